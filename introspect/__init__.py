@@ -1,0 +1,85 @@
+"""See what a pretrained Transformer attends to, and whether it matters.
+
+    >>> import introspect as ix
+    >>> model = ix.load("minilm")                                    # doctest: +SKIP
+    >>> record = model.capture("The cat ate because it was hungry.")  # doctest: +SKIP
+    >>> ix.head_view(record, layer=3, heads=[1])                     # doctest: +SKIP
+
+Names are resolved on first use, so that importing the package loads neither torch nor Plotly.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from introspect.analyzers.coreference import Scores, score
+    from introspect.errors import IntrospectError
+    from introspect.hooks import Captured, capture
+    from introspect.mentions import Candidate, CorefCase
+    from introspect.models import Model, load
+    from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
+    from introspect.reporting import Report, report
+    from introspect.views.base import View
+    from introspect.views.coreference import coreference_view
+    from introspect.views.head import head_view
+    from introspect.views.model import model_view
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AttentionRecord",
+    "Candidate",
+    "Captured",
+    "Certificate",
+    "CorefCase",
+    "Head",
+    "IntrospectError",
+    "Model",
+    "Report",
+    "Scores",
+    "TokenSequence",
+    "View",
+    "capture",
+    "coreference_view",
+    "head_view",
+    "load",
+    "model_view",
+    "report",
+    "score",
+]
+
+_HOMES = {
+    "AttentionRecord": "records",
+    "Candidate": "mentions",
+    "Captured": "hooks",
+    "Certificate": "records",
+    "CorefCase": "mentions",
+    "Head": "records",
+    "IntrospectError": "errors",
+    "Model": "models",
+    "Report": "reporting",
+    "Scores": "analyzers.coreference",
+    "TokenSequence": "records",
+    "View": "views.base",
+    "capture": "hooks",
+    "coreference_view": "views.coreference",
+    "head_view": "views.head",
+    "load": "models",
+    "model_view": "views.model",
+    "report": "reporting",
+    "score": "analyzers.coreference",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

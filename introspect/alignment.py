@@ -1,0 +1,110 @@
+"""Character spans, words and token pieces: who belongs to whom, by character offsets only.
+
+Never by searching for a string among tokens: tokens repeat, lose their case and break words.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from introspect.errors import MentionError
+from introspect.mentions import Span, find_mention
+from introspect.records import TokenSequence
+from introspect.text import segment_words, shortened
+
+__all__ = ["assign_words", "find_tokens", "mention_pieces"]
+
+
+def assign_words(text: str, offsets: Sequence[Span]) -> tuple[list[int | None], list[Span]]:
+    """The word of each token, and the spans of the words.
+
+    Words are those of ``segment_words``; a token that reaches over several of them (``).`` in some
+    vocabularies) makes one word of them, because a piece is never divided.
+
+    Args:
+        text: the text.
+        offsets: the character span of each token in it, in order; empty for special tokens.
+
+    Returns:
+        For each token an index into the spans, or ``None`` where it touches no word, and the
+        spans.
+
+    Example:
+        >>> assign_words("didn't go", [(0, 0), (0, 4), (4, 5), (5, 6), (7, 9)])
+        ([None, 0, 0, 0, 1], [(0, 6), (7, 9)])
+    """
+    segments = segment_words(text)
+    starts = [start for start, _ in segments]
+    touched = [_touched(segments, starts, span) for span in offsets]
+    # joined[i]: segment i continues the word of segment i - 1.
+    joined = [False] * len(segments)
+    for first, last in touched:
+        for index in range(first + 1, last):
+            joined[index] = True
+    word_of: list[int] = []
+    spans: list[Span] = []
+    for (start, end), is_joined in zip(segments, joined, strict=True):
+        if is_joined:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+        word_of.append(len(spans) - 1)
+    return [word_of[first] if first < last else None for first, last in touched], spans
+
+
+def _touched(segments: list[Span], starts: list[int], span: Span) -> tuple[int, int]:
+    """The half-open range of segments that share a character with ``span``."""
+    start, end = span
+    if start >= end:
+        return 0, 0
+    first = max(bisect_right(starts, start) - 1, 0)
+    while first < len(segments) and segments[first][1] <= start:
+        first += 1
+    last = first
+    while last < len(segments) and segments[last][0] < end:
+        last += 1
+    return first, last
+
+
+def mention_pieces(
+    sequence: TokenSequence, span: Span, *, role: str = "mention", sequence_id: int = 0
+) -> list[list[int]]:
+    """The words of a mention, each as the indices of its token pieces.
+
+    Only pieces that share a character with the span count, so ``animal`` in ``animal's`` is
+    the piece *animal* alone.
+
+    Args:
+        sequence: the tokens the model saw.
+        span: half-open character offsets into the text.
+        role: what to call the mention in an error.
+        sequence_id: which text of a pair the span is in.
+
+    Raises:
+        MentionError: no token stands for the span; it was cut off, or the tokenizer dropped it.
+    """
+    start, end = span
+    words: dict[int | None, list[int]] = {}
+    for index, (piece_start, piece_end) in enumerate(sequence.offsets):
+        is_inside = piece_start < end and start < piece_end and piece_start < piece_end
+        if is_inside and sequence.sequence_ids[index] == sequence_id:
+            words.setdefault(sequence.word_ids[index], []).append(index)
+    if not words:
+        text = sequence.texts[sequence_id] if sequence.texts else ""
+        raise MentionError(
+            f"Expected tokens for the {role} {shortened(text[start:end])!r} at ({start}, {end}), "
+            "but the model saw none: it was cut off, or the tokenizer dropped it. "
+            "Shorten the text, or choose another model."
+        )
+    return list(words.values())
+
+
+def find_tokens(sequence: TokenSequence, phrase: str) -> list[int]:
+    """The tokens of a phrase in the (first) text, in order; ``it#2`` means the second *it*.
+
+    Raises:
+        MentionError: not in the text, there several times, or cut off.
+    """
+    span = find_mention(sequence.texts[0], phrase, role="token")
+    return [index for word in mention_pieces(sequence, span, role="token") for index in word]

@@ -1,0 +1,1 @@
+"""Thin accumulators over the functional layer: ``update``, ``merge``, ``compute``."""

@@ -1,0 +1,231 @@
+"""The command line: parse, call one library function, show.
+
+Exit codes: 0 done; 1 internal error; 2 bad arguments or input; 3 finished, but some input rows were
+rejected. Heavy packages load inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import traceback
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from introspect.errors import InputError, IntrospectError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="introspect",
+    help="See what a pretrained Transformer attends to, and whether it matters.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class ViewKind(StrEnum):
+    """The views that ``introspect view`` can write."""
+
+    head = "head"
+    model = "model"
+
+
+Text = Annotated[str, typer.Argument(help="The text that the model reads.")]
+TextPair = Annotated[str | None, typer.Argument(help="A second text, for models of pairs.")]
+ModelName = Annotated[
+    str, typer.Option("--model", "-m", help="An alias (minilm), a hub id or a local folder.")
+]
+Truncate = Annotated[bool, typer.Option(help="Cut a text that is too long, and say so.")]
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Load pickled weights too: only files you trust.")
+]
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """See what a pretrained Transformer attends to, and whether it matters."""
+
+
+@app.command()
+def report(
+    text: Text,
+    text_pair: TextPair = None,
+    pronoun: Annotated[
+        str | None, typer.Option(help="The pronoun; it#2 means the second one.")
+    ] = None,
+    antecedent: Annotated[str | None, typer.Option(help="What the pronoun refers to.")] = None,
+    distractor: Annotated[
+        list[str] | None, typer.Option(help="What it might refer to, but does not; repeatable.")
+    ] = None,
+    model: ModelName = "minilm",
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    truncate: Truncate = False,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Write an interactive report on one text, and print what it found."""
+    _check_case_options(pronoun, antecedent, distractor)
+    _check_destination(out)
+    import introspect as ix
+
+    subject: Any = text if text_pair is None else (text, text_pair)
+    if pronoun is not None:
+        subject = ix.CorefCase.from_words(
+            text, pronoun=pronoun, antecedent=antecedent, distractors=distractor or ()
+        )
+    result = ix.report(
+        _load(model, allow_pickle=allow_pickle),
+        [subject],
+        truncation=truncate,
+        command=_command_line(),
+    )
+    path = result.save(out)
+    _show_notices(result.notices)
+    typer.echo(result.finding)
+    typer.echo(path)
+
+
+@app.command()
+def view(
+    kind: Annotated[ViewKind, typer.Argument(help="Which view.")],
+    text: Text,
+    text_pair: TextPair = None,
+    layer: Annotated[int, typer.Option(help="The layer to show first, from 0.")] = 0,
+    head: Annotated[
+        list[int] | None, typer.Option(help="A head to show first, from 0; repeatable.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(help="A word to pin; it#2 means the second one.")
+    ] = None,
+    model: ModelName = "minilm",
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("view.html"),
+    truncate: Truncate = False,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Write one interactive view."""
+    _check_destination(out)
+    if kind is ViewKind.model and (token is not None or head or layer):
+        raise InputError(
+            "Expected no --layer, --head or --token for the model view: it shows every head. "
+            "Leave them out, or write the head view."
+        )
+    import introspect as ix
+    from introspect.alignment import find_tokens
+
+    loaded = _load(model, allow_pickle=allow_pickle)
+    record = loaded.capture(text, text_pair, truncation=truncate)
+    if kind is ViewKind.head:
+        pinned = None if token is None else find_tokens(record.queries, token)[0]
+        result = ix.head_view(record, layer=layer, heads=head or None, token=pinned)
+    else:
+        result = ix.model_view(record)
+    _show_notices(record.notices)
+    typer.echo(result.save(out))
+
+
+@app.command()
+def doctor(
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="A model to load and to capture from.")
+    ] = None,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Show versions and devices; with a model, what can be captured and how exactly."""
+    from introspect.doctor import environment, examination
+
+    _print_table("Environment", environment())
+    if model is not None:
+        _print_table(f"Model {model}", examination(_load(model, allow_pickle=allow_pickle)))
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    arguments = sys.argv[1:]
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except IntrospectError as error:
+        _fail(str(error), error, code=2)
+    except typer.Abort:
+        _fail("interrupted", None, code=1)
+    except KeyboardInterrupt:
+        _fail("interrupted", None, code=1)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # what the parser raises for bad arguments
+            _fail(f"{error.format_message()} Try: introspect --help", error, code=2)
+        _fail(
+            f"{type(error).__name__}: {error} (a fault of introspect itself; "
+            "-v before the command shows where)",
+            error,
+            code=1,
+        )
+    sys.exit(code or 0)
+
+
+def _fail(message: str, error: BaseException | None, *, code: int) -> None:
+    if error is not None and {"-v", "--verbose"} & set(sys.argv[1:]):
+        traceback.print_exception(error)
+    line = " ".join(message.split())
+    print(f"introspect: error: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _load(name: str, *, allow_pickle: bool) -> Any:
+    # The command's own output is the answer; progress bars and library chatter hide it.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from transformers.utils import logging
+
+    import introspect as ix
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    return ix.load(name, allow_pickle=allow_pickle)
+
+
+def _check_case_options(
+    pronoun: str | None, antecedent: str | None, distractor: list[str] | None
+) -> None:
+    if pronoun is None and (antecedent is not None or distractor):
+        raise InputError("Expected --pronoun beside --antecedent and --distractor. Add it.")
+    if pronoun is not None and antecedent is None:
+        raise InputError("Expected --antecedent beside --pronoun: what it refers to. Add it.")
+
+
+def _check_destination(out: Path) -> None:
+    """Refuse a place that cannot be written before the model's work, not after it."""
+    from introspect.files import check_destination
+
+    check_destination(out)
+
+
+def _show_notices(notices: tuple[str, ...]) -> None:
+    for notice in notices:
+        typer.echo(f"introspect: notice: {notice}", err=True)
+
+
+def _command_line() -> str:
+    return shlex.join(["introspect", *sys.argv[1:]])
+
+
+def _print_table(title: str, rows: list[tuple[str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text as RichText
+
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in rows:
+        table.add_row(RichText(name), RichText(value))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Every error the package raises.
+
+    IntrospectError
+    ├── InputError            what the caller gave cannot be used
+    │   ├── TextError         a text is empty or too long
+    │   ├── MentionError      a pronoun or candidate is missing, ambiguous or outside the text
+    │   └── SelectionError    a layer, head, token or option that does not exist
+    ├── RecordError           the parts of a record do not fit together, or a saved one is damaged
+    ├── ModelError            a model or tokenizer cannot be found, trusted or used
+    ├── CaptureError          the model ran, but what was asked for could not be observed
+    ├── OutputError           a result cannot be written where it was asked for
+    └── MissingExtraError     an optional package is not installed
+
+Each message says what was expected, what came, and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CaptureError",
+    "InputError",
+    "IntrospectError",
+    "MentionError",
+    "MissingExtraError",
+    "ModelError",
+    "OutputError",
+    "RecordError",
+    "SelectionError",
+    "TextError",
+]
+
+
+class IntrospectError(Exception):
+    """Root of the tree: catch this one to catch them all."""
+
+
+class InputError(IntrospectError, ValueError):
+    """What the caller gave cannot be used."""
+
+
+class TextError(InputError):
+    """A text is empty, or longer than the model reads."""
+
+
+class MentionError(InputError):
+    """A pronoun or candidate is not in the text, is there several times, or its span is wrong."""
+
+
+class SelectionError(InputError):
+    """A layer, head, token or option that does not exist."""
+
+
+class RecordError(IntrospectError, ValueError):
+    """The parts of a record do not fit together, or a saved record is damaged."""
+
+
+class ModelError(IntrospectError):
+    """A model or its tokenizer cannot be found, trusted or used."""
+
+
+class CaptureError(IntrospectError):
+    """The model ran, but what was asked for could not be observed."""
+
+
+class OutputError(IntrospectError, OSError):
+    """A result cannot be written where it was asked for."""
+
+
+class MissingExtraError(IntrospectError, ImportError):
+    """An optional package is not installed; the message has the pip command."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed. "
+            f'Install it with: pip install "introspect-transformers[{extra}]"'
+        )
+        self.package = package
+        self.extra = extra

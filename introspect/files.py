@@ -1,0 +1,84 @@
+"""Writing files so that a half-written one is never seen."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from introspect.errors import OutputError
+
+__all__ = ["check_destination", "write_atomically"]
+
+
+def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path:
+    """Write ``content`` to ``path``: first to a temporary file beside it, then renamed.
+
+    A reader sees the old file or the new one, never a part; a failure leaves the old file as it
+    was and no temporary file behind. Text is written as UTF-8.
+
+    Raises:
+        OutputError: the folder is missing, is not a folder, or cannot be written.
+    """
+    target = check_destination(path)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=".part", dir=target.parent
+        )
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        temporary.chmod(_default_mode())
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _unwritable(target, error) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return target
+
+
+def check_destination(path: str | os.PathLike[str]) -> Path:
+    """``path``, if a file can be written there.
+
+    Raises:
+        OutputError: the folder is missing, is not a folder, or cannot be written.
+    """
+    target = Path(path)
+    folder = target.parent
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise OutputError(
+            f"Expected an existing folder for {target.name!r}, but {str(folder)!r} {what}. "
+            "Create it first, or name another place."
+        )
+    if target.is_dir():
+        raise OutputError(
+            f"Expected a file name, but {str(target)!r} is a folder. Name a file inside it."
+        )
+    if not os.access(folder, os.W_OK):
+        raise OutputError(
+            f"Expected to write in {str(folder)!r}, but it is read-only for you. "
+            "Name a place you may write to."
+        )
+    return target
+
+
+def _unwritable(target: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"Expected to write {str(target)!r}, but the system refused: "
+        f"{error.strerror or error}. Name a place you may write to."
+    )
+
+
+def _default_mode() -> int:
+    # mkstemp makes files for their owner only; a report is an ordinary file and obeys the umask,
+    # which can only be read by setting it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

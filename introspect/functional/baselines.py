@@ -1,0 +1,55 @@
+"""What a reader without a model would answer: choices by position alone.
+
+Rule 10 of the methods: a head's accuracy means little until these stand beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["chance", "first_mentioned", "nearest_preceding"]
+
+Span = tuple[int, int]
+
+
+def chance(antecedents: Sequence[bool]) -> float:
+    """Expected credit of a blind choice: the share of candidates that are antecedents.
+
+    Example:
+        >>> chance([True, False])
+        0.5
+    """
+    return sum(antecedents) / len(antecedents)
+
+
+def nearest_preceding(
+    pronoun: Span, candidates: Sequence[Span], antecedents: Sequence[bool]
+) -> float:
+    """Credit of choosing the candidate that ends closest before the pronoun.
+
+    Where none precedes the pronoun, the one that starts closest after it.
+
+    Example:
+        >>> nearest_preceding((43, 45), [(4, 10), (28, 34)], [True, False])
+        0.0
+    """
+    before = [(pronoun[0] - end, i) for i, (_, end) in enumerate(candidates) if end <= pronoun[0]]
+    after = [(start - pronoun[1], i) for i, (start, _) in enumerate(candidates)]
+    return _credit_of_nearest(before or after, antecedents)
+
+
+def first_mentioned(candidates: Sequence[Span], antecedents: Sequence[bool]) -> float:
+    """Credit of choosing the candidate that comes first in the text.
+
+    Example:
+        >>> first_mentioned([(4, 10), (28, 34)], [True, False])
+        1.0
+    """
+    return _credit_of_nearest([(start, i) for i, (start, _) in enumerate(candidates)], antecedents)
+
+
+def _credit_of_nearest(distances: list[tuple[int, int]], antecedents: Sequence[bool]) -> float:
+    """The antecedents' share among the candidates at the smallest distance."""
+    smallest = min(distance for distance, _ in distances)
+    chosen = [antecedents[i] for distance, i in distances if distance == smallest]
+    return sum(chosen) / len(chosen)

@@ -1,0 +1,49 @@
+"""From token pieces to words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+__all__ = ["merge_pieces"]
+
+Groups = Sequence[Sequence[int]]
+
+
+def merge_pieces(attentions: torch.Tensor, queries: Groups, keys: Groups) -> torch.Tensor:
+    r"""Attention between groups of tokens.
+
+    .. math:: A_{IJ} = \frac{1}{|I|} \sum_{i \in I} \sum_{j \in J} \alpha_{ij}
+
+    A group receives what its pieces receive together, and gives what they give on average, so
+    rows that summed to 1 over tokens sum to 1 over any partition of the keys.
+
+    Args:
+        attentions: ``(..., query_len, key_len)``.
+        queries: for each unit of the result, the query indices it is made of.
+        keys: the same for keys.
+
+    Returns:
+        ``(..., len(queries), len(keys))``.
+
+    Source: Clark et al. 2019, "What Does BERT Look At?", section 4.1.
+
+    Example:
+        >>> merge_pieces(torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.2, 0.6], [0.0, 0.4, 0.6]]),
+        ...              queries=[[0], [1, 2]], keys=[[0], [1, 2]])
+        tensor([[0.5000, 0.5000],
+                [0.1000, 0.9000]])
+    """
+    to_keys = _membership(keys, attentions.shape[-1], attentions)
+    to_queries = _membership(queries, attentions.shape[-2], attentions)
+    averaging = to_queries / to_queries.sum(dim=0, keepdim=True)
+    return averaging.T @ (attentions @ to_keys)
+
+
+def _membership(groups: Groups, length: int, like: torch.Tensor) -> torch.Tensor:
+    """``(length, num_groups)``: 1 where the token is in the group."""
+    matrix = torch.zeros(length, len(groups), dtype=like.dtype, device=like.device)
+    for column, group in enumerate(groups):
+        matrix[list(group), column] = 1
+    return matrix

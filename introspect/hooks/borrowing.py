@@ -1,0 +1,115 @@
+"""Changing a model for the time of a capture, and putting it back as it was.
+
+A capture needs two things of a model: another attention implementation in its configurations, and
+no dropout. Both are attributes of objects that other threads may share, so they are borrowed:
+the first borrower notes the original, the last one puts it back, also after an exception.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+__all__ = ["attention_implementation", "borrowed_attention", "own_implementation"]
+
+# The property without the underscore also writes to sub-configurations; every configuration is
+# borrowed by itself here, so that models with mixed implementations come back as they were.
+_IMPLEMENTATION = "_attn_implementation_internal"
+
+
+@dataclass
+class _Loan:
+    owner: Any  # keeps the object alive, so that its id stays its own
+    original: Any
+    borrowed: Any
+    borrowers: int = 0
+
+
+_Key = tuple[int, str]
+_loans: dict[_Key, _Loan] = {}
+_changed = threading.Condition()
+
+
+@contextmanager
+def borrowed_attention(module: nn.Module, implementation: str | None = None) -> Iterator[None]:
+    """Run ``module`` without dropout, and with the named attention implementation, or its own.
+
+    Several threads may borrow the same module for the same implementation at once; one that wants
+    another implementation waits until the first ones are done. Also one that wants the module's
+    own: a mask made for one implementation is wrong for another, so none may change under a run.
+    """
+    configs = _configs(module)
+    with _changed:
+        wanted: list[tuple[Any, str, Any]] = [
+            (config, _IMPLEMENTATION, implementation or _original(config)) for config in configs
+        ]
+        wanted += [(part, "training", False) for part in module.modules()]
+        _changed.wait_for(lambda: not any(_conflicts(*loan) for loan in wanted))
+        taken = [_take(*loan) for loan in wanted]
+    try:
+        yield
+    finally:
+        with _changed:
+            for key in taken:
+                _give_back(key)
+            _changed.notify_all()
+
+
+def attention_implementation(module: nn.Module) -> str | None:
+    """What the module runs when nobody watches it: ``sdpa``, ``eager``, …"""
+    for config in _configs(module):
+        if (name := own_implementation(config)) is not None:
+            return name
+    return None
+
+
+def own_implementation(config: Any) -> str | None:
+    """What a configuration names when nobody has borrowed it."""
+    with _changed:
+        name = _original(config)
+    return None if name is None else str(name)
+
+
+def _original(config: Any) -> Any:
+    loan = _loans.get((id(config), _IMPLEMENTATION))
+    return loan.original if loan else getattr(config, _IMPLEMENTATION)
+
+
+def _conflicts(owner: Any, attribute: str, value: Any) -> bool:
+    loan = _loans.get((id(owner), attribute))
+    return loan is not None and loan.borrowed != value
+
+
+def _take(owner: Any, attribute: str, value: Any) -> _Key:
+    key = (id(owner), attribute)
+    if key not in _loans:
+        _loans[key] = _Loan(owner, getattr(owner, attribute), value)
+        setattr(owner, attribute, value)
+    _loans[key].borrowers += 1
+    return key
+
+
+def _give_back(key: _Key) -> None:
+    loan = _loans[key]
+    loan.borrowers -= 1
+    if loan.borrowers == 0:
+        setattr(loan.owner, key[1], loan.original)
+        del _loans[key]
+
+
+def _configs(module: nn.Module) -> list[Any]:
+    """Every configuration that any part of the module reads, each once."""
+    found: dict[int, Any] = {}
+    pending: list[Any] = [getattr(part, "config", None) for part in module.modules()]
+    while pending:
+        config = pending.pop()
+        if id(config) in found or not hasattr(config, _IMPLEMENTATION):
+            continue
+        found[id(config)] = config
+        pending += [getattr(config, name, None) for name in getattr(config, "sub_configs", {})]
+    return list(found.values())

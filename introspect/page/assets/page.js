@@ -1,0 +1,52 @@
+// Start the page: unpack what it carries, then make each view in its section.
+import { mountCoreferenceView } from "./coreference.js";
+import { readPage } from "./data.js";
+import { element } from "./dom.js";
+import { mountHeadView } from "./head.js";
+import { mountModelView } from "./model.js";
+import { loadPlotly } from "./plot.js";
+
+const MOUNTS = {
+  coreference: mountCoreferenceView,
+  head: mountHeadView,
+  model: mountModelView,
+};
+
+async function mountSection(page, description) {
+  const section = document.getElementById(description.id);
+  if (section.dataset.mounted) return;
+  section.dataset.mounted = "true";
+  const record = page.records[description.record];
+  await record.load();
+  await MOUNTS[section.dataset.view](section, description.state, record);
+}
+
+/** Views in a folded chapter wait until it is opened. */
+async function mountOrWait(page, description) {
+  const chapter = document.getElementById(description.id).closest("details");
+  if (!chapter || chapter.open) {
+    await mountSection(page, description);
+    return;
+  }
+  const mountOnce = () => {
+    if (!chapter.open) return;
+    chapter.removeEventListener("toggle", mountOnce);
+    mountSection(page, description).catch(fail);
+  };
+  chapter.addEventListener("toggle", mountOnce);
+}
+
+function fail(error) {
+  const message = `The views could not be drawn: ${error.message}. The words and tables stand.`;
+  document.querySelector("main").prepend(element("p", { class: "notice", role: "alert" }, message));
+  document.documentElement.dataset.ready = "error";
+}
+
+async function start() {
+  const page = readPage();
+  await loadPlotly();
+  for (const description of page.sections) await mountOrWait(page, description);
+  document.documentElement.dataset.ready ??= "true";
+}
+
+start().catch(fail);

@@ -1,0 +1,48 @@
+// Plotly, unpacked from the page and used only to draw: tokens and controls are HTML.
+import { unpack } from "./data.js";
+
+/** Unpack Plotly and run it as a script whose hash the page's policy allows. */
+export async function loadPlotly() {
+  if (window.Plotly) return;
+  const script = document.createElement("script");
+  script.textContent = new TextDecoder().decode(await unpack("plotly"));
+  document.head.append(script);
+  if (!window.Plotly) throw new Error("Plotly did not start: the page may be damaged");
+  document.getElementById("plotly").remove();
+}
+
+const BARE_AXIS = {
+  visible: false,
+  fixedrange: true,
+  showgrid: false,
+  zeroline: false,
+};
+
+/** Draw traces that fill the element, with nothing around them. */
+export function draw(target, traces, { x, y, width, height, shapes = [] }) {
+  const layout = {
+    width,
+    height,
+    margin: { l: 0, r: 0, t: 0, b: 0 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    showlegend: false,
+    hovermode: false,
+    xaxis: { ...BARE_AXIS, range: x },
+    yaxis: { ...BARE_AXIS, range: y },
+    shapes,
+  };
+  return window.Plotly.react(target, traces, layout, { staticPlot: true, displayModeBar: false });
+}
+
+/** Call back with the element's width now and whenever it changes. */
+export function onWidth(target, callback) {
+  let last = -1;
+  new ResizeObserver(() => {
+    const width = Math.floor(target.clientWidth);
+    if (width > 0 && width !== last) {
+      last = width;
+      callback(width);
+    }
+  }).observe(target);
+}

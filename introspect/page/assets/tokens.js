@@ -1,0 +1,60 @@
+// A column of tokens: real text, reachable by keyboard, isolated from its neighbours' direction.
+import { element } from "./dom.js";
+
+/**
+ * The tokens of one side, each a button in a row of its own.
+ * Returns the list element and the buttons.
+ */
+export function tokenColumn(sequence, side, rowHeight) {
+  const buttons = sequence.labels.map((label, index) => {
+    const notes = [];
+    if (sequence.special[index]) notes.push("special token");
+    if (sequence.unknown[index]) notes.push("unknown to the model");
+    const name = [label, ...notes].join(", ");
+    const button = element("button", {
+      type: "button",
+      class: "token",
+      "data-side": side,
+      "data-token-index": index,
+      "data-special": sequence.special[index] ? "true" : null,
+      "data-unknown": sequence.unknown[index] ? "true" : null,
+      "aria-pressed": "false",
+      "aria-label": `${side} ${index}: ${name}`,
+      title: name,
+    });
+    button.append(element("bdi", {}, label));
+    return button;
+  });
+  const items = buttons.map((button) => {
+    const item = element("li", { style: `height:${rowHeight}px` });
+    item.append(
+      element("span", { class: "number", "aria-hidden": "true" }),
+      button,
+      element("span", { class: "bars", "aria-hidden": "true" }),
+    );
+    return item;
+  });
+  const list = element("ol", { class: `tokens ${side}` }, items);
+  return { list, buttons, items };
+}
+
+/** Tab enters a column once; arrows, Home and End walk in it. */
+export function walkWithArrows(buttons) {
+  buttons.forEach((button, index) => {
+    button.tabIndex = index === 0 ? 0 : -1;
+    button.addEventListener("focus", () => {
+      for (const other of buttons) other.tabIndex = other === button ? 0 : -1;
+    });
+    button.addEventListener("keydown", (event) => {
+      const target = {
+        ArrowUp: index - 1,
+        ArrowDown: index + 1,
+        Home: 0,
+        End: buttons.length - 1,
+      }[event.key];
+      if (target === undefined) return;
+      event.preventDefault();
+      buttons[Math.min(Math.max(target, 0), buttons.length - 1)].focus();
+    });
+  });
+}

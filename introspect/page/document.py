@@ -1,0 +1,192 @@
+"""A page: sections and words in, one HTML file out.
+
+The page asks no network for anything. Its Content-Security-Policy forbids that, and lets only two
+scripts run, both named by their hashes: the page's own, and Plotly, which travels compressed.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from introspect.files import write_atomically
+from introspect.page.codec import Encoded, encode
+from introspect.page.scripts import bundle, read_asset
+from introspect.records import AttentionRecord, TokenSequence
+from introspect.text import visible
+
+__all__ = ["PLOTLY_SHA256", "Document", "Section"]
+
+#: Of the vendored file, so that an accident with it is seen before a page is.
+PLOTLY_SHA256 = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7a"
+
+_NO_SCRIPT = (
+    "The interactive views need JavaScript, which is switched off here. The words stand without it."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One view's place in a page.
+
+    Args:
+        kind: which view it is (``head``, ``model``, …).
+        title: its heading.
+        lead: what is seen, in a sentence or two of plain text.
+        state: what it shows first, and what only this view needs; anything JSON can hold.
+        record: the attention it shows.
+        hidden: not shown until another view opens it.
+    """
+
+    kind: str
+    title: str
+    lead: str
+    state: dict[str, Any]
+    record: AttentionRecord
+    hidden: bool = False
+
+
+@dataclass(eq=False)
+class Document:
+    """Collects the parts of a page in the order in which they are added."""
+
+    title: str
+    _body: list[str] = field(default_factory=list)
+    _sections: list[dict[str, Any]] = field(default_factory=list)
+    _records: list[AttentionRecord] = field(default_factory=list)
+
+    def add_prose(self, trusted_html: str) -> None:
+        """Add words as HTML; the caller has escaped what came from outside."""
+        self._body.append(trusted_html)
+
+    def add_section(self, section: Section) -> None:
+        """Add a view. A record that several views show is embedded once."""
+        number = len(self._sections) + 1
+        name = f"view-{number}-{section.kind}"
+        self._sections.append(
+            {"id": name, "record": self._record_number(section.record), "state": section.state}
+        )
+        hidden = " hidden" if section.hidden else ""
+        self._body.append(
+            f'<section data-view="{section.kind}" id="{name}" aria-labelledby="{name}-title"'
+            f'{hidden}><h2 id="{name}-title" tabindex="-1">{html.escape(section.title)}</h2>'
+            f'<p class="lead">{html.escape(section.lead)}</p></section>'
+        )
+
+    def begin_group(self, title: str, *, open: bool) -> None:
+        """Begin a chapter that folds; its views are made when it is first opened."""
+        self._body.append(
+            f'<details class="chapter"{" open" if open else ""}>'
+            f"<summary>{html.escape(title)}</summary>"
+        )
+
+    def end_group(self) -> None:
+        """End the chapter."""
+        self._body.append("</details>")
+
+    def to_html(self) -> str:
+        """The whole page."""
+        script, plotly = bundle(), _plotly()
+        policy = _policy(script, plotly)
+        weights = [encode(record.attentions.numpy()) for record in self._records]
+        pairs = zip(self._records, weights, strict=True)
+        data = {
+            "records": [_record_json(record, encoded) for record, encoded in pairs],
+            "sections": self._sections,
+        }
+        blocks = [
+            f'<script type="application/json" id="page-data">{_json(data)}</script>',
+            _block("plotly", _packed(plotly)),
+        ]
+        blocks += [_block(f"weights-{i}", encoded.data) for i, encoded in enumerate(weights)]
+        return (
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{html.escape(self.title)}</title>\n"
+            f"<style>\n{read_asset('page.css')}</style>\n</head>\n<body>\n<main>\n"
+            f"<h1>{html.escape(self.title)}</h1>\n"
+            f'<noscript><p class="notice">{_NO_SCRIPT}</p></noscript>\n'
+            + "\n".join(self._body)
+            + '\n</main>\n<div id="announcements" class="unseen" aria-live="polite"></div>\n'
+            + "\n".join(blocks)
+            + f"\n<script>{script}</script>\n</body>\n</html>\n"
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page as one file, whole or not at all.
+
+        Raises:
+            OutputError: the folder is missing or cannot be written.
+        """
+        return write_atomically(path, self.to_html())
+
+    def _record_number(self, record: AttentionRecord) -> int:
+        for number, known in enumerate(self._records):
+            if known is record:
+                return number
+        self._records.append(record)
+        return len(self._records) - 1
+
+
+def _record_json(record: AttentionRecord, encoded: Encoded) -> dict[str, Any]:
+    return {
+        "kind": record.kind,
+        "layers": record.layers,
+        "shape": encoded.shape,
+        "codec": encoded.codec,
+        "queries": _sequence_json(record.queries),
+        # Self-attention has one sequence on both sides.
+        "keys": None if record.keys == record.queries else _sequence_json(record.keys),
+    }
+
+
+def _sequence_json(sequence: TokenSequence) -> dict[str, Any]:
+    return {
+        "labels": [visible(token) for token in sequence.tokens],
+        "special": [int(flag) for flag in sequence.special_tokens_mask],
+        "unknown": [int(flag) for flag in sequence.unknown_mask],
+    }
+
+
+def _json(data: Any) -> str:
+    """JSON that cannot end the script element it stands in, and holds no NUL."""
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _block(name: str, base64_gzip: str) -> str:
+    return f'<script type="application/octet-stream" id="{name}">{base64_gzip}</script>'
+
+
+@cache
+def _plotly() -> str:
+    source = files("introspect.page") / "vendor" / "plotly" / "plotly-cartesian.min.js"
+    return source.read_text(encoding="utf-8")
+
+
+@cache
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode("utf-8"), 9, mtime=0)).decode("ascii")
+
+
+def _policy(*scripts: str) -> str:
+    hashes = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; "
+        # Plotly sets styles on the elements it draws.
+        "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

@@ -1,0 +1,70 @@
+"""The page's own scripts: many files while they are written, one script in the page.
+
+Each file is an ES module that imports only from its neighbours. A page cannot load modules without
+a network or a looser policy, so the files are joined in the order of their imports, without the
+keywords ``import`` and ``export``, inside one function.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+__all__ = ["bundle", "join_modules", "read_asset"]
+
+_IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./(?P<name>[\w.-]+)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?function|class|const|let)", re.MULTILINE)
+_LEFTOVER = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
+
+_ENTRY = "page.js"
+
+
+@cache
+def bundle() -> str:
+    """All scripts of the page as one."""
+    folder = files("introspect.page") / "assets"
+    sources = {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".js")
+    }
+    return join_modules(sources, _ENTRY)
+
+
+@cache
+def read_asset(name: str) -> str:
+    """A text file of the assets."""
+    return (files("introspect.page") / "assets" / name).read_text(encoding="utf-8")
+
+
+def join_modules(sources: Mapping[str, str], entry: str) -> str:
+    """The modules that ``entry`` needs, in the order of their imports, as one strict script.
+
+    Raises:
+        ValueError: a circle of imports, a missing file, or a form of import that is not handled.
+    """
+    ordered: list[str] = []
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            raise ValueError(f"Expected no circle of imports, got {' → '.join((*path, name))}.")
+        if name in ordered:
+            return
+        if name not in sources:
+            raise ValueError(f"Expected the script {name!r}, imported by {path[-1]}; none there.")
+        for match in _IMPORT.finditer(sources[name]):
+            visit(match["name"], (*path, name))
+        ordered.append(name)
+
+    visit(entry, ())
+    body = "\n".join(_without_keywords(name, sources[name]) for name in ordered)
+    return f'(() => {{\n"use strict";\n{body}\n}})();\n'
+
+
+def _without_keywords(name: str, source: str) -> str:
+    plain = _EXPORT.sub("", _IMPORT.sub("", source))
+    if leftover := _LEFTOVER.search(plain):
+        raise ValueError(f"Expected only named imports and exports in {name}: {leftover[0]!r}.")
+    return f"// {name}\n{plain}"

@@ -1,0 +1,332 @@
+"""What a capture gives: attention tensors, the tokens they belong to, and how they were had.
+
+Layers and heads are numbered from 0. Shapes are always
+``(num_layers, num_heads, query_len, key_len)``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from introspect.errors import RecordError
+from introspect.files import write_atomically
+from introspect.functional.words import merge_pieces
+
+__all__ = ["AttentionRecord", "Certificate", "Head", "TokenSequence"]
+
+KINDS = ("self", "encoder", "decoder", "cross")
+_FORMAT = "introspect.attention-record/1"
+
+
+class Head(NamedTuple):
+    """One attention head; ``str`` gives the short name.
+
+    Example:
+        >>> str(Head(3, 1))
+        'L3H1'
+    """
+
+    layer: int
+    head: int
+
+    def __str__(self) -> str:
+        return f"L{self.layer}H{self.head}"
+
+
+@dataclass(frozen=True)
+class TokenSequence:
+    """The tokens of one side of an attention pattern, and the text they came from.
+
+    All sequences have one entry a token. ``None`` marks what a special token does not have.
+
+    Args:
+        tokens: what to show. Byte-level vocabularies are shown as the text's characters.
+        token_ids: vocabulary ids.
+        offsets: half-open character spans in the token's text; ``(0, 0)`` for special tokens.
+        word_ids: index into ``words``.
+        special_tokens_mask: true for tokens that stand for no part of a text.
+        unknown_mask: true where the vocabulary has no entry for what the text says.
+        sequence_ids: 0 for the first text, 1 for the second of a pair.
+        words: the words of the text or texts, in order.
+        texts: the text, or the pair.
+    """
+
+    tokens: tuple[str, ...]
+    token_ids: tuple[int, ...] = ()
+    offsets: tuple[tuple[int, int], ...] = ()
+    word_ids: tuple[int | None, ...] = ()
+    special_tokens_mask: tuple[bool, ...] = ()
+    unknown_mask: tuple[bool, ...] = ()
+    sequence_ids: tuple[int | None, ...] = ()
+    words: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.tokens)
+        defaults: dict[str, tuple[Any, ...]] = {
+            "token_ids": (-1,) * n,
+            "offsets": ((0, 0),) * n,
+            "word_ids": tuple(range(n)),
+            "special_tokens_mask": (False,) * n,
+            "unknown_mask": (False,) * n,
+            "sequence_ids": (0,) * n,
+        }
+        # A bare list of tokens, as BertViz takes, is a sequence whose words are its tokens.
+        if not self.word_ids and not self.words:
+            object.__setattr__(self, "words", tuple(self.tokens))
+        for name, default in defaults.items():
+            given = tuple(getattr(self, name)) or default
+            if len(given) != n:
+                raise RecordError(
+                    f"Expected {name!r} to have one entry for each of the {n} tokens, "
+                    f"got {len(given)}. Give all parts of the sequence at the same length."
+                )
+            object.__setattr__(self, name, given)
+        object.__setattr__(self, "tokens", tuple(self.tokens))
+        object.__setattr__(self, "offsets", tuple((int(s), int(e)) for s, e in self.offsets))
+        for word in self.word_ids:
+            if word is not None and not 0 <= word < len(self.words):
+                raise RecordError(
+                    f"Expected word ids from 0 to {len(self.words) - 1}, got {word}. "
+                    "Every word id must name an entry of `words`."
+                )
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def pieces(self) -> list[list[int]]:
+        """Token indices grouped by word, in text order; a special token is a group of its own."""
+        groups: list[list[int]] = []
+        last: int | None = None
+        for index, word in enumerate(self.word_ids):
+            if word is not None and word == last:
+                groups[-1].append(index)
+            else:
+                groups.append([index])
+            last = word
+        return groups
+
+    def at_word_level(self) -> TokenSequence:
+        """The same sequence with one token for each word."""
+        groups = self.pieces()
+        firsts = [group[0] for group in groups]
+        words = tuple(
+            self.tokens[first] if self.word_ids[first] is None else self._word(first)
+            for first in firsts
+        )
+        return TokenSequence(
+            tokens=words,
+            token_ids=tuple(self.token_ids[g[0]] if len(g) == 1 else -1 for g in groups),
+            offsets=tuple((self.offsets[g[0]][0], self.offsets[g[-1]][1]) for g in groups),
+            word_ids=tuple(self.word_ids[first] for first in firsts),
+            special_tokens_mask=tuple(self.special_tokens_mask[first] for first in firsts),
+            unknown_mask=tuple(any(self.unknown_mask[i] for i in g) for g in groups),
+            sequence_ids=tuple(self.sequence_ids[first] for first in firsts),
+            words=self.words,
+            texts=self.texts,
+        )
+
+    def _word(self, index: int) -> str:
+        word = self.word_ids[index]
+        assert word is not None
+        return self.words[word]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How attention was captured, and how far it is from the model's own.
+
+    Args:
+        route: the way it was observed.
+        max_row_sum_error: the largest distance of a row's sum from 1.
+        max_difference_from_eager: the largest absolute difference from the attention that the
+            model itself returns when it runs eagerly; ``None`` where that was not computed.
+        max_output_difference: the largest absolute difference between the model's output with and
+            without the capture; ``None`` where that was not computed.
+        note: why a figure is missing, if one is.
+        attn_implementation: what the model runs when it is not watched.
+    """
+
+    route: str
+    max_row_sum_error: float | None = None
+    max_difference_from_eager: float | None = None
+    max_output_difference: float | None = None
+    note: str = ""
+    attn_implementation: str | None = None
+    model: str | None = None
+    revision: str | None = None
+    tokenizer: str | None = None
+    dtype: str = "float32"
+    device: str = "cpu"
+    torch_version: str = ""
+    transformers_version: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionRecord:
+    """Attention weights of every captured layer and head for one text.
+
+    Args:
+        attentions: ``(num_layers, num_heads, query_len, key_len)``, float32, on the CPU.
+        queries, keys: the tokens that attend, and those attended to.
+        kind: ``self``, or ``encoder``, ``decoder`` or ``cross`` of an encoder-decoder.
+        layers: the model's own number of each row of ``attentions``.
+        certificate: how it was captured.
+        notices: what a reader must know before looking: text cut off, unknown characters.
+
+    Raises:
+        RecordError: a shape does not fit.
+    """
+
+    attentions: torch.Tensor
+    queries: TokenSequence
+    keys: TokenSequence
+    kind: str = "self"
+    layers: tuple[int, ...] = ()
+    certificate: Certificate = field(default_factory=lambda: Certificate(route="given tensors"))
+    notices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.attentions.shape)
+        if len(shape) != 4:
+            raise RecordError(
+                "Expected attentions of shape (num_layers, num_heads, query_len, key_len), "
+                f"got {shape}. Stack the layers and take one item of the batch."
+            )
+        expected = (len(self.queries), len(self.keys))
+        if shape[2:] != expected:
+            raise RecordError(
+                f"Expected attentions over {expected[0]} query and {expected[1]} key tokens, "
+                f"got shape {shape}. Give the tokens that the model saw, special ones too."
+            )
+        if 0 in shape:
+            raise RecordError(f"Expected at least one layer, head and token, got shape {shape}.")
+        if self.kind not in KINDS:
+            raise RecordError(f"Expected `kind` as one of {', '.join(KINDS)}, got {self.kind!r}.")
+        layers = tuple(self.layers) or tuple(range(shape[0]))
+        if len(layers) != shape[0]:
+            raise RecordError(
+                f"Expected `layers` to number each of the {shape[0]} layers, got {len(layers)}."
+            )
+        tensor = self.attentions.detach().to("cpu", torch.float32).contiguous()
+        object.__setattr__(self, "attentions", tensor)
+        object.__setattr__(self, "layers", layers)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The key tokens."""
+        return self.keys.tokens
+
+    @property
+    def num_layers(self) -> int:
+        """How many layers were captured."""
+        return self.attentions.shape[0]
+
+    @property
+    def num_heads(self) -> int:
+        """Heads a layer."""
+        return self.attentions.shape[1]
+
+    def words(self) -> AttentionRecord:
+        """The same record at word granularity.
+
+        The weight from word to word is the sum over the target's pieces and the mean over the
+        source's, so a row still sums to what it summed to before. A special token stays a unit of
+        its own.
+        """
+        return replace(
+            self,
+            attentions=merge_pieces(self.attentions, self.queries.pieces(), self.keys.pieces()),
+            queries=self.queries.at_word_level(),
+            keys=self.keys.at_word_level(),
+        )
+
+    @classmethod
+    def from_tensors(
+        cls,
+        attentions: torch.Tensor | Sequence[torch.Tensor],
+        tokens: Sequence[str],
+        *,
+        query_tokens: Sequence[str] | None = None,
+        kind: str = "self",
+    ) -> AttentionRecord:
+        """A record from any attention and its tokens, whatever made them.
+
+        Args:
+            attentions: one tensor, or a list over layers of ``(num_heads, query_len, key_len)``,
+                with or without a batch dimension of 1 (as BertViz takes them).
+            tokens: the key tokens; also the query tokens where ``query_tokens`` is not given.
+
+        Raises:
+            RecordError: the shapes do not fit the tokens.
+        """
+        layers = list(attentions)
+        if not layers:
+            raise RecordError("Expected at least one layer of attention, got an empty list.")
+        squeezed = [a[0] if a.ndim == 4 and a.shape[0] == 1 else a for a in layers]
+        shapes = {tuple(a.shape) for a in squeezed}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 3:
+            raise RecordError(
+                "Expected a list over layers of equal (num_heads, query_len, key_len), "
+                f"got {sorted(tuple(a.shape) for a in layers)}. "
+                "Take one item of the batch, and layers of one kind."
+            )
+        keys = TokenSequence(tokens=tuple(tokens))
+        queries = keys if query_tokens is None else TokenSequence(tokens=tuple(query_tokens))
+        return cls(attentions=torch.stack(squeezed), queries=queries, keys=keys, kind=kind)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the record as a safetensors file; ``load`` gives it back exactly."""
+        from safetensors.torch import save
+
+        header = {
+            "format": _FORMAT,
+            "kind": self.kind,
+            "layers": self.layers,
+            "queries": asdict(self.queries),
+            "keys": asdict(self.keys),
+            "certificate": asdict(self.certificate),
+            "notices": self.notices,
+        }
+        blob = save({"attentions": self.attentions}, metadata={"introspect": json.dumps(header)})
+        return write_atomically(path, blob)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> AttentionRecord:
+        """Read what ``save`` wrote.
+
+        Raises:
+            RecordError: not such a file, or a damaged one.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(os.fspath(path), framework="pt") as stream:
+                header = json.loads((stream.metadata() or {})["introspect"])
+                if header.get("format") != _FORMAT:
+                    raise KeyError("format")
+                return cls(
+                    attentions=stream.get_tensor("attentions"),
+                    queries=_sequence(header["queries"]),
+                    keys=_sequence(header["keys"]),
+                    kind=header["kind"],
+                    layers=tuple(header["layers"]),
+                    certificate=Certificate(**header["certificate"]),
+                    notices=tuple(header["notices"]),
+                )
+        except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise RecordError(
+                f"Expected a record written by AttentionRecord.save at {os.fspath(path)!r}, "
+                f"but it cannot be read ({error}). Give the path of a saved record."
+            ) from error
+
+
+def _sequence(parts: dict[str, Any]) -> TokenSequence:
+    return TokenSequence(**{name: tuple(value) for name, value in parts.items()})

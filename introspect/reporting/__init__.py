@@ -1,0 +1,5 @@
+"""Reports: what was found, in words, with the views and the proof beside it."""
+
+from introspect.reporting.report import Report, report
+
+__all__ = ["Report", "report"]

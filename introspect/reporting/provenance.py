@@ -1,0 +1,75 @@
+"""What a reader needs to repeat a figure."""
+
+from __future__ import annotations
+
+import html
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from introspect.records import AttentionRecord, Certificate
+from introspect.text import visible_text
+
+__all__ = ["certificate_rows", "provenance_rows", "table"]
+
+Row = tuple[str, str]
+
+_DISTRIBUTION = "introspect-transformers"
+
+
+def provenance_rows(record: AttentionRecord, command: str | None) -> list[Row]:
+    """Model, revision, versions and command line, as names and values."""
+    certificate = record.certificate
+    rows = [
+        ("Model", certificate.model or "not named"),
+        ("Revision", certificate.revision or "not known"),
+        ("Tokenizer", certificate.tokenizer or "not named"),
+        ("Numbers", f"{certificate.dtype} on {certificate.device}"),
+        ("introspect", _version(_DISTRIBUTION)),
+        ("transformers", certificate.transformers_version or "not known"),
+        ("torch", certificate.torch_version or "not known"),
+        ("plotly", _version("plotly")),
+        ("Python", platform.python_version()),
+    ]
+    if command:
+        rows.append(("Command", command))
+    return rows
+
+
+def certificate_rows(certificate: Certificate) -> list[Row]:
+    """How attention was captured, and how far it is from the model's own."""
+    return [
+        ("Route", certificate.route),
+        ("The model runs, unwatched", certificate.attn_implementation or "not known"),
+        (
+            "Largest difference from the attention the model returns itself",
+            _figure(certificate.max_difference_from_eager, certificate.note),
+        ),
+        (
+            "Largest difference of the model’s output with and without the capture",
+            _figure(certificate.max_output_difference, ""),
+        ),
+        ("Largest distance of a row’s sum from 1", _figure(certificate.max_row_sum_error, "")),
+    ]
+
+
+def table(rows: Sequence[Row], caption: str) -> str:
+    """Names and values as an HTML table."""
+    cells = "".join(
+        f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(visible_text(value))}</td></tr>'
+        for name, value in rows
+    )
+    return f'<table class="facts"><caption>{html.escape(caption)}</caption>{cells}</table>'
+
+
+def _figure(value: float | None, note: str) -> str:
+    if value is None:
+        return f"not computed: {note}" if note else "not computed"
+    return "0 (equal in every bit)" if value == 0 else f"{value:.1e}"
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed as a package"

@@ -1,0 +1,200 @@
+"""A report: findings in words, the views, the certificate and the provenance, in one page."""
+
+from __future__ import annotations
+
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from introspect.alignment import mention_pieces
+from introspect.analyzers.coreference import CoreferenceAnalyzer, Scores
+from introspect.errors import InputError, IntrospectError
+from introspect.files import write_atomically
+from introspect.mentions import CorefCase
+from introspect.models import Model, load
+from introspect.page.document import Document
+from introspect.records import AttentionRecord, Head
+from introspect.reporting.prose import (
+    case_prose,
+    method_prose,
+    notices_prose,
+    set_prose,
+    text_prose,
+)
+from introspect.reporting.provenance import certificate_rows, provenance_rows, table
+from introspect.reporting.wording import finding_of_case, finding_of_set
+from introspect.scoring import score_case
+from introspect.text import shortened
+from introspect.views.coreference import coreference_view
+from introspect.views.head import head_view
+from introspect.views.model import model_view
+
+__all__ = ["Report", "report"]
+
+#: A case to score, a text to look at, or a pair of texts.
+Subject = CorefCase | str | tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished report.
+
+    Args:
+        html: the page.
+        finding: what it says first, as plain text.
+        scores: the tables behind it; ``None`` where no case was given.
+        notices: what a reader must know before looking.
+    """
+
+    html: str
+    finding: str
+    scores: Scores | None
+    notices: tuple[str, ...] = ()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page as one file, whole or not at all.
+
+        Raises:
+            OutputError: the folder is missing or cannot be written.
+        """
+        return write_atomically(path, self.html)
+
+
+@dataclass(frozen=True, eq=False)
+class _Chapter:
+    """One subject with its record, and the head that its views show first."""
+
+    subject: Subject
+    record: AttentionRecord
+
+    @property
+    def case(self) -> CorefCase | None:
+        return self.subject if isinstance(self.subject, CorefCase) else None
+
+
+def report(
+    model: Model | str,
+    subjects: Subject | Sequence[Subject],
+    *,
+    truncation: bool = False,
+    command: str | None = None,
+) -> Report:
+    """A report on coreference cases, texts or pairs of texts.
+
+    Args:
+        model: a model, or the name of one.
+        subjects: cases, texts or pairs; the first is open when the page is.
+        truncation: cut texts that are too long; the report then says what was cut.
+        command: the command line that made it, for the provenance.
+
+    Raises:
+        IntrospectError: a subject cannot be captured or scored; the message names it.
+    """
+    loaded = load(model)
+    chapters = _chapters(loaded, _as_list(subjects), truncation)
+    scores = _scores(chapters)
+    title, finding = _title_and_finding(chapters, scores)
+    document = Document(title)
+    if len(chapters) > 1 and scores is not None:
+        document.add_prose(set_prose(finding_of_set(scores), scores))
+    for number, chapter in enumerate(chapters):
+        if len(chapters) > 1:
+            document.begin_group(_name(chapter.subject), open=number == 0)
+        _add_chapter(document, chapter)
+        if len(chapters) > 1:
+            document.end_group()
+    _add_proof(document, chapters[0].record, command)
+    return Report(
+        html=document.to_html(),
+        finding=finding,
+        scores=scores,
+        notices=tuple(dict.fromkeys(n for c in chapters for n in c.record.notices)),
+    )
+
+
+def _as_list(subjects: Subject | Sequence[Subject]) -> list[Subject]:
+    if isinstance(subjects, str | CorefCase):
+        return [subjects]
+    if not subjects:
+        raise InputError("Expected at least one case or text to report on, got none.")
+    return list(subjects)
+
+
+def _chapters(model: Model, subjects: list[Subject], truncation: bool) -> list[_Chapter]:
+    chapters = []
+    for number, subject in enumerate(subjects, start=1):
+        texts = (subject.text,) if isinstance(subject, CorefCase) else subject
+        texts = (texts,) if isinstance(texts, str) else texts
+        try:
+            record = model.capture(*texts, truncation=truncation, certify=number == 1)
+        except IntrospectError as error:
+            if len(subjects) == 1:
+                raise
+            raise type(error)(f"Number {number}: {error}") from error
+        chapters.append(_Chapter(subject, record))
+    return chapters
+
+
+def _scores(chapters: list[_Chapter]) -> Scores | None:
+    cases = [(c.case, c.record) for c in chapters if c.case is not None]
+    if not cases:
+        return None
+    analyzer = CoreferenceAnalyzer()
+    analyzer.update((case, record) for case, record in cases if case is not None)
+    return analyzer.compute()
+
+
+def _title_and_finding(chapters: list[_Chapter], scores: Scores | None) -> tuple[str, str]:
+    first = chapters[0]
+    if len(chapters) > 1:
+        finding = finding_of_set(scores).plain if scores else f"{len(chapters)} texts captured."
+        return f"Attention in {len(chapters)} texts", finding
+    if first.case is None:
+        layers, heads = first.record.attentions.shape[:2]
+        return "What the heads attend to", (
+            f"{layers} layers × {heads} heads captured; no pronoun was given, so none was scored."
+        )
+    pronoun = first.case.phrase(first.case.pronoun)
+    finding = finding_of_case(first.case, score_case(first.record, first.case)).plain
+    return f"What “{pronoun}” attends to", finding
+
+
+def _name(subject: Subject) -> str:
+    text = subject.text if isinstance(subject, CorefCase) else subject
+    return shortened(text if isinstance(text, str) else " / ".join(text), 120)
+
+
+def _add_chapter(document: Document, chapter: _Chapter) -> None:
+    record, case = chapter.record, chapter.case
+    document.add_prose(notices_prose(record.notices))
+    head, token = Head(record.layers[0], 0), None
+    if case is None:
+        document.add_prose(text_prose(record))
+    else:
+        scores = score_case(record, case)
+        document.add_prose(case_prose(case, finding_of_case(case, scores)))
+        head = next(iter(scores[0].ranked()), head)
+        token = _pinned(record, case)
+        for section in coreference_view(record, case, head=head).sections():
+            document.add_section(section)
+    for section in model_view(record).sections(with_detail=False):
+        document.add_section(section)
+    heads = [head.head] if case is not None else None
+    for section in head_view(record, layer=head.layer, heads=heads, token=token).sections():
+        document.add_section(section)
+
+
+def _pinned(record: AttentionRecord, case: CorefCase) -> dict[str, object]:
+    """The pronoun's first token, so that its lines and numbers are what is seen first."""
+    pieces = mention_pieces(record.queries, case.pronoun, role="pronoun")
+    return {"side": "query", "index": pieces[0][0]}
+
+
+def _add_proof(document: Document, record: AttentionRecord, command: str | None) -> None:
+    """The method, the certificate and the provenance, below the views."""
+    certificate = table(certificate_rows(record.certificate), "Certificate of the capture")
+    provenance = table(provenance_rows(record, command), "To repeat this report")
+    document.add_prose(method_prose())
+    document.add_prose(f"<h2>Proof and provenance</h2>{certificate}{provenance}")

@@ -1,0 +1,152 @@
+"""One case, scored: from a record and character spans to numbers for every head and direction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from introspect.alignment import mention_pieces
+from introspect.errors import MentionError, SelectionError
+from introspect.functional.coreference import (
+    MENTION_OPTIONS,
+    Mention,
+    credit,
+    margin,
+    mention_weights,
+    reachable,
+)
+from introspect.mentions import CorefCase
+from introspect.records import AttentionRecord, Head, TokenSequence
+
+__all__ = ["DIRECTIONS", "DirectionScores", "score_case"]
+
+#: From the pronoun's row to the candidates, and from the candidates' rows to the pronoun.
+DIRECTIONS = ("pronoun_to_candidate", "candidate_to_pronoun")
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionScores:
+    """What every head does in one case, in one direction.
+
+    Tensors are float64, ``(num_layers, num_heads)``.
+
+    Args:
+        direction: ``pronoun_to_candidate`` or ``candidate_to_pronoun``.
+        layers: the model's own number of each row.
+        weights: ``(num_candidates, num_layers, num_heads)``, in the order of the candidates.
+        antecedent_weight: the largest over antecedents; NaN where there is none.
+        distractor_weight: the largest over distractors; NaN where there is none.
+        credit: 1 for the antecedent, 0 for a distractor, shares for ties; NaN outside forced
+            choice.
+        margin: from -0.5 to 0.5; NaN where it is not defined.
+        observable: ``(num_layers,)``: whether the mask lets every candidate be seen.
+    """
+
+    direction: str
+    layers: tuple[int, ...]
+    weights: torch.Tensor
+    antecedent_weight: torch.Tensor
+    distractor_weight: torch.Tensor
+    credit: torch.Tensor
+    margin: torch.Tensor
+    observable: torch.Tensor
+
+    @property
+    def is_observable(self) -> bool:
+        """Whether any layer can look in this direction."""
+        return bool(self.observable.any())
+
+    @property
+    def preference(self) -> torch.Tensor:
+        """How much more the antecedent gets than the best distractor, from -1 to 1.
+
+        Without a distractor, what the antecedent gets.
+        """
+        return self.antecedent_weight - self.distractor_weight.nan_to_num(0.0)
+
+    def ranked(self) -> list[Head]:
+        """Heads of the layers that can look, by ``preference``, best first."""
+        preference = self.preference.nan_to_num(-torch.inf)
+        order = preference.flatten().argsort(descending=True, stable=True).tolist()
+        num_heads = preference.shape[1]
+        return [
+            Head(self.layers[i // num_heads], i % num_heads)
+            for i in order
+            if self.observable[i // num_heads]
+        ]
+
+    def row(self, head: Head) -> int:
+        """The row of the tensors that holds the head's layer."""
+        return self.layers.index(head.layer)
+
+
+def score_case(
+    record: AttentionRecord, case: CorefCase, *, mention: Mention = "mean"
+) -> tuple[DirectionScores, DirectionScores]:
+    """Weights, credit and margin of every head, in both directions.
+
+    Args:
+        record: attention of the case's text over itself, at token level.
+        case: the pronoun and its candidates.
+        mention: how the word pairs of two mentions become one number.
+
+    Raises:
+        MentionError: the record is of another text, or a mention was cut off.
+        SelectionError: an unknown ``mention``, or attention from one text to another.
+    """
+    if mention not in MENTION_OPTIONS:
+        raise SelectionError(
+            f"Expected `mention` as one of {', '.join(MENTION_OPTIONS)}, got {mention!r}."
+        )
+    if record.kind == "cross":
+        raise SelectionError(
+            "Expected attention of a text over itself to score a case, got cross-attention. "
+            "Capture with kind='encoder' or kind='decoder'."
+        )
+    _check_text(record.keys, case)
+    candidates = [(c.span, "candidate") for c in case.candidates]
+    pronoun = mention_pieces(record.queries, case.pronoun, role="pronoun")
+    targets = [mention_pieces(record.keys, span, role=role) for span, role in candidates]
+    forward = [(pronoun, target) for target in targets]
+    backward = [(target, pronoun) for target in targets]
+    return (
+        _scores(DIRECTIONS[0], record, case, forward, mention),
+        _scores(DIRECTIONS[1], record, case, backward, mention),
+    )
+
+
+Words = Sequence[Sequence[int]]
+
+
+def _scores(
+    direction: str,
+    record: AttentionRecord,
+    case: CorefCase,
+    pairs: Sequence[tuple[Words, Words]],
+    mention: Mention,
+) -> DirectionScores:
+    pattern = record.attentions
+    weights = torch.stack([mention_weights(pattern, s, t, mention=mention) for s, t in pairs])
+    antecedents = [candidate.antecedent for candidate in case.candidates]
+    gold = torch.tensor(antecedents)
+    undefined = torch.full_like(weights[0], torch.nan)
+    return DirectionScores(
+        direction=direction,
+        layers=record.layers,
+        weights=weights,
+        antecedent_weight=weights[gold].amax(0) if gold.any() else undefined,
+        distractor_weight=weights[~gold].amax(0) if not gold.all() else undefined,
+        credit=credit(weights, antecedents) if case.is_forced_choice else undefined,
+        margin=margin(weights, antecedents) if case.is_forced_choice else undefined,
+        observable=torch.stack([reachable(pattern, s, t) for s, t in pairs]).all(0),
+    )
+
+
+def _check_text(sequence: TokenSequence, case: CorefCase) -> None:
+    if not sequence.texts or sequence.texts[0] != case.text:
+        raise MentionError(
+            "Expected a record of the case's own text, but its tokens come from another one. "
+            "Capture case.text, so that character offsets mean the same."
+        )

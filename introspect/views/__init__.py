@@ -1,0 +1,1 @@
+"""Views: a record becomes a Plotly figure, and a section of a page with its interaction."""

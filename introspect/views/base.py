@@ -1,0 +1,102 @@
+"""What every view is: a Plotly figure of its state, and a page that shows itself."""
+
+from __future__ import annotations
+
+import html
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from introspect.errors import SelectionError
+from introspect.files import write_atomically
+from introspect.page import Document, Section
+from introspect.records import AttentionRecord
+from introspect.text import visible_text
+
+__all__ = ["View", "head_number", "layer_row"]
+
+_NOTEBOOK_HEIGHT = 720
+
+
+@dataclass(frozen=True, eq=False)
+class View(ABC):
+    """A record, shown in one way.
+
+    ``figure`` is a plain Plotly figure of what is shown first; the page has it with its
+    interaction. In a notebook a view shows itself.
+    """
+
+    record: AttentionRecord
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The heading."""
+
+    @property
+    @abstractmethod
+    def figure(self) -> Any:
+        """A ``plotly.graph_objects.Figure`` of the current state."""
+
+    @abstractmethod
+    def sections(self) -> tuple[Section, ...]:
+        """The section of the page, and those it opens."""
+
+    def to_html(self) -> str:
+        """One self-contained page."""
+        document = Document(self.title)
+        for notice in self.record.notices:
+            text = html.escape(visible_text(notice))
+            document.add_prose(f'<p class="notice" role="alert">{text}</p>')
+        for section in self.sections():
+            document.add_section(section)
+        return document.to_html()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page as one file, whole or not at all.
+
+        Raises:
+            OutputError: the folder is missing or cannot be written.
+        """
+        return write_atomically(path, self.to_html())
+
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own, so that several views do not disturb each other."""
+        page = html.escape(self.to_html(), quote=True)
+        return (
+            f'<iframe sandbox="allow-scripts" title="{html.escape(self.title)}" '
+            f'style="width:100%;height:{_NOTEBOOK_HEIGHT}px;border:0" srcdoc="{page}"></iframe>'
+        )
+
+
+def layer_row(record: AttentionRecord, layer: int) -> int:
+    """The row of the record that holds a layer, by the model's own number.
+
+    Raises:
+        SelectionError: the record has no such layer.
+    """
+    if layer not in record.layers:
+        raise SelectionError(f"Expected `layer` in {_span(record.layers)}, got {layer}.")
+    return record.layers.index(layer)
+
+
+def head_number(record: AttentionRecord, head: int) -> int:
+    """``head``, if the record has it.
+
+    Raises:
+        SelectionError: it does not.
+    """
+    if not 0 <= head < record.num_heads:
+        numbers = range(record.num_heads)
+        raise SelectionError(f"Expected `heads` in {_span(numbers)}, got {head}.")
+    return head
+
+
+def _span(numbers: Sequence[int]) -> str:
+    first, last = numbers[0], numbers[-1]
+    if list(numbers) == list(range(first, last + 1)):
+        return str(first) if first == last else f"{first}–{last}"
+    return ", ".join(map(str, numbers))

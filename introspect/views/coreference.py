@@ -1,0 +1,264 @@
+"""The coreference view: arcs from the pronoun, the map of all heads, and their ranking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from introspect.alignment import mention_pieces
+from introspect.errors import SelectionError
+from introspect.mentions import CorefCase, Span
+from introspect.page import Section
+from introspect.records import AttentionRecord, Head
+from introspect.scoring import DIRECTIONS, DirectionScores, score_case
+from introspect.text import visible
+from introspect.views.base import View, head_number, layer_row
+from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, mixed
+
+__all__ = ["CoreferenceView", "coreference_view"]
+
+#: Arcs under this weight are not drawn; the view says so.
+ARC_THRESHOLD = 0.02
+_ARC_POINTS = 33
+_DECIMALS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class CoreferenceView(View):
+    """One case: what a head gives to each word, and what every head gives to the candidates.
+
+    Args:
+        record: attention of the case's text, at token level.
+        case: the pronoun and its candidates.
+        scores: of every head, in both directions.
+        head: the head shown first.
+        direction: the direction shown first.
+    """
+
+    case: CorefCase
+    scores: tuple[DirectionScores, DirectionScores]
+    head: Head
+    direction: str = DIRECTIONS[0]
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        return "Coreference view"
+
+    @property
+    def chosen(self) -> DirectionScores:
+        """The scores of the direction shown first."""
+        return self.scores[DIRECTIONS.index(self.direction)]
+
+    @property
+    def figure(self) -> Any:
+        """Arcs of the chosen head above the map of all heads, as a plain Plotly figure."""
+        from plotly.subplots import make_subplots
+
+        layers = self.record.num_layers
+        figure = make_subplots(
+            rows=2, cols=1, row_heights=[240, 60 + 34 * layers], vertical_spacing=0.16
+        )
+        for trace in self.arc_traces():
+            figure.add_scatter(**trace, row=1, col=1)
+        words = self.words()
+        figure.add_heatmap(**self.map_trace(), row=2, col=1)
+        figure.update_layout(
+            template="plotly_white",
+            title=f"{self.head}, {self.direction.replace('_', ' ')}",
+            showlegend=False,
+            width=max(640, 70 * len(words)),
+            height=380 + 34 * layers,
+            font={"color": INK},
+        )
+        figure.update_xaxes(
+            row=1,
+            col=1,
+            tickvals=list(range(len(words))),
+            ticktext=[_escaped(word["label"]) for word in words],
+            showgrid=False,
+        )
+        figure.update_yaxes(row=1, col=1, visible=False, rangemode="tozero")
+        figure.update_xaxes(row=2, col=1, title="head", dtick=1, side="bottom")
+        figure.update_yaxes(row=2, col=1, title="layer", autorange="reversed", type="category")
+        return figure
+
+    def words(self) -> list[dict[str, Any]]:
+        """The words of the text: label, token pieces and role."""
+        sequence = self.record.queries
+        roles = self._roles()
+        words = []
+        for pieces in sequence.pieces():
+            if sequence.special_tokens_mask[pieces[0]] or sequence.sequence_ids[pieces[0]] != 0:
+                continue
+            start, end = sequence.offsets[pieces[0]][0], sequence.offsets[pieces[-1]][1]
+            label = sequence.texts[0][start:end] or sequence.tokens[pieces[0]]
+            role = next((roles[i] for i in pieces if i in roles), None)
+            words.append({"label": visible(label), "pieces": pieces, "role": role})
+        return words
+
+    def arc_traces(self) -> list[dict[str, Any]]:
+        """An arc from the pronoun to each word, as wide and opaque as the head's weight."""
+        words = self.words()
+        weights = self._word_weights(words)
+        origins = [i for i, word in enumerate(words) if word["role"] == "pronoun"]
+        origin = sum(origins) / len(origins)
+        traces = []
+        for index, (word, weight) in enumerate(zip(words, weights, strict=True)):
+            if word["role"] != "pronoun" and weight >= ARC_THRESHOLD:
+                traces.append(_arc(origin, index, weight, _role_colour(word["role"])))
+        return traces
+
+    def map_trace(self) -> dict[str, Any]:
+        """The layer × head map: what the antecedent gets more than the best distractor."""
+        has_rival = bool(self.case.distractors)
+        preference = self.chosen.preference.masked_fill(
+            ~self.chosen.observable[:, None], float("nan")
+        )
+        return {
+            "z": preference.numpy(),
+            "x": list(range(self.record.num_heads)),
+            "y": [f"L{layer}" for layer in self.record.layers],
+            "zmin": -1 if has_rival else 0,
+            "zmax": 1,
+            "colorscale": DIVERGING if has_rival else SEQUENTIAL,
+            "colorbar": {"thickness": 12, "len": 0.5, "y": 0.22},
+        }
+
+    def sections(self) -> tuple[Section, ...]:
+        """The section of the page."""
+        return (
+            Section(
+                kind="coreference",
+                title=self.title,
+                lead=(
+                    "Above the sentence, what one head gives to each word; below, every head: "
+                    "the more it prefers the antecedent, the bluer; the distractor, the browner. "
+                    "Choose a head on the map or in the table."
+                    if self.case.distractors
+                    else "Above the sentence, what one head gives to each word; below, what every "
+                    "head gives to the antecedent. Choose a head on the map or in the table."
+                ),
+                state=self._state(),
+                record=self.record,
+            ),
+        )
+
+    def _state(self) -> dict[str, Any]:
+        has_rival = bool(self.case.distractors)
+        return {
+            "words": self.words(),
+            "pronoun": visible(self.case.phrase(self.case.pronoun)),
+            "antecedent": self._phrases([c.span for c in self.case.antecedents]),
+            "distractor": self._phrases([c.span for c in self.case.distractors]),
+            "head": {"row": self.record.layers.index(self.head.layer), "head": self.head.head},
+            "direction": self.direction,
+            "directions": {scores.direction: _direction_json(scores) for scores in self.scores},
+            "arcThreshold": ARC_THRESHOLD,
+            "colours": {"antecedent": ACCENT, "distractor": RIVAL, "other": MUTED},
+            "scale": DIVERGING if has_rival else SEQUENTIAL,
+            "range": [-1 if has_rival else 0, 1],
+        }
+
+    def _roles(self) -> dict[int, str]:
+        """The role of each token that belongs to a mention."""
+        roles: dict[int, str] = {}
+        mentions: list[tuple[Span, str]] = [
+            (c.span, "antecedent" if c.antecedent else "distractor") for c in self.case.candidates
+        ]
+        for span, role in [*mentions, (self.case.pronoun, "pronoun")]:
+            for word in mention_pieces(self.record.queries, span, role=role):
+                roles |= dict.fromkeys(word, role)
+        return roles
+
+    def _word_weights(self, words: list[dict[str, Any]]) -> list[float]:
+        """What the chosen head gives from the pronoun to each word, or the other way round."""
+        pattern = self.record.attentions[layer_row(self.record, self.head.layer), self.head.head]
+        pronoun = [i for word in words if word["role"] == "pronoun" for i in word["pieces"]]
+        if self.direction == DIRECTIONS[0]:
+            row = pattern[pronoun].double().mean(0)
+            return [float(row[word["pieces"]].sum()) for word in words]
+        column = pattern[:, pronoun].double().sum(1)
+        return [float(column[word["pieces"]].mean()) for word in words]
+
+    def _phrases(self, spans: list[Span]) -> str:
+        return " or ".join(f"“{visible(self.case.phrase(span))}”" for span in spans)
+
+
+def coreference_view(
+    record: AttentionRecord,
+    case: CorefCase,
+    *,
+    head: Head | tuple[int, int] | None = None,
+    direction: str = DIRECTIONS[0],
+) -> CoreferenceView:
+    """The coreference view of a case.
+
+    Args:
+        record: attention of the case's text, at token level.
+        case: the pronoun and its candidates.
+        head: the head to show first; by default the one that prefers the antecedent most.
+        direction: ``pronoun_to_candidate`` or ``candidate_to_pronoun``.
+
+    Raises:
+        MentionError: the record is of another text, or a mention was cut off.
+        SelectionError: a head or direction that does not exist.
+    """
+    if direction not in DIRECTIONS:
+        raise SelectionError(
+            f"Expected `direction` as {' or '.join(DIRECTIONS)}, got {direction!r}."
+        )
+    scores = score_case(record, case)
+    ranked = scores[DIRECTIONS.index(direction)].ranked()
+    if head is None:
+        head = ranked[0] if ranked else Head(record.layers[0], 0)
+    layer_row(record, head[0])
+    return CoreferenceView(
+        record=record,
+        case=case,
+        scores=scores,
+        head=Head(head[0], head_number(record, head[1])),
+        direction=direction,
+    )
+
+
+def _direction_json(scores: DirectionScores) -> dict[str, Any]:
+    return {
+        "observable": scores.observable.tolist(),
+        "antecedent": _numbers(scores.antecedent_weight),
+        "distractor": _numbers(scores.distractor_weight),
+        "preference": _numbers(scores.preference),
+        "credit": _numbers(scores.credit),
+        "ranked": [[scores.row(head), head.head] for head in scores.ranked()],
+    }
+
+
+def _numbers(values: torch.Tensor) -> list[list[float | None]]:
+    """For JSON, which has no NaN."""
+    return [
+        [None if value != value else round(value, _DECIMALS) for value in row]
+        for row in values.tolist()
+    ]
+
+
+def _arc(origin: float, end: float, weight: float, colour: str) -> dict[str, Any]:
+    """Half an ellipse from one word to another, higher the farther they are apart."""
+    angles = torch.linspace(0, torch.pi, _ARC_POINTS, dtype=torch.float64)
+    middle, radius = (origin + end) / 2, (end - origin) / 2
+    return {
+        "mode": "lines",
+        "x": (middle - radius * angles.cos()).tolist(),
+        "y": (abs(radius) * angles.sin()).tolist(),
+        "line": {"color": mixed(colour, round(0.25 + 0.75 * weight, 3)), "width": 1 + 7 * weight},
+        "hoverinfo": "skip",
+    }
+
+
+def _role_colour(role: str | None) -> str:
+    return {"antecedent": ACCENT, "distractor": RIVAL}.get(role or "", MUTED)
+
+
+def _escaped(label: str) -> str:
+    return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,113 @@
+"""Colours, chosen once and sent to the page with the view that uses them.
+
+Colours are built in OKLCH, where equal steps look equal, so that neighbouring heads differ in hue
+and in lightness and stay apart for readers who do not tell all hues apart.
+"""
+
+from __future__ import annotations
+
+import math
+
+__all__ = [
+    "ACCENT",
+    "DIVERGING",
+    "INK",
+    "MUTED",
+    "RIVAL",
+    "SEQUENTIAL",
+    "ColourScale",
+    "head_colours",
+    "mixed",
+]
+
+ColourScale = list[list[float | str]]
+
+INK = "#1b1f24"
+MUTED = "#5b6470"
+#: The antecedent, and the one accent of the page; the distractor. Blue and orange stay apart for
+#: every common form of colour blindness.
+ACCENT = "#1858a8"
+RIVAL = "#b3540b"
+
+#: From nothing to all of a row; small weights are made visible, order is kept.
+SEQUENTIAL: ColourScale = [
+    [0.0, "#ffffff"],
+    [0.02, "#eef3fa"],
+    [0.1, "#c8daf0"],
+    [0.3, "#7ea9dc"],
+    [0.6, "#3172c0"],
+    [1.0, "#0b3266"],
+]
+
+#: From the distractor over neither to the antecedent.
+DIVERGING: ColourScale = [
+    [0.0, "#7a3504"],
+    [0.25, "#d97a2b"],
+    [0.45, "#f7dcc3"],
+    [0.5, "#f7f7f5"],
+    [0.55, "#cfe0f4"],
+    [0.75, "#4f8ed1"],
+    [1.0, "#0b3266"],
+]
+
+_LIGHTNESS = (0.50, 0.66, 0.40)
+_CHROMA = 0.14
+_FIRST_HUE = 255.0  # the accent's
+_GOLDEN_ANGLE = 137.508
+
+
+def head_colours(num_heads: int) -> list[str]:
+    """A colour for each head; neighbours differ in hue and lightness.
+
+    Up to 12 heads the hues are spread evenly; beyond, by the golden angle, which never repeats.
+
+    Example:
+        >>> len(set(head_colours(64)))
+        64
+    """
+    step = 360 / 12 * 5 if num_heads <= 12 else _GOLDEN_ANGLE
+    return [
+        _oklch(_LIGHTNESS[head % len(_LIGHTNESS)], _CHROMA, _FIRST_HUE + head * step)
+        for head in range(num_heads)
+    ]
+
+
+def mixed(colour: str, opacity: float) -> str:
+    """``colour`` (``#rrggbb``) with an opacity, as CSS and Plotly write it.
+
+    Example:
+        >>> mixed("#ff0000", 0.5)
+        'rgba(255,0,0,0.5)'
+    """
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def _oklch(lightness: float, chroma: float, hue: float) -> str:
+    """OKLCH to ``#rrggbb``; chroma is lowered until the colour can be shown.
+
+    Source: Björn Ottosson 2020, "A perceptual color space for image processing".
+    """
+    while True:
+        channels = _linear_rgb(lightness, chroma, math.radians(hue))
+        if all(-1e-4 <= channel <= 1 + 1e-4 for channel in channels):
+            return "#" + "".join(f"{_encoded(channel):02x}" for channel in channels)
+        chroma -= 0.005
+
+
+def _linear_rgb(lightness: float, chroma: float, hue: float) -> tuple[float, float, float]:
+    a, b = chroma * math.cos(hue), chroma * math.sin(hue)
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    return (
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+    )
+
+
+def _encoded(channel: float) -> int:
+    bounded = min(max(channel, 0.0), 1.0)
+    curved = 12.92 * bounded if bounded <= 0.0031308 else 1.055 * bounded ** (1 / 2.4) - 0.055
+    return round(255 * curved)

