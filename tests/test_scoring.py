@@ -141,7 +141,7 @@ def random_case(seed):
         special=bool(pick(0, 2)),
     )
     if pick(0, 3) == 0:  # blunt weights, so that ties are common
-        made = replace(made, attentions=(made.attentions * 8).round() / 8)
+        made = replace(made, attentions=(made.attentions * 4).round() / 4)
     return made, case(text, pronoun=pronoun, antecedents=mentions[:cut], distractors=mentions[cut:])
 
 

@@ -1,8 +1,8 @@
 """The page's own scripts: many files while they are written, one script in the page.
 
 Each file is an ES module that imports only from its neighbours. A page cannot load modules without
-a network or a looser policy, so the files are joined in the order of their imports, without the
-keywords ``import`` and ``export``, inside one function.
+a network or a looser policy, so the files are joined in the order of their imports. Each becomes a
+function with a scope of its own that returns what the file exports.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from importlib.resources import files
 
 __all__ = ["bundle", "join_modules", "read_asset"]
 
-_IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./(?P<name>[\w.-]+)";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async )?function|class|const|let)", re.MULTILINE)
+_IMPORT = re.compile(
+    r'^import \{(?P<names>[^}]*)\} from "\./(?P<name>[\w-]+)\.js";\n', re.MULTILINE
+)
+_EXPORT = re.compile(
+    r"^export (?P<declared>(?:async )?function|class|const) (?P<name>\w+)", re.MULTILINE
+)
 _LEFTOVER = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
 
-_ENTRY = "page.js"
+_ENTRY = "page"
 
 
 @cache
@@ -26,7 +30,7 @@ def bundle() -> str:
     """All scripts of the page as one."""
     folder = files("introspect.page") / "assets"
     sources = {
-        entry.name: entry.read_text(encoding="utf-8")
+        entry.name.removesuffix(".js"): entry.read_text(encoding="utf-8")
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
         if entry.name.endswith(".js")
     }
@@ -59,12 +63,14 @@ def join_modules(sources: Mapping[str, str], entry: str) -> str:
         ordered.append(name)
 
     visit(entry, ())
-    body = "\n".join(_without_keywords(name, sources[name]) for name in ordered)
-    return f'(() => {{\n"use strict";\n{body}\n}})();\n'
+    body = "\n".join(_as_function(name, sources[name]) for name in ordered)
+    return f'(() => {{\n"use strict";\nconst modules = {{}};\n{body}\n}})();\n'
 
 
-def _without_keywords(name: str, source: str) -> str:
-    plain = _EXPORT.sub("", _IMPORT.sub("", source))
+def _as_function(name: str, source: str) -> str:
+    exports = ", ".join(match["name"] for match in _EXPORT.finditer(source))
+    plain = _IMPORT.sub(r'const {\g<names>} = modules["\g<name>"];\n', source)
+    plain = _EXPORT.sub(r"\g<declared> \g<name>", plain)
     if leftover := _LEFTOVER.search(plain):
         raise ValueError(f"Expected only named imports and exports in {name}: {leftover[0]!r}.")
-    return f"// {name}\n{plain}"
+    return f'modules["{name}"] = (() => {{\n{plain}return {{ {exports} }};\n}})();\n'
