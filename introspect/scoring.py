@@ -41,6 +41,8 @@ class DirectionScores:
         credit: 1 for the antecedent, 0 for a distractor, shares for ties; NaN outside forced
             choice.
         margin: from -0.5 to 0.5; NaN where it is not defined.
+        preference: how much more the antecedent gets than the best distractor, from -1 to 1. With
+            one of the two alone, what that one gets, from 0 to 1.
         observable: ``(num_layers,)``: whether the mask lets every candidate be seen.
     """
 
@@ -51,20 +53,13 @@ class DirectionScores:
     distractor_weight: torch.Tensor
     credit: torch.Tensor
     margin: torch.Tensor
+    preference: torch.Tensor
     observable: torch.Tensor
 
     @property
     def is_observable(self) -> bool:
         """Whether any layer can look in this direction."""
         return bool(self.observable.any())
-
-    @property
-    def preference(self) -> torch.Tensor:
-        """How much more the antecedent gets than the best distractor, from -1 to 1.
-
-        Without a distractor, what the antecedent gets.
-        """
-        return self.antecedent_weight - self.distractor_weight.nan_to_num(0.0)
 
     def ranked(self) -> list[Head]:
         """Heads of the layers that can look, by ``preference``, best first."""
@@ -76,6 +71,12 @@ class DirectionScores:
             for i in order
             if self.observable[i // num_heads]
         ]
+
+    def strongest(self) -> list[tuple[Head, float]]:
+        """Heads of the layers that can look, by the antecedent's weight, largest first."""
+        weights = self.antecedent_weight.nan_to_num(0.0)
+        named = [(head, float(weights[self.row(head), head.head])) for head in self.ranked()]
+        return sorted(named, key=lambda item: -item[1])
 
     def row(self, head: Head) -> int:
         """The row of the tensors that holds the head's layer."""
@@ -132,14 +133,21 @@ def _scores(
     antecedents = [candidate.antecedent for candidate in case.candidates]
     gold = torch.tensor(antecedents)
     undefined = torch.full_like(weights[0], torch.nan)
+    best_gold = weights[gold].amax(0) if gold.any() else None
+    best_rival = weights[~gold].amax(0) if not gold.all() else None
+    if best_gold is not None and best_rival is not None:
+        preference = best_gold - best_rival
+    else:
+        preference = weights.amax(0)
     return DirectionScores(
         direction=direction,
         layers=record.layers,
         weights=weights,
-        antecedent_weight=weights[gold].amax(0) if gold.any() else undefined,
-        distractor_weight=weights[~gold].amax(0) if not gold.all() else undefined,
+        antecedent_weight=undefined if best_gold is None else best_gold,
+        distractor_weight=undefined if best_rival is None else best_rival,
         credit=credit(weights, antecedents) if case.is_forced_choice else undefined,
         margin=margin(weights, antecedents) if case.is_forced_choice else undefined,
+        preference=preference,
         observable=torch.stack([reachable(pattern, s, t) for s, t in pairs]).all(0),
     )
 

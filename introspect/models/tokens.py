@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from introspect.alignment import assign_words
@@ -14,6 +15,7 @@ from introspect.records import TokenSequence
 __all__ = ["token_sequence"]
 
 _REPLACEMENT = "\ufffd"
+_SPACE_TOKENS = ("▁", "Ġ")
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -32,11 +34,12 @@ def token_sequence(tokenizer: Any, encoding: Any, texts: Sequence[str]) -> Token
     raw = tokenizer.convert_ids_to_tokens(ids)
     special = [bool(flag) for flag in encoding["special_tokens_mask"]]
     offsets = [
-        (0, 0) if number is None or is_special else _trimmed(texts[number], span)
-        for span, number, is_special in zip(
-            encoding["offset_mapping"], sequence_ids, special, strict=True
+        (0, 0) if number is None or is_special else _trimmed(texts[number], span, token)
+        for span, number, is_special, token in zip(
+            encoding["offset_mapping"], sequence_ids, special, raw, strict=True
         )
     ]
+    _divide_byte_runs(offsets, raw, sequence_ids, texts)
     word_ids, words = _words(texts, offsets, sequence_ids)
     unknown = tokenizer.unk_token_id
     return TokenSequence(
@@ -54,11 +57,41 @@ def token_sequence(tokenizer: Any, encoding: Any, texts: Sequence[str]) -> Token
     )
 
 
-def _trimmed(text: str, span: Span) -> Span:
-    """``span`` without the spaces before its first character: some vocabularies count them in."""
+def _trimmed(text: str, span: Span, token: str) -> Span:
+    """``span`` without what the token does not stand for.
+
+    Some vocabularies count in the spaces before the first character; and the space that some put
+    before a text, where it is a token of its own, claims the character after it.
+    """
     start, end = span
     inner = text[start:end]
-    return (start + len(inner) - len(inner.lstrip()), end) if inner.strip() else (start, end)
+    if not inner.strip():
+        return start, end
+    if token in _SPACE_TOKENS and inner != token:
+        return start, start
+    return start + len(inner) - len(inner.lstrip()), end
+
+
+def _divide_byte_runs(
+    offsets: list[Span],
+    raw: Sequence[str],
+    sequence_ids: Sequence[int | None],
+    texts: Sequence[str],
+) -> None:
+    """Give each byte token its own character where the tokenizer gave it a run of unknown ones."""
+    places = [
+        (number, span) if _BYTE_TOKEN.fullmatch(token) else None
+        for number, span, token in zip(sequence_ids, offsets, raw, strict=True)
+    ]
+    index = 0
+    for place, run in groupby(places):
+        count = len(list(run))
+        if place is not None and place[0] is not None:
+            number, (start, end) = place
+            owners = [i for i in range(start, end) for _ in texts[number][i].encode()]
+            if len(owners) == count:
+                offsets[index : index + count] = [(i, i + 1) for i in owners]
+        index += count
 
 
 def _words(
@@ -115,7 +148,10 @@ def _fraction(part: int, parts: int) -> str:
 
 def _byte_decoder(tokenizer: Any) -> Any | None:
     """The decoder of a byte-level vocabulary; ``None`` for other vocabularies."""
-    backend = tokenizer.backend_tokenizer
-    decoder = json.loads(backend.to_str())["decoder"] if backend.decoder else None
-    parts = [decoder, *decoder.get("decoders", [])] if decoder else []
-    return backend.decoder if any(p["type"] == "ByteLevel" for p in parts) else None
+    decoder = tokenizer.backend_tokenizer.decoder
+    if decoder is None:
+        return None
+    # Only the decoder's own state: the whole tokenizer's takes 10 to 100 ms a call to write out.
+    state = json.loads(decoder.__getstate__())
+    parts = [state, *state.get("decoders", [])]
+    return decoder if any(part["type"] == "ByteLevel" for part in parts) else None

@@ -72,12 +72,11 @@ class Document:
         """Add a view. A record that several views show is embedded once."""
         number = len(self._sections) + 1
         name = f"view-{number}-{section.kind}"
-        self._sections.append(
-            {"id": name, "record": self._record_number(section.record), "state": section.state}
-        )
+        record = self._record_number(section.record)
+        self._sections.append({"id": name, "record": record, "state": section.state})
         hidden = " hidden" if section.hidden else ""
         self._body.append(
-            f'<section data-view="{section.kind}" id="{name}" aria-labelledby="{name}-title"'
+            f'<section data-view="{section.kind}" id="{name}" data-record="{record}" aria-labelledby="{name}-title"'
             f'{hidden}><h2 id="{name}-title" tabindex="-1">{html.escape(section.title)}</h2>'
             f'<p class="lead">{html.escape(section.lead)}</p></section>'
         )

@@ -175,9 +175,9 @@ def _add_chapter(document: Document, chapter: _Chapter) -> None:
     else:
         scores = score_case(record, case)
         document.add_prose(case_prose(case, finding_of_case(case, scores)))
-        head = next(iter(scores[0].ranked()), head)
+        head = next((strongest for strongest, _ in scores[0].strongest()), head)
         token = _pinned(record, case)
-        for section in coreference_view(record, case, head=head).sections():
+        for section in coreference_view(record, case, head=head).sections(with_detail=False):
             document.add_section(section)
     for section in model_view(record).sections(with_detail=False):
         document.add_section(section)

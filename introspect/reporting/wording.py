@@ -106,20 +106,15 @@ def as_html(sentence: str) -> str:
 def _headline(case: CorefCase, scores: DirectionScores) -> str:
     pronoun = _quoted(case, case.pronoun)
     antecedent = _any_of([_quoted(case, c.span) for c in case.antecedents])
-    weight = scores.antecedent_weight
-    pointing = [
-        (head, value)
-        for head in scores.ranked()
-        if (value := float(weight[scores.row(head), head.head])) > POINTING
-    ]
-    pointing.sort(key=lambda item: -item[1])
+    strongest = scores.strongest()
+    pointing = [(head, weight) for head, weight in strongest if weight > POINTING]
     if pointing:
         verb = "points" if len(pointing) == 1 else "point"
         return f"{_listed(pointing)} {verb} from {pronoun} to {antecedent}."
-    best = max(scores.ranked(), key=lambda head: float(weight[scores.row(head), head.head]))
+    best, weight = strongest[0]
     return (
         f"No head points from {pronoun} to {antecedent}: the strongest, {best}, gives it "
-        f"{float(weight[scores.row(best), best.head]):.2f} of its attention."
+        f"{weight:.2f} of its attention."
     )
 
 

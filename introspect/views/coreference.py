@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,13 +15,24 @@ from introspect.records import AttentionRecord, Head
 from introspect.scoring import DIRECTIONS, DirectionScores, score_case
 from introspect.text import visible
 from introspect.views.base import View, head_number, layer_row
-from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, mixed
+from introspect.views.head import head_view
+from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL
 
 __all__ = ["CoreferenceView", "coreference_view"]
 
 #: Arcs under this weight are not drawn; the view says so.
 ARC_THRESHOLD = 0.02
-_ARC_POINTS = 33
+_ARC_POINTS = 65
+_ARCS = (
+    "The arcs above the sentence: what one head gives from the pronoun to each word, or gets from "
+    f"it. Arcs under {ARC_THRESHOLD} are not drawn, and special tokens are left out; point at a "
+    "word for its number."
+)
+_MAP_OF_TWO = (
+    "The map shows every head: blue where it prefers the antecedent, brown where the distractor."
+)
+_MAP_OF_ONE = "The map shows the weight in every head."
+_CHOOSE = "Choose a head on the map or in the table."
 _DECIMALS = 6
 
 
@@ -96,7 +107,9 @@ class CoreferenceView(View):
             start, end = sequence.offsets[pieces[0]][0], sequence.offsets[pieces[-1]][1]
             label = sequence.texts[0][start:end] or sequence.tokens[pieces[0]]
             role = next((roles[i] for i in pieces if i in roles), None)
-            words.append({"label": visible(label), "pieces": pieces, "role": role})
+            # A mention may be part of a word (animal in animal's): only its pieces are scored.
+            counted = [i for i in pieces if roles.get(i) == role]
+            words.append({"label": visible(label), "pieces": counted, "role": role})
         return words
 
     def arc_traces(self) -> list[dict[str, Any]]:
@@ -105,15 +118,15 @@ class CoreferenceView(View):
         weights = self._word_weights(words)
         origins = [i for i, word in enumerate(words) if word["role"] == "pronoun"]
         origin = sum(origins) / len(origins)
-        traces = []
-        for index, (word, weight) in enumerate(zip(words, weights, strict=True)):
-            if word["role"] != "pronoun" and weight >= ARC_THRESHOLD:
-                traces.append(_arc(origin, index, weight, _role_colour(word["role"])))
-        return traces
+        farthest = max(max(origin, len(words) - 1 - origin), 1)
+        return [
+            _arc(origin, index, farthest, weight, _role_colour(word["role"]))
+            for index, (word, weight) in enumerate(zip(words, weights, strict=True))
+            if word["role"] != "pronoun" and weight >= ARC_THRESHOLD
+        ]
 
     def map_trace(self) -> dict[str, Any]:
         """The layer × head map: what the antecedent gets more than the best distractor."""
-        has_rival = bool(self.case.distractors)
         preference = self.chosen.preference.masked_fill(
             ~self.chosen.observable[:, None], float("nan")
         )
@@ -121,35 +134,37 @@ class CoreferenceView(View):
             "z": preference.numpy(),
             "x": list(range(self.record.num_heads)),
             "y": [f"L{layer}" for layer in self.record.layers],
-            "zmin": -1 if has_rival else 0,
+            "zmin": -1 if self._is_choice else 0,
             "zmax": 1,
-            "colorscale": DIVERGING if has_rival else SEQUENTIAL,
+            "colorscale": DIVERGING if self._is_choice else SEQUENTIAL,
             "colorbar": {"thickness": 12, "len": 0.5, "y": 0.22},
         }
 
-    def sections(self) -> tuple[Section, ...]:
-        """The section of the page."""
-        return (
-            Section(
-                kind="coreference",
-                title=self.title,
-                lead=(
-                    "Above the sentence, what one head gives to each word; below, every head: "
-                    "the more it prefers the antecedent, the bluer; the distractor, the browner. "
-                    "Choose a head on the map or in the table."
-                    if self.case.distractors
-                    else "Above the sentence, what one head gives to each word; below, what every "
-                    "head gives to the antecedent. Choose a head on the map or in the table."
-                ),
-                state=self._state(),
-                record=self.record,
-            ),
+    def sections(self, *, with_detail: bool = True) -> tuple[Section, ...]:
+        """The section of the page, and the head view that it opens.
+
+        Args:
+            with_detail: bring a head view along; leave it out where the page has one.
+        """
+        own = Section(
+            kind="coreference",
+            title=self.title,
+            lead=f"{_ARCS} {_MAP_OF_TWO if self._is_choice else _MAP_OF_ONE} {_CHOOSE}",
+            state=self._state(),
+            record=self.record,
         )
+        detail = replace(head_view(self.record), hidden=True).sections() if with_detail else ()
+        return (own, *detail)
+
+    @property
+    def _is_choice(self) -> bool:
+        return self.case.is_forced_choice
 
     def _state(self) -> dict[str, Any]:
-        has_rival = bool(self.case.distractors)
+        words = self.words()
         return {
-            "words": self.words(),
+            "words": words,
+            "candidates": [self._last_word(words, c.span) for c in self.case.candidates],
             "pronoun": visible(self.case.phrase(self.case.pronoun)),
             "antecedent": self._phrases([c.span for c in self.case.antecedents]),
             "distractor": self._phrases([c.span for c in self.case.distractors]),
@@ -158,8 +173,8 @@ class CoreferenceView(View):
             "directions": {scores.direction: _direction_json(scores) for scores in self.scores},
             "arcThreshold": ARC_THRESHOLD,
             "colours": {"antecedent": ACCENT, "distractor": RIVAL, "other": MUTED},
-            "scale": DIVERGING if has_rival else SEQUENTIAL,
-            "range": [-1 if has_rival else 0, 1],
+            "scale": DIVERGING if self._is_choice else SEQUENTIAL,
+            "range": [-1 if self._is_choice else 0, 1],
         }
 
     def _roles(self) -> dict[int, str]:
@@ -183,6 +198,11 @@ class CoreferenceView(View):
         column = pattern[:, pronoun].double().sum(1)
         return [float(column[word["pieces"]].mean()) for word in words]
 
+    def _last_word(self, words: list[dict[str, Any]], span: Span) -> int:
+        """The place of a mention's last word among ``words``, where its weight is written."""
+        last = mention_pieces(self.record.queries, span)[-1][-1]
+        return next(i for i, word in enumerate(words) if last in word["pieces"])
+
     def _phrases(self, spans: list[Span]) -> str:
         return " or ".join(f"“{visible(self.case.phrase(span))}”" for span in spans)
 
@@ -199,7 +219,7 @@ def coreference_view(
     Args:
         record: attention of the case's text, at token level.
         case: the pronoun and its candidates.
-        head: the head to show first; by default the one that prefers the antecedent most.
+        head: the head to show first; by default the one that gives the antecedent most.
         direction: ``pronoun_to_candidate`` or ``candidate_to_pronoun``.
 
     Raises:
@@ -211,9 +231,9 @@ def coreference_view(
             f"Expected `direction` as {' or '.join(DIRECTIONS)}, got {direction!r}."
         )
     scores = score_case(record, case)
-    ranked = scores[DIRECTIONS.index(direction)].ranked()
     if head is None:
-        head = ranked[0] if ranked else Head(record.layers[0], 0)
+        strongest = scores[DIRECTIONS.index(direction)].strongest()
+        head = strongest[0][0] if strongest else Head(record.layers[0], 0)
     layer_row(record, head[0])
     return CoreferenceView(
         record=record,
@@ -227,6 +247,7 @@ def coreference_view(
 def _direction_json(scores: DirectionScores) -> dict[str, Any]:
     return {
         "observable": scores.observable.tolist(),
+        "candidates": [_numbers(weights) for weights in scores.weights],
         "antecedent": _numbers(scores.antecedent_weight),
         "distractor": _numbers(scores.distractor_weight),
         "preference": _numbers(scores.preference),
@@ -243,15 +264,17 @@ def _numbers(values: torch.Tensor) -> list[list[float | None]]:
     ]
 
 
-def _arc(origin: float, end: float, weight: float, colour: str) -> dict[str, Any]:
+def _arc(origin: float, end: float, farthest: float, weight: float, colour: str) -> dict[str, Any]:
     """Half an ellipse from one word to another, higher the farther they are apart."""
     angles = torch.linspace(0, torch.pi, _ARC_POINTS, dtype=torch.float64)
     middle, radius = (origin + end) / 2, (end - origin) / 2
+    top = 0.12 + 0.8 * (abs(end - origin) / farthest) ** 0.5
     return {
         "mode": "lines",
         "x": (middle - radius * angles.cos()).tolist(),
-        "y": (abs(radius) * angles.sin()).tolist(),
-        "line": {"color": mixed(colour, round(0.25 + 0.75 * weight, 3)), "width": 1 + 7 * weight},
+        "y": (top * angles.sin()).tolist(),
+        "line": {"color": colour, "width": 1 + 7 * weight, "simplify": False},
+        "opacity": 0.3 + 0.7 * weight,
         "hoverinfo": "skip",
     }
 

@@ -50,7 +50,8 @@ DIVERGING: ColourScale = [
     [1.0, "#0b3266"],
 ]
 
-_LIGHTNESS = (0.50, 0.66, 0.40)
+# White text on any of them keeps a contrast of at least 4.5.
+_LIGHTNESS = (0.50, 0.57, 0.40)
 _CHROMA = 0.14
 _FIRST_HUE = 255.0  # the accent's
 _GOLDEN_ANGLE = 137.508

@@ -3,13 +3,14 @@ import { element, headName, labelled } from "./dom.js";
 import { openHead } from "./head.js";
 import { headGrid } from "./head-grid.js";
 import { draw, onWidth } from "./plot.js";
+import { walkWithArrows } from "./tokens.js";
 
 const DIRECTION_NAMES = {
   pronoun_to_candidate: "pronoun to candidate",
   candidate_to_pronoun: "candidate to pronoun",
 };
 const ARC_HEIGHT = 150;
-const ARC_POINTS = 33;
+const ARC_POINTS = 65;
 const MAP_CELL_HEIGHT = 30;
 const ROWS_AT_FIRST = 10;
 
@@ -55,7 +56,6 @@ export function mountCoreferenceView(section, style, record) {
     state.direction = direction;
     const [best] = scores().ranked;
     if (best) [state.row, state.head] = best;
-    grid.relabel();
     drawMap(grid.picture.parentElement.clientWidth);
     update();
   }
@@ -83,7 +83,7 @@ export function mountCoreferenceView(section, style, record) {
 
   function drawArcs() {
     const weights = wordWeights(record, style.words, state);
-    sentence.show(weights, style, scores(), state);
+    sentence.show(weights, candidateNumbers(style, scores(), state));
   }
 
   function update() {
@@ -124,41 +124,70 @@ function wordWeights(record, words, { row, head, direction }) {
 /** The words on one line, with room for arcs above them; it scrolls sideways if it must. */
 function sentenceStrip(style) {
   const picture = element("div", { class: "arcs" });
-  const words = style.words.map((word) =>
-    element("span", { class: "word", "data-role": word.role }, [
-      element("bdi", {}, word.label),
-      element("small", { class: "share" }),
-    ]),
-  );
+  const shares = style.words.map(() => element("small", { class: "share" }));
+  const words = style.words.map((word, index) => wordButton(word, shares[index]));
   const line = element("div", { class: "words" }, words);
   const strip = element("div", { class: "strip" }, [picture, line]);
-  const root = element(
-    "div",
-    { class: "sentence", tabindex: "0", role: "group", "aria-label": "The sentence with arcs" },
-    strip,
-  );
+  const label = "The sentence, with arcs from the pronoun";
+  const root = element("div", { class: "sentence", role: "group", "aria-label": label }, strip);
+  walkWithArrows(words);
+  let shown = null;
+  words.forEach((word, index) => {
+    const write = () => {
+      if (shown) shares[index].textContent = shown.weights[index].toFixed(2);
+    };
+    const restore = () => {
+      if (shown) shares[index].textContent = shown.numbers[index];
+    };
+    word.addEventListener("pointerenter", write);
+    word.addEventListener("focus", write);
+    word.addEventListener("pointerleave", restore);
+    word.addEventListener("blur", restore);
+  });
 
-  /** Draw the arcs of one head, and write the candidates' shares under them. */
-  function show(weights, { colours, arcThreshold, words: facts }, scores, { row }) {
-    if (root.clientWidth === 0) return;
-    facts.forEach((fact, index) => {
-      const isCandidate = fact.role === "antecedent" || fact.role === "distractor";
-      const share = words[index].querySelector(".share");
-      share.textContent = isCandidate && scores.observable[row] ? weights[index].toFixed(2) : "";
+  /** Draw the arcs of one head, and write the candidates' weights under them. */
+  function show(weights, numbers) {
+    shown = { weights, numbers };
+    shares.forEach((share, index) => {
+      share.textContent = numbers[index];
     });
+    if (root.clientWidth === 0) return;
     const centres = words.map((word) => word.offsetLeft + word.offsetWidth / 2);
-    const origins = centres.filter((_, index) => facts[index].role === "pronoun");
+    const origins = centres.filter((_, index) => style.words[index].role === "pronoun");
     const origin = origins.reduce((sum, x) => sum + x, 0) / origins.length;
     const width = line.scrollWidth;
     const farthest = Math.max(...centres.map((x) => Math.abs(x - origin)), 1);
     const traces = weights.flatMap((weight, index) => {
-      const { role } = facts[index];
-      if (role === "pronoun" || !(weight >= arcThreshold)) return [];
-      return [arc(origin, centres[index], farthest, weight, colours[role] ?? colours.other)];
+      const { role } = style.words[index];
+      if (role === "pronoun" || !(weight >= style.arcThreshold)) return [];
+      const colour = style.colours[role] ?? style.colours.other;
+      return [arc(origin, centres[index], farthest, weight, colour)];
     });
     draw(picture, traces, { x: [0, width], y: [0, 1], width, height: ARC_HEIGHT });
   }
   return { root, show };
+}
+
+function wordButton(word, share) {
+  const role = word.role ? `, ${word.role}` : "";
+  const attributes = {
+    type: "button",
+    class: "word",
+    "data-role": word.role,
+    "data-side": word.role === "pronoun" ? "query" : "key",
+    "data-token-index": word.pieces[0],
+    "aria-label": `${word.label}${role}`,
+  };
+  return element("button", attributes, [element("bdi", {}, word.label), share]);
+}
+
+/** What stands under each word: at the last word of a candidate, the weight it was scored with. */
+function candidateNumbers(style, scores, { row, head }) {
+  return style.words.map((_, index) => {
+    const candidate = style.candidates.findIndex((last) => last === index);
+    if (candidate < 0 || !scores.observable[row]) return "";
+    return cellText(scores.candidates[candidate][row][head]);
+  });
 }
 
 /** Half an ellipse between two words, higher the farther they are apart. */
@@ -172,7 +201,7 @@ function arc(origin, end, farthest, weight, colour) {
     mode: "lines",
     x: angles.map((angle) => middle - radius * Math.cos(angle)),
     y: angles.map((angle) => top * Math.sin(angle)),
-    line: { color: colour, width: 1 + 7 * weight },
+    line: { color: colour, width: 1 + 7 * weight, simplify: false },
     opacity: 0.3 + 0.7 * weight,
     hoverinfo: "skip",
   };
@@ -186,7 +215,7 @@ function cellText(value) {
 function sentenceOf(record, style, scores, { row, head, direction }) {
   const name = headName(record.layers[row], head);
   if (!scores.observable[row]) {
-    return `${name}: this direction cannot be observed. The model reads from left to right, and what it would look at comes later.`;
+    return `${name}: this direction cannot be observed. The model reads from left to right, and something it would look at comes later.`;
   }
   const pronoun = `“${style.pronoun}”`;
   const given = (candidates, weight) =>
@@ -213,9 +242,9 @@ function describe(style, scores, row, head) {
 }
 
 function mapTitle(style) {
-  return style.distractor
-    ? `Every head: weight of ${style.antecedent || "an antecedent"} minus weight of ${style.distractor}`
-    : `Every head: weight of ${style.antecedent}`;
+  return style.antecedent && style.distractor
+    ? `Every head: weight of ${style.antecedent} minus weight of ${style.distractor}`
+    : `Every head: weight of ${style.antecedent || style.distractor}`;
 }
 
 function legendText(style) {
@@ -233,7 +262,8 @@ function rankedTable(record, style, choose) {
   const heading = element("tr", {}, columns.map((name) => element("th", { scope: "col" }, name)));
   const body = element("tbody");
   const more = element("button", { type: "button", class: "plain" });
-  const caption = element("caption", {}, "Heads by how much more the antecedent gets");
+  const order = style.range[0] < 0 ? "by how much more the antecedent gets" : "by weight";
+  const caption = element("caption", {}, `Heads ${order}`);
   let isWhole = false;
   let last = null;
   more.addEventListener("click", () => {
@@ -247,8 +277,13 @@ function rankedTable(record, style, choose) {
 
   function show(scores, state) {
     last = [scores, state];
-    const shown = isWhole ? scores.ranked : scores.ranked.slice(0, ROWS_AT_FIRST);
-    body.replaceChildren(...shown.map(([row, head], place) => line(scores, state, row, head, place)));
+    // The chosen head is always in sight, whatever its rank.
+    const isShown = ([row, head], place) =>
+      isWhole || place < ROWS_AT_FIRST || (row === state.row && head === state.head);
+    const lines = scores.ranked.flatMap((pair, place) =>
+      isShown(pair, place) ? [line(scores, state, ...pair, place)] : [],
+    );
+    body.replaceChildren(...lines);
     more.hidden = scores.ranked.length <= ROWS_AT_FIRST;
     more.textContent = isWhole ? "Show the first ten" : `Show all ${scores.ranked.length} heads`;
   }
@@ -263,7 +298,7 @@ function rankedTable(record, style, choose) {
       element("th", { scope: "row" }, button),
       element("td", {}, cellText(scores.antecedent[row][head])),
       element("td", {}, cellText(scores.distractor[row][head])),
-      element("td", {}, cellText(style.distractor ? scores.preference[row][head] : null)),
+      element("td", {}, cellText(style.range[0] < 0 ? scores.preference[row][head] : null)),
       element("td", {}, credit === null ? "–" : String(credit)),
     ];
     const isChosen = row === state.row && head === state.head;

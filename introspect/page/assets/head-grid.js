@@ -1,5 +1,8 @@
 // Layers × heads: labels, a place for a picture, and over it a button for each head.
 import { element, headName } from "./dom.js";
+import { onWidth } from "./plot.js";
+
+const NARROWEST_NAME = 30;
 
 /**
  * A grid of heads. Tab enters it once; arrows walk, Enter or a click chooses.
@@ -17,9 +20,13 @@ export function headGrid(layers, numHeads, describe, { choose, point }) {
         class: "cell",
         "data-layer": layer,
         "data-head": head,
+        "aria-label": headName(layer, head),
       });
       cell.addEventListener("click", () => choose(row, head));
-      const show = () => point?.(row, head);
+      const show = () => {
+        label(row, head);
+        point?.(row, head);
+      };
       cell.addEventListener("pointerenter", show);
       cell.addEventListener("focus", () => {
         enterAt(cell);
@@ -48,15 +55,11 @@ export function headGrid(layers, numHeads, describe, { choose, point }) {
     next.focus();
   }
 
-  /** Refresh what the cells say of themselves. */
-  function relabel() {
-    cells.forEach((line, row) => {
-      line.forEach((cell, head) => {
-        const text = `${headName(layers[row], head)}: ${describe(row, head)}`;
-        cell.setAttribute("aria-label", text);
-        cell.title = text;
-      });
-    });
+  /** What a cell says of itself is made when it is asked for: there may be thousands. */
+  function label(row, head) {
+    const text = `${headName(layers[row], head)}: ${describe(row, head)}`;
+    cells[row][head].setAttribute("aria-label", text);
+    cells[row][head].title = text;
   }
 
   /** Frame one cell. */
@@ -67,7 +70,6 @@ export function headGrid(layers, numHeads, describe, { choose, point }) {
   }
 
   enterAt(all[0]);
-  relabel();
   const columnNames = Array.from({ length: numHeads }, (_, head) => element("span", {}, `H${head}`));
   const rowNames = layers.map((layer) => element("span", {}, `L${layer}`));
   const overlay = element("div", { class: "cells" }, all);
@@ -76,7 +78,17 @@ export function headGrid(layers, numHeads, describe, { choose, point }) {
     element("div", { class: "row-names", "aria-hidden": "true" }, rowNames),
     element("div", { class: "field" }, [picture, overlay]),
   ]);
+  onWidth(root, (width) => thinOut(columnNames, width));
   root.style.setProperty("--layers", String(layers.length));
   root.style.setProperty("--heads", String(numHeads));
-  return { root, picture, mark, relabel };
+  return { root, picture, mark };
+}
+
+/** Show every name if there is room, else every second, fifth, …: names never overlap. */
+function thinOut(names, width) {
+  const room = Math.max(1, Math.floor(width / NARROWEST_NAME));
+  const step = [1, 2, 4, 8, 16, 32].find((every) => names.length / every <= room) ?? names.length;
+  names.forEach((name, index) => {
+    name.style.visibility = index % step === 0 ? "visible" : "hidden";
+  });
 }

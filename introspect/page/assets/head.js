@@ -195,27 +195,27 @@ function reading(record, state, token) {
     : `The numbers: how much of its attention each token gives to “${label}”, in ${heads}.`;
 }
 
-/** Another view may ask for a head of this record; the first head view of the record answers. */
+/** Another view may ask this one to show a head. */
 function listenForOpening(section, record, show) {
   document.addEventListener("introspect:open-head", (event) => {
-    const { record: number, layer, head, origin } = event.detail;
-    const isMine = number === record.number && event.detail.target === section.id;
-    if (!isMine) return;
+    const { target, layer, head, origin } = event.detail;
+    if (target !== section.id) return;
     section.hidden = false;
     show(record.layers.indexOf(layer), head);
     section.querySelector("h2").focus({ preventScroll: true });
     section.scrollIntoView({ block: "start" });
-    announce(`${headName(layer, head)} is shown in the head view${origin ? `, from the ${origin}` : ""}.`);
+    announce(`${headName(layer, head)}, chosen in the ${origin}, is shown in the head view.`);
   });
 }
 
-/** Ask the head view of a record to show a head; the one that follows on the page is asked. */
+/** Ask a head view of the same record to show a head: the next one on the page, else the first. */
 export function openHead(section, record, layer, head, origin) {
-  const views = [...document.querySelectorAll('section[data-view="head"]')];
+  const own = `section[data-view="head"][data-record="${record.number}"]`;
+  const views = [...document.querySelectorAll(own)];
   const follows = (view) =>
     section.compareDocumentPosition(view) & Node.DOCUMENT_POSITION_FOLLOWING;
   const target = views.find(follows) ?? views[0];
   if (!target) return;
-  const detail = { record: record.number, layer, head, origin, target: target.id };
+  const detail = { target: target.id, layer, head, origin };
   document.dispatchEvent(new CustomEvent("introspect:open-head", { detail }));
 }
