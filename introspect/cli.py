@@ -126,7 +126,7 @@ def view(
     record = loaded.capture(text, text_pair, truncation=truncate)
     if kind is ViewKind.head:
         pinned = None if token is None else find_tokens(record.queries, token)[0]
-        result = ix.head_view(record, layer=layer, heads=head or None, token=pinned)
+        result: ix.View = ix.head_view(record, layer=layer, heads=head or None, token=pinned)
     else:
         result = ix.model_view(record)
     _show_notices(record.notices)

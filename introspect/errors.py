@@ -16,6 +16,9 @@ Each message says what was expected, what came, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 __all__ = [
     "CaptureError",
     "InputError",
@@ -27,6 +30,7 @@ __all__ = [
     "RecordError",
     "SelectionError",
     "TextError",
+    "naming",
 ]
 
 
@@ -76,3 +80,23 @@ class MissingExtraError(IntrospectError, ImportError):
         )
         self.package = package
         self.extra = extra
+
+
+@contextmanager
+def naming(place: str) -> Iterator[None]:
+    """Put the name of a step or an item before the message of an error that leaves the block.
+
+    The error keeps its class, and the first one as its cause.
+
+    Example:
+        >>> with naming("Case w1"):
+        ...     raise TextError("Expected a text, got none.")
+        Traceback (most recent call last):
+        introspect.errors.TextError: Case w1: Expected a text, got none.
+    """
+    try:
+        yield
+    except MissingExtraError:
+        raise  # is about the installation, not about the place
+    except IntrospectError as error:
+        raise type(error)(f"{place}: {error}") from error

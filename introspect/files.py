@@ -51,13 +51,17 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path)
     folder = target.parent
-    if not folder.is_dir():
+    try:
+        is_folder_there, is_folder_itself = folder.is_dir(), target.is_dir()
+    except OSError as error:  # a name too long, or a folder that may not be looked into
+        raise _unwritable(target, error) from error
+    if not is_folder_there:
         what = "is not a folder" if folder.exists() else "does not exist"
         raise OutputError(
             f"Expected an existing folder for {target.name!r}, but {str(folder)!r} {what}. "
             "Create it first, or name another place."
         )
-    if target.is_dir():
+    if is_folder_itself:
         raise OutputError(
             f"Expected a file name, but {str(target)!r} is a folder. Name a file inside it."
         )

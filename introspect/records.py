@@ -262,7 +262,9 @@ class AttentionRecord:
         Args:
             attentions: one tensor, or a list over layers of ``(num_heads, query_len, key_len)``,
                 with or without a batch dimension of 1 (as BertViz takes them).
-            tokens: the key tokens; also the query tokens where ``query_tokens`` is not given.
+            tokens: the key tokens.
+            query_tokens: the query tokens, where they are others than the key tokens.
+            kind: which attention it is: ``self``, ``encoder``, ``decoder`` or ``cross``.
 
         Raises:
             RecordError: the shapes do not fit the tokens.

@@ -113,7 +113,24 @@ def slow_scores(made, given, mention, direction):
     return results
 
 
-WORDS = "the old grey cat saw that a small dog chased its own tail while it slept".split()
+WORDS = [
+    "the",
+    "old",
+    "grey",
+    "cat",
+    "saw",
+    "that",
+    "a",
+    "small",
+    "dog",
+    "chased",
+    "its",
+    "own",
+    "tail",
+    "while",
+    "it",
+    "slept",
+]
 
 
 def random_case(seed):

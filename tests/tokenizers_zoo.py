@@ -35,6 +35,22 @@ def byte_level(*, add_prefix_space: bool = False, size: int = 300) -> Any:
     return _fast(backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
 
 
+def byte_level_with_half_of(character: str) -> Any:
+    """A byte-level vocabulary of single bytes, and one token of the character's first two."""
+    letters = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str(character)[0][0]
+    names = ["<s>", "</s>", *pre_tokenizers.ByteLevel.alphabet(), letters[:2]]
+    backend = Tokenizer(
+        models.BPE(
+            vocab={name: index for index, name in enumerate(names)},
+            merges=[(letters[0], letters[1])],
+        )
+    )
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    _add_pair_template(backend, "<s>", "</s>")
+    return _fast(backend, bos_token="<s>", eos_token="</s>")
+
+
 @functools.cache
 def sentencepiece() -> Any:
     """As Llama 2 and T5: words begin with ▁, and unknown characters fall back to their bytes."""
@@ -52,10 +68,10 @@ def sentencepiece() -> Any:
 
 
 def word_level(words: Iterable[str]) -> Any:
-    """Splits at white space only, so that a hostile word stays one token."""
+    """Splits at spaces only, so that a hostile word stays one token."""
     names = ["[UNK]", "[PAD]", "[CLS]", "[SEP]", *dict.fromkeys(words)]
     backend = Tokenizer(models.WordLevel({w: i for i, w in enumerate(names)}, unk_token="[UNK]"))
-    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.pre_tokenizer = pre_tokenizers.Split(" ", "removed")
     _add_pair_template(backend, "[CLS]", "[SEP]")
     return _fast(
         backend, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]"

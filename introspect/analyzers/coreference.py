@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from introspect.alignment import mention_pieces
-from introspect.errors import InputError, IntrospectError
+from introspect.errors import InputError, naming
 from introspect.functional.baselines import chance, first_mentioned, nearest_preceding
 from introspect.functional.coreference import Mention, credit, mention_weights
 from introspect.mentions import CorefCase
@@ -141,10 +141,8 @@ def score(
     loaded = load(model)
     analyzer = CoreferenceAnalyzer(mention=mention)
     for number, case in enumerate([cases] if isinstance(cases, CorefCase) else cases, start=1):
-        try:
+        with naming(f"Case {case.id or number}"):
             analyzer.update([(case, loaded.capture(case.text, truncation=truncation))])
-        except IntrospectError as error:
-            raise type(error)(f"Case {case.id or number}: {error}") from error
     return analyzer.compute()
 
 

@@ -99,6 +99,7 @@ def credit(
     Args:
         weights: ``(num_candidates, ...)``.
         antecedents: which candidates the pronoun refers to.
+        floor: below this, all candidates together are no evidence.
 
     Returns:
         ``(...)`` in float64, from 0 to 1.
@@ -124,6 +125,7 @@ def margin(
     Args:
         weights: ``(num_candidates, ...)``.
         antecedents: which candidates the pronoun refers to; at least one, and not all.
+        floor: below this, all candidates together are no evidence.
 
     Returns:
         ``(...)`` in float64, from -0.5 to 0.5; NaN where the candidates together get less than

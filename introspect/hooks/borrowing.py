@@ -61,7 +61,7 @@ def borrowed_attention(module: nn.Module, implementation: str | None = None) -> 
 
 
 def attention_implementation(module: nn.Module) -> str | None:
-    """What the module runs when nobody watches it: ``sdpa``, ``eager``, …"""
+    """What the module runs when nobody watches it, for example ``sdpa``."""
     for config in _configs(module):
         if (name := own_implementation(config)) is not None:
             return name

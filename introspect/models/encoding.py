@@ -17,7 +17,7 @@ __all__ = ["Encoded", "encode", "encode_target", "length_limit"]
 
 # Tokenizers without a limit give a number near 10**30.
 _NO_LIMIT = 1 << 24
-_SHOWN_OF_CUT = 300
+_SHOWN_OF_CUT = 240
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +155,16 @@ def _cut_notices(tokens: TokenSequence) -> list[str]:
         if cut and any(character.isalnum() for character in cut):
             notices.append(
                 f"The text is longer than the model reads. Its last {len(cut)} characters were "
-                f"cut off and no figure knows of them: “{shortened(cut, _SHOWN_OF_CUT)}”"
+                f"cut off and no figure knows of them: “{_abridged(cut)}”"
             )
     return notices
+
+
+def _abridged(text: str) -> str:
+    """The beginning and the end of a long text."""
+    if len(text) <= 2 * _SHOWN_OF_CUT:
+        return text
+    return f"{text[:_SHOWN_OF_CUT]} … {text[-_SHOWN_OF_CUT:]}"
 
 
 def _unknown_notices(tokenizer: Any, tokens: TokenSequence) -> list[str]:

@@ -15,6 +15,7 @@ __all__ = ["load"]
 
 # Heads that a base model may lack in its file without any attention changing.
 _HARMLESS = ("pooler", "classifier", "lm_head", "position_ids")
+_SMALLEST_VOCABULARY = 2
 
 
 def load(
@@ -53,6 +54,7 @@ def load(
 
 
 def _load_source(source: Source, device: Any, allow_pickle: bool) -> Model:
+    from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
 
     options: dict[str, Any] = {
@@ -67,12 +69,20 @@ def _load_source(source: Source, device: Any, allow_pickle: bool) -> Model:
             **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(source.location, **options)
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+    except (
+        OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError,
+    ) as error:  # fmt: skip
         raise ModelError(
             f"Expected to load {source.name!r}, but it failed: {_first_line(error)} "
             "Check the name, that the weights are safetensors, and that the repository needs no "
             "code of its own."
         ) from error
+    # Without its files transformers makes up a tokenizer of special tokens only.
+    if len(tokenizer) - len(set(tokenizer.all_special_tokens)) < _SMALLEST_VOCABULARY:
+        raise ModelError(
+            f"Expected a tokenizer with {source.name!r}, but it has no vocabulary: every word would "
+            "be unknown. Copy its files there, tokenizer.json above all."
+        )
     missing = sorted(
         key for key in report["missing_keys"] if not any(part in key for part in _HARMLESS)
     )

@@ -93,6 +93,11 @@ class Model:
         captured = capture(module, inputs, include, layers=layers)
         certificate = verify(module, inputs, captured) if certify else captured.certificate
         found = kind if kind in captured.attentions else "self"
+        if found not in captured.attentions and layers is not None:
+            raise SelectionError(
+                f"Expected `layers` that the {kind} attention of {self.name} has, got "
+                f"{list(layers)}. Layers of each kind are numbered from 0."
+            )
         if found not in captured.attentions:
             raise CaptureError(
                 f"Expected {kind} attention from {self.name}, got only "

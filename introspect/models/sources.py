@@ -54,8 +54,8 @@ def find_source(name: str, *, allow_pickle: bool = False) -> Source:
     """
     if not name.strip():
         raise ModelError("Expected the name of a model, got an empty one. Try 'minilm'.")
-    folder = Path(name).expanduser()
-    if name not in ALIASES and folder.is_dir():
+    folder = _as_folder(name)
+    if name not in ALIASES and folder is not None:
         return _from_folder(folder, allow_pickle=allow_pickle)
     if name not in ALIASES and _looks_like_path(name):
         raise ModelError(
@@ -67,6 +67,14 @@ def find_source(name: str, *, allow_pickle: bool = False) -> Source:
     if source is None and name == "minilm":
         source = _from_package(hub_id)
     return source or _from_hub(hub_id, asked_for=name)
+
+
+def _as_folder(name: str) -> Path | None:
+    try:
+        folder = Path(name).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError):  # too long for a path, or the home of nobody
+        return None
 
 
 def _looks_like_path(name: str) -> bool:
@@ -147,8 +155,7 @@ def _from_package(hub_id: str) -> Source | None:
 
 def _from_hub(hub_id: str, *, asked_for: str) -> Source:
     """The model on the hub, if the hub answers: its client would retry for most of a minute."""
-    from huggingface_hub import constants
-    from huggingface_hub import get_session
+    from huggingface_hub import constants, get_session
 
     problem = "offline mode is set" if constants.HF_HUB_OFFLINE else ""
     if not problem:

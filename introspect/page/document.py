@@ -76,7 +76,8 @@ class Document:
         self._sections.append({"id": name, "record": record, "state": section.state})
         hidden = " hidden" if section.hidden else ""
         self._body.append(
-            f'<section data-view="{section.kind}" id="{name}" data-record="{record}" aria-labelledby="{name}-title"'
+            f'<section data-view="{section.kind}" id="{name}" data-record="{record}" '
+            f'aria-labelledby="{name}-title"'
             f'{hidden}><h2 id="{name}-title" tabindex="-1">{html.escape(section.title)}</h2>'
             f'<p class="lead">{html.escape(section.lead)}</p></section>'
         )

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from introspect.records import AttentionRecord, Certificate
 from introspect.text import visible_text
 
-__all__ = ["certificate_rows", "provenance_rows", "table"]
+__all__ = ["Row", "certificate_rows", "provenance_rows", "table", "version_of"]
 
 Row = tuple[str, str]
 
@@ -25,10 +25,10 @@ def provenance_rows(record: AttentionRecord, command: str | None) -> list[Row]:
         ("Revision", certificate.revision or "not known"),
         ("Tokenizer", certificate.tokenizer or "not named"),
         ("Numbers", f"{certificate.dtype} on {certificate.device}"),
-        ("introspect", _version(_DISTRIBUTION)),
+        ("introspect", version_of(_DISTRIBUTION)),
         ("transformers", certificate.transformers_version or "not known"),
         ("torch", certificate.torch_version or "not known"),
-        ("plotly", _version("plotly")),
+        ("plotly", version_of("plotly")),
         ("Python", platform.python_version()),
     ]
     if command:
@@ -40,13 +40,16 @@ def certificate_rows(certificate: Certificate) -> list[Row]:
     """How attention was captured, and how far it is from the model's own."""
     return [
         ("Route", certificate.route),
-        ("The model runs, unwatched", certificate.attn_implementation or "not known"),
         (
-            "Largest difference from the attention the model returns itself",
+            "What the model runs when it is not watched",
+            certificate.attn_implementation or "unknown",
+        ),
+        (
+            "Largest difference from the attention that the model itself returns",
             _figure(certificate.max_difference_from_eager, certificate.note),
         ),
         (
-            "Largest difference of the model’s output with and without the capture",
+            "Largest difference of the model’s output, watched and not",
             _figure(certificate.max_output_difference, ""),
         ),
         ("Largest distance of a row’s sum from 1", _figure(certificate.max_row_sum_error, "")),
@@ -68,8 +71,9 @@ def _figure(value: float | None, note: str) -> str:
     return "0 (equal in every bit)" if value == 0 else f"{value:.1e}"
 
 
-def _version(distribution: str) -> str:
+def version_of(distribution: str) -> str:
+    """The installed version of a package."""
     try:
         return version(distribution)
     except PackageNotFoundError:
-        return "not installed as a package"
+        return "not installed"

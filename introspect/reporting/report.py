@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.alignment import mention_pieces
 from introspect.analyzers.coreference import CoreferenceAnalyzer, Scores
-from introspect.errors import InputError, IntrospectError
+from introspect.errors import InputError, naming
 from introspect.files import write_atomically
 from introspect.mentions import CorefCase
 from introspect.models import Model, load
@@ -127,23 +127,25 @@ def _chapters(model: Model, subjects: list[Subject], truncation: bool) -> list[_
     for number, subject in enumerate(subjects, start=1):
         texts = (subject.text,) if isinstance(subject, CorefCase) else subject
         texts = (texts,) if isinstance(texts, str) else texts
-        try:
+        with _numbered(number, len(subjects)):
+            # One proof is enough: the same model and route serve every text.
             record = model.capture(*texts, truncation=truncation, certify=number == 1)
-        except IntrospectError as error:
-            if len(subjects) == 1:
-                raise
-            raise type(error)(f"Number {number}: {error}") from error
         chapters.append(_Chapter(subject, record))
     return chapters
 
 
 def _scores(chapters: list[_Chapter]) -> Scores | None:
-    cases = [(c.case, c.record) for c in chapters if c.case is not None]
-    if not cases:
-        return None
     analyzer = CoreferenceAnalyzer()
-    analyzer.update((case, record) for case, record in cases if case is not None)
-    return analyzer.compute()
+    for number, chapter in enumerate(chapters, start=1):
+        if chapter.case is not None:
+            with _numbered(number, len(chapters)):
+                analyzer.update([(chapter.case, chapter.record)])
+    return analyzer.compute() if any(c.case is not None for c in chapters) else None
+
+
+def _numbered(number: int, count: int) -> AbstractContextManager[None]:
+    """Errors name the subject, where there are several."""
+    return nullcontext() if count == 1 else naming(f"Number {number}")
 
 
 def _title_and_finding(chapters: list[_Chapter], scores: Scores | None) -> tuple[str, str]:

@@ -17,13 +17,31 @@ from introspect.mentions import Candidate, CorefCase
 from introspect.scoring import score_case
 from tests.synthetic import TEXT, case, plant, record
 
-HEADS = (
-    "layer head direction n n_not_observable accuracy ci_low ci_high margin p_value p_adjusted"
-).split()
-CASES = (
-    "id group layer head direction antecedent_weight distractor_weight credit removed_mass"
-).split()
-BASELINES = "baseline n accuracy ci_low ci_high".split()
+HEADS = [
+    "layer",
+    "head",
+    "direction",
+    "n",
+    "n_not_observable",
+    "accuracy",
+    "ci_low",
+    "ci_high",
+    "margin",
+    "p_value",
+    "p_adjusted",
+]
+CASES = [
+    "id",
+    "group",
+    "layer",
+    "head",
+    "direction",
+    "antecedent_weight",
+    "distractor_weight",
+    "credit",
+    "removed_mass",
+]
+BASELINES = ["baseline", "n", "accuracy", "ci_low", "ci_high"]
 
 GAP = Path(__file__).parents[3] / "shared" / "data" / "gap" / "gap-validation.tsv"
 

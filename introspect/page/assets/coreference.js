@@ -1,7 +1,7 @@
 // The coreference view: arcs over the sentence, the map of heads, the ranked table.
 import { element, headName, labelled } from "./dom.js";
 import { openHead } from "./head.js";
-import { headGrid } from "./head-grid.js";
+import { headGrid, scaleLegend } from "./head-grid.js";
 import { draw, onWidth } from "./plot.js";
 import { walkWithArrows } from "./tokens.js";
 
@@ -26,7 +26,7 @@ export function mountCoreferenceView(section, style, record) {
     (row, head) => describe(style, scores(), row, head),
     { choose },
   );
-  const legend = element("p", { class: "legend" }, legendText(style));
+  const legend = mapLegend(style);
   const table = rankedTable(record, style, choose);
   const opener = element("button", { type: "button", class: "plain" }, "Open in the head view");
   opener.addEventListener("click", () => {
@@ -36,11 +36,7 @@ export function mountCoreferenceView(section, style, record) {
     element("div", { class: "controls" }, [directionControl(state, changeDirection), opener]),
     reading,
     sentence.root,
-    element("div", { class: "score-map" }, [
-      element("h3", {}, mapTitle(style)),
-      grid.root,
-      legend,
-    ]),
+    element("div", { class: "score-map" }, [element("h3", {}, mapTitle(style)), grid.root, legend]),
     table.root,
   );
   onWidth(grid.picture.parentElement, drawMap);
@@ -64,7 +60,9 @@ export function mountCoreferenceView(section, style, record) {
     grid.root.style.setProperty("--cell-height", `${MAP_CELL_HEIGHT}px`);
     const trace = {
       type: "heatmap",
-      z: scores().preference.map((line, row) => (scores().observable[row] ? line : line.map(() => null))),
+      z: scores().preference.map((line, row) =>
+        scores().observable[row] ? line : line.map(() => null),
+      ),
       zmin: style.range[0],
       zmax: style.range[1],
       colorscale: style.scale,
@@ -112,12 +110,16 @@ function wordWeights(record, words, { row, head, direction }) {
   const sum = (values) => values.reduce((total, value) => total + value, 0);
   const weight = (query, key) => record.weight(row, head, query, key);
   if (direction === "pronoun_to_candidate") {
-    return words.map((word) =>
-      sum(pronoun.map((query) => sum(word.pieces.map((key) => weight(query, key))))) / pronoun.length,
+    return words.map(
+      (word) =>
+        sum(pronoun.map((query) => sum(word.pieces.map((key) => weight(query, key))))) /
+        pronoun.length,
     );
   }
-  return words.map((word) =>
-    sum(word.pieces.map((query) => sum(pronoun.map((key) => weight(query, key))))) / word.pieces.length,
+  return words.map(
+    (word) =>
+      sum(word.pieces.map((query) => sum(pronoun.map((key) => weight(query, key))))) /
+      word.pieces.length,
   );
 }
 
@@ -184,7 +186,7 @@ function wordButton(word, share) {
 /** What stands under each word: at the last word of a candidate, the weight it was scored with. */
 function candidateNumbers(style, scores, { row, head }) {
   return style.words.map((_, index) => {
-    const candidate = style.candidates.findIndex((last) => last === index);
+    const candidate = style.candidates.indexOf(index);
     if (candidate < 0 || !scores.observable[row]) return "";
     return cellText(scores.candidates[candidate][row][head]);
   });
@@ -247,19 +249,24 @@ function mapTitle(style) {
     : `Every head: weight of ${style.antecedent || style.distractor}`;
 }
 
-function legendText(style) {
-  const [low, high] = style.range;
-  const stops = style.scale.map(([at, colour]) => `${colour} ${at * 100}%`).join(", ");
-  const bar = element("i", { class: "scale" });
-  bar.style.background = `linear-gradient(to right, ${stops})`;
-  const left = low < 0 ? `${style.distractor} gets more (−1)` : "0";
-  return [left, bar, low < 0 ? `${style.antecedent} gets more (+1)` : String(high)];
+function mapLegend(style) {
+  return style.range[0] < 0
+    ? scaleLegend(
+        style.scale,
+        `${style.distractor} gets more (−1)`,
+        `${style.antecedent} gets more (+1)`,
+      )
+    : scaleLegend(style.scale, "weight 0", "1");
 }
 
 /** The heads by preference, ten at first. */
 function rankedTable(record, style, choose) {
   const columns = ["rank", "head", "antecedent", "distractor", "difference", "credit"];
-  const heading = element("tr", {}, columns.map((name) => element("th", { scope: "col" }, name)));
+  const heading = element(
+    "tr",
+    {},
+    columns.map((name) => element("th", { scope: "col" }, name)),
+  );
   const body = element("tbody");
   const more = element("button", { type: "button", class: "plain" });
   const order = style.range[0] < 0 ? "by how much more the antecedent gets" : "by weight";

@@ -9,7 +9,7 @@ export async function unpack(id) {
 }
 
 /** The value of each code of a codec; NaN for the code that means missing. */
-function valueOf(codec) {
+function decoderOf(codec) {
   if (codec === "u16") return (code) => (code === 65535 ? Number.NaN : code / 65534);
   return (code) => (code === 255 ? Number.NaN : (code / 254) ** 2);
 }
@@ -25,7 +25,7 @@ export class PageRecord {
     this.codec = json.codec;
     [this.numLayers, this.numHeads, this.queryLen, this.keyLen] = json.shape;
     this.codes = null;
-    this.valueOf = valueOf(json.codec);
+    this.decode = decoderOf(json.codec);
   }
 
   /** Unpack the weights; everything else needs this to have happened. */
@@ -38,7 +38,7 @@ export class PageRecord {
   /** The weight that a query gives a key; `row` counts captured layers. */
   weight(row, head, query, key) {
     const line = ((row * this.numHeads + head) * this.queryLen + query) * this.keyLen;
-    return this.valueOf(this.codes[line + key]);
+    return this.decode(this.codes[line + key]);
   }
 
   /** The tokens of a side, "query" or "key". */

@@ -70,14 +70,20 @@ export function headGrid(layers, numHeads, describe, { choose, point }) {
   }
 
   enterAt(all[0]);
-  const columnNames = Array.from({ length: numHeads }, (_, head) => element("span", {}, `H${head}`));
+  const columnNames = Array.from({ length: numHeads }, (_, head) =>
+    element("span", {}, `H${head}`),
+  );
   const rowNames = layers.map((layer) => element("span", {}, `L${layer}`));
   const overlay = element("div", { class: "cells" }, all);
-  const root = element("div", { class: "head-grid", role: "group", "aria-label": "Layers by heads" }, [
-    element("div", { class: "column-names", "aria-hidden": "true" }, columnNames),
-    element("div", { class: "row-names", "aria-hidden": "true" }, rowNames),
-    element("div", { class: "field" }, [picture, overlay]),
-  ]);
+  const root = element(
+    "div",
+    { class: "head-grid", role: "group", "aria-label": "Layers by heads" },
+    [
+      element("div", { class: "column-names", "aria-hidden": "true" }, columnNames),
+      element("div", { class: "row-names", "aria-hidden": "true" }, rowNames),
+      element("div", { class: "field" }, [picture, overlay]),
+    ],
+  );
   onWidth(root, (width) => thinOut(columnNames, width));
   root.style.setProperty("--layers", String(layers.length));
   root.style.setProperty("--heads", String(numHeads));
@@ -91,4 +97,12 @@ function thinOut(names, width) {
   names.forEach((name, index) => {
     name.style.visibility = index % step === 0 ? "visible" : "hidden";
   });
+}
+
+/** What the colours of a grid mean, from one end to the other. */
+export function scaleLegend(scale, low, high) {
+  const stops = scale.map(([at, colour]) => `${colour} ${at * 100}%`).join(", ");
+  const bar = element("i", { class: "scale" });
+  bar.style.background = `linear-gradient(to right, ${stops})`;
+  return element("p", { class: "legend" }, [low, bar, high]);
 }

@@ -1,7 +1,7 @@
 // The model view: a small map for each head, a click opens it.
 import { element, figure, headName } from "./dom.js";
 import { openHead } from "./head.js";
-import { headGrid } from "./head-grid.js";
+import { headGrid, scaleLegend } from "./head-grid.js";
 import { draw, onWidth } from "./plot.js";
 
 const LOWEST_CELL = 26;
@@ -26,7 +26,7 @@ export function mountModelView(section, style, record) {
       },
     },
   );
-  section.append(caption, grid.root);
+  section.append(caption, grid.root, scaleLegend(style.scale, "weight 0", "1"));
   const { tiles, height, width } = joinedTiles(record, style);
   const trace = {
     type: "heatmap",

@@ -1,0 +1,50 @@
+# Two commands: `make report` and `make test`. Each sets up what it needs, once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+BIOME := npx --yes @biomejs/biome@2.6.8
+SENTENCE := The animal didn't cross the street because it was too tired.
+BOOTSTRAP := $(PYTHON) tools/bootstrap.py --extras
+
+# The model comes with the project's extra "offline": nothing is fetched at run time.
+export HF_HUB_OFFLINE = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help report test lint lint-python lint-page format sample clean
+
+help:  ## Show the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+report:  ## Write reports/demo.html and print what it found
+	@$(BOOTSTRAP) offline
+	@mkdir -p reports
+	@$(BIN)/introspect report "$(SENTENCE)" --pronoun it --antecedent animal \
+		--distractor street --out reports/demo.html
+
+test: lint  ## Run lint, types and tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+lint: lint-python lint-page  ## Run lint and types
+
+lint-python:
+	@$(BOOTSTRAP) offline,dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+lint-page:
+	@if command -v npx >/dev/null 2>&1; then $(BIOME) check --error-on-warnings; \
+	elif [ "$$CI" = "true" ]; then echo "lint: node is missing, and CI needs it" >&2; exit 1; \
+	else echo "lint: skipped JavaScript and CSS: node is not installed"; fi
+
+format:  ## Format Python, JavaScript and CSS
+	@$(BOOTSTRAP) offline,dev
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+	@if command -v npx >/dev/null 2>&1; then $(BIOME) check --write; fi
+
+sample: report  ## Renew the sample report in the repository
+	@cp reports/demo.html reports/sample.html
+
+clean:  ## Remove the environment and everything that was made
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

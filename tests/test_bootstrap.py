@@ -1,0 +1,148 @@
+"""The environment's maker: what it keeps, what it installs, and what it does the second time."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+_PATH = Path(__file__).resolve().parent.parent / "tools" / "bootstrap.py"
+_SPEC = importlib.util.spec_from_file_location("bootstrap", _PATH)
+assert _SPEC and _SPEC.loader
+bootstrap = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(bootstrap)
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('dependencies = [\n    "torch>=2.6",\n]\n')
+    (tmp_path / "constraints.txt").write_text("rich==1\ntorch==2.13.0\ntyper==2\n")
+    return tmp_path
+
+
+@pytest.fixture
+def machine(monkeypatch, root):
+    """A machine whose commands are noted, not run; ``torch`` says what each interpreter has."""
+
+    class Machine:
+        commands: list[list[str]] = []
+        torch: dict[str, str] = {}
+        failing = ""
+
+    state = Machine()
+    state.commands, state.torch = [], {}
+
+    def run(command, purpose):
+        state.commands.append([str(part) for part in command])
+        if state.failing and state.failing in " ".join(map(str, command)):
+            raise bootstrap.BootstrapError(f"Could not {purpose}")
+        if "venv" in command:
+            python = bootstrap.python_of(root / ".venv")
+            python.parent.mkdir(parents=True)
+            python.touch()
+
+    monkeypatch.setattr(bootstrap, "run", run)
+    monkeypatch.setattr(bootstrap, "torch_version", lambda python: state.torch.get(python.name))
+    return state
+
+
+def installs(machine) -> list[str]:
+    return [" ".join(c[c.index("install") + 1 :]) for c in machine.commands if "install" in c]
+
+
+def test_torch_is_installed_first_and_alone(machine, root):
+    bootstrap.ensure(root, {"offline"})
+    first, second = installs(machine)
+    assert first == "torch==2.13.0"
+    assert "[offline]" in second and "--constraint" in second
+
+
+def test_a_torch_that_fits_is_kept_and_pinned(machine, root):
+    machine.torch = {"python": "2.9.1+cu130", Path(sys.executable).name: "2.9.1+cu130"}
+    bootstrap.ensure(root, set())
+    (only,) = installs(machine)
+    assert "torch" not in only.split()[1].replace(str(root), "")
+    assert "--system-site-packages" in machine.commands[0]
+    written = (root / ".venv" / "constraints.txt").read_text()
+    assert written == "rich==1\ntorch==2.9.1+cu130\ntyper==2\n"
+
+
+def test_a_torch_that_is_too_old_is_not_kept(machine, root):
+    machine.torch = {"python": "2.5.1", Path(sys.executable).name: "2.5.1"}
+    bootstrap.ensure(root, set())
+    assert installs(machine)[0] == "torch==2.13.0"
+    assert "--system-site-packages" not in machine.commands[0]
+
+
+def test_the_user_can_say_where_torch_comes_from(machine, root, monkeypatch):
+    monkeypatch.setenv("TORCH_PIP_ARGS", "--find-links 'my wheels'")
+    bootstrap.ensure(root, set())
+    assert machine.commands[1][-2:] == ["--find-links", "my wheels"]
+
+
+def test_the_second_time_does_nothing(machine, root):
+    bootstrap.ensure(root, {"offline", "dev"})
+    machine.commands.clear()
+    bootstrap.ensure(root, {"offline", "dev"})
+    bootstrap.ensure(root, {"offline"})
+    bootstrap.ensure(root, set())
+    assert machine.commands == []
+
+
+def test_a_further_extra_is_added_to_those_that_are_there(machine, root):
+    bootstrap.ensure(root, {"offline"})
+    machine.commands.clear()
+    bootstrap.ensure(root, {"dev"})
+    assert "[dev,offline]" in installs(machine)[-1]
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_a_changed_file_is_seen(machine, root, name):
+    bootstrap.ensure(root, set())
+    machine.commands.clear()
+    with (root / name).open("a") as stream:
+        stream.write("\n# changed\n")
+    bootstrap.ensure(root, set())
+    assert installs(machine)
+
+
+def test_an_interrupted_install_is_not_believed(machine, root):
+    bootstrap.ensure(root, {"offline"})
+    machine.failing = "--editable"
+    with pytest.raises(bootstrap.BootstrapError):
+        bootstrap.ensure(root, {"dev"})
+    machine.failing = ""
+    machine.commands.clear()
+    bootstrap.ensure(root, {"dev"})
+    assert installs(machine)
+
+
+def test_a_damaged_stamp_is_no_stamp(machine, root):
+    bootstrap.ensure(root, set())
+    (root / ".venv" / "introspect-stamp.json").write_text("{")
+    machine.commands.clear()
+    bootstrap.ensure(root, set())
+    assert installs(machine)
+
+
+def test_an_old_python_is_refused_with_what_to_do():
+    with pytest.raises(bootstrap.BootstrapError, match=r"3\.11 or newer, got 3\.10.*make PYTHON="):
+        bootstrap.check_python((3, 10))
+
+
+def test_a_failure_is_one_line_and_code_2(machine, root, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap, "ROOT", root)
+    machine.failing = "venv"
+    assert bootstrap.main(["--extras", "offline"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("bootstrap: error: ") and error.count("\n") == 1
+
+
+def test_the_projects_own_files_are_understood():
+    root = _PATH.parent.parent
+    assert bootstrap.pinned_torch(root / "constraints.txt") == "2.13.0"
+    assert bootstrap.fits("2.13.0+cpu", root)
+    assert not bootstrap.fits("1.13.1", root)
+    assert not bootstrap.fits(None, root)

@@ -1,0 +1,192 @@
+"""The coreference view: arcs, the map of heads, the ranking."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from introspect.errors import SelectionError
+from introspect.mentions import CorefCase
+from introspect.records import AttentionRecord, Head
+from introspect.scoring import score_case
+from introspect.views.coreference import coreference_view
+from introspect.views.palette import ACCENT, MUTED, RIVAL
+
+from .samples import TEXT, record_of
+
+
+def case_of(**mentions) -> CorefCase:
+    defaults = {"pronoun": "she", "antecedent": "Ann", "distractors": ["Bo"]}
+    return CorefCase.from_words(TEXT, **{**defaults, **mentions})
+
+
+def known_record(causal: bool = False) -> AttentionRecord:
+    """[CLS] Ann saw Bo so she left; *she* gives Ann 0.6, Bo 0.1 and the rest 0.06 each."""
+    record = record_of(layers=1, heads=2)
+    pattern = torch.full((1, 2, 7, 7), 1 / 7)
+    pattern[0, 1, 5] = torch.tensor([0.06, 0.6, 0.06, 0.1, 0.06, 0.06, 0.06])
+    if causal:
+        pattern = pattern.tril()
+        pattern = pattern / pattern.sum(-1, keepdim=True)
+    return AttentionRecord(attentions=pattern, queries=record.queries, keys=record.keys)
+
+
+def test_arcs_go_from_the_pronoun_with_the_colour_of_the_role():
+    view = coreference_view(known_record(), case_of(), head=(0, 1))
+    arcs = view.arc_traces()
+    ends = {(round(arc["x"][0]), round(arc["x"][-1])): arc for arc in arcs}
+    assert set(ends) == {(4, 0), (4, 1), (4, 2), (4, 3), (4, 5)}
+    assert ends[4, 0]["line"]["color"] == ACCENT
+    assert ends[4, 2]["line"]["color"] == RIVAL
+    assert ends[4, 1]["line"]["color"] == MUTED
+    assert ends[4, 0]["line"]["width"] == pytest.approx(1 + 7 * 0.6)
+
+
+def test_map_is_antecedent_minus_distractor():
+    trace = coreference_view(known_record(), case_of()).map_trace()
+    assert trace["z"][0][1] == pytest.approx(0.5)
+    assert (trace["zmin"], trace["zmax"]) == (-1, 1)
+
+
+def test_without_distractor_the_map_is_the_antecedents_weight():
+    trace = coreference_view(known_record(), case_of(distractors=[])).map_trace()
+    assert trace["z"][0][1] == pytest.approx(0.6)
+    assert trace["zmin"] == 0
+
+
+def test_without_antecedent_the_map_is_the_candidates_weight():
+    trace = coreference_view(known_record(), case_of(antecedent=None)).map_trace()
+    assert trace["z"][0][1] == pytest.approx(0.1)
+
+
+def test_first_shown_is_the_head_that_gives_the_antecedent_most():
+    assert coreference_view(known_record(), case_of()).head == Head(0, 1)
+
+
+def test_candidate_in_part_of_a_word_counts_its_own_pieces_only():
+    text = "Ann saw Bo's so she left"
+    record = record_of(text, layers=1, heads=1)
+    case = CorefCase.from_words(text, pronoun="she", antecedent="Bo", distractors=["Ann"])
+    view = coreference_view(record, case)
+    (word,) = [word for word in view.words() if word["role"] == "antecedent"]
+    assert word["label"] == "Bo's"
+    assert len(word["pieces"]) == 1
+
+
+def test_wrong_direction_and_head_are_refused():
+    with pytest.raises(SelectionError, match="pronoun_to_candidate or candidate_to_pronoun"):
+        coreference_view(known_record(), case_of(), direction="both")
+    with pytest.raises(SelectionError, match="0–1"):
+        coreference_view(known_record(), case_of(), head=(0, 2))
+
+
+def test_figure_holds_arcs_and_map():
+    figure = coreference_view(known_record(), case_of(), head=(0, 1)).figure
+    assert [trace.type for trace in figure.data] == ["scatter"] * 5 + ["heatmap"]
+
+
+# The page
+
+
+@pytest.mark.browser
+def test_page_says_and_draws_the_chosen_head(open_page):
+    view = coreference_view(known_record(), case_of(), head=(0, 1))
+    page = open_page(view.to_html())
+    reading = page.inner_text('[data-view="coreference"] .reading')
+    assert reading == "L0H1: “she” gives 0.60 to “Ann”, 0.10 to “Bo”."
+    drawn = page.evaluate("document.querySelector('.arcs').data")
+    ours = view.arc_traces()
+    assert [a["line"]["color"] for a in drawn] == [a["line"]["color"] for a in ours]
+    widths = [a["line"]["width"] for a in ours]
+    assert [a["line"]["width"] for a in drawn] == pytest.approx(widths, abs=0.001)
+    assert [arc["opacity"] for arc in drawn] == pytest.approx(
+        [a["opacity"] for a in ours], abs=0.01
+    )
+    assert page.inner_text('.word[data-role="antecedent"] .share') == "0.60"
+
+
+@pytest.mark.browser
+def test_arcs_start_and_end_over_their_words(open_page):
+    page = open_page(coreference_view(known_record(), case_of(), head=(0, 1)).to_html())
+    centres = page.evaluate(
+        "[...document.querySelectorAll('.word')].map((w) => w.offsetLeft + w.offsetWidth / 2)"
+    )
+    ends = page.evaluate("document.querySelector('.arcs').data.map((t) => [t.x[0], t.x.at(-1)])")
+    assert all(start == pytest.approx(centres[4]) for start, _ in ends)
+    assert [end for _, end in ends] == pytest.approx([*centres[:4], centres[5]])
+
+
+@pytest.mark.browser
+def test_pointing_at_a_word_shows_its_number(open_page):
+    page = open_page(coreference_view(known_record(), case_of(), head=(0, 1)).to_html())
+    word = page.locator(".word").nth(1)
+    assert word.locator(".share").inner_text() == ""
+    word.hover()
+    assert word.locator(".share").inner_text() == "0.06"
+
+
+@pytest.mark.browser
+def test_map_and_table_choose_a_head(open_page):
+    record = record_of(layers=2, heads=3)
+    page = open_page(coreference_view(record, case_of()).to_html())
+    page.click('[data-view="coreference"] [data-layer="1"][data-head="2"]')
+    scores = score_case(record, case_of())[0]
+    expected = f"L1H2: “she” gives {scores.antecedent_weight[1, 2]:.2f} to “Ann”"
+    assert page.inner_text('[data-view="coreference"] .reading').startswith(expected)
+    assert page.inner_text('tr[aria-current="true"] th') == "L1H2"
+    page.click('[data-view="coreference"] tbody tr:first-child button')
+    best = str(scores.ranked()[0])
+    assert page.inner_text('[data-view="coreference"] .reading').startswith(f"{best}:")
+
+
+@pytest.mark.browser
+def test_table_is_ranked_and_opens_whole(open_page):
+    record = record_of(layers=4, heads=5)
+    page = open_page(coreference_view(record, case_of()).to_html())
+    rows = page.locator('[data-view="coreference"] tbody tr')
+    assert 10 <= rows.count() <= 11
+    page.click("text=Show all 20 heads")
+    assert rows.count() == 20
+    named = [row.locator("th").inner_text() for row in rows.all()]
+    assert named == [str(head) for head in score_case(record, case_of())[0].ranked()]
+
+
+@pytest.mark.browser
+def test_direction_switches_the_numbers(open_page):
+    record = record_of(layers=1, heads=1)
+    page = open_page(coreference_view(record, case_of()).to_html())
+    page.select_option('select[name="direction"]', "candidate_to_pronoun")
+    weight = float(score_case(record, case_of())[1].antecedent_weight[0, 0])
+    reading = page.inner_text('[data-view="coreference"] .reading')
+    assert reading.startswith(f"L0H0: “she” gets {weight:.2f} from “Ann”")
+
+
+@pytest.mark.browser
+def test_direction_that_a_mask_hides_is_said_not_shown_as_nothing(open_page):
+    page = open_page(coreference_view(known_record(causal=True), case_of()).to_html())
+    page.select_option('select[name="direction"]', "candidate_to_pronoun")
+    assert "cannot be observed" in page.inner_text('[data-view="coreference"] .reading')
+    assert page.locator('[data-view="coreference"] tbody tr').count() == 0
+    assert page.inner_text('.word[data-role="antecedent"] .share') == ""
+
+
+@pytest.mark.browser
+def test_it_opens_its_head_view(open_page):
+    page = open_page(coreference_view(known_record(), case_of(), head=(0, 1)).to_html())
+    page.click("text=Open in the head view")
+    assert page.locator('section[data-view="head"]').is_visible()
+    chips = page.locator('[data-view="head"] button[name="head"][aria-pressed="true"]')
+    assert [chip.get_attribute("data-head") for chip in chips.all()] == ["1"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 800, 600])
+def test_a_long_sentence_scrolls_in_its_own_strip(open_page, width):
+    text = "Ann saw Bo so she left " + "and then came another word " * 12 + "home"
+    case = CorefCase.from_words(text, pronoun="she", antecedent="Ann", distractors=["Bo"])
+    page = open_page(coreference_view(record_of(text), case).to_html(), width=width)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    words = page.evaluate(
+        "[...document.querySelectorAll('.word')].map((w) => [w.offsetLeft, w.offsetWidth])"
+    )
+    assert all(a[0] + a[1] <= b[0] for a, b in zip(words, words[1:], strict=False))

@@ -1,0 +1,189 @@
+"""Make the project's environment: ``.venv`` with the project and the extras asked for.
+
+Run by the Makefile; needs nothing but Python. A second run that finds everything in place does
+nothing. A torch that is already there and fits is kept, and one that must be installed is
+installed by itself first: a resolver that is free to choose takes builds of several gigabytes.
+
+    python tools/bootstrap.py --extras offline,dev
+
+TORCH_PIP_ARGS in the environment is handed to pip when torch is installed, for example to name the
+index that has the build for your machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST_PYTHON = (3, 11)
+# What must be the same for an environment to be still the right one.
+_INPUTS = ("pyproject.toml", "constraints.txt")
+_ASK_TORCH = "import importlib.metadata as m; print(m.version('torch'))"
+
+
+class BootstrapError(Exception):
+    """The environment cannot be made; the message says what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the environment; 0 if it is there."""
+    parser = argparse.ArgumentParser(description="Make the project's environment.")
+    parser.add_argument("--extras", default="", help="extras to install, with commas")
+    options = parser.parse_args(arguments)
+    extras = {extra.strip() for extra in options.extras.split(",") if extra.strip()}
+    try:
+        ensure(ROOT, extras)
+    except BootstrapError as error:
+        print(f"bootstrap: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def ensure(root: Path, extras: set[str]) -> None:
+    """Bring ``root/.venv`` to what the project's files and the extras ask for."""
+    environment = root / ".venv"
+    stamp = environment / "introspect-stamp.json"
+    wanted = fingerprint(root)
+    installed = read_stamp(stamp, wanted)
+    if installed is not None and extras <= installed:
+        return
+    check_python(sys.version_info[:2])
+    extras = extras | (installed or set())
+    # From here on the environment is unfinished: a run that is interrupted is repeated.
+    stamp.unlink(missing_ok=True)
+    pinned = pinned_torch(root / "constraints.txt")
+    if not python_of(environment).exists():
+        outer = torch_version(Path(sys.executable))
+        make_environment(environment, with_outer_packages=fits(outer, root))
+    found = torch_version(python_of(environment))
+    kept = found if found is not None and fits(found, root) else None
+    if kept is None:
+        pip(environment, "install", f"torch=={pinned}", *torch_arguments())
+    constraints = write_constraints(root, environment, kept or pinned)
+    print(f"bootstrap: installing introspect with {', '.join(sorted(extras)) or 'no extras'} …")
+    project = f"{root}[{','.join(sorted(extras))}]" if extras else str(root)
+    pip(environment, "install", "--editable", project, "--constraint", str(constraints))
+    write_stamp(stamp, wanted, extras)
+
+
+def fingerprint(root: Path) -> str:
+    """Changes whenever the environment has to."""
+    digest = hashlib.sha256(sys.version.encode())
+    for name in _INPUTS:
+        digest.update((root / name).read_bytes())
+    return digest.hexdigest()
+
+
+def read_stamp(stamp: Path, wanted: str) -> set[str] | None:
+    """The extras of a finished and current environment, or ``None``."""
+    try:
+        content = json.loads(stamp.read_text(encoding="utf-8"))
+        return set(content["extras"]) if content["fingerprint"] == wanted else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_stamp(stamp: Path, wanted: str, extras: Iterable[str]) -> None:
+    """Say that the environment is finished."""
+    content = json.dumps({"fingerprint": wanted, "extras": sorted(extras)})
+    partial = stamp.with_suffix(".part")
+    partial.write_text(content, encoding="utf-8")
+    partial.replace(stamp)
+
+
+def check_python(version: tuple[int, int]) -> None:
+    """Refuse a Python that is too old."""
+    if version < OLDEST_PYTHON:
+        oldest = ".".join(map(str, OLDEST_PYTHON))
+        came = ".".join(map(str, version))
+        raise BootstrapError(
+            f"Expected Python {oldest} or newer, got {came}. "
+            "Name another one: make PYTHON=python3.11 …"
+        )
+
+
+def pinned_torch(constraints: Path) -> str:
+    """The torch version that the project is tested with."""
+    match = re.search(r"^torch==(\S+)$", constraints.read_text(encoding="utf-8"), re.MULTILINE)
+    if match is None:
+        raise BootstrapError("Expected a line torch==… in constraints.txt. Restore the file.")
+    return match[1]
+
+
+def fits(version: str | None, root: Path) -> bool:
+    """Whether a torch version is in the range of pyproject.toml (``torch>=…``)."""
+    if version is None:
+        return False
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    match = re.search(r'"torch>=([\d.]+)"', text)
+    if match is None:
+        raise BootstrapError("Expected a dependency torch>=… in pyproject.toml. Restore the file.")
+    return release(version) >= release(match[1])
+
+
+def release(version: str) -> tuple[int, ...]:
+    """The numbers of a version: ``2.13.0+cpu`` is ``(2, 13, 0)``."""
+    return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
+
+
+def torch_version(python: Path) -> str | None:
+    """The torch that an interpreter has, or ``None``."""
+    result = subprocess.run(
+        [str(python), "-c", _ASK_TORCH], capture_output=True, text=True, check=False
+    )
+    return result.stdout.strip() or None if result.returncode == 0 else None
+
+
+def torch_arguments() -> list[str]:
+    """What the user wants pip to be told when it installs torch."""
+    return shlex.split(os.environ.get("TORCH_PIP_ARGS", ""))
+
+
+def write_constraints(root: Path, environment: Path, torch: str) -> Path:
+    """The project's constraints with the torch that is there, so that pip leaves it alone."""
+    text = (root / "constraints.txt").read_text(encoding="utf-8")
+    written = environment / "constraints.txt"
+    written.write_text(re.sub(r"^torch==\S+$", f"torch=={torch}", text, flags=re.MULTILINE))
+    return written
+
+
+def make_environment(environment: Path, *, with_outer_packages: bool) -> None:
+    """An empty environment; one that sees the outer packages where they have a fitting torch."""
+    command = [sys.executable, "-m", "venv", str(environment)]
+    if with_outer_packages:
+        print("bootstrap: keeping the torch that is already installed")
+        command.append("--system-site-packages")
+    run(command, "make the environment; is the venv module installed?")
+
+
+def pip(environment: Path, *arguments: str) -> None:
+    """Run pip in the environment."""
+    python = str(python_of(environment))
+    command = [python, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
+    run(command, "install packages; is there a network?")
+
+
+def python_of(environment: Path) -> Path:
+    """The interpreter of an environment."""
+    folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    return environment / folder / name
+
+
+def run(command: Sequence[str], purpose: str) -> None:
+    """Run a command; its failure is one line after its own output."""
+    code = subprocess.run(command, check=False).returncode
+    if code != 0:
+        raise BootstrapError(f"Could not {purpose} ({shlex.join(command)} gave {code})")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
