@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from introspect.errors import MentionError, TextError
-from introspect.text import is_unspaced, shortened
+from introspect.text import SPACED_LETTER, is_unspaced, shortened
 
 __all__ = ["Candidate", "CorefCase", "Span", "find_mention"]
 
@@ -172,10 +172,10 @@ def find_mention(text: str, phrase: str, *, role: str = "mention") -> Span:
 def _occurrences(text: str, phrase: str) -> list[Span]:
     if not phrase.strip():
         return []
-    # Han and Kana are written without spaces, so a word boundary is only asked for beside a
-    # letter of a script that has them.
-    head = r"(?<!\w)" if _has_word_boundary(phrase[0]) else ""
-    tail = r"(?!\w)" if _has_word_boundary(phrase[-1]) else ""
+    # Han and Kana are written without spaces, so a word boundary is only asked for between two
+    # letters of scripts that have them.
+    head = f"(?<!{SPACED_LETTER})" if _has_word_boundary(phrase[0]) else ""
+    tail = f"(?!{SPACED_LETTER})" if _has_word_boundary(phrase[-1]) else ""
     pattern = head + re.escape(phrase) + tail
     exact = [match.span() for match in re.finditer(pattern, text)]
     return exact or [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]

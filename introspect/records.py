@@ -323,7 +323,10 @@ class AttentionRecord:
                     certificate=Certificate(**header["certificate"]),
                     notices=tuple(header["notices"]),
                 )
-        except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        # Whatever a foreign or damaged header brings about while it is taken apart.
+        except (
+            OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError,
+        ) as error:  # fmt: skip
             raise RecordError(
                 f"Expected a record written by AttentionRecord.save at {os.fspath(path)!r}, "
                 f"but it cannot be read ({error}). Give the path of a saved record."

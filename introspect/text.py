@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["is_unspaced", "segment_words", "shortened", "visible", "visible_text"]
+__all__ = ["SPACED_LETTER", "is_unspaced", "segment_words", "shortened", "visible", "visible_text"]
 
 # Scripts written without spaces between words: Thai, Lao, Myanmar, Khmer; Kana; Han and its
 # extensions. Without a segmenter their smallest unit is the character.
@@ -27,7 +27,9 @@ _MARKS = (
     "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f"
     "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
 )
-_LETTER = rf"(?:[^\W{_UNSPACED}][{_MARKS}]*)"
+#: A pattern: one letter or digit of a script that is written with spaces between words.
+SPACED_LETTER = rf"[^\W{_UNSPACED}]"
+_LETTER = rf"(?:{SPACED_LETTER}[{_MARKS}]*)"
 _WORD = re.compile(
     rf"{_LETTER}+(?:[{_APOSTROPHES}]{_LETTER}+)*"
     rf"|[{_UNSPACED}][{_MARKS}]*"

@@ -47,7 +47,7 @@ def test_a_word_is_found_as_a_whole_word():
     ],
 )
 def test_neighbours_and_scripts(text, phrase, expected):
-    # 用iPhone手机: a letter of an alphabet beside a Chinese character is the end of its word.
+    # Beside a Chinese character the word of an alphabet ends.
     assert found(text, phrase) == expected
 
 

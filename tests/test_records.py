@@ -26,7 +26,7 @@ def sequence(*tokens: str) -> TokenSequence:
     return TokenSequence(tokens=tokens)
 
 
-# --- heads ----------------------------------------------------------------------------------------
+# --- heads ------------------------------------------------------------------------------------
 
 
 def test_a_head_is_written_short():
@@ -35,7 +35,7 @@ def test_a_head_is_written_short():
     assert Head(3, 1) == (3, 1)
 
 
-# --- sequences ------------------------------------------------------------------------------------
+# --- sequences --------------------------------------------------------------------------------
 
 
 def test_bare_tokens_are_their_own_words():
@@ -103,7 +103,7 @@ def test_a_sequence_cannot_be_changed():
         sequence(*TOKENS).tokens = ()
 
 
-# --- records --------------------------------------------------------------------------------------
+# --- records ----------------------------------------------------------------------------------
 
 
 def test_a_record_knows_its_size():
@@ -165,7 +165,7 @@ def test_defaults_are_not_shared():
     assert one.notices == ()
 
 
-# --- words ----------------------------------------------------------------------------------------
+# --- words ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 100])
@@ -209,7 +209,7 @@ def test_queries_and_keys_are_merged_each_by_its_own_words():
     torch.testing.assert_close(made.attentions, torch.tensor([[[[0.3, 0.7]]]]))
 
 
-# --- from_tensors -----------------------------------------------------------------------------------
+# --- from_tensors -----------------------------------------------------------------------------
 
 
 def test_bertvizs_list_of_batches_of_one():
@@ -265,7 +265,7 @@ def test_tensors_that_do_not_fit_are_refused(layers):
         AttentionRecord.from_tensors(layers, TOKENS)
 
 
-# --- saving -----------------------------------------------------------------------------------------
+# --- saving -----------------------------------------------------------------------------------
 
 
 def full() -> AttentionRecord:

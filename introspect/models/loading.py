@@ -80,8 +80,8 @@ def _load_source(source: Source, device: Any, allow_pickle: bool) -> Model:
     # Without its files transformers makes up a tokenizer of special tokens only.
     if len(tokenizer) - len(set(tokenizer.all_special_tokens)) < _SMALLEST_VOCABULARY:
         raise ModelError(
-            f"Expected a tokenizer with {source.name!r}, but it has no vocabulary: every word would "
-            "be unknown. Copy its files there, tokenizer.json above all."
+            f"Expected a tokenizer with {source.name!r}, but it has no vocabulary: every word "
+            "would be unknown. Copy its files there, tokenizer.json above all."
         )
     missing = sorted(
         key for key in report["missing_keys"] if not any(part in key for part in _HARMLESS)

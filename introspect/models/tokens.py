@@ -80,13 +80,13 @@ def _divide_byte_runs(
 ) -> None:
     """Give each byte token its own character where the tokenizer gave it a run of unknown ones."""
     places = [
-        (number, span) if _BYTE_TOKEN.fullmatch(token) else None
+        (number, span) if number is not None and _BYTE_TOKEN.fullmatch(token) else None
         for number, span, token in zip(sequence_ids, offsets, raw, strict=True)
     ]
     index = 0
     for place, run in groupby(places):
         count = len(list(run))
-        if place is not None and place[0] is not None:
+        if place is not None:
             number, (start, end) = place
             owners = [i for i in range(start, end) for _ in texts[number][i].encode()]
             if len(owners) == count:

@@ -41,7 +41,7 @@ def certificate_rows(certificate: Certificate) -> list[Row]:
     return [
         ("Route", certificate.route),
         (
-            "What the model runs when it is not watched",
+            "What the model runs unwatched",
             certificate.attn_implementation or "unknown",
         ),
         (

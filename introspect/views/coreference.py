@@ -87,6 +87,8 @@ class CoreferenceView(View):
         figure.update_xaxes(
             row=1,
             col=1,
+            range=[-0.5, len(words) - 0.5],
+            zeroline=False,
             tickvals=list(range(len(words))),
             ticktext=[_escaped(word["label"]) for word in words],
             showgrid=False,

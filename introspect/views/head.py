@@ -24,6 +24,7 @@ THRESHOLD = 0.02
 ROW_HEIGHT = 26
 
 _SIDES = ("query", "key")
+_NAMED_HEADS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class HeadView(View):
         figure = go.Figure([go.Scatter(**trace) for trace in self.traces()])
         figure.update_layout(
             template="plotly_white",
-            title=", ".join(str(Head(self.layer, head)) for head in self.heads),
+            title=self._caption(),
             width=640,
             height=rows * ROW_HEIGHT + 80,
             margin={"l": 10, "r": 10, "t": 60, "b": 10},
@@ -77,6 +78,11 @@ class HeadView(View):
                 )
         return figure
 
+    def _caption(self) -> str:
+        if len(self.heads) > _NAMED_HEADS:
+            return f"Layer {self.layer}, {len(self.heads)} heads"
+        return ", ".join(str(Head(self.layer, head)) for head in self.heads)
+
     def traces(self) -> list[dict[str, Any]]:
         """One line trace for each head and class of weight, in the order of heads and classes."""
         weights = self.record.attentions[layer_row(self.record, self.layer)]
@@ -87,8 +93,12 @@ class HeadView(View):
             for edge, low, high in zip(EDGES, EDGES, (*EDGES[1:], 2.0), strict=True):
                 chosen = [(q, k) for q, k, weight in pairs if low <= weight < high]
                 if chosen:
-                    traces.append(_line_trace(chosen, colours[head], edge))
+                    traces.append(_line_trace(chosen, colours[head], edge, self._dimming()))
         return traces
+
+    def _dimming(self) -> float:
+        """Lines of many heads lie over each other, and would hide the strong ones."""
+        return 1.0 if self.token is not None else len(self.heads) ** -0.5
 
     def sections(self) -> tuple[Section, ...]:
         """The section of the page."""
@@ -198,12 +208,14 @@ def _checked_token(
     return {"side": side, "index": index}
 
 
-def _line_trace(pairs: Sequence[tuple[int, int]], colour: str, edge: float) -> dict[str, Any]:
+def _line_trace(
+    pairs: Sequence[tuple[int, int]], colour: str, edge: float, dimming: float
+) -> dict[str, Any]:
     return {
         "mode": "lines",
         "x": [x for _ in pairs for x in (0, 1, None)],
         "y": [y for query, key in pairs for y in (query, key, None)],
-        "line": {"color": mixed(colour, _opacity(edge)), "width": _width(edge)},
+        "line": {"color": mixed(colour, round(_opacity(edge) * dimming, 3)), "width": _width(edge)},
         "hoverinfo": "skip",
     }
 

@@ -174,10 +174,10 @@ def test_a_direction_the_mask_forbids_is_counted_and_is_neither_right_nor_wrong(
     # Of the four texts, three have the pronoun last, one has it first.
     scores = computed(some_cases(causal=True))
     for direction, seen in (("pronoun_to_candidate", 3), ("candidate_to_pronoun", 1)):
-        heads = scores.heads.query("direction == @direction")
+        heads = scores.heads[scores.heads["direction"] == direction]
         assert (heads["n"] == seen).all()
         assert (heads["n_not_observable"] == 4 - seen).all()
-        rows = scores.cases.query("direction == @direction")
+        rows = scores.cases[scores.cases["direction"] == direction]
         assert rows["credit"].isna().sum() == (4 - seen) * 6
 
 

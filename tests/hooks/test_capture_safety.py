@@ -1,4 +1,4 @@
-"""What a capture must never do: change the model, mix threads, see the future, or make things up."""
+"""What a capture must never do: change the model, mix threads, see the future, make things up."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_a_record_equals_an_eager_run_of_the_tokens_it_names(name):
     torch.testing.assert_close(record.attentions, torch.stack(own)[:, 0], atol=1e-6, rtol=0)
 
 
-# --- texts that are refused ---------------------------------------------------------------------
+# --- texts that are refused -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\u2003"])
@@ -130,7 +130,7 @@ def test_a_text_of_which_no_token_is_made_is_refused(minilm):
         minilm.capture("\x00\x01")
 
 
-# --- length ---------------------------------------------------------------------------------------
+# --- length -----------------------------------------------------------------------------------
 
 
 def test_too_long_a_text_is_refused_with_both_lengths_and_the_way_out():
@@ -230,7 +230,7 @@ def test_a_model_without_positions_has_the_tokenizers_limit():
     assert length_limit(zoo.build("t5"), words) is None
 
 
-# --- what the model does not know -----------------------------------------------------------------
+# --- what the model does not know -------------------------------------------------------------
 
 
 def test_a_text_the_model_mostly_does_not_know_says_so_loudly(minilm):
@@ -252,7 +252,7 @@ def test_unknown_tokens_are_marked_in_the_record(minilm):
     assert "".join(keys.words) == CHINESE
 
 
-# --- pairs ----------------------------------------------------------------------------------------
+# --- pairs ------------------------------------------------------------------------------------
 
 
 def test_a_pair_is_read_as_two_segments(minilm):
@@ -274,7 +274,7 @@ def test_segments_change_what_a_pair_attends_to(minilm):
     assert (pair.attentions - torch.stack(own)[:, 0]).abs().max() > 0.01
 
 
-# --- layers ---------------------------------------------------------------------------------------
+# --- layers -----------------------------------------------------------------------------------
 
 
 def test_chosen_layers_keep_their_numbers():
@@ -295,7 +295,7 @@ def test_an_unknown_part_is_refused():
         tiny().capture("the cat", include=("queries",))
 
 
-# --- encoder-decoders -----------------------------------------------------------------------------
+# --- encoder-decoders -------------------------------------------------------------------------
 
 DEPTH = {"t5": {"encoder": 2, "decoder": 3}, "bart": {"encoder": 3, "decoder": 2}}
 SOURCE, TARGET = "the cat sat on the mat", "die Katze"
@@ -397,7 +397,7 @@ def test_a_target_with_its_start_token_fits_the_positions_or_is_refused():
     assert len(record.keys) == 40
 
 
-# --- models that stay what they are -----------------------------------------------------------------
+# --- models that stay what they are -----------------------------------------------------------
 
 
 def test_a_slow_tokenizer_is_refused():

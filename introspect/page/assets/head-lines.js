@@ -12,6 +12,10 @@ function withOpacity(colour, opacity) {
   return `rgba(${channels.join(",")},${opacity})`;
 }
 
+function rounded(opacity) {
+  return Math.round(opacity * 1000) / 1000;
+}
+
 /** The query and key ranges that are drawn: all, or only the lines of one token. */
 function ranges(record, token) {
   const whole = (length) => [0, length];
@@ -26,6 +30,8 @@ function ranges(record, token) {
 /** Traces of the shown heads of a layer row; a missing weight has no line. */
 export function lineTraces(record, row, heads, token, threshold, style) {
   const { queries, keys } = ranges(record, token);
+  // Lines of many heads lie over each other, and would hide the strong ones.
+  const dimming = token ? 1 : heads.length ** -0.5;
   const traces = [];
   for (const head of heads) {
     const classes = style.edges.map(() => ({ x: [], y: [] }));
@@ -45,7 +51,7 @@ export function lineTraces(record, row, heads, token, threshold, style) {
         mode: "lines",
         ...lines,
         line: {
-          color: withOpacity(style.colours[head], style.opacities[number]),
+          color: withOpacity(style.colours[head], rounded(style.opacities[number] * dimming)),
           width: style.widths[number],
         },
         hoverinfo: "skip",

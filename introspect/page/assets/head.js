@@ -184,11 +184,11 @@ function headBars(weights, heads, style) {
 function reading(record, state, token) {
   const layer = record.layers[state.row];
   if (state.heads.length === 0) return "No head is shown. Choose one above.";
-  const heads =
-    state.heads.length === 1
-      ? headName(layer, state.heads[0])
-      : `the mean of ${state.heads.length} heads of layer ${layer}`;
-  if (!token) return `Showing ${heads}. Point at a token for its numbers.`;
+  const isOne = state.heads.length === 1;
+  const several = `${state.heads.length} heads of layer ${layer}`;
+  const shown = isOne ? headName(layer, state.heads[0]) : several;
+  if (!token) return `Showing ${shown}. Point at a token for its numbers.`;
+  const heads = isOne ? shown : `the mean of ${several}`;
   const label = record.side(token.side).labels[token.index];
   return token.side === "query"
     ? `The numbers: how much of its attention “${label}” gives to each token, in ${heads}.`
