@@ -59,10 +59,14 @@ def certificate_rows(certificate: Certificate) -> list[Row]:
 def table(rows: Sequence[Row], caption: str) -> str:
     """Names and values as an HTML table."""
     cells = "".join(
-        f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(visible_text(value))}</td></tr>'
+        f'<tr><th scope="row">{_cell(name)}</th><td>{_cell(value)}</td></tr>'
         for name, value in rows
     )
     return f'<table class="facts"><caption>{html.escape(caption)}</caption>{cells}</table>'
+
+
+def _cell(text: str) -> str:
+    return html.escape(visible_text(text))
 
 
 def _figure(value: float | None, note: str) -> str:
