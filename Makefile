@@ -22,7 +22,8 @@ report:  ## Write reports/demo.html and print what it found
 		--distractor street --out reports/demo.html
 
 test: lint  ## Run lint, types and tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	@# One thread for each of the two workers: more would only get in each other's way.
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q -rs
 
 lint: lint-python lint-page  ## Run lint and types
 

@@ -181,6 +181,13 @@ def test_albert_runs_one_shared_module_and_still_numbers_every_layer():
     assert run("albert", "right").captured.layers == {"self": [0, 1, 2]}
 
 
+def test_a_shared_module_that_bears_a_number_is_still_counted_by_its_calls():
+    model = zoo.build("albert")
+    shared = next(part for part in model.modules() if type(part).__name__ == "AlbertAttention")
+    shared.layer_idx = 0
+    assert capture(model, zoo.batch("albert")).layers == {"self": [0, 1, 2]}
+
+
 def test_a_bert_decoder_with_cross_attention_has_two_kinds():
     config = zoo.ENCODERS["bert"]()
     config.is_decoder, config.add_cross_attention = True, True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import torch
@@ -174,8 +175,17 @@ def test_one_cut_does_not_cut_the_next_text():
         model.capture("the cat " * 30)
 
 
-def test_a_cut_in_one_thread_does_not_cut_in_another():
+def test_a_cut_in_one_thread_does_not_cut_in_another(monkeypatch):
+    # The tokenizer keeps its setting in one place; a pause after each change of it lets the other
+    # thread in, as an unlucky moment would.
     model, faults = tiny(), []
+    change = type(model.tokenizer).set_truncation_and_padding
+
+    def change_and_pause(*arguments: object, **options: object) -> None:
+        change(*arguments, **options)
+        time.sleep(0.002)
+
+    monkeypatch.setattr(type(model.tokenizer), "set_truncation_and_padding", change_and_pause)
     long = "the cat " * 30
     barrier = threading.Barrier(2, timeout=30)
 
