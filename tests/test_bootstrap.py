@@ -45,6 +45,7 @@ def machine(monkeypatch, root):
 
     monkeypatch.setattr(bootstrap, "run", run)
     monkeypatch.setattr(bootstrap, "torch_version", lambda python: state.torch.get(python.name))
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
     return state
 
 
@@ -74,6 +75,14 @@ def test_a_torch_that_is_too_old_is_not_kept(machine, root):
     bootstrap.ensure(root, set())
     assert installs(machine)[0] == "torch==2.13.0"
     assert "--system-site-packages" not in machine.commands[0]
+
+
+def test_another_environments_torch_cannot_be_seen_and_is_not_counted_on(
+    machine, root, monkeypatch
+):
+    monkeypatch.setattr(sys, "prefix", "/some/other/environment")
+    machine.torch = {Path(sys.executable).name: "2.9.1"}
+    assert bootstrap.outer_torch() is None
 
 
 def test_the_user_can_say_where_torch_comes_from(machine, root, monkeypatch):

@@ -62,8 +62,7 @@ def ensure(root: Path, extras: set[str]) -> None:
     stamp.unlink(missing_ok=True)
     pinned = pinned_torch(root / "constraints.txt")
     if not python_of(environment).exists():
-        outer = torch_version(Path(sys.executable))
-        make_environment(environment, with_outer_packages=fits(outer, root))
+        make_environment(environment, with_outer_packages=fits(outer_torch(), root))
     found = torch_version(python_of(environment))
     kept = found if found is not None and fits(found, root) else None
     if kept is None:
@@ -141,6 +140,12 @@ def torch_version(python: Path) -> str | None:
         [str(python), "-c", _ASK_TORCH], capture_output=True, text=True, check=False
     )
     return result.stdout.strip() or None if result.returncode == 0 else None
+
+
+def outer_torch() -> str | None:
+    """The torch that an environment made here can see in the interpreter that makes it."""
+    # Made from another environment it would see the packages of the base, not that one's.
+    return torch_version(Path(sys.executable)) if sys.prefix == sys.base_prefix else None
 
 
 def torch_arguments() -> list[str]:

@@ -44,14 +44,18 @@ def borrowed_attention(module: nn.Module, implementation: str | None = None) -> 
     own: a mask made for one implementation is wrong for another, so none may change under a run.
     """
     configs = _configs(module)
-    with _changed:
-        wanted: list[tuple[Any, str, Any]] = [
-            (config, _IMPLEMENTATION, implementation or _original(config)) for config in configs
-        ]
-        wanted += [(part, "training", False) for part in module.modules()]
-        _changed.wait_for(lambda: not any(_conflicts(*loan) for loan in wanted))
-        taken = [_take(*loan) for loan in wanted]
+    taken: list[_Key] = []
     try:
+        with _changed:
+            wanted: list[tuple[Any, str, Any]] = [
+                (config, _IMPLEMENTATION, implementation or _original(config)) for config in configs
+            ]
+            wanted += [(part, "training", False) for part in module.modules()]
+            _changed.wait_for(lambda: not any(_conflicts(*loan) for loan in wanted))
+            for loan in wanted:
+                # Noted before it is taken, so that an interruption gives back all that was taken.
+                taken.append((id(loan[0]), loan[1]))
+                _take(*loan)
         yield
     finally:
         with _changed:
@@ -85,19 +89,20 @@ def _conflicts(owner: Any, attribute: str, value: Any) -> bool:
     return loan is not None and loan.borrowed != value
 
 
-def _take(owner: Any, attribute: str, value: Any) -> _Key:
+def _take(owner: Any, attribute: str, value: Any) -> None:
     key = (id(owner), attribute)
     if key not in _loans:
         _loans[key] = _Loan(owner, getattr(owner, attribute), value)
         setattr(owner, attribute, value)
     _loans[key].borrowers += 1
-    return key
 
 
 def _give_back(key: _Key) -> None:
-    loan = _loans[key]
+    loan = _loans.get(key)
+    if loan is None:
+        return
     loan.borrowers -= 1
-    if loan.borrowers == 0:
+    if loan.borrowers <= 0:
         setattr(loan.owner, key[1], loan.original)
         del _loans[key]
 

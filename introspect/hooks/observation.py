@@ -70,6 +70,7 @@ def capture(
             asked for that is not captured.
         SelectionError: a layer that the model does not have.
     """
+    include = (include,) if isinstance(include, str) else include
     unknown = [part for part in include if part not in PARTS]
     if unknown:
         raise CaptureError(

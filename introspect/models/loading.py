@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ _SMALLEST_VOCABULARY = 2
 
 
 def load(
-    model: str | tuple[nn.Module, Any] | Model = "minilm",
+    model: str | os.PathLike[str] | tuple[nn.Module, Any] | Model = "minilm",
     *,
     device: str | torch.device | None = None,
     allow_pickle: bool = False,
@@ -41,7 +42,8 @@ def load(
     """
     if isinstance(model, Model):
         return model
-    if isinstance(model, str):
+    if isinstance(model, str | os.PathLike):
+        model = os.fspath(model)
         return _load_source(find_source(model, allow_pickle=allow_pickle), device, allow_pickle)
     if not (isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], nn.Module)):
         raise ModelError(

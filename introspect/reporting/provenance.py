@@ -14,6 +14,9 @@ __all__ = ["Row", "certificate_rows", "provenance_rows", "table", "version_of"]
 
 Row = tuple[str, str]
 
+# Sums of half-precision weights are off by up to about this much.
+_ROUNDING = 0.02
+
 _DISTRIBUTION = "introspect-transformers"
 
 
@@ -52,7 +55,7 @@ def certificate_rows(certificate: Certificate) -> list[Row]:
             "Largest difference of the model’s output, watched and not",
             _figure(certificate.max_output_difference, ""),
         ),
-        ("Largest distance of a row’s sum from 1", _figure(certificate.max_row_sum_error, "")),
+        ("Largest distance of a row’s sum from 1", _row_sums(certificate.max_row_sum_error)),
     ]
 
 
@@ -67,6 +70,15 @@ def table(rows: Sequence[Row], caption: str) -> str:
 
 def _cell(text: str) -> str:
     return html.escape(visible_text(text))
+
+
+def _row_sums(error: float | None) -> str:
+    shown = _figure(error, "")
+    # Far more than rounding: attention sinks take a share of each row that no token gets.
+    is_partial = error is not None and error > _ROUNDING
+    return (
+        f"{shown}: rows do not sum to 1, as in models with attention sinks" if is_partial else shown
+    )
 
 
 def _figure(value: float | None, note: str) -> str:
