@@ -16,7 +16,7 @@ from introspect.page import Document, Section
 from introspect.records import AttentionRecord
 from introspect.text import visible_text
 
-__all__ = ["View", "head_number", "layer_row"]
+__all__ = ["View", "head_number", "layer_row", "plotly_text"]
 
 _NOTEBOOK_HEIGHT = 720
 
@@ -100,3 +100,8 @@ def _span(numbers: Sequence[int]) -> str:
     if list(numbers) == list(range(first, last + 1)):
         return str(first) if first == last else f"{first}–{last}"
     return ", ".join(map(str, numbers))
+
+
+def plotly_text(label: str) -> str:
+    """A label as Plotly must be given it: it reads some HTML in labels, and tokens are text."""
+    return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

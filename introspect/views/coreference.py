@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,8 +14,8 @@ from introspect.page import Section
 from introspect.records import AttentionRecord, Head
 from introspect.scoring import DIRECTIONS, DirectionScores, score_case
 from introspect.text import visible
-from introspect.views.base import View, head_number, layer_row
-from introspect.views.head import head_view
+from introspect.views.base import View, head_number, layer_row, plotly_text
+from introspect.views.head import hidden_head_view
 from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL
 
 __all__ = ["CoreferenceView", "coreference_view"]
@@ -90,7 +90,7 @@ class CoreferenceView(View):
             range=[-0.5, len(words) - 0.5],
             zeroline=False,
             tickvals=list(range(len(words))),
-            ticktext=[_escaped(word["label"]) for word in words],
+            ticktext=[plotly_text(word["label"]) for word in words],
             showgrid=False,
         )
         figure.update_yaxes(row=1, col=1, visible=False, rangemode="tozero")
@@ -155,8 +155,7 @@ class CoreferenceView(View):
             state=self._state(),
             record=self.record,
         )
-        detail = replace(head_view(self.record), hidden=True).sections() if with_detail else ()
-        return (own, *detail)
+        return (own, *hidden_head_view(self.record)) if with_detail else (own,)
 
     @property
     def _is_choice(self) -> bool:
@@ -283,7 +282,3 @@ def _arc(origin: float, end: float, farthest: float, weight: float, colour: str)
 
 def _role_colour(role: str | None) -> str:
     return {"antecedent": ACCENT, "distractor": RIVAL}.get(role or "", MUTED)
-
-
-def _escaped(label: str) -> str:
-    return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,10 +12,10 @@ from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head
 from introspect.text import visible
-from introspect.views.base import View, head_number, layer_row
+from introspect.views.base import View, head_number, layer_row, plotly_text
 from introspect.views.palette import INK, head_colours, mixed
 
-__all__ = ["HeadView", "head_view"]
+__all__ = ["HeadView", "head_view", "hidden_head_view"]
 
 #: Lower edges of the classes of weight; all lines of one head and class are one Plotly trace.
 EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -141,7 +141,7 @@ class HeadView(View):
 
     def _labels(self, side: str) -> list[str]:
         sequence = self.record.queries if side == "query" else self.record.keys
-        labels = [_escaped(visible(token)) for token in sequence.tokens]
+        labels = [plotly_text(visible(token)) for token in sequence.tokens]
         if self.token is None or self.token["side"] == side:
             return labels
         weights = self._mean_weights()
@@ -193,6 +193,11 @@ def head_view(
     )
 
 
+def hidden_head_view(record: AttentionRecord) -> tuple[Section, ...]:
+    """A head view for another view to open; not shown until then."""
+    return replace(head_view(record), hidden=True).sections()
+
+
 def _checked_token(
     record: AttentionRecord, token: int | Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
@@ -227,8 +232,3 @@ def _opacity(edge: float) -> float:
 
 def _width(edge: float) -> float:
     return round(1.0 + 3.0 * edge, 2)
-
-
-def _escaped(label: str) -> str:
-    """Plotly reads some HTML in labels; tokens are only text."""
-    return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

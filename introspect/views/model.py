@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from introspect.page import Section
 from introspect.records import AttentionRecord
 from introspect.views.base import View
-from introspect.views.head import head_view
+from introspect.views.head import hidden_head_view
 from introspect.views.palette import INK, SEQUENTIAL
 
 __all__ = ["ModelView", "model_view"]
@@ -99,8 +99,7 @@ class ModelView(View):
             state={"scale": SEQUENTIAL, "tileCells": TILE_CELLS, "gap": GAP},
             record=self.record,
         )
-        detail = replace(head_view(self.record), hidden=True).sections() if with_detail else ()
-        return (own, *detail)
+        return (own, *hidden_head_view(self.record)) if with_detail else (own,)
 
 
 def model_view(record: AttentionRecord) -> ModelView:
