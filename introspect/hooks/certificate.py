@@ -10,17 +10,10 @@ import torch
 from torch import nn
 
 from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.observation import Captured, largest_of, run_arguments
+from introspect.hooks.capturing import OWN_OUTPUTS, Captured, largest_of, run_arguments
 from introspect.records import Certificate
 
 __all__ = ["verify"]
-
-_OUTPUT_NAMES = {
-    "self": ("attentions",),
-    "encoder": ("encoder_attentions",),
-    "decoder": ("decoder_attentions",),
-    "cross": ("cross_attentions",),
-}
 
 
 def verify(module: nn.Module, inputs: Mapping[str, Any], captured: Captured) -> Certificate:
@@ -48,7 +41,7 @@ def verify(module: nn.Module, inputs: Mapping[str, Any], captured: Captured) -> 
 def _attention_difference(captured: Captured, eager: Any) -> tuple[float | None, str]:
     differences = []
     for kind, layers in captured.attentions.items():
-        own = next((eager[n] for n in _OUTPUT_NAMES[kind] if eager.get(n)), None)
+        own = next((eager[n] for n in OWN_OUTPUTS[kind] if eager.get(n)), None)
         if own is None:
             return None, f"the model does not return its {kind} attention itself"
         numbers = captured.layers[kind]

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -29,14 +30,63 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from introspect.errors import CaptureError
 from introspect.hooks.borrowing import own_implementation
 
-__all__ = ["IMPLEMENTATION", "Watcher", "watching"]
+__all__ = ["IMPLEMENTATION", "AttentionCall", "Watcher", "watching"]
 
 #: The name under which the watched attention is registered with transformers.
 IMPLEMENTATION = "introspect"
 
 _EAGER_NAME = "eager_attention_forward"
 
-Watcher = Callable[[nn.Module, torch.Tensor], None]
+
+@dataclass(frozen=True, eq=False)
+class AttentionCall:
+    """What one attention module hands to the function that computes attention.
+
+    Args:
+        module: the attention module.
+        queries: ``(batch, num_heads, query_len, head_dim)``, after rotary embedding.
+        keys: ``(batch, num_key_value_heads, key_len, head_dim)``, before they are repeated.
+        values: ``(batch, num_key_value_heads, key_len, value_dim)``, before they are repeated.
+        mask: as the mask function of the watcher's choice made it.
+        arguments: what else was given by position, and by name.
+    """
+
+    module: nn.Module
+    queries: torch.Tensor
+    keys: torch.Tensor
+    values: torch.Tensor
+    mask: torch.Tensor | None
+    arguments: tuple[tuple[Any, ...], Mapping[str, Any]]
+
+    def eager(self) -> Attended:
+        """Compute it with the eager function of the model's own file."""
+        return self._with(own_eager(self.module))
+
+    def plain(self) -> Attended:
+        """Compute it as the model does when nobody watches."""
+        return self._with(_unwatched_attention(self.module))
+
+    def _with(self, function: Callable[..., Attended]) -> Attended:
+        positional, named = self.arguments
+        parts = (self.queries, self.keys, self.values, self.mask)
+        return function(self.module, *parts, *positional, **named)
+
+
+# The output per head, (batch, query_len, num_heads, value_dim), and the weights if there are any.
+Attended = tuple[torch.Tensor, torch.Tensor | None]
+
+
+class Watcher(Protocol):
+    """Computes attention in the model's place, and takes what it wants to see of it."""
+
+    #: Whether masks are to be made for eager attention, or as the model's own implementation
+    #: wants them.
+    needs_eager_masks: bool
+
+    def attend(self, call: AttentionCall) -> Attended:
+        """Compute the attention of one module."""
+        ...
+
 
 # A context variable, not a global: each thread sees only the watcher it set itself.
 _watcher: ContextVar[Watcher | None] = ContextVar("introspect_watcher", default=None)
@@ -44,10 +94,7 @@ _watcher: ContextVar[Watcher | None] = ContextVar("introspect_watcher", default=
 
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
-    """Call ``watcher(attention_module, weights)`` for every attention of this thread.
-
-    ``weights`` are ``(batch, num_heads, query_len, key_len)``.
-    """
+    """Let ``watcher`` compute every attention of this thread."""
     token = _watcher.set(watcher)
     try:
         yield
@@ -63,26 +110,25 @@ def _watched_attention(
     attention_mask: torch.Tensor | None,
     *args: Any,
     **kwargs: Any,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> Attended:
+    call = AttentionCall(module, query, key, value, attention_mask, (args, kwargs))
     watcher = _watcher.get()
-    function = _own_eager(module) if watcher else _unwatched_attention(module)
-    output, weights = function(module, query, key, value, attention_mask, *args, **kwargs)
-    if watcher:
-        watcher(module, weights)
-    return output, weights
+    return watcher.attend(call) if watcher else call.plain()
 
 
 def _watched_mask(*args: Any, config: Any = None, **kwargs: Any) -> Any:
-    name = "eager" if _watcher.get() else _unwatched_name(config)
+    watcher = _watcher.get()
+    is_eager = watcher is not None and watcher.needs_eager_masks
+    name = "eager" if is_eager else _unwatched_name(config)
     function = ALL_MASK_ATTENTION_FUNCTIONS.get(name)
     return None if function is None else function(*args, config=config, **kwargs)
 
 
-def _unwatched_attention(module: nn.Module) -> Callable[..., tuple[torch.Tensor, Any]]:
+def _unwatched_attention(module: nn.Module) -> Callable[..., Attended]:
     """What the module would have called if no other thread watched it."""
     name = _unwatched_name(getattr(module, "config", None))
     if name == "eager":
-        return _own_eager(module)
+        return own_eager(module)
     return ALL_ATTENTION_FUNCTIONS[name]  # type: ignore[no-any-return]
 
 
@@ -92,7 +138,7 @@ def _unwatched_name(config: Any) -> str:
     return "eager" if name in (None, IMPLEMENTATION) else str(name)
 
 
-def _own_eager(module: nn.Module) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+def own_eager(module: nn.Module) -> Callable[..., Attended]:
     """The eager attention function of the file in which the module's class is written.
 
     Raises:

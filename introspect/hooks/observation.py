@@ -1,138 +1,42 @@
-"""Running a model once and keeping what its attention modules computed."""
+"""Collecting what attention modules compute: sorted by kind, numbered by layer."""
 
 from __future__ import annotations
 
 import inspect
-import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
-import transformers
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks.borrowing import attention_implementation, borrowed_attention
-from introspect.hooks.interface import IMPLEMENTATION, watching
-from introspect.records import Certificate
+from introspect.hooks.watchers import Parts
 
-__all__ = ["Captured", "capture"]
-
-INTERFACE_ROUTE = "attention interface"
-PARTS = ("attentions",)
+__all__ = ["AllSeen", "Observation"]
 
 # An attention module was given the states of another sequence if one of these arguments was.
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states")
 
 
-@dataclass(frozen=True, eq=False)
-class Captured:
-    """What one run of a model gave.
+class AllSeen(BaseException):
+    """Everything that was asked for has been seen: the rest of the model need not run.
 
-    Args:
-        attentions: for each kind of attention (``self``; or ``encoder``, ``decoder``, ``cross``),
-            a list over layers of ``(batch, num_heads, query_len, key_len)``.
-        layers: for each kind, the model's own number of each layer.
-        output: what the model returned.
-        certificate: how it was captured.
+    Not an ``Exception``, so that no handler inside a model takes it for a failure.
     """
 
-    attentions: Mapping[str, list[torch.Tensor]]
-    layers: Mapping[str, list[int]]
-    output: Any
-    certificate: Certificate
 
-
-def capture(
-    module: nn.Module,
-    inputs: Mapping[str, Any],
-    include: Sequence[str] = ("attentions",),
-    *,
-    layers: Sequence[int] | None = None,
-) -> Captured:
-    """Run ``module`` on ``inputs`` and capture its attention.
-
-    The model's own code runs, whatever implementation it was loaded with; it is put back as it was,
-    also after an exception. No gradients, no dropout.
-
-    Args:
-        module: any transformers model whose attention passes the attention interface.
-        inputs: what the model's ``forward`` takes, a dictionary of tensors.
-        include: which parts to keep; this version has ``attentions``.
-        layers: keep only these layers, by the model's own numbers.
-
-    Raises:
-        CaptureError: the model bypasses the interface, has no weights in memory, or a part is
-            asked for that is not captured.
-        SelectionError: a layer that the model does not have.
-    """
-    include = (include,) if isinstance(include, str) else include
-    unknown = [part for part in include if part not in PARTS]
-    if unknown:
-        raise CaptureError(
-            f"Expected `include` from {', '.join(PARTS)}, got {', '.join(map(repr, unknown))}. "
-            "Leave it out: this version captures no other part."
-        )
-    if layers is not None and not list(layers):
-        raise SelectionError(
-            "Expected at least one layer in `layers`, got none. Leave it out to keep all of them."
-        )
-    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
-    arguments = run_arguments(module, inputs)
-    observation = _Observation(module, layers)
-    implementation = attention_implementation(module)
-    with (
-        torch.no_grad(),
-        borrowed_attention(module, IMPLEMENTATION),
-        observation.hooks(),
-        watching(observation.see),
-    ):
-        output = module(**arguments)
-    observation.check(module)
-    return Captured(
-        attentions=observation.attentions,
-        layers=observation.layers,
-        output=output,
-        certificate=Certificate(
-            route=INTERFACE_ROUTE,
-            max_row_sum_error=_max_row_sum_error(observation.attentions),
-            attn_implementation=implementation,
-            dtype=str(next(module.parameters()).dtype).removeprefix("torch."),
-            device=str(next(module.parameters()).device),
-            torch_version=torch.__version__,
-            transformers_version=transformers.__version__,
-        ),
-    )
-
-
-def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """``inputs`` where the model is, and no cache: one changes the last digits.
-
-    Raises:
-        CaptureError: the model has no weights in memory.
-    """
-    device = _device(module)
-    arguments = {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
-    if "use_cache" in inspect.signature(module.forward).parameters:
-        arguments.setdefault("use_cache", False)
-    return arguments
-
-
-def largest_of(values: Sequence[float]) -> float | None:
-    """The largest value, ``None`` without any; NaN where one is, which ``max`` would lose."""
-    return max(values, key=lambda value: (math.isnan(value), value)) if values else None
-
-
-class _Observation:
+class Observation:
     """Collects the attention of one run, sorted by kind and numbered by layer."""
 
-    def __init__(self, module: nn.Module, wanted: Sequence[int] | None) -> None:
-        self.attentions: dict[str, list[torch.Tensor]] = {}
+    def __init__(
+        self, module: nn.Module, wanted: Sequence[int] | None, dtype: torch.dtype | None
+    ) -> None:
+        self.parts: dict[str, dict[str, list[torch.Tensor]]] = {}
         self.layers: dict[str, list[int]] = {}
+        self._dtype = dtype
         self._seen: dict[str, list[int]] = {}
         self._wanted = None if wanted is None else set(wanted)
         self._thread = threading.get_ident()
@@ -158,14 +62,37 @@ class _Observation:
             for handle in handles:
                 handle.remove()
 
-    def see(self, module: nn.Module, weights: torch.Tensor) -> None:
-        """Take the attention weights that ``module`` has just computed."""
+    def has_rows(self, module: nn.Module) -> bool:
+        """Whether selected rows are positions of this module's queries.
+
+        Of an encoder-decoder they are the decoder's: what it writes attends to what it read.
+        """
+        return self._kind(module) != "encoder"
+
+    @property
+    def has_seen_nothing(self) -> bool:
+        """Whether no attention came by."""
+        return not self._seen
+
+    def see(self, module: nn.Module, parts: Parts) -> None:
+        """Take what ``module`` has just computed; stop the run if nothing more is wanted."""
         kind = self._kind(module)
         number = self._layer_number(module, kind)
+        self.take(kind, number, parts)
+        # An encoder-decoder has layers of other kinds still to come.
+        is_last = self._wanted is not None and self._wanted <= set(self._seen[kind])
+        if is_last and not self._is_encoder_decoder and kind == "self":
+            raise AllSeen
+
+    def take(self, kind: str, number: int, parts: Parts) -> None:
+        """Keep the parts of a layer, if it was asked for."""
         self._seen.setdefault(kind, []).append(number)
-        if self._wanted is None or number in self._wanted:
-            self.attentions.setdefault(kind, []).append(weights.detach())
-            self.layers.setdefault(kind, []).append(number)
+        if self._wanted is not None and number not in self._wanted:
+            return
+        for name, tensor in parts.items():
+            kept = tensor if self._dtype is None else tensor.to(self._dtype)
+            self.parts.setdefault(name, {}).setdefault(kind, []).append(kept)
+        self.layers.setdefault(kind, []).append(number)
 
     def check(self, module: nn.Module) -> None:
         """Raise where nothing was seen, or a layer that was asked for."""
@@ -173,8 +100,8 @@ class _Observation:
         if not self._seen:
             raise CaptureError(
                 f"Expected {name} to compute attention through transformers' attention interface, "
-                "but it never did: this architecture bypasses it. Choose a model that does not, "
-                "for example BERT, GPT-2, Llama, T5 or BART."
+                "or to return it, but it does neither: some architectures have no attention "
+                "weights. Choose another model."
             )
         seen = sorted({number for numbers in self._seen.values() for number in numbers})
         missing = sorted((self._wanted or set()) - set(seen))
@@ -219,27 +146,6 @@ def _source_arguments(forward: Callable[..., Any]) -> dict[str, int]:
     """The arguments by which a module gets another sequence, with their positions."""
     names = [name for name in inspect.signature(forward).parameters if name != "self"]
     return {name: i for i, name in enumerate(names) if name in _OTHER_SEQUENCE}
-
-
-def _device(module: nn.Module) -> torch.device:
-    parameter = next(module.parameters(), None)
-    if parameter is None:
-        raise CaptureError(f"Expected a model with weights, but {type(module).__name__} has none.")
-    if parameter.device.type == "meta":
-        raise CaptureError(
-            f"Expected {type(module).__name__} with its weights in memory, but it is on the meta "
-            "device. Load the weights first."
-        )
-    return parameter.device
-
-
-def _max_row_sum_error(attentions: Mapping[str, list[torch.Tensor]]) -> float:
-    errors = [
-        float((layer.float().sum(-1) - 1).abs().max())
-        for layers in attentions.values()
-        for layer in layers
-    ]
-    return largest_of(errors) or 0.0
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -13,7 +13,7 @@ from torch import nn
 
 from introspect.errors import CaptureError, ModelError, SelectionError
 from introspect.hooks import capture, verify
-from introspect.hooks.observation import Captured
+from introspect.hooks.capturing import Captured
 from introspect.models.encoding import Encoded, encode, encode_target, length_limit
 from introspect.records import KINDS, AttentionRecord, TokenSequence
 

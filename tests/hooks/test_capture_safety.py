@@ -531,17 +531,32 @@ BYPASSING = {
 
 
 @pytest.mark.parametrize("name", BYPASSING)
-def test_an_architecture_that_bypasses_the_interface_is_refused_and_put_back(name):
+def test_an_architecture_that_bypasses_the_interface_gives_its_own_output(name):
     model = zoo.build(name, config=BYPASSING[name]())
     before = zoo.State.of(model)
-    with pytest.raises(CaptureError, match="bypasses it"):
-        capture(model, {"input_ids": torch.tensor([[4, 5, 6]])})
+    inputs = {"input_ids": torch.tensor([[4, 5, 6]])}
+    captured = capture(model, inputs)
+    assert captured.certificate.route == "the model's own output"
+    with torch.no_grad():
+        own = zoo.eager_twin(model)(**inputs, output_attentions=True).attentions
+    assert len(own) == len(captured.attentions["self"])
+    for ours, theirs in zip(captured.attentions["self"], own, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
     assert zoo.State.of(model) == before
 
 
-@pytest.mark.parametrize("include", [("scores",), ("attentions", "queries"), ("",)])
-def test_a_part_that_is_not_captured_is_refused(include):
-    with pytest.raises(CaptureError, match="Expected `include` from attentions"):
+@pytest.mark.parametrize("name", BYPASSING)
+def test_a_part_it_does_not_return_is_refused_by_name(name):
+    model = zoo.build(name, config=BYPASSING[name]())
+    before = zoo.State.of(model)
+    with pytest.raises(CaptureError, match=rf"queries, scores of {type(model).__name__}"):
+        capture(model, {"input_ids": torch.tensor([[4, 5, 6]])}, ("queries", "scores"))
+    assert zoo.State.of(model) == before
+
+
+@pytest.mark.parametrize("include", [("score",), ("attentions", "query"), ("",), ()])
+def test_an_unknown_part_is_refused(include):
+    with pytest.raises(SelectionError, match="Expected `include` from attentions, scores"):
         capture(zoo.build("bert"), zoo.batch("bert"), include)
 
 

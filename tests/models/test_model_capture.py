@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers as tf
 
-from introspect.errors import CaptureError, ModelError, SelectionError, TextError
+from introspect.errors import ModelError, SelectionError, TextError
 from introspect.models import Model
 from introspect.models.encoding import length_limit
 from tests import models_zoo as zoo
@@ -301,8 +301,8 @@ def test_a_layer_that_is_not_there_is_refused(layers):
 
 
 def test_an_unknown_part_is_refused():
-    with pytest.raises(CaptureError, match="Expected `include`"):
-        tiny().capture("the cat", include=("queries",))
+    with pytest.raises(SelectionError, match="Expected `include`"):
+        tiny().capture("the cat", include=("query",))
 
 
 # --- encoder-decoders -------------------------------------------------------------------------

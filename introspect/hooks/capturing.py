@@ -1,0 +1,289 @@
+"""Running a model once and keeping what its attention modules computed."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+
+from introspect.errors import CaptureError, SelectionError
+from introspect.hooks.borrowing import attention_implementation, borrowed_attention
+from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
+from introspect.hooks.observation import AllSeen, Observation
+from introspect.hooks.watchers import (
+    PARTS,
+    RowsNotRecomputableError,
+    RowWatcher,
+    WholeWatcher,
+    pick_rows,
+)
+from introspect.records import Certificate
+
+__all__ = ["Captured", "capture"]
+
+INTERFACE_ROUTE = "attention interface"
+ROWS_ROUTE = "selected rows beside the model's own implementation"
+OUTPUT_ROUTE = "the model's own output"
+
+#: Under which names a model returns each kind of attention itself.
+OWN_OUTPUTS = {
+    "self": ("attentions",),
+    "encoder": ("encoder_attentions",),
+    "decoder": ("decoder_attentions",),
+    "cross": ("cross_attentions",),
+}
+
+PartByKind = Mapping[str, list[torch.Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """What one run of a model gave.
+
+    Each part is a mapping from the kind of attention (``self``; or ``encoder``, ``decoder``,
+    ``cross``) to a list over layers; a part that was not asked for is empty.
+
+    Args:
+        attentions: ``(batch, num_heads, query_len, key_len)``; of selected rows
+            ``(batch, num_heads, num_rows, key_len)``.
+        layers: the model's own number of each layer.
+        output: what the model returned; ``None`` if it was stopped after the last layer asked for.
+        certificate: how it was captured.
+        scores: what the softmax was given, shaped like the attentions.
+        queries: ``(batch, num_heads, query_len, head_dim)``, after rotary embedding.
+        keys, values: ``(batch, num_key_value_heads, key_len, head_dim)``, before they are repeated
+            for grouped queries.
+        head_outputs: ``(batch, num_heads, query_len, value_dim)``, before the output projection.
+    """
+
+    attentions: PartByKind
+    layers: Mapping[str, list[int]]
+    output: Any
+    certificate: Certificate
+    scores: PartByKind = field(default_factory=dict)
+    queries: PartByKind = field(default_factory=dict)
+    keys: PartByKind = field(default_factory=dict)
+    values: PartByKind = field(default_factory=dict)
+    head_outputs: PartByKind = field(default_factory=dict)
+
+
+def capture(
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    include: Sequence[str] | str = ("attentions",),
+    *,
+    layers: Sequence[int] | None = None,
+    rows: Sequence[int] | Sequence[Sequence[int]] | torch.Tensor | None = None,
+    dtype: torch.dtype | None = None,
+) -> Captured:
+    """Run ``module`` on ``inputs`` and capture its attention.
+
+    The model's own code runs, whatever implementation it was loaded with; it is put back as it was,
+    also after an exception. No gradients, no dropout. The run stops after the last layer asked for.
+
+    Args:
+        module: any transformers model that computes attention through the attention interface, or
+            that returns it.
+        inputs: what the model's ``forward`` takes, a dictionary of tensors.
+        include: which parts to keep: ``attentions``, ``scores``, ``queries``, ``keys``,
+            ``values``, ``head_outputs``.
+        layers: keep only these layers, by the model's own numbers.
+        rows: only these query positions, the same for all items of the batch or a list for each;
+            of an encoder-decoder those of the decoder, for its own attention and to the encoder.
+            The model runs as it was loaded, so the cost grows with the rows, not with the square
+            of the length.
+        dtype: keep the parts in this type; by default as they are computed.
+
+    Raises:
+        CaptureError: a part cannot be had from this model, or it has no weights in memory.
+        SelectionError: a part, layer or row that does not exist.
+    """
+    wanted = _checked_parts(include)
+    if layers is not None and not list(layers):
+        raise SelectionError(
+            "Expected at least one layer in `layers`, got none. Leave it out to keep all of them."
+        )
+    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    arguments = run_arguments(module, inputs)
+    observation = Observation(module, layers, dtype)
+    if rows is None:
+        return _capture_whole(module, arguments, wanted, observation)
+    if wanted != ("attentions",):
+        raise SelectionError(
+            f"Expected include=('attentions',) with `rows`, got {wanted}: of single rows only the "
+            "attention is computed. Leave `rows` out to have the other parts."
+        )
+    chosen = _checked_rows(rows, arguments)
+    try:
+        output = _run(
+            module,
+            arguments,
+            observation,
+            RowWatcher(chosen, observation.has_rows, observation.see),
+        )
+    except RowsNotRecomputableError:
+        whole = _capture_whole(module, arguments, wanted, Observation(module, layers, dtype))
+        return _with_rows(whole, chosen)
+    observation.check(module)
+    return _captured(module, observation, output, ROWS_ROUTE)
+
+
+def _capture_whole(
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    observation: Observation,
+) -> Captured:
+    """Whole patterns: through the interface, or as the model returns them."""
+    output = _run(module, arguments, observation, WholeWatcher(wanted, observation.see))
+    if observation.has_seen_nothing:
+        if wanted != ("attentions",):
+            missing = [part for part in wanted if part != "attentions"]
+            raise CaptureError(
+                f"Expected to see the {', '.join(missing)} of {type(module).__name__}, but it "
+                "computes attention by itself, not through transformers' attention interface. "
+                "Ask for 'attentions' alone, which it returns."
+            )
+        output = _run_for_own_attention(module, arguments, observation)
+        observation.check(module)
+        return _captured(module, observation, output, OUTPUT_ROUTE)
+    observation.check(module)
+    return _captured(module, observation, output, INTERFACE_ROUTE)
+
+
+def _run(
+    module: nn.Module, arguments: dict[str, Any], observation: Observation, watcher: Watcher
+) -> Any:
+    """The model's output; ``None`` where it was stopped because all was seen."""
+    try:
+        with (
+            torch.no_grad(),
+            borrowed_attention(module, IMPLEMENTATION),
+            observation.hooks(),
+            watching(watcher),
+        ):
+            return module(**arguments)
+    except AllSeen:
+        return None
+
+
+def _run_for_own_attention(
+    module: nn.Module, arguments: dict[str, Any], observation: Observation
+) -> Any:
+    """Take the attention that the model returns itself when it runs eagerly."""
+    with torch.no_grad(), borrowed_attention(module, "eager"):
+        output = module(**arguments, output_attentions=True)
+    for kind, names in OWN_OUTPUTS.items():
+        own = next((output[n] for n in names if hasattr(output, "get") and output.get(n)), ())
+        for number, weights in enumerate(own):
+            if weights is not None:
+                observation.take(kind, number, {"attentions": weights})
+    return output
+
+
+def _captured(module: nn.Module, observation: Observation, output: Any, route: str) -> Captured:
+    attentions = observation.parts.get("attentions", {})
+    parameter = next(module.parameters())
+    return Captured(
+        **{name: observation.parts.get(name, {}) for name in PARTS},
+        layers=observation.layers,
+        output=output,
+        certificate=Certificate(
+            route=route,
+            max_row_sum_error=_max_row_sum_error(attentions) if attentions else None,
+            attn_implementation=attention_implementation(module),
+            dtype=str(parameter.dtype).removeprefix("torch."),
+            device=str(parameter.device),
+            torch_version=torch.__version__,
+            transformers_version=transformers.__version__,
+        ),
+    )
+
+
+def _with_rows(whole: Captured, rows: torch.Tensor) -> Captured:
+    """The rows of whole patterns, with a certificate that says how they were had."""
+    attentions = {
+        kind: [pick_rows(layer, rows.to(layer.device), dim=2) for layer in layers]
+        for kind, layers in whole.attentions.items()
+        if kind != "encoder"
+    }
+    note = "rows cannot be computed by themselves in this model: taken from the whole pattern"
+    return replace(whole, attentions=attentions, certificate=replace(whole.certificate, note=note))
+
+
+def _checked_parts(include: Sequence[str] | str) -> tuple[str, ...]:
+    parts = (include,) if isinstance(include, str) else tuple(dict.fromkeys(include))
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown or not parts:
+        came = ", ".join(map(repr, unknown)) or "nothing"
+        raise SelectionError(f"Expected `include` from {', '.join(PARTS)}, got {came}.")
+    return parts
+
+
+def _checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
+    """``(batch, num_rows)``."""
+    ids = next(
+        (arguments[n] for n in ("decoder_input_ids", "input_ids") if n in arguments),
+        arguments.get("inputs_embeds"),
+    )
+    if ids is None:
+        raise SelectionError("Expected `input_ids` among the inputs, to choose rows of.")
+    batch, length = ids.shape[:2]
+    chosen = torch.as_tensor(rows)
+    if chosen.ndim == 1:
+        chosen = chosen.expand(batch, -1)
+    if chosen.ndim != 2 or chosen.shape[0] != batch or not chosen.shape[1]:
+        raise SelectionError(
+            f"Expected `rows` as a list of positions, or one for each of the {batch} items of the "
+            f"batch, got shape {tuple(chosen.shape)}."
+        )
+    if not bool(((chosen >= 0) & (chosen < length)).all()):
+        raise SelectionError(
+            f"Expected `rows` in 0–{length - 1}, got {sorted(set(chosen.flatten().tolist()))}."
+        )
+    return chosen.long()
+
+
+def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """``inputs`` where the model is, and no cache: one changes the last digits.
+
+    Raises:
+        CaptureError: the model has no weights in memory.
+    """
+    device = _device(module)
+    arguments = {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
+    if "use_cache" in inspect.signature(module.forward).parameters:
+        arguments.setdefault("use_cache", False)
+    return arguments
+
+
+def largest_of(values: Sequence[float]) -> float | None:
+    """The largest value, ``None`` without any; NaN where one is, which ``max`` would lose."""
+    return max(values, key=lambda value: (math.isnan(value), value)) if values else None
+
+
+def _device(module: nn.Module) -> torch.device:
+    parameter = next(module.parameters(), None)
+    if parameter is None:
+        raise CaptureError(f"Expected a model with weights, but {type(module).__name__} has none.")
+    if parameter.device.type == "meta":
+        raise CaptureError(
+            f"Expected {type(module).__name__} with its weights in memory, but it is on the meta "
+            "device. Load the weights first."
+        )
+    return parameter.device
+
+
+def _max_row_sum_error(attentions: Mapping[str, list[torch.Tensor]]) -> float:
+    errors = [
+        float((layer.float().sum(-1) - 1).abs().max())
+        for layers in attentions.values()
+        for layer in layers
+    ]
+    return largest_of(errors) or 0.0

@@ -1,0 +1,42 @@
+"""What goes into the softmax of an attention function: the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["SoftmaxInputs"]
+
+_SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
+
+
+class SoftmaxInputs(TorchFunctionMode):
+    """While open, notes what every softmax of this thread is given and gives.
+
+    Example:
+        >>> with SoftmaxInputs() as seen:
+        ...     _ = torch.softmax(torch.tensor([1.0, 2.0]), dim=-1)
+        >>> seen.pairs[0][0]
+        tensor([1., 2.])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run ``function``, and note it if it is a softmax."""
+        result = function(*args, **(kwargs or {}))
+        if function in _SOFTMAX:
+            given = args[0] if args else (kwargs or {})["input"]
+            self.pairs.append((given.detach(), result.detach()))
+        return result

@@ -1,0 +1,179 @@
+"""What to keep of each attention that is computed: whole patterns, or the rows asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import torch
+
+from introspect.errors import CaptureError
+from introspect.hooks.interface import Attended, AttentionCall
+from introspect.hooks.softmax import SoftmaxInputs
+
+__all__ = ["PARTS", "Parts", "RowWatcher", "RowsNotRecomputableError", "WholeWatcher", "pick_rows"]
+
+#: What can be captured of an attention module.
+PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")
+
+Parts = Mapping[str, torch.Tensor]
+Receiver = Callable[[torch.nn.Module, Parts], None]
+
+# A recomputed row is the model's own if its output is, up to the rounding of another kernel.
+_SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
+_SAME_OUTPUT_HALF = 3e-2
+
+
+class RowsNotRecomputableError(Exception):
+    """Rows computed by themselves are not what the model computes: take the whole pattern."""
+
+
+class WholeWatcher:
+    """Computes attention with the model's own eager function and hands over the parts.
+
+    Args:
+        include: which parts.
+        receive: called with the attention module and its parts.
+    """
+
+    needs_eager_masks = True
+
+    def __init__(self, include: tuple[str, ...], receive: Receiver) -> None:
+        self._include = include
+        self._receive = receive
+
+    def attend(self, call: AttentionCall) -> Attended:
+        """Compute the attention of one module."""
+        scores = None
+        if "scores" in self._include:
+            with SoftmaxInputs() as seen:
+                output, weights = call.eager()
+            scores = _scores(call, seen, weights)
+        else:
+            output, weights = call.eager()
+        available = {
+            "attentions": weights,
+            "scores": scores,
+            "queries": call.queries,
+            "keys": call.keys,
+            "values": call.values,
+            "head_outputs": output.transpose(1, 2),
+        }
+        parts = {name: available[name] for name in self._include}
+        self._receive(call.module, {n: t.detach() for n, t in parts.items() if t is not None})
+        return output, weights
+
+
+class RowWatcher:
+    """Lets the model run as it does, and computes the rows asked for beside it.
+
+    Each row's output is compared with the model's: a row that is not the model's own is an error,
+    never a number.
+
+    Args:
+        rows: ``(batch, num_rows)``, query positions.
+        has_rows: whether a module's queries are those that the rows are positions of.
+        receive: called with the attention module and its parts.
+    """
+
+    needs_eager_masks = False
+
+    def __init__(
+        self,
+        rows: torch.Tensor,
+        has_rows: Callable[[torch.nn.Module], bool],
+        receive: Receiver,
+    ) -> None:
+        self._rows = rows
+        self._has_rows = has_rows
+        self._receive = receive
+
+    def attend(self, call: AttentionCall) -> Attended:
+        """Compute the attention of one module."""
+        output, weights = call.plain()
+        if not self._has_rows(call.module):
+            return output, weights
+        rows = self._rows.to(output.device)
+        mask = _row_mask(call, rows)
+        row_output, row_weights = replace(
+            call,
+            queries=pick_rows(call.queries, rows, dim=2),
+            mask=mask,
+            arguments=_row_arguments(call, rows),
+        ).eager()
+        expected = pick_rows(output.transpose(1, 2), rows, dim=2)
+        tolerance = _SAME_OUTPUT.get(output.dtype, _SAME_OUTPUT_HALF)
+        difference = (row_output.transpose(1, 2) - expected).abs()
+        if mask is not None:
+            # Of a row that may look nowhere, as in padding, each kernel makes something else.
+            looks = (mask > torch.finfo(mask.dtype).min / 2).any(-1, keepdim=True)
+            difference = difference.masked_fill(~looks, 0)
+        scale = expected.nan_to_num().abs().max().clamp(min=1)
+        if row_weights is None or not difference.max() <= tolerance * scale:
+            raise RowsNotRecomputableError(type(call.module).__name__)
+        self._receive(call.module, {"attentions": row_weights.detach()})
+        return output, weights
+
+
+def _scores(call: AttentionCall, seen: SoftmaxInputs, weights: torch.Tensor | None) -> torch.Tensor:
+    """The input of the softmax that gave the weights; a sink's column is left out."""
+    for given, result in reversed(seen.pairs):
+        if weights is not None and result.shape[:-1] == weights.shape[:-1]:
+            return given[..., : weights.shape[-1]]
+    raise CaptureError(
+        f"Expected a softmax in the attention of {type(call.module).__name__}, but none gave its "
+        "weights: this model has no scores in that sense. Leave 'scores' out of `include`."
+    )
+
+
+def pick_rows(tensor: torch.Tensor, rows: torch.Tensor, dim: int) -> torch.Tensor:
+    """The rows of each item of the batch, along a dimension after the batch's."""
+    batch = rows.shape[0]
+    if tensor.shape[0] != batch:
+        tensor = tensor.expand(batch, *tensor.shape[1:])
+    shape = [batch, *([1] * (tensor.ndim - 1))]
+    shape[dim] = rows.shape[1]
+    index = rows.view(shape).expand(
+        *(rows.shape[1] if d == dim else size for d, size in enumerate(tensor.shape))
+    )
+    return tensor.gather(dim, index)
+
+
+def _row_mask(call: AttentionCall, rows: torch.Tensor) -> torch.Tensor | None:
+    """The rows of the mask, as eager attention adds it to the scores."""
+    query_len, key_len = call.queries.shape[2], call.keys.shape[2]
+    lowest = torch.finfo(call.queries.dtype).min
+    mask = call.mask
+    if mask is None:
+        if not _is_causal(call):
+            return None
+        # The last query sees all keys: earlier keys may come from a cache.
+        last = (rows + key_len - query_len)[:, None, :, None]
+        allowed = torch.arange(key_len, device=rows.device) <= last
+    elif mask.ndim != 4 or mask.shape[-1] != key_len:
+        raise RowsNotRecomputableError("its mask has another form")
+    else:
+        picked = mask if mask.shape[2] == 1 else pick_rows(mask, rows, dim=2)
+        if picked.dtype != torch.bool:
+            return picked
+        allowed = picked
+    zero = torch.zeros((), dtype=call.queries.dtype, device=rows.device)
+    return torch.where(allowed, zero, lowest)
+
+
+def _is_causal(call: AttentionCall) -> bool:
+    """Whether the model's own function would mask the future by itself, without a mask."""
+    named = call.arguments[1].get("is_causal")
+    is_causal = getattr(call.module, "is_causal", True) if named is None else named
+    return bool(is_causal) and call.queries.shape[2] > 1
+
+
+def _row_arguments(
+    call: AttentionCall, rows: torch.Tensor
+) -> tuple[tuple[object, ...], Mapping[str, object]]:
+    """Further arguments, with the rows of those that have a place for each query."""
+    positional, named = call.arguments
+    bias = named.get("position_bias")
+    if isinstance(bias, torch.Tensor) and bias.ndim == 4 and bias.shape[2] > 1:
+        named = {**named, "position_bias": pick_rows(bias, rows, dim=2)}
+    return positional, named
