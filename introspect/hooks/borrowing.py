@@ -8,7 +8,7 @@ the first borrower notes the original, the last one puts it back, also after an 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,14 +43,15 @@ def borrowed_attention(module: nn.Module, implementation: str | None = None) -> 
     another implementation waits until the first ones are done. Also one that wants the module's
     own: a mask made for one implementation is wrong for another, so none may change under a run.
     """
-    configs = _configs(module)
+    parts = list(module.modules())
+    configs = _configs(parts)
     taken: list[_Key] = []
     try:
         with _changed:
             wanted: list[tuple[Any, str, Any]] = [
                 (config, _IMPLEMENTATION, implementation or _original(config)) for config in configs
             ]
-            wanted += [(part, "training", False) for part in module.modules()]
+            wanted += [(part, "training", False) for part in parts]
             _changed.wait_for(lambda: not any(_conflicts(*loan) for loan in wanted))
             for loan in wanted:
                 # Noted before it is taken, so that an interruption gives back all that was taken.
@@ -66,7 +67,9 @@ def borrowed_attention(module: nn.Module, implementation: str | None = None) -> 
 
 def attention_implementation(module: nn.Module) -> str | None:
     """What the module runs when nobody watches it, for example ``sdpa``."""
-    for config in _configs(module):
+    # The module's own configuration names it; only a bare container has to ask its parts.
+    asked = [module] if hasattr(module, "config") else list(module.modules())
+    for config in _configs(asked):
         if (name := own_implementation(config)) is not None:
             return name
     return None
@@ -107,10 +110,10 @@ def _give_back(key: _Key) -> None:
         del _loans[key]
 
 
-def _configs(module: nn.Module) -> list[Any]:
-    """Every configuration that any part of the module reads, each once."""
+def _configs(parts: Iterable[nn.Module]) -> list[Any]:
+    """Every configuration that any of the parts reads, each once."""
     found: dict[int, Any] = {}
-    pending: list[Any] = [getattr(part, "config", None) for part in module.modules()]
+    pending: list[Any] = [part.__dict__.get("config") for part in parts]
     while pending:
         config = pending.pop()
         if id(config) in found or not hasattr(config, _IMPLEMENTATION):

@@ -227,7 +227,7 @@ def _checked_parts(include: Sequence[str] | str) -> tuple[str, ...]:
 
 
 def _checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
-    """``(batch, num_rows)``."""
+    """Positions for all items of the batch, ``(num_rows,)``, or ``(batch, num_rows)``."""
     ids = next(
         (arguments[n] for n in ("decoder_input_ids", "input_ids") if n in arguments),
         arguments.get("inputs_embeds"),
@@ -236,9 +236,8 @@ def _checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
         raise SelectionError("Expected `input_ids` among the inputs, to choose rows of.")
     batch, length = ids.shape[:2]
     chosen = torch.as_tensor(rows)
-    if chosen.ndim == 1:
-        chosen = chosen.expand(batch, -1)
-    if chosen.ndim != 2 or chosen.shape[0] != batch or not chosen.shape[1]:
+    fits = chosen.ndim == 1 or (chosen.ndim == 2 and chosen.shape[0] == batch)
+    if not fits or not chosen.numel():
         raise SelectionError(
             f"Expected `rows` as a list of positions, or one for each of the {batch} items of the "
             f"batch, got shape {tuple(chosen.shape)}."

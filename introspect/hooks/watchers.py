@@ -71,7 +71,8 @@ class RowWatcher:
     never a number.
 
     Args:
-        rows: ``(batch, num_rows)``, query positions.
+        rows: query positions, ``(num_rows,)`` for all items of the batch or
+            ``(batch, num_rows)``.
         has_rows: whether a module's queries are those that the rows are positions of.
         receive: called with the attention module and its parts.
     """
@@ -103,11 +104,11 @@ class RowWatcher:
         ).eager()
         expected = pick_rows(output.transpose(1, 2), rows, dim=2)
         tolerance = _SAME_OUTPUT.get(output.dtype, _SAME_OUTPUT_HALF)
-        difference = (row_output.transpose(1, 2) - expected).abs()
+        difference = (row_output.transpose(1, 2) - expected).abs_()
         if mask is not None:
             # Of a row that may look nowhere, as in padding, each kernel makes something else.
-            looks = (mask > torch.finfo(mask.dtype).min / 2).any(-1, keepdim=True)
-            difference = difference.masked_fill(~looks, 0)
+            looks_nowhere = mask.amax(-1, keepdim=True) < torch.finfo(mask.dtype).min / 2
+            difference.masked_fill_(looks_nowhere, 0)
         scale = expected.nan_to_num().abs().max().clamp(min=1)
         if row_weights is None or not difference.max() <= tolerance * scale:
             raise RowsNotRecomputableError(type(call.module).__name__)
@@ -127,16 +128,16 @@ def _scores(call: AttentionCall, seen: SoftmaxInputs, weights: torch.Tensor | No
 
 
 def pick_rows(tensor: torch.Tensor, rows: torch.Tensor, dim: int) -> torch.Tensor:
-    """The rows of each item of the batch, along a dimension after the batch's."""
-    batch = rows.shape[0]
+    """The rows along a dimension after the batch's: ``(num_rows,)`` or ``(batch, num_rows)``."""
+    if rows.ndim == 1:
+        return tensor.index_select(dim, rows)
+    batch, count = rows.shape
     if tensor.shape[0] != batch:
         tensor = tensor.expand(batch, *tensor.shape[1:])
     shape = [batch, *([1] * (tensor.ndim - 1))]
-    shape[dim] = rows.shape[1]
-    index = rows.view(shape).expand(
-        *(rows.shape[1] if d == dim else size for d, size in enumerate(tensor.shape))
-    )
-    return tensor.gather(dim, index)
+    shape[dim] = count
+    sizes = [count if d == dim else size for d, size in enumerate(tensor.shape)]
+    return tensor.gather(dim, rows.view(shape).expand(sizes))
 
 
 def _row_mask(call: AttentionCall, rows: torch.Tensor) -> torch.Tensor | None:
@@ -148,7 +149,7 @@ def _row_mask(call: AttentionCall, rows: torch.Tensor) -> torch.Tensor | None:
         if not _is_causal(call):
             return None
         # The last query sees all keys: earlier keys may come from a cache.
-        last = (rows + key_len - query_len)[:, None, :, None]
+        last = (rows + key_len - query_len).view(-1, 1, rows.shape[-1], 1)
         allowed = torch.arange(key_len, device=rows.device) <= last
     elif mask.ndim != 4 or mask.shape[-1] != key_len:
         raise RowsNotRecomputableError("its mask has another form")
