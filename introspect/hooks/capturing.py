@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.borrowing import attention_implementation, borrowed_attention
 from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
 from introspect.hooks.observation import AllSeen, Observation
+from introspect.hooks.products import ProductTrace, parts_behind
 from introspect.hooks.watchers import (
     PARTS,
     RowsNotRecomputableError,
@@ -30,6 +31,7 @@ __all__ = ["Captured", "capture"]
 INTERFACE_ROUTE = "attention interface"
 ROWS_ROUTE = "selected rows beside the model's own implementation"
 OUTPUT_ROUTE = "the model's own output"
+PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
 
 #: Under which names a model returns each kind of attention itself.
 OWN_OUTPUTS = {
@@ -38,6 +40,9 @@ OWN_OUTPUTS = {
     "decoder": ("decoder_attentions",),
     "cross": ("cross_attentions",),
 }
+
+# Rounding may lift a weight above 1, in half precision by this much.
+_ABOVE_ONE = 1e-2
 
 PartByKind = Mapping[str, list[torch.Tensor]]
 
@@ -143,16 +148,9 @@ def _capture_whole(
     """Whole patterns: through the interface, or as the model returns them."""
     output = _run(module, arguments, observation, WholeWatcher(wanted, observation.see))
     if observation.has_seen_nothing:
-        if wanted != ("attentions",):
-            missing = [part for part in wanted if part != "attentions"]
-            raise CaptureError(
-                f"Expected to see the {', '.join(missing)} of {type(module).__name__}, but it "
-                "computes attention by itself, not through transformers' attention interface. "
-                "Ask for 'attentions' alone, which it returns."
-            )
-        output = _run_for_own_attention(module, arguments, observation)
+        output, route = _run_for_own_attention(module, arguments, wanted, observation)
         observation.check(module)
-        return _captured(module, observation, output, OUTPUT_ROUTE)
+        return _captured(module, observation, output, route)
     observation.check(module)
     return _captured(module, observation, output, INTERFACE_ROUTE)
 
@@ -174,17 +172,51 @@ def _run(
 
 
 def _run_for_own_attention(
-    module: nn.Module, arguments: dict[str, Any], observation: Observation
-) -> Any:
-    """Take the attention that the model returns itself when it runs eagerly."""
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    observation: Observation,
+) -> tuple[Any, str]:
+    """Take the attention that the model returns itself when it runs eagerly, and what is behind it.
+
+    Returns:
+        The model's output, and the route.
+
+    Raises:
+        CaptureError: a part cannot be found by watching the model's products.
+    """
+    if wanted == ("attentions",):
+        output = _run_eagerly(module, arguments)
+        own = list(_own_attention(output))
+        if all(_are_weights(weights) for _, _, weights in own):
+            for kind, number, weights in own:
+                observation.take(kind, number, {"attentions": weights})
+            return output, OUTPUT_ROUTE
+    with ProductTrace() as trace:
+        output = _run_eagerly(module, arguments)
+    for kind, number, weights in _own_attention(output):
+        parts = parts_behind(weights, trace, type(module).__name__)
+        observation.take(kind, number, {name: parts[name] for name in wanted})
+    return output, PRODUCTS_ROUTE
+
+
+def _run_eagerly(module: nn.Module, arguments: dict[str, Any]) -> Any:
     with torch.no_grad(), borrowed_attention(module, "eager"):
-        output = module(**arguments, output_attentions=True)
+        return module(**arguments, output_attentions=True)
+
+
+def _own_attention(output: Any) -> Iterator[tuple[str, int, torch.Tensor]]:
+    """Kind, layer and what the model returned as its attention."""
     for kind, names in OWN_OUTPUTS.items():
         own = next((output[n] for n in names if hasattr(output, "get") and output.get(n)), ())
         for number, weights in enumerate(own):
             if weights is not None:
-                observation.take(kind, number, {"attentions": weights})
-    return output
+                yield kind, number, weights
+
+
+def _are_weights(own: torch.Tensor) -> bool:
+    """Whether it can be attention: a few models return their scores under that name."""
+    return bool((own >= 0).all() and (own <= 1 + _ABOVE_ONE).all())
 
 
 def _captured(module: nn.Module, observation: Observation, output: Any, route: str) -> Captured:

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["SoftmaxInputs"]
+__all__ = ["SOFTMAX", "SoftmaxInputs", "softmax_input"]
 
-_SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
+#: All ways in which a model may call it; inside one of them the others are not seen again.
+SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
 
 
 class SoftmaxInputs(TorchFunctionMode):
@@ -36,7 +37,12 @@ class SoftmaxInputs(TorchFunctionMode):
     ) -> Any:
         """Run ``function``, and note it if it is a softmax."""
         result = function(*args, **(kwargs or {}))
-        if function in _SOFTMAX:
-            given = args[0] if args else (kwargs or {})["input"]
-            self.pairs.append((given.detach(), result.detach()))
+        if function in SOFTMAX:
+            self.pairs.append((softmax_input(args, kwargs).detach(), result.detach()))
         return result
+
+
+def softmax_input(args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> torch.Tensor:
+    """The tensor among the arguments of a softmax."""
+    given: torch.Tensor = args[0] if args else (kwargs or {})["input"]
+    return given

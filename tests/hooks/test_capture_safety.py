@@ -545,15 +545,6 @@ def test_an_architecture_that_bypasses_the_interface_gives_its_own_output(name):
     assert zoo.State.of(model) == before
 
 
-@pytest.mark.parametrize("name", BYPASSING)
-def test_a_part_it_does_not_return_is_refused_by_name(name):
-    model = zoo.build(name, config=BYPASSING[name]())
-    before = zoo.State.of(model)
-    with pytest.raises(CaptureError, match=rf"queries, scores of {type(model).__name__}"):
-        capture(model, {"input_ids": torch.tensor([[4, 5, 6]])}, ("queries", "scores"))
-    assert zoo.State.of(model) == before
-
-
 @pytest.mark.parametrize("include", [("score",), ("attentions", "query"), ("",), ()])
 def test_an_unknown_part_is_refused(include):
     with pytest.raises(SelectionError, match="Expected `include` from attentions, scores"):

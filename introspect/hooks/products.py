@@ -1,0 +1,198 @@
+"""The legacy route: queries, keys and values of models that compute attention by themselves.
+
+Such a model still multiplies queries with keys, takes a softmax and multiplies the result with the
+values. A mode that follows these three finds them without knowing the model; what it finds is
+checked against the attention that the model returns, and refused where it does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from introspect.errors import CaptureError
+from introspect.hooks.softmax import SOFTMAX, softmax_input
+
+__all__ = ["ProductTrace", "parts_behind"]
+
+_PRODUCTS = (
+    torch.matmul,
+    torch.bmm,
+    torch.Tensor.matmul,
+    torch.Tensor.bmm,
+    torch.Tensor.__matmul__,
+)
+_SUMMED_PRODUCTS = (torch.baddbmm, torch.Tensor.baddbmm)
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class _Product:
+    """``left @ right``: ``(..., rows, inner)`` and ``(..., inner, columns)``."""
+
+    left: torch.Tensor
+    right: torch.Tensor
+    result: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Softmax:
+    given: torch.Tensor
+    result: torch.Tensor
+
+
+class ProductTrace(TorchFunctionMode):
+    """While open, notes the batched products and softmaxes of this thread, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[_Product | _Softmax] = []
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run ``function``, and note it if it may be a step of attention."""
+        result = function(*args, **(kwargs or {}))
+        if function in SOFTMAX:
+            self.events.append(_Softmax(softmax_input(args, kwargs), result))
+        elif function in _PRODUCTS and result.ndim > 2:
+            self.events.append(_Product(args[0], args[1], result))
+        elif function in _SUMMED_PRODUCTS:
+            named = kwargs or {}
+            left, right = (*args[1:3], *(named[n] for n in ("batch1", "batch2") if n in named))
+            self.events.append(_Product(left, right, result))
+        elif function is torch.einsum and len(args) == 3 and isinstance(args[0], str):
+            product = _from_einsum(args[0], args[1], args[2], result)
+            self.events += [product] if product else []
+        return result
+
+
+def parts_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> dict[str, torch.Tensor]:
+    """All parts of the attention that belong to a pattern.
+
+    Args:
+        own: ``(batch, num_heads, query_len, key_len)``, as the model returned it: its attention,
+            or, in a few models, its scores.
+        trace: what the model did.
+        model: its name, for errors.
+
+    Raises:
+        CaptureError: a part was not found, or does not fit the attention; the message says which.
+    """
+    batch, heads = own.shape[:2]
+    place = _softmax_of(own, trace)
+    if place is None:
+        raise _missing("scores", model, "no softmax gave the attention that it returns")
+    softmax = trace.events[place]
+    assert isinstance(softmax, _Softmax)
+    attention = softmax.result.reshape(own.shape)
+    before = _product_before(place, trace, attention.numel())
+    if before is None:
+        raise _missing("queries", model, "no product of two tensors came before its softmax")
+    after = _product_after(place, trace, attention)
+    if after is None:
+        raise _missing("values", model, "no product followed its softmax")
+    parts = {
+        "attentions": attention,
+        "scores": softmax.given.reshape(attention.shape),
+        "queries": _by_head(before.left, batch, heads),
+        "keys": _by_head(before.right.transpose(-1, -2), batch, heads),
+        "values": _by_head(after.right, batch, heads),
+        "head_outputs": _by_head(after.result, batch, heads),
+    }
+    _check(attention, parts, model)
+    return parts
+
+
+def _check(attention: torch.Tensor, parts: Mapping[str, torch.Tensor], model: str) -> None:
+    """What was found must give the attention and follow from it."""
+    softmax = parts["scores"].float().softmax(-1)
+    if not (softmax - attention).abs().max() <= _TOLERANCE:
+        raise _missing("scores", model, "their softmax is not the attention that it returns")
+    values = parts["values"]
+    repeated = values.repeat_interleave(attention.shape[1] // values.shape[1], dim=1)
+    expected = attention.to(repeated.dtype) @ repeated
+    scale = expected.abs().max().clamp(min=1)
+    if not (expected - parts["head_outputs"]).abs().max() <= _TOLERANCE * scale:
+        raise _missing("values", model, "weighed by the attention they are not the heads' output")
+
+
+def _softmax_of(own: torch.Tensor, trace: ProductTrace) -> int | None:
+    """Where the softmax is that gave, or was given, what the model returned."""
+    for place, event in enumerate(trace.events):
+        if isinstance(event, _Softmax) and event.result.numel() == own.numel():
+            for side in (event.result, event.given):
+                if torch.allclose(side.reshape(own.shape), own, atol=1e-6, rtol=0):
+                    return place
+    return None
+
+
+def _product_before(place: int, trace: ProductTrace, size: int) -> _Product | None:
+    """The first product of that size since the softmax before: what is added to it comes later."""
+    found = None
+    for event in reversed(trace.events[:place]):
+        if isinstance(event, _Softmax):
+            break
+        if event.result.numel() == size:
+            found = event
+    return found
+
+
+def _product_after(place: int, trace: ProductTrace, attention: torch.Tensor) -> _Product | None:
+    for event in trace.events[place + 1 :]:
+        is_weighing = isinstance(event, _Product) and event.left.numel() == attention.numel()
+        if is_weighing and event.right.shape[-2] == attention.shape[-1]:  # type: ignore[union-attr]
+            return event  # type: ignore[return-value]
+    return None
+
+
+def _by_head(tensor: torch.Tensor, batch: int, heads: int) -> torch.Tensor:
+    """``(batch, num_heads, length, size)``; fewer heads where they are shared."""
+    if tensor.ndim == 4 and tensor.shape[0] == batch:
+        return tensor
+    if tensor.ndim == 3 and tensor.shape[0] == batch and heads > 1:
+        return tensor[:, None]  # one head for all queries
+    return tensor.reshape(batch, -1, *tensor.shape[-2:])
+
+
+def _from_einsum(
+    equation: str, left: torch.Tensor, right: torch.Tensor, result: torch.Tensor
+) -> _Product | None:
+    """A two-operand einsum with one summed index as a product of matrices."""
+    inputs, _, output = equation.replace(" ", "").partition("->")
+    first, _, second = inputs.partition(",")
+    summed = [letter for letter in first if letter in second and letter not in output]
+    shared = [letter for letter in output if letter in first and letter in second]
+    rows = [letter for letter in output if letter in first and letter not in second]
+    columns = [letter for letter in output if letter in second and letter not in first]
+    if not (len(summed) == len(rows) == len(columns) == 1 and len(shared) == 2):
+        return None
+    batch = "".join(shared)
+    if first.index(batch[0]) > first.index(batch[1]) and second.index(batch[0]) > second.index(
+        batch[1]
+    ):
+        batch = batch[::-1]
+
+    def ordered(tensor: torch.Tensor, letters: str, wanted: str) -> torch.Tensor:
+        return tensor.permute([letters.index(letter) for letter in wanted])
+
+    return _Product(
+        ordered(left, first, batch + rows[0] + summed[0]),
+        ordered(right, second, batch + summed[0] + columns[0]),
+        ordered(result, output, batch + rows[0] + columns[0]),
+    )
+
+
+def _missing(part: str, model: str, why: str) -> CaptureError:
+    return CaptureError(
+        f"Expected to find the {part} of {model}, which computes attention by itself, but {why}. "
+        "Ask for 'attentions' alone, which it returns."
+    )
