@@ -41,6 +41,8 @@ OWN_OUTPUTS = {
     "cross": ("cross_attentions",),
 }
 
+_PATTERN_DIMENSIONS = 4
+
 # Rounding may lift a weight above 1, in half precision by this much.
 _ABOVE_ONE = 1e-2
 
@@ -147,12 +149,20 @@ def _capture_whole(
 ) -> Captured:
     """Whole patterns: through the interface, or as the model returns them."""
     output = _run(module, arguments, observation, WholeWatcher(wanted, observation.see))
+    route = INTERFACE_ROUTE
     if observation.has_seen_nothing:
         output, route = _run_for_own_attention(module, arguments, wanted, observation)
-        observation.check(module)
-        return _captured(module, observation, output, route)
+    elif missing := observation.missing_kinds:
+        # Some have an encoder of their own making beside an ordinary decoder (PEGASUS-X).
+        _, own = _run_for_own_attention(module, arguments, wanted, observation, missing)
+        found = [kind for kind in missing if kind not in observation.missing_kinds]
+        route = f"{route}; {', '.join(found)}: {own}" if found else route
     observation.check(module)
-    return _captured(module, observation, output, INTERFACE_ROUTE)
+    captured = _captured(module, observation, output, route)
+    if lacking := observation.missing_kinds:
+        note = f"{', '.join(lacking)} attention is not captured: the model does not return it whole"
+        captured = replace(captured, certificate=replace(captured.certificate, note=note))
+    return captured
 
 
 def _run(
@@ -176,6 +186,7 @@ def _run_for_own_attention(
     arguments: dict[str, Any],
     wanted: tuple[str, ...],
     observation: Observation,
+    kinds: Sequence[str] = tuple(OWN_OUTPUTS),
 ) -> tuple[Any, str]:
     """Take the attention that the model returns itself when it runs eagerly, and what is behind it.
 
@@ -187,14 +198,14 @@ def _run_for_own_attention(
     """
     if wanted == ("attentions",):
         output = _run_eagerly(module, arguments)
-        own = list(_own_attention(output))
+        own = list(_own_attention(output, kinds))
         if all(_are_weights(weights) for _, _, weights in own):
             for kind, number, weights in own:
                 observation.take(kind, number, {"attentions": weights})
             return output, OUTPUT_ROUTE
     with ProductTrace() as trace:
         output = _run_eagerly(module, arguments)
-    for kind, number, weights in _own_attention(output):
+    for kind, number, weights in _own_attention(output, kinds):
         parts = parts_behind(weights, trace, type(module).__name__)
         observation.take(kind, number, {name: parts[name] for name in wanted})
     return output, PRODUCTS_ROUTE
@@ -205,12 +216,14 @@ def _run_eagerly(module: nn.Module, arguments: dict[str, Any]) -> Any:
         return module(**arguments, output_attentions=True)
 
 
-def _own_attention(output: Any) -> Iterator[tuple[str, int, torch.Tensor]]:
+def _own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int, torch.Tensor]]:
     """Kind, layer and what the model returned as its attention."""
-    for kind, names in OWN_OUTPUTS.items():
-        own = next((output[n] for n in names if hasattr(output, "get") and output.get(n)), ())
+    returned = output if hasattr(output, "get") else {}
+    for kind in kinds:
+        own = next((returned[n] for n in OWN_OUTPUTS[kind] if returned.get(n)), ())
         for number, weights in enumerate(own):
-            if weights is not None:
+            # Some return local and global attention apart, in a form that is no pattern.
+            if torch.is_tensor(weights) and weights.ndim == _PATTERN_DIMENSIONS:
                 yield kind, number, weights
 
 

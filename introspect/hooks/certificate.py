@@ -34,7 +34,7 @@ def verify(module: nn.Module, inputs: Mapping[str, Any], captured: Captured) -> 
         captured.certificate,
         max_difference_from_eager=difference,
         max_output_difference=_largest(_tensors(plain), _tensors(captured.output)),
-        note=note,
+        note="; ".join(text for text in (captured.certificate.note, note) if text),
     )
 
 

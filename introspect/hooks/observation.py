@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
+from introspect.hooks.interface import AttentionCall
 from introspect.hooks.watchers import Parts
 
 __all__ = ["AllSeen", "Observation"]
@@ -39,6 +40,8 @@ class Observation:
         self._dtype = dtype
         self._seen: dict[str, list[int]] = {}
         self._wanted = None if wanted is None else set(wanted)
+        # Held, not only its address: another layer's may be made at the same place.
+        self._last_queries: torch.Tensor | None = None
         self._thread = threading.get_ident()
         self._attends_elsewhere: dict[nn.Module, bool] = {}
         self._is_encoder_decoder = bool(
@@ -74,15 +77,31 @@ class Observation:
         """Whether no attention came by."""
         return not self._seen
 
-    def see(self, module: nn.Module, parts: Parts) -> None:
-        """Take what ``module`` has just computed; stop the run if nothing more is wanted."""
-        kind = self._kind(module)
-        number = self._layer_number(module, kind)
-        self.take(kind, number, parts)
-        # An encoder-decoder has layers of other kinds still to come.
-        is_last = self._wanted is not None and self._wanted <= set(self._seen[kind])
-        if is_last and not self._is_encoder_decoder and kind == "self":
+    @property
+    def missing_kinds(self) -> list[str]:
+        """Kinds that an encoder-decoder has and that did not come by."""
+        kinds = ("encoder", "decoder", "cross") if self._is_encoder_decoder else ()
+        return [kind for kind in kinds if kind not in self._seen]
+
+    def see(self, call: AttentionCall, parts: Parts) -> None:
+        """Take what a module has just computed; stop the run if nothing more is wanted."""
+        kind = self._kind(call.module)
+        if call.queries is self._last_queries:
+            self._extend(kind, parts)
+            return
+        self._last_queries = call.queries
+        if self._has_all(kind):
             raise AllSeen
+        self.take(kind, self._layer_number(call.module, kind), parts)
+        # What a layer weighs may come in two calls (see _extend); its attention does not.
+        if self._has_all(kind) and not {"values", "head_outputs"} & set(parts):
+            raise AllSeen
+
+    def _has_all(self, kind: str) -> bool:
+        """Whether nothing more is wanted; an encoder-decoder has other kinds still to come."""
+        if self._wanted is None or self._is_encoder_decoder or kind != "self":
+            return False
+        return self._wanted <= set(self._seen.get(kind, ()))
 
     def take(self, kind: str, number: int, parts: Parts) -> None:
         """Keep the parts of a layer, if it was asked for."""
@@ -93,6 +112,15 @@ class Observation:
             kept = tensor if self._dtype is None else tensor.to(self._dtype)
             self.parts.setdefault(name, {}).setdefault(kind, []).append(kept)
         self.layers.setdefault(kind, []).append(number)
+
+    def _extend(self, kind: str, parts: Parts) -> None:
+        """Add further values that one layer weighs with the same attention (DiffLlama)."""
+        if self._wanted is not None and self._seen[kind][-1] not in self._wanted:
+            return
+        for name in ("values", "head_outputs"):
+            if name in parts:
+                layers = self.parts[name][kind]
+                layers[-1] = torch.cat([layers[-1], parts[name].to(layers[-1].dtype)], dim=-1)
 
     def check(self, module: nn.Module) -> None:
         """Raise where nothing was seen, or a layer that was asked for."""

@@ -17,7 +17,7 @@ __all__ = ["PARTS", "Parts", "RowWatcher", "RowsNotRecomputableError", "WholeWat
 PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")
 
 Parts = Mapping[str, torch.Tensor]
-Receiver = Callable[[torch.nn.Module, Parts], None]
+Receiver = Callable[[AttentionCall, Parts], None]
 
 # A recomputed row is the model's own if its output is, up to the rounding of another kernel.
 _SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
@@ -33,7 +33,7 @@ class WholeWatcher:
 
     Args:
         include: which parts.
-        receive: called with the attention module and its parts.
+        receive: called with the call and its parts.
     """
 
     needs_eager_masks = True
@@ -60,7 +60,7 @@ class WholeWatcher:
             "head_outputs": output.transpose(1, 2),
         }
         parts = {name: available[name] for name in self._include}
-        self._receive(call.module, {n: t.detach() for n, t in parts.items() if t is not None})
+        self._receive(call, {n: t.detach() for n, t in parts.items() if t is not None})
         return output, weights
 
 
@@ -74,7 +74,7 @@ class RowWatcher:
         rows: query positions, ``(num_rows,)`` for all items of the batch or
             ``(batch, num_rows)``.
         has_rows: whether a module's queries are those that the rows are positions of.
-        receive: called with the attention module and its parts.
+        receive: called with the call and its parts.
     """
 
     needs_eager_masks = False
@@ -112,7 +112,7 @@ class RowWatcher:
         scale = expected.nan_to_num().abs().max().clamp(min=1)
         if row_weights is None or not difference.max() <= tolerance * scale:
             raise RowsNotRecomputableError(type(call.module).__name__)
-        self._receive(call.module, {"attentions": row_weights.detach()})
+        self._receive(call, {"attentions": row_weights.detach()})
         return output, weights
 
 

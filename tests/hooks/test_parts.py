@@ -114,3 +114,57 @@ def test_the_run_stops_after_the_last_layer_asked_for():
 def test_an_unknown_part_names_those_there_are():
     with pytest.raises(SelectionError, match="head_outputs, got 'outputs'"):
         capture(zoo.build("bert"), zoo.batch("bert"), ("attentions", "outputs"))
+
+
+def test_stopping_early_keeps_all_that_a_layer_weighs():
+    """DiffLlama weighs two halves of its values, in two calls, with the same attention."""
+    import transformers as tf
+
+    sizes = {**zoo._DECODER, "num_hidden_layers": 3}
+    model = zoo.build("diffllama", config=tf.DiffLlamaConfig(**sizes))
+    inputs = zoo.batch("llama")
+    whole, first = capture(model, inputs, PARTS), capture(model, inputs, PARTS, layers=[0])
+    assert whole.layers == {"self": [0, 1, 2]}
+    assert first.layers == {"self": [0]}
+    for part in PARTS:
+        assert torch.equal(getattr(whole, part)["self"][0], getattr(first, part)["self"][0])
+    for attention, values, output in layers_of(whole, "attentions", "values", "head_outputs"):
+        repeats = output.shape[1] // values.shape[1]
+        expected = attention @ values.repeat_interleave(repeats, dim=1)
+        torch.testing.assert_close(output, expected, atol=1e-6, rtol=0)
+    with torch.no_grad():
+        own = zoo.eager_twin(model)(**inputs, output_attentions=True).attentions
+    for ours, theirs in zip(whole.attentions["self"], own, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
+def test_an_encoder_of_its_own_making_beside_an_ordinary_decoder():
+    """PEGASUS-X: local and global attention in the encoder, the interface in the decoder."""
+    import transformers as tf
+
+    config = tf.PegasusXConfig(
+        vocab_size=zoo.VOCABULARY,
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=3,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=48,
+        decoder_ffn_dim=48,
+        max_position_embeddings=64,
+        num_global_tokens=2,
+        block_size=4,
+    )
+    model = zoo.build("pegasus_x", config=config)
+    inputs = {
+        "input_ids": torch.randint(5, 60, (2, 16)),
+        "decoder_input_ids": torch.randint(5, 60, (2, 6)),
+    }
+    captured = capture(model, inputs)
+    assert captured.layers == {"decoder": [0, 1, 2], "cross": [0, 1, 2]}
+    # Its encoder returns local and global attention apart: said, not made into something else.
+    assert captured.certificate.note.startswith("encoder attention is not captured")
+    with torch.no_grad():
+        own = zoo.eager_twin(model)(**inputs, output_attentions=True)
+    for ours, theirs in zip(captured.attentions["decoder"], own.decoder_attentions, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
