@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 
 from introspect.errors import IntrospectError
+from introspect.hooks import PARTS
 from introspect.models import Model
 from introspect.reporting.provenance import Row, certificate_rows, version_of
 
@@ -50,4 +51,20 @@ def _certificate(model: Model, kind: str) -> list[Row]:
         return [(f"{kind.capitalize()} attention", f"cannot be captured: {error}")]
     layers, heads, queries, keys = record.attentions.shape
     shape = f"{layers} layers × {heads} heads, {queries} × {keys} tokens"
-    return [(f"{kind.capitalize()} attention", shape), *certificate_rows(record.certificate)]
+    return [
+        (f"{kind.capitalize()} attention", shape),
+        ("Further parts", _further_parts(model, kind, target)),
+        *certificate_rows(record.certificate),
+    ]
+
+
+def _further_parts(model: Model, kind: str, target: str | None) -> str:
+    """Which parts can be captured beside the attention, and why others cannot."""
+    had, reasons = [], []
+    for part in PARTS[1:]:
+        try:
+            model.capture(_PROBE, target=target, kind=kind, include=(part,))
+            had.append(part)
+        except IntrospectError as error:
+            reasons.append(str(error))
+    return "; ".join(dict.fromkeys([", ".join(had) or "none", *reasons]))

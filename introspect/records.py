@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -23,6 +24,7 @@ __all__ = ["AttentionRecord", "Certificate", "Head", "TokenSequence"]
 
 KINDS = ("self", "encoder", "decoder", "cross")
 _FORMAT = "introspect.attention-record/1"
+_PART = "part."
 
 
 class Head(NamedTuple):
@@ -180,6 +182,8 @@ class AttentionRecord:
         layers: the model's own number of each row of ``attentions``.
         certificate: how it was captured.
         notices: what a reader must know before looking: text cut off, unknown characters.
+        parts: what else was captured, by name: ``scores`` shaped like the attentions, ``queries``,
+            ``keys``, ``values`` and ``head_outputs``, ``(num_layers, heads, length, size)``.
 
     Raises:
         RecordError: a shape does not fit.
@@ -192,6 +196,7 @@ class AttentionRecord:
     layers: tuple[int, ...] = ()
     certificate: Certificate = field(default_factory=lambda: Certificate(route="given tensors"))
     notices: tuple[str, ...] = ()
+    parts: Mapping[str, torch.Tensor] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         shape = tuple(self.attentions.shape)
@@ -215,8 +220,15 @@ class AttentionRecord:
             raise RecordError(
                 f"Expected `layers` to number each of the {shape[0]} layers, got {len(layers)}."
             )
-        tensor = self.attentions.detach().to("cpu", torch.float32).contiguous()
-        object.__setattr__(self, "attentions", tensor)
+        for name, part in self.parts.items():
+            if part.ndim != 4 or part.shape[0] != shape[0]:
+                raise RecordError(
+                    f"Expected the part {name!r} as ({shape[0]}, heads, length, size), one for "
+                    f"each layer, got {tuple(part.shape)}."
+                )
+        parts = {name: _stored(part) for name, part in self.parts.items()}
+        object.__setattr__(self, "parts", MappingProxyType(parts))
+        object.__setattr__(self, "attentions", _stored(self.attentions))
         object.__setattr__(self, "layers", layers)
 
     @property
@@ -239,10 +251,11 @@ class AttentionRecord:
 
         The weight from word to word is the sum over the target's pieces and the mean over the
         source's, so a row still sums to what it summed to before. A special token stays a unit of
-        its own.
+        its own. Other parts are of pieces, and are left out.
         """
         return replace(
             self,
+            parts={},
             attentions=merge_pieces(self.attentions, self.queries.pieces(), self.keys.pieces()),
             queries=self.queries.at_word_level(),
             keys=self.keys.at_word_level(),
@@ -297,7 +310,9 @@ class AttentionRecord:
             "certificate": asdict(self.certificate),
             "notices": self.notices,
         }
-        blob = save({"attentions": self.attentions}, metadata={"introspect": json.dumps(header)})
+        tensors = {"attentions": self.attentions}
+        tensors |= {f"{_PART}{name}": part for name, part in self.parts.items()}
+        blob = save(tensors, metadata={"introspect": json.dumps(header)})
         return write_atomically(path, blob)
 
     @classmethod
@@ -322,6 +337,11 @@ class AttentionRecord:
                     layers=tuple(header["layers"]),
                     certificate=Certificate(**header["certificate"]),
                     notices=tuple(header["notices"]),
+                    parts={
+                        name.removeprefix(_PART): stream.get_tensor(name)
+                        for name in stream.keys()  # noqa: SIM118 - not a dictionary
+                        if name.startswith(_PART)
+                    },
                 )
         # Whatever a foreign or damaged header brings about while it is taken apart.
         except (
@@ -331,6 +351,10 @@ class AttentionRecord:
                 f"Expected a record written by AttentionRecord.save at {os.fspath(path)!r}, "
                 f"but it cannot be read ({error}). Give the path of a saved record."
             ) from error
+
+
+def _stored(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().to("cpu", torch.float32).contiguous()
 
 
 def _sequence(parts: dict[str, Any]) -> TokenSequence:

@@ -1,9 +1,12 @@
 """Watching a model attend: one idea a file.
 
-``capture`` runs a model once and gives what its attention modules computed.
+``capturing`` runs a model once; ``interface`` is the way in, ``watchers`` say what is kept of each
+attention, ``observation`` sorts it by kind and layer, ``products`` finds it in models that bypass
+the interface, ``borrowing`` puts the model back as it was, ``certificate`` proves the result.
 """
 
 from introspect.hooks.capturing import Captured, capture
 from introspect.hooks.certificate import verify
+from introspect.hooks.watchers import PARTS
 
-__all__ = ["Captured", "capture", "verify"]
+__all__ = ["PARTS", "Captured", "capture", "verify"]

@@ -13,7 +13,6 @@ from torch import nn
 
 from introspect.errors import CaptureError, ModelError, SelectionError
 from introspect.hooks import capture, verify
-from introspect.hooks.capturing import Captured
 from introspect.models.encoding import Encoded, encode, encode_target, length_limit
 from introspect.records import KINDS, AttentionRecord, TokenSequence
 
@@ -74,7 +73,8 @@ class Model:
             target: what an encoder-decoder writes.
             kind: for encoder-decoders ``encoder`` (the default without a target), ``decoder`` or
                 ``cross`` (the default with one).
-            include: parts to keep.
+            include: parts to keep beside the attention: ``scores``, ``queries``, ``keys``,
+                ``values``, ``head_outputs``; they are in ``record.parts``.
             layers: only these layers, by the model's own numbers.
             truncation: cut a text that is too long for the model, and say so in ``notices``.
             certify: run the model twice more, to put into the certificate how far the capture is
@@ -90,7 +90,8 @@ class Model:
             source = self._encode(text, text_pair, truncation=truncation)
             written = None if target is None else self._encode_target(target, truncation)
         module, inputs = self._run_plan(kind, source, written)
-        captured = capture(module, inputs, include, layers=layers)
+        wanted = (include,) if isinstance(include, str) else tuple(include)
+        captured = capture(module, inputs, ("attentions", *wanted), layers=layers)
         certificate = verify(module, inputs, captured) if certify else captured.certificate
         found = kind if kind in captured.attentions else "self"
         if found not in captured.attentions and layers is not None:
@@ -106,7 +107,12 @@ class Model:
         queries = written if written is not None and kind in ("decoder", "cross") else source
         keys = written if written is not None and kind == "decoder" else source
         return AttentionRecord(
-            attentions=_stacked(captured, found),
+            attentions=_stacked(captured.attentions[found]),
+            parts={
+                name: _stacked(getattr(captured, name)[found])
+                for name in wanted
+                if name != "attentions"
+            },
             queries=queries.tokens,
             keys=keys.tokens,
             kind=kind,
@@ -182,9 +188,8 @@ class Model:
         return module, {name: value for name, value in inputs.items() if name in taken}
 
 
-def _stacked(captured: Captured, kind: str) -> torch.Tensor:
-    """``(num_layers, num_heads, query_len, key_len)`` of the only item of the batch."""
-    layers = captured.attentions[kind]
+def _stacked(layers: Sequence[torch.Tensor]) -> torch.Tensor:
+    """``(num_layers, heads, ...)`` of the only item of the batch."""
     shapes = {tuple(layer.shape[1:]) for layer in layers}
     if len(shapes) > 1:
         raise CaptureError(

@@ -9,9 +9,10 @@ import pytest
 import torch
 import transformers as tf
 
-from introspect.errors import ModelError, SelectionError, TextError
+from introspect.errors import ModelError, RecordError, SelectionError, TextError
 from introspect.models import Model
 from introspect.models.encoding import length_limit
+from introspect.records import AttentionRecord
 from tests import models_zoo as zoo
 from tests.synthetic import TEXT
 from tests.tokenizers_zoo import word_level
@@ -431,3 +432,30 @@ def test_a_model_with_a_head_is_captured_too():
     assert record.attentions.shape == (3, 4, 5, 5)
     assert record.certificate.max_difference_from_eager <= 1e-6
     assert record.certificate.max_output_difference <= 1e-5
+
+
+# --- further parts ----------------------------------------------------------------------------
+
+
+def test_further_parts_are_in_the_record_and_fit_its_attention(tmp_path):
+    parts = ("scores", "queries", "keys", "values", "head_outputs")
+    record = tiny().capture("the cat sat", include=parts)
+    assert tuple(record.parts) == parts
+    torch.testing.assert_close(record.parts["scores"].softmax(-1), record.attentions)
+    torch.testing.assert_close(
+        record.attentions @ record.parts["values"], record.parts["head_outputs"]
+    )
+    again = AttentionRecord.load(record.save(tmp_path / "record"))
+    assert all(torch.equal(again.parts[name], record.parts[name]) for name in parts)
+    assert not record.words().parts
+
+
+def test_a_part_of_the_wrong_size_is_refused():
+    record = tiny().capture("the cat sat")
+    with pytest.raises(RecordError, match="the part 'scores' as"):
+        AttentionRecord(
+            attentions=record.attentions,
+            queries=record.queries,
+            keys=record.keys,
+            parts={"scores": torch.zeros(99, 1, 1, 1)},
+        )
