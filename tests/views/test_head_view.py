@@ -318,6 +318,18 @@ def test_notice_stands_above_the_view(open_page):
     assert above["y"] < page.locator("section").first.bounding_box()["y"]
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 800, 600])
+def test_nothing_moves_when_numbers_appear(open_page, width):
+    page = open_page(head_view(bare_record(HOSTILE, heads=12)).to_html(), width=width)
+    places = "[...document.querySelectorAll('.token')].map((t) => t.getBoundingClientRect().top)"
+    before = page.evaluate(places)
+    for side in ("query", "key"):
+        for index in (0, 8):
+            token(page, side, index).hover()
+            assert page.evaluate(places) == before
+
+
 def test_a_notebook_gets_a_frame_that_cannot_reach_out():
     shown = head_view(record_of())._repr_html_()
     assert shown.startswith('<iframe sandbox="allow-scripts"')

@@ -188,11 +188,17 @@ function reading(record, state, token) {
   const several = `${state.heads.length} heads of layer ${layer}`;
   const shown = isOne ? headName(layer, state.heads[0]) : several;
   if (!token) return `Showing ${shown}. Point at a token for its numbers.`;
-  const heads = isOne ? shown : `the mean of ${several}`;
-  const label = record.side(token.side).labels[token.index];
+  const heads = isOne ? shown : `mean of ${several}`;
+  const label = shortened(record.side(token.side).labels[token.index]);
   return token.side === "query"
-    ? `The numbers: how much of its attention “${label}” gives to each token, in ${heads}.`
-    : `The numbers: how much of its attention each token gives to “${label}”, in ${heads}.`;
+    ? `Numbers: what “${label}” gives to each token (${heads}).`
+    : `Numbers: what each token gives to “${label}” (${heads}).`;
+}
+
+/** A label that leaves the sentence around it on its line. */
+function shortened(label) {
+  const characters = [...label];
+  return characters.length <= 24 ? label : `${characters.slice(0, 23).join("")}…`;
 }
 
 /** Another view may ask this one to show a head. */
