@@ -1,8 +1,8 @@
 """Watching a model attend: one idea a file.
 
 ``capturing`` runs a model once; ``interface`` is the way in, ``watchers`` say what is kept of each
-attention, ``observation`` sorts it by kind and layer, ``products`` finds it in models that bypass
-the interface, ``borrowing`` puts the model back as it was, ``certificate`` proves the result.
+attention, ``observation`` sorts it by kind and layer, ``own_output`` and ``products`` find it in
+models that bypass the interface, ``borrowing`` puts the model back as it was, ``certificate`` proves the result.
 """
 
 from introspect.hooks.capturing import Captured, capture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.borrowing import attention_implementation, borrowed_attention
 from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
 from introspect.hooks.observation import AllSeen, Observation
-from introspect.hooks.products import ProductTrace, parts_behind
+from introspect.hooks.own_output import observe_own_output
 from introspect.hooks.watchers import (
     PARTS,
     RowsNotRecomputableError,
@@ -30,21 +30,6 @@ __all__ = ["Captured", "capture"]
 
 INTERFACE_ROUTE = "attention interface"
 ROWS_ROUTE = "selected rows beside the model's own implementation"
-OUTPUT_ROUTE = "the model's own output"
-PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
-
-#: Under which names a model returns each kind of attention itself.
-OWN_OUTPUTS = {
-    "self": ("attentions",),
-    "encoder": ("encoder_attentions",),
-    "decoder": ("decoder_attentions",),
-    "cross": ("cross_attentions",),
-}
-
-_PATTERN_DIMENSIONS = 4
-
-# Rounding may lift a weight above 1, in half precision by this much.
-_ABOVE_ONE = 1e-2
 
 PartByKind = Mapping[str, list[torch.Tensor]]
 
@@ -86,6 +71,7 @@ def capture(
     include: Sequence[str] | str = ("attentions",),
     *,
     layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
     rows: Sequence[int] | Sequence[Sequence[int]] | torch.Tensor | None = None,
     dtype: torch.dtype | None = None,
 ) -> Captured:
@@ -101,6 +87,8 @@ def capture(
         include: which parts to keep: ``attentions``, ``scores``, ``queries``, ``keys``,
             ``values``, ``head_outputs``.
         layers: keep only these layers, by the model's own numbers.
+        heads: keep only these heads, in this order; keys and values, which heads may share, stay
+            whole.
         rows: only these query positions, the same for all items of the batch or a list for each;
             of an encoder-decoder those of the decoder, for its own attention and to the encoder.
             The model runs as it was loaded, so the cost grows with the rows, not with the square
@@ -109,16 +97,20 @@ def capture(
 
     Raises:
         CaptureError: a part cannot be had from this model, or it has no weights in memory.
-        SelectionError: a part, layer or row that does not exist.
+        SelectionError: a part, layer, head or row that does not exist.
     """
     wanted = _checked_parts(include)
     if layers is not None and not list(layers):
         raise SelectionError(
             "Expected at least one layer in `layers`, got none. Leave it out to keep all of them."
         )
+    if heads is not None and not list(heads):
+        raise SelectionError(
+            "Expected at least one head in `heads`, got none. Leave it out to keep all of them."
+        )
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     arguments = run_arguments(module, inputs)
-    observation = Observation(module, layers, dtype)
+    observation = Observation(module, layers, heads, dtype)
     if rows is None:
         return _capture_whole(module, arguments, wanted, observation)
     if wanted != ("attentions",):
@@ -135,7 +127,7 @@ def capture(
             RowWatcher(chosen, observation.has_rows, observation.see),
         )
     except RowsNotRecomputableError:
-        whole = _capture_whole(module, arguments, wanted, Observation(module, layers, dtype))
+        whole = _capture_whole(module, arguments, wanted, Observation(module, layers, heads, dtype))
         return _with_rows(whole, chosen)
     observation.check(module)
     return _captured(module, observation, output, ROWS_ROUTE)
@@ -151,10 +143,10 @@ def _capture_whole(
     output = _run(module, arguments, observation, WholeWatcher(wanted, observation.see))
     route = INTERFACE_ROUTE
     if observation.has_seen_nothing:
-        output, route = _run_for_own_attention(module, arguments, wanted, observation)
+        output, route = observe_own_output(module, arguments, wanted, observation)
     elif missing := observation.missing_kinds:
         # Some have an encoder of their own making beside an ordinary decoder (PEGASUS-X).
-        _, own = _run_for_own_attention(module, arguments, wanted, observation, missing)
+        _, own = observe_own_output(module, arguments, wanted, observation, missing)
         found = [kind for kind in missing if kind not in observation.missing_kinds]
         route = f"{route}; {', '.join(found)}: {own}" if found else route
     observation.check(module)
@@ -179,57 +171,6 @@ def _run(
             return module(**arguments)
     except AllSeen:
         return None
-
-
-def _run_for_own_attention(
-    module: nn.Module,
-    arguments: dict[str, Any],
-    wanted: tuple[str, ...],
-    observation: Observation,
-    kinds: Sequence[str] = tuple(OWN_OUTPUTS),
-) -> tuple[Any, str]:
-    """Take the attention that the model returns itself when it runs eagerly, and what is behind it.
-
-    Returns:
-        The model's output, and the route.
-
-    Raises:
-        CaptureError: a part cannot be found by watching the model's products.
-    """
-    if wanted == ("attentions",):
-        output = _run_eagerly(module, arguments)
-        own = list(_own_attention(output, kinds))
-        if all(_are_weights(weights) for _, _, weights in own):
-            for kind, number, weights in own:
-                observation.take(kind, number, {"attentions": weights})
-            return output, OUTPUT_ROUTE
-    with ProductTrace() as trace:
-        output = _run_eagerly(module, arguments)
-    for kind, number, weights in _own_attention(output, kinds):
-        parts = parts_behind(weights, trace, type(module).__name__)
-        observation.take(kind, number, {name: parts[name] for name in wanted})
-    return output, PRODUCTS_ROUTE
-
-
-def _run_eagerly(module: nn.Module, arguments: dict[str, Any]) -> Any:
-    with torch.no_grad(), borrowed_attention(module, "eager"):
-        return module(**arguments, output_attentions=True)
-
-
-def _own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int, torch.Tensor]]:
-    """Kind, layer and what the model returned as its attention."""
-    returned = output if hasattr(output, "get") else {}
-    for kind in kinds:
-        own = next((returned[n] for n in OWN_OUTPUTS[kind] if returned.get(n)), ())
-        for number, weights in enumerate(own):
-            # Some return local and global attention apart, in a form that is no pattern.
-            if torch.is_tensor(weights) and weights.ndim == _PATTERN_DIMENSIONS:
-                yield kind, number, weights
-
-
-def _are_weights(own: torch.Tensor) -> bool:
-    """Whether it can be attention: a few models return their scores under that name."""
-    return bool((own >= 0).all() and (own <= 1 + _ABOVE_ONE).all())
 
 
 def _captured(module: nn.Module, observation: Observation, output: Any, route: str) -> Captured:

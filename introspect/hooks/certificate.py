@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.capturing import OWN_OUTPUTS, Captured, largest_of, run_arguments
+from introspect.hooks.capturing import Captured, largest_of, run_arguments
+from introspect.hooks.own_output import OWN_OUTPUTS
 from introspect.records import Certificate
 
 __all__ = ["verify"]

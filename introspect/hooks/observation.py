@@ -33,10 +33,15 @@ class Observation:
     """Collects the attention of one run, sorted by kind and numbered by layer."""
 
     def __init__(
-        self, module: nn.Module, wanted: Sequence[int] | None, dtype: torch.dtype | None
+        self,
+        module: nn.Module,
+        wanted: Sequence[int] | None,
+        heads: Sequence[int] | None,
+        dtype: torch.dtype | None,
     ) -> None:
         self.parts: dict[str, dict[str, list[torch.Tensor]]] = {}
         self.layers: dict[str, list[int]] = {}
+        self._heads = None if heads is None else list(heads)
         self._dtype = dtype
         self._seen: dict[str, list[int]] = {}
         self._wanted = None if wanted is None else set(wanted)
@@ -109,9 +114,19 @@ class Observation:
         if self._wanted is not None and number not in self._wanted:
             return
         for name, tensor in parts.items():
-            kept = tensor if self._dtype is None else tensor.to(self._dtype)
+            kept = self._chosen_heads(name, tensor)
+            kept = kept if self._dtype is None else kept.to(self._dtype)
             self.parts.setdefault(name, {}).setdefault(kind, []).append(kept)
         self.layers.setdefault(kind, []).append(number)
+
+    def _chosen_heads(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """Only the heads asked for; keys and values may be shared by several, and stay whole."""
+        if self._heads is None or name in ("keys", "values"):
+            return tensor
+        count = tensor.shape[1]
+        if not all(0 <= head < count for head in self._heads):
+            raise SelectionError(f"Expected `heads` in 0–{count - 1}, got {self._heads}.")
+        return tensor[:, self._heads]
 
     def _extend(self, kind: str, parts: Parts) -> None:
         """Add further values that one layer weighs with the same attention (DiffLlama)."""
@@ -120,7 +135,8 @@ class Observation:
         for name in ("values", "head_outputs"):
             if name in parts:
                 layers = self.parts[name][kind]
-                layers[-1] = torch.cat([layers[-1], parts[name].to(layers[-1].dtype)], dim=-1)
+                added = self._chosen_heads(name, parts[name]).to(layers[-1].dtype)
+                layers[-1] = torch.cat([layers[-1], added], dim=-1)
 
     def check(self, module: nn.Module) -> None:
         """Raise where nothing was seen, or a layer that was asked for."""

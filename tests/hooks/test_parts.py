@@ -168,3 +168,23 @@ def test_an_encoder_of_its_own_making_beside_an_ordinary_decoder():
         own = zoo.eager_twin(model)(**inputs, output_attentions=True)
     for ours, theirs in zip(captured.attentions["decoder"], own.decoder_attentions, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
+def test_only_the_heads_asked_for_are_kept_in_their_order():
+    model, inputs = zoo.build("llama"), zoo.batch("llama")
+    whole, some = capture(model, inputs, PARTS), capture(model, inputs, PARTS, heads=[3, 0])
+    for part in PARTS:
+        is_shared = part in ("keys", "values")
+        for ours, theirs in zip(
+            getattr(some, part)["self"], getattr(whole, part)["self"], strict=True
+        ):
+            assert torch.equal(ours, theirs if is_shared else theirs[:, [3, 0]])
+
+
+@pytest.mark.parametrize(("heads", "expected"), [([4], r"in 0–3, got \[4\]"), ([], "at least one")])
+def test_a_head_the_model_does_not_have_is_refused_and_the_model_put_back(heads, expected):
+    model = zoo.build("bert")
+    before = zoo.State.of(model)
+    with pytest.raises(SelectionError, match=expected):
+        capture(model, zoo.batch("bert"), heads=heads)
+    assert zoo.State.of(model) == before

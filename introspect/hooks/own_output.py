@@ -1,0 +1,82 @@
+"""The route for models that compute attention by themselves: what they return, eagerly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.hooks.borrowing import borrowed_attention
+from introspect.hooks.observation import Observation
+from introspect.hooks.products import ProductTrace, parts_behind
+
+__all__ = ["OWN_OUTPUTS", "observe_own_output"]
+
+_OUTPUT_ROUTE = "the model's own output"
+_PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
+
+#: Under which names a model returns each kind of attention itself.
+OWN_OUTPUTS = {
+    "self": ("attentions",),
+    "encoder": ("encoder_attentions",),
+    "decoder": ("decoder_attentions",),
+    "cross": ("cross_attentions",),
+}
+
+_PATTERN_DIMENSIONS = 4
+
+# Rounding may lift a weight above 1, in half precision by this much.
+_ABOVE_ONE = 1e-2
+
+
+def observe_own_output(
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    observation: Observation,
+    kinds: Sequence[str] = tuple(OWN_OUTPUTS),
+) -> tuple[Any, str]:
+    """Take the attention that the model returns itself when it runs eagerly, and what is behind it.
+
+    Returns:
+        The model's output, and the route.
+
+    Raises:
+        CaptureError: a part cannot be found by watching the model's products.
+    """
+    if wanted == ("attentions",):
+        output = _run_eagerly(module, arguments)
+        own = list(_own_attention(output, kinds))
+        if all(_are_weights(weights) for _, _, weights in own):
+            for kind, number, weights in own:
+                observation.take(kind, number, {"attentions": weights})
+            return output, _OUTPUT_ROUTE
+    with ProductTrace() as trace:
+        output = _run_eagerly(module, arguments)
+    for kind, number, weights in _own_attention(output, kinds):
+        parts = parts_behind(weights, trace, type(module).__name__)
+        observation.take(kind, number, {name: parts[name] for name in wanted})
+    return output, _PRODUCTS_ROUTE
+
+
+def _run_eagerly(module: nn.Module, arguments: dict[str, Any]) -> Any:
+    with torch.no_grad(), borrowed_attention(module, "eager"):
+        return module(**arguments, output_attentions=True)
+
+
+def _own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int, torch.Tensor]]:
+    """Kind, layer and what the model returned as its attention."""
+    returned = output if hasattr(output, "get") else {}
+    for kind in kinds:
+        own = next((returned[n] for n in OWN_OUTPUTS[kind] if returned.get(n)), ())
+        for number, weights in enumerate(own):
+            # Some return local and global attention apart, in a form that is no pattern.
+            if torch.is_tensor(weights) and weights.ndim == _PATTERN_DIMENSIONS:
+                yield kind, number, weights
+
+
+def _are_weights(own: torch.Tensor) -> bool:
+    """Whether it can be attention: a few models return their scores under that name."""
+    return bool((own >= 0).all() and (own <= 1 + _ABOVE_ONE).all())
