@@ -2,7 +2,8 @@
 
 ``capturing`` runs a model once; ``interface`` is the way in, ``watchers`` say what is kept of each
 attention, ``observation`` sorts it by kind and layer, ``own_output`` and ``products`` find it in
-models that bypass the interface, ``borrowing`` puts the model back as it was, ``certificate`` proves the result.
+models that bypass the interface, ``borrowing`` puts the model back as it was, and ``certificate``
+proves the result.
 """
 
 from introspect.hooks.capturing import Captured, capture
