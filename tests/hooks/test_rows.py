@@ -34,6 +34,19 @@ def test_rows_are_those_of_the_models_eager_attention(name, padding):
                     assert difference.abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("name", [*DECODING])
+def test_rows_without_padding_where_the_model_makes_no_mask_at_all(name):
+    """A causal model then leaves the mask to its attention function, and so to the rows."""
+    model = zoo.build(name)
+    inputs = {"input_ids": zoo.batch(name)["input_ids"].clamp(min=4)}
+    captured, whole = capture(model, inputs, rows=ROWS), capture(model, inputs)
+    assert captured.certificate.note == ""
+    for ours, theirs in zip(captured.attentions["self"], whole.attentions["self"], strict=True):
+        torch.testing.assert_close(ours, theirs[:, :, ROWS], atol=1e-5, rtol=0)
+        if name in zoo.DECODERS:
+            assert (ours[:, :, 0, 1:] == 0).all()  # the first position sees only itself
+
+
 @pytest.mark.parametrize("name", zoo.ENCODER_DECODERS)
 def test_rows_of_an_encoder_decoder_are_the_decoders(name):
     model, inputs = zoo.build(name), zoo.batch(name)

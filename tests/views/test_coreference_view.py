@@ -7,7 +7,7 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.mentions import CorefCase
-from introspect.records import AttentionRecord, Head
+from introspect.records import AttentionRecord, Head, TokenSequence
 from introspect.scoring import score_case
 from introspect.views.coreference import coreference_view
 from introspect.views.palette import ACCENT, MUTED, RIVAL
@@ -65,12 +65,23 @@ def test_first_shown_is_the_head_that_gives_the_antecedent_most():
 
 def test_candidate_in_part_of_a_word_counts_its_own_pieces_only():
     text = "Ann saw Bo's so she left"
-    record = record_of(text, layers=1, heads=1)
+    offsets = ((0, 3), (4, 7), (8, 10), (10, 12), (13, 15), (16, 19), (20, 24))
+    tokens = TokenSequence(
+        tokens=tuple(text[start:end] for start, end in offsets),
+        offsets=offsets,
+        word_ids=(0, 1, 2, 2, 3, 4, 5),
+        words=("Ann", "saw", "Bo's", "so", "she", "left"),
+        texts=(text,),
+    )
+    pattern = torch.tensor([0.1, 0.1, 0.3, 0.4, 0.1, 0.0, 0.0]).expand(1, 1, 7, 7)
+    record = AttentionRecord(attentions=pattern, queries=tokens, keys=tokens)
     case = CorefCase.from_words(text, pronoun="she", antecedent="Bo", distractors=["Ann"])
     view = coreference_view(record, case)
     (word,) = [word for word in view.words() if word["role"] == "antecedent"]
     assert word["label"] == "Bo's"
-    assert len(word["pieces"]) == 1
+    assert word["pieces"] == [2]
+    (arc,) = [arc for arc in view.arc_traces() if arc["line"]["color"] == ACCENT]
+    assert arc["line"]["width"] == pytest.approx(1 + 7 * 0.3)
 
 
 def test_wrong_direction_and_head_are_refused():
