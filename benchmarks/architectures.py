@@ -71,6 +71,7 @@ SIZES: dict[str, Any] = {
 VARIANTS: tuple[dict[str, Any], ...] = (
     {},
     {"head_dim": 4},
+    {"head_dim": 4, "num_key_value_heads": 4},
     {"sliding_window": None},
     {"head_dim": None},
     {"rotary_dim": None},

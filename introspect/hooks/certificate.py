@@ -11,7 +11,7 @@ from torch import nn
 
 from introspect.hooks.borrowing import borrowed_attention
 from introspect.hooks.capturing import Captured, largest_of, run_arguments
-from introspect.hooks.own_output import OWN_OUTPUTS
+from introspect.hooks.own_output import OWN_OUTPUTS, are_weights
 from introspect.records import Certificate
 
 __all__ = ["verify"]
@@ -49,6 +49,8 @@ def _attention_difference(captured: Captured, eager: Any) -> tuple[float | None,
         if max(numbers) >= len(own):
             return None, "the model returns attention for other layers than were captured"
         chosen = [own[number] for number in numbers]
+        if not all(torch.is_tensor(weights) and are_weights(weights) for weights in chosen):
+            return None, f"what the model returns as its {kind} attention are no weights"
         difference = _largest(iter(chosen), iter(layers))
         if difference is None:
             return None, "the model returns attention of another shape"

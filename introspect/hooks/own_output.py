@@ -12,7 +12,7 @@ from introspect.hooks.borrowing import borrowed_attention
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import ProductTrace, parts_behind
 
-__all__ = ["OWN_OUTPUTS", "observe_own_output"]
+__all__ = ["OWN_OUTPUTS", "are_weights", "observe_own_output"]
 
 _OUTPUT_ROUTE = "the model's own output"
 _PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
@@ -49,7 +49,7 @@ def observe_own_output(
     if wanted == ("attentions",):
         output = _run_eagerly(module, arguments)
         own = list(_own_attention(output, kinds))
-        if all(_are_weights(weights) for _, _, weights in own):
+        if all(are_weights(weights) for _, _, weights in own):
             for kind, number, weights in own:
                 observation.take(kind, number, {"attentions": weights})
             return output, _OUTPUT_ROUTE
@@ -77,6 +77,6 @@ def _own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int
                 yield kind, number, weights
 
 
-def _are_weights(own: torch.Tensor) -> bool:
+def are_weights(own: torch.Tensor) -> bool:
     """Whether it can be attention: a few models return their scores under that name."""
     return bool((own >= 0).all() and (own <= 1 + _ABOVE_ONE).all())

@@ -106,8 +106,15 @@ class Model:
             )
         queries = written if written is not None and kind in ("decoder", "cross") else source
         keys = written if written is not None and kind == "decoder" else source
+        attentions = _stacked(captured.attentions[found])
+        if attentions.shape[2:] != (len(queries.tokens), len(keys.tokens)):
+            raise CaptureError(
+                f"Expected {kind} attention over {len(queries.tokens)} × {len(keys.tokens)} tokens "
+                f"from {self.name}, got {tuple(attentions.shape[2:])}: it attends within windows "
+                "or blocks and returns only those. Use introspect.capture to have them as they are."
+            )
         return AttentionRecord(
-            attentions=_stacked(captured.attentions[found]),
+            attentions=attentions,
             parts={
                 name: _stacked(getattr(captured, name)[found])
                 for name in wanted

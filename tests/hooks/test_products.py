@@ -7,7 +7,7 @@ import torch
 import transformers as tf
 
 from introspect.errors import CaptureError
-from introspect.hooks import capture
+from introspect.hooks import capture, verify
 from introspect.hooks.products import ProductTrace, parts_behind
 from tests import models_zoo as zoo
 
@@ -104,6 +104,16 @@ def test_parts_give_the_attention_and_the_output(model, inputs):
         torch.testing.assert_close(output, expected, atol=1e-5, rtol=0)
         assert queries.shape[:3] == attention.shape[:3]
         assert keys.shape[2] == attention.shape[3]
+
+
+def test_a_certificate_compares_only_what_the_model_returns_as_weights(name, model, inputs):
+    certificate = verify(model, inputs, capture(model, inputs))
+    if name in RETURNING_SCORES:
+        assert certificate.max_difference_from_eager is None
+        assert "no weights" in certificate.note
+    else:
+        assert certificate.max_difference_from_eager < 1e-6
+    assert certificate.max_output_difference < 1e-5
 
 
 def test_the_model_is_put_back(model, inputs):

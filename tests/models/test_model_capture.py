@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers as tf
 
-from introspect.errors import ModelError, RecordError, SelectionError, TextError
+from introspect.errors import CaptureError, ModelError, RecordError, SelectionError, TextError
 from introspect.models import Model
 from introspect.models.encoding import length_limit
 from introspect.records import AttentionRecord
@@ -459,3 +459,18 @@ def test_a_part_of_the_wrong_size_is_refused():
             keys=record.keys,
             parts={"scores": torch.zeros(99, 1, 1, 1)},
         )
+
+
+def test_attention_within_windows_is_refused_with_what_to_do():
+    config = tf.LongformerConfig(
+        vocab_size=64,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+        attention_window=[4, 4],
+        max_position_embeddings=40,
+    )
+    model = Model(tf.LongformerModel(config).eval(), tiny().tokenizer)
+    with pytest.raises(CaptureError, match=r"windows or blocks.*introspect\.capture"):
+        model.capture("the cat sat on the mat")
