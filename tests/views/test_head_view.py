@@ -336,6 +336,24 @@ def test_a_notebook_gets_a_frame_that_cannot_reach_out():
     assert "<script" not in shown
 
 
+@pytest.mark.browser
+def test_two_views_in_a_notebook_do_not_disturb_each_other(browser, tmp_path):
+    cells = "".join(head_view(record_of(seed=n), layer=n)._repr_html_() for n in (0, 1))
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8>{cells}", encoding="utf-8")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    first, second = (page.frame_locator(f"iframe >> nth={n}") for n in (0, 1))
+    for frame in (first, second):
+        frame.locator("html[data-ready=true]").wait_for(state="attached")
+    first.locator('[data-head="1"]').click()
+    assert first.locator('button[aria-pressed="true"].chip').count() == 2
+    assert second.locator('button[aria-pressed="true"].chip').count() == 3
+    assert second.locator("output").first.inner_text() == "1"
+    context.close()
+
+
 def test_saved_page_is_whole(tmp_path):
     path = head_view(record_of()).save(tmp_path / "view.html")
     assert path.read_text(encoding="utf-8").endswith("</html>\n")
