@@ -31,7 +31,7 @@ lint-python:
 	@$(BOOTSTRAP) offline,dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/python -m mypy
 
 lint-page:
 	@if command -v npx >/dev/null 2>&1; then $(BIOME) check --error-on-warnings; \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,9 +16,16 @@ bootstrap = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(bootstrap)
 
 
+_PYPROJECT = """\
+[project]
+dependencies = ["torch>=2.6"]
+optional-dependencies = { dev = [], offline = [] }
+"""
+
+
 @pytest.fixture
 def root(tmp_path):
-    (tmp_path / "pyproject.toml").write_text('dependencies = [\n    "torch>=2.6",\n]\n')
+    (tmp_path / "pyproject.toml").write_text(_PYPROJECT)
     (tmp_path / "constraints.txt").write_text("rich==1\ntorch==2.13.0\ntyper==2\n")
     return tmp_path
 
@@ -30,6 +38,7 @@ def machine(monkeypatch, root):
         commands: list[list[str]] = []
         torch: dict[str, str] = {}
         failing = ""
+        has_pip = True
 
     state = Machine()
     state.commands, state.torch = [], {}
@@ -45,6 +54,8 @@ def machine(monkeypatch, root):
 
     monkeypatch.setattr(bootstrap, "run", run)
     monkeypatch.setattr(bootstrap, "torch_version", lambda python: state.torch.get(python.name))
+    monkeypatch.setattr(bootstrap, "requirements_of", lambda python, name: {"typer", "sympy"})
+    monkeypatch.setattr(bootstrap, "has_pip", lambda python: state.has_pip)
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
     return state
 
@@ -56,7 +67,7 @@ def installs(machine) -> list[str]:
 def test_torch_is_installed_first_and_alone(machine, root):
     bootstrap.ensure(root, {"offline"})
     first, second = installs(machine)
-    assert first == "torch==2.13.0"
+    assert first == f"--constraint {root / '.venv' / 'constraints.txt'} torch==2.13.0"
     assert "[offline]" in second and "--constraint" in second
 
 
@@ -67,13 +78,26 @@ def test_a_torch_that_fits_is_kept_and_pinned(machine, root):
     assert "torch" not in only.split()[1].replace(str(root), "")
     assert "--system-site-packages" in machine.commands[0]
     written = (root / ".venv" / "constraints.txt").read_text()
-    assert written == "rich==1\ntorch==2.9.1+cu130\ntyper==2\n"
+    assert written == "rich==1\ntorch==2.9.1+cu130\n"  # this other torch has a say on typer
+
+
+def test_the_pinned_torch_in_another_build_leaves_every_pin(machine, root):
+    machine.torch = {"python": "2.13.0+cpu", Path(sys.executable).name: "2.13.0+cpu"}
+    bootstrap.ensure(root, set())
+    written = (root / ".venv" / "constraints.txt").read_text()
+    assert written == "rich==1\ntorch==2.13.0+cpu\ntyper==2\n"
+
+
+def test_names_of_packages_have_one_spelling():
+    text = "# a comment\nJinja2==3\ntyping_extensions==4\ntorch==2.13.0\n"
+    free = {"jinja2", "typing-extensions"}
+    assert bootstrap.constraints_with("2.6.0", text, free) == "# a comment\ntorch==2.6.0\n"
 
 
 def test_a_torch_that_is_too_old_is_not_kept(machine, root):
     machine.torch = {"python": "2.5.1", Path(sys.executable).name: "2.5.1"}
     bootstrap.ensure(root, set())
-    assert installs(machine)[0] == "torch==2.13.0"
+    assert installs(machine)[0].endswith(" torch==2.13.0")
     assert "--system-site-packages" not in machine.commands[0]
 
 
@@ -139,6 +163,56 @@ def test_a_damaged_stamp_is_no_stamp(machine, root):
 def test_an_old_python_is_refused_with_what_to_do():
     with pytest.raises(bootstrap.BootstrapError, match=r"3\.11 or newer, got 3\.10.*make PYTHON="):
         bootstrap.check_python((3, 10))
+
+
+def test_a_copied_checkout_is_not_taken_for_the_old_one(machine, root, tmp_path_factory):
+    bootstrap.ensure(root, {"offline"})
+    machine.commands.clear()
+    copy = tmp_path_factory.mktemp("elsewhere") / "copy"
+    shutil.copytree(root, copy)
+    bootstrap.ensure(copy, {"offline"})
+    assert f"{copy}[offline]" in installs(machine)[-1]
+
+
+def test_an_environment_without_pip_gets_it(machine, root):
+    machine.has_pip = False
+    python = bootstrap.python_of(root / ".venv")
+    python.parent.mkdir(parents=True)
+    python.touch()
+    bootstrap.ensure(root, {"offline"})
+    assert machine.commands[0] == [str(python), "-m", "ensurepip", "--upgrade"]
+
+
+def test_an_environment_without_interpreter_is_made_anew(machine, root):
+    (root / ".venv").mkdir()
+    bootstrap.ensure(root, set())
+    assert "--clear" in machine.commands[0]
+
+
+def test_an_unknown_extra_is_refused_before_anything_runs(machine, root):
+    with pytest.raises(bootstrap.BootstrapError, match="out of dev, offline; got offlien"):
+        bootstrap.ensure(root, {"offline", "offlien"})
+    assert machine.commands == []
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_a_missing_file_is_one_line_and_code_2(machine, root, monkeypatch, capsys, name):
+    monkeypatch.setattr(bootstrap, "ROOT", root)
+    (root / name).unlink()
+    assert bootstrap.main([]) == 2
+    error = capsys.readouterr().err
+    assert name in error and error.count("\n") == 1
+
+
+def test_a_package_of_an_interpreter_is_found_or_not():
+    assert bootstrap.version_in(Path(sys.executable), "pytest") == pytest.__version__
+    assert bootstrap.version_in(Path(sys.executable), "no-such-package") is None
+
+
+def test_what_a_package_requires_is_read_from_its_interpreter():
+    python = Path(sys.executable)
+    assert {"filelock", "typing-extensions", "jinja2"} <= bootstrap.requirements_of(python, "torch")
+    assert bootstrap.requirements_of(python, "no-such-package") == set()
 
 
 def test_a_failure_is_one_line_and_code_2(machine, root, monkeypatch, capsys):

@@ -66,16 +66,45 @@ def imports(package: Path) -> Iterator[Import]:
                     yield name, target, node.lineno
 
 
+def eager(package: Path) -> Iterator[int]:
+    """Lines where the package itself imports its own modules other than for types.
+
+    Its table of lazy names is above every floor, and so are the types of those names; anything else
+    in it would be loaded by every ``import``.
+    """
+    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [package.name if node.level else node.module or ""]
+        else:
+            continue
+        if any(name.split(".")[0] == package.name for name in names):
+            yield node.lineno
+
+
 def faults(package: Path, rooms: tuple[str, ...]) -> list[str]:
     """What is wrong with the imports of a package; empty for a sound one."""
-    found = []
+    found = [f"{package.name}:{line} imports before it is asked to" for line in eager(package)]
     graph: dict[str, set[str]] = {}
     for source, target, line in imports(package):
         if source == package.name:
-            continue  # the package's table of lazy names is above every floor
+            continue  # for types only, which `eager` sees to
         if target == package.name:
             # The command line is a user of the package like any other.
-            if not source.endswith(".cli"):
+            if source != f"{package.name}.cli":
                 found.append(f"{source}:{line} imports the whole package")
             continue
         rooms_of = [name.split(".")[1] for name in (source, target)]
@@ -162,9 +191,34 @@ def test_a_module_in_no_room_is_found(tmp_path):
 
 
 def test_a_sound_house_has_no_faults(tmp_path):
-    files = {"__init__.py": "from house.roof import x", "roof.py": "import house.cellar"}
-    package = house(tmp_path, {**files, "cellar.py": ""})
+    files = {
+        "__init__.py": "if TYPE_CHECKING:\n    from house.roof import x",
+        "roof.py": "import house.cellar",
+        "cellar.py": "",
+    }
+    package = house(tmp_path, files)
     assert faults(package, ("cellar", "roof")) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from house.cellar import wine",
+        "import house.cellar",
+        "def later():\n    import house.cellar",
+        "if TYPE_CHECKING:\n    pass\nelse:\n    import house.cellar",
+    ],
+)
+def test_an_import_by_the_package_itself_is_found(tmp_path, source):
+    package = house(tmp_path, {"__init__.py": source, "cellar.py": "wine = 1"})
+    (fault,) = faults(package, ("cellar",))
+    assert fault.startswith("house:") and "before it is asked to" in fault
+
+
+def test_only_the_command_line_uses_the_whole_package(tmp_path):
+    files = {"__init__.py": "", "cli.py": "import house", "cellar/cli.py": "import house"}
+    (fault,) = faults(house(tmp_path, files), ("cellar", "cli"))
+    assert fault.startswith("house.cellar.cli:1 ")
 
 
 HEAVY = ("torch", "transformers", "plotly", "pandas", "numpy")

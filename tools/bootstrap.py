@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
 # What must be the same for an environment to be still the right one.
 _INPUTS = ("pyproject.toml", "constraints.txt")
-_ASK_TORCH = "import importlib.metadata as m; print(m.version('torch'))"
+_ASK_VERSION = "import importlib.metadata as m; print(m.version({!r}))"
+_ASK_REQUIREMENTS = "import importlib.metadata as m; print(*m.requires({!r}) or [], sep='\\n')"
 
 
 class BootstrapError(Exception):
@@ -45,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BootstrapError as error:
         print(f"bootstrap: error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        problem = f"Could not use {error.filename or ROOT} ({error.strerror or error})"
+        advice = "Restore the file, or run `make clean` if it is in .venv."
+        print(f"bootstrap: error: {problem}. {advice}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -57,26 +63,39 @@ def ensure(root: Path, extras: set[str]) -> None:
     if installed is not None and extras <= installed:
         return
     check_python(sys.version_info[:2])
+    check_extras(extras, root)
     extras = extras | (installed or set())
     # From here on the environment is unfinished: a run that is interrupted is repeated.
     stamp.unlink(missing_ok=True)
     pinned = pinned_torch(root / "constraints.txt")
     if not python_of(environment).exists():
         make_environment(environment, with_outer_packages=fits(outer_torch(), root))
+    elif not has_pip(python_of(environment)):
+        # Some tools make environments without it, and so does a venv module that is half installed.
+        command = [str(python_of(environment)), "-m", "ensurepip", "--upgrade"]
+        run(command, "add pip to .venv; is the venv module installed?")
     found = torch_version(python_of(environment))
     kept = found if found is not None and fits(found, root) else None
+    text = (root / "constraints.txt").read_text(encoding="utf-8")
+    if kept is not None:
+        other = release(kept) != release(pinned)
+        free = requirements_of(python_of(environment), "torch") if other else set()
+        text = constraints_with(kept, text, free)
+    constraints = str(environment / "constraints.txt")
+    Path(constraints).write_text(text, encoding="utf-8")
     if kept is None:
-        pip(environment, "install", f"torch=={pinned}", *torch_arguments())
-    constraints = write_constraints(root, environment, kept or pinned)
+        torch = [f"torch=={pinned}", *torch_arguments()]
+        pip(environment, "install", "--constraint", constraints, *torch)
     print(f"bootstrap: installing introspect with {', '.join(sorted(extras)) or 'no extras'} …")
     project = f"{root}[{','.join(sorted(extras))}]" if extras else str(root)
-    pip(environment, "install", "--editable", project, "--constraint", str(constraints))
+    pip(environment, "install", "--editable", project, "--constraint", constraints)
     write_stamp(stamp, wanted, extras)
 
 
 def fingerprint(root: Path) -> str:
     """Changes whenever the environment has to."""
-    digest = hashlib.sha256(sys.version.encode())
+    # The place counts: in a checkout that was moved or copied, .venv runs the code of the old one.
+    digest = hashlib.sha256(f"{sys.version}\n{root.resolve()}".encode())
     for name in _INPUTS:
         digest.update((root / name).read_bytes())
     return digest.hexdigest()
@@ -110,6 +129,18 @@ def check_python(version: tuple[int, int]) -> None:
         )
 
 
+def check_extras(extras: set[str], root: Path) -> None:
+    """Refuse an extra that pyproject.toml does not have: pip only warns."""
+    import tomllib  # not in the Pythons that `check_python` refuses
+
+    with (root / "pyproject.toml").open("rb") as stream:
+        known = tomllib.load(stream)["project"]["optional-dependencies"]
+    if unknown := extras - known.keys():
+        raise BootstrapError(
+            f"Expected extras out of {', '.join(sorted(known))}; got {', '.join(sorted(unknown))}."
+        )
+
+
 def pinned_torch(constraints: Path) -> str:
     """The torch version that the project is tested with."""
     match = re.search(r"^torch==(\S+)$", constraints.read_text(encoding="utf-8"), re.MULTILINE)
@@ -136,9 +167,23 @@ def release(version: str) -> tuple[int, ...]:
 
 def torch_version(python: Path) -> str | None:
     """The torch that an interpreter has, or ``None``."""
-    result = subprocess.run(
-        [str(python), "-c", _ASK_TORCH], capture_output=True, text=True, check=False
-    )
+    return version_in(python, "torch")
+
+
+def has_pip(python: Path) -> bool:
+    """Whether an interpreter has pip."""
+    return version_in(python, "pip") is not None
+
+
+def version_in(python: Path, package: str) -> str | None:
+    """The version of a package that an interpreter has, or ``None``."""
+    return ask(python, _ASK_VERSION.format(package))
+
+
+def ask(python: Path, code: str) -> str | None:
+    """What an interpreter prints, or ``None`` if it fails or has nothing to say."""
+    command = [str(python), "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     return result.stdout.strip() or None if result.returncode == 0 else None
 
 
@@ -148,22 +193,40 @@ def outer_torch() -> str | None:
     return torch_version(Path(sys.executable)) if sys.prefix == sys.base_prefix else None
 
 
+def requirements_of(python: Path, package: str) -> set[str]:
+    """Normalized names of what an installed package requires, extras included."""
+    lines = ask(python, _ASK_REQUIREMENTS.format(package)) or ""
+    return {normalized(match[0]) for match in re.finditer(r"^[\w.-]+", lines, re.MULTILINE)}
+
+
+def normalized(name: str) -> str:
+    """The one spelling of a package's name: ``typing_extensions`` is ``typing-extensions``."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def torch_arguments() -> list[str]:
     """What the user wants pip to be told when it installs torch."""
     return shlex.split(os.environ.get("TORCH_PIP_ARGS", ""))
 
 
-def write_constraints(root: Path, environment: Path, torch: str) -> Path:
-    """The project's constraints with the torch that is there, so that pip leaves it alone."""
-    text = (root / "constraints.txt").read_text(encoding="utf-8")
-    written = environment / "constraints.txt"
-    written.write_text(re.sub(r"^torch==\S+$", f"torch=={torch}", text, flags=re.MULTILINE))
-    return written
+def constraints_with(torch: str, text: str, free: set[str]) -> str:
+    """The project's constraints for a torch that is kept, so that pip leaves it alone.
+
+    ``free`` names packages that are not pinned: what another torch than the project's requires,
+    often to the version (torch 2.6 wants ``sympy==1.13.1``), so that the pins could not be met.
+    """
+    lines = [
+        f"torch=={torch}" if line.startswith("torch==") else line
+        for line in text.splitlines()
+        if normalized(line.partition("==")[0]) not in free
+    ]
+    return "\n".join([*lines, ""])
 
 
 def make_environment(environment: Path, *, with_outer_packages: bool) -> None:
     """An empty environment; one that sees the outer packages where they have a fitting torch."""
-    command = [sys.executable, "-m", "venv", str(environment)]
+    # What is there has no interpreter, or one that is gone: nothing in it can be used.
+    command = [sys.executable, "-m", "venv", "--clear", str(environment)]
     if with_outer_packages:
         print("bootstrap: keeping the torch that is already installed")
         command.append("--system-site-packages")
