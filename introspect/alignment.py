@@ -16,15 +16,18 @@ from introspect.text import segment_words, shortened
 __all__ = ["assign_words", "find_tokens", "mention_pieces"]
 
 
-def assign_words(text: str, offsets: Sequence[Span]) -> tuple[list[int | None], list[Span]]:
+def assign_words(
+    text: str, offsets: Sequence[Span], words: Sequence[Span] | None = None
+) -> tuple[list[int | None], list[Span]]:
     """The word of each token, and the spans of the words.
 
-    Words are those of ``segment_words``; a token that reaches over several of them (``).`` in some
-    vocabularies) makes one word of them, because a piece is never divided.
+    Words are those given, or else those of ``segment_words``; a token that reaches over several of
+    them (``).`` in some vocabularies) makes one word of them, because a piece is never divided.
 
     Args:
         text: the text.
         offsets: the character span of each token in it, in order; empty for special tokens.
+        words: the spans of the words, in order, where they are known.
 
     Returns:
         For each token an index into the spans, or ``None`` where it touches no word, and the
@@ -34,7 +37,7 @@ def assign_words(text: str, offsets: Sequence[Span]) -> tuple[list[int | None], 
         >>> assign_words("didn't go", [(0, 0), (0, 4), (4, 5), (5, 6), (7, 9)])
         ([None, 0, 0, 0, 1], [(0, 6), (7, 9)])
     """
-    segments = segment_words(text)
+    segments = segment_words(text) if words is None else list(words)
     starts = [start for start, _ in segments]
     touched = [_touched(segments, starts, span) for span in offsets]
     # joined[i]: segment i continues the word of segment i - 1.

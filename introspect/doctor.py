@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 
 from introspect.errors import IntrospectError
 from introspect.hooks import PARTS
 from introspect.models import Model
+from introspect.records import AttentionRecord
 from introspect.reporting.provenance import Row, certificate_rows, version_of
 
 __all__ = ["environment", "examination"]
@@ -45,26 +47,34 @@ def examination(model: Model) -> list[Row]:
 
 def _certificate(model: Model, kind: str) -> list[Row]:
     target = _PROBE if kind in ("decoder", "cross") else None
+    title = f"{kind.capitalize()} attention"
     try:
         record = model.capture(_PROBE, target=target, kind=kind, certify=True)
     except IntrospectError as error:
-        return [(f"{kind.capitalize()} attention", f"cannot be captured: {error}")]
+        return [(title, f"cannot be captured: {error}")]
     layers, heads, queries, keys = record.attentions.shape
-    shape = f"{layers} layers × {heads} heads, {queries} × {keys} tokens"
+    numbers = "" if record.layers == tuple(range(layers)) else f" {_listed(record.layers)}"
     return [
-        (f"{kind.capitalize()} attention", shape),
-        ("Further parts", _further_parts(model, kind, target)),
+        (title, f"{layers} layers{numbers} × {heads} heads, {queries} × {keys} tokens"),
+        *((part, _captured_part(model, record, target, part)) for part in PARTS[1:]),
         *certificate_rows(record.certificate),
     ]
 
 
-def _further_parts(model: Model, kind: str, target: str | None) -> str:
-    """Which parts can be captured beside the attention, and why others cannot."""
-    had, reasons = [], []
-    for part in PARTS[1:]:
-        try:
-            model.capture(_PROBE, target=target, kind=kind, include=(part,))
-            had.append(part)
-        except IntrospectError as error:
-            reasons.append(str(error))
-    return "; ".join(dict.fromkeys([", ".join(had) or "none", *reasons]))
+def _captured_part(model: Model, whole: AttentionRecord, target: str | None, part: str) -> str:
+    """The shape of a part, and its route where it is another; or why it cannot be had."""
+    try:
+        record = model.capture(_PROBE, target=target, kind=_asked(whole), include=(part,))
+    except IntrospectError as error:
+        return f"cannot be captured: {error}"
+    shape = " × ".join(map(str, record.parts[part].shape))
+    route = record.certificate.route
+    return shape if route == whole.certificate.route else f"{shape} ({route})"
+
+
+def _asked(record: AttentionRecord) -> str | None:
+    return None if record.kind == "self" else record.kind
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return "(" + ", ".join(map(str, numbers)) + ")"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from introspect.errors import RecordError
 from introspect.files import write_atomically
 from introspect.functional.words import merge_pieces
 
-__all__ = ["AttentionRecord", "Certificate", "Head", "TokenSequence"]
+__all__ = ["AttentionRecord", "Certificate", "Head", "PatchGrid", "TokenSequence"]
 
 KINDS = ("self", "encoder", "decoder", "cross")
 _FORMAT = "introspect.attention-record/1"
@@ -103,6 +103,18 @@ class TokenSequence:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def at(self, indices: Iterable[int]) -> TokenSequence:
+        """Only the tokens at these indices; their words and texts stay whole."""
+        chosen = list(indices)
+        return replace(
+            self,
+            **{
+                part.name: tuple(getattr(self, part.name)[i] for i in chosen)
+                for part in fields(self)
+                if part.name not in ("words", "texts")
+            },
+        )
+
     def pieces(self) -> list[list[int]]:
         """Token indices grouped by word, in text order; a special token is a group of its own."""
         groups: list[list[int]] = []
@@ -148,6 +160,9 @@ class Certificate:
     Args:
         route: the way it was observed.
         max_row_sum_error: the largest distance of a row's sum from 1.
+        max_head_output_error: the largest absolute difference between weights × values and what
+            the head gave on, checked at the last query of each head, or at the rows asked for;
+            ``None`` where the values were not seen.
         max_difference_from_eager: the largest absolute difference from the attention that the
             model itself returns when it runs eagerly; ``None`` where that was not computed.
         max_output_difference: the largest absolute difference between the model's output with and
@@ -158,6 +173,7 @@ class Certificate:
 
     route: str
     max_row_sum_error: float | None = None
+    max_head_output_error: float | None = None
     max_difference_from_eager: float | None = None
     max_output_difference: float | None = None
     note: str = ""
@@ -169,6 +185,33 @@ class Certificate:
     device: str = "cpu"
     torch_version: str = ""
     transformers_version: str = ""
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """Where in a picture the tokens of a vision model lie.
+
+    Args:
+        rows, columns: how many patches the picture was cut into.
+        first: the index of the first patch among the tokens; the others follow, row by row.
+        patch: height and width of a patch in pixels; ``None`` where that is not known.
+
+    Example:
+        >>> PatchGrid(rows=2, columns=3, first=1).index(1, 0)
+        4
+    """
+
+    rows: int
+    columns: int
+    first: int = 0
+    patch: tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        return self.rows * self.columns
+
+    def index(self, row: int, column: int) -> int:
+        """The index of a patch among the tokens."""
+        return self.first + row * self.columns + column
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +227,7 @@ class AttentionRecord:
         notices: what a reader must know before looking: text cut off, unknown characters.
         parts: what else was captured, by name: ``scores`` shaped like the attentions, ``queries``,
             ``keys``, ``values`` and ``head_outputs``, ``(num_layers, heads, length, size)``.
+        grid: where in a picture the tokens lie, of a model that reads one.
 
     Raises:
         RecordError: a shape does not fit.
@@ -197,6 +241,7 @@ class AttentionRecord:
     certificate: Certificate = field(default_factory=lambda: Certificate(route="given tensors"))
     notices: tuple[str, ...] = ()
     parts: Mapping[str, torch.Tensor] = field(default_factory=lambda: MappingProxyType({}))
+    grid: PatchGrid | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.attentions.shape)
@@ -219,6 +264,11 @@ class AttentionRecord:
         if len(layers) != shape[0]:
             raise RecordError(
                 f"Expected `layers` to number each of the {shape[0]} layers, got {len(layers)}."
+            )
+        if self.grid is not None and not 0 < len(self.grid) <= len(self.keys) - self.grid.first:
+            raise RecordError(
+                f"Expected a grid of patches among the {len(self.keys)} key tokens, got "
+                f"{self.grid.rows} × {self.grid.columns} from token {self.grid.first}."
             )
         for name, part in self.parts.items():
             if part.ndim != 4 or part.shape[0] != shape[0]:
@@ -309,6 +359,7 @@ class AttentionRecord:
             "keys": asdict(self.keys),
             "certificate": asdict(self.certificate),
             "notices": self.notices,
+            "grid": None if self.grid is None else asdict(self.grid),
         }
         tensors = {"attentions": self.attentions}
         tensors |= {f"{_PART}{name}": part for name, part in self.parts.items()}
@@ -337,6 +388,7 @@ class AttentionRecord:
                     layers=tuple(header["layers"]),
                     certificate=Certificate(**header["certificate"]),
                     notices=tuple(header["notices"]),
+                    grid=_grid(header.get("grid")),
                     parts={
                         name.removeprefix(_PART): stream.get_tensor(name)
                         for name in stream.keys()  # noqa: SIM118 - not a dictionary
@@ -359,3 +411,10 @@ def _stored(tensor: torch.Tensor) -> torch.Tensor:
 
 def _sequence(parts: dict[str, Any]) -> TokenSequence:
     return TokenSequence(**{name: tuple(value) for name, value in parts.items()})
+
+
+def _grid(parts: dict[str, Any] | None) -> PatchGrid | None:
+    if parts is None:
+        return None
+    height_width = parts["patch"]
+    return PatchGrid(**{**parts, "patch": None if height_width is None else tuple(height_width)})

@@ -3,11 +3,12 @@
 ``capturing`` runs a model once; ``interface`` is the way in, ``watchers`` say what is kept of each
 attention, ``observation`` sorts it by kind and layer, ``own_output`` and ``products`` find it in
 models that bypass the interface, ``borrowing`` puts the model back as it was, and ``certificate``
-proves the result.
+proves the result. ``generating`` does the same while a model writes.
 """
 
 from introspect.hooks.capturing import Captured, capture
 from introspect.hooks.certificate import verify
+from introspect.hooks.generating import NEW_TOKENS, capture_generation
 from introspect.hooks.watchers import PARTS
 
-__all__ = ["PARTS", "Captured", "capture", "verify"]
+__all__ = ["NEW_TOKENS", "PARTS", "Captured", "capture", "capture_generation", "verify"]

@@ -120,17 +120,13 @@ def capture(
         )
     chosen = _checked_rows(rows, arguments)
     try:
-        output = _run(
-            module,
-            arguments,
-            observation,
-            RowWatcher(chosen, observation.has_rows, observation.see),
-        )
+        watcher = RowWatcher(chosen, observation.has_rows, observation.see)
+        output = _run(module, arguments, observation, watcher)
     except RowsNotRecomputableError:
         whole = _capture_whole(module, arguments, wanted, Observation(module, layers, heads, dtype))
         return _with_rows(whole, chosen)
     observation.check(module)
-    return _captured(module, observation, output, ROWS_ROUTE)
+    return _captured(module, observation, output, ROWS_ROUTE, watcher.output_errors)
 
 
 def _capture_whole(
@@ -140,7 +136,8 @@ def _capture_whole(
     observation: Observation,
 ) -> Captured:
     """Whole patterns: through the interface, or as the model returns them."""
-    output = _run(module, arguments, observation, WholeWatcher(wanted, observation.see))
+    watcher = WholeWatcher(wanted, observation.see)
+    output = _run(module, arguments, observation, watcher)
     route = INTERFACE_ROUTE
     if observation.has_seen_nothing:
         output, route = observe_own_output(module, arguments, wanted, observation)
@@ -150,7 +147,7 @@ def _capture_whole(
         found = [kind for kind in missing if kind not in observation.missing_kinds]
         route = f"{route}; {', '.join(found)}: {own}" if found else route
     observation.check(module)
-    captured = _captured(module, observation, output, route)
+    captured = _captured(module, observation, output, route, watcher.output_errors)
     if lacking := observation.missing_kinds:
         note = f"{', '.join(lacking)} attention is not captured: the model does not return it whole"
         captured = replace(captured, certificate=replace(captured.certificate, note=note))
@@ -173,22 +170,40 @@ def _run(
         return None
 
 
-def _captured(module: nn.Module, observation: Observation, output: Any, route: str) -> Captured:
-    attentions = observation.parts.get("attentions", {})
-    parameter = next(module.parameters())
+def _captured(
+    module: nn.Module,
+    observation: Observation,
+    output: Any,
+    route: str,
+    output_errors: Sequence[torch.Tensor],
+) -> Captured:
     return Captured(
         **{name: observation.parts.get(name, {}) for name in PARTS},
         layers=observation.layers,
         output=output,
-        certificate=Certificate(
-            route=route,
-            max_row_sum_error=_max_row_sum_error(attentions) if attentions else None,
-            attn_implementation=attention_implementation(module),
-            dtype=str(parameter.dtype).removeprefix("torch."),
-            device=str(parameter.device),
-            torch_version=torch.__version__,
-            transformers_version=transformers.__version__,
+        certificate=certificate_of(
+            module, observation.parts.get("attentions", {}), route, output_errors
         ),
+    )
+
+
+def certificate_of(
+    module: nn.Module,
+    attentions: PartByKind,
+    route: str,
+    output_errors: Sequence[torch.Tensor] = (),
+) -> Certificate:
+    """What is known without another run of the model."""
+    parameter = next(module.parameters())
+    return Certificate(
+        route=route,
+        max_row_sum_error=_max_row_sum_error(attentions) if attentions else None,
+        max_head_output_error=largest_of([float(error) for error in output_errors]),
+        attn_implementation=attention_implementation(module),
+        dtype=str(parameter.dtype).removeprefix("torch."),
+        device=str(parameter.device),
+        torch_version=torch.__version__,
+        transformers_version=transformers.__version__,
     )
 
 
@@ -257,10 +272,13 @@ def _device(module: nn.Module) -> torch.device:
     parameter = next(module.parameters(), None)
     if parameter is None:
         raise CaptureError(f"Expected a model with weights, but {type(module).__name__} has none.")
-    if parameter.device.type == "meta":
+    # Weights that were moved to disk are on the meta device too, and come back by a hook.
+    is_offloaded = any(hasattr(part, "_hf_hook") for part in module.modules())
+    empty = [name for name, p in module.named_parameters() if p.device.type == "meta"]
+    if empty and not is_offloaded:
         raise CaptureError(
-            f"Expected {type(module).__name__} with its weights in memory, but it is on the meta "
-            "device. Load the weights first."
+            f"Expected {type(module).__name__} with its weights in memory, but {len(empty)} of "
+            f"them are on the meta device, for example {empty[0]}. Load the weights first."
         )
     return parameter.device
 

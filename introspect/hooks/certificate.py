@@ -46,6 +46,8 @@ def _attention_difference(captured: Captured, eager: Any) -> tuple[float | None,
         if own is None:
             return None, f"the model does not return its {kind} attention itself"
         numbers = captured.layers[kind]
+        if len(own) == len(numbers):
+            numbers = list(range(len(own)))  # some return only the layers that have attention
         if max(numbers) >= len(own):
             return None, "the model returns attention for other layers than were captured"
         chosen = [own[number] for number in numbers]

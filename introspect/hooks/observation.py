@@ -38,11 +38,14 @@ class Observation:
         wanted: Sequence[int] | None,
         heads: Sequence[int] | None,
         dtype: torch.dtype | None,
+        *,
+        may_stop: bool = True,
     ) -> None:
         self.parts: dict[str, dict[str, list[torch.Tensor]]] = {}
         self.layers: dict[str, list[int]] = {}
         self._heads = None if heads is None else list(heads)
         self._dtype = dtype
+        self._may_stop = may_stop
         self._seen: dict[str, list[int]] = {}
         self._wanted = None if wanted is None else set(wanted)
         # Held, not only its address: another layer's may be made at the same place.
@@ -88,6 +91,15 @@ class Observation:
         kinds = ("encoder", "decoder", "cross") if self._is_encoder_decoder else ()
         return [kind for kind in kinds if kind not in self._seen]
 
+    def turn(self) -> dict[str, list[tuple[int, torch.Tensor]]]:
+        """The attention seen since the last turn, as layers and weights by kind; begin anew."""
+        found = {
+            kind: list(zip(self.layers[kind], weights, strict=True))
+            for kind, weights in self.parts.get("attentions", {}).items()
+        }
+        self.parts, self.layers, self._seen, self._last_queries = {}, {}, {}, None
+        return found
+
     def see(self, call: AttentionCall, parts: Parts) -> None:
         """Take what a module has just computed; stop the run if nothing more is wanted."""
         kind = self._kind(call.module)
@@ -105,6 +117,8 @@ class Observation:
     def _has_all(self, kind: str) -> bool:
         """Whether nothing more is wanted; an encoder-decoder has other kinds still to come."""
         if self._wanted is None or self._is_encoder_decoder or kind != "self":
+            return False
+        if not self._may_stop:
             return False
         return self._wanted <= set(self._seen.get(kind, ()))
 

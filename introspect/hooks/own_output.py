@@ -12,9 +12,9 @@ from introspect.hooks.borrowing import borrowed_attention
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import ProductTrace, parts_behind
 
-__all__ = ["OWN_OUTPUTS", "are_weights", "observe_own_output"]
+__all__ = ["OUTPUT_ROUTE", "OWN_OUTPUTS", "are_weights", "observe_own_output"]
 
-_OUTPUT_ROUTE = "the model's own output"
+OUTPUT_ROUTE = "the model's own output"
 _PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
 
 #: Under which names a model returns each kind of attention itself.
@@ -52,7 +52,7 @@ def observe_own_output(
         if all(are_weights(weights) for _, _, weights in own):
             for kind, number, weights in own:
                 observation.take(kind, number, {"attentions": weights})
-            return output, _OUTPUT_ROUTE
+            return output, OUTPUT_ROUTE
     with ProductTrace() as trace:
         output = _run_eagerly(module, arguments)
     for kind, number, weights in _own_attention(output, kinds):

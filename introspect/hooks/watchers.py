@@ -41,6 +41,8 @@ class WholeWatcher:
     def __init__(self, include: tuple[str, ...], receive: Receiver) -> None:
         self._include = include
         self._receive = receive
+        #: For each module how far weights × values are from what it gives on.
+        self.output_errors: list[torch.Tensor] = []
 
     def attend(self, call: AttentionCall) -> Attended:
         """Compute the attention of one module."""
@@ -51,6 +53,8 @@ class WholeWatcher:
             scores = _scores(call, seen, weights)
         else:
             output, weights = call.eager()
+        if weights is not None:
+            self.output_errors += _last_row_error(weights, call.values, output)
         available = {
             "attentions": weights,
             "scores": scores,
@@ -88,6 +92,8 @@ class RowWatcher:
         self._rows = rows
         self._has_rows = has_rows
         self._receive = receive
+        #: For each module how far the rows' outputs are from the model's own.
+        self.output_errors: list[torch.Tensor] = []
 
     def attend(self, call: AttentionCall) -> Attended:
         """Compute the attention of one module."""
@@ -112,8 +118,26 @@ class RowWatcher:
         scale = expected.nan_to_num().abs().max().clamp(min=1)
         if row_weights is None or not difference.max() <= tolerance * scale:
             raise RowsNotRecomputableError(type(call.module).__name__)
+        self.output_errors.append(difference.max())
         self._receive(call, {"attentions": row_weights.detach()})
         return output, weights
+
+
+def _last_row_error(
+    weights: torch.Tensor, values: torch.Tensor, output: torch.Tensor
+) -> list[torch.Tensor]:
+    """The distance of weights × values from the output, of each head's last query.
+
+    One row costs next to nothing, and a head that is taken for another is seen in any.
+    """
+    batch, heads, _, key_len = weights.shape
+    shared, size = values.shape[1], values.shape[-1]
+    row = weights[:, :, -1].to(values.dtype)
+    if values.shape[2] != key_len or heads % shared or output.shape[2:] != (heads, size):
+        return []
+    expected = row.reshape(batch, shared, heads // shared, key_len) @ values
+    error = expected.reshape(batch, heads, size) - output[:, -1]
+    return [error.detach().abs().max()]
 
 
 def _scores(call: AttentionCall, seen: SoftmaxInputs, weights: torch.Tensor | None) -> torch.Tensor:

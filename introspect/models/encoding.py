@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from introspect.errors import TextError
+from introspect.models.reading import Reading
 from introspect.models.tokens import token_sequence
 from introspect.records import TokenSequence
 from introspect.text import shortened
@@ -31,12 +32,13 @@ class Encoded:
 
 def encode(
     tokenizer: Any,
-    text: str,
-    text_pair: str | None = None,
+    text: str | Reading,
+    text_pair: str | Reading | None = None,
     *,
     limit: int | None = None,
     truncation: bool = False,
     as_target: bool = False,
+    as_prompt: bool = False,
 ) -> Encoded:
     """Tokens and model inputs of a text or a pair.
 
@@ -47,13 +49,17 @@ def encode(
         limit: how many tokens the model reads; ``None`` for any number.
         truncation: cut what is over the limit, and say so in the notices.
         as_target: encode it as something that the model writes.
+        as_prompt: leave out an end token: the model is to write on.
 
     Raises:
         TextError: empty, not valid Unicode, or over the limit and not to be cut.
     """
-    texts = [text] if text_pair is None else [text, text_pair]
-    for given in texts:
-        _check_text(given)
+    given = [text] if text_pair is None else [text, text_pair]
+    readings = [part if isinstance(part, Reading) else Reading(part) for part in given]
+    texts = [reading.text for reading in readings]
+    for part in texts:
+        _check_text(part)
+    is_templated = any(reading.is_templated for reading in readings)
     # A limit is asked of the tokenizer only to cut: otherwise too long a text must be seen whole,
     # so that the error can say how long it is.
     names = ("text_target", "text_pair_target") if as_target else ("text", "text_pair")
@@ -63,10 +69,17 @@ def encode(
         return_special_tokens_mask=True,
         truncation=bool(truncation and limit),
         max_length=limit if truncation else None,
+        add_special_tokens=not is_templated,
         # The limit is checked below, with an error instead of the tokenizer's warning.
         verbose=False,
     )
-    tokens = token_sequence(tokenizer, encoding, texts)
+    tokens = token_sequence(
+        tokenizer,
+        encoding,
+        texts,
+        words=[reading.words for reading in readings],
+        special_ids=set(tokenizer.all_special_ids) if is_templated else (),
+    )
     if limit is not None and len(tokens) > limit:
         raise TextError(
             f"Expected at most {limit} tokens, got {len(tokens)}: the text is longer than the "
@@ -75,11 +88,22 @@ def encode(
     if all(tokens.special_tokens_mask):
         raise TextError(
             f"Expected a text with tokens in it, but the tokenizer makes none of "
-            f"{shortened(text)!r}. Give another text."
+            f"{shortened(texts[0])!r}. Give another text."
         )
     names_read = [n for n in tokenizer.model_input_names if n in encoding]
     inputs = {name: torch.tensor([encoding[name]]) for name in names_read}
-    return Encoded(inputs, tokens, (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens)))
+    notices = (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens))
+    encoded = Encoded(inputs, tokens, notices)
+    return _without_end(tokenizer, encoded) if as_prompt else encoded
+
+
+def _without_end(tokenizer: Any, encoded: Encoded) -> Encoded:
+    """Without the token that ends a text, where the tokenizer has added one."""
+    tokens = encoded.tokens
+    if not (tokens.special_tokens_mask[-1] and tokens.token_ids[-1] == tokenizer.eos_token_id):
+        return encoded
+    inputs = {name: tensor[:, :-1] for name, tensor in encoded.inputs.items()}
+    return replace(encoded, inputs=inputs, tokens=tokens.at(range(len(tokens) - 1)))
 
 
 def encode_target(
@@ -95,19 +119,18 @@ def encode_target(
         limit=limit,
         truncation=truncation,
         as_target=True,
+        as_prompt=True,
     )
     tokens = encoded.tokens
-    ends = tokens.special_tokens_mask[-1] and tokens.token_ids[-1] == tokenizer.eos_token_id
-    kept = slice(None, -1 if ends else None)
     shifted = replace(
         tokens,
-        tokens=(tokenizer.convert_ids_to_tokens(start_id), *tokens.tokens[kept]),
-        token_ids=(start_id, *tokens.token_ids[kept]),
-        offsets=((0, 0), *tokens.offsets[kept]),
-        word_ids=(None, *tokens.word_ids[kept]),
-        special_tokens_mask=(True, *tokens.special_tokens_mask[kept]),
-        unknown_mask=(False, *tokens.unknown_mask[kept]),
-        sequence_ids=(None, *tokens.sequence_ids[kept]),
+        tokens=(tokenizer.convert_ids_to_tokens(start_id), *tokens.tokens),
+        token_ids=(start_id, *tokens.token_ids),
+        offsets=((0, 0), *tokens.offsets),
+        word_ids=(None, *tokens.word_ids),
+        special_tokens_mask=(True, *tokens.special_tokens_mask),
+        unknown_mask=(False, *tokens.unknown_mask),
+        sequence_ids=(None, *tokens.sequence_ids),
     )
     return replace(encoded, inputs={"input_ids": torch.tensor([shifted.token_ids])}, tokens=shifted)
 

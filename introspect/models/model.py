@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from introspect.errors import CaptureError, ModelError, SelectionError
-from introspect.hooks import capture, verify
+from introspect.errors import ModelError, SelectionError
+from introspect.hooks import capture, capture_generation, verify
 from introspect.models.encoding import Encoded, encode, encode_target, length_limit
+from introspect.models.reading import Readable, as_reading
+from introspect.models.recording import make_record
+from introspect.models.writing import Generate, Writing, generation_options
 from introspect.records import KINDS, AttentionRecord, TokenSequence
 
 __all__ = ["Model"]
@@ -55,92 +58,143 @@ class Model:
 
     def capture(
         self,
-        text: str,
-        text_pair: str | None = None,
+        text: Readable,
+        text_pair: Readable | None = None,
         *,
         target: str | None = None,
         kind: str | None = None,
         include: Sequence[str] = ("attentions",),
         layers: Sequence[int] | None = None,
+        rows: Sequence[int] | None = None,
+        generate: Generate = False,
         truncation: bool = False,
         certify: bool = False,
     ) -> AttentionRecord:
         """The attention of every layer and head for one text.
 
         Args:
-            text: what the model reads.
-            text_pair: a second text, for models that read pairs.
+            text: what the model reads: a text, a list of words, or a chat as a list of messages
+                with role and content.
+            text_pair: a second text or list of words, for models that read pairs.
             target: what an encoder-decoder writes.
             kind: for encoder-decoders ``encoder`` (the default without a target), ``decoder`` or
                 ``cross`` (the default with one).
             include: parts to keep beside the attention: ``scores``, ``queries``, ``keys``,
                 ``values``, ``head_outputs``; they are in ``record.parts``.
             layers: only these layers, by the model's own numbers.
+            rows: only the attention of the query tokens at these positions; the model runs as it
+                was loaded, and a long text costs no more than its rows.
+            generate: let the model write on, and capture what it attends to meanwhile: ``True``
+                for up to 20 tokens, a number of tokens, or options of ``module.generate``.
             truncation: cut a text that is too long for the model, and say so in ``notices``.
             certify: run the model twice more, to put into the certificate how far the capture is
                 from the attention that the model returns itself.
 
         Raises:
             TextError: an empty text, or one longer than the model reads.
-            SelectionError: a layer or kind that the model does not have.
+            SelectionError: a layer, row or kind that the model does not have; options that do not
+                go together.
             CaptureError: the model's attention cannot be observed.
         """
-        kind = self._checked_kind(kind, target)
+        wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
+        options = generation_options(generate)
+        if options is not None:
+            _check_generation(wanted, rows, target)
+        kind = self._checked_kind(kind, target, generates=options is not None)
         with self._tokenizer_lock:
-            source = self._encode(text, text_pair, truncation=truncation)
+            source = self._encode(
+                text, text_pair, truncation=truncation, generates=options is not None
+            )
             written = None if target is None else self._encode_target(target, truncation)
+        if options is not None:
+            return self._capture_writing(kind, source, options, layers, certify=certify)
         module, inputs = self._run_plan(kind, source, written)
-        wanted = (include,) if isinstance(include, str) else tuple(include)
-        captured = capture(module, inputs, ("attentions", *wanted), layers=layers)
-        certificate = verify(module, inputs, captured) if certify else captured.certificate
+        captured = capture(module, inputs, ("attentions", *wanted), layers=layers, rows=rows)
+        if certify:
+            captured = replace(captured, certificate=verify(module, inputs, captured))
+        queries = written if written is not None and kind in ("decoder", "cross") else source
+        keys = written if written is not None and kind == "decoder" else source
         found = kind if kind in captured.attentions else "self"
         if found not in captured.attentions and layers is not None:
             raise SelectionError(
                 f"Expected `layers` that the {kind} attention of {self.name} has, got "
                 f"{list(layers)}. Layers of each kind are numbered from 0."
             )
-        if found not in captured.attentions:
-            raise CaptureError(
-                f"Expected {kind} attention from {self.name}, got only "
-                f"{', '.join(captured.attentions)}. Ask for one of those with `kind`."
-            )
-        queries = written if written is not None and kind in ("decoder", "cross") else source
-        keys = written if written is not None and kind == "decoder" else source
-        attentions = _stacked(captured.attentions[found])
-        if attentions.shape[2:] != (len(queries.tokens), len(keys.tokens)):
-            raise CaptureError(
-                f"Expected {kind} attention over {len(queries.tokens)} × {len(keys.tokens)} tokens "
-                f"from {self.name}, got {tuple(attentions.shape[2:])}: it attends within windows "
-                "or blocks and returns only those. Use introspect.capture to have them as they are."
-            )
-        return AttentionRecord(
-            attentions=attentions,
-            parts={
-                name: _stacked(getattr(captured, name)[found])
-                for name in wanted
-                if name != "attentions"
-            },
-            queries=queries.tokens,
+        record = make_record(
+            captured,
+            found,
+            queries=queries.tokens if rows is None else queries.tokens.at(rows),
             keys=keys.tokens,
-            kind=kind,
-            layers=tuple(captured.layers[found]),
-            certificate=replace(
-                certificate,
-                model=self.name,
-                revision=self.revision,
-                tokenizer=type(self.tokenizer).__name__,
-            ),
-            notices=tuple(dict.fromkeys(queries.notices + keys.notices)),
+            name=self.name,
+            parts=[part for part in wanted if part != "attentions"],
+            notices=(*queries.notices, *keys.notices),
         )
+        return self._signed(replace(record, kind=kind))
+
+    def _capture_writing(
+        self,
+        kind: str,
+        source: Encoded,
+        options: Mapping[str, Any],
+        layers: Sequence[int] | None,
+        *,
+        certify: bool,
+    ) -> AttentionRecord:
+        """The attention while the model writes on."""
+        inputs = _taken(self.module, source.inputs)
+        pad = {"pad_token_id": self.tokenizer.pad_token_id}
+        captured = capture_generation(self.module, inputs, {**pad, **options}, layers=layers)
+        writing = Writing(self.module, self.tokenizer, replace(source, inputs=inputs), captured)
+        queries, keys = writing.sides(kind)
+        record = make_record(
+            writing.verified() if certify else captured,
+            kind,
+            queries=queries,
+            keys=keys,
+            name=self.name,
+            notices=(*source.notices, writing.notice()),
+        )
+        return self._signed(record)
+
+    def _signed(self, record: AttentionRecord) -> AttentionRecord:
+        """The record with the model's name and revision in its certificate."""
+        certificate = replace(
+            record.certificate,
+            model=self.name,
+            revision=self.revision,
+            tokenizer=type(self.tokenizer).__name__,
+        )
+        return replace(record, certificate=certificate)
 
     def tokens(self, text: str, *, truncation: bool = False) -> TokenSequence:
         """The tokens the model reads for ``text``, without running it."""
         with self._tokenizer_lock:
             return self._encode(text, None, truncation=truncation).tokens
 
-    def _encode(self, text: str, text_pair: str | None, *, truncation: bool) -> Encoded:
-        limit = length_limit(self.module, self.tokenizer)
-        return encode(self.tokenizer, text, text_pair, limit=limit, truncation=truncation)
+    def _encode(
+        self,
+        text: Readable,
+        text_pair: Readable | None,
+        *,
+        truncation: bool,
+        generates: bool = False,
+    ) -> Encoded:
+        first = as_reading(self.tokenizer, text, name=self.name, add_generation_prompt=generates)
+        second = None
+        if text_pair is not None:
+            second = as_reading(self.tokenizer, text_pair, name=self.name)
+            if first.is_templated or second.is_templated:
+                raise SelectionError(
+                    "Expected no `text_pair` beside a chat, got both. Put all of it in messages."
+                )
+        return encode(
+            self.tokenizer,
+            first,
+            second,
+            limit=length_limit(self.module, self.tokenizer),
+            truncation=truncation,
+            as_prompt=generates and not self.is_encoder_decoder,
+        )
 
     def _encode_target(self, target: str, truncation: bool) -> Encoded:
         config: Any = self.module.config
@@ -158,7 +212,9 @@ class Model:
             truncation=truncation,
         )
 
-    def _checked_kind(self, kind: str | None, target: str | None) -> str:
+    def _checked_kind(
+        self, kind: str | None, target: str | None, *, generates: bool = False
+    ) -> str:
         if kind is not None and kind not in KINDS:
             raise SelectionError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")
         if not self.is_encoder_decoder:
@@ -173,11 +229,12 @@ class Model:
                 f"Expected kind as encoder, decoder or cross, got 'self': {self.name} is an "
                 "encoder-decoder and has three kinds of attention."
             )
-        kind = kind or ("encoder" if target is None else "cross")
-        if kind != "encoder" and target is None:
+        writes = generates or target is not None
+        kind = kind or ("cross" if writes else "encoder")
+        if kind != "encoder" and not writes:
             raise SelectionError(
                 f"Expected a target for {kind} attention: the text that {self.name} writes. "
-                "Give it with target='…'."
+                "Give it with target='…', or let the model write with generate=True."
             )
         return kind
 
@@ -191,16 +248,18 @@ class Model:
         inputs = dict(source.inputs)
         if written is not None:
             inputs["decoder_input_ids"] = written.inputs["input_ids"]
-        taken = inspect.signature(module.forward).parameters
-        return module, {name: value for name, value in inputs.items() if name in taken}
+        return module, _taken(module, inputs)
 
 
-def _stacked(layers: Sequence[torch.Tensor]) -> torch.Tensor:
-    """``(num_layers, heads, ...)`` of the only item of the batch."""
-    shapes = {tuple(layer.shape[1:]) for layer in layers}
-    if len(shapes) > 1:
-        raise CaptureError(
-            f"Expected layers of one shape, got {sorted(shapes)}: some layers have other heads or "
-            "see other tokens. Capture them apart with `layers`."
+def _taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Those of the inputs that the module takes."""
+    taken = inspect.signature(module.forward).parameters
+    return {name: value for name, value in inputs.items() if name in taken}
+
+
+def _check_generation(wanted: Sequence[str], rows: Any, target: str | None) -> None:
+    if set(wanted) - {"attentions"} or rows is not None or target is not None:
+        raise SelectionError(
+            "Expected only attention while the model writes, without `rows` or `target`. For other "
+            "parts capture the text that it wrote: record.queries.texts[-1]."
         )
-    return torch.stack([layer[0].float().cpu() for layer in layers])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -12,7 +12,7 @@ from introspect.alignment import assign_words
 from introspect.mentions import Span
 from introspect.records import TokenSequence
 
-__all__ = ["token_sequence"]
+__all__ = ["assembled", "token_sequence"]
 
 _REPLACEMENT = "\ufffd"
 _SPACE_TOKENS = ("▁", "Ġ")
@@ -21,26 +21,53 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-def token_sequence(tokenizer: Any, encoding: Any, texts: Sequence[str]) -> TokenSequence:
+def token_sequence(
+    tokenizer: Any,
+    encoding: Any,
+    texts: Sequence[str],
+    words: Sequence[Sequence[Span] | None] | None = None,
+    special_ids: Collection[int] = (),
+) -> TokenSequence:
     """The tokens of one encoded text or pair, with offsets, words and labels.
 
     Args:
         tokenizer: a fast tokenizer.
         encoding: what it returned for the texts, with offsets and the special-tokens mask.
         texts: the text, or the two of a pair.
+        words: for each text the spans of its words, or ``None`` to find them.
+        special_ids: ids that are special also where they are written out in the text, as a chat
+            template does.
     """
     ids = [int(i) for i in encoding["input_ids"]]
-    sequence_ids = encoding.sequence_ids()
     raw = tokenizer.convert_ids_to_tokens(ids)
-    special = [bool(flag) for flag in encoding["special_tokens_mask"]]
+    special = [
+        bool(flag) or i in special_ids
+        for i, flag in zip(ids, encoding["special_tokens_mask"], strict=True)
+    ]
+    sequence_ids = [
+        None if is_special else number
+        for number, is_special in zip(encoding.sequence_ids(), special, strict=True)
+    ]
     offsets = [
-        (0, 0) if number is None or is_special else _trimmed(texts[number], span, token)
-        for span, number, is_special, token in zip(
-            encoding["offset_mapping"], sequence_ids, special, raw, strict=True
-        )
+        (0, 0) if number is None else _trimmed(texts[number], span, token)
+        for span, number, token in zip(encoding["offset_mapping"], sequence_ids, raw, strict=True)
     ]
     _divide_byte_runs(offsets, raw, sequence_ids, texts)
-    word_ids, words = _words(texts, offsets, sequence_ids)
+    return assembled(tokenizer, ids, special, offsets, sequence_ids, texts, words)
+
+
+def assembled(
+    tokenizer: Any,
+    ids: Sequence[int],
+    special: Sequence[bool],
+    offsets: Sequence[Span],
+    sequence_ids: Sequence[int | None],
+    texts: Sequence[str],
+    given_words: Sequence[Sequence[Span] | None] | None = None,
+) -> TokenSequence:
+    """A sequence from what is known of each token; words and labels are found here."""
+    raw = tokenizer.convert_ids_to_tokens(list(ids))
+    word_ids, words = _words(texts, offsets, sequence_ids, given_words or [None] * len(texts))
     unknown = tokenizer.unk_token_id
     return TokenSequence(
         tokens=tuple(_labels(tokenizer, raw, offsets, sequence_ids, texts)),
@@ -95,13 +122,16 @@ def _divide_byte_runs(
 
 
 def _words(
-    texts: Sequence[str], offsets: Sequence[Span], sequence_ids: Sequence[int | None]
+    texts: Sequence[str],
+    offsets: Sequence[Span],
+    sequence_ids: Sequence[int | None],
+    given: Sequence[Sequence[Span] | None],
 ) -> tuple[list[int | None], list[str]]:
     word_ids: list[int | None] = [None] * len(offsets)
     words: list[str] = []
     for number, text in enumerate(texts):
         members = [i for i, sequence in enumerate(sequence_ids) if sequence == number]
-        ids, spans = assign_words(text, [offsets[i] for i in members])
+        ids, spans = assign_words(text, [offsets[i] for i in members], given[number])
         for index, word in zip(members, ids, strict=True):
             word_ids[index] = None if word is None else word + len(words)
         words += [text[start:end] for start, end in spans]

@@ -56,6 +56,10 @@ def certificate_rows(certificate: Certificate) -> list[Row]:
             _figure(certificate.max_output_difference, ""),
         ),
         ("Largest distance of a row’s sum from 1", _row_sums(certificate.max_row_sum_error)),
+        (
+            "Largest difference between weights × values and a head’s output",
+            _figure(certificate.max_head_output_error, "the values were not seen"),
+        ),
     ]
 
 

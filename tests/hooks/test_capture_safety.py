@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -518,6 +519,57 @@ def test_a_compiled_model_is_captured_without_compiling_it():
     model, inputs = zoo.build("bert"), zoo.batch("bert")
     expected = capture(model, inputs)
     assert_same_capture(capture(torch.compile(model, backend="eager"), inputs), expected)
+
+
+def test_a_model_that_was_compiled_in_place_gives_the_same_before_and_after():
+    model, inputs = zoo.build("llama"), zoo.batch("llama")
+    expected = capture(zoo.build("llama"), inputs)
+    model.compile(backend="eager")
+    with torch.no_grad():
+        before = model(**inputs).last_hidden_state
+        assert_same_capture(capture(model, inputs), expected)
+        assert torch.equal(model(**inputs).last_hidden_state, before)
+    # The graph of the run between must not be taken for the watched one.
+    assert_same_capture(capture(model, inputs), expected)
+
+
+def test_a_model_with_some_weights_elsewhere_is_refused_with_their_name():
+    model = zoo.build("bert")
+    model.encoder.layer[2].to("meta")
+    with pytest.raises(CaptureError, match=r"encoder\.layer\.2"):
+        capture(model, zoo.batch("bert"))
+
+
+def test_quantised_weights_give_the_attention_of_the_quantised_model():
+    inputs = zoo.batch("bert")
+    model = quantised(zoo.build("bert"))
+    captured = capture(model, inputs)
+    rows = capture(model, inputs, rows=[3])
+    with torch.no_grad():
+        own = quantised(zoo.build("bert", "eager"))(**inputs, output_attentions=True)
+    for mine, row, theirs in zip(
+        captured.attentions["self"], rows.attentions["self"], own.attentions, strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=0)
+        torch.testing.assert_close(row, theirs[:, :, [3]], atol=1e-5, rtol=0)
+
+
+def quantised(model: nn.Module) -> nn.Module:
+    # torch announces that this way of quantising moves to another package.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_captured_and_said(dtype):
+    model, inputs = zoo.build("llama").to(dtype), zoo.batch("llama")
+    captured = capture(model, inputs)
+    with torch.no_grad():
+        own = zoo.eager_twin(model).to(dtype)(**inputs, output_attentions=True).attentions
+    assert captured.certificate.dtype == str(dtype).removeprefix("torch.")
+    for mine, theirs in zip(captured.attentions["self"], own, strict=True):
+        assert torch.equal(mine, theirs)
 
 
 # --- what cannot be captured is said ----------------------------------------------------------

@@ -11,6 +11,7 @@ import transformers
 
 from introspect.hooks import capture, verify
 from tests import models_zoo as zoo
+from tests.writers_zoo import writer
 
 
 def verified(name: str):
@@ -139,10 +140,17 @@ def test_where_the_model_returns_no_attention_of_a_kind_the_note_says_so():
 
 def test_where_the_layers_do_not_match_the_note_says_so():
     model, inputs = zoo.build("bert"), zoo.batch("bert")
-    captured = replace(capture(model, inputs), layers={"self": [0, 1, 3]})
+    captured = replace(capture(model, inputs, layers=[0, 1]), layers={"self": [0, 3]})
     certificate = verify(model, inputs, captured)
     assert certificate.max_difference_from_eager is None
     assert "other layers" in certificate.note
+
+
+def test_a_model_that_returns_only_the_layers_with_attention_is_compared_in_order():
+    """As Jamba, whose other layers have none."""
+    model, inputs = zoo.build("bert"), zoo.batch("bert")
+    captured = replace(capture(model, inputs), layers={"self": [0, 2, 5]})
+    assert verify(model, inputs, captured).max_difference_from_eager == 0
 
 
 def test_the_model_is_put_back_after_a_verification():
@@ -153,3 +161,39 @@ def test_the_model_is_put_back_after_a_verification():
     after = zoo.State.of(model)
     assert after.implementations == before.implementations
     assert after.training == before.training
+
+
+# --- weights × values against what the head gives on ------------------------------------------
+
+
+@pytest.mark.parametrize("name", zoo.ALL)
+def test_weights_times_values_are_what_the_heads_give(name):
+    certificate = capture(zoo.build(name), zoo.batch(name)).certificate
+    assert 0 <= certificate.max_head_output_error < 1e-5
+
+
+@pytest.mark.parametrize("name", ["bert", "llama"])
+def test_a_head_that_gives_something_else_is_seen(name, monkeypatch):
+    """As where two heads are mixed up on the way: the last head's output is the first one's."""
+    module = __import__("sys").modules[type(zoo.build(name)).__module__]
+    own = module.eager_attention_forward
+
+    def mixed_up(*args, **kwargs):
+        output, weights = own(*args, **kwargs)
+        output[:, -1, -1] = output[:, -1, 0]
+        return output, weights
+
+    monkeypatch.setattr(module, "eager_attention_forward", mixed_up)
+    certificate = capture(zoo.build(name), zoo.batch(name)).certificate
+    assert certificate.max_head_output_error > 0.01
+
+
+def test_chosen_rows_are_compared_with_the_models_own_output():
+    certificate = capture(zoo.build("llama"), zoo.batch("llama"), rows=[2, 5]).certificate
+    assert 0 < certificate.max_head_output_error < 1e-5
+
+
+def test_without_the_values_nothing_is_claimed():
+    model = writer("bloom").module
+    certificate = capture(model, {"input_ids": torch.tensor([[5, 6, 7]])}).certificate
+    assert certificate.max_head_output_error is None

@@ -116,7 +116,7 @@ def test_an_empty_second_text_is_refused():
         tiny().capture("the cat", "")
 
 
-@pytest.mark.parametrize("text", [None, 3, b"the cat", ["the cat"]])
+@pytest.mark.parametrize("text", [None, 3, b"the cat", ["the cat", 3]])
 def test_what_is_no_text_is_refused(text):
     with pytest.raises(TextError, match="Expected a text"):
         tiny().capture(text)
@@ -474,3 +474,22 @@ def test_attention_within_windows_is_refused_with_what_to_do():
     model = Model(tf.LongformerModel(config).eval(), tiny().tokenizer)
     with pytest.raises(CaptureError, match=r"windows or blocks.*introspect\.capture"):
         model.capture("the cat sat on the mat")
+
+
+# --- chosen rows ------------------------------------------------------------------------------
+
+
+def test_rows_are_those_tokens_as_queries_over_all_keys(minilm):
+    whole = minilm.capture(TEXT)
+    index = whole.tokens.index("it")
+    record = minilm.capture(TEXT, rows=[index, 2])
+    assert record.queries.tokens == ("it", whole.tokens[2])
+    assert record.keys == whole.keys
+    expected = whole.attentions[:, :, [index, 2]]
+    torch.testing.assert_close(record.attentions, expected, atol=1e-5, rtol=0)
+    assert "selected rows" in record.certificate.route
+
+
+def test_rows_beyond_the_text_are_refused_with_the_range(minilm):
+    with pytest.raises(SelectionError, match=r"0–15"):
+        minilm.capture(TEXT, rows=[99])

@@ -1,0 +1,79 @@
+"""From what one run gave to a record of one text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from introspect.errors import CaptureError
+from introspect.records import AttentionRecord, TokenSequence
+
+if TYPE_CHECKING:
+    from introspect.hooks import Captured
+
+__all__ = ["make_record", "stacked"]
+
+
+def make_record(
+    captured: Captured,
+    kind: str,
+    *,
+    queries: TokenSequence,
+    keys: TokenSequence,
+    name: str,
+    parts: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> AttentionRecord:
+    """The record of the only item of a batch.
+
+    Args:
+        captured: what the run gave.
+        kind: which kind of attention.
+        queries: the tokens that attend.
+        keys: the tokens attended to.
+        name: the model's, for errors.
+        parts: which other parts to put beside the attention.
+        notices: what a reader must know.
+
+    Raises:
+        CaptureError: the run gave no such attention, or of another shape.
+    """
+    if kind not in captured.attentions:
+        raise CaptureError(
+            f"Expected {kind} attention from {name}, got only "
+            f"{', '.join(captured.attentions)}. Ask for one of those with `kind`."
+        )
+    attentions = stacked(captured.attentions[kind])
+    if attentions.shape[2:] != (len(queries), len(keys)):
+        raise CaptureError(
+            f"Expected {kind} attention over {len(queries)} × {len(keys)} tokens "
+            f"from {name}, got {tuple(attentions.shape[2:])}: it attends within windows "
+            "or blocks and returns only those. Use introspect.capture to have them as they are."
+        )
+    return AttentionRecord(
+        attentions=attentions,
+        parts={part: stacked(getattr(captured, part)[kind]) for part in parts},
+        queries=queries,
+        keys=keys,
+        kind=kind,
+        layers=tuple(captured.layers[kind]),
+        certificate=captured.certificate,
+        notices=tuple(dict.fromkeys(notices)),
+    )
+
+
+def stacked(layers: Sequence[torch.Tensor]) -> torch.Tensor:
+    """``(num_layers, heads, ...)`` of the only item of the batch.
+
+    Raises:
+        CaptureError: the layers have different shapes.
+    """
+    shapes = {tuple(layer.shape[1:]) for layer in layers}
+    if len(shapes) > 1:
+        raise CaptureError(
+            f"Expected layers of one shape, got {sorted(shapes)}: some layers have other heads or "
+            "see other tokens. Capture them apart with `layers`."
+        )
+    return torch.stack([layer[0].float().cpu() for layer in layers])
