@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from introspect.errors import IntrospectError
     from introspect.hooks import Captured, capture
     from introspect.mentions import Candidate, CorefCase
-    from introspect.models import Model, load
+    from introspect.models import Model, VisionModel, load
     from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
     from introspect.reporting import Report, report
     from introspect.views.base import View
     from introspect.views.coreference import coreference_view
     from introspect.views.head import head_view
+    from introspect.views.image import image_view
     from introspect.views.model import model_view
 
 __version__ = "0.1.0"
@@ -41,9 +42,11 @@ __all__ = [
     "Scores",
     "TokenSequence",
     "View",
+    "VisionModel",
     "capture",
     "coreference_view",
     "head_view",
+    "image_view",
     "load",
     "model_view",
     "report",
@@ -63,9 +66,11 @@ _HOMES = {
     "Scores": "analyzers.coreference",
     "TokenSequence": "records",
     "View": "views.base",
+    "VisionModel": "models",
     "capture": "hooks",
     "coreference_view": "views.coreference",
     "head_view": "views.head",
+    "image_view": "views.image",
     "load": "models",
     "model_view": "views.model",
     "report": "reporting",

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from introspect.errors import RecordError
+from introspect.errors import RecordError, SelectionError
 from introspect.files import write_atomically
 from introspect.functional.words import merge_pieces
 
@@ -295,6 +295,26 @@ class AttentionRecord:
     def num_heads(self) -> int:
         """Heads a layer."""
         return self.attentions.shape[1]
+
+    def only(self, layers: Sequence[int]) -> AttentionRecord:
+        """The record of some layers, by the model's own numbers, which they keep.
+
+        Raises:
+            SelectionError: the record has no such layer.
+        """
+        missing = sorted(set(layers) - set(self.layers))
+        if missing or not layers:
+            raise SelectionError(
+                f"Expected `layers` among {', '.join(map(str, self.layers))}, got "
+                f"{', '.join(map(str, missing)) or 'none'}."
+            )
+        rows = [self.layers.index(layer) for layer in layers]
+        return replace(
+            self,
+            attentions=self.attentions[rows],
+            layers=tuple(layers),
+            parts={name: part[rows] for name, part in self.parts.items()},
+        )
 
     def words(self) -> AttentionRecord:
         """The same record at word granularity.

@@ -67,7 +67,9 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         address = file.resolve().as_uri() + path_hash
 
         def note_request(request: Any) -> None:
-            is_own = request.url == address or request.url.startswith(("blob:", "data:"))
+            is_own = request.url == file.resolve().as_uri() or request.url.startswith(
+                ("blob:", "data:")
+            )
             if not is_own:
                 complaints.append(f"request: {request.url}")
 

@@ -1,6 +1,7 @@
-"""Models: found by name, loaded safely, and asked for the attention of a text."""
+"""Models: found by name, loaded safely, and asked for the attention of a text or a picture."""
 
 from introspect.models.loading import load
 from introspect.models.model import Model
+from introspect.models.vision import VisionModel
 
-__all__ = ["Model", "load"]
+__all__ = ["Model", "VisionModel", "load"]

@@ -2,75 +2,127 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import nn
 
-from introspect.errors import ModelError
+from introspect.errors import MissingExtraError, ModelError
 from introspect.models.model import Model
 from introspect.models.sources import Source, find_source
+from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
 
 __all__ = ["load"]
 
 # Heads that a base model may lack in its file without any attention changing.
 _HARMLESS = ("pooler", "classifier", "lm_head", "position_ids")
+_HARMLESS_WITH_HEAD = ("pooler", "position_ids")
 _SMALLEST_VOCABULARY = 2
 
 
+_Loadable = str | os.PathLike[str] | tuple[nn.Module, Any]
+
+
+# Only the tower says to a type checker which of the two comes: a name does not.
+@overload
 def load(
-    model: str | os.PathLike[str] | tuple[nn.Module, Any] | Model = "minilm",
+    model: VisionModel | _Loadable,
     *,
     device: str | torch.device | None = None,
     allow_pickle: bool = False,
-) -> Model:
+    with_head: bool = False,
+    tower: Literal["vision"],
+) -> VisionModel: ...
+@overload
+def load(
+    model: Model | _Loadable = "minilm",
+    *,
+    device: str | torch.device | None = None,
+    allow_pickle: bool = False,
+    with_head: bool = False,
+    tower: Literal["text"] | None = None,
+) -> Model: ...
+def load(
+    model: Model | VisionModel | _Loadable = "minilm",
+    *,
+    device: str | torch.device | None = None,
+    allow_pickle: bool = False,
+    with_head: bool = False,
+    tower: Literal["vision", "text"] | None = None,
+) -> Model | VisionModel:
     """A model that can be asked for its attention.
 
     Args:
         model: an alias (``minilm``), the id of a model on the hub, a local folder, or a pair
-            ``(module, tokenizer)`` of transformers objects, which are used as they are.
+            ``(module, tokenizer)`` or ``(module, image_processor)`` of transformers objects,
+            which are used as they are.
         device: where to run it; by default the CPU, or where a given module is.
         allow_pickle: load weights in Python's pickle format too. Only for files you trust.
+        with_head: load it with the head that it was saved with, as writing (``generate=True``)
+            needs; by default only the layers that attend.
+        tower: ``vision`` or ``text``, of a model that has one for each (CLIP).
+
+    Returns:
+        A ``Model``; of a model that reads pictures a ``VisionModel``.
 
     Raises:
-        ModelError: not found, unsafe, incomplete, or without a fast tokenizer.
+        ModelError: not found, unsafe, incomplete, or without a fast tokenizer or image processor.
+        MissingExtraError: it reads pictures, and pillow is not installed.
 
     Example:
         >>> load("minilm").module.config.num_attention_heads     # doctest: +SKIP
         12
     """
-    if isinstance(model, Model):
+    if isinstance(model, Model | VisionModel):
         return model
     if isinstance(model, str | os.PathLike):
         model = os.fspath(model)
-        return _load_source(find_source(model, allow_pickle=allow_pickle), device, allow_pickle)
+        source = find_source(model, allow_pickle=allow_pickle)
+        return _load_source(
+            source, device, allow_pickle=allow_pickle, with_head=with_head, tower=tower
+        )
     if not (isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], nn.Module)):
         raise ModelError(
             "Expected a model's name, a folder or a pair (module, tokenizer), got "
             f"{type(model).__name__}. Give for example load((module, tokenizer))."
         )
-    module, tokenizer = model
-    name = getattr(getattr(module, "config", None), "name_or_path", "") or type(module).__name__
-    return Model(module if device is None else module.to(device), tokenizer, name=name)
+    name = getattr(getattr(model[0], "config", None), "name_or_path", "") or type(model[0]).__name__
+    module = chosen_tower(model[0], tower, name)
+    return _paired(module if device is None else module.to(device), model[1], name=name)
 
 
-def _load_source(source: Source, device: Any, allow_pickle: bool) -> Model:
+def _paired(
+    module: nn.Module, reader: Any, *, name: str, revision: str | None = None
+) -> Model | VisionModel:
+    """A module with what reads for it: a tokenizer, or an image processor."""
+    kind = VisionModel if reads_pictures(module) or is_image_processor(reader) else Model
+    return kind(module, reader, name=name, revision=revision)
+
+
+def _load_source(
+    source: Source, device: Any, *, allow_pickle: bool, with_head: bool, tower: str | None
+) -> Model | VisionModel:
     from safetensors import SafetensorError
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
 
     options: dict[str, Any] = {
         "trust_remote_code": False,
         "local_files_only": source.is_local,
     }
     try:
-        module, report = AutoModel.from_pretrained(
+        kind = _class_with_head(source, options) if with_head else AutoModel
+        module, report = kind.from_pretrained(
             source.location,
             use_safetensors=None if allow_pickle else True,
             output_loading_info=True,
             **options,
         )
-        tokenizer = AutoTokenizer.from_pretrained(source.location, **options)
+        module = chosen_tower(module, tower, source.name)
+        reader = _reader_class(module).from_pretrained(source.location, **options)
+    except MissingExtraError:
+        raise
     except (
         OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError,
     ) as error:  # fmt: skip
@@ -79,14 +131,12 @@ def _load_source(source: Source, device: Any, allow_pickle: bool) -> Model:
             "Check the name, that the weights are safetensors, and that the repository needs no "
             "code of its own."
         ) from error
-    # Without its files transformers makes up a tokenizer of special tokens only.
-    if len(tokenizer) - len(set(tokenizer.all_special_tokens)) < _SMALLEST_VOCABULARY:
-        raise ModelError(
-            f"Expected a tokenizer with {source.name!r}, but it has no vocabulary: every word "
-            "would be unknown. Copy its files there, tokenizer.json above all."
-        )
+    if not reads_pictures(module):
+        _check_vocabulary(reader, source.name)
     missing = sorted(
-        key for key in report["missing_keys"] if not any(part in key for part in _HARMLESS)
+        key
+        for key in report["missing_keys"]
+        if not any(part in key for part in (_HARMLESS_WITH_HEAD if with_head else _HARMLESS))
     )
     if missing:
         raise ModelError(
@@ -97,7 +147,43 @@ def _load_source(source: Source, device: Any, allow_pickle: bool) -> Model:
     module.eval()
     if device is not None:
         module.to(device)
-    return Model(module, tokenizer, name=source.name, revision=revision)
+    return _paired(module, reader, name=source.name, revision=revision)
+
+
+def _reader_class(module: nn.Module) -> Any:
+    """The class that loads what reads for a module."""
+    from transformers import AutoImageProcessor, AutoTokenizer
+
+    if not reads_pictures(module):
+        return AutoTokenizer
+    if importlib.util.find_spec("PIL") is None:
+        raise MissingExtraError("pillow", "vision", "A model that reads pictures")
+    return AutoImageProcessor
+
+
+def _check_vocabulary(tokenizer: Any, name: str) -> None:
+    # Without its files transformers makes up a tokenizer of special tokens only.
+    if len(tokenizer) - len(set(tokenizer.all_special_tokens)) < _SMALLEST_VOCABULARY:
+        raise ModelError(
+            f"Expected a tokenizer with {name!r}, but it has no vocabulary: every word "
+            "would be unknown. Copy its files there, tokenizer.json above all."
+        )
+
+
+def _class_with_head(source: Source, options: dict[str, Any]) -> Any:
+    """The class that the model was saved from."""
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(source.location, **options)
+    named = (config.architectures or [""])[0]
+    found = getattr(transformers, named, None)
+    if found is None or not hasattr(found, "from_pretrained"):
+        raise ModelError(
+            f"Expected the configuration of {source.name!r} to name the class with its head, got "
+            f"{named or 'none'}. Load the module with transformers, and give load((module, "
+            "tokenizer))."
+        )
+    return found
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,6 +12,7 @@ import hashlib
 import html
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from introspect.files import write_atomically
-from introspect.page.codec import Encoded, encode
+from introspect.page.codec import Encoded, SignedEncoded, encode, encode_signed
 from introspect.page.scripts import bundle, read_asset
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import visible
@@ -45,6 +46,8 @@ class Section:
         state: what it shows first, and what only this view needs; anything JSON can hold.
         record: the attention it shows.
         hidden: not shown until another view opens it.
+        others: further records that it shows beside the first.
+        parts: which parts of the records it needs beside the attention (``queries``, …).
     """
 
     kind: str
@@ -53,16 +56,26 @@ class Section:
     state: dict[str, Any]
     record: AttentionRecord
     hidden: bool = False
+    others: tuple[AttentionRecord, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
 class Document:
-    """Collects the parts of a page in the order in which they are added."""
+    """Collects the parts of a page in the order in which they are added.
+
+    Args:
+        title: what the page is called in the browser.
+        heading: the words at its head; the title, if there are none.
+    """
 
     title: str
+    heading: str | None = None
     _body: list[str] = field(default_factory=list)
     _sections: list[dict[str, Any]] = field(default_factory=list)
     _records: list[AttentionRecord] = field(default_factory=list)
+    # Names of the parts that are needed of each record.
+    _parts: dict[int, set[str]] = field(default_factory=dict)
 
     def add_prose(self, trusted_html: str) -> None:
         """Add words as HTML; the caller has escaped what came from outside."""
@@ -72,8 +85,11 @@ class Document:
         """Add a view. A record that several views show is embedded once."""
         number = len(self._sections) + 1
         name = f"view-{number}-{section.kind}"
-        record = self._record_number(section.record)
-        self._sections.append({"id": name, "record": record, "state": section.state})
+        shown = [section.record, *section.others]
+        record, *others = [self._record_number(one, section.parts) for one in shown]
+        self._sections.append(
+            {"id": name, "record": record, "others": others, "state": section.state}
+        )
         hidden = " hidden" if section.hidden else ""
         self._body.append(
             f'<section data-view="{section.kind}" id="{name}" data-record="{record}" '
@@ -98,9 +114,13 @@ class Document:
         script, plotly = bundle(), _plotly()
         policy = _policy(script, plotly)
         weights = [encode(record.attentions.numpy()) for record in self._records]
-        pairs = zip(self._records, weights, strict=True)
+        parts = [
+            {name: encode_signed(record.parts[name].numpy()) for name in sorted(self._parts[i])}
+            for i, record in enumerate(self._records)
+        ]
+        rows = zip(self._records, weights, parts, strict=True)
         data = {
-            "records": [_record_json(record, encoded) for record, encoded in pairs],
+            "records": [_record_json(*row) for row in rows],
             "sections": self._sections,
         }
         blocks = [
@@ -108,13 +128,19 @@ class Document:
             _block("plotly", _packed(plotly)),
         ]
         blocks += [_block(f"weights-{i}", encoded.data) for i, encoded in enumerate(weights)]
+        blocks += [
+            _block(f"part-{i}-{name}", encoded.data)
+            for i, encoded_parts in enumerate(parts)
+            for name, encoded in encoded_parts.items()
+        ]
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            '<meta name="color-scheme" content="light dark">\n'
             f"<title>{html.escape(self.title)}</title>\n"
             f"<style>\n{read_asset('page.css')}</style>\n</head>\n<body>\n<main>\n"
-            f"<h1>{html.escape(self.title)}</h1>\n"
+            f"<h1>{html.escape(self.heading or self.title)}</h1>\n"
             f'<noscript><p class="notice">{_NO_SCRIPT}</p></noscript>\n'
             + "\n".join(self._body)
             + '\n</main>\n<div id="announcements" class="unseen" aria-live="polite"></div>\n'
@@ -130,20 +156,26 @@ class Document:
         """
         return write_atomically(path, self.to_html())
 
-    def _record_number(self, record: AttentionRecord) -> int:
-        for number, known in enumerate(self._records):
-            if known is record:
-                return number
-        self._records.append(record)
-        return len(self._records) - 1
+    def _record_number(self, record: AttentionRecord, parts: Sequence[str]) -> int:
+        known = [number for number, other in enumerate(self._records) if other is record]
+        if not known:
+            self._records.append(record)
+        number = known[0] if known else len(self._records) - 1
+        self._parts.setdefault(number, set()).update(parts)
+        return number
 
 
-def _record_json(record: AttentionRecord, encoded: Encoded) -> dict[str, Any]:
+def _record_json(
+    record: AttentionRecord, encoded: Encoded, parts: Mapping[str, SignedEncoded]
+) -> dict[str, Any]:
     return {
         "kind": record.kind,
         "layers": record.layers,
         "shape": encoded.shape,
         "codec": encoded.codec,
+        "parts": {
+            name: {"shape": part.shape, "scales": part.scales} for name, part in parts.items()
+        },
         "queries": _sequence_json(record.queries),
         # Self-attention has one sequence on both sides.
         "keys": None if record.keys == record.queries else _sequence_json(record.keys),
@@ -153,6 +185,9 @@ def _record_json(record: AttentionRecord, encoded: Encoded) -> dict[str, Any]:
 def _sequence_json(sequence: TokenSequence) -> dict[str, Any]:
     return {
         "labels": [visible(token) for token in sequence.tokens],
+        "words": list(sequence.word_ids),
+        "wordTexts": [visible(word) for word in sequence.words],
+        "sequences": list(sequence.sequence_ids),
         "special": [int(flag) for flag in sequence.special_tokens_mask],
         "unknown": [int(flag) for flag in sequence.unknown_mask],
     }

@@ -14,11 +14,12 @@ from introspect.errors import SelectionError
 from introspect.files import write_atomically
 from introspect.page import Document, Section
 from introspect.records import AttentionRecord
-from introspect.text import visible_text
+from introspect.text import shortened, visible_text
 
 __all__ = ["View", "head_number", "layer_row", "plotly_text"]
 
 _NOTEBOOK_HEIGHT = 720
+_LONGEST_HEADING = 160
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,9 @@ class View(ABC):
 
     def to_html(self) -> str:
         """One self-contained page."""
-        document = Document(self.title)
+        texts = [text for text in self.record.keys.texts if text.strip()]
+        heading = shortened(" · ".join(texts), _LONGEST_HEADING)
+        document = Document(self.title, heading=visible_text(heading) or None)
         for notice in self.record.notices:
             text = html.escape(visible_text(notice))
             document.add_prose(f'<p class="notice" role="alert">{text}</p>')
@@ -67,7 +70,7 @@ class View(ABC):
         """The page in a frame of its own, so that several views do not disturb each other."""
         page = html.escape(self.to_html(), quote=True)
         return (
-            f'<iframe sandbox="allow-scripts" title="{html.escape(self.title)}" '
+            f'<iframe sandbox="allow-scripts allow-downloads" title="{html.escape(self.title)}" '
             f'style="width:100%;height:{_NOTEBOOK_HEIGHT}px;border:0" srcdoc="{page}"></iframe>'
         )
 

@@ -16,7 +16,7 @@ from introspect.scoring import DIRECTIONS, DirectionScores, score_case
 from introspect.text import visible
 from introspect.views.base import View, head_number, layer_row, plotly_text
 from introspect.views.head import hidden_head_view
-from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL
+from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, themed
 
 __all__ = ["CoreferenceView", "coreference_view"]
 
@@ -173,8 +173,7 @@ class CoreferenceView(View):
             "direction": self.direction,
             "directions": {scores.direction: _direction_json(scores) for scores in self.scores},
             "arcThreshold": ARC_THRESHOLD,
-            "colours": {"antecedent": ACCENT, "distractor": RIVAL, "other": MUTED},
-            "scale": DIVERGING if self._is_choice else SEQUENTIAL,
+            "scale": themed(DIVERGING if self._is_choice else SEQUENTIAL),
             "range": [-1 if self._is_choice else 0, 1],
         }
 

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 
 from introspect.errors import SelectionError
+from introspect.functional.renormalised import renormalised
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head
 from introspect.text import visible
 from introspect.views.base import View, head_number, layer_row, plotly_text
-from introspect.views.palette import INK, head_colours, mixed
+from introspect.views.palette import ACCENT, INK, head_colours, mixed, themed_head_colours
 
 __all__ = ["HeadView", "head_view", "hidden_head_view"]
 
@@ -22,6 +23,14 @@ EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 #: Lines under this weight are not drawn at first; the control says so and goes down to 0.
 THRESHOLD = 0.02
 ROW_HEIGHT = 26
+
+#: What the choices of a view may be.
+CHOICES = {
+    "granularity": ("token", "word"),
+    "weights": ("raw", "renormalised"),
+    "combine": ("separate", "mean", "max", "mean-layers", "max-layers"),
+    "layout": ("vertical", "horizontal"),
+}
 
 _SIDES = ("query", "key")
 _NAMED_HEADS = 6
@@ -35,15 +44,28 @@ class HeadView(View):
         record: the attention.
         layer: the layer shown first, by the model's own number.
         heads: the heads shown first.
-        token: the token pinned first, ``{"side": "query", "index": 10}``, or ``None``.
+        tokens: the tokens pinned first, as ``{"side": "query", "index": 10}``; weights of several
+            are added up.
         threshold: lines under this weight are not drawn.
+        others: further attention of the same model to choose from: the decoder's, the cross
+            attention.
+        granularity: ``token`` or ``word``.
+        weights: ``raw``, or ``renormalised`` without special tokens and the query itself.
+        combine: heads apart (``separate``), or their ``mean`` or ``max`` in the layer, or over all
+            layers (``mean-layers``, ``max-layers``).
+        layout: ``vertical`` (two columns) or ``horizontal`` (two lines).
         hidden: not shown until another view opens it.
     """
 
     layer: int
     heads: tuple[int, ...]
-    token: Mapping[str, Any] | None = None
+    tokens: tuple[Mapping[str, Any], ...] = ()
     threshold: float = THRESHOLD
+    others: tuple[AttentionRecord, ...] = ()
+    granularity: str = "token"
+    weights: str = "raw"
+    combine: str = "separate"
+    layout: str = "vertical"
     hidden: bool = False
 
     @property
@@ -52,11 +74,22 @@ class HeadView(View):
         return "Head view"
 
     @property
+    def shown(self) -> AttentionRecord:
+        """The record by word or by token, raw or renormalised, as it is drawn."""
+        record = self.record.words() if self.granularity == "word" else self.record
+        if self.weights == "raw":
+            return record
+        is_self = record.queries == record.keys
+        special = record.keys.special_tokens_mask
+        weights, _ = renormalised(record.attentions, special, is_self=is_self)
+        return replace(record, attentions=weights)
+
+    @property
     def figure(self) -> Any:
         """The tokens and lines of the current state, as a plain Plotly figure."""
         import plotly.graph_objects as go
 
-        record = self.record
+        record = self.shown
         rows = max(len(record.queries), len(record.keys))
         figure = go.Figure([go.Scatter(**trace) for trace in self.traces()])
         figure.update_layout(
@@ -79,26 +112,54 @@ class HeadView(View):
         return figure
 
     def _caption(self) -> str:
+        how, _, extent = self.combine.partition("-")
+        several = (
+            f"{len(self.heads)} heads"
+            if len(self.heads) > _NAMED_HEADS
+            else ", ".join(str(head) for head in self.heads)
+        )
+        if extent:
+            return f"All layers, {how} over heads {several}"
+        if how != "separate":
+            return f"Layer {self.layer}, {how} over heads {several}"
         if len(self.heads) > _NAMED_HEADS:
-            return f"Layer {self.layer}, {len(self.heads)} heads"
+            return f"Layer {self.layer}, {several}"
         return ", ".join(str(Head(self.layer, head)) for head in self.heads)
 
     def traces(self) -> list[dict[str, Any]]:
-        """One line trace for each head and class of weight, in the order of heads and classes."""
-        weights = self.record.attentions[layer_row(self.record, self.layer)]
+        """One line trace for each line set and class of weight, in the order of heads and classes.
+
+        A line set is a head, or what the heads were combined to.
+        """
         colours = head_colours(self.record.num_heads)
+        separate = [colours[head] for head in self.heads]
+        if not self.heads:
+            return []
+        of_sets = separate if self.combine == "separate" else [ACCENT]
         traces = []
-        for head in self.heads:
-            pairs = self._pairs(weights[head])
+        for pattern, colour in zip(self._patterns(), of_sets, strict=True):
+            pairs = self._pairs(pattern)
             for edge, low, high in zip(EDGES, EDGES, (*EDGES[1:], 2.0), strict=True):
-                chosen = [(q, k) for q, k, weight in pairs if low <= weight < high]
-                if chosen:
-                    traces.append(_line_trace(chosen, colours[head], edge, self._dimming()))
+                inside = [(q, k) for q, k, weight in pairs if low <= weight < high]
+                if inside:
+                    traces.append(_line_trace(inside, colour, edge, self._dimming()))
         return traces
+
+    def _patterns(self) -> list[torch.Tensor]:
+        """What is drawn: ``(query_len, key_len)`` for each line set."""
+        attentions = self.shown.attentions
+        own = attentions[layer_row(self.record, self.layer)][list(self.heads)]
+        if self.combine == "separate":
+            return list(own)
+        how, _, extent = self.combine.partition("-")
+        chosen = attentions[:, list(self.heads)].flatten(0, 1) if extent else own
+        return [chosen.amax(0) if how == "max" else chosen.double().mean(0).float()]
 
     def _dimming(self) -> float:
         """Lines of many heads lie over each other, and would hide the strong ones."""
-        return 1.0 if self.token is not None else len(self.heads) ** -0.5
+        if self.tokens or self.combine != "separate":
+            return 1.0
+        return float(len(self.heads) ** -0.5)
 
     def sections(self) -> tuple[Section, ...]:
         """The section of the page."""
@@ -107,90 +168,125 @@ class HeadView(View):
                 kind="head",
                 title=self.title,
                 lead=(
-                    "Each line goes from a token that attends (left) to one that it attends to "
-                    "(right): a colour for each head, the stronger the weight. Point at a token "
-                    "for its numbers; click to keep them."
+                    "Each line goes from a token that attends (query) to one that it attends to "
+                    "(key): a colour for each head, the stronger the weight. Point at a token for "
+                    "its numbers; click tokens to keep them. Arrow keys change layer and head."
                 ),
                 state={
                     "layer": self.layer,
                     "heads": self.heads,
-                    "token": self.token,
+                    "pins": self.tokens,
                     "threshold": self.threshold,
-                    "colours": head_colours(self.record.num_heads),
+                    "granularity": self.granularity,
+                    "weights": self.weights,
+                    "combine": self.combine,
+                    "layout": self.layout,
+                    "colours": [
+                        themed_head_colours(record.num_heads)
+                        for record in (self.record, *self.others)
+                    ],
                     "edges": EDGES,
                     "opacities": [_opacity(edge) for edge in EDGES],
                     "widths": [_width(edge) for edge in EDGES],
                     "rowHeight": ROW_HEIGHT,
                 },
                 record=self.record,
+                others=self.others,
                 hidden=self.hidden,
             ),
         )
 
     def _pairs(self, weights: torch.Tensor) -> list[tuple[int, int, float]]:
-        """Query, key and weight of the lines of one head, row by row; NaN has no line."""
-        shown = weights >= self.threshold
-        if self.token is not None:
-            mask = torch.zeros_like(shown)
-            if self.token["side"] == "query":
-                mask[self.token["index"]] = True
-            else:
-                mask[:, self.token["index"]] = True
-            shown &= mask
-        return [(q, k, float(weights[q, k])) for q, k in shown.nonzero().tolist()]
+        """Query, key and weight of the lines of one set, row by row; NaN has no line."""
+        drawn = weights >= self.threshold
+        if self.tokens:
+            mask = torch.zeros_like(drawn)
+            for token in self.tokens:
+                if token["side"] == "query":
+                    mask[token["index"]] = True
+                else:
+                    mask[:, token["index"]] = True
+            drawn &= mask
+        return [(q, k, float(weights[q, k])) for q, k in drawn.nonzero().tolist()]
 
     def _labels(self, side: str) -> list[str]:
-        sequence = self.record.queries if side == "query" else self.record.keys
+        record = self.shown
+        sequence = record.queries if side == "query" else record.keys
         labels = [plotly_text(visible(token)) for token in sequence.tokens]
-        if self.token is None or self.token["side"] == side:
+        sources = [token["index"] for token in self.tokens if token["side"] != side]
+        if not sources or not self.heads:
             return labels
-        weights = self._mean_weights()
+        mean = torch.stack(self._patterns()).double().mean(0)
+        sums = mean[sources].sum(0) if side == "key" else mean[:, sources].sum(1)
+        weights = [float(weight) for weight in sums]
         if side == "key":
             return [f"{label}  <b>{w:.2f}</b>" for label, w in zip(labels, weights, strict=True)]
         return [f"<b>{w:.2f}</b>  {label}" for label, w in zip(labels, weights, strict=True)]
 
-    def _mean_weights(self) -> list[float]:
-        """The pinned token's weights to or from the other side, in the mean over shown heads."""
-        assert self.token is not None
-        pattern = self.record.attentions[layer_row(self.record, self.layer)]
-        mean = pattern[list(self.heads)].double().mean(0)
-        index = self.token["index"]
-        row = mean[index] if self.token["side"] == "query" else mean[:, index]
-        return [float(weight) for weight in row]
+
+Token = int | Mapping[str, Any]
 
 
 def head_view(
-    record: AttentionRecord,
+    record: AttentionRecord | Sequence[AttentionRecord],
     *,
     layer: int | None = None,
     heads: Sequence[int] | None = None,
-    token: int | Mapping[str, Any] | None = None,
+    token: Token | Sequence[Token] | None = None,
     threshold: float = THRESHOLD,
+    granularity: str = "token",
+    weights: str = "raw",
+    combine: str = "separate",
+    layout: str = "vertical",
 ) -> HeadView:
     """The head view of a record.
 
+    Everything named here is only what is shown first; the page's controls change it. To leave
+    layers out of the page for good, give ``record.only(layers=[…])``.
+
     Args:
-        record: the attention.
+        record: the attention; of an encoder-decoder also a list of its kinds, to choose from.
         layer: the layer to show first, by the model's own number; the first one by default.
         heads: the heads to show first; all by default.
-        token: a token to pin: the index of a query token, or ``{"side": "key", "index": 2}``.
+        token: a token to pin: the index of a query token, or ``{"side": "key", "index": 2}``; or a
+            list of such, whose weights are added up. With ``granularity="word"`` words are counted.
         threshold: do not draw lines under this weight at first.
+        granularity: ``token`` or ``word``.
+        weights: ``raw``, or ``renormalised``: without special tokens and the query itself.
+        combine: ``separate`` heads, their ``mean`` or ``max``, or those over all layers
+            (``mean-layers``, ``max-layers``).
+        layout: ``vertical``, two columns, or ``horizontal``, two lines.
 
     Raises:
-        SelectionError: a layer, head or token that the record does not have.
+        SelectionError: a layer, head, token or choice that there is not.
     """
+    record, *others = [record] if isinstance(record, AttentionRecord) else list(record)
     layer = record.layers[0] if layer is None else layer
     layer_row(record, layer)
     chosen = range(record.num_heads) if heads is None else heads
     if not 0 <= threshold <= 1:
         raise SelectionError(f"Expected `threshold` from 0 to 1, got {threshold}.")
-    return HeadView(
+    for name, given in (
+        ("granularity", granularity),
+        ("weights", weights),
+        ("combine", combine),
+        ("layout", layout),
+    ):
+        if given not in CHOICES[name]:
+            known = ", ".join(CHOICES[name])
+            raise SelectionError(f"Expected `{name}` as one of {known}, got {given!r}.")
+    view = HeadView(
         record=record,
         layer=layer,
         heads=tuple(sorted({head_number(record, head) for head in chosen})),
-        token=_checked_token(record, token),
         threshold=threshold,
+        others=tuple(others),
+        granularity=granularity,
+        weights=weights,
+        combine=combine,
+        layout=layout,
     )
+    return replace(view, tokens=_checked_tokens(view.shown, token))
 
 
 def hidden_head_view(record: AttentionRecord) -> tuple[Section, ...]:
@@ -198,11 +294,16 @@ def hidden_head_view(record: AttentionRecord) -> tuple[Section, ...]:
     return replace(head_view(record), hidden=True).sections()
 
 
-def _checked_token(
-    record: AttentionRecord, token: int | Mapping[str, Any] | None
-) -> dict[str, Any] | None:
-    if token is None:
-        return None
+def _checked_tokens(
+    record: AttentionRecord, given: Token | Sequence[Token] | None
+) -> tuple[dict[str, Any], ...]:
+    if given is None:
+        return ()
+    several = [given] if isinstance(given, int | Mapping) else given
+    return tuple(_checked_token(record, token) for token in several)
+
+
+def _checked_token(record: AttentionRecord, token: Token) -> dict[str, Any]:
     given = {"side": "query", "index": token} if isinstance(token, int) else dict(token)
     side, index = given.get("side"), given.get("index")
     if side not in _SIDES:

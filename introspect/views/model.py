@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import torch
 
+from introspect.errors import SelectionError
+from introspect.functional.patterns import entropy, mass_on, offset_mass
 from introspect.page import Section
-from introspect.records import AttentionRecord
-from introspect.views.base import View
+from introspect.records import AttentionRecord, Head
+from introspect.views.base import View, head_number, layer_row
 from introspect.views.head import hidden_head_view
-from introspect.views.palette import INK, SEQUENTIAL
+from introspect.views.palette import INK, SEQUENTIAL, themed
 
-__all__ = ["ModelView", "model_view"]
+__all__ = ["ModelView", "model_view", "pattern_table"]
+
+#: Heads whose adjusted p-value is under this are framed.
+SIGNIFICANT = 0.05
 
 #: A small map has at most this many cells a side; longer texts are pooled by their maximum.
 TILE_CELLS = 48
@@ -23,7 +31,16 @@ GAP = 1
 
 @dataclass(frozen=True, eq=False)
 class ModelView(View):
-    """Layers × heads, each cell the attention pattern of one head."""
+    """Layers × heads, each cell the attention pattern of one head.
+
+    Args:
+        record: the attention.
+        table: a number of each head to sort by in every column but ``layer`` and ``head``.
+        framed: heads that stand out.
+    """
+
+    table: pd.DataFrame
+    framed: tuple[Head, ...] = ()
 
     @property
     def title(self) -> str:
@@ -76,6 +93,22 @@ class ModelView(View):
         joined = tile.permute(0, 2, 1, 3).reshape(layers * height, heads * width)
         return joined, (height, width)
 
+    def _columns(self) -> list[dict[str, Any]]:
+        """Numbers by row and head; ``None`` where there is none."""
+        indexed = self.table.set_index(["layer", "head"])
+        numbers = indexed.select_dtypes("number")
+        heads = range(self.record.num_heads)
+        return [
+            {
+                "name": str(name),
+                "values": [
+                    [_finite(numbers.loc[(layer, head), name]) for head in heads]
+                    for layer in self.record.layers
+                ],
+            }
+            for name in numbers.columns
+        ]
+
     def sections(self, *, with_detail: bool = True) -> tuple[Section, ...]:
         """The section of the page, and the head view that it opens.
 
@@ -94,17 +127,95 @@ class ModelView(View):
             title=self.title,
             lead=(
                 "Each small map is one head: its rows are the tokens that attend, its columns "
-                "those attended to, darker for more. Click a map to open the head." + pooling
+                "those attended to. Click a map to see its head beside them." + pooling
             ),
-            state={"scale": SEQUENTIAL, "tileCells": TILE_CELLS, "gap": GAP},
+            state={
+                "scale": themed(SEQUENTIAL),
+                "tileCells": TILE_CELLS,
+                "gap": GAP,
+                "columns": self._columns(),
+                "framed": [(layer_row(self.record, layer), head) for layer, head in self.framed],
+            },
             record=self.record,
         )
         return (own, *hidden_head_view(self.record)) if with_detail else (own,)
 
 
-def model_view(record: AttentionRecord) -> ModelView:
-    """The model view of a record."""
-    return ModelView(record=record)
+def model_view(
+    record: AttentionRecord,
+    *,
+    table: pd.DataFrame | None = None,
+    framed: Sequence[tuple[int, int]] | None = None,
+) -> ModelView:
+    """The model view of a record.
+
+    Args:
+        record: the attention.
+        table: numbers to sort heads by: columns ``layer`` and ``head``, and any others with
+            numbers, such as those of ``ix.score``. By default the shape of each pattern: entropy,
+            and what it gives to special tokens, to itself and to its neighbours.
+        framed: heads that stand out, as layer and head; by default those whose ``p_adjusted`` in
+            the table is under 0.05.
+
+    Raises:
+        SelectionError: the table has no row, or several, for a head; or a head that the record
+            does not have.
+    """
+    shown = pattern_table(record) if table is None else _checked_table(record, table)
+    if framed is None:
+        framed = [
+            (int(row.layer), int(row.head))
+            for row in shown.itertuples()
+            if getattr(row, "p_adjusted", math.nan) < SIGNIFICANT
+        ]
+    heads = tuple(
+        Head(record.layers[layer_row(record, layer)], head_number(record, head))
+        for layer, head in framed
+    )
+    return ModelView(record=record, table=shown, framed=heads)
+
+
+def pattern_table(record: AttentionRecord) -> pd.DataFrame:
+    """The shape of each head's pattern: a row for each head.
+
+    Returns:
+        Columns ``layer``, ``head``, ``entropy`` (bits, over all tokens), ``to special`` (what other
+        tokens give to special ones), and of self-attention ``to itself``, ``to previous`` and ``to
+        next``: the share of a token's attention, in the mean over tokens that have such a
+        neighbour.
+    """
+    weights = record.attentions
+    own = [not flag for flag in record.queries.special_tokens_mask]
+    columns = {
+        "entropy": entropy(weights),
+        "to special": mass_on(weights, record.keys.special_tokens_mask, own),
+    }
+    if record.queries == record.keys:
+        offsets = {"to itself": 0, "to previous": -1, "to next": 1}
+        columns |= {name: offset_mass(weights, offset) for name, offset in offsets.items()}
+    index = [(layer, head) for layer in record.layers for head in range(record.num_heads)]
+    table = pd.DataFrame(index, columns=["layer", "head"])
+    return table.assign(**{name: part.flatten().numpy() for name, part in columns.items()})
+
+
+def _checked_table(record: AttentionRecord, table: pd.DataFrame) -> pd.DataFrame:
+    missing = {"layer", "head"} - set(table.columns)
+    if missing:
+        raise SelectionError(
+            f"Expected a table with the columns layer and head, got {', '.join(table.columns)}."
+        )
+    wanted = {(layer, head) for layer in record.layers for head in range(record.num_heads)}
+    found = list(zip(table["layer"], table["head"], strict=True))
+    if len(found) != len(set(found)) or not wanted <= set(found):
+        raise SelectionError(
+            f"Expected a table with one row for each of the {len(wanted)} heads, got {len(found)} "
+            f"rows for {len(set(found))} heads. Choose one direction of a table of scores first."
+        )
+    return table
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def pooled(pattern: torch.Tensor, cells: int = TILE_CELLS) -> torch.Tensor:

@@ -18,6 +18,8 @@ __all__ = [
     "ColourScale",
     "head_colours",
     "mixed",
+    "themed",
+    "themed_head_colours",
 ]
 
 ColourScale = list[list[float | str]]
@@ -50,25 +52,60 @@ DIVERGING: ColourScale = [
     [1.0, "#0b3266"],
 ]
 
-# White text on any of them keeps a contrast of at least 4.5.
+#: The same two scales on a dark page.
+SEQUENTIAL_DARK: ColourScale = [
+    [0.0, "#15181c"],
+    [0.02, "#1b2430"],
+    [0.1, "#22405f"],
+    [0.3, "#2f6aa8"],
+    [0.6, "#6aa6e6"],
+    [1.0, "#e4f0ff"],
+]
+DIVERGING_DARK: ColourScale = [
+    [0.0, "#ffc18a"],
+    [0.25, "#c8712a"],
+    [0.45, "#4a3222"],
+    [0.5, "#22262b"],
+    [0.55, "#22364c"],
+    [0.75, "#4b8fd6"],
+    [1.0, "#d3e6ff"],
+]
+
+# White text on any of them keeps a contrast of at least 4.5; black on those of a dark page.
 _LIGHTNESS = (0.50, 0.57, 0.40)
+_LIGHTNESS_DARK = (0.76, 0.83, 0.69)
 _CHROMA = 0.14
 _FIRST_HUE = 255.0  # the accent's
 _GOLDEN_ANGLE = 137.508
 
 
-def head_colours(num_heads: int) -> list[str]:
+def themed(scale: ColourScale) -> dict[str, ColourScale]:
+    """A scale with its counterpart on a dark page, as a page takes it."""
+    return {"light": scale, "dark": SEQUENTIAL_DARK if scale is SEQUENTIAL else DIVERGING_DARK}
+
+
+def themed_head_colours(num_heads: int) -> dict[str, list[str]]:
+    """The colours of all heads, on a light page and on a dark one."""
+    return {"light": head_colours(num_heads), "dark": head_colours(num_heads, dark=True)}
+
+
+def head_colours(num_heads: int, *, dark: bool = False) -> list[str]:
     """A colour for each head; neighbours differ in hue and lightness.
 
     Up to 12 heads the hues are spread evenly; beyond, by the golden angle, which never repeats.
+
+    Args:
+        num_heads: how many.
+        dark: for a dark page.
 
     Example:
         >>> len(set(head_colours(64)))
         64
     """
     step = 360 / 12 * 5 if num_heads <= 12 else _GOLDEN_ANGLE
+    lightness = _LIGHTNESS_DARK if dark else _LIGHTNESS
     return [
-        _oklch(_LIGHTNESS[head % len(_LIGHTNESS)], _CHROMA, _FIRST_HUE + head * step)
+        _oklch(lightness[head % len(lightness)], _CHROMA, _FIRST_HUE + head * step)
         for head in range(num_heads)
     ]
 

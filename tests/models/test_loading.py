@@ -19,6 +19,7 @@ from introspect.models import Model, load
 from introspect.models.sources import find_source
 from tests import models_zoo
 from tests.tokenizers_zoo import word_level
+from tests.writers_zoo import writer
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -442,3 +443,43 @@ def test_a_device_can_be_chosen():
     model = load((models_zoo.build("bert"), tokenizer()), device="meta")
     assert isinstance(model, Model)
     assert next(model.module.parameters()).device.type == "meta"
+
+
+# --- with the head it was saved with ----------------------------------------------------------
+
+
+@pytest.fixture
+def writing_folder(tmp_path) -> Path:
+    place = tmp_path / "tiny-llama"
+    model = writer("llama")
+    model.module.save_pretrained(place)
+    model.tokenizer.save_pretrained(place)
+    return place
+
+
+def test_a_model_is_loaded_with_its_head_on_request(writing_folder):
+    assert not load(writing_folder).module.can_generate()
+    assert load(writing_folder, with_head=True).module.can_generate()
+
+
+def test_a_folder_with_its_head_writes_and_is_captured(writing_folder):
+    text = "the cat sat"
+    record = load(writing_folder, with_head=True).capture(text, generate=4)
+    assert torch.equal(record.attentions, writer("llama").capture(text, generate=4).attentions)
+
+
+def test_a_head_that_is_missing_is_not_made_up(writing_folder):
+    weights = load_file(writing_folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if "lm_head" not in name}
+    save_file(kept, writing_folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"lm_head"):
+        load(writing_folder, with_head=True)
+    load(writing_folder)
+
+
+@pytest.mark.parametrize("named", [None, ["NoSuchModel"]])
+def test_a_configuration_that_names_no_class_with_a_head_is_refused(writing_folder, named):
+    path = writing_folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "architectures": named}))
+    with pytest.raises(ModelError, match="name the class with its head"):
+        load(writing_folder, with_head=True)

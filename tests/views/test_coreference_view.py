@@ -99,6 +99,12 @@ def test_figure_holds_arcs_and_map():
 # The page
 
 
+def hexadecimal(colour: str) -> str:
+    """``rgb(24, 88, 168)`` as ``#1858a8``."""
+    channels = colour.removeprefix("rgb(").removesuffix(")").split(",")
+    return "#" + "".join(f"{int(channel):02x}" for channel in channels)
+
+
 @pytest.mark.browser
 def test_page_says_and_draws_the_chosen_head(open_page):
     view = coreference_view(known_record(), case_of(), head=(0, 1))
@@ -107,7 +113,7 @@ def test_page_says_and_draws_the_chosen_head(open_page):
     assert reading == "L0H1: “she” gives 0.60 to “Ann”, 0.10 to “Bo”."
     drawn = page.evaluate("document.querySelector('.arcs').data")
     ours = view.arc_traces()
-    assert [a["line"]["color"] for a in drawn] == [a["line"]["color"] for a in ours]
+    assert [hexadecimal(a["line"]["color"]) for a in drawn] == [a["line"]["color"] for a in ours]
     widths = [a["line"]["width"] for a in ours]
     assert [a["line"]["width"] for a in drawn] == pytest.approx(widths, abs=0.001)
     assert [arc["opacity"] for arc in drawn] == pytest.approx(

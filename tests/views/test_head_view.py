@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.records import AttentionRecord
-from introspect.views.head import EDGES, head_view
+from introspect.functional.renormalised import renormalised
+from introspect.records import AttentionRecord, TokenSequence
+from introspect.views.head import EDGES, ROW_HEIGHT, head_view
 from introspect.views.palette import head_colours
 
 from .samples import bare_record, record_of
@@ -46,8 +49,29 @@ def number_beside(page, side: str, index: int) -> str:
 
 
 def drawn(page):
-    """Plotly's own traces, in the form of the Python figure's."""
-    return page.evaluate("document.querySelector('.lines').data")
+    """Plotly's own traces, in the form of the Python figure's.
+
+    The page draws in pixels, and each line there and back with the way to the next one outside:
+    (outside, 0, breadth, 0, outside).
+    """
+    traces = page.evaluate("document.querySelector('.lines').data")
+    rows = page.evaluate(
+        """() => ['query', 'key'].map((side) =>
+          [...document.querySelectorAll(`.tokens.${side} li:not([hidden]) .token`)]
+            .map((token) => Number(token.dataset.tokenIndex)))"""
+    )
+    for trace in traces:
+        x, y = trace["x"], trace["y"]
+        assert len(x) == len(y) == 5 * trace["meta"]["count"]
+        trace["x"], trace["y"] = [], []
+        for start in range(0, len(x), 5):
+            outside, begin, breadth, *way_back = x[start : start + 5]
+            assert outside < begin == 0 < breadth
+            assert way_back == [begin, outside]
+            query, key = (rows[side][int(y[start + 1 + side] // ROW_HEIGHT)] for side in (0, 1))
+            trace["x"] += [0, 1, None]
+            trace["y"] += [query, key, None]
+    return traces
 
 
 # The figure
@@ -136,7 +160,8 @@ def test_page_draws_what_the_figure_has(open_page):
     for theirs, ours in zip(found, expected, strict=True):
         assert theirs["x"] == ours["x"]
         assert theirs["y"] == ours["y"]
-        assert theirs["line"] == ours["line"]
+        assert theirs["line"]["color"] == ours["line"]["color"]
+        assert theirs["line"]["width"] == ours["line"]["width"]
 
 
 @pytest.mark.browser
@@ -160,6 +185,7 @@ def test_pointing_leaves_only_the_tokens_lines_and_leaving_brings_all_back(open_
     token(page, "query", 2).hover()
     assert {query for query, _ in lines(drawn(page))} == {2}
     page.mouse.move(0, 0)
+    page.wait_for_function("() => !document.querySelector('.token.focal')")
     assert len(lines(drawn(page))) == everything
 
 
@@ -171,7 +197,8 @@ def test_several_heads_show_their_mean_and_a_bar_each(open_page):
     mean = float(record.attentions[0, :, 3, 4].mean())
     assert float(number_beside(page, "key", 4)) == pytest.approx(mean, abs=0.0051)
     assert "mean of 3 heads" in page.inner_text(".reading")
-    assert token(page, "key", 4).locator("xpath=..").locator(".bars i").count() == 3
+    bars = token(page, "key", 4).locator("xpath=../span[@class='bars']")
+    assert bars.evaluate("(bars) => bars.style.background.match(/linear-gradient/g).length") == 3
 
 
 @pytest.mark.browser
@@ -214,8 +241,8 @@ def test_everything_works_from_the_keyboard(open_page):
     page.keyboard.press("Shift+Enter")
     assert pressed(page) == [2]
     page.focus('[data-side="query"][data-token-index="0"]')
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
     assert {query for query, _ in lines(drawn(page))} == {2}
     page.keyboard.press("Enter")
     assert token(page, "query", 2).get_attribute("aria-pressed") == "true"
@@ -232,6 +259,7 @@ def test_a_click_keeps_a_tokens_numbers_until_the_next(open_page):
     assert kept != ""
     token(page, "query", 2).click()
     page.mouse.move(0, 0)
+    page.wait_for_function("() => !document.querySelector('.token.focal')")
     assert number_beside(page, "key", 1) == ""
 
 
@@ -322,7 +350,10 @@ def test_notice_stands_above_the_view(open_page):
 @pytest.mark.parametrize("width", [1280, 800, 600])
 def test_nothing_moves_when_numbers_appear(open_page, width):
     page = open_page(head_view(bare_record(HOSTILE, heads=12)).to_html(), width=width)
-    places = "[...document.querySelectorAll('.token')].map((t) => t.getBoundingClientRect().top)"
+    places = """[...document.querySelectorAll('.token')].map((token) => {
+      const { left, top } = token.getBoundingClientRect();
+      return [left, top + scrollY];
+    })"""
     before = page.evaluate(places)
     for side in ("query", "key"):
         for index in (0, 8):
@@ -332,7 +363,7 @@ def test_nothing_moves_when_numbers_appear(open_page, width):
 
 def test_a_notebook_gets_a_frame_that_cannot_reach_out():
     shown = head_view(record_of())._repr_html_()
-    assert shown.startswith('<iframe sandbox="allow-scripts"')
+    assert shown.startswith('<iframe sandbox="allow-scripts allow-downloads"')
     assert "<script" not in shown
 
 
@@ -362,3 +393,267 @@ def test_saved_page_is_whole(tmp_path):
 def test_edges_begin_at_nothing_and_rise():
     assert EDGES[0] == 0
     assert list(EDGES) == sorted(set(EDGES))
+
+
+# Choices of the page
+
+
+def pair_record() -> AttentionRecord:
+    """Two texts of three words, with pieces: [CLS] a b## b | c d."""
+    tokens = TokenSequence(
+        tokens=("[CLS]", "Ann", "sl", "##ept", "Bo", "woke"),
+        word_ids=(None, 0, 1, 1, 2, 3),
+        special_tokens_mask=(True, False, False, False, False, False),
+        sequence_ids=(None, 0, 0, 0, 1, 1),
+        words=("Ann", "slept", "Bo", "woke"),
+        texts=("Ann slept", "Bo woke"),
+    )
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(2, 3, 6, 6, generator=generator)
+    return AttentionRecord(attentions=(2 * logits).softmax(-1), queries=tokens, keys=tokens)
+
+
+def numbers(page, side: str) -> list[float]:
+    texts = page.locator(f".tokens.{side} li:not([hidden]) .number").all_inner_texts()
+    return [float(text) for text in texts]
+
+
+def shown_labels(page, side: str) -> list[str]:
+    return page.locator(f".tokens.{side} li:not([hidden]) .token").all_inner_texts()
+
+
+@pytest.mark.browser
+def test_the_weights_of_pinned_tokens_are_added_up(open_page):
+    record = record_of()
+    page = open_page(head_view(record, heads=[1]).to_html())
+    token(page, "query", 2).click()
+    token(page, "query", 4).click()
+    page.mouse.move(0, 0)
+    expected = record.attentions[0, 1, [2, 4]].sum(0)
+    assert numbers(page, "key") == pytest.approx(expected.tolist(), abs=0.0051)
+    assert "give together" in page.inner_text(".reading")
+    assert {query for query, _ in lines(drawn(page))} == {2, 4}
+
+
+@pytest.mark.browser
+def test_pins_on_both_sides_have_numbers_on_both(open_page):
+    record = record_of()
+    page = open_page(head_view(record, heads=[1], token=[2, {"side": "key", "index": 3}]).to_html())
+    assert numbers(page, "key") == pytest.approx(record.attentions[0, 1, 2].tolist(), abs=0.0051)
+    column = record.attentions[0, 1, :, 3].tolist()
+    assert numbers(page, "query") == pytest.approx(column, abs=0.0051)
+
+
+@pytest.mark.browser
+def test_by_word_the_numbers_are_the_records_own_by_word(open_page):
+    record = pair_record()
+    words = record.words()
+    page = open_page(head_view(record, heads=[0]).to_html())
+    page.select_option('[name="granularity"]', "word")
+    assert shown_labels(page, "query") == ["[CLS]", "Ann", "slept", "Bo", "woke"]
+    token(page, "query", 2).hover()
+    expected = words.attentions[0, 0, 2].tolist()
+    assert numbers(page, "key") == pytest.approx(expected, abs=0.0051)
+
+
+@pytest.mark.browser
+def test_renormalised_weights_are_those_of_the_figure(open_page):
+    record = pair_record()
+    view = head_view(record, heads=[0], weights="renormalised", token=3)
+    page = open_page(view.to_html())
+    expected, removed = renormalised(
+        record.attentions, record.keys.special_tokens_mask, is_self=True
+    )
+    assert numbers(page, "key") == pytest.approx(expected[0, 0, 3].tolist(), abs=0.0051)
+    assert f"{float(removed[0, 0, 3]):.2f} went to special tokens" in page.inner_text(".reading")
+    assert lines(drawn(page)) == lines(view.traces())
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("combine", "expected"),
+    [
+        ("mean", lambda a: a[0].mean(0)),
+        ("max", lambda a: a[0].amax(0)),
+        ("mean-layers", lambda a: a.mean((0, 1))),
+        ("max-layers", lambda a: a.amax((0, 1))),
+    ],
+)
+def test_heads_and_layers_are_put_together(open_page, combine, expected):
+    record = record_of()
+    page = open_page(head_view(record).to_html())
+    page.select_option('[name="combine"]', combine)
+    token(page, "query", 3).hover()
+    whole = expected(record.attentions)
+    assert numbers(page, "key") == pytest.approx(whole[3].tolist(), abs=0.0051)
+    view = head_view(record, combine=combine)
+    page.mouse.move(0, 0)
+    page.wait_for_function("() => !document.querySelector('.token.focal')")
+    assert set(lines(drawn(page))) == set(lines(view.traces()))
+    assert set(lines(view.traces())) == {tuple(p) for p in (whole >= 0.02).nonzero().tolist()}
+
+
+@pytest.mark.browser
+def test_a_pair_can_be_seen_by_its_texts_with_the_numbers_it_has(open_page):
+    record = pair_record()
+    page = open_page(head_view(record, heads=[0]).to_html())
+    page.select_option('[name="filter"]', "0-1")
+    assert shown_labels(page, "query") == ["Ann", "sl", "##ept"]
+    assert shown_labels(page, "key") == ["Bo", "woke"]
+    token(page, "query", 2).hover()
+    expected = record.attentions[0, 0, 2, 4:].tolist()
+    assert numbers(page, "key") == pytest.approx(expected, abs=0.0051)
+    assert {key for _, key in lines(drawn(page))} <= {4, 5}
+
+
+@pytest.mark.browser
+def test_one_text_has_no_choice_of_texts(open_page):
+    page = open_page(head_view(record_of()).to_html())
+    assert page.locator('[name="filter"]').count() == 0
+
+
+@pytest.mark.browser
+def test_the_kinds_of_an_encoder_decoder_are_a_choice(open_page):
+    encoder = replace(record_of("a b c", heads=2), kind="encoder")
+    cross = AttentionRecord.from_tensors(
+        torch.rand(2, 4, 2, 4).softmax(-1), ["x", "y", "z", "w"], query_tokens=["<s>", "u"],
+        kind="cross",
+    )  # fmt: skip
+    page = open_page(head_view([encoder, cross]).to_html())
+    page.select_option('[name="attention"]', "1")
+    assert shown_labels(page, "query") == ["<s>", "u"]
+    assert page.locator('button[name="head"]').count() == 4
+    token(page, "query", 1).hover()
+    expected = cross.attentions[0, :, 1].mean(0).tolist()
+    assert numbers(page, "key") == pytest.approx(expected, abs=0.0051)
+
+
+@pytest.mark.browser
+def test_arrows_change_layer_and_head(open_page):
+    page = open_page(head_view(record_of(), heads=[1]).to_html())
+    token(page, "query", 1).focus()
+    page.keyboard.press("ArrowRight")
+    assert pressed(page) == [2]
+    page.keyboard.press("ArrowRight")
+    assert pressed(page) == [2]
+    page.keyboard.press("ArrowDown")
+    assert page.locator("output").first.inner_text() == "1"
+    page.keyboard.press("ArrowLeft")
+    assert pressed(page) == [1]
+    assert "L1H1" in page.inner_text(".reading")
+
+
+@pytest.mark.browser
+def test_a_search_marks_and_goes_to_what_it_finds(open_page):
+    page = open_page(head_view(record_of()).to_html())
+    page.fill('[name="search"]', "SHE")
+    assert page.locator(".token.found").all_inner_texts() == ["she", "she"]
+    assert "2 found" in page.inner_text(".controls")
+    page.press('[name="search"]', "Enter")
+    assert page.evaluate("document.activeElement.textContent") == "she"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("layout", ["vertical", "horizontal"])
+def test_the_address_opens_what_was_seen(open_page, layout):
+    record = pair_record()
+    source = head_view(record).to_html()
+    page = open_page(source)
+    page.select_option('[name="layout"]', layout)
+    page.select_option('[name="weights"]', "renormalised")
+    page.dblclick('[data-head="2"]')
+    token(page, "query", 4).click()
+    page.mouse.move(0, 0)
+    token(page, "query", 1).focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function(
+        "() => location.hash.includes('layer') && location.hash.includes('pins')"
+    )
+    seen = page.inner_text(".reading"), numbers(page, "key"), pressed(page)
+    again = open_page(source, path_hash=page.evaluate("location.hash"))
+    assert (again.inner_text(".reading"), numbers(again, "key"), pressed(again)) == seen
+    assert set(lines_in_pixels(again)) == set(lines_in_pixels(page))
+
+
+def lines_in_pixels(page):
+    traces = page.evaluate("document.querySelector('.lines').data")
+    return {(tuple(t["x"]), tuple(t["y"]), t["line"]["color"]) for t in traces}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "link", ["#view-1-head.layer=99&view-1-head.pins=q99,zz&x=", "#nowhere", "#a=%"]
+)
+def test_an_address_that_does_not_fit_is_left_aside(open_page, link):
+    page = open_page(head_view(record_of(), heads=[0]).to_html(), path_hash=link)
+    assert page.locator("output").first.inner_text() == "0"
+    assert pressed(page) == [0]
+
+
+@pytest.mark.browser
+def test_words_across_have_their_lines_between_them(open_page):
+    record = record_of("那 只 灰 猫 坐")
+    page = open_page(head_view(record, heads=[0], layout="horizontal", threshold=0).to_html())
+    centres = page.evaluate(
+        """() => ['query', 'key'].map((side) => [...document.querySelectorAll(`.tokens.${side} li`)]
+          .map((item) => item.offsetLeft + item.offsetWidth / 2))"""
+    )
+    traces = page.evaluate("document.querySelector('.lines').data")
+    found = {
+        (trace["x"][start + 1], trace["x"][start + 2])
+        for trace in traces
+        for start in range(0, len(trace["x"]), 5)
+    }
+    assert found == {(q, k) for q in centres[0] for k in centres[1]}
+    tops = page.evaluate(
+        """[...document.querySelectorAll('.tokens.query .token')]
+          .map((token) => token.getBoundingClientRect().top)"""
+    )
+    assert len(set(tops)) == 1
+
+
+@pytest.mark.browser
+def test_the_reader_chooses_light_or_dark(open_page):
+    page = open_page(head_view(record_of(), heads=[0]).to_html())
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(background) == "rgb(255, 255, 255)"
+    light = {trace["line"]["color"] for trace in drawn(page)}
+    page.click('[name="theme"]')
+    assert page.evaluate(background) == "rgb(21, 24, 28)"
+    assert light.isdisjoint({trace["line"]["color"] for trace in drawn(page)})
+    page.wait_for_function("() => location.hash.includes('page.theme=dark')")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("format", ["svg", "png"])
+def test_what_is_seen_can_be_saved(open_page, tmp_path, format):
+    record = pair_record()
+    page = open_page(head_view(record, heads=[0], token=2).to_html())
+    with page.expect_download() as waiting:
+        page.click(f'[name="export-{format}"]')
+    path = tmp_path / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    assert path.name == f"head-view-L0.{format}"
+    if format == "png":
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert path.stat().st_size > 10_000
+        return
+    text = path.read_text()
+    for label in record.keys.tokens:
+        assert f">{label}" in text or label in text
+    assert f"{float(record.attentions[0, 0, 2, 4]):.2f}" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"granularity": "letter"}, "token, word"),
+        ({"weights": "norm"}, "raw, renormalised"),
+        ({"combine": "sum"}, "separate, mean, max"),
+        ({"layout": "round"}, "vertical, horizontal"),
+        ({"granularity": "word", "token": 5}, "0–4"),
+    ],
+)
+def test_choices_that_there_are_not_are_refused(options, expected):
+    with pytest.raises(SelectionError, match=expected):
+        head_view(pair_record(), **options)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
-from introspect.records import AttentionRecord
-from introspect.views.model import GAP, model_view, pooled
+from introspect.errors import SelectionError
+from introspect.functional.patterns import entropy
+from introspect.records import AttentionRecord, Head
+from introspect.views.model import GAP, model_view, pattern_table, pooled
 
 from .samples import bare_record, record_of
 
@@ -75,17 +79,120 @@ def test_page_draws_what_the_figure_has(open_page, length):
 
 
 @pytest.mark.browser
-def test_a_click_opens_the_head_and_says_so(open_page):
-    page = open_page(model_view(record_of()).to_html())
+def test_a_click_shows_the_head_beside_the_maps_and_in_the_head_view(open_page):
+    record = record_of()
+    page = open_page(model_view(record).to_html())
     head_view = page.locator('section[data-view="head"]')
     assert not head_view.is_visible()
     page.click('[data-view="model"] [data-layer="1"][data-head="2"]')
+    detail = page.locator(".detail")
+    assert detail.locator("h3").inner_text() == "L1H2"
+    pattern = page.evaluate("document.querySelector('.detail-map').data[0].z")
+    assert same(record.attentions[1, 2].tolist(), pattern)
+    table = pattern_table(record)
+    row = table[(table["layer"] == 1) & (table["head"] == 2)].iloc[0]
+    shown = detail.locator("td").all_inner_texts()
+    assert shown == [f"{row[name]:.2f}" for name in table.columns[2:]]
+    inner = record.attentions[1, 2, 1:, 1:]
+    first = detail.locator(".pairs .weight").first.inner_text()
+    assert float(first) == pytest.approx(float(inner.max()), abs=0.0051)
     assert head_view.is_visible()
+    assert page.evaluate("scrollY") == 0
+    detail.get_by_role("button", name="Open in the head view").click()
     assert head_view.locator("output").first.inner_text() == "1"
     chips = head_view.locator('button[name="head"][aria-pressed="true"]')
     assert [chip.get_attribute("data-head") for chip in chips.all()] == ["2"]
     assert "L1H2" in page.inner_text("#announcements")
     assert page.evaluate("document.activeElement.textContent") == "Head view"
+
+
+def places(page) -> list[tuple[int, int]]:
+    cells = page.locator('[data-view="model"] .cell').all()
+    return [(int(c.get_attribute("data-layer")), int(c.get_attribute("data-head"))) for c in cells]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("column", ["entropy", "to previous"])
+@pytest.mark.parametrize("sign", ["-", "+"])
+def test_maps_are_sorted_by_a_column(open_page, column, sign):
+    record = record_of()
+    page = open_page(model_view(record).to_html())
+    page.select_option('[name="sort"]', f"{sign}{column}")
+    table = pattern_table(record).sort_values(column, ascending=sign == "+")
+    expected = list(zip(table["layer"], table["head"], strict=True))
+    assert places(page) == expected
+    # The picture is sorted with the buttons that lie over it.
+    size = len(record.queries)
+    drawn = heatmap_on(page)
+    last = [row[-size - GAP : -GAP] for row in drawn[-size - GAP : -GAP]]
+    assert same(record.attentions[expected[-1]].tolist(), last)
+    page.click(f'.cell[data-layer="{expected[1][0]}"][data-head="{expected[1][1]}"]')
+    assert page.inner_text(".detail h3") == f"L{expected[1][0]}H{expected[1][1]}"
+
+
+@pytest.mark.browser
+def test_heads_that_stand_out_are_framed(open_page):
+    record = record_of()
+    table = pattern_table(record)[["layer", "head"]].assign(
+        score=[0.1, None, 0.3, 0.9, 0.5, 0.6], p_adjusted=[0.5, 0.2, 1, 0.01, 0.05, 0.049]
+    )
+    view = model_view(record, table=table)
+    assert view.framed == (Head(1, 0), Head(1, 2))
+    page = open_page(view.to_html())
+    assert page.locator('.cell[data-framed="true"]').count() == 2
+    page.select_option('[name="sort"]', "-score")
+    assert places(page)[0] == (1, 0)
+    assert places(page)[-1] == (0, 1)  # without a number
+    framed = page.locator('.cell[data-framed="true"]').all()
+    assert [cell.get_attribute("aria-label") for cell in framed] == ["L1H0", "L1H2"]
+
+
+@pytest.mark.browser
+def test_the_address_opens_the_head_and_the_order(open_page):
+    source = model_view(record_of()).to_html()
+    page = open_page(source)
+    page.select_option('[name="sort"]', "-entropy")
+    page.click('.cell[data-layer="0"][data-head="1"]')
+    page.wait_for_function("() => location.hash.includes('model.head=L0H1')")
+    again = open_page(source, path_hash=page.evaluate("location.hash"))
+    assert again.inner_text(".detail h3") == "L0H1"
+    assert places(again) == places(page)
+
+
+@pytest.mark.browser
+def test_the_grid_can_be_saved(open_page):
+    page = open_page(model_view(record_of()).to_html())
+    with page.expect_download() as waiting:
+        page.locator('[data-view="model"] [name="export-svg"]').click()
+    text = Path(waiting.value.path()).read_text()
+    assert all(name in text for name in ("L0", "L1", "H0", "H2"))
+
+
+def test_the_table_of_patterns_is_the_functions_own():
+    record = record_of()
+    table = pattern_table(record)
+    assert list(table.columns) == [
+        "layer", "head", "entropy", "to special", "to itself", "to previous", "to next",
+    ]  # fmt: skip
+    row = table.iloc[4]
+    pattern = record.attentions[1, 1]
+    assert row["entropy"] == pytest.approx(float(entropy(pattern)))
+    assert row["to special"] == pytest.approx(float(pattern[1:, 0].mean()))
+    assert row["to previous"] == pytest.approx(float(pattern.diagonal(-1).mean()))
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "expected"),
+    [
+        (pd.DataFrame({"layer": [0]}), {}, "columns layer and head"),
+        (pd.DataFrame({"layer": [0, 0], "head": [0, 0], "x": [1, 2]}), {}, "one row for each"),
+        (None, {"framed": [(7, 0)]}, "0–1"),
+        (None, {"framed": [(0, 7)]}, "0–2"),
+    ],
+)
+def test_tables_and_heads_that_do_not_fit_are_refused(table, options, expected):
+    with pytest.raises(SelectionError, match=expected):
+        model_view(record_of(), table=table, **options)
 
 
 @pytest.mark.browser

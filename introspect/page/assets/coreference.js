@@ -3,12 +3,14 @@ import { element, headName, labelled } from "./dom.js";
 import { openHead } from "./head.js";
 import { headGrid, scaleLegend } from "./head-grid.js";
 import { draw, onWidth } from "./plot.js";
+import { colourOf, onTheme, themed } from "./theme.js";
 import { walkWithArrows } from "./tokens.js";
 
 const DIRECTION_NAMES = {
   pronoun_to_candidate: "pronoun to candidate",
   candidate_to_pronoun: "candidate to pronoun",
 };
+const COLOURS = { antecedent: "accent", distractor: "rival" };
 const ARC_HEIGHT = 150;
 const ARC_POINTS = 65;
 const MAP_CELL_HEIGHT = 30;
@@ -41,6 +43,10 @@ export function mountCoreferenceView(section, style, record) {
   );
   onWidth(grid.picture.parentElement, drawMap);
   onWidth(sentence.root, () => drawArcs());
+  onTheme(() => {
+    drawMap(grid.picture.parentElement.clientWidth);
+    drawArcs();
+  });
 
   function choose(row, head) {
     state.row = row;
@@ -65,7 +71,7 @@ export function mountCoreferenceView(section, style, record) {
       ),
       zmin: style.range[0],
       zmax: style.range[1],
-      colorscale: style.scale,
+      colorscale: themed(style.scale),
       showscale: false,
       xgap: 2,
       ygap: 2,
@@ -162,7 +168,7 @@ function sentenceStrip(style) {
     const traces = weights.flatMap((weight, index) => {
       const { role } = style.words[index];
       if (role === "pronoun" || !(weight >= style.arcThreshold)) return [];
-      const colour = style.colours[role] ?? style.colours.other;
+      const colour = colourOf(COLOURS[role] ?? "muted");
       return [arc(origin, centres[index], farthest, weight, colour)];
     });
     draw(picture, traces, { x: [0, width], y: [0, 1], width, height: ARC_HEIGHT });

@@ -24,6 +24,8 @@ export class PageRecord {
     this.keys = json.keys ?? json.queries;
     this.codec = json.codec;
     [this.numLayers, this.numHeads, this.queryLen, this.keyLen] = json.shape;
+    this.parts = json.parts;
+    this.unpacked = {};
     this.codes = null;
     this.decode = decoderOf(json.codec);
   }
@@ -39,6 +41,26 @@ export class PageRecord {
   weight(row, head, query, key) {
     const line = ((row * this.numHeads + head) * this.queryLen + query) * this.keyLen;
     return this.decode(this.codes[line + key]);
+  }
+
+  /** Unpack a part, such as "queries"; everything else about it needs this to have happened. */
+  async loadPart(name) {
+    this.unpacked[name] ??= new Int16Array(await unpack(`part-${this.number}-${name}`));
+  }
+
+  /** A vector of a part: of one token, in a captured layer and a head of that part. */
+  vector(name, row, head, token) {
+    const { shape, scales } = this.parts[name];
+    const [, heads, length, size] = shape;
+    const start = ((row * heads + head) * length + token) * size;
+    const unit = scales[row][head] / 32766;
+    const codes = this.unpacked[name].subarray(start, start + size);
+    return Array.from(codes, (code) => (code === -32768 ? Number.NaN : code * unit));
+  }
+
+  /** How many heads a part has; keys and values may be shared by several query heads. */
+  partHeads(name) {
+    return this.parts[name].shape[1];
   }
 
   /** The tokens of a side, "query" or "key". */

@@ -10,11 +10,15 @@ const NARROWEST_NAME = 30;
  * @param {number} numHeads the columns
  * @param {(row: number, head: number) => string} describe what a cell says of itself
  * @param {{choose: Function, point?: Function}} acts called with row and head
+ * @param {[number, number][]} order row and head of each place, in reading order; by default the
+ *   places of a grid of layers
  */
-export function headGrid(layers, numHeads, describe, { choose, point }) {
+export function headGrid(layers, numHeads, describe, { choose, point }, order = null) {
   const picture = element("div", { class: "picture" });
-  const cells = layers.map((layer, row) =>
-    Array.from({ length: numHeads }, (_, head) => {
+  const cells = layers.map((_layer, line) =>
+    Array.from({ length: numHeads }, (_, column) => {
+      const [row, head] = order ? order[line * numHeads + column] : [line, column];
+      const layer = layers[row];
       const cell = element("button", {
         type: "button",
         class: "cell",
@@ -24,7 +28,7 @@ export function headGrid(layers, numHeads, describe, { choose, point }) {
       });
       cell.addEventListener("click", () => choose(row, head));
       const show = () => {
-        label(row, head);
+        label(cell, row, head);
         point?.(row, head);
       };
       cell.addEventListener("pointerenter", show);
@@ -32,7 +36,8 @@ export function headGrid(layers, numHeads, describe, { choose, point }) {
         enterAt(cell);
         show();
       });
-      cell.addEventListener("keydown", (event) => walk(event, row, head));
+      cell.addEventListener("keydown", (event) => walk(event, line, column));
+      if (order) cell.append(element("span", { class: "cell-name" }, headName(layer, head)));
       return cell;
     }),
   );
@@ -42,31 +47,41 @@ export function headGrid(layers, numHeads, describe, { choose, point }) {
     for (const other of all) other.tabIndex = other === cell ? 0 : -1;
   }
 
-  function walk(event, row, head) {
+  function walk(event, line, column) {
     const [down, right] = {
       ArrowUp: [-1, 0],
       ArrowDown: [1, 0],
       ArrowLeft: [0, -1],
       ArrowRight: [0, 1],
     }[event.key] ?? [0, 0];
-    const next = cells[row + down]?.[head + right];
+    const next = cells[line + down]?.[column + right];
     if ((!down && !right) || !next) return;
     event.preventDefault();
     next.focus();
   }
 
   /** What a cell says of itself is made when it is asked for: there may be thousands. */
-  function label(row, head) {
+  function label(cell, row, head) {
     const text = `${headName(layers[row], head)}: ${describe(row, head)}`;
-    cells[row][head].setAttribute("aria-label", text);
-    cells[row][head].title = text;
+    cell.setAttribute("aria-label", text);
+    cell.title = text;
+  }
+
+  function cellOf(row, head) {
+    if (!order) return cells[row][head];
+    return all[order.findIndex(([r, h]) => r === row && h === head)];
   }
 
   /** Frame one cell. */
   function mark(row, head) {
     for (const cell of all) cell.removeAttribute("aria-current");
-    cells[row][head].setAttribute("aria-current", "true");
-    enterAt(cells[row][head]);
+    cellOf(row, head).setAttribute("aria-current", "true");
+    enterAt(cellOf(row, head));
+  }
+
+  /** Frame cells that stand out, apart from the one that is chosen. */
+  function emphasise(pairs) {
+    for (const [row, head] of pairs) cellOf(row, head).dataset.framed = "true";
   }
 
   enterAt(all[0]);
@@ -77,7 +92,7 @@ export function headGrid(layers, numHeads, describe, { choose, point }) {
   const overlay = element("div", { class: "cells" }, all);
   const root = element(
     "div",
-    { class: "head-grid", role: "group", "aria-label": "Layers by heads" },
+    { class: order ? "head-grid sorted" : "head-grid", role: "group", "aria-label": "Heads" },
     [
       element("div", { class: "column-names", "aria-hidden": "true" }, columnNames),
       element("div", { class: "row-names", "aria-hidden": "true" }, rowNames),
@@ -87,7 +102,7 @@ export function headGrid(layers, numHeads, describe, { choose, point }) {
   onWidth(root, (width) => thinOut(columnNames, width));
   root.style.setProperty("--layers", String(layers.length));
   root.style.setProperty("--heads", String(numHeads));
-  return { root, picture, mark };
+  return { root, picture, mark, emphasise };
 }
 
 /** Show every name if there is room, else every second, fifth, …: names never overlap. */
@@ -99,9 +114,11 @@ function thinOut(names, width) {
   });
 }
 
-/** What the colours of a grid mean, from one end to the other. */
-export function scaleLegend(scale, low, high) {
-  const stops = scale.map(([at, colour]) => `${colour} ${at * 100}%`).join(", ");
+/** What the colours of a grid mean, from one end to the other; both themes have the same stops. */
+export function scaleLegend({ light, dark }, low, high) {
+  const stops = light
+    .map(([at, colour], place) => `light-dark(${colour}, ${dark[place][1]}) ${at * 100}%`)
+    .join(", ");
   const bar = element("i", { class: "scale" });
   bar.style.background = `linear-gradient(to right, ${stops})`;
   return element("p", { class: "legend" }, [low, bar, high]);

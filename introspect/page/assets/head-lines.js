@@ -1,4 +1,9 @@
 // The lines of the head view as Plotly traces: one for each head and class of weight.
+import { colourOf, themed, withOpacity } from "./theme.js";
+
+// Between two lines the pen leaves the picture on the side where it begins: a path that is never
+// lifted is one element of the page, and thousands of lines stay light.
+const OUTSIDE = -20;
 
 /** The class of a weight: the last edge that it reaches. */
 function classOf(weight, edges) {
@@ -7,56 +12,76 @@ function classOf(weight, edges) {
   return found;
 }
 
-function withOpacity(colour, opacity) {
-  const channels = [1, 3, 5].map((start) => Number.parseInt(colour.slice(start, start + 2), 16));
-  return `rgba(${channels.join(",")},${opacity})`;
+/** The pairs that are drawn: all, or those of the tokens that are pointed at or pinned. */
+function pairs(state) {
+  const queries = state.shown("query");
+  const keys = state.shown("key");
+  if (state.focal.length === 0) return queries.map((query) => [query, keys]);
+  const focal = (side) => state.focal.filter((t) => t.side === side).map((t) => t.index);
+  const own = new Set(focal("query"));
+  const theirs = focal("key");
+  return queries.map((query) => [query, own.has(query) ? keys : theirs]);
 }
 
-function rounded(opacity) {
-  return Math.round(opacity * 1000) / 1000;
+/** What is drawn: for each line set its colour and weights. */
+function lineSets(state, style) {
+  const colours = themed(style.colours);
+  if (state.heads.length === 0) return [];
+  if (state.isCombined) {
+    return [{ colour: colourOf("accent"), weight: (q, k) => state.together(q, k) }];
+  }
+  return state.heads.map((head) => ({
+    colour: colours[head],
+    weight: (q, k) => state.pattern.weight(state.row, head, q, k),
+  }));
 }
 
-/** The query and key ranges that are drawn: all, or only the lines of one token. */
-function ranges(record, token) {
-  const whole = (length) => [0, length];
-  const one = (index) => [index, index + 1];
-  const isQuery = token?.side === "query";
-  return {
-    queries: isQuery ? one(token.index) : whole(record.queryLen),
-    keys: token && !isQuery ? one(token.index) : whole(record.keyLen),
-  };
-}
-
-/** Traces of the shown heads of a layer row; a missing weight has no line. */
-export function lineTraces(record, row, heads, token, threshold, style) {
-  const { queries, keys } = ranges(record, token);
+/**
+ * Traces of what is shown; a missing weight has no line.
+ * @param {{query: Map<number, number>, key: Map<number, number>}} places where each token stands
+ * @param {number} breadth the distance between the two sides
+ * @param {boolean} isHorizontal tokens stand side by side, and lines go down
+ * @param {boolean} isLifted end each line by itself, where the picture has room outside
+ */
+export function lineTraces(state, style, places, breadth, { isHorizontal, isLifted = false }) {
+  const add = isLifted ? addLifted : addLine;
+  const sets = lineSets(state, style);
   // Lines of many heads lie over each other, and would hide the strong ones.
-  const dimming = token ? 1 : heads.length ** -0.5;
-  const traces = [];
-  for (const head of heads) {
-    const classes = style.edges.map(() => ({ x: [], y: [] }));
-    for (let query = queries[0]; query < queries[1]; query += 1) {
-      for (let key = keys[0]; key < keys[1]; key += 1) {
-        const weight = record.weight(row, head, query, key);
-        if (!(weight >= threshold)) continue;
-        const lines = classes[classOf(weight, style.edges)];
-        lines.x.push(0, 1, null);
-        lines.y.push(query, key, null);
+  const dimming = state.focal.length > 0 ? 1 : sets.length ** -0.5;
+  const wanted = pairs(state);
+  return sets.flatMap(({ colour, weight }) => {
+    const classes = style.edges.map(() => ({ across: [], along: [], count: 0 }));
+    for (const [query, keys] of wanted) {
+      for (const key of keys) {
+        const value = weight(query, key);
+        if (!(value >= state.threshold)) continue;
+        add(
+          classes[classOf(value, style.edges)],
+          places.query.get(query),
+          places.key.get(key),
+          breadth,
+        );
       }
     }
-    classes.forEach((lines, number) => {
-      if (lines.x.length === 0) return;
-      traces.push({
-        type: "scatter",
-        mode: "lines",
-        ...lines,
-        line: {
-          color: withOpacity(style.colours[head], rounded(style.opacities[number] * dimming)),
-          width: style.widths[number],
-        },
-        hoverinfo: "skip",
-      });
+    return classes.flatMap(({ across, along, count }, number) => {
+      if (count === 0) return [];
+      const [x, y] = isHorizontal ? [along, across] : [across, along];
+      const color = withOpacity(colour, style.opacities[number] * dimming);
+      const line = { color, width: style.widths[number], simplify: false };
+      return [{ type: "scatter", mode: "lines", x, y, line, hoverinfo: "skip", meta: { count } }];
     });
-  }
-  return traces;
+  });
+}
+
+function addLifted(lines, from, to, breadth) {
+  lines.across.push(0, breadth, null);
+  lines.along.push(from, to, null);
+  lines.count += 1;
+}
+
+/** There and back, then outside to where the next one begins. */
+function addLine(lines, from, to, breadth) {
+  lines.across.push(OUTSIDE, 0, breadth, 0, OUTSIDE);
+  lines.along.push(from, from, to, from, from);
+  lines.count += 1;
 }

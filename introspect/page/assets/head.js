@@ -1,198 +1,363 @@
-// The head view: two columns of tokens, joined by lines.
+// The head view: two sides of tokens, joined by lines.
+import { choice, slider } from "./controls.js";
 import { announce, element, figure, headName, labelled } from "./dom.js";
+import { exportButtons } from "./exporting.js";
 import { headChips } from "./head-chips.js";
+import { headFigure } from "./head-figure.js";
 import { lineTraces } from "./head-lines.js";
+import { COMBINATIONS, FILTERS, HeadState } from "./head-state.js";
+import { barsWidth, markFound, showNumbers, tokenSides } from "./head-tokens.js";
+import { readLink, writeLink } from "./link.js";
 import { draw, onWidth } from "./plot.js";
-import { tokenColumn, walkWithArrows } from "./tokens.js";
+import { onTheme, themed } from "./theme.js";
 
-// Beyond this many heads a bar for each would be thinner than a hair.
-const MOST_BARS = 12;
+const HORIZONTAL_BREADTH = 170;
+const KINDS = { self: "self", encoder: "encoder", decoder: "decoder", cross: "decoder to encoder" };
 
 /** Build the view in its section. */
-export function mountHeadView(section, style, record) {
-  const state = {
-    row: record.layers.indexOf(style.layer),
-    heads: [...style.heads],
-    threshold: style.threshold,
-    pinned: style.token,
-    pointed: null,
+export function mountHeadView(section, style, record, others) {
+  const records = [record, ...others];
+  const place = element("div", {});
+  section.append(place);
+  let view = null;
+  const open = (number, link) => {
+    view?.close();
+    view = new HeadView(section, place, style, records, number, open);
+    if (link) view.state.fromLink(link);
+    view.build();
   };
-  const queries = tokenColumn(record.queries, "query", style.rowHeight);
-  const keys = tokenColumn(record.keys, "key", style.rowHeight);
-  const height = Math.max(record.queryLen, record.keyLen) * style.rowHeight;
-  const lines = element("div", { class: "lines", style: `height:${height}px` });
-  const caption = element("p", { class: "reading", "aria-live": "polite" });
-  const layer = layerControl(record, state, update);
-  const threshold = thresholdControl(state, update);
-  const chips = headChips(style.colours, state.heads, (heads) => {
-    state.heads = heads;
-    update();
+  const link = readLink(section.id);
+  open(Number(link.attention) < records.length ? Number(link.attention) || 0 : 0, link);
+  onTheme(() => view.build());
+  section.addEventListener("keydown", (event) => view.onKey(event));
+  listenForOpening(section, (layer, head) => {
+    if (view.record !== record) open(0);
+    view.showHead(layer, [head]);
   });
-  section.append(
-    element("div", { class: "controls" }, [layer.root, threshold]),
-    chips.root,
-    caption,
-    element("div", { class: "head-view" }, [queries.list, lines, keys.list]),
-  );
-  for (const column of [queries, keys]) {
-    walkWithArrows(column.buttons);
-    for (const button of column.buttons) followPointer(button, state, update);
+}
+
+/** The view of one of the records. */
+class HeadView {
+  constructor(section, place, style, records, number, open) {
+    Object.assign(this, { section, place, records, number, open });
+    this.record = records[number];
+    // What to show first was said for the first record.
+    const others = { heads: Array.from({ length: this.record.numHeads }, (_, h) => h), pins: [] };
+    this.style = { ...style, ...(number > 0 ? others : {}), colours: style.colours[number] };
+    this.state = new HeadState(this.record, this.style);
+    this.sought = "";
+    this.width = 0;
+    this.isWaiting = false;
   }
-  section.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    state.pinned = null;
-    state.pointed = null;
-    update();
-  });
-  listenForOpening(section, record, (row, head) => {
-    state.row = row;
-    layer.show(row);
-    chips.show([head]);
-  });
-  let width = 0;
-  onWidth(lines, (now) => {
-    width = now;
-    update();
-  });
 
-  function update() {
-    const token = state.pointed ?? state.pinned;
-    showNumbers({ record, state, style, token, queries, keys });
-    caption.textContent = reading(record, state, token);
-    if (width === 0) return;
-    const traces = lineTraces(record, state.row, state.heads, token, state.threshold, style);
-    const rows = Math.max(record.queryLen, record.keyLen);
-    draw(lines, traces, { x: [0, 1], y: [rows - 0.5, -0.5], width, height });
+  close() {
+    this.isClosed = true;
   }
-  update();
-}
 
-function layerControl(record, state, update) {
-  const input = element("input", {
-    type: "range",
-    name: "layer",
-    min: 0,
-    max: record.numLayers - 1,
-    step: 1,
-    value: state.row,
-  });
-  const output = element("output", {});
-  const show = (row) => {
-    input.value = String(row);
-    input.setAttribute("aria-valuetext", `layer ${record.layers[row]}`);
-    output.textContent = String(record.layers[row]);
-  };
-  input.addEventListener("input", () => {
-    state.row = Number(input.value);
-    show(state.row);
+  /** Everything anew: after a choice that changes which tokens and controls there are. */
+  build() {
+    const { state, style, place } = this;
+    const update = (isSoon) => this.update(isSoon);
+    this.caption = element("p", { class: "reading", "aria-live": "polite" });
+    this.lines = element("div", { class: "lines" });
+    this.sides = tokenSides(state, style, update);
+    this.layer = this.layerControl();
+    this.chips = headChips(themed(style.colours), state.heads, (heads) => {
+      state.heads = heads;
+      update();
+    });
+    const isHorizontal = state.layout === "horizontal";
+    const canvas = element("div", { class: `head-view ${state.layout}` }, [
+      this.sides.query.list,
+      this.lines,
+      this.sides.key.list,
+    ]);
+    if (!isHorizontal) this.lines.style.height = `${this.rows * style.rowHeight}px`;
+    place.replaceChildren(
+      element("div", { class: "controls" }, this.controls()),
+      this.chips.root,
+      this.caption,
+      isHorizontal ? element("div", { class: "scroller", tabindex: 0 }, canvas) : canvas,
+    );
+    this.search(this.sought);
+    // What the lines are drawn over tells their width, and whether the view is seen at all.
+    onWidth(isHorizontal ? canvas : this.lines, (now) => {
+      this.width = now;
+      update();
+    });
     update();
-  });
-  show(state.row);
-  return { root: labelled("Layer", input, output), show };
-}
+  }
 
-function thresholdControl(state, update) {
-  const input = element("input", {
-    type: "range",
-    name: "threshold",
-    min: 0,
-    max: 1,
-    step: 0.01,
-    value: state.threshold,
-  });
-  const output = element("output", {});
-  const show = () => {
-    output.textContent = state.threshold === 0 ? "none" : figure(state.threshold);
-  };
-  input.addEventListener("input", () => {
-    state.threshold = Number(input.value);
-    show();
-    update();
-  });
-  show();
-  return labelled("Hide lines under", input, output);
-}
+  get rows() {
+    return Math.max(this.sides.query.shown.length, this.sides.key.shown.length);
+  }
 
-/** Pointing or focus shows a token's lines; a click keeps them. */
-function followPointer(button, state, update) {
-  const token = { side: button.dataset.side, index: Number(button.dataset.tokenIndex) };
-  const isSame = (other) => other?.side === token.side && other?.index === token.index;
-  const point = () => {
-    state.pointed = token;
-    update();
-  };
-  const leave = () => {
-    if (!isSame(state.pointed)) return;
-    state.pointed = null;
-    update();
-  };
-  button.addEventListener("pointerenter", point);
-  button.addEventListener("pointerleave", leave);
-  button.addEventListener("focus", () => {
-    if (button.matches(":focus-visible")) point();
-  });
-  button.addEventListener("blur", leave);
-  button.addEventListener("click", () => {
-    state.pinned = isSame(state.pinned) ? null : token;
-    update();
-  });
-}
+  controls() {
+    const { state, record } = this;
+    const rebuild = (name) => (value) => {
+      state[name] = value;
+      // Pins and filters name tokens: others are there now.
+      if (name === "granularity") state.pins = [];
+      state.pointed = null;
+      this.build();
+    };
+    const pick = (name, label, options) =>
+      choice({ name, label, options, value: state[name], change: rebuild(name) }).root;
+    const isPair = record.queries.sequences.includes(1) || record.keys.sequences.includes(1);
+    return [
+      this.records.length > 1 ? this.attentionControl() : null,
+      this.layer.root,
+      this.thresholdControl(),
+      pick("combine", "Heads as", COMBINATIONS),
+      hasPieces(record)
+        ? pick("granularity", "By", [
+            ["token", "token"],
+            ["word", "word"],
+          ])
+        : null,
+      pick("weights", "Weights", [
+        ["raw", "raw"],
+        ["renormalised", "without specials and itself"],
+      ]),
+      isPair ? pick("filter", "Show", FILTERS) : null,
+      pick("layout", "Layout", [
+        ["vertical", "columns"],
+        ["horizontal", "lines"],
+      ]),
+      this.searchControl(),
+      exportButtons(`head-view-L${state.layer}`, () =>
+        headFigure(state, this.style, this.reading()),
+      ),
+    ].filter(Boolean);
+  }
 
-/** Beside each token of the other side: its weight, and a bar for each head. */
-function showNumbers({ record, state, style, token, queries, keys }) {
-  const columns = { query: queries, key: keys };
-  for (const [side, column] of Object.entries(columns)) {
-    const isOther = token !== null && token !== undefined && token.side !== side;
-    column.items.forEach((item, index) => {
-      const [number, button, bars] = item.children;
-      const isPinned = state.pinned?.side === side && state.pinned?.index === index;
-      const isFocal = token?.side === side && token?.index === index;
-      button.setAttribute("aria-pressed", String(isPinned));
-      button.classList.toggle("focal", isFocal);
-      button.style.removeProperty("--weight");
-      if (!isOther || state.heads.length === 0) {
-        number.textContent = "";
-        bars.replaceChildren();
-        return;
-      }
-      const weights = weightsBetween(record, state, token, index);
-      const mean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
-      number.textContent = figure(mean);
-      number.classList.toggle("strong", mean >= 0.1);
-      button.style.setProperty("--weight", Number.isNaN(mean) ? "0" : mean.toFixed(3));
-      bars.replaceChildren(...headBars(weights, state.heads, style));
+  attentionControl() {
+    const options = this.records.map((record, number) => [String(number), KINDS[record.kind]]);
+    return choice({
+      name: "attention",
+      label: "Attention",
+      options,
+      value: String(this.number),
+      change: (number) => {
+        writeLink(this.section.id, { attention: number === "0" ? null : number });
+        this.open(Number(number));
+      },
+    }).root;
+  }
+
+  layerControl() {
+    const { layers } = this.record;
+    return slider({
+      name: "layer",
+      label: "Layer",
+      min: 0,
+      max: layers.length - 1,
+      step: 1,
+      value: this.state.row,
+      say: (row) => String(layers[row]),
+      change: (row) => {
+        this.state.layer = layers[row];
+        this.update();
+      },
     });
   }
+
+  thresholdControl() {
+    return slider({
+      name: "threshold",
+      label: "Hide lines under",
+      min: 0,
+      max: 1,
+      step: 0.01,
+      value: this.state.threshold,
+      say: (value) => (value === 0 ? "none" : figure(value)),
+      change: (value) => {
+        this.state.threshold = value;
+        this.update();
+      },
+    }).root;
+  }
+
+  searchControl() {
+    const input = element("input", {
+      type: "search",
+      name: "search",
+      value: this.sought,
+      size: 10,
+    });
+    this.foundOutput = element("output", {});
+    input.addEventListener("input", () => this.search(input.value));
+    input.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      this.section.querySelector(".token.found")?.focus();
+    });
+    return labelled("Find", input, this.foundOutput);
+  }
+
+  search(sought) {
+    this.sought = sought;
+    const found = markFound(this.sides, sought);
+    this.foundOutput.textContent = sought.trim() === "" ? "" : `${found} found`;
+  }
+
+  /** Arrows change layer and head, Escape lets go of every token. */
+  onKey(event) {
+    if (event.target.closest("input, select, .chips")) return;
+    if (event.key === "Escape") {
+      this.state.pins = [];
+      this.state.pointed = null;
+      this.update();
+      return;
+    }
+    const [down, right] =
+      { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key] ??
+      [];
+    if (down === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    const { layers, numHeads } = this.record;
+    const row = Math.min(Math.max(this.state.row + down, 0), layers.length - 1);
+    const { heads } = this.state;
+    // From several heads the arrows go to the first or the last; from one, to its neighbour.
+    const next = heads.length === 1 ? heads[0] + right : right > 0 ? 0 : numHeads - 1;
+    const chosen = right === 0 ? heads : [Math.min(Math.max(next, 0), numHeads - 1)];
+    this.showHead(layers[row], chosen);
+    announce(this.reading());
+  }
+
+  showHead(layer, heads) {
+    this.state.layer = layer;
+    if (this.state.isCombined) {
+      this.state.combine = "separate";
+      this.build();
+    }
+    this.layer.show(this.state.row);
+    this.chips.show(heads);
+  }
+
+  /** Draw what the state says; soon, where more is likely to change at once. */
+  update(isSoon = false) {
+    if (!isSoon) {
+      this.draw();
+      return;
+    }
+    this.isWaiting = true;
+    requestAnimationFrame(() => {
+      if (this.isWaiting) this.draw();
+    });
+  }
+
+  draw() {
+    this.isWaiting = false;
+    if (this.isClosed) return;
+    const { state, style } = this;
+    this.place.style.setProperty("--bars", `${barsWidth(state)}px`);
+    showNumbers(state, style, this.sides);
+    this.caption.textContent = this.reading();
+    writeLink(this.section.id, state.toLink());
+    if (this.width === 0) return;
+    if (state.layout === "horizontal") this.drawAcross();
+    else this.drawDown();
+  }
+
+  drawDown() {
+    const { rowHeight } = this.style;
+    const places = (side) =>
+      new Map(this.sides[side].shown.map((index, row) => [index, (row + 0.5) * rowHeight]));
+    const traces = lineTraces(
+      this.state,
+      this.style,
+      { query: places("query"), key: places("key") },
+      this.width,
+      { isHorizontal: false },
+    );
+    const height = this.rows * rowHeight;
+    draw(this.lines, traces, { x: [0, this.width], y: [height, 0], width: this.width, height });
+  }
+
+  drawAcross() {
+    const places = (side) =>
+      new Map(
+        this.sides[side].shown.map((index) => {
+          const item = this.sides[side].items[index];
+          return [index, item.offsetLeft + item.offsetWidth / 2];
+        }),
+      );
+    const traces = lineTraces(
+      this.state,
+      this.style,
+      { query: places("query"), key: places("key") },
+      HORIZONTAL_BREADTH,
+      { isHorizontal: true },
+    );
+    const width = this.lines.parentElement.scrollWidth;
+    const height = HORIZONTAL_BREADTH;
+    draw(this.lines, traces, { x: [0, width], y: [height, 0], width, height });
+  }
+
+  /** What is seen, in a sentence. */
+  reading() {
+    const { state } = this;
+    if (state.heads.length === 0) return "No head is shown. Choose one above.";
+    const shown = this.shownHeads();
+    if (state.focal.length === 0) return `Showing ${shown}. Point at a token for its numbers.`;
+    const sides = ["query", "key"].map((side) => this.named(side));
+    const given = sides[0] ? `what ${sides[0]} to each token` : "";
+    const taken = sides[1] ? `what each token gives to ${sides[1]}` : "";
+    const numbers = [given, taken].filter(Boolean).join("; ");
+    return `Numbers: ${numbers} (${shown}).${this.removed()}`;
+  }
+
+  shownHeads() {
+    const { state } = this;
+    const { length } = state.heads;
+    const one = headName(state.layer, state.heads[0]);
+    const [how, extent] = state.combine.split("-");
+    if (extent) {
+      const of = `${length === 1 ? "head" : "heads"} ${brief(state.heads)}`;
+      return `${how === "max" ? "largest" : "mean"} over all layers of ${of}`;
+    }
+    if (length === 1) return one;
+    const several = `${length} heads of layer ${state.layer}`;
+    if (how === "max") return `largest of ${several}`;
+    return state.isCombined || state.focal.length > 0 ? `mean of ${several}` : several;
+  }
+
+  /** “it” gives; “it” and “was” give together; 5 tokens give together. */
+  named(side) {
+    const { labels } = this.state.pattern[side === "query" ? "queries" : "keys"];
+    const names = this.state.focal
+      .filter((token) => token.side === side)
+      .map((token) => `“${shortened(labels[token.index])}”`);
+    if (names.length === 0) return "";
+    const list = names.length < 3 ? names.join(" and ") : `${names.length} pinned ${side} tokens`;
+    if (side === "key") return names.length > 1 ? `${list} together` : list;
+    return names.length > 1 ? `${list} give together` : `${list} gives`;
+  }
+
+  /** How much of a query's attention the renormalised weights leave out. */
+  removed() {
+    const { state } = this;
+    const queries = state.focal.filter((token) => token.side === "query");
+    if (state.weights !== "renormalised" || queries.length !== 1 || state.isCombined) return "";
+    const removed = state.heads.map(
+      (head) => state.pattern.shares(state.row, head, queries[0].index).removed,
+    );
+    const mean = removed.reduce((sum, share) => sum + share, 0) / removed.length;
+    return ` ${figure(mean)} went to special tokens and itself, and is left out.`;
+  }
 }
 
-function weightsBetween(record, state, token, index) {
-  const [query, key] = token.side === "query" ? [token.index, index] : [index, token.index];
-  return state.heads.map((head) => record.weight(state.row, head, query, key));
+function hasPieces({ queries, keys }) {
+  return [queries, keys].some(
+    ({ words }) =>
+      new Set(words.filter((word) => word !== null)).size <
+      words.filter((word) => word !== null).length,
+  );
 }
 
-function headBars(weights, heads, style) {
-  if (heads.length < 2 || heads.length > MOST_BARS) return [];
-  return heads.map((head, place) => {
-    const bar = element("i", {});
-    bar.style.background = style.colours[head];
-    bar.style.height = `${Math.round(100 * (weights[place] || 0))}%`;
-    return bar;
-  });
-}
-
-/** What is seen, in a sentence. */
-function reading(record, state, token) {
-  const layer = record.layers[state.row];
-  if (state.heads.length === 0) return "No head is shown. Choose one above.";
-  const isOne = state.heads.length === 1;
-  const several = `${state.heads.length} heads of layer ${layer}`;
-  const shown = isOne ? headName(layer, state.heads[0]) : several;
-  if (!token) return `Showing ${shown}. Point at a token for its numbers.`;
-  const heads = isOne ? shown : `mean of ${several}`;
-  const label = shortened(record.side(token.side).labels[token.index]);
-  return token.side === "query"
-    ? `Numbers: what “${label}” gives to each token (${heads}).`
-    : `Numbers: what each token gives to “${label}” (${heads}).`;
+function brief(numbers) {
+  return numbers.length > 6 ? `${numbers.slice(0, 5).join(", ")}, …` : numbers.join(", ");
 }
 
 /** A label that leaves the sentence around it on its line. */
@@ -202,26 +367,30 @@ function shortened(label) {
 }
 
 /** Another view may ask this one to show a head. */
-function listenForOpening(section, record, show) {
+function listenForOpening(section, show) {
   document.addEventListener("introspect:open-head", (event) => {
-    const { target, layer, head, origin } = event.detail;
+    const { target, layer, head, origin, follow } = event.detail;
     if (target !== section.id) return;
     section.hidden = false;
-    show(record.layers.indexOf(layer), head);
+    show(layer, head);
+    if (!follow) return;
     section.querySelector("h2").focus({ preventScroll: true });
     section.scrollIntoView({ block: "start" });
     announce(`${headName(layer, head)}, chosen in the ${origin}, is shown in the head view.`);
   });
 }
 
-/** Ask a head view of the same record to show a head: the next one on the page, else the first. */
-export function openHead(section, record, layer, head, origin) {
+/**
+ * Ask a head view of the same record to show a head: the next one on the page, else the first.
+ * @param {{follow: boolean}} options go there too
+ */
+export function openHead(section, record, layer, head, origin, { follow = true } = {}) {
   const own = `section[data-view="head"][data-record="${record.number}"]`;
   const views = [...document.querySelectorAll(own)];
   const follows = (view) =>
     section.compareDocumentPosition(view) & Node.DOCUMENT_POSITION_FOLLOWING;
   const target = views.find(follows) ?? views[0];
   if (!target) return;
-  const detail = { target: target.id, layer, head, origin };
+  const detail = { target: target.id, layer, head, origin, follow };
   document.dispatchEvent(new CustomEvent("introspect:open-head", { detail }));
 }

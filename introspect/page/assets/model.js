@@ -1,57 +1,152 @@
-// The model view: a small map for each head, a click opens it.
+// The model view: a small map for each head; a click shows one beside them.
+import { choice } from "./controls.js";
 import { element, figure, headName } from "./dom.js";
+import { exportButtons } from "./exporting.js";
 import { openHead } from "./head.js";
 import { headGrid, scaleLegend } from "./head-grid.js";
+import { readLink, writeLink } from "./link.js";
+import { headDetail } from "./model-detail.js";
 import { draw, onWidth } from "./plot.js";
+import { colourOf, onTheme, themed } from "./theme.js";
 
 const LOWEST_CELL = 26;
 const HIGHEST_CELL = 92;
+const SORT_CELL_NAME = 16;
 
 /** Build the view in its section. */
 export function mountModelView(section, style, record) {
-  const strongest = strongestPairs(record);
-  const caption = element("p", { class: "reading" }, "Point at a map to read its strongest pair.");
-  const grid = headGrid(
-    record.layers,
-    record.numHeads,
-    (row, head) => describe(record, strongest(row, head)),
-    {
-      choose: (row, head) => {
-        grid.mark(row, head);
-        openHead(section, record, record.layers[row], head, "model view");
-      },
-      point: (row, head) => {
-        const name = headName(record.layers[row], head);
-        caption.textContent = `${name}: ${describe(record, strongest(row, head))}`;
-      },
-    },
-  );
-  section.append(caption, grid.root, scaleLegend(style.scale, "weight 0", "1"));
-  const { tiles, height, width } = joinedTiles(record, style);
-  const trace = {
-    type: "heatmap",
-    z: tiles,
-    zmin: 0,
-    zmax: 1,
-    colorscale: style.scale,
-    showscale: false,
-    hoverinfo: "skip",
+  const link = readLink(section.id);
+  const sorts = sortings(style);
+  const state = {
+    sort: sorts.some(([name]) => name === link.sort) ? link.sort : "layer",
+    head: headOf(link.head, record),
   };
-  onWidth(grid.picture.parentElement, (available) => {
+  const strongest = strongestPairs(record);
+  const say = (row, head) => describe(record, style, strongest(row, head)[0], row, head);
+  const caption = element("p", { class: "reading" }, "Point at a map to read its strongest pair.");
+  const detail = headDetail(record, style, strongest, (row, head) => {
+    openHead(section, record, record.layers[row], head, "model view");
+  });
+  const place = element("div", { class: "maps" });
+  const acts = {
+    choose: (row, head) => {
+      show(row, head);
+      openHead(section, record, record.layers[row], head, "model view", { follow: false });
+    },
+    point: (row, head) => {
+      caption.textContent = `${headName(record.layers[row], head)}: ${say(row, head)}`;
+    },
+  };
+  let grid = null;
+  let available = 0;
+
+  function show(row, head) {
+    state.head = [row, head];
+    grid.mark(row, head);
+    detail.show(row, head);
+    writeLink(section.id, { head: headName(record.layers[row], head) });
+  }
+
+  function build() {
+    const order = orderOf(record, style, state.sort);
+    grid = headGrid(record.layers, record.numHeads, say, acts, order);
+    grid.emphasise(style.framed);
+    if (state.head) grid.mark(...state.head);
+    place.replaceChildren(grid.root, scaleLegend(style.scale, "weight 0", "1"));
+    onWidth(grid.picture.parentElement, (now) => {
+      available = now;
+      drawMaps();
+    });
+  }
+
+  function drawMaps() {
+    const order = orderOf(record, style, state.sort);
+    const { tiles, height, width } = joinedTiles(record, style, order);
+    if (available === 0) return;
     const cell = available / record.numHeads;
-    const cellHeight = Math.min(Math.max((cell * height) / width, LOWEST_CELL), HIGHEST_CELL);
+    const name = order ? SORT_CELL_NAME : 0;
+    const cellHeight = Math.min(
+      Math.max((cell * height) / width, LOWEST_CELL + name),
+      HIGHEST_CELL,
+    );
     grid.root.style.setProperty("--cell-height", `${cellHeight}px`);
-    draw(grid.picture, [trace], {
+    draw(grid.picture, [mapTrace(tiles, style)], {
       x: [-0.5, record.numHeads * width - 0.5],
       y: [record.numLayers * height - 0.5, -0.5],
       width: available,
       height: Math.round(cellHeight * record.numLayers),
     });
+  }
+
+  const sort = choice({
+    name: "sort",
+    label: "Sorted by",
+    options: sorts,
+    value: state.sort,
+    change: (value) => {
+      state.sort = value;
+      writeLink(section.id, { sort: value === "layer" ? null : value });
+      build();
+    },
   });
+  const save = exportButtons("model-view", () => wholeFigure(record, style, state.sort));
+  section.append(
+    element("div", { class: "controls" }, [sort.root, save]),
+    caption,
+    element("div", { class: "map-and-detail" }, [place, detail.root]),
+  );
+  build();
+  onTheme(() => {
+    drawMaps();
+    detail.draw();
+  });
+  if (state.head) show(...state.head);
+}
+
+/** "L3H1" as row and head, if the record has it. */
+function headOf(name, record) {
+  const [, layer, head] = name?.match(/^L(\d+)H(\d+)$/)?.map(Number) ?? [];
+  const row = record.layers.indexOf(layer);
+  return row === -1 || !(head < record.numHeads) ? null : [row, head];
+}
+
+function sortings({ columns }) {
+  const both = columns.flatMap(({ name }) => [
+    [`-${name}`, `${name}, highest first`],
+    [`+${name}`, `${name}, lowest first`],
+  ]);
+  return [["layer", "layer and head"], ...both];
+}
+
+/** Row and head of each place; null for the order of layers. Heads without a number come last. */
+function orderOf(record, style, sort) {
+  if (sort === "layer") return null;
+  const { values } = style.columns.find(({ name }) => name === sort.slice(1));
+  const sign = sort[0] === "-" ? -1 : 1;
+  const places = record.layers.flatMap((_, row) =>
+    Array.from({ length: record.numHeads }, (_head, head) => [row, head]),
+  );
+  const rank = ([row, head]) => {
+    const value = values[row][head];
+    return value === null ? Number.POSITIVE_INFINITY : sign * value;
+  };
+  return places.sort((a, b) => rank(a) - rank(b) || a[0] - b[0] || a[1] - b[1]);
+}
+
+function mapTrace(tiles, style) {
+  return {
+    type: "heatmap",
+    z: tiles,
+    zmin: 0,
+    zmax: 1,
+    colorscale: themed(style.scale),
+    showscale: false,
+    hoverinfo: "skip",
+  };
 }
 
 /** All patterns side by side with gaps between them, pooled by the maximum where they are long. */
-function joinedTiles(record, { tileCells, gap }) {
+function joinedTiles(record, { tileCells, gap }, order) {
   const stepQuery = Math.ceil(record.queryLen / tileCells);
   const stepKey = Math.ceil(record.keyLen / tileCells);
   const height = Math.ceil(record.queryLen / stepQuery) + 2 * gap;
@@ -59,14 +154,15 @@ function joinedTiles(record, { tileCells, gap }) {
   const tiles = Array.from({ length: record.numLayers * height }, () =>
     new Array(record.numHeads * width).fill(null),
   );
-  for (let row = 0; row < record.numLayers; row += 1) {
-    for (let head = 0; head < record.numHeads; head += 1) {
+  for (let line = 0; line < record.numLayers; line += 1) {
+    for (let column = 0; column < record.numHeads; column += 1) {
+      const [row, head] = order ? order[line * record.numHeads + column] : [line, column];
       for (let query = 0; query < record.queryLen; query += 1) {
-        const line = tiles[row * height + gap + Math.floor(query / stepQuery)];
+        const cells = tiles[line * height + gap + Math.floor(query / stepQuery)];
         for (let key = 0; key < record.keyLen; key += 1) {
-          const place = head * width + gap + Math.floor(key / stepKey);
+          const place = column * width + gap + Math.floor(key / stepKey);
           const weight = record.weight(row, head, query, key);
-          if (!Number.isNaN(weight)) line[place] = Math.max(line[place] ?? 0, weight);
+          if (!Number.isNaN(weight)) cells[place] = Math.max(cells[place] ?? 0, weight);
         }
       }
     }
@@ -74,30 +170,82 @@ function joinedTiles(record, { tileCells, gap }) {
   return { tiles, height, width };
 }
 
-/** For each head its strongest pair of tokens that are not special; found when first asked for. */
+/** The whole grid with its names, to be saved. */
+function wholeFigure(record, style, sort) {
+  const order = orderOf(record, style, sort);
+  const { tiles, height, width } = joinedTiles(record, style, order);
+  const centre = (place, size) => place * size + (size - 1) / 2;
+  const names = (order ?? []).map(([row, head], place) => ({
+    x: centre(place % record.numHeads, width),
+    y: Math.floor(place / record.numHeads) * height,
+    text: headName(record.layers[row], head),
+    showarrow: false,
+    font: { size: 10 },
+  }));
+  const axis = { showgrid: false, zeroline: false, ticks: "", visible: !order };
+  const layout = {
+    width: 90 + record.numHeads * 70,
+    height: 70 + record.numLayers * 70,
+    margin: { l: 50, r: 20, t: 40, b: 20 },
+    paper_bgcolor: colourOf("paper"),
+    plot_bgcolor: colourOf("paper"),
+    font: { color: colourOf("ink") },
+    annotations: names,
+    xaxis: {
+      ...axis,
+      side: "top",
+      tickvals: Array.from({ length: record.numHeads }, (_, head) => centre(head, width)),
+      ticktext: Array.from({ length: record.numHeads }, (_, head) => `H${head}`),
+    },
+    yaxis: {
+      ...axis,
+      range: [record.numLayers * height - 0.5, -0.5],
+      tickvals: record.layers.map((_, row) => centre(row, height)),
+      ticktext: record.layers.map((layer) => `L${layer}`),
+    },
+  };
+  const bar = { title: { text: "weight" }, thickness: 12 };
+  return { data: [{ ...mapTrace(tiles, style), showscale: true, colorbar: bar }], layout };
+}
+
+/** For each head its strongest pairs of tokens that are not special; found when first asked for. */
 function strongestPairs(record) {
   const known = new Map();
   return (row, head) => {
     const place = row * record.numHeads + head;
-    if (!known.has(place)) known.set(place, strongestPair(record, row, head));
+    if (!known.has(place)) known.set(place, pairsOf(record, row, head));
     return known.get(place);
   };
 }
 
-function strongestPair(record, row, head) {
-  let best = null;
+const MOST_PAIRS = 6;
+
+function pairsOf(record, row, head) {
+  const best = [];
   for (let query = 0; query < record.queryLen; query += 1) {
     if (record.queries.special[query]) continue;
     for (let key = 0; key < record.keyLen; key += 1) {
       if (record.keys.special[key]) continue;
       const weight = record.weight(row, head, query, key);
-      if (weight > (best?.weight ?? -1)) best = { query, key, weight };
+      if (Number.isNaN(weight) || (best.length === MOST_PAIRS && weight <= best.at(-1).weight)) {
+        continue;
+      }
+      const place = best.findIndex((pair) => weight > pair.weight);
+      best.splice(place === -1 ? best.length : place, 0, { query, key, weight });
+      best.length = Math.min(best.length, MOST_PAIRS);
     }
   }
   return best;
 }
 
-function describe(record, pair) {
+function describe(record, style, pair, row, head) {
+  const values = style.columns
+    .slice(0, 2)
+    .map(({ name, values }) => `${name} ${figure(values[row][head] ?? Number.NaN)}`);
+  return [strongestText(record, pair), ...values].join("; ");
+}
+
+function strongestText(record, pair) {
   if (!pair) return "no pair without special tokens";
   const from = record.queries.labels[pair.query];
   const to = record.keys.labels[pair.key];

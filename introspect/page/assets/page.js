@@ -3,12 +3,15 @@ import { mountCoreferenceView } from "./coreference.js";
 import { readPage } from "./data.js";
 import { element } from "./dom.js";
 import { mountHeadView } from "./head.js";
+import { mountImageView } from "./image.js";
 import { mountModelView } from "./model.js";
 import { loadPlotly } from "./plot.js";
+import { themeSwitch } from "./theme.js";
 
 const MOUNTS = {
   coreference: mountCoreferenceView,
   head: mountHeadView,
+  image: mountImageView,
   model: mountModelView,
 };
 
@@ -17,8 +20,9 @@ async function mountSection(page, description) {
   if (section.dataset.mounted) return;
   section.dataset.mounted = "true";
   const record = page.records[description.record];
-  await record.load();
-  await MOUNTS[section.dataset.view](section, description.state, record);
+  const others = description.others.map((number) => page.records[number]);
+  for (const one of [record, ...others]) await one.load();
+  await MOUNTS[section.dataset.view](section, description.state, record, others);
 }
 
 /** Views in a folded chapter wait until it is opened. */
@@ -44,6 +48,7 @@ function fail(error) {
 
 async function start() {
   const page = readPage();
+  document.querySelector("main").prepend(element("div", { class: "tools" }, themeSwitch()));
   await loadPlotly();
   for (const description of page.sections) await mountOrWait(page, description);
   document.documentElement.dataset.ready ??= "true";

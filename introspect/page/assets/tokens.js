@@ -26,7 +26,7 @@ export function tokenColumn(sequence, side, rowHeight) {
     return button;
   });
   const items = buttons.map((button) => {
-    const item = element("li", { style: `height:${rowHeight}px` });
+    const item = element("li", { style: `--row:${rowHeight}px` });
     item.append(
       element("span", { class: "number", "aria-hidden": "true" }),
       button,

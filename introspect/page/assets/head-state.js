@@ -1,0 +1,153 @@
+// What a head view shows: its choices, what follows from them, and their words in the address.
+import { combined, RenormalisedPattern, WordPattern } from "./patterns.js";
+
+/** How heads are put together; the second word says over which layers. */
+export const COMBINATIONS = [
+  ["separate", "each apart"],
+  ["mean", "mean"],
+  ["max", "largest"],
+  ["mean-layers", "mean over layers"],
+  ["max-layers", "largest over layers"],
+];
+export const FILTERS = [
+  ["all", "both texts"],
+  ["0-0", "A → A"],
+  ["0-1", "A → B"],
+  ["1-0", "B → A"],
+  ["1-1", "B → B"],
+];
+
+/** The state of one head view over one of its records. */
+export class HeadState {
+  constructor(record, style) {
+    this.record = record;
+    const row = record.layers.indexOf(style.layer);
+    const all = Array.from({ length: record.numHeads }, (_, head) => head);
+    const heads = style.heads.filter((head) => head < record.numHeads);
+    this.first = {
+      layer: record.layers[row === -1 ? 0 : row],
+      heads: heads.length === 0 && style.heads.length > 0 ? all : heads,
+      pins: style.pins,
+      threshold: style.threshold,
+      granularity: style.granularity,
+      weights: style.weights,
+      combine: style.combine,
+      filter: "all",
+      layout: style.layout,
+    };
+    Object.assign(this, structuredClone(this.first));
+    this.pointed = null;
+    this.cache = { key: "", weights: null };
+    this.patterns = {};
+  }
+
+  get row() {
+    return this.record.layers.indexOf(this.layer);
+  }
+
+  /** The record, by word or piece, raw or renormalised. */
+  get pattern() {
+    const name = `${this.granularity} ${this.weights}`;
+    if (!this.patterns[name]) {
+      const base = this.granularity === "word" ? new WordPattern(this.record) : this.record;
+      const isSelf = base.keys === base.queries;
+      this.patterns[name] =
+        this.weights === "renormalised"
+          ? new RenormalisedPattern(base, this.record.numHeads, isSelf)
+          : base;
+    }
+    return this.patterns[name];
+  }
+
+  get isCombined() {
+    return this.combine !== "separate";
+  }
+
+  /** The tokens whose weights are shown: the one pointed at, else those that were pinned. */
+  get focal() {
+    return this.pointed ? [this.pointed] : this.pins;
+  }
+
+  /** One weight of all shown heads together. */
+  together(query, key) {
+    if (this.isCombined) return this.whole()[query * this.pattern.keyLen + key];
+    let sum = 0;
+    for (const head of this.heads) sum += this.pattern.weight(this.row, head, query, key);
+    return sum / this.heads.length;
+  }
+
+  /** All weights of the combination, made once for each choice. */
+  whole() {
+    const [how, extent] = this.combine.split("-");
+    const rows = extent ? this.record.layers.map((_, row) => row) : [this.row];
+    const key = [how, rows, this.heads, this.granularity, this.weights].join(" ");
+    if (this.cache.key !== key) {
+      this.cache = { key, weights: combined(this.pattern, rows, this.heads, how) };
+    }
+    return this.cache.weights;
+  }
+
+  /** The tokens of a side that the filter leaves. */
+  shown(side) {
+    const sequence = this.pattern[side === "query" ? "queries" : "keys"];
+    const wanted = { query: 0, key: 1 }[side];
+    const number = this.filter === "all" ? null : Number(this.filter.split("-")[wanted]);
+    return sequence.labels
+      .map((_, index) => index)
+      .filter((index) => number === null || sequence.sequences[index] === number);
+  }
+
+  /** What differs from how the view began, as text. */
+  toLink() {
+    const texts = {
+      layer: (value) => value,
+      heads: (value) => value.join(",") || "none",
+      pins: (value) => value.map(({ side, index }) => `${side[0]}${index}`).join(","),
+      threshold: (value) => value,
+      granularity: (value) => value,
+      weights: (value) => value,
+      combine: (value) => value,
+      filter: (value) => value,
+      layout: (value) => value,
+    };
+    return Object.fromEntries(
+      Object.entries(texts).map(([name, text]) => {
+        const now = String(text(this[name]));
+        return [name, now === String(text(this.first[name])) ? null : now || "none"];
+      }),
+    );
+  }
+
+  /** Take what an address says; what does not fit the record is left as it was. */
+  fromLink(link) {
+    const layer = Number(link.layer);
+    if (this.record.layers.includes(layer)) this.layer = layer;
+    if (link.heads) {
+      const heads = link.heads.split(",").map(Number);
+      this.heads = heads.filter((head) => head >= 0 && head < this.record.numHeads);
+    }
+    const allowed = {
+      granularity: ["token", "word"],
+      weights: ["raw", "renormalised"],
+      combine: COMBINATIONS.map(([name]) => name),
+      filter: FILTERS.map(([name]) => name),
+      layout: ["vertical", "horizontal"],
+    };
+    for (const [name, values] of Object.entries(allowed)) {
+      if (values.includes(link[name])) this[name] = link[name];
+    }
+    const threshold = Number(link.threshold);
+    if (link.threshold && threshold >= 0 && threshold <= 1) this.threshold = threshold;
+    if (link.pins) this.pins = pinsOf(link.pins, this.pattern);
+  }
+}
+
+function pinsOf(text, pattern) {
+  return text
+    .split(",")
+    .map((pin) => ({ side: pin[0] === "q" ? "query" : "key", index: Number(pin.slice(1)) }))
+    .filter(({ side, index }) => {
+      const length = side === "query" ? pattern.queryLen : pattern.keyLen;
+      return Number.isInteger(index) && index >= 0 && index < length;
+    });
+}

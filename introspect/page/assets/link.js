@@ -1,0 +1,41 @@
+// The state of the views in the page's address, so that a link opens what was seen.
+
+// Browsers allow few changes of the address in a short time.
+const PAUSE = 250;
+const pending = new Map();
+
+/** What the address says about a view, by name; {} if it says nothing. */
+export function readLink(owner) {
+  const found = {};
+  for (const [name, value] of parameters()) {
+    if (name.startsWith(`${owner}.`)) found[name.slice(owner.length + 1)] = value;
+  }
+  return found;
+}
+
+/** Put values into the address; null takes one out of it. */
+export function writeLink(owner, values) {
+  if (pending.size === 0) setTimeout(flush, PAUSE);
+  for (const [name, value] of Object.entries(values)) pending.set(`${owner}.${name}`, value);
+}
+
+function flush() {
+  const now = parameters();
+  for (const [name, value] of pending) {
+    if (value === null || value === undefined || value === "") now.delete(name);
+    else now.set(name, String(value));
+  }
+  pending.clear();
+  const text = decodeURIComponent(now.toString().replaceAll("+", "%20"));
+  try {
+    history.replaceState(null, "", text ? `#${encodeURI(text)}` : location.pathname);
+  } catch {
+    // A page inside another, as in a notebook, has no address of its own.
+  }
+}
+
+/** The address's own parameters; an anchor, which has no value, is none. */
+function parameters() {
+  const text = location.hash.slice(1);
+  return new URLSearchParams(text.includes("=") ? text : "");
+}

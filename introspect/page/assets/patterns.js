@@ -1,0 +1,120 @@
+// What a record says, seen in another way: by words, or without the special tokens.
+//
+// Every pattern has the same face as a record: queries, keys, queryLen, keyLen and weight(…).
+
+/** Weights by word: the sum over the key's pieces, the mean over the query's. */
+export class WordPattern {
+  constructor(base) {
+    this.base = base;
+    this.queries = merged(base.queries);
+    this.keys = base.keys === base.queries ? this.queries : merged(base.keys);
+    this.queryLen = this.queries.groups.length;
+    this.keyLen = this.keys.groups.length;
+    this.known = new Map();
+  }
+
+  weight(row, head, query, key) {
+    const place = row * this.base.numHeads + head;
+    if (!this.known.has(place)) this.known.set(place, this.all(row, head));
+    return this.known.get(place)[query * this.keyLen + key];
+  }
+
+  all(row, head) {
+    const weights = new Float32Array(this.queryLen * this.keyLen);
+    this.queries.groups.forEach((sources, query) => {
+      this.keys.groups.forEach((targets, key) => {
+        let sum = 0;
+        for (const source of sources) {
+          for (const target of targets) sum += this.base.weight(row, head, source, target);
+        }
+        weights[query * this.keyLen + key] = sum / sources.length;
+      });
+    });
+    return weights;
+  }
+}
+
+/** One entry for each word; a special token stays one of its own. */
+function merged(sequence) {
+  const groups = [];
+  sequence.words.forEach((word, index) => {
+    const last = groups.at(-1);
+    if (word !== null && last && sequence.words[last[0]] === word) last.push(index);
+    else groups.push([index]);
+  });
+  const firsts = groups.map((group) => group[0]);
+  return {
+    groups,
+    labels: firsts.map((index) => {
+      const word = sequence.words[index];
+      return word === null ? sequence.labels[index] : sequence.wordTexts[word];
+    }),
+    special: firsts.map((index) => sequence.special[index]),
+    unknown: groups.map((group) => Number(group.some((index) => sequence.unknown[index]))),
+    sequences: firsts.map((index) => sequence.sequences[index]),
+  };
+}
+
+/** Special tokens and the query itself dropped, and what is left made to sum to 1. */
+export class RenormalisedPattern {
+  constructor(base, numHeads, isSelf) {
+    this.base = base;
+    this.numHeads = numHeads;
+    this.isSelf = isSelf;
+    this.queries = base.queries;
+    this.keys = base.keys;
+    this.queryLen = base.queryLen;
+    this.keyLen = base.keyLen;
+    this.known = new Map();
+  }
+
+  /** Whether a key has no part in what a query gives. */
+  isDropped(query, key) {
+    return Boolean(this.keys.special[key]) || (this.isSelf && query === key);
+  }
+
+  /** How much of a row went to what is dropped, and how much is left. */
+  shares(row, head, query) {
+    const place = (row * this.numHeads + head) * this.queryLen + query;
+    if (!this.known.has(place)) {
+      const shares = { removed: 0, kept: 0 };
+      for (let key = 0; key < this.keyLen; key += 1) {
+        const side = this.isDropped(query, key) ? "removed" : "kept";
+        shares[side] += this.base.weight(row, head, query, key);
+      }
+      this.known.set(place, shares);
+    }
+    return this.known.get(place);
+  }
+
+  weight(row, head, query, key) {
+    if (this.isDropped(query, key)) return 0;
+    const { kept } = this.shares(row, head, query);
+    // Of nothing there is no share.
+    return kept < 1e-6 ? Number.NaN : this.base.weight(row, head, query, key) / kept;
+  }
+}
+
+/** Several heads, or all layers, as one: their mean or their largest weight. */
+export function combined(pattern, rows, heads, how) {
+  const weights = new Float32Array(pattern.queryLen * pattern.keyLen);
+  const count = rows.length * heads.length;
+  for (let query = 0; query < pattern.queryLen; query += 1) {
+    for (let key = 0; key < pattern.keyLen; key += 1) {
+      let value = 0;
+      for (const row of rows) {
+        for (const head of heads) {
+          const weight = pattern.weight(row, head, query, key);
+          value = how === "max" ? largest(value, weight) : value + weight / count;
+        }
+      }
+      weights[query * pattern.keyLen + key] = value;
+    }
+  }
+  return weights;
+}
+
+/** The larger one; missing if one is missing, which Math.max keeps too. */
+function largest(a, b) {
+  return Math.max(a, b);
+}

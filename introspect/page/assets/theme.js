@@ -1,0 +1,65 @@
+// Light and dark: by the reader's setting, until the reader says otherwise.
+import { element } from "./dom.js";
+import { readLink, writeLink } from "./link.js";
+
+const SYSTEM = window.matchMedia("(prefers-color-scheme: dark)");
+const listeners = new Set();
+const probe = element("i", { class: "unseen", "aria-hidden": "true" });
+
+/** "light" or "dark". */
+export function theme() {
+  return document.documentElement.dataset.theme ?? (SYSTEM.matches ? "dark" : "light");
+}
+
+/** What belongs to the theme, of a pair {light, dark}. */
+export function themed(pair) {
+  return pair[theme()];
+}
+
+/** A colour of the style sheet, such as "ink", as a drawing must be given it. */
+export function colourOf(name) {
+  if (!probe.isConnected) document.body.append(probe);
+  probe.style.color = `var(--${name})`;
+  return getComputedStyle(probe).color;
+}
+
+/** A colour, "#rrggbb" or "rgb(…)", with an opacity. */
+export function withOpacity(colour, opacity) {
+  const channels = colour.startsWith("#")
+    ? [1, 3, 5].map((start) => Number.parseInt(colour.slice(start, start + 2), 16))
+    : colour.match(/[\d.]+/g).slice(0, 3);
+  return `rgba(${channels.join(",")},${Math.round(opacity * 1000) / 1000})`;
+}
+
+/** Call back whenever the theme has changed. */
+export function onTheme(callback) {
+  listeners.add(callback);
+}
+
+function changed() {
+  for (const callback of listeners) callback();
+}
+
+function set(name) {
+  document.documentElement.dataset.theme = name;
+  changed();
+}
+
+/** The switch at the head of the page. */
+export function themeSwitch() {
+  const button = element("button", { type: "button", class: "plain", name: "theme" });
+  const show = () => {
+    button.textContent = theme() === "dark" ? "Light" : "Dark";
+    button.setAttribute("aria-label", `Switch to ${button.textContent.toLowerCase()} colours`);
+  };
+  button.addEventListener("click", () => {
+    set(theme() === "dark" ? "light" : "dark");
+    writeLink("page", { theme: theme() });
+  });
+  SYSTEM.addEventListener("change", changed);
+  onTheme(show);
+  const linked = readLink("page").theme;
+  if (linked === "light" || linked === "dark") set(linked);
+  show();
+  return button;
+}

@@ -1,0 +1,404 @@
+"""The image view: its figure as data, and its page by acts in a browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from introspect.errors import InputError, SelectionError
+from introspect.records import AttentionRecord, PatchGrid, TokenSequence
+from introspect.views.image import OPACITY, image_view, png
+
+ROWS, COLUMNS, FIRST = 3, 4, 2
+TOKENS = ("[CLS]", "[REG1]", *(f"r{r}c{c}" for r in range(ROWS) for c in range(COLUMNS)))
+
+
+def record_of(*, layers=(0, 1), heads=3, tokens=TOKENS, first=FIRST, patch=(8, 8), seed=0):
+    """A record of a picture of 3 × 4 patches."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(len(layers), heads, len(tokens), len(tokens), generator=generator)
+    sequence = TokenSequence(
+        tokens=tokens,
+        special_tokens_mask=tuple(not first <= i < first + 12 for i in range(len(tokens))),
+    )
+    return AttentionRecord(
+        attentions=(2 * logits).softmax(-1),
+        queries=sequence,
+        keys=sequence,
+        layers=tuple(layers),
+        grid=PatchGrid(ROWS, COLUMNS, first, patch),
+    )
+
+
+def picture() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+
+
+def view_of(record=None, **options):
+    return image_view(record or record_of(), picture(), **options)
+
+
+def place(row: int, column: int) -> int:
+    return FIRST + row * COLUMNS + column
+
+
+# The figure
+
+
+def test_figure_lays_the_weights_of_one_patch_over_the_picture():
+    record = record_of()
+    figure = view_of(record, layer=1, head=2, patch=(2, 1)).figure
+    (heatmap,) = figure.data
+    row = record.attentions[1, 2, place(2, 1), FIRST:].double().reshape(ROWS, COLUMNS)
+    assert np.allclose(heatmap.z, row, atol=1e-7)
+    assert heatmap.zmin == 0 and heatmap.zmax == pytest.approx(float(row.max()))
+    assert heatmap.text[2][1] == "r2c1"
+    assert [stop[1] for stop in heatmap.colorscale] == [
+        "rgba(24,88,168,0)",
+        f"rgba(24,88,168,{OPACITY})",
+    ]
+    (image,) = figure.layout.images
+    assert (image.x, image.y, image.sizex, image.sizey) == (-0.5, -0.5, COLUMNS, ROWS)
+    assert image.layer == "below" and image.sizing == "stretch"
+    assert tuple(figure.layout.yaxis.range) == (ROWS - 0.5, -0.5)
+    assert figure.layout.title.text == "What r2c1 attends to (layer 1, H2)"
+
+
+def test_figure_outlines_the_chosen_patch():
+    outer, inner = view_of(patch=(2, 1)).figure.layout.shapes
+    for shape in (outer, inner):
+        assert (shape.x0, shape.x1, shape.y0, shape.y1) == (0.5, 1.5, 1.5, 2.5)
+    assert view_of(patch="[CLS]").figure.layout.shapes == ()
+
+
+def test_figure_of_what_attends_to_a_patch_in_the_mean_of_heads():
+    record = record_of()
+    view = view_of(record, layer=0, patch=(0, 3), side="key")
+    column = record.attentions[0, :, FIRST:, place(0, 3)].double().mean(0)
+    assert np.allclose(view.figure.data[0].z, column.reshape(ROWS, COLUMNS))
+    assert view.figure.layout.title.text == "What r0c3 is attended by (layer 0, mean of 3 heads)"
+
+
+def test_defaults_are_the_last_layer_all_heads_and_a_patch_in_the_middle():
+    view = view_of(record_of(layers=(4, 9)))
+    assert (view.layer, view.head, view.token, view.pinned) == (9, None, place(1, 2), False)
+
+
+def test_figures_picture_is_grey_and_of_the_same_points():
+    source = view_of().figure.layout.images[0].source
+    shown = np.array(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))))
+    assert shown.shape == (24, 32, 3)
+    assert np.ptp(shown.astype(int), axis=2).max() == 0
+    assert np.abs(shown[..., 0] - picture() @ [0.2126, 0.7152, 0.0722]).max() <= 0.5
+
+
+def test_missing_weights_have_no_colour_and_do_not_spoil_the_scale():
+    record = record_of()
+    record.attentions[:, :, place(0, 0), place(1, 1)] = float("nan")
+    (heatmap,) = view_of(record, patch=(0, 0)).figure.data
+    assert np.isnan(heatmap.z[1][1]) and 0 < heatmap.zmax <= 1
+
+
+def test_png_holds_every_point():
+    shown = Image.open(io.BytesIO(png(picture())))
+    assert shown.format == "PNG" and shown.mode == "RGB"
+    assert np.array_equal(np.array(shown), picture())
+
+
+def test_a_pil_image_is_taken_too():
+    assert np.array_equal(image_view(record_of(), Image.fromarray(picture())).picture, picture())
+
+
+def test_hostile_labels_are_text_in_the_figure():
+    tokens = ("<b>&", *TOKENS[1:])
+    figure = view_of(record_of(tokens=tokens), patch="<b>&").figure
+    assert "What &lt;b&gt;&amp; attends to" in figure.layout.title.text
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"layer": 2}, "Expected `layer` in 0–1, got 2"),
+        ({"head": 3}, "in 0–2, got 3"),
+        ({"patch": (3, 0)}, "within 3 × 4, got"),
+        ({"patch": (0, -1)}, "within 3 × 4, got"),
+        ({"patch": "cat"}, r"or one of \[CLS\], \[REG1\]"),
+        ({"side": "left"}, "query or key, got 'left'"),
+    ],
+)
+def test_what_does_not_exist_is_refused(options, expected):
+    with pytest.raises(SelectionError, match=expected):
+        view_of(**options)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (np.zeros((24, 24, 3), np.uint8), "24 × 32 .* got 24 × 24"),
+        (np.zeros((48, 64, 3), np.uint8), "24 × 32 .* got 48 × 64"),
+        (np.zeros((24, 32), np.uint8), "of uint8, got"),
+        (np.zeros((24, 32, 3), np.float32), "of float32"),
+        ("cat.png", "uint8, got"),
+    ],
+)
+def test_another_picture_than_the_model_saw_is_refused(image, expected):
+    with pytest.raises(InputError, match=expected):
+        image_view(record_of(), image)
+
+
+def test_without_the_size_of_a_patch_any_picture_of_whole_patches_will_do():
+    record = record_of(patch=None)
+    assert image_view(record, np.zeros((48, 64, 3), np.uint8)).picture.shape == (48, 64, 3)
+    with pytest.raises(InputError, match="Expected the picture as the model saw it"):
+        image_view(record, np.zeros((25, 32, 3), np.uint8))
+
+
+def test_a_record_of_text_is_refused():
+    record = AttentionRecord.from_tensors(torch.full((1, 1, 2, 2), 0.5), ["a", "b"])
+    with pytest.raises(InputError, match="record without a `grid`"):
+        image_view(record, picture())
+
+
+# The page
+
+
+def button(page, index: int):
+    return page.locator(f'[data-token-index="{index}"]')
+
+
+def painted(page) -> np.ndarray:
+    """The colour and opacity of each patch, ``(rows, columns, 4)``, by way of a copy."""
+    points = page.evaluate(
+        """() => {
+          const canvas = document.querySelector("canvas");
+          const { width, height } = canvas;
+          const copy = new OffscreenCanvas(width, height);
+          const brush = copy.getContext("2d", { willReadFrequently: true });
+          brush.drawImage(canvas, 0, 0);
+          return [...brush.getImageData(0, 0, width, height).data];
+        }"""
+    )
+    return np.array(points).reshape(ROWS, COLUMNS, 4)
+
+
+def opacities(page) -> np.ndarray:
+    return painted(page)[..., 3] / 255
+
+
+def expected_opacities(weights: torch.Tensor) -> np.ndarray:
+    patches = weights[FIRST:].reshape(ROWS, COLUMNS).numpy()
+    return OPACITY * patches / patches.max()
+
+
+def shown_weight(page) -> float:
+    return float(page.inner_text(".reading").split(": ")[1].split(";")[0].split(",")[0].rstrip("."))
+
+
+@pytest.mark.browser
+def test_pointing_at_a_patch_shows_where_it_looks(open_page):
+    record = record_of()
+    page = open_page(view_of(record, layer=1, head=2).to_html())
+    button(page, place(2, 0)).hover()
+    weights = record.attentions[1, 2, place(2, 0)]
+    assert np.allclose(opacities(page), expected_opacities(weights), atol=0.005)
+    best = FIRST + int(weights[FIRST:].argmax())
+    reading = page.inner_text(".reading")
+    assert reading.startswith(f"r2c0 → {TOKENS[best]}: ")
+    assert shown_weight(page) == pytest.approx(float(weights[best]), abs=0.0051)
+    assert "the largest among patches; weight to [CLS]: " in reading
+    to_first = float(reading.split("[CLS]: ")[1].rstrip("."))
+    assert to_first == pytest.approx(float(weights[0]), abs=0.0051)
+    assert page.locator(".focal").get_attribute("data-token-index") == str(place(2, 0))
+
+
+@pytest.mark.browser
+def test_the_overlay_has_the_accent_and_lies_over_the_picture(open_page):
+    page = open_page(view_of(patch=(1, 2)).to_html())
+    points = painted(page).reshape(-1, 4)
+    assert np.allclose(points[points[:, 3].argmax()], (24, 88, 168, 255 * OPACITY), atol=2)
+    image, canvas = (page.locator(name).bounding_box() for name in ("img", "canvas"))
+    assert image == canvas
+    assert image["width"] / image["height"] == pytest.approx(32 / 24, rel=0.01)
+    last = button(page, place(2, 3)).bounding_box()
+    assert last["x"] + last["width"] == pytest.approx(image["x"] + image["width"], abs=1)
+    assert last["width"] == pytest.approx(image["width"] / COLUMNS, abs=1)
+    assert page.evaluate("document.querySelector('img').naturalWidth") == 32
+
+
+@pytest.mark.browser
+def test_another_theme_paints_in_its_accent(open_page):
+    page = open_page(view_of(patch=(1, 2)).to_html())
+    before = opacities(page)
+    page.click('button[name="theme"]')
+    points = painted(page).reshape(-1, 4)
+    assert np.allclose(points[points[:, 3].argmax(), :3], (125, 180, 240), atol=2)
+    assert np.array_equal(opacities(page), before)
+
+
+@pytest.mark.browser
+def test_a_kept_patch_stays_and_others_say_the_weight_between_the_two(open_page):
+    record = record_of()
+    page = open_page(view_of(record, layer=0, head=1).to_html())
+    button(page, place(0, 1)).click()
+    assert button(page, place(0, 1)).get_attribute("aria-pressed") == "true"
+    kept = opacities(page)
+    button(page, place(2, 3)).hover()
+    assert np.array_equal(opacities(page), kept)
+    assert page.inner_text(".reading").startswith("r0c1 → r2c3: ")
+    expected = float(record.attentions[0, 1, place(0, 1), place(2, 3)])
+    assert shown_weight(page) == pytest.approx(expected, abs=0.0051)
+    page.keyboard.press("Escape")
+    button(page, place(2, 2)).hover()
+    assert np.allclose(
+        opacities(page), expected_opacities(record.attentions[0, 1, place(2, 2)]), atol=0.005
+    )
+
+
+@pytest.mark.browser
+def test_arrows_walk_over_the_patches_and_tab_leaves_them(open_page):
+    page = open_page(view_of(head=0).to_html())
+    focused = "document.activeElement.dataset.tokenIndex"
+    patches = page.locator(".patch")
+    assert patches.count() == ROWS * COLUMNS
+    assert page.locator('.patch[tabindex="0"]').count() == 1
+    page.locator('.patch[tabindex="0"]').focus()
+    for key, expected in [
+        ("Home", (0, 0)),
+        ("ArrowUp", (0, 0)),
+        ("ArrowLeft", (0, 0)),
+        ("ArrowRight", (0, 1)),
+        ("ArrowDown", (1, 1)),
+        ("End", (2, 3)),
+        ("ArrowRight", (2, 3)),
+        ("ArrowDown", (2, 3)),
+        ("ArrowUp", (1, 3)),
+        ("ArrowRight", (1, 3)),
+    ]:
+        page.keyboard.press(key)
+        assert page.evaluate(focused) == str(place(*expected)), key
+        assert page.locator(".focal").get_attribute("data-token-index") == str(place(*expected))
+    page.keyboard.press("Enter")
+    assert button(page, place(1, 3)).get_attribute("aria-pressed") == "true"
+    page.keyboard.press("Tab")
+    assert page.evaluate(focused) == "0"
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate(focused) == "1"
+
+
+@pytest.mark.browser
+def test_layer_and_head_and_side_are_chosen(open_page):
+    record = record_of(layers=(4, 9))
+    page = open_page(view_of(record, layer=4, patch=(1, 1)).to_html())
+    token = place(1, 1)
+    patterns = record.attentions
+    assert np.allclose(opacities(page), expected_opacities(patterns[0].mean(0)[token]), atol=0.005)
+    page.select_option('select[name="layer"]', "9")
+    assert np.allclose(opacities(page), expected_opacities(patterns[1].mean(0)[token]), atol=0.005)
+    assert "mean of 3 heads of layer 9" in page.inner_text(".image-legend")
+    page.select_option('select[name="head"]', "2")
+    assert np.allclose(opacities(page), expected_opacities(patterns[1, 2, token]), atol=0.005)
+    assert "(L9H2)" in page.inner_text(".image-legend")
+    page.select_option('select[name="side"]', "key")
+    assert np.allclose(opacities(page), expected_opacities(patterns[1, 2, :, token]), atol=0.005)
+    assert button(page, token).get_attribute("data-side") == "key"
+    reading = page.inner_text(".reading")
+    assert " → r1c1: " in reading and "weight from [CLS]" in reading
+    page.select_option('select[name="head"]', "mean")
+    assert np.allclose(
+        opacities(page), expected_opacities(patterns[1].mean(0)[:, token]), atol=0.005
+    )
+
+
+@pytest.mark.browser
+def test_tokens_beside_the_picture_have_their_weights_and_look_too(open_page):
+    record = record_of()
+    page = open_page(view_of(record, layer=1, head=0, patch=(0, 0)).to_html())
+    beside = page.locator(".beside .number")
+    for index in range(FIRST):
+        expected = float(record.attentions[1, 0, place(0, 0), index])
+        assert float(beside.nth(index).inner_text()) == pytest.approx(expected, abs=0.0051)
+    assert page.locator(".beside button").all_inner_texts() == ["[CLS]", "[REG1]"]
+    page.keyboard.press("Escape")
+    page.focus("select")
+    page.locator("section").first.press("Escape")
+    button(page, 0).hover()
+    assert np.allclose(opacities(page), expected_opacities(record.attentions[1, 0, 0]), atol=0.005)
+    assert page.inner_text(".reading").startswith("[CLS] → ")
+    assert "weight to [REG1]" in page.inner_text(".reading")
+
+
+@pytest.mark.browser
+def test_the_scale_is_said_in_words_with_its_number(open_page):
+    record = record_of()
+    page = open_page(view_of(record, layer=0, head=1, patch=(1, 0)).to_html())
+    largest = float(record.attentions[0, 1, place(1, 0), FIRST:].max())
+    words = page.inner_text(".scale-words")
+    assert words.startswith("Full colour is ") and "largest weight from r1c0 to a patch" in words
+    assert float(words.split()[3].rstrip(",")) == pytest.approx(largest, abs=0.0051)
+
+
+@pytest.mark.browser
+def test_small_weights_keep_two_digits(open_page):
+    record = record_of(heads=1)
+    record.attentions[0, 0] = 0.0034
+    page = open_page(view_of(record, layer=0, patch=(0, 0)).to_html())
+    assert "0.0034" in page.inner_text(".scale-words")
+    record.attentions[0, 0] = 0.00003
+    page = open_page(view_of(record, layer=0, patch=(0, 0)).to_html())
+    assert "Full colour is under 0.0001" in page.inner_text(".scale-words")
+
+
+@pytest.mark.browser
+def test_missing_weights_are_named_and_unpainted(open_page):
+    record = record_of(heads=1)
+    record.attentions[0, 0, place(0, 0), place(1, 1)] = float("nan")
+    record.attentions[0, 0, place(0, 0), 0] = float("nan")
+    page = open_page(view_of(record, layer=0, patch=(0, 0)).to_html())
+    assert opacities(page)[1, 1] == 0 and opacities(page).max() > 0.8
+    assert page.locator(".beside .number").first.inner_text() == "missing"
+    button(page, place(1, 1)).hover()
+    assert page.inner_text(".reading").startswith("r0c0 → r1c1: missing")
+
+
+@pytest.mark.browser
+def test_the_picture_is_grey_until_its_colours_are_asked_for(open_page):
+    page = open_page(view_of().to_html())
+    shown = "getComputedStyle(document.querySelector('img')).filter"
+    assert "grayscale(1)" in page.evaluate(shown)
+    page.check('input[name="colours"]')
+    assert page.evaluate(shown) == "none"
+
+
+@pytest.mark.browser
+def test_hostile_labels_are_text_and_nothing_runs(open_page):
+    tokens = ("<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", *TOKENS[2:])
+    page = open_page(view_of(record_of(tokens=tokens)).to_html())
+    assert page.locator(".beside button").all_inner_texts() == list(tokens[:2])
+    assert page.locator("img").count() == 1
+    assert f"weight to {tokens[0]}: " in page.inner_text(".reading")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 420])
+def test_nothing_moves_and_nothing_scrolls_sideways(open_page, width):
+    page = open_page(view_of().to_html(), width=width)
+    top = "document.querySelector('.image-stage').getBoundingClientRect().top + scrollY"
+    before = page.evaluate(top)
+    for index in (place(0, 0), place(2, 3), 0):
+        button(page, index).hover()
+        assert page.evaluate(top) == before
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.browser
+def test_a_model_without_tokens_beside_its_patches(open_page):
+    record = record_of(tokens=TOKENS[2:], first=0)
+    page = open_page(view_of(record, head=0).to_html())
+    page.locator(".patch").first.hover()
+    assert page.inner_text(".reading").endswith("the largest among patches.")
+    assert page.locator(".beside button").count() == 0
