@@ -121,8 +121,9 @@ def view(
         )
     import introspect as ix
     from introspect.alignment import find_tokens
+    from introspect.models import load_text
 
-    loaded = _load(model, allow_pickle=allow_pickle)
+    loaded = load_text(_load(model, allow_pickle=allow_pickle))
     record = loaded.capture(text, text_pair, truncation=truncate)
     if kind is ViewKind.head:
         pinned = None if token is None else find_tokens(record.queries, token)[0]

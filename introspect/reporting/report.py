@@ -13,7 +13,7 @@ from introspect.analyzers.coreference import CoreferenceAnalyzer, Scores
 from introspect.errors import InputError, naming
 from introspect.files import write_atomically
 from introspect.mentions import CorefCase
-from introspect.models import Model, load
+from introspect.models import Model, load_text
 from introspect.page.document import Document
 from introspect.records import AttentionRecord, Head
 from introspect.reporting.prose import (
@@ -92,7 +92,7 @@ def report(
     Raises:
         IntrospectError: a subject cannot be captured or scored; the message names it.
     """
-    loaded = load(model)
+    loaded = load_text(model)
     chapters = _chapters(loaded, _as_list(subjects), truncation)
     scores = _scores(chapters)
     title, finding = _title_and_finding(chapters, scores)

@@ -12,6 +12,8 @@ import torch
 import transformers as tf
 from PIL import Image
 
+import introspect as ix
+from introspect.doctor import examination
 from introspect.errors import (
     CaptureError,
     InputError,
@@ -405,3 +407,21 @@ def test_a_grid_must_lie_among_the_tokens(grid):
         AttentionRecord(
             attentions=record.attentions, queries=record.queries, keys=record.keys, grid=grid
         )
+
+
+# What has to do with texts
+
+
+@pytest.mark.parametrize("use", [ix.report, ix.score], ids=["report", "score"])
+def test_what_needs_a_text_says_so(use):
+    case = ix.CorefCase.from_words("The cat sat where it was.", pronoun="it", antecedent="cat")
+    with pytest.raises(ModelError, match="reads text"):
+        use(load((build("vit"), processor())), [case])
+
+
+def test_the_doctor_examines_a_vision_model():
+    rows = dict(examination(load((build("dinov2"), processor()))))
+    assert rows["Image processor"] == "ViTImageProcessorPil"
+    assert rows["Self attention"] == "3 layers × 4 heads, 17 × 17 tokens"
+    assert rows["values"] == "3 × 4 × 17 × 8"
+    assert rows["Largest difference from the attention that the model itself returns"][0] == "0"
