@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from introspect.files import write_atomically
-from introspect.page.codec import Encoded, SignedEncoded, encode, encode_signed
+from introspect.page.codec import Encoded, Floats, SignedEncoded, encode, encode_signed
 from introspect.page.scripts import bundle, read_asset
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import visible
@@ -48,6 +48,7 @@ class Section:
         hidden: not shown until another view opens it.
         others: further records that it shows beside the first.
         parts: which parts of the records it needs beside the attention (``queries``, …).
+        arrays: further numbers from 0 to 1 that only this view needs, by name.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Section:
     hidden: bool = False
     others: tuple[AttentionRecord, ...] = ()
     parts: tuple[str, ...] = ()
+    arrays: Mapping[str, Floats] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -74,6 +76,7 @@ class Document:
     _body: list[str] = field(default_factory=list)
     _sections: list[dict[str, Any]] = field(default_factory=list)
     _records: list[AttentionRecord] = field(default_factory=list)
+    _arrays: dict[str, str] = field(default_factory=dict)
     # Names of the parts that are needed of each record.
     _parts: dict[int, set[str]] = field(default_factory=dict)
 
@@ -87,8 +90,19 @@ class Document:
         name = f"view-{number}-{section.kind}"
         shown = [section.record, *section.others]
         record, *others = [self._record_number(one, section.parts) for one in shown]
+        arrays = {key: encode(array, whole=True) for key, array in section.arrays.items()}
+        self._arrays |= {f"{name}-{key}": encoded.data for key, encoded in arrays.items()}
         self._sections.append(
-            {"id": name, "record": record, "others": others, "state": section.state}
+            {
+                "id": name,
+                "record": record,
+                "others": others,
+                "state": section.state,
+                "arrays": {
+                    key: {"shape": encoded.shape, "codec": encoded.codec}
+                    for key, encoded in arrays.items()
+                },
+            }
         )
         hidden = " hidden" if section.hidden else ""
         self._body.append(
@@ -128,6 +142,7 @@ class Document:
             _block("plotly", _packed(plotly)),
         ]
         blocks += [_block(f"weights-{i}", encoded.data) for i, encoded in enumerate(weights)]
+        blocks += [_block(f"array-{name}", data) for name, data in self._arrays.items()]
         blocks += [
             _block(f"part-{i}-{name}", encoded.data)
             for i, encoded_parts in enumerate(parts)
@@ -173,6 +188,7 @@ def _record_json(
         "layers": record.layers,
         "shape": encoded.shape,
         "codec": encoded.codec,
+        "kept": encoded.kept,
         "parts": {
             name: {"shape": part.shape, "scales": part.scales} for name, part in parts.items()
         },

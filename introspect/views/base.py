@@ -13,6 +13,7 @@ from typing import Any
 from introspect.errors import SelectionError
 from introspect.files import write_atomically
 from introspect.page import Document, Section
+from introspect.page.codec import kept_of
 from introspect.records import AttentionRecord
 from introspect.text import shortened, visible_text
 
@@ -51,7 +52,7 @@ class View(ABC):
         texts = [text for text in self.record.keys.texts if text.strip()]
         heading = shortened(" · ".join(texts), _LONGEST_HEADING)
         document = Document(self.title, heading=visible_text(heading) or None)
-        for notice in self.record.notices:
+        for notice in (*self.record.notices, *_left_out(self.record)):
             text = html.escape(visible_text(notice))
             document.add_prose(f'<p class="notice" role="alert">{text}</p>')
         for section in self.sections():
@@ -73,6 +74,18 @@ class View(ABC):
             f'<iframe sandbox="allow-scripts allow-downloads" title="{html.escape(self.title)}" '
             f'style="width:100%;height:{_NOTEBOOK_HEIGHT}px;border:0" srcdoc="{page}"></iframe>'
         )
+
+
+def _left_out(record: AttentionRecord) -> list[str]:
+    """What a page of a long text does not hold."""
+    kept = kept_of(tuple(record.attentions.shape))
+    if kept is None:
+        return []
+    return [
+        f"The text is long: of each row this page holds the {kept} largest weights of "
+        f"{len(record.keys)}, and reads the others as 0. How much of a token’s attention they are "
+        "is said beside its numbers."
+    ]
 
 
 def layer_row(record: AttentionRecord, layer: int) -> int:

@@ -131,12 +131,12 @@ class ModelView(View):
             ),
             state={
                 "scale": themed(SEQUENTIAL),
-                "tileCells": TILE_CELLS,
                 "gap": GAP,
                 "columns": self._columns(),
                 "framed": [(layer_row(self.record, layer), head) for layer, head in self.framed],
             },
             record=self.record,
+            arrays={"tiles": pooled(self.record.attentions).numpy()},
         )
         return (own, *hidden_head_view(self.record)) if with_detail else (own,)
 

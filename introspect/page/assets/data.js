@@ -14,6 +14,86 @@ function decoderOf(codec) {
   return (code) => (code === 255 ? Number.NaN : (code / 254) ** 2);
 }
 
+/** Weights that are all there: a code each. */
+class DenseWeights {
+  constructor(buffer, codec, [, numHeads, queryLen, keyLen]) {
+    this.codes = codec === "u16" ? new Uint16Array(buffer) : new Uint8Array(buffer);
+    this.decode = decoderOf(codec);
+    Object.assign(this, { numHeads, queryLen, keyLen });
+  }
+
+  at(row, head, query, key) {
+    const line = ((row * this.numHeads + head) * this.queryLen + query) * this.keyLen;
+    return this.decode(this.codes[line + key]);
+  }
+
+  forEach(row, head, query, visit) {
+    for (let key = 0; key < this.keyLen; key += 1) visit(key, this.at(row, head, query, key));
+  }
+
+  remainder() {
+    return 0;
+  }
+}
+
+/** Only the largest weights of each row, in the order of their keys; others are read as 0. */
+class SparseWeights {
+  constructor(buffer, kept, [numLayers, numHeads, queryLen]) {
+    const count = numLayers * numHeads * queryLen * kept;
+    this.keys = new Uint16Array(buffer, 0, count);
+    this.codes = new Uint8Array(buffer, 2 * count, count);
+    this.remainders = new Uint8Array(buffer, 3 * count);
+    this.decode = decoderOf("u8sqrt");
+    Object.assign(this, { kept, numHeads, queryLen });
+  }
+
+  line(row, head, query) {
+    return (row * this.numHeads + head) * this.queryLen + query;
+  }
+
+  at(row, head, query, key) {
+    let low = this.line(row, head, query) * this.kept;
+    const end = low + this.kept;
+    let high = end;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.keys[middle] < key) low = middle + 1;
+      else high = middle;
+    }
+    return low < end && this.keys[low] === key ? this.decode(this.codes[low]) : 0;
+  }
+
+  forEach(row, head, query, visit) {
+    const start = this.line(row, head, query) * this.kept;
+    for (let place = start; place < start + this.kept; place += 1) {
+      visit(this.keys[place], this.decode(this.codes[place]));
+    }
+  }
+
+  remainder(row, head, query) {
+    return this.decode(this.remainders[this.line(row, head, query)]);
+  }
+}
+
+/** An array of numbers from 0 to 1, of any shape. */
+export class PageArray {
+  constructor(id, { shape, codec }) {
+    this.id = id;
+    this.shape = shape;
+    this.codec = codec;
+    this.decode = decoderOf(codec);
+  }
+
+  async load() {
+    const buffer = await unpack(this.id);
+    this.codes = this.codec === "u16" ? new Uint16Array(buffer) : new Uint8Array(buffer);
+  }
+
+  at(place) {
+    return this.decode(this.codes[place]);
+  }
+}
+
 /** One attention record: tokens, and weights by layer row, head, query and key. */
 export class PageRecord {
   constructor(number, json) {
@@ -23,24 +103,37 @@ export class PageRecord {
     this.queries = json.queries;
     this.keys = json.keys ?? json.queries;
     this.codec = json.codec;
+    this.shape = json.shape;
     [this.numLayers, this.numHeads, this.queryLen, this.keyLen] = json.shape;
+    this.kept = json.kept;
     this.parts = json.parts;
     this.unpacked = {};
-    this.codes = null;
-    this.decode = decoderOf(json.codec);
+    this.weights = null;
   }
 
   /** Unpack the weights; everything else needs this to have happened. */
   async load() {
-    if (this.codes) return;
+    if (this.weights) return;
     const buffer = await unpack(`weights-${this.number}`);
-    this.codes = this.codec === "u16" ? new Uint16Array(buffer) : new Uint8Array(buffer);
+    this.weights =
+      this.codec === "sparse"
+        ? new SparseWeights(buffer, this.kept, this.shape)
+        : new DenseWeights(buffer, this.codec, this.shape);
   }
 
   /** The weight that a query gives a key; `row` counts captured layers. */
   weight(row, head, query, key) {
-    const line = ((row * this.numHeads + head) * this.queryLen + query) * this.keyLen;
-    return this.decode(this.codes[line + key]);
+    return this.weights.at(row, head, query, key);
+  }
+
+  /** Call `visit(key, weight)` for each weight of a query that the page has. */
+  forEachWeight(row, head, query, visit) {
+    this.weights.forEach(row, head, query, visit);
+  }
+
+  /** How much of a query's attention lies in weights that the page leaves out. */
+  remainder(row, head, query) {
+    return this.weights.remainder(row, head, query);
   }
 
   /** Unpack a part, such as "queries"; everything else about it needs this to have happened. */

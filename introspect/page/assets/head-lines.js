@@ -33,6 +33,10 @@ function lineSets(state, style) {
   return state.heads.map((head) => ({
     colour: colours[head],
     weight: (q, k) => state.pattern.weight(state.row, head, q, k),
+    // Of a long text few weights are there; a walk over all pairs would find zeros.
+    each: state.pattern.forEachWeight
+      ? (q, visit) => state.pattern.forEachWeight(state.row, head, q, visit)
+      : null,
   }));
 }
 
@@ -49,19 +53,16 @@ export function lineTraces(state, style, places, breadth, { isHorizontal, isLift
   // Lines of many heads lie over each other, and would hide the strong ones.
   const dimming = state.focal.length > 0 ? 1 : sets.length ** -0.5;
   const wanted = pairs(state);
-  return sets.flatMap(({ colour, weight }) => {
+  return sets.flatMap(({ colour, weight, each }) => {
     const classes = style.edges.map(() => ({ across: [], along: [], count: 0 }));
     for (const [query, keys] of wanted) {
-      for (const key of keys) {
-        const value = weight(query, key);
-        if (!(value >= state.threshold)) continue;
-        add(
-          classes[classOf(value, style.edges)],
-          places.query.get(query),
-          places.key.get(key),
-          breadth,
-        );
-      }
+      const from = places.query.get(query);
+      const visit = (key, value) => {
+        if (!(value >= state.threshold)) return;
+        add(classes[classOf(value, style.edges)], from, places.key.get(key), breadth);
+      };
+      if (each && keys.length === state.pattern.keyLen) each(query, visit);
+      else for (const key of keys) visit(key, weight(query, key));
     }
     return classes.flatMap(({ across, along, count }, number) => {
       if (count === 0) return [];

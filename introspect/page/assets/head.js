@@ -305,7 +305,7 @@ class HeadView {
     const given = sides[0] ? `what ${sides[0]} to each token` : "";
     const taken = sides[1] ? `what each token gives to ${sides[1]}` : "";
     const numbers = [given, taken].filter(Boolean).join("; ");
-    return `Numbers: ${numbers} (${shown}).${this.removed()}`;
+    return `Numbers: ${numbers} (${shown}).${this.removed()}${this.leftOut()}`;
   }
 
   shownHeads() {
@@ -333,6 +333,19 @@ class HeadView {
     const list = names.length < 3 ? names.join(" and ") : `${names.length} pinned ${side} tokens`;
     if (side === "key") return names.length > 1 ? `${list} together` : list;
     return names.length > 1 ? `${list} give together` : `${list} gives`;
+  }
+
+  /** How much of a query's attention the page does not hold: of a long text only the largest. */
+  leftOut() {
+    const { state, record } = this;
+    const query = state.focal.find((token) => token.side === "query");
+    if (!record.kept || !query || state.granularity === "word" || state.focal.length > 1) return "";
+    const rows = state.combine.includes("layers") ? record.layers.map((_, r) => r) : [state.row];
+    const shares = rows.flatMap((row) =>
+      state.heads.map((head) => record.remainder(row, head, query.index)),
+    );
+    const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+    return ` ${figure(mean)} lies in weights too small to be in this page.`;
   }
 
   /** How much of a query's attention the renormalised weights leave out. */

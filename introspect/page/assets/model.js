@@ -145,25 +145,23 @@ function mapTrace(tiles, style) {
   };
 }
 
-/** All patterns side by side with gaps between them, pooled by the maximum where they are long. */
-function joinedTiles(record, { tileCells, gap }, order) {
-  const stepQuery = Math.ceil(record.queryLen / tileCells);
-  const stepKey = Math.ceil(record.keyLen / tileCells);
-  const height = Math.ceil(record.queryLen / stepQuery) + 2 * gap;
-  const width = Math.ceil(record.keyLen / stepKey) + 2 * gap;
+/** All patterns, pooled where they are long, side by side with gaps between them. */
+function joinedTiles(record, { arrays, gap }, order) {
+  const [, , tileHeight, tileWidth] = arrays.tiles.shape;
+  const height = tileHeight + 2 * gap;
+  const width = tileWidth + 2 * gap;
   const tiles = Array.from({ length: record.numLayers * height }, () =>
     new Array(record.numHeads * width).fill(null),
   );
   for (let line = 0; line < record.numLayers; line += 1) {
     for (let column = 0; column < record.numHeads; column += 1) {
       const [row, head] = order ? order[line * record.numHeads + column] : [line, column];
-      for (let query = 0; query < record.queryLen; query += 1) {
-        const cells = tiles[line * height + gap + Math.floor(query / stepQuery)];
-        for (let key = 0; key < record.keyLen; key += 1) {
-          const place = column * width + gap + Math.floor(key / stepKey);
-          const weight = record.weight(row, head, query, key);
-          if (!Number.isNaN(weight)) cells[place] = Math.max(cells[place] ?? 0, weight);
-        }
+      const start = (row * record.numHeads + head) * tileHeight * tileWidth;
+      for (let cell = 0; cell < tileHeight * tileWidth; cell += 1) {
+        const value = arrays.tiles.at(start + cell);
+        if (Number.isNaN(value)) continue;
+        const y = line * height + gap + Math.floor(cell / tileWidth);
+        tiles[y][column * width + gap + (cell % tileWidth)] = value;
       }
     }
   }
@@ -224,16 +222,13 @@ function pairsOf(record, row, head) {
   const best = [];
   for (let query = 0; query < record.queryLen; query += 1) {
     if (record.queries.special[query]) continue;
-    for (let key = 0; key < record.keyLen; key += 1) {
-      if (record.keys.special[key]) continue;
-      const weight = record.weight(row, head, query, key);
-      if (Number.isNaN(weight) || (best.length === MOST_PAIRS && weight <= best.at(-1).weight)) {
-        continue;
-      }
+    record.forEachWeight(row, head, query, (key, weight) => {
+      const isWeak = best.length === MOST_PAIRS && weight <= best.at(-1).weight;
+      if (record.keys.special[key] || Number.isNaN(weight) || isWeak) return;
       const place = best.findIndex((pair) => weight > pair.weight);
       best.splice(place === -1 ? best.length : place, 0, { query, key, weight });
       best.length = Math.min(best.length, MOST_PAIRS);
-    }
+    });
   }
   return best;
 }

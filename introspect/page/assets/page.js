@@ -1,6 +1,6 @@
 // Start the page: unpack what it carries, then make each view in its section.
 import { mountCoreferenceView } from "./coreference.js";
-import { readPage } from "./data.js";
+import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
 import { mountHeadView } from "./head.js";
 import { mountImageView } from "./image.js";
@@ -21,8 +21,13 @@ async function mountSection(page, description) {
   section.dataset.mounted = "true";
   const record = page.records[description.record];
   const others = description.others.map((number) => page.records[number]);
-  for (const one of [record, ...others]) await one.load();
-  await MOUNTS[section.dataset.view](section, description.state, record, others);
+  const arrays = Object.entries(description.arrays).map(([name, json]) => [
+    name,
+    new PageArray(`array-${description.id}-${name}`, json),
+  ]);
+  for (const [, one] of [["", record], ...others.map((o) => ["", o]), ...arrays]) await one.load();
+  const style = { ...description.state, arrays: Object.fromEntries(arrays) };
+  await MOUNTS[section.dataset.view](section, style, record, others);
 }
 
 /** Views in a folded chapter wait until it is opened. */
