@@ -27,6 +27,7 @@ ROOMS = (
     "hooks",
     "page",
     "views",
+    "interop",
     "models",
     "analyzers",
     "reporting",

@@ -1,0 +1,317 @@
+"""How heavy and how fast the head view and the model view are, beside BertViz's.
+
+    python benchmarks/views.py --tokens 64,128
+
+The same record is shown by both: random attention (a softmax of normal scores with a standard
+deviation of 2, so that some weights are strong), 12 layers × 12 heads. Random numbers compress
+worst. Each measurement opens a file in a browser of its own, the two sides in turn; the median of
+the runs is printed:
+
+- file: the size of the page on disk.
+- ready: from the start of the navigation until the view is drawn and the main thread has come
+  through two animation frames. Ours says so by ``data-ready`` on ``<html>``; BertViz draws all at
+  once, so its view is drawn when there is an ``<svg>`` in it.
+- hover (head view only): the mouse is moved to a token; from the event in the page until the frame
+  after the last change that followed from it is drawn, up to a frame of 17 ms too much. The median
+  of 5 tokens.
+- nodes: the elements of the page.
+- requests: what was asked of a network.
+
+BertViz loads three scripts from a network. They are fetched once from npm, in the versions that it
+names (jQuery 2.1.0 for 2.0.0, which npm does not have), and answered from memory, so that its time
+has no network in it. Needs the extra dev, Chromium, and node for npm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from introspect.interop import bertviz
+from introspect.records import AttentionRecord
+from introspect.views.head import head_view
+from introspect.views.model import model_view
+
+LAYERS = HEADS = 12
+LIMIT = 120
+LONGEST_IN_BERTVIZ = 256
+HOVERED = (1, 3, 5, 7, 9)
+#: A measurement that takes this many seconds is not repeated.
+SLOW = 30
+#: What we aim at for our own pages: view and tokens, then column and number to stay under.
+GOALS = {
+    ("head", 128): {"file": 4.0, "ready": 1.5, "hover": 0.1},
+    ("model", 128): {"file": 4.0, "ready": 2.0, "nodes": 5000},
+    ("head", 512): {"file": 30.0, "ready": 3.0, "hover": 0.1},
+    ("model", 512): {"file": 30.0, "ready": 3.0},
+}
+COLUMNS = {
+    "file": ("file MB", "{:.1f}"),
+    "ready": ("ready s", "{:.2f}"),
+    "hover": ("hover s", "{:.3f}"),
+    "nodes": ("nodes", "{:,.0f}"),
+    "requests": ("requests", "{:.0f}"),
+}
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
+CDN = "https://cdnjs.cloudflare.com/ajax/libs/"
+SCRIPTS = {
+    "jquery": ("jquery@2.1.0", "dist/jquery.min.js"),
+    "d3": ("d3@5.7.0", "dist/d3.min.js"),
+    "require": ("requirejs@2.3.6", "require.js"),
+}
+IS_DRAWN = {
+    "ours": "document.documentElement.dataset.ready === 'true'",
+    "BertViz": "document.querySelector('#vis svg') !== null",
+}
+TOKEN = {
+    "ours": '[data-side="query"][data-token-index="{}"]',
+    "BertViz": "#left > g:last-child > g:nth-child({}) > text",
+}
+# Both speak through the console: a page whose main thread is busy answers no question.
+SAY_WHEN_READY = """
+addEventListener("DOMContentLoaded", () => {
+  const look = () => {
+    if (!(IS_DRAWN)) return requestAnimationFrame(look);
+    requestAnimationFrame(() => requestAnimationFrame(() =>
+      console.debug(`measured ${performance.now()}`)));
+  };
+  look();
+});
+"""
+SAY_WHEN_HOVERED = """
+() => {
+  let start = null, hasChanged = false, end = null, quiet = 0;
+  const observer = new MutationObserver(() => { hasChanged = true; });
+  const everything = { subtree: true, childList: true, attributes: true, characterData: true };
+  observer.observe(document.body, everything);
+  const look = () => {
+    quiet += 1;
+    if (hasChanged) {
+      hasChanged = false;
+      quiet = 0;
+      // A task that is posted here runs when the frame has been drawn.
+      setTimeout(() => { end = performance.now(); });
+    }
+    if (end === null || quiet < 3) return requestAnimationFrame(look);
+    observer.disconnect();
+    console.debug(`measured ${end - start}`);
+  };
+  addEventListener("mousemove", () => { start = start ?? performance.now(); }, true);
+  addEventListener("pointerover", () => {
+    start = performance.now();
+    hasChanged = false;
+    requestAnimationFrame(look);
+  }, { capture: true, once: true });
+}
+"""
+
+
+@dataclass
+class Results:
+    """What was measured of one page, run by run."""
+
+    runs: list[dict[str, float]] = field(default_factory=list)
+    is_over: bool = False
+
+    def median(self, column: str) -> float | None:
+        """The median over the runs that have this number."""
+        values = [run[column] for run in self.runs if column in run]
+        return statistics.median(values) if values else None
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--tokens", default="64,128,256,512", help="lengths, with commas")
+    parser.add_argument("--only", choices=["ours", "BertViz"], help="one of the two sides")
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    sides = [options.only] if options.only else ["BertViz", "ours"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        scripts = fetched_scripts(folder) if "BertViz" in sides else {}
+        for length in map(int, options.tokens.split(",")):
+            fitting = [s for s in sides if s == "ours" or length <= LONGEST_IN_BERTVIZ]
+            record = random_record(length)
+            for view in ("head", "model"):
+                pages = {side: written(folder, side, view, record) for side in fitting}
+                found = measured(pages, view, scripts, options.runs)
+                show(view, length, found)
+                for path in pages.values():
+                    path.unlink()
+
+
+def random_record(length: int) -> AttentionRecord:
+    """The same random attention for each side."""
+    scores = torch.randn(
+        LAYERS, HEADS, length, length, generator=torch.Generator().manual_seed(length)
+    )
+    return AttentionRecord.from_tensors(
+        (2 * scores).softmax(-1), [f"word{index}" for index in range(length)]
+    )
+
+
+def written(folder: Path, side: str, view: str, record: AttentionRecord) -> Path:
+    """The page of one side as a file."""
+    path = folder / f"{side}-{view}.html"
+    if side == "ours":
+        shown = head_view(record) if view == "head" else model_view(record)
+        return shown.save(path)
+    theirs = bertviz.head_view if view == "head" else bertviz.model_view
+    body = theirs(record, as_html=True).data
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write('<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<body>\n')
+        stream.write(body)
+        stream.write("\n</body>\n</html>\n")
+    return path
+
+
+def fetched_scripts(folder: Path) -> dict[str, bytes]:
+    """The scripts that BertViz asks a network for."""
+    found = {}
+    for name, (package, inner) in SCRIPTS.items():
+        command = ["npm", "pack", "--silent", package]
+        answer = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+        archive = folder / answer.stdout.split()[-1]
+        with tarfile.open(archive) as stream:
+            member = stream.extractfile(f"package/{inner}")
+            assert member is not None
+            found[name] = member.read()
+    return found
+
+
+def measured(
+    pages: dict[str, Path], view: str, scripts: dict[str, bytes], runs: int
+) -> dict[str, Results]:
+    """Each page in turn, as often as asked for, the slow ones once."""
+    found = {side: Results() for side in pages}
+    for _ in range(runs):
+        for side, path in pages.items():
+            results = found[side]
+            if results.is_over or any(run["ready"] > SLOW for run in results.runs):
+                continue
+            run = one_run(side, path, view, scripts)
+            results.is_over = "ready" not in run
+            results.runs.append(run)
+    return found
+
+
+def one_run(side: str, path: Path, view: str, scripts: dict[str, bytes]) -> dict[str, float]:
+    """One page in a browser of its own; what did not end in time is left out."""
+    from playwright.sync_api import TimeoutError as OutOfTime
+    from playwright.sync_api import sync_playwright
+
+    run: dict[str, float] = {"file": path.stat().st_size / 1e6}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=list(FLAGS)
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        asked: list[str] = []
+        answer_from_memory(page, scripts, asked)
+        try:
+            run["ready"] = seconds_until_ready(page, side, path)
+            run["nodes"] = page.evaluate("document.querySelectorAll('*').length")
+            if view == "head":
+                run["hover"] = statistics.median(seconds_of_hover(page, side, i) for i in HOVERED)
+        except OutOfTime:
+            pass
+        run["requests"] = len(asked)
+        browser.close()
+    return run
+
+
+def answer_from_memory(page: Any, scripts: dict[str, bytes], asked: list[str]) -> None:
+    """Answer BertViz's requests, refuse all others, and note each."""
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url)
+        name = route.request.url.removeprefix(CDN).split("/")[0].removesuffix(".js")
+        if name in scripts:
+            route.fulfill(body=scripts[name], content_type="text/javascript")
+        else:
+            route.abort()
+
+    page.route(lambda url: url.startswith("http"), answer)
+
+
+def seconds_until_ready(page: Any, side: str, path: Path) -> float:
+    """From the start of the navigation until the view is drawn."""
+    page.add_init_script(SAY_WHEN_READY.replace("IS_DRAWN", IS_DRAWN[side]))
+    with waiting(page) as said:
+        page.goto(path.as_uri(), wait_until="commit", timeout=LIMIT * 1000)
+    return milliseconds(said) / 1000
+
+
+def seconds_of_hover(page: Any, side: str, index: int) -> float:
+    """From the mouse on a token until what it changed is drawn."""
+    page.mouse.move(2, 2)
+    page.wait_for_timeout(300)
+    token = page.locator(TOKEN[side].format(index)).first
+    box = token.bounding_box(timeout=LIMIT * 1000)
+    page.evaluate(SAY_WHEN_HOVERED)
+    with waiting(page) as said:
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    return milliseconds(said) / 1000
+
+
+def waiting(page: Any) -> Any:
+    """Until the page says what it measured."""
+    return page.expect_console_message(
+        lambda message: message.text.startswith("measured "), timeout=LIMIT * 1000
+    )
+
+
+def milliseconds(said: Any) -> float:
+    """The number in a message."""
+    return float(said.value.text.split()[1])
+
+
+def show(view: str, length: int, found: dict[str, Results]) -> None:
+    """A table for one view and length."""
+    print(f"\n{view} view, {length} tokens, {LAYERS} layers × {HEADS} heads")
+    print(row("", [heading for heading, _ in COLUMNS.values()]))
+    for side, results in found.items():
+        print(row(side, [number(results, column) for column in COLUMNS]))
+    if len(found) == 2:
+        print(row("ours / BertViz", [ratio(found, column) for column in COLUMNS]))
+    goals = GOALS.get((view, length), {})
+    if "ours" in found and goals:
+        print(row("our goal", [goal(goals, column) for column in COLUMNS]), flush=True)
+
+
+def row(name: str, cells: list[str]) -> str:
+    """A line of the table."""
+    return f"  {name:<15}" + "".join(f"{cell:>12}" for cell in cells)
+
+
+def number(results: Results, column: str) -> str:
+    """A measurement as it is printed."""
+    value = results.median(column)
+    if value is not None:
+        return COLUMNS[column][1].format(value)
+    return f"over {LIMIT} s" if results.is_over and column == "ready" else "–"
+
+
+def ratio(found: dict[str, Results], column: str) -> str:
+    """Ours by BertViz's."""
+    ours, theirs = (found[side].median(column) for side in ("ours", "BertViz"))
+    return f"{ours / theirs:.3f}" if ours is not None and theirs else "–"
+
+
+def goal(goals: dict[str, float], column: str) -> str:
+    """What to stay under."""
+    return "< " + COLUMNS[column][1].format(goals[column]) if column in goals else "–"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Other tools: a record of ours, shown by them."""
