@@ -1,7 +1,8 @@
 """A page: sections and words in, one HTML file out.
 
-The page asks no network for anything. Its Content-Security-Policy forbids that, and lets only two
-scripts run, both named by their hashes: the page's own, and Plotly, which travels compressed.
+The page asks no network for anything. Its Content-Security-Policy forbids that, and lets only three
+scripts run, all named by their hashes: the page's own and Plotly, which travel compressed, and the
+few lines that unpack them.
 """
 
 from __future__ import annotations
@@ -125,8 +126,8 @@ class Document:
 
     def to_html(self) -> str:
         """The whole page."""
-        script, plotly = bundle(), _plotly()
-        policy = _policy(script, plotly)
+        boot, script, plotly = read_asset("boot.js"), bundle(), _plotly()
+        policy = _policy(boot, script, plotly)
         weights = [encode(record.attentions.numpy()) for record in self._records]
         parts = [
             {name: encode_signed(record.parts[name].numpy()) for name in sorted(self._parts[i])}
@@ -140,6 +141,7 @@ class Document:
         blocks = [
             f'<script type="application/json" id="page-data">{_json(data)}</script>',
             _block("plotly", _packed(plotly)),
+            _block("scripts", _packed(script)),
         ]
         blocks += [_block(f"weights-{i}", encoded.data) for i, encoded in enumerate(weights)]
         blocks += [_block(f"array-{name}", data) for name, data in self._arrays.items()]
@@ -160,7 +162,7 @@ class Document:
             + "\n".join(self._body)
             + '\n</main>\n<div id="announcements" class="unseen" aria-live="polite"></div>\n'
             + "\n".join(blocks)
-            + f"\n<script>{script}</script>\n</body>\n</html>\n"
+            + f"\n<script>{boot}</script>\n</body>\n</html>\n"
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:

@@ -23,7 +23,7 @@ _NOTEBOOK_HEIGHT = 720
 _LONGEST_HEADING = 160
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class View(ABC):
     """A record, shown in one way.
 
@@ -66,6 +66,12 @@ class View(ABC):
             OutputError: the folder is missing or cannot be written.
         """
         return write_atomically(path, self.to_html())
+
+    def __repr__(self) -> str:
+        # A notebook keeps this beside the page: it must not hold the record's tokens again.
+        layers, heads, queries, keys = self.record.attentions.shape
+        shape = f"{layers} layers × {heads} heads, {queries} × {keys} tokens"
+        return f"<{type(self).__name__}: {shape}>"
 
     def _repr_html_(self) -> str:
         """The page in a frame of its own, so that several views do not disturb each other."""

@@ -36,7 +36,7 @@ _CHOOSE = "Choose a head on the map or in the table."
 _DECIMALS = 6
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CoreferenceView(View):
     """One case: what a head gives to each word, and what every head gives to the candidates.
 

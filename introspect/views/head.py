@@ -36,7 +36,7 @@ _SIDES = ("query", "key")
 _NAMED_HEADS = 6
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeadView(View):
     """Lines from each query token to the key tokens that it attends to.
 

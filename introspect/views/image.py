@@ -31,7 +31,7 @@ _FIGURE_WIDTH = 520
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageView(View):
     """A picture, and over it the attention of one of its patches.
 

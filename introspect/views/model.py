@@ -29,7 +29,7 @@ TILE_CELLS = 48
 GAP = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ModelView(View):
     """Layers × heads, each cell the attention pattern of one head.
 

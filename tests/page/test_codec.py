@@ -27,7 +27,7 @@ def test_8_bits_are_within_five_thousandths(values):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codec, "LARGEST_IN_16_BITS", 0)
         encoded = codec.encode(values)
-    assert encoded.codec == "u8sqrt"
+    assert encoded.codec == "u8root"
     assert np.abs(codec.decode(encoded) - values).max() < 0.004
 
 

@@ -12,6 +12,7 @@ import torch
 
 from introspect.page import Document, Section
 from introspect.page.document import PLOTLY_SHA256, _plotly
+from introspect.page.scripts import bundle
 from introspect.records import AttentionRecord
 
 HOSTILE = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\u2028", "\x00"]
@@ -46,7 +47,7 @@ def test_policy_names_the_hash_of_each_script_and_allows_nothing_else():
     scripts = re.findall(r"<script>(.*?)</script>", page, re.S)
     expected = {
         "'sha256-" + base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() + "'"
-        for s in [*scripts, _plotly()]
+        for s in [*scripts, bundle(), _plotly()]
     }
     assert set(directives["script-src"].split()) == expected
     assert len(scripts) == 1

@@ -8,10 +8,12 @@ export async function unpack(id) {
   return new Response(stream).arrayBuffer();
 }
 
+const ROOTS = Float64Array.from({ length: 255 }, (_, code) => (code / 254) ** (5 / 3));
+
 /** The value of each code of a codec; NaN for the code that means missing. */
 function decoderOf(codec) {
   if (codec === "u16") return (code) => (code === 65535 ? Number.NaN : code / 65534);
-  return (code) => (code === 255 ? Number.NaN : (code / 254) ** 2);
+  return (code) => (code === 255 ? Number.NaN : ROOTS[code]);
 }
 
 /** Weights that are all there: a code each. */
@@ -43,7 +45,7 @@ class SparseWeights {
     this.keys = new Uint16Array(buffer, 0, count);
     this.codes = new Uint8Array(buffer, 2 * count, count);
     this.remainders = new Uint8Array(buffer, 3 * count);
-    this.decode = decoderOf("u8sqrt");
+    this.decode = decoderOf("u8root");
     Object.assign(this, { kept, numHeads, queryLen });
   }
 
