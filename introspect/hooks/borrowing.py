@@ -51,7 +51,12 @@ def borrowed_attention(module: nn.Module, implementation: str | None = None) -> 
             wanted: list[tuple[Any, str, Any]] = [
                 (config, _IMPLEMENTATION, implementation or _original(config)) for config in configs
             ]
-            wanted += [(part, "training", False) for part in parts]
+            # Most models are in evaluation mode, and have nothing to lend.
+            wanted += [
+                (part, "training", False)
+                for part in parts
+                if part.training or (id(part), "training") in _loans
+            ]
             _changed.wait_for(lambda: not any(_conflicts(*loan) for loan in wanted))
             for loan in wanted:
                 # Noted before it is taken, so that an interruption gives back all that was taken.

@@ -272,15 +272,23 @@ def _device(module: nn.Module) -> torch.device:
     parameter = next(module.parameters(), None)
     if parameter is None:
         raise CaptureError(f"Expected a model with weights, but {type(module).__name__} has none.")
-    # Weights that were moved to disk are on the meta device too, and come back by a hook.
-    is_offloaded = any(hasattr(part, "_hf_hook") for part in module.modules())
-    empty = [name for name, p in module.named_parameters() if p.device.type == "meta"]
-    if empty and not is_offloaded:
+    _check_weights(module)
+    return parameter.device
+
+
+def _check_weights(module: nn.Module) -> None:
+    empty = []
+    for place, part in module.named_modules():
+        if hasattr(part, "_hf_hook"):
+            return  # weights that were moved to disk are on the meta device, and come back by it
+        for name, parameter in part._parameters.items():
+            if parameter is not None and parameter.device.type == "meta":
+                empty.append(f"{place}.{name}")
+    if empty:
         raise CaptureError(
             f"Expected {type(module).__name__} with its weights in memory, but {len(empty)} of "
             f"them are on the meta device, for example {empty[0]}. Load the weights first."
         )
-    return parameter.device
 
 
 def _max_row_sum_error(attentions: Mapping[str, list[torch.Tensor]]) -> float:

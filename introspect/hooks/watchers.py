@@ -116,9 +116,10 @@ class RowWatcher:
             looks_nowhere = mask.amax(-1, keepdim=True) < torch.finfo(mask.dtype).min / 2
             difference.masked_fill_(looks_nowhere, 0)
         scale = expected.nan_to_num().abs().max().clamp(min=1)
-        if row_weights is None or not difference.max() <= tolerance * scale:
+        largest = difference.max()
+        if row_weights is None or not largest <= tolerance * scale:
             raise RowsNotRecomputableError(type(call.module).__name__)
-        self.output_errors.append(difference.max())
+        self.output_errors.append(largest)
         self._receive(call, {"attentions": row_weights.detach()})
         return output, weights
 
