@@ -20,6 +20,7 @@ ROOMS = (
     "files",
     "text",
     "functional",
+    "statistics",
     "mentions",
     "records",
     "alignment",
