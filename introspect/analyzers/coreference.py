@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from introspect.alignment import mention_pieces
+from introspect.analyzers.claims import Claims, Options, fixed_offset, interval, make_claims
+from introspect.analyzers.scored import ScoredCase, scored
 from introspect.errors import InputError, naming
-from introspect.functional.baselines import chance, first_mentioned, nearest_preceding
-from introspect.functional.coreference import Mention, credit, mention_weights
+from introspect.functional.coreference import Mention
 from introspect.mentions import CorefCase
 from introspect.models import Model, load_text
-from introspect.records import AttentionRecord
-from introspect.scoring import DirectionScores, score_case
+from introspect.records import AttentionRecord, Head
+from introspect.scoring import DIRECTIONS
 
-__all__ = ["CoreferenceAnalyzer", "Scores", "score"]
+__all__ = ["Choice", "CoreferenceAnalyzer", "Options", "Scores", "score"]
+
+DEFAULT = Options()
 
 #: The columns of the tables, in order.
 HEAD_COLUMNS = (
@@ -34,23 +35,63 @@ BASELINE_COLUMNS = ("baseline", "n", "accuracy", "ci_low", "ci_high")
 
 
 @dataclass(frozen=True)
+class Choice:
+    """The held-out choice of a head: what it is worth on cases that it was not chosen on.
+
+    Args:
+        head: the head that most folds chose.
+        direction: its direction.
+        frequency: the share of folds that chose it.
+        accuracy: pooled over all folds, each scored by the head that the others chose.
+        ci_low: lower end of its 95 % interval, by groups of cases.
+        ci_high: upper end.
+        n: cases that count.
+        n_not_observable: cases at which the chosen head cannot look.
+        p_value: how often the whole procedure does as well on relabelled cases.
+        in_sample_head: the best head on all cases, and
+        in_sample_direction: its direction, and
+        in_sample_accuracy: its accuracy on the cases that it was chosen on, which is too high.
+    """
+
+    head: Head
+    direction: str
+    frequency: float
+    accuracy: float
+    ci_low: float
+    ci_high: float
+    n: int
+    n_not_observable: int
+    p_value: float
+    in_sample_head: Head
+    in_sample_direction: str
+    in_sample_accuracy: float
+
+
+@dataclass(frozen=True)
 class Scores:
     """Coreference scores as tables.
 
     Args:
         heads: one row for each layer, head and direction: accuracy is the mean credit over the
             ``n`` forced-choice cases in which the direction can be observed, margin the mean where
-            it is defined. Intervals and p-values are NaN until statistics are computed.
+            it is defined; the interval and the p-values count groups of cases, and are NaN with
+            fewer than five.
         cases: one row for each case, layer, head and direction.
         baselines: accuracy on the same cases of answers that need no head.
         outside_forced_choice: ids of cases with no antecedent, or with nothing else, among the
             candidates; they have rows in ``cases`` and count nowhere else.
+        choice: the held-out choice; ``None`` where there are too few groups.
+        twins: for each head the share of pairs of twins with both right; empty without twins.
+        notes: what could not be computed, and why.
     """
 
     heads: pd.DataFrame
     cases: pd.DataFrame
     baselines: pd.DataFrame
     outside_forced_choice: tuple[str, ...] = ()
+    choice: Choice | None = None
+    twins: pd.DataFrame = field(default_factory=pd.DataFrame)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -62,29 +103,29 @@ class CoreferenceAnalyzer:
     """
 
     mention: Mention = "mean"
-    _cases: list[pd.DataFrame] = field(default_factory=list)
-    _baselines: list[dict[str, Any]] = field(default_factory=list)
-    _outside: list[str] = field(default_factory=list)
-    _ids: set[str] = field(default_factory=set)
+    _cases: dict[str, ScoredCase] = field(default_factory=dict)
 
     def update(self, batch: Iterable[tuple[CorefCase, AttentionRecord]]) -> None:
         """Score some cases with the records of their texts.
 
         Raises:
-            InputError: two cases have the same id.
+            InputError: two cases have the same id, or the records are of different models.
             MentionError: a mention cannot be found among the tokens.
         """
         for case, record in batch:
-            name = case.id if case.id is not None else f"case-{len(self._ids) + 1}"
-            if name in self._ids:
+            name = case.id if case.id is not None else f"case-{len(self._cases) + 1}"
+            if name in self._cases:
                 raise InputError(f"Expected a different id for each case, got {name!r} twice.")
-            scores = score_case(record, case, mention=self.mention)
-            self._ids.add(name)
-            self._cases += [_case_table(name, case, direction) for direction in scores]
-            if case.is_forced_choice:
-                self._baselines.append(_baseline_credits(case, record, scores, self.mention))
-            else:
-                self._outside.append(name)
+            self._add(scored(case, record, name, self.mention))
+
+    def _add(self, case: ScoredCase) -> None:
+        first = next(iter(self._cases.values()), case)
+        if (first.layers, first.margin.shape) != (case.layers, case.margin.shape):
+            raise InputError(
+                f"Expected records of one model, got {first.margin.shape[1:]} layers and heads for "
+                f"{first.name!r} and {case.margin.shape[1:]} for {case.name!r}."
+            )
+        self._cases[case.name] = case
 
     def merge(self, other: CoreferenceAnalyzer) -> None:
         """Take over what another analyzer has collected from other cases.
@@ -92,31 +133,45 @@ class CoreferenceAnalyzer:
         Raises:
             InputError: a case is in both, or the two score mentions differently.
         """
-        if both := self._ids & other._ids:
+        if both := self._cases.keys() & other._cases.keys():
             raise InputError(f"Expected different cases to merge, got {sorted(both)[0]!r} twice.")
         if self.mention != other.mention:
             raise InputError(
                 f"Expected one way to score mentions, got {self.mention!r} and {other.mention!r}."
             )
-        self._ids |= other._ids
-        self._cases += other._cases
-        self._baselines += other._baselines
-        self._outside += other._outside
+        for case in other._cases.values():
+            self._add(case)
 
-    def compute(self) -> Scores:
+    def compute(self, options: Options = DEFAULT) -> Scores:
         """The tables of all cases so far.
+
+        Args:
+            options: how much is drawn for intervals and p-values, and from which seed.
 
         Raises:
             InputError: there are none.
         """
         if not self._cases:
             raise InputError("Expected at least one case to score, got none.")
-        rows = pd.concat(self._cases, ignore_index=True)
+        cases = list(self._cases.values())
+        counted = [case for case in cases if case.is_forced_choice]
+        outside = tuple(case.name for case in cases if not case.is_forced_choice)
+        if not counted:
+            return Scores(
+                heads=pd.DataFrame(columns=list(HEAD_COLUMNS)),
+                cases=_case_table(cases),
+                baselines=pd.DataFrame(columns=list(BASELINE_COLUMNS)),
+                outside_forced_choice=outside,
+            )
+        claims = make_claims(counted, options)
         return Scores(
-            heads=_head_table(rows),
-            cases=rows[list(CASE_COLUMNS)].copy(),
-            baselines=_baseline_table(self._baselines),
-            outside_forced_choice=tuple(self._outside),
+            heads=_head_table(counted, claims),
+            cases=_case_table(cases),
+            baselines=_baseline_table(counted, options),
+            outside_forced_choice=outside,
+            choice=_choice(counted[0], claims),
+            twins=_twin_table(counted[0], claims),
+            notes=claims.notes,
         )
 
 
@@ -126,6 +181,7 @@ def score(
     *,
     mention: Mention = "mean",
     truncation: bool = False,
+    options: Options = DEFAULT,
 ) -> Scores:
     """Score every attention head of a model on coreference cases.
 
@@ -134,6 +190,7 @@ def score(
         cases: the cases.
         mention: how the word pairs of two mentions become one number.
         truncation: cut texts that are too long; a case whose mentions are cut off is an error.
+        options: how much is drawn for intervals and p-values, and from which seed.
 
     Raises:
         IntrospectError: a case cannot be scored; the message names it.
@@ -143,83 +200,108 @@ def score(
     for number, case in enumerate([cases] if isinstance(cases, CorefCase) else cases, start=1):
         with naming(f"Case {case.id or number}"):
             analyzer.update([(case, loaded.capture(case.text, truncation=truncation))])
-    return analyzer.compute()
+    return analyzer.compute(options)
 
 
-def _case_table(name: str, case: CorefCase, scores: DirectionScores) -> pd.DataFrame:
-    num_layers, num_heads = scores.antecedent_weight.shape
+def _places(case: ScoredCase) -> pd.DataFrame:
+    """Layer, head and direction of each number of a case, in their order."""
+    directions, layers, heads = case.margin.shape
     return pd.DataFrame(
         {
-            "id": name,
-            "group": case.group if case.group is not None else name,
-            "layer": np.repeat(scores.layers, num_heads),
-            "head": np.tile(np.arange(num_heads), num_layers),
-            "direction": scores.direction,
-            "antecedent_weight": scores.antecedent_weight.flatten().numpy(),
-            "distractor_weight": scores.distractor_weight.flatten().numpy(),
-            # A direction that the mask makes impossible is neither right nor wrong.
-            "credit": _where_observable(scores, scores.credit),
-            "removed_mass": 0.0,  # raw weights: nothing is taken out of a row
-            "margin": _where_observable(scores, scores.margin),
-            "is_observable": np.repeat(scores.observable.numpy(), num_heads),
-            "is_forced_choice": case.is_forced_choice,
+            "layer": np.tile(np.repeat(case.layers, heads), directions),
+            "head": np.tile(np.arange(heads), directions * layers),
+            "direction": np.repeat(DIRECTIONS, layers * heads),
         }
     )
 
 
-def _where_observable(scores: DirectionScores, values: Any) -> Any:
-    return values.masked_fill(~scores.observable[:, None], float("nan")).flatten().numpy()
+def _case_table(cases: Sequence[ScoredCase]) -> pd.DataFrame:
+    places = _places(cases[0])
+    size, count = len(places), len(cases)
 
+    def column(name: str) -> Any:
+        return np.concatenate([getattr(case, name).ravel() for case in cases])
 
-def _head_table(rows: pd.DataFrame) -> pd.DataFrame:
-    counted = rows[rows["is_forced_choice"]]
-    keys = ["layer", "head", "direction"]
-    groups = counted.groupby(keys, sort=False)
     table = pd.DataFrame(
         {
-            "n": groups["is_observable"].sum().astype("int64"),
-            "n_not_observable": groups["is_observable"].agg(lambda s: int((~s).sum())),
-            "accuracy": groups["credit"].mean(),
-            "margin": groups["margin"].mean(),
+            "id": np.repeat(np.array([case.name for case in cases], dtype=object), size),
+            "group": np.repeat(np.array([case.group for case in cases], dtype=object), size),
+            **{name: np.tile(places[name].to_numpy(), count) for name in places},
+            "antecedent_weight": column("antecedent_weight"),
+            "distractor_weight": column("distractor_weight"),
+            "credit": column("credit"),
+            "removed_mass": 0.0,  # raw weights: nothing is taken out of a row
         }
-    ).reset_index()
-    return table.reindex(columns=list(HEAD_COLUMNS))
+    )
+    return table[list(CASE_COLUMNS)]
 
 
-def _baseline_credits(
-    case: CorefCase,
-    record: AttentionRecord,
-    scores: Sequence[DirectionScores],
-    mention: Mention,
-) -> dict[str, float]:
-    """The credit that each baseline gets on one case."""
-    spans = [candidate.span for candidate in case.candidates]
-    antecedents = [candidate.antecedent for candidate in case.candidates]
-    over_heads = scores[0].weights.mean(dim=(1, 2))
-    return {
-        "random": chance(antecedents),
-        "nearest_preceding": nearest_preceding(case.pronoun, spans, antecedents),
-        "first_mentioned": first_mentioned(spans, antecedents),
-        "most_attended": float(credit(_received(case, record, mention), antecedents)),
-        "mean_of_heads": float(credit(over_heads, antecedents)),
-    }
+def _head_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame:
+    credits = np.stack([case.credit.ravel() for case in cases])
+    margins = np.stack([case.margin.ravel() for case in cases])
+    n = (~np.isnan(credits)).sum(0)
+    table = _places(cases[0]).assign(
+        n=n,
+        n_not_observable=len(cases) - n,
+        accuracy=_means(credits),
+        ci_low=claims.ci_low,
+        ci_high=claims.ci_high,
+        margin=_means(margins),
+        p_value=claims.p_value,
+        p_adjusted=claims.p_adjusted,
+    )
+    return table[list(HEAD_COLUMNS)]
 
 
-def _received(case: CorefCase, record: AttentionRecord, mention: Mention) -> torch.Tensor:
-    """What each candidate gets from all positions, in the mean over layers and heads."""
-    everyone = [list(range(len(record.queries)))]
-    return torch.stack(
-        [
-            mention_weights(
-                record.attentions, everyone, mention_pieces(record.keys, c.span), mention=mention
-            ).mean()
-            for c in case.candidates
-        ]
+def _means(values: Any) -> Any:
+    """Means of the columns over what is known; NaN where nothing is."""
+    known = ~np.isnan(values)
+    counts = known.sum(0)
+    sums = np.where(known, values, 0.0).sum(0)
+    return np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+
+
+def _baseline_table(cases: Sequence[ScoredCase], options: Options) -> pd.DataFrame:
+    groups = [case.group for case in cases]
+    credits = {name: [case.baselines[name] for case in cases] for name in cases[0].baselines}
+    if by_offset := fixed_offset(cases, options):
+        credits["fixed_offset"] = by_offset
+    rows = [
+        (name, len(values), float(np.mean(values)), *interval(values, groups, options))
+        for name, values in credits.items()
+    ]
+    return pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
+
+
+def _choice(case: ScoredCase, claims: Claims) -> Choice | None:
+    found = claims.held_out
+    if found is None:
+        return None
+    places = _places(case)
+
+    def place(index: int) -> tuple[Head, str]:
+        row = places.iloc[index]
+        return Head(int(row["layer"]), int(row["head"])), str(row["direction"])
+
+    most, frequency = next(iter(found.frequency().items()))
+    head, direction = place(most)
+    best, best_direction = place(found.in_sample[0])
+    return Choice(
+        head=head,
+        direction=direction,
+        frequency=frequency,
+        accuracy=found.accuracy,
+        ci_low=found.ci_low,
+        ci_high=found.ci_high,
+        n=found.n,
+        n_not_observable=found.n_not_observable,
+        p_value=found.p_value,
+        in_sample_head=best,
+        in_sample_direction=best_direction,
+        in_sample_accuracy=found.in_sample[1],
     )
 
 
-def _baseline_table(credits: Sequence[dict[str, float]]) -> pd.DataFrame:
-    table = pd.DataFrame(credits, dtype="float64")
-    return pd.DataFrame(
-        {"baseline": table.columns, "n": len(table), "accuracy": table.mean().to_numpy()}
-    ).reindex(columns=list(BASELINE_COLUMNS))
+def _twin_table(case: ScoredCase, claims: Claims) -> pd.DataFrame:
+    table = _places(case).assign(n_pairs=claims.num_twins, both_right=claims.twins_right)
+    return table if claims.num_twins.any() else table.iloc[:0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["chance", "first_mentioned", "nearest_preceding"]
+__all__ = ["chance", "closest_to_offset", "first_mentioned", "nearest_preceding"]
 
 Span = tuple[int, int]
 
@@ -46,6 +46,21 @@ def first_mentioned(candidates: Sequence[Span], antecedents: Sequence[bool]) -> 
         1.0
     """
     return _credit_of_nearest([(start, i) for i, (start, _) in enumerate(candidates)], antecedents)
+
+
+def closest_to_offset(distances: Sequence[int], antecedents: Sequence[bool], offset: int) -> float:
+    """Credit of choosing the candidate whose distance is closest to a fixed one.
+
+    Args:
+        distances: how many words each candidate stands after the pronoun; negative before it.
+        antecedents: which candidates the pronoun refers to.
+        offset: the fixed distance.
+
+    Example:
+        >>> closest_to_offset([-8, -3], [True, False], offset=-4)
+        0.0
+    """
+    return _credit_of_nearest([(abs(d - offset), i) for i, d in enumerate(distances)], antecedents)
 
 
 def _credit_of_nearest(distances: list[tuple[int, int]], antecedents: Sequence[bool]) -> float:

@@ -11,8 +11,10 @@ import pytest
 import torch
 
 import introspect as ix
-from introspect.analyzers.coreference import CoreferenceAnalyzer, score
+from introspect.analyzers.coreference import CoreferenceAnalyzer, Options, score
+from introspect.analyzers.scored import scored
 from introspect.errors import InputError, MentionError
+from introspect.functional.coreference import credit
 from introspect.mentions import Candidate, CorefCase
 from introspect.scoring import score_case
 from tests.synthetic import TEXT, case, plant, record
@@ -265,6 +267,191 @@ def test_the_most_attended_candidate_is_that_with_the_largest_column():
     assert accuracy["most_attended"] == 0
 
 
+# --- an independent slow implementation ---------------------------------------------------------
+
+
+def slow_credit(pattern, given, tokens, layer, head, direction) -> float | None:
+    """The credit of one head on one case, from the definition, with plain loops and numbers."""
+
+    def words(span):
+        found = {}
+        for index, (start, end) in enumerate(tokens.offsets):
+            if start < end and start < span[1] and span[0] < end:
+                found.setdefault(tokens.word_ids[index], []).append(index)
+        return list(found.values())
+
+    def weight(source, target):
+        pairs = []
+        for one in words(source):
+            for other in words(target):
+                rows = [sum(pattern[layer][head][i][j] for j in other) for i in one]
+                pairs.append(sum(rows) / len(rows))
+        return sum(pairs) / len(pairs)
+
+    def is_seen(source, target):
+        return any(
+            pattern[layer][h][i][j] != 0
+            for h in range(len(pattern[layer]))
+            for one in words(source)
+            for i in one
+            for other in words(target)
+            for j in other
+        )
+
+    ends = [(given.pronoun, c.span) for c in given.candidates]
+    if direction == "candidate_to_pronoun":
+        ends = [(b, a) for a, b in ends]
+    if not all(is_seen(*pair) for pair in ends):
+        return None
+    weights = [weight(*pair) for pair in ends]
+    if sum(weights) < 1e-6:
+        best = range(len(weights))
+    else:
+        best = [i for i, w in enumerate(weights) if w == max(weights)]
+    return sum(given.candidates[i].antecedent for i in best) / len(best)
+
+
+def assert_slow_accuracy_agrees(batch, heads_table):
+    credits: dict[tuple, list[float]] = {}
+    for given, made in batch:
+        pattern = made.attentions.double().tolist()
+        for layer in range(made.num_layers):
+            for head in range(made.num_heads):
+                for direction in ("pronoun_to_candidate", "candidate_to_pronoun"):
+                    found = slow_credit(pattern, given, made.queries, layer, head, direction)
+                    own = credits.setdefault((layer, head, direction), [])
+                    own += [] if found is None else [found]
+    for row in heads_table.itertuples():
+        own = credits[(row.layer, row.head, row.direction)]
+        assert row.n == len(own)
+        if own:
+            assert row.accuracy == pytest.approx(sum(own) / len(own), abs=1e-9)
+        else:
+            assert math.isnan(row.accuracy)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_slow_loop_agrees_on_synthetic_cases(causal):
+    texts = [
+        text.replace("was", "w" + "a" * (n % 5) + "s") for n in range(25) for text in SENTENCES
+    ]
+    batch = [
+        (
+            case(text, pronoun="It" if text.startswith("It") else "it", id=str(number)),
+            record(text, seed=number, causal=causal),
+        )
+        for number, text in enumerate(texts)
+    ]
+    assert_slow_accuracy_agrees(batch, computed(batch).heads)
+
+
+@pytest.mark.skipif(not GAP.is_file(), reason="the GAP collection is not beside the project")
+def test_the_slow_loop_agrees_on_real_cases(minilm):
+    chosen = [given for given in gap_cases() if given.is_forced_choice and len(given.text) < 500]
+    batch = [(given, minilm.capture(given.text)) for given in chosen[:200]]
+    assert len(batch) == 200
+    assert_slow_accuracy_agrees(batch, computed(batch).heads)
+
+
+# --- what may be claimed ------------------------------------------------------------------------
+
+
+def many_cases(number: int, *, right: float = 0.0, group_size: int = 1):
+    """Cases in which head L1H2 gives the antecedent most of the pronoun's weight, mostly."""
+    made = []
+    for index in range(number):
+        text = SENTENCES[index % 4]
+        given = case(
+            text,
+            pronoun="It" if text.startswith("It") else "it",
+            id=f"c{index}",
+            group=f"g{index // group_size}",
+        )
+        one = record(text, seed=index)
+        if right:
+            target = "animal" if index % 100 < 100 * right else "street"
+            one = plant(one, (1, 2), given.phrase(given.pronoun), target, 0.9)
+        made.append((given, one))
+    return made
+
+
+QUICK = Options(resamples=500, permutations=500, selections=50)
+
+
+def computed_quickly(batch):
+    analyzer = CoreferenceAnalyzer()
+    analyzer.update(batch)
+    return analyzer.compute(QUICK)
+
+
+def test_a_planted_head_is_claimed_with_its_held_out_figure():
+    scores = computed_quickly(many_cases(60, right=0.9))
+    row = scores.heads.query("layer == 1 and head == 2 and direction == 'pronoun_to_candidate'")
+    assert row["p_adjusted"].item() < 0.05
+    assert row["ci_low"].item() > 0.75
+    assert row["ci_low"].item() <= row["accuracy"].item() <= row["ci_high"].item()
+    choice = scores.choice
+    assert (choice.head, choice.direction) == ((1, 2), "pronoun_to_candidate")
+    assert choice.frequency == 1
+    assert choice.accuracy == pytest.approx(row["accuracy"].item())
+    assert choice.n == 60 and choice.n_not_observable == 0
+    assert choice.p_value < 0.05
+    assert scores.heads["p_adjusted"].idxmin() == row.index[0]
+
+
+def test_baselines_have_intervals_and_a_fixed_offset():
+    baselines = computed_quickly(many_cases(40)).baselines.set_index("baseline")
+    assert {"random", "nearest_preceding", "fixed_offset"} <= set(baselines.index)
+    assert (baselines["ci_low"] <= baselines["accuracy"]).all()
+    assert (baselines["accuracy"] <= baselines["ci_high"]).all()
+    # The answer stands at one distance in each of the four sentences: position gives it away.
+    assert baselines.loc["fixed_offset", "n"] == 40
+
+
+def test_with_few_groups_nothing_is_claimed_and_it_says_so():
+    scores = computed_quickly(many_cases(40, group_size=10))
+    assert scores.choice is None
+    assert scores.heads[["ci_low", "p_value", "p_adjusted"]].isna().all(axis=None)
+    assert "4 groups" in scores.notes[0]
+    assert not (scores.baselines["baseline"] == "fixed_offset").any()
+
+
+def test_twins_are_counted_in_pairs():
+    scores = computed_quickly(many_cases(40, right=1.0, group_size=2))
+    row = scores.twins.query("layer == 1 and head == 2 and direction == 'pronoun_to_candidate'")
+    assert row["n_pairs"].item() == 20
+    assert row["both_right"].item() == 1
+    assert computed_quickly(many_cases(8)).twins.empty
+
+
+def test_three_candidates_are_relabelled_in_three_ways():
+    given = case(distractors=["street", "tired"], id="three")
+    made = scored(given, record(), "three", "mean")
+    weights = score_case(record(), given)[0].weights
+    for shift in range(3):
+        labels = [i == shift for i in range(3)]
+        expected = credit(weights, labels).numpy()
+        assert made.labellings[shift, 0] == pytest.approx(expected)
+
+
+def test_records_of_different_models_are_refused():
+    analyzer = CoreferenceAnalyzer()
+    analyzer.update([(case(id="a"), record())])
+    with pytest.raises(InputError, match="one model"):
+        analyzer.update([(case(id="b"), record(heads=5))])
+
+
+@pytest.mark.skipif(not GAP.is_file(), reason="the GAP collection is not beside the project")
+def test_gap_has_a_held_out_figure_under_the_in_sample_one(gap_scores):
+    choice = gap_scores.choice
+    assert choice.in_sample_accuracy >= choice.accuracy
+    assert choice.ci_low < choice.accuracy < choice.ci_high
+    assert choice.n == 392
+    row = gap_scores.heads.query("layer == 3 and head == 1").iloc[0]
+    assert row["p_adjusted"] < 0.001
+    assert row["ci_low"] < 0.724 < row["ci_high"]
+
+
 # --- merging and ids ------------------------------------------------------------------------------
 
 
@@ -406,9 +593,14 @@ def gap_cases():
             )
 
 
+@pytest.fixture(scope="module")
+def gap_scores(minilm):
+    return score(minilm, list(gap_cases()))
+
+
 @pytest.mark.skipif(not GAP.is_file(), reason="the GAP collection is not beside the project")
-def test_gap_validation_gives_the_published_numbers(minilm):
-    scores = score(minilm, list(gap_cases()))
+def test_gap_validation_gives_the_published_numbers(gap_scores):
+    scores = gap_scores
     assert len(scores.outside_forced_choice) == 62
     head = scores.heads.query(
         "layer == 3 and head == 1 and direction == 'pronoun_to_candidate'"

@@ -1,0 +1,159 @@
+"""One scored case, in the few numbers that every table is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from introspect.alignment import mention_pieces
+from introspect.functional.baselines import chance, first_mentioned, nearest_preceding
+from introspect.functional.coreference import Mention, credit, mention_weights
+from introspect.mentions import CorefCase, Span
+from introspect.records import AttentionRecord
+from introspect.scoring import DirectionScores, score_case
+from introspect.text import segment_words
+
+__all__ = ["ScoredCase", "scored"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredCase:
+    """What is kept of a case.
+
+    Arrays are ``(num_directions, num_layers, num_heads)``; credit and margin are NaN where the
+    direction cannot be observed.
+
+    Args:
+        name: its id.
+        group: cases of one group are never divided.
+        layers: the model's own numbers.
+        antecedent_weight: largest over antecedents.
+        distractor_weight: largest over distractors.
+        margin: how clearly the antecedent is preferred.
+        observable: ``(num_directions, num_layers)``.
+        labellings: the credit if the antecedents' labels are shifted by no candidate, by one, by
+            two, …: ``(num_candidates, num_directions, num_layers, num_heads)``; empty outside
+            forced choice.
+        antecedents: which candidates are antecedents.
+        distances: how many words each candidate stands after the pronoun.
+        baselines: the credit of answers that need no head.
+    """
+
+    name: str
+    group: str
+    layers: tuple[int, ...]
+    antecedent_weight: Floats
+    distractor_weight: Floats
+    margin: Floats
+    observable: npt.NDArray[np.bool_]
+    labellings: Floats
+    antecedents: tuple[bool, ...]
+    distances: tuple[int, ...]
+    baselines: dict[str, float]
+
+    @property
+    def is_forced_choice(self) -> bool:
+        """Whether there is something to choose between."""
+        return bool(len(self.labellings))
+
+    @property
+    def credit(self) -> Floats:
+        """Credit with the labels as they are; NaN outside forced choice."""
+        credit: Floats = np.full(self.margin.shape, np.nan)
+        return self.labellings[0] if self.is_forced_choice else credit
+
+
+def scored(case: CorefCase, record: AttentionRecord, name: str, mention: Mention) -> ScoredCase:
+    """Score a case with the record of its text.
+
+    Raises:
+        MentionError: a mention cannot be found among the tokens.
+    """
+    directions = score_case(record, case, mention=mention)
+    antecedents = tuple(candidate.antecedent for candidate in case.candidates)
+    observable = np.stack([d.observable.numpy() for d in directions])
+    empty = np.empty((0, *observable.shape, record.num_heads))
+    return ScoredCase(
+        name=name,
+        group=case.group if case.group is not None else name,
+        layers=directions[0].layers,
+        antecedent_weight=np.stack([d.antecedent_weight.numpy() for d in directions]),
+        distractor_weight=np.stack([d.distractor_weight.numpy() for d in directions]),
+        margin=_observed(np.stack([d.margin.numpy() for d in directions]), observable),
+        observable=observable,
+        labellings=_labellings(directions, antecedents, observable)
+        if case.is_forced_choice
+        else empty,
+        antecedents=antecedents,
+        distances=_distances(case),
+        baselines=_baselines(case, record, directions, mention) if case.is_forced_choice else {},
+    )
+
+
+def _observed(values: Floats, observable: npt.NDArray[np.bool_]) -> Floats:
+    """A direction that the mask makes impossible is neither right nor wrong."""
+    return np.where(observable[..., None], values, np.nan)
+
+
+def _labellings(
+    directions: tuple[DirectionScores, ...],
+    antecedents: tuple[bool, ...],
+    observable: npt.NDArray[np.bool_],
+) -> Floats:
+    count = len(antecedents)
+    shifted = [antecedents[-shift:] + antecedents[:-shift] for shift in range(count)]
+    credits = [[credit(d.weights, labels).numpy() for d in directions] for labels in shifted]
+    return _observed(np.array(credits), observable)
+
+
+def _distances(case: CorefCase) -> tuple[int, ...]:
+    """Words from the pronoun's first to the nearer end of each candidate."""
+    words = segment_words(case.text)
+
+    def number(span: Span) -> tuple[int, int]:
+        inside = [i for i, (start, end) in enumerate(words) if start < span[1] and span[0] < end]
+        return (inside[0], inside[-1]) if inside else (0, 0)
+
+    first, last = number(case.pronoun)
+    distances = []
+    for candidate in case.candidates:
+        start, end = number(candidate.span)
+        distances.append(end - first if end < first else max(start - last, 0))
+    return tuple(distances)
+
+
+def _baselines(
+    case: CorefCase,
+    record: AttentionRecord,
+    directions: tuple[DirectionScores, ...],
+    mention: Mention,
+) -> dict[str, float]:
+    """The credit that each baseline gets on one case."""
+    spans = [candidate.span for candidate in case.candidates]
+    antecedents = [candidate.antecedent for candidate in case.candidates]
+    over_heads = directions[0].weights.mean(dim=(1, 2))
+    return {
+        "random": chance(antecedents),
+        "nearest_preceding": nearest_preceding(case.pronoun, spans, antecedents),
+        "first_mentioned": first_mentioned(spans, antecedents),
+        "most_attended": float(credit(_received(case, record, mention), antecedents)),
+        "mean_of_heads": float(credit(over_heads, antecedents)),
+    }
+
+
+def _received(case: CorefCase, record: AttentionRecord, mention: Mention) -> torch.Tensor:
+    """What each candidate gets from all positions, in the mean over layers and heads."""
+    everyone = [list(range(len(record.queries)))]
+    return torch.stack(
+        [
+            mention_weights(
+                record.attentions, everyone, mention_pieces(record.keys, c.span), mention=mention
+            ).mean()
+            for c in case.candidates
+        ]
+    )
