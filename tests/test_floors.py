@@ -22,6 +22,7 @@ ROOMS = (
     "functional",
     "statistics",
     "mentions",
+    "cases",
     "records",
     "alignment",
     "scoring",

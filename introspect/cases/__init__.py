@@ -1,0 +1,34 @@
+"""Readers of coreference collections: one row at a time, and a reason for each row left out."""
+
+from introspect.cases.catalogue import COLLECTIONS, Collection, read_cases
+from introspect.cases.gap import read_gap
+from introspect.cases.jsonl import case_from_json, case_to_json, read_jsonl, write_jsonl
+from introspect.cases.lines import RowError
+from introspect.cases.own import own_cases
+from introspect.cases.reading import Outcome, Reject, SeenIds, Tally
+from introspect.cases.winobias import read_winobias
+from introspect.cases.winogender import read_winogender
+from introspect.cases.words_csv import read_words_csv
+from introspect.cases.xwino import Schemas, read_xwino
+
+__all__ = [
+    "COLLECTIONS",
+    "Collection",
+    "Outcome",
+    "Reject",
+    "RowError",
+    "Schemas",
+    "SeenIds",
+    "Tally",
+    "case_from_json",
+    "case_to_json",
+    "own_cases",
+    "read_cases",
+    "read_gap",
+    "read_jsonl",
+    "read_winobias",
+    "read_winogender",
+    "read_words_csv",
+    "read_xwino",
+    "write_jsonl",
+]
