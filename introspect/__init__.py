@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from introspect.views.base import View
     from introspect.views.coreference import coreference_view
     from introspect.views.head import head_view
+    from introspect.views.heatmap import heatmap_view
     from introspect.views.image import image_view
     from introspect.views.model import model_view
+    from introspect.views.neuron import neuron_view
+    from introspect.views.steps import steps_view
 
 __version__ = "0.1.0"
 
@@ -46,11 +49,14 @@ __all__ = [
     "capture",
     "coreference_view",
     "head_view",
+    "heatmap_view",
     "image_view",
     "load",
     "model_view",
+    "neuron_view",
     "report",
     "score",
+    "steps_view",
 ]
 
 _HOMES = {
@@ -70,11 +76,14 @@ _HOMES = {
     "capture": "hooks",
     "coreference_view": "views.coreference",
     "head_view": "views.head",
+    "heatmap_view": "views.heatmap",
     "image_view": "views.image",
     "load": "models",
     "model_view": "views.model",
+    "neuron_view": "views.neuron",
     "report": "reporting",
     "score": "analyzers.coreference",
+    "steps_view": "views.steps",
 }
 
 

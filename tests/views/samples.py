@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from introspect.alignment import assign_words
@@ -37,3 +39,30 @@ def bare_record(tokens: list[str], *, layers: int = 1, heads: int = 1, seed: int
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(layers, heads, len(tokens), len(tokens), generator=generator)
     return AttentionRecord.from_tensors(logits.softmax(-1), tokens)
+
+
+def record_with_parts(tokens: list[str] | None = None, *, causal: bool = False, heads: int = 4):
+    """A record of 2 layers whose attention is made of its parts; two heads share keys and values.
+
+    Scores are q·k × 0.5 (4 dimensions), masked with the lowest float32, head outputs are weights ×
+    values.
+    """
+    record = bare_record(tokens or TEXT.split(" "), layers=2, heads=heads)
+    length = len(record.keys)
+    generator = torch.Generator().manual_seed(1)
+    queries = torch.randn(2, heads, length, 4, generator=generator)
+    keys, values = torch.randn(2, 2, heads // 2, length, 4, generator=generator)
+    scores = queries @ keys.repeat_interleave(2, 1).transpose(-1, -2) * 0.5
+    if causal:
+        hidden = torch.ones(length, length).triu(1).bool()
+        scores = scores.masked_fill(hidden, torch.finfo(torch.float32).min)
+    weights = scores.softmax(-1)
+    outputs = weights @ values.repeat_interleave(2, 1)
+    parts = {
+        "scores": scores,
+        "queries": queries,
+        "keys": keys,
+        "values": values,
+        "head_outputs": outputs,
+    }
+    return replace(record, attentions=weights, parts=parts)

@@ -11,9 +11,12 @@ from introspect.mentions import CorefCase
 from introspect.views.base import View
 from introspect.views.coreference import coreference_view
 from introspect.views.head import head_view
+from introspect.views.heatmap import heatmap_view
 from introspect.views.model import model_view
+from introspect.views.neuron import neuron_view
+from introspect.views.steps import steps_view
 
-from .samples import record_of
+from .samples import record_of, record_with_parts
 
 axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is missing")
 
@@ -32,6 +35,9 @@ VIEWS: dict[str, Callable[[], View]] = {
     "head across": lambda: head_view(record_of(), layout="horizontal", token=2),
     "model": lambda: model_view(record_of(), framed=[(0, 1)]),
     "coreference": coreference,
+    "heatmap": lambda: heatmap_view(record_of()),
+    "neuron": lambda: neuron_view(record_with_parts()),
+    "steps": lambda: steps_view(record_with_parts()),
 }
 
 

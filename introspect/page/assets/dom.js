@@ -31,3 +31,8 @@ export function figure(weight) {
 export function headName(layer, head) {
   return `L${layer}H${head}`;
 }
+
+/** Text for Plotly's labels, which reads some HTML in them. */
+export function escaped(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}

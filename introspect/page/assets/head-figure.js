@@ -1,5 +1,5 @@
 // The head view as a whole Plotly figure, tokens and all, to be saved.
-import { figure } from "./dom.js";
+import { escaped, figure } from "./dom.js";
 import { lineTraces } from "./head-lines.js";
 import { colourOf } from "./theme.js";
 
@@ -83,9 +83,4 @@ function labels(state, side, places, breadth, isHorizontal) {
       ...anchors,
     };
   });
-}
-
-/** Plotly reads some HTML in labels, and tokens are text. */
-function escaped(text) {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

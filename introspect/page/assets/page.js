@@ -3,16 +3,22 @@ import { mountCoreferenceView } from "./coreference.js";
 import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
 import { mountHeadView } from "./head.js";
+import { mountHeatmapView } from "./heatmap.js";
 import { mountImageView } from "./image.js";
 import { mountModelView } from "./model.js";
+import { mountNeuronView } from "./neuron.js";
 import { loadPlotly } from "./plot.js";
+import { mountStepsView } from "./steps.js";
 import { themeSwitch } from "./theme.js";
 
 const MOUNTS = {
   coreference: mountCoreferenceView,
   head: mountHeadView,
+  heatmap: mountHeatmapView,
   image: mountImageView,
   model: mountModelView,
+  neuron: mountNeuronView,
+  steps: mountStepsView,
 };
 
 async function mountSection(page, description) {

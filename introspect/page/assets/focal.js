@@ -1,0 +1,120 @@
+// One query token and one head: the choice that the neuron and steps views share.
+import { choice, slider } from "./controls.js";
+import { announce, element, headName } from "./dom.js";
+import { readLink, writeLink } from "./link.js";
+import { tokenColumn } from "./tokens.js";
+
+/** The state of such a view, with its controls; `show` is called after every change. */
+export class Focus {
+  constructor(section, style, record, show) {
+    Object.assign(this, { section, style, record, show });
+    this.row = record.layers.indexOf(style.layer);
+    this.head = style.head;
+    this.token = style.token;
+    this.takeLink(readLink(section.id));
+    this.layerControl = slider({
+      name: "layer",
+      label: "Layer",
+      min: 0,
+      max: record.numLayers - 1,
+      step: 1,
+      value: this.row,
+      say: (row) => String(record.layers[row]),
+      change: (row) => this.set({ row }),
+    });
+    this.headControl = choice({
+      name: "head",
+      label: "Head",
+      options: Array.from({ length: record.numHeads }, (_, head) => [String(head), `H${head}`]),
+      value: String(this.head),
+      change: (head) => this.set({ head: Number(head) }),
+    });
+    this.controls = [this.layerControl.root, this.headControl.root];
+    this.column = tokenColumn(record.queries, "query", style.rowHeight);
+    for (const [index, button] of this.column.buttons.entries()) {
+      button.addEventListener("click", () => this.set({ token: index }));
+      button.addEventListener("focus", () => {
+        if (button.matches(":focus-visible")) this.set({ token: index });
+      });
+    }
+    section.addEventListener("keydown", (event) => this.onKey(event));
+  }
+
+  get name() {
+    return headName(this.record.layers[this.row], this.head);
+  }
+
+  /** The head of a part: keys and values may be shared by several. */
+  headOf(part) {
+    return Math.floor((this.head * this.record.partHeads(part)) / this.record.numHeads);
+  }
+
+  /** All vectors of a part for this head, a list for each token. */
+  vectors(part, length) {
+    const head = this.headOf(part);
+    return Array.from({ length }, (_, token) => this.record.vector(part, this.row, head, token));
+  }
+
+  weights() {
+    const { record, row, head, token } = this;
+    return Array.from({ length: record.keyLen }, (_, key) => record.weight(row, head, token, key));
+  }
+
+  set(change) {
+    Object.assign(this, change);
+    this.layerControl.show(this.row);
+    this.headControl.show(String(this.head));
+    this.mark();
+    const { record, style } = this;
+    const differs = (now, first) => (now === first ? null : now);
+    writeLink(this.section.id, {
+      layer: differs(record.layers[this.row], style.layer),
+      head: differs(this.head, style.head),
+      token: differs(this.token, style.token),
+    });
+    this.show();
+  }
+
+  mark() {
+    for (const [index, button] of this.column.buttons.entries()) {
+      button.setAttribute("aria-pressed", String(index === this.token));
+    }
+  }
+
+  takeLink({ layer, head, token }) {
+    const row = this.record.layers.indexOf(Number(layer));
+    if (layer && row !== -1) this.row = row;
+    if (head && Number(head) < this.record.numHeads) this.head = Number(head);
+    if (token && Number(token) < this.record.queryLen) this.token = Number(token);
+  }
+
+  /** Arrows change layer and head. */
+  onKey(event) {
+    const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    if (event.target.closest("input, select") || !moves[event.key]) return;
+    event.preventDefault();
+    const [down, right] = moves[event.key];
+    const within = (value, end) => Math.min(Math.max(value, 0), end - 1);
+    this.set({
+      row: within(this.row + down, this.record.numLayers),
+      head: within(this.head + right, this.record.numHeads),
+    });
+    announce(`${this.name}.`);
+  }
+}
+
+/** A column of a table over the keys, with its heading. */
+export function stepColumn(title, note, content) {
+  return element("div", { class: "step" }, [
+    element("h3", {}, title),
+    element("p", { class: "note" }, note),
+    ...[content].flat(),
+  ]);
+}
+
+/** Key tokens that only name their rows. */
+export function keyNames(record, rowHeight) {
+  const { list, buttons } = tokenColumn(record.keys, "key", rowHeight);
+  for (const button of buttons) button.tabIndex = -1;
+  return { list, buttons };
+}

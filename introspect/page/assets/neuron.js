@@ -1,0 +1,196 @@
+// The neuron view: query × key by dimension, the dot product, the score, the weight.
+import { choice } from "./controls.js";
+import { element, escaped, figure } from "./dom.js";
+import { exportButtons } from "./exporting.js";
+import { Focus, keyNames, stepColumn } from "./focal.js";
+import { onWidth } from "./plot.js";
+import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
+import { colourOf, onTheme } from "./theme.js";
+
+// q·k and score differ by one factor in plain attention; this much of it is rounding.
+const ROUNDING = 0.02;
+
+/** Build the view in its section. */
+export async function mountNeuronView(section, style, record) {
+  for (const part of ["queries", "keys", "scores"]) await record.loadPart(part);
+  const caption = element("p", { class: "reading", "aria-live": "polite" });
+  const note = element("p", { class: "note" });
+  let order = "as they are";
+  const focus = new Focus(section, style, record, show);
+  const read = (row, column) => {
+    const { query, keys, dims } = parts();
+    const d = dims[column];
+    const key = record.keys.labels[row];
+    const [q, k] = [query[d], keys[row][d]];
+    caption.textContent = `Dimension ${d}, “${key}”: q ${figure(q)} × k ${figure(k)} = ${figure(q * k)}`;
+  };
+  const places = {
+    query: stripPlace((_row, column) => {
+      const { query, dims } = parts();
+      caption.textContent = `Dimension ${dims[column]} of the query: ${figure(query[dims[column]])}`;
+    }),
+    keys: stripPlace(read),
+    products: stripPlace(read),
+  };
+  const names = keyNames(record, style.rowHeight);
+  const numbers = ["q·k", "score", "weight"].map((title) => ({
+    title,
+    list: element("ol", { class: "numbers" }),
+  }));
+  const sort = choice({
+    name: "sort",
+    label: "Dimensions",
+    options: [
+      ["as they are", "in order"],
+      ["strongest", "by share in the strongest key"],
+    ],
+    value: order,
+    change: (value) => {
+      order = value;
+      show();
+    },
+  });
+  const save = exportButtons("neuron-view", () => wholeFigure());
+  section.append(
+    element("div", { class: "controls" }, [...focus.controls, sort.root, save]),
+    caption,
+    element("div", { class: "neuron" }, [
+      element("div", { class: "query-strip" }, [element("h3", {}, "Query q"), places.query]),
+      stepColumn("Token", "who looks", focus.column.list),
+      stepColumn("Keys", "at what", names.list),
+      stepColumn("Key k", "by dimension", places.keys),
+      stepColumn("q × k", "by dimension", places.products),
+      ...numbers.map(({ title, list }) => stepColumn(title, NOTES[title], list)),
+    ]),
+    note,
+  );
+  onWidth(places.keys, show);
+  onTheme(show);
+  focus.mark();
+  show();
+
+  /** The vectors of the focus, and the dimensions in the order in which they are shown. */
+  function parts() {
+    const query = record.vector("queries", focus.row, focus.headOf("queries"), focus.token);
+    const keys = focus.vectors("keys", record.keyLen);
+    const scores = record.vector("scores", focus.row, focus.headOf("scores"), focus.token);
+    const weights = focus.weights();
+    const dims = query.map((_, dimension) => dimension);
+    if (order === "strongest") {
+      const strongest = keys[weights.indexOf(Math.max(...weights))] ?? keys[0];
+      dims.sort((a, b) => query[b] * strongest[b] - query[a] * strongest[a]);
+    }
+    return { query, keys, scores, weights, dims };
+  }
+
+  function show() {
+    const { query, keys, scores, weights, dims } = parts();
+    const ordered = (vector) => dims.map((dimension) => vector[dimension]);
+    const products = keys.map((key) => dims.map((d) => query[d] * key[d]));
+    const options = { scale: style.scale, rowHeight: style.rowHeight };
+    const vectors = [ordered(query)];
+    drawStrips(places.query, vectors, { ...options, largest: largestOf(vectors) });
+    drawStrips(places.keys, keys.map(ordered), { ...options, largest: largestOf(keys) });
+    drawStrips(places.products, products, { ...options, largest: largestOf(products) });
+    const dots = products.map((product) => product.reduce((sum, value) => sum + value, 0));
+    fill(numbers[0].list, dots);
+    fill(numbers[1].list, scores, "masked");
+    fill(numbers[2].list, weights, "missing", true);
+    const token = record.queries.labels[focus.token];
+    if (!caption.textContent.startsWith("Dimension")) {
+      caption.textContent = `${focus.name}: how “${token}” weighs the others.`;
+    }
+    note.textContent = relation(dots, scores);
+  }
+
+  function fill(list, values, missing = "missing", withBars = false) {
+    list.replaceChildren(
+      ...values.map((value) => {
+        const item = element(
+          "li",
+          { style: `--row:${style.rowHeight}px` },
+          Number.isNaN(value) ? missing : figure(value),
+        );
+        if (withBars && !Number.isNaN(value)) item.style.setProperty("--share", value.toFixed(3));
+        return item;
+      }),
+    );
+  }
+
+  function wholeFigure() {
+    const { query, keys, weights, dims } = parts();
+    const products = keys.map((key) => dims.map((d) => query[d] * key[d]));
+    const rows = record.keyLen;
+    const axis = { visible: false };
+    const labels = {
+      tickvals: weights.map((_, row) => row),
+      ticktext: record.keys.labels.map(escaped),
+    };
+    const layout = {
+      width: 900,
+      height: 140 + rows * style.rowHeight,
+      margin: { l: 120, r: 40, t: 90, b: 20 },
+      title: { text: `${focus.name}, from “${escaped(record.queries.labels[focus.token])}”` },
+      paper_bgcolor: colourOf("paper"),
+      plot_bgcolor: colourOf("paper"),
+      font: { color: colourOf("ink") },
+      showlegend: false,
+      xaxis: { ...axis, domain: [0, 0.4] },
+      xaxis2: { ...axis, domain: [0.43, 0.78] },
+      xaxis3: { ...axis, domain: [0.81, 1], range: [0, 1.3] },
+      yaxis: { range: [rows - 0.5, -0.5], ...labels, showgrid: false },
+      annotations: [
+        ["key k", 0.2],
+        ["q × k", 0.6],
+        ["weight", 0.9],
+      ].map(([text, x]) => ({
+        text,
+        x,
+        y: 1.01,
+        xref: "paper",
+        yref: "paper",
+        yanchor: "bottom",
+        showarrow: false,
+      })),
+    };
+    const bars = {
+      type: "bar",
+      orientation: "h",
+      x: weights,
+      y: weights.map((_, row) => row),
+      text: weights.map(figure),
+      xaxis: "x3",
+      marker: { color: colourOf("accent") },
+    };
+    const ordered = keys.map((key) => dims.map((d) => key[d]));
+    return {
+      data: [
+        stripTrace(ordered, largestOf(keys), style.scale),
+        { ...stripTrace(products, largestOf(products), style.scale), xaxis: "x2" },
+        bars,
+      ],
+      layout,
+    };
+  }
+}
+
+const NOTES = {
+  q·k: "added up",
+  score: "scaled, masked",
+  weight: "softmax of the scores",
+};
+
+/** What makes the score of the dot product: a factor, or more than that. */
+function relation(dots, scores) {
+  const known = dots.flatMap((dot, key) =>
+    Number.isNaN(scores[key]) || Math.abs(dot) < 1e-6 ? [] : [[dot, scores[key]]],
+  );
+  if (known.length === 0) return "";
+  const square = known.reduce((sum, [dot]) => sum + dot * dot, 0);
+  const factor = known.reduce((sum, [dot, score]) => sum + dot * score, 0) / square;
+  const range = Math.max(...known.map(([, score]) => Math.abs(score)), 1);
+  const error = Math.max(...known.map(([dot, score]) => Math.abs(score - factor * dot)));
+  return error <= ROUNDING * range
+    ? `Here the score is q·k × ${factor.toFixed(3)}.`
+    : "Here the score is more than a multiple of q·k: the model adds a bias for the position, or caps its scores.";
+}

@@ -1,0 +1,156 @@
+// The steps view: match, weigh, sum.
+import { element, escaped, figure } from "./dom.js";
+import { exportButtons } from "./exporting.js";
+import { Focus, keyNames, stepColumn } from "./focal.js";
+import { onWidth } from "./plot.js";
+import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
+import { colourOf, onTheme } from "./theme.js";
+
+/** Build the view in its section. */
+export async function mountStepsView(section, style, record) {
+  for (const part of ["scores", "values", "head_outputs"]) await record.loadPart(part);
+  const caption = element("p", { class: "reading", "aria-live": "polite" });
+  const focus = new Focus(section, style, record, show);
+  const names = keyNames(record, style.rowHeight);
+  const scores = element("ol", { class: "numbers signed" });
+  const weights = element("ol", { class: "numbers" });
+  const shares = element("ol", { class: "numbers" });
+  const total = element("p", { class: "total" });
+  const proof = element("p", { class: "note" });
+  const read = (row, column) => {
+    const { contributions, weight } = parts();
+    const value = contributions[row][column];
+    const key = record.keys.labels[row];
+    caption.textContent = `“${key}”, dimension ${column}: weight ${figure(weight[row])} × value = ${figure(value)}`;
+  };
+  const places = { values: stripPlace(read), sum: stripPlace(() => {}) };
+  const save = exportButtons("steps-view", () => wholeFigure());
+  section.append(
+    element("div", { class: "controls" }, [...focus.controls, save]),
+    caption,
+    element("div", { class: "steps" }, [
+      stepColumn("Token", "who looks", focus.column.list),
+      stepColumn("Keys", "at what", names.list),
+      stepColumn("1 Match", "scores", scores),
+      stepColumn("2 Weigh", "softmax of the scores", [weights, total]),
+      stepColumn("3 Sum", "weight × value, by dimension", [
+        places.values,
+        element("h3", {}, "Added up: what the head gives on"),
+        places.sum,
+        proof,
+      ]),
+      stepColumn("Length", "of weight × value", shares),
+    ]),
+  );
+  onWidth(places.values, show);
+  onTheme(show);
+  focus.mark();
+  show();
+
+  function parts() {
+    const weight = focus.weights();
+    const values = focus.vectors("values", record.keyLen);
+    return {
+      weight,
+      score: record.vector("scores", focus.row, focus.headOf("scores"), focus.token),
+      contributions: values.map((value, key) => value.map((v) => weight[key] * v)),
+      output: record.vector("head_outputs", focus.row, focus.headOf("head_outputs"), focus.token),
+    };
+  }
+
+  function show() {
+    const { weight, score, contributions, output } = parts();
+    const sum = output.map((_, d) => contributions.reduce((all, vector) => all + vector[d], 0));
+    const largest = largestOf(contributions, [sum]);
+    const options = { scale: style.scale, rowHeight: style.rowHeight, largest };
+    drawStrips(places.values, contributions, options);
+    drawStrips(places.sum, [sum], options);
+    const range = Math.max(...score.map((value) => Math.abs(value) || 0), 1e-6);
+    fill(scores, score, (value) => value / range, "masked");
+    fill(weights, weight, (value) => value, "missing");
+    const lengths = contributions.map((vector) => Math.hypot(...vector));
+    const longest = Math.max(...lengths.map((length) => length || 0), 1e-6);
+    fill(shares, lengths, (length) => length / longest, "missing");
+    const given = weight.reduce((all, value) => all + (value || 0), 0);
+    const sink = given < 0.99 ? `; ${figure(1 - given)} goes to a sink that no token gets` : "";
+    total.textContent = `Sum ${figure(given)}${sink}`;
+    const difference = Math.max(...sum.map((value, d) => Math.abs(value - output[d])));
+    proof.textContent = Number.isNaN(difference)
+      ? "A weight or value is missing: the sum cannot be compared with the model’s own."
+      : `The model’s own output differs by at most ${difference.toExponential(0)}.`;
+    const token = record.queries.labels[focus.token];
+    if (!caption.textContent.includes("dimension")) {
+      caption.textContent = `While it reads “${token}”, head ${focus.name} matches it with every key.`;
+    }
+  }
+
+  function fill(list, values, share, missing) {
+    list.replaceChildren(
+      ...values.map((value) => {
+        const isMissing = Number.isNaN(value);
+        const text = isMissing ? missing : figure(value);
+        const item = element("li", { style: `--row:${style.rowHeight}px` }, text);
+        if (!isMissing) {
+          item.style.setProperty("--share", Math.abs(share(value)).toFixed(3));
+          item.classList.toggle("negative", value < 0);
+        }
+        return item;
+      }),
+    );
+  }
+
+  function wholeFigure() {
+    const { weight, score, contributions } = parts();
+    const rows = record.keyLen;
+    const y = weight.map((_, row) => row);
+    const bars = (x, axis, colour) => ({
+      type: "bar",
+      orientation: "h",
+      x,
+      y,
+      text: x.map((value) => (Number.isNaN(value) ? "" : figure(value))),
+      xaxis: axis,
+      marker: { color: colourOf(colour) },
+    });
+    const bare = { visible: false };
+    const layout = {
+      width: 900,
+      height: 140 + rows * style.rowHeight,
+      margin: { l: 120, r: 40, t: 90, b: 20 },
+      title: {
+        text: `${focus.name}, while it reads “${escaped(record.queries.labels[focus.token])}”`,
+      },
+      paper_bgcolor: colourOf("paper"),
+      plot_bgcolor: colourOf("paper"),
+      font: { color: colourOf("ink") },
+      showlegend: false,
+      xaxis: { ...bare, domain: [0, 0.28] },
+      xaxis2: { ...bare, domain: [0.32, 0.58] },
+      xaxis3: { ...bare, domain: [0.62, 1] },
+      yaxis: {
+        range: [rows - 0.5, -0.5],
+        tickvals: y,
+        ticktext: record.keys.labels.map(escaped),
+        showgrid: false,
+      },
+      annotations: [
+        ["1 match", 0.14],
+        ["2 weigh", 0.45],
+        ["3 sum: weight × value", 0.81],
+      ].map(([text, x]) => ({
+        text,
+        x,
+        y: 1.01,
+        xref: "paper",
+        yref: "paper",
+        yanchor: "bottom",
+        showarrow: false,
+      })),
+    };
+    const strips = stripTrace(contributions, largestOf(contributions), style.scale);
+    return {
+      data: [bars(score, "x", "muted"), bars(weight, "x2", "accent"), { ...strips, xaxis: "x3" }],
+      layout,
+    };
+  }
+}

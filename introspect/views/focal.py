@@ -1,0 +1,101 @@
+"""What the neuron and steps views share: one query token and one head, with their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from introspect.errors import SelectionError
+from introspect.records import AttentionRecord, Head
+from introspect.text import visible
+from introspect.views.base import View, head_number, layer_row, plotly_text
+
+__all__ = ["MASKED", "FocalView", "checked_focus", "with_masked_scores"]
+
+#: Scores under this were masked: models add the lowest number of their type.
+MASKED = -1e30
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FocalView(View):
+    """A view of one query token and one head.
+
+    Args:
+        record: attention with its parts.
+        layer: the layer shown first, by the model's own number.
+        head: the head shown first.
+        token: the query token shown first.
+    """
+
+    layer: int
+    head: int
+    token: int
+
+    @property
+    def name(self) -> str:
+        """``L3H1``."""
+        return str(Head(self.layer, self.head))
+
+    @property
+    def weights(self) -> torch.Tensor:
+        """What the token gives to each key, ``(key_len,)``."""
+        row = layer_row(self.record, self.layer)
+        return self.record.attentions[row, self.head, self.token]
+
+    def part(self, name: str) -> torch.Tensor:
+        """A part of the head, ``(length, size)``; several heads may share keys and values."""
+        part = self.record.parts[name][layer_row(self.record, self.layer)]
+        shared = self.record.num_heads // part.shape[0]
+        return part[self.head // shared]
+
+    @property
+    def labels(self) -> list[str]:
+        """The key tokens, as Plotly must be given them."""
+        return [plotly_text(visible(token)) for token in self.record.keys.tokens]
+
+    def state(self) -> dict[str, Any]:
+        """What the page shows first."""
+        return {"layer": self.layer, "head": self.head, "token": self.token}
+
+
+def with_masked_scores(record: AttentionRecord, names: Sequence[str]) -> AttentionRecord:
+    """A record of some parts, whose masked scores are missing.
+
+    Raises:
+        SelectionError: it lacks a part.
+    """
+    missing = [name for name in names if name not in record.parts]
+    if missing:
+        had = ", ".join(["attentions", *record.parts])
+        asked = ", ".join(repr(name) for name in names)
+        raise SelectionError(
+            f"Expected a record with {', '.join(names)}, got only {had}. Capture it with "
+            f"include=({asked},)."
+        )
+    parts: Mapping[str, torch.Tensor] = {name: record.parts[name] for name in names}
+    if "scores" in parts:
+        scores = parts["scores"]
+        parts = {**parts, "scores": scores.masked_fill(scores < MASKED, torch.nan)}
+    return replace(record, parts=parts)
+
+
+def checked_focus(
+    record: AttentionRecord, layer: int | None, head: int | None, token: int | None
+) -> tuple[int, int, int]:
+    """Layer, head and query token; the first ones, and the last token that is not special.
+
+    Raises:
+        SelectionError: one that the record does not have.
+    """
+    layer = record.layers[0] if layer is None else layer
+    layer_row(record, layer)
+    head = head_number(record, 0 if head is None else head)
+    if token is None:
+        own = [i for i, flag in enumerate(record.queries.special_tokens_mask) if not flag]
+        token = own[-1] if own else 0
+    if not 0 <= token < len(record.queries):
+        raise SelectionError(f"Expected `token` in 0–{len(record.queries) - 1}, got {token}.")
+    return layer, head, token

@@ -1,0 +1,225 @@
+"""The heatmap view: the attention pattern of one head as a matrix, with its tokens on two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from introspect.errors import SelectionError
+from introspect.page import Section
+from introspect.records import AttentionRecord, Head
+from introspect.text import shortened, visible
+from introspect.views.base import View, head_number, layer_row, plotly_text
+from introspect.views.palette import INK, SEQUENTIAL, themed
+
+__all__ = [
+    "COMBINED",
+    "HeadChoice",
+    "HeatmapView",
+    "axis_of",
+    "checked_head",
+    "head_words",
+    "heatmap_view",
+    "pattern_of",
+    "tick_labels",
+]
+
+#: How the heads of a layer are shown as one: their mean, or the largest of their weights.
+COMBINED = ("mean", "max")
+HeadChoice = int | str
+
+#: What the colours may reach to: the whole of a row, or the largest weight that is shown.
+SCALES = ("one", "largest")
+
+# Of the static figure, in pixels.
+_CELL = 24
+_SHORTEST, _LONGEST = 160, 900
+_LABEL_ROOM = 110
+#: Beyond this many tokens a side only every second, third, … has its label in the figure.
+_MOST_LABELS = 60
+_LONGEST_LABEL = 18
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HeatmapView(View):
+    """Queries × keys, each cell the weight that a query gives a key.
+
+    Args:
+        record: the attention.
+        layer: the layer shown first, by the model's own number.
+        head: the head shown first, or ``mean`` or ``max`` of all heads of the layer.
+        scale: the colours reach from 0 to ``one``, or to the ``largest`` weight shown.
+    """
+
+    layer: int
+    head: HeadChoice = "mean"
+    scale: str = "one"
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        return "Heatmap view"
+
+    def pattern(self) -> torch.Tensor:
+        """What is shown first, ``(query_len, key_len)``."""
+        return pattern_of(self.record, layer_row(self.record, self.layer), self.head)
+
+    @property
+    def figure(self) -> Any:
+        """The matrix with its tokens and a colour bar, as a plain Plotly figure."""
+        import plotly.graph_objects as go
+
+        pattern = self.pattern()
+        largest = float(pattern.nan_to_num(0.0).max())
+        figure = go.Figure(
+            go.Heatmap(
+                z=pattern.tolist(),
+                zmin=0,
+                zmax=1 if self.scale == "one" else largest or 1,
+                colorscale=SEQUENTIAL,
+                colorbar={"title": "weight", "thickness": 14, "outlinewidth": 0},
+                hovertemplate="%{z:.4f}<extra></extra>",
+            )
+        )
+        rows, columns = pattern.shape
+        figure.update_layout(
+            template="plotly_white",
+            title={"text": head_words(self.record, self.layer, self.head), "x": 0, "xref": "paper"},
+            width=_side(columns) + _LABEL_ROOM + 110,
+            height=_side(rows) + _LABEL_ROOM + 80,
+            margin={"l": _LABEL_ROOM, "r": 110, "t": _LABEL_ROOM + 60, "b": 20},
+            font={"color": INK},
+            xaxis=axis_of(tick_labels(self.record.keys.tokens), title="key", is_key=True),
+            yaxis=axis_of(tick_labels(self.record.queries.tokens), title="query", is_key=False),
+        )
+        return figure
+
+    def sections(self) -> tuple[Section, ...]:
+        """The section of the page."""
+        return (
+            Section(
+                kind="heatmap",
+                title=self.title,
+                lead=(
+                    "Each row is a token that attends, each column a token attended to; the "
+                    "stronger the colour, the larger the weight. Point at a cell for its number. "
+                    "Drag over the picture to see a part of it larger."
+                ),
+                state={
+                    "layer": self.layer,
+                    "head": self.head,
+                    "scaleTo": self.scale,
+                    "scale": themed(SEQUENTIAL),
+                },
+                record=self.record,
+            ),
+        )
+
+
+def heatmap_view(
+    record: AttentionRecord,
+    *,
+    layer: int | None = None,
+    head: HeadChoice | None = None,
+    scale: str = "one",
+) -> HeatmapView:
+    """The heatmap view of a record.
+
+    Everything named here is only what is shown first; the page's controls change it.
+
+    Args:
+        record: the attention.
+        layer: the layer to show first, by the model's own number; the first one by default.
+        head: the head to show first, or ``mean`` or ``max`` of the layer's heads; their mean by
+            default.
+        scale: the colours reach from 0 to ``one``, or to the ``largest`` weight shown.
+
+    Raises:
+        SelectionError: a layer, head or choice that there is not.
+
+    Example:
+        >>> record = AttentionRecord.from_tensors(torch.eye(2).expand(1, 3, 2, 2), ["a", "b"])
+        >>> heatmap_view(record, head=2).pattern()
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+    layer = record.layers[0] if layer is None else layer
+    layer_row(record, layer)
+    if scale not in SCALES:
+        raise SelectionError(f"Expected `scale` as one of {', '.join(SCALES)}, got {scale!r}.")
+    return HeatmapView(
+        record=record,
+        layer=layer,
+        head=checked_head(record, "mean" if head is None else head),
+        scale=scale,
+    )
+
+
+def checked_head(record: AttentionRecord, head: HeadChoice) -> HeadChoice:
+    """``head``, if it is ``mean``, ``max`` or a head of the record.
+
+    Raises:
+        SelectionError: it is none of them.
+    """
+    if not isinstance(head, str):
+        return head_number(record, head)
+    if head not in COMBINED:
+        raise SelectionError(f"Expected `head` as a number, mean or max, got {head!r}.")
+    return head
+
+
+def pattern_of(record: AttentionRecord, row: int, head: HeadChoice) -> torch.Tensor:
+    """One head's weights, or the mean or the largest of all heads, ``(query_len, key_len)``.
+
+    Args:
+        record: the attention.
+        row: of the record, counted from 0.
+        head: a head, ``mean`` or ``max``. A weight that is missing in one head is missing in both.
+    """
+    heads = record.attentions[row]
+    if head == "mean":
+        return heads.double().mean(0).float()
+    return heads.amax(0) if head == "max" else heads[int(head)]
+
+
+def head_words(record: AttentionRecord, layer: int, head: HeadChoice) -> str:
+    """A choice of layer and head in words."""
+    if not isinstance(head, str):
+        return str(Head(layer, head))
+    return f"{'mean' if head == 'mean' else 'largest'} of {record.num_heads} heads of layer {layer}"
+
+
+def tick_labels(tokens: Sequence[str]) -> list[str]:
+    """Tokens as the labels of an axis: visible, shortened, and text for Plotly."""
+    return [plotly_text(shortened(visible(token), _LONGEST_LABEL)) for token in tokens]
+
+
+def axis_of(labels: Sequence[str], *, title: str, is_key: bool) -> dict[str, Any]:
+    """An axis of a matrix whose cells are at 0, 1, 2, …; of many labels only each second, third.
+
+    Args:
+        labels: the labels, as Plotly text.
+        title: what the tokens of the axis are.
+        is_key: an axis of keys, above the matrix; else one of queries, from the top down.
+    """
+    step = -(-len(labels) // _MOST_LABELS)
+    ends = [-0.5, len(labels) - 0.5]
+    return {
+        "tickvals": list(range(0, len(labels), step)),
+        "ticktext": list(labels[::step]),
+        "range": ends if is_key else ends[::-1],
+        "title": title,
+        "side": "top" if is_key else "left",
+        "tickangle": -90 if is_key else 0,
+        "showgrid": False,
+        "zeroline": False,
+        "ticks": "",
+    }
+
+
+def _side(cells: int) -> int:
+    """How long a side of so many cells is, in pixels."""
+    return min(max(cells * _CELL, _SHORTEST), _LONGEST)

@@ -1,0 +1,122 @@
+"""The neuron and steps views: their numbers against the model's own, and their pages by acts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import introspect as ix
+from introspect.errors import SelectionError
+from introspect.views.neuron import neuron_view
+from introspect.views.steps import steps_view
+
+from .samples import record_of, record_with_parts
+
+SENTENCE = "The animal didn't cross the street because it was too tired."
+PARTS = ("scores", "queries", "keys", "values", "head_outputs")
+HOSTILE = ["<img src=x onerror=alert(1)>", "</script>", "שלום", "😀", "x" * 300]
+
+
+@pytest.fixture(scope="module")
+def minilm_record():
+    return ix.load("minilm").capture(SENTENCE, include=PARTS)
+
+
+def numbers(page, column: int) -> list[str]:
+    return page.locator(f"ol.numbers >> nth={column}").locator("li").all_inner_texts()
+
+
+@pytest.mark.parametrize("token", [1, 10])
+def test_the_numbers_are_the_models_own(minilm_record, token):
+    neuron = neuron_view(minilm_record, layer=3, head=1, token=token)
+    dots = neuron.products().sum(-1)
+    torch.testing.assert_close(dots / 32**0.5, neuron.part("scores")[token], atol=1e-4, rtol=1e-4)
+    steps = steps_view(minilm_record, layer=3, head=1, token=token)
+    torch.testing.assert_close(steps.scores.softmax(-1), steps.weights, atol=1e-5, rtol=1e-5)
+    output = steps.part("head_outputs")[token]
+    torch.testing.assert_close(steps.contributions().sum(0), output, atol=1e-5, rtol=1e-5)
+
+
+def test_heads_that_share_keys_each_get_their_own():
+    record = record_with_parts()
+    for head in range(4):
+        view = neuron_view(record, layer=1, head=head, token=2)
+        expected = record.parts["scores"][1, head, 2]
+        torch.testing.assert_close(view.products().sum(-1) * 0.5, expected)
+
+
+def test_masked_scores_are_missing():
+    view = steps_view(record_with_parts(causal=True), token=2)
+    assert view.scores.isnan().tolist() == [False] * 3 + [True] * 3
+
+
+@pytest.mark.parametrize("view", [neuron_view, steps_view])
+def test_what_there_is_not_is_refused(view):
+    with pytest.raises(SelectionError, match="include="):
+        view(record_of())
+    record = record_with_parts()
+    for wrong in ({"layer": 2}, {"head": 4}, {"token": 6}, {"token": -1}):
+        with pytest.raises(SelectionError):
+            view(record, **wrong)
+
+
+@pytest.mark.parametrize("view", [neuron_view, steps_view])
+def test_figures_show_the_first_state(view):
+    made = view(record_with_parts(), layer=1, head=2, token=3)
+    figure = made.figure
+    assert figure.layout.title.text.startswith("L1H2")
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    assert list(bars[-1].x) == pytest.approx(made.weights.tolist())
+
+
+def test_the_neuron_page_shows_the_numbers(open_page, minilm_record):
+    view = neuron_view(minilm_record, layer=3, head=1, token=10)
+    page = open_page(view.to_html())
+    dots = view.products().sum(-1)
+    shown = [float(text) for text in numbers(page, 0)]
+    assert shown == pytest.approx(dots.tolist(), abs=0.02)
+    assert numbers(page, 2)[2] == "0.68"
+    assert "q·k × 0.177" in page.inner_text("section")
+    page.select_option("select[name=head]", "2")
+    other = neuron_view(minilm_record, layer=3, head=2, token=10).weights
+    assert [float(t) for t in numbers(page, 2)] == pytest.approx(other.tolist(), abs=0.006)
+    page.select_option("select[name=sort]", "strongest")
+    assert [float(t) for t in numbers(page, 2)] == pytest.approx(other.tolist(), abs=0.006)
+
+
+def test_the_steps_page_by_acts(open_page, minilm_record, tmp_path):
+    file = steps_view(minilm_record, layer=3, head=1, token=10).save(tmp_path / "steps.html")
+    page = open_page(file)
+    assert numbers(page, 1)[2] == "0.68"
+    assert "Sum 1.00" in page.inner_text("section")
+    page.click("[data-side=query][data-token-index='1']")
+    page.keyboard.press("ArrowDown")
+    expected = minilm_record.attentions[4, 1, 1]
+    assert [float(t) for t in numbers(page, 1)] == pytest.approx(expected.tolist(), abs=0.006)
+    page.wait_for_function("() => location.hash.includes('layer=4')")
+    kept = page.evaluate("() => location.hash")
+    again = open_page(file, path_hash=kept)
+    assert numbers(again, 1) == numbers(page, 1)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="SVG").click()
+    assert download.value.suggested_filename.endswith(".svg")
+
+
+@pytest.mark.parametrize("view", [neuron_view, steps_view])
+@pytest.mark.parametrize("tokens", [HOSTILE, ["one"]])
+def test_hostile_tokens_are_text(open_page, view, tokens):
+    page = open_page(view(record_with_parts(tokens, causal=True), token=0).to_html())
+    assert page.locator("img[src=x]").count() == 0
+    assert page.locator("[data-side=query]").count() == len(tokens)
+    if len(tokens) > 1:
+        assert "masked" in page.inner_text(
+            "ol.numbers >> nth=" + ("1" if view is neuron_view else "0")
+        )
+
+
+def test_missing_weights_are_named(open_page):
+    record = record_with_parts()
+    record.attentions[0, 0, 5, 1] = torch.nan
+    page = open_page(steps_view(record, token=5).to_html())
+    assert numbers(page, 1)[1] == "missing"
+    assert "cannot be compared" in page.inner_text("section")
