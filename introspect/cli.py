@@ -35,7 +35,16 @@ class ViewKind(StrEnum):
 
     head = "head"
     model = "model"
+    neuron = "neuron"
+    steps = "steps"
+    heatmap = "heatmap"
 
+
+#: The parts of attention that a view is made of.
+_PARTS_OF = {
+    ViewKind.neuron: ("attentions", "scores", "queries", "keys"),
+    ViewKind.steps: ("attentions", "scores", "values", "head_outputs"),
+}
 
 Text = Annotated[str, typer.Argument(help="The text that the model reads.")]
 TextPair = Annotated[str | None, typer.Argument(help="A second text, for models of pairs.")]
@@ -119,19 +128,38 @@ def view(
             "Expected no --layer, --head or --token for the model view: it shows every head. "
             "Leave them out, or write the head view."
         )
+    if kind not in (ViewKind.head, ViewKind.model) and len(head or []) > 1:
+        raise InputError(
+            f"Expected one --head for the {kind} view, got {len(head or [])}. Name one of them."
+        )
+    if kind is ViewKind.heatmap and token is not None:
+        raise InputError(
+            "Expected no --token for the heatmap view: it shows every token. Leave it out."
+        )
     import introspect as ix
     from introspect.alignment import find_tokens
     from introspect.models import load_text
 
     loaded = load_text(_load(model, allow_pickle=allow_pickle))
-    record = loaded.capture(text, text_pair, truncation=truncate)
+    include = _PARTS_OF.get(kind, ("attentions",))
+    record = loaded.capture(text, text_pair, truncation=truncate, include=include)
+    pinned = None if token is None else find_tokens(record.queries, token)[0]
+    result: ix.View
     if kind is ViewKind.head:
-        pinned = None if token is None else find_tokens(record.queries, token)[0]
-        result: ix.View = ix.head_view(record, layer=layer, heads=head or None, token=pinned)
-    else:
+        result = ix.head_view(record, layer=layer, heads=head or None, token=pinned)
+    elif kind is ViewKind.model:
         result = ix.model_view(record)
+    elif kind is ViewKind.heatmap:
+        result = ix.heatmap_view(record, layer=layer, head=_one(head))
+    else:
+        focal = ix.neuron_view if kind is ViewKind.neuron else ix.steps_view
+        result = focal(record, layer=layer, head=_one(head), token=pinned)
     _show_notices(record.notices)
     typer.echo(result.save(out))
+
+
+def _one(heads: list[int] | None) -> int | None:
+    return heads[0] if heads else None
 
 
 @app.command()

@@ -66,7 +66,7 @@ def test_report_without_a_pronoun_scores_nothing(introspect, tmp_path):
     assert "none was scored" in outcome.out
 
 
-@pytest.mark.parametrize("kind", ["head", "model"])
+@pytest.mark.parametrize("kind", ["head", "model", "neuron", "steps", "heatmap"])
 def test_view_writes_one_page(introspect, tmp_path, kind):
     out = tmp_path / "view.html"
     outcome = introspect("view", kind, TEXT, "--out", out)
@@ -192,6 +192,20 @@ def test_failed_write_leaves_the_old_report_and_nothing_else(introspect, tmp_pat
 def test_layer_out_of_range_says_the_range(introspect, tmp_path):
     arguments = ("--layer", 6, "--out", tmp_path / "v.html")
     assert_refused(introspect("view", "head", TEXT, *arguments), "0–5", "6")
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "said"),
+    [
+        ("steps", ("--head", 1, "--head", 2), "one --head"),
+        ("heatmap", ("--token", "it"), "no --token"),
+    ],
+)
+def test_views_of_one_head_refuse_what_they_would_ignore(
+    introspect, tmp_path, kind, arguments, said
+):
+    out = ("--out", tmp_path / "v.html")
+    assert_refused(introspect("view", kind, TEXT, *arguments, *out), said)
 
 
 def test_model_view_refuses_what_it_would_ignore(introspect, tmp_path):
