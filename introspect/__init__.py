@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from introspect.mentions import Candidate, CorefCase
     from introspect.models import Model, VisionModel, load
     from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
-    from introspect.reporting import Report, report
+    from introspect.reporting import Report, report, report_index
     from introspect.views.base import View
     from introspect.views.coreference import coreference_view
     from introspect.views.head import head_view
@@ -55,6 +55,7 @@ __all__ = [
     "model_view",
     "neuron_view",
     "report",
+    "report_index",
     "score",
     "steps_view",
 ]
@@ -82,6 +83,7 @@ _HOMES = {
     "model_view": "views.model",
     "neuron_view": "views.neuron",
     "report": "reporting",
+    "report_index": "reporting",
     "score": "analyzers.coreference",
     "steps_view": "views.steps",
 }

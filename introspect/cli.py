@@ -163,6 +163,16 @@ def _one(heads: list[int] | None) -> int | None:
 
 
 @app.command()
+def index(
+    folder: Annotated[Path, typer.Argument(help="The folder that the reports are in.")],
+) -> None:
+    """List the reports and views of a folder on a page, index.html."""
+    import introspect as ix
+
+    typer.echo(ix.report_index(folder))
+
+
+@app.command()
 def doctor(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="A model to load and to capture from.")

@@ -80,6 +80,13 @@ def test_view_pins_a_token(introspect, tmp_path):
     assert introspect("view", "head", TEXT, *arguments).code == 0
 
 
+def test_index_lists_what_was_written(introspect, tmp_path):
+    assert introspect("view", "model", TEXT, "--out", tmp_path / "m.html").code == 0
+    outcome = introspect("index", tmp_path)
+    assert (outcome.code, outcome.out.strip()) == (0, str(tmp_path / "index.html"))
+    assert_refused(introspect("index", tmp_path / "none"), "Expected a folder of reports")
+
+
 def test_doctor_shows_versions(introspect):
     outcome = introspect("doctor")
     assert outcome.code == 0

@@ -1,5 +1,5 @@
 """One self-contained HTML page: styles, scripts, data and a policy that forbids everything else."""
 
-from introspect.page.document import Document, Section
+from introspect.page.document import Document, Section, read_summary
 
-__all__ = ["Document", "Section"]
+__all__ = ["Document", "Section", "read_summary"]

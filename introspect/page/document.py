@@ -13,7 +13,8 @@ import hashlib
 import html
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -24,9 +25,11 @@ from introspect.files import write_atomically
 from introspect.page.codec import Encoded, Floats, SignedEncoded, encode, encode_signed
 from introspect.page.scripts import bundle, read_asset
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.text import visible
+from introspect.text import visible, visible_text
 
-__all__ = ["PLOTLY_SHA256", "Document", "Section"]
+__all__ = ["PLOTLY_SHA256", "Document", "Section", "read_summary"]
+
+_SUMMARY = '<script type="application/json" id="report-summary">'
 
 #: Of the vendored file, so that an accident with it is seen before a page is.
 PLOTLY_SHA256 = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7a"
@@ -34,6 +37,13 @@ PLOTLY_SHA256 = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7
 _NO_SCRIPT = (
     "The interactive views need JavaScript, which is switched off here. The words stand without it."
 )
+
+
+# Where the contents will stand: no text gets here unescaped, so none can be taken for it.
+_CONTENTS = "<!contents>"
+
+# Without scripts nothing can be chosen, so everything is there to read.
+_ALL_SHOWN = ".item[hidden]{display:block}.choice-list{display:none}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,23 +80,33 @@ class Document:
     Args:
         title: what the page is called in the browser.
         heading: the words at its head; the title, if there are none.
+        summary: what the page says, for programs and for the list of a folder; anything JSON can
+            hold. The page has it in its head, as the JSON block ``report-summary``.
     """
 
     title: str
     heading: str | None = None
+    summary: Mapping[str, Any] | None = None
     _body: list[str] = field(default_factory=list)
     _sections: list[dict[str, Any]] = field(default_factory=list)
     _records: list[AttentionRecord] = field(default_factory=list)
     _arrays: dict[str, str] = field(default_factory=dict)
     # Names of the parts that are needed of each record.
     _parts: dict[int, set[str]] = field(default_factory=dict)
+    _chapters: list[str] = field(default_factory=list)
+    _items: int = 0
 
     def add_prose(self, trusted_html: str) -> None:
         """Add words as HTML; the caller has escaped what came from outside."""
         self._body.append(trusted_html)
 
-    def add_section(self, section: Section) -> None:
-        """Add a view. A record that several views show is embedded once."""
+    def add_section(self, section: Section, *, folds: bool = False) -> None:
+        """Add a view. A record that several views show is embedded once.
+
+        Args:
+            section: the view.
+            folds: as a chapter of its own.
+        """
         number = len(self._sections) + 1
         name = f"view-{number}-{section.kind}"
         shown = [section.record, *section.others]
@@ -105,29 +125,60 @@ class Document:
                 },
             }
         )
-        hidden = " hidden" if section.hidden else ""
-        self._body.append(
+        heading = f'<h2 id="{name}-title" tabindex="-1">{html.escape(section.title)}</h2>'
+        lead = f'<p class="lead">{html.escape(section.lead)}</p>'
+        opening = (
             f'<section data-view="{section.kind}" id="{name}" data-record="{record}" '
-            f'aria-labelledby="{name}-title"'
-            f'{hidden}><h2 id="{name}-title" tabindex="-1">{html.escape(section.title)}</h2>'
-            f'<p class="lead">{html.escape(section.lead)}</p></section>'
+            f'aria-labelledby="{name}-title"{" hidden" if section.hidden else ""}>'
         )
+        if folds:
+            with self._folding(section.title, heading):
+                self._body.append(f"{opening}{lead}</section>")
+        else:
+            self._body.append(f"{opening}{heading}{lead}</section>")
 
-    def begin_group(self, title: str, *, open: bool) -> None:
-        """Begin a chapter that folds; its views are made when it is first opened."""
+    @contextmanager
+    def chapter(self, title: str) -> Iterator[None]:
+        """What is added inside folds under this title, and the contents name it."""
+        with self._folding(title, f'<h2 tabindex="-1">{html.escape(title)}</h2>'):
+            yield
+
+    def add_contents(self) -> None:
+        """The list of the chapters, those that follow too."""
+        self._body.append(_CONTENTS)
+
+    @contextmanager
+    def choice(self, labels: Sequence[tuple[str, str]], *, of: str) -> Iterator[None]:
+        """A list to choose one of several items from; each is an ``item`` added inside.
+
+        The views of an item are made, and its numbers unpacked, when it is first chosen.
+
+        Args:
+            labels: for each item its name, and a word or two beside it.
+            of: what the items are, such as "sentences".
+        """
+        rows = "".join(_choice_row(self._items + i, *label) for i, label in enumerate(labels))
         self._body.append(
-            f'<details class="chapter"{" open" if open else ""}>'
-            f"<summary>{html.escape(title)}</summary>"
+            f'<div class="choice" data-of="{html.escape(of)}"><ol class="choice-list">{rows}</ol>'
         )
+        yield
+        self._body.append("</div>")
 
-    def end_group(self) -> None:
-        """End the chapter."""
-        self._body.append("</details>")
+    @contextmanager
+    def item(self, *, shown: bool) -> Iterator[None]:
+        """One item of a choice."""
+        hidden = "" if shown else " hidden"
+        self._body.append(f'<article class="item" id="item-{self._items}"{hidden}>')
+        self._items += 1
+        yield
+        self._body.append("</article>")
 
     def to_html(self) -> str:
         """The whole page."""
-        boot, script, plotly = read_asset("boot.js"), bundle(), _plotly()
-        policy = _policy(boot, script, plotly)
+        boot, script = read_asset("boot.js"), bundle()
+        # A page of words alone draws nothing.
+        plotly = _plotly() if self._sections else ""
+        policy = _policy(*filter(None, (boot, script, plotly)))
         weights = [encode(record.attentions.numpy()) for record in self._records]
         parts = [
             {name: encode_signed(record.parts[name].numpy()) for name in sorted(self._parts[i])}
@@ -140,9 +191,10 @@ class Document:
         }
         blocks = [
             f'<script type="application/json" id="page-data">{_json(data)}</script>',
-            _block("plotly", _packed(plotly)),
             _block("scripts", _packed(script)),
         ]
+        if plotly:
+            blocks.append(_block("plotly", _packed(plotly)))
         blocks += [_block(f"weights-{i}", encoded.data) for i, encoded in enumerate(weights)]
         blocks += [_block(f"array-{name}", data) for name, data in self._arrays.items()]
         blocks += [
@@ -156,10 +208,12 @@ class Document:
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
             f"<title>{html.escape(self.title)}</title>\n"
-            f"<style>\n{read_asset('page.css')}</style>\n</head>\n<body>\n<main>\n"
+            f"<style>\n{read_asset('page.css')}</style>\n"
+            f"<noscript><style>{_ALL_SHOWN}</style></noscript>\n"
+            f"{self._summary_block()}</head>\n<body>\n<main>\n"
             f"<h1>{html.escape(self.heading or self.title)}</h1>\n"
             f'<noscript><p class="notice">{_NO_SCRIPT}</p></noscript>\n'
-            + "\n".join(self._body)
+            + "\n".join(self._body).replace(_CONTENTS, _contents(self._chapters))
             + '\n</main>\n<div id="announcements" class="unseen" aria-live="polite"></div>\n'
             + "\n".join(blocks)
             + f"\n<script>{boot}</script>\n</body>\n</html>\n"
@@ -172,6 +226,19 @@ class Document:
             OutputError: the folder is missing or cannot be written.
         """
         return write_atomically(path, self.to_html())
+
+    def _summary_block(self) -> str:
+        if self.summary is None:
+            return ""
+        return f"{_SUMMARY}{_json(self.summary)}</script>\n"
+
+    @contextmanager
+    def _folding(self, title: str, heading: str) -> Iterator[None]:
+        self._chapters.append(title)
+        name = f"chapter-{len(self._chapters)}"
+        self._body.append(f'<details class="chapter" id="{name}" open><summary>{heading}</summary>')
+        yield
+        self._body.append("</details>")
 
     def _record_number(self, record: AttentionRecord, parts: Sequence[str]) -> int:
         known = [number for number, other in enumerate(self._records) if other is record]
@@ -209,6 +276,39 @@ def _sequence_json(sequence: TokenSequence) -> dict[str, Any]:
         "special": [int(flag) for flag in sequence.special_tokens_mask],
         "unknown": [int(flag) for flag in sequence.unknown_mask],
     }
+
+
+def read_summary(page: str) -> dict[str, Any] | None:
+    """What a page says of itself in its head; ``None`` for a page that is not of this package.
+
+    Args:
+        page: the page, or as much of its beginning as holds the head.
+    """
+    _, found, rest = page.partition(_SUMMARY)
+    block, closed, _ = rest.partition("</script>")
+    if not (found and closed):
+        return None
+    try:
+        summary = json.loads(block)
+    except ValueError:
+        return None
+    return summary if isinstance(summary, dict) else None
+
+
+def _choice_row(number: int, name: str, note: str) -> str:
+    return (
+        f'<li><button type="button" data-item="item-{number}">'
+        f'<span class="name" dir="auto">{html.escape(visible_text(name))}</span>'
+        f'<span class="aside">{html.escape(visible_text(note))}</span></button></li>'
+    )
+
+
+def _contents(chapters: Sequence[str]) -> str:
+    links = "".join(
+        f'<li><a href="#chapter-{number}">{html.escape(title)}</a></li>'
+        for number, title in enumerate(chapters, start=1)
+    )
+    return f'<nav class="contents" aria-label="Contents"><ol>{links}</ol></nav>'
 
 
 def _json(data: Any) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from introspect.analyzers.coreference import Scores
 from introspect.mentions import CorefCase, Span
 from introspect.records import AttentionRecord
 from introspect.reporting.wording import Finding, as_html
 from introspect.text import visible_text
 
-__all__ = ["case_prose", "method_prose", "notices_prose", "set_prose", "text_prose"]
+__all__ = ["case_prose", "method_prose", "notices_prose", "plain_words", "set_prose", "text_prose"]
 
 _METHOD = (
     "Words are found by character offsets. The weight from one word to another is the attention "
@@ -43,7 +42,7 @@ def case_prose(case: CorefCase, finding: Finding) -> str:
     )
 
 
-def set_prose(finding: Finding, scores: Scores) -> str:
+def set_prose(finding: Finding) -> str:
     """The finding over a set of cases, with its baselines."""
     return (
         f'<p class="finding">{as_html(finding.headline)}</p>'
@@ -66,7 +65,23 @@ def text_prose(record: AttentionRecord) -> str:
 
 def method_prose() -> str:
     """How the numbers are defined, in short."""
-    return f"<h2>How it was measured</h2>{_paragraphs(_METHOD)}"
+    return _paragraphs(_METHOD)
+
+
+def plain_words(record: AttentionRecord) -> str:
+    """What attention is, for a reader without background."""
+    layers, heads = record.attentions.shape[:2]
+    return (
+        '<p class="background">How to read this: the model works through a text in '
+        f"{_counted(layers, 'layer')}. In each, {_counted(heads, 'head')} look from every word at "
+        "the words of the text, and each head divides its attention among them: the weights of a "
+        "word add up to 1. A weight of 0.68 from one word to another says that this head took "
+        "68 % of what it passed on to the first word from the second.</p>"
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _marked(case: CorefCase) -> str:

@@ -10,7 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from introspect.records import AttentionRecord, Certificate
 from introspect.text import visible_text
 
-__all__ = ["Row", "certificate_rows", "provenance_rows", "table", "version_of"]
+__all__ = [
+    "Row",
+    "certificate_rows",
+    "provenance_rows",
+    "table",
+    "version_of",
+    "version_of_introspect",
+]
 
 Row = tuple[str, str]
 
@@ -28,7 +35,7 @@ def provenance_rows(record: AttentionRecord, command: str | None) -> list[Row]:
         ("Revision", certificate.revision or "not known"),
         ("Tokenizer", certificate.tokenizer or "not named"),
         ("Numbers", f"{certificate.dtype} on {certificate.device}"),
-        ("introspect", version_of(_DISTRIBUTION)),
+        ("introspect", version_of_introspect()),
         ("transformers", certificate.transformers_version or "not known"),
         ("torch", certificate.torch_version or "not known"),
         ("plotly", version_of("plotly")),
@@ -89,6 +96,11 @@ def _figure(value: float | None, note: str) -> str:
     if value is None:
         return f"not computed: {note}" if note else "not computed"
     return "0 (equal in every bit)" if value == 0 else f"{value:.1e}"
+
+
+def version_of_introspect() -> str:
+    """The installed version of this package."""
+    return version_of(_DISTRIBUTION)
 
 
 def version_of(distribution: str) -> str:

@@ -14,16 +14,22 @@ from introspect.errors import InputError, naming
 from introspect.files import write_atomically
 from introspect.mentions import CorefCase
 from introspect.models import Model, load_text
-from introspect.page.document import Document
+from introspect.page import Document, Section
 from introspect.records import AttentionRecord, Head
 from introspect.reporting.prose import (
     case_prose,
     method_prose,
     notices_prose,
+    plain_words,
     set_prose,
     text_prose,
 )
-from introspect.reporting.provenance import certificate_rows, provenance_rows, table
+from introspect.reporting.provenance import (
+    certificate_rows,
+    provenance_rows,
+    table,
+    version_of_introspect,
+)
 from introspect.reporting.wording import finding_of_case, finding_of_set
 from introspect.scoring import score_case
 from introspect.text import shortened
@@ -96,15 +102,11 @@ def report(
     chapters = _chapters(loaded, _as_list(subjects), truncation)
     scores = _scores(chapters)
     title, finding = _title_and_finding(chapters, scores)
-    document = Document(title)
-    if len(chapters) > 1 and scores is not None:
-        document.add_prose(set_prose(finding_of_set(scores), scores))
-    for number, chapter in enumerate(chapters):
-        if len(chapters) > 1:
-            document.begin_group(_name(chapter.subject), open=number == 0)
-        _add_chapter(document, chapter)
-        if len(chapters) > 1:
-            document.end_group()
+    document = Document(title, summary=_summary(title, finding, chapters, command))
+    if len(chapters) == 1:
+        _add_one(document, chapters[0])
+    else:
+        _add_many(document, chapters, scores)
     _add_proof(document, chapters[0].record, command)
     return Report(
         html=document.to_html(),
@@ -168,24 +170,59 @@ def _name(subject: Subject) -> str:
     return shortened(text if isinstance(text, str) else " / ".join(text), 120)
 
 
-def _add_chapter(document: Document, chapter: _Chapter) -> None:
+def _add_one(document: Document, chapter: _Chapter) -> None:
+    """What was found, in words; then each view as a chapter."""
+    _add_words(document, chapter)
+    document.add_prose(plain_words(chapter.record))
+    document.add_contents()
+    _add_views(document, chapter, folds=True)
+
+
+def _add_many(document: Document, chapters: list[_Chapter], scores: Scores | None) -> None:
+    """What was found over all; then one text after the other, chosen from a list."""
+    if scores is not None:
+        document.add_prose(set_prose(finding_of_set(scores)))
+    document.add_prose(plain_words(chapters[0].record))
+    document.add_contents()
+    labels = [(_name(chapter.subject), _note(chapter)) for chapter in chapters]
+    with document.chapter("The texts, one by one"), document.choice(labels, of="texts"):
+        for number, chapter in enumerate(chapters):
+            with document.item(shown=number == 0):
+                _add_words(document, chapter)
+                _add_views(document, chapter, folds=False)
+
+
+def _note(chapter: _Chapter) -> str:
+    """The head that gives the antecedent most, beside a case in the list."""
+    if chapter.case is None:
+        return ""
+    strongest = score_case(chapter.record, chapter.case)[0].strongest()
+    return f"{strongest[0][0]} {strongest[0][1]:.2f}" if strongest else "not observable"
+
+
+def _add_words(document: Document, chapter: _Chapter) -> None:
     record, case = chapter.record, chapter.case
     document.add_prose(notices_prose(record.notices))
-    head, token = Head(record.layers[0], 0), None
     if case is None:
         document.add_prose(text_prose(record))
     else:
-        scores = score_case(record, case)
-        document.add_prose(case_prose(case, finding_of_case(case, scores)))
-        head = next((strongest for strongest, _ in scores[0].strongest()), head)
+        document.add_prose(case_prose(case, finding_of_case(case, score_case(record, case))))
+
+
+def _add_views(document: Document, chapter: _Chapter, *, folds: bool) -> None:
+    record, case = chapter.record, chapter.case
+    head, token = Head(record.layers[0], 0), None
+    sections: list[Section] = []
+    if case is not None:
+        forward = score_case(record, case)[0]
+        head = next((strongest for strongest, _ in forward.strongest()), head)
         token = _pinned(record, case)
-        for section in coreference_view(record, case, head=head).sections(with_detail=False):
-            document.add_section(section)
-    for section in model_view(record).sections(with_detail=False):
-        document.add_section(section)
+        sections += coreference_view(record, case, head=head).sections(with_detail=False)
     heads = [head.head] if case is not None else None
-    for section in head_view(record, layer=head.layer, heads=heads, token=token).sections():
-        document.add_section(section)
+    sections += model_view(record).sections(with_detail=False)
+    sections += head_view(record, layer=head.layer, heads=heads, token=token).sections()
+    for section in sections:
+        document.add_section(section, folds=folds)
 
 
 def _pinned(record: AttentionRecord, case: CorefCase) -> dict[str, object]:
@@ -196,7 +233,28 @@ def _pinned(record: AttentionRecord, case: CorefCase) -> dict[str, object]:
 
 def _add_proof(document: Document, record: AttentionRecord, command: str | None) -> None:
     """The method, the certificate and the provenance, below the views."""
-    certificate = table(certificate_rows(record.certificate), "Certificate of the capture")
-    provenance = table(provenance_rows(record, command), "To repeat this report")
-    document.add_prose(method_prose())
-    document.add_prose(f"<h2>Proof and provenance</h2>{certificate}{provenance}")
+    with document.chapter("How it was measured"):
+        document.add_prose(method_prose())
+    with document.chapter("Proof and provenance"):
+        document.add_prose(
+            table(certificate_rows(record.certificate), "Certificate of the capture")
+        )
+        document.add_prose(table(provenance_rows(record, command), "To repeat this report"))
+
+
+def _summary(
+    title: str, finding: str, chapters: Sequence[_Chapter], command: str | None
+) -> dict[str, object]:
+    """What the list of a folder, or a program, reads of the report without opening it."""
+    certificate = chapters[0].record.certificate
+    return {
+        "kind": "report",
+        "title": title,
+        "finding": finding,
+        "texts": len(chapters),
+        "cases": sum(chapter.case is not None for chapter in chapters),
+        "model": certificate.model,
+        "revision": certificate.revision,
+        "introspect": version_of_introspect(),
+        "command": command,
+    }

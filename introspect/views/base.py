@@ -51,13 +51,25 @@ class View(ABC):
         """One self-contained page."""
         texts = [text for text in self.record.keys.texts if text.strip()]
         heading = shortened(" · ".join(texts), _LONGEST_HEADING)
-        document = Document(self.title, heading=visible_text(heading) or None)
+        heading = visible_text(heading)
+        document = Document(self.title, heading=heading or None, summary=self._summary(heading))
         for notice in (*self.record.notices, *_left_out(self.record)):
             text = html.escape(visible_text(notice))
             document.add_prose(f'<p class="notice" role="alert">{text}</p>')
         for section in self.sections():
             document.add_section(section)
         return document.to_html()
+
+    def _summary(self, heading: str) -> dict[str, Any]:
+        """What the list of a folder reads of the page without opening it."""
+        certificate = self.record.certificate
+        return {
+            "kind": "view",
+            "title": self.title,
+            "finding": heading,
+            "model": certificate.model,
+            "revision": certificate.revision,
+        }
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page as one file, whole or not at all.

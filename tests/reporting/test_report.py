@@ -6,6 +6,7 @@ import pytest
 
 import introspect as ix
 from introspect.errors import InputError, MentionError
+from introspect.page import read_summary
 
 TEXT = "The animal didn't cross the street because it was too tired."
 HOSTILE = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\u2028", "\x00"]
@@ -53,13 +54,13 @@ def test_it_is_small_and_repeatable(demo, model, case):
     assert again.html == demo.html
 
 
-def test_several_cases_get_a_chapter_each_and_an_in_sample_headline(model, case):
+def test_several_cases_get_a_place_each_and_an_in_sample_headline(model, case):
     twin_text = TEXT.replace("tired", "wide")
     twin = ix.CorefCase.from_words(
         twin_text, pronoun="it", antecedent="street", distractors=["animal"]
     )
     made = ix.report(model, [case, twin])
-    assert made.html.count('<details class="chapter"') == 2
+    assert made.html.count('<article class="item"') == 2
     assert "in-sample" in made.finding
     assert len(made.scores.cases) == 2 * 2 * 72
 
@@ -120,21 +121,72 @@ def test_the_first_sight_already_has_the_answer(demo, open_page):
     assert pinned.inner_text() == "it"
 
 
-@pytest.mark.browser
-def test_views_of_a_folded_chapter_are_drawn_when_it_opens(model, case, open_page):
+@pytest.fixture(scope="module")
+def twins(model, case):
     twin = ix.CorefCase.from_words(
         TEXT.replace("tired", "wide"), pronoun="it", antecedent="street", distractors=["animal"]
     )
-    page = open_page(ix.report(model, [case, twin]).html)
-    second = page.locator("details.chapter").nth(1)
+    return ix.report(model, [case, twin])
+
+
+@pytest.mark.browser
+def test_views_of_a_text_are_drawn_when_it_is_chosen(twins, open_page):
+    page = open_page(twins.html)
+    first, second = page.locator("article.item").all()
     assert second.locator(".token").count() == 0
-    second.locator("summary").click()
+    page.fill('input[name="search-items"]', "WIDE")
+    assert page.inner_text(".choice output") == "1 of 2 texts"
+    page.click('.choice-list button:has-text("wide")')
     second.locator(".token").first.wait_for()
-    # A head opened there is shown there, not in the first chapter.
+    assert not first.is_visible()
+    # A head opened there is shown there, not with the first text.
     second.locator('[data-view="model"] [data-layer="2"][data-head="3"]').click()
     assert second.locator('[data-view="head"] output').first.inner_text() == "2"
-    first = page.locator("details.chapter").first
-    assert first.locator('[data-view="head"] output').first.inner_text() == "3"
+    assert first.locator('[data-view="head"] output').first.text_content() == "3"
+
+
+@pytest.mark.browser
+def test_link_opens_the_text_that_was_chosen(twins, open_page):
+    page = open_page(twins.html, path_hash="#page.item=1")
+    pressed = page.locator('.choice-list button[aria-pressed="true"]')
+    assert "wide" in pressed.inner_text()
+    assert page.locator("article.item:visible .token").count() > 0
+    page.locator(".choice-list button").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => !location.hash.includes('item')")
+    assert "tired" in page.locator('.choice-list button[aria-pressed="true"]').inner_text()
+
+
+@pytest.mark.browser
+def test_chapters_fold_and_the_contents_open_them(demo, open_page):
+    page = open_page(demo.html)
+    page.click('button[name="fold"]')
+    assert page.locator("details.chapter[open]").count() == 0
+    page.wait_for_function("() => location.hash.includes('page.closed=1,2,3,4,5')")
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert page.locator("details.chapter[open]").count() == 0
+    page.click('nav.contents a:has-text("Model view")')
+    model_view = page.locator('[data-view="model"]')
+    model_view.locator('[data-layer="5"][data-head="11"]').click()
+    model_view.locator("text=Open in the head view").click()
+    # The head view waited in a chapter that was folded.
+    head_view = page.locator('[data-view="head"]')
+    head_view.locator('[data-head="11"][aria-pressed="true"]').wait_for()
+    assert head_view.locator("output").first.inner_text() == "5"
+    assert "closed=1,4,5" in page.evaluate("() => location.hash") or page.wait_for_function(
+        "() => location.hash.includes('closed=1,4,5')"
+    )
+
+
+def test_programs_read_what_a_report_says_from_its_head(demo, twins):
+    one = read_summary(demo.html)
+    assert one["finding"] == demo.finding
+    assert (one["kind"], one["texts"], one["cases"]) == ("report", 1, 1)
+    assert one["model"] == "sentence-transformers/all-MiniLM-L6-v2"
+    assert read_summary(twins.html)["cases"] == 2
 
 
 @pytest.mark.browser

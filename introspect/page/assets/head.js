@@ -1,4 +1,5 @@
 // The head view: two sides of tokens, joined by lines.
+import { goTo } from "./chapters.js";
 import { choice, slider } from "./controls.js";
 import { announce, element, figure, headName, labelled } from "./dom.js";
 import { exportButtons } from "./exporting.js";
@@ -387,8 +388,7 @@ function listenForOpening(section, show) {
     section.hidden = false;
     show(layer, head);
     if (!follow) return;
-    section.querySelector("h2").focus({ preventScroll: true });
-    section.scrollIntoView({ block: "start" });
+    goTo(section);
     announce(`${headName(layer, head)}, chosen in the ${origin}, is shown in the head view.`);
   });
 }
@@ -405,5 +405,10 @@ export function openHead(section, record, layer, head, origin, { follow = true }
   const target = views.find(follows) ?? views[0];
   if (!target) return;
   const detail = { target: target.id, layer, head, origin, follow };
-  document.dispatchEvent(new CustomEvent("introspect:open-head", { detail }));
+  const ask = () => document.dispatchEvent(new CustomEvent("introspect:open-head", { detail }));
+  if (target.dataset.mounted) return ask();
+  // It waits in a folded chapter.
+  target.addEventListener("introspect:mounted", ask, { once: true });
+  if (follow) goTo(target);
+  return null;
 }

@@ -1,4 +1,6 @@
 // Start the page: unpack what it carries, then make each view in its section.
+import { mountChapters, whenSeen } from "./chapters.js";
+import { mountCompareView } from "./compare.js";
 import { mountCoreferenceView } from "./coreference.js";
 import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
@@ -12,6 +14,7 @@ import { mountStepsView } from "./steps.js";
 import { themeSwitch } from "./theme.js";
 
 const MOUNTS = {
+  compare: mountCompareView,
   coreference: mountCoreferenceView,
   head: mountHeadView,
   heatmap: mountHeatmapView,
@@ -34,21 +37,7 @@ async function mountSection(page, description) {
   for (const [, one] of [["", record], ...others.map((o) => ["", o]), ...arrays]) await one.load();
   const style = { ...description.state, arrays: Object.fromEntries(arrays) };
   await MOUNTS[section.dataset.view](section, style, record, others);
-}
-
-/** Views in a folded chapter wait until it is opened. */
-async function mountOrWait(page, description) {
-  const chapter = document.getElementById(description.id).closest("details");
-  if (!chapter || chapter.open) {
-    await mountSection(page, description);
-    return;
-  }
-  const mountOnce = () => {
-    if (!chapter.open) return;
-    chapter.removeEventListener("toggle", mountOnce);
-    mountSection(page, description).catch(fail);
-  };
-  chapter.addEventListener("toggle", mountOnce);
+  section.dispatchEvent(new Event("introspect:mounted"));
 }
 
 function fail(error) {
@@ -60,8 +49,12 @@ function fail(error) {
 async function start() {
   const page = readPage();
   document.querySelector("main").prepend(element("div", { class: "tools" }, themeSwitch()));
-  await loadPlotly();
-  for (const description of page.sections) await mountOrWait(page, description);
+  if (page.sections.length > 0) await loadPlotly();
+  mountChapters();
+  for (const description of page.sections) {
+    const section = document.getElementById(description.id);
+    await whenSeen(section, () => mountSection(page, description).catch(fail));
+  }
   document.documentElement.dataset.ready ??= "true";
 }
 

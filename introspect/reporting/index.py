@@ -1,0 +1,85 @@
+"""A page that lists the reports and views of a folder."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from introspect.errors import InputError, OutputError
+from introspect.files import write_atomically
+from introspect.page import Document, read_summary
+from introspect.text import visible_text
+
+__all__ = ["report_index"]
+
+_NAME = "index.html"
+
+# A page says what it is within its first bytes: styles stand before that, and no data.
+_HEAD_BYTES = 2**18
+
+
+def report_index(folder: str | os.PathLike[str]) -> Path:
+    """Write ``index.html`` into a folder: what each report and view in it found, with a search.
+
+    Pages are listed by name, those in folders below too. Pages that this package did not make are
+    left out, and the list says how many.
+
+    Raises:
+        InputError: no such folder, or no report in it.
+        OutputError: an ``index.html`` is there that is not such a list, or it cannot be written.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"Expected a folder of reports, got {str(root)!r}. Name an existing one.")
+    target = root / _NAME
+    if target.exists() and (_summary_of(target) or {}).get("kind") != "index":
+        raise OutputError(
+            f"Expected to write {str(target)!r}, but a page is there that is no list of reports. "
+            "Move it away first."
+        )
+    pages = sorted(path for path in root.rglob("*.html") if path.is_file() and path != target)
+    summaries = {path: _summary_of(path) for path in pages}
+    known = {path: found for path, found in summaries.items() if found is not None}
+    if not known:
+        raise InputError(
+            f"Expected reports or views in {str(root)!r}, got {len(pages)} HTML pages, none of "
+            "them made by introspect. Name the folder that `--out` wrote to."
+        )
+    return write_atomically(target, _page(root, known, left_out=len(pages) - len(known)))
+
+
+def _summary_of(path: Path) -> dict[str, Any] | None:
+    with path.open("rb") as stream:
+        return read_summary(stream.read(_HEAD_BYTES).decode("utf-8", errors="replace"))
+
+
+def _page(root: Path, known: Mapping[Path, Mapping[str, Any]], *, left_out: int) -> str:
+    title = f"Reports in {root.resolve().name}"
+    document = Document(title, summary={"kind": "index", "title": title, "pages": len(known)})
+    rows = "".join(_row(path.relative_to(root), summary) for path, summary in known.items())
+    document.add_prose(f'<ol class="index" data-of="pages">{rows}</ol>')
+    if left_out:
+        document.add_prose(
+            f'<p class="lead">Left out: {left_out} HTML pages that introspect did not make.</p>'
+        )
+    return document.to_html()
+
+
+def _row(path: Path, summary: Mapping[str, Any]) -> str:
+    facts = [path.as_posix(), summary.get("title"), summary.get("model")]
+    if (cases := summary.get("cases")) is not None:
+        facts.append(f"{cases} cases" if cases != 1 else "1 case")
+    line = " · ".join(_text(fact) for fact in facts if fact)
+    finding = _text(summary.get("finding") or summary.get("title") or path.name)
+    return (
+        f'<li class="entry"><a href="{html.escape(quote(path.as_posix()))}" dir="auto">{finding}</a>'
+        f'<p class="facts-line">{line}</p></li>'
+    )
+
+
+def _text(value: object) -> str:
+    return html.escape(visible_text(str(value)))
