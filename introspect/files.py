@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from introspect.errors import OutputError
 
-__all__ = ["check_destination", "write_atomically"]
+__all__ = ["check_destination", "write_atomically", "write_lines"]
 
 
 def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path:
@@ -40,6 +42,33 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    return target
+
+
+def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> Path:
+    """Write lines as they come to a temporary file beside ``path``, then rename it.
+
+    Only one line is held at a time. A failure, also of what gives the lines, leaves the old file
+    as it was.
+
+    Raises:
+        OutputError: the folder is missing or cannot be written.
+    """
+    target = check_destination(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        stream = temporary.open("x", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    try:
+        with stream:
+            for line in lines:
+                stream.write(line + "\n")
+        temporary.replace(target)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
     return target
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from introspect.models import Model, load_text
 from introspect.records import AttentionRecord, Head
 from introspect.scoring import DIRECTIONS
 
-__all__ = ["Choice", "CoreferenceAnalyzer", "Options", "Scores", "score"]
+__all__ = ["Choice", "CoreferenceAnalyzer", "Options", "Scores", "against_table", "score"]
 
 DEFAULT = Options()
 
@@ -41,7 +41,8 @@ class Choice:
     Args:
         head: the head that most folds chose.
         direction: its direction.
-        frequency: the share of folds that chose it.
+        frequency: the share of folds that chose it, and
+        frequencies: every head that a fold chose, with its direction and share, most often first.
         accuracy: pooled over all folds, each scored by the head that the others chose.
         ci_low: lower end of its 95 % interval, by groups of cases.
         ci_high: upper end.
@@ -65,6 +66,7 @@ class Choice:
     in_sample_head: Head
     in_sample_direction: str
     in_sample_accuracy: float
+    frequencies: tuple[tuple[Head, str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,10 @@ class Scores:
             candidates; they have rows in ``cases`` and count nowhere else.
         choice: the held-out choice; ``None`` where there are too few groups.
         twins: for each head the share of pairs of twins with both right; empty without twins.
+        held_out: one row for each forced-choice case: its id, group, and the credit of the head
+            that was chosen without it; empty where there is no choice.
+        against: the held-out accuracy minus that of each baseline on the same cases, with the
+            interval of the difference; empty where there is no choice.
         notes: what could not be computed, and why.
     """
 
@@ -91,6 +97,8 @@ class Scores:
     outside_forced_choice: tuple[str, ...] = ()
     choice: Choice | None = None
     twins: pd.DataFrame = field(default_factory=pd.DataFrame)
+    held_out: pd.DataFrame = field(default_factory=pd.DataFrame)
+    against: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
 
 
@@ -164,13 +172,18 @@ class CoreferenceAnalyzer:
                 outside_forced_choice=outside,
             )
         claims = make_claims(counted, options)
+        baselines = _baseline_credits(counted, options)
+        groups = [case.group for case in counted]
+        held_out = _held_out_table(counted, claims)
         return Scores(
             heads=_head_table(counted, claims),
             cases=_case_table(cases),
-            baselines=_baseline_table(counted, options),
+            baselines=_baseline_table(baselines, groups, options),
             outside_forced_choice=outside,
             choice=_choice(counted[0], claims),
             twins=_twin_table(counted[0], claims),
+            held_out=held_out,
+            against=against_table(held_out, baselines, options),
             notes=claims.notes,
         )
 
@@ -261,16 +274,59 @@ def _means(values: Any) -> Any:
     return np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
 
 
-def _baseline_table(cases: Sequence[ScoredCase], options: Options) -> pd.DataFrame:
-    groups = [case.group for case in cases]
+def _baseline_credits(cases: Sequence[ScoredCase], options: Options) -> dict[str, list[float]]:
     credits = {name: [case.baselines[name] for case in cases] for name in cases[0].baselines}
     if by_offset := fixed_offset(cases, options):
         credits["fixed_offset"] = by_offset
+    return credits
+
+
+def _baseline_table(
+    credits: Mapping[str, Sequence[float]], groups: Sequence[str], options: Options
+) -> pd.DataFrame:
     rows = [
         (name, len(values), float(np.mean(values)), *interval(values, groups, options))
         for name, values in credits.items()
     ]
     return pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
+
+
+def _held_out_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame:
+    if claims.held_out is None:
+        return pd.DataFrame(columns=["id", "group", "credit"])
+    return pd.DataFrame(
+        {
+            "id": [case.name for case in cases],
+            "group": [case.group for case in cases],
+            "credit": claims.held_out.credits,
+        }
+    )
+
+
+def against_table(
+    held_out: pd.DataFrame, baselines: Mapping[str, Sequence[float]], options: Options = DEFAULT
+) -> pd.DataFrame:
+    """Held-out accuracy minus a baseline's, over the cases that the chosen head can observe.
+
+    The interval is of the mean difference case by case, by groups: narrower than two intervals
+    laid side by side, since both answer the same cases.
+
+    Args:
+        held_out: the table of ``Scores``.
+        baselines: the credit of each baseline, in the order of that table.
+        options: how much is drawn.
+
+    Returns:
+        ``baseline, n, difference, ci_low, ci_high``.
+    """
+    seen = held_out["credit"].notna().to_numpy(dtype=bool)
+    groups = held_out["group"][seen].tolist()
+    rows = []
+    for name, credits in baselines.items() if seen.any() else ():
+        difference = (held_out["credit"].to_numpy(dtype=float) - np.asarray(credits))[seen]
+        ends = interval(list(difference), groups, options)
+        rows.append((name, int(seen.sum()), float(difference.mean()), *ends))
+    return pd.DataFrame(rows, columns=["baseline", "n", "difference", "ci_low", "ci_high"])
 
 
 def _choice(case: ScoredCase, claims: Claims) -> Choice | None:
@@ -283,8 +339,8 @@ def _choice(case: ScoredCase, claims: Claims) -> Choice | None:
         row = places.iloc[index]
         return Head(int(row["layer"]), int(row["head"])), str(row["direction"])
 
-    most, frequency = next(iter(found.frequency().items()))
-    head, direction = place(most)
+    frequencies = tuple((*place(index), share) for index, share in found.frequency().items())
+    head, direction, frequency = frequencies[0]
     best, best_direction = place(found.in_sample[0])
     return Choice(
         head=head,
@@ -299,6 +355,7 @@ def _choice(case: ScoredCase, claims: Claims) -> Choice | None:
         in_sample_head=best,
         in_sample_direction=best_direction,
         in_sample_accuracy=found.in_sample[1],
+        frequencies=frequencies,
     )
 
 

@@ -2,7 +2,14 @@
 
 from introspect.cases.catalogue import COLLECTIONS, Collection, read_cases
 from introspect.cases.gap import read_gap
-from introspect.cases.jsonl import case_from_json, case_to_json, read_jsonl, write_jsonl
+from introspect.cases.jsonl import (
+    case_from_json,
+    case_to_json,
+    read_jsonl,
+    read_located,
+    reject_to_json,
+    write_jsonl,
+)
 from introspect.cases.lines import RowError
 from introspect.cases.own import own_cases
 from introspect.cases.reading import Outcome, Reject, SeenIds, Tally
@@ -26,9 +33,11 @@ __all__ = [
     "read_cases",
     "read_gap",
     "read_jsonl",
+    "read_located",
     "read_winobias",
     "read_winogender",
     "read_words_csv",
     "read_xwino",
+    "reject_to_json",
     "write_jsonl",
 ]

@@ -13,18 +13,25 @@ from __future__ import annotations
 import json
 import math
 import re
-import secrets
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from introspect.cases.lines import PathLike, Row, RowError, read_lines
-from introspect.cases.reading import Outcome, SeenIds, Source, checked_case
-from introspect.errors import InputError, OutputError
-from introspect.files import check_destination
+from introspect.cases.reading import Outcome, Reject, SeenIds, Source, checked_case
+from introspect.errors import InputError
+from introspect.files import write_lines
 from introspect.mentions import CorefCase, Span
 
-__all__ = ["case_from_json", "case_to_json", "read_jsonl", "write_jsonl"]
+__all__ = [
+    "case_from_json",
+    "case_to_json",
+    "read_jsonl",
+    "read_located",
+    "reject_to_json",
+    "write_jsonl",
+]
 
 _REQUIRED = ("text", "pronoun", "candidates")
 _OWN = (*_REQUIRED, "id", "group")
@@ -47,6 +54,11 @@ def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outco
     """
     source = Source(path, seen)
     yield from source.outcomes(read_lines(path), _parse)
+
+
+def read_located(path: PathLike) -> Iterator[tuple[Row | None, Outcome]]:
+    """As ``read_jsonl``, each outcome with its row, for whoever may still have to reject it."""
+    yield from Source(path).located(read_lines(path), _parse)
 
 
 def _parse(row: Row) -> list[CorefCase]:
@@ -219,27 +231,9 @@ def write_jsonl(path: PathLike, cases: Iterable[CorefCase]) -> Path:
         OutputError: the folder is missing or cannot be written.
         InputError: a case cannot be said in JSON.
     """
-    target = check_destination(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        stream = temporary.open("x", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    try:
-        with stream:
-            for case in cases:
-                line = case_to_json(case)
-                stream.write(line + "\n")
-        temporary.replace(target)
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return target
+    return write_lines(path, map(case_to_json, cases))
 
 
-def _unwritable(target: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"Expected to write {str(target)!r}, but the system refused: {error.strerror or error}. "
-        "Name a place you may write to."
-    )
+def reject_to_json(reject: Reject) -> str:
+    """A rejected row as one line of JSON: source, line, reason, row, kind."""
+    return json.dumps(asdict(reject), ensure_ascii=True)

@@ -69,12 +69,21 @@ class Source:
         self, rows: Iterable[Row], parse: Callable[[Row], Sequence[CorefCase]]
     ) -> Iterator[Outcome]:
         """The cases that ``parse`` makes of each row, or why there are none."""
+        for _, outcome in self.located(rows, parse):
+            yield outcome
+
+    def located(
+        self, rows: Iterable[Row], parse: Callable[[Row], Sequence[CorefCase]]
+    ) -> Iterator[tuple[Row | None, Outcome]]:
+        """Each outcome with its row; ``None`` is the file as a whole."""
         is_empty = True
         for row in rows:
             is_empty = False
-            yield from self._outcome(row, parse)
+            for outcome in self._outcome(row, parse):
+                yield row, outcome
         if is_empty:
-            yield Reject(self.name, 0, "The file is empty: there is no row in it.", "", "empty")
+            reason = "The file is empty: there is no row in it."
+            yield None, Reject(self.name, 0, reason, "", "empty")
 
     def header(self, rows: Iterator[Row]) -> tuple[str, ...] | None:
         """The names of the columns from the first row; None for an empty file.

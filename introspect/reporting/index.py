@@ -76,7 +76,8 @@ def _row(path: Path, summary: Mapping[str, Any]) -> str:
     line = " · ".join(_text(fact) for fact in facts if fact)
     finding = _text(summary.get("finding") or summary.get("title") or path.name)
     return (
-        f'<li class="entry"><a href="{html.escape(quote(path.as_posix()))}" dir="auto">{finding}</a>'
+        f'<li class="entry"><a href="{html.escape(quote(path.as_posix()))}" dir="auto">'
+        f"{finding}</a>"
         f'<p class="facts-line">{line}</p></li>'
     )
 
