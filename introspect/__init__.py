@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from introspect.hooks import Captured, capture
     from introspect.mentions import Candidate, CorefCase
     from introspect.models import Model, VisionModel, load
+    from introspect.probing import ProbeRun, probe
     from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
     from introspect.reporting import Report, report, report_index
     from introspect.views.base import View
+    from introspect.views.compare import compare_view
     from introspect.views.coreference import coreference_view
     from introspect.views.head import head_view
     from introspect.views.heatmap import heatmap_view
     from introspect.views.image import image_view
+    from introspect.views.layer import layer_view
     from introspect.views.model import model_view
     from introspect.views.neuron import neuron_view
     from introspect.views.steps import steps_view
@@ -41,19 +44,23 @@ __all__ = [
     "Head",
     "IntrospectError",
     "Model",
+    "ProbeRun",
     "Report",
     "Scores",
     "TokenSequence",
     "View",
     "VisionModel",
     "capture",
+    "compare_view",
     "coreference_view",
     "head_view",
     "heatmap_view",
     "image_view",
+    "layer_view",
     "load",
     "model_view",
     "neuron_view",
+    "probe",
     "report",
     "report_index",
     "score",
@@ -69,19 +76,23 @@ _HOMES = {
     "Head": "records",
     "IntrospectError": "errors",
     "Model": "models",
+    "ProbeRun": "probing",
     "Report": "reporting",
     "Scores": "analyzers.coreference",
     "TokenSequence": "records",
     "View": "views.base",
     "VisionModel": "models",
     "capture": "hooks",
+    "compare_view": "views.compare",
     "coreference_view": "views.coreference",
     "head_view": "views.head",
     "heatmap_view": "views.heatmap",
     "image_view": "views.image",
+    "layer_view": "views.layer",
     "load": "models",
     "model_view": "views.model",
     "neuron_view": "views.neuron",
+    "probe": "probing",
     "report": "reporting",
     "report_index": "reporting",
     "score": "analyzers.coreference",

@@ -35,6 +35,7 @@ class ViewKind(StrEnum):
 
     head = "head"
     model = "model"
+    layer = "layer"
     neuron = "neuron"
     steps = "steps"
     heatmap = "heatmap"
@@ -132,6 +133,10 @@ def view(
         raise InputError(
             f"Expected one --head for the {kind} view, got {len(head or [])}. Name one of them."
         )
+    if kind is ViewKind.layer and layer:
+        raise InputError(
+            "Expected no --layer for the layer view: it shows every layer. Leave it out."
+        )
     if kind is ViewKind.heatmap and token is not None:
         raise InputError(
             "Expected no --token for the heatmap view: it shows every token. Leave it out."
@@ -151,6 +156,8 @@ def view(
         result = ix.model_view(record)
     elif kind is ViewKind.heatmap:
         result = ix.heatmap_view(record, layer=layer, head=_one(head))
+    elif kind is ViewKind.layer:
+        result = ix.layer_view(record, head=_one(head) if head else "mean", token=pinned)
     else:
         focal = ix.neuron_view if kind is ViewKind.neuron else ix.steps_view
         result = focal(record, layer=layer, head=_one(head), token=pinned)
@@ -158,8 +165,118 @@ def view(
     typer.echo(result.save(out))
 
 
+@app.command()
+def compare(
+    text_a: Annotated[str, typer.Argument(help="A text.")],
+    text_b: Annotated[
+        str | None, typer.Argument(help="Another text; the same one by default.")
+    ] = None,
+    model: ModelName = "minilm",
+    model_a: Annotated[str | None, typer.Option(help="The model of the first text.")] = None,
+    model_b: Annotated[str | None, typer.Option(help="The model of the second text.")] = None,
+    layer: Annotated[int | None, typer.Option(help="The layer to show first, from 0.")] = None,
+    head: Annotated[int | None, typer.Option(help="The head to show first, from 0.")] = None,
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("compare.html"),
+    truncate: Truncate = False,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Show two texts, or two models on one text, side by side with their difference."""
+    _check_destination(out)
+    names = (model_a or model, model_b or model)
+    if text_b in (None, text_a) and names[0] == names[1]:
+        raise InputError(
+            "Expected a second text, or --model-a and --model-b that differ, got one text and one "
+            "model. Name what to compare with."
+        )
+    import introspect as ix
+    from introspect.models import load_text
+
+    loaded = {
+        name: load_text(_load(name, allow_pickle=allow_pickle)) for name in dict.fromkeys(names)
+    }
+    texts = (text_a, text_a if text_b is None else text_b)
+    records = [
+        loaded[name].capture(text, truncation=truncate)
+        for name, text in zip(names, texts, strict=True)
+    ]
+    result = ix.compare_view(
+        *records, layer=layer, head=head, labels=names if names[0] != names[1] else ("A", "B")
+    )
+    for record in records:
+        _show_notices(record.notices)
+    typer.echo(result.save(out))
+
+
 def _one(heads: list[int] | None) -> int | None:
     return heads[0] if heads else None
+
+
+@app.command()
+def cases(
+    kind: Annotated[str, typer.Argument(help="winobias, winogender, gap, xwino, csv or jsonl.")],
+    files: Annotated[list[Path], typer.Argument(help="The files of the collection.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; standard output by default.")
+    ] = None,
+) -> None:
+    """Turn a collection into cases, one JSON object a line, and say what was left out."""
+    from introspect.cases import convert
+
+    if out is not None:
+        _check_destination(out)
+    result = convert(kind, files, out)
+    typer.echo(result.summary, err=True)
+    if result.rejects_file is not None:
+        typer.echo(f"introspect: notice: the rejected rows are in {result.rejects_file}", err=True)
+    if out is not None:
+        typer.echo(out)
+    if result.tally.rejected:
+        raise typer.Exit(3)
+
+
+@app.command()
+def probe(
+    file: Annotated[Path, typer.Argument(help="Cases, one JSON object a line.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    model: ModelName = "minilm",
+    null_model: Annotated[
+        bool, typer.Option("--null-model", help="Also score the model with random weights.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of folds, resamples and relabellings.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Write over a finished probe.")] = False,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Score every head on a file of cases; leave tables and a report in a folder."""
+    from introspect.analyzers.claims import Options
+    from introspect.probing import probe as run_probe
+    from introspect.probing.folder import check_folder
+
+    check_folder(out, fresh=fresh)
+    result = run_probe(
+        _load(model, allow_pickle=allow_pickle),
+        file,
+        out,
+        null_model=null_model,
+        fresh=fresh,
+        options=Options(seed=seed),
+        command=_command_line(),
+        tell=_counter(),
+    )
+    typer.echo(result.finding)
+    typer.echo(result.folder / "report.html")
+    if result.rejects:
+        rejects = out / "rejects.jsonl"
+        typer.echo(
+            f"introspect: notice: {len(result.rejects)} rows rejected, see {rejects}", err=True
+        )
+        raise typer.Exit(3)
+
+
+def _counter() -> Any:
+    """A count of the rows so far, for a person at a terminal."""
+    if not sys.stderr.isatty():
+        return lambda done: None
+    return lambda done: print(f"\r{done} rows", end="", file=sys.stderr, flush=True)
 
 
 @app.command()

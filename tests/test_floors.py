@@ -33,6 +33,7 @@ ROOMS = (
     "models",
     "analyzers",
     "reporting",
+    "probing",
     "doctor",
     "cli",
 )

@@ -113,6 +113,11 @@ class CoreferenceAnalyzer:
     mention: Mention = "mean"
     _cases: dict[str, ScoredCase] = field(default_factory=dict)
 
+    @property
+    def scored(self) -> tuple[ScoredCase, ...]:
+        """The cases so far, in the order in which they came."""
+        return tuple(self._cases.values())
+
     def update(self, batch: Iterable[tuple[CorefCase, AttentionRecord]]) -> None:
         """Score some cases with the records of their texts.
 

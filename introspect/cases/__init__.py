@@ -1,6 +1,8 @@
 """Readers of coreference collections: one row at a time, and a reason for each row left out."""
 
 from introspect.cases.catalogue import COLLECTIONS, Collection, read_cases
+from introspect.cases.conllu import Sentence, SyntaxWord, read_conllu
+from introspect.cases.conversion import Conversion, convert
 from introspect.cases.gap import read_gap
 from introspect.cases.jsonl import (
     case_from_json,
@@ -21,16 +23,21 @@ from introspect.cases.xwino import Schemas, read_xwino
 __all__ = [
     "COLLECTIONS",
     "Collection",
+    "Conversion",
     "Outcome",
     "Reject",
     "RowError",
     "Schemas",
     "SeenIds",
+    "Sentence",
+    "SyntaxWord",
     "Tally",
     "case_from_json",
     "case_to_json",
+    "convert",
     "own_cases",
     "read_cases",
+    "read_conllu",
     "read_gap",
     "read_jsonl",
     "read_located",

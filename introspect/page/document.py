@@ -55,7 +55,7 @@ class Section:
         title: its heading.
         lead: what is seen, in a sentence or two of plain text.
         state: what it shows first, and what only this view needs; anything JSON can hold.
-        record: the attention it shows.
+        record: the attention it shows; ``None`` for figures of many texts.
         hidden: not shown until another view opens it.
         others: further records that it shows beside the first.
         parts: which parts of the records it needs beside the attention (``queries``, …).
@@ -66,7 +66,7 @@ class Section:
     title: str
     lead: str
     state: dict[str, Any]
-    record: AttentionRecord
+    record: AttentionRecord | None = None
     hidden: bool = False
     others: tuple[AttentionRecord, ...] = ()
     parts: tuple[str, ...] = ()
@@ -109,8 +109,9 @@ class Document:
         """
         number = len(self._sections) + 1
         name = f"view-{number}-{section.kind}"
-        shown = [section.record, *section.others]
-        record, *others = [self._record_number(one, section.parts) for one in shown]
+        own = () if section.record is None else (section.record,)
+        numbers = [self._record_number(one, section.parts) for one in (*own, *section.others)]
+        record, others = (numbers[0], numbers[1:]) if own else (None, numbers)
         arrays = {key: encode(array, whole=True) for key, array in section.arrays.items()}
         self._arrays |= {f"{name}-{key}": encoded.data for key, encoded in arrays.items()}
         self._sections.append(
@@ -128,7 +129,8 @@ class Document:
         heading = f'<h2 id="{name}-title" tabindex="-1">{html.escape(section.title)}</h2>'
         lead = f'<p class="lead">{html.escape(section.lead)}</p>'
         opening = (
-            f'<section data-view="{section.kind}" id="{name}" data-record="{record}" '
+            f'<section data-view="{section.kind}" id="{name}" '
+            f'data-record="{"" if record is None else record}" '
             f'aria-labelledby="{name}-title"{" hidden" if section.hidden else ""}>'
         )
         if folds:

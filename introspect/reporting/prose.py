@@ -10,7 +10,15 @@ from introspect.records import AttentionRecord
 from introspect.reporting.wording import Finding, as_html
 from introspect.text import visible_text
 
-__all__ = ["case_prose", "method_prose", "notices_prose", "plain_words", "set_prose", "text_prose"]
+__all__ = [
+    "case_prose",
+    "method_prose",
+    "notices_prose",
+    "paragraphs",
+    "plain_words",
+    "set_prose",
+    "text_prose",
+]
 
 _METHOD = (
     "Words are found by character offsets. The weight from one word to another is the attention "
@@ -37,7 +45,7 @@ def case_prose(case: CorefCase, finding: Finding) -> str:
     return (
         f'<p class="specimen" dir="auto">{_marked(case)}</p>'
         f'<p class="finding">{as_html(finding.headline)}</p>'
-        + _paragraphs(finding.details)
+        + paragraphs(finding.details)
         + _caveats(finding)
     )
 
@@ -46,7 +54,7 @@ def set_prose(finding: Finding) -> str:
     """The finding over a set of cases, with its baselines."""
     return (
         f'<p class="finding">{as_html(finding.headline)}</p>'
-        + _paragraphs(finding.details)
+        + paragraphs(finding.details)
         + _caveats(finding)
     )
 
@@ -65,7 +73,7 @@ def text_prose(record: AttentionRecord) -> str:
 
 def method_prose() -> str:
     """How the numbers are defined, in short."""
-    return _paragraphs(_METHOD)
+    return paragraphs(_METHOD)
 
 
 def plain_words(record: AttentionRecord) -> str:
@@ -104,7 +112,8 @@ def _marked(case: CorefCase) -> str:
     return "".join(parts)
 
 
-def _paragraphs(sentences: Sequence[str]) -> str:
+def paragraphs(sentences: Sequence[str]) -> str:
+    """A paragraph for each sentence or two; ``*marked*`` words are emphasised."""
     return "".join(f"<p>{as_html(sentence)}</p>" for sentence in sentences)
 
 

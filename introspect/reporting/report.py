@@ -37,7 +37,7 @@ from introspect.views.coreference import coreference_view
 from introspect.views.head import head_view
 from introspect.views.model import model_view
 
-__all__ = ["Report", "report"]
+__all__ = ["Chapter", "Report", "add_views", "add_words", "report"]
 
 #: A case to score, a text to look at, or a pair of texts.
 Subject = CorefCase | str | tuple[str, str]
@@ -69,7 +69,7 @@ class Report:
 
 
 @dataclass(frozen=True, eq=False)
-class _Chapter:
+class Chapter:
     """One subject with its record, and the head that its views show first."""
 
     subject: Subject
@@ -77,6 +77,7 @@ class _Chapter:
 
     @property
     def case(self) -> CorefCase | None:
+        """The subject, where it is a case."""
         return self.subject if isinstance(self.subject, CorefCase) else None
 
 
@@ -124,7 +125,7 @@ def _as_list(subjects: Subject | Sequence[Subject]) -> list[Subject]:
     return list(subjects)
 
 
-def _chapters(model: Model, subjects: list[Subject], truncation: bool) -> list[_Chapter]:
+def _chapters(model: Model, subjects: list[Subject], truncation: bool) -> list[Chapter]:
     chapters = []
     for number, subject in enumerate(subjects, start=1):
         texts = (subject.text,) if isinstance(subject, CorefCase) else subject
@@ -132,11 +133,11 @@ def _chapters(model: Model, subjects: list[Subject], truncation: bool) -> list[_
         with _numbered(number, len(subjects)):
             # One proof is enough: the same model and route serve every text.
             record = model.capture(*texts, truncation=truncation, certify=number == 1)
-        chapters.append(_Chapter(subject, record))
+        chapters.append(Chapter(subject, record))
     return chapters
 
 
-def _scores(chapters: list[_Chapter]) -> Scores | None:
+def _scores(chapters: list[Chapter]) -> Scores | None:
     analyzer = CoreferenceAnalyzer()
     for number, chapter in enumerate(chapters, start=1):
         if chapter.case is not None:
@@ -150,7 +151,7 @@ def _numbered(number: int, count: int) -> AbstractContextManager[None]:
     return nullcontext() if count == 1 else naming(f"Number {number}")
 
 
-def _title_and_finding(chapters: list[_Chapter], scores: Scores | None) -> tuple[str, str]:
+def _title_and_finding(chapters: list[Chapter], scores: Scores | None) -> tuple[str, str]:
     first = chapters[0]
     if len(chapters) > 1:
         finding = finding_of_set(scores).plain if scores else f"{len(chapters)} texts captured."
@@ -170,15 +171,15 @@ def _name(subject: Subject) -> str:
     return shortened(text if isinstance(text, str) else " / ".join(text), 120)
 
 
-def _add_one(document: Document, chapter: _Chapter) -> None:
+def _add_one(document: Document, chapter: Chapter) -> None:
     """What was found, in words; then each view as a chapter."""
-    _add_words(document, chapter)
+    add_words(document, chapter)
     document.add_prose(plain_words(chapter.record))
     document.add_contents()
-    _add_views(document, chapter, folds=True)
+    add_views(document, chapter, folds=True)
 
 
-def _add_many(document: Document, chapters: list[_Chapter], scores: Scores | None) -> None:
+def _add_many(document: Document, chapters: list[Chapter], scores: Scores | None) -> None:
     """What was found over all; then one text after the other, chosen from a list."""
     if scores is not None:
         document.add_prose(set_prose(finding_of_set(scores)))
@@ -188,11 +189,11 @@ def _add_many(document: Document, chapters: list[_Chapter], scores: Scores | Non
     with document.chapter("The texts, one by one"), document.choice(labels, of="texts"):
         for number, chapter in enumerate(chapters):
             with document.item(shown=number == 0):
-                _add_words(document, chapter)
-                _add_views(document, chapter, folds=False)
+                add_words(document, chapter)
+                add_views(document, chapter, folds=False)
 
 
-def _note(chapter: _Chapter) -> str:
+def _note(chapter: Chapter) -> str:
     """The head that gives the antecedent most, beside a case in the list."""
     if chapter.case is None:
         return ""
@@ -200,7 +201,8 @@ def _note(chapter: _Chapter) -> str:
     return f"{strongest[0][0]} {strongest[0][1]:.2f}" if strongest else "not observable"
 
 
-def _add_words(document: Document, chapter: _Chapter) -> None:
+def add_words(document: Document, chapter: Chapter) -> None:
+    """The text, and what was found in it."""
     record, case = chapter.record, chapter.case
     document.add_prose(notices_prose(record.notices))
     if case is None:
@@ -209,18 +211,22 @@ def _add_words(document: Document, chapter: _Chapter) -> None:
         document.add_prose(case_prose(case, finding_of_case(case, score_case(record, case))))
 
 
-def _add_views(document: Document, chapter: _Chapter, *, folds: bool) -> None:
+def add_views(
+    document: Document, chapter: Chapter, *, folds: bool, head: Head | None = None
+) -> None:
+    """The views of a text; the head view shows ``head`` first, or the one that points best."""
     record, case = chapter.record, chapter.case
-    head, token = Head(record.layers[0], 0), None
+    token = None
     sections: list[Section] = []
     if case is not None:
         forward = score_case(record, case)[0]
-        head = next((strongest for strongest, _ in forward.strongest()), head)
+        head = head or next((strongest for strongest, _ in forward.strongest()), None)
         token = _pinned(record, case)
+        head = head or Head(record.layers[0], 0)
         sections += coreference_view(record, case, head=head).sections(with_detail=False)
-    heads = [head.head] if case is not None else None
     sections += model_view(record).sections(with_detail=False)
-    sections += head_view(record, layer=head.layer, heads=heads, token=token).sections()
+    layer, heads = (head.layer, [head.head]) if head else (record.layers[0], None)
+    sections += head_view(record, layer=layer, heads=heads, token=token).sections()
     for section in sections:
         document.add_section(section, folds=folds)
 
@@ -243,7 +249,7 @@ def _add_proof(document: Document, record: AttentionRecord, command: str | None)
 
 
 def _summary(
-    title: str, finding: str, chapters: Sequence[_Chapter], command: str | None
+    title: str, finding: str, chapters: Sequence[Chapter], command: str | None
 ) -> dict[str, object]:
     """What the list of a folder, or a program, reads of the report without opening it."""
     certificate = chapters[0].record.certificate

@@ -17,14 +17,22 @@ from introspect.records import Head
 from introspect.scoring import DirectionScores
 from introspect.text import visible_text
 
-__all__ = ["POINTING", "Finding", "as_html", "finding_of_case", "finding_of_set"]
+__all__ = [
+    "LOOKING_IS_NOT_CAUSING",
+    "POINTING",
+    "Finding",
+    "as_html",
+    "finding_of_case",
+    "finding_of_set",
+]
 
 #: A head points at a mention if it gives it more than this share of its attention.
 POINTING = 0.5
 
 _NAMED_HEADS = 5
 
-_LOOKING_IS_NOT_CAUSING = (
+#: Goes with every claim about a head.
+LOOKING_IS_NOT_CAUSING = (
     "Attention shows where a head looks, not why the model decides. Whether these heads matter "
     "is a causal question: switch them off on cases that were not used to choose them, and "
     "compare with random heads of the same layer."
@@ -55,7 +63,7 @@ def finding_of_case(case: CorefCase, scores: Sequence[DirectionScores]) -> Findi
         f"One sentence is an example, not evidence. Among {num_heads} heads some will look right "
         "by chance, and no accuracy on held-out cases was measured here: this report does not "
         "show that a head resolves coreference in general.",
-        _LOOKING_IS_NOT_CAUSING,
+        LOOKING_IS_NOT_CAUSING,
     )
     if not case.antecedents:
         return Finding(
@@ -74,7 +82,7 @@ def finding_of_set(scores: Scores) -> Finding:
         return Finding(
             "None of these cases offers a right and a wrong answer, so no head was scored.",
             (),
-            (_LOOKING_IS_NOT_CAUSING,),
+            (LOOKING_IS_NOT_CAUSING,),
         )
     best = table.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
     head = Head(int(best["layer"]), int(best["head"]))
@@ -93,7 +101,7 @@ def finding_of_set(scores: Scores) -> Finding:
             f"The head was chosen among {len(table)} heads and directions on the very cases it is "
             "scored on, so chance alone lifts this figure. No held-out accuracy was measured "
             "here: this report does not show that the head resolves coreference.",
-            _LOOKING_IS_NOT_CAUSING,
+            LOOKING_IS_NOT_CAUSING,
         ),
     )
 
@@ -172,7 +180,7 @@ def _unobservable(case: CorefCase, backward: DirectionScores) -> Finding:
         f"What {pronoun} attends to among the candidates cannot be observed: this model reads "
         "from left to right, and a candidate comes after the pronoun.",
         (other,),
-        (_LOOKING_IS_NOT_CAUSING,),
+        (LOOKING_IS_NOT_CAUSING,),
     )
 
 

@@ -9,7 +9,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.functional.patterns import entropy, mass_on, offset_mass
+from introspect.functional.patterns import (
+    entropy,
+    mass_on,
+    offset_keys,
+    offset_mass,
+    row_distance,
+    row_entropy,
+    row_masses,
+    visible_keys,
+)
 from introspect.functional.renormalised import renormalised
 
 
@@ -67,3 +76,58 @@ def test_a_row_with_nothing_left_is_missing():
     weights, removed = renormalised(torch.tensor([[1.0, 0.0]]), [True, False], is_self=False)
     assert torch.isnan(weights[0, 1])
     assert float(removed[0]) == 1
+
+
+# --- row by row -----------------------------------------------------------------------------------
+
+
+@given(n=st.integers(1, 7), seed=st.integers(0, 1000))
+def test_rows_are_the_slow_sums(n, seed):
+    pattern = random_pattern(n, seed)
+    keys = torch.stack([offset_keys(n, n, offset) for offset in (-1, 0, 2)])
+    masses = row_masses(pattern[None, None], keys)
+    assert masses.shape == (3, 1, 1, n)
+    for i, row in enumerate(pattern.tolist()):
+        bits = sum(-w * math.log2(w) for w in row if w > 0)
+        assert float(row_entropy(pattern)[i]) == pytest.approx(bits, abs=1e-6)
+        apart = sum(w * abs(i - j) for j, w in enumerate(row))
+        assert float(row_distance(pattern)[i]) == pytest.approx(apart, abs=1e-6)
+        for role, offset in enumerate((-1, 0, 2)):
+            expected = row[i + offset] if 0 <= i + offset < n else 0
+            assert float(masses[role, 0, 0, i]) == pytest.approx(expected, abs=1e-7)
+
+
+def test_rows_of_three_tokens_by_hand():
+    pattern = torch.tensor([[1.0, 0.0, 0.0], [0.25, 0.5, 0.25], [0.0, 0.5, 0.5]])
+    assert row_entropy(pattern).tolist() == [0, 1.5, 1]
+    assert row_distance(pattern).tolist() == [0, 0.5, 0.5]
+    assert row_masses(pattern, torch.ones(1, 3, 3, dtype=torch.bool)).tolist() == [[1, 1, 1]]
+
+
+@pytest.mark.parametrize(("before", "after"), [(9, 9), (9, 0), (2, 0), (1, 1), (0, 9), (0, 0)])
+@pytest.mark.parametrize("n", [1, 2, 6])
+def test_the_mask_of_a_softmax_is_found(before, after, n):
+    mask = torch.tensor([[-before <= j - i <= after for j in range(n)] for i in range(n)])
+    scores = torch.randn(2, 3, n, n, generator=torch.Generator().manual_seed(n))
+    weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
+    assert visible_keys(weights).tolist() == [mask.tolist()] * 2
+    # Layers are apart: another one's mask is another one's.
+    full = torch.full((1, 3, n, n), 1 / n)
+    assert visible_keys(torch.cat([weights, full]))[2].all()
+
+
+@given(n=st.integers(1, 6), seed=st.integers(0, 1000))
+def test_a_key_is_visible_between_offsets_that_any_head_uses(n, seed):
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.rand(3, n, n, generator=generator)
+    weights = weights * (torch.rand(weights.shape, generator=generator) > 0.8)
+    used = [j - i for head in weights.tolist() for i in range(n) for j in range(n) if head[i][j]]
+    found = visible_keys(weights)
+    for i in range(n):
+        for j in range(n):
+            expected = bool(used) and min(used) <= j - i <= max(used)
+            assert bool(found[i, j]) == expected
+
+
+def test_a_missing_weight_shows_nothing():
+    assert not visible_keys(torch.full((2, 1, 1), torch.nan)).any()

@@ -9,9 +9,11 @@ import pytest
 
 from introspect.mentions import CorefCase
 from introspect.views.base import View
+from introspect.views.compare import compare_view
 from introspect.views.coreference import coreference_view
 from introspect.views.head import head_view
 from introspect.views.heatmap import heatmap_view
+from introspect.views.layer import layer_view
 from introspect.views.model import model_view
 from introspect.views.neuron import neuron_view
 from introspect.views.steps import steps_view
@@ -36,6 +38,8 @@ VIEWS: dict[str, Callable[[], View]] = {
     "model": lambda: model_view(record_of(), framed=[(0, 1)]),
     "coreference": coreference,
     "heatmap": lambda: heatmap_view(record_of()),
+    "layer": lambda: layer_view(record_of()),
+    "compare": lambda: compare_view(record_of("Ann saw Bo"), record_of("Ann met Bo")),
     "neuron": lambda: neuron_view(record_with_parts()),
     "steps": lambda: steps_view(record_with_parts()),
 }

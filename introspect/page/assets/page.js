@@ -4,23 +4,29 @@ import { mountCompareView } from "./compare.js";
 import { mountCoreferenceView } from "./coreference.js";
 import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
+import { mountForestView } from "./forest.js";
 import { mountHeadView } from "./head.js";
 import { mountHeatmapView } from "./heatmap.js";
 import { mountImageView } from "./image.js";
+import { mountLayerView } from "./layer.js";
 import { mountModelView } from "./model.js";
 import { mountNeuronView } from "./neuron.js";
 import { loadPlotly } from "./plot.js";
+import { mountScoreMapView } from "./score-map.js";
 import { mountStepsView } from "./steps.js";
 import { themeSwitch } from "./theme.js";
 
 const MOUNTS = {
   compare: mountCompareView,
   coreference: mountCoreferenceView,
+  forest: mountForestView,
   head: mountHeadView,
   heatmap: mountHeatmapView,
   image: mountImageView,
+  layer: mountLayerView,
   model: mountModelView,
   neuron: mountNeuronView,
+  "score-map": mountScoreMapView,
   steps: mountStepsView,
 };
 
@@ -28,13 +34,13 @@ async function mountSection(page, description) {
   const section = document.getElementById(description.id);
   if (section.dataset.mounted) return;
   section.dataset.mounted = "true";
-  const record = page.records[description.record];
+  const record = page.records[description.record] ?? null;
   const others = description.others.map((number) => page.records[number]);
   const arrays = Object.entries(description.arrays).map(([name, json]) => [
     name,
     new PageArray(`array-${description.id}-${name}`, json),
   ]);
-  for (const [, one] of [["", record], ...others.map((o) => ["", o]), ...arrays]) await one.load();
+  for (const one of [record, ...others, ...arrays.map(([, array]) => array)]) await one?.load();
   const style = { ...description.state, arrays: Object.fromEntries(arrays) };
   await MOUNTS[section.dataset.view](section, style, record, others);
   section.dispatchEvent(new Event("introspect:mounted"));

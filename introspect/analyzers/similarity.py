@@ -1,0 +1,223 @@
+"""Which heads do the same: distances between heads over many texts, clusters and a map of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from introspect.analyzers.sums import addable, ratio
+from introspect.errors import InputError, SelectionError
+from introspect.functional.similarity import classical_mds, head_distance_sums
+from introspect.records import AttentionRecord, Head
+
+__all__ = ["DEFAULT_CLUSTERS", "SimilarityAnalyzer"]
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+#: Into how many clusters a map is coloured where nothing else is asked for.
+DEFAULT_CLUSTERS = 8
+
+# Merges at heights that differ by less are one merge.
+_SAME = 1e-12
+
+
+@dataclass
+class SimilarityAnalyzer:
+    """Jensen–Shannon distances between every two heads, in the mean over the tokens of many texts.
+
+    Every query that is no special token counts once. One pass over all records and any merge of
+    parts, in any order, give the same distances to the last bit (see ``sums.addable``).
+    """
+
+    _layers: tuple[int, ...] = ()
+    _sums: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    _counts: Integers = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    _num_texts: int = 0
+
+    def update(self, record: AttentionRecord) -> None:
+        """Add the tokens of one text.
+
+        Raises:
+            InputError: the record is of another model than those before.
+        """
+        self._fit(record.layers, record.num_layers * record.num_heads)
+        queries = [not is_special for is_special in record.queries.special_tokens_mask]
+        sums, counts = head_distance_sums(record.attentions, queries)
+        self._sums += addable(sums.numpy())
+        self._counts += counts.numpy()
+        self._num_texts += 1
+
+    def merge(self, other: SimilarityAnalyzer) -> None:
+        """Take over what another analyzer has collected from other texts.
+
+        Raises:
+            InputError: the two are of different models.
+        """
+        if not other._num_texts:
+            return
+        self._fit(other._layers, len(other._sums))
+        self._sums += other._sums
+        self._counts += other._counts
+        self._num_texts += other._num_texts
+
+    def compute(self) -> pd.DataFrame:
+        """One row for every two heads.
+
+        Returns:
+            Columns ``head_a`` and ``head_b`` (names such as ``L3H1``, the earlier one first),
+            ``distance`` from 0 to 1, NaN where the two have no query in common, and ``n``, the
+            queries at which both have a row.
+
+        Raises:
+            InputError: there are no texts.
+        """
+        distances = self._distances()
+        names = np.array([str(head) for head in self.heads], dtype=object)
+        first, second = np.triu_indices(len(names), k=1)
+        return pd.DataFrame(
+            {
+                "head_a": names[first],
+                "head_b": names[second],
+                "distance": distances[first, second],
+                "n": self._counts[first, second],
+            }
+        )
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The heads, in the order of the matrix."""
+        per_layer = len(self._sums) // max(len(self._layers), 1)
+        return tuple(Head(layer, head) for layer in self._layers for head in range(per_layer))
+
+    def matrix(self) -> pd.DataFrame:
+        """All distances as a square table, with the names of the heads on both sides.
+
+        Raises:
+            InputError: there are no texts.
+        """
+        distances = self._distances()
+        names = [str(head) for head in self.heads]
+        return pd.DataFrame(distances, index=names, columns=names)
+
+    def clusters(self, n: int | None = None, *, threshold: float | None = None) -> pd.DataFrame:
+        """Heads put together by average linkage.
+
+        Args:
+            n: into how many clusters, from 1 to the number of heads.
+            threshold: or instead: clusters are joined up to this mean distance, from 0 to 1.
+
+        Returns:
+            Columns ``layer``, ``head`` and ``cluster``, numbered from 0 in the order of their first
+            heads.
+
+        Raises:
+            SelectionError: not one of the two, or out of range.
+            InputError: there are no texts, or two heads without a common query.
+        """
+        distances = self._complete()
+        _check_cut(n, threshold, len(distances))
+        return self._places().assign(cluster=_cut(distances, n, threshold))
+
+    def map(self, n: int | None = None, *, threshold: float | None = None) -> pd.DataFrame:
+        """A point for each head, so that near points are heads that do much the same.
+
+        Classical scaling to two dimensions; the axes themselves mean nothing.
+
+        Args:
+            n: into how many clusters heads are put; ``DEFAULT_CLUSTERS`` if neither is given.
+            threshold: or instead: up to which mean distance.
+
+        Returns:
+            Columns ``layer``, ``head``, ``x``, ``y`` and ``cluster``.
+            ``attrs["explained_share"]`` is the share of the positive eigenvalues that the two axes
+            stand for, from 0 to 1: say it beside the map.
+
+        Raises:
+            SelectionError: both of the two, or out of range.
+            InputError: there are no texts, or two heads without a common query.
+        """
+        distances = self._complete()
+        if n is None and threshold is None:
+            n = min(DEFAULT_CLUSTERS, len(distances))
+        _check_cut(n, threshold, len(distances))
+        points, share = classical_mds(distances)
+        table = self._places().assign(x=points[:, 0], y=points[:, 1])
+        table["cluster"] = _cut(distances, n, threshold)
+        table.attrs["explained_share"] = share
+        return table
+
+    def _places(self) -> pd.DataFrame:
+        return pd.DataFrame(self.heads, columns=["layer", "head"])
+
+    def _distances(self) -> Floats:
+        if not self._num_texts:
+            raise InputError("Expected at least one text to compare heads on, got none.")
+        return ratio(self._sums, self._counts)
+
+    def _complete(self) -> Floats:
+        distances = self._distances()
+        if np.isnan(distances).any():
+            a, b = np.argwhere(np.isnan(distances))[0]
+            raise InputError(
+                f"Expected a common query for every two heads, but {self.heads[a]} and "
+                f"{self.heads[b]} have none: their rows are missing. Leave such layers out."
+            )
+        return distances
+
+    def _fit(self, layers: tuple[int, ...], num_heads: int) -> None:
+        """Make room at the first record; after that, expect its layers and heads."""
+        if not self._num_texts:
+            self._layers = layers
+            self._sums = np.zeros((num_heads, num_heads))
+            self._counts = np.zeros((num_heads, num_heads), dtype=np.int64)
+        elif (layers, num_heads) != (self._layers, len(self._sums)):
+            raise InputError(
+                f"Expected records of one model, got {len(self._sums)} heads in "
+                f"{len(self._layers)} layers and {num_heads} in {len(layers)}. "
+                "Use one analyzer for each model."
+            )
+
+
+def _check_cut(n: int | None, threshold: float | None, num_heads: int) -> None:
+    if (n is None) == (threshold is None):
+        raise SelectionError(
+            f"Expected either `n` or `threshold` for clusters, got n={n} and threshold={threshold}."
+        )
+    if n is not None and not 1 <= n <= num_heads:
+        raise SelectionError(f"Expected `n` from 1 to {num_heads}, the number of heads, got {n}.")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise SelectionError(f"Expected `threshold` from 0 to 1, got {threshold}.")
+
+
+def _cut(distances: Floats, n: int | None, threshold: float | None) -> Integers:
+    """The cluster of each head, after the first merges of the tree, which are the nearest."""
+    merges = _linkage(distances)
+    if n is not None:
+        num_merges = len(distances) - n
+    else:
+        num_merges = sum(1 for merge in merges if merge[2] <= (threshold or 0.0) + _SAME)
+    members = [[i] for i in range(len(distances))]
+    for a, b, *_ in merges[:num_merges]:
+        members.append(members[int(a)] + members[int(b)])
+        members[int(a)] = members[int(b)] = []
+    clusters = np.empty(len(distances), dtype=np.int64)
+    for number, cluster in enumerate(sorted(sorted(m) for m in members if m)):
+        clusters[cluster] = number
+    return clusters
+
+
+def _linkage(distances: Floats) -> Sequence[Any]:
+    if len(distances) < 2:
+        return []
+    # Loaded on use: scipy takes longer to load than the rest of this module.
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
+
+    merges: Sequence[Any] = linkage(squareform(distances, checks=False), "average")
+    return merges

@@ -1,0 +1,82 @@
+"""Attention rollout: what a token holds of each input token after several layers."""
+
+from __future__ import annotations
+
+import torch
+
+from introspect.errors import SelectionError
+
+__all__ = ["rollout"]
+
+
+def rollout(attentions: torch.Tensor, *, residual: float = 0.5) -> torch.Tensor:
+    r"""How much of each input token is in each token after every layer, by attention alone.
+
+    .. math::
+
+        A'_l = \operatorname{rows}\Bigl((1 - r) \frac{1}{H} \sum_h A_{lh} + r I\Bigr), \qquad
+        R_l = A'_l A'_{l-1} \cdots A'_1
+
+    where *r* is ``residual``, the part that goes past the attention unchanged, and *rows* divides
+    each row by its sum. It is a model of the flow, not the flow itself: heads count alike, and
+    values, projections and feed-forward layers are left out.
+
+    Args:
+        attentions: self-attention, ``(num_layers, num_heads, n, n)``, of layers that follow one
+            another, the first one first.
+        residual: from 0 to 1; 0.5 in the source.
+
+    Returns:
+        ``R_l`` for every layer, ``(num_layers, n, n)``, float64, from 0 to 1; rows sum to 1. A row
+        of ``A'_l`` is missing if it holds a NaN or is all zero (which takes ``residual=0``). Then
+        the same row of ``R_l`` is NaN, and so is every row of a later layer that gives a missing
+        one any weight.
+
+    Raises:
+        SelectionError: the shape is another, queries and keys are not equally many, or
+            ``residual`` is outside 0 to 1.
+
+    Source: Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers", section 3.
+
+    Example:
+        >>> layer = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]])
+        >>> rollout(torch.stack([layer, layer]))[-1]
+        tensor([[1.0000, 0.0000],
+                [0.4375, 0.5625]], dtype=torch.float64)
+    """
+    _check(attentions, residual)
+    n = attentions.shape[-1]
+    flow = torch.eye(n, dtype=torch.float64, device=attentions.device)
+    gone = torch.zeros(n, dtype=torch.bool, device=attentions.device)
+    reached = []
+    for heads in attentions:
+        mixed = _mixed(heads, residual)
+        own = mixed.isnan().any(-1)
+        mixed = mixed.nan_to_num(0.0)
+        # Not left to the product, where 0 × NaN would spread a missing row to all others.
+        gone = own | (mixed[:, gone] > 0).any(-1)
+        flow = (mixed @ flow).masked_fill(gone[:, None], 0.0)
+        reached.append(flow.masked_fill(gone[:, None], torch.nan))
+    return torch.stack(reached)
+
+
+def _mixed(heads: torch.Tensor, residual: float) -> torch.Tensor:
+    """One layer's ``A'``, ``(n, n)``, of ``(num_heads, n, n)``."""
+    mean = heads.double().mean(0)
+    identity = torch.eye(mean.shape[-1], dtype=torch.float64, device=mean.device)
+    mixed = (1 - residual) * mean + residual * identity
+    return mixed / mixed.sum(-1, keepdim=True)
+
+
+def _check(attentions: torch.Tensor, residual: float) -> None:
+    shape = tuple(attentions.shape)
+    if len(shape) != 4 or shape[2] != shape[3] or 0 in shape:
+        raise SelectionError(
+            "Expected self-attention of shape (num_layers, num_heads, n, n), with as many queries "
+            f"as keys, got {shape}. Give the self-attention of one text, all its rows."
+        )
+    if not 0 <= residual <= 1:
+        raise SelectionError(
+            f"Expected `residual` from 0 to 1, got {residual}. Give the part that goes past the "
+            "attention, 0.5 in the paper."
+        )

@@ -1,0 +1,154 @@
+// The map of a set: a cell for each head, framed where it is more than chance.
+import { choice } from "./controls.js";
+import { element, headName } from "./dom.js";
+import { exportButtons } from "./exporting.js";
+import { headGrid, scaleLegend } from "./head-grid.js";
+import { readLink, writeLink } from "./link.js";
+import { draw, onWidth } from "./plot.js";
+import { colourOf, onTheme, themed } from "./theme.js";
+
+const CELL_HEIGHT = 30;
+const SIGNIFICANT = 0.05;
+const DIRECTIONS = [
+  ["pronoun_to_candidate", "pronoun to candidate"],
+  ["candidate_to_pronoun", "candidate to pronoun"],
+];
+
+/** Build the view in its section. */
+export function mountScoreMapView(section, style) {
+  const link = readLink(section.id);
+  const state = {
+    direction: style.directions[link.direction] ? link.direction : style.first.direction,
+    row: Math.max(0, style.layers.indexOf(style.first.layer)),
+    head: style.first.head,
+  };
+  const reading = element("p", { class: "reading strong", "aria-live": "polite" });
+  const holder = element("div", { class: "score-map" });
+  const values = () => style.directions[state.direction];
+  const control = choice({
+    name: "direction",
+    label: "Direction",
+    options: DIRECTIONS,
+    value: state.direction,
+    change(direction) {
+      state.direction = direction;
+      const isFirst = direction === style.first.direction;
+      writeLink(section.id, { direction: isFirst ? null : direction });
+      rebuild();
+    },
+  });
+  const exports = exportButtons("heads", () => figure(style, values(), state.direction));
+  const legend = scaleLegend(style.scale, "0 % right", "100 % right");
+  section.append(
+    element("div", { class: "controls" }, [control.root, exports]),
+    reading,
+    holder,
+    legend,
+  );
+  let grid = null;
+
+  function rebuild() {
+    const describe = (row, head) => describeHead(values(), row, head);
+    grid = headGrid(style.layers, style.numHeads, describe, { choose, point: say });
+    grid.emphasise(significant(values()));
+    holder.replaceChildren(grid.root);
+    grid.root.style.setProperty("--cell-height", `${CELL_HEIGHT}px`);
+    onWidth(grid.picture.parentElement, paint);
+    choose(state.row, state.head);
+  }
+
+  function choose(row, head) {
+    Object.assign(state, { row, head });
+    grid.mark(row, head);
+    say(row, head);
+  }
+
+  function say(row, head) {
+    const name = headName(style.layers[row], head);
+    reading.textContent = `${name}: ${describeHead(values(), row, head)}.`;
+  }
+
+  function paint(width) {
+    draw(grid.picture, [trace(style, values())], {
+      x: [-0.5, style.numHeads - 0.5],
+      y: [style.layers.length - 0.5, -0.5],
+      width,
+      height: CELL_HEIGHT * style.layers.length,
+    });
+  }
+  onTheme(() => paint(grid.picture.parentElement.clientWidth));
+  rebuild();
+}
+
+function significant({ p_adjusted: adjusted }) {
+  return adjusted.flatMap((line, row) =>
+    line.flatMap((p, head) => (p !== null && p < SIGNIFICANT ? [[row, head]] : [])),
+  );
+}
+
+function describeHead(values, row, head) {
+  const [accuracy, low, high, adjusted, n] = [
+    "accuracy",
+    "ci_low",
+    "ci_high",
+    "p_adjusted",
+    "n",
+  ].map((name) => values[name][row][head]);
+  if (accuracy === null) return "cannot be observed in this direction";
+  const percent = (value) => (100 * value).toFixed(1);
+  const range = low === null ? "" : ` (95 %: ${percent(low)}–${percent(high)})`;
+  const size = adjusted < 0.001 ? "below 0.001" : adjusted?.toFixed(3);
+  const p = adjusted === null ? "" : `, adjusted p ${size}`;
+  return `right in ${percent(accuracy)} % of ${n} cases${range}${p}, in-sample`;
+}
+
+/** Colours run from the worst through chance to the best, however far chance is from the middle. */
+function trace(style, values) {
+  const { chance } = style;
+  const z = values.accuracy.map((line) =>
+    line.map((value) => {
+      if (value === null) return null;
+      return value < chance ? (value - chance) / chance : (value - chance) / (1 - chance);
+    }),
+  );
+  const colorscale = themed(style.scale);
+  const look = { colorscale, showscale: false, xgap: 2, ygap: 2, hoverinfo: "skip" };
+  return { type: "heatmap", z, zmin: -1, zmax: 1, ...look };
+}
+
+function figure(style, values, direction) {
+  const [, name] = DIRECTIONS.find(([key]) => key === direction);
+  const axis = { showgrid: false, zeroline: false, fixedrange: true };
+  const frames = significant(values).map(([row, head]) => ({
+    type: "rect",
+    x0: head - 0.48,
+    x1: head + 0.48,
+    y0: row - 0.48,
+    y1: row + 0.48,
+    line: { color: colourOf("ink"), width: 1.5 },
+  }));
+  return {
+    data: [trace(style, values)],
+    layout: {
+      width: 140 + 50 * style.numHeads,
+      height: 110 + 34 * style.layers.length,
+      margin: { l: 60, r: 20, t: 50, b: 40 },
+      title: { text: `Accuracy, ${name}`, font: { size: 14 } },
+      paper_bgcolor: colourOf("paper"),
+      plot_bgcolor: colourOf("paper"),
+      font: { color: colourOf("ink") },
+      xaxis: {
+        ...axis,
+        tickvals: values.accuracy[0].map((_, head) => head),
+        ticktext: values.accuracy[0].map((_, head) => `H${head}`),
+      },
+      yaxis: {
+        ...axis,
+        autorange: "reversed",
+        tickvals: style.layers.map((_, row) => row),
+        ticktext: style.layers.map((layer) => `L${layer}`),
+      },
+      shapes: frames,
+    },
+  };
+}

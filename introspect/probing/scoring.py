@@ -1,0 +1,123 @@
+"""From a file of cases to scores: one case after the other, and a reason for each left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from introspect.alignment import mention_pieces
+from introspect.analyzers.coreference import CoreferenceAnalyzer
+from introspect.analyzers.linear_probe import CandidateFeatures, candidate_features
+from introspect.analyzers.pairs import PairVersion, pair_version
+from introspect.cases import Reject, SeenIds, read_located
+from introspect.cases.lines import Row
+from introspect.errors import MentionError, TextError
+from introspect.functional.coreference import Mention
+from introspect.mentions import CorefCase
+from introspect.models import Model
+from introspect.records import AttentionRecord
+
+__all__ = ["Collected", "collect"]
+
+
+@dataclass
+class Collected:
+    """What one pass over a file gives.
+
+    Args:
+        analyzer: the scores so far.
+        cases: the scored cases by id, in the order of the file.
+        features: what the linear probe reads of each.
+        versions: what minimal pairs are made of.
+        rejects: rows without a score.
+    """
+
+    analyzer: CoreferenceAnalyzer
+    cases: dict[str, CorefCase] = field(default_factory=dict)
+    features: list[CandidateFeatures] = field(default_factory=list)
+    versions: list[PairVersion] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    record: AttentionRecord | None = None
+
+
+def collect(
+    model: Model,
+    path: Path,
+    *,
+    mention: Mention = "mean",
+    tell: Callable[[int], None] = lambda done: None,
+) -> Collected:
+    """Score every case of a file.
+
+    A case that this model cannot be asked about is rejected with the reason: too long, a mention
+    that is cut off, or one whose characters its tokenizer does not know.
+
+    Args:
+        model: the model.
+        path: cases as JSON, one a line.
+        mention: how the word pairs of two mentions become one number.
+        tell: called with the number of rows so far.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    found = Collected(CoreferenceAnalyzer(mention=mention))
+    for number, (row, outcome) in enumerate(_named(path), start=1):
+        if isinstance(outcome, Reject):
+            found.rejects.append(outcome)
+        else:
+            _add(found, model, outcome, row, path)
+        tell(number)
+    return found
+
+
+def _named(path: Path) -> Iterator[tuple[Row | None, CorefCase | Reject]]:
+    """The rows of a file; a case without an id is named by its line."""
+    seen = SeenIds()
+    for row, outcome in read_located(path):
+        if isinstance(outcome, Reject) or row is None:
+            yield row, outcome
+            continue
+        name = outcome.id if outcome.id is not None else f"line-{row.line}"
+        if seen.add(name):
+            yield row, replace(outcome, id=name)
+        else:
+            reason = f"Expected an id of its own, but an earlier case has {name!r}."
+            yield row, Reject(str(path), row.line, reason, row.shown, "duplicate_id")
+
+
+def _add(found: Collected, model: Model, case: CorefCase, row: Row | None, path: Path) -> None:
+    try:
+        # One proof is enough: the same model and route serve every text.
+        record = model.capture(case.text, certify=found.record is None)
+        _check_known(record, case)
+        features = candidate_features(case, record, found.analyzer.mention)
+        version = pair_version(case, record, found.analyzer.mention)
+        found.analyzer.update([(case, record)])
+    except (MentionError, TextError) as error:
+        line, shown = (row.line, row.shown) if row else (0, "")
+        kind = "text" if isinstance(error, TextError) else "mention"
+        found.rejects.append(Reject(str(path), line, str(error), shown, kind))
+        return
+    found.record = found.record or record
+    found.cases[str(case.id)] = case
+    found.features.append(features)
+    found.versions.append(version)
+
+
+def _check_known(record: AttentionRecord, case: CorefCase) -> None:
+    """Attention to a piece that stands for any unknown character says nothing of the mention.
+
+    Raises:
+        MentionError: a mention has such a piece.
+    """
+    unknown = record.queries.unknown_mask
+    for span in (case.pronoun, *(candidate.span for candidate in case.candidates)):
+        pieces = [i for word in mention_pieces(record.queries, span) for i in word]
+        if any(unknown[piece] for piece in pieces):
+            raise MentionError(
+                f"Expected a tokenizer that knows {case.phrase(span)!r}, but this model's reads "
+                f"{'it' if len(pieces) == 1 else 'a part of it'} as unknown. Use a model whose "
+                "vocabulary has these characters."
+            )

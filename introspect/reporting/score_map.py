@@ -1,0 +1,69 @@
+"""The map of a set: every head's accuracy, framed where it is more than chance."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from introspect.analyzers.coreference import Scores
+from introspect.page import Section
+from introspect.scoring import DIRECTIONS
+from introspect.views.palette import DIVERGING, themed
+
+__all__ = ["score_map_section"]
+
+_COLUMNS = ("accuracy", "ci_low", "ci_high", "p_value", "p_adjusted")
+
+
+def score_map_section(scores: Scores) -> Section:
+    """The map's place in a page."""
+    heads = scores.heads
+    layers = sorted(int(layer) for layer in heads["layer"].unique())
+    return Section(
+        kind="score-map",
+        title="Every head",
+        lead=(
+            "The share of cases in which each head prefers the antecedent, less what chance "
+            "gives: blue is more, orange less. Framed heads are right more often than the best of "
+            "all heads on relabelled cases (adjusted p below 0.05). Point at a head for its "
+            "numbers."
+        ),
+        state={
+            "layers": layers,
+            "numHeads": int(heads["head"].max()) + 1,
+            "scale": themed(DIVERGING),
+            "chance": _chance(scores),
+            "directions": {name: _grid(heads, name, layers) for name in DIRECTIONS},
+            "first": _first(scores),
+        },
+    )
+
+
+def _chance(scores: Scores) -> float:
+    found = scores.baselines.set_index("baseline")["accuracy"]
+    return float(found["random"])
+
+
+def _first(scores: Scores) -> dict[str, Any]:
+    """The head that is shown first."""
+    if choice := scores.choice:
+        return {"layer": choice.head.layer, "head": choice.head.head, "direction": choice.direction}
+    return {"layer": int(scores.heads["layer"].iloc[0]), "head": 0, "direction": DIRECTIONS[0]}
+
+
+def _grid(heads: pd.DataFrame, direction: str, layers: list[int]) -> dict[str, Any]:
+    """Each number as layers × heads; ``None`` where there is none."""
+    rows = heads[heads["direction"] == direction]
+    return {
+        name: [
+            [_known(value) for value in rows[rows["layer"] == layer].sort_values("head")[name]]
+            for layer in layers
+        ]
+        for name in (*_COLUMNS, "n")
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 8)

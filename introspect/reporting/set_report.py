@@ -1,0 +1,298 @@
+"""The report of a set of cases: a true headline, and everything that it rests on."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from introspect.analyzers.bias import Bias
+from introspect.analyzers.coreference import Scores
+from introspect.analyzers.linear_probe import ProbeResult
+from introspect.analyzers.pairs import PairShifts
+from introspect.cases import Reject
+from introspect.mentions import CorefCase
+from introspect.page import Document
+from introspect.records import AttentionRecord, Head
+from introspect.reporting.forest import forest_section
+from introspect.reporting.prose import method_prose, paragraphs, plain_words, set_prose
+from introspect.reporting.provenance import (
+    certificate_rows,
+    provenance_rows,
+    table,
+    version_of_introspect,
+)
+from introspect.reporting.report import Chapter, Report, add_views, add_words
+from introspect.reporting.score_map import score_map_section
+from introspect.reporting.set_wording import (
+    bias_words,
+    direction_name,
+    finding_of_choice,
+    linear_words,
+    pair_words,
+    share,
+    stability_words,
+)
+from introspect.reporting.wording import Finding
+from introspect.text import shortened, visible_text
+
+__all__ = ["SetFindings", "set_report"]
+
+_MANY_TWINS = 5
+_SHOWN_REASONS = 12
+
+_RULES = (
+    "The headline is held out: the groups of cases are divided into five folds, the head and "
+    "direction that are best on four are scored on the fifth, and the five are pooled. A group "
+    "(twins, a schema, a page, translations) is never divided.",
+    "Intervals hold 95 % of 10,000 resamples of the groups. The p-value of a head relabels which "
+    "candidate is called the antecedent, group by group; the adjusted one compares with the best "
+    "of all heads and directions, so that trying many heads is paid for.",
+    "Baselines answer the same cases: by chance, the nearest candidate before the pronoun, the "
+    "first in the text, the most attended by all words, the mean of all heads, and the best fixed "
+    "distance in words, chosen on the other folds.",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SetFindings:
+    """All that is known of a set.
+
+    Args:
+        name: what the set is called.
+        scores: the tables.
+        num_groups: groups of cases.
+        linear: the linear probe, where there are groups enough.
+        bias: the difference between two kinds of cases, where the set names them.
+        pairs: the shifts within minimal pairs, where there are any.
+        rejects: rows without a score.
+        record: of the first case, for certificate and provenance.
+        hardest: the cases that the chosen head gets most wrong: case, record, and how much more
+            the antecedent gets than the distractor.
+        command: the command line.
+    """
+
+    name: str
+    scores: Scores
+    num_groups: int
+    linear: ProbeResult | None
+    bias: Bias | None
+    pairs: PairShifts | None
+    rejects: tuple[Reject, ...]
+    record: AttentionRecord
+    hardest: tuple[tuple[CorefCase, AttentionRecord, float], ...]
+    command: str | None
+
+    @cached_property
+    def finding(self) -> Finding:
+        """The headline and its caveats."""
+        return finding_of_choice(self.scores, self.num_groups)
+
+
+def set_report(findings: SetFindings) -> Report:
+    """The page of a set."""
+    scores = findings.scores
+    title = f"Coreference in {findings.name}"
+    document = Document(title, summary=_summary(title, findings))
+    document.add_prose(set_prose(findings.finding))
+    document.add_prose(plain_words(findings.record))
+    document.add_contents()
+    if scores.choice is not None:
+        document.add_section(forest_section(scores), folds=True)
+    if not scores.heads.empty:
+        document.add_section(score_map_section(scores), folds=True)
+    _add_stability(document, scores)
+    _add_together(document, findings)
+    _add_bias(document, findings)
+    _add_hardest(document, findings)
+    _add_left_out(document, findings)
+    with document.chapter("How it was measured"):
+        document.add_prose(method_prose() + paragraphs(_RULES))
+    with document.chapter("Proof and provenance"):
+        certificate = certificate_rows(findings.record.certificate)
+        document.add_prose(table(certificate, "Certificate of the first capture"))
+        provenance = provenance_rows(findings.record, findings.command)
+        document.add_prose(table(provenance, "To repeat this report"))
+    return Report(html=document.to_html(), finding=findings.finding.plain, scores=scores)
+
+
+def _summary(title: str, findings: SetFindings) -> dict[str, object]:
+    certificate = findings.record.certificate
+    cases = len(findings.scores.cases.drop_duplicates("id"))
+    return {
+        "kind": "report",
+        "title": title,
+        "finding": findings.finding.plain,
+        "texts": cases,
+        "cases": cases,
+        "model": certificate.model,
+        "revision": certificate.revision,
+        "introspect": version_of_introspect(),
+        "command": findings.command,
+    }
+
+
+def _add_stability(document: Document, scores: Scores) -> None:
+    choice = scores.choice
+    if choice is None:
+        return
+    with document.chapter("How stable the choice is"):
+        document.add_prose(paragraphs(stability_words(choice)))
+        rows = [
+            (head, direction_name(direction), share(part), _in_sample(scores, head, direction))
+            for head, direction, part in choice.frequencies
+        ]
+        columns = ("head", "direction", "chosen in folds", "accuracy in-sample")
+        document.add_prose(data_table(columns, rows))
+
+
+def _add_together(document: Document, findings: SetFindings) -> None:
+    """Twins, pairs, and all heads at once."""
+    twins = findings.scores.twins
+    # Two cases of one group need not be twins: a page may hold two passages.
+    if len(twins) and findings.pairs is not None:
+        with document.chapter("Twins: both right"):
+            document.add_prose(
+                paragraphs(
+                    [
+                        "Twins differ in a word or two, and so in their answer. A coin is right "
+                        "in both of 25 % of pairs; a head that is blind to the difference in 0 %."
+                    ]
+                )
+            )
+            best = twins.sort_values("both_right", ascending=False, kind="stable")
+            rows = [
+                (
+                    f"L{r.layer}H{r.head}",
+                    direction_name(r.direction),
+                    r.n_pairs,
+                    share(r.both_right),
+                )
+                for r in best.head(_MANY_TWINS).itertuples()
+            ]
+            document.add_prose(
+                data_table(("head", "direction", "pairs", "both right (in-sample)"), rows)
+            )
+    if findings.pairs is not None:
+        with document.chapter("Minimal pairs"):
+            document.add_prose(paragraphs(pair_words(findings.pairs)))
+            document.add_prose(_shift_table(findings.pairs))
+    if findings.linear is not None:
+        with document.chapter("All heads together"):
+            document.add_prose(paragraphs(linear_words(findings.linear, findings.scores.choice)))
+
+
+def _shift_table(pairs: PairShifts) -> str:
+    top = pairs.table.sort_values("shift", ascending=False, kind="stable").head(_MANY_TWINS)
+    rows = [
+        (
+            f"L{r.layer}H{r.head}",
+            direction_name(r.direction),
+            r.n_pairs,
+            f"{r.shift:.3f} ({r.ci_low:.3f} to {r.ci_high:.3f})",
+            f"{r.p_adjusted:.3f}",
+        )
+        for r in top.itertuples()
+    ]
+    return data_table(("head", "direction", "pairs", "shift (95 %)", "adjusted p"), rows)
+
+
+def _add_bias(document: Document, findings: SetFindings) -> None:
+    bias = findings.bias
+    if bias is None:
+        return
+    first, second = bias.contrast
+    with document.chapter(f"Bias: {first} and {second}"):
+        document.add_prose(paragraphs(bias_words(bias)))
+        order = bias.table["difference"].abs().sort_values(ascending=False, kind="stable").index
+        rows = [
+            (
+                f"L{r.layer}H{r.head}",
+                direction_name(r.direction),
+                share(getattr(r, f"accuracy_{first}")),
+                share(getattr(r, f"accuracy_{second}")),
+                f"{r.difference:+.2f} ({r.ci_low:+.2f} to {r.ci_high:+.2f})",
+                f"{r.p_adjusted:.3f}",
+                share(r.accuracy_neutral) if r.n_neutral else "–",
+            )
+            for r in bias.table.loc[order].head(2 * _MANY_TWINS).itertuples()
+        ]
+        columns = ("head", "direction", first, second, "difference (95 %)", "adjusted p", "neutral")
+        document.add_prose(data_table(columns, rows))
+
+
+def _add_hardest(document: Document, findings: SetFindings) -> None:
+    """Cases that are wrong, to be looked at one by one."""
+    choice = findings.scores.choice
+    if not findings.hardest or choice is None:
+        return
+    labels = [(shortened(case.text, 120), f"{gap:+.2f}") for case, _, gap in findings.hardest]
+    with document.chapter(f"What {choice.head} gets wrong"):
+        document.add_prose(
+            paragraphs(
+                [
+                    f"The {len(labels)} cases in which {choice.head} "
+                    f"({direction_name(choice.direction)}) prefers a distractor most. The number "
+                    "is the antecedent’s weight minus the distractor’s."
+                ]
+            )
+        )
+        with document.choice(labels, of="cases"):
+            for number, (case, record, _) in enumerate(findings.hardest):
+                with document.item(shown=number == 0):
+                    chapter = Chapter(case, record)
+                    add_words(document, chapter)
+                    add_views(document, chapter, folds=False, head=choice.head)
+
+
+def _add_left_out(document: Document, findings: SetFindings) -> None:
+    scores = findings.scores
+    with document.chapter("What was left out"):
+        reasons = Counter(f"{reject.reason}" for reject in findings.rejects)
+        sentences = [
+            f"{len(findings.rejects)} rows gave no score; they are in rejects.jsonl with line and "
+            "reason."
+            if findings.rejects
+            else "Every row of the file gave a score.",
+            f"{len(scores.outside_forced_choice)} cases offer no choice (no antecedent among the "
+            "candidates, or nothing else) and count nowhere above.",
+        ]
+        if scores.choice is not None and scores.choice.n_not_observable:
+            sentences.append(
+                f"In {scores.choice.n_not_observable} cases the chosen head cannot see a "
+                "candidate; they count as neither right nor wrong."
+            )
+        document.add_prose(paragraphs([*sentences, *map(_sentence, scores.notes)]))
+        if reasons:
+            rows = [
+                (count, shortened(reason, 200))
+                for reason, count in reasons.most_common(_SHOWN_REASONS)
+            ]
+            document.add_prose(data_table(("rows", "reason"), rows))
+            if len(reasons) > _SHOWN_REASONS:
+                more = f"{len(reasons) - _SHOWN_REASONS} further reasons are in rejects.jsonl."
+                document.add_prose(paragraphs([more]))
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."
+
+
+def _in_sample(scores: Scores, head: Head, direction: str) -> str:
+    heads = scores.heads
+    is_it = (heads["layer"] == head.layer) & (heads["head"] == head.head)
+    return share(float(heads[is_it & (heads["direction"] == direction)]["accuracy"].iloc[0]))
+
+
+def data_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table of figures as HTML; every value is text."""
+    head = "".join(f'<th scope="col" class="column">{_cell(name)}</th>' for name in columns)
+    lines = ("".join(f'<td class="datum">{_cell(value)}</td>' for value in row) for row in rows)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<table class="data"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _cell(value: object) -> str:
+    return html.escape(visible_text(str(value)))
