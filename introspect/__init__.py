@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from introspect.analyzers.coreference import Scores, score
+    from introspect.analyzers.coreference import Options, Scores, score
     from introspect.errors import IntrospectError
     from introspect.hooks import Captured, capture
     from introspect.mentions import Candidate, CorefCase
@@ -44,6 +44,7 @@ __all__ = [
     "Head",
     "IntrospectError",
     "Model",
+    "Options",
     "ProbeRun",
     "Report",
     "Scores",
@@ -76,6 +77,7 @@ _HOMES = {
     "Head": "records",
     "IntrospectError": "errors",
     "Model": "models",
+    "Options": "analyzers.coreference",
     "ProbeRun": "probing",
     "Report": "reporting",
     "Scores": "analyzers.coreference",

@@ -66,7 +66,7 @@ def test_report_without_a_pronoun_scores_nothing(introspect, tmp_path):
     assert "none was scored" in outcome.out
 
 
-@pytest.mark.parametrize("kind", ["head", "model", "neuron", "steps", "heatmap"])
+@pytest.mark.parametrize("kind", ["head", "model", "layer", "neuron", "steps", "heatmap"])
 def test_view_writes_one_page(introspect, tmp_path, kind):
     out = tmp_path / "view.html"
     outcome = introspect("view", kind, TEXT, "--out", out)
@@ -78,6 +78,47 @@ def test_view_pins_a_token(introspect, tmp_path):
     out = tmp_path / "view.html"
     arguments = ("--layer", 3, "--head", 1, "--token", "it", "--out", out)
     assert introspect("view", "head", TEXT, *arguments).code == 0
+
+
+CSV = """text,pronoun,antecedent,distractor
+The dog chased the cat because it was angry.,it,dog,cat
+The dog chased the cat because it was quick.,they,cat,dog
+"""
+
+
+def test_cases_and_probe_take_a_table_to_a_folder(introspect, tmp_path):
+    table, cases, out = tmp_path / "t.csv", tmp_path / "cases.jsonl", tmp_path / "run"
+    table.write_text(CSV, encoding="utf-8")
+    converted = introspect("cases", "csv", table, "--out", cases)
+    assert (converted.code, converted.out.strip()) == (3, str(cases))
+    assert "1 cases" in converted.err and "1 rows rejected" in converted.err
+    (reject,) = (tmp_path / "rejects.jsonl").read_text(encoding="utf-8").splitlines()
+    assert '"line": 3' in reject
+    probed = introspect("probe", cases, "--out", out)
+    assert probed.code == 0, probed.err
+    assert "nothing is claimed of any head" in probed.out
+    assert (out / "report.html").exists()
+    assert_refused(introspect("probe", cases, "--out", out), "--fresh")
+    with cases.open("a", encoding="utf-8") as stream:
+        stream.write("{\n")
+    assert introspect("probe", cases, "--out", out, "--fresh").code == 3
+
+
+def test_cases_without_a_file_go_to_standard_output(introspect, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text(CSV, encoding="utf-8")
+    outcome = introspect("cases", "csv", table)
+    assert outcome.code == 3
+    assert outcome.out.count('"pronoun"') == 1
+    assert_refused(introspect("cases", "toml", table), "Expected a kind of cases")
+
+
+def test_compare_writes_two_texts_side_by_side(introspect, tmp_path):
+    out = tmp_path / "c.html"
+    outcome = introspect("compare", TEXT, TEXT.replace("tired", "wide"), "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert 'data-view="compare"' in out.read_text(encoding="utf-8")
+    assert_refused(introspect("compare", TEXT, "--out", out), "one model")
 
 
 def test_index_lists_what_was_written(introspect, tmp_path):

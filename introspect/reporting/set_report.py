@@ -31,6 +31,7 @@ from introspect.reporting.set_wording import (
     direction_name,
     finding_of_choice,
     linear_words,
+    p_value,
     pair_words,
     share,
     stability_words,
@@ -192,7 +193,7 @@ def _shift_table(pairs: PairShifts) -> str:
             direction_name(r.direction),
             r.n_pairs,
             f"{r.shift:.3f} ({r.ci_low:.3f} to {r.ci_high:.3f})",
-            f"{r.p_adjusted:.3f}",
+            p_value(r.p_adjusted),
         )
         for r in top.itertuples()
     ]
@@ -214,7 +215,7 @@ def _add_bias(document: Document, findings: SetFindings) -> None:
                 share(getattr(r, f"accuracy_{first}")),
                 share(getattr(r, f"accuracy_{second}")),
                 f"{r.difference:+.2f} ({r.ci_low:+.2f} to {r.ci_high:+.2f})",
-                f"{r.p_adjusted:.3f}",
+                p_value(r.p_adjusted),
                 share(r.accuracy_neutral) if r.n_neutral else "–",
             )
             for r in bias.table.loc[order].head(2 * _MANY_TWINS).itertuples()

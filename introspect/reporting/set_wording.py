@@ -18,12 +18,14 @@ __all__ = [
     "direction_name",
     "finding_of_choice",
     "linear_words",
+    "p_value",
     "pair_words",
     "share",
     "stability_words",
 ]
 
 _SIGNIFICANT = 0.05
+_SMALLEST_P = 0.001
 
 _BASELINES = {
     "random": "chance",
@@ -122,10 +124,11 @@ def _against(scores: Scores) -> str:
     if rows.empty:
         return ""
     best = rows.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
+    side = "above" if best["difference"] >= 0 else "below"
     return (
-        f"Case by case, the held-out choice is {100 * best['difference']:+.1f} points from "
-        f"{baseline_name(best['baseline'])} (95 %: {100 * best['ci_low']:+.1f} to "
-        f"{100 * best['ci_high']:+.1f})."
+        f"Case by case, the held-out choice is {100 * abs(best['difference']):.1f} points {side} "
+        f"{baseline_name(best['baseline'])} (95 % of the difference: {100 * best['ci_low']:+.1f} "
+        f"to {100 * best['ci_high']:+.1f})."
     )
 
 
@@ -188,12 +191,19 @@ def bias_words(bias: Bias) -> list[str]:
     ]
 
 
+def p_value(value: float) -> str:
+    """A p-value with three decimals; a dash where there is none."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:.3f}" if value >= _SMALLEST_P else f"< {_SMALLEST_P}"
+
+
 def _range(low: float, high: float) -> str:
     return f"95 %: {100 * low:.1f}–{100 * high:.1f}"
 
 
 def _p(value: float) -> str:
-    return f"p = {value:.3f}" if value >= 0.001 else "p < 0.001"
+    return f"p = {value:.3f}" if value >= _SMALLEST_P else f"p < {_SMALLEST_P}"
 
 
 def _listed(names: list[str], last: str) -> str:

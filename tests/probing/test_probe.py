@@ -1,0 +1,206 @@
+"""A file of cases becomes a folder: whole, true, the same each time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+import introspect as ix
+from introspect.cases import case_to_json, own_cases, write_jsonl
+from introspect.errors import InputError, OutputError, SelectionError
+from introspect.probing.folder import FILES
+from tests import models_zoo
+from tests.tokenizers_zoo import word_level
+
+FEW = ix.Options(resamples=200, permutations=200, selections=20)
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    return models_zoo.minilm()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """Our own cases, and rows that give no score."""
+    path = tmp_path_factory.mktemp("cases") / "own.jsonl"
+    cases = own_cases("en")
+    lines = [case_to_json(case) for case in cases]
+    chinese = own_cases("zh")[0]
+    long = replace(cases[0], text=cases[0].text + " on and on" * 300, id="long")
+    lines[3:3] = ["{", case_to_json(chinese), case_to_json(long), case_to_json(cases[0])]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(minilm, file, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "x"
+    return ix.probe(minilm, file, out, options=FEW, null_model=True, command="introspect probe …")
+
+
+def test_the_folder_holds_what_was_promised(run):
+    assert sorted(path.name for path in run.folder.iterdir()) == sorted(FILES)
+    assert list(run.folder.parent.iterdir()) == [run.folder]
+    heads = pd.read_parquet(run.folder / "heads.parquet")
+    assert len(heads) == 2 * 72
+    pd.testing.assert_frame_equal(
+        heads.astype({"layer": int, "head": int}), run.scores.heads, check_dtype=False
+    )
+    assert len(pd.read_csv(run.folder / "heads.csv")) == len(heads)
+    cases = pd.read_parquet(run.folder / "cases.parquet")
+    assert cases["id"].nunique() == 32
+
+
+def test_scores_are_those_of_score(run, minilm):
+    alone = ix.score(minilm, own_cases("en"), options=FEW)
+    pd.testing.assert_frame_equal(run.scores.heads, alone.heads)
+
+
+def test_rejects_are_named_by_line_and_reason(run):
+    rows = [json.loads(line) for line in (run.folder / "rejects.jsonl").read_text().splitlines()]
+    assert [row["line"] for row in rows] == [4, 5, 6, 7]
+    reasons = " | ".join(row["reason"] for row in rows)
+    for part in ("Expected JSON", "reads it as unknown", "512", "an earlier case has"):
+        assert part in reasons, reasons
+
+
+def test_summary_has_the_held_out_figure_beside_every_baseline(run):
+    summary = json.loads((run.folder / "summary.json").read_text(encoding="utf-8"))
+    choice = run.scores.choice
+    assert summary["held_out"]["accuracy"] == choice.accuracy
+    assert summary["rejected"] == 4 and summary["n"] == 32
+    names = {row["baseline"] for row in summary["baselines"]}
+    assert names == {
+        "random", "nearest_preceding", "first_mentioned", "most_attended", "mean_of_heads",
+        "fixed_offset", "random_weights",
+    }  # fmt: skip
+    assert {row["baseline"] for row in summary["against"]} == names
+    assert summary["provenance"]["Command"] == "introspect probe …"
+    plan = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    assert plan["threads"] == torch.get_num_threads()
+    assert len(plan["input"]["sha256"]) == 64
+
+
+def test_differences_are_of_the_same_cases(run):
+    """By an independent loop over the cases."""
+    held_out = run.scores.held_out
+    against = run.scores.against.set_index("baseline")["difference"]
+    credits = [row.credit - 0.5 for row in held_out.itertuples() if row.credit == row.credit]
+    assert against["random"] == pytest.approx(sum(credits) / len(credits), abs=1e-12)
+
+
+def test_same_input_same_tables(run, minilm, file, tmp_path):
+    again = ix.probe(minilm, file, tmp_path / "y", options=FEW, null_model=True)
+    for name in ("heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "rejects.jsonl"):
+        assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
+
+
+def test_a_finished_probe_is_kept_unless_asked(run, minilm, file, tmp_path):
+    with pytest.raises(OutputError, match="--fresh"):
+        ix.probe(minilm, file, run.folder, options=FEW)
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds 'mine.txt'"):
+        ix.probe(minilm, file, tmp_path, options=FEW, fresh=True)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_failure_leaves_the_old_folder_and_nothing_else(minilm, tmp_path, monkeypatch):
+    from introspect.probing import run as module
+
+    path = write_jsonl(tmp_path / "c.jsonl", own_cases("en")[:3])
+    ix.probe(minilm, path, tmp_path / "x", options=FEW)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "x").iterdir()}
+    monkeypatch.setattr(module, "write_lines", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ix.probe(minilm, path, tmp_path / "x", options=FEW, fresh=True)
+    assert {file.name: file.read_bytes() for file in (tmp_path / "x").iterdir()} == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["c.jsonl", "x"]
+
+
+def test_few_groups_claim_nothing(minilm, tmp_path):
+    path = write_jsonl(tmp_path / "c.jsonl", own_cases("en")[:3])
+    found = ix.probe(minilm, path, tmp_path / "x", options=FEW)
+    assert "nothing is claimed of any head" in found.finding
+    assert "nothing is claimed" in (tmp_path / "x" / "report.html").read_text(encoding="utf-8")
+
+
+def test_nothing_to_score_says_why(minilm, tmp_path):
+    path = write_jsonl(tmp_path / "zh.jsonl", own_cases("zh"))
+    with pytest.raises(InputError, match=r"46 rows were rejected\. The first: line 1.*unknown"):
+        ix.probe(minilm, path, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_unknown_engine_is_refused(minilm, file, tmp_path):
+    with pytest.raises(SelectionError, match="engine"):
+        ix.probe(minilm, file, tmp_path / "x", engine="spark")
+
+
+@pytest.fixture(scope="module")
+def chinese(tmp_path_factory):
+    """Our Chinese cases, on a small model that reads every character."""
+    cases = own_cases("zh")
+    tokenizer = word_level(sorted({c for case in cases for c in case.text}))
+    from tokenizers import pre_tokenizers
+
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=32,
+    )
+    folder = tmp_path_factory.mktemp("zh")
+    path = write_jsonl(folder / "zh.jsonl", cases)
+    return ix.probe((BertModel(config).eval(), tokenizer), path, folder / "x", options=FEW)
+
+
+def test_chinese_cases_are_scored_where_the_characters_are_known(chinese):
+    assert chinese.rejects == ()
+    assert chinese.scores.cases["id"].nunique() == 46
+    assert "No evidence that a head resolves" in chinese.finding
+
+
+@pytest.mark.browser
+def test_chinese_report_shows_characters(chinese, open_page):
+    page = open_page(chinese.folder / "report.html")
+    tokens = page.locator('[data-view="head"]:visible [data-side="query"]').all_inner_texts()
+    assert "它" in tokens or "他" in tokens or "她" in tokens
+    assert page.locator(".choice-list button").count() == 8
+
+
+@pytest.mark.browser
+def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
+    page = open_page(run.folder / "report.html")
+    assert page.inner_text(".finding") == run.finding
+    forest = page.locator('[data-view="forest"]')
+    assert forest.locator(".forest-row").first.inner_text().startswith("held-out choice")
+    assert "random weights" in forest.inner_text()
+    scores = page.locator('[data-view="score-map"]')
+    choice = run.scores.choice
+    name = f"L{choice.head.layer}H{choice.head.head}"
+    assert scores.locator(".reading").inner_text().startswith(f"{name}: right in ")
+    # Points at another head, in the other direction, and reads its number.
+    scores.locator('select[name="direction"]').select_option("candidate_to_pronoun")
+    scores.locator('[data-layer="4"][data-head="2"]').focus()
+    heads = run.scores.heads
+    row = heads[
+        (heads["layer"] == 4)
+        & (heads["head"] == 2)
+        & (heads["direction"] == "candidate_to_pronoun")
+    ].iloc[0]
+    assert f"right in {100 * row['accuracy']:.1f} % of 32 cases" in scores.inner_text()
+    # Chooses a wrong case and sees its views.
+    buttons = page.locator(".choice-list button")
+    buttons.nth(1).click()
+    page.locator('article.item:visible [data-view="coreference"] .reading').wait_for()
+    assert page.locator("article.item:visible").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
