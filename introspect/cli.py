@@ -239,6 +239,9 @@ def probe(
     file: Annotated[Path, typer.Argument(help="Cases, one JSON object a line.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     model: ModelName = "minilm",
+    weights: Annotated[
+        str, typer.Option(help="raw, or renormalised without special tokens and the own position.")
+    ] = "raw",
     null_model: Annotated[
         bool, typer.Option("--null-model", help="Also score the model with random weights.")
     ] = False,
@@ -256,6 +259,7 @@ def probe(
         _load(model, allow_pickle=allow_pickle),
         file,
         out,
+        weights=weights,  # type: ignore[arg-type]  # checked there
         null_model=null_model,
         fresh=fresh,
         options=Options(seed=seed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 
@@ -17,13 +18,18 @@ from introspect.functional.coreference import (
     mention_weights,
     reachable,
 )
+from introspect.functional.renormalised import FLOOR, renormalised
 from introspect.mentions import CorefCase
 from introspect.records import AttentionRecord, Head, TokenSequence
 
-__all__ = ["DIRECTIONS", "DirectionScores", "score_case"]
+__all__ = ["DIRECTIONS", "WEIGHT_OPTIONS", "DirectionScores", "Weights", "score_case"]
 
 #: From the pronoun's row to the candidates, and from the candidates' rows to the pronoun.
 DIRECTIONS = ("pronoun_to_candidate", "candidate_to_pronoun")
+
+
+Weights = Literal["raw", "renormalised"]
+WEIGHT_OPTIONS: tuple[Weights, ...] = get_args(Weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +50,8 @@ class DirectionScores:
         preference: how much more the antecedent gets than the best distractor, from -1 to 1. With
             one of the two alone, what that one gets, from 0 to 1.
         observable: ``(num_layers,)``: whether the mask lets every candidate be seen.
+        removed_mass: what renormalising took out of the rows that were read, in their mean; 0 for
+            raw weights.
     """
 
     direction: str
@@ -55,6 +63,7 @@ class DirectionScores:
     margin: torch.Tensor
     preference: torch.Tensor
     observable: torch.Tensor
+    removed_mass: torch.Tensor
 
     @property
     def is_observable(self) -> bool:
@@ -84,7 +93,11 @@ class DirectionScores:
 
 
 def score_case(
-    record: AttentionRecord, case: CorefCase, *, mention: Mention = "mean"
+    record: AttentionRecord,
+    case: CorefCase,
+    *,
+    mention: Mention = "mean",
+    weights: Weights = "raw",
 ) -> tuple[DirectionScores, DirectionScores]:
     """Weights, credit and margin of every head, in both directions.
 
@@ -92,11 +105,18 @@ def score_case(
         record: attention of the case's text over itself, at token level.
         case: the pronoun and its candidates.
         mention: how the word pairs of two mentions become one number.
+        weights: ``raw``; or ``renormalised``: special tokens and the row's own position dropped,
+            and what is left of a row made to sum to 1. A row with nothing left gives 0.
 
     Raises:
         MentionError: the record is of another text, or a mention was cut off.
-        SelectionError: an unknown ``mention``, or attention from one text to another.
+        SelectionError: an unknown ``mention`` or ``weights``, or attention from one text to
+            another.
     """
+    if weights not in WEIGHT_OPTIONS:
+        raise SelectionError(
+            f"Expected `weights` as one of {', '.join(WEIGHT_OPTIONS)}, got {weights!r}."
+        )
     if mention not in MENTION_OPTIONS:
         raise SelectionError(
             f"Expected `mention` as one of {', '.join(MENTION_OPTIONS)}, got {mention!r}."
@@ -112,10 +132,21 @@ def score_case(
     targets = [mention_pieces(record.keys, span, role=role) for span, role in candidates]
     forward = [(pronoun, target) for target in targets]
     backward = [(target, pronoun) for target in targets]
+    pattern, removed = _weighted(record, weights)
     return (
-        _scores(DIRECTIONS[0], record, case, forward, mention),
-        _scores(DIRECTIONS[1], record, case, backward, mention),
+        _scores(DIRECTIONS[0], record, case, forward, mention, pattern, removed),
+        _scores(DIRECTIONS[1], record, case, backward, mention, pattern, removed),
     )
+
+
+def _weighted(record: AttentionRecord, weights: Weights) -> tuple[torch.Tensor, torch.Tensor]:
+    """The weights that are scored, and what was removed from each row."""
+    pattern = record.attentions
+    if weights == "raw":
+        return pattern, torch.zeros(pattern.shape[:-1])
+    kept, removed = renormalised(pattern, record.keys.special_tokens_mask, is_self=True)
+    is_nothing_left = (1 - removed < FLOOR)[..., None]
+    return kept.masked_fill(is_nothing_left, 0.0), removed
 
 
 Words = Sequence[Sequence[int]]
@@ -127,8 +158,10 @@ def _scores(
     case: CorefCase,
     pairs: Sequence[tuple[Words, Words]],
     mention: Mention,
+    pattern: torch.Tensor,
+    removed: torch.Tensor,
 ) -> DirectionScores:
-    pattern = record.attentions
+    sources = sorted({i for source, _ in pairs for word in source for i in word})
     weights = torch.stack([mention_weights(pattern, s, t, mention=mention) for s, t in pairs])
     antecedents = [candidate.antecedent for candidate in case.candidates]
     gold = torch.tensor(antecedents)
@@ -148,7 +181,8 @@ def _scores(
         credit=credit(weights, antecedents) if case.is_forced_choice else undefined,
         margin=margin(weights, antecedents) if case.is_forced_choice else undefined,
         preference=preference,
-        observable=torch.stack([reachable(pattern, s, t) for s, t in pairs]).all(0),
+        observable=torch.stack([reachable(record.attentions, s, t) for s, t in pairs]).all(0),
+        removed_mass=removed[:, :, sources].double().mean(-1),
     )
 
 

@@ -290,3 +290,59 @@ def test_a_mention_that_was_cut_off_is_named():
     cut = AttentionRecord(whole.attentions[..., kept, kept], queries=short, keys=short)
     with pytest.raises(MentionError, match="pronoun 'it'.*cut off"):
         score_case(cut, case())
+
+
+def test_renormalised_weights_equal_a_slow_loop():
+    """Specials and the own position dropped from each row by hand, then word by word."""
+    made = record(layers=2, heads=3, seed=5, piece=4)
+    asked = case()
+    forward, backward = score_case(made, asked, weights="renormalised")
+    keys = made.keys
+    outside = [i for i, flag in enumerate(keys.special_tokens_mask) if flag]
+
+    def pieces(span):
+        inside = [
+            i for i, (s, e) in enumerate(keys.offsets) if s < span[1] and span[0] < e and s < e
+        ]
+        words = sorted({keys.word_ids[i] for i in inside})
+        return [[i for i in inside if keys.word_ids[i] == word] for word in words]
+
+    def weight(layer, head, source, target):
+        total = 0.0
+        for one in source:
+            for other in target:
+                rows = []
+                for i in one:
+                    row = made.attentions[layer, head, i].double().tolist()
+                    kept = [w if k not in outside and k != i else 0.0 for k, w in enumerate(row)]
+                    rows.append(sum(kept[j] for j in other) / sum(kept))
+                total += sum(rows) / len(rows)
+        return total / (len(source) * len(target))
+
+    pronoun = pieces(asked.pronoun)
+    for number, candidate in enumerate(asked.candidates):
+        other = pieces(candidate.span)
+        for layer in range(2):
+            for head in range(3):
+                there = float(forward.weights[number, layer, head])
+                back = float(backward.weights[number, layer, head])
+                assert there == pytest.approx(weight(layer, head, pronoun, other), abs=1e-6)
+                assert back == pytest.approx(weight(layer, head, other, pronoun), abs=1e-6)
+    (row,) = [i for word in pronoun for i in word]
+    taken = made.attentions[:, :, row, [*outside, row]].double().sum(-1)
+    torch.testing.assert_close(forward.removed_mass, taken, atol=1e-6, rtol=0)
+
+
+def test_row_with_nothing_left_is_no_evidence():
+    made = record(layers=1, heads=1)
+    pattern = torch.zeros_like(made.attentions)
+    pattern[..., 0] = 1.0
+    forward, _ = score_case(replace(made, attentions=pattern), case(), weights="renormalised")
+    assert float(forward.weights.sum()) == 0
+    assert float(forward.credit) == 0.5
+    assert float(forward.removed_mass) == 1.0
+
+
+def test_unknown_weights_are_refused():
+    with pytest.raises(SelectionError, match="raw, renormalised"):
+        score_case(record(), case(), weights="norm")

@@ -16,7 +16,7 @@ from introspect.functional.coreference import Mention
 from introspect.mentions import CorefCase
 from introspect.models import Model, load_text
 from introspect.records import AttentionRecord, Head
-from introspect.scoring import DIRECTIONS
+from introspect.scoring import DIRECTIONS, Weights
 
 __all__ = ["Choice", "CoreferenceAnalyzer", "Options", "Scores", "against_table", "score"]
 
@@ -108,9 +108,11 @@ class CoreferenceAnalyzer:
 
     Args:
         mention: how the word pairs of two mentions become one number.
+        weights: ``raw`` or ``renormalised``.
     """
 
     mention: Mention = "mean"
+    weights: Weights = "raw"
     _cases: dict[str, ScoredCase] = field(default_factory=dict)
 
     @property
@@ -129,7 +131,7 @@ class CoreferenceAnalyzer:
             name = case.id if case.id is not None else f"case-{len(self._cases) + 1}"
             if name in self._cases:
                 raise InputError(f"Expected a different id for each case, got {name!r} twice.")
-            self._add(scored(case, record, name, self.mention))
+            self._add(scored(case, record, name, self.mention, self.weights))
 
     def _add(self, case: ScoredCase) -> None:
         first = next(iter(self._cases.values()), case)
@@ -148,10 +150,9 @@ class CoreferenceAnalyzer:
         """
         if both := self._cases.keys() & other._cases.keys():
             raise InputError(f"Expected different cases to merge, got {sorted(both)[0]!r} twice.")
-        if self.mention != other.mention:
-            raise InputError(
-                f"Expected one way to score mentions, got {self.mention!r} and {other.mention!r}."
-            )
+        ours, theirs = (self.mention, self.weights), (other.mention, other.weights)
+        if ours != theirs:
+            raise InputError(f"Expected one way to score mentions, got {ours} and {theirs}.")
         for case in other._cases.values():
             self._add(case)
 
@@ -198,6 +199,7 @@ def score(
     cases: Sequence[CorefCase],
     *,
     mention: Mention = "mean",
+    weights: Weights = "raw",
     truncation: bool = False,
     options: Options = DEFAULT,
 ) -> Scores:
@@ -207,6 +209,7 @@ def score(
         model: a model, or the name of one.
         cases: the cases.
         mention: how the word pairs of two mentions become one number.
+        weights: ``raw``, or ``renormalised`` without special tokens and the row's own position.
         truncation: cut texts that are too long; a case whose mentions are cut off is an error.
         options: how much is drawn for intervals and p-values, and from which seed.
 
@@ -214,7 +217,7 @@ def score(
         IntrospectError: a case cannot be scored; the message names it.
     """
     loaded = load_text(model)
-    analyzer = CoreferenceAnalyzer(mention=mention)
+    analyzer = CoreferenceAnalyzer(mention=mention, weights=weights)
     for number, case in enumerate([cases] if isinstance(cases, CorefCase) else cases, start=1):
         with naming(f"Case {case.id or number}"):
             analyzer.update([(case, loaded.capture(case.text, truncation=truncation))])
@@ -248,7 +251,7 @@ def _case_table(cases: Sequence[ScoredCase]) -> pd.DataFrame:
             "antecedent_weight": column("antecedent_weight"),
             "distractor_weight": column("distractor_weight"),
             "credit": column("credit"),
-            "removed_mass": 0.0,  # raw weights: nothing is taken out of a row
+            "removed_mass": column("removed_mass"),
         }
     )
     return table[list(CASE_COLUMNS)]

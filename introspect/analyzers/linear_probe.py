@@ -19,7 +19,7 @@ from introspect.errors import InputError
 from introspect.functional.coreference import FLOOR, Mention
 from introspect.mentions import CorefCase
 from introspect.records import AttentionRecord
-from introspect.scoring import DIRECTIONS, score_case
+from introspect.scoring import DIRECTIONS, Weights, score_case
 from introspect.statistics import FEWEST_GROUPS, fold_of_groups, grouped_bootstrap
 
 __all__ = [
@@ -124,7 +124,10 @@ class ProbeResult:
 
 
 def candidate_features(
-    case: CorefCase, record: AttentionRecord, mention: Mention = "mean"
+    case: CorefCase,
+    record: AttentionRecord,
+    mention: Mention = "mean",
+    weights: Weights = "raw",
 ) -> CandidateFeatures:
     """The features of a case: the weights of every head in both directions.
 
@@ -132,17 +135,18 @@ def candidate_features(
         case: the pronoun and its candidates.
         record: attention of the case's text.
         mention: how the word pairs of two mentions become one number.
+        weights: ``raw`` or ``renormalised``.
 
     Raises:
         MentionError: a mention cannot be found among the tokens.
     """
-    directions = score_case(record, case, mention=mention)
-    weights = [(d.weights * d.observable[:, None]).numpy() for d in directions]
+    directions = score_case(record, case, mention=mention, weights=weights)
+    given = [(d.weights * d.observable[:, None]).numpy() for d in directions]
     name = case.id if case.id is not None else case.text
     return CandidateFeatures(
         name=name,
         group=case.group if case.group is not None else name,
-        weights=np.stack(weights, axis=1),
+        weights=np.stack(given, axis=1),
         antecedents=tuple(candidate.antecedent for candidate in case.candidates),
         layers=directions[0].layers,
     )

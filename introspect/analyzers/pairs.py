@@ -19,7 +19,7 @@ from introspect.errors import InputError, SelectionError
 from introspect.functional.coreference import FLOOR, Mention
 from introspect.mentions import CorefCase
 from introspect.records import AttentionRecord
-from introspect.scoring import DIRECTIONS, score_case
+from introspect.scoring import DIRECTIONS, Weights, score_case
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
 from introspect.text import shortened
 
@@ -85,7 +85,10 @@ class PairShifts:
 
 
 def pair_version(
-    case: CorefCase, record: AttentionRecord, mention: Mention = "mean"
+    case: CorefCase,
+    record: AttentionRecord,
+    mention: Mention = "mean",
+    weights: Weights = "raw",
 ) -> PairVersion:
     """What a pair needs of one of its cases.
 
@@ -93,11 +96,12 @@ def pair_version(
         case: the pronoun and its candidates.
         record: attention of the case's text.
         mention: how the word pairs of two mentions become one number.
+        weights: ``raw`` or ``renormalised``.
 
     Raises:
         MentionError: a mention cannot be found among the tokens.
     """
-    directions = score_case(record, case, mention=mention)
+    directions = score_case(record, case, mention=mention, weights=weights)
     name = case.id if case.id is not None else case.text
     # A case may name its antecedent first; two versions are compared as they stand in the text.
     order = sorted(range(len(case.candidates)), key=lambda i: case.candidates[i].span)

@@ -13,7 +13,7 @@ from introspect.functional.baselines import chance, first_mentioned, nearest_pre
 from introspect.functional.coreference import Mention, credit, mention_weights
 from introspect.mentions import CorefCase, Span
 from introspect.records import AttentionRecord
-from introspect.scoring import DirectionScores, score_case
+from introspect.scoring import DirectionScores, Weights, score_case
 from introspect.text import segment_words
 
 __all__ = ["ScoredCase", "scored"]
@@ -35,6 +35,7 @@ class ScoredCase:
         antecedent_weight: largest over antecedents.
         distractor_weight: largest over distractors.
         margin: how clearly the antecedent is preferred.
+        removed_mass: what renormalising took out of the rows.
         observable: ``(num_directions, num_layers)``.
         labellings: the credit if the antecedents' labels are shifted by no candidate, by one, by
             two, …: ``(num_candidates, num_directions, num_layers, num_heads)``; empty outside
@@ -50,6 +51,7 @@ class ScoredCase:
     antecedent_weight: Floats
     distractor_weight: Floats
     margin: Floats
+    removed_mass: Floats
     observable: npt.NDArray[np.bool_]
     labellings: Floats
     antecedents: tuple[bool, ...]
@@ -68,13 +70,19 @@ class ScoredCase:
         return self.labellings[0] if self.is_forced_choice else credit
 
 
-def scored(case: CorefCase, record: AttentionRecord, name: str, mention: Mention) -> ScoredCase:
+def scored(
+    case: CorefCase,
+    record: AttentionRecord,
+    name: str,
+    mention: Mention,
+    weights: Weights = "raw",
+) -> ScoredCase:
     """Score a case with the record of its text.
 
     Raises:
         MentionError: a mention cannot be found among the tokens.
     """
-    directions = score_case(record, case, mention=mention)
+    directions = score_case(record, case, mention=mention, weights=weights)
     antecedents = tuple(candidate.antecedent for candidate in case.candidates)
     observable = np.stack([d.observable.numpy() for d in directions])
     empty = np.empty((0, *observable.shape, record.num_heads))
@@ -85,6 +93,7 @@ def scored(case: CorefCase, record: AttentionRecord, name: str, mention: Mention
         antecedent_weight=np.stack([d.antecedent_weight.numpy() for d in directions]),
         distractor_weight=np.stack([d.distractor_weight.numpy() for d in directions]),
         margin=_observed(np.stack([d.margin.numpy() for d in directions]), observable),
+        removed_mass=np.stack([d.removed_mass.numpy() for d in directions]),
         observable=observable,
         labellings=_labellings(directions, antecedents, observable)
         if case.is_forced_choice

@@ -37,8 +37,8 @@ class Conversion:
         tally = self.tally
         reasons = ", ".join(f"{name}: {count}" for name, count in tally.rejects.most_common())
         parts = [
-            f"{tally.cases} cases, {tally.outside_choice} of them outside forced choice; "
-            f"{tally.rejected} rows rejected{f' ({reasons})' if reasons else ''}.",
+            f"{_counted(tally.cases, 'case')}, {tally.outside_choice} outside forced choice; "
+            f"{_counted(tally.rejected, 'row')} rejected{f' ({reasons})' if reasons else ''}.",
             COLLECTIONS[self.kind].caution,
         ]
         return " ".join(filter(None, parts))
@@ -92,3 +92,7 @@ def _show(outcome: Outcome) -> None:
         print(case_to_json(outcome))
     else:
         print(reject_to_json(outcome), file=sys.stderr)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

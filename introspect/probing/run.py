@@ -30,6 +30,7 @@ from introspect.probing.folder import check_folder, filled_folder
 from introspect.probing.scoring import Collected, collect
 from introspect.reporting.provenance import provenance_rows
 from introspect.reporting.set_report import SetFindings, set_report
+from introspect.scoring import Weights
 from introspect.statistics import FEWEST_GROUPS
 
 __all__ = ["ProbeRun", "probe"]
@@ -63,6 +64,7 @@ def probe(
     *,
     engine: str = "serial",
     mention: Mention = "mean",
+    weights: Weights = "raw",
     null_model: bool = False,
     fresh: bool = False,
     options: Options = DEFAULT,
@@ -81,6 +83,7 @@ def probe(
         out: the folder.
         engine: what runs it; ``serial``.
         mention: how the word pairs of two mentions become one number.
+        weights: ``raw``, or ``renormalised`` without special tokens and the row's own position.
         null_model: also score the same architecture with random weights, as a baseline.
         fresh: write over a finished probe.
         options: how much is drawn for intervals and p-values, and from which seed.
@@ -98,13 +101,13 @@ def probe(
     check_folder(folder, fresh=fresh)
     loaded = load_text(model)
     started = time.perf_counter()
-    found = collect(loaded, path, mention=mention, tell=tell)
+    found = collect(loaded, path, mention=mention, weights=weights, tell=tell)
     if not found.cases or found.record is None:
         raise InputError(_nothing(path, found.rejects))
     captured = time.perf_counter()
     scores = found.analyzer.compute(options)
     if null_model:
-        scores = _with_null(scores, random_weights(loaded), path, mention, options)
+        scores = _with_null(scores, random_weights(loaded), path, found, options)
     findings = SetFindings(
         name=path.name,
         scores=scores,
@@ -114,12 +117,13 @@ def probe(
         pairs=_pairs(found, options),
         rejects=tuple(found.rejects),
         record=found.record,
+        weights=weights,
         hardest=_hardest(loaded, found, scores),
         command=command,
     )
     page = set_report(findings)
     timings = {"capture_s": captured - started, "statistics_s": time.perf_counter() - captured}
-    plan = _plan(path, found, mention, options, command)
+    plan = _plan(path, found, options, command)
     with filled_folder(folder) as place:
         _write(place, findings, page.html, timings, plan)
     return ProbeRun(folder, scores, page.finding, tuple(found.rejects))
@@ -134,13 +138,14 @@ def _nothing(path: Path, rejects: list[Reject]) -> str:
 
 
 def _with_null(
-    scores: Scores, model: Model, path: Path, mention: Mention, options: Options
+    scores: Scores, model: Model, path: Path, found: Collected, options: Options
 ) -> Scores:
     """The held-out choice of a head among random weights, as one more baseline."""
     if scores.choice is None:
         return scores
     few = replace(options, permutations=1, selections=1)
-    null = collect(model, path, mention=mention).analyzer.compute(few)
+    mention, weights = found.analyzer.mention, found.analyzer.weights
+    null = collect(model, path, mention=mention, weights=weights).analyzer.compute(few)
     if null.choice is None:
         return scores
     choice = null.choice
@@ -265,13 +270,12 @@ def _summary(findings: SetFindings, timings: Mapping[str, float]) -> dict[str, A
     }
 
 
-def _plan(
-    path: Path, found: Collected, mention: Mention, options: Options, command: str | None
-) -> dict[str, Any]:
+def _plan(path: Path, found: Collected, options: Options, command: str | None) -> dict[str, Any]:
     assert found.record is not None
     return {
         "input": {"name": path.name, "sha256": _hash(path)},
-        "mention": mention,
+        "mention": found.analyzer.mention,
+        "weights": found.analyzer.weights,
         "options": asdict(options),
         "threads": torch.get_num_threads(),
         **dict(provenance_rows(found.record, command)),

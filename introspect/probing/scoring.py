@@ -17,6 +17,7 @@ from introspect.functional.coreference import Mention
 from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.records import AttentionRecord
+from introspect.scoring import Weights
 
 __all__ = ["Collected", "collect"]
 
@@ -46,6 +47,7 @@ def collect(
     path: Path,
     *,
     mention: Mention = "mean",
+    weights: Weights = "raw",
     tell: Callable[[int], None] = lambda done: None,
 ) -> Collected:
     """Score every case of a file.
@@ -57,12 +59,13 @@ def collect(
         model: the model.
         path: cases as JSON, one a line.
         mention: how the word pairs of two mentions become one number.
+        weights: ``raw`` or ``renormalised``.
         tell: called with the number of rows so far.
 
     Raises:
         InputError: the file is missing or cannot be read.
     """
-    found = Collected(CoreferenceAnalyzer(mention=mention))
+    found = Collected(CoreferenceAnalyzer(mention=mention, weights=weights))
     for number, (row, outcome) in enumerate(_named(path), start=1):
         if isinstance(outcome, Reject):
             found.rejects.append(outcome)
@@ -92,8 +95,9 @@ def _add(found: Collected, model: Model, case: CorefCase, row: Row | None, path:
         # One proof is enough: the same model and route serve every text.
         record = model.capture(case.text, certify=found.record is None)
         _check_known(record, case)
-        features = candidate_features(case, record, found.analyzer.mention)
-        version = pair_version(case, record, found.analyzer.mention)
+        how = (found.analyzer.mention, found.analyzer.weights)
+        features = candidate_features(case, record, *how)
+        version = pair_version(case, record, *how)
         found.analyzer.update([(case, record)])
     except (MentionError, TextError) as error:
         line, shown = (row.line, row.shown) if row else (0, "")

@@ -37,12 +37,20 @@ from introspect.reporting.set_wording import (
     stability_words,
 )
 from introspect.reporting.wording import Finding
+from introspect.scoring import Weights
 from introspect.text import shortened, visible_text
 
 __all__ = ["SetFindings", "set_report"]
 
 _MANY_TWINS = 5
 _SHOWN_REASONS = 12
+
+_SCORED: dict[Weights, str] = {
+    "raw": "Raw weights were scored, special tokens included.",
+    "renormalised": "Renormalised weights were scored: special tokens and a word’s own position "
+    "were dropped and the rest of its row made to sum to 1; the table of cases has what was "
+    "removed. Views show the raw ones.",
+}
 
 _RULES = (
     "The headline is held out: the groups of cases are divided into five folds, the head and "
@@ -70,6 +78,7 @@ class SetFindings:
         pairs: the shifts within minimal pairs, where there are any.
         rejects: rows without a score.
         record: of the first case, for certificate and provenance.
+        weights: which were scored, ``raw`` or ``renormalised``.
         hardest: the cases that the chosen head gets most wrong: case, record, and how much more
             the antecedent gets than the distractor.
         command: the command line.
@@ -83,6 +92,7 @@ class SetFindings:
     pairs: PairShifts | None
     rejects: tuple[Reject, ...]
     record: AttentionRecord
+    weights: Weights
     hardest: tuple[tuple[CorefCase, AttentionRecord, float], ...]
     command: str | None
 
@@ -110,7 +120,7 @@ def set_report(findings: SetFindings) -> Report:
     _add_hardest(document, findings)
     _add_left_out(document, findings)
     with document.chapter("How it was measured"):
-        document.add_prose(method_prose() + paragraphs(_RULES))
+        document.add_prose(method_prose() + paragraphs([_SCORED[findings.weights], *_RULES]))
     with document.chapter("Proof and provenance"):
         certificate = certificate_rows(findings.record.certificate)
         document.add_prose(table(certificate, "Certificate of the first capture"))

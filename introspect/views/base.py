@@ -17,7 +17,7 @@ from introspect.page.codec import kept_of
 from introspect.records import AttentionRecord
 from introspect.text import shortened, visible_text
 
-__all__ = ["View", "head_number", "layer_row", "plotly_text"]
+__all__ = ["View", "head_number", "joined_texts", "layer_row", "plotly_text"]
 
 _NOTEBOOK_HEIGHT = 720
 _LONGEST_HEADING = 160
@@ -47,13 +47,21 @@ class View(ABC):
     def sections(self) -> tuple[Section, ...]:
         """The section of the page, and those it opens."""
 
+    @property
+    def heading(self) -> str:
+        """What is at the head of the page: the text, or nothing."""
+        return joined_texts(self.record)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What must be read before anything else."""
+        return (*self.record.notices, *_left_out(self.record))
+
     def to_html(self) -> str:
         """One self-contained page."""
-        texts = [text for text in self.record.keys.texts if text.strip()]
-        heading = shortened(" · ".join(texts), _LONGEST_HEADING)
-        heading = visible_text(heading)
+        heading = visible_text(shortened(self.heading, _LONGEST_HEADING))
         document = Document(self.title, heading=heading or None, summary=self._summary(heading))
-        for notice in (*self.record.notices, *_left_out(self.record)):
+        for notice in dict.fromkeys(self.notices):
             text = html.escape(visible_text(notice))
             document.add_prose(f'<p class="notice" role="alert">{text}</p>')
         for section in self.sections():
@@ -92,6 +100,11 @@ class View(ABC):
             f'<iframe sandbox="allow-scripts allow-downloads" title="{html.escape(self.title)}" '
             f'style="width:100%;height:{_NOTEBOOK_HEIGHT}px;border:0" srcdoc="{page}"></iframe>'
         )
+
+
+def joined_texts(record: AttentionRecord) -> str:
+    """The text of a record, or both of a pair; nothing where it has none."""
+    return " · ".join(text for text in record.keys.texts if text.strip())
 
 
 def _left_out(record: AttentionRecord) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import operator
 from collections.abc import Mapping, Sequence
@@ -16,11 +15,11 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.functional.distances import total_variation
-from introspect.page import Document, Section
+from introspect.page import Section
 from introspect.page.codec import kept_of
 from introspect.records import AttentionRecord, Head, TokenSequence
 from introspect.text import shortened, visible_text
-from introspect.views.base import View, head_number, layer_row, plotly_text
+from introspect.views.base import View, head_number, joined_texts, layer_row, plotly_text
 from introspect.views.heatmap import axis_of, tick_labels
 from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
 
@@ -31,7 +30,8 @@ Place = tuple[int | None, int | None]
 Pairs = Sequence[tuple[int, int]]
 Pair = int | tuple[int, int]
 
-_LONGEST_HEADING = 160
+# What two records are called unless somebody names them.
+_LABELS = ("A", "B")
 #: Longer texts are not written out above the maps; their tokens stand beside them.
 _LONGEST_SENTENCE = 600
 
@@ -229,24 +229,18 @@ class CompareView(View):
             for side, sequence in enumerate((ours, theirs))
         ]
 
-    def to_html(self) -> str:
-        """One self-contained page."""
-        document = Document(self.title, heading=self._heading())
-        for notice in dict.fromkeys(self._record_notices()):
-            text = html.escape(visible_text(notice))
-            document.add_prose(f'<p class="notice" role="alert">{text}</p>')
-        for section in self.sections():
-            document.add_section(section)
-        return document.to_html()
+    @property
+    def heading(self) -> str:
+        """The text, where both have the same; else what the two are called, or both texts."""
+        texts = tuple(map(joined_texts, (self.record, self.other)))
+        if texts[0] == texts[1]:
+            return texts[0]
+        named = self.labels if self.labels != _LABELS else texts
+        return " / ".join(named)
 
-    def _heading(self) -> str:
-        """The text, where both have the same; else what the two are called."""
-        texts = [text for text in self.record.keys.texts if text.strip()]
-        if texts and self.record.keys.texts == self.other.keys.texts:
-            return visible_text(shortened(" · ".join(texts), _LONGEST_HEADING))
-        return visible_text(shortened(" and ".join(self.labels), _LONGEST_HEADING))
-
-    def _record_notices(self) -> list[str]:
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Of both records, and what the page of a long text does not hold."""
         found: list[str] = []
         for label, record in zip(self.labels, (self.record, self.other), strict=True):
             found += record.notices
@@ -257,7 +251,7 @@ class CompareView(View):
                     f"weights of {len(record.keys)}, and reads the others as 0, in differences "
                     "too. The overview of all heads was made from all weights."
                 )
-        return found
+        return tuple(found)
 
 
 def compare_view(
@@ -266,7 +260,7 @@ def compare_view(
     *,
     layer: Pair | None = None,
     head: Pair | None = None,
-    labels: tuple[str, str] = ("A", "B"),
+    labels: tuple[str, str] = _LABELS,
     alignment: Pairs | Mapping[str, Pairs] | None = None,
 ) -> CompareView:
     """Two records side by side and their difference.

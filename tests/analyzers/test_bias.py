@@ -32,6 +32,7 @@ def scored_case(name, group, credit, *, layers=(0,)):
         antecedent_weight=nothing,
         distractor_weight=nothing,
         margin=nothing,
+        removed_mass=np.zeros(1),
         observable=~np.isnan(credit).any(-1),
         labellings=np.stack([credit, 1 - credit]),
         antecedents=(True, False),

@@ -519,7 +519,7 @@ def test_the_same_id_in_two_parts_is_refused():
 
 def test_parts_that_join_mentions_differently_are_refused():
     first, second = CoreferenceAnalyzer("mean"), CoreferenceAnalyzer("max")
-    with pytest.raises(InputError, match="'mean' and 'max'"):
+    with pytest.raises(InputError, match="mean.* and .*max"):
         first.merge(second)
 
 
