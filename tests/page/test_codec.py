@@ -64,3 +64,19 @@ def test_rounding_of_a_softmax_is_no_error():
 def test_same_weights_give_the_same_bytes():
     values = np.linspace(0, 1, 24, dtype=np.float32).reshape(1, 2, 3, 4)
     assert codec.encode(values) == codec.encode(values.copy())
+
+
+@given(arrays(np.float32, (2, 2, 3, 4), elements=st.floats(-1e4, 1e4, width=32, allow_nan=False)))
+def test_signed_values_come_back_within_their_unit(values):
+    encoded = codec.encode_signed(values)
+    scales = np.abs(values).max(axis=(2, 3), keepdims=True)
+    # The code's own error, and that of float32 on the way back.
+    bound = scales / 65532 + scales * 1e-6 + 1e-12
+    assert (np.abs(codec.decode_signed(encoded) - values) <= bound).all()
+
+
+def test_signed_values_that_are_no_numbers_are_missing():
+    values = np.array([1.0, np.nan, -np.inf, np.inf, -2.0, 0.0], dtype=np.float32)
+    back = codec.decode_signed(codec.encode_signed(values.reshape(1, 1, 2, 3))).ravel()
+    assert np.isnan(back[1:4]).all()
+    assert back[[0, 4, 5]] == pytest.approx([1.0, -2.0, 0.0], abs=2 / 65532)

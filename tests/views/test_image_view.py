@@ -402,3 +402,32 @@ def test_a_model_without_tokens_beside_its_patches(open_page):
     page.locator(".patch").first.hover()
     assert page.inner_text(".reading").endswith("the largest among patches.")
     assert page.locator(".beside button").count() == 0
+
+
+@pytest.mark.browser
+def test_a_link_opens_what_was_seen(open_page):
+    page = open_page(view_of().to_html())
+    page.select_option('select[name="layer"]', "0")
+    page.select_option('select[name="head"]', "2")
+    page.select_option('select[name="side"]', "key")
+    page.click(f'[data-token-index="{place(2, 3)}"]')
+    page.wait_for_function(
+        "() => location.hash.includes('token=17')".replace("17", str(place(2, 3)))
+    )
+    said = page.inner_text(".image-legend")
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert page.inner_text(".image-legend") == said
+    chosen = page.locator('.patch[aria-pressed="true"]')
+    assert chosen.get_attribute("data-token-index") == str(place(2, 3))
+
+
+@pytest.mark.browser
+def test_saved_figure_has_picture_and_weights(open_page):
+    page = open_page(view_of().to_html())
+    with page.expect_download() as waiting:
+        page.click('button[name="export-svg"]')
+    svg = waiting.value.path().read_text(encoding="utf-8")
+    assert waiting.value.suggested_filename == "image.svg"
+    assert svg.count("<image") == 2  # the picture, and the weights over it
+    assert "what r1c2 attends to" in svg

@@ -1,6 +1,9 @@
 // The image view: a picture, and over it where one of its patches looks.
 import { choice } from "./controls.js";
 import { element, figure, headName, labelled } from "./dom.js";
+import { exportButtons } from "./exporting.js";
+import { imageFigure } from "./image-figure.js";
+import { readLink, writeLink } from "./link.js";
 import { colourOf, onTheme } from "./theme.js";
 import { walkWithArrows } from "./tokens.js";
 
@@ -18,14 +21,7 @@ const STEPS = {
 
 /** Build the view in its section. */
 export function mountImageView(section, style, record) {
-  const state = {
-    row: record.layers.indexOf(style.layer),
-    heads: style.head === null ? allHeads(record) : [style.head],
-    side: style.side,
-    token: style.token,
-    isPinned: style.pinned,
-    pointed: null,
-  };
+  const state = stateOf(style, record, readLink(section.id));
   const canvas = element("canvas", {
     class: "image-layer image-weights",
     width: style.columns,
@@ -42,8 +38,12 @@ export function mountImageView(section, style, record) {
   const scale = scaleNote();
   section.append(
     element("div", { class: "controls" }, [
-      ...controls(style, record, state, update),
+      ...controls(record, state, update),
       colourControl(picture),
+      exportButtons("image", () => {
+        const weights = weightsOf(record, state, state.token);
+        return imageFigure(style, record, state, picture, weights);
+      }),
     ]),
     reading,
     element("div", { class: "image-view" }, [
@@ -70,17 +70,51 @@ export function mountImageView(section, style, record) {
     beside.show(weights);
     reading.textContent = sentence(style, record, state, weights);
     scale.show(style, record, state, largest);
+    writeLink(section.id, linkOf(style, record, state));
   }
   update();
   onTheme(update);
 }
 
-function controls(style, record, state, update) {
+/** What is shown first: what the address says, else what the view was made with. */
+function stateOf(style, record, link) {
+  const layer = record.layers.includes(Number(link.layer)) ? Number(link.layer) : style.layer;
+  const first = style.head === null ? MEAN : String(style.head);
+  const isHead = link.head === MEAN || Number(link.head) < record.numHeads;
+  const head = link.head !== undefined && isHead ? link.head : first;
+  const isToken = link.token !== undefined && Number(link.token) < record.keyLen;
+  return {
+    row: record.layers.indexOf(layer),
+    heads: head === MEAN ? allHeads(record) : [Number(head)],
+    side: link.side === "query" || link.side === "key" ? link.side : style.side,
+    token: isToken ? Number(link.token) : style.token,
+    isPinned: isToken || style.pinned,
+    pointed: null,
+  };
+}
+
+/** What differs from the view's first state. */
+function linkOf(style, record, state) {
+  const layer = record.layers[state.row];
+  const head = headOf(record, state);
+  return {
+    layer: layer === style.layer ? null : layer,
+    head: head === String(style.head ?? MEAN) ? null : head,
+    side: state.side === style.side ? null : state.side,
+    token: state.isPinned && state.token !== style.token ? state.token : null,
+  };
+}
+
+function headOf(record, { heads }) {
+  return heads.length === record.numHeads && record.numHeads > 1 ? MEAN : String(heads[0]);
+}
+
+function controls(record, state, update) {
   const layer = choice({
     name: "layer",
     label: "Layer",
     options: record.layers.map((number) => [String(number), String(number)]),
-    value: String(style.layer),
+    value: String(record.layers[state.row]),
     change: (value) => {
       state.row = record.layers.indexOf(Number(value));
       update();
@@ -91,7 +125,7 @@ function controls(style, record, state, update) {
     name: "head",
     label: "Head",
     options: [[MEAN, `mean of ${record.numHeads} heads`], ...heads],
-    value: String(style.head ?? MEAN),
+    value: headOf(record, state),
     change: (value) => {
       state.heads = value === MEAN ? allHeads(record) : [Number(value)];
       update();
@@ -104,7 +138,7 @@ function controls(style, record, state, update) {
       ["query", "attends to"],
       ["key", "is attended by"],
     ],
-    value: style.side,
+    value: state.side,
     change: (value) => {
       state.side = value;
       update();
