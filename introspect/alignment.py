@@ -6,14 +6,15 @@ Never by searching for a string among tokens: tokens repeat, lose their case and
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from introspect.errors import MentionError
+from introspect.errors import MentionError, SelectionError
 from introspect.mentions import Span, find_mention
-from introspect.records import TokenSequence
+from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import segment_words, shortened
 
-__all__ = ["assign_words", "find_tokens", "mention_pieces"]
+__all__ = ["assign_words", "find_tokens", "mention_pieces", "resegmented", "words_of_texts"]
 
 
 def assign_words(
@@ -54,6 +55,61 @@ def assign_words(
             spans.append((start, end))
         word_of.append(len(spans) - 1)
     return [word_of[first] if first < last else None for first, last in touched], spans
+
+
+def words_of_texts(
+    texts: Sequence[str],
+    offsets: Sequence[Span],
+    sequence_ids: Sequence[int | None],
+    given: Sequence[Sequence[Span] | None],
+) -> tuple[list[int | None], list[str]]:
+    """The word of each token, and the words of all texts, one text after the other.
+
+    Args:
+        texts: the texts.
+        offsets: the character span of each token in its text.
+        sequence_ids: which text each token is of.
+        given: for each text the spans of its words, where they are known.
+    """
+    word_ids: list[int | None] = [None] * len(offsets)
+    words: list[str] = []
+    for number, text in enumerate(texts):
+        members = [i for i, sequence in enumerate(sequence_ids) if sequence == number]
+        ids, spans = assign_words(text, [offsets[i] for i in members], given[number])
+        for index, word in zip(members, ids, strict=True):
+            word_ids[index] = None if word is None else word + len(words)
+        words += [text[start:end] for start, end in spans]
+    return word_ids, words
+
+
+def resegmented(
+    record: AttentionRecord, segment: Callable[[str], Sequence[Span]]
+) -> AttentionRecord:
+    """The same attention with other words: those that ``segment`` finds in the texts.
+
+    Args:
+        record: at token level, with the texts that its tokens come from.
+        segment: from a text to the spans of its words, such as
+            ``introspect.segmentation.chinese_words``.
+
+    Raises:
+        SelectionError: the record has no texts, or is at word level already.
+    """
+    sides = [_resegmented(side, segment) for side in (record.queries, record.keys)]
+    return replace(record, queries=sides[0], keys=sides[1])
+
+
+def _resegmented(
+    sequence: TokenSequence, segment: Callable[[str], Sequence[Span]]
+) -> TokenSequence:
+    if not sequence.texts or not any(start < end for start, end in sequence.offsets):
+        raise SelectionError(
+            "Expected a record of texts with the characters of each token, got one without. "
+            "Capture the text with a model."
+        )
+    given = [segment(text) for text in sequence.texts]
+    ids, words = words_of_texts(sequence.texts, sequence.offsets, sequence.sequence_ids, given)
+    return replace(sequence, word_ids=tuple(ids), words=tuple(words))
 
 
 def _touched(segments: list[Span], starts: list[int], span: Span) -> tuple[int, int]:

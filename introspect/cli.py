@@ -242,6 +242,9 @@ def probe(
     weights: Annotated[
         str, typer.Option(help="raw, or renormalised without special tokens and the own position.")
     ] = "raw",
+    segment: Annotated[
+        str | None, typer.Option(help="jieba: divide Chinese into words (extra chinese).")
+    ] = None,
     null_model: Annotated[
         bool, typer.Option("--null-model", help="Also score the model with random weights.")
     ] = False,
@@ -259,6 +262,7 @@ def probe(
         _load(model, allow_pickle=allow_pickle),
         file,
         out,
+        segment=segment,
         weights=weights,  # type: ignore[arg-type]  # checked there
         null_model=null_model,
         fresh=fresh,

@@ -18,7 +18,7 @@ __all__ = ["Candidate", "CorefCase", "Span", "find_mention"]
 
 Span = tuple[int, int]
 
-_NUMBERED = re.compile(r"(?P<phrase>.+)#(?P<number>\d+)", re.DOTALL)
+_NUMBERED = re.compile(r"(?P<phrase>.+)#(?P<number>\d{1,9})", re.DOTALL)
 
 
 @dataclass(frozen=True)

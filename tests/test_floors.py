@@ -19,6 +19,7 @@ ROOMS = (
     "errors",
     "files",
     "text",
+    "segmentation",
     "functional",
     "statistics",
     "mentions",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from introspect.alignment import resegmented
 from introspect.analyzers.claims import Claims, Options, fixed_offset, interval, make_claims
 from introspect.analyzers.scored import ScoredCase, scored
 from introspect.errors import InputError, naming
 from introspect.functional.coreference import Mention
-from introspect.mentions import CorefCase
+from introspect.mentions import CorefCase, Span
 from introspect.models import Model, load_text
 from introspect.records import AttentionRecord, Head
 from introspect.scoring import DIRECTIONS, Weights
@@ -200,6 +201,7 @@ def score(
     *,
     mention: Mention = "mean",
     weights: Weights = "raw",
+    segment: Callable[[str], Sequence[Span]] | None = None,
     truncation: bool = False,
     options: Options = DEFAULT,
 ) -> Scores:
@@ -210,6 +212,8 @@ def score(
         cases: the cases.
         mention: how the word pairs of two mentions become one number.
         weights: ``raw``, or ``renormalised`` without special tokens and the row's own position.
+        segment: from a text to the spans of its words, for scripts without spaces; such as
+            ``introspect.segmentation.chinese_words``.
         truncation: cut texts that are too long; a case whose mentions are cut off is an error.
         options: how much is drawn for intervals and p-values, and from which seed.
 
@@ -220,7 +224,8 @@ def score(
     analyzer = CoreferenceAnalyzer(mention=mention, weights=weights)
     for number, case in enumerate([cases] if isinstance(cases, CorefCase) else cases, start=1):
         with naming(f"Case {case.id or number}"):
-            analyzer.update([(case, loaded.capture(case.text, truncation=truncation))])
+            record = loaded.capture(case.text, truncation=truncation)
+            analyzer.update([(case, resegmented(record, segment) if segment else record)])
     return analyzer.compute(options)
 
 

@@ -25,7 +25,7 @@ def merge_pieces(attentions: torch.Tensor, queries: Groups, keys: Groups) -> tor
         keys: the same for keys.
 
     Returns:
-        ``(..., len(queries), len(keys))``.
+        ``(..., len(queries), len(keys))``; NaN exactly where a weight between the two groups is.
 
     Source: Clark et al. 2019, "What Does BERT Look At?", section 4.1.
 
@@ -38,7 +38,13 @@ def merge_pieces(attentions: torch.Tensor, queries: Groups, keys: Groups) -> tor
     to_keys = _membership(keys, attentions.shape[-1], attentions)
     to_queries = _membership(queries, attentions.shape[-2], attentions)
     averaging = to_queries / to_queries.sum(dim=0, keepdim=True)
-    return averaging.T @ (attentions @ to_keys)
+    missing = attentions.isnan()
+    if not missing.any():
+        return averaging.T @ (attentions @ to_keys)
+    # In a product, 0 × NaN is NaN: one missing weight would spread to every group.
+    merged = averaging.T @ (attentions.nan_to_num(0.0) @ to_keys)
+    touched = to_queries.T @ (missing.to(attentions.dtype) @ to_keys)
+    return merged.masked_fill(touched > 0, torch.nan)
 
 
 def _membership(groups: Groups, length: int, like: torch.Tensor) -> torch.Tensor:

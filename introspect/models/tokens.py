@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Any
 
-from introspect.alignment import assign_words
+from introspect.alignment import words_of_texts
 from introspect.mentions import Span
 from introspect.records import TokenSequence
 
@@ -67,7 +67,9 @@ def assembled(
 ) -> TokenSequence:
     """A sequence from what is known of each token; words and labels are found here."""
     raw = tokenizer.convert_ids_to_tokens(list(ids))
-    word_ids, words = _words(texts, offsets, sequence_ids, given_words or [None] * len(texts))
+    word_ids, words = words_of_texts(
+        texts, offsets, sequence_ids, given_words or [None] * len(texts)
+    )
     unknown = tokenizer.unk_token_id
     return TokenSequence(
         tokens=tuple(_labels(tokenizer, raw, offsets, sequence_ids, texts)),
@@ -119,23 +121,6 @@ def _divide_byte_runs(
             if len(owners) == count:
                 offsets[index : index + count] = [(i, i + 1) for i in owners]
         index += count
-
-
-def _words(
-    texts: Sequence[str],
-    offsets: Sequence[Span],
-    sequence_ids: Sequence[int | None],
-    given: Sequence[Sequence[Span] | None],
-) -> tuple[list[int | None], list[str]]:
-    word_ids: list[int | None] = [None] * len(offsets)
-    words: list[str] = []
-    for number, text in enumerate(texts):
-        members = [i for i, sequence in enumerate(sequence_ids) if sequence == number]
-        ids, spans = assign_words(text, [offsets[i] for i in members], given[number])
-        for index, word in zip(members, ids, strict=True):
-            word_ids[index] = None if word is None else word + len(words)
-        words += [text[start:end] for start, end in spans]
-    return word_ids, words
 
 
 def _labels(

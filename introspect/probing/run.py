@@ -31,6 +31,7 @@ from introspect.probing.scoring import Collected, collect
 from introspect.reporting.provenance import provenance_rows
 from introspect.reporting.set_report import SetFindings, set_report
 from introspect.scoring import Weights
+from introspect.segmentation import chinese_words
 from introspect.statistics import FEWEST_GROUPS
 
 __all__ = ["ProbeRun", "probe"]
@@ -38,6 +39,7 @@ __all__ = ["ProbeRun", "probe"]
 DEFAULT = Options()
 _CONTRASTS = (("stereotype", ("pro", "anti")), ("gender", ("male", "female")))
 _HARDEST = 8
+_SEGMENTERS = {None: None, "jieba": chinese_words}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def probe(
     engine: str = "serial",
     mention: Mention = "mean",
     weights: Weights = "raw",
+    segment: str | None = None,
     null_model: bool = False,
     fresh: bool = False,
     options: Options = DEFAULT,
@@ -84,6 +87,8 @@ def probe(
         engine: what runs it; ``serial``.
         mention: how the word pairs of two mentions become one number.
         weights: ``raw``, or ``renormalised`` without special tokens and the row's own position.
+        segment: what divides texts without spaces into words: ``jieba`` (extra ``chinese``);
+            without it every character is a word.
         null_model: also score the same architecture with random weights, as a baseline.
         fresh: write over a finished probe.
         options: how much is drawn for intervals and p-values, and from which seed.
@@ -97,11 +102,15 @@ def probe(
     """
     if engine != "serial":
         raise SelectionError(f"Expected the engine serial, got {engine!r}.")
+    if segment not in (None, "jieba"):
+        raise SelectionError(f"Expected `segment` as jieba or nothing, got {segment!r}.")
     folder, path = Path(out), Path(cases)
     check_folder(folder, fresh=fresh)
     loaded = load_text(model)
     started = time.perf_counter()
-    found = collect(loaded, path, mention=mention, weights=weights, tell=tell)
+    found = collect(
+        loaded, path, mention=mention, weights=weights, segment=_SEGMENTERS[segment], tell=tell
+    )
     if not found.cases or found.record is None:
         raise InputError(_nothing(path, found.rejects))
     captured = time.perf_counter()
@@ -145,7 +154,8 @@ def _with_null(
         return scores
     few = replace(options, permutations=1, selections=1)
     mention, weights = found.analyzer.mention, found.analyzer.weights
-    null = collect(model, path, mention=mention, weights=weights).analyzer.compute(few)
+    again = collect(model, path, mention=mention, weights=weights, segment=found.segment)
+    null = again.analyzer.compute(few)
     if null.choice is None:
         return scores
     choice = null.choice
@@ -204,7 +214,7 @@ def _hardest(model: Model, found: Collected, scores: Scores) -> tuple[Any, ...]:
         _HARDEST, "gap", keep="first"
     )
     cases = [(found.cases[name], gap) for name, gap in zip(worst["id"], worst["gap"], strict=True)]
-    return tuple((case, model.capture(case.text, certify=False), gap) for case, gap in cases)
+    return tuple((case, found.captured(model, case.text), gap) for case, gap in cases)
 
 
 def _write(
@@ -276,6 +286,7 @@ def _plan(path: Path, found: Collected, options: Options, command: str | None) -
         "input": {"name": path.name, "sha256": _hash(path)},
         "mention": found.analyzer.mention,
         "weights": found.analyzer.weights,
+        "segment": "jieba" if found.segment else None,
         "options": asdict(options),
         "threads": torch.get_num_threads(),
         **dict(provenance_rows(found.record, command)),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from introspect.alignment import mention_pieces
+from introspect.alignment import mention_pieces, resegmented
 from introspect.analyzers.coreference import CoreferenceAnalyzer
 from introspect.analyzers.linear_probe import CandidateFeatures, candidate_features
 from introspect.analyzers.pairs import PairVersion, pair_version
@@ -14,7 +14,7 @@ from introspect.cases import Reject, SeenIds, read_located
 from introspect.cases.lines import Row
 from introspect.errors import MentionError, TextError
 from introspect.functional.coreference import Mention
-from introspect.mentions import CorefCase
+from introspect.mentions import CorefCase, Span
 from introspect.models import Model
 from introspect.records import AttentionRecord
 from introspect.scoring import Weights
@@ -32,6 +32,8 @@ class Collected:
         features: what the linear probe reads of each.
         versions: what minimal pairs are made of.
         rejects: rows without a score.
+        record: of the first case, with its certificate.
+        segment: from a text to the spans of its words.
     """
 
     analyzer: CoreferenceAnalyzer
@@ -40,6 +42,13 @@ class Collected:
     versions: list[PairVersion] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     record: AttentionRecord | None = None
+    segment: Callable[[str], Sequence[Span]] | None = None
+
+    def captured(self, model: Model, text: str) -> AttentionRecord:
+        """The record of a text, with the words that are scored."""
+        # One proof is enough: the same model and route serve every text.
+        record = model.capture(text, certify=self.record is None)
+        return resegmented(record, self.segment) if self.segment else record
 
 
 def collect(
@@ -48,6 +57,7 @@ def collect(
     *,
     mention: Mention = "mean",
     weights: Weights = "raw",
+    segment: Callable[[str], Sequence[Span]] | None = None,
     tell: Callable[[int], None] = lambda done: None,
 ) -> Collected:
     """Score every case of a file.
@@ -60,12 +70,13 @@ def collect(
         path: cases as JSON, one a line.
         mention: how the word pairs of two mentions become one number.
         weights: ``raw`` or ``renormalised``.
+        segment: from a text to the spans of its words, for scripts without spaces.
         tell: called with the number of rows so far.
 
     Raises:
         InputError: the file is missing or cannot be read.
     """
-    found = Collected(CoreferenceAnalyzer(mention=mention, weights=weights))
+    found = Collected(CoreferenceAnalyzer(mention=mention, weights=weights), segment=segment)
     for number, (row, outcome) in enumerate(_named(path), start=1):
         if isinstance(outcome, Reject):
             found.rejects.append(outcome)
@@ -92,8 +103,7 @@ def _named(path: Path) -> Iterator[tuple[Row | None, CorefCase | Reject]]:
 
 def _add(found: Collected, model: Model, case: CorefCase, row: Row | None, path: Path) -> None:
     try:
-        # One proof is enough: the same model and route serve every text.
-        record = model.capture(case.text, certify=found.record is None)
+        record = found.captured(model, case.text)
         _check_known(record, case)
         how = (found.analyzer.mention, found.analyzer.weights)
         features = candidate_features(case, record, *how)

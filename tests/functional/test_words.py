@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,3 +79,11 @@ def test_merging_in_two_steps_equals_merging_keys_and_queries_apart(merge):
     each_word = [[j] for j in range(len(keys))]
     in_steps = merge_pieces(merge_pieces(attentions, each_query, keys), queries, each_word)
     torch.testing.assert_close(merge_pieces(*merge), in_steps)
+
+
+def test_missing_weight_stays_where_it_is():
+    weights = torch.full((3, 3), 1 / 3)
+    weights[1, 2] = torch.nan
+    merged = merge_pieces(weights, [[0], [1, 2]], [[0, 1], [2]])
+    assert merged.isnan().tolist() == [[False, False], [False, True]]
+    assert merged[1, 0] == pytest.approx(2 / 3)

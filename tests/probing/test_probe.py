@@ -143,8 +143,8 @@ def test_unknown_engine_is_refused(minilm, file, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def chinese(tmp_path_factory):
-    """Our Chinese cases, on a small model that reads every character."""
+def chinese_model():
+    """A small model that reads every character of our Chinese cases."""
     cases = own_cases("zh")
     tokenizer = word_level(sorted({c for case in cases for c in case.text}))
     from tokenizers import pre_tokenizers
@@ -158,15 +158,34 @@ def chinese(tmp_path_factory):
         num_attention_heads=4,
         intermediate_size=32,
     )
+    return BertModel(config).eval(), tokenizer
+
+
+@pytest.fixture(scope="module")
+def chinese(chinese_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("zh")
-    path = write_jsonl(folder / "zh.jsonl", cases)
-    return ix.probe((BertModel(config).eval(), tokenizer), path, folder / "x", options=FEW)
+    path = write_jsonl(folder / "zh.jsonl", own_cases("zh"))
+    return ix.probe(chinese_model, path, folder / "x", options=FEW)
 
 
 def test_chinese_cases_are_scored_where_the_characters_are_known(chinese):
     assert chinese.rejects == ()
     assert chinese.scores.cases["id"].nunique() == 46
     assert "No evidence that a head resolves" in chinese.finding
+
+
+def test_chinese_words_are_scored_as_words(chinese_model, tmp_path):
+    pytest.importorskip("jieba", reason="jieba (extra chinese) is missing")
+    path = write_jsonl(tmp_path / "zh.jsonl", own_cases("zh"))
+    divided = ix.probe(chinese_model, path, tmp_path / "x", options=FEW, segment="jieba")
+    plain = ix.probe(chinese_model, path, tmp_path / "y", options=FEW)
+    ours, theirs = (run.scores.cases["antecedent_weight"] for run in (divided, plain))
+    # A word gets what its characters get together, not their mean.
+    assert ours.mean() > 1.2 * theirs.mean()
+    plan = json.loads((tmp_path / "x" / "run.json").read_text(encoding="utf-8"))
+    assert plan["segment"] == "jieba"
+    with pytest.raises(SelectionError, match="jieba or nothing"):
+        ix.probe(chinese_model, path, tmp_path / "z", segment="other")
 
 
 @pytest.mark.browser
