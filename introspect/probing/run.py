@@ -39,6 +39,7 @@ __all__ = ["ProbeRun", "probe"]
 DEFAULT = Options()
 _CONTRASTS = (("stereotype", ("pro", "anti")), ("gender", ("male", "female")))
 _HARDEST = 8
+_SHOWN_PAIRS = 6
 _SEGMENTERS = {None: None, "jieba": chinese_words}
 
 
@@ -117,13 +118,15 @@ def probe(
     scores = found.analyzer.compute(options)
     if null_model:
         scores = _with_null(scores, random_weights(loaded), path, found, options)
+    pairs = _pairs(found, options)
     findings = SetFindings(
         name=path.name,
         scores=scores,
         num_groups=len({case.group for case in found.analyzer.scored}),
         linear=_linear(found, options),
         bias=_bias(found, options),
-        pairs=_pairs(found, options),
+        pairs=pairs,
+        shown_pairs=_shown_pairs(loaded, found, pairs),
         rejects=tuple(found.rejects),
         record=found.record,
         weights=weights,
@@ -196,6 +199,16 @@ def _bias(found: Collected, options: Options) -> Bias | None:
 def _pairs(found: Collected, options: Options) -> PairShifts | None:
     shifts = pair_shifts(found.versions, options=options)
     return shifts if shifts.pairs else None
+
+
+def _shown_pairs(model: Model, found: Collected, pairs: PairShifts | None) -> tuple[Any, ...]:
+    """Some pairs with their records, the earlier answer first, to be held side by side."""
+    shown = []
+    for group in pairs.pairs[:_SHOWN_PAIRS] if pairs else ():
+        cases = [case for case in found.cases.values() if case.group == group]
+        cases.sort(key=lambda case: case.antecedents[0].span)
+        shown.append(tuple((case, found.captured(model, case.text)) for case in cases))
+    return tuple(shown)
 
 
 def _hardest(model: Model, found: Collected, scores: Scores) -> tuple[Any, ...]:

@@ -39,6 +39,7 @@ from introspect.reporting.set_wording import (
 from introspect.reporting.wording import Finding
 from introspect.scoring import Weights
 from introspect.text import shortened, visible_text
+from introspect.views.compare import compare_view
 
 __all__ = ["SetFindings", "set_report"]
 
@@ -76,6 +77,7 @@ class SetFindings:
         linear: the linear probe, where there are groups enough.
         bias: the difference between two kinds of cases, where the set names them.
         pairs: the shifts within minimal pairs, where there are any.
+        shown_pairs: some of the pairs: both cases with their records.
         rejects: rows without a score.
         record: of the first case, for certificate and provenance.
         weights: which were scored, ``raw`` or ``renormalised``.
@@ -90,6 +92,7 @@ class SetFindings:
     linear: ProbeResult | None
     bias: Bias | None
     pairs: PairShifts | None
+    shown_pairs: tuple[tuple[tuple[CorefCase, AttentionRecord], ...], ...]
     rejects: tuple[Reject, ...]
     record: AttentionRecord
     weights: Weights
@@ -190,9 +193,27 @@ def _add_together(document: Document, findings: SetFindings) -> None:
         with document.chapter("Minimal pairs"):
             document.add_prose(paragraphs(pair_words(findings.pairs)))
             document.add_prose(_shift_table(findings.pairs))
+            _add_shown_pairs(document, findings)
     if findings.linear is not None:
         with document.chapter("All heads together"):
             document.add_prose(paragraphs(linear_words(findings.linear, findings.scores.choice)))
+
+
+def _add_shown_pairs(document: Document, findings: SetFindings) -> None:
+    """Pairs side by side, in the head that turns most with the answer."""
+    if findings.pairs is None or not findings.shown_pairs:
+        return
+    top = findings.pairs.table.sort_values("shift", ascending=False, kind="stable").iloc[0]
+    labels = [(shortened(pair[0][0].text, 120), "") for pair in findings.shown_pairs]
+    with document.choice(labels, of="pairs"):
+        for number, ((first, a), (second, b)) in enumerate(findings.shown_pairs):
+            names = tuple(case.phrase(case.antecedents[0].span) for case in (first, second))
+            view = compare_view(
+                a, b, layer=int(top["layer"]), head=int(top["head"]), labels=(names[0], names[1])
+            )
+            with document.item(shown=number == 0):
+                for section in view.sections():
+                    document.add_section(section)
 
 
 def _shift_table(pairs: PairShifts) -> str:

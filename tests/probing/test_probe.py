@@ -193,7 +193,8 @@ def test_chinese_report_shows_characters(chinese, open_page):
     page = open_page(chinese.folder / "report.html")
     tokens = page.locator('[data-view="head"]:visible [data-side="query"]').all_inner_texts()
     assert "它" in tokens or "他" in tokens or "她" in tokens
-    assert page.locator(".choice-list button").count() == 8
+    wrong = page.locator('.choice[data-of="cases"] .choice-list button')
+    assert wrong.count() == 8
 
 
 @pytest.mark.browser
@@ -217,9 +218,13 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
         & (heads["direction"] == "candidate_to_pronoun")
     ].iloc[0]
     assert f"right in {100 * row['accuracy']:.1f} % of 32 cases" in scores.inner_text()
+    # Chooses a pair, and holds its two texts side by side.
+    pairs = page.locator('.choice[data-of="pairs"]')
+    pairs.locator(".choice-list button").nth(2).click()
+    pairs.locator('[data-view="compare"]:visible table').wait_for()
     # Chooses a wrong case and sees its views.
-    buttons = page.locator(".choice-list button")
-    buttons.nth(1).click()
-    page.locator('article.item:visible [data-view="coreference"] .reading').wait_for()
-    assert page.locator("article.item:visible").count() == 1
+    wrong = page.locator('.choice[data-of="cases"]')
+    wrong.locator(".choice-list button").nth(1).click()
+    wrong.locator('article.item:visible [data-view="coreference"] .reading').wait_for()
+    assert wrong.locator("article.item:visible").count() == 1
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

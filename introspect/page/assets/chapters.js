@@ -30,7 +30,9 @@ export function mountChapters() {
   for (const contents of document.querySelectorAll("nav.contents")) {
     mountContents(contents, chapters);
   }
-  for (const choice of document.querySelectorAll(".choice")) mountChoice(choice);
+  document.querySelectorAll(".choice").forEach((choice, index) => {
+    mountChoice(choice, index === 0 ? "item" : `item${index + 1}`);
+  });
   for (const list of document.querySelectorAll("ol.index")) searchable(list, list.dataset.of);
   window.addEventListener("beforeprint", () => openAll(chapters, true));
 }
@@ -83,19 +85,22 @@ function searchable(list, of) {
   show();
 }
 
-/** A list to choose from; the chosen item is the only one that is shown. */
-function mountChoice(choice) {
+/**
+ * A list to choose from; the chosen item is the only one that is shown.
+ * @param {string} name what the address calls the choice
+ */
+function mountChoice(choice, name) {
   const list = choice.querySelector(".choice-list");
   const buttons = [...list.querySelectorAll("button")];
   searchable(list, choice.dataset.of);
   for (const button of buttons) {
     button.addEventListener("click", () => {
       choose(choice, buttons, button);
-      writeLink("page", { item: button === buttons[0] ? null : itemOf(button) });
+      writeLink("page", { [name]: button === buttons[0] ? null : itemOf(button) });
     });
   }
   mountArrows(list);
-  const linked = readLink("page").item;
+  const linked = readLink("page")[name];
   choose(choice, buttons, buttons.find((button) => itemOf(button) === linked) ?? buttons[0]);
 }
 
