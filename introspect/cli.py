@@ -176,6 +176,9 @@ def compare(
     model_b: Annotated[str | None, typer.Option(help="The model of the second text.")] = None,
     layer: Annotated[int | None, typer.Option(help="The layer to show first, from 0.")] = None,
     head: Annotated[int | None, typer.Option(help="The head to show first, from 0.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="A word of the first text; it#2 means the second one.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("compare.html"),
     truncate: Truncate = False,
     allow_pickle: AllowPickle = False,
@@ -189,6 +192,7 @@ def compare(
             "model. Name what to compare with."
         )
     import introspect as ix
+    from introspect.alignment import find_tokens
     from introspect.models import load_text
 
     loaded = {
@@ -200,7 +204,11 @@ def compare(
         for name, text in zip(names, texts, strict=True)
     ]
     result = ix.compare_view(
-        *records, layer=layer, head=head, labels=names if names[0] != names[1] else ("A", "B")
+        *records,
+        layer=layer,
+        head=head,
+        token=None if token is None else find_tokens(records[0].queries, token)[0],
+        labels=names if names[0] != names[1] else ("A", "B"),
     )
     for record in records:
         _show_notices(record.notices)

@@ -115,7 +115,9 @@ def test_cases_without_a_file_go_to_standard_output(introspect, tmp_path):
 
 def test_compare_writes_two_texts_side_by_side(introspect, tmp_path):
     out = tmp_path / "c.html"
-    outcome = introspect("compare", TEXT, TEXT.replace("tired", "wide"), "--out", out)
+    outcome = introspect(
+        "compare", TEXT, TEXT.replace("tired", "wide"), "--token", "it", "--out", out
+    )
     assert outcome.code == 0, outcome.err
     assert 'data-view="compare"' in out.read_text(encoding="utf-8")
     assert_refused(introspect("compare", TEXT, "--out", out), "one model")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from introspect.alignment import mention_pieces
 from introspect.analyzers.bias import Bias
 from introspect.analyzers.coreference import Scores
 from introspect.analyzers.linear_probe import ProbeResult
@@ -209,7 +210,12 @@ def _add_shown_pairs(document: Document, findings: SetFindings) -> None:
         for number, ((first, a), (second, b)) in enumerate(findings.shown_pairs):
             names = tuple(case.phrase(case.antecedents[0].span) for case in (first, second))
             view = compare_view(
-                a, b, layer=int(top["layer"]), head=int(top["head"]), labels=(names[0], names[1])
+                a,
+                b,
+                layer=int(top["layer"]),
+                head=int(top["head"]),
+                token=mention_pieces(a.queries, first.pronoun)[0][0],
+                labels=(names[0], names[1]),
             )
             with document.item(shown=number == 0):
                 for section in view.sections():

@@ -260,6 +260,7 @@ def compare_view(
     *,
     layer: Pair | None = None,
     head: Pair | None = None,
+    token: int | None = None,
     labels: tuple[str, str] = _LABELS,
     alignment: Pairs | Mapping[str, Pairs] | None = None,
 ) -> CompareView:
@@ -278,6 +279,8 @@ def compare_view(
             with ``head``, that of the head that changes most; the first one where the records do
             not have the same layers and heads.
         head: the head to show first, or a pair.
+        token: the query token of ``a`` whose row is shown first; by default the one in both whose
+            row changes most.
         labels: what the two are called.
         alignment: which tokens belong together, as pairs ``(index in a, index in b)``, instead of
             what the matching finds; ``{"query": pairs, "key": pairs}`` where queries and keys are
@@ -298,9 +301,13 @@ def compare_view(
             f"Expected two records of one kind, got {a.kind} and {b.kind}. Give the same kind of "
             "both."
         )
+    if token is not None and not 0 <= token < len(a.queries):
+        raise SelectionError(f"Expected `token` in 0–{len(a.queries) - 1}, got {token}.")
     ours, theirs = (str(label) for label in labels)
     notice = ""
     if alignment is None and _match_better_by_word(a, b):
+        if token is not None:
+            token = next(i for i, piece in enumerate(a.queries.pieces()) if token in piece)
         a, b = a.words(), b.words()
         notice = (
             "The two tokenizers cut the words differently, so both are shown by word: the weight "
@@ -317,7 +324,9 @@ def compare_view(
         keys=keys,
         layers=layers,
         heads=heads,
-        token=_first_token(a, b, (queries, keys), layers, heads),
+        token=_first_token(a, b, (queries, keys), layers, heads)
+        if token is None
+        else next(place for place, (i, _) in enumerate(queries) if i == token),
         notice=notice,
     )
     return view

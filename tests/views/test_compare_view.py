@@ -591,3 +591,11 @@ def test_notices_of_both_records_are_on_the_page():
 
 def test_the_state_is_json():
     json.dumps(pair().sections()[0].state, allow_nan=False)
+
+
+def test_a_token_can_be_named():
+    a, b = record_of("Ann saw Bo"), record_of("Ann met Bo")
+    view = compare_view(a, b, token=2)
+    assert view.queries[view.token][0] == 2
+    with pytest.raises(SelectionError, match="`token` in 0"):
+        compare_view(a, b, token=99)
