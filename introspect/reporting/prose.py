@@ -119,4 +119,5 @@ def paragraphs(sentences: Sequence[str]) -> str:
 
 def _caveats(finding: Finding) -> str:
     items = "".join(f"<li>{as_html(caveat)}</li>" for caveat in finding.caveats)
-    return f'<div class="caveat"><h3>What this does not show</h3><ul>{items}</ul></div>'
+    title = '<h2 class="caveat-title">What this does not show</h2>'
+    return f'<div class="caveat">{title}<ul>{items}</ul></div>'

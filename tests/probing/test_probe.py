@@ -228,3 +228,13 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
     wrong.locator('article.item:visible [data-view="coreference"] .reading').wait_for()
     assert wrong.locator("article.item:visible").count() == 1
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_report_of_a_set_breaks_no_rule_of_accessibility(run, open_page, theme):
+    accessibility = pytest.importorskip(
+        "tests.views.test_accessibility", reason="axe-playwright-python is missing"
+    )
+    page = open_page(run.folder / "report.html", path_hash=f"#page.theme={theme}")
+    assert accessibility.violations(page) == []

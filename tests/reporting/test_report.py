@@ -249,3 +249,14 @@ def test_damaged_page_says_so(demo, browser, tmp_path):
     page.wait_for_selector('html[data-ready="error"]')
     assert "could not be drawn" in page.inner_text(".notice")
     context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_rule_of_accessibility_is_broken(demo, twins, open_page, theme):
+    accessibility = pytest.importorskip(
+        "tests.views.test_accessibility", reason="axe-playwright-python is missing"
+    )
+    for made in (demo, twins):
+        page = open_page(made.html, path_hash=f"#page.theme={theme}")
+        assert accessibility.violations(page) == []
