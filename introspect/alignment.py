@@ -14,7 +14,14 @@ from introspect.mentions import Span, find_mention
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import segment_words, shortened
 
-__all__ = ["assign_words", "find_tokens", "mention_pieces", "resegmented", "words_of_texts"]
+__all__ = [
+    "assign_words",
+    "find_tokens",
+    "mention_pieces",
+    "resegmented",
+    "resegmented_tokens",
+    "words_of_texts",
+]
 
 
 def assign_words(
@@ -95,13 +102,14 @@ def resegmented(
     Raises:
         SelectionError: the record has no texts, or is at word level already.
     """
-    sides = [_resegmented(side, segment) for side in (record.queries, record.keys)]
+    sides = [resegmented_tokens(side, segment) for side in (record.queries, record.keys)]
     return replace(record, queries=sides[0], keys=sides[1])
 
 
-def _resegmented(
+def resegmented_tokens(
     sequence: TokenSequence, segment: Callable[[str], Sequence[Span]]
 ) -> TokenSequence:
+    """The same tokens with other words; see ``resegmented``."""
     if not sequence.texts or not any(start < end for start, end in sequence.offsets):
         raise SelectionError(
             "Expected a record of texts with the characters of each token, got one without. "

@@ -13,11 +13,18 @@ from introspect.errors import OutputError
 __all__ = ["check_destination", "write_atomically", "write_lines"]
 
 
-def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path:
+def write_atomically(
+    path: str | os.PathLike[str], content: str | bytes, *, durable: bool = False
+) -> Path:
     """Write ``content`` to ``path``: first to a temporary file beside it, then renamed.
 
     A reader sees the old file or the new one, never a part; a failure leaves the old file as it
     was and no temporary file behind. Text is written as UTF-8.
+
+    Args:
+        path: the file.
+        content: all of it.
+        durable: return only when it would survive a loss of power.
 
     Raises:
         OutputError: the folder is missing, is not a folder, or cannot be written.
@@ -34,8 +41,13 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         temporary.chmod(_default_mode())
         temporary.replace(target)
+        if durable:
+            _sync_folder(target.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise _unwritable(target, error) from error
@@ -100,6 +112,17 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
             "Name a place you may write to."
         )
     return target
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a loss of power, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _unwritable(target: Path, error: OSError) -> OutputError:

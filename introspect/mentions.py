@@ -78,6 +78,11 @@ class CorefCase:
         object.__setattr__(self, "candidates", candidates)
         object.__setattr__(self, "extra", MappingProxyType(dict(self.extra)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only view cannot be pickled, as it must be to reach another process.
+        kept = (self.text, self.pronoun, self.candidates, self.group, self.id, dict(self.extra))
+        return type(self), kept
+
     @classmethod
     def from_words(
         cls,

@@ -16,7 +16,7 @@ from introspect.records import AttentionRecord
 from introspect.scoring import DirectionScores, Weights, score_case
 from introspect.text import segment_words
 
-__all__ = ["ScoredCase", "scored"]
+__all__ = ["ScoredCase", "candidate_distances", "position_credits", "scored"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -99,7 +99,7 @@ def scored(
         if case.is_forced_choice
         else empty,
         antecedents=antecedents,
-        distances=_distances(case),
+        distances=candidate_distances(case),
         baselines=_baselines(case, record, directions, mention) if case.is_forced_choice else {},
     )
 
@@ -120,7 +120,7 @@ def _labellings(
     return _observed(np.array(credits), observable)
 
 
-def _distances(case: CorefCase) -> tuple[int, ...]:
+def candidate_distances(case: CorefCase) -> tuple[int, ...]:
     """Words from the pronoun's first to the nearer end of each candidate."""
     words = segment_words(case.text)
 
@@ -143,16 +143,27 @@ def _baselines(
     mention: Mention,
 ) -> dict[str, float]:
     """The credit that each baseline gets on one case."""
-    spans = [candidate.span for candidate in case.candidates]
     antecedents = [candidate.antecedent for candidate in case.candidates]
     over_heads = directions[0].weights.mean(dim=(1, 2))
+    by_chance, nearest, first = position_credits(case)
     return {
-        "random": chance(antecedents),
-        "nearest_preceding": nearest_preceding(case.pronoun, spans, antecedents),
-        "first_mentioned": first_mentioned(spans, antecedents),
+        "random": by_chance,
+        "nearest_preceding": nearest,
+        "first_mentioned": first,
         "most_attended": float(credit(_received(case, record, mention), antecedents)),
         "mean_of_heads": float(credit(over_heads, antecedents)),
     }
+
+
+def position_credits(case: CorefCase) -> tuple[float, float, float]:
+    """The credit of a blind choice, of the nearest preceding candidate and of the first one."""
+    spans = [candidate.span for candidate in case.candidates]
+    antecedents = [candidate.antecedent for candidate in case.candidates]
+    return (
+        chance(antecedents),
+        nearest_preceding(case.pronoun, spans, antecedents),
+        first_mentioned(spans, antecedents),
+    )
 
 
 def _received(case: CorefCase, record: AttentionRecord, mention: Mention) -> torch.Tensor:

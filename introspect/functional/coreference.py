@@ -14,6 +14,7 @@ __all__ = [
     "FLOOR",
     "MENTION_OPTIONS",
     "Mention",
+    "best_of",
     "credit",
     "margin",
     "mention_weights",
@@ -89,7 +90,10 @@ def reachable(attentions: torch.Tensor, sources: Words, targets: Words) -> torch
 
 
 def credit(
-    weights: torch.Tensor, antecedents: Sequence[bool], *, floor: float = FLOOR
+    weights: torch.Tensor,
+    antecedents: Sequence[bool] | torch.Tensor,
+    *,
+    floor: float = FLOOR,
 ) -> torch.Tensor:
     """Whether a head chooses an antecedent among the candidates.
 
@@ -98,7 +102,9 @@ def credit(
 
     Args:
         weights: ``(num_candidates, ...)``.
-        antecedents: which candidates the pronoun refers to.
+        antecedents: which candidates the pronoun refers to, ``(num_candidates,)``; or of many
+            cases at once, ``(num_candidates, num_cases)``, with weights
+            ``(num_candidates, num_cases, ...)``.
         floor: below this, all candidates together are no evidence.
 
     Returns:
@@ -111,12 +117,15 @@ def credit(
     w = weights.double()
     is_best = w == w.amax(0, keepdim=True)
     is_best = is_best | (w.sum(0, keepdim=True) < floor)
-    gold = torch.tensor(list(antecedents), dtype=torch.bool)
-    return is_best[gold].double().sum(0) / is_best.double().sum(0)
+    gold = _beside(antecedents, w)
+    return (is_best & gold).sum(0).double() / is_best.sum(0).double()
 
 
 def margin(
-    weights: torch.Tensor, antecedents: Sequence[bool], *, floor: float = FLOOR
+    weights: torch.Tensor,
+    antecedents: Sequence[bool] | torch.Tensor,
+    *,
+    floor: float = FLOOR,
 ) -> torch.Tensor:
     r"""How clearly a head prefers the antecedent to the best distractor.
 
@@ -124,7 +133,7 @@ def margin(
 
     Args:
         weights: ``(num_candidates, ...)``.
-        antecedents: which candidates the pronoun refers to; at least one, and not all.
+        antecedents: as for ``credit``; at least one, and not all.
         floor: below this, all candidates together are no evidence.
 
     Returns:
@@ -136,7 +145,30 @@ def margin(
         tensor([0.2500,    nan], dtype=torch.float64)
     """
     w = weights.double()
-    gold = torch.tensor(list(antecedents), dtype=torch.bool)
-    best_gold, best_distractor = w[gold].amax(0), w[~gold].amax(0)
+    best_gold, best_distractor = best_of(w, antecedents), best_of(w, antecedents, distractors=True)
     ratio = best_gold / (best_gold + best_distractor) - 0.5
     return torch.where(w.sum(0) < floor, torch.full_like(ratio, torch.nan), ratio)
+
+
+def best_of(
+    weights: torch.Tensor,
+    antecedents: Sequence[bool] | torch.Tensor,
+    *,
+    distractors: bool = False,
+) -> torch.Tensor:
+    """The largest weight of an antecedent, or of a distractor; NaN where there is none.
+
+    Example:
+        >>> best_of(torch.tensor([[0.6, 0.1], [0.2, 0.3], [0.1, 0.2]]), [True, False, False])
+        tensor([0.6000, 0.1000], dtype=torch.float64)
+    """
+    w = weights.double()
+    chosen = _beside(antecedents, w) ^ distractors
+    largest = w.masked_fill(~chosen, -torch.inf).amax(0)
+    return largest.masked_fill(largest == -torch.inf, torch.nan)
+
+
+def _beside(antecedents: Sequence[bool] | torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Which candidates are antecedents, with a dimension for each of the weights'."""
+    gold = torch.as_tensor(antecedents, dtype=torch.bool, device=weights.device)
+    return gold[(...,) + (None,) * (weights.ndim - gold.ndim)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["FLOOR", "renormalised"]
+__all__ = ["FLOOR", "renormalised", "renormalised_rows"]
 
 #: A row that has less than this left says nothing.
 FLOOR = 1e-6
@@ -43,6 +43,21 @@ def renormalised(
     dropped = torch.tensor(list(special), dtype=torch.bool).expand(query_len, key_len)
     if is_self:
         dropped = dropped | torch.eye(query_len, key_len, dtype=torch.bool)
+    return renormalised_rows(attentions, dropped)
+
+
+def renormalised_rows(
+    attentions: torch.Tensor, dropped: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same for any rows: the keys ``dropped`` from each, and what is left made to sum to 1.
+
+    Args:
+        attentions: ``(..., num_rows, key_len)``.
+        dropped: which keys, bool, of a shape that goes with the attention's.
+
+    Returns:
+        As ``renormalised``.
+    """
     kept = attentions.masked_fill(dropped, 0)
     left = kept.sum(-1, keepdim=True)
     weights = torch.where(left < FLOOR, torch.nan, kept / left)

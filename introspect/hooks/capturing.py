@@ -118,10 +118,10 @@ def capture(
             f"Expected include=('attentions',) with `rows`, got {wanted}: of single rows only the "
             "attention is computed. Leave `rows` out to have the other parts."
         )
-    chosen = _checked_rows(rows, arguments)
+    chosen = checked_rows(rows, arguments)
     try:
         watcher = RowWatcher(chosen, observation.has_rows, observation.see)
-        output = _run(module, arguments, observation, watcher)
+        output = run_watched(module, arguments, observation, watcher)
     except RowsNotRecomputableError:
         whole = _capture_whole(module, arguments, wanted, Observation(module, layers, heads, dtype))
         return _with_rows(whole, chosen)
@@ -136,8 +136,27 @@ def _capture_whole(
     observation: Observation,
 ) -> Captured:
     """Whole patterns: through the interface, or as the model returns them."""
+    output, route, output_errors = run_whole(module, arguments, wanted, observation)
+    captured = _captured(module, observation, output, route, output_errors)
+    if lacking := observation.missing_kinds:
+        note = f"{', '.join(lacking)} attention is not captured: the model does not return it whole"
+        captured = replace(captured, certificate=replace(captured.certificate, note=note))
+    return captured
+
+
+def run_whole(
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    observation: Observation,
+) -> tuple[Any, str, list[torch.Tensor]]:
+    """Run the model and let the observation see whole patterns, whichever way they come.
+
+    Returns:
+        The model's output, the route, and how far weights × values are from the heads' outputs.
+    """
     watcher = WholeWatcher(wanted, observation.see)
-    output = _run(module, arguments, observation, watcher)
+    output = run_watched(module, arguments, observation, watcher)
     route = INTERFACE_ROUTE
     if observation.has_seen_nothing:
         output, route = observe_own_output(module, arguments, wanted, observation)
@@ -147,14 +166,10 @@ def _capture_whole(
         found = [kind for kind in missing if kind not in observation.missing_kinds]
         route = f"{route}; {', '.join(found)}: {own}" if found else route
     observation.check(module)
-    captured = _captured(module, observation, output, route, watcher.output_errors)
-    if lacking := observation.missing_kinds:
-        note = f"{', '.join(lacking)} attention is not captured: the model does not return it whole"
-        captured = replace(captured, certificate=replace(captured.certificate, note=note))
-    return captured
+    return output, route, watcher.output_errors
 
 
-def _run(
+def run_watched(
     module: nn.Module, arguments: dict[str, Any], observation: Observation, watcher: Watcher
 ) -> Any:
     """The model's output; ``None`` where it was stopped because all was seen."""
@@ -227,7 +242,7 @@ def _checked_parts(include: Sequence[str] | str) -> tuple[str, ...]:
     return parts
 
 
-def _checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
+def checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
     """Positions for all items of the batch, ``(num_rows,)``, or ``(batch, num_rows)``."""
     ids = next(
         (arguments[n] for n in ("decoder_input_ids", "input_ids") if n in arguments),

@@ -16,7 +16,7 @@ from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.interface import AttentionCall
 from introspect.hooks.watchers import Parts
 
-__all__ = ["AllSeen", "Observation"]
+__all__ = ["AllSeen", "Observation", "Receive"]
 
 # An attention module was given the states of another sequence if one of these arguments was.
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states")
@@ -27,6 +27,10 @@ class AllSeen(BaseException):
 
     Not an ``Exception``, so that no handler inside a model takes it for a failure.
     """
+
+
+#: Takes the parts of a layer in place of the observation, which then keeps none of them.
+Receive = Callable[[str, int, Parts], None]
 
 
 class Observation:
@@ -40,12 +44,14 @@ class Observation:
         dtype: torch.dtype | None,
         *,
         may_stop: bool = True,
+        receive: Receive | None = None,
     ) -> None:
         self.parts: dict[str, dict[str, list[torch.Tensor]]] = {}
         self.layers: dict[str, list[int]] = {}
         self._heads = None if heads is None else list(heads)
         self._dtype = dtype
         self._may_stop = may_stop
+        self._receive = receive
         self._seen: dict[str, list[int]] = {}
         self._wanted = None if wanted is None else set(wanted)
         # Held, not only its address: another layer's may be made at the same place.
@@ -127,11 +133,14 @@ class Observation:
         self._seen.setdefault(kind, []).append(number)
         if self._wanted is not None and number not in self._wanted:
             return
+        self.layers.setdefault(kind, []).append(number)
+        if self._receive is not None:
+            self._receive(kind, number, parts)
+            return
         for name, tensor in parts.items():
             kept = self._chosen_heads(name, tensor)
             kept = kept if self._dtype is None else kept.to(self._dtype)
             self.parts.setdefault(name, {}).setdefault(kind, []).append(kept)
-        self.layers.setdefault(kind, []).append(number)
 
     def _chosen_heads(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """Only the heads asked for; keys and values may be shared by several, and stay whole."""

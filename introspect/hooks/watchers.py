@@ -22,6 +22,8 @@ Receiver = Callable[[AttentionCall, Parts], None]
 # A recomputed row is the model's own if its output is, up to the rounding of another kernel.
 _SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
 _SAME_OUTPUT_HALF = 3e-2
+# Of a pattern that is summed over, so many are made at a time.
+_MOST_WEIGHTS = 1 << 24
 
 
 class RowsNotRecomputableError(Exception):
@@ -79,6 +81,9 @@ class RowWatcher:
             ``(batch, num_rows)``.
         has_rows: whether a module's queries are those that the rows are positions of.
         receive: called with the call and its parts.
+        counted: ``(batch, query_len)``, bool: also hand over, as ``received``, what each key gets
+            from these queries together, ``(batch, num_heads, 1, key_len)``. The pattern that it is
+            the sum of is made some rows at a time.
     """
 
     needs_eager_masks = False
@@ -88,10 +93,12 @@ class RowWatcher:
         rows: torch.Tensor,
         has_rows: Callable[[torch.nn.Module], bool],
         receive: Receiver,
+        counted: torch.Tensor | None = None,
     ) -> None:
         self._rows = rows
         self._has_rows = has_rows
         self._receive = receive
+        self._counted = counted
         #: For each module how far the rows' outputs are from the model's own.
         self.output_errors: list[torch.Tensor] = []
 
@@ -101,13 +108,7 @@ class RowWatcher:
         if not self._has_rows(call.module):
             return output, weights
         rows = self._rows.to(output.device)
-        mask = _row_mask(call, rows)
-        row_output, row_weights = replace(
-            call,
-            queries=pick_rows(call.queries, rows, dim=2),
-            mask=mask,
-            arguments=_row_arguments(call, rows),
-        ).eager()
+        row_output, row_weights, mask = _eager_rows(call, rows)
         expected = pick_rows(output.transpose(1, 2), rows, dim=2)
         tolerance = _SAME_OUTPUT.get(output.dtype, _SAME_OUTPUT_HALF)
         difference = (row_output.transpose(1, 2) - expected).abs_()
@@ -120,8 +121,43 @@ class RowWatcher:
         if row_weights is None or not largest <= tolerance * scale:
             raise RowsNotRecomputableError(type(call.module).__name__)
         self.output_errors.append(largest)
-        self._receive(call, {"attentions": row_weights.detach()})
+        parts = {"attentions": row_weights.detach()}
+        if self._counted is not None:
+            parts["received"] = _received(call, self._counted.to(output.device))
+        self._receive(call, parts)
         return output, weights
+
+
+def _eager_rows(
+    call: AttentionCall, rows: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    """Output and weights of some rows by the model's eager function, and their mask."""
+    mask = _row_mask(call, rows)
+    output, weights = replace(
+        call,
+        queries=pick_rows(call.queries, rows, dim=2),
+        mask=mask,
+        arguments=_row_arguments(call, rows),
+    ).eager()
+    return output, weights, mask
+
+
+def _received(call: AttentionCall, counted: torch.Tensor) -> torch.Tensor:
+    """What each key gets from the counted queries, ``(batch, num_heads, 1, key_len)``."""
+    batch, heads, query_len, _ = call.queries.shape
+    some = max(1, _MOST_WEIGHTS // (batch * heads * call.keys.shape[2]))
+    total: torch.Tensor | None = None
+    for first in range(0, query_len, some):
+        rows = torch.arange(first, min(first + some, query_len), device=counted.device)
+        _, weights, _ = _eager_rows(call, rows)
+        if weights is None:
+            raise RowsNotRecomputableError(type(call.module).__name__)
+        # Rows of padding may hold NaN, and 0 × NaN is NaN.
+        is_counted = counted[:, None, rows, None]
+        found = weights.masked_fill(~is_counted, 0).sum(2, keepdim=True, dtype=torch.float32)
+        total = found if total is None else total + found
+    assert total is not None, "attention without a query"
+    return total.detach()
 
 
 def _last_row_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,15 @@ from introspect.models.tokens import token_sequence
 from introspect.records import TokenSequence
 from introspect.text import shortened
 
-__all__ = ["Encoded", "encode", "encode_target", "length_limit"]
+__all__ = [
+    "ASKED",
+    "Encoded",
+    "check_text",
+    "encode",
+    "encode_target",
+    "encoded_as",
+    "length_limit",
+]
 
 # Tokenizers without a limit give a number near 10**30.
 _NO_LIMIT = 1 << 24
@@ -58,21 +67,47 @@ def encode(
     readings = [part if isinstance(part, Reading) else Reading(part) for part in given]
     texts = [reading.text for reading in readings]
     for part in texts:
-        _check_text(part)
+        check_text(part)
     is_templated = any(reading.is_templated for reading in readings)
     # A limit is asked of the tokenizer only to cut: otherwise too long a text must be seen whole,
     # so that the error can say how long it is.
     names = ("text_target", "text_pair_target") if as_target else ("text", "text_pair")
     encoding = tokenizer(
         **dict(zip(names, texts, strict=False)),
-        return_offsets_mapping=True,
-        return_special_tokens_mask=True,
         truncation=bool(truncation and limit),
         max_length=limit if truncation else None,
         add_special_tokens=not is_templated,
-        # The limit is checked below, with an error instead of the tokenizer's warning.
-        verbose=False,
+        **ASKED,
     )
+    encoded = encoded_as(tokenizer, encoding, readings, limit=limit)
+    return _without_end(tokenizer, encoded) if as_prompt else encoded
+
+
+#: What every encoding is asked for. The limit is checked here, with an error instead of the
+#: tokenizer's warning.
+ASKED: dict[str, Any] = {
+    "return_offsets_mapping": True,
+    "return_special_tokens_mask": True,
+    "verbose": False,
+}
+
+
+def encoded_as(
+    tokenizer: Any, encoding: Any, readings: Sequence[Reading], *, limit: int | None
+) -> Encoded:
+    """What the model reads, from what the tokenizer made of one text or pair.
+
+    Raises:
+        TextError: over the limit, or without tokens.
+    """
+    texts = [reading.text for reading in readings]
+    is_templated = any(reading.is_templated for reading in readings)
+    count = len(encoding["input_ids"])
+    if limit is not None and count > limit:
+        raise TextError(
+            f"Expected at most {limit} tokens, got {count}: the text is longer than the "
+            "model reads. Shorten it, or cut its end with --truncate (truncation=True)."
+        )
     tokens = token_sequence(
         tokenizer,
         encoding,
@@ -80,11 +115,6 @@ def encode(
         words=[reading.words for reading in readings],
         special_ids=set(tokenizer.all_special_ids) if is_templated else (),
     )
-    if limit is not None and len(tokens) > limit:
-        raise TextError(
-            f"Expected at most {limit} tokens, got {len(tokens)}: the text is longer than the "
-            "model reads. Shorten it, or cut its end with --truncate (truncation=True)."
-        )
     if all(tokens.special_tokens_mask):
         raise TextError(
             f"Expected a text with tokens in it, but the tokenizer makes none of "
@@ -92,9 +122,7 @@ def encode(
         )
     names_read = [n for n in tokenizer.model_input_names if n in encoding]
     inputs = {name: torch.tensor([encoding[name]]) for name in names_read}
-    notices = (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens))
-    encoded = Encoded(inputs, tokens, notices)
-    return _without_end(tokenizer, encoded) if as_prompt else encoded
+    return Encoded(inputs, tokens, (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens)))
 
 
 def _without_end(tokenizer: Any, encoded: Encoded) -> Encoded:
@@ -150,7 +178,12 @@ def length_limit(module: nn.Module, tokenizer: Any) -> int | None:
     return smallest if smallest < _NO_LIMIT else None
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
+    """Refuse what is no text.
+
+    Raises:
+        TextError: empty, not a string, or not valid Unicode.
+    """
     if not isinstance(text, str):
         raise TextError(f"Expected a text (str), got {type(text).__name__}. Give one sentence.")
     if not text.strip():

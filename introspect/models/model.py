@@ -51,6 +51,10 @@ class Model:
                 "AutoTokenizer.from_pretrained, or convert it to tokenizer.json."
             )
 
+    def tokenizing(self) -> threading.Lock:
+        """Held while the tokenizer is used: it keeps its settings in one shared object."""
+        return self._tokenizer_lock
+
     @property
     def is_encoder_decoder(self) -> bool:
         """Whether the model reads one text and writes another (T5, BART)."""

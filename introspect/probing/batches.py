@@ -1,0 +1,71 @@
+"""Which texts run together: sorted by length, so that little is padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from introspect.errors import SelectionError
+
+__all__ = ["BatchLimits", "length_batches"]
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """How large a batch may be, padding included.
+
+    Args:
+        texts: at most so many.
+        tokens: at most so many, in all of them.
+        weights: at most so many attention weights of one layer.
+
+    Raises:
+        SelectionError: a limit below 1.
+    """
+
+    texts: int = 64
+    tokens: int = 4_096
+    weights: int = 32_000_000
+
+    def __post_init__(self) -> None:
+        for name in ("texts", "tokens", "weights"):
+            if getattr(self, name) < 1:
+                raise SelectionError(
+                    f"Expected at least 1 as the limit of {name} in a batch, got "
+                    f"{getattr(self, name)}."
+                )
+
+    def allow(self, count: int, length: int, num_heads: int) -> bool:
+        """Whether so many texts padded to this length may run together; one always may."""
+        return count == 1 or (
+            count <= self.texts
+            and count * length <= self.tokens
+            and count * num_heads * length**2 <= self.weights
+        )
+
+
+def length_batches(
+    lengths: Sequence[int], limits: BatchLimits, *, num_heads: int, alike: bool = False
+) -> Iterator[list[int]]:
+    """Indices of texts that run together, short ones first.
+
+    Args:
+        lengths: tokens of each text.
+        limits: how large a batch may be.
+        num_heads: of a layer.
+        alike: only texts of the same length together, for models that take no mask.
+
+    Example:
+        >>> list(length_batches([5, 9, 5, 8], BatchLimits(texts=2), num_heads=1))
+        [[0, 2], [3, 1]]
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        length = lengths[index]
+        is_alike = not alike or not batch or lengths[batch[0]] == length
+        if batch and not (is_alike and limits.allow(len(batch) + 1, length, num_heads)):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

@@ -1,0 +1,314 @@
+"""One model with its analyzers: a shard of rows becomes arrays."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from introspect.analyzers.batches import Texts
+from introspect.analyzers.case_columns import CaseColumns
+from introspect.analyzers.coreference_batch import CaseBatches
+from introspect.cases import Reject
+from introspect.errors import InputError
+from introspect.functional.coreference import Mention
+from introspect.hooks.streaming import stream
+from introspect.hooks.watchers import RowsNotRecomputableError
+from introspect.models import Model
+from introspect.models.batching import padded
+from introspect.models.encoding import length_limit
+from introspect.probing.batches import BatchLimits, length_batches
+from introspect.probing.preparing import Prepared, Segment, prepare
+from introspect.probing.rows import ProbeRow, Shard
+from introspect.scoring import Weights
+
+__all__ = ["ShardResult", "Worker", "WorkerOptions"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+# What a device says when it has no memory left; torch has a class of its own for accelerators only.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a shard is run; all of it is part of the plan.
+
+    Args:
+        analyzers: names, as in the registry.
+        mention: how the word pairs of two mentions become one number.
+        weights: which are scored.
+        segment: what divides texts into words; ``None`` for the package's own rule.
+        layers: only these, by the model's own numbers.
+        limits: of a batch.
+    """
+
+    analyzers: tuple[str, ...] = ("coreference",)
+    mention: Mention = "mean"
+    weights: Weights = "raw"
+    segment: str | None = None
+    layers: tuple[int, ...] | None = None
+    limits: BatchLimits = field(default_factory=BatchLimits)
+
+
+@dataclass(frozen=True, eq=False)
+class ShardResult:
+    """What a shard gave.
+
+    Args:
+        arrays: by analyzer and name, ``coreference/weights``.
+        rejects: rows without a result.
+        num_rows: rows with one.
+        num_tokens: theirs.
+        backoffs: how often a batch was divided for want of memory.
+        largest_error: how far weights × values were from the heads' outputs, at most.
+        routes: how attention was had.
+    """
+
+    arrays: Arrays
+    rejects: tuple[Reject, ...]
+    num_rows: int
+    num_tokens: int
+    backoffs: int
+    largest_error: float | None
+    routes: tuple[str, ...]
+
+
+class Worker:
+    """Runs shards on one model."""
+
+    def __init__(self, model: Model, options: WorkerOptions) -> None:
+        self.model = model
+        self.options = options
+        self.limit = length_limit(model.module, model.tokenizer)
+        self._segment: Segment | None = segmenter(options.segment)
+        self._layers = options.layers
+        self._knows_layers = False
+        self._num_heads = _num_heads(model)
+
+    def prepare(self, shard: Shard) -> Prepared:
+        """Tokens of a shard; may run beside the model, in another thread."""
+        return prepare(self.model, shard, limit=self.limit, segment=self._segment)
+
+    def run(self, prepared: Prepared) -> ShardResult:
+        """Run a shard that was prepared."""
+        return _Run(self, prepared).result()
+
+    def attend(
+        self, batch: Sequence[int], prepared: Prepared, analyzers: Mapping[str, Any]
+    ) -> tuple[str, float | None]:
+        """Run one batch and let the analyzers see it; the route, and the largest error.
+
+        Raises:
+            RuntimeError: the device has no memory left.
+        """
+        encoded = [prepared.encoded[i] for i in batch]
+        texts = Texts(
+            tuple(each.tokens for each in encoded), tuple(prepared.rows[i].item for i in batch)
+        )
+        for analyzer in analyzers.values():
+            analyzer.begin(texts)
+        module, inputs = self._inputs(padded(self.model.tokenizer, encoded))
+        by_rows = self._by_rows(texts, analyzers)
+        try:
+            return self._stream(module, inputs, texts, analyzers, by_rows=by_rows)
+        except RowsNotRecomputableError:
+            for analyzer in analyzers.values():
+                analyzer.begin(texts)
+            return self._stream(module, inputs, texts, analyzers, by_rows=False)
+
+    def _by_rows(self, texts: Texts, analyzers: Mapping[str, Any]) -> bool:
+        """Whether only rows are read, of patterns too large to be made whole."""
+        weights = len(texts) * self._num_heads * texts.length**2
+        return list(analyzers) == ["coreference"] and weights > self.options.limits.weights
+
+    def _stream(
+        self,
+        module: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        texts: Texts,
+        analyzers: Mapping[str, Any],
+        *,
+        by_rows: bool,
+    ) -> tuple[str, float | None]:
+        def receive(kind: str, layer: int, parts: Mapping[str, torch.Tensor]) -> None:
+            if "received" in parts:
+                analyzers["coreference"].see_rows(layer, parts["attentions"])
+                analyzers["coreference"].see_received(parts["received"])
+                return
+            for analyzer in analyzers.values():
+                analyzer.see(layer, parts["attentions"])
+
+        layers, certificate = stream(
+            module,
+            inputs,
+            receive,
+            layers=self._layers,
+            rows=analyzers["coreference"].rows if by_rows else None,
+            counted=texts.is_token if by_rows else None,
+        )
+        for analyzer in analyzers.values():
+            analyzer.end()
+        if not self._knows_layers:
+            # From now on a run ends with the last layer that is read.
+            (self._layers,) = (tuple(found) for found in layers.values())
+            self._knows_layers = True
+        return certificate.route, certificate.max_head_output_error
+
+    def _inputs(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.nn.Module, dict[str, Any]]:
+        """The part of the model that reads, and what it takes."""
+        module: Any = self.model.module
+        module = module.get_encoder() if self.model.is_encoder_decoder else module
+        taken = inspect.signature(module.forward).parameters
+        return module, {name: value for name, value in inputs.items() if name in taken}
+
+    @property
+    def takes_mask(self) -> bool:
+        """Whether texts of different lengths can run together."""
+        return "attention_mask" in inspect.signature(self.model.module.forward).parameters
+
+
+class _Run:
+    """One shard on its way through the model."""
+
+    def __init__(self, worker: Worker, prepared: Prepared) -> None:
+        self._worker = worker
+        self._prepared = prepared
+        self._analyzers = new_analyzers(worker.options)
+        self._columns: list[CaseColumns] = []
+        self._order: list[int] = []
+        self._rejects: dict[int, Reject] = {}
+        self._backoffs = 0
+        self._errors: list[float] = []
+        self._routes: dict[str, None] = {}
+
+    def result(self) -> ShardResult:
+        """Run all batches, and put their results in the order of the rows."""
+        prepared, worker = self._prepared, self._worker
+        lengths = [len(each.tokens) for each in prepared.encoded]
+        batches = length_batches(
+            lengths,
+            worker.options.limits,
+            num_heads=worker._num_heads,
+            alike=not worker.takes_mask,
+        )
+        for batch in batches:
+            self._attend(batch)
+        return ShardResult(
+            arrays=self._arrays(),
+            rejects=self._all_rejects(),
+            num_rows=len(prepared.rows) - len(self._rejects),
+            num_tokens=sum(n for i, n in enumerate(lengths) if i not in self._rejects),
+            backoffs=self._backoffs,
+            largest_error=max(self._errors, default=None),
+            routes=tuple(self._routes),
+        )
+
+    def _attend(self, batch: list[int]) -> None:
+        """Run a batch; where memory does not suffice, its halves."""
+        try:
+            route, error = self._worker.attend(batch, self._prepared, self._analyzers)
+        except (RuntimeError, MemoryError) as problem:
+            if not is_out_of_memory(problem):
+                raise
+            self._backoffs += 1
+            if len(batch) == 1:
+                self._reject(batch[0])
+                return
+            # The frames of the failure hold its tensors.
+            problem.__traceback__ = None
+        else:
+            self._routes[route] = None
+            self._errors += [] if error is None else [error]
+            self._order += batch
+            if "coreference" in self._analyzers:
+                self._columns += self._analyzers["coreference"].take()
+            return
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        middle = len(batch) // 2
+        self._attend(batch[:middle])
+        self._attend(batch[middle:])
+
+    def _reject(self, index: int) -> None:
+        tokens = len(self._prepared.encoded[index].tokens)
+        reason = (
+            f"Expected memory enough for a text of {tokens} tokens, but the device has none left. "
+            "Use a device with more, or divide the text."
+        )
+        self._rejects[index] = self._prepared.rows[index].rejected(reason, "memory")
+
+    def _all_rejects(self) -> tuple[Reject, ...]:
+        """In the order of the input."""
+        late = {
+            (row.source, row.line, row.id): self._rejects[i]
+            for i, row in enumerate(self._prepared.rows)
+            if i in self._rejects
+        }
+        if not late:
+            return self._prepared.rejects
+        early = iter(self._prepared.rejects)
+        ran = {id(row) for row in self._prepared.rows}
+        found = []
+        for row in self._prepared.shard.rows:
+            if isinstance(row, ProbeRow) and id(row) in ran:
+                if reject := late.get((row.source, row.line, row.id)):
+                    found.append(reject)
+            else:
+                found.append(next(early))
+        return tuple(found)
+
+    def _arrays(self) -> Arrays:
+        found: Arrays = {}
+        for name, analyzer in self._analyzers.items():
+            if name != "coreference":
+                state = analyzer.state()
+            elif not self._columns:
+                continue
+            else:
+                columns = CaseColumns.joined(self._columns)
+                state = columns.taken(np.argsort(self._order, kind="stable").tolist()).state()
+            found |= {f"{name}/{key}": value for key, value in state.items()}
+        return found
+
+
+def new_analyzers(options: WorkerOptions) -> dict[str, Any]:
+    """An analyzer for each name, with nothing in it."""
+    return {
+        name: CaseBatches(options.mention, options.weights) if name == "coreference" else None
+        for name in options.analyzers
+    }
+
+
+def segmenter(name: str | None) -> Segment | None:
+    """What divides texts into words.
+
+    Raises:
+        InputError: there is no such thing.
+    """
+    if name is None:
+        return None
+    if name != "jieba":
+        raise InputError(f"Expected `segment` as jieba or nothing, got {name!r}.")
+    from introspect.segmentation import chinese_words
+
+    return chinese_words
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a failure says that a device has no memory left."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in _OUT_OF_MEMORY)
+
+
+def _num_heads(model: Model) -> int:
+    """Heads of a layer, as far as the configuration says; only batch sizes depend on it."""
+    config: Any = getattr(model.module, "config", None)
+    config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    return int(getattr(config, "num_attention_heads", 0) or 16)
