@@ -24,6 +24,7 @@ ROOMS = (
     "statistics",
     "mentions",
     "cases",
+    "sentences",
     "records",
     "alignment",
     "scoring",

@@ -25,16 +25,19 @@ from introspect.files import write_lines
 from introspect.mentions import CorefCase, Span
 
 __all__ = [
+    "CASE_KEYS",
     "case_from_json",
     "case_to_json",
+    "object_from_json",
     "read_jsonl",
     "read_located",
     "reject_to_json",
     "write_jsonl",
 ]
 
-_REQUIRED = ("text", "pronoun", "candidates")
-_OWN = (*_REQUIRED, "id", "group")
+#: The keys that every case has.
+CASE_KEYS = ("text", "pronoun", "candidates")
+_OWN = (*CASE_KEYS, "id", "group")
 _OF_CANDIDATE = ("span", "antecedent")
 _TYPES = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -71,8 +74,8 @@ def case_from_json(line: str) -> CorefCase:
     Raises:
         RowError: it holds none; the message says why, ``kind`` in a word.
     """
-    found = _loaded(line)
-    if missing := [key for key in _REQUIRED if key not in found]:
+    found = object_from_json(line)
+    if missing := [key for key in CASE_KEYS if key not in found]:
         raise RowError(
             f"Expected the keys {', '.join(missing)}, which are missing.", kind="missing_key"
         )
@@ -95,7 +98,12 @@ def case_from_json(line: str) -> CorefCase:
     )
 
 
-def _loaded(line: str) -> dict[str, Any]:
+def object_from_json(line: str) -> dict[str, Any]:
+    """The object that one line of JSON holds.
+
+    Raises:
+        RowError: it holds none, or one that could not be written again as it was read.
+    """
     try:
         found = json.loads(
             line,

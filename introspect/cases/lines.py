@@ -1,7 +1,7 @@
 """Files row by row: the lines of a text, the rows of a table, and what is wrong with one.
 
 One row is held at a time, never the file. A row that cannot be read has a fault, and reading goes
-on with the next.
+on with the next. Files may be compressed by gzip or zstd; ``-`` is standard input.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
+from introspect.cases.opening import opened
 from introspect.errors import InputError
 
 __all__ = ["LONGEST_LINE", "ROW_LENGTH", "PathLike", "Row", "RowError", "read_lines", "read_table"]
@@ -58,21 +58,31 @@ class Row:
         return kept + "…" if is_cut else kept
 
 
-def read_lines(path: PathLike) -> Iterator[Row]:
+def read_lines(path: PathLike, *, keep_blank: bool = False) -> Iterator[Row]:
     """The lines of a UTF-8 file that are not blank, numbered from 1, without their ends.
 
-    A byte order mark is dropped. A line that is too long, not UTF-8 or holds a NUL has a fault.
+    A byte order mark is dropped. A line that is too long, not UTF-8 or holds a NUL has a fault; so
+    has the last one where compressed data breaks off.
+
+    Args:
+        path: the file.
+        keep_blank: give the blank lines too.
 
     Raises:
         InputError: the file is missing or cannot be read.
     """
-    for number, text in _numbered(path):
-        if text.strip():
-            yield Row(number, text.rstrip("\r\n"), fault=_fault(text))
+    for number, text, damage in _numbered(path):
+        if keep_blank or damage or text.strip():
+            yield Row(number, text.rstrip("\r\n"), fault=damage or _fault(text))
 
 
 def read_table(
-    path: PathLike, *, delimiter: str = ",", quoting: bool = True, width: int | None = None
+    path: PathLike,
+    *,
+    delimiter: str = ",",
+    quoting: bool = True,
+    width: int | None = None,
+    keep_blank: bool = False,
 ) -> Iterator[Row]:
     """The rows of a table with their fields; a quoted field may go over several lines.
 
@@ -84,6 +94,7 @@ def read_table(
         delimiter: the character between fields.
         quoting: whether ``"`` quotes a field.
         width: how many fields each row has; by default as many as the first.
+        keep_blank: give the rows too in which no field has anything in it.
 
     Raises:
         InputError: the file is missing or cannot be read.
@@ -106,6 +117,8 @@ def read_table(
             continue
         row = feed.row(tuple(fields))
         if not row.fault and not any(map(str.strip, fields)):
+            if keep_blank:
+                yield row
             continue
         width = width or len(fields)
         yield row if row.fault or len(fields) == width else _with_wrong_width(row, width)
@@ -129,11 +142,11 @@ class _Feed:
         return self
 
     def __next__(self) -> str:
-        number, text = next(self._lines)
+        number, text, damage = next(self._lines)
         self._first, self._last = self._first or number, number
         if sum(map(len, self._raw)) <= ROW_LENGTH:
             self._raw.append(text[: ROW_LENGTH + 1])
-        self._fault = self._fault or _fault(text)
+        self._fault = self._fault or damage or _fault(text)
         # What is left of a line that was cut must not open a quotation.
         return text.replace('"', "'") if _CUT in text else text
 
@@ -150,31 +163,43 @@ class _Feed:
         return row
 
 
-def _numbered(path: PathLike) -> Iterator[tuple[int, str]]:
-    """Lines with their ends; bytes that are not UTF-8 come as lone surrogates."""
-    with _opened(path) as stream:
+def _numbered(path: PathLike) -> Iterator[tuple[int, str, RowError | None]]:
+    """Lines with their ends; bytes that are not UTF-8 come as lone surrogates.
+
+    The last line may come with a fault of its own: compressed data broke off in it.
+    """
+    with opened(path) as stream:
         number = 0
-        while chunk := stream.readline(LONGEST_LINE + 1):
+        while chunk := _next_line(stream, path):
             number += 1
             if number == 1:
                 chunk = chunk.removeprefix(codecs.BOM_UTF8)
             if len(chunk) > LONGEST_LINE and not chunk.endswith(b"\n"):
                 _skip_line(stream)
-                yield number, chunk[:ROW_LENGTH].decode("utf-8", "replace") + _CUT
+                yield number, chunk[:ROW_LENGTH].decode("utf-8", "replace") + _CUT, None
                 continue
-            yield number, chunk.decode("utf-8", "surrogateescape")
+            if stream.damage and not chunk.endswith(b"\n"):
+                yield number, chunk.decode("utf-8", "replace"), _damaged(stream.damage)
+                return
+            yield number, chunk.decode("utf-8", "surrogateescape"), None
             if number == 1 and chunk.startswith(_UTF16):
                 return  # its lines cannot be told apart
+        if stream.damage:
+            yield number + 1, "", _damaged(stream.damage)
 
 
-def _opened(path: PathLike) -> BinaryIO:
+def _next_line(stream: BinaryIO, path: PathLike) -> bytes:
     try:
-        return Path(path).open("rb")
+        return stream.readline(LONGEST_LINE + 1)
     except OSError as error:
         raise InputError(
-            f"Expected a file to read at {str(path)!r}, but: {error.strerror or error}. "
-            "Check the name."
+            f"Expected to read on in {str(path)!r}, but: {error.strerror or error}. "
+            "Copy the file to another disk."
         ) from error
+
+
+def _damaged(reason: str) -> RowError:
+    return RowError(reason, kind="damaged")
 
 
 def _skip_line(stream: BinaryIO) -> None:

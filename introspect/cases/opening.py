@@ -1,0 +1,149 @@
+"""Opening what is read line by line: a file as it is, one compressed by gzip or zstd, or standard
+input. Never more than a buffer of it is held.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from introspect.errors import InputError
+
+__all__ = ["STDIN", "Stream", "codec_of", "is_stdin", "opened", "stdin", "unpacked"]
+
+#: The name that stands for standard input.
+STDIN = "-"
+_ENDINGS = {".gz": "gzip", ".zst": "zstd"}
+# How such files begin. Neither is the beginning of a text in UTF-8.
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_BUFFER = 1 << 16
+# Occurs nowhere in UTF-8: shows how far a buffer was filled when the compressed data broke off.
+_UNFILLED = b"\xff"
+
+
+class Stream(io.BufferedReader):
+    """Bytes to read; ends where compressed data is damaged, and then says so."""
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with the compressed data, in a sentence; ``None`` so far or for good."""
+        return getattr(self.raw, "damage", None)
+
+
+def is_stdin(path: str | os.PathLike[str]) -> bool:
+    """Whether this names standard input."""
+    return str(path) == STDIN
+
+
+def codec_of(name: str) -> str | None:
+    """``gzip`` or ``zstd`` by the ending of a file's name.
+
+    Example:
+        >>> codec_of("cases.jsonl.gz"), codec_of("CASES.TXT.ZST"), codec_of("cases.jsonl")
+        ('gzip', 'zstd', None)
+    """
+    return _ENDINGS.get(Path(name).suffix.lower())
+
+
+def opened(path: str | os.PathLike[str]) -> Stream:
+    """A file, or standard input for ``-``, unpacked where it is compressed.
+
+    By its ending (``.gz``, ``.zst``), or, whatever its name, by how it begins.
+
+    Raises:
+        InputError: it is missing or cannot be read.
+    """
+    try:
+        plain = Stream(_Borrowed(stdin()) if is_stdin(path) else io.FileIO(path), _BUFFER)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        return unpacked(plain, codec_of(str(path)))
+    except OSError as error:
+        plain.close()
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | os.PathLike[str], error: OSError) -> InputError:
+    return InputError(
+        f"Expected a file to read at {str(path)!r}, but: {error.strerror or error}. Check the name."
+    )
+
+
+def unpacked(packed: Stream, codec: str | None = None) -> Stream:
+    """The stream itself, or what it holds, where it is compressed.
+
+    Args:
+        packed: the stream.
+        codec: ``gzip`` or ``zstd``; by default, by how the stream begins.
+    """
+    codec = codec or _codec_by(packed.peek(4))
+    return packed if codec is None else Stream(_Unpacked(packed, codec), _BUFFER)
+
+
+def stdin() -> BinaryIO:
+    """The bytes of standard input.
+
+    Raises:
+        InputError: there is none.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("Expected to read standard input, but it is closed. Name a file.")
+    return sys.stdin.buffer
+
+
+def _codec_by(beginning: bytes) -> str | None:
+    return next((codec for magic, codec in _MAGIC.items() if beginning.startswith(magic)), None)
+
+
+class _Borrowed(io.RawIOBase):
+    """Standard input, which is not ours to close."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        # Waits for a full buffer: a pipe may give a beginning that is too short to tell by.
+        block = self._stream.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+
+class _Unpacked(io.RawIOBase):
+    """What compressed data holds, as far as it is whole."""
+
+    damage: str | None = None
+
+    def __init__(self, packed: Stream, codec: str) -> None:
+        import pyarrow as pa
+
+        self._packed, self._codec = packed, codec
+        self._stream = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), codec)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.damage:
+            return 0
+        buffer[:] = _UNFILLED * len(buffer)
+        try:
+            return cast(int, self._stream.readinto(buffer))
+        except OSError as error:
+            self.damage = (
+                f"The {self._codec} data is cut off or damaged here ({error}); only what comes "
+                "before could be read. Get the file again."
+            )
+            # The stream has put down what it had before it failed, without saying how much.
+            return len(bytes(buffer).rstrip(_UNFILLED))
+
+    def close(self) -> None:
+        if not self.closed:
+            self._packed.close()
+        super().close()

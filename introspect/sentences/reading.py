@@ -1,0 +1,191 @@
+"""Reading sentences one after the other, whatever they are kept in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from introspect.cases import Reject, RowError, read_conllu
+from introspect.cases.jsonl import object_from_json
+from introspect.cases.lines import LONGEST_LINE, Row, read_lines, read_table
+from introspect.cases.opening import is_stdin
+from introspect.cases.reading import Source
+from introspect.sentences.columns import choose_column
+from introspect.sentences.huggingface import HUGGINGFACE, read_huggingface
+from introspect.sentences.inputs import FORMATS, Input, Inputs, find_inputs, spooled_stdin
+from introspect.sentences.parquet import read_parquet
+
+__all__ = ["PlainSentence", "read_sentences"]
+
+
+@dataclass(frozen=True)
+class PlainSentence:
+    """A sentence to read, and where it comes from.
+
+    Args:
+        id: name of the input and line, the same on every machine: ``"news.txt:12"``; in a folder
+            with the place in it, ``"2024/news.txt:12"``.
+        text: the sentence as it stands there, without the end of its line.
+        source: the file or data set, as it was named by the caller.
+        line: the line it begins in, or its row in Parquet and data sets, counted from 1.
+    """
+
+    id: str
+    text: str
+    source: str
+    line: int
+
+
+def read_sentences(
+    inputs: Inputs, *, column: str | None = None, format: str | None = None
+) -> Iterator[PlainSentence | Reject]:
+    """The sentences of all inputs, in their order, and a ``Reject`` for each that cannot be read.
+
+    Lines and batches of rows are held, never a file. Rejected are empty lines and values, what is
+    no text, too long (10 MB) or not UTF-8, broken JSON, and the place where a compressed file is
+    cut off; all that is readable before and after is given.
+
+    * ``txt``: a sentence a line.
+    * ``csv``, ``tsv``: the first line names the columns. In ``csv`` a field may be quoted; in
+      ``tsv`` a quotation mark is a character like any other.
+    * ``jsonl``: an object a line; the first readable one shows what columns there are.
+    * ``parquet``, data sets: a column of strings.
+    * ``conllu``: the text of each sentence.
+    * standard input without a format: by how it begins Parquet or JSON, or else ``txt``.
+
+    Args:
+        inputs: a file, a folder, a glob, ``-`` for standard input, ``hf:NAME`` with or without
+            ``:SPLIT`` or ``:CONFIG:SPLIT``, a folder that ``save_to_disk`` made; or several.
+        column: the column of the sentences. Without it, the only one with texts is taken, or else
+            the one named ``text`` or ``sentence``.
+        format: of all files, whatever their endings.
+
+    Raises:
+        InputError: an input is missing or unknown, a column is missing, or there are several.
+        MissingExtraError: a data set is named, and the package ``datasets`` is not installed.
+    """
+    found = find_inputs(inputs, format=format)
+    return (outcome for item in found for outcome in _read(item, column))
+
+
+def _read(item: Input, column: str | None) -> Iterator[PlainSentence | Reject]:
+    if not item.format:
+        reason = f"Expected a file that ends in {', '.join(FORMATS)}. Move it, or rename it."
+        yield Reject(item.source, 0, reason, "", "ending")
+        return
+    if item.format == "conllu":
+        yield from _trees(item)
+        return
+    is_empty = True
+    for row, value in _READERS[item.format](item, column):
+        is_empty = False
+        if fault := row.fault or _fault(value):
+            yield Reject(item.source, row.line, str(fault), row.shown, fault.kind)
+        else:
+            yield _sentence(item, row.line, str(value))
+    if is_empty:
+        yield Reject(item.source, 0, "The file is empty: no sentence is in it.", "", "empty")
+
+
+def _sentence(item: Input, line: int, text: str) -> PlainSentence:
+    return PlainSentence(f"{item.name}:{line}", text, item.source, line)
+
+
+def _fault(value: object) -> RowError | None:
+    """What is wrong with a text that was found."""
+    if not isinstance(value, str):
+        got = "nothing" if value is None else f"a value of type {type(value).__name__}"
+        return RowError(f"Expected a text, got {got}.", kind="type")
+    if not value.strip():
+        return RowError("Expected a text with words in it, got an empty one.", kind="empty")
+    if "\0" in value:
+        return RowError(f"The text holds a NUL at character {value.index(chr(0))}.", kind="nul")
+    # A character takes 4 bytes at most: a shorter text needs no count.
+    if 4 * len(value) > LONGEST_LINE and len(value.encode("utf-8")) > LONGEST_LINE:
+        reason = f"The text is longer than {LONGEST_LINE // 10**6} MB. Divide it."
+        return RowError(reason, kind="too_long")
+    return None
+
+
+# --- rows of each format, with what stands where the text should be --------------------------
+
+
+def _text(item: Input, column: str | None) -> Iterator[tuple[Row, object]]:
+    return ((row, row.raw) for row in read_lines(item.source, keep_blank=True))
+
+
+def _table(item: Input, column: str | None) -> Iterator[tuple[Row, object]]:
+    is_csv = item.format == "csv"
+    delimiter = "," if is_csv else "\t"
+    rows = read_table(item.source, delimiter=delimiter, quoting=is_csv, keep_blank=True)
+    first = next(rows, None)
+    if first is None or first.fault:
+        if first:
+            yield first, None  # without the names of the columns nothing below them is known
+        return
+    names = Source(item.source).header(iter([first])) or ()
+    place = names.index(choose_column(item.source, names, column))
+    for row in rows:
+        # A blank line has no fields, however many columns there are.
+        yield row, row.fields[place] if place < len(row.fields) else ""
+
+
+def _json(item: Input, column: str | None) -> Iterator[tuple[Row, object]]:
+    chosen: str | None = None
+    for row in read_lines(item.source, keep_blank=True):
+        try:
+            found = _object(row)
+        except RowError as fault:
+            yield replace(row, fault=fault), None
+            continue
+        if chosen is None:
+            # What is null in the first row may be a text in others.
+            texts = [key for key, value in found.items() if isinstance(value, str | None)]
+            chosen = choose_column(
+                item.source, list(found), column, texts=texts if column is None else None
+            )
+        if chosen in found:
+            yield row, found[chosen]
+        else:
+            reason = f"Expected the key {chosen!r}, which is missing."
+            yield replace(row, fault=RowError(reason, kind="missing_key")), None
+
+
+def _object(row: Row) -> dict[str, object]:
+    if row.fault:
+        raise row.fault
+    if not row.raw.strip():
+        raise RowError("Expected an object, {…}, got an empty line.", kind="empty")
+    if not (found := object_from_json(row.raw)):
+        raise RowError("Expected an object with keys, got {}.", kind="missing_key")
+    return found
+
+
+def _trees(item: Input) -> Iterator[PlainSentence | Reject]:
+    for found in read_conllu(item.source):
+        yield found if isinstance(found, Reject) else _sentence(item, found.line, found.text)
+
+
+def _parquet(item: Input, column: str | None) -> Iterator[tuple[Row, object]]:
+    # Its index is at its end.
+    path = spooled_stdin() if is_stdin(item.source) else item.source
+    return read_parquet(str(path), column)
+
+
+def _huggingface(item: Input, column: str | None) -> Iterator[tuple[Row, object]]:
+    return read_huggingface(item.source, column)
+
+
+_READERS: Mapping[str, Callable[[Input, str | None], Iterator[tuple[Row, object]]]] = (
+    MappingProxyType(
+        {
+            "txt": _text,
+            "csv": _table,
+            "tsv": _table,
+            "jsonl": _json,
+            "parquet": _parquet,
+            HUGGINGFACE: _huggingface,
+        }
+    )
+)
