@@ -1,0 +1,209 @@
+"""What an analyzer sees while a model runs: a batch of texts, one layer after another."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import numpy.typing as npt
+import torch
+
+from introspect.errors import InputError, SelectionError
+from introspect.records import AttentionRecord, TokenSequence
+
+__all__ = ["BatchAnalyzer", "LayerByLayer", "State", "Texts", "check_is_self"]
+
+#: All that an analyzer has collected, as plain arrays.
+State = dict[str, npt.NDArray[Any]]
+
+Look = TypeVar("Look")
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """A batch of texts, as a model reads them: padded at their ends to one length.
+
+    Args:
+        sequences: the tokens of each text, without padding.
+        items: what each text came with: a case, a sentence of a treebank, or ``None``.
+
+    Raises:
+        InputError: no text, or not one item for each.
+
+    Example:
+        >>> texts = Texts((TokenSequence(("a", "b")), TokenSequence(("c",))), (None, None))
+        >>> texts.lengths, texts.length, texts.is_token.tolist()
+        ((2, 1), 2, [[True, True], [True, False]])
+    """
+
+    sequences: tuple[TokenSequence, ...]
+    items: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not self.sequences or len(self.sequences) != len(self.items):
+            raise InputError(
+                "Expected at least one text and an item for each, got "
+                f"{len(self.sequences)} texts and {len(self.items)} items. Give None for a text "
+                "that comes with nothing."
+            )
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """The number of tokens of each text, special ones included."""
+        return tuple(len(sequence) for sequence in self.sequences)
+
+    @property
+    def length(self) -> int:
+        """The number of tokens of the longest, to which the others are padded."""
+        return max(self.lengths)
+
+    @cached_property
+    def is_token(self) -> torch.Tensor:
+        """``(batch, length)``, bool: what is no padding."""
+        return torch.arange(self.length) < torch.tensor(self.lengths)[:, None]
+
+    @cached_property
+    def is_query(self) -> torch.Tensor:
+        """``(batch, length)``, bool: what is neither padding nor a special token."""
+        found = torch.zeros(len(self), self.length, dtype=torch.bool)
+        for row, sequence in zip(found, self.sequences, strict=True):
+            row[: len(sequence)] = ~torch.tensor(sequence.special_tokens_mask, dtype=torch.bool)
+        return found
+
+
+class BatchAnalyzer(Protocol):
+    """What sees a model's attention batch by batch, and layer by layer within a batch.
+
+    ``begin`` names the texts, ``see`` is called once for each layer, and the batch counts with
+    ``end``; what an unfinished batch left is dropped by the next ``begin``. However the texts are
+    divided into batches and parts, in whatever order, the same attention gives the same result to
+    the last bit.
+    """
+
+    def begin(self, texts: Texts) -> None:
+        """A new batch."""
+
+    def see(self, layer: int, attentions: torch.Tensor) -> None:
+        """One layer of it: ``(batch, num_heads, length, length)``; padding holds anything."""
+
+    def end(self) -> None:
+        """The batch was seen whole, and counts."""
+
+    def merge(self, other: Any) -> None:
+        """Take over what another analyzer has collected from other texts."""
+
+    def compute(self) -> Any:
+        """The result over all texts."""
+
+    def state(self) -> State:
+        """Everything collected, and the options it was collected under."""
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The analyzer that had this state."""
+
+
+class LayerByLayer(ABC, Generic[Look]):
+    """What all analyzers of batches do alike: keep one batch's layers until it has been seen whole.
+
+    Those derived from it say what a layer is reduced to (``_look``) and how a batch is added up
+    (``_add``).
+    """
+
+    _texts: Texts | None = None
+    _looks: dict[int, Look] | None = None
+
+    @abstractmethod
+    def _look(self, texts: Texts, attentions: torch.Tensor) -> Look:
+        """Reduce one layer, ``(batch, num_heads, length, length)``."""
+
+    @abstractmethod
+    def _add(self, texts: Texts, looks: Mapping[int, Look]) -> None:
+        """Add a batch by layers, or raise and leave everything as it was."""
+
+    def begin(self, texts: Texts) -> None:
+        """Start a batch; what an unfinished one left is dropped."""
+        self._texts, self._looks = texts, {}
+
+    def see(self, layer: int, attentions: torch.Tensor) -> None:
+        """Take in one layer of the batch.
+
+        Args:
+            layer: its number in the model, higher than that of the layer before.
+            attentions: ``(batch, num_heads, length, length)``, in any floating type. Rows and
+                columns of padding may hold anything.
+
+        Raises:
+            InputError: no batch was begun, the shape is not that of its texts, or the layers do not
+                ascend. The batch is dropped.
+        """
+        texts, looks = self._begun()
+        self._drop()
+        shape, expected = tuple(attentions.shape), (len(texts), texts.length, texts.length)
+        if len(shape) != 4 or (shape[0], *shape[2:]) != expected:
+            raise InputError(
+                f"Expected attention of shape ({len(texts)}, num_heads, {texts.length}, "
+                f"{texts.length}), for {len(texts)} texts padded to {texts.length} tokens, got "
+                f"{shape}. Give a whole layer of the batch that was begun."
+            )
+        if looks and layer <= max(looks):
+            raise InputError(
+                f"Expected layers in ascending order, got {layer} after {max(looks)}. "
+                "Begin a new batch before the model runs again."
+            )
+        looks[layer] = self._look(texts, attentions)
+        self._texts, self._looks = texts, looks
+
+    def end(self) -> None:
+        """Count the batch.
+
+        Raises:
+            InputError: no batch was begun, no layer of it was seen, or it is of another model than
+                those before.
+        """
+        texts, looks = self._begun()
+        self._drop()
+        if not looks:
+            raise InputError(
+                "Expected at least one layer of the batch before its end, got none. "
+                "Call `see` with each layer."
+            )
+        self._add(texts, looks)
+
+    def _take(self, record: AttentionRecord, item: object = None) -> None:
+        """One text as a batch of its own."""
+        self.begin(Texts((record.keys,), (item,)))
+        for layer, pattern in zip(record.layers, record.attentions, strict=True):
+            self.see(layer, pattern[None])
+        self.end()
+
+    def _begun(self) -> tuple[Texts, dict[int, Look]]:
+        if self._texts is None or self._looks is None:
+            raise InputError(
+                "Expected a batch to be begun first. Call `begin` with its texts, then `see` with "
+                "each layer, then `end`; begin again after an error."
+            )
+        return self._texts, self._looks
+
+    def _drop(self) -> None:
+        self._texts = self._looks = None
+
+
+def check_is_self(record: AttentionRecord, sought: str) -> None:
+    """Expect attention of a text over all of itself.
+
+    Raises:
+        SelectionError: it is attention from one text to another, or of some tokens only.
+    """
+    if record.kind == "cross" or record.queries != record.keys:
+        raise SelectionError(
+            f"Expected attention of a text over all of itself to find {sought}, got kind "
+            f"{record.kind!r} with {len(record.queries)} queries and {len(record.keys)} keys. "
+            "Capture all rows, with kind='encoder' or kind='decoder' of an encoder-decoder."
+        )
