@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -37,6 +37,7 @@ class Part:
     is_token: torch.Tensor
     is_query: torch.Tensor
     factors: torch.Tensor
+    _seen: dict[object, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
 
     def of(self, attentions: torch.Tensor) -> torch.Tensor:
         """What a whole batch's attention has of these texts."""
@@ -61,8 +62,16 @@ class Part:
         Returns:
             The number of keys, ``(num_texts, length)``; and for special, first, same_token,
             punctuation and each offset whether there is such a key, ``(num_texts, num_roles,
-            length)``, bool.
+            length)``, bool. Most masks are one for all layers, so what was found is kept.
         """
+        limits = (*lowest.tolist(), *highest.tolist(), offsets)
+        if limits not in self._seen:
+            self._seen[limits] = self._find_seen(lowest, highest, offsets)
+        return self._seen[limits]
+
+    def _find_seen(
+        self, lowest: torch.Tensor, highest: torch.Tensor, offsets: tuple[int, ...]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         length = max(self.lengths)
         between = offsets_between(length, length)
         is_token, keys = self.is_token.cpu(), self.factors[:, :3].cpu() > 0

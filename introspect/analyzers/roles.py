@@ -21,9 +21,9 @@ from introspect.functional.patterns import visible_offsets
 from introspect.functional.totals import (
     countable_rows,
     in_grains,
+    make_summable_,
     offset_totals,
     row_entropy,
-    summable,
     weighted_totals,
 )
 from introspect.records import AttentionRecord
@@ -268,7 +268,7 @@ def _layer(pattern: torch.Tensor, part: Part, reach: int) -> _Totals:
     observed = torch.cat([observed, has_key], dim=1).to(weights.device, torch.float64)
     known = part.is_query[:, None] & ~missing
     bits = row_entropy(weights)
-    weights = summable(weights)
+    make_summable_(weights)
     most = log2_up_to(pattern.shape[-1])[num_visible].to(bits.device)[:, None]
     relative = in_grains(bits / most).masked_fill(most == 0, 0)
     special, same, punctuation, distance = weighted_totals(weights, part.factors).unbind(-1)

@@ -19,14 +19,13 @@ import torch
 __all__ = [
     "countable_rows",
     "in_grains",
+    "make_summable_",
     "offset_totals",
     "row_entropy",
-    "summable",
     "weighted_totals",
 ]
 
 _GRAINS = 2.0**24
-_LEAST = 2.0**-30
 
 
 def in_grains(values: torch.Tensor) -> torch.Tensor:
@@ -69,15 +68,15 @@ def countable_rows(
     return weights, missing
 
 
-def summable(weights: torch.Tensor) -> torch.Tensor:
-    r"""Weights from 0 to 1 in float32, each rounded to a multiple of :math:`2^{-23}`.
+def make_summable_(weights: torch.Tensor) -> torch.Tensor:
+    r"""Round float32 weights from 0 to 1 to multiples of :math:`2^{-23}`, in place.
 
     Example:
-        >>> float(summable(torch.tensor(0.1))) * 2**23
+        >>> float(make_summable_(torch.tensor(0.1))) * 2**23
         838861.0
     """
     # Between 1 and 2, float32 knows these multiples and nothing else.
-    return (weights.float() + 1).sub_(1)
+    return weights.add_(1).sub_(1)
 
 
 def weighted_totals(weights: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
@@ -86,7 +85,7 @@ def weighted_totals(weights: torch.Tensor, factors: torch.Tensor) -> torch.Tenso
     .. math:: \sum_i \sum_j w_{ij} f_{ij}
 
     Args:
-        weights: ``(batch, num_heads, query_len, key_len)``, ``summable``.
+        weights: ``(batch, num_heads, query_len, key_len)``, made summable.
         factors: ``(batch, num_factors, query_len, key_len)``, float64, whole numbers: 1 for the
             keys of a role, or a distance.
 
@@ -105,7 +104,7 @@ def offset_totals(weights: torch.Tensor, offsets: Sequence[int]) -> torch.Tensor
     """Sums of what rows give to the key so many places after them.
 
     Args:
-        weights: ``(batch, num_heads, length, length)``, ``summable``.
+        weights: ``(batch, num_heads, length, length)``, made summable.
         offsets: -1 for the previous token, 0 for the token itself, 1 for the next.
 
     Returns:
@@ -128,20 +127,20 @@ def row_entropy(attentions: torch.Tensor) -> torch.Tensor:
     .. math:: -\sum_j \alpha_{ij} \log_2 \alpha_{ij}
 
     Args:
-        attentions: ``(..., query_len, key_len)``, weights; those below :math:`2^{-30}` (1e-9) count
-            as 0, which takes at most 3e-8 bits each.
+        attentions: ``(..., query_len, key_len)``, weights. A key that adds less than
+            :math:`2^{-25}` (3e-8), as a weight below 1.6e-9 does, counts as 0.
 
     Returns:
         ``(..., query_len)``, from 0 to :math:`\log_2` of the number of keys; NaN where the
-        row has NaN. Multiples of :math:`2^{-24}`, the same however far a row is padded with zeros.
+        row has NaN or a number below 0. Multiples of :math:`2^{-24}`, the same however far a row is padded with zeros.
 
     Example:
         >>> row_entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
         tensor([1., 0.], dtype=torch.float64)
     """
     weights = attentions.float()
-    is_nothing = weights.abs() < _LEAST
-    # The product of a weight of 2⁻³⁰ or more and its logarithm is a multiple of 2⁻⁴⁹ in float32, so
-    # that a row's sum, below 2⁴, is exact in float64.
-    terms = weights.masked_fill(is_nothing, 1).log_().mul_(weights)
-    return in_grains(terms.sum(-1, dtype=torch.float64).neg_() / math.log(2)).add_(0.0)
+    # What is added keeps the logarithm of 0 finite, and is nothing beside a weight that counts.
+    terms = (weights + 2.0**-40).log_().mul_(weights).neg_()
+    # The rest are multiples of 2⁻⁴⁸ in float32, so that a row's sum, below 2⁵, is exact in float64.
+    torch.nn.functional.threshold_(terms, 2.0**-25, 0.0)
+    return in_grains(terms.sum(-1, dtype=torch.float64) / math.log(2))
