@@ -90,3 +90,16 @@ def case(
         id=id,
         group=group,
     )
+
+
+def padded(records: Sequence[AttentionRecord], fill: float = torch.nan) -> list[torch.Tensor]:
+    """Each layer of several texts as a batch, with ``fill`` in what is padding."""
+    length = max(len(item.keys) for item in records)
+    layers = []
+    for row in range(records[0].num_layers):
+        layer = torch.full((len(records), records[0].num_heads, length, length), fill)
+        for place, item in zip(layer, records, strict=True):
+            n = len(item.keys)
+            place[:, :n, :n] = item.attentions[row]
+        layers.append(layer)
+    return layers

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import unicodedata
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
 
-from introspect.analyzers.sums import addable, ratio
+from introspect.analyzers.batches import LayerByLayer, State, Texts, check_is_self
+from introspect.analyzers.role_keys import Part, log2_up_to, parts_of, place_offsets
+from introspect.analyzers.sums import ratio
 from introspect.errors import InputError, SelectionError
-from introspect.functional.patterns import (
-    offset_keys,
-    row_distance,
+from introspect.functional.patterns import visible_offsets
+from introspect.functional.totals import (
+    countable_rows,
+    in_grains,
+    make_summable_,
+    offset_totals,
     row_entropy,
-    row_masses,
-    visible_keys,
+    weighted_totals,
 )
-from introspect.records import AttentionRecord, TokenSequence
+from introspect.records import AttentionRecord
 
 __all__ = ["ALL_ROLES", "DEFAULT_REACH", "RolesAnalyzer", "role_names"]
 
@@ -78,16 +83,37 @@ def role_names(reach: int = DEFAULT_REACH) -> dict[str, str]:
 ALL_ROLES: Mapping[str, str] = MappingProxyType(role_names())
 
 
+class _Totals(NamedTuple):
+    """One layer of one batch.
+
+    Args:
+        sums: ``(num_roles, num_heads)``, over all tokens that count.
+        counts: the same: how many.
+        missing: ``(num_heads,)``, rows that say nothing.
+    """
+
+    sums: Floats
+    counts: Integers
+    missing: Integers
+
+    def plus(self, other: _Totals) -> _Totals:
+        """Both."""
+        return _Totals(
+            self.sums + other.sums, self.counts + other.counts, self.missing + other.missing
+        )
+
+
 @dataclass
-class RolesAnalyzer:
+class RolesAnalyzer(LayerByLayer[_Totals]):
     """The mean of every role over the tokens of any number of texts.
 
     Every token that is no special token counts once as a query. For a role it counts where it can
     see a key of that role: a text without punctuation says nothing about attention to punctuation,
     and a causal model's row nothing about the next token.
 
-    One pass over all records and any merge of parts, in any order, give the same table to the last
-    bit (see ``sums.addable``).
+    A batch analyzer: it sees a model's attention layer by layer, or a record at a time. One pass
+    over all texts, any division into batches however padded, and any merge of parts, in any order,
+    give the same table to the last bit (see ``functional.totals``).
 
     Args:
         reach: how many places before and after a token have a column of their own.
@@ -103,9 +129,10 @@ class RolesAnalyzer:
 
     def __post_init__(self) -> None:
         self._names = tuple(role_names(self.reach))
+        self._parts: list[Part] = []
 
     def update(self, record: AttentionRecord) -> None:
-        """Add the tokens of one text.
+        """Add the tokens of one text, as a batch of its own.
 
         Args:
             record: attention of a text over all of itself, of tokens or of words.
@@ -114,19 +141,30 @@ class RolesAnalyzer:
             SelectionError: attention from one text to another, or of some of its tokens only.
             InputError: the record is of another model than those before.
         """
-        _check_is_self(record)
-        self._fit(record.layers, record.num_heads)
-        queries = ~torch.tensor(record.queries.special_tokens_mask)
-        keys = _role_keys(record.keys, self.reach)
-        for row, pattern in enumerate(record.attentions):
-            # Layer by layer: in float64 a whole record would be several times its own size.
-            values, observed, missing = _layer(pattern, queries, keys)
-            known = observed & ~missing
-            self._sums[:, row] += addable(values.masked_fill(~known, 0).sum(-1).numpy())
-            self._counts[:, row] += known.sum(-1).numpy()
-            self._missing[row] += missing.sum(-1).numpy()
-        self._num_tokens += int(queries.sum())
-        self._num_texts += 1
+        check_is_self(record, "roles")
+        self._take(record)
+
+    def begin(self, texts: Texts) -> None:
+        """Start a batch; what an unfinished one left is dropped."""
+        super().begin(texts)
+        self._parts = []
+
+    def _look(self, texts: Texts, attentions: torch.Tensor) -> _Totals:
+        if not self._parts:
+            parts = parts_of(texts, attentions.shape[1])
+            self._parts = [part.to(attentions.device) for part in parts]
+        first, *others = (_layer(part.of(attentions), part, self.reach) for part in self._parts)
+        return functools.reduce(_Totals.plus, others, first)
+
+    def _add(self, texts: Texts, looks: Mapping[int, _Totals]) -> None:
+        self._parts = []
+        found = list(looks.values())
+        self._fit(tuple(looks), found[0].sums.shape[1])
+        self._sums += np.stack([totals.sums for totals in found], axis=1)
+        self._counts += np.stack([totals.counts for totals in found], axis=1)
+        self._missing += np.stack([totals.missing for totals in found])
+        self._num_tokens += int(texts.is_query.sum())
+        self._num_texts += len(texts)
 
     def merge(self, other: RolesAnalyzer) -> None:
         """Take over what another analyzer has collected from other texts.
@@ -174,6 +212,31 @@ class RolesAnalyzer:
         columns |= {f"n_{name}": self._counts[i].ravel() for i, name in enumerate(self._names)}
         return pd.DataFrame(columns)
 
+    def state(self) -> State:
+        """Everything collected, and ``reach``, as arrays."""
+        return {
+            "reach": np.array(self.reach),
+            "layers": np.array(self._layers, dtype=np.int64),
+            "sums": self._sums.copy(),
+            "counts": self._counts.copy(),
+            "missing": self._missing.copy(),
+            "num_tokens": np.array(self._num_tokens),
+            "num_texts": np.array(self._num_texts),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The analyzer that had this state."""
+        return cls(
+            reach=int(state["reach"]),
+            _layers=tuple(state["layers"].tolist()),
+            _sums=np.array(state["sums"], dtype=np.float64),
+            _counts=np.array(state["counts"], dtype=np.int64),
+            _missing=np.array(state["missing"], dtype=np.int64),
+            _num_tokens=int(state["num_tokens"]),
+            _num_texts=int(state["num_texts"]),
+        )
+
     def _fit(self, layers: tuple[int, ...], num_heads: int) -> None:
         """Make room at the first record; after that, expect its layers and heads."""
         if not self._num_texts:
@@ -188,91 +251,41 @@ class RolesAnalyzer:
             )
 
 
-def _check_is_self(record: AttentionRecord) -> None:
-    if record.kind == "cross" or record.queries != record.keys:
-        raise SelectionError(
-            "Expected attention of a text over all of itself to find roles, got "
-            f"kind {record.kind!r} with {len(record.queries)} queries and {len(record.keys)} keys. "
-            "Capture all rows, with kind='encoder' or kind='decoder' of an encoder-decoder."
-        )
-
-
-def _layer(
-    pattern: torch.Tensor, queries: torch.Tensor, keys: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Roles of one layer.
+def _layer(pattern: torch.Tensor, part: Part, reach: int) -> _Totals:
+    """Roles of one layer, summed over the texts of a part.
 
     Args:
-        pattern: ``(num_heads, query_len, key_len)``.
-        queries: ``(query_len,)``, bool: which rows count.
-        keys: ``(num_key_roles, query_len, key_len)``, bool.
-
-    Returns:
-        Values ``(num_roles, num_heads, num_queries)``; whether a query has a key of the role,
-        ``(num_roles, 1, num_queries)``; and whether a row says nothing, ``(num_heads,
-        num_queries)``.
+        pattern: ``(num_texts, num_heads, length, length)``.
+        part: its texts, on the same device.
+        reach: how many places before and after a token have a role.
     """
-    rows, visible = pattern[:, queries], visible_keys(pattern)[queries]
-    num_visible = visible.sum(-1)
-    bits = row_entropy(rows)
-    shape = [
-        bits,
-        bits / num_visible.double().log2(),
-        rows.amax(-1).double(),
-        row_distance(pattern)[:, queries],
-    ]
-    values = torch.cat([torch.stack(shape), row_masses(rows, keys[:, queries])])
+    offsets = place_offsets(reach)
+    weights, missing = countable_rows(pattern, part.is_query, part.is_token)
+    num_visible, has_key = part.seen(*visible_offsets(pattern, part.lengths), offsets)
     has_any = num_visible > 0
     # With one key to look at there is no choice, and no share of one.
-    has_shape = torch.stack([has_any, num_visible > 1, has_any, has_any])
-    has_key = (keys[:, queries] & visible).any(-1)
-    missing = rows.isnan().any(-1) | (rows.sum(-1) == 0)
-    return values, torch.cat([has_shape, has_key])[:, None], missing
-
-
-def _role_keys(tokens: TokenSequence, reach: int) -> torch.Tensor:
-    """The keys of each role seen from each query, ``(num_key_roles, length, length)``, bool."""
-    n = len(tokens)
-    is_self = offset_keys(n, n, 0)
-    is_first = torch.arange(n)[None] == 0
-    masks = [
-        torch.tensor(tokens.special_tokens_mask).expand(n, n),
-        is_first.expand(n, n) & ~is_self,
-        _same_token(tokens) & ~is_self,
-        torch.tensor(_punctuation(tokens)).expand(n, n),
-        is_self,
+    observed = torch.stack([has_any, num_visible > 1, has_any, has_any], dim=1)
+    observed = torch.cat([observed, has_key], dim=1).to(weights.device, torch.float64)
+    known = part.is_query[:, None] & ~missing
+    bits = row_entropy(weights)
+    make_summable_(weights)
+    most = log2_up_to(pattern.shape[-1])[num_visible].to(bits.device)[:, None]
+    relative = in_grains(bits / most).masked_fill(most == 0, 0)
+    special, same, punctuation, distance = weighted_totals(weights, part.factors).unbind(-1)
+    sums = [
+        bits.sum(-1),
+        relative.sum(-1),
+        weights.amax(-1).sum(-1, dtype=torch.float64),
+        distance,
+        special,
+        weights[..., 1:, 0].sum(-1, dtype=torch.float64),
+        same,
+        punctuation,
+        *offset_totals(weights, offsets).unbind(-1),
     ]
-    masks += [offset_keys(n, n, sign * k) for k in range(1, reach + 1) for sign in (-1, 1)]
-    return torch.stack(masks)
-
-
-def _same_token(tokens: TokenSequence) -> torch.Tensor:
-    # A word of several pieces, or a token given without an id, is known by what it says.
-    entries = [
-        label if number < 0 else number
-        for number, label in zip(tokens.token_ids, tokens.tokens, strict=True)
-    ]
-    numbers: dict[int | str, int] = {}
-    index = torch.tensor([numbers.setdefault(entry, len(numbers)) for entry in entries])
-    return index[:, None] == index
-
-
-def _punctuation(tokens: TokenSequence) -> list[bool]:
-    """Which tokens are nothing but characters of Unicode's category P."""
-    return [
-        not is_special and _is_punctuation(_said(tokens, index))
-        for index, is_special in enumerate(tokens.special_tokens_mask)
-    ]
-
-
-def _said(tokens: TokenSequence, index: int) -> str:
-    """The token's own part of the text, without what a vocabulary writes around it."""
-    (start, end), number = tokens.offsets[index], tokens.sequence_ids[index]
-    if number is None or start >= end or number >= len(tokens.texts):
-        return tokens.tokens[index]
-    return tokens.texts[number][start:end]
-
-
-def _is_punctuation(text: str) -> bool:
-    said = text.strip()
-    return bool(said) and all(unicodedata.category(character)[0] == "P" for character in said)
+    counts = observed @ known.transpose(1, 2).double()
+    return _Totals(
+        torch.stack([values.sum(0) for values in sums]).cpu().numpy(),
+        counts.sum(0).long().cpu().numpy(),
+        missing.sum((0, 2)).cpu().numpy(),
+    )

@@ -1,27 +1,25 @@
 """What a head's pattern looks like, whatever it means: spread, sinks, positions.
 
-All functions take ``(..., query_len, key_len)`` and give float64. Those first named give one number
-for each pattern, ``(...)``; rows that a model leaves empty (a mask that lets them look nowhere)
-count as they are. Those named ``row_...`` give one for each query, ``(..., query_len)``, so that
-means over many texts can leave rows out.
+All functions take ``(..., query_len, key_len)``. Those first named give one number for each
+pattern, ``(...)``, in float64; rows that a model leaves empty (a mask that lets them look nowhere)
+count as they are. ``totals`` has what means over many texts are made of.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 
+from introspect.functional.totals import row_entropy
+
 __all__ = [
     "entropy",
     "mass_on",
-    "offset_keys",
     "offset_mass",
-    "row_distance",
-    "row_entropy",
-    "row_masses",
+    "offsets_between",
     "visible_keys",
+    "visible_offsets",
 ]
 
 
@@ -80,76 +78,20 @@ def offset_mass(attentions: torch.Tensor, offset: int) -> torch.Tensor:
     return attentions.double().diagonal(offset, dim1=-2, dim2=-1).mean(-1)
 
 
-def row_entropy(attentions: torch.Tensor) -> torch.Tensor:
-    r"""How widely each query spreads its attention, in bits.
-
-    .. math:: -\sum_j \alpha_{ij} \log_2 \alpha_{ij}
-
-    Returns:
-        ``(..., query_len)``, from 0 to :math:`\log_2` of the number of keys; NaN where the
-        row has NaN.
+def offsets_between(query_len: int, key_len: int) -> torch.Tensor:
+    """How many places after each query each key stands, ``(query_len, key_len)``.
 
     Example:
-        >>> row_entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]])) + 0.0
-        tensor([1., 0.], dtype=torch.float64)
+        >>> offsets_between(2, 2).tolist()
+        [[0, 1], [-1, 0]]
     """
-    weights = attentions.double()
-    bits: torch.Tensor = -torch.special.xlogy(weights, weights).sum(-1) / math.log(2)
-    return bits
+    return torch.arange(key_len) - torch.arange(query_len)[:, None]
 
 
-def row_distance(attentions: torch.Tensor) -> torch.Tensor:
-    r"""How far from itself each query looks, in tokens.
-
-    .. math:: \sum_j \alpha_{ij} |i - j|
-
-    Args:
-        attentions: ``(..., length, length)``, of a text over itself.
-
-    Returns:
-        ``(..., length)``, from 0 to ``length - 1``.
-
-    Example:
-        >>> row_distance(torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]]))
-        tensor([0.0000, 1.0000, 1.5000], dtype=torch.float64)
-    """
-    query_len, key_len = attentions.shape[-2:]
-    apart = (torch.arange(query_len)[:, None] - torch.arange(key_len)).abs().double()
-    distance: torch.Tensor = (attentions.double() * apart).sum(-1)
-    return distance
-
-
-def row_masses(attentions: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    """How much each query gives to the keys of each role.
-
-    Args:
-        attentions: ``(..., query_len, key_len)``.
-        keys: ``(num_roles, query_len, key_len)``, bool: the keys of a role, seen from each query.
-
-    Returns:
-        ``(num_roles, ..., query_len)``, from 0 to 1; 0 where a role has no key for the query, and
-        NaN for a row with NaN.
-
-    Example:
-        >>> row_masses(torch.tensor([[0.7, 0.3], [0.1, 0.9]]), torch.eye(2).bool()[None])
-        tensor([[0.7000, 0.9000]], dtype=torch.float64)
-    """
-    return torch.einsum("...qk,rqk->r...q", attentions.double(), keys.double())
-
-
-def offset_keys(query_len: int, key_len: int, offset: int) -> torch.Tensor:
-    """The key that stands ``offset`` places after each query, as ``(query_len, key_len)`` bool.
-
-    Example:
-        >>> offset_keys(2, 2, -1).tolist()
-        [[False, False], [True, False]]
-    """
-    places = torch.arange(key_len) - torch.arange(query_len)[:, None]
-    return places == offset
-
-
-def visible_keys(attentions: torch.Tensor) -> torch.Tensor:
-    """Which keys the mask lets each query see.
+def visible_offsets(
+    attentions: torch.Tensor, lengths: Sequence[int] | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The furthest before and after itself that a layer's mask lets a query see.
 
     The mask is the same for all heads of a layer and gives weights of exactly 0. It is taken for a
     band, which causal masks and sliding windows are: the offsets from the furthest before to the
@@ -158,10 +100,45 @@ def visible_keys(attentions: torch.Tensor) -> torch.Tensor:
     shapes (some keys that all can see, beside a window) are taken for the band around them.
 
     Args:
+        attentions: ``(..., num_heads, length, length)``, all rows; with ``lengths``
+            ``(batch, num_heads, length, length)``.
+        lengths: of each text, where the rest is padding.
+
+    Returns:
+        Lowest and highest offset, ``(...)`` each, on the CPU; the lowest is above the highest where
+        nothing is seen. A weight that is NaN shows nothing.
+
+    Example:
+        >>> visible_offsets(torch.tensor([[[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]]))
+        (tensor(-1), tensor(0))
+    """
+    length = attentions.shape[-1]
+    if lengths is None:
+        inside = torch.tensor(True)
+    else:
+        last = torch.tensor(lengths) - 1
+        text = torch.arange(len(lengths))
+        corners = torch.stack([attentions[text, :, last, 0], attentions[text, :, 0, last]])
+        if bool(((corners != 0) & ~corners.isnan()).any(-1).all()):
+            # The last sees the first and the first the last: a mask without limits.
+            return -last, last
+        is_token = torch.arange(length) <= last[:, None]
+        inside = is_token[:, :, None] & is_token[:, None, :]
+    given = ((attentions != 0) & ~attentions.isnan()).any(dim=-3).cpu() & inside
+    offsets = offsets_between(length, length)
+    lowest = offsets.where(given, 2 * length).flatten(-2).amin(-1)
+    highest = offsets.where(given, -2 * length).flatten(-2).amax(-1)
+    return lowest, highest
+
+
+def visible_keys(attentions: torch.Tensor) -> torch.Tensor:
+    """Which keys the mask lets each query see: those within ``visible_offsets``.
+
+    Args:
         attentions: ``(..., num_heads, length, length)``, all rows.
 
     Returns:
-        ``(..., length, length)``, bool. A weight that is NaN shows nothing.
+        ``(..., length, length)``, bool.
 
     Example:
         >>> visible_keys(torch.tensor([[[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]]))
@@ -169,10 +146,6 @@ def visible_keys(attentions: torch.Tensor) -> torch.Tensor:
                 [ True,  True, False],
                 [False,  True,  True]])
     """
-    given = ((attentions != 0) & ~attentions.isnan()).any(dim=-3)
-    query_len, key_len = given.shape[-2:]
-    offsets = torch.arange(key_len) - torch.arange(query_len)[:, None]
-    outside = query_len + key_len
-    lowest = offsets.where(given, outside).flatten(-2).amin(-1)[..., None, None]
-    highest = offsets.where(given, -outside).flatten(-2).amax(-1)[..., None, None]
+    lowest, highest = (limit[..., None, None] for limit in visible_offsets(attentions))
+    offsets = offsets_between(attentions.shape[-1], attentions.shape[-1])
     return (lowest <= offsets) & (offsets <= highest)

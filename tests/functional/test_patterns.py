@@ -12,12 +12,9 @@ from hypothesis import strategies as st
 from introspect.functional.patterns import (
     entropy,
     mass_on,
-    offset_keys,
     offset_mass,
-    row_distance,
-    row_entropy,
-    row_masses,
     visible_keys,
+    visible_offsets,
 )
 from introspect.functional.renormalised import renormalised
 
@@ -78,30 +75,7 @@ def test_a_row_with_nothing_left_is_missing():
     assert float(removed[0]) == 1
 
 
-# --- row by row -----------------------------------------------------------------------------------
-
-
-@given(n=st.integers(1, 7), seed=st.integers(0, 1000))
-def test_rows_are_the_slow_sums(n, seed):
-    pattern = random_pattern(n, seed)
-    keys = torch.stack([offset_keys(n, n, offset) for offset in (-1, 0, 2)])
-    masses = row_masses(pattern[None, None], keys)
-    assert masses.shape == (3, 1, 1, n)
-    for i, row in enumerate(pattern.tolist()):
-        bits = sum(-w * math.log2(w) for w in row if w > 0)
-        assert float(row_entropy(pattern)[i]) == pytest.approx(bits, abs=1e-6)
-        apart = sum(w * abs(i - j) for j, w in enumerate(row))
-        assert float(row_distance(pattern)[i]) == pytest.approx(apart, abs=1e-6)
-        for role, offset in enumerate((-1, 0, 2)):
-            expected = row[i + offset] if 0 <= i + offset < n else 0
-            assert float(masses[role, 0, 0, i]) == pytest.approx(expected, abs=1e-7)
-
-
-def test_rows_of_three_tokens_by_hand():
-    pattern = torch.tensor([[1.0, 0.0, 0.0], [0.25, 0.5, 0.25], [0.0, 0.5, 0.5]])
-    assert row_entropy(pattern).tolist() == [0, 1.5, 1]
-    assert row_distance(pattern).tolist() == [0, 0.5, 0.5]
-    assert row_masses(pattern, torch.ones(1, 3, 3, dtype=torch.bool)).tolist() == [[1, 1, 1]]
+# --- what a mask lets a query see ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("before", "after"), [(9, 9), (9, 0), (2, 0), (1, 1), (0, 9), (0, 0)])
@@ -131,3 +105,25 @@ def test_a_key_is_visible_between_offsets_that_any_head_uses(n, seed):
 
 def test_a_missing_weight_shows_nothing():
     assert not visible_keys(torch.full((2, 1, 1), torch.nan)).any()
+
+
+@given(
+    lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    limits=st.tuples(st.integers(0, 7), st.integers(0, 7)),
+    seed=st.integers(0, 999),
+)
+def test_limits_of_padded_texts_are_those_of_each_alone(lengths, limits, seed):
+    before, after = limits
+    longest = max(lengths)
+    batch = torch.full((len(lengths), 2, longest, longest), torch.nan)
+    alone = []
+    for row, n in enumerate(lengths):
+        places = torch.arange(n) - torch.arange(n)[:, None]
+        scores = torch.randn(2, n, n, generator=torch.Generator().manual_seed(seed + row))
+        hidden = (places < -before) | (places > after)
+        weights = scores.masked_fill(hidden, -torch.inf).softmax(-1)
+        weights[0, 0] = torch.nan
+        batch[row, :, :n, :n] = weights
+        alone.append(tuple(int(limit) for limit in visible_offsets(weights)))
+    found = visible_offsets(batch, lengths)
+    assert list(zip(*(limit.tolist() for limit in found), strict=True)) == alone

@@ -1,0 +1,146 @@
+r"""Sums over the rows of padded texts that come out the same in any order and under any padding.
+
+Floating-point sums depend on the order in which they are made, and so on how long a text was padded
+and which others it stands beside. Here every number that is summed is a multiple of a grain so
+coarse that the sum is exact: weights of :math:`2^{-23}`, what is worked out for a row of
+:math:`2^{-24}`. A weight is changed by at most :math:`2^{-24}` (6e-8), no more than the rounding of
+a float32 weight near 1; totals are exact up to :math:`2^{29}`.
+
+Texts are padded at their ends. What stands in padding, also NaN, never counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+__all__ = [
+    "countable_rows",
+    "in_grains",
+    "make_summable_",
+    "offset_totals",
+    "row_entropy",
+    "weighted_totals",
+]
+
+_GRAINS = 2.0**24
+
+
+def in_grains(values: torch.Tensor) -> torch.Tensor:
+    r"""Values in float64, each rounded to a multiple of :math:`2^{-24}`.
+
+    Example:
+        >>> float(in_grains(torch.tensor(0.1)) * 2**24).is_integer()
+        True
+    """
+    return (values.double() * _GRAINS).round_() / _GRAINS
+
+
+def countable_rows(
+    attentions: torch.Tensor, is_query: torch.Tensor, is_token: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows that count, ready to be summed; 0 everywhere else.
+
+    Args:
+        attentions: ``(batch, num_heads, query_len, key_len)``, weights in any floating type.
+        is_query: ``(batch, query_len)``, bool: the rows that count.
+        is_token: ``(batch, key_len)``, bool: what is no padding.
+
+    Returns:
+        The weights, float32, with 0 in all other rows, in padding, and in rows that say nothing;
+        and which rows say nothing, ``(batch, num_heads, query_len)``: those with NaN, or with no
+        weight at all.
+
+    Example:
+        >>> both = torch.tensor([[True, True]])
+        >>> weights, missing = countable_rows(torch.tensor([[[[0.5, 0.5], [0, 0]]]]), both, both)
+        >>> weights.tolist(), missing.tolist()
+        ([[[[0.5, 0.5], [0.0, 0.0]]]], [[[False, True]]])
+    """
+    counts = is_query[:, None, :, None] & is_token[:, None, None, :]
+    weights = attentions.float().masked_fill(~counts, 0)
+    total = weights.sum(-1)
+    missing = ((total == 0) | total.isnan()) & is_query[:, None]
+    if missing.any():
+        weights.masked_fill_(missing[..., None], 0)
+    return weights, missing
+
+
+def make_summable_(weights: torch.Tensor) -> torch.Tensor:
+    r"""Round float32 weights from 0 to 1 to multiples of :math:`2^{-23}`, in place.
+
+    Example:
+        >>> float(make_summable_(torch.tensor(0.1))) * 2**23
+        838861.0
+    """
+    # Between 1 and 2, float32 knows these multiples and nothing else.
+    return weights.add_(1).sub_(1)
+
+
+def weighted_totals(weights: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+    r"""Sums over all rows and keys of weight times factor.
+
+    .. math:: \sum_i \sum_j w_{ij} f_{ij}
+
+    Args:
+        weights: ``(batch, num_heads, query_len, key_len)``, made summable.
+        factors: ``(batch, num_factors, query_len, key_len)``, float64, whole numbers: 1 for the
+            keys of a role, or a distance.
+
+    Returns:
+        ``(batch, num_heads, num_factors)``, float64.
+
+    Example:
+        >>> weights = torch.tensor([[[[0.5, 0.5], [0.25, 0.75]]]])
+        >>> weighted_totals(weights, torch.tensor([[[[0, 1], [1, 0]]]]).double())
+        tensor([[[0.7500]]], dtype=torch.float64)
+    """
+    return weights.double().flatten(2) @ factors.flatten(2).transpose(1, 2)
+
+
+def offset_totals(weights: torch.Tensor, offsets: Sequence[int]) -> torch.Tensor:
+    """Sums of what rows give to the key so many places after them.
+
+    Args:
+        weights: ``(batch, num_heads, length, length)``, made summable.
+        offsets: -1 for the previous token, 0 for the token itself, 1 for the next.
+
+    Returns:
+        ``(batch, num_heads, num_offsets)``, float64.
+
+    Example:
+        >>> offset_totals(torch.tensor([[[[0.5, 0.5], [0.25, 0.75]]]]), [-1, 0])
+        tensor([[[0.2500, 1.2500]]], dtype=torch.float64)
+    """
+    sums = [
+        weights.diagonal(offset, dim1=-2, dim2=-1).sum(-1, dtype=torch.float64)
+        for offset in offsets
+    ]
+    return torch.stack(sums, dim=-1)
+
+
+def row_entropy(attentions: torch.Tensor) -> torch.Tensor:
+    r"""How widely each query spreads its attention, in bits, within 1e-6.
+
+    .. math:: -\sum_j \alpha_{ij} \log_2 \alpha_{ij}
+
+    Args:
+        attentions: ``(..., query_len, key_len)``, weights. A key that adds less than
+            :math:`2^{-25}` (3e-8), as a weight below 1.6e-9 does, counts as 0.
+
+    Returns:
+        ``(..., query_len)``, from 0 to :math:`\log_2` of the number of keys; NaN where the
+        row has NaN or a number below 0. Multiples of :math:`2^{-24}`, the same however far a row is padded with zeros.
+
+    Example:
+        >>> row_entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
+        tensor([1., 0.], dtype=torch.float64)
+    """
+    weights = attentions.float()
+    # What is added keeps the logarithm of 0 finite, and is nothing beside a weight that counts.
+    terms = (weights + 2.0**-40).log_().mul_(weights).neg_()
+    # The rest are multiples of 2⁻⁴⁸ in float32, so that a row's sum, below 2⁵, is exact in float64.
+    torch.nn.functional.threshold_(terms, 2.0**-25, 0.0)
+    return in_grains(terms.sum(-1, dtype=torch.float64) / math.log(2))
