@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from introspect.errors import OutputError
 
-__all__ = ["check_destination", "write_atomically", "write_lines"]
+__all__ = ["check_destination", "replacing", "write_atomically", "write_lines"]
 
 
 def write_atomically(
@@ -66,22 +67,36 @@ def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> Path:
     Raises:
         OutputError: the folder is missing or cannot be written.
     """
+    with (
+        replacing(path) as temporary,
+        temporary.open("x", encoding="utf-8", newline="\n") as stream,
+    ):
+        for line in lines:
+            stream.write(line + "\n")
+    return Path(path)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary file beside ``path`` for others to write, which takes its place when all went well.
+
+    Where nothing was written there, ``path`` stays as it is.
+
+    Raises:
+        OutputError: the folder is missing or cannot be written.
+    """
     target = check_destination(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        stream = temporary.open("x", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    try:
-        with stream:
-            for line in lines:
-                stream.write(line + "\n")
-        temporary.replace(target)
+        yield temporary
+        if temporary.exists():
+            temporary.replace(target)
+    except OutputError:
+        raise  # says already what was wrong
     except OSError as error:
         raise _unwritable(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return target
 
 
 def check_destination(path: str | os.PathLike[str]) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,17 @@ from introspect.models import Model, load_text
 from introspect.records import AttentionRecord, Head
 from introspect.scoring import DIRECTIONS, Weights
 
-__all__ = ["Choice", "CoreferenceAnalyzer", "Options", "Scores", "against_table", "score"]
+__all__ = [
+    "CASE_COLUMNS",
+    "Choice",
+    "CoreferenceAnalyzer",
+    "Options",
+    "Scores",
+    "against_table",
+    "case_table",
+    "score",
+    "scores_of",
+]
 
 DEFAULT = Options()
 
@@ -79,7 +91,7 @@ class Scores:
             ``n`` forced-choice cases in which the direction can be observed, margin the mean where
             it is defined; the interval and the p-values count groups of cases, and are NaN with
             fewer than five.
-        cases: one row for each case, layer, head and direction.
+        case_table: one row for each case, layer, head and direction; or the file that it is in.
         baselines: accuracy on the same cases of answers that need no head.
         outside_forced_choice: ids of cases with no antecedent, or with nothing else, among the
             candidates; they have rows in ``cases`` and count nowhere else.
@@ -93,7 +105,7 @@ class Scores:
     """
 
     heads: pd.DataFrame
-    cases: pd.DataFrame
+    case_table: pd.DataFrame | Path
     baselines: pd.DataFrame
     outside_forced_choice: tuple[str, ...] = ()
     choice: Choice | None = None
@@ -101,6 +113,12 @@ class Scores:
     held_out: pd.DataFrame = field(default_factory=pd.DataFrame)
     against: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        """One row for each case, layer, head and direction."""
+        is_file = isinstance(self.case_table, Path)
+        return pd.read_parquet(self.case_table) if is_file else self.case_table
 
 
 @dataclass
@@ -169,30 +187,42 @@ class CoreferenceAnalyzer:
         if not self._cases:
             raise InputError("Expected at least one case to score, got none.")
         cases = list(self._cases.values())
-        counted = [case for case in cases if case.is_forced_choice]
-        outside = tuple(case.name for case in cases if not case.is_forced_choice)
-        if not counted:
-            return Scores(
-                heads=pd.DataFrame(columns=list(HEAD_COLUMNS)),
-                cases=_case_table(cases),
-                baselines=pd.DataFrame(columns=list(BASELINE_COLUMNS)),
-                outside_forced_choice=outside,
-            )
-        claims = make_claims(counted, options)
-        baselines = _baseline_credits(counted, options)
-        groups = [case.group for case in counted]
-        held_out = _held_out_table(counted, claims)
+        return scores_of(cases, case_table(cases), options)
+
+
+def scores_of(
+    cases: Sequence[ScoredCase], table: pd.DataFrame | Path, options: Options = DEFAULT
+) -> Scores:
+    """The tables of scored cases.
+
+    Args:
+        cases: at least one.
+        table: what ``case_table`` made of them, or the file that it was written to.
+        options: how much is drawn for intervals and p-values, and from which seed.
+    """
+    counted = [case for case in cases if case.is_forced_choice]
+    outside = tuple(case.name for case in cases if not case.is_forced_choice)
+    if not counted:
         return Scores(
-            heads=_head_table(counted, claims),
-            cases=_case_table(cases),
-            baselines=_baseline_table(baselines, groups, options),
+            heads=pd.DataFrame(columns=list(HEAD_COLUMNS)),
+            case_table=table,
+            baselines=pd.DataFrame(columns=list(BASELINE_COLUMNS)),
             outside_forced_choice=outside,
-            choice=_choice(counted[0], claims),
-            twins=_twin_table(counted[0], claims),
-            held_out=held_out,
-            against=against_table(held_out, baselines, options),
-            notes=claims.notes,
         )
+    claims = make_claims(counted, options)
+    baselines = _baseline_credits(counted, options)
+    held_out = _held_out_table(counted, claims)
+    return Scores(
+        heads=_head_table(counted, claims),
+        case_table=table,
+        baselines=_baseline_table(baselines, [case.group for case in counted], options),
+        outside_forced_choice=outside,
+        choice=_choice(counted[0], claims),
+        twins=_twin_table(counted[0], claims),
+        held_out=held_out,
+        against=against_table(held_out, baselines, options),
+        notes=claims.notes,
+    )
 
 
 def score(
@@ -241,7 +271,8 @@ def _places(case: ScoredCase) -> pd.DataFrame:
     )
 
 
-def _case_table(cases: Sequence[ScoredCase]) -> pd.DataFrame:
+def case_table(cases: Sequence[ScoredCase]) -> pd.DataFrame:
+    """One row for each case, layer, head and direction."""
     places = _places(cases[0])
     size, count = len(places), len(cases)
 

@@ -1,30 +1,43 @@
-"""The folder that a probe leaves: whole, or not there."""
+"""The folder that a probe leaves, and who may write in it."""
 
 from __future__ import annotations
 
-import secrets
+import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from introspect.errors import OutputError
+from introspect.files import write_atomically
 
-__all__ = ["FILES", "check_folder", "filled_folder"]
+__all__ = ["FILES", "PLAN", "SHARDS", "held", "open_folder", "read_plan"]
 
-#: What a finished probe leaves.
+#: The plan that the folder was begun with.
+PLAN = "run.json"
+#: Finished work.
+SHARDS = "shards"
+#: What a probe of cases leaves.
 FILES = (
     "heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "summary.json", "report.html",
-    "rejects.jsonl", "run.json",
+    "rejects.jsonl", PLAN, SHARDS,
+)  # fmt: skip
+_LOCK = ".lock"
+# Tables and pages of other analyzers.
+_OTHERS = (
+    "roles.parquet", "roles.csv", "similarity.parquet", "similarity.csv", "clusters.csv",
+    "syntax.parquet", "syntax.csv", "heads.html", "attention", _LOCK,
 )  # fmt: skip
 
 
-def check_folder(folder: Path, *, fresh: bool) -> None:
-    """Refuse a folder that holds something already, before the model's work.
+def open_folder(folder: Path, *, fresh: bool) -> None:
+    """Make the folder, or make sure that what is in it is a probe's; with ``fresh``, empty it.
 
     Raises:
-        OutputError: it is a file, its parent is missing, or it holds what is not a probe's, or a
-            finished probe while ``fresh`` is off.
+        OutputError: it is a file, its parent is missing, it cannot be written, or it holds what is
+            not a probe's.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"Expected a folder for --out, but {str(folder)!r} is a file.")
@@ -34,40 +47,96 @@ def check_folder(folder: Path, *, fresh: bool) -> None:
             "exist. Create it first, or name another place."
         )
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if foreign := [name for name in there if name not in FILES]:
+    foreign = [name for name in there if name not in (*FILES, *_OTHERS) and not _is_half(name)]
+    if foreign or (there and PLAN not in there and set(there) != {_LOCK}):
+        what = foreign[0] if foreign else there[0]
         raise OutputError(
-            f"Expected an empty folder or a probe's, but {str(folder)!r} holds {foreign[0]!r}. "
+            f"Expected an empty folder or a probe's, but {str(folder)!r} holds {what!r}. "
             "Name another folder."
         )
-    if there and not fresh:
+    try:
+        folder.mkdir(exist_ok=True)
+        for name in there:
+            if _is_half(name) or (fresh and name != _LOCK):
+                _remove(folder / name)
+    except OSError as error:
+        raise _refused(folder, error) from error
+
+
+def _is_half(name: str) -> bool:
+    """Whether it is what an interrupted write left."""
+    return name.startswith(".") and name.endswith(".part")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def read_plan(folder: Path) -> dict[str, Any] | None:
+    """The plan that the folder was begun with; ``None`` where it has none.
+
+    Raises:
+        OutputError: it is damaged.
+    """
+    try:
+        found: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))["plan"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
-            f"Expected an empty folder, but {str(folder)!r} holds a finished probe. Name another "
-            "folder, or add --fresh to write it anew."
-        )
+            f"Expected the plan of a probe in {str(folder / PLAN)!r}, but it cannot be read: "
+            f"{error}. Add --fresh to start over, or name another folder."
+        ) from error
+    return found
 
 
-@contextmanager
-def filled_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside this one, which takes its place when all went well.
+def write_plan(folder: Path, plan: dict[str, Any], **others: Any) -> None:
+    """Write down what the folder was begun with, before anything else.
 
     Raises:
         OutputError: it cannot be written.
     """
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
+    content = json.dumps({"plan": plan, **others}, ensure_ascii=False, indent=2) + "\n"
+    write_atomically(folder / PLAN, content, durable=True)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep every other probe out of the folder; a process that dies lets go.
+
+    Raises:
+        OutputError: another one is at work there.
+    """
+    import fcntl
+
+    path = folder / _LOCK
     try:
-        temporary.mkdir()
-        yield temporary
-        if folder.exists():
-            folder.rename(old)
-        temporary.rename(folder)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
+        raise _refused(folder, error) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it may have removed the file since it was opened.
+        if not path.exists() or os.fstat(handle).st_ino != path.stat().st_ino:
+            raise BlockingIOError
+    except BlockingIOError as error:
+        os.close(handle)
         raise OutputError(
-            f"Expected to write {str(folder)!r}, but the system refused: "
-            f"{error.strerror or error}. Name a place you may write to."
+            f"Expected a folder that no other probe writes in, but one is at work in "
+            f"{str(folder)!r}. Wait for it, or name another folder."
         ) from error
+    try:
+        yield
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _refused(folder: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"Expected to write in {str(folder)!r}, but the system refused: "
+        f"{error.strerror or error}. Name a place you may write to."
+    )

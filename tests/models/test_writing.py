@@ -16,6 +16,9 @@ from tests.writers_zoo import CONFIGS, ENCODER_DECODERS, WINDOW, WITH_WINDOWS, w
 PROMPT = "the cat sat on the mat and it"
 NEW = 14
 DECODERS = [name for name in CONFIGS if name not in ENCODER_DECODERS]
+# One token at a time and all at once are different kernels in float32, which differ from one
+# processor to another; a wrong mask or position is off by more than 1e-2.
+SAME = 1e-5
 OUTPUTS = {"encoder": "encoder_attentions", "decoder": "decoder_attentions"}
 
 
@@ -40,7 +43,7 @@ def ids(sequence) -> torch.Tensor:
 def test_the_rows_are_those_of_one_run_over_all_tokens(decoder):
     record = decoder.capture(PROMPT, generate=NEW)
     expected = torch.cat(eagerly(decoder, input_ids=ids(record.queries)).attentions)
-    torch.testing.assert_close(record.attentions, expected, atol=2e-6, rtol=0)
+    torch.testing.assert_close(record.attentions, expected, atol=SAME, rtol=0)
 
 
 def test_what_it_wrote_is_what_it_writes_unwatched(decoder):
@@ -60,7 +63,7 @@ def test_keys_keep_their_places_when_the_cache_forgets(name, cache):
     options = {"max_new_tokens": NEW, "cache_implementation": cache}
     record = model.capture(PROMPT, generate=options)
     expected = torch.cat(eagerly(model, input_ids=ids(record.queries)).attentions)
-    torch.testing.assert_close(record.attentions, expected, atol=2e-6, rtol=0)
+    torch.testing.assert_close(record.attentions, expected, atol=SAME, rtol=0)
     last = record.attentions[0, :, -1]
     assert (last[:, -WINDOW:] > 0).all()
     assert (last[:, :-WINDOW] == 0).all()
@@ -75,7 +78,7 @@ def test_an_encoder_decoder_writes_too(name, kind):
     written = model.capture(PROMPT, generate=NEW, kind="decoder").keys
     own = eagerly(model, input_ids=ids(source), decoder_input_ids=ids(written))
     expected = torch.cat(own[f"{kind}_attentions"])
-    torch.testing.assert_close(record.attentions, expected, atol=2e-6, rtol=0)
+    torch.testing.assert_close(record.attentions, expected, atol=SAME, rtol=0)
     assert len(written) == NEW
     assert len(record.queries) == (len(source) if kind == "encoder" else NEW)
 
@@ -85,14 +88,14 @@ def test_a_prompt_that_is_read_in_parts_gives_the_same_rows():
     options = {"max_new_tokens": NEW, "prefill_chunk_size": 3}
     parts = model.capture(PROMPT, generate=options).attentions
     whole = model.capture(PROMPT, generate=NEW).attentions
-    torch.testing.assert_close(parts, whole, atol=2e-6, rtol=0)
+    torch.testing.assert_close(parts, whole, atol=SAME, rtol=0)
 
 
 def test_without_a_cache_the_rows_are_the_same():
     model = writer("llama")
     again = model.capture(PROMPT, generate={"max_new_tokens": NEW, "use_cache": False})
     whole = model.capture(PROMPT, generate=NEW)
-    torch.testing.assert_close(again.attentions, whole.attentions, atol=2e-6, rtol=0)
+    torch.testing.assert_close(again.attentions, whole.attentions, atol=SAME, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["llama", "bloom"])

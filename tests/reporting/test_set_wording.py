@@ -32,7 +32,7 @@ def scores(*, accuracy=0.7, p=0.001, nearest=0.54, low=0.05, choice=True):
     heads = pd.DataFrame({"layer": [3], "head": [1], "accuracy": [0.72]})
     return Scores(
         heads=heads,
-        cases=pd.DataFrame(),
+        case_table=pd.DataFrame(),
         baselines=baselines,
         choice=found if choice else None,
         against=against if choice else pd.DataFrame(),

@@ -1,0 +1,179 @@
+"""From finished shards to tables: one shard is in memory at a time, but for what claims need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from introspect.analyzers.case_columns import CaseColumns
+from introspect.analyzers.registry import find_analyzer
+from introspect.analyzers.scored import ScoredCase
+from introspect.errors import OutputError
+from introspect.files import replacing, write_lines
+from introspect.probing.store import Entry, ShardStore
+from introspect.scoring import DIRECTIONS
+
+__all__ = ["Gathered", "gather"]
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_SCHEMA = pa.schema(
+    [
+        ("id", _TEXT), ("group", _TEXT), ("layer", pa.int64()), ("head", pa.int64()),
+        ("direction", _TEXT), ("antecedent_weight", pa.float64()),
+        ("distractor_weight", pa.float64()), ("credit", pa.float64()),
+        ("removed_mass", pa.float64()),
+    ]
+)  # fmt: skip
+_FIGURES = ("antecedent_weight", "distractor_weight", "credit", "removed_mass")
+_NAMES = ["id", "group", "layer", "head", "direction"]
+
+
+@dataclass
+class Gathered:
+    """What all shards gave together.
+
+    Args:
+        analyzers: by name, with everything in them; not of cases.
+        columns: the cases.
+        scored: the same as the tables are made of them.
+        first_rejects: some of the rejects, as lines of JSON.
+        num_rows: with a result.
+        num_rejected: without one.
+        num_tokens: of the rows with a result.
+        backoffs: how often a batch was divided for want of memory.
+        largest_error: how far weights × values were from the heads' outputs, at most.
+        routes: how attention was had.
+    """
+
+    analyzers: dict[str, Any] = field(default_factory=dict)
+    columns: CaseColumns | None = None
+    scored: list[ScoredCase] = field(default_factory=list)
+    first_rejects: list[str] = field(default_factory=list)
+    num_rows: int = 0
+    num_rejected: int = 0
+    num_tokens: int = 0
+    backoffs: int = 0
+    largest_error: float | None = None
+    routes: tuple[str, ...] = ()
+
+
+# A report counts reasons; it need not hold a million of them.
+_KEPT_REJECTS = 100_000
+
+
+def gather(store: ShardStore, entries: Sequence[Entry], folder: Path) -> Gathered:
+    """Read all shards in their order; write ``rejects.jsonl`` and ``cases.parquet`` on the way.
+
+    Raises:
+        OutputError: a shard is damaged, or a table cannot be written.
+    """
+    found = Gathered()
+    parts: list[CaseColumns] = []
+    with _CaseTable(folder / "cases.parquet") as table:
+
+        def rejects() -> Iterator[str]:
+            for entry in entries:
+                arrays, lines = store.read(entry)
+                _count(found, entry, lines)
+                for name, state in _by_analyzer(arrays).items():
+                    if name == "coreference":
+                        parts.append(CaseColumns.from_state(state))
+                        table.add(parts[-1].scored())
+                    else:
+                        _merge(found, name, state)
+                yield from lines
+
+        write_lines(folder / "rejects.jsonl", rejects())
+    if parts:
+        found.columns = CaseColumns.joined(parts)
+        found.scored = found.columns.scored()
+    return found
+
+
+def _count(found: Gathered, entry: Entry, lines: Sequence[str]) -> None:
+    found.num_rows += entry.rows
+    found.num_rejected += entry.rejected
+    found.num_tokens += entry.tokens
+    found.backoffs += entry.backoffs
+    errors = [e for e in (found.largest_error, entry.largest_error) if e is not None]
+    found.largest_error = max(errors, default=None)
+    found.routes = tuple(dict.fromkeys((*found.routes, *entry.routes)))
+    found.first_rejects += lines[: _KEPT_REJECTS - len(found.first_rejects)]
+
+
+def _by_analyzer(arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for key, array in arrays.items():
+        name, _, part = key.partition("/")
+        found.setdefault(name, {})[part] = array
+    return found
+
+
+def _merge(found: Gathered, name: str, state: Mapping[str, Any]) -> None:
+    kind: Any = find_analyzer(name).make
+    analyzer = kind.from_state(state)
+    if name in found.analyzers:
+        found.analyzers[name].merge(analyzer)
+    else:
+        found.analyzers[name] = analyzer
+
+
+class _CaseTable:
+    """Writes the rows of cases as they come; the file appears when all went well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> _CaseTable:
+        self._place = replacing(self._path)
+        self._temporary = self._place.__enter__()
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._place.__exit__(*failure)
+
+    def add(self, cases: Sequence[ScoredCase]) -> None:
+        """Add the rows of some cases, as one group of rows."""
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._temporary, _SCHEMA, compression="zstd", use_dictionary=_NAMES
+            )
+        try:
+            self._writer.write_table(_rows(cases))
+        except OSError as error:
+            raise OutputError(
+                f"Expected to write {str(self._path)!r}, but the system refused: {error}. What is "
+                "done is kept; free some space and run the same command to go on."
+            ) from error
+
+
+def _rows(cases: Sequence[ScoredCase]) -> pa.Table:
+    directions, layers, heads = cases[0].margin.shape
+    size = directions * layers * heads
+    each = np.repeat(np.arange(len(cases), dtype=np.int32), size)
+    direction = np.tile(
+        np.repeat(np.arange(directions, dtype=np.int32), layers * heads), len(cases)
+    )
+
+    def named(indices: Any, names: Sequence[str]) -> pa.DictionaryArray:
+        return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+
+    columns = {
+        "id": named(each, [case.name for case in cases]),
+        "group": named(each, [case.group for case in cases]),
+        "layer": np.tile(np.repeat(cases[0].layers, heads), directions * len(cases)),
+        "head": np.tile(np.arange(heads), directions * layers * len(cases)),
+        "direction": named(direction, DIRECTIONS),
+    }
+    for name in _FIGURES:
+        columns[name] = np.concatenate([getattr(case, name).ravel() for case in cases])
+    return pa.table(columns, schema=_SCHEMA)

@@ -1,0 +1,111 @@
+"""What a result depends on: written down before the first shard, and held against it on return."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+
+import introspect
+from introspect.analyzers.claims import Options
+from introspect.errors import OutputError
+from introspect.models import Model
+from introspect.probing.reading import Reading
+from introspect.probing.worker import WorkerOptions
+from introspect.reporting.provenance import version_of_introspect
+from introspect.sentences import fingerprint
+
+__all__ = ["Plan", "check_same", "code_digest", "make_plan"]
+
+Plan = dict[str, Any]
+
+
+def make_plan(
+    model: Model,
+    reading: Reading,
+    options: WorkerOptions,
+    claims: Options,
+    *,
+    shard_rows: int,
+    null_model: bool,
+) -> Plan:
+    """All that the tables depend on, as plain JSON.
+
+    The number of threads is part of it: sums of floats depend on how they are divided.
+
+    Raises:
+        InputError: the input cannot be read.
+    """
+    parameter = next(model.module.parameters())
+    plan = {
+        "input": fingerprint(reading.inputs, format=reading.format),
+        "column": reading.column,
+        "format": reading.format,
+        "model": model.name,
+        "revision": model.revision or weights_digest(model.module),
+        "tokenizer": type(model.tokenizer).__name__,
+        "dtype": str(parameter.dtype).removeprefix("torch."),
+        "device": parameter.device.type,
+        "threads": torch.get_num_threads(),
+        **asdict(options),
+        "claims": asdict(claims),
+        "null_model": null_model,
+        "shard_rows": shard_rows,
+        "introspect": version_of_introspect(),
+        "code": code_digest(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+    found: Plan = json.loads(json.dumps(plan))
+    return found
+
+
+def check_same(given: Mapping[str, Any], found: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to go on with work that was planned otherwise.
+
+    Raises:
+        OutputError: names what has changed.
+    """
+    changed = [name for name in {**found, **given} if given.get(name) != found.get(name)]
+    if changed:
+        shown = "; ".join(
+            f"{name}: {_shown(found.get(name))} → {_shown(given.get(name))}" for name in changed
+        )
+        raise OutputError(
+            f"Expected the plan that {str(folder)!r} was begun with, but this has changed: {shown}."
+            " Go on as it was begun, name another folder, or add --fresh to start over."
+        )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "sha256" in value[0]:
+        return ", ".join(f"{file['name']} ({file['sha256'][:12]})" for file in value)
+    return str(value)
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of this package's own Python files."""
+    root = Path(introspect.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def weights_digest(module: nn.Module) -> str:
+    """SHA-256 of all parameters and buffers, for a model without a revision."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().flatten()
+        digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    return f"sha256:{digest.hexdigest()}"

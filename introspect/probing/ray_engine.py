@@ -1,0 +1,167 @@
+"""The engine of many processes: one model in each actor, shards as tasks, on one machine or many.
+
+Every actor writes its shards to the folder itself, which on a cluster is shared storage. An actor
+that is lost is made anew, and its shard runs again.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from introspect.errors import CaptureError, MissingExtraError
+from introspect.models import Model
+from introspect.probing.rows import Shard
+from introspect.probing.serial import write_result
+from introspect.probing.store import Entry, ShardStore
+from introspect.probing.worker import Worker, WorkerOptions
+
+__all__ = ["RayOptions", "run_ray"]
+
+# One shard runs in each actor, and one waits there, so that none is ever idle.
+_WAITING = 2
+_MOST_LOSSES = 3
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """Where actors run.
+
+    Args:
+        actors: how many; by default as many as the machine has CPUs for, or GPUs.
+        address: of a cluster; by default one is begun on this machine.
+    """
+
+    actors: int | None = None
+    address: str | None = None
+
+
+def run_ray(
+    model: Model,
+    options: WorkerOptions,
+    shards: Iterator[Shard],
+    store: ShardStore,
+    where: RayOptions,
+) -> Iterator[Entry]:
+    """Run shards on actors; entries come in the order in which shards are done.
+
+    Args:
+        model: sent to every actor once, weights and all, so that all have the same.
+        options: of the workers.
+        shards: those that have to run.
+        store: where they go.
+        where: the actors.
+
+    Raises:
+        MissingExtraError: ray is not installed.
+        CaptureError: a shard took several actors with it.
+        IntrospectError: a shard cannot be run or written; those that are done are kept.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise MissingExtraError("ray", "ray", "The engine ray")
+    import ray
+
+    began = not ray.is_initialized()
+    if began:
+        ray.init(address=where.address, include_dashboard=False, log_to_driver=False)
+    try:
+        yield from _Pool(ray, model, options, store, where).run(shards)
+    finally:
+        if began:
+            ray.shutdown()
+
+
+class _Actor:
+    """A worker in a process of its own."""
+
+    def __init__(self, module: Any, tokenizer: Any, named: Any, options: Any, threads: int) -> None:
+        # As many as the plan says: sums of floats depend on it.
+        torch.set_num_threads(threads)
+        self._worker = Worker(Model(module, tokenizer, *named), options)
+
+    def run(self, shard: Shard, store: ShardStore) -> Entry:
+        """Run a shard, and write its file."""
+        return write_result(self._worker, self._worker.prepare(shard), store)
+
+
+class _Pool:
+    """The actors, and which shards are with which."""
+
+    def __init__(
+        self, ray: Any, model: Model, options: WorkerOptions, store: ShardStore, where: RayOptions
+    ) -> None:
+        self._ray = ray
+        self._store = ShardStore(store.folder)  # without what is known of the others
+        is_gpu = next(model.module.parameters()).is_cuda
+        threads = torch.get_num_threads()
+        resources = ray.cluster_resources()
+        fits = resources.get("GPU", 1) if is_gpu else resources.get("CPU", 1) // threads
+        self._count = where.actors or max(1, int(fits))
+        # On few CPUs whole ones would leave none for Ray itself.
+        share = (
+            {"num_gpus": 1} if is_gpu else {"num_cpus": min(1, resources["CPU"] / self._count) / 2}
+        )
+        self._class = ray.remote(**share)(_Actor)
+        self._arguments = (
+            ray.put(model.module),
+            ray.put(model.tokenizer),
+            (model.name, model.revision),
+            options,
+            threads,
+        )
+        self._actors: dict[int, Any] = {}
+        self._tasks: dict[Any, tuple[int, Shard]] = {}
+        self._losses: dict[int, int] = {}
+
+    def run(self, shards: Iterator[Shard]) -> Iterator[Entry]:
+        """All shards; each entry as its shard is done."""
+        for number in range(self._count):
+            self._actors[number] = self._class.remote(*self._arguments)
+        for number in [n for _ in range(_WAITING) for n in range(self._count)]:
+            self._give(number, shards)
+        while self._tasks:
+            (ready,), _ = self._ray.wait(list(self._tasks), num_returns=1)
+            number, shard = self._tasks.pop(ready)
+            entry = self._entry(ready, number, shard)
+            if entry is not None:
+                self._give(number, shards)
+                yield entry
+
+    def _give(self, number: int, shards: Iterator[Shard]) -> None:
+        if (shard := next(shards, None)) is not None:
+            self._send(number, shard)
+
+    def _send(self, number: int, shard: Shard) -> None:
+        self._tasks[self._actors[number].run.remote(shard, self._store)] = (number, shard)
+
+    def _entry(self, ready: Any, number: int, shard: Shard) -> Entry | None:
+        """What a task gave; ``None`` where its actor was lost, and the shard is sent again."""
+        errors = self._ray.exceptions
+        try:
+            found: Entry = self._ray.get(ready)
+            return found
+        except errors.RayActorError as lost:
+            self._losses[shard.index] = self._losses.get(shard.index, 0) + 1
+            if self._losses[shard.index] > _MOST_LOSSES:
+                raise CaptureError(
+                    f"Expected shard {shard.index} to run, but the process that ran it was lost "
+                    f"{_MOST_LOSSES + 1} times, for want of memory perhaps. Give smaller batches "
+                    "(--batch-size), or fewer actors. What is done is kept."
+                ) from lost
+            self._renew(number)
+            self._send(number, shard)
+            return None
+        except errors.RayTaskError as failed:
+            raise failed.cause from failed
+
+    def _renew(self, number: int) -> None:
+        """A new actor; the shards that waited at the old one are lost with it, each by itself."""
+        try:
+            # A call to a dead one fails at once, and one that still lives is kept.
+            self._ray.get(self._actors[number].__ray_ready__.remote(), timeout=60)
+        except self._ray.exceptions.RayError:
+            self._actors[number] = self._class.remote(*self._arguments)

@@ -1,0 +1,57 @@
+"""The engine of one process: a shard after the other, tokens of the next one made meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from introspect.probing.preparing import Prepared
+from introspect.probing.rows import Shard
+from introspect.probing.store import Entry, ShardStore
+from introspect.probing.worker import Worker
+
+__all__ = ["run_serial", "write_result"]
+
+
+def run_serial(worker: Worker, shards: Iterator[Shard], store: ShardStore) -> Iterator[Entry]:
+    """Run shards and write them; each entry comes when its file is on disk.
+
+    Between two shards the caller may stop.
+
+    Args:
+        worker: the model with its options.
+        shards: those that have to run.
+        store: where they go.
+
+    Raises:
+        IntrospectError: a shard cannot be run or written; those before it are kept.
+    """
+
+    def ahead() -> Prepared | None:
+        shard = next(shards, None)
+        return None if shard is None else worker.prepare(shard)
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="introspect-tokens") as tokens:
+        coming: Future[Prepared | None] = tokens.submit(ahead)
+        while (prepared := coming.result()) is not None:
+            coming = tokens.submit(ahead)
+            yield write_result(worker, prepared, store)
+
+
+def write_result(worker: Worker, prepared: Prepared, store: ShardStore) -> Entry:
+    """Run one shard, and write its file."""
+    result = worker.run(prepared)
+    return store.write(
+        prepared.shard.index,
+        prepared.shard.digest,
+        result.arrays,
+        result.rejects,
+        rows=result.num_rows,
+        tokens=result.num_tokens,
+        backoffs=result.backoffs,
+        largest_error=result.largest_error,
+        routes=result.routes,
+    )
+
+
+Engine = Callable[[Worker, Iterator[Shard], ShardStore], Iterator[Entry]]

@@ -1,0 +1,197 @@
+"""Finished shards on disk: each whole or not there, and a manifest of what is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from introspect.cases import Reject, reject_to_json
+from introspect.errors import OutputError
+from introspect.files import write_atomically
+
+__all__ = ["Entry", "ShardStore"]
+
+_REJECTS = "rejects"
+_MANIFEST = "manifest.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the manifest: a shard that is done.
+
+    Args:
+        shard: its number.
+        content: digest of its rows.
+        sha256: of its file.
+        size: of its file, in bytes.
+        rows: with a result.
+        rejected: without one.
+        tokens: of the rows with a result.
+        backoffs: how often a batch was divided for want of memory.
+        largest_error: how far weights × values were from the heads' outputs, at most.
+        routes: how attention was had.
+    """
+
+    shard: int
+    content: str
+    sha256: str
+    size: int
+    rows: int
+    rejected: int
+    tokens: int
+    backoffs: int = 0
+    largest_error: float | None = None
+    routes: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The name of its file: another content has another name."""
+        return f"{self.shard:06d}-{self.content[:12]}.safetensors"
+
+
+class ShardStore:
+    """The folder ``shards/`` of a probe.
+
+    A file is written beside its place, synced and renamed; then the manifest gets a line, which is
+    synced too. So whatever is in the manifest is on disk, and what a stop left half-done is in
+    neither.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._entries: dict[int, Entry] | None = None
+
+    @property
+    def entries(self) -> dict[int, Entry]:
+        """What the manifest says is done, by number."""
+        if self._entries is None:
+            self._entries = {entry.shard: entry for entry in self._read_manifest()}
+        return self._entries
+
+    def create(self) -> None:
+        """Make the folder, and remove what an interrupted write left in it.
+
+        Raises:
+            OutputError: it cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for half in self.folder.glob(".*.part"):
+                half.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"Expected to write in {str(self.folder)!r}, but the system refused: "
+                f"{error.strerror or error}. Name a place you may write to."
+            ) from error
+
+    def done(self, shard: int, content: str) -> Entry | None:
+        """The entry of a shard that is done and whole; ``None`` if it has to run."""
+        entry = self.entries.get(shard)
+        return entry if entry and entry.content == content and self._is_whole(entry) else None
+
+    def write(
+        self,
+        shard: int,
+        content: str,
+        arrays: Mapping[str, npt.NDArray[Any]],
+        rejects: tuple[Reject, ...],
+        **known: Any,
+    ) -> Entry:
+        """Write a shard's file; the manifest knows of it after ``record``.
+
+        Raises:
+            OutputError: it cannot be written; nothing half-written is left.
+        """
+        lines = "\n".join(map(reject_to_json, rejects)).encode()
+        payload = save(
+            {
+                **{name: np.ascontiguousarray(array) for name, array in arrays.items()},
+                _REJECTS: np.frombuffer(lines, dtype=np.uint8),
+            }
+        )
+        digest = hashlib.sha256(payload).hexdigest()
+        entry = Entry(shard, content, digest, len(payload), rejected=len(rejects), **known)
+        write_atomically(self.folder / entry.file, payload, durable=True)
+        return entry
+
+    def record(self, entry: Entry) -> None:
+        """Add a line to the manifest.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        line = json.dumps(asdict(entry)).encode() + b"\n"
+        try:
+            with (self.folder / _MANIFEST).open("ab") as stream:
+                # A line that a stop has cut short must not swallow this one.
+                stream.write(line if self._ends_with_line(stream) else b"\n" + line)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise OutputError(
+                f"Expected to write {str(self.folder / _MANIFEST)!r}, but the system refused: "
+                f"{error.strerror or error}. What is done is kept; run the same command to go on."
+            ) from error
+        self.entries[entry.shard] = entry
+
+    def read(self, entry: Entry) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
+        """The arrays of a shard, and its rejects as lines of JSON.
+
+        Raises:
+            OutputError: the file is damaged.
+        """
+        try:
+            payload = (self.folder / entry.file).read_bytes()
+            if hashlib.sha256(payload).hexdigest() != entry.sha256:
+                raise ValueError("its digest is not that of the manifest")
+            arrays = load(payload)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise OutputError(
+                f"Expected the finished shard {entry.file}, but it cannot be read: {error}. "
+                "Run the same command again: it makes this shard anew."
+            ) from error
+        rejects = arrays.pop(_REJECTS).tobytes().decode()
+        return arrays, rejects.splitlines()
+
+    def prune(self, count: int) -> None:
+        """Forget files that belong to none of the first ``count`` shards."""
+        kept = {e.file for e in self.entries.values() if e.shard < count} | {_MANIFEST}
+        for path in self.folder.iterdir():
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
+
+    def _is_whole(self, entry: Entry) -> bool:
+        try:
+            with (self.folder / entry.file).open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest() == entry.sha256
+        except OSError:
+            return False
+
+    def _read_manifest(self) -> Iterator[Entry]:
+        try:
+            lines = (self.folder / _MANIFEST).read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:
+                found = json.loads(line)
+                yield Entry(**{**found, "routes": tuple(found["routes"])})
+            except (ValueError, TypeError, KeyError):
+                continue  # cut short by a stop: that shard runs again
+
+    def _ends_with_line(self, stream: Any) -> bool:
+        if not stream.tell():
+            return True
+        with (self.folder / _MANIFEST).open("rb") as reader:
+            reader.seek(-1, os.SEEK_END)
+            return reader.read(1) == b"\n"
