@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -46,8 +46,12 @@ class Part:
 
     def to(self, device: torch.device) -> Part:
         """The same where the attention is."""
-        masks = (mask.to(device) for mask in (self.is_token, self.is_query, self.factors))
-        return Part(self.start, self.lengths, *masks)
+        return replace(
+            self,
+            is_token=self.is_token.to(device),
+            is_query=self.is_query.to(device),
+            factors=self.factors.to(device),
+        )
 
     def seen(
         self, lowest: torch.Tensor, highest: torch.Tensor, offsets: tuple[int, ...]

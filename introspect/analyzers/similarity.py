@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 
+from introspect.analyzers.batches import LayerByLayer, State, Texts
 from introspect.analyzers.sums import addable, ratio
 from introspect.errors import InputError, SelectionError
 from introspect.functional.similarity import classical_mds, head_distance_sums
@@ -28,11 +30,16 @@ _SAME = 1e-12
 
 
 @dataclass
-class SimilarityAnalyzer:
+class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
     """Jensen–Shannon distances between every two heads, in the mean over the tokens of many texts.
 
-    Every query that is no special token counts once. One pass over all records and any merge of
-    parts, in any order, give the same distances to the last bit (see ``sums.addable``).
+    Every query that is no special token counts once. One pass over all texts, any division into
+    batches and any merge of parts, in any order, give the same distances to the last bit (see
+    ``sums.addable``).
+
+    Heads are compared across layers, so that the rows of all layers of a batch are kept until its
+    end; and there are so many pairs of heads that this costs more than the model itself on texts
+    of more than a few sentences.
     """
 
     _layers: tuple[int, ...] = ()
@@ -43,15 +50,35 @@ class SimilarityAnalyzer:
     def update(self, record: AttentionRecord) -> None:
         """Add the tokens of one text.
 
+        Args:
+            record: attention of any kind, also from one text to another.
+
         Raises:
             InputError: the record is of another model than those before.
         """
-        self._fit(record.layers, record.num_layers * record.num_heads)
-        queries = [not is_special for is_special in record.queries.special_tokens_mask]
-        sums, counts = head_distance_sums(record.attentions, queries)
-        self._sums += addable(sums.numpy())
-        self._counts += counts.numpy()
-        self._num_texts += 1
+        queries = ~torch.tensor(record.queries.special_tokens_mask)
+        self._count(record.layers, [record.attentions[:, :, queries]])
+
+    def _look(self, texts: Texts, attentions: torch.Tensor) -> list[torch.Tensor]:
+        places = zip(attentions, texts.lengths, texts.is_query, strict=True)
+        return [
+            pattern[:, is_query.to(pattern.device), :length].float().cpu()
+            for pattern, length, is_query in places
+        ]
+
+    def _add(self, texts: Texts, looks: Mapping[int, list[torch.Tensor]]) -> None:
+        rows = [torch.stack(layers) for layers in zip(*looks.values(), strict=True)]
+        self._count(tuple(looks), rows)
+
+    def _count(self, layers: tuple[int, ...], texts: Sequence[torch.Tensor]) -> None:
+        """Add the rows that count of several texts, ``(num_layers, num_heads, some, key_len)``."""
+        self._fit(layers, texts[0].shape[0] * texts[0].shape[1])
+        for rows in texts:
+            # Each text by itself and without padding, so that its sums are always the same.
+            sums, counts = head_distance_sums(rows)
+            self._sums += addable(sums.numpy())
+            self._counts += counts.numpy()
+        self._num_texts += len(texts)
 
     def merge(self, other: SimilarityAnalyzer) -> None:
         """Take over what another analyzer has collected from other texts.
@@ -151,6 +178,25 @@ class SimilarityAnalyzer:
         table["cluster"] = _cut(distances, n, threshold)
         table.attrs["explained_share"] = share
         return table
+
+    def state(self) -> State:
+        """Everything collected, as arrays."""
+        return {
+            "layers": np.array(self._layers, dtype=np.int64),
+            "sums": self._sums.copy(),
+            "counts": self._counts.copy(),
+            "num_texts": np.array(self._num_texts),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The analyzer that had this state."""
+        return cls(
+            _layers=tuple(state["layers"].tolist()),
+            _sums=np.array(state["sums"], dtype=np.float64),
+            _counts=np.array(state["counts"], dtype=np.int64),
+            _num_texts=int(state["num_texts"]),
+        )
 
     def _places(self) -> pd.DataFrame:
         return pd.DataFrame(self.heads, columns=["layer", "head"])

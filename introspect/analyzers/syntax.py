@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,14 @@ import pandas as pd
 import torch
 
 from introspect.alignment import mention_pieces
+from introspect.analyzers.batches import LayerByLayer, State, Texts, check_is_self
 from introspect.analyzers.sums import addable, ratio
 from introspect.cases.conllu import Sentence
-from introspect.errors import InputError, MentionError, SelectionError
+from introspect.errors import InputError, MentionError
 from introspect.functional.coreference import FLOOR
 from introspect.functional.patterns import visible_keys
 from introspect.functional.words import merge_pieces
-from introspect.records import AttentionRecord
+from introspect.records import AttentionRecord, TokenSequence
 
 __all__ = ["SYNTAX_COLUMNS", "SYNTAX_DIRECTIONS", "SyntaxAnalyzer"]
 
@@ -32,6 +34,10 @@ SYNTAX_COLUMNS = (
     "relation", "layer", "head", "direction", "n", "n_not_observable", "n_missing", "n_unaligned",
     "accuracy", "baseline_offset", "baseline_accuracy",
 )  # fmt: skip
+
+
+# Of a relation, what is counted for each layer and head, as ``_Relation`` names it.
+_COUNTS = ("n", "not_observable", "missing")
 
 
 @dataclass
@@ -80,8 +86,41 @@ class _Relation:
         return best, count
 
 
+@dataclass(frozen=True, eq=False)
+class _Sought:
+    """What is looked for in one text.
+
+    Args:
+        units: the token indices of each word, or of words that share a piece.
+        sources: of every pair in both directions, the unit that looks.
+        targets: the unit that is looked for.
+        pairs: for each relation and direction, which of them are its own.
+        unaligned: how many of its pairs have no units of their own.
+    """
+
+    units: list[list[int]]
+    sources: Integers
+    targets: Integers
+    pairs: dict[tuple[str, str], list[int]]
+    unaligned: dict[tuple[str, str], int]
+
+
+class _Found(NamedTuple):
+    """All pairs of one text in one layer, ``(num_heads, num_pairs)`` each.
+
+    Args:
+        credits: 0 where a pair does not count.
+        not_observable: whether the mask makes it impossible.
+        missing: whether its row is NaN.
+    """
+
+    credits: Floats
+    not_observable: npt.NDArray[np.bool_]
+    missing: npt.NDArray[np.bool_]
+
+
 @dataclass
-class SyntaxAnalyzer:
+class SyntaxAnalyzer(LayerByLayer[list[_Found]]):
     """How often a head's strongest attention from a word goes to its syntactic head, and back.
 
     Words are the treebank's, each as the token pieces that its characters are in: attention to a
@@ -89,8 +128,9 @@ class SyntaxAnalyzer:
     Special tokens and the word itself are left out. Words tied for the maximum share the credit,
     and where all of them together get less than a floor (1e-6) all that can be seen are tied.
 
-    One pass over all sentences and any merge of parts, in any order, give the same table to the
-    last bit (see ``sums.addable``).
+    A batch analyzer: each text comes with its ``Sentence``. One pass over all sentences, any
+    division into batches and any merge of parts, in any order, give the same table to the last bit
+    (see ``sums.addable``).
 
     Args:
         subtypes: whether ``nsubj:pass`` is a relation of its own, or counts as ``nsubj``.
@@ -100,6 +140,9 @@ class SyntaxAnalyzer:
     _layers: tuple[int, ...] = ()
     _num_heads: int = 0
     _relations: dict[tuple[str, str], _Relation] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._sought: list[_Sought] = []
 
     def update(self, record: AttentionRecord, sentence: Sentence) -> None:
         """Add the relations of one sentence.
@@ -113,20 +156,39 @@ class SyntaxAnalyzer:
             SelectionError: attention from one text to another, or of some of its tokens only.
             InputError: the record is of another model than those before.
         """
-        _check(record, sentence)
-        self._fit(record.layers, record.num_heads)
-        units, unit_of = _units(record, sentence)
-        units = units or [[0]]  # nothing is left of the text: no pair refers to this one
-        missing = _missing(record.attentions, units)
-        observed = _observed(record.attentions, units)
-        # Sums over groups would carry a NaN into rows that have none; it is in `missing`.
-        pattern = merge_pieces(record.attentions.nan_to_num(0.0).double(), units, units)
-        shares = _shares(pattern, observed)
-        for relation, pairs in self._pairs(sentence, unit_of).items():
-            back = [(head, dependent) for dependent, head in pairs]
-            for direction, looked_at in zip(SYNTAX_DIRECTIONS, (pairs, back), strict=True):
-                found = _scored(looked_at, shares, observed, missing)
-                self._take(relation, direction, found)
+        check_is_self(record, "relations")
+        self._take(record, sentence)
+
+    def begin(self, texts: Texts) -> None:
+        """Start a batch; what an unfinished one left is dropped.
+
+        Raises:
+            InputError: a text comes without its sentence.
+            MentionError: a text is another one than its sentence's.
+        """
+        self._drop()
+        self._sought = [
+            _sought(tokens, _checked(item, tokens), self.subtypes)
+            for tokens, item in zip(texts.sequences, texts.items, strict=True)
+        ]
+        super().begin(texts)
+
+    def _look(self, texts: Texts, attentions: torch.Tensor) -> list[_Found]:
+        places = zip(attentions, texts.lengths, self._sought, strict=True)
+        return [
+            _found(pattern[:, :length, :length].contiguous().float().cpu(), sought)
+            for pattern, length, sought in places
+        ]
+
+    def _add(self, texts: Texts, looks: Mapping[int, list[_Found]]) -> None:
+        by_text = list(zip(*looks.values(), strict=True))
+        self._fit(tuple(looks), by_text[0][0].credits.shape[0])
+        for sought, layers in zip(self._sought, by_text, strict=True):
+            found = _Found(*(np.stack(values) for values in zip(*layers, strict=True)))
+            for (relation, direction), chosen in sought.pairs.items():
+                self._count(relation, direction, _summed(found, sought, chosen))
+            for (relation, direction), number in sought.unaligned.items():
+                self._of(relation, direction).unaligned += number
 
     def merge(self, other: SyntaxAnalyzer) -> None:
         """Take over what another analyzer has collected from other sentences.
@@ -143,7 +205,7 @@ class SyntaxAnalyzer:
             return
         self._fit(other._layers, other._num_heads)
         for (relation, direction), found in other._relations.items():
-            self._take(relation, direction, found)
+            self._count(relation, direction, found)
 
     def compute(self) -> pd.DataFrame:
         """One row for each relation, direction, layer and head.
@@ -190,20 +252,65 @@ class SyntaxAnalyzer:
             }
         )
 
-    def _pairs(
-        self, sentence: Sentence, unit_of: Sequence[int | None]
-    ) -> dict[str, list[tuple[int | None, int | None]]]:
-        """Dependent and head of each relation, as units."""
-        pairs: dict[str, list[tuple[int | None, int | None]]] = {}
-        for index, word in enumerate(sentence.words):
-            if word.head is not None and word.deprel:
-                name = word.deprel if self.subtypes else word.deprel.split(":")[0]
-                pairs.setdefault(name, []).append((unit_of[index], unit_of[word.head]))
-        return pairs
+    def state(self) -> State:
+        """Everything collected, and ``subtypes``, as arrays."""
+        keys = sorted(self._relations)
+        found = [self._relations[key] for key in keys]
+        at_offset = [
+            (number, offset, relation.at_offset[offset])
+            for number, relation in enumerate(found)
+            for offset in sorted(relation.at_offset)
+        ]
+        shape = (len(found), len(self._layers), self._num_heads)
+        counts = {
+            name: np.array([getattr(relation, name) for relation in found], np.int64).reshape(shape)
+            for name in _COUNTS
+        }
+        return counts | {
+            "subtypes": np.array(self.subtypes),
+            "layers": np.array(self._layers, dtype=np.int64),
+            "num_heads": np.array(self._num_heads),
+            "relations": np.array([relation for relation, _ in keys], dtype=np.str_),
+            "directions": np.array([direction for _, direction in keys], dtype=np.str_),
+            "credits": np.array([relation.credits for relation in found]).reshape(shape),
+            "unaligned": np.array([relation.unaligned for relation in found], dtype=np.int64),
+            "offset_relations": np.array([number for number, *_ in at_offset], dtype=np.int64),
+            "offsets": np.array([offset for _, offset, _ in at_offset], dtype=np.int64),
+            "offset_counts": np.array([n for *_, n in at_offset], dtype=np.int64).reshape(
+                (len(at_offset), *shape[1:])
+            ),
+        }
 
-    def _take(self, relation: str, direction: str, found: _Relation) -> None:
+    @classmethod
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The analyzer that had this state."""
+        found = [
+            _Relation(
+                credits=np.array(state["credits"][i], dtype=np.float64),
+                n=np.array(state["n"][i], dtype=np.int64),
+                not_observable=np.array(state["not_observable"][i], dtype=np.int64),
+                missing=np.array(state["missing"][i], dtype=np.int64),
+                unaligned=int(unaligned),
+            )
+            for i, unaligned in enumerate(state["unaligned"])
+        ]
+        offsets = (state[name] for name in ("offset_relations", "offsets", "offset_counts"))
+        for number, offset, counts in zip(*offsets, strict=True):
+            found[number].at_offset[int(offset)] = np.array(counts, dtype=np.int64)
+        keys = zip(state["relations"].tolist(), state["directions"].tolist(), strict=True)
+        return cls(
+            subtypes=bool(state["subtypes"]),
+            _layers=tuple(state["layers"].tolist()),
+            _num_heads=int(state["num_heads"]),
+            _relations=dict(zip(keys, found, strict=True)),
+        )
+
+    def _of(self, relation: str, direction: str) -> _Relation:
         shape = (len(self._layers), self._num_heads)
-        self._relations.setdefault((relation, direction), _Relation.empty(shape)).add(found)
+        return self._relations.setdefault((relation, direction), _Relation.empty(shape))
+
+    def _count(self, relation: str, direction: str, found: _Relation) -> None:
+        self._of(relation, direction).add(found)
 
     def _fit(self, layers: tuple[int, ...], num_heads: int) -> None:
         """Remember the first record's layers and heads; after that, expect them."""
@@ -217,21 +324,45 @@ class SyntaxAnalyzer:
             )
 
 
-def _check(record: AttentionRecord, sentence: Sentence) -> None:
-    if record.kind == "cross" or record.queries != record.keys:
-        raise SelectionError(
-            "Expected attention of a text over all of itself to find relations, got kind "
-            f"{record.kind!r} with {len(record.queries)} queries and {len(record.keys)} keys. "
-            "Capture all rows, with kind='encoder' or kind='decoder' of an encoder-decoder."
+def _checked(item: object, tokens: TokenSequence) -> Sentence:
+    if not isinstance(item, Sentence):
+        raise InputError(
+            "Expected a sentence of a treebank with each text to find relations in, got "
+            f"{type(item).__name__}. Read a CoNLL-U file, and give its sentences with their texts."
         )
-    if not record.keys.texts or record.keys.texts[0] != sentence.text:
+    if not tokens.texts or tokens.texts[0] != item.text:
         raise MentionError(
             "Expected a record of the sentence's own text, but its tokens come from another one. "
             "Capture sentence.text, so that character offsets mean the same."
         )
+    return item
 
 
-def _units(record: AttentionRecord, sentence: Sentence) -> tuple[list[list[int]], list[int | None]]:
+def _sought(tokens: TokenSequence, sentence: Sentence, subtypes: bool) -> _Sought:
+    """Dependent and head of each relation, as units, in both directions."""
+    units, unit_of = _units(tokens, sentence)
+    found: list[tuple[int, int]] = []
+    pairs: dict[tuple[str, str], list[int]] = {}
+    unaligned: dict[tuple[str, str], int] = {}
+    for index, word in enumerate(sentence.words):
+        if word.head is None or not word.deprel:
+            continue
+        name = word.deprel if subtypes else word.deprel.split(":")[0]
+        dependent, head = unit_of[index], unit_of[word.head]
+        ways = ((dependent, head), (head, dependent))
+        for direction, (source, target) in zip(SYNTAX_DIRECTIONS, ways, strict=True):
+            key = (name, direction)
+            if source is None or target is None or source == target:
+                unaligned[key] = unaligned.get(key, 0) + 1
+            else:
+                pairs.setdefault(key, []).append(len(found))
+                found.append((source, target))
+    sources, targets = np.array(found, dtype=np.int64).reshape(-1, 2).T
+    # Nothing may be left of the text; no pair refers to this unit then.
+    return _Sought(units or [[0]], sources, targets, pairs, unaligned)
+
+
+def _units(tokens: TokenSequence, sentence: Sentence) -> tuple[list[list[int]], list[int | None]]:
     """What the model can tell apart: the pieces of each word, or of words that share a piece.
 
     Returns:
@@ -239,7 +370,7 @@ def _units(record: AttentionRecord, sentence: Sentence) -> tuple[list[list[int]]
     """
     units: list[list[int]] = []
     unit_of: list[int | None] = []
-    for pieces in _pieces(record, sentence):
+    for pieces in _pieces(tokens, sentence):
         if not pieces:
             unit_of.append(None)
             continue
@@ -252,24 +383,51 @@ def _units(record: AttentionRecord, sentence: Sentence) -> tuple[list[list[int]]
     return units, unit_of
 
 
-def _pieces(record: AttentionRecord, sentence: Sentence) -> Iterator[list[int]]:
+def _pieces(tokens: TokenSequence, sentence: Sentence) -> Iterator[list[int]]:
     for word in sentence.words:
         try:
-            words = mention_pieces(record.keys, word.span, role="word")
+            words = mention_pieces(tokens, word.span, role="word")
         except MentionError:
             yield []
             continue
         yield sorted(index for pieces in words for index in pieces)
 
 
+def _found(attentions: torch.Tensor, sought: _Sought) -> _Found:
+    """All pairs of a text in one layer, ``(num_heads, length, length)``."""
+    units = sought.units
+    missing = _missing(attentions, units)[:, sought.sources]
+    observed = _observed(attentions, units)
+    # Sums over groups would carry a NaN into rows that have none; it is in `missing`.
+    pattern = merge_pieces(attentions.nan_to_num(0.0).double(), units, units)
+    shares = _shares(pattern, observed)[:, sought.sources, sought.targets]
+    not_observable = ~observed[sought.sources, sought.targets] & ~missing
+    credits = shares.masked_fill(not_observable | missing, 0)
+    return _Found(credits.numpy(), not_observable.numpy(), missing.numpy())
+
+
+def _summed(found: _Found, sought: _Sought, chosen: list[int]) -> _Relation:
+    """The chosen pairs of a text; ``found`` holds all of it, layers first."""
+    not_observable, missing = found.not_observable[..., chosen], found.missing[..., chosen]
+    counts = (~not_observable & ~missing).astype(np.int64)
+    offsets = (sought.targets - sought.sources)[chosen]
+    return _Relation(
+        addable(found.credits[..., chosen].sum(-1)),
+        counts.sum(-1),
+        not_observable.sum(-1),
+        missing.sum(-1),
+        {int(o): counts[..., offsets == o].sum(-1) for o in np.unique(offsets)},
+    )
+
+
 def _missing(attentions: torch.Tensor, units: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Whether a piece of a unit has no row: ``(num_layers, num_heads, num_units)``."""
+    """Whether a piece of a unit has no row: ``(num_heads, num_units)``."""
     rows = attentions.isnan().any(-1)
     return torch.stack([rows[..., list(unit)].any(-1) for unit in units], dim=-1)
 
 
 def _observed(attentions: torch.Tensor, units: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Whether a unit can see any piece of another: ``(num_layers, num_units, num_units)``."""
+    """Whether a unit can see any piece of another: ``(num_units, num_units)``."""
     visible = visible_keys(attentions).double()
     others = ~torch.eye(len(units), dtype=torch.bool)
     return (merge_pieces(visible, units, units) > 0) & others
@@ -279,42 +437,14 @@ def _shares(pattern: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
     """The credit of each unit as the answer: 1 for the only maximum, 1/k for k tied.
 
     Args:
-        pattern: ``(num_layers, num_heads, num_units, num_units)``.
-        observed: ``(num_layers, num_units, num_units)``: which units compete.
+        pattern: ``(num_heads, num_units, num_units)``.
+        observed: ``(num_units, num_units)``: which units compete.
 
     Returns:
         Like ``pattern``; rows sum to 1 where any unit competes, else they are 0.
     """
-    competing = observed[:, None]
-    weights = pattern.masked_fill(~competing, 0)
+    weights = pattern.masked_fill(~observed, 0)
     is_best = weights == weights.amax(-1, keepdim=True)
     is_best |= weights.sum(-1, keepdim=True) < FLOOR
-    is_best &= competing
+    is_best &= observed
     return is_best / is_best.sum(-1, keepdim=True).clamp(min=1).double()
-
-
-def _scored(
-    pairs: Sequence[tuple[int | None, int | None]],
-    shares: torch.Tensor,
-    observed: torch.Tensor,
-    missing: torch.Tensor,
-) -> _Relation:
-    """Pairs of one relation in one sentence, each as the unit that looks and the one looked for."""
-    found = _Relation.empty((shares.shape[0], shares.shape[1]))
-    credits = torch.zeros(shares.shape[:2], dtype=torch.float64)
-    for source, target in pairs:
-        if source is None or target is None or source == target:
-            found.unaligned += 1
-            continue
-        is_observed = observed[:, source, target, None]
-        is_missing = missing[:, :, source]
-        counts = is_observed & ~is_missing
-        credits += shares[:, :, source, target].masked_fill(~counts, 0)
-        number = counts.numpy().astype(np.int64)
-        found.n += number
-        found.not_observable += (~is_observed & ~is_missing).numpy()
-        found.missing += is_missing.numpy()
-        offset = target - source
-        found.at_offset[offset] = found.at_offset.get(offset, 0) + number
-    found.credits = addable(credits.numpy())
-    return found

@@ -132,7 +132,8 @@ def row_entropy(attentions: torch.Tensor) -> torch.Tensor:
 
     Returns:
         ``(..., query_len)``, from 0 to :math:`\log_2` of the number of keys; NaN where the
-        row has NaN or a number below 0. Multiples of :math:`2^{-24}`, the same however far a row is padded with zeros.
+        row has NaN or a number below 0. Multiples of :math:`2^{-24}`, the same however far a row is
+        padded with zeros.
 
     Example:
         >>> row_entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
@@ -142,5 +143,5 @@ def row_entropy(attentions: torch.Tensor) -> torch.Tensor:
     # What is added keeps the logarithm of 0 finite, and is nothing beside a weight that counts.
     terms = (weights + 2.0**-40).log_().mul_(weights).neg_()
     # The rest are multiples of 2⁻⁴⁸ in float32, so that a row's sum, below 2⁵, is exact in float64.
-    torch.nn.functional.threshold_(terms, 2.0**-25, 0.0)
+    torch.nn.functional.threshold(terms, 2.0**-25, 0.0, inplace=True)
     return in_grains(terms.sum(-1, dtype=torch.float64) / math.log(2))

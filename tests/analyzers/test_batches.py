@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 
 from introspect.analyzers.batches import Texts
 from introspect.analyzers.roles import RolesAnalyzer
-from introspect.errors import InputError
+from introspect.analyzers.similarity import SimilarityAnalyzer
+from introspect.analyzers.syntax import SyntaxAnalyzer
+from introspect.cases.conllu import Sentence, SyntaxWord
+from introspect.errors import InputError, MentionError
 from introspect.records import AttentionRecord, TokenSequence
+from introspect.text import segment_words
 from tests.synthetic import TEXT, padded, record
 
 TEXTS = [
@@ -58,7 +62,39 @@ class Roles:
         return item, None
 
 
-KINDS = [Roles]
+class Similarity(Roles):
+    kind = SimilarityAnalyzer
+
+
+def syntax_item(number, seed=0):
+    item = roles_record(number, seed)
+    text = item.keys.texts[0]
+    words = segment_words(text)
+    heads = [(i * 7 + seed) % len(words) for i in range(len(words))]
+    names = ("det", "nsubj:pass", "amod")
+    return item, Sentence(
+        text,
+        tuple(
+            SyntaxWord(text[s:e], (s, e), None if head == i else head, names[i % 3])
+            for i, ((s, e), head) in enumerate(zip(words, heads, strict=True))
+        ),
+    )
+
+
+class Syntax:
+    kind = SyntaxAnalyzer
+    texts = staticmethod(syntax_item)
+
+    @staticmethod
+    def update(analyzer, item):
+        analyzer.update(*item)
+
+    @staticmethod
+    def of(item):
+        return item
+
+
+KINDS = [Roles, Similarity, Syntax]
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind.__name__)
 
 
@@ -139,6 +175,20 @@ def test_the_options_are_part_of_the_state():
     assert RolesAnalyzer.from_state(analyzer.state()).reach == 2
     analyzer.update(record(TEXT))
     assert "after_2" in RolesAnalyzer.from_state(analyzer.state()).compute()
+
+
+def test_relations_need_a_sentence_of_the_same_text():
+    pattern, sentence = syntax_item(0)
+    other = syntax_item(1)[1]
+    analyzer = SyntaxAnalyzer(subtypes=False)
+    with pytest.raises(InputError, match="sentence of a treebank"):
+        analyzer.begin(Texts((pattern.keys,), (None,)))
+    with pytest.raises(MentionError, match="another one"):
+        analyzer.begin(Texts((pattern.keys,), (other,)))
+    with pytest.raises(InputError, match="begun first"):
+        analyzer.see(0, padded([pattern])[0])
+    analyzer.update(pattern, sentence)
+    assert not SyntaxAnalyzer.from_state(analyzer.state()).subtypes
 
 
 def test_a_long_batch_is_worked_on_in_parts():

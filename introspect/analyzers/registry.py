@@ -1,0 +1,72 @@
+"""The analyzers that a model's attention can be given to batch by batch, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from introspect.analyzers.batches import BatchAnalyzer
+from introspect.analyzers.roles import RolesAnalyzer
+from introspect.analyzers.similarity import SimilarityAnalyzer
+from introspect.analyzers.syntax import SyntaxAnalyzer
+from introspect.errors import SelectionError
+
+__all__ = ["ANALYZERS", "AnalyzerKind", "find_analyzer"]
+
+
+@dataclass(frozen=True)
+class AnalyzerKind:
+    """One analyzer, and what it takes.
+
+    Args:
+        make: the class; called without arguments, it has collected nothing.
+        description: what it finds, in a line.
+        takes: what a text must come with: a coreference case, nothing, or a treebank's sentence.
+        needs: whether whole patterns, or selected rows are enough.
+    """
+
+    make: Callable[[], BatchAnalyzer]
+    description: str
+    takes: Literal["cases", "sentences", "conllu"]
+    needs: Literal["rows", "patterns"] = "patterns"
+
+
+#: Every analyzer of batches, by the name that the command line gives it.
+ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
+    {
+        "roles": AnalyzerKind(
+            RolesAnalyzer,
+            "entropy, sinks, positions, repetitions, punctuation and distance of every head",
+            takes="sentences",
+        ),
+        "similarity": AnalyzerKind(
+            SimilarityAnalyzer,
+            "how far apart every two heads are; several times the cost of the model on long texts",
+            takes="sentences",
+        ),
+        "syntax": AnalyzerKind(
+            SyntaxAnalyzer,
+            "which heads follow which relation of a treebank, beside the best fixed offset",
+            takes="conllu",
+        ),
+    }
+)
+
+
+def find_analyzer(name: str) -> AnalyzerKind:
+    """The analyzer of this name.
+
+    Raises:
+        SelectionError: there is none.
+
+    Example:
+        >>> find_analyzer("roles").takes
+        'sentences'
+    """
+    if name not in ANALYZERS:
+        raise SelectionError(
+            f"Expected an analyzer from {', '.join(sorted(ANALYZERS))}, got {name!r}."
+        )
+    return ANALYZERS[name]

@@ -1,0 +1,37 @@
+"""The analyzers by name: each is what it says, and other names are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from introspect.analyzers.batches import LayerByLayer, Texts
+from introspect.analyzers.registry import ANALYZERS, find_analyzer
+from introspect.errors import InputError, SelectionError
+from tests.synthetic import TEXT, padded, record
+
+
+@pytest.mark.parametrize("name", ANALYZERS)
+def test_each_is_made_without_arguments_and_has_a_line(name):
+    kind = find_analyzer(name)
+    analyzer = kind.make()
+    assert isinstance(analyzer, LayerByLayer)
+    assert type(analyzer).from_state(analyzer.state()).state().keys() == analyzer.state().keys()
+    assert kind.description
+    assert "\n" not in kind.description
+    with pytest.raises(InputError, match="at least one"):
+        analyzer.compute()
+
+
+@pytest.mark.parametrize("name", [n for n, kind in ANALYZERS.items() if kind.takes == "sentences"])
+def test_those_of_plain_sentences_need_nothing_beside_the_text(name):
+    analyzer, item = find_analyzer(name).make(), record(TEXT)
+    analyzer.begin(Texts((item.keys,), (None,)))
+    for layer, attentions in enumerate(padded([item])):
+        analyzer.see(layer, attentions)
+    analyzer.end()
+    assert len(analyzer.compute())
+
+
+def test_other_names_are_refused_with_those_there_are():
+    with pytest.raises(SelectionError, match="roles, similarity, syntax, got 'role'"):
+        find_analyzer("role")
