@@ -244,55 +244,103 @@ def cases(
 
 @app.command()
 def probe(
-    file: Annotated[Path, typer.Argument(help="Cases, one JSON object a line.")],
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="Cases (JSON lines), sentences (txt, csv, tsv, jsonl, parquet), trees (conllu); "
+            "a folder, a glob, hf:NAME, or - for standard input."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write, or to go on with.")],
     model: ModelName = "minilm",
+    analyzer: Annotated[
+        list[str] | None,
+        typer.Option(help="coreference, roles, similarity or syntax; repeatable."),
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="The column of the sentences.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Of all files, whatever their endings: txt, csv, …")
+    ] = None,
     weights: Annotated[
         str, typer.Option(help="raw, or renormalised without special tokens and the own position.")
     ] = "raw",
     segment: Annotated[
         str | None, typer.Option(help="jieba: divide Chinese into words (extra chinese).")
     ] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Only these, from 0: 0-5 or 3,4; the model stops there.")
+    ] = None,
+    long: Annotated[
+        str, typer.Option(help="reject texts that are too long, or window: read them in parts.")
+    ] = "reject",
     null_model: Annotated[
         bool, typer.Option("--null-model", help="Also score the model with random weights.")
     ] = False,
+    engine: Annotated[str, typer.Option(help="serial, or ray (extra ray).")] = "serial",
+    batch_size: Annotated[
+        int | None, typer.Option(help="Texts that run together, at most.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of each process.")] = None,
+    actors: Annotated[int | None, typer.Option(help="Of the engine ray.")] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Of a ray cluster; by default one on this machine.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of folds, resamples and relabellings.")] = 0,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Write over a finished probe.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
-    """Score every head on a file of cases; leave tables and a report in a folder."""
-    from introspect.analyzers.claims import Options
-    from introspect.probing import probe as run_probe
-    from introspect.probing.folder import check_folder
+    """Run a model over a set; leave tables and a report in a folder.
 
-    check_folder(out, fresh=fresh)
-    result = run_probe(
-        _load(model, allow_pickle=allow_pickle),
-        file,
-        out,
-        segment=segment,
-        weights=weights,  # type: ignore[arg-type]  # checked there
-        null_model=null_model,
-        fresh=fresh,
-        options=Options(seed=seed),
-        command=_command_line(),
-        tell=_counter(),
-    )
+    Stopped at any moment, the same command goes on where it was.
+    """
+    from introspect.analyzers.claims import Options
+    from introspect.probing import RayOptions
+    from introspect.probing import probe as run_probe
+    from introspect.probing.progress import watching
+    from introspect.sentences import spooled_stdin
+
+    given: list[Any] = [spooled_stdin() if name == "-" else name for name in files]
+    with watching() as watcher:
+        result = run_probe(
+            _load(model, allow_pickle=allow_pickle),
+            given,
+            out,
+            engine=engine,
+            analyzers=analyzer,
+            column=column,
+            format=format,
+            segment=segment,
+            weights=weights,  # type: ignore[arg-type]  # checked there
+            layers=None if layers is None else _numbers(layers),
+            long=long,  # type: ignore[arg-type]  # checked there
+            null_model=null_model,
+            batch_size=batch_size,
+            threads=threads,
+            ray=RayOptions(actors, ray_address),
+            fresh=fresh,
+            options=Options(seed=seed),
+            command=_command_line(),
+            watcher=watcher,
+        )
     typer.echo(result.finding)
     typer.echo(result.folder / "report.html")
-    if result.rejects:
+    if result.num_rejected:
         rejects = out / "rejects.jsonl"
         typer.echo(
-            f"introspect: notice: {len(result.rejects)} rows rejected, see {rejects}", err=True
+            f"introspect: notice: {result.num_rejected} rows rejected, see {rejects}", err=True
         )
         raise typer.Exit(3)
 
 
-def _counter() -> Any:
-    """A count of the rows so far, for a person at a terminal."""
-    if not sys.stderr.isatty():
-        return lambda done: None
-    return lambda done: print(f"\r{done} rows", end="", file=sys.stderr, flush=True)
+def _numbers(given: str) -> list[int]:
+    """The numbers that ``0-5,7`` names."""
+    found: list[int] = []
+    for part in given.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdigit() or not (last or first).isdigit():
+            raise InputError(f"Expected layers as 0-5 or 3,4, got {given!r}.")
+        found += range(int(first), int(last or first) + 1)
+    return sorted(set(found))
 
 
 @app.command()
@@ -325,12 +373,12 @@ def main() -> None:
     arguments = sys.argv[1:]
     try:
         code = app(args=arguments, standalone_mode=False)
-    except IntrospectError as error:
-        _fail(str(error), error, code=2)
     except typer.Abort:
         _fail("interrupted", None, code=1)
-    except KeyboardInterrupt:
-        _fail("interrupted", None, code=1)
+    except KeyboardInterrupt as stop:  # one that says how to go on is an error of ours as well
+        _fail(str(stop) or "interrupted", None, code=1)
+    except IntrospectError as error:
+        _fail(str(error), error, code=2)
     except Exception as error:
         if hasattr(error, "format_message"):  # what the parser raises for bad arguments
             _fail(f"{error.format_message()} Try: introspect --help", error, code=2)

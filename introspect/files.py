@@ -78,7 +78,7 @@ def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> Path:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary file beside ``path`` for others to write, which takes its place when all went well.
+    """A temporary file beside ``path`` for others to write; it takes its place if all went well.
 
     Where nothing was written there, ``path`` stays as it is.
 

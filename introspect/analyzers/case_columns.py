@@ -122,18 +122,17 @@ class CaseColumns:
     def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> CaseColumns:
         """The columns that ``state`` was made from."""
         texts = json.loads(state["texts"].tobytes())
-        return cls(
-            **{name: tuple(texts[name]) for name in (*_TEXTS, "layers")},
-            **{name: state[name] for name in _ARRAYS},
-        )
+        parts: dict[str, Any] = {name: tuple(texts[name]) for name in (*_TEXTS, "layers")}
+        return cls(**parts | {name: state[name] for name in _ARRAYS})
 
     @classmethod
     def joined(cls, parts: Sequence[CaseColumns]) -> CaseColumns:
         """Several, one after the other."""
-        first = parts[0]
-        texts = {name: tuple(t for part in parts for t in getattr(part, name)) for name in _TEXTS}
-        arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
-        return cls(layers=first.layers, **texts, **arrays)
+        joined: dict[str, Any] = {
+            name: tuple(text for part in parts for text in getattr(part, name)) for name in _TEXTS
+        }
+        joined |= {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
+        return cls(layers=parts[0].layers, **joined)
 
     def taken(self, order: Sequence[int]) -> CaseColumns:
         """Some of the cases, in another order."""
@@ -141,20 +140,19 @@ class CaseColumns:
             [np.arange(self.of(case).start, self.of(case).stop) for case in order]
         ).astype(np.int64)
         cases = np.asarray(order, dtype=np.int64)
-        of_cases = ("num_candidates", "observable", "positions")
-        removed = self.removed[cases] if len(self.removed) else self.removed
-        return replace(
-            self,
-            **{name: tuple(getattr(self, name)[case] for case in order) for name in _TEXTS},
-            **{name: getattr(self, name)[cases] for name in of_cases},
-            **{name: getattr(self, name)[candidates] for name in _OF_CANDIDATES},
-            removed=removed,
-        )
+        taken: dict[str, Any] = {
+            name: tuple(getattr(self, name)[case] for case in order) for name in _TEXTS
+        }
+        taken |= {name: getattr(self, name)[candidates] for name in _OF_CANDIDATES}
+        taken |= {name: getattr(self, name)[cases] for name in _OF_CASES}
+        taken["removed"] = self.removed[cases] if len(self.removed) else self.removed
+        return replace(self, **taken)
 
 
 _TEXTS = ("names", "groups", "lines")
 _OF_CANDIDATES = ("weights", "antecedents", "distances", "received")
-_ARRAYS = (*_OF_CANDIDATES, "num_candidates", "observable", "removed", "positions")
+_OF_CASES = ("num_candidates", "observable", "positions")
+_ARRAYS = (*_OF_CANDIDATES, *_OF_CASES, "removed")
 
 
 def _derived(columns: CaseColumns, cases: Integers, candidates: torch.Tensor) -> dict[str, Floats]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from introspect.alignment import mention_pieces
@@ -21,6 +23,8 @@ from introspect.records import TokenSequence
 from introspect.scoring import Weights
 
 __all__ = ["CaseBatches", "mention_words"]
+
+Array = npt.NDArray[Any]
 
 Words = list[list[int]]
 
@@ -184,12 +188,12 @@ class _Batch:
         yield from ((pronoun, candidate) for candidate in candidates)
         yield from ((candidate, pronoun) for candidate in candidates)
 
-    def _observable(self, reachable: np.ndarray, i: int) -> np.ndarray:
+    def _observable(self, reachable: Array, i: int) -> Array:
         """Whether every candidate can be seen, ``(num_directions, num_layers)``."""
         seen = [reachable[:, s][:, :, t].any((1, 2)) for s, t in self._pairs(i)]
-        return np.stack(seen).reshape(2, -1, len(self.layers)).all(1)
+        return np.asarray(np.stack(seen).reshape(2, -1, len(self.layers)).all(1))
 
-    def _received(self, mention: Mention, num_patterns: int) -> np.ndarray:
+    def _received(self, mention: Mention, num_patterns: int) -> Array:
         """What each candidate gets from all rows: the mean over rows, layers and heads."""
         assert self.received is not None, "no column sums were seen"
         of_keys = self.words.of_keys
@@ -201,7 +205,7 @@ class _Batch:
                 found.append(_over_words(of_words[-1:] if mention == "last" else of_words, mention))
         return np.array(found)
 
-    def _removed(self) -> np.ndarray:
+    def _removed(self) -> Array:
         """Of the rows that were read, in their mean: ``(batch, 2, num_layers, num_heads)``."""
         removed = torch.stack(self.removed, 1).double().numpy()  # (batch, layers, heads, rows)
         found = []
@@ -216,8 +220,8 @@ class _Batch:
 
 
 def _between(
-    weights: np.ndarray, sources: Sequence[int], targets: Sequence[int], mention: Mention
-) -> np.ndarray:
+    weights: Array, sources: Sequence[int], targets: Sequence[int], mention: Mention
+) -> Array:
     """One number from the pairs of words of two mentions, ``(num_layers, num_heads)``."""
     if mention == "last":
         sources, targets = sources[-1:], targets[-1:]
@@ -225,7 +229,10 @@ def _between(
     return _over_words(pairs.reshape(*pairs.shape[:-2], -1), mention)
 
 
-def _over_words(pairs: np.ndarray, mention: Mention) -> np.ndarray:
+def _over_words(pairs: Array, mention: Mention) -> Array:
+    found: Array
     if mention == "sum":
-        return pairs.sum(-1)
-    return pairs.max(-1) if mention == "max" else pairs.mean(-1)
+        found = pairs.sum(-1)
+    else:
+        found = pairs.max(-1) if mention == "max" else pairs.mean(-1)
+    return found

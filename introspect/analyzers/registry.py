@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
-from introspect.analyzers.batches import BatchAnalyzer
+from introspect.analyzers.coreference_batch import CaseBatches
 from introspect.analyzers.roles import RolesAnalyzer
 from introspect.analyzers.similarity import SimilarityAnalyzer
 from introspect.analyzers.syntax import SyntaxAnalyzer
@@ -21,13 +21,14 @@ class AnalyzerKind:
     """One analyzer, and what it takes.
 
     Args:
-        make: the class; called without arguments, it has collected nothing.
+        make: the class, a ``BatchAnalyzer`` or ``CaseBatches``; called without arguments, it has
+            collected nothing.
         description: what it finds, in a line.
         takes: what a text must come with: a coreference case, nothing, or a treebank's sentence.
         needs: whether whole patterns, or selected rows are enough.
     """
 
-    make: Callable[[], BatchAnalyzer]
+    make: Callable[[], Any]
     description: str
     takes: Literal["cases", "sentences", "conllu"]
     needs: Literal["rows", "patterns"] = "patterns"
@@ -36,6 +37,12 @@ class AnalyzerKind:
 #: Every analyzer of batches, by the name that the command line gives it.
 ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
     {
+        "coreference": AnalyzerKind(
+            CaseBatches,
+            "which heads look from a pronoun to its antecedent, beside baselines and held out",
+            takes="cases",
+            needs="rows",
+        ),
         "roles": AnalyzerKind(
             RolesAnalyzer,
             "entropy, sinks, positions, repetitions, punctuation and distance of every head",

@@ -9,6 +9,7 @@ from introspect.cases.jsonl import (
     case_to_json,
     read_jsonl,
     read_located,
+    reject_from_json,
     reject_to_json,
     write_jsonl,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "read_winogender",
     "read_words_csv",
     "read_xwino",
+    "reject_from_json",
     "reject_to_json",
     "write_jsonl",
 ]

@@ -31,6 +31,7 @@ __all__ = [
     "object_from_json",
     "read_jsonl",
     "read_located",
+    "reject_from_json",
     "reject_to_json",
     "write_jsonl",
 ]
@@ -245,3 +246,8 @@ def write_jsonl(path: PathLike, cases: Iterable[CorefCase]) -> Path:
 def reject_to_json(reject: Reject) -> str:
     """A rejected row as one line of JSON: source, line, reason, row, kind."""
     return json.dumps(asdict(reject), ensure_ascii=True)
+
+
+def reject_from_json(line: str) -> Reject:
+    """The rejected row that ``reject_to_json`` wrote."""
+    return Reject(**json.loads(line))

@@ -18,6 +18,7 @@ from introspect.text import shortened
 __all__ = [
     "ASKED",
     "Encoded",
+    "TooLongError",
     "check_text",
     "encode",
     "encode_target",
@@ -28,6 +29,10 @@ __all__ = [
 # Tokenizers without a limit give a number near 10**30.
 _NO_LIMIT = 1 << 24
 _SHOWN_OF_CUT = 240
+
+
+class TooLongError(TextError):
+    """A text has more tokens than the model reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,13 +103,14 @@ def encoded_as(
     """What the model reads, from what the tokenizer made of one text or pair.
 
     Raises:
-        TextError: over the limit, or without tokens.
+        TooLongError: over the limit.
+        TextError: without tokens.
     """
     texts = [reading.text for reading in readings]
     is_templated = any(reading.is_templated for reading in readings)
     count = len(encoding["input_ids"])
     if limit is not None and count > limit:
-        raise TextError(
+        raise TooLongError(
             f"Expected at most {limit} tokens, got {count}: the text is longer than the "
             "model reads. Shorten it, or cut its end with --truncate (truncation=True)."
         )

@@ -1,5 +1,11 @@
-"""Probing sets of cases: read, capture, score, and leave a folder of tables and a report."""
+"""Probing sets: rows are read, cut into shards, run by an engine, and gathered into a folder.
 
-from introspect.probing.run import ProbeRun, probe
+``reading`` and ``rows`` are what comes in; ``preparing``, ``batches`` and ``worker`` run a shard;
+``serial`` and ``ray_engine`` run many; ``store`` keeps what is done, ``plan`` says what it depends
+on, ``folder`` who may write; ``gathering``, ``findings`` and ``outcome`` make tables and a report.
+"""
 
-__all__ = ["ProbeRun", "probe"]
+from introspect.probing.ray_engine import RayOptions
+from introspect.probing.run import ProbeInterruptedError, ProbeRun, probe
+
+__all__ = ["ProbeInterruptedError", "ProbeRun", "RayOptions", "probe"]

@@ -13,7 +13,16 @@ from typing import Any
 from introspect.errors import OutputError
 from introspect.files import write_atomically
 
-__all__ = ["FILES", "PLAN", "SHARDS", "held", "open_folder", "read_plan"]
+__all__ = [
+    "FILES",
+    "PLAN",
+    "SHARDS",
+    "clean",
+    "held",
+    "open_folder",
+    "read_plan",
+    "write_plan",
+]
 
 #: The plan that the folder was begun with.
 PLAN = "run.json"
@@ -32,8 +41,8 @@ _OTHERS = (
 )  # fmt: skip
 
 
-def open_folder(folder: Path, *, fresh: bool) -> None:
-    """Make the folder, or make sure that what is in it is a probe's; with ``fresh``, empty it.
+def open_folder(folder: Path) -> None:
+    """Make the folder, or make sure that what is in it is a probe's.
 
     Raises:
         OutputError: it is a file, its parent is missing, it cannot be written, or it holds what is
@@ -47,18 +56,31 @@ def open_folder(folder: Path, *, fresh: bool) -> None:
             "exist. Create it first, or name another place."
         )
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    foreign = [name for name in there if name not in (*FILES, *_OTHERS) and not _is_half(name)]
-    if foreign or (there and PLAN not in there and set(there) != {_LOCK}):
-        what = foreign[0] if foreign else there[0]
+    kept = [name for name in there if name != _LOCK and not _is_half(name)]
+    # Without a plan it is no probe's, whatever the names in it.
+    is_ours = PLAN in kept
+    foreign = [name for name in kept if not is_ours or name not in (*FILES, *_OTHERS)]
+    if foreign:
         raise OutputError(
-            f"Expected an empty folder or a probe's, but {str(folder)!r} holds {what!r}. "
+            f"Expected an empty folder or a probe's, but {str(folder)!r} holds {foreign[0]!r}. "
             "Name another folder."
         )
     try:
         folder.mkdir(exist_ok=True)
-        for name in there:
-            if _is_half(name) or (fresh and name != _LOCK):
-                _remove(folder / name)
+    except OSError as error:
+        raise _refused(folder, error) from error
+
+
+def clean(folder: Path, *, fresh: bool) -> None:
+    """Remove what an interrupted write left; with ``fresh``, all that a probe left.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    try:
+        for path in folder.iterdir():
+            if _is_half(path.name) or (fresh and path.name != _LOCK):
+                _remove(path)
     except OSError as error:
         raise _refused(folder, error) from error
 

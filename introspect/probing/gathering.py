@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from introspect.analyzers.case_columns import CaseColumns
 from introspect.analyzers.registry import find_analyzer
 from introspect.analyzers.scored import ScoredCase
+from introspect.cases import Reject, reject_from_json
 from introspect.errors import OutputError
 from introspect.files import replacing, write_lines
 from introspect.probing.store import Entry, ShardStore
@@ -40,6 +41,7 @@ class Gathered:
 
     Args:
         analyzers: by name, with everything in them; not of cases.
+        parts: the cases of each shard, until all are there.
         columns: the cases.
         scored: the same as the tables are made of them.
         first_rejects: some of the rejects, as lines of JSON.
@@ -52,6 +54,7 @@ class Gathered:
     """
 
     analyzers: dict[str, Any] = field(default_factory=dict)
+    parts: list[CaseColumns] = field(default_factory=list)
     columns: CaseColumns | None = None
     scored: list[ScoredCase] = field(default_factory=list)
     first_rejects: list[str] = field(default_factory=list)
@@ -62,38 +65,56 @@ class Gathered:
     largest_error: float | None = None
     routes: tuple[str, ...] = ()
 
+    def rejects(self, most: int | None = None) -> tuple[Reject, ...]:
+        """The first rows without a result."""
+        return tuple(map(reject_from_json, self.first_rejects[:most]))
+
 
 # A report counts reasons; it need not hold a million of them.
 _KEPT_REJECTS = 100_000
 
 
-def gather(store: ShardStore, entries: Sequence[Entry], folder: Path) -> Gathered:
-    """Read all shards in their order; write ``rejects.jsonl`` and ``cases.parquet`` on the way.
+def gather(store: ShardStore, entries: Sequence[Entry], folder: Path | None = None) -> Gathered:
+    """Read all shards in their order.
+
+    Args:
+        store: where they are.
+        entries: the shards.
+        folder: where to write ``rejects.jsonl`` and ``cases.parquet`` on the way; by default they
+            are not written.
 
     Raises:
         OutputError: a shard is damaged, or a table cannot be written.
     """
     found = Gathered()
-    parts: list[CaseColumns] = []
-    with _CaseTable(folder / "cases.parquet") as table:
-
-        def rejects() -> Iterator[str]:
-            for entry in entries:
-                arrays, lines = store.read(entry)
-                _count(found, entry, lines)
-                for name, state in _by_analyzer(arrays).items():
-                    if name == "coreference":
-                        parts.append(CaseColumns.from_state(state))
-                        table.add(parts[-1].scored())
-                    else:
-                        _merge(found, name, state)
-                yield from lines
-
-        write_lines(folder / "rejects.jsonl", rejects())
-    if parts:
-        found.columns = CaseColumns.joined(parts)
+    if folder is None:
+        for _ in _lines(found, store, entries, None):
+            pass
+    else:
+        with _CaseTable(folder / "cases.parquet") as table:
+            write_lines(folder / "rejects.jsonl", _lines(found, store, entries, table))
+    if found.parts:
+        found.columns = CaseColumns.joined(found.parts)
+        found.parts = []
         found.scored = found.columns.scored()
     return found
+
+
+def _lines(
+    found: Gathered, store: ShardStore, entries: Sequence[Entry], table: _CaseTable | None
+) -> Iterator[str]:
+    """Take in each shard; its rejects as lines."""
+    for entry in entries:
+        arrays, lines = store.read(entry)
+        _count(found, entry, lines)
+        for name, state in _by_analyzer(arrays).items():
+            if name != "coreference":
+                _merge(found, name, state)
+                continue
+            found.parts.append(CaseColumns.from_state(state))
+            if table is not None:
+                table.add(found.parts[-1].scored())
+        yield from lines
 
 
 def _count(found: Gathered, entry: Entry, lines: Sequence[str]) -> None:

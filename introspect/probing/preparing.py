@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from introspect.alignment import mention_pieces, resegmented_tokens
 from introspect.analyzers.coreference_batch import mention_words
@@ -12,13 +13,17 @@ from introspect.errors import InputError, MentionError, TextError
 from introspect.mentions import CorefCase, Span
 from introspect.models import Model
 from introspect.models.batching import encode_batch
-from introspect.models.encoding import Encoded
+from introspect.models.encoding import Encoded, TooLongError
 from introspect.probing.rows import ProbeRow, Shard
+from introspect.probing.windows import windows
 from introspect.records import TokenSequence
 
-__all__ = ["Prepared", "Segment", "check_known", "prepare"]
+__all__ = ["Long", "Prepared", "Segment", "check_known", "prepare"]
 
 Segment = Callable[[str], Sequence[Span]]
+
+#: What becomes of a text that is longer than the model reads.
+Long = Literal["reject", "window"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,18 +33,25 @@ class Prepared:
     Args:
         shard: the shard.
         rows: what runs, and
-        encoded: their tokens.
-        rejects: what does not, in the order of the input.
+        encoded: their tokens, and
+        places: the number of each within the shard; parts of one text share it.
+        rejects: what does not, by number within the shard.
     """
 
     shard: Shard
     rows: tuple[ProbeRow, ...]
     encoded: tuple[Encoded, ...]
-    rejects: tuple[Reject, ...]
+    places: tuple[int, ...]
+    rejects: dict[int, Reject]
 
 
 def prepare(
-    model: Model, shard: Shard, *, limit: int | None, segment: Segment | None = None
+    model: Model,
+    shard: Shard,
+    *,
+    limit: int | None,
+    segment: Segment | None = None,
+    long: Long = "reject",
 ) -> Prepared:
     """Encode the rows of a shard; those that this model cannot be asked about become rejects.
 
@@ -48,26 +60,39 @@ def prepare(
         shard: the rows.
         limit: how many tokens the model reads.
         segment: from a text to the spans of its words, for scripts without spaces.
+        long: what becomes of a text over the limit.
     """
-    given = [row for row in shard.rows if isinstance(row, ProbeRow)]
-    with model.tokenizing():
-        outcomes = encode_batch(model.tokenizer, [row.text for row in given], limit=limit)
-    fit: dict[int, Encoded] = {}
-    wrong: dict[int, Reject] = {}
-    for row, outcome in zip(given, outcomes, strict=True):
+    rejects = {place: row for place, row in enumerate(shard.rows) if isinstance(row, Reject)}
+    given = {place: row for place, row in enumerate(shard.rows) if isinstance(row, ProbeRow)}
+    outcomes = _encoded(model, [row.text for row in given.values()], limit)
+    found: list[tuple[int, ProbeRow, Encoded]] = []
+    for (place, row), outcome in zip(given.items(), outcomes, strict=True):
         try:
-            fit[id(row)] = _checked(row, outcome, segment)
+            if isinstance(outcome, TooLongError) and long == "window" and limit is not None:
+                parts = list(_windowed(model, row, limit))
+            else:
+                parts = [(row, outcome)]
+            found += [(place, part, _checked(part, each, segment)) for part, each in parts]
         except InputError as error:
             kind = "mention" if isinstance(error, MentionError) else "text"
-            wrong[id(row)] = row.rejected(str(error), kind)
-    rejects = [wrong.get(id(row), row) for row in shard.rows]
-    kept = [row for row in given if id(row) in fit]
-    return Prepared(
-        shard,
-        tuple(kept),
-        tuple(fit[id(row)] for row in kept),
-        tuple(row for row in rejects if isinstance(row, Reject)),
-    )
+            rejects[place] = row.rejected(str(error), kind)
+    places, rows, encoded = zip(*found, strict=True) if found else ((), (), ())
+    return Prepared(shard, rows, encoded, places, rejects)
+
+
+def _encoded(model: Model, texts: Sequence[str], limit: int | None) -> list[Encoded | TextError]:
+    with model.tokenizing():
+        return encode_batch(model.tokenizer, texts, limit=limit)
+
+
+def _windowed(
+    model: Model, row: ProbeRow, limit: int
+) -> Iterator[tuple[ProbeRow, Encoded | TextError]]:
+    (whole,) = _encoded(model, [row.text], None)
+    if isinstance(whole, TextError):
+        raise whole
+    parts = windows(row, whole.tokens, limit)
+    yield from zip(parts, _encoded(model, [part.text for part in parts], limit), strict=True)
 
 
 def _checked(row: ProbeRow, outcome: Encoded | TextError, segment: Segment | None) -> Encoded:

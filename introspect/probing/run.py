@@ -1,46 +1,62 @@
-"""One probe: cases in, a folder of tables and a report out."""
+"""One probe: rows in, a folder of tables and a report out."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import numpy as np
-import pandas as pd
 import torch
 
-from introspect.analyzers.bias import Bias, bias_labels, bias_table
-from introspect.analyzers.coreference import Options, Scores, against_table
-from introspect.analyzers.linear_probe import ProbeResult, linear_probe
-from introspect.analyzers.pairs import PairShifts, pair_shifts
-from introspect.cases import Reject, reject_to_json
-from introspect.errors import InputError, SelectionError
-from introspect.files import write_atomically, write_lines
+from introspect.analyzers.coreference import Options, Scores
+from introspect.analyzers.registry import find_analyzer
+from introspect.cases import Reject, reject_from_json
+from introspect.errors import InputError, IntrospectError, SelectionError
 from introspect.functional.coreference import Mention
 from introspect.models import Model, load_text
 from introspect.models.null import null_model as random_weights
-from introspect.probing.folder import check_folder, filled_folder
-from introspect.probing.scoring import Collected, collect
-from introspect.reporting.provenance import provenance_rows
-from introspect.reporting.set_report import SetFindings, set_report
+from introspect.probing.batches import BatchLimits
+from introspect.probing.folder import (
+    SHARDS,
+    clean,
+    held,
+    open_folder,
+    read_plan,
+    write_plan,
+)
+from introspect.probing.gathering import Gathered, gather
+from introspect.probing.outcome import Outcome, write_outcome
+from introspect.probing.plan import check_same, make_plan
+from introspect.probing.preparing import Long
+from introspect.probing.progress import QUIET, Watcher, count_rows
+from introspect.probing.ray_engine import RayOptions, run_ray
+from introspect.probing.reading import Reading, read_rows
+from introspect.probing.rows import ProbeRow, Shard, cut
+from introspect.probing.serial import run_serial
+from introspect.probing.store import Entry, ShardStore
+from introspect.probing.worker import Worker, WorkerOptions
 from introspect.scoring import Weights
-from introspect.segmentation import chinese_words
-from introspect.statistics import FEWEST_GROUPS
+from introspect.sentences import Inputs
 
-__all__ = ["ProbeRun", "probe"]
+__all__ = ["ProbeInterruptedError", "ProbeRun", "probe"]
 
 DEFAULT = Options()
-_CONTRASTS = (("stereotype", ("pro", "anti")), ("gender", ("male", "female")))
-_HARDEST = 8
-_SHOWN_PAIRS = 6
-_SEGMENTERS = {None: None, "jieba": chinese_words}
+ENGINES = ("serial", "ray")
+
+#: Rows of a shard: what a stop can cost, and what is sorted by length together.
+SHARD_ROWS = 1_024
+
+_DEFAULT_ANALYZERS = {"cases": "coreference", "sentences": "roles", "conllu": "syntax"}
+
+
+class ProbeInterruptedError(IntrospectError, KeyboardInterrupt):
+    """A person stopped it; what is done is kept, and the message says how to go on."""
 
 
 @dataclass(frozen=True)
@@ -49,280 +65,306 @@ class ProbeRun:
 
     Args:
         folder: the folder with tables and report.
-        scores: the tables.
+        scores: the tables of cases; ``None`` where none was scored.
+        analyzers: those of texts, with everything in them.
         finding: the headline, as plain text.
-        rejects: rows without a score, with their reasons.
+        num_rejected: rows without a result; they are in ``rejects.jsonl`` with their reasons.
     """
 
     folder: Path
-    scores: Scores
+    scores: Scores | None
+    analyzers: dict[str, Any]
     finding: str
-    rejects: tuple[Reject, ...]
+    num_rejected: int
+
+    @property
+    def rejects(self) -> tuple[Reject, ...]:
+        """All rows without a result, read from the folder."""
+        with (self.folder / "rejects.jsonl").open(encoding="utf-8") as lines:
+            return tuple(map(reject_from_json, lines))
 
 
 def probe(
     model: Model | str,
-    cases: str | os.PathLike[str],
+    inputs: Inputs,
     out: str | os.PathLike[str],
     *,
     engine: str = "serial",
+    analyzers: Sequence[str] | None = None,
+    column: str | None = None,
+    format: str | None = None,
     mention: Mention = "mean",
     weights: Weights = "raw",
     segment: str | None = None,
+    layers: Sequence[int] | None = None,
+    long: Long = "reject",
     null_model: bool = False,
+    batch_size: int | None = None,
+    shard_rows: int = SHARD_ROWS,
+    threads: int | None = None,
+    ray: RayOptions | None = None,
     fresh: bool = False,
     options: Options = DEFAULT,
     command: str | None = None,
-    tell: Callable[[int], None] = lambda done: None,
+    watcher: Watcher = QUIET,
 ) -> ProbeRun:
-    """Score every head of a model on a file of cases, and leave a folder.
+    """Run a model over a set of cases or sentences, and leave a folder.
 
-    The folder holds ``heads`` (Parquet and CSV), ``cases.parquet``, ``baselines.csv``,
-    ``summary.json``, ``report.html``, ``rejects.jsonl`` and ``run.json``. It appears when all of it
-    is there.
+    Of cases the folder holds ``heads`` (Parquet and CSV), ``cases.parquet``, ``baselines.csv``,
+    ``summary.json`` and ``report.html``; of other analyzers a table each. ``run.json`` is what it
+    was begun with, ``rejects.jsonl`` has the rows without a result, and ``shards/`` the finished
+    work. A probe that was stopped at any moment goes on with the same call, and ends with the same
+    tables; one that is finished is gathered again.
 
     Args:
         model: a model, or the name of one.
-        cases: cases as JSON, one a line.
+        inputs: a file of cases (JSON lines), of sentences (txt, csv, tsv, jsonl, parquet) or of
+            trees (conllu); all but Parquet also compressed; a folder, a glob or several.
         out: the folder.
-        engine: what runs it; ``serial``.
+        engine: ``serial``, or ``ray`` (extra ``ray``) with a model in each of several processes.
+        analyzers: names from ``analyzers.registry``; by default ``coreference`` for cases,
+            ``roles`` for sentences, ``syntax`` for trees.
+        column: the column of the sentences.
+        format: of all files, whatever their endings.
         mention: how the word pairs of two mentions become one number.
-        weights: ``raw``, or ``renormalised`` without special tokens and the row's own position.
+        weights: which are scored.
         segment: what divides texts without spaces into words: ``jieba`` (extra ``chinese``);
             without it every character is a word.
+        layers: only these, by the model's own numbers; the model runs no further than the last.
+        long: a text that is longer than the model reads is rejected (``reject``), or read in parts
+            (``window``): a plain text part by part, a case around its mentions.
         null_model: also score the same architecture with random weights, as a baseline.
-        fresh: write over a finished probe.
+        batch_size: texts that run together, at most; by default as many as are quick.
+        shard_rows: rows of a piece of work.
+        threads: of each process; by default as torch has it.
+        ray: the actors of that engine.
+        fresh: start over, also where the folder holds another probe.
         options: how much is drawn for intervals and p-values, and from which seed.
         command: the command line that made it, for the provenance.
-        tell: called with the number of rows so far.
+        watcher: hears how far it is.
 
     Raises:
-        InputError: no case can be scored.
-        OutputError: the folder is taken or cannot be written.
-        SelectionError: an unknown engine.
+        InputError: the input cannot be read, or nothing in it gives a result.
+        OutputError: the folder is another probe's or nobody's, is being written to, or cannot be.
+        SelectionError: an unknown engine, analyzer, layer or option.
+        ProbeInterruptedError: Ctrl-C; a second one stops at once.
     """
-    if engine != "serial":
-        raise SelectionError(f"Expected the engine serial, got {engine!r}.")
-    if segment not in (None, "jieba"):
-        raise SelectionError(f"Expected `segment` as jieba or nothing, got {segment!r}.")
-    folder, path = Path(out), Path(cases)
-    check_folder(folder, fresh=fresh)
-    loaded = load_text(model)
-    started = time.perf_counter()
-    found = collect(
-        loaded, path, mention=mention, weights=weights, segment=_SEGMENTERS[segment], tell=tell
-    )
-    if not found.cases or found.record is None:
-        raise InputError(_nothing(path, found.rejects))
-    captured = time.perf_counter()
-    scores = found.analyzer.compute(options)
-    if null_model:
-        scores = _with_null(scores, random_weights(loaded), path, found, options)
-    pairs = _pairs(found, options)
-    findings = SetFindings(
-        name=path.name,
-        scores=scores,
-        num_groups=len({case.group for case in found.analyzer.scored}),
-        linear=_linear(found, options),
-        bias=_bias(found, options),
-        pairs=pairs,
-        shown_pairs=_shown_pairs(loaded, found, pairs),
-        rejects=tuple(found.rejects),
-        record=found.record,
+    if engine not in ENGINES:
+        raise SelectionError(f"Expected the engine {' or '.join(ENGINES)}, got {engine!r}.")
+    if long not in get_args(Long):
+        raise SelectionError(f"Expected `long` as reject or window, got {long!r}.")
+    reading = Reading(inputs, column, format)
+    worker_options = WorkerOptions(
+        analyzers=_chosen_analyzers(analyzers, reading),
+        mention=mention,
         weights=weights,
-        hardest=_hardest(loaded, found, scores),
-        command=command,
+        segment=segment,
+        layers=None if layers is None else tuple(layers),
+        long=long,
+        limits=BatchLimits() if batch_size is None else BatchLimits(texts=batch_size),
     )
-    page = set_report(findings)
-    timings = {"capture_s": captured - started, "statistics_s": time.perf_counter() - captured}
-    plan = _plan(path, found, options, command)
-    with filled_folder(folder) as place:
-        _write(place, findings, page.html, timings, plan)
-    return ProbeRun(folder, scores, page.finding, tuple(found.rejects))
+    folder = Path(out)
+    with _threads(threads):
+        loaded = load_text(model)
+        worker = Worker(loaded, worker_options)
+        plan = make_plan(
+            loaded, reading, worker_options, options, shard_rows=shard_rows, null_model=null_model
+        )
+        open_folder(folder)
+        with held(folder):
+            _begin(folder, plan, fresh=fresh, command=command)
+            job = _Job(worker, reading, shard_rows, engine, ray or RayOptions(), watcher)
+            work = job.work(ShardStore(folder / SHARDS))
+            null = None
+            if null_model and "coreference" in worker_options.analyzers:
+                watcher.say("probing random weights")
+                twin = _Job(Worker(random_weights(loaded), worker_options), *job.rest())
+                null = twin.work(ShardStore(folder / SHARDS / "random-weights"))
+            watcher.say("gathering")
+            found = _finish(folder, worker, reading, work, null, options, command)
+    return ProbeRun(
+        folder, found.scores, found.gathered.analyzers, found.finding, found.gathered.num_rejected
+    )
 
 
-def _nothing(path: Path, rejects: list[Reject]) -> str:
-    first = f" The first: line {rejects[0].line}: {rejects[0].reason}" if rejects else ""
+def _chosen_analyzers(names: Sequence[str] | None, reading: Reading) -> tuple[str, ...]:
+    """The analyzers asked for, if the input has what they take.
+
+    Raises:
+        SelectionError: it has not, or there is no such analyzer.
+    """
+    content = reading.content()
+    chosen = tuple(dict.fromkeys(names or (_DEFAULT_ANALYZERS[content],)))
+    for name in chosen:
+        takes = find_analyzer(name).takes
+        if takes not in ("sentences", content):
+            needed = "cases with a pronoun" if takes == "cases" else "trees in CoNLL-U"
+            raise SelectionError(
+                f"Expected {needed} for the analyzer {name}, but the input holds {content}. "
+                "Name other analyzers, or convert a collection with: introspect cases."
+            )
+    return chosen
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    if count is not None and count < 1:
+        raise SelectionError(f"Expected at least 1 thread, got {count}.")
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _begin(folder: Path, plan: dict[str, Any], *, fresh: bool, command: str | None) -> None:
+    """Write the plan down, or hold it against the one that is there."""
+    if not fresh and (found := read_plan(folder)) is not None:
+        check_same(plan, found, folder)
+        clean(folder, fresh=False)
+        return
+    clean(folder, fresh=True)
+    write_plan(folder, plan, command=command)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a job left: its store, the shards in order, and how long it ran."""
+
+    store: ShardStore
+    entries: tuple[Entry, ...]
+    seconds: float
+
+
+@dataclass
+class _Job:
+    """All shards of an input on one model."""
+
+    worker: Worker
+    reading: Reading
+    shard_rows: int
+    engine: str
+    ray: RayOptions
+    watcher: Watcher
+    _known: dict[int, Entry] = field(default_factory=dict)
+
+    def rest(self) -> tuple[Any, ...]:
+        """What another model's job has in common with this one."""
+        return self.reading, self.shard_rows, self.engine, self.ray, self.watcher
+
+    def work(self, store: ShardStore) -> _Work:
+        """Run what is not done yet.
+
+        Raises:
+            ProbeInterruptedError: a person stopped it between two shards.
+        """
+        store.create()
+        began = time.perf_counter()
+        total = count_rows(self.reading)
+        self.watcher.begin(total, 0)
+        todo = self._todo(store)
+        with _stopping() as stop:
+            for entry in self._engine(todo, store):
+                store.record(entry)
+                self._known[entry.shard] = entry
+                self.watcher.shard(entry)
+                if stop.is_set():
+                    raise ProbeInterruptedError(
+                        f"Stopped by you after {len(self._known)} finished shards of "
+                        f"{self.shard_rows} rows. Run the same command again to go on."
+                    )
+        store.prune(len(self._known))
+        entries = tuple(self._known[number] for number in sorted(self._known))
+        return _Work(store, entries, time.perf_counter() - began)
+
+    def _todo(self, store: ShardStore) -> Iterator[Shard]:
+        """The shards that have to run; of the others the entry is noted."""
+        for shard in cut(read_rows(self.reading), self.shard_rows):
+            entry = store.done(shard.index, shard.digest)
+            if entry is None:
+                yield shard
+            else:
+                self._known[shard.index] = entry
+                self.watcher.shard(entry)
+
+    def _engine(self, todo: Iterator[Shard], store: ShardStore) -> Iterator[Entry]:
+        if self.engine == "serial":
+            return run_serial(self.worker, todo, store)
+        return run_ray(self.worker.model, self.worker.options, todo, store, self.ray)
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Ctrl-C asks to stop after the shard that runs; a second one stops at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread hears signals
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _finish(
+    folder: Path,
+    worker: Worker,
+    reading: Reading,
+    work: _Work,
+    null: _Work | None,
+    options: Options,
+    command: str | None,
+) -> Outcome:
+    """Tables and report from the finished shards."""
+    began = time.perf_counter()
+    gathered = gather(work.store, work.entries, folder)
+    if not gathered.num_rows:
+        raise InputError(_nothing(reading, gathered))
+    randomly = None if null is None else gather(null.store, null.entries)
+    return write_outcome(
+        Outcome(
+            folder=folder,
+            name=_name(reading),
+            worker=worker,
+            gathered=gathered,
+            null=randomly,
+            sample=_sample(reading, gathered),
+            options=options,
+            command=command,
+            seconds={"model": work.seconds, "gathering": time.perf_counter() - began},
+        ),
+    )
+
+
+def _sample(reading: Reading, gathered: Gathered) -> str:
+    """The first text with a result, to be captured with a certificate."""
+    rejected = {(found.source, found.line) for found in gathered.rejects()}
+    for row in read_rows(reading):
+        if isinstance(row, ProbeRow) and (row.source, row.line) not in rejected:
+            return row.text
+    raise InputError("Expected a row with a result, got none.")
+
+
+def _name(reading: Reading) -> str:
+    given = reading.inputs
+    names = [given] if isinstance(given, str | os.PathLike) else list(given)
+    first = Path(names[0]).name or str(names[0])
+    return first if len(names) == 1 else f"{first} and {len(names) - 1} more"
+
+
+def _nothing(reading: Reading, gathered: Gathered) -> str:
+    found = gathered.rejects(1)
+    first = f" The first: line {found[0].line}: {found[0].reason}" if found else ""
     return (
-        f"Expected at least one case that can be scored in {str(path)!r}, got none; "
-        f"{len(rejects)} rows were rejected.{first}"
+        f"Expected at least one row with a result in {_name(reading)!r}, got none; "
+        f"{gathered.num_rejected} rows were rejected, see rejects.jsonl.{first}"
     )
-
-
-def _with_null(
-    scores: Scores, model: Model, path: Path, found: Collected, options: Options
-) -> Scores:
-    """The held-out choice of a head among random weights, as one more baseline."""
-    if scores.choice is None:
-        return scores
-    few = replace(options, permutations=1, selections=1)
-    mention, weights = found.analyzer.mention, found.analyzer.weights
-    again = collect(model, path, mention=mention, weights=weights, segment=found.segment)
-    null = again.analyzer.compute(few)
-    if null.choice is None:
-        return scores
-    choice = null.choice
-    row = ("random_weights", choice.n, choice.accuracy, choice.ci_low, choice.ci_high)
-    baselines = pd.DataFrame([row], columns=list(scores.baselines.columns))
-    credits = scores.held_out[["id"]].merge(null.held_out[["id", "credit"]], how="left", on="id")
-    against = against_table(
-        scores.held_out, {"random_weights": credits["credit"].fillna(0.5).tolist()}, options
-    )
-    return replace(
-        scores,
-        baselines=pd.concat([scores.baselines, baselines], ignore_index=True),
-        against=pd.concat([scores.against, against], ignore_index=True),
-    )
-
-
-def _linear(found: Collected, options: Options) -> ProbeResult | None:
-    groups = {case.group for case in found.features if case.is_forced_choice}
-    if len(groups) < FEWEST_GROUPS:
-        return None
-    return linear_probe(found.features, seed=options.seed)
-
-
-def _bias(found: Collected, options: Options) -> Bias | None:
-    """The difference between two kinds of cases, where the collection names them."""
-    cases = tuple(found.cases.values())
-    for key, contrast in _CONTRASTS:
-        labels = {case.extra.get(key) for case in cases}
-        if set(contrast) <= labels:
-            bias = bias_table(found.analyzer.scored, bias_labels(cases, key), contrast, options)
-            # A contrast is one between versions of the same text: passages of two genders that
-            # only share a page differ in everything else too.
-            groups = {case.group for case in found.analyzer.scored}
-            return bias if 2 * bias.num_groups > len(groups) else None
-    return None
-
-
-def _pairs(found: Collected, options: Options) -> PairShifts | None:
-    shifts = pair_shifts(found.versions, options=options)
-    return shifts if shifts.pairs else None
-
-
-def _shown_pairs(model: Model, found: Collected, pairs: PairShifts | None) -> tuple[Any, ...]:
-    """Some pairs with their records, the earlier answer first, to be held side by side."""
-    shown = []
-    for group in pairs.pairs[:_SHOWN_PAIRS] if pairs else ():
-        cases = [case for case in found.cases.values() if case.group == group]
-        cases.sort(key=lambda case: case.antecedents[0].span)
-        shown.append(tuple((case, found.captured(model, case.text)) for case in cases))
-    return tuple(shown)
-
-
-def _hardest(model: Model, found: Collected, scores: Scores) -> tuple[Any, ...]:
-    """The cases that the chosen head gets most wrong, captured once more to be shown."""
-    if scores.choice is None:
-        return ()
-    head, direction = scores.choice.head, scores.choice.direction
-    table = scores.cases
-    rows = table[
-        (table["layer"] == head.layer)
-        & (table["head"] == head.head)
-        & (table["direction"] == direction)
-        & (table["credit"] < 1)
-    ]
-    worst = rows.assign(gap=rows["antecedent_weight"] - rows["distractor_weight"]).nsmallest(
-        _HARDEST, "gap", keep="first"
-    )
-    cases = [(found.cases[name], gap) for name, gap in zip(worst["id"], worst["gap"], strict=True)]
-    return tuple((case, found.captured(model, case.text), gap) for case, gap in cases)
-
-
-def _write(
-    place: Path, findings: SetFindings, page: str, timings: Mapping[str, float], plan: Any
-) -> None:
-    scores = findings.scores
-    scores.heads.to_parquet(place / "heads.parquet", index=False)
-    scores.heads.to_csv(place / "heads.csv", index=False)
-    scores.cases.to_parquet(place / "cases.parquet", index=False)
-    scores.baselines.to_csv(place / "baselines.csv", index=False)
-    write_lines(place / "rejects.jsonl", map(reject_to_json, findings.rejects))
-    write_atomically(place / "report.html", page)
-    write_atomically(place / "summary.json", _json(_summary(findings, timings)))
-    write_atomically(place / "run.json", _json(plan))
-
-
-def _summary(findings: SetFindings, timings: Mapping[str, float]) -> dict[str, Any]:
-    scores, linear = findings.scores, findings.linear
-    choice = scores.choice
-    return {
-        "finding": findings.finding.plain,
-        "selected": []
-        if choice is None
-        else [
-            {"layer": head.layer, "head": head.head, "direction": direction, "share": share}
-            for head, direction, share in choice.frequencies
-        ],
-        "held_out": None
-        if choice is None
-        else {
-            "accuracy": choice.accuracy,
-            "ci_low": choice.ci_low,
-            "ci_high": choice.ci_high,
-            "p_value": choice.p_value,
-            "n": choice.n,
-        },
-        "in_sample": None
-        if choice is None
-        else {
-            "layer": choice.in_sample_head.layer,
-            "head": choice.in_sample_head.head,
-            "direction": choice.in_sample_direction,
-            "accuracy": choice.in_sample_accuracy,
-        },
-        "baselines": scores.baselines.to_dict("records"),
-        "against": scores.against.to_dict("records"),
-        "linear_probe": None
-        if linear is None
-        else {
-            "accuracy": linear.accuracy,
-            "ci_low": linear.ci_low,
-            "ci_high": linear.ci_high,
-            "in_sample_accuracy": linear.in_sample_accuracy,
-            "shuffled_labels": linear.control_accuracy,
-        },
-        "n": len(findings.scores.held_out) or None,
-        "num_groups": findings.num_groups,
-        "outside_forced_choice": len(scores.outside_forced_choice),
-        "rejected": len(findings.rejects),
-        "notes": list(scores.notes),
-        "timings": dict(timings),
-        "provenance": dict(provenance_rows(findings.record, findings.command)),
-    }
-
-
-def _plan(path: Path, found: Collected, options: Options, command: str | None) -> dict[str, Any]:
-    assert found.record is not None
-    return {
-        "input": {"name": path.name, "sha256": _hash(path)},
-        "mention": found.analyzer.mention,
-        "weights": found.analyzer.weights,
-        "segment": "jieba" if found.segment else None,
-        "options": asdict(options),
-        "threads": torch.get_num_threads(),
-        **dict(provenance_rows(found.record, command)),
-    }
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _json(value: Any) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can say: no NumPy numbers, and null for what is not a number."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, str) or value is None:
-        return value
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return [_plain(one) for one in value] if isinstance(value, Iterable) else value

@@ -23,8 +23,8 @@ from introspect.models import Model
 from introspect.models.batching import padded
 from introspect.models.encoding import length_limit
 from introspect.probing.batches import BatchLimits, length_batches
-from introspect.probing.preparing import Prepared, Segment, prepare
-from introspect.probing.rows import ProbeRow, Shard
+from introspect.probing.preparing import Long, Prepared, Segment, prepare
+from introspect.probing.rows import Shard
 from introspect.scoring import Weights
 
 __all__ = ["ShardResult", "Worker", "WorkerOptions"]
@@ -45,6 +45,7 @@ class WorkerOptions:
         weights: which are scored.
         segment: what divides texts into words; ``None`` for the package's own rule.
         layers: only these, by the model's own numbers.
+        long: what becomes of a text that is longer than the model reads.
         limits: of a batch.
     """
 
@@ -53,6 +54,7 @@ class WorkerOptions:
     weights: Weights = "raw"
     segment: str | None = None
     layers: tuple[int, ...] | None = None
+    long: Long = "reject"
     limits: BatchLimits = field(default_factory=BatchLimits)
 
 
@@ -93,7 +95,13 @@ class Worker:
 
     def prepare(self, shard: Shard) -> Prepared:
         """Tokens of a shard; may run beside the model, in another thread."""
-        return prepare(self.model, shard, limit=self.limit, segment=self._segment)
+        return prepare(
+            self.model,
+            shard,
+            limit=self.limit,
+            segment=self._segment,
+            long=self.options.long,
+        )
 
     def run(self, prepared: Prepared) -> ShardResult:
         """Run a shard that was prepared."""
@@ -182,7 +190,7 @@ class _Run:
         self._analyzers = new_analyzers(worker.options)
         self._columns: list[CaseColumns] = []
         self._order: list[int] = []
-        self._rejects: dict[int, Reject] = {}
+        self._rejects = dict(prepared.rejects)
         self._backoffs = 0
         self._errors: list[float] = []
         self._routes: dict[str, None] = {}
@@ -201,9 +209,9 @@ class _Run:
             self._attend(batch)
         return ShardResult(
             arrays=self._arrays(),
-            rejects=self._all_rejects(),
-            num_rows=len(prepared.rows) - len(self._rejects),
-            num_tokens=sum(n for i, n in enumerate(lengths) if i not in self._rejects),
+            rejects=tuple(self._rejects[place] for place in sorted(self._rejects)),
+            num_rows=len(self._order),
+            num_tokens=sum(lengths[i] for i in self._order),
             backoffs=self._backoffs,
             largest_error=max(self._errors, default=None),
             routes=tuple(self._routes),
@@ -241,27 +249,8 @@ class _Run:
             f"Expected memory enough for a text of {tokens} tokens, but the device has none left. "
             "Use a device with more, or divide the text."
         )
-        self._rejects[index] = self._prepared.rows[index].rejected(reason, "memory")
-
-    def _all_rejects(self) -> tuple[Reject, ...]:
-        """In the order of the input."""
-        late = {
-            (row.source, row.line, row.id): self._rejects[i]
-            for i, row in enumerate(self._prepared.rows)
-            if i in self._rejects
-        }
-        if not late:
-            return self._prepared.rejects
-        early = iter(self._prepared.rejects)
-        ran = {id(row) for row in self._prepared.rows}
-        found = []
-        for row in self._prepared.shard.rows:
-            if isinstance(row, ProbeRow) and id(row) in ran:
-                if reject := late.get((row.source, row.line, row.id)):
-                    found.append(reject)
-            else:
-                found.append(next(early))
-        return tuple(found)
+        place = self._prepared.places[index]
+        self._rejects[place] = self._prepared.rows[index].rejected(reason, "memory")
 
     def _arrays(self) -> Arrays:
         found: Arrays = {}

@@ -74,12 +74,14 @@ class SetFindings:
     Args:
         name: what the set is called.
         scores: the tables.
+        num_cases: cases with a score.
         num_groups: groups of cases.
         linear: the linear probe, where there are groups enough.
         bias: the difference between two kinds of cases, where the set names them.
         pairs: the shifts within minimal pairs, where there are any.
         shown_pairs: some of the pairs: both cases with their records.
-        rejects: rows without a score.
+        rejects: rows without a score, or the first of them, and
+        num_rejected: how many there are.
         record: of the first case, for certificate and provenance.
         weights: which were scored, ``raw`` or ``renormalised``.
         hardest: the cases that the chosen head gets most wrong: case, record, and how much more
@@ -89,12 +91,14 @@ class SetFindings:
 
     name: str
     scores: Scores
+    num_cases: int
     num_groups: int
     linear: ProbeResult | None
     bias: Bias | None
     pairs: PairShifts | None
     shown_pairs: tuple[tuple[tuple[CorefCase, AttentionRecord], ...], ...]
     rejects: tuple[Reject, ...]
+    num_rejected: int
     record: AttentionRecord
     weights: Weights
     hardest: tuple[tuple[CorefCase, AttentionRecord, float], ...]
@@ -135,7 +139,7 @@ def set_report(findings: SetFindings) -> Report:
 
 def _summary(title: str, findings: SetFindings) -> dict[str, object]:
     certificate = findings.record.certificate
-    cases = len(findings.scores.cases.drop_duplicates("id"))
+    cases = findings.num_cases
     return {
         "kind": "report",
         "title": title,
@@ -290,9 +294,9 @@ def _add_left_out(document: Document, findings: SetFindings) -> None:
     with document.chapter("What was left out"):
         reasons = Counter(f"{reject.reason}" for reject in findings.rejects)
         sentences = [
-            f"{len(findings.rejects)} rows gave no score; they are in rejects.jsonl with line and "
+            f"{findings.num_rejected} rows gave no score; they are in rejects.jsonl with line and "
             "reason."
-            if findings.rejects
+            if findings.num_rejected
             else "Every row of the file gave a score.",
             f"{len(scores.outside_forced_choice)} cases offer no choice (no antecedent among the "
             "candidates, or nothing else) and count nowhere above.",

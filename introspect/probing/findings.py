@@ -1,0 +1,220 @@
+"""What a set of cases shows: from the scored cases to everything that its report says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from introspect.alignment import resegmented
+from introspect.analyzers.bias import Bias, bias_labels, bias_table
+from introspect.analyzers.case_columns import CaseColumns
+from introspect.analyzers.coreference import Options, Scores, against_table, scores_of
+from introspect.analyzers.linear_probe import CandidateFeatures, ProbeResult, linear_probe
+from introspect.analyzers.pairs import PairShifts, PairVersion, pair_shifts
+from introspect.analyzers.scored import ScoredCase
+from introspect.cases import case_from_json
+from introspect.mentions import CorefCase
+from introspect.models import Model
+from introspect.probing.gathering import Gathered
+from introspect.probing.preparing import Segment
+from introspect.records import AttentionRecord
+from introspect.scoring import DIRECTIONS
+from introspect.statistics import FEWEST_GROUPS
+
+__all__ = ["LINEAR_PROBE_CASES", "CaseSet", "with_null"]
+
+#: The linear probe is trained on so many cases at most.
+LINEAR_PROBE_CASES = 10_000
+
+_CONTRASTS = (("stereotype", ("pro", "anti")), ("gender", ("male", "female")))
+_HARDEST = 8
+_SHOWN_PAIRS = 6
+
+
+@dataclass(frozen=True)
+class CaseSet:
+    """Scored cases, and what can be asked of them.
+
+    Args:
+        columns: the cases.
+        scored: the same, as the tables are made of them.
+        options: how much is drawn.
+    """
+
+    columns: CaseColumns
+    scored: Sequence[ScoredCase]
+    options: Options
+
+    @classmethod
+    def of(cls, gathered: Gathered, options: Options) -> CaseSet | None:
+        """The cases of a probe; ``None`` where none was scored."""
+        if gathered.columns is None:
+            return None
+        return cls(gathered.columns, gathered.scored, options)
+
+    @cached_property
+    def num_groups(self) -> int:
+        """Groups of cases."""
+        return len(set(self.columns.groups))
+
+    def case(self, index: int) -> CorefCase:
+        """One of the cases, as it was given."""
+        return case_from_json(self.columns.lines[index])
+
+    def linear(self) -> tuple[ProbeResult | None, str | None]:
+        """All heads together, and what a reader must know of it; nothing with few groups."""
+        indices = [i for i, case in enumerate(self.scored) if case.is_forced_choice]
+        if len({self.scored[i].group for i in indices}) < FEWEST_GROUPS:
+            return None, None
+        note = None
+        if len(indices) > LINEAR_PROBE_CASES:
+            chosen = self._drawn(indices)
+            note = (
+                f"the linear probe was trained and scored on {len(chosen):,} of the "
+                f"{len(indices):,} cases, whole groups drawn by the seed"
+            )
+            indices = chosen
+        return linear_probe([self._features(i) for i in indices], seed=self.options.seed), note
+
+    def _drawn(self, indices: Sequence[int]) -> list[int]:
+        """Whole groups by chance, until there are cases enough."""
+        members: dict[str, list[int]] = {}
+        for index in indices:
+            members.setdefault(self.scored[index].group, []).append(index)
+        groups = list(members)
+        kept: list[int] = []
+        for number in np.random.default_rng(self.options.seed).permutation(len(groups)):
+            own = members[groups[number]]
+            if len(kept) + len(own) > LINEAR_PROBE_CASES:
+                break
+            kept += own
+        return sorted(kept)
+
+    def _features(self, index: int) -> CandidateFeatures:
+        case = self.scored[index]
+        weights = self.columns.weights[self.columns.of(index)]
+        return CandidateFeatures(
+            name=case.name,
+            group=case.group,
+            weights=weights * case.observable[..., None],
+            antecedents=case.antecedents,
+            layers=case.layers,
+        )
+
+    def bias(self) -> Bias | None:
+        """The difference between two kinds of cases, where the collection names them."""
+        for key, contrast in _CONTRASTS:
+            if f'"{key}"' not in self.columns.lines[0]:
+                continue
+            cases = [self.case(i) for i in range(len(self.columns))]
+            if set(contrast) <= {case.extra.get(key) for case in cases}:
+                bias = bias_table(self.scored, bias_labels(cases, key), contrast, self.options)
+                # A contrast is one between versions of the same text: passages of two genders that
+                # only share a page differ in everything else too.
+                return bias if 2 * bias.num_groups > self.num_groups else None
+        return None
+
+    def pairs(self) -> PairShifts | None:
+        """The shifts within minimal pairs, where there are any."""
+        shifts = pair_shifts(
+            [self._version(i) for i in range(len(self.scored))], options=self.options
+        )
+        return shifts if shifts.pairs else None
+
+    def _version(self, index: int) -> PairVersion:
+        case, own = self.scored[index], self.columns.of(index)
+        given = json.loads(self.columns.lines[index])
+        spans = [candidate["span"] for candidate in given["candidates"]]
+        # A case may name its antecedent first; two versions are compared as they stand in the text.
+        order = sorted(range(len(spans)), key=spans.__getitem__)
+        weights = self.columns.weights[own]
+        return PairVersion(
+            name=case.name,
+            group=case.group,
+            phrases=tuple(given["text"][slice(*spans[i])] for i in order),
+            antecedents=tuple(case.antecedents[i] for i in order),
+            weights=weights if order == sorted(order) else weights[order],
+            observable=case.observable,
+            layers=case.layers,
+        )
+
+    def shown_pairs(
+        self, pairs: PairShifts | None, capture: Capture
+    ) -> tuple[tuple[tuple[CorefCase, AttentionRecord], ...], ...]:
+        """Some pairs with their records, the earlier answer first, to be held side by side."""
+        if pairs is None:
+            return ()
+        shown = []
+        for group in pairs.pairs[:_SHOWN_PAIRS]:
+            members = [i for i, name in enumerate(self.columns.groups) if name == group]
+            cases = sorted((self.case(i) for i in members), key=lambda c: c.antecedents[0].span)
+            shown.append(tuple((case, capture(case.text)) for case in cases))
+        return tuple(shown)
+
+    def hardest(
+        self, scores: Scores, capture: Capture
+    ) -> tuple[tuple[CorefCase, AttentionRecord, float], ...]:
+        """The cases that the chosen head gets most wrong, captured once more to be shown."""
+        if scores.choice is None:
+            return ()
+        place = self._place(scores)
+        gaps = [
+            (float(case.antecedent_weight[place] - case.distractor_weight[place]), index)
+            for index, case in enumerate(self.scored)
+            if case.is_forced_choice and case.credit[place] < 1
+        ]
+        worst = [(self.case(index), gap) for gap, index in sorted(gaps)[:_HARDEST]]
+        return tuple((case, capture(case.text), gap) for case, gap in worst)
+
+    def _place(self, scores: Scores) -> tuple[int, int, int]:
+        """Direction, layer and head of the choice, as indices."""
+        assert scores.choice is not None, "nothing was chosen"
+        head = scores.choice.head
+        return (
+            DIRECTIONS.index(scores.choice.direction),
+            self.columns.layers.index(head.layer),
+            head.head,
+        )
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Captures a text once more, with the words that were scored."""
+
+    model: Model
+    segment: Segment | None = None
+
+    def __call__(self, text: str, *, certify: bool = False) -> AttentionRecord:
+        """The record of a text."""
+        record = self.model.capture(text, certify=certify)
+        return resegmented(record, self.segment) if self.segment else record
+
+
+def with_null(scores: Scores, null: CaseSet | None, options: Options) -> Scores:
+    """The held-out choice of a head among random weights, as one more baseline."""
+    if scores.choice is None or null is None:
+        return scores
+    few = replace(options, permutations=1, selections=1)
+    found = scores_of(null.scored, pd.DataFrame(), few)
+    if found.choice is None:
+        return scores
+    choice = found.choice
+    row: tuple[Any, ...] = (
+        "random_weights", choice.n, choice.accuracy, choice.ci_low, choice.ci_high,
+    )  # fmt: skip
+    baselines = pd.DataFrame([row], columns=list(scores.baselines.columns))
+    credits = scores.held_out[["id"]].merge(found.held_out[["id", "credit"]], how="left", on="id")
+    against = against_table(
+        scores.held_out, {"random_weights": credits["credit"].fillna(0.5).tolist()}, options
+    )
+    return replace(
+        scores,
+        baselines=pd.concat([scores.baselines, baselines], ignore_index=True),
+        against=pd.concat([scores.against, against], ignore_index=True),
+    )

@@ -1,0 +1,221 @@
+"""Writing what a probe found: a table for each analyzer, a summary for programs, a report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from introspect.analyzers.coreference import Options, Scores, scores_of
+from introspect.analyzers.linear_probe import ProbeResult
+from introspect.files import replacing, write_atomically
+from introspect.probing.findings import Capture, CaseSet, with_null
+from introspect.probing.gathering import Gathered
+from introspect.probing.worker import Worker, segmenter
+from introspect.records import AttentionRecord
+from introspect.reporting.provenance import provenance_rows
+from introspect.reporting.set_report import SetFindings, set_report
+
+__all__ = ["Outcome", "write_outcome"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that a probe found.
+
+    Args:
+        folder: where it goes.
+        name: what the input is called.
+        worker: the model with its options.
+        gathered: what all shards gave.
+        null: the same with random weights, where that was asked for.
+        sample: a text with a result, for the certificate.
+        options: how much is drawn.
+        command: the command line that made it.
+        seconds: how long its parts took.
+    """
+
+    folder: Path
+    name: str
+    worker: Worker
+    gathered: Gathered
+    null: Gathered | None
+    sample: str
+    options: Options
+    command: str | None
+    seconds: Mapping[str, float]
+
+    @cached_property
+    def record(self) -> AttentionRecord:
+        """The record of the sample, with its proof."""
+        return self._capture(self.sample, certify=True)
+
+    @cached_property
+    def _capture(self) -> Capture:
+        options = self.worker.options
+        return Capture(self.worker.model, segmenter(options.segment))
+
+    @cached_property
+    def cases(self) -> CaseSet | None:
+        """The cases, where any were scored."""
+        return CaseSet.of(self.gathered, self.options)
+
+    @cached_property
+    def scores(self) -> Scores | None:
+        """The tables of cases; the largest of them is in its file."""
+        if self.cases is None:
+            return None
+        scores = scores_of(self.cases.scored, self.folder / "cases.parquet", self.options)
+        null = None if self.null is None else CaseSet.of(self.null, self.options)
+        return with_null(scores, null, self.options)
+
+    @cached_property
+    def findings(self) -> SetFindings | None:
+        """What the report of the cases says."""
+        if self.cases is None or self.scores is None:
+            return None
+        linear, note = self.cases.linear()
+        scores = self.scores
+        if note is not None:
+            scores = replace(scores, notes=(*scores.notes, note))
+        pairs = self.cases.pairs()
+        return SetFindings(
+            name=self.name,
+            scores=scores,
+            num_cases=len(self.cases.scored),
+            num_groups=self.cases.num_groups,
+            linear=linear,
+            bias=self.cases.bias(),
+            pairs=pairs,
+            shown_pairs=self.cases.shown_pairs(pairs, self._capture),
+            rejects=self.gathered.rejects(),
+            num_rejected=self.gathered.num_rejected,
+            record=self.record,
+            weights=self.worker.options.weights,
+            hardest=self.cases.hardest(scores, self._capture),
+            command=self.command,
+        )
+
+    @property
+    def finding(self) -> str:
+        """The headline, as plain text."""
+        if self.findings is not None:
+            return self.findings.finding.plain
+        return f"{self.gathered.num_rows:,} texts of {self.name}"
+
+
+def write_outcome(found: Outcome) -> Outcome:
+    """Write all tables and pages; the summary comes last."""
+    if found.findings is not None:
+        _write_cases(found, found.findings)
+    for name, analyzer in found.gathered.analyzers.items():
+        _write_table(found.folder, name, analyzer.compute())
+        if name == "similarity":
+            _write_csv(found.folder / "clusters.csv", analyzer.map())
+    write_atomically(found.folder / "summary.json", _json(_summary(found)))
+    return found
+
+
+def _write_cases(found: Outcome, findings: SetFindings) -> None:
+    scores = findings.scores
+    _write_table(found.folder, "heads", scores.heads)
+    _write_csv(found.folder / "baselines.csv", scores.baselines)
+    write_atomically(found.folder / "report.html", set_report(findings).html)
+
+
+def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+    with replacing(folder / f"{name}.parquet") as place:
+        table.to_parquet(place, index=False)
+    _write_csv(folder / f"{name}.csv", table)
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    write_atomically(path, table.to_csv(index=False))
+
+
+def _summary(found: Outcome) -> dict[str, Any]:
+    gathered = found.gathered
+    seconds = found.seconds["model"]
+    return {
+        "finding": found.finding,
+        **({} if found.findings is None else _of_cases(found.findings)),
+        "analyzers": list(found.worker.options.analyzers),
+        "texts": gathered.num_rows,
+        "tokens": gathered.num_tokens,
+        "rejected": gathered.num_rejected,
+        "timings": {**found.seconds, "rows_per_second": gathered.num_rows / max(seconds, 1e-9)},
+        "capture": {
+            "routes": gathered.routes,
+            "largest_head_output_error": gathered.largest_error,
+            "batches_divided_for_want_of_memory": gathered.backoffs,
+        },
+        "provenance": dict(provenance_rows(found.record, found.command)),
+    }
+
+
+def _of_cases(findings: SetFindings) -> dict[str, Any]:
+    scores = findings.scores
+    choice = scores.choice
+    return {
+        "selected": []
+        if choice is None
+        else [
+            {"layer": head.layer, "head": head.head, "direction": direction, "share": share}
+            for head, direction, share in choice.frequencies
+        ],
+        "held_out": None
+        if choice is None
+        else {
+            "accuracy": choice.accuracy,
+            "ci_low": choice.ci_low,
+            "ci_high": choice.ci_high,
+            "p_value": choice.p_value,
+            "n": choice.n,
+        },
+        "in_sample": None
+        if choice is None
+        else {
+            "layer": choice.in_sample_head.layer,
+            "head": choice.in_sample_head.head,
+            "direction": choice.in_sample_direction,
+            "accuracy": choice.in_sample_accuracy,
+        },
+        "baselines": scores.baselines.to_dict("records"),
+        "against": scores.against.to_dict("records"),
+        "linear_probe": _of_linear(findings.linear),
+        "n": len(scores.held_out) or None,
+        "num_groups": findings.num_groups,
+        "outside_forced_choice": len(scores.outside_forced_choice),
+        "notes": list(scores.notes),
+    }
+
+
+def _of_linear(linear: ProbeResult | None) -> dict[str, float] | None:
+    if linear is None:
+        return None
+    return {
+        "accuracy": linear.accuracy,
+        "ci_low": linear.ci_low,
+        "ci_high": linear.ci_high,
+        "in_sample_accuracy": linear.in_sample_accuracy,
+        "shuffled_labels": linear.control_accuracy,
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_finite(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for NaN, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
