@@ -248,7 +248,10 @@ def probe(
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     model: ModelName = "minilm",
     weights: Annotated[
-        str, typer.Option(help="raw, or renormalised without special tokens and the own position.")
+        str,
+        typer.Option(
+            help="raw; renormalised: without special tokens and the own position; or norm."
+        ),
     ] = "raw",
     segment: Annotated[
         str | None, typer.Option(help="jieba: divide Chinese into words (extra chinese).")

@@ -25,6 +25,7 @@ ROOMS = (
     "mentions",
     "cases",
     "records",
+    "weighting",
     "alignment",
     "scoring",
     "hooks",

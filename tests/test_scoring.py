@@ -345,4 +345,4 @@ def test_row_with_nothing_left_is_no_evidence():
 
 def test_unknown_weights_are_refused():
     with pytest.raises(SelectionError, match="raw, renormalised"):
-        score_case(record(), case(), weights="norm")
+        score_case(record(), case(), weights="nonsense")

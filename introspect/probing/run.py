@@ -30,9 +30,9 @@ from introspect.probing.folder import check_folder, filled_folder
 from introspect.probing.scoring import Collected, collect
 from introspect.reporting.provenance import provenance_rows
 from introspect.reporting.set_report import SetFindings, set_report
-from introspect.scoring import Weights
 from introspect.segmentation import chinese_words
 from introspect.statistics import FEWEST_GROUPS
+from introspect.weighting import Weights, checked_weights
 
 __all__ = ["ProbeRun", "probe"]
 
@@ -87,7 +87,8 @@ def probe(
         out: the folder.
         engine: what runs it; ``serial``.
         mention: how the word pairs of two mentions become one number.
-        weights: ``raw``, or ``renormalised`` without special tokens and the row's own position.
+        weights: ``raw``, ``renormalised`` without special tokens and the row's own position, or
+            ``norm``: each weight times the length of what it brings.
         segment: what divides texts without spaces into words: ``jieba`` (extra ``chinese``);
             without it every character is a word.
         null_model: also score the same architecture with random weights, as a baseline.
@@ -105,6 +106,7 @@ def probe(
         raise SelectionError(f"Expected the engine serial, got {engine!r}.")
     if segment not in (None, "jieba"):
         raise SelectionError(f"Expected `segment` as jieba or nothing, got {segment!r}.")
+    checked_weights(weights)
     folder, path = Path(out), Path(cases)
     check_folder(folder, fresh=fresh)
     loaded = load_text(model)

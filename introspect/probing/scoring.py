@@ -17,7 +17,7 @@ from introspect.functional.coreference import Mention
 from introspect.mentions import CorefCase, Span
 from introspect.models import Model
 from introspect.records import AttentionRecord
-from introspect.scoring import Weights
+from introspect.weighting import Weights, parts_for
 
 __all__ = ["Collected", "collect"]
 
@@ -47,7 +47,8 @@ class Collected:
     def captured(self, model: Model, text: str) -> AttentionRecord:
         """The record of a text, with the words that are scored."""
         # One proof is enough: the same model and route serve every text.
-        record = model.capture(text, certify=self.record is None)
+        include = ("attentions", *parts_for(self.analyzer.weights))
+        record = model.capture(text, include=include, certify=self.record is None)
         return resegmented(record, self.segment) if self.segment else record
 
 
@@ -69,7 +70,7 @@ def collect(
         model: the model.
         path: cases as JSON, one a line.
         mention: how the word pairs of two mentions become one number.
-        weights: ``raw`` or ``renormalised``.
+        weights: ``raw``, ``renormalised`` or ``norm``.
         segment: from a text to the spans of its words, for scripts without spaces.
         tell: called with the number of rows so far.
 

@@ -116,7 +116,7 @@ def _resampled(table: Matrix, resamples: int, random: np.random.Generator) -> Fl
     num_groups, num_columns = table.shape
     if num_columns <= _FEW_COLUMNS:
         kinds, sizes = np.unique(table, axis=0, return_counts=True)
-        if len(kinds) <= _MOST_KINDS:
+        if len(kinds) <= min(_MOST_KINDS, num_groups // 2):
             # How many of each kind are drawn is all that matters, and is multinomial.
             drawn = random.multinomial(num_groups, sizes / num_groups, resamples)
             return drawn.astype(np.float64) @ kinds.astype(np.float64)
