@@ -55,7 +55,8 @@ _SCORED: dict[Weights, str] = {
     "norm": "Norm-weighted attention was scored: each weight times the length of what it brings, "
     "its value after the head’s part of the output projection (Kobayashi et al. 2020). The table "
     "of heads has the accuracy by raw weights beside it, as raw_accuracy; minimal pairs and the "
-    "sum of all heads are made of the same weights.",
+    "sum of all heads are made of the same weights. Head views show raw weights first, and norms "
+    "by their choice of weights.",
 }
 
 _RULES = (
