@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from introspect.views.model import model_view
     from introspect.views.neuron import neuron_view
     from introspect.views.steps import steps_view
+    from introspect.weighting import norms
 
 __version__ = "0.1.0"
 
@@ -61,6 +62,7 @@ __all__ = [
     "load",
     "model_view",
     "neuron_view",
+    "norms",
     "probe",
     "report",
     "report_index",
@@ -94,6 +96,7 @@ _HOMES = {
     "load": "models",
     "model_view": "views.model",
     "neuron_view": "views.neuron",
+    "norms": "weighting",
     "probe": "probing",
     "report": "reporting",
     "report_index": "reporting",

@@ -117,6 +117,9 @@ def view(
     token: Annotated[
         str | None, typer.Option(help="A word to pin; it#2 means the second one.")
     ] = None,
+    weights: Annotated[
+        str, typer.Option(help="Of the head view, first: raw, renormalised or norm.")
+    ] = "raw",
     model: ModelName = "minilm",
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("view.html"),
     truncate: Truncate = False,
@@ -141,17 +144,26 @@ def view(
         raise InputError(
             "Expected no --token for the heatmap view: it shows every token. Leave it out."
         )
+    if kind is not ViewKind.head and weights != "raw":
+        raise InputError(
+            f"Expected no --weights for the {kind} view: only the head view has a choice of them. "
+            "Leave it out."
+        )
     import introspect as ix
     from introspect.alignment import find_tokens
     from introspect.models import load_text
+    from introspect.weighting import checked_weights, parts_for
 
+    checked_weights(weights)
     loaded = load_text(_load(model, allow_pickle=allow_pickle))
-    include = _PARTS_OF.get(kind, ("attentions",))
+    include = (*_PARTS_OF.get(kind, ("attentions",)), *parts_for(weights))  # type: ignore[arg-type]
     record = loaded.capture(text, text_pair, truncation=truncate, include=include)
     pinned = None if token is None else find_tokens(record.queries, token)[0]
     result: ix.View
     if kind is ViewKind.head:
-        result = ix.head_view(record, layer=layer, heads=head or None, token=pinned)
+        result = ix.head_view(
+            record, layer=layer, heads=head or None, token=pinned, weights=weights
+        )
     elif kind is ViewKind.model:
         result = ix.model_view(record)
     elif kind is ViewKind.heatmap:
@@ -262,7 +274,10 @@ def probe(
         str | None, typer.Option(help="Of all files, whatever their endings: txt, csv, …")
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="raw, or renormalised without special tokens and the own position.")
+        str,
+        typer.Option(
+            help="raw; renormalised: without special tokens and the own position; or norm."
+        ),
     ] = "raw",
     segment: Annotated[
         str | None, typer.Option(help="jieba: divide Chinese into words (extra chinese).")

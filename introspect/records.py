@@ -226,7 +226,8 @@ class AttentionRecord:
         certificate: how it was captured.
         notices: what a reader must know before looking: text cut off, unknown characters.
         parts: what else was captured, by name: ``scores`` shaped like the attentions, ``queries``,
-            ``keys``, ``values`` and ``head_outputs``, ``(num_layers, heads, length, size)``.
+            ``keys``, ``values`` and ``head_outputs``, ``(num_layers, heads, length, size)``, and
+            ``value_norms``, ``(num_layers, num_heads, key_len)``.
         grid: where in a picture the tokens lie, of a model that reads one.
 
     Raises:
@@ -271,11 +272,7 @@ class AttentionRecord:
                 f"{self.grid.rows} × {self.grid.columns} from token {self.grid.first}."
             )
         for name, part in self.parts.items():
-            if part.ndim != 4 or part.shape[0] != shape[0]:
-                raise RecordError(
-                    f"Expected the part {name!r} as ({shape[0]}, heads, length, size), one for "
-                    f"each layer, got {tuple(part.shape)}."
-                )
+            _check_part(name, part, shape)
         parts = {name: _stored(part) for name, part in self.parts.items()}
         object.__setattr__(self, "parts", MappingProxyType(parts))
         object.__setattr__(self, "attentions", _stored(self.attentions))
@@ -423,6 +420,21 @@ class AttentionRecord:
                 f"Expected a record written by AttentionRecord.save at {os.fspath(path)!r}, "
                 f"but it cannot be read ({error}). Give the path of a saved record."
             ) from error
+
+
+def _check_part(name: str, part: torch.Tensor, shape: tuple[int, ...]) -> None:
+    """Raise unless a part fits attentions of that shape."""
+    layers, heads, _, key_len = shape
+    if name == "value_norms":
+        fits, expected = part.shape == (layers, heads, key_len), f"({layers}, {heads}, {key_len})"
+    else:
+        fits = part.ndim == 4 and part.shape[0] == layers
+        expected = f"({layers}, heads, length, size)"
+    if not fits:
+        raise RecordError(
+            f"Expected the part {name!r} as {expected}, one for each layer, got "
+            f"{tuple(part.shape)}."
+        )
 
 
 def _stored(tensor: torch.Tensor) -> torch.Tensor:

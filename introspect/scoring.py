@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 
@@ -18,18 +17,14 @@ from introspect.functional.coreference import (
     mention_weights,
     reachable,
 )
-from introspect.functional.renormalised import FLOOR, renormalised
 from introspect.mentions import CorefCase
 from introspect.records import AttentionRecord, Head, TokenSequence
+from introspect.weighting import Weights, checked_weights, weighted
 
-__all__ = ["DIRECTIONS", "WEIGHT_OPTIONS", "DirectionScores", "Weights", "score_case"]
+__all__ = ["DIRECTIONS", "DirectionScores", "score_case"]
 
 #: From the pronoun's row to the candidates, and from the candidates' rows to the pronoun.
 DIRECTIONS = ("pronoun_to_candidate", "candidate_to_pronoun")
-
-
-Weights = Literal["raw", "renormalised"]
-WEIGHT_OPTIONS: tuple[Weights, ...] = get_args(Weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +42,10 @@ class DirectionScores:
         credit: 1 for the antecedent, 0 for a distractor, shares for ties; NaN outside forced
             choice.
         margin: from -0.5 to 0.5; NaN where it is not defined.
-        preference: how much more the antecedent gets than the best distractor, from -1 to 1. With
-            one of the two alone, what that one gets, from 0 to 1.
+        preference: how much more the antecedent gets than the best distractor, from -1 to 1 unless
+            norms are scored. With one of the two alone, what that one gets.
         observable: ``(num_layers,)``: whether the mask lets every candidate be seen.
-        removed_mass: what renormalising took out of the rows that were read, in their mean; 0 for
-            raw weights.
+        removed_mass: what renormalising took out of the rows that were read, in their mean; else 0.
     """
 
     direction: str
@@ -105,18 +99,16 @@ def score_case(
         record: attention of the case's text over itself, at token level.
         case: the pronoun and its candidates.
         mention: how the word pairs of two mentions become one number.
-        weights: ``raw``; or ``renormalised``: special tokens and the row's own position dropped,
-            and what is left of a row made to sum to 1. A row with nothing left gives 0.
+        weights: ``raw``; ``renormalised``: special tokens and the row's own position dropped, and
+            what is left of a row made to sum to 1 (a row with nothing left gives 0); or ``norm``:
+            each weight times the length of what it brings, for a record with ``value_norms``.
 
     Raises:
         MentionError: the record is of another text, or a mention was cut off.
-        SelectionError: an unknown ``mention`` or ``weights``, or attention from one text to
-            another.
+        SelectionError: an unknown ``mention`` or ``weights``, a record without what they need, or
+            attention from one text to another.
     """
-    if weights not in WEIGHT_OPTIONS:
-        raise SelectionError(
-            f"Expected `weights` as one of {', '.join(WEIGHT_OPTIONS)}, got {weights!r}."
-        )
+    checked_weights(weights)
     if mention not in MENTION_OPTIONS:
         raise SelectionError(
             f"Expected `mention` as one of {', '.join(MENTION_OPTIONS)}, got {mention!r}."
@@ -132,21 +124,11 @@ def score_case(
     targets = [mention_pieces(record.keys, span, role=role) for span, role in candidates]
     forward = [(pronoun, target) for target in targets]
     backward = [(target, pronoun) for target in targets]
-    pattern, removed = _weighted(record, weights)
+    pattern, removed = weighted(record, weights)
     return (
         _scores(DIRECTIONS[0], record, case, forward, mention, pattern, removed),
         _scores(DIRECTIONS[1], record, case, backward, mention, pattern, removed),
     )
-
-
-def _weighted(record: AttentionRecord, weights: Weights) -> tuple[torch.Tensor, torch.Tensor]:
-    """The weights that are scored, and what was removed from each row."""
-    pattern = record.attentions
-    if weights == "raw":
-        return pattern, torch.zeros(pattern.shape[:-1])
-    kept, removed = renormalised(pattern, record.keys.special_tokens_mask, is_self=True)
-    is_nothing_left = (1 - removed < FLOOR)[..., None]
-    return kept.masked_fill(is_nothing_left, 0.0), removed
 
 
 Words = Sequence[Sequence[int]]

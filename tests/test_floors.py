@@ -26,6 +26,7 @@ ROOMS = (
     "cases",
     "sentences",
     "records",
+    "weighting",
     "alignment",
     "scoring",
     "hooks",

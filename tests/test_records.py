@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from introspect.errors import OutputError, RecordError
+import introspect as ix
+from introspect.errors import OutputError, RecordError, SelectionError
 from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
+from tests import models_zoo
 from tests.synthetic import TEXT, record
 
 TOKENS = ("a", "b", "c")
@@ -394,3 +396,48 @@ def test_a_header_that_does_not_fit_is_a_record_error(tmp_path, changes):
 def test_saving_into_a_missing_folder_is_an_output_error(tmp_path):
     with pytest.raises(OutputError, match="does not exist"):
         full().save(tmp_path / "missing" / "r")
+
+
+# Norms of values
+
+
+def test_norms_are_weights_times_lengths():
+    """By hand: weights 0.25 and 0.75 on values of length 8 and 2 bring 2 and 1.5."""
+    pattern = torch.tensor([[[[0.25, 0.75], [1.0, 0.0]]]])
+    record = AttentionRecord.from_tensors(pattern, ["a", "b"])
+    record = replace(record, parts={"value_norms": torch.tensor([[[8.0, 2.0]]])})
+    assert ix.norms(record).tolist() == [[[[2.0, 1.5], [8.0, 0.0]]]]
+
+
+def test_norms_need_their_part_and_its_shape():
+    record = AttentionRecord.from_tensors(torch.full((1, 1, 2, 2), 0.5), ["a", "b"])
+    with pytest.raises(SelectionError, match="include=\\('value_norms',\\)"):
+        ix.norms(record)
+    with pytest.raises(RecordError, match=r"'value_norms' as \(1, 1, 2\)"):
+        replace(record, parts={"value_norms": torch.ones(1, 1, 2, 1)})
+
+
+def test_norms_are_saved_and_loaded_with_the_record(tmp_path):
+    record = AttentionRecord.from_tensors(torch.full((2, 3, 2, 2), 0.5), ["a", "b"])
+    record = replace(record, parts={"value_norms": torch.rand(2, 3, 2)})
+    again = AttentionRecord.load(record.save(tmp_path / "one"))
+    assert torch.equal(again.parts["value_norms"], record.parts["value_norms"])
+    assert torch.equal(record.only([1]).parts["value_norms"], record.parts["value_norms"][1:])
+
+
+def test_norms_of_the_bundled_model_are_those_of_its_own_layers():
+    """‖α v W_O‖ from the attention and the layers' weights, read by their names."""
+    model = models_zoo.minilm()
+    text = "The animal didn't cross the street because it was too tired."
+    record = model.capture(text, include=("value_norms", "values"))
+    found = ix.norms(record)
+    assert found.shape == record.attentions.shape
+    layer, head = 3, 1
+    dense = model.module.encoder.layer[layer].attention.output.dense.weight.detach()
+    part = dense[:, head * 32 : (head + 1) * 32].T
+    values = record.parts["values"][layer, head]
+    weights = record.attentions[layer, head]
+    for query in range(len(record.queries)):
+        for key in range(len(record.keys)):
+            length = (weights[query, key] * values[key] @ part).norm()
+            assert float(found[layer, head, query, key]) == pytest.approx(float(length), abs=1e-5)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+import introspect as ix
 from introspect.errors import MentionError, SelectionError
 from introspect.functional.coreference import FLOOR, MENTION_OPTIONS
 from introspect.records import AttentionRecord, Head
@@ -345,4 +346,48 @@ def test_row_with_nothing_left_is_no_evidence():
 
 def test_unknown_weights_are_refused():
     with pytest.raises(SelectionError, match="raw, renormalised"):
+        score_case(record(), case(), weights="nonsense")
+
+
+def with_norms(**options) -> AttentionRecord:
+    made = record(**options)
+    generator = torch.Generator().manual_seed(3)
+    norms = 5 * torch.rand(*made.attentions.shape[:2], len(made.keys), generator=generator)
+    return replace(made, parts={"value_norms": norms})
+
+
+@pytest.mark.parametrize("mention", ["mean", "sum", "max", "last"])
+def test_norm_weights_are_scored_like_a_record_of_products(mention):
+    made = with_norms(layers=2, heads=3)
+    products = replace(made, attentions=ix.norms(made), parts={})
+    found = score_case(made, case(), mention=mention, weights="norm")
+    expected = score_case(products, case(), mention=mention)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours.weights, theirs.weights, equal_nan=True)
+        torch.testing.assert_close(ours.credit, theirs.credit, equal_nan=True)
+        assert float(ours.removed_mass.abs().max()) == 0
+    assert not torch.equal(found[0].weights, score_case(made, case(), mention=mention)[0].weights)
+
+
+def test_long_values_turn_a_choice_by_hand():
+    """The distractor gets more attention, and the antecedent's value is ten times as long."""
+    made = record(layers=1, heads=1)
+    asked = case()
+    gold, other = (
+        next(i for i, (s, e) in enumerate(made.keys.offsets) if s <= c.span[0] < e)
+        for c in sorted(asked.candidates, key=lambda c: not c.antecedent)
+    )
+    pattern = torch.full_like(made.attentions, 0.01)
+    pattern[..., gold], pattern[..., other] = 0.1, 0.4
+    norms = torch.ones(1, 1, len(made.keys))
+    norms[..., gold] = 10
+    made = replace(made, attentions=pattern, parts={"value_norms": norms})
+    assert float(score_case(made, asked)[0].credit) == 0
+    by_norm = score_case(made, asked, weights="norm")[0]
+    assert float(by_norm.credit) == 1
+    assert float(by_norm.antecedent_weight) > float(by_norm.distractor_weight)
+
+
+def test_norms_need_a_record_that_carries_them():
+    with pytest.raises(SelectionError, match="value_norms"):
         score_case(record(), case(), weights="norm")

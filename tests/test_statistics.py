@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from introspect.errors import InputError
 from introspect.statistics import (
@@ -19,6 +20,8 @@ from introspect.statistics import (
     permutation_test,
     twin_accuracy,
 )
+from introspect.statistics.bootstrap import drawn_counts
+from introspect.statistics.relabelling import labelling_sums, relabelled_totals
 
 
 def two_candidates(credits: np.ndarray) -> np.ndarray:
@@ -57,26 +60,62 @@ def test_groups_of_equal_cases_have_the_interval_of_so_many_groups():
     assert (ours[1] - ours[0])[0] > 1.8 * (naive[1] - naive[0])[0]
 
 
-def test_the_interval_is_that_of_a_slow_loop_over_the_same_draws():
-    credits = coin_flips(12, 2, seed=3)
-    credits[4, 1] = np.nan
-    groups = ["a", "b", "b", "c", "c", "c", "a", "d", "d", "e", "e", "f"]
-    low, high = grouped_bootstrap(credits, groups, resamples=200, seed=7)
+def slow_ends(credits: np.ndarray, groups: list, drawn: np.ndarray) -> tuple[float, float]:
+    """The interval of one head, from how often each group was drawn, with plain numbers."""
     names = list(dict.fromkeys(groups))
-    drawn = np.random.default_rng(7).multinomial(len(names), [1 / len(names)] * len(names), 200)
-    for head in range(2):
-        means = []
-        for counts in drawn:
-            values = [
-                credits[case, head]
-                for name, count in zip(names, counts, strict=True)
-                for case in range(12)
-                if groups[case] == name and not math.isnan(credits[case, head])
-                for _ in range(count)
-            ]
-            means.append(sum(values) / len(values))
-        assert low[head] == pytest.approx(np.quantile(means, 0.025))
-        assert high[head] == pytest.approx(np.quantile(means, 0.975))
+    means = []
+    for counts in drawn:
+        values = [
+            credits[case]
+            for name, count in zip(names, counts, strict=True)
+            for case in range(len(groups))
+            if groups[case] == name and not math.isnan(credits[case])
+            for _ in range(int(count))
+        ]
+        means.append(sum(values) / len(values))
+    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+
+
+UNEVEN = ["a", "b", "b", "c", "c", "c", "a", "d", "d", "e", "e", "f"]
+
+
+@pytest.mark.parametrize("share", [1, 2, 3, 7.3])
+def test_the_interval_is_that_of_a_slow_loop_over_the_same_draws(share):
+    """Also of shares of ties, which are counted in units, and of numbers that are none."""
+    credits = coin_flips(12, 12, seed=3) / share
+    credits[4, 1] = np.nan
+    low, high = grouped_bootstrap(credits, UNEVEN, resamples=200, seed=7)
+    drawn = np.concatenate(list(drawn_counts(6, 200, np.random.default_rng(7))))
+    assert (drawn.sum(1) == 6).all()
+    for head in range(12):
+        ends = slow_ends(credits[:, head], UNEVEN, drawn)
+        assert (low[head], high[head]) == pytest.approx(ends, rel=1e-9)
+
+
+@pytest.mark.parametrize(("num_groups", "resamples"), [(50, 4_000), (5_000, 2_000)])
+def test_every_group_is_as_likely_as_any_other(num_groups, resamples):
+    """Few groups are drawn one by one, and many mostly by Poisson counts, by the same law."""
+    drawn = np.concatenate(list(drawn_counts(num_groups, resamples, np.random.default_rng(0))))
+    assert drawn.shape == (resamples, num_groups)
+    assert (drawn.sum(1) == num_groups).all()
+    assert np.abs(drawn.sum(0) - resamples).max() < 5 * math.sqrt(resamples)
+    # Each count is binomial; two of them are correlated by -1 / (n - 1).
+    law = binom.pmf(np.arange(6), num_groups, 1 / num_groups)
+    found = np.bincount(drawn.astype(int).ravel(), minlength=6)[:6] / drawn.size
+    np.testing.assert_allclose(found, law, atol=5 * math.sqrt(0.25 / drawn.size), rtol=0.02)
+    half = drawn[:, : num_groups // 2].sum(1)
+    assert half.var() == pytest.approx(num_groups / 4, rel=0.15)
+
+
+def test_groups_that_are_alike_are_drawn_together_to_the_same_end():
+    """One column takes the short way and twelve the long one; both give the same interval."""
+    credits = coin_flips(300, 1, seed=4) / 2 + coin_flips(300, 1, seed=5) / 2
+    credits[:20] = np.nan
+    short = grouped_bootstrap(credits, pairs(300), seed=1)
+    long = grouped_bootstrap(np.repeat(credits, 12, axis=1), pairs(300), seed=2)
+    assert short[0][0] == pytest.approx(long[0][0], abs=0.003)
+    assert short[1][0] == pytest.approx(long[1][0], abs=0.003)
+    assert (long[0] == long[0][0]).all()
 
 
 def test_a_head_without_a_case_has_no_interval():
@@ -151,6 +190,69 @@ def test_few_groups_are_relabelled_in_every_way(seed, num_labellings):
     assert result.p_value.tolist() == pytest.approx(own)
     assert result.p_adjusted.tolist() == pytest.approx(family)
     assert result.num_groups == 6
+
+
+def test_single_precision_gives_the_same_figures_to_the_last_digit():
+    """A third in single precision is none, but a whole number of sixths again."""
+    shares = np.random.default_rng(3).integers(0, 4, (90, 12)) / 3
+    single = two_candidates(shares).astype(np.float32)
+    double = two_candidates(shares)
+    a, b = (permutation_test(x, pairs(90), permutations=500) for x in (single, double))
+    assert np.array_equal(a.p_value, b.p_value) and np.array_equal(a.p_adjusted, b.p_adjusted)
+    c, d = (held_out_selection(x, pairs(90), permutations=200) for x in (single, double))
+    assert (c.accuracy, c.p_value, c.ci_low) == (d.accuracy, d.p_value, d.ci_low)
+    e, f = (grouped_bootstrap(x[0], pairs(90), resamples=500) for x in (single, double))
+    assert np.array_equal(e, f)
+
+
+def test_relabelled_totals_are_those_of_a_slow_loop_over_the_same_shifts():
+    """Groups of two, of three and of six labellings, in parts, one head unobservable for some."""
+    random = np.random.default_rng(5)
+    labellings = np.empty((6, 30, 4))
+    for case in range(30):
+        period = (2, 3, 6)[case % 3]
+        labellings[:, case] = np.tile(random.integers(0, 7, (period, 4)) / 6, (6 // period, 1))
+    labellings[:, 7, 2] = np.nan
+    sums, per_one = labelling_sums(labellings, np.arange(30))
+    part = np.arange(30) % 4
+    totals = relabelled_totals(sums, 3, np.random.default_rng(1), part) / per_one
+    # The draws, in their order: by part, by period, in blocks; bits of bytes for two labellings.
+    again = np.random.default_rng(1)
+    shifts = np.zeros((3, 30), dtype=int)
+    for number in range(4):
+        for period in (2, 3, 6):
+            members = [c for c in range(30) if c % 4 == number and (2, 3, 6)[c % 3] == period]
+            if period == 2 and members:
+                width = math.ceil(len(members) / 8)
+                drawn = np.unpackbits(
+                    np.frombuffer(again.bytes(3 * width), np.uint8).reshape(3, width), axis=1
+                )[:, : len(members)]
+            elif members:
+                drawn = again.integers(period, size=(3, len(members)), dtype=np.uint8)
+            for place, case in enumerate(members):
+                shifts[:, case] = drawn[:, place]
+    for row in range(3):
+        for number in range(4):
+            for head in range(4):
+                slow = sum(
+                    labellings[shifts[row, case], case, head]
+                    for case in range(number, 30, 4)
+                    if not math.isnan(labellings[0, case, head])
+                )
+                assert totals[row, number, head] == pytest.approx(slow, abs=1e-9)
+
+
+@pytest.mark.parametrize("num_labellings", [2, 3])
+def test_every_shift_is_as_likely_as_any_other(num_labellings):
+    sums = np.zeros((num_labellings, 40, num_labellings), dtype=np.float32)
+    for shift in range(num_labellings):
+        sums[shift, :, shift] = 1  # a head for each shift counts the groups with that shift
+    totals = relabelled_totals(sums, 3_000, np.random.default_rng(2))[:, 0]
+    assert (totals.sum(1) == 40).all()
+    expected = 40 / num_labellings
+    spread = math.sqrt(40 * (num_labellings - 1)) / num_labellings
+    assert np.abs(totals.mean(0) - expected).max() < 5 * spread / math.sqrt(3_000)
+    np.testing.assert_allclose(totals.std(0), spread, rtol=0.1)
 
 
 def test_drawn_relabellings_come_near_all_of_them():

@@ -16,6 +16,7 @@ from introspect.errors import InputError, SelectionError
 from introspect.mentions import CorefCase
 from introspect.scoring import DIRECTIONS
 from introspect.statistics import FEWEST_GROUPS, permutation_test
+from introspect.statistics.bootstrap import drawn_counts
 from introspect.text import shortened
 
 __all__ = ["CAUTION", "NEUTRAL", "Bias", "bias_labels", "bias_table"]
@@ -32,7 +33,6 @@ NEUTRAL = "neutral"
 
 DEFAULT = Options()
 _LEVEL = 0.95
-_CHUNK = 500
 # A note names so many groups, and counts the rest.
 _NAMED = 5
 
@@ -196,16 +196,14 @@ def _interval(sides: _Sides, options: Options) -> tuple[Floats, Floats]:
     if sides.num_groups < FEWEST_GROUPS:
         return ends[0], ends[1]
     random = np.random.default_rng(options.seed)
-    even = np.full(sides.num_groups, 1 / sides.num_groups)
-    found = np.empty((options.resamples, sums.shape[2]))
-    for start in range(0, options.resamples, _CHUNK):
-        part = found[start : start + _CHUNK]
-        drawn = random.multinomial(sides.num_groups, even, len(part)).astype(np.float64)
+    found = []
+    for part in drawn_counts(sides.num_groups, options.resamples, random):
+        drawn = part.astype(np.float64)
         first, second = (_ratio(drawn @ sums[side], drawn @ counts[side]) for side in (0, 1))
-        part[:] = first - second
+        found.append(first - second)
     known = counts.any((0, 1))
     tail = (1 - _LEVEL) / 2
-    ends[:, known] = np.nanquantile(found[:, known], [tail, 1 - tail], axis=0)
+    ends[:, known] = np.nanquantile(np.concatenate(found)[:, known], [tail, 1 - tail], axis=0)
     return ends[0], ends[1]
 
 

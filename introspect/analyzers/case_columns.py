@@ -38,6 +38,7 @@ class CaseColumns:
         layers: the model's own numbers.
         num_candidates: of each case.
         weights: ``(all_candidates, num_directions, num_layers, num_heads)``.
+        raw_weights: the same by raw weights, where norms were scored; else of length 0.
         antecedents: ``(all_candidates,)``.
         distances: how many words each candidate stands after the pronoun.
         received: what each candidate gets from all positions, in the mean over layers and heads.
@@ -53,6 +54,7 @@ class CaseColumns:
     layers: tuple[int, ...]
     num_candidates: Integers
     weights: Floats
+    raw_weights: Floats
     antecedents: Bools
     distances: Integers
     received: Floats
@@ -105,6 +107,7 @@ class CaseColumns:
             antecedents=antecedents,
             distances=tuple(map(int, self.distances[own])),
             baselines=self._baselines(case, derived["answers"][:, place]) if is_choice else {},
+            raw_credit=derived["raw_credit"][place] if len(self.raw_weights) else None,
         )
 
     def _baselines(self, case: int, answers: Floats) -> dict[str, float]:
@@ -146,13 +149,15 @@ class CaseColumns:
         taken |= {name: getattr(self, name)[candidates] for name in _OF_CANDIDATES}
         taken |= {name: getattr(self, name)[cases] for name in _OF_CASES}
         taken["removed"] = self.removed[cases] if len(self.removed) else self.removed
+        raw = self.raw_weights
+        taken["raw_weights"] = raw[candidates] if len(raw) else raw
         return replace(self, **taken)
 
 
 _TEXTS = ("names", "groups", "lines")
 _OF_CANDIDATES = ("weights", "antecedents", "distances", "received")
 _OF_CASES = ("num_candidates", "observable", "positions")
-_ARRAYS = (*_OF_CANDIDATES, *_OF_CASES, "removed")
+_ARRAYS = (*_OF_CANDIDATES, *_OF_CASES, "removed", "raw_weights")
 
 
 def _derived(columns: CaseColumns, cases: Integers, candidates: torch.Tensor) -> dict[str, Floats]:
@@ -171,7 +176,11 @@ def _derived(columns: CaseColumns, cases: Integers, candidates: torch.Tensor) ->
     nothing = np.zeros(weights.shape[1:])
     over_heads = weights[:, :, 0].mean((-2, -1))
     received = torch.from_numpy(columns.received)[candidates]
-    return {
+    beside = {}
+    if len(columns.raw_weights):
+        by_raw = credit(torch.from_numpy(columns.raw_weights)[candidates], gold)
+        beside["raw_credit"] = by_raw.masked_fill(~seen, torch.nan).numpy()
+    return beside | {
         "labellings": labellings.numpy(),
         "antecedent_weight": best_of(weights, gold).numpy(),
         "distractor_weight": best_of(weights, gold, distractors=True).numpy(),

@@ -19,7 +19,8 @@ from introspect.functional.coreference import Mention
 from introspect.mentions import CorefCase, Span
 from introspect.models import Model, load_text
 from introspect.records import AttentionRecord, Head
-from introspect.scoring import DIRECTIONS, Weights
+from introspect.scoring import DIRECTIONS
+from introspect.weighting import Weights, parts_for
 
 __all__ = [
     "CASE_COLUMNS",
@@ -90,7 +91,8 @@ class Scores:
         heads: one row for each layer, head and direction: accuracy is the mean credit over the
             ``n`` forced-choice cases in which the direction can be observed, margin the mean where
             it is defined; the interval and the p-values count groups of cases, and are NaN with
-            fewer than five.
+            fewer than five. Where norms were scored, ``raw_accuracy`` is that of raw weights on
+            the same cases.
         case_table: one row for each case, layer, head and direction; or the file that it is in.
         baselines: accuracy on the same cases of answers that need no head.
         outside_forced_choice: ids of cases with no antecedent, or with nothing else, among the
@@ -127,7 +129,7 @@ class CoreferenceAnalyzer:
 
     Args:
         mention: how the word pairs of two mentions become one number.
-        weights: ``raw`` or ``renormalised``.
+        weights: ``raw``, ``renormalised`` or ``norm``.
     """
 
     mention: Mention = "mean"
@@ -241,7 +243,9 @@ def score(
         model: a model, or the name of one.
         cases: the cases.
         mention: how the word pairs of two mentions become one number.
-        weights: ``raw``, or ``renormalised`` without special tokens and the row's own position.
+        weights: ``raw``, ``renormalised`` without special tokens and the row's own position, or
+            ``norm``: each weight times the length of what it brings; the table of heads then has
+            the accuracy by raw weights beside it, ``raw_accuracy``.
         segment: from a text to the spans of its words, for scripts without spaces; such as
             ``introspect.segmentation.chinese_words``.
         truncation: cut texts that are too long; a case whose mentions are cut off is an error.
@@ -251,10 +255,11 @@ def score(
         IntrospectError: a case cannot be scored; the message names it.
     """
     loaded = load_text(model)
+    include = ("attentions", *parts_for(weights))
     analyzer = CoreferenceAnalyzer(mention=mention, weights=weights)
     for number, case in enumerate([cases] if isinstance(cases, CorefCase) else cases, start=1):
         with naming(f"Case {case.id or number}"):
-            record = loaded.capture(case.text, truncation=truncation)
+            record = loaded.capture(case.text, truncation=truncation, include=include)
             analyzer.update([(case, resegmented(record, segment) if segment else record)])
     return analyzer.compute(options)
 
@@ -307,7 +312,16 @@ def _head_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame:
         p_value=claims.p_value,
         p_adjusted=claims.p_adjusted,
     )
-    return table[list(HEAD_COLUMNS)]
+    beside = _raw_accuracy(cases)
+    return table[list(HEAD_COLUMNS)].assign(**beside)
+
+
+def _raw_accuracy(cases: Sequence[ScoredCase]) -> dict[str, Any]:
+    """A column beside the accuracy by norms; none where raw weights were scored themselves."""
+    credits = [case.raw_credit for case in cases if case.raw_credit is not None]
+    if len(credits) < len(cases):
+        return {}
+    return {"raw_accuracy": _means(np.stack([credit.ravel() for credit in credits]))}
 
 
 def _means(values: Any) -> Any:

@@ -17,10 +17,11 @@ from introspect.analyzers.scored import candidate_distances, position_credits
 from introspect.cases import case_to_json
 from introspect.functional.coreference import Mention
 from introspect.functional.mention_batch import MentionWords, word_attention
+from introspect.functional.norms import norm_weights
 from introspect.functional.renormalised import FLOOR, renormalised_rows
 from introspect.mentions import CorefCase
 from introspect.records import TokenSequence
-from introspect.scoring import Weights
+from introspect.weighting import Weights
 
 __all__ = ["CaseBatches", "mention_words"]
 
@@ -48,7 +49,7 @@ class CaseBatches:
 
     Args:
         mention: how the word pairs of two mentions become one number.
-        weights: ``raw`` or ``renormalised``.
+        weights: which are scored.
     """
 
     mention: Mention = "mean"
@@ -65,24 +66,39 @@ class CaseBatches:
         """The query positions that are read of each text, ``(batch, num_rows)``."""
         return self._open.words.rows
 
-    def see(self, layer: int, attentions: torch.Tensor) -> None:
-        """Take the patterns of a layer, ``(batch, num_heads, length, length)``."""
+    def see(
+        self, layer: int, attentions: torch.Tensor, value_norms: torch.Tensor | None = None
+    ) -> None:
+        """Take the patterns of a layer, ``(batch, num_heads, length, length)``.
+
+        Args:
+            layer: the model's own number.
+            attentions: the patterns.
+            value_norms: for ``norm``: the length of what each key brings, ``(batch, num_heads,
+                length)``.
+        """
         batch = self._open
         rows = batch.words.rows.to(attentions.device)
         index = rows[:, None, :, None].expand(-1, attentions.shape[1], -1, attentions.shape[-1])
-        self.see_rows(layer, attentions.gather(2, index))
+        self.see_rows(layer, attentions.gather(2, index), value_norms)
         is_token = batch.texts.is_token.to(attentions.device, attentions.dtype)
         self.see_received(is_token[:, None, None] @ attentions)
 
-    def see_rows(self, layer: int, rows: torch.Tensor) -> None:
+    def see_rows(
+        self, layer: int, rows: torch.Tensor, value_norms: torch.Tensor | None = None
+    ) -> None:
         """Take the rows ``self.rows`` of a layer, ``(batch, num_heads, num_rows, length)``."""
         batch = self._open
-        weighted, removed = self._weighted(rows)
-        weights, reachable = word_attention(weighted, batch.words)
-        if self.weights != "raw":
+        weights, reachable = word_attention(rows, batch.words)
+        if self.weights == "renormalised":
             # What is dropped from the weights can be seen all the same.
-            _, reachable = word_attention(rows, batch.words)
+            kept, removed = self._renormalised(rows)
             batch.removed.append(removed.cpu())
+            weights, _ = word_attention(kept, batch.words)
+        elif self.weights == "norm":
+            assert value_norms is not None, "norms are scored, and none were given"
+            batch.raw.append(weights.cpu())
+            weights, _ = word_attention(norm_weights(rows, value_norms), batch.words)
         batch.layers.append(layer)
         batch.weights.append(weights.cpu())
         batch.reachable.append(reachable.cpu())
@@ -99,7 +115,7 @@ class CaseBatches:
 
     def end(self) -> None:
         """The batch counts only now."""
-        self._finished.append(self._open.columns(self.mention, has_removed=self.weights != "raw"))
+        self._finished.append(self._open.columns(self.mention))
         self._batch = None
 
     def take(self) -> list[CaseColumns]:
@@ -112,9 +128,7 @@ class CaseBatches:
         assert self._batch is not None, "a layer came before its batch"
         return self._batch
 
-    def _weighted(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if self.weights == "raw":
-            return rows, rows.new_zeros(())
+    def _renormalised(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         batch = self._open
         special = batch.texts.is_token & ~batch.texts.is_query
         dropped = special[:, None].to(rows.device)
@@ -134,6 +148,7 @@ class _Batch:
     words: MentionWords
     layers: list[int] = field(default_factory=list)
     weights: list[torch.Tensor] = field(default_factory=list)
+    raw: list[torch.Tensor] = field(default_factory=list)
     reachable: list[torch.Tensor] = field(default_factory=list)
     removed: list[torch.Tensor] = field(default_factory=list)
     received: torch.Tensor | None = None
@@ -152,15 +167,11 @@ class _Batch:
             words.append(tuple(found))
         return cls(texts, cases, places, MentionWords(tuple(words), texts.length))
 
-    def columns(self, mention: Mention, *, has_removed: bool) -> CaseColumns:
+    def columns(self, mention: Mention) -> CaseColumns:
         """What was seen, case by case."""
-        weights = torch.stack(self.weights, 1).numpy()  # (batch, layers, heads, words, words)
+        weights = self._between_mentions(self.weights, mention)
         reachable = torch.stack(self.reachable, 1).numpy()  # (batch, layers, words, words)
-        directed = [
-            np.stack([_between(weights[i], *pair, mention) for pair in self._pairs(i)])
-            for i in range(len(self.cases))
-        ]
-        num_layers, num_heads = weights.shape[1:3]
+        num_layers, num_heads = weights.shape[2:]
         count = np.array([len(case.candidates) for case in self.cases], dtype=np.int64)
         flags = [c.antecedent for case in self.cases for c in case.candidates]
         return CaseColumns(
@@ -169,18 +180,27 @@ class _Batch:
             lines=tuple(map(case_to_json, self.cases)),
             layers=tuple(self.layers),
             num_candidates=count,
-            weights=np.concatenate(
-                [w.reshape(2, -1, num_layers, num_heads).swapaxes(0, 1) for w in directed]
-            ),
+            weights=weights,
+            raw_weights=self._between_mentions(self.raw, mention) if self.raw else weights[:0],
             antecedents=np.array(flags, dtype=np.bool_),
             distances=np.array(
                 [d for case in self.cases for d in candidate_distances(case)], dtype=np.int64
             ),
             received=self._received(mention, num_layers * num_heads),
             observable=np.stack([self._observable(reachable[i], i) for i in range(len(count))]),
-            removed=self._removed() if has_removed else np.zeros((0, 2, num_layers, num_heads)),
+            removed=self._removed() if self.removed else weights[:0],
             positions=np.array([position_credits(case) for case in self.cases]),
         )
+
+    def _between_mentions(self, seen: Sequence[torch.Tensor], mention: Mention) -> Array:
+        """``(all_candidates, num_directions, num_layers, num_heads)``."""
+        weights = torch.stack(list(seen), 1).numpy()  # (batch, layers, heads, words, words)
+        found = []
+        for i in range(len(self.cases)):
+            pairs = [_between(weights[i], *pair, mention) for pair in self._pairs(i)]
+            by_direction = np.stack(pairs).reshape(2, -1, *weights.shape[1:3])
+            found.append(by_direction.swapaxes(0, 1))
+        return np.concatenate(found)
 
     def _pairs(self, i: int) -> Iterator[tuple[list[int], list[int]]]:
         """From the pronoun's words to those of each candidate, then the other way round."""

@@ -19,8 +19,9 @@ from introspect.errors import InputError
 from introspect.functional.coreference import FLOOR, Mention
 from introspect.mentions import CorefCase
 from introspect.records import AttentionRecord
-from introspect.scoring import DIRECTIONS, Weights, score_case
+from introspect.scoring import DIRECTIONS, score_case
 from introspect.statistics import FEWEST_GROUPS, fold_of_groups, grouped_bootstrap
+from introspect.weighting import Weights
 
 __all__ = [
     "PENALTIES",
@@ -135,7 +136,7 @@ def candidate_features(
         case: the pronoun and its candidates.
         record: attention of the case's text.
         mention: how the word pairs of two mentions become one number.
-        weights: ``raw`` or ``renormalised``.
+        weights: ``raw``, ``renormalised`` or ``norm``.
 
     Raises:
         MentionError: a mention cannot be found among the tokens.

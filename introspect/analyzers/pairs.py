@@ -19,9 +19,10 @@ from introspect.errors import InputError, SelectionError
 from introspect.functional.coreference import FLOOR, Mention
 from introspect.mentions import CorefCase
 from introspect.records import AttentionRecord
-from introspect.scoring import DIRECTIONS, Weights, score_case
+from introspect.scoring import DIRECTIONS, score_case
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
 from introspect.text import shortened
+from introspect.weighting import Weights
 
 __all__ = ["PAIR_COLUMNS", "Measure", "PairShifts", "PairVersion", "pair_shifts", "pair_version"]
 
@@ -96,7 +97,7 @@ def pair_version(
         case: the pronoun and its candidates.
         record: attention of the case's text.
         mention: how the word pairs of two mentions become one number.
-        weights: ``raw`` or ``renormalised``.
+        weights: ``raw``, ``renormalised`` or ``norm``.
 
     Raises:
         MentionError: a mention cannot be found among the tokens.

@@ -13,8 +13,9 @@ from introspect.functional.baselines import chance, first_mentioned, nearest_pre
 from introspect.functional.coreference import Mention, credit, mention_weights
 from introspect.mentions import CorefCase, Span
 from introspect.records import AttentionRecord
-from introspect.scoring import DirectionScores, Weights, score_case
+from introspect.scoring import DirectionScores, score_case
 from introspect.text import segment_words
+from introspect.weighting import Weights
 
 __all__ = ["ScoredCase", "candidate_distances", "position_credits", "scored"]
 
@@ -43,6 +44,7 @@ class ScoredCase:
         antecedents: which candidates are antecedents.
         distances: how many words each candidate stands after the pronoun.
         baselines: the credit of answers that need no head.
+        raw_credit: the credit by raw weights, where norms were scored; else ``None``.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ScoredCase:
     antecedents: tuple[bool, ...]
     distances: tuple[int, ...]
     baselines: dict[str, float]
+    raw_credit: Floats | None = None
 
     @property
     def is_forced_choice(self) -> bool:
@@ -101,7 +104,16 @@ def scored(
         antecedents=antecedents,
         distances=candidate_distances(case),
         baselines=_baselines(case, record, directions, mention) if case.is_forced_choice else {},
+        raw_credit=_raw_credit(case, record, mention, observable) if weights == "norm" else None,
     )
+
+
+def _raw_credit(
+    case: CorefCase, record: AttentionRecord, mention: Mention, observable: npt.NDArray[np.bool_]
+) -> Floats:
+    """The credit by raw weights, which stands beside every other."""
+    directions = score_case(record, case, mention=mention)
+    return _observed(np.stack([d.credit.numpy() for d in directions]), observable)
 
 
 def _observed(values: Floats, observable: npt.NDArray[np.bool_]) -> Floats:

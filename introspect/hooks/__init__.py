@@ -2,13 +2,24 @@
 
 ``capturing`` runs a model once; ``interface`` is the way in, ``watchers`` say what is kept of each
 attention, ``observation`` sorts it by kind and layer, ``own_output`` and ``products`` find it in
-models that bypass the interface, ``borrowing`` puts the model back as it was, and ``certificate``
-proves the result. ``generating`` does the same while a model writes.
+models that bypass the interface, ``projection`` and ``finding`` follow it to the layer after it,
+``borrowing`` puts the model back as it was, and ``certificate`` proves the result. ``generating``
+does the same while a model writes.
 """
 
-from introspect.hooks.capturing import Captured, capture
+from introspect.hooks.capturing import PARTS, Captured, capture
 from introspect.hooks.certificate import verify
+from introspect.hooks.finding import find_projections
 from introspect.hooks.generating import NEW_TOKENS, capture_generation
-from introspect.hooks.watchers import PARTS
+from introspect.hooks.projection import Projection
 
-__all__ = ["NEW_TOKENS", "PARTS", "Captured", "capture", "capture_generation", "verify"]
+__all__ = [
+    "NEW_TOKENS",
+    "PARTS",
+    "Captured",
+    "Projection",
+    "capture",
+    "capture_generation",
+    "find_projections",
+    "verify",
+]

@@ -17,8 +17,9 @@ from introspect.hooks.borrowing import attention_implementation, borrowed_attent
 from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
 from introspect.hooks.observation import AllSeen, Observation
 from introspect.hooks.own_output import observe_own_output
+from introspect.hooks.projection import BEHIND_NORMS, LinearLog, Projection, held_projection
+from introspect.hooks.watchers import PARTS as WATCHED_PARTS
 from introspect.hooks.watchers import (
-    PARTS,
     RowsNotRecomputableError,
     RowWatcher,
     WholeWatcher,
@@ -26,7 +27,11 @@ from introspect.hooks.watchers import (
 )
 from introspect.records import Certificate
 
-__all__ = ["Captured", "capture"]
+__all__ = ["PARTS", "Captured", "capture", "projections"]
+
+NORMS = "value_norms"
+#: What can be captured of a model's attention.
+PARTS = (*WATCHED_PARTS, NORMS)
 
 INTERFACE_ROUTE = "attention interface"
 ROWS_ROUTE = "selected rows beside the model's own implementation"
@@ -52,6 +57,8 @@ class Captured:
         keys, values: ``(batch, num_key_value_heads, key_len, head_dim)``, before they are repeated
             for grouped queries.
         head_outputs: ``(batch, num_heads, query_len, value_dim)``, before the output projection.
+        value_norms: ``(batch, num_heads, key_len)``: the length of each value after its head's part
+            of the output projection (Kobayashi et al. 2020).
     """
 
     attentions: PartByKind
@@ -63,6 +70,7 @@ class Captured:
     keys: PartByKind = field(default_factory=dict)
     values: PartByKind = field(default_factory=dict)
     head_outputs: PartByKind = field(default_factory=dict)
+    value_norms: PartByKind = field(default_factory=dict)
 
 
 def capture(
@@ -85,7 +93,7 @@ def capture(
             that returns it.
         inputs: what the model's ``forward`` takes, a dictionary of tensors.
         include: which parts to keep: ``attentions``, ``scores``, ``queries``, ``keys``,
-            ``values``, ``head_outputs``.
+            ``values``, ``head_outputs``, ``value_norms``.
         layers: keep only these layers, by the model's own numbers.
         heads: keep only these heads, in this order; keys and values, which heads may share, stay
             whole.
@@ -110,6 +118,8 @@ def capture(
         )
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     arguments = run_arguments(module, inputs)
+    if NORMS in wanted and rows is None:
+        return _capture_with_norms(module, arguments, wanted, layers, heads, dtype)
     observation = Observation(module, layers, heads, dtype)
     if rows is None:
         return _capture_whole(module, arguments, wanted, observation)
@@ -169,6 +179,73 @@ def run_whole(
     return output, route, watcher.output_errors
 
 
+def _capture_with_norms(
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    layers: Sequence[int] | None,
+    heads: Sequence[int] | None,
+    dtype: torch.dtype | None,
+) -> Captured:
+    """Whole patterns, and the norms of values that follow from all heads of a layer."""
+    inner = tuple(dict.fromkeys((*wanted, *BEHIND_NORMS)))
+    inner = tuple(part for part in inner if part != NORMS)
+    log = LinearLog(module)
+    with log.open():
+        captured = _capture_whole(module, arguments, inner, Observation(module, layers, None, None))
+    norms = {
+        kind: [
+            projection.norms(values)
+            for projection, values in zip(found, captured.values[kind], strict=True)
+        ]
+        for kind, found in _held_projections(module, log, captured).items()
+    }
+    # Heads are chosen and numbers shortened only now: the sum is over all of them.
+    chooser = Observation(module, layers, heads, dtype)
+    given = {part: getattr(captured, part) for part in wanted if part != NORMS} | {NORMS: norms}
+    chosen: dict[str, Any] = {part: {} for part in BEHIND_NORMS}
+    for part, by_kind in given.items():
+        chosen[part] = {
+            kind: [chooser.kept(part, one) for one in of_kind] for kind, of_kind in by_kind.items()
+        }
+    return replace(captured, **chosen)
+
+
+def _held_projections(
+    module: nn.Module, log: LinearLog, captured: Captured
+) -> dict[str, list[Projection]]:
+    """The output projection of each layer, by kind."""
+    found: dict[str, list[Projection]] = {}
+    for kind, layers in captured.attentions.items():
+        for number in range(len(layers)):
+            parts = {part: getattr(captured, part)[kind][number] for part in BEHIND_NORMS}
+            projection = held_projection(log, parts, type(module).__name__)
+            found.setdefault(kind, []).append(projection)
+    return found
+
+
+def projections(module: nn.Module, inputs: Mapping[str, Any]) -> dict[int, Projection]:
+    """The output projection of each layer of a model with one kind of attention, by its number.
+
+    What they do to the values of any run follows from them; that they are what the model's layers
+    are is proved on these inputs.
+
+    Args:
+        module: the model.
+        inputs: what its ``forward`` takes; a short text will do.
+
+    Raises:
+        CaptureError: a layer has none, or does more than multiply with its weights.
+    """
+    arguments = run_arguments(module, inputs)
+    log = LinearLog(module)
+    with log.open():
+        observation = Observation(module, None, None, None)
+        captured = _capture_whole(module, arguments, BEHIND_NORMS, observation)
+    ((kind, found),) = _held_projections(module, log, captured).items()
+    return dict(zip(captured.layers[kind], found, strict=True))
+
+
 def run_watched(
     module: nn.Module, arguments: dict[str, Any], observation: Observation, watcher: Watcher
 ) -> Any:
@@ -193,7 +270,7 @@ def _captured(
     output_errors: Sequence[torch.Tensor],
 ) -> Captured:
     return Captured(
-        **{name: observation.parts.get(name, {}) for name in PARTS},
+        **{name: observation.parts.get(name, {}) for name in WATCHED_PARTS},
         layers=observation.layers,
         output=output,
         certificate=certificate_of(

@@ -138,9 +138,13 @@ class Observation:
             self._receive(kind, number, parts)
             return
         for name, tensor in parts.items():
-            kept = self._chosen_heads(name, tensor)
-            kept = kept if self._dtype is None else kept.to(self._dtype)
+            kept = self.kept(name, tensor)
             self.parts.setdefault(name, {}).setdefault(kind, []).append(kept)
+
+    def kept(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """A part with only the heads, and in the type, that were asked for."""
+        chosen = self._chosen_heads(name, tensor)
+        return chosen if self._dtype is None else chosen.to(self._dtype)
 
     def _chosen_heads(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """Only the heads asked for; keys and values may be shared by several, and stay whole."""

@@ -84,7 +84,7 @@ class Model:
             kind: for encoder-decoders ``encoder`` (the default without a target), ``decoder`` or
                 ``cross`` (the default with one).
             include: parts to keep beside the attention: ``scores``, ``queries``, ``keys``,
-                ``values``, ``head_outputs``; they are in ``record.parts``.
+                ``values``, ``head_outputs``, ``value_norms``; they are in ``record.parts``.
             layers: only these layers, by the model's own numbers.
             rows: only the attention of the query tokens at these positions; the model runs as it
                 was loaded, and a long text costs no more than its rows.

@@ -58,7 +58,8 @@ class Section:
         record: the attention it shows; ``None`` for figures of many texts.
         hidden: not shown until another view opens it.
         others: further records that it shows beside the first.
-        parts: which parts of the records it needs beside the attention (``queries``, …).
+        parts: which parts of the records it shows beside the attention (``queries``, …), of those
+            that have them.
         arrays: further numbers from 0 to 1 that only this view needs, by name.
     """
 
@@ -183,7 +184,7 @@ class Document:
         policy = _policy(*filter(None, (boot, script, plotly)))
         weights = [encode(record.attentions.numpy()) for record in self._records]
         parts = [
-            {name: encode_signed(record.parts[name].numpy()) for name in sorted(self._parts[i])}
+            {name: _encoded_part(record, name) for name in sorted(self._parts[i])}
             for i, record in enumerate(self._records)
         ]
         rows = zip(self._records, weights, parts, strict=True)
@@ -247,8 +248,14 @@ class Document:
         if not known:
             self._records.append(record)
         number = known[0] if known else len(self._records) - 1
-        self._parts.setdefault(number, set()).update(parts)
+        self._parts.setdefault(number, set()).update(p for p in parts if p in record.parts)
         return number
+
+
+def _encoded_part(record: AttentionRecord, name: str) -> SignedEncoded:
+    """A part by layer, head, token and place; norms of values have one place."""
+    part = record.parts[name]
+    return encode_signed((part if part.ndim == 4 else part[..., None]).numpy())
 
 
 def _record_json(

@@ -26,6 +26,7 @@ from introspect.probing.preparing import Segment
 from introspect.records import AttentionRecord
 from introspect.scoring import DIRECTIONS
 from introspect.statistics import FEWEST_GROUPS
+from introspect.weighting import Weights, parts_for
 
 __all__ = ["LINEAR_PROBE_CASES", "CaseSet", "with_null"]
 
@@ -188,11 +189,13 @@ class Capture:
     """Captures a text once more, with the words that were scored."""
 
     model: Model
+    weights: Weights = "raw"
     segment: Segment | None = None
 
     def __call__(self, text: str, *, certify: bool = False) -> AttentionRecord:
         """The record of a text."""
-        record = self.model.capture(text, certify=certify)
+        include = ("attentions", *parts_for(self.weights))
+        record = self.model.capture(text, include=include, certify=certify)
         return resegmented(record, self.segment) if self.segment else record
 
 

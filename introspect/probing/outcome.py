@@ -59,7 +59,7 @@ class Outcome:
     @cached_property
     def _capture(self) -> Capture:
         options = self.worker.options
-        return Capture(self.worker.model, segmenter(options.segment))
+        return Capture(self.worker.model, options.weights, segmenter(options.segment))
 
     @cached_property
     def cases(self) -> CaseSet | None:

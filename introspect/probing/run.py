@@ -41,8 +41,8 @@ from introspect.probing.rows import ProbeRow, Shard, cut
 from introspect.probing.serial import run_serial
 from introspect.probing.store import Entry, ShardStore
 from introspect.probing.worker import Worker, WorkerOptions
-from introspect.scoring import Weights
 from introspect.sentences import Inputs
+from introspect.weighting import Weights, checked_weights
 
 __all__ = ["ProbeInterruptedError", "ProbeRun", "probe"]
 
@@ -127,7 +127,8 @@ def probe(
         column: the column of the sentences.
         format: of all files, whatever their endings.
         mention: how the word pairs of two mentions become one number.
-        weights: which are scored.
+        weights: ``raw``, ``renormalised`` without special tokens and the row's own position, or
+            ``norm``: each weight times the length of what it brings.
         segment: what divides texts without spaces into words: ``jieba`` (extra ``chinese``);
             without it every character is a word.
         layers: only these, by the model's own numbers; the model runs no further than the last.
@@ -153,6 +154,7 @@ def probe(
         raise SelectionError(f"Expected the engine {' or '.join(ENGINES)}, got {engine!r}.")
     if long not in get_args(Long):
         raise SelectionError(f"Expected `long` as reject or window, got {long!r}.")
+    checked_weights(weights)
     reading = Reading(inputs, column, format)
     worker_options = WorkerOptions(
         analyzers=_chosen_analyzers(analyzers, reading),

@@ -17,6 +17,8 @@ from introspect.analyzers.coreference_batch import CaseBatches
 from introspect.cases import Reject
 from introspect.errors import InputError
 from introspect.functional.coreference import Mention
+from introspect.hooks.capturing import projections
+from introspect.hooks.projection import Projection
 from introspect.hooks.streaming import stream
 from introspect.hooks.watchers import RowsNotRecomputableError
 from introspect.models import Model
@@ -25,7 +27,7 @@ from introspect.models.encoding import length_limit
 from introspect.probing.batches import BatchLimits, length_batches
 from introspect.probing.preparing import Long, Prepared, Segment, prepare
 from introspect.probing.rows import Shard
-from introspect.scoring import Weights
+from introspect.weighting import Weights
 
 __all__ = ["ShardResult", "Worker", "WorkerOptions"]
 
@@ -91,6 +93,7 @@ class Worker:
         self._segment: Segment | None = segmenter(options.segment)
         self._layers = options.layers
         self._knows_layers = False
+        self._projections: dict[int, Projection] | None = None
         self._num_heads = _num_heads(model)
 
     def prepare(self, shard: Shard) -> Prepared:
@@ -123,6 +126,9 @@ class Worker:
             analyzer.begin(texts)
         module, inputs = self._inputs(padded(self.model.tokenizer, encoded))
         by_rows = self._by_rows(texts, analyzers)
+        if self.options.weights == "norm" and self._projections is None:
+            alone = self._inputs(padded(self.model.tokenizer, encoded[:1]))
+            self._projections = projections(*alone)
         try:
             return self._stream(module, inputs, texts, analyzers, by_rows=by_rows)
         except RowsNotRecomputableError:
@@ -133,7 +139,8 @@ class Worker:
     def _by_rows(self, texts: Texts, analyzers: Mapping[str, Any]) -> bool:
         """Whether only rows are read, of patterns too large to be made whole."""
         weights = len(texts) * self._num_heads * texts.length**2
-        return list(analyzers) == ["coreference"] and weights > self.options.limits.weights
+        is_of_rows = list(analyzers) == ["coreference"] and self._projections is None
+        return is_of_rows and weights > self.options.limits.weights
 
     def _stream(
         self,
@@ -149,13 +156,18 @@ class Worker:
                 analyzers["coreference"].see_rows(layer, parts["attentions"])
                 analyzers["coreference"].see_received(parts["received"])
                 return
-            for analyzer in analyzers.values():
-                analyzer.see(layer, parts["attentions"])
+            for name, analyzer in analyzers.items():
+                if name == "coreference" and self._projections is not None:
+                    norms = self._projections[layer].norms(parts["values"])
+                    analyzer.see(layer, parts["attentions"], norms)
+                else:
+                    analyzer.see(layer, parts["attentions"])
 
         layers, certificate = stream(
             module,
             inputs,
             receive,
+            ("attentions",) if self._projections is None else ("attentions", "values"),
             layers=self._layers,
             rows=analyzers["coreference"].rows if by_rows else None,
             counted=texts.is_token if by_rows else None,

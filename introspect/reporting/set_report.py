@@ -38,9 +38,9 @@ from introspect.reporting.set_wording import (
     stability_words,
 )
 from introspect.reporting.wording import Finding
-from introspect.scoring import Weights
 from introspect.text import shortened, visible_text
 from introspect.views.compare import compare_view
+from introspect.weighting import Weights
 
 __all__ = ["SetFindings", "set_report"]
 
@@ -52,6 +52,11 @@ _SCORED: dict[Weights, str] = {
     "renormalised": "Renormalised weights were scored: special tokens and a word’s own position "
     "were dropped and the rest of its row made to sum to 1; the table of cases has what was "
     "removed. Views show the raw ones.",
+    "norm": "Norm-weighted attention was scored: each weight times the length of what it brings, "
+    "its value after the head’s part of the output projection (Kobayashi et al. 2020). The table "
+    "of heads has the accuracy by raw weights beside it, as raw_accuracy; minimal pairs and the "
+    "sum of all heads are made of the same weights. Head views show raw weights first, and norms "
+    "by their choice of weights.",
 }
 
 _RULES = (
@@ -83,7 +88,7 @@ class SetFindings:
         rejects: rows without a score, or the first of them, and
         num_rejected: how many there are.
         record: of the first case, for certificate and provenance.
-        weights: which were scored, ``raw`` or ``renormalised``.
+        weights: which were scored, ``raw``, ``renormalised`` or ``norm``.
         hardest: the cases that the chosen head gets most wrong: case, record, and how much more
             the antecedent gets than the distractor.
         command: the command line.

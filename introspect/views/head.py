@@ -15,6 +15,7 @@ from introspect.records import AttentionRecord, Head
 from introspect.text import visible
 from introspect.views.base import View, head_number, layer_row, plotly_text
 from introspect.views.palette import ACCENT, INK, head_colours, mixed, themed_head_colours
+from introspect.weighting import WEIGHT_OPTIONS, norms
 
 __all__ = ["HeadView", "head_view", "hidden_head_view"]
 
@@ -27,7 +28,7 @@ ROW_HEIGHT = 26
 #: What the choices of a view may be.
 CHOICES = {
     "granularity": ("token", "word"),
-    "weights": ("raw", "renormalised"),
+    "weights": WEIGHT_OPTIONS,
     "combine": ("separate", "mean", "max", "mean-layers", "max-layers"),
     "layout": ("vertical", "horizontal"),
 }
@@ -50,7 +51,8 @@ class HeadView(View):
         others: further attention of the same model to choose from: the decoder's, the cross
             attention.
         granularity: ``token`` or ``word``.
-        weights: ``raw``, or ``renormalised`` without special tokens and the query itself.
+        weights: ``raw``, ``renormalised`` without special tokens and the query itself, or ``norm``:
+            each weight times the length of what its key brings.
         combine: heads apart (``separate``), or their ``mean`` or ``max`` in the layer, or over all
             layers (``mean-layers``, ``max-layers``).
         layout: ``vertical`` (two columns) or ``horizontal`` (two lines).
@@ -75,9 +77,12 @@ class HeadView(View):
 
     @property
     def shown(self) -> AttentionRecord:
-        """The record by word or by token, raw or renormalised, as it is drawn."""
-        record = self.record.words() if self.granularity == "word" else self.record
-        if self.weights == "raw":
+        """The record by word or by token, with the weights that are drawn."""
+        record = self.record
+        if self.weights == "norm":
+            record = replace(record, attentions=norms(record))
+        record = record.words() if self.granularity == "word" else record
+        if self.weights != "renormalised":
             return record
         is_self = record.queries == record.keys
         special = record.keys.special_tokens_mask
@@ -137,8 +142,9 @@ class HeadView(View):
             return []
         of_sets = separate if self.combine == "separate" else [ACCENT]
         traces = []
+        scale = self._scale()
         for pattern, colour in zip(self._patterns(), of_sets, strict=True):
-            pairs = self._pairs(pattern)
+            pairs = self._pairs(pattern / scale)
             for edge, low, high in zip(EDGES, EDGES, (*EDGES[1:], 2.0), strict=True):
                 inside = [(q, k) for q, k, weight in pairs if low <= weight < high]
                 if inside:
@@ -154,6 +160,15 @@ class HeadView(View):
         how, _, extent = self.combine.partition("-")
         chosen = attentions[:, list(self.heads)].flatten(0, 1) if extent else own
         return [chosen.amax(0) if how == "max" else chosen.double().mean(0).float()]
+
+    def _scale(self) -> float:
+        """What counts as a full weight: 1, or of norms, which have no bound, the largest."""
+        if self.weights != "norm":
+            return 1.0
+        shown = self.shown.attentions
+        is_of_all = self.combine.endswith("layers")
+        rows = shown if is_of_all else shown[layer_row(self.record, self.layer)]
+        return float(rows.nan_to_num(0.0).max()) or 1.0
 
     def _dimming(self) -> float:
         """Lines of many heads lie over each other, and would hide the strong ones."""
@@ -193,6 +208,7 @@ class HeadView(View):
                 record=self.record,
                 others=self.others,
                 hidden=self.hidden,
+                parts=("value_norms",),
             ),
         )
 
@@ -250,15 +266,19 @@ def head_view(
         heads: the heads to show first; all by default.
         token: a token to pin: the index of a query token, or ``{"side": "key", "index": 2}``; or a
             list of such, whose weights are added up. With ``granularity="word"`` words are counted.
-        threshold: do not draw lines under this weight at first.
+        threshold: do not draw lines under this weight at first; of norms, under this share of the
+            largest.
         granularity: ``token`` or ``word``.
-        weights: ``raw``, or ``renormalised``: without special tokens and the query itself.
+        weights: ``raw``; ``renormalised``: without special tokens and the query itself; or
+            ``norm``: each weight times the length of what its key brings, for a record with
+            ``value_norms``.
         combine: ``separate`` heads, their ``mean`` or ``max``, or those over all layers
             (``mean-layers``, ``max-layers``).
         layout: ``vertical``, two columns, or ``horizontal``, two lines.
 
     Raises:
-        SelectionError: a layer, head, token or choice that there is not.
+        SelectionError: a layer, head, token or choice that there is not, or norms of a record
+            without ``value_norms``.
     """
     record, *others = [record] if isinstance(record, AttentionRecord) else list(record)
     layer = record.layers[0] if layer is None else layer
@@ -275,6 +295,8 @@ def head_view(
         if given not in CHOICES[name]:
             known = ", ".join(CHOICES[name])
             raise SelectionError(f"Expected `{name}` as one of {known}, got {given!r}.")
+    if weights == "norm":
+        norms(record)
     view = HeadView(
         record=record,
         layer=layer,

@@ -16,6 +16,7 @@ from introspect.errors import InputError, SelectionError
 from introspect.mentions import CorefCase
 from introspect.scoring import DIRECTIONS
 from introspect.statistics import grouped_bootstrap
+from introspect.statistics.bootstrap import drawn_counts
 from tests.synthetic import TEXT, case, record
 
 QUICK = Options(resamples=300, permutations=500)
@@ -182,9 +183,9 @@ def slow_interval(cases, labels, head, resamples):
     """Means of the copies of the drawn groups, one resample after the other."""
     names = list(dict.fromkeys(c.group for c in cases))
     values = credits_of(cases)[:, head]
-    draws = np.random.default_rng(0).multinomial(
-        len(names), [1 / len(names)] * len(names), resamples
-    )
+    draws = np.concatenate(
+        list(drawn_counts(len(names), resamples, np.random.default_rng(0)))
+    ).astype(int)
     found = []
     for counts in draws:
         sides = {"pro": [], "anti": []}

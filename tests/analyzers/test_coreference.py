@@ -333,7 +333,7 @@ def assert_slow_accuracy_agrees(batch, heads_table):
 @pytest.mark.parametrize("causal", [False, True])
 def test_the_slow_loop_agrees_on_synthetic_cases(causal):
     texts = [
-        text.replace("was", "w" + "a" * (n % 5) + "s") for n in range(25) for text in SENTENCES
+        text.replace("was", "w" + "a" * (n % 5) + "s") for n in range(50) for text in SENTENCES
     ]
     batch = [
         (

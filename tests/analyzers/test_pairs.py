@@ -13,6 +13,7 @@ from introspect.analyzers.pairs import PAIR_COLUMNS, PairVersion, pair_shifts, p
 from introspect.errors import InputError, SelectionError
 from introspect.mentions import CorefCase
 from introspect.scoring import DIRECTIONS
+from introspect.statistics.bootstrap import drawn_counts
 from tests.synthetic import TEXT, case, record
 
 QUICK = Options(resamples=300, permutations=500)
@@ -226,7 +227,7 @@ def test_the_interval_resamples_pairs():
     given = random_pairs(30, 3, seed=5, follows=0.5)
     table = pair_shifts(given, options=QUICK).table
     shifts = np.array([pair_shifts(given[2 * i : 2 * i + 2]).table["shift"] for i in range(30)])
-    drawn = np.random.default_rng(0).multinomial(30, [1 / 30] * 30, 300)
+    drawn = np.concatenate(list(drawn_counts(30, 300, np.random.default_rng(0))))
     for head in range(6):
         means = [np.average(shifts[:, head], weights=counts) for counts in drawn]
         low, high = np.quantile(means, [0.025, 0.975])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+import introspect as ix
 from introspect.errors import SelectionError
 from introspect.functional.renormalised import renormalised
 from introspect.records import AttentionRecord, TokenSequence
@@ -648,7 +649,7 @@ def test_what_is_seen_can_be_saved(open_page, tmp_path, format):
     ("options", "expected"),
     [
         ({"granularity": "letter"}, "token, word"),
-        ({"weights": "norm"}, "raw, renormalised"),
+        ({"weights": "nonsense"}, "raw, renormalised"),
         ({"combine": "sum"}, "separate, mean, max"),
         ({"layout": "round"}, "vertical, horizontal"),
         ({"granularity": "word", "token": 5}, "0–4"),
@@ -657,3 +658,72 @@ def test_what_is_seen_can_be_saved(open_page, tmp_path, format):
 def test_choices_that_there_are_not_are_refused(options, expected):
     with pytest.raises(SelectionError, match=expected):
         head_view(pair_record(), **options)
+
+
+# Norms
+
+
+def record_with_norms() -> AttentionRecord:
+    """Lengths of values of up to 4, other ones for each layer, head and key."""
+    record = record_of(layers=2, heads=3)
+    generator = torch.Generator().manual_seed(9)
+    norms = 4 * torch.rand(2, 3, len(record.keys), generator=generator)
+    return replace(record, parts={"value_norms": norms})
+
+
+def test_norm_weights_of_the_figure_are_products_and_lines_shares_of_the_largest():
+    record = record_with_norms()
+    view = head_view(record, layer=1, heads=[2], weights="norm", token=3, threshold=0.3)
+    by_norm = ix.norms(record)[1]
+    labels = [a.text for a in view.figure.layout.annotations][len(record.queries) :]
+    expected = [f"<b>{float(w):.2f}</b>" for w in by_norm[2, 3]]
+    assert [label.split("  ")[1] for label in labels] == expected
+    share = by_norm[2, 3] / by_norm.max()
+    assert set(lines(view.traces())) == {(3, k) for k in (share >= 0.3).nonzero()[:, 0].tolist()}
+    assert 0 < len(lines(view.traces())) < len(record.keys)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("granularity", ["token", "word"])
+def test_norm_weights_shown_are_those_of_the_record(open_page, granularity):
+    record = record_with_norms()
+    if granularity == "word":  # the first two tokens after the special one are a word
+        words = (None, 0, *range(len(record.keys) - 2))
+        sequence = replace(record.keys, word_ids=words)
+        record = replace(record, queries=sequence, keys=sequence)
+    view = head_view(record, layer=1, heads=[1], token=2, weights="norm", granularity=granularity)
+    page = open_page(view.to_html())
+    assert page.input_value('[name="weights"]') == "norm"
+    weighed = replace(record, attentions=ix.norms(record))
+    expected = (weighed.words() if granularity == "word" else weighed).attentions[1, 1, 2]
+    for index, weight in enumerate(expected.tolist()):
+        assert float(number_beside(page, "key", index)) == pytest.approx(weight, abs=0.0051)
+    assert "length of what its key brings" in page.inner_text(".reading")
+    assert lines(drawn(page)).keys() == lines(view.traces()).keys()
+    assert "of the largest" in page.inner_text('label:has([name="threshold"])')
+    title = token(page, "key", 1).locator("xpath=../span[@class][1]").get_attribute("title")
+    assert title == "weight × length of what the key brings"
+    page.select_option('[name="weights"]', "raw")
+    raw = (record.words() if granularity == "word" else record).attentions[1, 1, 2, 1]
+    assert float(number_beside(page, "key", 1)) == pytest.approx(float(raw), abs=0.0051)
+
+
+@pytest.mark.browser
+def test_norms_over_all_layers_have_the_largest_of_all(open_page):
+    record = record_with_norms()
+    view = head_view(record, weights="norm", combine="max-layers", threshold=0.5)
+    page = open_page(view.to_html())
+    drawn_pairs = lines(drawn(page)).keys()
+    assert drawn_pairs == lines(view.traces()).keys()
+    whole = ix.norms(record).amax((0, 1))
+    expected = {tuple(pair) for pair in (whole >= whole.max() / 2).nonzero().tolist()}
+    assert drawn_pairs == expected
+
+
+@pytest.mark.browser
+def test_a_record_without_norms_offers_none(open_page):
+    page = open_page(head_view(record_of()).to_html())
+    options = page.eval_on_selector_all('[name="weights"] option', "all => all.map((o) => o.value)")
+    assert options == ["raw", "renormalised"]
+    with pytest.raises(SelectionError, match="value_norms"):
+        head_view(record_of(), weights="norm")

@@ -50,6 +50,7 @@ function lineSets(state, style) {
 export function lineTraces(state, style, places, breadth, { isHorizontal, isLifted = false }) {
   const add = isLifted ? addLifted : addLine;
   const sets = lineSets(state, style);
+  const { scale } = state;
   // Lines of many heads lie over each other, and would hide the strong ones.
   const dimming = state.focal.length > 0 ? 1 : sets.length ** -0.5;
   const wanted = pairs(state);
@@ -58,8 +59,9 @@ export function lineTraces(state, style, places, breadth, { isHorizontal, isLift
     for (const [query, keys] of wanted) {
       const from = places.query.get(query);
       const visit = (key, value) => {
-        if (!(value >= state.threshold)) return;
-        add(classes[classOf(value, style.edges)], from, places.key.get(key), breadth);
+        const part = value / scale;
+        if (!(part >= state.threshold)) return;
+        add(classes[classOf(part, style.edges)], from, places.key.get(key), breadth);
       };
       if (each && keys.length === state.pattern.keyLen) each(query, visit);
       else for (const key of keys) visit(key, weight(query, key));

@@ -1,5 +1,5 @@
 // What a head view shows: its choices, what follows from them, and their words in the address.
-import { combined, RenormalisedPattern, WordPattern } from "./patterns.js";
+import { combined, largestOf, NormPattern, RenormalisedPattern, WordPattern } from "./patterns.js";
 
 /** How heads are put together; the second word says over which layers. */
 export const COMBINATIONS = [
@@ -17,6 +17,21 @@ export const FILTERS = [
   ["1-1", "B → B"],
 ];
 
+/** What the weights of a view are, and what a number beside a token says. */
+export const WEIGHTS = {
+  raw: { label: "raw", number: "attention weight" },
+  renormalised: {
+    label: "without specials and itself",
+    number: "attention weight without special tokens and itself",
+  },
+  norm: { label: "by norm", number: "weight × length of what the key brings" },
+};
+
+/** The weights that a record can be shown by; norms only where it carries them. */
+export function weightsOf(record) {
+  return Object.keys(WEIGHTS).filter((name) => name !== "norm" || record.parts.value_norms);
+}
+
 /** The state of one head view over one of its records. */
 export class HeadState {
   constructor(record, style) {
@@ -30,7 +45,7 @@ export class HeadState {
       pins: style.pins,
       threshold: style.threshold,
       granularity: style.granularity,
-      weights: style.weights,
+      weights: weightsOf(record).includes(style.weights) ? style.weights : "raw",
       combine: style.combine,
       filter: "all",
       layout: style.layout,
@@ -39,6 +54,7 @@ export class HeadState {
     this.pointed = null;
     this.cache = { key: "", weights: null };
     this.patterns = {};
+    this.scales = {};
   }
 
   get row() {
@@ -49,7 +65,8 @@ export class HeadState {
   get pattern() {
     const name = `${this.granularity} ${this.weights}`;
     if (!this.patterns[name]) {
-      const base = this.granularity === "word" ? new WordPattern(this.record) : this.record;
+      const given = this.weights === "norm" ? new NormPattern(this.record) : this.record;
+      const base = this.granularity === "word" ? new WordPattern(given) : given;
       const isSelf = base.keys === base.queries;
       this.patterns[name] =
         this.weights === "renormalised"
@@ -57,6 +74,19 @@ export class HeadState {
           : base;
     }
     return this.patterns[name];
+  }
+
+  /** The layers that are looked at. */
+  get rows() {
+    return this.combine.includes("layers") ? this.record.layers.map((_, row) => row) : [this.row];
+  }
+
+  /** What counts as a full weight: 1, or of norms, which have no bound, the largest there is. */
+  get scale() {
+    if (this.weights !== "norm") return 1;
+    const name = `${this.granularity} ${this.rows}`;
+    this.scales[name] ??= largestOf(this.pattern, this.rows, this.record.numHeads);
+    return this.scales[name];
   }
 
   get isCombined() {
@@ -78,8 +108,8 @@ export class HeadState {
 
   /** All weights of the combination, made once for each choice. */
   whole() {
-    const [how, extent] = this.combine.split("-");
-    const rows = extent ? this.record.layers.map((_, row) => row) : [this.row];
+    const [how] = this.combine.split("-");
+    const { rows } = this;
     const key = [how, rows, this.heads, this.granularity, this.weights].join(" ");
     if (this.cache.key !== key) {
       this.cache = { key, weights: combined(this.pattern, rows, this.heads, how) };
@@ -128,7 +158,7 @@ export class HeadState {
     }
     const allowed = {
       granularity: ["token", "word"],
-      weights: ["raw", "renormalised"],
+      weights: weightsOf(this.record),
       combine: COMBINATIONS.map(([name]) => name),
       filter: FILTERS.map(([name]) => name),
       layout: ["vertical", "horizontal"],

@@ -1,5 +1,6 @@
 // The two sides of a head view: tokens that can be pointed at, pinned and searched, with numbers.
 import { figure } from "./dom.js";
+import { WEIGHTS } from "./head-state.js";
 import { themed } from "./theme.js";
 import { tokenColumn } from "./tokens.js";
 
@@ -75,7 +76,8 @@ export function showNumbers(state, style, sides) {
       button.classList.toggle("focal", focal.has(index));
       const isBlank = sources.length === 0 || state.heads.length === 0;
       const weight = isBlank ? null : summed(state, side, sources, index);
-      showWeight(number, button, weight);
+      showWeight(number, button, weight, state.scale);
+      setAttribute(number, "title", weight === null ? "" : WEIGHTS[state.weights].number);
       bars.style.background = isBlank ? "" : barsOf(state, side, sources, index, colours);
     }
   }
@@ -90,25 +92,26 @@ function summed(state, side, sources, index) {
   return sum;
 }
 
-function showWeight(number, button, weight) {
+function showWeight(number, button, weight, scale) {
   const text = weight === null ? "" : figure(weight);
   if (number.textContent !== text) number.textContent = text;
-  number.classList.toggle("strong", weight >= STRONG);
-  const shade = weight === null || Number.isNaN(weight) ? 0 : Math.min(weight, 1);
+  const part = weight / scale;
+  number.classList.toggle("strong", part >= STRONG);
+  const shade = weight === null || Number.isNaN(weight) ? 0 : Math.min(part, 1);
   if (shade < 0.005) button.style.removeProperty("--weight");
   else button.style.setProperty("--weight", shade.toFixed(3));
 }
 
 /** A bar for each head, as a background: one element, however many heads. */
 function barsOf(state, side, sources, index, colours) {
-  const { heads, pattern, row } = state;
+  const { heads, pattern, row, scale } = state;
   if (state.isCombined || heads.length < 2 || heads.length > MOST_BARS) return "";
   return heads
     .map((head, place) => {
       let weight = 0;
       for (const source of sources) {
         const [query, key] = side === "key" ? [source, index] : [index, source];
-        weight += pattern.weight(row, head, query, key) || 0;
+        weight += pattern.weight(row, head, query, key) / scale || 0;
       }
       // From a weight that would be drawn at all, a bar is high enough to be seen.
       const height = weight < FAINT ? 0 : Math.max(8, Math.round(100 * Math.min(weight, 1)));

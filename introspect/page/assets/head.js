@@ -6,7 +6,7 @@ import { exportButtons } from "./exporting.js";
 import { headChips } from "./head-chips.js";
 import { headFigure } from "./head-figure.js";
 import { lineTraces } from "./head-lines.js";
-import { COMBINATIONS, FILTERS, HeadState } from "./head-state.js";
+import { COMBINATIONS, FILTERS, HeadState, WEIGHTS, weightsOf } from "./head-state.js";
 import { barsWidth, markFound, showNumbers, tokenSides } from "./head-tokens.js";
 import { readLink, writeLink } from "./link.js";
 import { draw, onWidth } from "./plot.js";
@@ -16,8 +16,9 @@ const HORIZONTAL_BREADTH = 170;
 const KINDS = { self: "self", encoder: "encoder", decoder: "decoder", cross: "decoder to encoder" };
 
 /** Build the view in its section. */
-export function mountHeadView(section, style, record, others) {
+export async function mountHeadView(section, style, record, others) {
   const records = [record, ...others];
+  for (const one of records) if (one.parts.value_norms) await one.loadPart("value_norms");
   const place = element("div", {});
   section.append(place);
   let view = null;
@@ -116,10 +117,11 @@ class HeadView {
             ["word", "word"],
           ])
         : null,
-      pick("weights", "Weights", [
-        ["raw", "raw"],
-        ["renormalised", "without specials and itself"],
-      ]),
+      pick(
+        "weights",
+        "Weights",
+        weightsOf(record).map((name) => [name, WEIGHTS[name].label]),
+      ),
       isPair ? pick("filter", "Show", FILTERS) : null,
       pick("layout", "Layout", [
         ["vertical", "columns"],
@@ -171,7 +173,10 @@ class HeadView {
       max: 1,
       step: 0.01,
       value: this.state.threshold,
-      say: (value) => (value === 0 ? "none" : figure(value)),
+      say: (value) => {
+        if (value === 0) return "none";
+        return this.state.weights === "norm" ? `${figure(value)} of the largest` : figure(value);
+      },
       change: (value) => {
         this.state.threshold = value;
         this.update();
@@ -306,7 +311,13 @@ class HeadView {
     const given = sides[0] ? `what ${sides[0]} to each token` : "";
     const taken = sides[1] ? `what each token gives to ${sides[1]}` : "";
     const numbers = [given, taken].filter(Boolean).join("; ");
-    return `Numbers: ${numbers} (${shown}).${this.removed()}${this.leftOut()}`;
+    return `Numbers: ${numbers} (${shown}).${this.byNorm()}${this.removed()}${this.leftOut()}`;
+  }
+
+  /** What a number is where it is no share of a row. */
+  byNorm() {
+    if (this.state.weights !== "norm") return "";
+    return " Each is a weight times the length of what its key brings, and rows sum to no 1.";
   }
 
   shownHeads() {
@@ -341,8 +352,7 @@ class HeadView {
     const { state, record } = this;
     const query = state.focal.find((token) => token.side === "query");
     if (!record.kept || !query || state.granularity === "word" || state.focal.length > 1) return "";
-    const rows = state.combine.includes("layers") ? record.layers.map((_, r) => r) : [state.row];
-    const shares = rows.flatMap((row) =>
+    const shares = state.rows.flatMap((row) =>
       state.heads.map((head) => record.remainder(row, head, query.index)),
     );
     const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;

@@ -1,6 +1,48 @@
-// What a record says, seen in another way: by words, or without the special tokens.
+// What a record says, seen in another way: by words, without the special tokens, or by norms.
 //
 // Every pattern has the same face as a record: queries, keys, queryLen, keyLen and weight(…).
+
+/** Each weight times the length of what its key brings: the norms of the values. */
+export class NormPattern {
+  constructor(record) {
+    this.record = record;
+    this.queries = record.queries;
+    this.keys = record.keys;
+    this.numHeads = record.numHeads;
+    this.queryLen = record.queryLen;
+    this.keyLen = record.keyLen;
+  }
+
+  norm(row, head, key) {
+    return this.record.vector("value_norms", row, head, key)[0];
+  }
+
+  weight(row, head, query, key) {
+    return this.record.weight(row, head, query, key) * this.norm(row, head, key);
+  }
+
+  forEachWeight(row, head, query, visit) {
+    this.record.forEachWeight(row, head, query, (key, weight) => {
+      visit(key, weight * this.norm(row, head, key));
+    });
+  }
+}
+
+/** The largest weight of some layers, over all heads; 1 where there is none. */
+export function largestOf(pattern, rows, numHeads) {
+  let found = 0;
+  for (const row of rows) {
+    for (let head = 0; head < numHeads; head += 1) {
+      for (let query = 0; query < pattern.queryLen; query += 1) {
+        for (let key = 0; key < pattern.keyLen; key += 1) {
+          const weight = pattern.weight(row, head, query, key);
+          if (weight > found) found = weight;
+        }
+      }
+    }
+  }
+  return found || 1;
+}
 
 /** Weights by word: the sum over the key's pieces, the mean over the query's. */
 export class WordPattern {

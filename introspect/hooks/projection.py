@@ -1,0 +1,167 @@
+"""The output projection of an attention module, and what the values of each head are after it.
+
+Its name differs from model to model (``o_proj``, ``c_proj``, BERT's sibling ``output.dense``), but
+not what it is given: the outputs of all heads, side by side. So it is found by its input in a real
+run, and held to its output: where the weighed and projected values of all heads do not add up to
+it, there is an error and no number.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from introspect.errors import CaptureError
+from introspect.functional.norms import value_norms
+
+__all__ = ["BEHIND_NORMS", "LinearLog", "Projection", "held_projection"]
+
+#: The parts that the norms of values follow from.
+BEHIND_NORMS = ("attentions", "values", "head_outputs")
+
+# How far the sum over heads may be from the projection's output, in units of the largest.
+_SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
+_SAME_OUTPUT_HALF = 3e-2
+
+
+Linear = nn.Linear | Conv1D
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """The linear layer that takes the outputs of all heads of an attention module.
+
+    Args:
+        layer: the layer itself.
+        num_heads: how many heads its input is made of.
+    """
+
+    layer: Linear
+    num_heads: int
+
+    @property
+    def by_head(self) -> torch.Tensor:
+        """``(num_heads, head_dim, hidden_size)``: the part of the weights that each head meets."""
+        weight = self.layer.weight.detach()
+        rows = weight if isinstance(self.layer, Conv1D) else weight.T
+        return rows.reshape(self.num_heads, -1, rows.shape[-1])
+
+    def norms(self, values: torch.Tensor) -> torch.Tensor:
+        """What each key would bring, in any run of this module, also of a whole batch.
+
+        Args:
+            values: ``(batch, num_key_value_heads, key_len, head_dim)``, as an attention module
+                hands them over.
+
+        Returns:
+            ``(batch, num_heads, key_len)``.
+        """
+        return value_norms(values, self.by_head)
+
+    def output(self, attentions: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """The sum over heads and keys of the weighed and projected values, and the bias."""
+        repeated = values.repeat_interleave(self.num_heads // values.shape[1], dim=1)
+        heads = attentions.to(values.dtype) @ repeated
+        total = torch.einsum("bhqd,hdm->bqm", heads, self.by_head.to(values.dtype))
+        bias = self.layer.bias
+        return total if bias is None else total + bias.detach()
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    layer: Linear
+    given: torch.Tensor
+    result: torch.Tensor
+
+
+class LinearLog:
+    """While open, notes what each linear layer of a model is given and gives, in this thread."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._thread = threading.get_ident()
+        self._seen: list[_Seen] = []
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Note the layers that run meanwhile."""
+        handles = [
+            part.register_forward_hook(self._note)
+            for part in self._module.modules()
+            if isinstance(part, Linear)
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _note(self, layer: Linear, args: tuple[Any, ...], result: Any) -> None:
+        # Hooks are the module's, so runs in other threads come here too.
+        if threading.get_ident() == self._thread and args and torch.is_tensor(result):
+            self._seen.append(_Seen(layer, args[0].detach(), result.detach()))
+
+    def projection_of(self, head_outputs: torch.Tensor) -> tuple[Projection, torch.Tensor] | None:
+        """The layer that was given these outputs of heads, and what it made of them.
+
+        Args:
+            head_outputs: ``(batch, num_heads, query_len, head_dim)``.
+        """
+        given = head_outputs.transpose(1, 2).flatten(2)
+        for seen in self._seen:
+            is_of_size = (
+                seen.given.numel() == given.numel() and seen.given.shape[-1] == given.shape[-1]
+            )
+            if is_of_size and torch.equal(seen.given.reshape(given.shape), given):
+                result = seen.result.reshape(*given.shape[:2], -1)
+                return Projection(seen.layer, head_outputs.shape[1]), result
+        return None
+
+
+def held_projection(log: LinearLog, parts: Mapping[str, torch.Tensor], model: str) -> Projection:
+    """The output projection of one layer, held to what it gave.
+
+    Args:
+        log: what the linear layers did in that run.
+        parts: ``attentions``, ``values`` and ``head_outputs`` of the layer.
+        model: its name, for errors.
+
+    Raises:
+        CaptureError: no layer was given the heads' outputs as they are, or what the heads bring
+            does not add up to what it gives.
+    """
+    found = log.projection_of(parts["head_outputs"])
+    if found is None:
+        raise _refused(
+            model,
+            "no linear layer is given the outputs of its heads as they are: what comes between, "
+            "such as a gate, would change the norms",
+        )
+    projection, result = found
+    attentions, values = parts["attentions"], parts["values"]
+    if values.shape[2] != attentions.shape[-1] or projection.num_heads % values.shape[1]:
+        raise _refused(model, "its values are not those of the keys that are attended to")
+    expected = projection.output(attentions, values)
+    tolerance = _SAME_OUTPUT.get(result.dtype, _SAME_OUTPUT_HALF)
+    difference = (expected - result).abs().max()
+    if not difference <= tolerance * result.abs().max().clamp(min=1):
+        raise _refused(
+            model,
+            f"they add up to something else, {float(difference):.2g} away: its layer does more "
+            "than multiply with its weights",
+        )
+    return projection
+
+
+def _refused(model: str, why: str) -> CaptureError:
+    return CaptureError(
+        f"Expected the values of {model} to add up, weighed and projected, to the output of its "
+        f"attention, but {why}. Leave 'value_norms' out of `include`, and score raw weights."
+    )

@@ -1,0 +1,159 @@
+"""What a choice of head is worth on cases that it was not chosen on."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from introspect.statistics.bootstrap import grouped_bootstrap
+from introspect.statistics.groups import (
+    FEWEST_GROUPS,
+    SAME,
+    Floats,
+    Integers,
+    checked_labellings,
+    fold_of_groups,
+    group_sums,
+)
+from introspect.statistics.relabelling import labelling_sums, relabelled_totals
+from introspect.statistics.units import Matrix
+
+__all__ = ["HeldOut", "held_out_selection"]
+
+# A head that is observable in less than half of the cases that another is does not compete with it.
+_OBSERVABLE_ENOUGH = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What a choice of head is worth on cases that it was not chosen on.
+
+    Args:
+        accuracy: mean credit of each fold's chosen head on that fold, pooled over cases.
+        ci_low: lower end of its 95 % grouped bootstrap interval.
+        ci_high: upper end.
+        n: cases that count.
+        n_not_observable: cases that the chosen head cannot look at.
+        chosen: the head chosen for each fold.
+        in_sample: the head chosen on all cases, and its accuracy on them: too high.
+        p_value: how often the whole procedure does as well on relabelled groups; NaN with too few.
+        credits: ``(num_cases,)``, held out.
+    """
+
+    accuracy: float
+    ci_low: float
+    ci_high: float
+    n: int
+    n_not_observable: int
+    chosen: tuple[int, ...]
+    in_sample: tuple[int, float]
+    p_value: float
+    credits: Floats
+
+    def frequency(self) -> dict[int, float]:
+        """The share of folds in which each head was chosen, most often first."""
+        heads, counts = np.unique(self.chosen, return_counts=True)
+        order = np.lexsort((heads, -counts))
+        return {int(heads[i]): float(counts[i] / len(self.chosen)) for i in order}
+
+
+def held_out_selection(
+    labellings: npt.ArrayLike,
+    groups: Sequence[Hashable],
+    *,
+    folds: int = 5,
+    permutations: int = 1_000,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> HeldOut:
+    """Choose the best head on all folds but one, and score it on that one.
+
+    The best of many heads on the cases that it was chosen on is above chance by choice alone. Here
+    each case is scored by a head that was chosen without it. The p-value repeats all of it, choice
+    included, on relabelled groups.
+
+    Args:
+        labellings: ``(num_labellings, num_cases, num_heads)``, as for ``permutation_test``.
+        groups: the group of each case.
+        folds: how many parts the groups are divided into.
+        permutations: how many relabellings are drawn for the p-value.
+        resamples: for the interval.
+        seed: of folds, draws and resamples.
+
+    Raises:
+        InputError: fewer groups than folds.
+    """
+    values, index = checked_labellings(labellings, groups)
+    part = fold_of_groups(index, folds, seed=seed)
+    sums, per_one = labelling_sums(values, index)
+    counts = _by_fold(group_sums(~np.isnan(values[0]), index), part, folds)
+    fold_sums = _by_fold(sums[0], part, folds) / per_one
+    chosen = _choice(fold_sums[None], counts)[0]
+    held_out = values[0][np.arange(len(index)), chosen[part[index]]].astype(np.float64)
+    low, high = grouped_bootstrap(held_out[:, None], groups, resamples=resamples, seed=seed)
+    n = counts.sum(0)
+    with np.errstate(invalid="ignore"):
+        accuracies = fold_sums.sum(0) / n
+    best = int(_best(accuracies[None], n)[0])
+    # From sums in units: the mean of shares in single precision is another number.
+    total, of = fold_sums[range(folds), chosen].sum(), int(counts[range(folds), chosen].sum())
+    accuracy = float(total / of) if of else float("nan")
+    p_value = float("nan")
+    if len(part) >= FEWEST_GROUPS and of:
+        random = np.random.default_rng(seed + 1)
+        totals = relabelled_totals(sums, permutations, random, part) / per_one
+        p_value = _share_as_good(totals, counts, accuracy)
+    return HeldOut(
+        accuracy=accuracy,
+        ci_low=float(low[0]),
+        ci_high=float(high[0]),
+        n=of,
+        n_not_observable=len(index) - of,
+        chosen=tuple(int(head) for head in chosen),
+        in_sample=(best, float(accuracies[best])),
+        p_value=p_value,
+        credits=held_out,
+    )
+
+
+def _by_fold(table: Matrix, part: Integers, folds: int) -> Floats:
+    """Sums over the groups of each fold, ``(num_folds, num_heads)``."""
+    return np.stack([table[part == fold].sum(0, dtype=np.float64) for fold in range(folds)])
+
+
+def _share_as_good(fold_sums: Floats, counts: Floats, accuracy: float) -> float:
+    """How often choice and held-out score do as well on relabelled groups.
+
+    Args:
+        fold_sums: ``(num_relabellings, num_folds, num_heads)``.
+        counts: ``(num_folds, num_heads)``.
+        accuracy: with the labels as they are.
+    """
+    chosen = _choice(fold_sums, counts)
+    held_out = np.take_along_axis(fold_sums, chosen[:, :, None], axis=2)[:, :, 0].sum(1)
+    n = np.take_along_axis(counts, chosen.T, axis=1).sum(0)
+    as_good = int((held_out / n >= accuracy - SAME).sum())
+    return (as_good + 1) / (len(fold_sums) + 1)
+
+
+def _choice(fold_sums: Floats, counts: Floats) -> Integers:
+    """The head chosen for each fold, by accuracy on the others: ``(some, num_folds)``.
+
+    Args:
+        fold_sums: ``(some, num_folds, num_heads)``, credits within each fold.
+        counts: ``(num_folds, num_heads)``, observable cases within each fold.
+    """
+    n = counts.sum(0) - counts
+    with np.errstate(invalid="ignore", divide="ignore"):
+        accuracies = (fold_sums.sum(1, keepdims=True) - fold_sums) / n
+    return np.stack([_best(accuracies[:, f], n[f]) for f in range(len(counts))], axis=1)
+
+
+def _best(accuracies: Floats, n: npt.NDArray[np.number]) -> Integers:
+    """The first of the best heads that can be observed often enough: ``(some,)``."""
+    competes = n >= max(_OBSERVABLE_ENOUGH * n.max(), 1)
+    found: Integers = np.where(competes, accuracies, -np.inf).argmax(-1)
+    return found
