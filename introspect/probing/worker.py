@@ -14,6 +14,7 @@ import torch
 from introspect.analyzers.batches import Texts
 from introspect.analyzers.case_columns import CaseColumns
 from introspect.analyzers.coreference_batch import CaseBatches
+from introspect.analyzers.registry import find_analyzer
 from introspect.cases import Reject
 from introspect.errors import InputError
 from introspect.functional.coreference import Mention
@@ -281,7 +282,9 @@ class _Run:
 def new_analyzers(options: WorkerOptions) -> dict[str, Any]:
     """An analyzer for each name, with nothing in it."""
     return {
-        name: CaseBatches(options.mention, options.weights) if name == "coreference" else None
+        name: CaseBatches(options.mention, options.weights)
+        if name == "coreference"
+        else find_analyzer(name).make()
         for name in options.analyzers
     }
 
