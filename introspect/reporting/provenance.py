@@ -13,6 +13,7 @@ from introspect.text import visible_text
 __all__ = [
     "Row",
     "certificate_rows",
+    "provenance_of",
     "provenance_rows",
     "table",
     "version_of",
@@ -29,7 +30,11 @@ _DISTRIBUTION = "introspect-transformers"
 
 def provenance_rows(record: AttentionRecord, command: str | None) -> list[Row]:
     """Model, revision, versions and command line, as names and values."""
-    certificate = record.certificate
+    return provenance_of(record.certificate, command)
+
+
+def provenance_of(certificate: Certificate, command: str | None) -> list[Row]:
+    """The same where there is no record, but how one was captured."""
     rows = [
         ("Model", certificate.model or "not named"),
         ("Revision", certificate.revision or "not known"),

@@ -264,6 +264,19 @@ def test_there_is_a_column_for_each_role_and_its_count():
     assert pd.api.types.is_integer_dtype(table["n_before_6"])
 
 
+@pytest.mark.parametrize(
+    ("asked", "columns"),
+    [("entropy", ["entropy", "relative_entropy", "largest"]), ("sinks", ["special", "first"]),
+     ("positions", ["self", "previous", "next", "before_2", "after_2", "before_4", "after_4"]),
+     ("same token", ["same_token"]), ("distances", ["distance"])],
+)  # fmt: skip
+def test_each_question_has_its_columns_and_their_counts(asked, columns):
+    table = computed(record("A rose is a rose."))
+    for column in columns:
+        assert table[column].notna().all(), asked
+        assert (table[f"n_{column}"] > 0).all(), asked
+
+
 def test_the_layers_keep_their_numbers():
     table = computed(record(TEXT).only([1]))
     assert table["layer"].tolist() == [1, 1, 1]

@@ -12,6 +12,7 @@ import { mountLayerView } from "./layer.js";
 import { mountModelView } from "./model.js";
 import { mountNeuronView } from "./neuron.js";
 import { loadPlotly } from "./plot.js";
+import { mountRoleMapView } from "./role-map.js";
 import { mountScoreMapView } from "./score-map.js";
 import { mountStepsView } from "./steps.js";
 import { themeSwitch } from "./theme.js";
@@ -26,6 +27,7 @@ const MOUNTS = {
   layer: mountLayerView,
   model: mountModelView,
   neuron: mountNeuronView,
+  "role-map": mountRoleMapView,
   "score-map": mountScoreMapView,
   steps: mountStepsView,
 };
