@@ -86,8 +86,8 @@ def _found(given: str, format: str | None) -> Iterator[Input]:
     elif os.path.exists(given):
         yield Input(given, path.name, _known(path, format))
     elif glob.has_magic(given):
-        files = [Path(name) for name in glob.glob(given, recursive=True)]
-        files = [file for file in files if file.is_file()]
+        # A set: ** finds a file as often as there are ways to it.
+        files = {Path(name) for name in glob.glob(given, recursive=True) if os.path.isfile(name)}
         root = _fixed_part(path)
         yield from _several(given, root, [file.relative_to(root) for file in files], format)
     else:
@@ -140,8 +140,11 @@ def _told_apart(found: list[Input]) -> list[Input]:
     """The same, with as many folders before the names that occur twice as tell them apart."""
     while twice := {name for name, n in Counter(item.name for item in found).items() if n > 1}:
         longer = [replace(i, name=_with_folder(i)) if i.name in twice else i for i in found]
-        if longer == found:  # cannot be: the places differ
-            raise InputError(f"Expected inputs that differ in name, got {min(twice)!r} twice.")
+        if longer == found:
+            raise InputError(
+                f"Expected data sets that differ in name, got {min(twice)!r} twice. "
+                "Rename a folder."
+            )
         found = longer
     return found
 

@@ -166,6 +166,13 @@ def test_a_name_has_no_folders_of_this_machine(tmp_path):
     assert find_inputs(f"hf:{tmp_path}/news")[0].name == "news"
 
 
+def test_folders_of_one_name_cannot_be_told_apart(tmp_path):
+    for place in "ab":
+        (tmp_path / place / "news").mkdir(parents=True)
+    with pytest.raises(InputError, match="'news:train' twice"):
+        read_sentences([f"hf:{tmp_path}/{place}/news:train" for place in "ab"])
+
+
 def test_without_the_package_the_error_says_how_to_get_it(monkeypatch):
     original = builtins.__import__
 

@@ -71,6 +71,11 @@ def test_a_glob_finds_files_only_and_sorts_them(tmp_path):
     assert ids(f"{tmp_path}/*.txt", format="jsonl") == []
 
 
+def test_a_glob_takes_each_file_once(tmp_path):
+    written(tmp_path, "a/b/c.txt", "x\n")
+    assert ids(f"{tmp_path}/**/**/*.txt") == ["a/b/c.txt:1"]
+
+
 def test_a_name_with_brackets_is_a_file_where_there_is_one(tmp_path):
     assert ids(written(tmp_path, "a[1].txt", "x\n")) == ["a[1].txt:1"]
 

@@ -364,11 +364,11 @@ def test_standard_input_is_read_no_further_than_a_buffer(monkeypatch, codec):
 
 
 def test_a_line_without_end_is_not_kept(monkeypatch):
-    """A gigabyte in one line: less than a twentieth of it is ever held."""
+    """300 MB in one line: less than a sixth of it is ever held."""
     import tracemalloc
 
     def blocks():
-        for _ in range(1000):
+        for _ in range(300):
             yield b"x" * 1_000_000
         yield b"\nlast\n"
 
