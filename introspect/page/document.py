@@ -24,6 +24,7 @@ from typing import Any
 from introspect.files import write_atomically
 from introspect.page.codec import Encoded, Floats, SignedEncoded, encode, encode_signed
 from introspect.page.scripts import bundle, read_asset
+from introspect.page.styles import style_sheet
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import visible, visible_text
 
@@ -210,7 +211,7 @@ class Document:
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
             f"<title>{html.escape(self.title)}</title>\n"
-            f"<style>\n{read_asset('page.css')}</style>\n"
+            f"<style>\n{style_sheet()}</style>\n"
             f"<noscript><style>{_ALL_SHOWN}</style></noscript>\n"
             f"{self._summary_block()}</head>\n<body>\n<main>\n"
             f"<h1>{html.escape(self.heading or self.title)}</h1>\n"
