@@ -8,7 +8,7 @@ from introspect.page.scripts import read_asset
 
 __all__ = ["ROOMS", "style_sheet"]
 
-#: In the order of the cascade: what all views share, the views, then paper, which has the last word.
+#: In the order of the cascade: what all views share, the views, and paper, which has the last word.
 ROOMS = (
     "base",
     "words",
