@@ -36,3 +36,16 @@ export function headName(layer, head) {
 export function escaped(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
+
+/** A label of at most so many characters. */
+export function shortened(label, longest = 18) {
+  const characters = [...label];
+  return characters.length > longest ? `${characters.slice(0, longest - 1).join("")}…` : label;
+}
+
+/** −0.40, +0.12, 0.00. */
+export function signed(value) {
+  const text = Math.abs(value).toFixed(2);
+  if (text === "0.00") return text;
+  return `${value < 0 ? "−" : "+"}${text}`;
+}

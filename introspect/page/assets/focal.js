@@ -1,5 +1,5 @@
 // One query token and one head: the choice that the neuron and steps views share.
-import { choice, slider } from "./controls.js";
+import { ARROWS, choice, slider } from "./controls.js";
 import { announce, element, headName } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
 import { tokenColumn } from "./tokens.js";
@@ -90,10 +90,9 @@ export class Focus {
 
   /** Arrows change layer and head. */
   onKey(event) {
-    const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-    if (event.target.closest("input, select") || !moves[event.key]) return;
+    if (event.target.closest("input, select") || !ARROWS[event.key]) return;
     event.preventDefault();
-    const [down, right] = moves[event.key];
+    const [down, right] = ARROWS[event.key];
     const within = (value, end) => Math.min(Math.max(value, 0), end - 1);
     this.set({
       row: within(this.row + down, this.record.numLayers),

@@ -1,4 +1,5 @@
 // Layers × heads: labels, a place for a picture, and over it a button for each head.
+import { ARROWS } from "./controls.js";
 import { element, headName } from "./dom.js";
 import { onWidth } from "./plot.js";
 
@@ -48,12 +49,7 @@ export function headGrid(layers, numHeads, describe, { choose, point }, order = 
   }
 
   function walk(event, line, column) {
-    const [down, right] = {
-      ArrowUp: [-1, 0],
-      ArrowDown: [1, 0],
-      ArrowLeft: [0, -1],
-      ArrowRight: [0, 1],
-    }[event.key] ?? [0, 0];
+    const [down, right] = ARROWS[event.key] ?? [0, 0];
     const next = cells[line + down]?.[column + right];
     if ((!down && !right) || !next) return;
     event.preventDefault();
