@@ -1,7 +1,7 @@
 // How much each head changes from one record to the other: a map of all heads, and the first ones.
 import { element, figure, headName } from "./dom.js";
-import { headGrid, scaleLegend } from "./head-grid.js";
-import { draw, onWidth } from "./plot.js";
+import { drawHeads, headGrid, headTrace, scaleLegend } from "./head-grid.js";
+import { onWidth } from "./plot.js";
 import { themed } from "./theme.js";
 
 const CELL = 26;
@@ -22,7 +22,6 @@ export class CompareOverview {
         pointed.textContent = `${headName(layers[row], head)}: ${say(row, head)}`;
       },
     });
-    this.grid.root.style.setProperty("--cell-height", `${CELL}px`);
     this.root = element("div", { class: "compare-overview" }, [
       element("h3", {}, "How much each head changes"),
       element("p", { class: "note" }, this.words()),
@@ -46,28 +45,9 @@ export class CompareOverview {
   }
 
   draw() {
-    const { picture } = this.grid;
-    const width = picture.parentElement.clientWidth;
-    if (width === 0) return;
-    const [{ numLayers, numHeads }] = this.state.records;
-    const trace = {
-      type: "heatmap",
-      z: this.style.changes,
-      zmin: 0,
-      zmax: this.largest || 1,
-      colorscale: themed(this.style.scale),
-      showscale: false,
-      xgap: 2,
-      ygap: 2,
-      hoverinfo: "skip",
-    };
-    const height = CELL * numLayers;
-    draw(picture, [trace], {
-      x: [-0.5, numHeads - 0.5],
-      y: [numLayers - 0.5, -0.5],
-      width,
-      height,
-    });
+    const range = [0, this.largest || 1];
+    const { changes, scale } = this.style;
+    drawHeads(this.grid, headTrace(changes, range, themed(scale)), CELL);
   }
 
   /** The heads that change most, each a button. */

@@ -1,5 +1,5 @@
 // One query token's row in both records: a table with bars.
-import { element, figure, signed } from "./dom.js";
+import { element, figure, shortened, signed } from "./dom.js";
 
 /** One row in both: for each key paired bars, the two weights and their difference. */
 export function rowTable(keys, names) {
@@ -31,7 +31,11 @@ export function rowTable(keys, names) {
   );
 
   function show(queries, token, rows) {
-    caption.replaceChildren("What “", element("bdi", {}, queries.name(token)), "” gives");
+    caption.replaceChildren(
+      "What “",
+      element("bdi", {}, shortened(queries.name(token), 40)),
+      "” gives",
+    );
     lines.forEach(({ write }, place) => {
       const values = rows.map((row) => row[place]);
       write(values, queries.pairs[token]);

@@ -1,6 +1,6 @@
 // What the compare view says of what is pointed at.
 import { LONGEST_NAME } from "./compare-state.js";
-import { figure, shortened, signed } from "./dom.js";
+import { figure, quoted, signed } from "./dom.js";
 
 const NAMED = 3;
 const LONGEST_LIST = 150;
@@ -21,11 +21,11 @@ export class CompareWords {
   }
 
   named(places, place) {
-    return `“${shortened(places.name(place), LONGEST_NAME)}”`;
+    return quoted(places.name(place), LONGEST_NAME);
   }
 
   labelled(places, place, side) {
-    return `“${shortened(places.label(place, side), LONGEST_NAME)}”`;
+    return quoted(places.label(place, side), LONGEST_NAME);
   }
 
   cellSentence(query, key) {

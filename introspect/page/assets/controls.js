@@ -9,6 +9,12 @@ export const ARROWS = {
   ArrowRight: [0, 1],
 };
 
+/** The two directions in which a case is scored. */
+export const DIRECTIONS = [
+  ["pronoun_to_candidate", "pronoun to candidate"],
+  ["candidate_to_pronoun", "candidate to pronoun"],
+];
+
 /** What the colours of a map may reach to. */
 export const SCALES = [
   ["one", "0 to 1"],

@@ -22,9 +22,11 @@ export function labelled(text, control, output = null) {
   return element("label", { class: "control" }, children);
 }
 
-/** A weight with two decimals; missing ones are named. */
-export function figure(weight) {
-  return Number.isNaN(weight) ? "missing" : weight.toFixed(2);
+/** A number with two decimals; missing ones are named. */
+export function figure(value) {
+  if (Number.isNaN(value)) return "missing";
+  const text = Math.abs(value).toFixed(2);
+  return value < 0 && text !== "0.00" ? `−${text}` : text;
 }
 
 /** L3H1. */
@@ -43,9 +45,13 @@ export function shortened(label, longest = 18) {
   return characters.length > longest ? `${characters.slice(0, longest - 1).join("")}…` : label;
 }
 
+/** A token in a sentence: in quotes, shortened. */
+export function quoted(label, longest = 24) {
+  return `“${shortened(label, longest)}”`;
+}
+
 /** −0.40, +0.12, 0.00. */
 export function signed(value) {
-  const text = Math.abs(value).toFixed(2);
-  if (text === "0.00") return text;
-  return `${value < 0 ? "−" : "+"}${text}`;
+  const text = figure(value);
+  return value < 0 || text === "0.00" ? text : `+${text}`;
 }

@@ -1,6 +1,6 @@
 // One query token and one head: the choice that the neuron and steps views share.
 import { ARROWS, choice, slider } from "./controls.js";
-import { announce, element, headName } from "./dom.js";
+import { announce, element, figure, headName } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
 import { tokenColumn } from "./tokens.js";
 
@@ -116,4 +116,27 @@ export function keyNames(record, rowHeight) {
   const { list, buttons } = tokenColumn(record.keys, "key", rowHeight);
   for (const button of buttons) button.tabIndex = -1;
   return { list, buttons };
+}
+
+/**
+ * Fill a list with numbers, with a bar behind each: from the left, or in a list of signed ones from
+ * its middle.
+ * @param {(value: number) => number} share how much of the room a number's bar takes
+ * @param {string} missing what is said for a number that is not there
+ */
+export function fillNumbers(list, values, { rowHeight, share = () => 0, missing = "missing" }) {
+  const items = values.map((value) => {
+    const isMissing = Number.isNaN(value);
+    const item = element(
+      "li",
+      { style: `--row:${rowHeight}px` },
+      isMissing ? missing : figure(value),
+    );
+    if (!isMissing) {
+      item.style.setProperty("--share", Math.abs(share(value)).toFixed(3));
+      item.classList.toggle("negative", value < 0);
+    }
+    return item;
+  });
+  list.replaceChildren(...items);
 }

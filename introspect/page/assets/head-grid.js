@@ -1,7 +1,7 @@
 // Layers × heads: labels, a place for a picture, and over it a button for each head.
 import { ARROWS } from "./controls.js";
 import { element, headName } from "./dom.js";
-import { onWidth } from "./plot.js";
+import { draw, onWidth } from "./plot.js";
 
 const NARROWEST_NAME = 30;
 
@@ -108,6 +108,51 @@ function thinOut(names, width) {
   names.forEach((name, index) => {
     name.style.visibility = index % step === 0 ? "visible" : "hidden";
   });
+}
+
+/** A number of each head as a trace: rows of layers; null is left without a colour. */
+export function headTrace(z, [zmin, zmax], colorscale) {
+  return {
+    type: "heatmap",
+    z,
+    zmin,
+    zmax,
+    colorscale,
+    showscale: false,
+    xgap: 2,
+    ygap: 2,
+    hoverinfo: "skip",
+  };
+}
+
+/** Draw such a trace under the buttons of a grid, whose cells have a height in pixels. */
+export function drawHeads(grid, trace, cellHeight) {
+  const { picture, root } = grid;
+  root.style.setProperty("--cell-height", `${cellHeight}px`);
+  const width = Math.floor(picture.parentElement.clientWidth);
+  if (width === 0) return;
+  const [numLayers, numHeads] = [trace.z.length, trace.z[0].length];
+  draw(picture, [trace], {
+    x: [-0.5, numHeads - 0.5],
+    y: [numLayers - 0.5, -0.5],
+    width,
+    height: cellHeight * numLayers,
+  });
+}
+
+/** The axes of such a trace in a whole figure. */
+export function headAxes(layers, numHeads) {
+  const bare = { showgrid: false, zeroline: false, ticks: "" };
+  const heads = Array.from({ length: numHeads }, (_, head) => head);
+  return {
+    xaxis: { ...bare, side: "top", tickvals: heads, ticktext: heads.map((head) => `H${head}`) },
+    yaxis: {
+      ...bare,
+      range: [layers.length - 0.5, -0.5],
+      tickvals: layers.map((_, row) => row),
+      ticktext: layers.map((layer) => `L${layer}`),
+    },
+  };
 }
 
 /** What the colours of a grid mean, from one end to the other; both themes have the same stops. */

@@ -1,6 +1,6 @@
 // What the heatmap view says of what is pointed at.
 import { blockWords } from "./block.js";
-import { figure, shortened } from "./dom.js";
+import { figure, quoted } from "./dom.js";
 import { headWords, weightOf } from "./heads.js";
 
 const NAMED = 3;
@@ -31,7 +31,7 @@ export class HeatmapWords {
 
   named(side, position) {
     const { labels } = side === "query" ? this.view.record.queries : this.view.record.keys;
-    return `“${shortened(labels[position], 40)}”`;
+    return quoted(labels[position]);
   }
 
   weight(query, key) {

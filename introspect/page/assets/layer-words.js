@@ -1,5 +1,5 @@
 // What the layer view says of what is shown and pointed at.
-import { figure, shortened } from "./dom.js";
+import { figure, quoted } from "./dom.js";
 import { largestPlace } from "./layer-numbers.js";
 
 /** Sentences about a `LayerState` and its numbers. */
@@ -19,7 +19,7 @@ export class LayerWords {
   }
 
   named(side, index) {
-    return `“${shortened(this.state.record.side(side).labels[index], 24)}”`;
+    return quoted(this.state.record.side(side).labels[index]);
   }
 
   how() {

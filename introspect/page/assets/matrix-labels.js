@@ -11,7 +11,7 @@ const WALKS = { query: ["ArrowUp", "ArrowDown"], key: ["ArrowLeft", "ArrowRight"
 /** How much room the labels of a side need, so that it does not change with the block. */
 export function roomFor(labels) {
   const context = document.createElement("canvas").getContext("2d");
-  context.font = "14px system-ui, sans-serif";
+  context.font = `14px ${getComputedStyle(document.body).fontFamily}`;
   const widths = labels.map((label) => context.measureText(label ?? "").width);
   const widest = widths.reduce((most, width) => Math.max(most, width), 0);
   return Math.ceil(Math.min(Math.max(widest + 14, LEAST_ROOM), MOST_ROOM));

@@ -1,10 +1,10 @@
 // The model view: a small map for each head; a click shows one beside them.
 import { choice } from "./controls.js";
-import { element, figure, headName } from "./dom.js";
+import { element, figure, headName, quoted } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { openHead } from "./head.js";
 import { headGrid, scaleLegend } from "./head-grid.js";
-import { readLink, writeLink } from "./link.js";
+import { namedHead, readLink, writeLink } from "./link.js";
 import { headDetail } from "./model-detail.js";
 import { draw, onWidth } from "./plot.js";
 import { colourOf, onTheme, themed } from "./theme.js";
@@ -19,7 +19,7 @@ export function mountModelView(section, style, record) {
   const sorts = sortings(style);
   const state = {
     sort: sorts.some(([name]) => name === link.sort) ? link.sort : "layer",
-    head: headOf(link.head, record),
+    head: namedHead(link.head, record.layers, record.numHeads),
   };
   const strongest = strongestPairs(record);
   const say = (row, head) => describe(record, style, strongest(row, head)[0], row, head);
@@ -101,13 +101,6 @@ export function mountModelView(section, style, record) {
     detail.draw();
   });
   if (state.head) show(...state.head);
-}
-
-/** "L3H1" as row and head, if the record has it. */
-function headOf(name, record) {
-  const [, layer, head] = name?.match(/^L(\d+)H(\d+)$/)?.map(Number) ?? [];
-  const row = record.layers.indexOf(layer);
-  return row === -1 || !(head < record.numHeads) ? null : [row, head];
 }
 
 function sortings({ columns }) {
@@ -244,5 +237,5 @@ function strongestText(record, pair) {
   if (!pair) return "no pair without special tokens";
   const from = record.queries.labels[pair.query];
   const to = record.keys.labels[pair.key];
-  return `strongest between words, “${from}” to “${to}”, ${figure(pair.weight)}`;
+  return `strongest between words, ${quoted(from)} to ${quoted(to)}, ${figure(pair.weight)}`;
 }

@@ -1,8 +1,8 @@
 // The neuron view: query × key by dimension, the dot product, the score, the weight.
 import { choice } from "./controls.js";
-import { element, escaped, figure } from "./dom.js";
+import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { Focus, keyNames, stepColumn } from "./focal.js";
+import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
 import { colourOf, onTheme } from "./theme.js";
@@ -22,15 +22,15 @@ export async function mountNeuronView(section, style, record) {
     const d = dims[column];
     const key = record.keys.labels[row];
     const [q, k] = [query[d], keys[row][d]];
-    caption.textContent = `Dimension ${d}, “${key}”: q ${figure(q)} × k ${figure(k)} = ${figure(q * k)}`;
+    caption.textContent = `Dimension ${d}, ${quoted(key)}: q ${figure(q)} × k ${figure(k)} = ${figure(q * k)}`;
   };
   const places = {
-    query: stripPlace((_row, column) => {
+    query: stripPlace("Query, by dimension", (_row, column) => {
       const { query, dims } = parts();
       caption.textContent = `Dimension ${dims[column]} of the query: ${figure(query[dims[column]])}`;
     }),
-    keys: stripPlace(read),
-    products: stripPlace(read),
+    keys: stripPlace("Key, by dimension", read),
+    products: stripPlace("Query × key, by dimension", read),
   };
   const names = keyNames(record, style.rowHeight);
   const numbers = ["q·k", "score", "weight"].map((title) => ({
@@ -93,28 +93,13 @@ export async function mountNeuronView(section, style, record) {
     drawStrips(places.keys, keys.map(ordered), { ...options, largest: largestOf(keys) });
     drawStrips(places.products, products, { ...options, largest: largestOf(products) });
     const dots = products.map((product) => product.reduce((sum, value) => sum + value, 0));
-    fill(numbers[0].list, dots);
-    fill(numbers[1].list, scores, "masked");
-    fill(numbers[2].list, weights, "missing", true);
+    const { rowHeight } = style;
+    fillNumbers(numbers[0].list, dots, { rowHeight });
+    fillNumbers(numbers[1].list, scores, { rowHeight, missing: "masked" });
+    fillNumbers(numbers[2].list, weights, { rowHeight, share: (weight) => weight });
     const token = record.queries.labels[focus.token];
-    if (!caption.textContent.startsWith("Dimension")) {
-      caption.textContent = `${focus.name}: how “${token}” weighs the others.`;
-    }
+    caption.textContent = `${focus.name}: how ${quoted(token)} weighs the others.`;
     note.textContent = relation(dots, scores);
-  }
-
-  function fill(list, values, missing = "missing", withBars = false) {
-    list.replaceChildren(
-      ...values.map((value) => {
-        const item = element(
-          "li",
-          { style: `--row:${style.rowHeight}px` },
-          Number.isNaN(value) ? missing : figure(value),
-        );
-        if (withBars && !Number.isNaN(value)) item.style.setProperty("--share", value.toFixed(3));
-        return item;
-      }),
-    );
   }
 
   function wholeFigure() {
@@ -124,13 +109,13 @@ export async function mountNeuronView(section, style, record) {
     const axis = { visible: false };
     const labels = {
       tickvals: weights.map((_, row) => row),
-      ticktext: record.keys.labels.map(escaped),
+      ticktext: record.keys.labels.map((label) => escaped(shortened(label))),
     };
     const layout = {
       width: 900,
       height: 140 + rows * style.rowHeight,
       margin: { l: 120, r: 40, t: 90, b: 20 },
-      title: { text: `${focus.name}, from “${escaped(record.queries.labels[focus.token])}”` },
+      title: { text: `${focus.name}, from ${escaped(quoted(record.queries.labels[focus.token]))}` },
       paper_bgcolor: colourOf("paper"),
       plot_bgcolor: colourOf("paper"),
       font: { color: colourOf("ink") },

@@ -1,7 +1,7 @@
 // The steps view: match, weigh, sum.
-import { element, escaped, figure } from "./dom.js";
+import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { Focus, keyNames, stepColumn } from "./focal.js";
+import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
 import { colourOf, onTheme } from "./theme.js";
@@ -21,9 +21,15 @@ export async function mountStepsView(section, style, record) {
     const { contributions, weight } = parts();
     const value = contributions[row][column];
     const key = record.keys.labels[row];
-    caption.textContent = `“${key}”, dimension ${column}: weight ${figure(weight[row])} × value = ${figure(value)}`;
+    caption.textContent = `${quoted(key)}, dimension ${column}: weight ${figure(weight[row])} × value = ${figure(value)}`;
   };
-  const places = { values: stripPlace(read), sum: stripPlace(() => {}) };
+  const places = {
+    values: stripPlace("Weight × value, by dimension", read),
+    sum: stripPlace("Added up, by dimension", (_row, column) => {
+      const sum = parts().contributions.reduce((all, vector) => all + vector[column], 0);
+      caption.textContent = `Added up, dimension ${column}: ${figure(sum)}`;
+    }),
+  };
   const save = exportButtons("steps-view", () => wholeFigure());
   section.append(
     element("div", { class: "controls" }, [...focus.controls, save]),
@@ -65,12 +71,14 @@ export async function mountStepsView(section, style, record) {
     const options = { scale: style.scale, rowHeight: style.rowHeight, largest };
     drawStrips(places.values, contributions, options);
     drawStrips(places.sum, [sum], options);
+    const fill = (list, values, bars) =>
+      fillNumbers(list, values, { rowHeight: style.rowHeight, ...bars });
     const range = Math.max(...score.map((value) => Math.abs(value) || 0), 1e-6);
-    fill(scores, score, (value) => value / range, "masked");
-    fill(weights, weight, (value) => value, "missing");
+    fill(scores, score, { share: (value) => value / range, missing: "masked" });
+    fill(weights, weight, { share: (value) => value });
     const lengths = contributions.map((vector) => Math.hypot(...vector));
     const longest = Math.max(...lengths.map((length) => length || 0), 1e-6);
-    fill(shares, lengths, (length) => length / longest, "missing");
+    fill(shares, lengths, { share: (length) => length / longest });
     const given = weight.reduce((all, value) => all + (value || 0), 0);
     const sink = given < 0.99 ? `; ${figure(1 - given)} goes to a sink that no token gets` : "";
     total.textContent = `Sum ${figure(given)}${sink}`;
@@ -79,24 +87,7 @@ export async function mountStepsView(section, style, record) {
       ? "A weight or value is missing: the sum cannot be compared with the model’s own."
       : `The model’s own output differs by at most ${difference.toExponential(0)}.`;
     const token = record.queries.labels[focus.token];
-    if (!caption.textContent.includes("dimension")) {
-      caption.textContent = `While it reads “${token}”, head ${focus.name} matches it with every key.`;
-    }
-  }
-
-  function fill(list, values, share, missing) {
-    list.replaceChildren(
-      ...values.map((value) => {
-        const isMissing = Number.isNaN(value);
-        const text = isMissing ? missing : figure(value);
-        const item = element("li", { style: `--row:${style.rowHeight}px` }, text);
-        if (!isMissing) {
-          item.style.setProperty("--share", Math.abs(share(value)).toFixed(3));
-          item.classList.toggle("negative", value < 0);
-        }
-        return item;
-      }),
-    );
+    caption.textContent = `While it reads ${quoted(token)}, head ${focus.name} matches it with every key.`;
   }
 
   function wholeFigure() {
@@ -118,7 +109,7 @@ export async function mountStepsView(section, style, record) {
       height: 140 + rows * style.rowHeight,
       margin: { l: 120, r: 40, t: 90, b: 20 },
       title: {
-        text: `${focus.name}, while it reads “${escaped(record.queries.labels[focus.token])}”`,
+        text: `${focus.name}, while it reads ${escaped(quoted(record.queries.labels[focus.token]))}`,
       },
       paper_bgcolor: colourOf("paper"),
       plot_bgcolor: colourOf("paper"),
@@ -130,7 +121,7 @@ export async function mountStepsView(section, style, record) {
       yaxis: {
         range: [rows - 0.5, -0.5],
         tickvals: y,
-        ticktext: record.keys.labels.map(escaped),
+        ticktext: record.keys.labels.map((label) => escaped(shortened(label))),
         showgrid: false,
       },
       annotations: [

@@ -4,10 +4,12 @@ import { readLink, writeLink } from "./link.js";
 
 const SYSTEM = window.matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
+let isPrinting = false;
 const probe = element("i", { class: "unseen", "aria-hidden": "true" });
 
-/** "light" or "dark". */
+/** "light" or "dark"; on paper light. */
 export function theme() {
+  if (isPrinting) return "light";
   return document.documentElement.dataset.theme ?? (SYSTEM.matches ? "dark" : "light");
 }
 
@@ -45,6 +47,16 @@ function set(name) {
   changed();
 }
 
+/** Before a page is printed, its pictures are drawn for white paper. */
+function followPrinting() {
+  const turn = (now) => () => {
+    isPrinting = now;
+    changed();
+  };
+  window.addEventListener("beforeprint", turn(true));
+  window.addEventListener("afterprint", turn(false));
+}
+
 /** The switch at the head of the page. */
 export function themeSwitch() {
   const button = element("button", { type: "button", class: "plain", name: "theme" });
@@ -57,6 +69,7 @@ export function themeSwitch() {
     writeLink("page", { theme: theme() });
   });
   SYSTEM.addEventListener("change", changed);
+  followPrinting();
   onTheme(show);
   const linked = readLink("page").theme;
   if (linked === "light" || linked === "dark") set(linked);
