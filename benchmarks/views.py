@@ -42,7 +42,7 @@ from introspect.views.head import head_view
 from introspect.views.model import model_view
 
 LAYERS = HEADS = 12
-LIMIT = 120
+LIMIT = 300
 #: Longer texts take BertViz minutes, if it shows them at all.
 LONGEST_IN_BERTVIZ = {"head": 256, "model": 128}
 HOVERED = (1, 3, 5, 7, 9)

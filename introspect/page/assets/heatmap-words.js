@@ -20,8 +20,10 @@ export class HeatmapWords {
   /** What is pointed at, in a sentence. */
   sentence([query, key], anchors) {
     if (query !== null && key !== null) return this.cellSentence(query, key);
-    if (query !== null || key !== null) return this.tokenSentence(query, key);
     const anchored = Object.entries(anchors).find(([, position]) => position !== null);
+    const pointed = query === null ? ["key", key] : ["query", query];
+    const isElsewhere = pointed[1] !== null && String(pointed) !== String(anchored);
+    if (isElsewhere) return this.tokenSentence(query, key);
     if (anchored) {
       return `The range begins at ${anchored[0]} ${this.named(...anchored)}. Click its last token with Shift.`;
     }
