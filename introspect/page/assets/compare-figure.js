@@ -1,7 +1,8 @@
 // The three maps of the compare view beside each other as one Plotly figure, to be saved.
 import { escaped, shortened } from "./dom.js";
+import { colourBar, paperLayout } from "./figures.js";
 import { figureSide, matrixFigure } from "./matrix-figure.js";
-import { colourOf, themed } from "./theme.js";
+import { themed } from "./theme.js";
 
 /** What the view shows, with its panels, grids, ranges and titles. */
 export function compareFigure(view) {
@@ -12,13 +13,9 @@ export function compareFigure(view) {
   const side = figureSide(block.key);
   const step = side + room + 40;
   const across = 2 * step + side;
-  const bars = ["weight", `${names[1]} − ${names[0]}`].map((text, place) => ({
-    title: { text: escaped(shortened(text, 24)) },
-    thickness: 12,
-    outlinewidth: 0,
-    x: 1 + (20 + place * 110) / across,
-    xanchor: "left",
-  }));
+  const bars = ["weight", `${names[1]} − ${names[0]}`].map((text, place) =>
+    colourBar(shortened(text, 24), { x: 1 + (20 + place * 110) / across, xanchor: "left" }),
+  );
   const parts = panels.map((panel, number) =>
     matrixFigure(panel, view.grids[number], {
       range: view.ranges[number],
@@ -39,15 +36,12 @@ export function compareFigure(view) {
     axes[`yaxis${ending}`].anchor = `x${ending}`;
   });
   const top = Math.max(...panels.map((panel) => panel.rooms.key)) + 70;
-  const layout = {
+  const layout = paperLayout("", {
     width: across + room + 20 + 240,
     height: figureSide(block.query) + top + 20,
     margin: { l: room + 20, r: 240, t: top, b: 20 },
-    paper_bgcolor: colourOf("paper"),
-    plot_bgcolor: colourOf("paper"),
-    font: { color: colourOf("ink"), size: 13 },
     ...axes,
-  };
+  });
   return { data: parts.map(({ trace }) => trace), layout };
 }
 

@@ -1,6 +1,7 @@
 // The coreference view as one Plotly figure, to be saved: arcs over the sentence, all heads below.
 import { ARC_HEIGHT } from "./coreference-arcs.js";
 import { escaped, headName } from "./dom.js";
+import { colourBar, paperLayout } from "./figures.js";
 import { headAxes } from "./head-grid.js";
 import { colourOf } from "./theme.js";
 
@@ -45,26 +46,27 @@ export function coreferenceFigure(sentence, map, { record, row, head, title, map
     font: { size: 13 },
   };
   const frame = { type: "rect", x0: head - 0.5, x1: head + 0.5, y0: row - 0.5, y1: row + 0.5 };
-  const bar = { thickness: 12, outlinewidth: 0, y: 0, yanchor: "bottom", lenmode: "pixels" };
   const [low, high] = [map.zmin, map.zmax];
   const [least, most] = ends.map(escaped);
-  const colorbar = { ...bar, len: mapHeight, tickvals: [low, high], ticktext: [least, most] };
-  const layout = {
+  const colorbar = colourBar("", {
+    y: 0,
+    yanchor: "bottom",
+    lenmode: "pixels",
+    len: mapHeight,
+    tickvals: [low, high],
+    ticktext: [least, most],
+  });
+  const layout = paperLayout(title, {
     width: inner + 60 + 200,
     height,
     margin: { l: 60, r: 200, t: TOP, b: 20 },
-    title: { text: escaped(title), font: { size: 15 }, x: 0, xref: "paper" },
-    paper_bgcolor: colourOf("paper"),
-    plot_bgcolor: colourOf("paper"),
-    font: { color: colourOf("ink"), size: 13 },
-    showlegend: false,
-    xaxis: { ...xaxis, range: [-0.5, record.numHeads - 0.5], anchor: "y" },
+    xaxis: { ...xaxis, anchor: "y" },
     yaxis: { ...yaxis, domain: [0, share(mapHeight)] },
     xaxis2: { visible: false, range: [0, inner], anchor: "y2" },
     yaxis2: { visible: false, range: [0, 1], domain: [1 - share(ARC_HEIGHT), 1], anchor: "x2" },
     annotations: [...words, heading],
     shapes: [{ ...frame, line: { color: colourOf("ink"), width: 3 } }],
-  };
+  });
   const arcs = sentence.traces.map((trace) => ({ ...trace, xaxis: "x2", yaxis: "y2" }));
   const name = headName(record.layers[row], head);
   return { data: [{ ...map, showscale: true, colorbar, name }, ...arcs], layout };

@@ -1,6 +1,7 @@
 // Layers × heads: labels, a place for a picture, and over it a button for each head.
 import { ARROWS } from "./controls.js";
 import { element, headName } from "./dom.js";
+import { namesAxis } from "./figures.js";
 import { draw, onWidth } from "./plot.js";
 
 const NARROWEST_NAME = 30;
@@ -142,16 +143,19 @@ export function drawHeads(grid, trace, cellHeight) {
 
 /** The axes of such a trace in a whole figure. */
 export function headAxes(layers, numHeads) {
-  const bare = { showgrid: false, zeroline: false, ticks: "" };
   const heads = Array.from({ length: numHeads }, (_, head) => head);
+  const rows = layers.map((_, row) => row);
   return {
-    xaxis: { ...bare, side: "top", tickvals: heads, ticktext: heads.map((head) => `H${head}`) },
-    yaxis: {
-      ...bare,
-      range: [layers.length - 0.5, -0.5],
-      tickvals: layers.map((_, row) => row),
-      ticktext: layers.map((layer) => `L${layer}`),
-    },
+    xaxis: namesAxis(
+      heads,
+      heads.map((head) => `H${head}`),
+      { side: "top", range: [-0.5, numHeads - 0.5] },
+    ),
+    yaxis: namesAxis(
+      rows,
+      layers.map((layer) => `L${layer}`),
+      { range: [layers.length - 0.5, -0.5] },
+    ),
   };
 }
 

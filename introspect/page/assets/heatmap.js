@@ -1,8 +1,9 @@
 // The heatmap view: one head's pattern as a matrix, with its tokens on two sides.
 import { blockFrom, blockToLink, isSame, lengthOf } from "./block.js";
 import { SCALES, scaleChoice, slider } from "./controls.js";
-import { announce, element, escaped, figure } from "./dom.js";
+import { announce, element, figure } from "./dom.js";
 import { exportButtons } from "./exporting.js";
+import { colourBar, paperLayout } from "./figures.js";
 import { scaleLegend } from "./head-grid.js";
 import { headChoice, headFrom, layerChoice, nextHead, rowOf } from "./heads.js";
 import { HeatmapWords } from "./heatmap-words.js";
@@ -11,7 +12,7 @@ import { MatrixPanel } from "./matrix.js";
 import { figureSide, matrixFigure } from "./matrix-figure.js";
 import { cellSize, gridOf, hasMissing, largestOf, poolingWords } from "./matrix-grid.js";
 import { onWidth } from "./plot.js";
-import { colourOf, onTheme, themed } from "./theme.js";
+import { onTheme, themed } from "./theme.js";
 
 const LARGEST_ZOOM = 8;
 
@@ -226,22 +227,17 @@ class HeatmapView {
   figure() {
     const { state, style, block, panel } = this;
     const range = [0, state.scale === "one" ? 1 : this.largest || 1];
-    const colorbar = { title: { text: "weight" }, thickness: 14, outlinewidth: 0 };
     const { trace, axes } = matrixFigure(panel, this.grid, {
       range,
       colorscale: themed(style.scale),
-      colorbar,
+      colorbar: colourBar("weight"),
     });
-    const layout = {
+    const layout = paperLayout(this.words.head(), {
       width: figureSide(block.key) + panel.rooms.query + 170,
-      height: figureSide(block.query) + panel.rooms.key + 120,
-      margin: { l: panel.rooms.query + 40, r: 130, t: panel.rooms.key + 100, b: 20 },
-      title: { text: escaped(this.words.head()), font: { size: 15 }, x: 0, xref: "paper", y: 0.98 },
-      paper_bgcolor: colourOf("paper"),
-      plot_bgcolor: colourOf("paper"),
-      font: { color: colourOf("ink"), size: 13 },
+      height: figureSide(block.query) + panel.rooms.key + 100,
+      margin: { l: panel.rooms.query + 40, r: 130, t: panel.rooms.key + 80, b: 20 },
       ...axes,
-    };
+    });
     return { data: [trace], layout };
   }
 }

@@ -1,7 +1,8 @@
 // The layer view as one Plotly figure, to be saved.
 import { escaped, figure, shortened } from "./dom.js";
+import { colourBar, namesAxis, paperLayout } from "./figures.js";
 import { namedEvery } from "./layer-table.js";
-import { colourOf, themed } from "./theme.js";
+import { themed } from "./theme.js";
 
 /** What is seen as a whole figure. */
 export function layerFigure(view) {
@@ -20,38 +21,18 @@ export function layerFigure(view) {
     zmin: 0,
     zmax: view.largest,
     colorscale: themed(state.style.scale),
-    colorbar: { title: { text: "weight" }, thickness: 14, outlinewidth: 0 },
+    colorbar: colourBar("weight"),
     xgap: 1,
     ygap: 1,
   };
-  const bare = { showgrid: false, zeroline: false, ticks: "" };
-  const layout = {
+  const layerNames = ticks.map((row) => String(record.layers[row]));
+  const tokenNames = shown.map((index) => escaped(shortened(state.other.labels[index])));
+  const layout = paperLayout(view.words.title(), {
     width: table.room + 150 + Math.max(240, cell * record.numLayers),
-    height: 130 + Math.max(120, shown.length * state.style.rowHeight),
-    margin: { l: table.room + 20, r: 130, t: 100, b: 30 },
-    title: {
-      text: escaped(view.words.title()),
-      font: { size: 15 },
-      x: 0,
-      xref: "paper",
-      y: 0.97,
-    },
-    paper_bgcolor: colourOf("paper"),
-    plot_bgcolor: colourOf("paper"),
-    font: { color: colourOf("ink"), size: 13 },
-    xaxis: {
-      ...bare,
-      side: "top",
-      title: { text: table.corner.textContent },
-      tickvals: ticks,
-      ticktext: ticks.map((row) => String(record.layers[row])),
-    },
-    yaxis: {
-      ...bare,
-      range: [shown.length - 0.5, -0.5],
-      tickvals: rows,
-      ticktext: shown.map((index) => escaped(shortened(state.other.labels[index]))),
-    },
-  };
+    height: 120 + Math.max(120, shown.length * state.style.rowHeight),
+    margin: { l: table.room + 20, r: 130, t: 90, b: 30 },
+    xaxis: namesAxis(ticks, layerNames, { title: table.corner.textContent, side: "top" }),
+    yaxis: namesAxis(rows, tokenNames, { range: [shown.length - 0.5, -0.5] }),
+  });
   return { data: [trace], layout };
 }

@@ -1,6 +1,7 @@
 // A matrix as a part of a whole Plotly figure, to be saved.
 import { lengthOf } from "./block.js";
 import { escaped, shortened } from "./dom.js";
+import { namesAxis } from "./figures.js";
 import { gridTrace } from "./matrix-grid.js";
 
 const MOST_TICKS = 60;
@@ -9,8 +10,8 @@ const MOST_TICKS = 60;
 export function matrixFigure(panel, grid, { range, colorscale, title, colorbar, number = "" }) {
   const { block, factor, axes } = panel;
   const trace = gridTrace(grid, { block, factor, range, colorscale });
-  const keyAxis = figureAxis(axes.key, block.key, "key");
-  const queryAxis = figureAxis(axes.query, block.query, "query");
+  const keyAxis = figureAxis(axes.key, block.key, "key", title ?? "key");
+  const queryAxis = figureAxis(axes.query, block.query, "query", title ? "" : "query");
   return {
     trace: {
       ...trace,
@@ -20,27 +21,25 @@ export function matrixFigure(panel, grid, { range, colorscale, title, colorbar, 
       colorbar,
     },
     axes: {
-      [`xaxis${number}`]: { ...keyAxis, title: { text: title ?? "key" } },
-      [`yaxis${number}`]: { ...queryAxis, title: { text: title === undefined ? "query" : "" } },
+      [`xaxis${number}`]: keyAxis,
+      [`yaxis${number}`]: queryAxis,
     },
   };
 }
 
-function figureAxis(axis, [first, last], side) {
+function figureAxis(axis, [first, last], side, title) {
   const step = Math.ceil((last - first + 1) / MOST_TICKS);
   const places = [];
   for (let place = first; place <= last; place += step) places.push(place);
   const ends = [first - 0.5, last + 0.5];
-  return {
-    tickvals: places,
-    ticktext: places.map((place) => escaped(shortened(axis.labels[place] ?? ""))),
-    range: side === "key" ? ends : ends.reverse(),
-    side: side === "key" ? "top" : "left",
-    tickangle: side === "key" ? -90 : 0,
-    showgrid: false,
-    zeroline: false,
-    ticks: "",
-  };
+  const names = places.map((place) => escaped(shortened(axis.labels[place] ?? "")));
+  const isKey = side === "key";
+  return namesAxis(places, names, {
+    title,
+    range: isKey ? ends : ends.reverse(),
+    side: isKey ? "top" : "left",
+    tickangle: isKey ? -90 : 0,
+  });
 }
 
 /** A size in pixels for so many cells in a figure to be saved. */

@@ -2,6 +2,7 @@
 import { choice } from "./controls.js";
 import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
+import { namesAxis, paperLayout } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
@@ -107,23 +108,20 @@ export async function mountNeuronView(section, style, record) {
     const products = keys.map((key) => dims.map((d) => query[d] * key[d]));
     const rows = record.keyLen;
     const axis = { visible: false };
-    const labels = {
-      tickvals: weights.map((_, row) => row),
-      ticktext: record.keys.labels.map((label) => escaped(shortened(label))),
-    };
-    const layout = {
+    const title = `${focus.name}, from ${quoted(record.queries.labels[focus.token])}`;
+    const names = record.keys.labels.map((label) => escaped(shortened(label)));
+    const layout = paperLayout(title, {
       width: 900,
       height: 140 + rows * style.rowHeight,
       margin: { l: 120, r: 40, t: 90, b: 20 },
-      title: { text: `${focus.name}, from ${escaped(quoted(record.queries.labels[focus.token]))}` },
-      paper_bgcolor: colourOf("paper"),
-      plot_bgcolor: colourOf("paper"),
-      font: { color: colourOf("ink") },
-      showlegend: false,
       xaxis: { ...axis, domain: [0, 0.4] },
       xaxis2: { ...axis, domain: [0.43, 0.78] },
       xaxis3: { ...axis, domain: [0.81, 1], range: [0, 1.3] },
-      yaxis: { range: [rows - 0.5, -0.5], ...labels, showgrid: false },
+      yaxis: namesAxis(
+        weights.map((_, row) => row),
+        names,
+        { range: [rows - 0.5, -0.5], showline: false },
+      ),
       annotations: [
         ["key k", 0.2],
         ["q × k", 0.6],
@@ -137,7 +135,7 @@ export async function mountNeuronView(section, style, record) {
         yanchor: "bottom",
         showarrow: false,
       })),
-    };
+    });
     const bars = {
       type: "bar",
       orientation: "h",

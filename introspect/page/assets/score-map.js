@@ -2,6 +2,7 @@
 import { choice, DIRECTIONS } from "./controls.js";
 import { element, headName } from "./dom.js";
 import { exportButtons } from "./exporting.js";
+import { colourBar, paperLayout } from "./figures.js";
 import { drawHeads, headAxes, headGrid, headTrace, scaleLegend } from "./head-grid.js";
 import { namedHead, readLink, writeLink } from "./link.js";
 import { onWidth } from "./plot.js";
@@ -119,19 +120,15 @@ function figure(style, values, direction) {
     line: { color: colourOf("ink"), width: 1.5 },
   }));
   const ends = ["0 % right", "chance", "100 % right"];
-  const colorbar = { thickness: 12, outlinewidth: 0, tickvals: [-1, 0, 1], ticktext: ends };
+  const colorbar = colourBar("", { tickvals: [-1, 0, 1], ticktext: ends });
   return {
     data: [{ ...trace(style, values), showscale: true, colorbar }],
-    layout: {
+    layout: paperLayout(`Accuracy, ${name}`, {
       width: 170 + 50 * style.numHeads,
       height: 110 + 34 * style.layers.length,
       margin: { l: 60, r: 110, t: 80, b: 20 },
-      title: { text: `Accuracy, ${name}`, font: { size: 14 } },
-      paper_bgcolor: colourOf("paper"),
-      plot_bgcolor: colourOf("paper"),
-      font: { color: colourOf("ink") },
       ...headAxes(style.layers, style.numHeads),
       shapes: frames,
-    },
+    }),
   };
 }

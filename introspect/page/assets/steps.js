@@ -1,6 +1,7 @@
 // The steps view: match, weigh, sum.
 import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
+import { namesAxis, paperLayout } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
@@ -104,26 +105,16 @@ export async function mountStepsView(section, style, record) {
       marker: { color: colourOf(colour) },
     });
     const bare = { visible: false };
-    const layout = {
+    const title = `${focus.name}, while it reads ${quoted(record.queries.labels[focus.token])}`;
+    const names = record.keys.labels.map((label) => escaped(shortened(label)));
+    const layout = paperLayout(title, {
       width: 900,
       height: 140 + rows * style.rowHeight,
       margin: { l: 120, r: 40, t: 90, b: 20 },
-      title: {
-        text: `${focus.name}, while it reads ${escaped(quoted(record.queries.labels[focus.token]))}`,
-      },
-      paper_bgcolor: colourOf("paper"),
-      plot_bgcolor: colourOf("paper"),
-      font: { color: colourOf("ink") },
-      showlegend: false,
       xaxis: { ...bare, domain: [0, 0.28] },
       xaxis2: { ...bare, domain: [0.32, 0.58] },
       xaxis3: { ...bare, domain: [0.62, 1] },
-      yaxis: {
-        range: [rows - 0.5, -0.5],
-        tickvals: y,
-        ticktext: record.keys.labels.map((label) => escaped(shortened(label))),
-        showgrid: false,
-      },
+      yaxis: namesAxis(y, names, { range: [rows - 0.5, -0.5], showline: false }),
       annotations: [
         ["1 match", 0.14],
         ["2 weigh", 0.45],
@@ -137,7 +128,7 @@ export async function mountStepsView(section, style, record) {
         yanchor: "bottom",
         showarrow: false,
       })),
-    };
+    });
     const strips = stripTrace(contributions, largestOf(contributions), style.scale);
     return {
       data: [bars(score, "x", "muted"), bars(weight, "x2", "accent"), { ...strips, xaxis: "x3" }],
