@@ -264,6 +264,15 @@ def test_a_dark_page_is_printed_light_and_without_its_controls(open_page):
     assert ink == "rgb(27, 31, 36)"
     assert page.evaluate(scale) != dark
     assert page.locator(".controls:visible, .tools:visible").count() == 0
+    # Drawn for the width of a sheet (A4 and Letter have 718 and 740 pixels between their margins).
+    assert (
+        page.evaluate(
+            "Math.max(...[...document.querySelectorAll('.main-svg')].map((n) => "
+            "n.getBoundingClientRect().right - document.querySelector('main')"
+            ".getBoundingClientRect().left))"
+        )
+        <= 700
+    )
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.evaluate(scale) == dark
     assert page.pdf().startswith(b"%PDF")

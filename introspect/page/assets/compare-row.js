@@ -4,14 +4,8 @@ import { element, figure, shortened, signed } from "./dom.js";
 /** One row in both: for each key paired bars, the two weights and their difference. */
 export function rowTable(keys, names) {
   const caption = element("caption", {});
-  const headings = ["Key", "", names[0], names[1], "B − A"].map((name, place) =>
-    place === 1
-      ? element("td", {})
-      : element(
-          "th",
-          { scope: "col" },
-          element("bdi", {}, place === 4 ? `${names[1]} − ${names[0]}` : name),
-        ),
+  const headings = ["Key", "", names[0], names[1], "change"].map((name, place) =>
+    place === 1 ? element("td", {}) : element("th", { scope: "col" }, element("bdi", {}, name)),
   );
   const lines = keys.pairs.map((_, place) => rowLine(keys, place));
   const table = element("table", {}, [

@@ -67,7 +67,9 @@ export function sentenceStrip(style) {
   /** Where each word's middle is, and how wide the line is. */
   function places() {
     const centres = words.map((word) => word.offsetLeft + word.offsetWidth / 2);
-    return { centres, width: line.scrollWidth };
+    // The line itself is as wide as what was drawn above it.
+    const ends = words.map((word) => word.offsetLeft + word.offsetWidth);
+    return { centres, width: Math.max(root.clientWidth, ...ends) };
   }
 
   function traces() {

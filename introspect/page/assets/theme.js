@@ -47,14 +47,10 @@ function set(name) {
   changed();
 }
 
-/** Before a page is printed, its pictures are drawn for white paper. */
-function followPrinting() {
-  const turn = (now) => () => {
-    isPrinting = now;
-    changed();
-  };
-  window.addEventListener("beforeprint", turn(true));
-  window.addEventListener("afterprint", turn(false));
+/** On paper there is no dark. */
+export function setPrinting(now) {
+  isPrinting = now;
+  changed();
 }
 
 /** The switch at the head of the page. */
@@ -69,7 +65,6 @@ export function themeSwitch() {
     writeLink("page", { theme: theme() });
   });
   SYSTEM.addEventListener("change", changed);
-  followPrinting();
   onTheme(show);
   const linked = readLink("page").theme;
   if (linked === "light" || linked === "dark") set(linked);
