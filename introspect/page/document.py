@@ -24,6 +24,7 @@ from typing import Any
 from introspect.files import write_atomically
 from introspect.page.codec import Encoded, Floats, SignedEncoded, encode, encode_signed
 from introspect.page.scripts import bundle, read_asset
+from introspect.page.styles import style_sheet
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import visible, visible_text
 
@@ -80,7 +81,7 @@ class Document:
 
     Args:
         title: what the page is called in the browser.
-        heading: the words at its head; the title, if there are none.
+        heading: the text that it shows, to stand at its head; the title, if there is none.
         summary: what the page says, for programs and for the list of a folder; anything JSON can
             hold. The page has it in its head, as the JSON block ``report-summary``.
     """
@@ -211,10 +212,10 @@ class Document:
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
             f"<title>{html.escape(self.title)}</title>\n"
-            f"<style>\n{read_asset('page.css')}</style>\n"
+            f"<style>\n{style_sheet()}</style>\n"
             f"<noscript><style>{_ALL_SHOWN}</style></noscript>\n"
             f"{self._summary_block()}</head>\n<body>\n<main>\n"
-            f"<h1>{html.escape(self.heading or self.title)}</h1>\n"
+            f"{self._head_line()}\n"
             f'<noscript><p class="notice">{_NO_SCRIPT}</p></noscript>\n'
             + "\n".join(self._body).replace(_CONTENTS, _contents(self._chapters))
             + '\n</main>\n<div id="announcements" class="unseen" aria-live="polite"></div>\n'
@@ -229,6 +230,11 @@ class Document:
             OutputError: the folder is missing or cannot be written.
         """
         return write_atomically(path, self.to_html())
+
+    def _head_line(self) -> str:
+        if self.heading is None:
+            return f"<h1>{html.escape(self.title)}</h1>"
+        return f'<h1 class="shown-text" dir="auto">{html.escape(self.heading)}</h1>'
 
     def _summary_block(self) -> str:
         if self.summary is None:

@@ -14,10 +14,10 @@ from introspect.errors import SelectionError
 from introspect.files import write_atomically
 from introspect.page import Document, Section
 from introspect.page.codec import kept_of
-from introspect.records import AttentionRecord
+from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import shortened, visible_text
 
-__all__ = ["View", "head_number", "joined_texts", "layer_row", "plotly_text"]
+__all__ = ["View", "first_token", "head_number", "joined_texts", "layer_row", "plotly_text"]
 
 _NOTEBOOK_HEIGHT = 720
 _LONGEST_HEADING = 160
@@ -117,6 +117,17 @@ def _left_out(record: AttentionRecord) -> list[str]:
         f"{len(record.keys)}, and reads the others as 0. How much of a token’s attention they are "
         "is said beside its numbers."
     ]
+
+
+def first_token(tokens: TokenSequence) -> int:
+    """Where a view of one token starts: at the last word.
+
+    The last token with a letter or digit that is not special; else the last that is not special;
+    else the first.
+    """
+    own = [index for index, flag in enumerate(tokens.special_tokens_mask) if not flag]
+    words = [index for index in own if any(map(str.isalnum, tokens.tokens[index]))]
+    return (words or own or [0])[-1]
 
 
 def layer_row(record: AttentionRecord, layer: int) -> int:

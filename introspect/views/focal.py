@@ -11,7 +11,7 @@ import torch
 from introspect.errors import SelectionError
 from introspect.records import AttentionRecord, Head
 from introspect.text import visible
-from introspect.views.base import View, head_number, layer_row, plotly_text
+from introspect.views.base import View, first_token, head_number, layer_row, plotly_text
 
 __all__ = ["MASKED", "FocalView", "checked_focus", "with_masked_scores"]
 
@@ -85,7 +85,7 @@ def with_masked_scores(record: AttentionRecord, names: Sequence[str]) -> Attenti
 def checked_focus(
     record: AttentionRecord, layer: int | None, head: int | None, token: int | None
 ) -> tuple[int, int, int]:
-    """Layer, head and query token; the first ones, and the last token that is not special.
+    """Layer, head and query token; the first ones, and the last word.
 
     Raises:
         SelectionError: one that the record does not have.
@@ -94,8 +94,7 @@ def checked_focus(
     layer_row(record, layer)
     head = head_number(record, 0 if head is None else head)
     if token is None:
-        own = [i for i, flag in enumerate(record.queries.special_tokens_mask) if not flag]
-        token = own[-1] if own else 0
+        token = first_token(record.queries)
     if not 0 <= token < len(record.queries):
         raise SelectionError(f"Expected `token` in 0–{len(record.queries) - 1}, got {token}.")
     return layer, head, token

@@ -13,7 +13,7 @@ from introspect.functional.rollout import rollout
 from introspect.page import Section
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import shortened, visible
-from introspect.views.base import View, plotly_text
+from introspect.views.base import View, first_token, plotly_text
 from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
 from introspect.views.palette import INK, SEQUENTIAL, themed
 
@@ -133,7 +133,9 @@ class LayerView(View):
                 ),
                 state={
                     "tokens": {
-                        side: self.token if side == self.side else first_token(self.record, side)
+                        side: self.token
+                        if side == self.side
+                        else first_token(_own(self.record, side))
                         for side in SIDES
                     },
                     "head": self.head if isinstance(self.head, int) else 0,
@@ -164,7 +166,7 @@ def layer_view(
     Args:
         record: the attention.
         token: the index of the token to show first, among the queries or, with ``side="key"``, the
-            keys; the last one that is not special by default.
+            keys; the last word by default.
         head: a head's number; ``mean`` or ``max`` of the heads of each layer, ``mean`` by default;
             or ``rollout``, what the token holds of each token by the attention of all layers up to
             each one (self-attention of at most 512 tokens).
@@ -183,7 +185,7 @@ def layer_view(
     if side not in SIDES:
         raise SelectionError(f"Expected `side` as query or key, got {side!r}.")
     if token is None:
-        token = first_token(record, side)
+        token = first_token(_own(record, side))
     if not 0 <= token < len(_own(record, side)):
         raise SelectionError(f"Expected `token` in 0–{len(_own(record, side)) - 1}, got {token}.")
     head = "mean" if head is None else head
@@ -195,12 +197,6 @@ def layer_view(
     else:
         head = checked_head(record, head)
     return LayerView(record=record, token=token, head=head, side=side)
-
-
-def first_token(record: AttentionRecord, side: str) -> int:
-    """The last token of a side that is not special; the first one where all are."""
-    special = _own(record, side).special_tokens_mask
-    return max((index for index, flag in enumerate(special) if not flag), default=0)
 
 
 def why_no_rollout(record: AttentionRecord) -> str | None:

@@ -117,7 +117,7 @@ def neuron_view(
         record: attention with the parts ``scores``, ``queries`` and ``keys``.
         layer: the layer to show first, by the model's own number.
         head: the head to show first.
-        token: the query token to show first; the last one that is not special by default.
+        token: the query token to show first; the last word by default.
 
     Raises:
         SelectionError: a part is missing, or a layer, head or token that the record does not have.

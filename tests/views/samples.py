@@ -41,23 +41,26 @@ def bare_record(tokens: list[str], *, layers: int = 1, heads: int = 1, seed: int
     return AttentionRecord.from_tensors(logits.softmax(-1), tokens)
 
 
-def record_with_parts(tokens: list[str] | None = None, *, causal: bool = False, heads: int = 4):
-    """A record of 2 layers whose attention is made of its parts; two heads share keys and values.
+def record_with_parts(
+    tokens: list[str] | None = None, *, causal: bool = False, heads: int = 4, layers: int = 2
+):
+    """A record whose attention is made of its parts; of an even number, two heads share keys.
 
     Scores are q·k × 0.5 (4 dimensions), masked with the lowest float32, head outputs are weights ×
     values.
     """
-    record = bare_record(tokens or TEXT.split(" "), layers=2, heads=heads)
+    record = bare_record(tokens or TEXT.split(" "), layers=layers, heads=heads)
     length = len(record.keys)
+    shared = 1 if heads % 2 else 2
     generator = torch.Generator().manual_seed(1)
-    queries = torch.randn(2, heads, length, 4, generator=generator)
-    keys, values = torch.randn(2, 2, heads // 2, length, 4, generator=generator)
-    scores = queries @ keys.repeat_interleave(2, 1).transpose(-1, -2) * 0.5
+    queries = torch.randn(layers, heads, length, 4, generator=generator)
+    keys, values = torch.randn(2, layers, heads // shared, length, 4, generator=generator)
+    scores = queries @ keys.repeat_interleave(shared, 1).transpose(-1, -2) * 0.5
     if causal:
         hidden = torch.ones(length, length).triu(1).bool()
         scores = scores.masked_fill(hidden, torch.finfo(torch.float32).min)
     weights = scores.softmax(-1)
-    outputs = weights @ values.repeat_interleave(2, 1)
+    outputs = weights @ values.repeat_interleave(shared, 1)
     parts = {
         "scores": scores,
         "queries": queries,

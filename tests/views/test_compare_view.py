@@ -14,7 +14,8 @@ import torch
 from introspect.errors import SelectionError
 from introspect.page.codec import decode, encode
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.views.compare import align_tokens, compare_view, join_pairs
+from introspect.views.compare import compare_view
+from introspect.views.matching import align_tokens, join_pairs
 
 from .samples import bare_record, record_of
 

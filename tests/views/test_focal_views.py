@@ -73,7 +73,7 @@ def test_the_neuron_page_shows_the_numbers(open_page, minilm_record):
     view = neuron_view(minilm_record, layer=3, head=1, token=10)
     page = open_page(view.to_html())
     dots = view.products().sum(-1)
-    shown = [float(text) for text in numbers(page, 0)]
+    shown = [float(text.replace("−", "-")) for text in numbers(page, 0)]
     assert shown == pytest.approx(dots.tolist(), abs=0.02)
     assert numbers(page, 2)[2] == "0.68"
     assert "q·k × 0.177" in page.inner_text("section")

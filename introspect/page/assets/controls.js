@@ -1,6 +1,26 @@
 // Controls that every view may have: a slider, a choice, a search field.
 import { element, labelled } from "./dom.js";
 
+/** What the arrow keys mean: a step down and a step to the right. */
+export const ARROWS = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+};
+
+/** The two directions in which a case is scored. */
+export const DIRECTIONS = [
+  ["pronoun_to_candidate", "pronoun to candidate"],
+  ["candidate_to_pronoun", "candidate to pronoun"],
+];
+
+/** What the colours of a map may reach to. */
+export const SCALES = [
+  ["one", "0 to 1"],
+  ["largest", "0 to largest"],
+];
+
 /**
  * A slider with its value beside it.
  * @param {{name: string, label: string, min: number, max: number, step: number, value: number,
@@ -41,4 +61,9 @@ export function choice({ name, label, options, value, change }) {
     select.value = now;
   };
   return { root: labelled(label, select), show };
+}
+
+/** How far the colours reach. */
+export function scaleChoice(value, change) {
+  return choice({ name: "scale", label: "Colours", options: SCALES, value, change });
 }

@@ -22,9 +22,11 @@ export function labelled(text, control, output = null) {
   return element("label", { class: "control" }, children);
 }
 
-/** A weight with two decimals; missing ones are named. */
-export function figure(weight) {
-  return Number.isNaN(weight) ? "missing" : weight.toFixed(2);
+/** A number with two decimals; missing ones are named. */
+export function figure(value) {
+  if (Number.isNaN(value)) return "missing";
+  const text = Math.abs(value).toFixed(2);
+  return value < 0 && text !== "0.00" ? `−${text}` : text;
 }
 
 /** L3H1. */
@@ -35,4 +37,21 @@ export function headName(layer, head) {
 /** Text for Plotly's labels, which reads some HTML in them. */
 export function escaped(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+/** A label of at most so many characters. */
+export function shortened(label, longest = 18) {
+  const characters = [...label];
+  return characters.length > longest ? `${characters.slice(0, longest - 1).join("")}…` : label;
+}
+
+/** A token in a sentence: in quotes, shortened. */
+export function quoted(label, longest = 24) {
+  return `“${shortened(label, longest)}”`;
+}
+
+/** −0.40, +0.12, 0.00. */
+export function signed(value) {
+  const text = figure(value);
+  return value < 0 || text === "0.00" ? text : `+${text}`;
 }

@@ -1,6 +1,6 @@
 // One query token and one head: the choice that the neuron and steps views share.
-import { choice, slider } from "./controls.js";
-import { announce, element, headName } from "./dom.js";
+import { ARROWS, choice, slider } from "./controls.js";
+import { announce, element, figure, headName } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
 import { tokenColumn } from "./tokens.js";
 
@@ -90,10 +90,9 @@ export class Focus {
 
   /** Arrows change layer and head. */
   onKey(event) {
-    const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-    if (event.target.closest("input, select") || !moves[event.key]) return;
+    if (event.target.closest("input, select") || !ARROWS[event.key]) return;
     event.preventDefault();
-    const [down, right] = moves[event.key];
+    const [down, right] = ARROWS[event.key];
     const within = (value, end) => Math.min(Math.max(value, 0), end - 1);
     this.set({
       row: within(this.row + down, this.record.numLayers),
@@ -117,4 +116,27 @@ export function keyNames(record, rowHeight) {
   const { list, buttons } = tokenColumn(record.keys, "key", rowHeight);
   for (const button of buttons) button.tabIndex = -1;
   return { list, buttons };
+}
+
+/**
+ * Fill a list with numbers, with a bar behind each: from the left, or in a list of signed ones from
+ * its middle.
+ * @param {(value: number) => number} share how much of the room a number's bar takes
+ * @param {string} missing what is said for a number that is not there
+ */
+export function fillNumbers(list, values, { rowHeight, share = () => 0, missing = "missing" }) {
+  const items = values.map((value) => {
+    const isMissing = Number.isNaN(value);
+    const item = element(
+      "li",
+      { style: `--row:${rowHeight}px` },
+      isMissing ? missing : figure(value),
+    );
+    if (!isMissing) {
+      item.style.setProperty("--share", Math.abs(share(value)).toFixed(3));
+      item.classList.toggle("negative", value < 0);
+    }
+    return item;
+  });
+  list.replaceChildren(...items);
 }

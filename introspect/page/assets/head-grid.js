@@ -1,6 +1,8 @@
 // Layers × heads: labels, a place for a picture, and over it a button for each head.
+import { ARROWS } from "./controls.js";
 import { element, headName } from "./dom.js";
-import { onWidth } from "./plot.js";
+import { namesAxis } from "./figures.js";
+import { draw, onWidth } from "./plot.js";
 
 const NARROWEST_NAME = 30;
 
@@ -48,12 +50,7 @@ export function headGrid(layers, numHeads, describe, { choose, point }, order = 
   }
 
   function walk(event, line, column) {
-    const [down, right] = {
-      ArrowUp: [-1, 0],
-      ArrowDown: [1, 0],
-      ArrowLeft: [0, -1],
-      ArrowRight: [0, 1],
-    }[event.key] ?? [0, 0];
+    const [down, right] = ARROWS[event.key] ?? [0, 0];
     const next = cells[line + down]?.[column + right];
     if ((!down && !right) || !next) return;
     event.preventDefault();
@@ -112,6 +109,54 @@ function thinOut(names, width) {
   names.forEach((name, index) => {
     name.style.visibility = index % step === 0 ? "visible" : "hidden";
   });
+}
+
+/** A number of each head as a trace: rows of layers; null is left without a colour. */
+export function headTrace(z, [zmin, zmax], colorscale) {
+  return {
+    type: "heatmap",
+    z,
+    zmin,
+    zmax,
+    colorscale,
+    showscale: false,
+    xgap: 2,
+    ygap: 2,
+    hoverinfo: "skip",
+  };
+}
+
+/** Draw such a trace under the buttons of a grid, whose cells have a height in pixels. */
+export function drawHeads(grid, trace, cellHeight) {
+  const { picture, root } = grid;
+  root.style.setProperty("--cell-height", `${cellHeight}px`);
+  const width = Math.floor(picture.parentElement.clientWidth);
+  if (width === 0) return;
+  const [numLayers, numHeads] = [trace.z.length, trace.z[0].length];
+  draw(picture, [trace], {
+    x: [-0.5, numHeads - 0.5],
+    y: [numLayers - 0.5, -0.5],
+    width,
+    height: cellHeight * numLayers,
+  });
+}
+
+/** The axes of such a trace in a whole figure. */
+export function headAxes(layers, numHeads) {
+  const heads = Array.from({ length: numHeads }, (_, head) => head);
+  const rows = layers.map((_, row) => row);
+  return {
+    xaxis: namesAxis(
+      heads,
+      heads.map((head) => `H${head}`),
+      { side: "top", range: [-0.5, numHeads - 0.5] },
+    ),
+    yaxis: namesAxis(
+      rows,
+      layers.map((layer) => `L${layer}`),
+      { range: [layers.length - 0.5, -0.5] },
+    ),
+  };
 }
 
 /** What the colours of a grid mean, from one end to the other; both themes have the same stops. */

@@ -1,5 +1,6 @@
 // The image view as one Plotly figure, for a file.
 import { headName } from "./dom.js";
+import { colourBar, paperLayout } from "./figures.js";
 import { colourOf, withOpacity } from "./theme.js";
 
 const WIDTH = 640;
@@ -26,25 +27,21 @@ export function imageFigure(style, record, state, picture, weights) {
       [0, withOpacity(accent, 0)],
       [1, withOpacity(accent, style.opacity)],
     ],
-    colorbar: { title: { text: "weight" }, outlinewidth: 0, thickness: 12 },
+    colorbar: colourBar("weight"),
   };
   const axis = { visible: false };
   const edges = { x: -0.5, y: -0.5, sizex: style.columns, sizey: style.rows };
   const image = { ...edges, xref: "x", yref: "y", sizing: "stretch", layer: "below" };
   return {
     data: [trace],
-    layout: {
+    layout: paperLayout(titleOf(record, state), {
       width: WIDTH + MARGIN.l + MARGIN.r,
       height: Math.round((WIDTH * style.height) / style.width) + MARGIN.t + MARGIN.b,
       margin: MARGIN,
-      title: { text: titleOf(record, state), font: { size: 15 } },
-      paper_bgcolor: colourOf("paper"),
-      plot_bgcolor: colourOf("paper"),
-      font: { color: colourOf("ink") },
       xaxis: { ...axis, range: [-0.5, style.columns - 0.5] },
       yaxis: { ...axis, range: [style.rows - 0.5, -0.5] },
       images: [{ ...image, source: addressOf(picture) }],
-    },
+    }),
   };
 }
 
@@ -54,7 +51,7 @@ function titleOf(record, { row, heads, side, token }) {
     heads.length === 1
       ? headName(layer, heads[0])
       : `layer ${layer}, mean of ${heads.length} heads`;
-  const place = record.queries.labels[token].replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  const place = record.queries.labels[token];
   return `${name}: ${side === "query" ? `what ${place} attends to` : `what attends to ${place}`}`;
 }
 

@@ -13,6 +13,13 @@ export function readLink(owner) {
   return found;
 }
 
+/** "L3H1" as row and head; null for a head that there is not. */
+export function namedHead(name, layers, numHeads) {
+  const [, layer, head] = name?.match(/^L(\d+)H(\d+)$/)?.map(Number) ?? [];
+  const row = layers.indexOf(layer);
+  return row === -1 || !(head < numHeads) ? null : [row, head];
+}
+
 /** Put values into the address; null takes one out of it. */
 export function writeLink(owner, values) {
   if (pending.size === 0) setTimeout(flush, PAUSE);

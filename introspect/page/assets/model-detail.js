@@ -1,5 +1,5 @@
 // One head beside the maps: its pattern, its numbers, its strongest pairs.
-import { element, figure, headName } from "./dom.js";
+import { element, figure, headName, shortened } from "./dom.js";
 import { draw, onWidth } from "./plot.js";
 import { themed } from "./theme.js";
 
@@ -71,9 +71,9 @@ export function headDetail(record, style, strongest, open) {
 
 function pairItem(record, { query, key, weight }) {
   return element("li", {}, [
-    element("bdi", {}, record.queries.labels[query]),
+    element("bdi", {}, shortened(record.queries.labels[query], 16)),
     " → ",
-    element("bdi", {}, record.keys.labels[key]),
+    element("bdi", {}, shortened(record.keys.labels[key], 16)),
     element("span", { class: "weight" }, figure(weight)),
   ]);
 }

@@ -1,13 +1,14 @@
 // The model view: a small map for each head; a click shows one beside them.
 import { choice } from "./controls.js";
-import { element, figure, headName } from "./dom.js";
+import { element, figure, headName, quoted } from "./dom.js";
 import { exportButtons } from "./exporting.js";
+import { colourBar, namesAxis, paperLayout } from "./figures.js";
 import { openHead } from "./head.js";
 import { headGrid, scaleLegend } from "./head-grid.js";
-import { readLink, writeLink } from "./link.js";
+import { namedHead, readLink, writeLink } from "./link.js";
 import { headDetail } from "./model-detail.js";
 import { draw, onWidth } from "./plot.js";
-import { colourOf, onTheme, themed } from "./theme.js";
+import { onTheme, themed } from "./theme.js";
 
 const LOWEST_CELL = 26;
 const HIGHEST_CELL = 92;
@@ -19,7 +20,7 @@ export function mountModelView(section, style, record) {
   const sorts = sortings(style);
   const state = {
     sort: sorts.some(([name]) => name === link.sort) ? link.sort : "layer",
-    head: headOf(link.head, record),
+    head: namedHead(link.head, record.layers, record.numHeads),
   };
   const strongest = strongestPairs(record);
   const say = (row, head) => describe(record, style, strongest(row, head)[0], row, head);
@@ -103,13 +104,6 @@ export function mountModelView(section, style, record) {
   if (state.head) show(...state.head);
 }
 
-/** "L3H1" as row and head, if the record has it. */
-function headOf(name, record) {
-  const [, layer, head] = name?.match(/^L(\d+)H(\d+)$/)?.map(Number) ?? [];
-  const row = record.layers.indexOf(layer);
-  return row === -1 || !(head < record.numHeads) ? null : [row, head];
-}
-
 function sortings({ columns }) {
   const both = columns.flatMap(({ name }) => [
     [`-${name}`, `${name}, highest first`],
@@ -180,30 +174,28 @@ function wholeFigure(record, style, sort) {
     showarrow: false,
     font: { size: 10 },
   }));
-  const axis = { showgrid: false, zeroline: false, ticks: "", visible: !order };
-  const layout = {
-    width: 90 + record.numHeads * 70,
+  const heads = Array.from({ length: record.numHeads }, (_, head) => head);
+  const columns = heads.map((head) => centre(head, width));
+  const rows = record.layers.map((_, row) => centre(row, height));
+  const visible = { visible: !order };
+  const layout = paperLayout("", {
+    width: 90 + 80 + record.numHeads * 70,
     height: 70 + record.numLayers * 70,
-    margin: { l: 50, r: 20, t: 40, b: 20 },
-    paper_bgcolor: colourOf("paper"),
-    plot_bgcolor: colourOf("paper"),
-    font: { color: colourOf("ink") },
+    margin: { l: 50, r: 100, t: 40, b: 20 },
     annotations: names,
-    xaxis: {
-      ...axis,
-      side: "top",
-      tickvals: Array.from({ length: record.numHeads }, (_, head) => centre(head, width)),
-      ticktext: Array.from({ length: record.numHeads }, (_, head) => `H${head}`),
-    },
-    yaxis: {
-      ...axis,
-      range: [record.numLayers * height - 0.5, -0.5],
-      tickvals: record.layers.map((_, row) => centre(row, height)),
-      ticktext: record.layers.map((layer) => `L${layer}`),
-    },
-  };
-  const bar = { title: { text: "weight" }, thickness: 12 };
-  return { data: [{ ...mapTrace(tiles, style), showscale: true, colorbar: bar }], layout };
+    xaxis: namesAxis(
+      columns,
+      heads.map((head) => `H${head}`),
+      { ...visible, side: "top" },
+    ),
+    yaxis: namesAxis(
+      rows,
+      record.layers.map((layer) => `L${layer}`),
+      { ...visible, range: [record.numLayers * height - 0.5, -0.5] },
+    ),
+  });
+  const colorbar = colourBar("weight");
+  return { data: [{ ...mapTrace(tiles, style), showscale: true, colorbar }], layout };
 }
 
 /** For each head its strongest pairs of tokens that are not special; found when first asked for. */
@@ -244,5 +236,5 @@ function strongestText(record, pair) {
   if (!pair) return "no pair without special tokens";
   const from = record.queries.labels[pair.query];
   const to = record.keys.labels[pair.key];
-  return `strongest between words, “${from}” to “${to}”, ${figure(pair.weight)}`;
+  return `strongest between words, ${quoted(from)} to ${quoted(to)}, ${figure(pair.weight)}`;
 }

@@ -1,8 +1,9 @@
 // The neuron view: query × key by dimension, the dot product, the score, the weight.
 import { choice } from "./controls.js";
-import { element, escaped, figure } from "./dom.js";
+import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { Focus, keyNames, stepColumn } from "./focal.js";
+import { namesAxis, paperLayout } from "./figures.js";
+import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
 import { colourOf, onTheme } from "./theme.js";
@@ -22,15 +23,15 @@ export async function mountNeuronView(section, style, record) {
     const d = dims[column];
     const key = record.keys.labels[row];
     const [q, k] = [query[d], keys[row][d]];
-    caption.textContent = `Dimension ${d}, “${key}”: q ${figure(q)} × k ${figure(k)} = ${figure(q * k)}`;
+    caption.textContent = `Dimension ${d}, ${quoted(key)}: q ${figure(q)} × k ${figure(k)} = ${figure(q * k)}`;
   };
   const places = {
-    query: stripPlace((_row, column) => {
+    query: stripPlace("Query, by dimension", (_row, column) => {
       const { query, dims } = parts();
       caption.textContent = `Dimension ${dims[column]} of the query: ${figure(query[dims[column]])}`;
     }),
-    keys: stripPlace(read),
-    products: stripPlace(read),
+    keys: stripPlace("Key, by dimension", read),
+    products: stripPlace("Query × key, by dimension", read),
   };
   const names = keyNames(record, style.rowHeight);
   const numbers = ["q·k", "score", "weight"].map((title) => ({
@@ -93,28 +94,13 @@ export async function mountNeuronView(section, style, record) {
     drawStrips(places.keys, keys.map(ordered), { ...options, largest: largestOf(keys) });
     drawStrips(places.products, products, { ...options, largest: largestOf(products) });
     const dots = products.map((product) => product.reduce((sum, value) => sum + value, 0));
-    fill(numbers[0].list, dots);
-    fill(numbers[1].list, scores, "masked");
-    fill(numbers[2].list, weights, "missing", true);
+    const { rowHeight } = style;
+    fillNumbers(numbers[0].list, dots, { rowHeight });
+    fillNumbers(numbers[1].list, scores, { rowHeight, missing: "masked" });
+    fillNumbers(numbers[2].list, weights, { rowHeight, share: (weight) => weight });
     const token = record.queries.labels[focus.token];
-    if (!caption.textContent.startsWith("Dimension")) {
-      caption.textContent = `${focus.name}: how “${token}” weighs the others.`;
-    }
+    caption.textContent = `${focus.name}: how ${quoted(token)} weighs the others.`;
     note.textContent = relation(dots, scores);
-  }
-
-  function fill(list, values, missing = "missing", withBars = false) {
-    list.replaceChildren(
-      ...values.map((value) => {
-        const item = element(
-          "li",
-          { style: `--row:${style.rowHeight}px` },
-          Number.isNaN(value) ? missing : figure(value),
-        );
-        if (withBars && !Number.isNaN(value)) item.style.setProperty("--share", value.toFixed(3));
-        return item;
-      }),
-    );
   }
 
   function wholeFigure() {
@@ -122,23 +108,20 @@ export async function mountNeuronView(section, style, record) {
     const products = keys.map((key) => dims.map((d) => query[d] * key[d]));
     const rows = record.keyLen;
     const axis = { visible: false };
-    const labels = {
-      tickvals: weights.map((_, row) => row),
-      ticktext: record.keys.labels.map(escaped),
-    };
-    const layout = {
+    const title = `${focus.name}, from ${quoted(record.queries.labels[focus.token])}`;
+    const names = record.keys.labels.map((label) => escaped(shortened(label)));
+    const layout = paperLayout(title, {
       width: 900,
       height: 140 + rows * style.rowHeight,
       margin: { l: 120, r: 40, t: 90, b: 20 },
-      title: { text: `${focus.name}, from “${escaped(record.queries.labels[focus.token])}”` },
-      paper_bgcolor: colourOf("paper"),
-      plot_bgcolor: colourOf("paper"),
-      font: { color: colourOf("ink") },
-      showlegend: false,
       xaxis: { ...axis, domain: [0, 0.4] },
       xaxis2: { ...axis, domain: [0.43, 0.78] },
       xaxis3: { ...axis, domain: [0.81, 1], range: [0, 1.3] },
-      yaxis: { range: [rows - 0.5, -0.5], ...labels, showgrid: false },
+      yaxis: namesAxis(
+        weights.map((_, row) => row),
+        names,
+        { range: [rows - 0.5, -0.5], showline: false },
+      ),
       annotations: [
         ["key k", 0.2],
         ["q × k", 0.6],
@@ -152,7 +135,7 @@ export async function mountNeuronView(section, style, record) {
         yanchor: "bottom",
         showarrow: false,
       })),
-    };
+    });
     const bars = {
       type: "bar",
       orientation: "h",

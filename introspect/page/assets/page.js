@@ -12,6 +12,7 @@ import { mountLayerView } from "./layer.js";
 import { mountModelView } from "./model.js";
 import { mountNeuronView } from "./neuron.js";
 import { loadPlotly } from "./plot.js";
+import { followPrinting } from "./print.js";
 import { mountRoleMapView } from "./role-map.js";
 import { mountScoreMapView } from "./score-map.js";
 import { mountStepsView } from "./steps.js";
@@ -59,6 +60,7 @@ async function start() {
   document.querySelector("main").prepend(element("div", { class: "tools" }, themeSwitch()));
   if (page.sections.length > 0) await loadPlotly();
   mountChapters();
+  followPrinting();
   for (const description of page.sections) {
     const section = document.getElementById(description.id);
     await whenSeen(section, () => mountSection(page, description).catch(fail));

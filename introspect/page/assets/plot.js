@@ -35,14 +35,26 @@ export function draw(target, traces, { x, y, width, height, shapes = [] }) {
   return window.Plotly.react(target, traces, layout, { staticPlot: true, displayModeBar: false });
 }
 
+const measurements = new Set();
+
 /** Call back with the element's width now and whenever it changes. */
 export function onWidth(target, callback) {
   let last = -1;
-  new ResizeObserver(() => {
+  const measure = () => {
     const width = Math.floor(target.clientWidth);
     if (width > 0 && width !== last) {
       last = width;
       callback(width);
     }
-  }).observe(target);
+  };
+  new ResizeObserver(measure).observe(target);
+  measurements.add({ target, measure });
+}
+
+/** Measure at once: a page that is printed does not wait. */
+export function measureAll() {
+  for (const one of measurements) {
+    if (one.target.isConnected) one.measure();
+    else measurements.delete(one);
+  }
 }

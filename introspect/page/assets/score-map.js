@@ -1,18 +1,15 @@
 // The map of a set: a cell for each head, framed where it is more than chance.
-import { choice } from "./controls.js";
+import { choice, DIRECTIONS } from "./controls.js";
 import { element, headName } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { headGrid, scaleLegend } from "./head-grid.js";
-import { readLink, writeLink } from "./link.js";
-import { draw, onWidth } from "./plot.js";
+import { colourBar, paperLayout } from "./figures.js";
+import { drawHeads, headAxes, headGrid, headTrace, scaleLegend } from "./head-grid.js";
+import { namedHead, readLink, writeLink } from "./link.js";
+import { onWidth } from "./plot.js";
 import { colourOf, onTheme, themed } from "./theme.js";
 
 const CELL_HEIGHT = 30;
 const SIGNIFICANT = 0.05;
-const DIRECTIONS = [
-  ["pronoun_to_candidate", "pronoun to candidate"],
-  ["candidate_to_pronoun", "candidate to pronoun"],
-];
 
 /** Build the view in its section. */
 export function mountScoreMapView(section, style) {
@@ -22,6 +19,8 @@ export function mountScoreMapView(section, style) {
     row: Math.max(0, style.layers.indexOf(style.first.layer)),
     head: style.first.head,
   };
+  const first = [state.row, state.head];
+  [state.row, state.head] = namedHead(link.head, style.layers, style.numHeads) ?? first;
   const reading = element("p", { class: "reading strong", "aria-live": "polite" });
   const holder = element("div", { class: "score-map" });
   const values = () => style.directions[state.direction];
@@ -52,7 +51,6 @@ export function mountScoreMapView(section, style) {
     grid = headGrid(style.layers, style.numHeads, describe, { choose, point: say });
     grid.emphasise(significant(values()));
     holder.replaceChildren(grid.root);
-    grid.root.style.setProperty("--cell-height", `${CELL_HEIGHT}px`);
     onWidth(grid.picture.parentElement, paint);
     choose(state.row, state.head);
   }
@@ -61,6 +59,8 @@ export function mountScoreMapView(section, style) {
     Object.assign(state, { row, head });
     grid.mark(row, head);
     say(row, head);
+    const isFirst = row === first[0] && head === first[1];
+    writeLink(section.id, { head: isFirst ? null : headName(style.layers[row], head) });
   }
 
   function say(row, head) {
@@ -68,15 +68,10 @@ export function mountScoreMapView(section, style) {
     reading.textContent = `${name}: ${describeHead(values(), row, head)}.`;
   }
 
-  function paint(width) {
-    draw(grid.picture, [trace(style, values())], {
-      x: [-0.5, style.numHeads - 0.5],
-      y: [style.layers.length - 0.5, -0.5],
-      width,
-      height: CELL_HEIGHT * style.layers.length,
-    });
+  function paint() {
+    drawHeads(grid, trace(style, values()), CELL_HEIGHT);
   }
-  onTheme(() => paint(grid.picture.parentElement.clientWidth));
+  onTheme(paint);
   rebuild();
 }
 
@@ -111,14 +106,11 @@ function trace(style, values) {
       return value < chance ? (value - chance) / chance : (value - chance) / (1 - chance);
     }),
   );
-  const colorscale = themed(style.scale);
-  const look = { colorscale, showscale: false, xgap: 2, ygap: 2, hoverinfo: "skip" };
-  return { type: "heatmap", z, zmin: -1, zmax: 1, ...look };
+  return headTrace(z, [-1, 1], themed(style.scale));
 }
 
 function figure(style, values, direction) {
   const [, name] = DIRECTIONS.find(([key]) => key === direction);
-  const axis = { showgrid: false, zeroline: false, fixedrange: true };
   const frames = significant(values).map(([row, head]) => ({
     type: "rect",
     x0: head - 0.48,
@@ -127,28 +119,16 @@ function figure(style, values, direction) {
     y1: row + 0.48,
     line: { color: colourOf("ink"), width: 1.5 },
   }));
+  const ends = ["0 % right", "chance", "100 % right"];
+  const colorbar = colourBar("", { tickvals: [-1, 0, 1], ticktext: ends });
   return {
-    data: [trace(style, values)],
-    layout: {
-      width: 140 + 50 * style.numHeads,
+    data: [{ ...trace(style, values), showscale: true, colorbar }],
+    layout: paperLayout(`Accuracy, ${name}`, {
+      width: 170 + 50 * style.numHeads,
       height: 110 + 34 * style.layers.length,
-      margin: { l: 60, r: 20, t: 50, b: 40 },
-      title: { text: `Accuracy, ${name}`, font: { size: 14 } },
-      paper_bgcolor: colourOf("paper"),
-      plot_bgcolor: colourOf("paper"),
-      font: { color: colourOf("ink") },
-      xaxis: {
-        ...axis,
-        tickvals: values.accuracy[0].map((_, head) => head),
-        ticktext: values.accuracy[0].map((_, head) => `H${head}`),
-      },
-      yaxis: {
-        ...axis,
-        autorange: "reversed",
-        tickvals: style.layers.map((_, row) => row),
-        ticktext: style.layers.map((layer) => `L${layer}`),
-      },
+      margin: { l: 60, r: 110, t: 80, b: 20 },
+      ...headAxes(style.layers, style.numHeads),
       shapes: frames,
-    },
+    }),
   };
 }

@@ -1,7 +1,8 @@
 // The steps view: match, weigh, sum.
-import { element, escaped, figure } from "./dom.js";
+import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { Focus, keyNames, stepColumn } from "./focal.js";
+import { namesAxis, paperLayout } from "./figures.js";
+import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
 import { colourOf, onTheme } from "./theme.js";
@@ -21,9 +22,15 @@ export async function mountStepsView(section, style, record) {
     const { contributions, weight } = parts();
     const value = contributions[row][column];
     const key = record.keys.labels[row];
-    caption.textContent = `“${key}”, dimension ${column}: weight ${figure(weight[row])} × value = ${figure(value)}`;
+    caption.textContent = `${quoted(key)}, dimension ${column}: weight ${figure(weight[row])} × value = ${figure(value)}`;
   };
-  const places = { values: stripPlace(read), sum: stripPlace(() => {}) };
+  const places = {
+    values: stripPlace("Weight × value, by dimension", read),
+    sum: stripPlace("Added up, by dimension", (_row, column) => {
+      const sum = parts().contributions.reduce((all, vector) => all + vector[column], 0);
+      caption.textContent = `Added up, dimension ${column}: ${figure(sum)}`;
+    }),
+  };
   const save = exportButtons("steps-view", () => wholeFigure());
   section.append(
     element("div", { class: "controls" }, [...focus.controls, save]),
@@ -65,12 +72,14 @@ export async function mountStepsView(section, style, record) {
     const options = { scale: style.scale, rowHeight: style.rowHeight, largest };
     drawStrips(places.values, contributions, options);
     drawStrips(places.sum, [sum], options);
+    const fill = (list, values, bars) =>
+      fillNumbers(list, values, { rowHeight: style.rowHeight, ...bars });
     const range = Math.max(...score.map((value) => Math.abs(value) || 0), 1e-6);
-    fill(scores, score, (value) => value / range, "masked");
-    fill(weights, weight, (value) => value, "missing");
+    fill(scores, score, { share: (value) => value / range, missing: "masked" });
+    fill(weights, weight, { share: (value) => value });
     const lengths = contributions.map((vector) => Math.hypot(...vector));
     const longest = Math.max(...lengths.map((length) => length || 0), 1e-6);
-    fill(shares, lengths, (length) => length / longest, "missing");
+    fill(shares, lengths, { share: (length) => length / longest });
     const given = weight.reduce((all, value) => all + (value || 0), 0);
     const sink = given < 0.99 ? `; ${figure(1 - given)} goes to a sink that no token gets` : "";
     total.textContent = `Sum ${figure(given)}${sink}`;
@@ -79,24 +88,7 @@ export async function mountStepsView(section, style, record) {
       ? "A weight or value is missing: the sum cannot be compared with the model’s own."
       : `The model’s own output differs by at most ${difference.toExponential(0)}.`;
     const token = record.queries.labels[focus.token];
-    if (!caption.textContent.includes("dimension")) {
-      caption.textContent = `While it reads “${token}”, head ${focus.name} matches it with every key.`;
-    }
-  }
-
-  function fill(list, values, share, missing) {
-    list.replaceChildren(
-      ...values.map((value) => {
-        const isMissing = Number.isNaN(value);
-        const text = isMissing ? missing : figure(value);
-        const item = element("li", { style: `--row:${style.rowHeight}px` }, text);
-        if (!isMissing) {
-          item.style.setProperty("--share", Math.abs(share(value)).toFixed(3));
-          item.classList.toggle("negative", value < 0);
-        }
-        return item;
-      }),
-    );
+    caption.textContent = `While it reads ${quoted(token)}, head ${focus.name} matches it with every key.`;
   }
 
   function wholeFigure() {
@@ -113,26 +105,16 @@ export async function mountStepsView(section, style, record) {
       marker: { color: colourOf(colour) },
     });
     const bare = { visible: false };
-    const layout = {
+    const title = `${focus.name}, while it reads ${quoted(record.queries.labels[focus.token])}`;
+    const names = record.keys.labels.map((label) => escaped(shortened(label)));
+    const layout = paperLayout(title, {
       width: 900,
       height: 140 + rows * style.rowHeight,
       margin: { l: 120, r: 40, t: 90, b: 20 },
-      title: {
-        text: `${focus.name}, while it reads “${escaped(record.queries.labels[focus.token])}”`,
-      },
-      paper_bgcolor: colourOf("paper"),
-      plot_bgcolor: colourOf("paper"),
-      font: { color: colourOf("ink") },
-      showlegend: false,
       xaxis: { ...bare, domain: [0, 0.28] },
       xaxis2: { ...bare, domain: [0.32, 0.58] },
       xaxis3: { ...bare, domain: [0.62, 1] },
-      yaxis: {
-        range: [rows - 0.5, -0.5],
-        tickvals: y,
-        ticktext: record.keys.labels.map(escaped),
-        showgrid: false,
-      },
+      yaxis: namesAxis(y, names, { range: [rows - 0.5, -0.5], showline: false }),
       annotations: [
         ["1 match", 0.14],
         ["2 weigh", 0.45],
@@ -146,7 +128,7 @@ export async function mountStepsView(section, style, record) {
         yanchor: "bottom",
         showarrow: false,
       })),
-    };
+    });
     const strips = stripTrace(contributions, largestOf(contributions), style.scale);
     return {
       data: [bars(score, "x", "muted"), bars(weight, "x2", "accent"), { ...strips, xaxis: "x3" }],

@@ -1,23 +1,57 @@
 // Vectors as strips of coloured cells: blue for positive numbers, orange for negative ones.
-import { element } from "./dom.js";
+import { ARROWS } from "./controls.js";
+import { element, figure } from "./dom.js";
 import { draw } from "./plot.js";
 import { themed } from "./theme.js";
 
 // So few numbers are written out.
 const MOST_WRITTEN = 8;
 
-/** A place for strips, which says which cell is pointed at. */
-export function stripPlace(point) {
-  const root = element("div", { class: "strips" });
-  root.addEventListener("pointermove", (event) => {
+/** A place for strips, which says which cell is pointed at; arrow keys walk from cell to cell. */
+export function stripPlace(label, point) {
+  const picture = element("div", { class: "strip-picture" });
+  const mark = element("i", { class: "strip-mark", hidden: "" });
+  const name = `${label}. Arrow keys walk from cell to cell.`;
+  const root = element(
+    "div",
+    { class: "strips", tabindex: 0, role: "application", "aria-label": name },
+    [picture, mark],
+  );
+  let cell = [0, 0];
+  const extent = () => [Number(root.dataset.rows), Number(root.dataset.columns)];
+
+  function show(next) {
+    const [rows, columns] = extent();
+    if (next[0] < 0 || next[0] >= rows || next[1] < 0 || next[1] >= columns) return;
+    cell = next;
+    mark.hidden = false;
+    mark.style.left = `${(100 * cell[1]) / columns}%`;
+    mark.style.top = `${(100 * cell[0]) / rows}%`;
+    mark.style.width = `${100 / columns}%`;
+    mark.style.height = `${100 / rows}%`;
+    point(...cell);
+  }
+
+  root.addEventListener("pointermove", ({ clientX, clientY }) => {
     const { left, top, width, height } = root.getBoundingClientRect();
-    const { rows, columns } = root.dataset;
-    if (!rows) return;
-    const row = Math.floor(((event.clientY - top) / height) * Number(rows));
-    const column = Math.floor(((event.clientX - left) / width) * Number(columns));
-    if (row >= 0 && row < Number(rows) && column >= 0 && column < Number(columns)) {
-      point(row, column);
-    }
+    const [rows, columns] = extent();
+    show([
+      Math.floor(((clientY - top) / height) * rows),
+      Math.floor(((clientX - left) / width) * columns),
+    ]);
+  });
+  for (const leave of ["pointerleave", "blur"]) {
+    root.addEventListener(leave, () => {
+      mark.hidden = true;
+    });
+  }
+  root.addEventListener("keydown", (event) => {
+    const step = ARROWS[event.key];
+    if (!step) return;
+    event.preventDefault();
+    // Elsewhere the arrows change layer and head.
+    event.stopPropagation();
+    show(mark.hidden ? cell : [cell[0] + step[0], cell[1] + step[1]]);
   });
   return root;
 }
@@ -45,9 +79,7 @@ export function stripTrace(vectors, largest, scale) {
     hoverinfo: "skip",
     ygap: 2,
     text:
-      vectors[0]?.length <= MOST_WRITTEN
-        ? vectors.map((vector) => vector.map((value) => value.toFixed(2)))
-        : undefined,
+      vectors[0]?.length <= MOST_WRITTEN ? vectors.map((vector) => vector.map(figure)) : undefined,
     texttemplate: vectors[0]?.length <= MOST_WRITTEN ? "%{text}" : undefined,
   };
 }
@@ -61,7 +93,7 @@ export function drawStrips(place, vectors, { largest, scale, rowHeight }) {
   const height = vectors.length * rowHeight;
   place.style.height = `${height}px`;
   if (width === 0 || columns === 0) return;
-  draw(place, [stripTrace(vectors, largest, scale)], {
+  draw(place.firstElementChild, [stripTrace(vectors, largest, scale)], {
     x: [-0.5, columns - 0.5],
     y: [vectors.length - 0.5, -0.5],
     width,

@@ -4,10 +4,12 @@ import { readLink, writeLink } from "./link.js";
 
 const SYSTEM = window.matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
+let isPrinting = false;
 const probe = element("i", { class: "unseen", "aria-hidden": "true" });
 
-/** "light" or "dark". */
+/** "light" or "dark"; on paper light. */
 export function theme() {
+  if (isPrinting) return "light";
   return document.documentElement.dataset.theme ?? (SYSTEM.matches ? "dark" : "light");
 }
 
@@ -42,6 +44,12 @@ function changed() {
 
 function set(name) {
   document.documentElement.dataset.theme = name;
+  changed();
+}
+
+/** On paper there is no dark. */
+export function setPrinting(now) {
+  isPrinting = now;
   changed();
 }
 

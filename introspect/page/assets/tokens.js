@@ -1,30 +1,39 @@
 // A column of tokens: real text, reachable by keyboard, isolated from its neighbours' direction.
 import { element } from "./dom.js";
 
+/** A token: its label, the side it is on, its index there, and what else is known of it. */
+export function tokenButton(label, side, index, { isSpecial, isUnknown, note = null }) {
+  const notes = [note];
+  if (isSpecial) notes.push("special token");
+  if (isUnknown) notes.push("unknown to the model");
+  const name = [label, ...notes].filter((part) => part !== null).join(", ");
+  const button = element("button", {
+    type: "button",
+    class: "token",
+    "data-side": side,
+    "data-token-index": index,
+    "data-special": isSpecial ? "true" : null,
+    "data-unknown": isUnknown ? "true" : null,
+    "data-noted": note ? "true" : null,
+    "aria-pressed": "false",
+    "aria-label": `${side} ${index}: ${name}`,
+    title: name,
+  });
+  button.append(element("bdi", {}, label));
+  return button;
+}
+
 /**
  * The tokens of one side, each a button in a row of its own.
  * Returns the list element and the buttons.
  */
 export function tokenColumn(sequence, side, rowHeight) {
-  const buttons = sequence.labels.map((label, index) => {
-    const notes = [];
-    if (sequence.special[index]) notes.push("special token");
-    if (sequence.unknown[index]) notes.push("unknown to the model");
-    const name = [label, ...notes].join(", ");
-    const button = element("button", {
-      type: "button",
-      class: "token",
-      "data-side": side,
-      "data-token-index": index,
-      "data-special": sequence.special[index] ? "true" : null,
-      "data-unknown": sequence.unknown[index] ? "true" : null,
-      "aria-pressed": "false",
-      "aria-label": `${side} ${index}: ${name}`,
-      title: name,
-    });
-    button.append(element("bdi", {}, label));
-    return button;
-  });
+  const buttons = sequence.labels.map((label, index) =>
+    tokenButton(label, side, index, {
+      isSpecial: sequence.special[index],
+      isUnknown: sequence.unknown[index],
+    }),
+  );
   const items = buttons.map((button) => {
     const item = element("li", { style: `--row:${rowHeight}px` });
     item.append(
@@ -38,8 +47,8 @@ export function tokenColumn(sequence, side, rowHeight) {
   return { list, buttons, items };
 }
 
-/** Tab enters a column once; arrows, Home and End walk in it. */
-export function walkWithArrows(buttons) {
+/** Tab enters a list of tokens once; arrows, Home and End walk in it. */
+export function walkWithArrows(buttons, [back, forth] = ["ArrowUp", "ArrowDown"]) {
   buttons.forEach((button, index) => {
     button.tabIndex = index === 0 ? 0 : -1;
     button.addEventListener("focus", () => {
@@ -47,8 +56,8 @@ export function walkWithArrows(buttons) {
     });
     button.addEventListener("keydown", (event) => {
       const target = {
-        ArrowUp: index - 1,
-        ArrowDown: index + 1,
+        [back]: index - 1,
+        [forth]: index + 1,
         Home: 0,
         End: buttons.length - 1,
       }[event.key];

@@ -1,0 +1,46 @@
+// A block of a matrix: first and last row, first and last column.
+
+/** How many rows or columns. */
+export function lengthOf([first, last]) {
+  return last - first + 1;
+}
+
+/** Whether two ranges are one. */
+export function isSame([a, b], [c, d]) {
+  return a === c && b === d;
+}
+
+/** The block that two cells span. */
+export function between([a, b], [c, d]) {
+  return { query: [Math.min(a, c), Math.max(a, c)], key: [Math.min(b, d), Math.max(b, d)] };
+}
+
+/** A block, first and last of each side, from words of the address; null if they do not fit. */
+export function blockFrom({ rows, columns }, whole) {
+  const query = rangeFrom(rows, whole.query);
+  const key = rangeFrom(columns, whole.key);
+  return query || key ? { query: query ?? whole.query, key: key ?? whole.key } : null;
+}
+
+function rangeFrom(text, [, last]) {
+  const found = text?.match(/^(\d+)-(\d+)$/)?.map(Number);
+  return found && found[1] <= found[2] && found[2] <= last ? [found[1], found[2]] : null;
+}
+
+/** The block as words of the address; what is whole needs none. */
+export function blockToLink(block, whole) {
+  const text = (side) =>
+    !block || isSame(block[side], whole[side]) ? null : `${block[side][0]}-${block[side][1]}`;
+  return { rows: text("query"), columns: text("key") };
+}
+
+/** "rows 3–7 of 17", for each side of which a part is seen. */
+export function blockWords(block, whole) {
+  const words = [
+    ["query", "rows"],
+    ["key", "columns"],
+  ].filter(([side]) => !isSame(block[side], whole[side]));
+  return words
+    .map(([side, name]) => `${name} ${block[side].join("–")} of ${lengthOf(whole[side])}`)
+    .join(", ");
+}

@@ -1,0 +1,64 @@
+// The heads of a case by preference, as a table.
+import { element, headName } from "./dom.js";
+
+const ROWS_AT_FIRST = 10;
+
+/** A number of a table cell; nothing to say is a dash. */
+export function cellText(value) {
+  return value === null ? "–" : value.toFixed(2);
+}
+
+/** The heads by preference, ten at first. */
+export function rankedTable(record, style, choose) {
+  const columns = ["rank", "head", "antecedent", "distractor", "difference", "credit"];
+  const heading = element(
+    "tr",
+    {},
+    columns.map((name) => element("th", { scope: "col" }, name)),
+  );
+  const body = element("tbody");
+  const more = element("button", { type: "button", class: "plain" });
+  const order = style.range[0] < 0 ? "by how much more the antecedent gets" : "by weight";
+  const caption = element("caption", {}, `Heads ${order}`);
+  let isWhole = false;
+  let last = null;
+  more.addEventListener("click", () => {
+    isWhole = !isWhole;
+    show(...last);
+  });
+  const root = element("div", { class: "ranking" }, [
+    element("table", {}, [caption, element("thead", {}, heading), body]),
+    more,
+  ]);
+
+  function show(scores, state) {
+    last = [scores, state];
+    // The chosen head is always in sight, whatever its rank.
+    const isShown = ([row, head], place) =>
+      isWhole || place < ROWS_AT_FIRST || (row === state.row && head === state.head);
+    const lines = scores.ranked.flatMap((pair, place) =>
+      isShown(pair, place) ? [line(scores, state, ...pair, place)] : [],
+    );
+    body.replaceChildren(...lines);
+    more.hidden = scores.ranked.length <= ROWS_AT_FIRST;
+    more.textContent = isWhole ? "Show the first ten" : `Show all ${scores.ranked.length} heads`;
+  }
+
+  function line(scores, state, row, head, place) {
+    const name = headName(record.layers[row], head);
+    const button = element("button", { type: "button", class: "plain" }, name);
+    button.addEventListener("click", () => choose(row, head));
+    const credit = scores.credit[row][head];
+    const cells = [
+      element("td", {}, String(place + 1)),
+      element("th", { scope: "row" }, button),
+      element("td", {}, cellText(scores.antecedent[row][head])),
+      element("td", {}, cellText(scores.distractor[row][head])),
+      element("td", {}, cellText(style.range[0] < 0 ? scores.preference[row][head] : null)),
+      element("td", {}, credit === null ? "–" : String(credit)),
+    ];
+    const isChosen = row === state.row && head === state.head;
+    return element("tr", { "aria-current": isChosen ? "true" : null }, cells);
+  }
+  return { root, show };
+}

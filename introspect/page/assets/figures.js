@@ -1,0 +1,49 @@
+// What all figures to be saved have in common: paper, ink, the size of letters, plain axes.
+import { escaped } from "./dom.js";
+import { colourOf } from "./theme.js";
+
+const LETTERS = 13;
+
+/** The layout of a figure: on the page's paper, in its ink, with a title above its left edge. */
+export function paperLayout(title, layout) {
+  return {
+    title: {
+      text: escaped(title),
+      font: { size: 15 },
+      x: 0,
+      xref: "paper",
+      y: 0.98,
+      yanchor: "top",
+    },
+    paper_bgcolor: colourOf("paper"),
+    plot_bgcolor: colourOf("paper"),
+    font: { color: colourOf("ink"), size: LETTERS },
+    showlegend: false,
+    ...layout,
+  };
+}
+
+/** An axis of nothing but names, a little apart from what they name. */
+export function namesAxis(places, names, options = {}) {
+  const { title = "", ...others } = options;
+  return {
+    tickvals: places,
+    ticktext: names,
+    showgrid: false,
+    zeroline: false,
+    ticks: "outside",
+    ticklen: 4,
+    tickcolor: "rgba(0,0,0,0)",
+    showline: true,
+    mirror: true,
+    linecolor: colourOf("line"),
+    title: { text: title, font: { size: LETTERS }, standoff: 10 },
+    ...others,
+  };
+}
+
+/** The scale of the colours, beside a figure. */
+export function colourBar(text, options = {}) {
+  const title = { text: escaped(text), font: { size: LETTERS } };
+  return { title, thickness: 12, outlinewidth: 0, ...options };
+}

@@ -1,0 +1,95 @@
+// What the layer view shows: a token on one side, and how its weights are read.
+import { SCALES } from "./controls.js";
+
+export const SIDES = [
+  ["query", "from the token"],
+  ["key", "to the token"],
+];
+
+/** The state of a view of one token. */
+export class LayerState {
+  constructor(style, record) {
+    Object.assign(this, { style, record });
+    this.first = {
+      side: style.side,
+      token: style.tokens[style.side],
+      weights: style.weights,
+      head: style.head,
+      special: true,
+      scale: "one",
+    };
+    Object.assign(this, this.first);
+  }
+
+  /** The tokens that one is chosen from. */
+  get own() {
+    return this.record.side(this.side);
+  }
+
+  get otherSide() {
+    return this.side === "query" ? "key" : "query";
+  }
+
+  /** The tokens that are rows, shown or not. */
+  get other() {
+    return this.record.side(this.otherSide);
+  }
+
+  /** The ways to read several heads. */
+  get ways() {
+    const ways = [
+      ["mean", "mean of heads"],
+      ["max", "largest of heads"],
+      ["one", "one head"],
+    ];
+    return this.style.arrays.rollout ? [...ways, ["rollout", "rollout"]] : ways;
+  }
+
+  /** The tokens that are rows. */
+  get shown() {
+    const { special } = this.other;
+    const all = special.map((_, index) => index);
+    return this.special ? all : all.filter((index) => !special[index]);
+  }
+
+  get leftOut() {
+    const { special } = this.other;
+    return this.special ? [] : special.flatMap((flag, index) => (flag ? [index] : []));
+  }
+
+  /** Change something; whether the token is now on the other side. */
+  set(change) {
+    const { style } = this;
+    const isTurned = Boolean(change.side) && change.side !== this.side;
+    Object.assign(this, change);
+    // One text is on both sides; of two texts, the other has its own tokens.
+    if (isTurned && !style.isSelf && change.token === undefined) {
+      this.token = style.tokens[this.side];
+    }
+    return isTurned;
+  }
+
+  /** What of the state the address must say. */
+  toLink() {
+    const { first, style } = this;
+    const start = { ...first, token: style.isSelf ? first.token : style.tokens[this.side] };
+    const names = ["side", "token", "weights", "head", "scale"];
+    const link = names.map((name) => [name, this[name] === start[name] ? null : this[name]]);
+    return { ...Object.fromEntries(link), special: this.special ? null : "hidden" };
+  }
+
+  /** Take over what the address says. */
+  fromLink(link) {
+    const { style, record } = this;
+    const number = (text, end) =>
+      /^\d+$/.test(text ?? "") && Number(text) < end ? Number(text) : null;
+    const known = (options, value) => options.some(([name]) => name === value);
+    if (known(SIDES, link.side)) this.side = link.side;
+    if (!style.isSelf) this.token = style.tokens[this.side];
+    this.token = number(link.token, this.own.labels.length) ?? this.token;
+    if (known(this.ways, link.weights)) this.weights = link.weights;
+    this.head = number(link.head, record.numHeads) ?? this.head;
+    if (known(SCALES, link.scale)) this.scale = link.scale;
+    if (link.special === "hidden") this.special = false;
+  }
+}

@@ -1,0 +1,100 @@
+// The tokens along a side of a matrix: real text, as many as there is room for.
+import { lengthOf } from "./block.js";
+import { element } from "./dom.js";
+import { tokenButton, walkWithArrows } from "./tokens.js";
+
+const LABEL_HEIGHT = 14;
+const LEAST_ROOM = 52;
+const MOST_ROOM = 130;
+const WALKS = { query: ["ArrowUp", "ArrowDown"], key: ["ArrowLeft", "ArrowRight"] };
+
+/** How much room the labels of a side need, so that it does not change with the block. */
+export function roomFor(labels) {
+  const context = document.createElement("canvas").getContext("2d");
+  context.font = `14px ${getComputedStyle(document.body).fontFamily}`;
+  const widths = labels.map((label) => context.measureText(label ?? "").width);
+  const widest = widths.reduce((most, width) => Math.max(most, width), 0);
+  return Math.ceil(Math.min(Math.max(widest + 14, LEAST_ROOM), MOST_ROOM));
+}
+
+/** The tokens of one side, "query" or "key", of a matrix. */
+export class MatrixLabels {
+  /**
+   * @param {object} axis as `MatrixPanel` is given it
+   * @param {{point: Function, press: Function}} acts point(position or null), press(position, event)
+   */
+  constructor(side, axis, acts) {
+    Object.assign(this, { side, axis, acts, room: roomFor(axis.labels) });
+    this.root = element("div", {
+      class: `matrix-labels ${side}`,
+      role: "group",
+      "aria-label": side === "query" ? "Queries" : "Keys",
+    });
+  }
+
+  /** A label for each token of a range, or for each second, third, … where they are small. */
+  show(range, cell) {
+    const shown = [...range, cell].join(" ");
+    if (this.root.dataset.shown === shown) return;
+    this.root.dataset.shown = shown;
+    const step = Math.ceil(LABEL_HEIGHT / cell);
+    const buttons = [];
+    for (let position = range[0]; position <= range[1]; position += step) {
+      const button = this.label(position);
+      if (button) buttons.push(button);
+    }
+    for (const button of buttons) place(button, range, cell, step);
+    walkWithArrows(buttons, WALKS[this.side]);
+    const extent = `${Math.round(lengthOf(range) * cell)}px`;
+    this.root.style[this.side === "query" ? "height" : "width"] = extent;
+    this.root.replaceChildren(...buttons);
+  }
+
+  /** A token of the axis; null where it has none. */
+  label(position) {
+    const { axis, acts, side } = this;
+    const label = axis.labels[position];
+    const index = axis.tokens[position];
+    if (label === null || index === null) return null;
+    const button = tokenButton(label, side, index, {
+      isSpecial: axis.special[position],
+      isUnknown: axis.unknown[position],
+      note: axis.notes?.[position],
+    });
+    button.dataset.position = position;
+    for (const enter of ["pointerenter", "focus"]) {
+      button.addEventListener(enter, () => acts.point(position));
+    }
+    for (const leave of ["pointerleave", "blur"]) {
+      button.addEventListener(leave, () => acts.point(null));
+    }
+    button.addEventListener("click", (event) => acts.press(position, event));
+    return button;
+  }
+
+  /** Show which token is pointed at. */
+  point(position) {
+    for (const button of this.root.children) {
+      button.classList.toggle("focal", Number(button.dataset.position) === position);
+    }
+  }
+
+  /** Mark tokens as pressed: those whose positions are given. */
+  press(positions) {
+    for (const button of this.root.children) {
+      const isPressed = positions.includes(Number(button.dataset.position));
+      button.setAttribute("aria-pressed", String(isPressed));
+    }
+  }
+}
+
+function place(button, [first], cell, step) {
+  const position = Number(button.dataset.position);
+  const inset = Math.max(0, (cell - LABEL_HEIGHT * 2) / 2);
+  button.style.setProperty("--start", `${(position - first) * cell + inset}px`);
+  button.style.setProperty(
+    "--breadth",
+    `${Math.min(cell * Math.max(step, 1), LABEL_HEIGHT * 2)}px`,
+  );
+  button.style.fontSize = `${Math.min(14, Math.max(10, Math.min(cell * step, 28) - 3))}px`;
+}

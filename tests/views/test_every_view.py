@@ -1,0 +1,295 @@
+"""What all views have in common: any record, any width, the address, the theme, paper, files.
+
+A page holds all of them at once, made of one record, so each act is done in every view.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from introspect.mentions import CorefCase
+from introspect.page import Document
+from introspect.records import AttentionRecord
+from introspect.views.base import View
+from introspect.views.compare import compare_view
+from introspect.views.coreference import coreference_view
+from introspect.views.head import head_view
+from introspect.views.heatmap import heatmap_view
+from introspect.views.layer import layer_view
+from introspect.views.model import model_view
+from introspect.views.neuron import neuron_view
+from introspect.views.steps import steps_view
+
+from .samples import record_of, record_with_parts
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = [
+    "</script><script>window.hacked=1</script>",
+    "<img src=x onerror=window.hacked=1>",
+    "&lt;b&gt;",
+    "שלום",
+    "我爱你",
+    "👩‍👩‍👧",
+    "Ġa\u202eb",
+]
+
+
+def views_of(record: AttentionRecord) -> list[View]:
+    """All views of a record that has parts."""
+    other = replace(record, attentions=record.attentions.flip(-1))
+    return [
+        head_view(record, token=0),
+        head_view(record, layout="horizontal", token=0),
+        model_view(record),
+        layer_view(record, token=0),
+        heatmap_view(record, head=0),
+        compare_view(record, other),
+        neuron_view(record, token=0),
+        steps_view(record, token=0),
+    ]
+
+
+def page_of(views: Sequence[View]) -> str:
+    """One page with the first section of each."""
+    document = Document("All views")
+    for view in views:
+        document.add_section(view.sections()[0])
+    return document.to_html()
+
+
+def everything() -> list[View]:
+    """All views, of records of two layers, and the arcs of a case."""
+    text = "Ann saw Bo so she left"
+    case = CorefCase.from_words(text, pronoun="she", antecedent="Ann", distractors=["Bo"])
+    own = [view for view in views_of(record_with_parts()) if view.title != "Compare view"]
+    compared = compare_view(record_of(text), record_of(text, seed=1))
+    return [*own, compared, coreference_view(record_of(text), case)]
+
+
+def with_missing(record: AttentionRecord) -> AttentionRecord:
+    attentions = record.attentions.clone()
+    attentions[:, :, 0] = torch.nan
+    return replace(record, attentions=attentions)
+
+
+def with_empty_row(record: AttentionRecord) -> AttentionRecord:
+    attentions = record.attentions.clone()
+    attentions[:, :, 0] = 0
+    return replace(record, attentions=attentions)
+
+
+RECORDS = {
+    "one token": lambda: record_with_parts(["one"]),
+    "one layer, one head": lambda: record_with_parts(heads=1, layers=1),
+    "64 heads": lambda: record_with_parts(heads=64),
+    "96 layers": lambda: record_with_parts(heads=2, layers=96),
+    "tokens of 300 characters": lambda: record_with_parts(["a" * 300, "b c " * 75, "d"]),
+    "hostile tokens": lambda: record_with_parts(HOSTILE),
+    "a row that is missing": lambda: with_missing(record_with_parts()),
+    "a row of nothing": lambda: with_empty_row(record_with_parts()),
+}
+
+
+@pytest.mark.parametrize("width", [1280, 600])
+@pytest.mark.parametrize("name", RECORDS)
+def test_every_view_stands_any_record(open_page, name, width):
+    record = RECORDS[name]()
+    page = open_page(page_of(views_of(record)), width=width)
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("img[src=x]").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for section in page.locator("section[data-view]").all():
+        kind = section.get_attribute("data-view")
+        assert section.locator("svg.main-svg, .layer-cells").count() > 0, kind
+        if kind == "model":
+            assert section.locator(".cell").count() == record.num_layers * record.num_heads
+            continue
+        shown = section.locator('[data-side="query"]:not([hidden])').first
+        assert shown.locator("bdi").text_content() == page.evaluate(
+            "JSON.parse(document.getElementById('page-data').textContent)"
+            ".records[0].queries.labels[0]"
+        )
+        section.locator('[data-side="query"]:visible').first.hover()
+        said = section.inner_text() + str(
+            section.evaluate(
+                "s => [...s.querySelectorAll('[aria-label]')].map((n) => n.ariaLabel).join()"
+            )
+        )
+        assert "NaN" not in said and "undefined" not in said, kind
+        if name == "a row that is missing":
+            assert "missing" in said.lower(), kind
+
+
+STATE = """
+[...document.querySelectorAll('section[data-view]')].map((section) => [
+  section.id,
+  ...[...section.querySelectorAll('.controls input, .controls select')].map((n) => n.value),
+  ...[...section.querySelectorAll('[aria-pressed=true], [aria-current=true]')].map(
+    (n) => (n.ariaLabel ?? n.textContent).split(':')[0]),
+  ...[...section.querySelectorAll('.number.strong, ol.numbers li, .layer-cells span, tr.strong')]
+    .map((n) => n.textContent),
+])
+"""
+ACTS = {
+    "head": ('[name="layer"]', "1"),
+    "model": ('[name="sort"]', "-entropy"),
+    "layer": ('[name="weights"]', "max"),
+    "heatmap": ('[name="head"]', "2"),
+    "compare": ('[name="head"]', "2"),
+    "coreference": ('[name="direction"]', "candidate_to_pronoun"),
+    "neuron": ('[name="head"]', "2"),
+    "steps": ('[name="head"]', "2"),
+}
+
+
+def test_the_address_opens_what_was_seen_in_every_view(open_page):
+    source = page_of(everything())
+    page = open_page(source)
+    first = page.evaluate(STATE)
+    for section in page.locator("section[data-view]").all():
+        selector, value = ACTS[section.get_attribute("data-view")]
+        control = section.locator(selector).first
+        if control.evaluate("n => n.tagName") == "SELECT":
+            control.select_option(value)
+        else:
+            control.fill(value)
+        if section.get_attribute("data-view") != "heatmap":  # there a click begins a range
+            section.locator('.cell, [data-side="query"]:not([tabindex="-1"])').first.click()
+    page.wait_for_timeout(400)  # the address is written in a pause
+    seen = page.evaluate(STATE)
+    again = open_page(source, path_hash=page.evaluate("location.hash"))
+    assert again.evaluate(STATE) == seen
+    assert all(now != before for now, before in zip(seen, first, strict=True))
+
+
+def test_the_switch_changes_the_colours_of_every_view(open_page):
+    page = open_page(page_of(everything()))
+    pictures = """
+    [...document.querySelectorAll('section[data-view]')].map((section) => JSON.stringify([
+      ...[...section.querySelectorAll('.js-plotly-plot')].map(
+        (plot) => plot.data.map((t) => [t.colorscale, t.line?.color])),
+      ...[...section.querySelectorAll('.layer-cells')].map((n) => n.style.backgroundImage),
+    ]))
+    """
+    light = page.evaluate(pictures)
+    page.click('[name="theme"]')
+    dark = page.evaluate(pictures)
+    assert all(a != b for a, b in zip(light, dark, strict=True))
+    page.click('[name="theme"]')
+    assert page.evaluate(pictures) == light
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    return struct.unpack(">II", data[16:24])
+
+
+def test_every_view_is_saved_as_svg_and_as_png_for_print(open_page):
+    page = open_page(page_of(everything()))
+    for section in page.locator("section[data-view]").all():
+        kind = section.get_attribute("data-view")
+        sizes = {}
+        for ending in ("svg", "png"):
+            with page.expect_download() as waiting:
+                section.locator(f'[name="export-{ending}"]').click()
+            assert waiting.value.suggested_filename.startswith(f"{kind}-view")
+            assert waiting.value.suggested_filename.endswith(ending)
+            sizes[ending] = Path(waiting.value.path()).read_bytes()
+        text = sizes["svg"].decode()
+        assert text.startswith("<svg") and "undefined" not in text, kind
+        assert ("H0" if kind == "model" else "she") in text, kind
+        width = float(text.split('width="')[1].split('"')[0])
+        assert png_size(sizes["png"])[0] == pytest.approx(3 * width, abs=2), kind
+
+
+@pytest.mark.parametrize("width", [1280, 600])
+def test_nothing_moves_while_tokens_are_pointed_at(open_page, width):
+    tokens = ["a" * 300, "the", "x" * 40, "word", "she", "left"]
+    views = views_of(record_with_parts(tokens))
+    page = open_page(page_of(views), width=width)
+    places = """
+    [...document.querySelectorAll('section, h2, .controls, .token, .matrix, .layer-table, .legend')]
+      .map((n) => [n.classList[0], n.offsetTop, n.offsetLeft, n.offsetWidth].join())
+    """
+    for section in page.locator("section[data-view]").all():
+        kind = section.get_attribute("data-view")
+        targets = section.locator(".cell" if kind == "model" else ".token:visible").all()[:7]
+        before = page.evaluate(places)
+        for target in targets:
+            target.hover()
+            assert page.evaluate(places) == before, kind
+
+
+def test_every_view_has_one_stop_for_its_tokens_and_answers_to_keys(open_page):
+    page = open_page(page_of(everything()))
+    for section in page.locator("section[data-view]").all():
+        kind = section.get_attribute("data-view")
+        stops = section.locator('[data-side="query"][tabindex="0"], .cell[tabindex="0"]')
+        if kind in ("head", "neuron", "steps"):  # Tab walks their tokens one by one
+            stops = section.locator('button[data-side="query"]')
+        stop = stops.first
+        stop.focus()
+        before = page.evaluate("document.activeElement.ariaLabel") + section.inner_text()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowDown")
+        after = page.evaluate("document.activeElement.ariaLabel") + section.inner_text()
+        assert after != before, kind
+
+
+def test_columns_of_numbers_do_not_run_into_each_other(open_page):
+    views = views_of(record_with_parts(["tokenisation", "is", "hard"]))[-2:]
+    page = open_page(page_of(views), width=600)
+    for section in page.locator("section[data-view]").all():
+        boxes = [step.bounding_box() for step in section.locator(".step").all()]
+        ends = [box["x"] + box["width"] for box in boxes]
+        assert all(end <= box["x"] for end, box in zip(ends, boxes[1:], strict=False))
+        names = section.locator(".step .token").all()
+        assert all(name.evaluate("n => n.scrollWidth <= n.clientWidth") for name in names)
+
+
+def test_a_dark_page_is_printed_light_and_without_its_controls(open_page):
+    page = open_page(page_of(everything()), path_hash="#page.theme=dark")
+    scale = "document.querySelector('[data-view=heatmap] .js-plotly-plot').data[0].colorscale[0][1]"
+    dark = page.evaluate(scale)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    ink = page.evaluate("getComputedStyle(document.body).color")
+    assert ink == "rgb(27, 31, 36)"
+    assert page.evaluate(scale) != dark
+    assert page.locator(".controls:visible, .tools:visible").count() == 0
+    # Drawn for the width of a sheet (A4 and Letter have 718 and 740 pixels between their margins).
+    assert (
+        page.evaluate(
+            "Math.max(...[...document.querySelectorAll('.main-svg')].map((n) => "
+            "n.getBoundingClientRect().right - document.querySelector('main')"
+            ".getBoundingClientRect().left))"
+        )
+        <= 700
+    )
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(scale) == dark
+    assert page.pdf().startswith(b"%PDF")
+
+
+def test_one_view_does_not_disturb_another(open_page):
+    """Two of each on one page: an act in one leaves its twin as it was."""
+    page = open_page(page_of(everything() * 2))
+    state = page.evaluate(STATE)
+    half = len(state) // 2
+    for section in page.locator("section[data-view]").all()[:half]:
+        selector, value = ACTS[section.get_attribute("data-view")]
+        control = section.locator(selector).first
+        if control.evaluate("n => n.tagName") == "SELECT":
+            control.select_option(value)
+        else:
+            control.fill(value)
+    changed = page.evaluate(STATE)
+    assert all(now != before for now, before in zip(changed[:half], state[:half], strict=True))
+    assert changed[half:] == state[half:]
