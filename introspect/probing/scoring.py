@@ -8,9 +8,9 @@ from pathlib import Path
 
 from introspect.alignment import mention_pieces, resegmented
 from introspect.analyzers.coreference import CoreferenceAnalyzer
-from introspect.analyzers.linear_probe import CandidateFeatures, candidate_features
+from introspect.analyzers.features import CandidateFeatures, candidate_features
 from introspect.analyzers.pairs import PairVersion, pair_version
-from introspect.cases import Reject, SeenIds, read_located
+from introspect.cases import NO_CHOICE, Reject, SeenIds, read_located
 from introspect.cases.lines import Row
 from introspect.errors import MentionError, TextError
 from introspect.functional.coreference import Mention
@@ -64,7 +64,8 @@ def collect(
     """Score every case of a file.
 
     A case that this model cannot be asked about is rejected with the reason: too long, a mention
-    that is cut off, or one whose characters its tokenizer does not know.
+    that is cut off, or one whose characters its tokenizer does not know. One that offers no choice
+    is kept among the cases, and named among the rejects too.
 
     Args:
         model: the model.
@@ -119,6 +120,11 @@ def _add(found: Collected, model: Model, case: CorefCase, row: Row | None, path:
     found.cases[str(case.id)] = case
     found.features.append(features)
     found.versions.append(version)
+    if not case.is_forced_choice:
+        which = "all of its candidates are" if case.antecedents else "none of its candidates is"
+        reason = f"Offers no choice: {which} an antecedent. It counts in no accuracy."
+        line, shown = (row.line, row.shown) if row else (0, "")
+        found.rejects.append(Reject(str(path), line, reason, shown, NO_CHOICE))
 
 
 def _check_known(record: AttentionRecord, case: CorefCase) -> None:
