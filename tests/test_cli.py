@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -278,3 +279,80 @@ def test_internal_error_has_code_1_and_verbose_shows_where(introspect, monkeypat
     assert outcome.code == 1
     assert "planted fault" in outcome.err and "Traceback" not in outcome.err
     assert "Traceback" in introspect("-v", "doctor").err
+
+
+# Bad rows: rejected by line and reason, and the rest goes on
+
+
+def _row(name: str, **other: object) -> str:
+    row = {
+        "id": name,
+        "text": TEXT,
+        "pronoun": [43, 45],
+        "candidates": [
+            {"span": [4, 10], "antecedent": True},
+            {"span": [28, 34], "antecedent": False},
+        ],
+    }
+    return json.dumps(row | other)
+
+
+def _candidates(*flags: bool) -> list[dict[str, object]]:
+    spans = ([4, 10], [28, 34])
+    return [{"span": s, "antecedent": flag} for s, flag in zip(spans, flags, strict=True)]
+
+
+_COMPOSED = {"text": "Zoe\u0301 said that she saw Ann.", "pronoun": [15, 18]}
+BAD_ROWS = {
+    "outside": (_row("outside", pronoun=[43, 400]), "0 <= start < end <= 60"),
+    "reversed": (_row("reversed", pronoun=[45, 43]), "got (45, 43)"),
+    "inside a character": (
+        _row("inside", **_COMPOSED, candidates=[{"span": [0, 3], "antecedent": True}]),
+        "divides a character at 3",
+    ),
+    "overlap": (
+        _row("overlap", candidates=[{"span": [43, 49], "antecedent": True}]),
+        "overlaps the pronoun",
+    ),
+    "no antecedent": (_row("none", candidates=_candidates(False, False)), "none of its candidates"),
+    "all antecedents": (_row("all", candidates=_candidates(True, True)), "all of its candidates"),
+    "too long": (_row("long", text=TEXT + " on and on" * 300), "at most 512 tokens, got 916"),
+    "duplicate": (_row("good 1"), "an earlier case has 'good 1'"),
+    "no JSON": ("{not json", "Expected JSON"),
+    "key missing": (
+        json.dumps({"id": "x", "text": TEXT}),
+        "pronoun, candidates, which are missing",
+    ),
+    "encoding": (_row("latin", more="tir\xe9d"), "Expected UTF-8, got byte 0xE9"),
+}
+
+
+def test_every_kind_of_bad_row_is_rejected_and_the_rest_goes_on(introspect, tmp_path):
+    lines = [_row("good 1").encode()]
+    for kind, (row, _) in BAD_ROWS.items():
+        is_latin = kind == "encoding"
+        lines.append(row.replace("\\u00e9", "\xe9").encode("latin-1" if is_latin else "utf-8"))
+    lines.append(_row("good 2").encode())
+    file = tmp_path / "cases.jsonl"
+    file.write_bytes(b"\n".join(lines) + b"\n")
+    outcome = introspect("probe", file, "--out", tmp_path / "run")
+    assert outcome.code == 3, outcome.err
+    assert f"{len(BAD_ROWS)} rows rejected" in outcome.err
+    rejects = (tmp_path / "run" / "rejects.jsonl").read_text(encoding="utf-8").splitlines()
+    found = {row["line"]: row["reason"] for row in map(json.loads, rejects)}
+    for line, (_, reason) in enumerate(BAD_ROWS.values(), start=2):
+        assert reason in found[line], (line, found)
+    assert len(found) == len(BAD_ROWS)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["rejected"], summary["outside_forced_choice"]) == (len(BAD_ROWS), 2)
+
+
+def test_the_head_view_can_begin_with_norms(introspect, tmp_path):
+    out = tmp_path / "view.html"
+    outcome = introspect("view", "head", TEXT, "--weights", "norm", "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert '"weights": "norm"' in out.read_text() or '"weights":"norm"' in out.read_text()
+    refused = introspect("view", "model", TEXT, "--weights", "norm", "--out", out)
+    assert_refused(refused, "only the head view")
+    refused = introspect("view", "head", TEXT, "--weights", "nonsense", "--out", out)
+    assert_refused(refused, "raw, renormalised, norm", "nonsense")

@@ -7,29 +7,23 @@ some cases and is scored on others.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 
+from introspect.analyzers.features import CandidateFeatures, CaseTable
+from introspect.analyzers.fitting import choice_credits, cross_entropies, fitted
 from introspect.errors import InputError
-from introspect.functional.coreference import FLOOR, Mention
-from introspect.mentions import CorefCase
-from introspect.records import AttentionRecord
-from introspect.scoring import DIRECTIONS, score_case
+from introspect.scoring import DIRECTIONS
 from introspect.statistics import FEWEST_GROUPS, fold_of_groups, grouped_bootstrap
-from introspect.weighting import Weights
 
 __all__ = [
     "PENALTIES",
     "SHUFFLES",
-    "CandidateFeatures",
     "ProbeResult",
-    "candidate_features",
-    "fit_conditional_logit",
     "linear_probe",
 ]
 
@@ -40,37 +34,7 @@ Integers = npt.NDArray[np.intp]
 PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
 #: How often the labels are shuffled for the control.
 SHUFFLES = 5
-# Sums in another order differ in the last digits; what is equal up to that counts as equal.
-_SAME = 1e-9
-# A slope, in the scaled coordinates, at which the weights no longer change in what is reported.
-_FLAT = 1e-6
-_MOST_STEPS = 500
 _FEWEST_FOLDS = 2
-
-
-@dataclass(frozen=True, eq=False)
-class CandidateFeatures:
-    """What every head gives to every candidate of a case.
-
-    Args:
-        name: the case's id.
-        group: cases of one group are never divided.
-        weights: ``(num_candidates, num_directions, num_layers, num_heads)``; 0 for all candidates
-            where the mask lets a direction not be observed, which says nothing about any of them.
-        antecedents: which candidates the pronoun refers to.
-        layers: the model's own numbers; by default counted from 0.
-    """
-
-    name: str
-    group: str
-    weights: Floats
-    antecedents: tuple[bool, ...]
-    layers: tuple[int, ...] = ()
-
-    @property
-    def is_forced_choice(self) -> bool:
-        """Whether there is a right and a wrong answer."""
-        return any(self.antecedents) and not all(self.antecedents)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,35 +88,6 @@ class ProbeResult:
         return self.accuracy - self.control_accuracy
 
 
-def candidate_features(
-    case: CorefCase,
-    record: AttentionRecord,
-    mention: Mention = "mean",
-    weights: Weights = "raw",
-) -> CandidateFeatures:
-    """The features of a case: the weights of every head in both directions.
-
-    Args:
-        case: the pronoun and its candidates.
-        record: attention of the case's text.
-        mention: how the word pairs of two mentions become one number.
-        weights: ``raw``, ``renormalised`` or ``norm``.
-
-    Raises:
-        MentionError: a mention cannot be found among the tokens.
-    """
-    directions = score_case(record, case, mention=mention, weights=weights)
-    given = [(d.weights * d.observable[:, None]).numpy() for d in directions]
-    name = case.id if case.id is not None else case.text
-    return CandidateFeatures(
-        name=name,
-        group=case.group if case.group is not None else name,
-        weights=np.stack(given, axis=1),
-        antecedents=tuple(candidate.antecedent for candidate in case.candidates),
-        layers=directions[0].layers,
-    )
-
-
 def linear_probe(
     features: Sequence[CandidateFeatures],
     *,
@@ -189,7 +124,7 @@ def linear_probe(
     """
     counted = [case for case in features if case.is_forced_choice]
     outside = tuple(case.name for case in features if not case.is_forced_choice)
-    cases = _Cases.of(counted)
+    cases = CaseTable.of(counted)
     grid = _checked_grid(penalties)
     _check_groups(cases, folds)
     labels = _labellings(counted, cases.groups, SHUFFLES if control else 0, seed)
@@ -197,8 +132,8 @@ def linear_probe(
     credits, chosen = _held_out(cases, labels, part, grid, seed)
     accuracies = credits.mean(0)
     best = _chosen_penalties(cases, labels[:1], grid, folds, seed)
-    whole = _fit(cases, labels[:1], best)
-    in_sample = _credits(cases.scores(whole), cases.real, labels[:1])
+    whole = fitted(cases, labels[:1], best)
+    in_sample = choice_credits(cases.scores(whole), cases.real, labels[:1])
     low, high = grouped_bootstrap(credits[:, :1], [case.group for case in counted], seed=seed)
     return ProbeResult(
         accuracy=float(accuracies[0]),
@@ -217,136 +152,8 @@ def linear_probe(
     )
 
 
-def fit_conditional_logit(
-    features: Floats, real: npt.NDArray[np.bool_], targets: Floats, penalties: Floats
-) -> Floats:
-    r"""The weights of several conditional logits over the same features.
-
-    Each minimises, with *n* cases and the target shares *t*, which sum to 1 in each case,
-
-    .. math:: -\frac{1}{n} \sum_i \sum_c t_{ic} \log p_{ic} + \frac{\lambda}{2} \lVert w \rVert^2,
-              \qquad p_{ic} = \frac{\exp x_{ic} w}{\sum_{c'} \exp x_{ic'} w}
-
-    by L-BFGS, along the principal axes of the features, each scaled by the upper bound of the
-    curvature there (Böhning 1992, "Multinomial logistic regression algorithm"): this is what makes
-    heads that are much alike quick to learn.
-
-    Args:
-        features: ``(num_cases, num_candidates, num_features)``, 0 where a case has no candidate.
-        real: ``(num_cases, num_candidates)``, whether there is one.
-        targets: ``(num_problems, num_cases, num_candidates)``.
-        penalties: ``(num_problems,)``, the λ of each.
-
-    Returns:
-        ``(num_features, num_problems)``.
-    """
-    rows = torch.from_numpy(features).flatten(0, 1)
-    left, sizes, right = torch.linalg.svd(rows, full_matrices=False)
-    strength = torch.from_numpy(penalties)
-    bounds = (sizes**2 / (2 * len(features)))[:, None] + strength
-    stretch = bounds.rsqrt()
-    shares = torch.from_numpy(targets).permute(1, 2, 0)
-    absent = torch.from_numpy(~real)[..., None]
-    design = left * sizes
-
-    def objective(point: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        axes = point * stretch
-        scores = (design @ axes).view(shares.shape)
-        logs = scores.masked_fill(absent, -torch.inf).log_softmax(1)
-        loss = -(shares * logs.masked_fill(absent, 0)).sum() / len(features)
-        residual = (logs.exp() - shares).flatten(0, 1) / len(features)
-        slope = design.T @ residual + strength * axes
-        return loss + (strength * axes**2).sum() / 2, slope * stretch
-
-    axes = _minimum(objective, torch.zeros_like(bounds)) * stretch
-    found: Floats = (right.T @ axes).numpy()
-    return found
-
-
-def _minimum(
-    objective: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]], start: torch.Tensor
-) -> torch.Tensor:
-    """Where a convex function with the given gradient is least."""
-    optimiser = torch.optim.LBFGS(
-        [start],
-        max_iter=_MOST_STEPS,
-        history_size=20,
-        tolerance_grad=_FLAT,
-        tolerance_change=0,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> float:
-        loss, start.grad = objective(start)
-        return float(loss)
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return start
-
-
-@dataclass(frozen=True, eq=False)
-class _Cases:
-    """Cases as arrays, filled up to the same number of candidates.
-
-    Only differences within a case matter to a choice, so its mean over candidates is taken off.
-
-    Args:
-        values: ``(num_cases, num_candidates, num_features)``, centred; 0 where there is none.
-        real: ``(num_cases, num_candidates)``.
-        groups: ``(num_cases,)``, numbers of groups.
-    """
-
-    values: Floats
-    real: npt.NDArray[np.bool_]
-    groups: Integers
-
-    @classmethod
-    def of(cls, cases: Sequence[CandidateFeatures]) -> _Cases:
-        _check_alike(cases)
-        most = max(len(case.antecedents) for case in cases)
-        values = np.zeros((len(cases), most, cases[0].weights[0].size))
-        real = np.zeros(values.shape[:2], dtype=bool)
-        for number, case in enumerate(cases):
-            flat = case.weights.reshape(len(case.weights), -1)
-            values[number, : len(flat)] = flat - flat.mean(0)
-            real[number, : len(flat)] = True
-        numbers: dict[str, int] = {}
-        groups = [numbers.setdefault(case.group, len(numbers)) for case in cases]
-        return cls(values, real, np.array(groups, dtype=np.intp))
-
-    def take(self, chosen: npt.NDArray[np.bool_]) -> _Cases:
-        _, groups = np.unique(self.groups[chosen], return_inverse=True)
-        return _Cases(self.values[chosen], self.real[chosen], groups)
-
-    def deviations(self) -> Floats:
-        """Standard deviation of each feature within cases."""
-        found: Floats = np.sqrt((self.values**2).sum((0, 1)) / self.real.sum())
-        return found
-
-    def scores(self, weights: Floats) -> Floats:
-        """Log-odds of each candidate, ``(num_cases, num_candidates, num_problems)``."""
-        found: Floats = self.values @ weights
-        return found
-
-
-def _fit(cases: _Cases, labels: npt.NDArray[np.bool_], penalties: Floats) -> Floats:
-    """Weights on features as they come, learnt on features of standard deviation 1.
-
-    Args:
-        cases: the training cases; nothing else gives the scale.
-        labels: ``(num_problems, num_cases, num_candidates)``.
-        penalties: ``(num_problems,)``.
-    """
-    deviations = cases.deviations()
-    # What never differs by more than the floor is no evidence, and is not blown up into some.
-    scale = np.divide(1, deviations, out=np.zeros_like(deviations), where=deviations >= FLOOR)
-    targets = labels / labels.sum(2, keepdims=True)
-    weights = fit_conditional_logit(cases.values * scale, cases.real, targets, penalties)
-    return weights * scale[:, None]
-
-
 def _held_out(
-    cases: _Cases, labels: npt.NDArray[np.bool_], part: Integers, grid: Floats, seed: int
+    cases: CaseTable, labels: npt.NDArray[np.bool_], part: Integers, grid: Floats, seed: int
 ) -> tuple[Floats, Floats]:
     """Credits on folds not trained on, and the penalties chosen for them.
 
@@ -361,13 +168,13 @@ def _held_out(
         train, known = cases.take(~held), labels[:, ~held]
         chosen[fold] = _chosen_penalties(train, known, grid, folds, seed)
         test = cases.take(held)
-        scores = test.scores(_fit(train, known, chosen[fold]))
-        credits[held] = _credits(scores, test.real, labels[:, held])
+        scores = test.scores(fitted(train, known, chosen[fold]))
+        credits[held] = choice_credits(scores, test.real, labels[:, held])
     return credits, chosen
 
 
 def _chosen_penalties(
-    cases: _Cases, labels: npt.NDArray[np.bool_], grid: Floats, folds: int, seed: int
+    cases: CaseTable, labels: npt.NDArray[np.bool_], grid: Floats, folds: int, seed: int
 ) -> Floats:
     """The penalty of the least cross-entropy on groups held out, for each labelling."""
     folds = min(folds, int(cases.groups.max()) + 1)
@@ -376,31 +183,12 @@ def _chosen_penalties(
     losses = np.zeros(len(tried))
     for fold in range(folds):
         held = part == fold
-        weights = _fit(cases.take(~held), tried[:, ~held], np.tile(grid, len(labels)))
+        weights = fitted(cases.take(~held), tried[:, ~held], np.tile(grid, len(labels)))
         test = cases.take(held)
-        losses += _cross_entropies(test.scores(weights), test.real, tried[:, held])
+        losses += cross_entropies(test.scores(weights), test.real, tried[:, held])
     # Of equals the strongest: it claims least.
     by_label = losses.reshape(len(labels), len(grid))[:, ::-1]
     found: Floats = grid[::-1][by_label.argmin(1)]
-    return found
-
-
-def _cross_entropies(
-    scores: Floats, real: npt.NDArray[np.bool_], labels: npt.NDArray[np.bool_]
-) -> Floats:
-    """Summed over cases, ``(num_problems,)``."""
-    masked = torch.from_numpy(scores).masked_fill(torch.from_numpy(~real)[..., None], -torch.inf)
-    logs = np.where(real[..., None], masked.log_softmax(1).numpy(), 0)
-    shares = np.moveaxis(labels / labels.sum(2, keepdims=True), 0, 2)
-    found: Floats = -(shares * logs).sum((0, 1))
-    return found
-
-
-def _credits(scores: Floats, real: npt.NDArray[np.bool_], labels: npt.NDArray[np.bool_]) -> Floats:
-    """Shares of the best candidates that are antecedents, ``(num_cases, num_labellings)``."""
-    possible = np.where(real[..., None], scores, -np.inf)
-    is_best = possible >= possible.max(1, keepdims=True) - _SAME
-    found: Floats = (is_best & np.moveaxis(labels, 0, 2)).sum(1) / is_best.sum(1)
     return found
 
 
@@ -447,7 +235,7 @@ def _checked_grid(penalties: Sequence[float]) -> Floats:
     return grid
 
 
-def _check_groups(cases: _Cases, folds: int) -> None:
+def _check_groups(cases: CaseTable, folds: int) -> None:
     if folds < _FEWEST_FOLDS:
         raise InputError(f"Expected at least {_FEWEST_FOLDS} folds, got {folds}.")
     found, needed = int(cases.groups.max()) + 1, max(folds, FEWEST_GROUPS)
@@ -456,21 +244,3 @@ def _check_groups(cases: _Cases, folds: int) -> None:
             f"Expected at least {needed} groups for a linear probe in {folds} folds, got {found}. "
             "Give more cases: nothing can be held out from so few."
         )
-
-
-def _check_alike(cases: Sequence[CandidateFeatures]) -> None:
-    if not cases:
-        raise InputError("Expected at least one case with a right and a wrong candidate, got none.")
-    first = cases[0]
-    for case in cases:
-        if (case.weights.shape[1:], case.layers) != (first.weights.shape[1:], first.layers):
-            raise InputError(
-                f"Expected features of one model, got directions, layers and heads of "
-                f"{first.weights.shape[1:]} for {first.name!r} and {case.weights.shape[1:]} for "
-                f"{case.name!r}."
-            )
-        if len(case.weights) != len(case.antecedents):
-            raise InputError(
-                f"Expected weights of {len(case.antecedents)} candidates for {case.name!r}, got "
-                f"{len(case.weights)}."
-            )

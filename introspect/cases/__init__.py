@@ -15,7 +15,7 @@ from introspect.cases.jsonl import (
 )
 from introspect.cases.lines import RowError
 from introspect.cases.own import own_cases
-from introspect.cases.reading import Outcome, Reject, SeenIds, Tally
+from introspect.cases.reading import NO_CHOICE, Outcome, Reject, SeenIds, Tally
 from introspect.cases.winobias import read_winobias
 from introspect.cases.winogender import read_winogender
 from introspect.cases.words_csv import read_words_csv
@@ -23,6 +23,7 @@ from introspect.cases.xwino import Schemas, read_xwino
 
 __all__ = [
     "COLLECTIONS",
+    "NO_CHOICE",
     "Collection",
     "Conversion",
     "Outcome",

@@ -20,6 +20,7 @@ from introspect.mentions import Candidate, CorefCase, Span
 from introspect.text import shortened
 
 __all__ = [
+    "NO_CHOICE",
     "Outcome",
     "Reject",
     "SeenIds",
@@ -28,6 +29,10 @@ __all__ = [
     "checked_case",
     "divides_character",
 ]
+
+
+#: The kind of a reject whose row is a case, but offers no choice: all candidates right, or none.
+NO_CHOICE = "no_choice"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from introspect.alignment import mention_pieces, resegmented_tokens
 from introspect.analyzers.coreference_batch import mention_words
-from introspect.cases import Reject
+from introspect.cases import NO_CHOICE, Reject
 from introspect.errors import InputError, MentionError, TextError
 from introspect.mentions import CorefCase, Span
 from introspect.models import Model
@@ -35,7 +35,7 @@ class Prepared:
         rows: what runs, and
         encoded: their tokens, and
         places: the number of each within the shard; parts of one text share it.
-        rejects: what does not, by number within the shard.
+        rejects: what does not, by number within the shard; and cases that run, but offer no choice.
     """
 
     shard: Shard
@@ -73,6 +73,14 @@ def prepare(
             else:
                 parts = [(row, outcome)]
             found += [(place, part, _checked(part, each, segment)) for part, each in parts]
+            if isinstance(row.item, CorefCase) and not row.item.is_forced_choice:
+                which = (
+                    "all of its candidates are"
+                    if row.item.antecedents
+                    else ("none of its candidates is")
+                )
+                reason = f"Offers no choice: {which} an antecedent. It counts in no accuracy."
+                rejects[place] = row.rejected(reason, NO_CHOICE)
         except InputError as error:
             kind = "mention" if isinstance(error, MentionError) else "text"
             rejects[place] = row.rejected(str(error), kind)

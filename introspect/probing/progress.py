@@ -59,7 +59,7 @@ class _Lines:
         self._began = time.monotonic()
 
     def shard(self, entry: Entry) -> None:
-        self._rows += entry.rows + entry.rejected
+        self._rows += entry.read
         self._rejected += entry.rejected
 
     def say(self, what: str) -> None:
@@ -94,11 +94,11 @@ class _Bar:
 
     def shard(self, entry: Entry) -> None:
         self._rejected += entry.rejected
-        self._rows += entry.rows + entry.rejected
+        self._rows += entry.read
         speed = self._rows / max(time.monotonic() - self._began, 1e-9)
         self._progress.update(
             self._task,
-            advance=entry.rows + entry.rejected,
+            advance=entry.read,
             rejected=self._rejected,
             speed=f"{speed:,.0f}/s",
         )

@@ -46,6 +46,7 @@ def write_result(worker: Worker, prepared: Prepared, store: ShardStore) -> Entry
         prepared.shard.digest,
         result.arrays,
         result.rejects,
+        read=len(prepared.shard.rows),
         rows=result.num_rows,
         tokens=result.num_tokens,
         backoffs=result.backoffs,

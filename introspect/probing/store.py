@@ -34,8 +34,9 @@ class Entry:
         content: digest of its rows.
         sha256: of its file.
         size: of its file, in bytes.
-        rows: with a result.
-        rejected: without one.
+        read: rows in it.
+        rows: texts with a result.
+        rejected: rows without one, and cases that offer no choice.
         tokens: of the rows with a result.
         backoffs: how often a batch was divided for want of memory.
         largest_error: how far weights × values were from the heads' outputs, at most.
@@ -46,6 +47,7 @@ class Entry:
     content: str
     sha256: str
     size: int
+    read: int
     rows: int
     rejected: int
     tokens: int

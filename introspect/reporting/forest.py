@@ -20,7 +20,8 @@ def forest_rows(scores: Scores, *, heads: int = _HEADS) -> list[dict[str, Any]]:
 
     Returns:
         ``name, kind ("held-out", "baseline" or "head"), accuracy, low, high, n`` each; ends of
-        the interval are ``None`` where there is none.
+        the interval are ``None`` where there is none. Heads that were scored by norms also have
+        ``raw``, their accuracy by raw weights.
     """
     rows = []
     if choice := scores.choice:
@@ -36,14 +37,14 @@ def forest_rows(scores: Scores, *, heads: int = _HEADS) -> list[dict[str, Any]]:
     best = known.sort_values("accuracy", ascending=False, kind="stable").head(heads)
     for h in best.itertuples():
         arrow = "→" if h.direction == "pronoun_to_candidate" else "←"
-        rows.append(
-            _row(f"L{h.layer}H{h.head} {arrow}", "head", h.accuracy, h.ci_low, h.ci_high, h.n)
-        )
+        row = _row(f"L{h.layer}H{h.head} {arrow}", "head", h.accuracy, h.ci_low, h.ci_high, h.n)
+        rows.append(row | ({"raw": float(h.raw_accuracy)} if "raw_accuracy" in known else {}))
     return rows
 
 
 def forest_section(scores: Scores) -> Section:
     """The plot's place in a page."""
+    beside = " Beside each head scored by norms stands what it reaches by raw weights."
     return Section(
         kind="forest",
         title="Heads against baselines",
@@ -52,6 +53,7 @@ def forest_section(scores: Scores) -> Section:
             "figure to quote. The heads below were picked as the best of all on these very cases: "
             "in-sample, and so too high. → looks from the pronoun to the candidates, ← from the "
             "candidates to the pronoun."
+            f"{beside if 'raw_accuracy' in scores.heads else ''}"
         ),
         state={"rows": forest_rows(scores)},
     )

@@ -61,7 +61,8 @@ def _grid(heads: pd.DataFrame, direction: str, layers: list[int]) -> dict[str, A
             [_known(value) for value in rows[rows["layer"] == layer].sort_values("head")[name]]
             for layer in layers
         ]
-        for name in (*_COLUMNS, "n")
+        for name in (*_COLUMNS, "n", "raw_accuracy")
+        if name in rows
     }
 
 

@@ -13,10 +13,10 @@ from introspect.analyzers.bias import Bias
 from introspect.analyzers.coreference import Scores
 from introspect.analyzers.linear_probe import ProbeResult
 from introspect.analyzers.pairs import PairShifts
-from introspect.cases import Reject
+from introspect.cases import NO_CHOICE, Reject
 from introspect.mentions import CorefCase
 from introspect.page import Document
-from introspect.records import AttentionRecord, Head
+from introspect.records import AttentionRecord
 from introspect.reporting.forest import forest_section
 from introspect.reporting.prose import method_prose, paragraphs, plain_words, set_prose
 from introspect.reporting.provenance import (
@@ -31,6 +31,7 @@ from introspect.reporting.set_wording import (
     bias_words,
     direction_name,
     finding_of_choice,
+    in_sample,
     linear_words,
     p_value,
     pair_words,
@@ -164,11 +165,19 @@ def _add_stability(document: Document, scores: Scores) -> None:
         return
     with document.chapter("How stable the choice is"):
         document.add_prose(paragraphs(stability_words(choice)))
+        figures = {"accuracy in-sample": "accuracy"}
+        if "raw_accuracy" in scores.heads:
+            figures["by raw weights"] = "raw_accuracy"
         rows = [
-            (head, direction_name(direction), share(part), _in_sample(scores, head, direction))
+            (
+                head,
+                direction_name(direction),
+                share(part),
+                *(share(in_sample(scores, head, direction, name)) for name in figures.values()),
+            )
             for head, direction, part in choice.frequencies
         ]
-        columns = ("head", "direction", "chosen in folds", "accuracy in-sample")
+        columns = ("head", "direction", "chosen in folds", *figures)
         document.add_prose(data_table(columns, rows))
 
 
@@ -297,11 +306,13 @@ def _add_hardest(document: Document, findings: SetFindings) -> None:
 def _add_left_out(document: Document, findings: SetFindings) -> None:
     scores = findings.scores
     with document.chapter("What was left out"):
-        reasons = Counter(f"{reject.reason}" for reject in findings.rejects)
+        rejects = [one for one in findings.rejects if one.kind != NO_CHOICE]
+        reasons = Counter(reject.reason for reject in rejects)
+        # Cases without a choice are named there too, and are counted by themselves below.
+        num_without = findings.num_rejected - len(scores.outside_forced_choice)
         sentences = [
-            f"{findings.num_rejected} rows gave no score; they are in rejects.jsonl with line and "
-            "reason."
-            if findings.num_rejected
+            f"{num_without} rows gave no score; they are in rejects.jsonl with line and reason."
+            if num_without
             else "Every row of the file gave a score.",
             f"{len(scores.outside_forced_choice)} cases offer no choice (no antecedent among the "
             "candidates, or nothing else) and count nowhere above.",
@@ -325,12 +336,6 @@ def _add_left_out(document: Document, findings: SetFindings) -> None:
 
 def _sentence(note: str) -> str:
     return f"{note[:1].upper()}{note[1:]}."
-
-
-def _in_sample(scores: Scores, head: Head, direction: str) -> str:
-    heads = scores.heads
-    is_it = (heads["layer"] == head.layer) & (heads["head"] == head.head)
-    return share(float(heads[is_it & (heads["direction"] == direction)]["accuracy"].iloc[0]))
 
 
 def data_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -10,6 +10,7 @@ from introspect.analyzers.bias import Bias
 from introspect.analyzers.coreference import Choice, Scores
 from introspect.analyzers.linear_probe import ProbeResult
 from introspect.analyzers.pairs import PairShifts
+from introspect.records import Head
 from introspect.reporting.wording import LOOKING_IS_NOT_CAUSING, Finding
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "bias_words",
     "direction_name",
     "finding_of_choice",
+    "in_sample",
     "linear_words",
     "p_value",
     "pair_words",
@@ -69,7 +71,7 @@ def finding_of_choice(scores: Scores, num_groups: int) -> Finding:
         )
         return Finding(headline, (_baselines(scores),), caveats)
     choice = scores.choice
-    details = (_in_sample(choice), _baselines(scores), _against(scores))
+    details = (_in_sample(choice), _raw_beside(scores), _baselines(scores), _against(scores))
     return Finding(_headline(scores, choice), tuple(filter(None, details)), caveats)
 
 
@@ -109,6 +111,29 @@ def _in_sample(choice: Choice) -> str:
         f"{share(choice.in_sample_accuracy)}: too high, since it was chosen on the cases that it "
         "is scored on."
     )
+
+
+def _raw_beside(scores: Scores) -> str:
+    """What the chosen head reaches by raw weights, where norms were scored."""
+    choice, heads = scores.choice, scores.heads
+    if choice is None or "raw_accuracy" not in heads:
+        return ""
+    by_raw = heads.loc[heads["raw_accuracy"].idxmax()]
+    return (
+        "Norm-weighted attention was scored, each weight times the length of what it brings. "
+        f"{choice.head} ({direction_name(choice.direction)}) is right in-sample in "
+        f"{share(in_sample(scores, choice.head, choice.direction))} by norms and in "
+        f"{share(in_sample(scores, choice.head, choice.direction, 'raw_accuracy'))} by raw "
+        f"weights; the best of all by raw weights is {Head(by_raw['layer'], by_raw['head'])} "
+        f"({direction_name(by_raw['direction'])}) with {share(by_raw['raw_accuracy'])}."
+    )
+
+
+def in_sample(scores: Scores, head: Head, direction: str, column: str = "accuracy") -> float:
+    """A figure of one head on all cases, also on those that it was chosen on."""
+    heads = scores.heads
+    is_it = (heads["layer"] == head.layer) & (heads["head"] == head.head)
+    return float(heads[is_it & (heads["direction"] == direction)][column].iloc[0])
 
 
 def _baselines(scores: Scores) -> str:

@@ -10,15 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from introspect.analyzers import fitting
 from introspect.analyzers import linear_probe as module
-from introspect.analyzers.linear_probe import (
-    PENALTIES,
-    SHUFFLES,
-    CandidateFeatures,
-    candidate_features,
-    fit_conditional_logit,
-    linear_probe,
-)
+from introspect.analyzers.features import CandidateFeatures, CaseTable, candidate_features
+from introspect.analyzers.fitting import fit_conditional_logit
+from introspect.analyzers.linear_probe import PENALTIES, SHUFFLES, linear_probe
 from introspect.errors import InputError
 from introspect.mentions import CorefCase
 from introspect.scoring import DIRECTIONS, score_case
@@ -310,25 +306,25 @@ def test_the_scale_comes_from_the_training_folds_alone(monkeypatch):
             CandidateFeatures(c.name, c.group, c.weights * (size if i == 0 else 1), c.antecedents)
             for i, c in enumerate(cases)
         ]
-        arrays = module._Cases.of(changed)
+        arrays = CaseTable.of(changed)
         labels = module._labellings(changed, arrays.groups, 0, 0)
         train = np.arange(30) != 0
-        learnt[size] = module._fit(arrays.take(train), labels[:, train], np.array([1.0]))
+        learnt[size] = fitting.fitted(arrays.take(train), labels[:, train], np.array([1.0]))
     assert np.array_equal(learnt[1.0], learnt[1e6])
 
 
 def test_no_group_is_divided_between_training_and_test(monkeypatch):
     """Also not by the inner folds, in which the penalty is chosen."""
     cases = random_cases(60, group_size=4, seed=9)
-    whole = module._Cases.of(cases)
+    whole = CaseTable.of(cases)
     seen = []
-    fit = module._fit
+    fit = fitting.fitted
 
     def noted(train, labels, penalties):
         seen.append({row.tobytes() for row in train.values})
         return fit(train, labels, penalties)
 
-    monkeypatch.setattr(module, "_fit", noted)
+    monkeypatch.setattr(module, "fitted", noted)
     linear_probe(cases, control=False)
     assert len(seen) == 5 * (5 + 1) + 5 + 1
     for rows in seen:
@@ -388,12 +384,12 @@ def test_several_antecedents_share_the_target():
         CandidateFeatures(f"c{i}", f"g{i}", random.standard_normal((3, 1, 1, 2)), labels)
         for i, labels in enumerate([(True, True, False), (False, True, False)] * 6)
     ]
-    arrays = module._Cases.of(cases)
+    arrays = CaseTable.of(cases)
     labels = module._labellings(cases, arrays.groups, 0, 0)
     scale = arrays.deviations()
     shares = np.array([[[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]] * 6])
     expected = fit_conditional_logit(arrays.values / scale, arrays.real, shares, np.array([0.1]))
-    found = module._fit(arrays, labels, np.array([0.1]))
+    found = fitting.fitted(arrays, labels, np.array([0.1]))
     assert found[:, 0] == pytest.approx(expected[:, 0] / scale)
 
 
@@ -404,16 +400,16 @@ def test_tiny_differences_are_not_blown_up():
         c.weights[:, 1, 1, 7] = 0.0 if number else np.array([-0.5, 0.5])
         if number:
             c.weights[0, 1, 1, 7] = 1e-12
-    whole = module._Cases.of(cases)
+    whole = CaseTable.of(cases)
     labels = module._labellings(cases, whole.groups, 0, 0)
     train = np.arange(40) != 0
-    weights = module._fit(whole.take(train), labels[:, train], np.array([0.1]))
+    weights = fitting.fitted(whole.take(train), labels[:, train], np.array([0.1]))
     assert weights[-1, 0] == 0
 
 
 def test_shuffled_labels_shift_together_within_a_group():
     cases = random_cases(40, group_size=4, candidates=3, seed=15)
-    groups = module._Cases.of(cases).groups
+    groups = CaseTable.of(cases).groups
     labels = module._labellings(cases, groups, 50, 0)
     assert labels.shape == (51, 40, 3)
     assert labels[0].tolist() == [list(c.antecedents) for c in cases]

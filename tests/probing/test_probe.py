@@ -14,6 +14,7 @@ import introspect as ix
 from introspect.cases import case_to_json, own_cases, write_jsonl
 from introspect.errors import InputError, OutputError, SelectionError
 from introspect.probing.folder import FILES
+from introspect.scoring import score_case
 from tests import models_zoo
 from tests.tokenizers_zoo import word_level
 
@@ -238,3 +239,51 @@ def test_the_report_of_a_set_breaks_no_rule_of_accessibility(run, open_page, the
     )
     page = open_page(run.folder / "report.html", path_hash=f"#page.theme={theme}")
     assert accessibility.violations(page) == []
+
+
+@pytest.fixture(scope="module")
+def by_norm(minilm, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("norm")
+    path = write_jsonl(folder / "own.jsonl", own_cases("en"))
+    return ix.probe(minilm, path, folder / "x", options=FEW, weights="norm")
+
+
+def test_norms_are_scored_with_raw_weights_beside_them(by_norm, run):
+    heads = pd.read_parquet(by_norm.folder / "heads.parquet")
+    raw = run.scores.heads
+    pd.testing.assert_series_equal(heads["raw_accuracy"], raw["accuracy"], check_names=False)
+    assert (heads["accuracy"] != heads["raw_accuracy"]).any()
+    assert "raw_accuracy" not in raw
+    plan = json.loads((by_norm.folder / "run.json").read_text(encoding="utf-8"))
+    assert plan["weights"] == "norm"
+    # Products scored as if they were attention: the same accuracies by another way.
+    credits = []
+    for case in own_cases("en"):
+        record = minilm_record(case.text)
+        products = replace(record, attentions=ix.norms(record), parts={})
+        credits.append(score_case(products, case)[0].credit)
+    expected = torch.stack(credits).mean(0).flatten()
+    forward = heads[heads["direction"] == "pronoun_to_candidate"]["accuracy"]
+    assert forward.tolist() == pytest.approx(expected.tolist(), abs=1e-9)
+
+
+def minilm_record(text: str):
+    return models_zoo.minilm().capture(text, include=("value_norms",))
+
+
+@pytest.mark.browser
+def test_the_report_by_norms_says_so_and_shows_raw_beside(by_norm, open_page):
+    page = open_page(by_norm.folder / "report.html")
+    words = page.inner_text("main")
+    assert "Norm-weighted attention was scored" in words
+    first = page.locator(".forest-row.head").first.inner_text()
+    best = by_norm.scores.heads.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
+    assert f"raw {100 * best['raw_accuracy']:.1f} %" in first
+    assert "by raw weights in" in page.inner_text('[data-view="score-map"]')
+    assert "by raw weights" in page.inner_text("table.data:visible >> nth=0")
+
+
+def test_unknown_weights_are_refused_before_any_work(minilm, file, tmp_path):
+    with pytest.raises(SelectionError, match="raw, renormalised, norm"):
+        ix.probe(minilm, file, tmp_path / "x", weights="nonsense")
+    assert not (tmp_path / "x").exists()

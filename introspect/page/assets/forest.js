@@ -53,10 +53,11 @@ function line(row, index) {
   return made;
 }
 
-function words({ accuracy, low, high }) {
+function words({ accuracy, low, high, raw }) {
   const percent = (value) => (100 * value).toFixed(1);
   const range = low === null ? "" : ` (${percent(low)}–${percent(high)})`;
-  return `${percent(accuracy)} %${range}`;
+  const beside = raw === undefined ? "" : `, raw ${percent(raw)} %`;
+  return `${percent(accuracy)} %${range}${beside}`;
 }
 
 function tick(at) {

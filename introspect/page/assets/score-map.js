@@ -94,7 +94,10 @@ function describeHead(values, row, head) {
   const range = low === null ? "" : ` (95 %: ${percent(low)}–${percent(high)})`;
   const size = adjusted < 0.001 ? "below 0.001" : adjusted?.toFixed(3);
   const p = adjusted === null ? "" : `, adjusted p ${size}`;
-  return `right in ${percent(accuracy)} % of ${n} cases${range}${p}, in-sample`;
+  // Where norms were scored, raw weights stand beside them.
+  const raw = values.raw_accuracy?.[row][head];
+  const beside = raw === undefined ? "" : `; by raw weights in ${percent(raw)} %`;
+  return `right in ${percent(accuracy)} % of ${n} cases${range}${p}, in-sample${beside}`;
 }
 
 /** Colours run from the worst through chance to the best, however far chance is from the middle. */
