@@ -338,7 +338,7 @@ def probe(
             watcher=watcher,
         )
     typer.echo(result.finding)
-    typer.echo(result.folder / "report.html")
+    typer.echo(result.report or result.folder)
     if result.num_rejected:
         rejects = out / "rejects.jsonl"
         typer.echo(

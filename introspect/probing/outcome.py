@@ -20,6 +20,8 @@ from introspect.probing.gathering import Gathered
 from introspect.probing.worker import Worker, segmenter
 from introspect.records import AttentionRecord
 from introspect.reporting.provenance import provenance_rows
+from introspect.reporting.report import Report
+from introspect.reporting.roles_report import sentence_report
 from introspect.reporting.set_report import SetFindings, set_report
 
 __all__ = ["Outcome", "write_outcome"]
@@ -102,31 +104,61 @@ class Outcome:
             command=self.command,
         )
 
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The table of each analyzer of texts."""
+        return {name: analyzer.compute() for name, analyzer in self.gathered.analyzers.items()}
+
+    @cached_property
+    def pages(self) -> dict[str, Report]:
+        """The reports by their files: of the cases, and of what heads look at."""
+        found = {}
+        if self.findings is not None:
+            found["report.html"] = set_report(self.findings)
+        if "roles" in self.tables:
+            page = "heads.html" if found else "report.html"
+            found[page] = sentence_report(
+                self.name,
+                self.tables["roles"],
+                self.record.certificate,
+                similarity=self.gathered.analyzers.get("similarity"),
+                notices=_notices(self.gathered),
+                command=self.command,
+            )
+        return found
+
     @property
     def finding(self) -> str:
         """The headline, as plain text."""
-        if self.findings is not None:
-            return self.findings.finding.plain
-        return f"{self.gathered.num_rows:,} texts of {self.name}"
+        for page in self.pages.values():
+            return page.finding
+        files = ", ".join(f"{name}.csv" for name in self.tables)
+        return f"{self.gathered.num_rows:,} texts of {self.name}; the tables are in {files}."
+
+
+def _notices(gathered: Gathered) -> list[str]:
+    """What a reader must know of rows that are not in the tables."""
+    if not gathered.num_rejected:
+        return []
+    return [
+        f"{gathered.num_rejected:,} rows gave no result; they are in rejects.jsonl with line and "
+        "reason."
+    ]
 
 
 def write_outcome(found: Outcome) -> Outcome:
     """Write all tables and pages; the summary comes last."""
     if found.findings is not None:
-        _write_cases(found, found.findings)
-    for name, analyzer in found.gathered.analyzers.items():
-        _write_table(found.folder, name, analyzer.compute())
+        _write_table(found.folder, "heads", found.findings.scores.heads)
+        _write_csv(found.folder / "baselines.csv", found.findings.scores.baselines)
+    for name, table in found.tables.items():
+        _write_table(found.folder, name, table)
         if name == "similarity":
-            _write_csv(found.folder / "clusters.csv", analyzer.map())
+            _write_csv(found.folder / "clusters.csv", found.gathered.analyzers[name].map())
+    for name, page in found.pages.items():
+        write_atomically(found.folder / name, page.html)
     write_atomically(found.folder / "summary.json", _json(_summary(found)))
     return found
-
-
-def _write_cases(found: Outcome, findings: SetFindings) -> None:
-    scores = findings.scores
-    _write_table(found.folder, "heads", scores.heads)
-    _write_csv(found.folder / "baselines.csv", scores.baselines)
-    write_atomically(found.folder / "report.html", set_report(findings).html)
 
 
 def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:

@@ -68,6 +68,7 @@ class ProbeRun:
         scores: the tables of cases; ``None`` where none was scored.
         analyzers: those of texts, with everything in them.
         finding: the headline, as plain text.
+        report: the page for a person; ``None`` where there are tables only.
         num_rejected: rows without a result; they are in ``rejects.jsonl`` with their reasons.
     """
 
@@ -75,6 +76,7 @@ class ProbeRun:
     scores: Scores | None
     analyzers: dict[str, Any]
     finding: str
+    report: Path | None
     num_rejected: int
 
     @property
@@ -185,7 +187,12 @@ def probe(
             watcher.say("gathering")
             found = _finish(folder, worker, reading, work, null, options, command)
     return ProbeRun(
-        folder, found.scores, found.gathered.analyzers, found.finding, found.gathered.num_rejected
+        folder=folder,
+        scores=found.scores,
+        analyzers=found.gathered.analyzers,
+        finding=found.finding,
+        report=folder / "report.html" if found.pages else None,
+        num_rejected=found.gathered.num_rejected,
     )
 
 

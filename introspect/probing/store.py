@@ -117,7 +117,7 @@ class ShardStore:
         lines = "\n".join(map(reject_to_json, rejects)).encode()
         payload = save(
             {
-                **{name: np.ascontiguousarray(array) for name, array in arrays.items()},
+                **{name: array.copy(order="C") for name, array in arrays.items()},
                 _REJECTS: np.frombuffer(lines, dtype=np.uint8),
             }
         )
