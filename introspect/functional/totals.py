@@ -60,7 +60,7 @@ def countable_rows(
         ([[[[0.5, 0.5], [0.0, 0.0]]]], [[[False, True]]])
     """
     counts = is_query[:, None, :, None] & is_token[:, None, None, :]
-    weights = attentions.float().masked_fill(~counts, 0)
+    weights = torch.where(counts, attentions.float(), 0.0)
     total = weights.sum(-1)
     missing = ((total == 0) | total.isnan()) & is_query[:, None]
     if missing.any():

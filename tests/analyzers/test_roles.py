@@ -117,6 +117,16 @@ def test_a_causal_mask_hides_the_next_token():
     assert table["previous"].notna().all()
 
 
+def test_each_layer_has_the_mask_of_its_own():
+    causal, full = record(TEXT, causal=True), record(TEXT, seed=1)
+    mixed = AttentionRecord(
+        torch.stack([causal.attentions[0], full.attentions[1]]), full.queries, full.keys
+    )
+    table = computed(mixed)
+    expected = pd.concat([computed(causal).query("layer == 0"), computed(full).query("layer == 1")])
+    pd.testing.assert_frame_equal(table, expected, check_exact=True)
+
+
 def test_one_visible_key_has_no_relative_entropy():
     table = computed(record("One two", causal=True, special=False))
     assert (table["n_relative_entropy"] == 1).all()

@@ -113,7 +113,8 @@ def test_tiny_weights_take_next_to_nothing_from_entropy():
     row = torch.tensor([1 - 1e-6] + [1e-10] * 10_000, dtype=torch.float64)
     exact = float(torch.special.entr(row).sum()) / math.log(2)
     assert float(row_entropy(row)) == pytest.approx(exact, abs=1e-4)
-    # Weights of 2e-9 and more are there.
+    # Those that could make a sum inexact are left out whole; weights of 2e-9 and more are there.
+    assert float(row_entropy(torch.tensor([1.0] + [1e-10] * 10_000))) == 0
     row = torch.tensor([1 - 1e-6] + [2e-9] * 1000, dtype=torch.float64)
     exact = float(torch.special.entr(row).sum()) / math.log(2)
     assert float(row_entropy(row)) == pytest.approx(exact, abs=1e-7)
