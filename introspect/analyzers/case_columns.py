@@ -13,7 +13,9 @@ import numpy.typing as npt
 import torch
 
 from introspect.analyzers.scored import ScoredCase
+from introspect.cases import case_to_json
 from introspect.functional.coreference import best_of, credit, margin
+from introspect.mentions import CorefCase
 
 __all__ = ["POSITION_BASELINES", "CaseColumns"]
 
@@ -136,6 +138,13 @@ class CaseColumns:
         }
         joined |= {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
         return cls(layers=parts[0].layers, **joined)
+
+    def called(self, case: CorefCase) -> CaseColumns:
+        """The columns of one case under the name and group of another one that is the same."""
+        named = str(case.id)
+        return replace(
+            self, names=(named,), groups=(case.group or named,), lines=(case_to_json(case),)
+        )
 
     def taken(self, order: Sequence[int]) -> CaseColumns:
         """Some of the cases, in another order."""

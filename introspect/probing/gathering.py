@@ -17,7 +17,9 @@ from introspect.analyzers.scored import ScoredCase
 from introspect.cases import Reject, reject_from_json
 from introspect.errors import OutputError
 from introspect.files import replacing, write_lines
+from introspect.probing.saving import INDEX
 from introspect.probing.store import Entry, ShardStore
+from introspect.probing.worker import by_analyzer
 from introspect.scoring import DIRECTIONS
 
 __all__ = ["Gathered", "gather"]
@@ -45,7 +47,9 @@ class Gathered:
         columns: the cases.
         scored: the same as the tables are made of them.
         first_rejects: some of the rejects, as lines of JSON.
+        saved: where the patterns of each text are, as lines of JSON.
         num_rows: with a result.
+        num_kept: of which the cache had it.
         num_rejected: without one.
         num_tokens: of the rows with a result.
         backoffs: how often a batch was divided for want of memory.
@@ -58,7 +62,9 @@ class Gathered:
     columns: CaseColumns | None = None
     scored: list[ScoredCase] = field(default_factory=list)
     first_rejects: list[str] = field(default_factory=list)
+    saved: list[str] = field(default_factory=list)
     num_rows: int = 0
+    num_kept: int = 0
     num_rejected: int = 0
     num_tokens: int = 0
     backoffs: int = 0
@@ -107,7 +113,10 @@ def _lines(
     for entry in entries:
         arrays, lines = store.read(entry)
         _count(found, entry, lines)
-        for name, state in _by_analyzer(arrays).items():
+        for name, state in by_analyzer(arrays).items():
+            if name == "attention":
+                found.saved += state[INDEX].tobytes().decode().splitlines()
+                continue
             if name != "coreference":
                 _merge(found, name, state)
                 continue
@@ -119,6 +128,7 @@ def _lines(
 
 def _count(found: Gathered, entry: Entry, lines: Sequence[str]) -> None:
     found.num_rows += entry.rows
+    found.num_kept += entry.kept
     found.num_rejected += entry.rejected
     found.num_tokens += entry.tokens
     found.backoffs += entry.backoffs
@@ -126,14 +136,6 @@ def _count(found: Gathered, entry: Entry, lines: Sequence[str]) -> None:
     found.largest_error = max(errors, default=None)
     found.routes = tuple(dict.fromkeys((*found.routes, *entry.routes)))
     found.first_rejects += lines[: _KEPT_REJECTS - len(found.first_rejects)]
-
-
-def _by_analyzer(arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for key, array in arrays.items():
-        name, _, part = key.partition("/")
-        found.setdefault(name, {})[part] = array
-    return found
 
 
 def _merge(found: Gathered, name: str, state: Mapping[str, Any]) -> None:

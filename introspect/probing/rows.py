@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from introspect.cases import Reject, SeenIds, Sentence, case_to_json, reject_to_json
 from introspect.mentions import CorefCase
@@ -44,6 +44,15 @@ class ProbeRow:
             return case_to_json(self.item)
         of_treebank = None if self.item is None else asdict(self.item)
         return json.dumps([self.id, self.text, of_treebank], ensure_ascii=False)
+
+    @property
+    def meaning(self) -> str:
+        """The same without its names: what another set may share with this one."""
+        if isinstance(self.item, CorefCase):
+            unnamed = replace(self.item, id=None, group=None, extra={})
+            return f"case {case_to_json(unnamed)}"
+        of_treebank = None if self.item is None else asdict(replace(self.item, id=None, line=0))
+        return json.dumps([self.text, of_treebank], ensure_ascii=False)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from introspect.probing.preparing import Prepared
@@ -49,10 +49,8 @@ def write_result(worker: Worker, prepared: Prepared, store: ShardStore) -> Entry
         read=len(prepared.shard.rows),
         rows=result.num_rows,
         tokens=result.num_tokens,
+        kept=result.num_kept,
         backoffs=result.backoffs,
         largest_error=result.largest_error,
         routes=result.routes,
     )
-
-
-Engine = Callable[[Worker, Iterator[Shard], ShardStore], Iterator[Entry]]

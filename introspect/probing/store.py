@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from introspect.cases import Reject, reject_to_json
 from introspect.errors import OutputError
 from introspect.files import write_atomically
+from introspect.probing.arrays import Arrays, pack, unpack
 
 __all__ = ["Entry", "ShardStore"]
 
@@ -38,6 +38,7 @@ class Entry:
         rows: texts with a result.
         rejected: rows without one, and cases that offer no choice.
         tokens: of the rows with a result.
+        kept: rows whose results the cache had.
         backoffs: how often a batch was divided for want of memory.
         largest_error: how far weights × values were from the heads' outputs, at most.
         routes: how attention was had.
@@ -51,6 +52,7 @@ class Entry:
     rows: int
     rejected: int
     tokens: int
+    kept: int = 0
     backoffs: int = 0
     largest_error: float | None = None
     routes: tuple[str, ...] = ()
@@ -115,12 +117,7 @@ class ShardStore:
             OutputError: it cannot be written; nothing half-written is left.
         """
         lines = "\n".join(map(reject_to_json, rejects)).encode()
-        payload = save(
-            {
-                **{name: array.copy(order="C") for name, array in arrays.items()},
-                _REJECTS: np.frombuffer(lines, dtype=np.uint8),
-            }
-        )
+        payload = pack({**arrays, _REJECTS: np.frombuffer(lines, dtype=np.uint8)})
         digest = hashlib.sha256(payload).hexdigest()
         entry = Entry(shard, content, digest, len(payload), rejected=len(rejects), **known)
         write_atomically(self.folder / entry.file, payload, durable=True)
@@ -146,7 +143,7 @@ class ShardStore:
             ) from error
         self.entries[entry.shard] = entry
 
-    def read(self, entry: Entry) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
+    def read(self, entry: Entry) -> tuple[Arrays, list[str]]:
         """The arrays of a shard, and its rejects as lines of JSON.
 
         Raises:
@@ -156,7 +153,7 @@ class ShardStore:
             payload = (self.folder / entry.file).read_bytes()
             if hashlib.sha256(payload).hexdigest() != entry.sha256:
                 raise ValueError("its digest is not that of the manifest")
-            arrays = load(payload)
+            arrays = unpack(payload)
         except (OSError, ValueError, SafetensorError) as error:
             raise OutputError(
                 f"Expected the finished shard {entry.file}, but it cannot be read: {error}. "

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from introspect.analyzers.batches import Texts
@@ -22,17 +22,19 @@ from introspect.hooks.capturing import projections
 from introspect.hooks.projection import Projection
 from introspect.hooks.streaming import stream
 from introspect.hooks.watchers import RowsNotRecomputableError
+from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.models.batching import padded
 from introspect.models.encoding import length_limit
+from introspect.probing.arrays import Arrays, pack, unpack
 from introspect.probing.batches import BatchLimits, length_batches
+from introspect.probing.cache import Cache, CacheOptions
 from introspect.probing.preparing import Long, Prepared, Segment, prepare
 from introspect.probing.rows import Shard
+from introspect.probing.saving import Precision, Saver
 from introspect.weighting import Weights
 
 __all__ = ["ShardResult", "Worker", "WorkerOptions"]
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 # What a device says when it has no memory left; torch has a class of its own for accelerators only.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -49,6 +51,7 @@ class WorkerOptions:
         segment: what divides texts into words; ``None`` for the package's own rule.
         layers: only these, by the model's own numbers.
         long: what becomes of a text that is longer than the model reads.
+        saved: in which precision patterns are kept as well; ``None`` where they are not.
         limits: of a batch.
     """
 
@@ -58,6 +61,7 @@ class WorkerOptions:
     segment: str | None = None
     layers: tuple[int, ...] | None = None
     long: Long = "reject"
+    saved: Precision | None = None
     limits: BatchLimits = field(default_factory=BatchLimits)
 
 
@@ -70,6 +74,7 @@ class ShardResult:
         rejects: rows without a result.
         num_rows: rows with one.
         num_tokens: theirs.
+        num_kept: rows whose results the cache had.
         backoffs: how often a batch was divided for want of memory.
         largest_error: how far weights × values were from the heads' outputs, at most.
         routes: how attention was had.
@@ -79,17 +84,34 @@ class ShardResult:
     rejects: tuple[Reject, ...]
     num_rows: int
     num_tokens: int
+    num_kept: int
     backoffs: int
     largest_error: float | None
     routes: tuple[str, ...]
 
 
 class Worker:
-    """Runs shards on one model."""
+    """Runs shards on one model.
 
-    def __init__(self, model: Model, options: WorkerOptions) -> None:
+    Args:
+        model: the model.
+        options: how a shard is run.
+        folder: where patterns are kept, if they are.
+        cache: where results are kept for other sets.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        options: WorkerOptions,
+        *,
+        folder: Path | None = None,
+        cache: CacheOptions | None = None,
+    ) -> None:
         self.model = model
         self.options = options
+        self.folder = folder
+        self.cache = None if cache is None else Cache(cache)
         self.limit = length_limit(model.module, model.tokenizer)
         self._segment: Segment | None = segmenter(options.segment)
         self._layers = options.layers
@@ -200,11 +222,23 @@ class _Run:
     def __init__(self, worker: Worker, prepared: Prepared) -> None:
         self._worker = worker
         self._prepared = prepared
-        self._analyzers = new_analyzers(worker.options)
+        self._totals = new_analyzers(worker.options)
+        self._analyzers = dict(self._totals)
+        if worker.cache is not None:
+            # What is kept of a text must be of that text alone.
+            kinds = {name: type(one) for name, one in self._totals.items() if name != "coreference"}
+            self._analyzers |= {name: PerText(kind) for name, kind in kinds.items()}
+        if worker.options.saved is not None and worker.folder is not None:
+            names = {
+                id(e.tokens): r.id for e, r in zip(prepared.encoded, prepared.rows, strict=True)
+            }
+            index = prepared.shard.index
+            saver = Saver(worker.folder, index, names, worker.options.saved)
+            self._totals["attention"] = self._analyzers["attention"] = saver
         self._columns: list[CaseColumns] = []
         self._order: list[int] = []
         self._rejects = dict(prepared.rejects)
-        self._backoffs = 0
+        self._backoffs = self._num_kept = 0
         self._errors: list[float] = []
         self._routes: dict[str, None] = {}
 
@@ -212,19 +246,21 @@ class _Run:
         """Run all batches, and put their results in the order of the rows."""
         prepared, worker = self._prepared, self._worker
         lengths = [len(each.tokens) for each in prepared.encoded]
+        todo = self._without_kept(range(len(lengths)))
         batches = length_batches(
-            lengths,
+            [lengths[i] for i in todo],
             worker.options.limits,
             num_heads=worker._num_heads,
             alike=not worker.takes_mask,
         )
         for batch in batches:
-            self._attend(batch)
+            self._attend([todo[i] for i in batch])
         return ShardResult(
             arrays=self._arrays(),
             rejects=tuple(self._rejects[place] for place in sorted(self._rejects)),
             num_rows=len(self._order),
             num_tokens=sum(lengths[i] for i in self._order),
+            num_kept=self._num_kept,
             backoffs=self._backoffs,
             largest_error=max(self._errors, default=None),
             routes=tuple(self._routes),
@@ -246,15 +282,55 @@ class _Run:
         else:
             self._routes[route] = None
             self._errors += [] if error is None else [error]
-            self._order += batch
-            if "coreference" in self._analyzers:
-                self._columns += self._analyzers["coreference"].take()
+            self._take(batch)
             return
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         middle = len(batch) // 2
         self._attend(batch[:middle])
         self._attend(batch[middle:])
+
+    def _take(self, batch: Sequence[int]) -> None:
+        """Take what the analyzers have of a batch that was seen whole."""
+        self._order += batch
+        kept: list[Arrays] = [{} for _ in batch]
+        if "coreference" in self._analyzers:
+            (columns,) = self._analyzers["coreference"].take()
+            self._columns.append(columns)
+            if self._worker.cache is not None:
+                for place, own in enumerate(kept):
+                    own |= _named("coreference", columns.taken([place]).state())
+        for name, analyzer in self._analyzers.items():
+            if isinstance(analyzer, PerText):
+                for own, alone in zip(kept, analyzer.take(), strict=True):
+                    own |= _named(name, alone.state())
+                    self._totals[name].merge(alone)
+        if (cache := self._worker.cache) is not None:
+            keys = [cache.key(self._prepared.rows[i].meaning) for i in batch]
+            cache.put({key: pack(own) for key, own in zip(keys, kept, strict=True)})
+
+    def _without_kept(self, indices: Sequence[int]) -> list[int]:
+        """Those of the rows that have to run; of the others the cache has the results."""
+        cache, rows = self._worker.cache, self._prepared.rows
+        if cache is None:
+            return list(indices)
+        keys = {i: cache.key(rows[i].meaning) for i in indices}
+        found = cache.get(list(set(keys.values())))
+        for index in indices:
+            if (content := found.get(keys[index])) is not None:
+                self._take_kept(index, unpack(content))
+        return [i for i in indices if keys[i] not in found]
+
+    def _take_kept(self, index: int, arrays: Arrays) -> None:
+        row = self._prepared.rows[index]
+        self._order.append(index)
+        self._num_kept += 1
+        for name, state in by_analyzer(arrays).items():
+            if name != "coreference":
+                total = self._totals[name]
+                total.merge(type(total).from_state(state))
+            elif isinstance(row.item, CorefCase):
+                self._columns.append(CaseColumns.from_state(state).called(row.item))
 
     def _reject(self, index: int) -> None:
         tokens = len(self._prepared.encoded[index].tokens)
@@ -267,15 +343,61 @@ class _Run:
 
     def _arrays(self) -> Arrays:
         found: Arrays = {}
-        for name, analyzer in self._analyzers.items():
+        for name, analyzer in self._totals.items():
             if name != "coreference":
-                state = analyzer.state()
-            elif not self._columns:
-                continue
-            else:
+                found |= _named(name, analyzer.state())
+            elif self._columns:
                 columns = CaseColumns.joined(self._columns)
-                state = columns.taken(np.argsort(self._order, kind="stable").tolist()).state()
-            found |= {f"{name}/{key}": value for key, value in state.items()}
+                order = np.argsort(self._order, kind="stable").tolist()
+                found |= _named(name, columns.taken(order).state())
+        return found
+
+
+def _named(name: str, state: Arrays) -> Arrays:
+    return {f"{name}/{key}": value for key, value in state.items()}
+
+
+def by_analyzer(arrays: Arrays) -> dict[str, Arrays]:
+    """The arrays of each analyzer, from those of a shard."""
+    found: dict[str, Arrays] = {}
+    for key, array in arrays.items():
+        name, _, part = key.partition("/")
+        found.setdefault(name, {})[part] = array
+    return found
+
+
+class PerText:
+    """An analyzer for each text of a batch, so that what is found of a text is of it alone.
+
+    Args:
+        kind: of the analyzers.
+    """
+
+    def __init__(self, kind: Callable[[], Any]) -> None:
+        self._kind = kind
+        self._lengths: tuple[int, ...] = ()
+        self._own: list[Any] = []
+
+    def begin(self, texts: Texts) -> None:
+        """A new batch."""
+        self._lengths = texts.lengths
+        self._own = [self._kind() for _ in texts.sequences]
+        for own, tokens, item in zip(self._own, texts.sequences, texts.items, strict=True):
+            own.begin(Texts((tokens,), (item,)))
+
+    def see(self, layer: int, attentions: torch.Tensor) -> None:
+        """Each analyzer sees its text, without the padding."""
+        for number, (own, length) in enumerate(zip(self._own, self._lengths, strict=True)):
+            own.see(layer, attentions[number : number + 1, :, :length, :length])
+
+    def end(self) -> None:
+        """The batch counts."""
+        for own in self._own:
+            own.end()
+
+    def take(self) -> list[Any]:
+        """The analyzers of the last batch, in the order of its texts."""
+        found, self._own = self._own, []
         return found
 
 

@@ -10,7 +10,16 @@ from introspect.errors import InputError, SelectionError
 from tests.synthetic import TEXT, padded, record
 
 
-@pytest.mark.parametrize("name", ANALYZERS)
+OF_TEXTS = [name for name in ANALYZERS if name != "coreference"]
+
+
+def test_cases_have_an_analyzer_that_reads_their_rows():
+    kind = find_analyzer("coreference")
+    assert (kind.takes, kind.needs) == ("cases", "rows")
+    assert kind.make().take() == []
+
+
+@pytest.mark.parametrize("name", OF_TEXTS)
 def test_each_is_made_without_arguments_and_has_a_line(name):
     kind = find_analyzer(name)
     analyzer = kind.make()
@@ -33,5 +42,5 @@ def test_those_of_plain_sentences_need_nothing_beside_the_text(name):
 
 
 def test_other_names_are_refused_with_those_there_are():
-    with pytest.raises(SelectionError, match="roles, similarity, syntax, got 'role'"):
+    with pytest.raises(SelectionError, match="coreference, roles, similarity, syntax, got 'role'"):
         find_analyzer("role")

@@ -1,0 +1,112 @@
+"""Results by what they depend on: a second set that shares sentences does not run them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from introspect.errors import OutputError
+
+__all__ = ["Cache", "CacheOptions", "identity_of"]
+
+#: What a result depends on beside its text, of all that a plan holds.
+_IDENTITY = (
+    "model", "revision", "tokenizer", "dtype", "device", "threads", "analyzers", "mention",
+    "weights", "segment", "layers", "code", "torch", "transformers",
+)  # fmt: skip
+_SECONDS_TO_WAIT = 60
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """Where results are kept, and how much of them.
+
+    Args:
+        path: the file.
+        bytes: the most that is kept; what was not used for longest goes first.
+        identity: of the model and all options; see ``identity_of``.
+    """
+
+    path: str
+    bytes: int = 2 << 30
+    identity: str = ""
+
+
+def identity_of(plan: Mapping[str, Any]) -> str:
+    """A digest of all that a result depends on, beside its text."""
+    named = {name: plan.get(name) for name in _IDENTITY}
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+
+
+class Cache:
+    """A file of results; several processes may use it at once.
+
+    A text's result is the one of the batch that it first ran in, and differs from that of another
+    batch by rounding (about 1e-7 in a weight).
+    """
+
+    def __init__(self, options: CacheOptions) -> None:
+        self._options = options
+        self._path = Path(options.path)
+        with self._opened() as base:
+            base.execute("PRAGMA journal_mode=WAL")
+            base.execute(
+                "CREATE TABLE IF NOT EXISTS results "
+                "(key BLOB PRIMARY KEY, value BLOB, size INTEGER, used REAL) WITHOUT ROWID"
+            )
+            base.execute("CREATE INDEX IF NOT EXISTS by_use ON results (used)")
+
+    def key(self, content: str) -> bytes:
+        """What a text with this content is kept under."""
+        return hashlib.sha256(f"{self._options.identity}\0{content}".encode()).digest()
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Those of the results that are there."""
+        found: dict[bytes, bytes] = {}
+        with self._opened() as base:
+            for first in range(0, len(keys), _AT_ONCE):
+                some = keys[first : first + _AT_ONCE]
+                marks = ",".join("?" * len(some))
+                found |= base.execute(
+                    f"SELECT key, value FROM results WHERE key IN ({marks})", some
+                ).fetchall()
+                base.execute(
+                    f"UPDATE results SET used = ? WHERE key IN ({marks})", [time.time(), *some]
+                )
+        return found
+
+    def put(self, results: Mapping[bytes, bytes]) -> None:
+        """Keep results, and let go of what was not used for longest if they are too many."""
+        now = time.time()
+        rows = [(key, value, len(value), now) for key, value in results.items()]
+        with self._opened() as base:
+            base.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", rows)
+            (total,) = base.execute("SELECT COALESCE(SUM(size), 0) FROM results").fetchone()
+            for key, size in base.execute("SELECT key, size FROM results ORDER BY used").fetchall():
+                if total <= self._options.bytes:
+                    break
+                base.execute("DELETE FROM results WHERE key = ?", (key,))
+                total -= size
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        try:
+            base = sqlite3.connect(self._path, timeout=_SECONDS_TO_WAIT)
+            try:
+                with base:
+                    yield base
+            finally:
+                base.close()
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"Expected a cache at {str(self._path)!r}, but: {error}. Name another file, or "
+                "leave the cache out."
+            ) from error

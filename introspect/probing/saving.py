@@ -1,0 +1,129 @@
+"""Attention kept on disk beside the tables: a file a batch, and an index of the texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+from introspect.analyzers.batches import Texts
+from introspect.errors import InputError
+from introspect.files import write_atomically
+from introspect.records import AttentionRecord, TokenSequence
+
+__all__ = ["FOLDER", "INDEX", "Precision", "SavedAttention", "Saver"]
+
+#: The folder within that of a probe, and its index.
+FOLDER = "attention"
+INDEX = "index.jsonl"
+
+Precision = Literal["float32", "float16"]
+
+
+@dataclass
+class Saver:
+    """Takes batches from a running model, and writes the patterns of each to a file.
+
+    It holds all layers of one batch, which no other analyzer does.
+
+    Args:
+        folder: where the files go.
+        shard: the number of the shard, for their names.
+        names: of the texts, by the identity of their tokens.
+        precision: in which patterns are kept.
+    """
+
+    folder: Path
+    shard: int
+    names: Mapping[int, str]
+    precision: Precision = "float32"
+    _texts: Texts | None = field(default=None, repr=False)
+    _layers: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
+    _index: list[dict[str, Any]] = field(default_factory=list, repr=False)
+
+    def begin(self, texts: Texts) -> None:
+        """A new batch; what an unfinished one left is dropped."""
+        self._texts, self._layers = texts, {}
+
+    def see(self, layer: int, attentions: torch.Tensor) -> None:
+        """Take the patterns of a layer, ``(batch, num_heads, length, length)``."""
+        self._layers[layer] = attentions.to("cpu", getattr(torch, self.precision))
+
+    def end(self) -> None:
+        """Write the batch.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        assert self._texts is not None, "a batch ended before it began"
+        tensors, sequences = {}, {}
+        file = f"{self.shard:06d}-{len(self._index):05d}.safetensors"
+        for number, tokens in enumerate(self._texts.sequences):
+            length, name = len(tokens), self.names[id(tokens)]
+            own = [layer[number, :, :length, :length] for layer in self._layers.values()]
+            tensors[str(number)] = torch.stack(own)
+            sequences[str(number)] = asdict(tokens)
+            self._index.append({"id": name, "file": file, "key": str(number)})
+        header = {
+            "layers": json.dumps(list(self._layers)),
+            "sequences": json.dumps(sequences, ensure_ascii=False),
+        }
+        write_atomically(self.folder / file, save(tensors, header))
+        self._texts, self._layers = None, {}
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Which texts are in which files."""
+        lines = "\n".join(json.dumps(entry, ensure_ascii=False) for entry in self._index)
+        return {INDEX: np.frombuffer(lines.encode(), dtype=np.uint8)}
+
+
+class SavedAttention(Mapping[str, AttentionRecord]):
+    """The records that a probe with ``save_attention`` left, by the ids of their texts.
+
+    A record is read when it is asked for.
+
+    Args:
+        folder: of the probe.
+
+    Raises:
+        InputError: it holds no attention.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder) / FOLDER
+        try:
+            lines = (self._folder / INDEX).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise InputError(
+                f"Expected saved attention in {str(folder)!r}, but there is no index of it. Probe "
+                "with save_attention (--save-attention) first."
+            ) from error
+        self._places = {entry["id"]: entry for entry in map(json.loads, lines)}
+
+    def __getitem__(self, name: str) -> AttentionRecord:
+        place = self._places[name]
+        with safe_open(self._folder / place["file"], framework="pt") as file:
+            header = file.metadata()
+            attentions = file.get_tensor(place["key"]).float()
+        given = json.loads(header["sequences"])[place["key"]]
+        tokens = TokenSequence(**{key: _frozen(value) for key, value in given.items()})
+        layers = tuple(json.loads(header["layers"]))
+        return AttentionRecord(attentions=attentions, queries=tokens, keys=tokens, layers=layers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _frozen(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
