@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,9 +12,11 @@ import torch
 from transformers import BertConfig, BertModel
 
 import introspect as ix
-from introspect.cases import case_to_json, own_cases, write_jsonl
+from introspect.cases import case_to_json, own_cases, read_cases, write_jsonl
 from introspect.errors import InputError, OutputError, SelectionError
+from introspect.mentions import CorefCase
 from introspect.probing.folder import FILES, read_plan
+from introspect.reporting.set_wording import finding_of_choice
 from introspect.scoring import score_case
 from tests import models_zoo
 from tests.tokenizers_zoo import word_level
@@ -274,3 +277,36 @@ def test_unknown_weights_are_refused_before_any_work(minilm, file, tmp_path):
     with pytest.raises(SelectionError, match="raw, renormalised, norm"):
         ix.probe(minilm, file, tmp_path / "x", weights="nonsense")
     assert not (tmp_path / "x").exists()
+
+
+# Real collections: what must never be claimed of them
+
+
+def collection(kind: str, *names: str):
+    folder = Path(__file__).resolve().parents[3] / "shared" / "data" / kind
+    files = [folder / name for name in names]
+    if not all(file.is_file() for file in files):
+        pytest.skip(f"the {kind} collection is not beside the project")
+    return [one for one in read_cases(kind, files) if isinstance(one, CorefCase)]
+
+
+def finding(model, cases):
+    scores = ix.score(model, cases, options=replace(FEW, selections=1_000))
+    return scores, finding_of_choice(scores, len({case.group for case in cases}))
+
+
+def test_schemas_of_winograd_are_no_evidence(minilm):
+    cases = collection("xwino", "en.tsv")
+    scores, found = finding(minilm, cases)
+    assert len(scores.held_out) == len(cases) == 273
+    assert found.plain.startswith("No evidence that a head resolves these cases")
+
+
+def test_winobias_type_2_never_stands_without_the_nearest_candidate(minilm):
+    names = [f"{kind}_stereotyped_type2.txt.dev" for kind in ("pro", "anti")]
+    cases = [case for case in collection("winobias", *names) if case.is_forced_choice][::6]
+    scores, found = finding(minilm, cases)
+    nearest = scores.baselines.set_index("baseline")["accuracy"]["nearest_preceding"]
+    assert nearest >= 0.995
+    assert scores.choice is not None and scores.choice.accuracy > 0.9
+    assert found.plain.startswith(f"No head beats the nearest candidate ({nearest:.1%})")
