@@ -16,7 +16,7 @@ from introspect.page import Section
 from introspect.page.codec import kept_of
 from introspect.records import AttentionRecord, Head, TokenSequence
 from introspect.text import shortened, visible_text
-from introspect.views.base import View, joined_texts, layer_row, plotly_text
+from introspect.views.base import View, joined_texts, layer_row
 from introspect.views.changes import (
     Pair,
     extent,
@@ -27,9 +27,9 @@ from introspect.views.changes import (
     pair_of,
     placed,
 )
-from introspect.views.heatmap import axis_of, tick_labels
+from introspect.views.compare_figure import LONGEST_NAME, maps_beside
 from introspect.views.matching import Pairs, Place, aligned, differs, match_better_by_word
-from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
+from introspect.views.palette import DIVERGING, SEQUENTIAL, themed
 
 __all__ = ["CompareView", "compare_view"]
 
@@ -37,11 +37,7 @@ __all__ = ["CompareView", "compare_view"]
 _LABELS = ("A", "B")
 #: Longer texts are not written out above the maps; their tokens stand beside them.
 _LONGEST_SENTENCE = 600
-
-# Of the static figure, in pixels.
-_CELL, _SHORTEST, _LONGEST = 22, 180, 620
-_LABEL_ROOM, _GAP = 110, 130
-_LONGEST_LABEL = 16
+_SIDES = ("queries", "keys")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,49 +119,11 @@ class CompareView(View):
     @property
     def figure(self) -> Any:
         """A, B and B − A for the chosen head, as a plain Plotly figure."""
-        import plotly.graph_objects as go
-
-        width, height = _side(len(self.keys)), _side(len(self.queries))
-        step = width + _GAP
-        whole = 2 * step + width
-        figure = go.Figure()
-        for place, (pattern, title) in enumerate(zip(self.patterns(), self._titles(), strict=True)):
-            number = str(place + 1) if place else ""
-            is_difference = place == 2
-            figure.add_trace(
-                go.Heatmap(
-                    z=pattern.tolist(),
-                    zmin=-1 if is_difference else 0,
-                    zmax=1,
-                    colorscale=DIVERGING if is_difference else SEQUENTIAL,
-                    showscale=place > 0,
-                    colorbar=_colourbar(is_difference, self.labels),
-                    hovertemplate="%{z:.4f}<extra></extra>",
-                    xaxis=f"x{number}",
-                    yaxis=f"y{number}",
-                )
-            )
-            domain = [place * step / whole, (place * step + width) / whole]
-            keys, queries = (tick_labels(self._names(side, place)) for side in ("keys", "queries"))
-            figure.update_layout(
-                {
-                    f"xaxis{number}": axis_of(keys, title=plotly_text(title), is_key=True)
-                    | {"domain": domain, "anchor": f"y{number}"},
-                    f"yaxis{number}": axis_of(queries, title="", is_key=False)
-                    | {"anchor": f"x{number}"},
-                }
-            )
-        figure.update_layout(
-            template="plotly_white",
-            width=whole + _LABEL_ROOM + 200,
-            height=height + _LABEL_ROOM + 80,
-            margin={"l": _LABEL_ROOM, "r": 200, "t": _LABEL_ROOM + 60, "b": 20},
-            font={"color": INK},
-        )
-        return figure
+        names = {side: [self._names(side, panel) for panel in range(3)] for side in _SIDES}
+        return maps_beside(self.patterns(), self._titles(), names, self.labels)
 
     def _titles(self) -> tuple[str, str, str]:
-        a, b = (shortened(visible_text(label), _LONGEST_LABEL) for label in self.labels)
+        a, b = (shortened(visible_text(label), LONGEST_NAME) for label in self.labels)
         names = [
             str(Head(layer, head)) for layer, head in zip(self.layers, self.heads, strict=True)
         ]
@@ -369,18 +327,3 @@ def _marked(sequence: TokenSequence, differing: Sequence[int | None]) -> list[tu
             position = max(position, end)
         parts.append((text[position:], False))
     return [(visible_text(part), differs) for part, differs in parts if part]
-
-
-# Drawing
-
-
-def _side(cells: int) -> int:
-    return min(max(cells * _CELL, _SHORTEST), _LONGEST)
-
-
-def _colourbar(is_difference: bool, labels: tuple[str, str]) -> dict[str, Any]:
-    bar: dict[str, Any] = {"thickness": 12, "outlinewidth": 0}
-    if is_difference:
-        a, b = (plotly_text(shortened(visible_text(label), _LONGEST_LABEL)) for label in labels)
-        return bar | {"title": f"{b} − {a}", "x": 1.1}
-    return bar | {"title": "weight", "x": 1.01}

@@ -9,7 +9,6 @@ from introspect.analyzers.registry import ANALYZERS, find_analyzer
 from introspect.errors import InputError, SelectionError
 from tests.synthetic import TEXT, padded, record
 
-
 OF_TEXTS = [name for name in ANALYZERS if name != "coreference"]
 
 

@@ -7,6 +7,8 @@ import torch
 
 import introspect as ix
 from introspect.errors import SelectionError
+from introspect.records import TokenSequence
+from introspect.views.base import first_token
 from introspect.views.neuron import neuron_view
 from introspect.views.steps import steps_view
 
@@ -120,3 +122,34 @@ def test_missing_weights_are_named(open_page):
     page = open_page(steps_view(record, token=5).to_html())
     assert numbers(page, 1)[1] == "missing"
     assert "cannot be compared" in page.inner_text("section")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "special", "expected"),
+    [
+        (("[CLS]", "it", "sat", ".", "[SEP]"), (1, 0, 0, 0, 1), 2),
+        (("[CLS]", "!", "?", "[SEP]"), (1, 0, 0, 1), 2),
+        (("[CLS]", "[SEP]"), (1, 1), 0),
+        (("我", "爱", "。"), (0, 0, 0), 1),
+    ],
+)
+def test_the_last_word_is_the_first_choice(tokens, special, expected):
+    mask = tuple(map(bool, special))
+    assert first_token(TokenSequence(tokens=tokens, special_tokens_mask=mask)) == expected
+
+
+@pytest.mark.browser
+def test_the_cells_of_the_strips_are_walked_by_keys(open_page):
+    record = record_with_parts()
+    page = open_page(steps_view(record, layer=0, head=0, token=5).to_html())
+    page.locator(".strips").first.focus()
+    page.keyboard.press("ArrowRight")  # enters at the first cell
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    product = float(record.attentions[0, 0, 5, 1] * record.parts["values"][0, 0, 1, 1])
+    said = page.inner_text(".reading").replace("−", "-")
+    assert said.startswith("“saw”, dimension 1:")
+    assert float(said.split("= ")[1]) == pytest.approx(product, abs=0.0051)
+    assert page.input_value("[name=layer]") == "0"  # the arrows stay in the strips
+    page.select_option("[name=head]", "2")
+    assert "dimension" not in page.inner_text(".reading")

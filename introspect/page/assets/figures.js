@@ -47,3 +47,16 @@ export function colourBar(text, options = {}) {
   const title = { text: escaped(text), font: { size: LETTERS } };
   return { title, thickness: 12, outlinewidth: 0, ...options };
 }
+
+/** Words above the columns of a figure, each with the middle of its column as a share of all. */
+export function columnHeadings(columns) {
+  return columns.map(([text, x]) => ({
+    text,
+    x,
+    y: 1.01,
+    xref: "paper",
+    yref: "paper",
+    yanchor: "bottom",
+    showarrow: false,
+  }));
+}

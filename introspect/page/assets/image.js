@@ -1,5 +1,5 @@
 // The image view: a picture, and over it where one of its patches looks.
-import { choice } from "./controls.js";
+import { ARROWS, choice } from "./controls.js";
 import { element, figure, headName, labelled } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { imageFigure } from "./image-figure.js";
@@ -11,13 +11,6 @@ import { walkWithArrows } from "./tokens.js";
 const SMALLEST = 0.0001;
 const MEAN = "mean";
 const PICTURE = "The picture as the model saw it";
-
-const STEPS = {
-  ArrowUp: [-1, 0],
-  ArrowDown: [1, 0],
-  ArrowLeft: [0, -1],
-  ArrowRight: [0, 1],
-};
 
 /** Build the view in its section. */
 export function mountImageView(section, style, record) {
@@ -169,7 +162,7 @@ function patchButtons(style, record) {
 
   function walk(event, place) {
     const [row, column] = [Math.floor(place / style.columns), place % style.columns];
-    const [down, right] = STEPS[event.key] ?? [0, 0];
+    const [down, right] = ARROWS[event.key] ?? [0, 0];
     const isInside =
       row + down >= 0 &&
       row + down < style.rows &&

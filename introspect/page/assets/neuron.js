@@ -2,7 +2,7 @@
 import { choice } from "./controls.js";
 import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { namesAxis, paperLayout } from "./figures.js";
+import { columnHeadings, namesAxis, paperLayout } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
@@ -122,19 +122,11 @@ export async function mountNeuronView(section, style, record) {
         names,
         { range: [rows - 0.5, -0.5], showline: false },
       ),
-      annotations: [
+      annotations: columnHeadings([
         ["key k", 0.2],
         ["q × k", 0.6],
         ["weight", 0.9],
-      ].map(([text, x]) => ({
-        text,
-        x,
-        y: 1.01,
-        xref: "paper",
-        yref: "paper",
-        yanchor: "bottom",
-        showarrow: false,
-      })),
+      ]),
     });
     const bars = {
       type: "bar",

@@ -1,7 +1,7 @@
 // The steps view: match, weigh, sum.
 import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { namesAxis, paperLayout } from "./figures.js";
+import { columnHeadings, namesAxis, paperLayout } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
@@ -115,19 +115,11 @@ export async function mountStepsView(section, style, record) {
       xaxis2: { ...bare, domain: [0.32, 0.58] },
       xaxis3: { ...bare, domain: [0.62, 1] },
       yaxis: namesAxis(y, names, { range: [rows - 0.5, -0.5], showline: false }),
-      annotations: [
+      annotations: columnHeadings([
         ["1 match", 0.14],
         ["2 weigh", 0.45],
         ["3 sum: weight × value", 0.81],
-      ].map(([text, x]) => ({
-        text,
-        x,
-        y: 1.01,
-        xref: "paper",
-        yref: "paper",
-        yanchor: "bottom",
-        showarrow: false,
-      })),
+      ]),
     });
     const strips = stripTrace(contributions, largestOf(contributions), style.scale);
     return {
