@@ -45,48 +45,38 @@ def fit_conditional_logit(
     Returns:
         ``(num_features, num_problems)``.
     """
-    rows = torch.from_numpy(features).flatten(0, 1)
-    left, sizes, right = torch.linalg.svd(rows, full_matrices=False)
-    strength = torch.from_numpy(penalties)
-    bounds = (sizes**2 / (2 * len(features)))[:, None] + strength
-    stretch = bounds.rsqrt()
-    shares = torch.from_numpy(targets).permute(1, 2, 0)
-    absent = torch.from_numpy(~real)[..., None]
+    left, sizes, right = np.linalg.svd(features.reshape(-1, features.shape[2]), full_matrices=False)
+    bounds = (sizes**2 / (2 * len(features)))[:, None] + penalties
+    stretch = 1 / np.sqrt(bounds)
+    shares = np.moveaxis(targets, 0, 2)
+    absent = ~real[..., None]
     design = left * sizes
 
-    def objective(point: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        axes = point * stretch
-        scores = (design @ axes).view(shares.shape)
-        logs = scores.masked_fill(absent, -torch.inf).log_softmax(1)
-        loss = -(shares * logs.masked_fill(absent, 0)).sum() / len(features)
-        residual = (logs.exp() - shares).flatten(0, 1) / len(features)
-        slope = design.T @ residual + strength * axes
-        return loss + (strength * axes**2).sum() / 2, slope * stretch
+    def objective(point: Floats) -> tuple[float, Floats]:
+        axes = point.reshape(bounds.shape) * stretch
+        scores = np.where(absent, -np.inf, (design @ axes).reshape(shares.shape))
+        logs = scores - scores.max(1, keepdims=True)
+        odds = np.exp(logs)
+        total = odds.sum(1, keepdims=True)
+        logs = np.where(absent, 0, logs - np.log(total))
+        residual = (odds / total - shares).reshape(len(design), -1) / len(features)
+        loss = -(shares * logs).sum() / len(features) + (penalties * axes**2).sum() / 2
+        slope = (design.T @ residual + penalties * axes) * stretch
+        return float(loss), slope.ravel()
 
-    axes = _minimum(objective, torch.zeros_like(bounds)) * stretch
-    found: Floats = (right.T @ axes).numpy()
+    point = _minimum(objective, np.zeros(bounds.size)).reshape(bounds.shape)
+    found: Floats = right.T @ (point * stretch)
     return found
 
 
-def _minimum(
-    objective: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]], start: torch.Tensor
-) -> torch.Tensor:
+def _minimum(objective: Callable[[Floats], tuple[float, Floats]], start: Floats) -> Floats:
     """Where a convex function with the given gradient is least."""
-    optimiser = torch.optim.LBFGS(
-        [start],
-        max_iter=_MOST_STEPS,
-        history_size=20,
-        tolerance_grad=_FLAT,
-        tolerance_change=0,
-        line_search_fn="strong_wolfe",
-    )
+    # Loaded on use: scipy takes longer to load than the rest of this module.
+    from scipy.optimize import minimize
 
-    def closure() -> float:
-        loss, start.grad = objective(start)
-        return float(loss)
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return start
+    options = {"maxiter": _MOST_STEPS, "maxcor": 20, "gtol": _FLAT, "ftol": 0.0}
+    found: Floats = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
+    return found
 
 
 def fitted(cases: CaseTable, labels: npt.NDArray[np.bool_], penalties: Floats) -> Floats:

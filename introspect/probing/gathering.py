@@ -188,7 +188,10 @@ def _rows(cases: Sequence[ScoredCase]) -> pa.Table:
     )
 
     def named(indices: Any, names: Sequence[str]) -> pa.DictionaryArray:
-        return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+        # Each name once: with repeated ones the file has other bytes each time.
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        of_each = np.array([numbers[name] for name in names], dtype=np.int32)
+        return pa.DictionaryArray.from_arrays(of_each[indices], pa.array(numbers, pa.string()))
 
     columns = {
         "id": named(each, [case.name for case in cases]),
