@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from introspect.hooks import Captured, capture
     from introspect.mentions import Candidate, CorefCase
     from introspect.models import Model, VisionModel, load
-    from introspect.probing import ProbeRun, probe
+    from introspect.probing import ProbeRun, SavedAttention, probe
     from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
     from introspect.reporting import Report, report, report_index
     from introspect.views.base import View
@@ -48,6 +48,7 @@ __all__ = [
     "Options",
     "ProbeRun",
     "Report",
+    "SavedAttention",
     "Scores",
     "TokenSequence",
     "View",
@@ -81,6 +82,7 @@ _HOMES = {
     "Model": "models",
     "Options": "analyzers.coreference",
     "ProbeRun": "probing",
+    "SavedAttention": "probing",
     "Report": "reporting",
     "Scores": "analyzers.coreference",
     "TokenSequence": "records",

@@ -292,8 +292,21 @@ def probe(
         bool, typer.Option("--null-model", help="Also score the model with random weights.")
     ] = False,
     engine: Annotated[str, typer.Option(help="serial, or ray (extra ray).")] = "serial",
+    save_attention: Annotated[
+        str | None, typer.Option(help="float32 or float16: also keep the patterns of every text.")
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Texts that run together, at most.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="A file that keeps results for other sets.")
+    ] = None,
+    cache_size: Annotated[float, typer.Option(help="Of that file at most, in GB.")] = 2.0,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, …; the CPU by default.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16; as the model was saved.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of each process.")] = None,
     actors: Annotated[int | None, typer.Option(help="Of the engine ray.")] = None,
@@ -302,6 +315,9 @@ def probe(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of folds, resamples and relabellings.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how much work and memory it takes.")
+    ] = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Run a model over a set; leave tables and a report in a folder.
@@ -309,15 +325,20 @@ def probe(
     Stopped at any moment, the same command goes on where it was.
     """
     from introspect.analyzers.claims import Options
-    from introspect.probing import RayOptions
+    from introspect.probing import CacheOptions, RayOptions, estimate
     from introspect.probing import probe as run_probe
     from introspect.probing.progress import watching
     from introspect.sentences import spooled_stdin
 
     given: list[Any] = [spooled_stdin() if name == "-" else name for name in files]
+    loaded = _load(model, allow_pickle=allow_pickle, device=device, dtype=dtype)
+    if dry_run:
+        found = estimate(loaded, given, out, analyzers=analyzer, column=column, format=format)
+        _print_table("What it would take", found.lines())
+        return
     with watching() as watcher:
         result = run_probe(
-            _load(model, allow_pickle=allow_pickle),
+            loaded,
             given,
             out,
             engine=engine,
@@ -329,7 +350,9 @@ def probe(
             layers=None if layers is None else _numbers(layers),
             long=long,  # type: ignore[arg-type]  # checked there
             null_model=null_model,
+            save_attention=save_attention,  # type: ignore[arg-type]  # checked there
             batch_size=batch_size,
+            cache=None if cache is None else CacheOptions(str(cache), int(cache_size * 2**30)),
             threads=threads,
             ray=RayOptions(actors, ray_address),
             fresh=fresh,
@@ -414,7 +437,9 @@ def _fail(message: str, error: BaseException | None, *, code: int) -> None:
     sys.exit(code)
 
 
-def _load(name: str, *, allow_pickle: bool) -> Any:
+def _load(
+    name: str, *, allow_pickle: bool, device: str | None = None, dtype: str | None = None
+) -> Any:
     # The command's own output is the answer; progress bars and library chatter hide it.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from transformers.utils import logging
@@ -423,7 +448,7 @@ def _load(name: str, *, allow_pickle: bool) -> Any:
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    return ix.load(name, allow_pickle=allow_pickle)
+    return ix.load(name, allow_pickle=allow_pickle, device=device, dtype=dtype)
 
 
 def _check_case_options(

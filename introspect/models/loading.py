@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ __all__ = ["load", "load_text"]
 _HARMLESS = ("pooler", "classifier", "lm_head", "position_ids")
 _HARMLESS_WITH_HEAD = ("pooler", "position_ids")
 _SMALLEST_VOCABULARY = 2
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
 _Loadable = str | os.PathLike[str] | tuple[nn.Module, Any]
@@ -31,6 +32,7 @@ def load(
     model: VisionModel | _Loadable,
     *,
     device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
     allow_pickle: bool = False,
     with_head: bool = False,
     tower: Literal["vision"],
@@ -40,6 +42,7 @@ def load(
     model: Model | _Loadable = "minilm",
     *,
     device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
     allow_pickle: bool = False,
     with_head: bool = False,
     tower: Literal["text"] | None = None,
@@ -48,6 +51,7 @@ def load(
     model: Model | VisionModel | _Loadable = "minilm",
     *,
     device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
     allow_pickle: bool = False,
     with_head: bool = False,
     tower: Literal["vision", "text"] | None = None,
@@ -59,6 +63,8 @@ def load(
             ``(module, tokenizer)`` or ``(module, image_processor)`` of transformers objects,
             which are used as they are.
         device: where to run it; by default the CPU, or where a given module is.
+        dtype: in which numbers a named model runs: ``float32``, ``bfloat16`` or ``float16``; by
+            default as it was saved.
         allow_pickle: load weights in Python's pickle format too. Only for files you trust.
         with_head: load it with the head that it was saved with, as writing (``generate=True``)
             needs; by default only the layers that attend.
@@ -75,13 +81,19 @@ def load(
         >>> load("minilm").module.config.num_attention_heads     # doctest: +SKIP
         12
     """
+    if dtype is not None and not isinstance(model, str | os.PathLike):
+        raise ModelError(
+            f"Expected a model's name beside dtype={dtype!r}, got {type(model).__name__}: what was "
+            "loaded already is used as it is. Load it in that type yourself."
+        )
     if isinstance(model, Model | VisionModel):
         return model
     if isinstance(model, str | os.PathLike):
         model = os.fspath(model)
         source = find_source(model, allow_pickle=allow_pickle)
+        numbers = _Numbers(_device(device), _dtype(dtype))
         return _load_source(
-            source, device, allow_pickle=allow_pickle, with_head=with_head, tower=tower
+            source, numbers, allow_pickle=allow_pickle, with_head=with_head, tower=tower
         )
     if not (isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], nn.Module)):
         raise ModelError(
@@ -117,8 +129,36 @@ def load_text(model: Model | _Loadable) -> Model:
     return loaded
 
 
+class _Numbers(NamedTuple):
+    """Where a model runs, and in which numbers."""
+
+    device: torch.device | None
+    dtype: torch.dtype | None
+
+
+def _device(name: str | torch.device | None) -> torch.device | None:
+    if name is None or isinstance(name, torch.device):
+        return name
+    try:
+        # Only making something there tells whether it is there.
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(
+            f"Expected a device of this machine, such as cpu, got {name!r}: {_first_line(error)} "
+            "introspect doctor lists them."
+        ) from error
+
+
+def _dtype(name: str | torch.dtype | None) -> torch.dtype | None:
+    found = getattr(torch, name, None) if isinstance(name, str) else name
+    if (found is not None and found not in _DTYPES) or (name is not None and found is None):
+        names = ", ".join(str(each).removeprefix("torch.") for each in _DTYPES)
+        raise ModelError(f"Expected `dtype` from {names}, got {name!r}.")
+    return found
+
+
 def _load_source(
-    source: Source, device: Any, *, allow_pickle: bool, with_head: bool, tower: str | None
+    source: Source, numbers: _Numbers, *, allow_pickle: bool, with_head: bool, tower: str | None
 ) -> Model | VisionModel:
     from safetensors import SafetensorError
     from transformers import AutoModel
@@ -161,8 +201,8 @@ def _load_source(
         )
     revision = source.revision or getattr(module.config, "_commit_hash", None)
     module.eval()
-    if device is not None:
-        module.to(device)
+    if any(choice is not None for choice in numbers):
+        module.to(device=numbers.device, dtype=numbers.dtype)
     return _paired(module, reader, name=source.name, revision=revision)
 
 

@@ -5,7 +5,19 @@
 on, ``folder`` who may write; ``gathering``, ``findings`` and ``outcome`` make tables and a report.
 """
 
+from introspect.probing.cache import CacheOptions
+from introspect.probing.estimate import Estimate, estimate
 from introspect.probing.ray_engine import RayOptions
 from introspect.probing.run import ProbeInterruptedError, ProbeRun, probe
+from introspect.probing.saving import SavedAttention
 
-__all__ = ["ProbeInterruptedError", "ProbeRun", "RayOptions", "probe"]
+__all__ = [
+    "CacheOptions",
+    "Estimate",
+    "ProbeInterruptedError",
+    "ProbeRun",
+    "RayOptions",
+    "SavedAttention",
+    "estimate",
+    "probe",
+]

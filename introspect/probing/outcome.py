@@ -14,9 +14,10 @@ import pandas as pd
 
 from introspect.analyzers.coreference import Options, Scores, scores_of
 from introspect.analyzers.linear_probe import ProbeResult
-from introspect.files import replacing, write_atomically
+from introspect.files import replacing, write_atomically, write_lines
 from introspect.probing.findings import Capture, CaseSet, with_null
 from introspect.probing.gathering import Gathered
+from introspect.probing.saving import FOLDER, INDEX
 from introspect.probing.worker import Worker, segmenter
 from introspect.records import AttentionRecord
 from introspect.reporting.provenance import provenance_rows
@@ -155,6 +156,8 @@ def write_outcome(found: Outcome) -> Outcome:
         _write_table(found.folder, name, table)
         if name == "similarity":
             _write_csv(found.folder / "clusters.csv", found.gathered.analyzers[name].map())
+    if found.gathered.saved:
+        write_lines(found.folder / FOLDER / INDEX, found.gathered.saved)
     for name, page in found.pages.items():
         write_atomically(found.folder / name, page.html)
     write_atomically(found.folder / "summary.json", _json(_summary(found)))
@@ -180,6 +183,7 @@ def _summary(found: Outcome) -> dict[str, Any]:
         "analyzers": list(found.worker.options.analyzers),
         "texts": gathered.num_rows,
         "tokens": gathered.num_tokens,
+        "texts_from_cache": gathered.num_kept,
         "rejected": gathered.num_rejected,
         "timings": {**found.seconds, "rows_per_second": gathered.num_rows / max(seconds, 1e-9)},
         "capture": {

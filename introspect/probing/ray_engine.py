@@ -18,7 +18,7 @@ from introspect.models import Model
 from introspect.probing.rows import Shard
 from introspect.probing.serial import write_result
 from introspect.probing.store import Entry, ShardStore
-from introspect.probing.worker import Worker, WorkerOptions
+from introspect.probing.worker import Worker
 
 __all__ = ["RayOptions", "run_ray"]
 
@@ -41,17 +41,12 @@ class RayOptions:
 
 
 def run_ray(
-    model: Model,
-    options: WorkerOptions,
-    shards: Iterator[Shard],
-    store: ShardStore,
-    where: RayOptions,
+    worker: Worker, shards: Iterator[Shard], store: ShardStore, where: RayOptions
 ) -> Iterator[Entry]:
     """Run shards on actors; entries come in the order in which shards are done.
 
     Args:
-        model: sent to every actor once, weights and all, so that all have the same.
-        options: of the workers.
+        worker: its model is sent to every actor, weights and all, so that all have the same.
         shards: those that have to run.
         store: where they go.
         where: the actors.
@@ -69,7 +64,7 @@ def run_ray(
     if began:
         ray.init(address=where.address, include_dashboard=False, log_to_driver=False)
     try:
-        yield from _Pool(ray, model, options, store, where).run(shards)
+        yield from _Pool(ray, worker, store, where).run(shards)
     finally:
         if began:
             ray.shutdown()
@@ -78,10 +73,12 @@ def run_ray(
 class _Actor:
     """A worker in a process of its own."""
 
-    def __init__(self, module: Any, tokenizer: Any, named: Any, options: Any, threads: int) -> None:
+    def __init__(
+        self, module: Any, tokenizer: Any, named: Any, options: Any, places: Any, threads: int
+    ) -> None:
         # As many as the plan says: sums of floats depend on it.
         torch.set_num_threads(threads)
-        self._worker = Worker(Model(module, tokenizer, *named), options)
+        self._worker = Worker(Model(module, tokenizer, *named), options, places)
 
     def run(self, shard: Shard, store: ShardStore) -> Entry:
         """Run a shard, and write its file."""
@@ -91,9 +88,8 @@ class _Actor:
 class _Pool:
     """The actors, and which shards are with which."""
 
-    def __init__(
-        self, ray: Any, model: Model, options: WorkerOptions, store: ShardStore, where: RayOptions
-    ) -> None:
+    def __init__(self, ray: Any, worker: Worker, store: ShardStore, where: RayOptions) -> None:
+        model = worker.model
         self._ray = ray
         self._store = ShardStore(store.folder)  # without what is known of the others
         is_gpu = next(model.module.parameters()).is_cuda
@@ -110,7 +106,8 @@ class _Pool:
             ray.put(model.module),
             ray.put(model.tokenizer),
             (model.name, model.revision),
-            options,
+            worker.options,
+            worker.places,
             threads,
         )
         self._actors: dict[int, Any] = {}

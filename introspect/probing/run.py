@@ -8,9 +8,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
@@ -22,6 +22,7 @@ from introspect.functional.coreference import Mention
 from introspect.models import Model, load_text
 from introspect.models.null import null_model as random_weights
 from introspect.probing.batches import BatchLimits
+from introspect.probing.cache import CacheOptions, identity_of
 from introspect.probing.folder import (
     SHARDS,
     clean,
@@ -38,11 +39,12 @@ from introspect.probing.progress import QUIET, Watcher, count_rows
 from introspect.probing.ray_engine import RayOptions, run_ray
 from introspect.probing.reading import Reading, read_rows
 from introspect.probing.rows import ProbeRow, Shard, cut
+from introspect.probing.saving import FOLDER, Precision
 from introspect.probing.serial import run_serial
 from introspect.probing.store import Entry, ShardStore
-from introspect.probing.worker import Worker, WorkerOptions
+from introspect.probing.worker import Places, Worker, WorkerOptions
 from introspect.sentences import Inputs
-from introspect.weighting import Weights, checked_weights
+from introspect.weighting import Weights
 
 __all__ = ["ProbeInterruptedError", "ProbeRun", "probe"]
 
@@ -101,10 +103,12 @@ def probe(
     layers: Sequence[int] | None = None,
     long: Long = "reject",
     null_model: bool = False,
+    save_attention: Precision | None = None,
     batch_size: int | None = None,
     shard_rows: int = SHARD_ROWS,
     threads: int | None = None,
     ray: RayOptions | None = None,
+    cache: CacheOptions | None = None,
     fresh: bool = False,
     options: Options = DEFAULT,
     command: str | None = None,
@@ -137,10 +141,13 @@ def probe(
         long: a text that is longer than the model reads is rejected (``reject``), or read in parts
             (``window``): a plain text part by part, a case around its mentions.
         null_model: also score the same architecture with random weights, as a baseline.
+        save_attention: also keep the patterns of every text, in this precision; see
+            ``SavedAttention``.
         batch_size: texts that run together, at most; by default as many as are quick.
         shard_rows: rows of a piece of work.
         threads: of each process; by default as torch has it.
         ray: the actors of that engine.
+        cache: where results are kept for other sets that share texts with this one.
         fresh: start over, also where the folder holds another probe.
         options: how much is drawn for intervals and p-values, and from which seed.
         command: the command line that made it, for the provenance.
@@ -154,35 +161,42 @@ def probe(
     """
     if engine not in ENGINES:
         raise SelectionError(f"Expected the engine {' or '.join(ENGINES)}, got {engine!r}.")
-    if long not in get_args(Long):
-        raise SelectionError(f"Expected `long` as reject or window, got {long!r}.")
-    checked_weights(weights)
     reading = Reading(inputs, column, format)
     worker_options = WorkerOptions(
-        analyzers=_chosen_analyzers(analyzers, reading),
+        analyzers=chosen_analyzers(analyzers, reading),
         mention=mention,
         weights=weights,
         segment=segment,
         layers=None if layers is None else tuple(layers),
         long=long,
+        saved=save_attention,
         limits=BatchLimits() if batch_size is None else BatchLimits(texts=batch_size),
     )
+    if shard_rows < 1:
+        raise SelectionError(f"Expected at least 1 row in a shard, got {shard_rows}.")
     folder = Path(out)
     with _threads(threads):
         loaded = load_text(model)
-        worker = Worker(loaded, worker_options)
         plan = make_plan(
             loaded, reading, worker_options, options, shard_rows=shard_rows, null_model=null_model
         )
+        places = Places(
+            attention=None if save_attention is None else folder / FOLDER,
+            cache=None if cache is None else replace(cache, identity=identity_of(plan)),
+        )
+        worker = Worker(loaded, worker_options, places)
         open_folder(folder)
         with held(folder):
             _begin(folder, plan, fresh=fresh, command=command)
+            if places.attention is not None:
+                places.attention.mkdir(exist_ok=True)
             job = _Job(worker, reading, shard_rows, engine, ray or RayOptions(), watcher)
             work = job.work(ShardStore(folder / SHARDS))
             null = None
             if null_model and "coreference" in worker_options.analyzers:
                 watcher.say("probing random weights")
-                twin = _Job(Worker(random_weights(loaded), worker_options), *job.rest())
+                alone = replace(worker_options, saved=None)
+                twin = _Job(Worker(random_weights(loaded), alone), *job.rest())
                 null = twin.work(ShardStore(folder / SHARDS / "random-weights"))
             watcher.say("gathering")
             found = _finish(folder, worker, reading, work, null, options, command)
@@ -196,7 +210,7 @@ def probe(
     )
 
 
-def _chosen_analyzers(names: Sequence[str] | None, reading: Reading) -> tuple[str, ...]:
+def chosen_analyzers(names: Sequence[str] | None, reading: Reading) -> tuple[str, ...]:
     """The analyzers asked for, if the input has what they take.
 
     Raises:
@@ -300,7 +314,7 @@ class _Job:
     def _engine(self, todo: Iterator[Shard], store: ShardStore) -> Iterator[Entry]:
         if self.engine == "serial":
             return run_serial(self.worker, todo, store)
-        return run_ray(self.worker.model, self.worker.options, todo, store, self.ray)
+        return run_ray(self.worker, todo, store, self.ray)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from introspect.analyzers.case_columns import CaseColumns
 from introspect.analyzers.coreference_batch import CaseBatches
 from introspect.analyzers.registry import find_analyzer
 from introspect.cases import Reject
-from introspect.errors import InputError
-from introspect.functional.coreference import Mention
+from introspect.errors import SelectionError
+from introspect.functional.coreference import MENTION_OPTIONS, Mention
 from introspect.hooks.capturing import projections
 from introspect.hooks.projection import Projection
 from introspect.hooks.streaming import stream
@@ -32,7 +32,7 @@ from introspect.probing.cache import Cache, CacheOptions
 from introspect.probing.preparing import Long, Prepared, Segment, prepare
 from introspect.probing.rows import Shard
 from introspect.probing.saving import Precision, Saver
-from introspect.weighting import Weights
+from introspect.weighting import Weights, checked_weights
 
 __all__ = ["ShardResult", "Worker", "WorkerOptions"]
 
@@ -63,6 +63,32 @@ class WorkerOptions:
     long: Long = "reject"
     saved: Precision | None = None
     limits: BatchLimits = field(default_factory=BatchLimits)
+
+    def __post_init__(self) -> None:
+        checked_weights(self.weights)
+        for name, allowed in (("long", get_args(Long)), ("saved", (None, *get_args(Precision)))):
+            if getattr(self, name) not in allowed:
+                raise SelectionError(
+                    f"Expected `{name}` as {' or '.join(map(str, allowed))}, got "
+                    f"{getattr(self, name)!r}."
+                )
+        if self.mention not in MENTION_OPTIONS:
+            raise SelectionError(
+                f"Expected `mention` from {', '.join(MENTION_OPTIONS)}, got {self.mention!r}."
+            )
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a worker writes beside its shards; no result depends on it.
+
+    Args:
+        attention: the folder of saved patterns.
+        cache: where results are kept for other sets.
+    """
+
+    attention: Path | None = None
+    cache: CacheOptions | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,28 +122,20 @@ class Worker:
     Args:
         model: the model.
         options: how a shard is run.
-        folder: where patterns are kept, if they are.
-        cache: where results are kept for other sets.
+        places: where else it writes.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        options: WorkerOptions,
-        *,
-        folder: Path | None = None,
-        cache: CacheOptions | None = None,
-    ) -> None:
+    def __init__(self, model: Model, options: WorkerOptions, places: Places | None = None) -> None:
         self.model = model
         self.options = options
-        self.folder = folder
-        self.cache = None if cache is None else Cache(cache)
+        self.places = places or Places()
+        self.cache = None if self.places.cache is None else Cache(self.places.cache)
         self.limit = length_limit(model.module, model.tokenizer)
         self._segment: Segment | None = segmenter(options.segment)
         self._layers = options.layers
         self._knows_layers = False
         self._projections: dict[int, Projection] | None = None
-        self._num_heads = _num_heads(model)
+        self.num_heads = _num_heads(model)
 
     def prepare(self, shard: Shard) -> Prepared:
         """Tokens of a shard; may run beside the model, in another thread."""
@@ -161,7 +179,7 @@ class Worker:
 
     def _by_rows(self, texts: Texts, analyzers: Mapping[str, Any]) -> bool:
         """Whether only rows are read, of patterns too large to be made whole."""
-        weights = len(texts) * self._num_heads * texts.length**2
+        weights = len(texts) * self.num_heads * texts.length**2
         is_of_rows = list(analyzers) == ["coreference"] and self._projections is None
         return is_of_rows and weights > self.options.limits.weights
 
@@ -228,12 +246,12 @@ class _Run:
             # What is kept of a text must be of that text alone.
             kinds = {name: type(one) for name, one in self._totals.items() if name != "coreference"}
             self._analyzers |= {name: PerText(kind) for name, kind in kinds.items()}
-        if worker.options.saved is not None and worker.folder is not None:
+        if worker.options.saved is not None and worker.places.attention is not None:
             names = {
                 id(e.tokens): r.id for e, r in zip(prepared.encoded, prepared.rows, strict=True)
             }
             index = prepared.shard.index
-            saver = Saver(worker.folder, index, names, worker.options.saved)
+            saver = Saver(worker.places.attention, index, names, worker.options.saved)
             self._totals["attention"] = self._analyzers["attention"] = saver
         self._columns: list[CaseColumns] = []
         self._order: list[int] = []
@@ -250,7 +268,7 @@ class _Run:
         batches = length_batches(
             [lengths[i] for i in todo],
             worker.options.limits,
-            num_heads=worker._num_heads,
+            num_heads=worker.num_heads,
             alike=not worker.takes_mask,
         )
         for batch in batches:
@@ -415,12 +433,12 @@ def segmenter(name: str | None) -> Segment | None:
     """What divides texts into words.
 
     Raises:
-        InputError: there is no such thing.
+        SelectionError: there is no such thing.
     """
     if name is None:
         return None
     if name != "jieba":
-        raise InputError(f"Expected `segment` as jieba or nothing, got {name!r}.")
+        raise SelectionError(f"Expected `segment` as jieba or nothing, got {name!r}.")
     from introspect.segmentation import chinese_words
 
     return chinese_words

@@ -1,0 +1,154 @@
+"""How much work a probe is, before it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from introspect.models import Model, load_text
+from introspect.probing.folder import SHARDS
+from introspect.probing.reading import Reading, read_rows
+from introspect.probing.rows import ProbeRow, Shard, cut
+from introspect.probing.run import SHARD_ROWS, chosen_analyzers
+from introspect.probing.store import ShardStore
+from introspect.probing.worker import Worker, WorkerOptions
+from introspect.sentences import Inputs
+
+__all__ = ["Estimate", "estimate"]
+
+# So many rows are tokenized, and so many of them run, to learn how long the others take.
+_TOKENIZED = 2_048
+_RUN = 128
+_WARM = 8
+_FLOAT = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a probe would do.
+
+    Args:
+        rows: in the input.
+        unreadable: of them, rows that cannot be read.
+        done: rows in finished shards of the folder.
+        shards: pieces of work in all.
+        rejected_share: of the rows that were tokenized, the share that the model cannot be asked.
+        tokens_per_row: in their mean.
+        longest: tokens of the longest of them.
+        rows_per_second: of those that were run.
+        batch_bytes: attention of one layer in the largest batch, at most.
+    """
+
+    rows: int
+    unreadable: int
+    done: int
+    shards: int
+    rejected_share: float
+    tokens_per_row: float
+    longest: int
+    rows_per_second: float
+    batch_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """How long the rest would take."""
+        return (self.rows - self.unreadable - self.done) / max(self.rows_per_second, 1e-9)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The same for a person."""
+        return [
+            ("Rows", f"{self.rows:,}, of which {self.unreadable:,} cannot be read"),
+            ("Done before", f"{self.done:,} rows"),
+            ("Shards", f"{self.shards:,}"),
+            ("Tokens a row", f"{self.tokens_per_row:.1f}, at most {self.longest:,} (of a sample)"),
+            ("Rejected", f"{100 * self.rejected_share:.1f} % of the sample"),
+            ("Speed", f"{self.rows_per_second:,.0f} rows a second (measured on a sample)"),
+            ("Time left", _duration(self.seconds)),
+            ("Attention in memory", f"{self.batch_bytes / 2**20:,.0f} MB at most, of one layer"),
+        ]
+
+
+def estimate(
+    model: Model | str,
+    inputs: Inputs,
+    out: Path | None = None,
+    *,
+    analyzers: Sequence[str] | None = None,
+    column: str | None = None,
+    format: str | None = None,
+    options: WorkerOptions | None = None,
+    shard_rows: int = SHARD_ROWS,
+) -> Estimate:
+    """Read all rows, tokenize some of them, run a few, and say what the whole would take.
+
+    Args:
+        model: a model, or the name of one.
+        inputs: as for ``probe``.
+        out: a folder with finished shards of the same probe, if there are any.
+        analyzers: as for ``probe``.
+        column: as for ``probe``.
+        format: as for ``probe``.
+        options: of the workers; the analyzers of it are not looked at.
+        shard_rows: rows of a piece of work.
+
+    Raises:
+        InputError: the input cannot be read.
+    """
+    reading = Reading(inputs, column, format)
+    given = options or WorkerOptions()
+    chosen = WorkerOptions(**{**vars(given), "analyzers": chosen_analyzers(analyzers, reading)})
+    worker = Worker(load_text(model), chosen)
+    store = ShardStore(out / SHARDS) if out is not None else None
+    rows = unreadable = done = shards = 0
+    sample: list[ProbeRow] = []
+    for shard in cut(read_rows(reading), shard_rows):
+        readable = [row for row in shard.rows if isinstance(row, ProbeRow)]
+        shards += 1
+        rows += len(shard.rows)
+        unreadable += len(shard.rows) - len(readable)
+        if store is not None and store.done(shard.index, shard.digest):
+            done += len(readable)
+        sample += readable[: _TOKENIZED - len(sample)]
+    tokenized = worker.prepare(Shard.of(0, sample))
+    lengths = [len(each.tokens) for each in tokenized.encoded]
+    longest = max(lengths, default=0)
+    return Estimate(
+        rows=rows,
+        unreadable=unreadable,
+        done=done,
+        shards=shards,
+        rejected_share=len(tokenized.rejects) / max(len(sample), 1),
+        tokens_per_row=sum(lengths) / max(len(lengths), 1),
+        longest=longest,
+        rows_per_second=_speed(worker, sample),
+        batch_bytes=_FLOAT * _most_weights(worker, longest),
+    )
+
+
+def _speed(worker: Worker, sample: Sequence[ProbeRow]) -> float:
+    """Rows a second, tokens and analysis included, of rows from all over the sample."""
+    some = Shard.of(0, sample[:: max(1, len(sample) // _RUN)][:_RUN])
+    if not some.rows:
+        return 0.0
+    first = worker.prepare(Shard.of(0, some.rows[:_WARM]))
+    worker.run(first)  # learns the model's layers, and warms up
+    began = time.perf_counter()
+    worker.run(worker.prepare(some))
+    return len(some.rows) / (time.perf_counter() - began)
+
+
+def _most_weights(worker: Worker, longest: int) -> int:
+    """Attention weights of a layer in the largest batch."""
+    limits = worker.options.limits
+    count = max(1, min(limits.texts, limits.tokens // max(longest, 1)))
+    alone = worker.num_heads * longest**2
+    return max(alone, min(limits.weights, count * alone))
+
+
+def _duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
+    if seconds < 2 * 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"
