@@ -18,8 +18,8 @@ __all__ = ["Cache", "CacheOptions", "identity_of"]
 
 #: What a result depends on beside its text, of all that a plan holds.
 _IDENTITY = (
-    "model", "revision", "tokenizer", "dtype", "device", "threads", "analyzers", "mention",
-    "weights", "segment", "layers", "code", "torch", "transformers",
+    "model", "revision", "config", "tokenizer", "dtype", "device", "threads", "analyzers",
+    "mention", "weights", "segment", "layers", "code", "torch", "transformers",
 )  # fmt: skip
 _SECONDS_TO_WAIT = 60
 _AT_ONCE = 500

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,8 @@ def clean(folder: Path, *, fresh: bool) -> None:
         OutputError: it cannot be removed.
     """
     try:
-        for path in folder.iterdir():
+        # The plan goes last: without it, what a stop left of the rest would be nobody's.
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == PLAN):
             if _is_half(path.name) or (fresh and path.name != _LOCK):
                 _remove(path)
     except OSError as error:
@@ -153,7 +154,9 @@ def held(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        # Where the disk has become read-only the file stays; without a holder it keeps nobody out.
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
         os.close(handle)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,8 @@ def gather(store: ShardStore, entries: Sequence[Entry], folder: Path | None = No
         for _ in _lines(found, store, entries, None):
             pass
     else:
-        with _CaseTable(folder / "cases.parquet") as table:
+        path = folder / "cases.parquet"
+        with replacing(path) as place, closing(_CaseTable(path, place)) as table:
             write_lines(folder / "rejects.jsonl", _lines(found, store, entries, table))
     if found.parts:
         found.columns = CaseColumns.joined(found.parts)
@@ -148,21 +150,17 @@ def _merge(found: Gathered, name: str, state: Mapping[str, Any]) -> None:
 
 
 class _CaseTable:
-    """Writes the rows of cases as they come; the file appears when all went well."""
+    """Writes the rows of cases as they come; where there are none, there is no file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, temporary: Path) -> None:
         self._path = path
+        self._temporary = temporary
         self._writer: pq.ParquetWriter | None = None
 
-    def __enter__(self) -> _CaseTable:
-        self._place = replacing(self._path)
-        self._temporary = self._place.__enter__()
-        return self
-
-    def __exit__(self, *failure: Any) -> None:
+    def close(self) -> None:
+        """Write what is still held, and the index at the end."""
         if self._writer is not None:
             self._writer.close()
-        self._place.__exit__(*failure)
 
     def add(self, cases: Sequence[ScoredCase]) -> None:
         """Add the rows of some cases, as one group of rows."""

@@ -51,7 +51,8 @@ def make_plan(
         "format": reading.format,
         "model": model.name,
         "revision": model.revision or weights_digest(model.module),
-        "tokenizer": type(model.tokenizer).__name__,
+        "config": config_digest(model.module),
+        "tokenizer": tokenizer_digest(model.tokenizer),
         "dtype": str(parameter.dtype).removeprefix("torch."),
         "device": parameter.device.type,
         "threads": torch.get_num_threads(),
@@ -99,6 +100,27 @@ def code_digest() -> str:
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def config_digest(module: nn.Module) -> str | None:
+    """SHA-256 of what the weights do not tell: the same may be divided among other heads."""
+    config: Any = getattr(module, "config", None)
+    if config is None:
+        return None
+    given = {
+        name: value
+        for name, value in config.to_dict().items()
+        if not name.startswith("_") and name != "transformers_version"
+    }
+    content = json.dumps(given, sort_keys=True, default=str)
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """The class, and SHA-256 of all that divides a text; not whether a call pads or cuts it."""
+    given = json.loads(tokenizer.backend_tokenizer.to_str())
+    content = json.dumps({**given, "padding": None, "truncation": None}, sort_keys=True)
+    return f"{type(tokenizer).__name__} sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
 def weights_digest(module: nn.Module) -> str:

@@ -93,10 +93,7 @@ class ShardStore:
             for half in self.folder.glob(".*.part"):
                 half.unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(
-                f"Expected to write in {str(self.folder)!r}, but the system refused: "
-                f"{error.strerror or error}. Name a place you may write to."
-            ) from error
+            raise self._refused(error) from error
 
     def done(self, shard: int, content: str) -> Entry | None:
         """The entry of a shard that is done and whole; ``None`` if it has to run."""
@@ -163,11 +160,18 @@ class ShardStore:
         return arrays, rejects.splitlines()
 
     def prune(self, count: int) -> None:
-        """Forget files that belong to none of the first ``count`` shards."""
-        kept = {e.file for e in self.entries.values() if e.shard < count} | {_MANIFEST}
-        for path in self.folder.iterdir():
-            if path.name not in kept:
-                path.unlink(missing_ok=True)
+        """Forget files of shards that belong to none of the first ``count``.
+
+        Raises:
+            OutputError: one cannot be removed.
+        """
+        kept = {entry.file for entry in self.entries.values() if entry.shard < count}
+        try:
+            for path in self.folder.glob("*.safetensors"):
+                if path.name not in kept:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._refused(error) from error
 
     def _is_whole(self, entry: Entry) -> bool:
         try:
@@ -187,6 +191,12 @@ class ShardStore:
                 yield Entry(**{**found, "routes": tuple(found["routes"])})
             except (ValueError, TypeError, KeyError):
                 continue  # cut short by a stop: that shard runs again
+
+    def _refused(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"Expected to write in {str(self.folder)!r}, but the system refused: "
+            f"{error.strerror or error}. Name a place you may write to."
+        )
 
     def _ends_with_line(self, stream: Any) -> bool:
         if not stream.tell():
