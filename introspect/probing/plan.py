@@ -18,8 +18,8 @@ import introspect
 from introspect.analyzers.claims import Options
 from introspect.errors import OutputError
 from introspect.models import Model
+from introspect.probing.options import WorkerOptions
 from introspect.probing.reading import Reading
-from introspect.probing.worker import WorkerOptions
 from introspect.reporting.provenance import version_of_introspect
 from introspect.sentences import fingerprint
 
@@ -39,7 +39,7 @@ def make_plan(
 ) -> Plan:
     """All that the tables depend on, as plain JSON.
 
-    The number of threads is part of it: sums of floats depend on how they are divided.
+    Each batch is computed with one thread: sums of floats depend on how they are divided.
 
     Raises:
         InputError: the input cannot be read.
@@ -55,7 +55,7 @@ def make_plan(
         "tokenizer": tokenizer_digest(model.tokenizer),
         "dtype": str(parameter.dtype).removeprefix("torch."),
         "device": parameter.device.type,
-        "threads": torch.get_num_threads(),
+        "threads": 1,
         **asdict(options),
         "claims": asdict(claims),
         "null_model": null_model,
