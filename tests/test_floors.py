@@ -30,6 +30,7 @@ ROOMS = (
     "hooks",
     "page",
     "views",
+    "primer",
     "interop",
     "models",
     "analyzers",
