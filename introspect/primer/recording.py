@@ -11,7 +11,7 @@ from introspect.errors import RecordError
 from introspect.primer.attention import Attended
 from introspect.records import AttentionRecord, Certificate, TokenSequence
 
-__all__ = ["record_of"]
+__all__ = ["record_of", "word_sequence"]
 
 
 def record_of(
@@ -53,10 +53,10 @@ def record_of(
         )
     }
     attentions = parts.pop("attentions")
-    keys = _sequence(tokens)
+    keys = word_sequence(tokens)
     return AttentionRecord(
         attentions=attentions,
-        queries=keys if query_tokens is None else _sequence(query_tokens),
+        queries=keys if query_tokens is None else word_sequence(query_tokens),
         keys=keys,
         kind="self" if query_tokens is None else "cross",
         certificate=_certificate(attentions),
@@ -78,8 +78,13 @@ def _with_heads(part: torch.Tensor) -> torch.Tensor:
     )
 
 
-def _sequence(tokens: Sequence[str]) -> TokenSequence:
-    """Tokens that are the words of a text; the text is what they give when joined."""
+def word_sequence(tokens: Sequence[str]) -> TokenSequence:
+    """Tokens that are the words of a text; the text is what they give when joined.
+
+    Example:
+        >>> word_sequence(["我", "写", "代码"]).texts
+        ('我写代码',)
+    """
     is_spaced = all(token.isascii() for token in tokens)
     text, offsets = "", []
     for token in tokens:

@@ -10,7 +10,7 @@ from torch import nn
 
 from introspect.errors import InputError
 from introspect.primer.attention import Attended, self_attention
-from introspect.primer.recording import record_of
+from introspect.primer.recording import record_of, word_sequence
 from introspect.records import AttentionRecord
 
 __all__ = ["GREY_CAT", "SENTENCES", "SelfAttention", "Training", "Vocabulary", "train"]
@@ -139,9 +139,9 @@ class Training:
         """
         if not 0 <= sentence < len(self.sentences):
             raise InputError(f"Expected `sentence` in 0–{len(self.sentences) - 1}, got {sentence}.")
-        words = self.sentences[sentence]
+        words = word_sequence(self.sentences[sentence])
         return [
-            AttentionRecord.from_tensors(weights[None, None], words)
+            AttentionRecord(attentions=weights[None, None], queries=words, keys=words)
             for weights in self.history[sentence]
         ]
 

@@ -65,8 +65,8 @@ class EvolutionView(View):
         return pattern_of(record, layer_row(record, self.layer), self.head)
 
     def caption(self, place: int) -> str:
-        """A time in words: ``epoch 40: loss 0.2143``."""
-        loss = f": loss {self.losses[place]:.4f}" if self.losses else ""
+        """A time in words: ``epoch 40: loss 0.214``."""
+        loss = f": loss {self.losses[place]:.3g}" if self.losses else ""
         return f"{self.unit} {self.times[place]}{loss}"
 
     @property
@@ -185,7 +185,7 @@ def evolution_view(
     Example:
         >>> made = [AttentionRecord.from_tensors(torch.full((1, 1, 2, 2), 0.5), ["a", "b"])] * 3
         >>> evolution_view(made, losses=[1.0, 0.5, 0.25]).caption(2)
-        'epoch 2: loss 0.2500'
+        'epoch 2: loss 0.25'
     """
     chosen = tuple(records)
     if not chosen:

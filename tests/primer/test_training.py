@@ -53,7 +53,7 @@ def test_the_attention_of_every_epoch_is_kept(training):
 def test_the_evolution_is_of_records(training):
     records = training.evolution(1)
     assert len(records) == 201
-    assert records[0].tokens == ("你", "写", "诗")
+    assert records[0].tokens == ("你", "写", "诗") and records[0].keys.texts == ("你写诗",)
     assert torch.equal(records[7].attentions[0, 0], training.history[1][7])
     with pytest.raises(InputError, match="0–5, got 6"):
         training.evolution(6)

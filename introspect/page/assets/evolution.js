@@ -255,7 +255,7 @@ class EvolutionView {
     return headWords(this.record, this.state.row, this.state.head);
   }
 
-  /** "epoch 40 of 200, loss 0.2143". */
+  /** "epoch 40 of 200, loss 0.214". */
   time() {
     const { unit, times, losses } = this.style;
     const { place } = this.state;
@@ -337,5 +337,5 @@ function capital(text) {
 }
 
 function lossWords(loss) {
-  return loss === null ? "unknown" : loss.toFixed(4);
+  return loss === null ? "unknown" : String(Number(loss.toPrecision(3)));
 }
