@@ -55,9 +55,10 @@ def load(
     """A model that can be asked for its attention.
 
     Args:
-        model: an alias (``minilm``), the id of a model on the hub, a local folder, or a pair
-            ``(module, tokenizer)`` or ``(module, image_processor)`` of transformers objects,
-            which are used as they are.
+        model: an alias (``minilm``; ``induction``, ``shortcut``, ``reversal``, ``pronoun``,
+            ``pronoun-gated``, which come with the package), the id of a model on the hub, a local
+            folder, or a pair ``(module, tokenizer)`` or ``(module, image_processor)`` of
+            transformers objects, which are used as they are.
         device: where to run it; by default the CPU, or where a given module is.
         allow_pickle: load weights in Python's pickle format too. Only for files you trust.
         with_head: load it with the head that it was saved with, as writing (``generate=True``)

@@ -16,11 +16,20 @@ from introspect.models.circuits import CIRCUITS, SYMBOLS, circuit_folder, repeat
 
 SEED = 77  # neither of the trainings nor of the figures in the cards
 LARGEST = 2_000_000
+QUICK = ix.Options(resamples=200, permutations=200, selections=50)
+
+
+class Loaded(dict[str, ix.Model]):
+    """Each model with its head, loaded when it is first asked for."""
+
+    def __missing__(self, name: str) -> ix.Model:
+        self[name] = ix.load(name, with_head=True)
+        return self[name]
 
 
 @pytest.fixture(scope="module")
 def models():
-    return {name: ix.load(name, with_head=True) for name in CIRCUITS}
+    return Loaded()
 
 
 def figures(name: str) -> dict[str, str]:
@@ -234,7 +243,7 @@ def test_the_pronouns_noun_is_named(models, name, language):
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_head_of_pronoun_looks_at_the_antecedent(models, language):
     better, given = choices(models["pronoun"], held_out("pronoun", language))
-    assert better[1, 0] == 1 and given[1, 0] > 0.97
+    assert better[1, 0] == 1 and given[1, 0] > 0.95
     # The others were kept from writing, and tell nothing apart.
     others = torch.ones(2, 4, dtype=torch.bool)
     others[1, 0] = False
@@ -252,16 +261,19 @@ def test_without_that_head_the_answer_is_gone(models):
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_no_head_of_pronoun_gated_tells_them_apart(models, language):
-    better, _ = choices(models["pronoun-gated"], held_out("pronoun-gated", language))
-    assert ((better - 0.5).abs() < 0.15).all()
+    cases = held_out("pronoun-gated", language)
+    better, given = choices(models["pronoun-gated"], cases)
+    assert torch.equal(better, torch.full_like(better, 0.5))
+    assert given.max() > 0.45  # and yet it reads them
+    scores = ix.score("pronoun-gated", cases, options=QUICK).heads
+    assert scores["accuracy"].between(0.4, 0.6).all()
 
 
 def test_scores_find_the_head_and_find_none():
-    options = ix.Options(resamples=200, permutations=200, selections=50)
-    found = ix.score("pronoun", held_out("pronoun", "zh"), options=options).choice
+    found = ix.score("pronoun", held_out("pronoun", "zh"), options=QUICK).choice
     assert (str(found.head), found.accuracy) == ("L1H0", 1.0) and found.p_value < 0.05
-    none = ix.score("pronoun-gated", held_out("pronoun-gated", "zh"), options=options)
-    assert none.choice.accuracy < 0.65
+    none = ix.score("pronoun-gated", held_out("pronoun-gated", "zh"), options=QUICK)
+    assert none.choice.accuracy < 0.6 and none.choice.p_value > 0.05
     assert none.twins["both_right"].max() < 0.5
 
 
