@@ -95,9 +95,10 @@ def pronoun(num_nouns: int, count: int) -> Callable[[Model], Figures]:
             for name, value in _scored(model, cases).items():
                 figures[f"{name}, {language}"] = value
             if num_nouns > 100:
-                with silenced(model, Head(1, 0)):
-                    right = answered(model, cases)
-                figures[f"right with L1H0 silenced, {language}"] = f"{right:.1%}"
+                for head in (Head(0, 0), Head(1, 0)):
+                    with silenced(model, head):
+                        right = answered(model, cases)
+                    figures[f"right with {head} silenced, {language}"] = f"{right:.1%}"
         return figures
 
     return figures_of

@@ -32,11 +32,14 @@ class Plan:
     hidden: int = 64
     batch: int = 128
     rate: float = 2e-3
+    decay: float = 0.01
 
 
 PLANS = {
     "pronoun": Plan(num_nouns=150, feed_forward=8, writing_heads=1, steps=2000),
-    "pronoun-gated": Plan(num_nouns=12, feed_forward=256, writing_heads=4, steps=700, layers=1),
+    "pronoun-gated": Plan(
+        num_nouns=12, feed_forward=256, writing_heads=4, steps=1000, layers=1, seed=1, decay=0.3
+    ),
 }
 
 
@@ -163,6 +166,7 @@ def train(name: str) -> tuple[BertForMaskedLM, Any]:
         steps=plan.steps,
         seed=plan.seed,
         rate=plan.rate,
+        weight_decay=plan.decay,
         after_step=lambda: silence(made, plan.writing_heads),
     )
     return made, reader

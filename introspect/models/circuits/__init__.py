@@ -69,7 +69,7 @@ def repeated(
 
     Example:
         >>> repeated(1, prefix=1, period=3)[0].text
-        'V Y c O Y c O'
+        '2 y W 4 y W 4'
     """
     generator = random.Random(seed)
     made = []
