@@ -14,7 +14,6 @@ import torch
 import transformers
 from torch import nn
 
-import introspect
 from introspect.analyzers.claims import Options
 from introspect.errors import OutputError
 from introspect.models import Model
@@ -95,7 +94,7 @@ def _shown(value: Any) -> str:
 @cache
 def code_digest() -> str:
     """SHA-256 of this package's own Python files."""
-    root = Path(introspect.__file__).parent
+    root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())

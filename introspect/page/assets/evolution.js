@@ -1,24 +1,22 @@
 // The evolution view: one pattern at many times of a training, with a slider that can play.
 import { slider } from "./controls.js";
-import { announce, element, escaped, figure } from "./dom.js";
+import { announce, element, figure } from "./dom.js";
 import { exportButtons } from "./exporting.js";
+import { colourBar, paperLayout } from "./figures.js";
 import { scaleLegend } from "./head-grid.js";
 import {
-  cellSize,
-  figureSide,
-  gridOf,
-  hasMissing,
   headChoice,
   headFrom,
   headWords,
   layerChoice,
-  MatrixPanel,
-  matrixFigure,
   nextHead,
   rowOf,
   weightOf,
-} from "./heatmap.js";
+} from "./heads.js";
 import { readLink, writeLink } from "./link.js";
+import { MatrixPanel } from "./matrix.js";
+import { figureSide, matrixFigure } from "./matrix-figure.js";
+import { cellSize, gridOf, hasMissing } from "./matrix-grid.js";
 import { draw, onWidth } from "./plot.js";
 import { colourOf, onTheme, themed } from "./theme.js";
 
@@ -311,23 +309,17 @@ class EvolutionView {
   /** What is seen as a whole figure. */
   figure() {
     const { style, block, panel } = this;
-    const colorbar = { title: { text: "weight" }, thickness: 14, outlinewidth: 0 };
     const { trace, axes } = matrixFigure(panel, this.grid, {
       range: [0, 1],
       colorscale: themed(style.scale),
-      colorbar,
+      colorbar: colourBar("weight"),
     });
-    const title = `${this.words()}, ${this.time()}`;
-    const layout = {
+    const layout = paperLayout(`${this.words()}, ${this.time()}`, {
       width: figureSide(block.key) + panel.rooms.query + 170,
-      height: figureSide(block.query) + panel.rooms.key + 120,
-      margin: { l: panel.rooms.query + 40, r: 130, t: panel.rooms.key + 100, b: 20 },
-      title: { text: escaped(title), font: { size: 15 }, x: 0, xref: "paper", y: 0.98 },
-      paper_bgcolor: colourOf("paper"),
-      plot_bgcolor: colourOf("paper"),
-      font: { color: colourOf("ink"), size: 13 },
+      height: figureSide(block.query) + panel.rooms.key + 100,
+      margin: { l: panel.rooms.query + 40, r: 130, t: panel.rooms.key + 80, b: 20 },
       ...axes,
-    };
+    });
     return { data: [trace], layout };
   }
 }
