@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +16,7 @@ from introspect.analyzers.case_columns import CaseColumns
 from introspect.analyzers.coreference_batch import CaseBatches
 from introspect.analyzers.registry import find_analyzer
 from introspect.cases import Reject
-from introspect.errors import SelectionError
+from introspect.errors import CaptureError, SelectionError
 from introspect.functional.coreference import MENTION_OPTIONS, Mention
 from introspect.hooks.capturing import projections
 from introspect.hooks.projection import Projection
@@ -213,8 +213,7 @@ class Worker:
             rows=analyzers["coreference"].rows if by_rows else None,
             counted=texts.is_token if by_rows else None,
         )
-        for analyzer in analyzers.values():
-            analyzer.end()
+        _end(analyzers.values())
         if not self._knows_layers:
             # From now on a run ends with the last layer that is read.
             (self._layers,) = (tuple(found) for found in layers.values())
@@ -252,7 +251,9 @@ class _Run:
             }
             index = prepared.shard.index
             saver = Saver(worker.places.attention, index, names, worker.options.saved)
-            self._totals["attention"] = self._analyzers["attention"] = saver
+            self._totals["attention"] = saver
+            # First to end: it needs most memory, and nothing has been counted yet.
+            self._analyzers = {"attention": saver, **self._analyzers}
         self._columns: list[CaseColumns] = []
         self._order: list[int] = []
         self._rejects = dict(prepared.rejects)
@@ -330,8 +331,8 @@ class _Run:
     def _without_kept(self, indices: Sequence[int]) -> list[int]:
         """Those of the rows that have to run; of the others the cache has the results."""
         cache, rows = self._worker.cache, self._prepared.rows
-        if cache is None:
-            return list(indices)
+        if cache is None or "attention" in self._analyzers:
+            return list(indices)  # patterns are in no cache
         keys = {i: cache.key(rows[i].meaning) for i in indices}
         found = cache.get(list(set(keys.values())))
         for index in indices:
@@ -369,6 +370,27 @@ class _Run:
                 order = np.argsort(self._order, kind="stable").tolist()
                 found |= _named(name, columns.taken(order).state())
         return found
+
+
+def _end(analyzers: Iterable[Any]) -> None:
+    """Let a batch count.
+
+    Raises:
+        CaptureError: there is no memory left, and some analyzers have counted it already: run
+            again, it would be in their totals twice.
+    """
+    is_counted = False
+    for analyzer in analyzers:
+        try:
+            analyzer.end()
+        except (RuntimeError, MemoryError) as problem:
+            if is_counted and is_out_of_memory(problem):
+                raise CaptureError(
+                    "Expected memory enough to add up a batch, but none is left. Give smaller "
+                    "batches (--batch-size), or fewer analyzers at once."
+                ) from problem
+            raise
+        is_counted = True
 
 
 def _named(name: str, state: Arrays) -> Arrays:
