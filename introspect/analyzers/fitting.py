@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 
 from introspect.analyzers.features import CaseTable
 from introspect.functional.coreference import FLOOR
@@ -18,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 # Sums in another order differ in the last digits; what is equal up to that counts as equal.
 _SAME = 1e-9
 # A slope, in the scaled coordinates, at which the weights no longer change in what is reported.
-_FLAT = 1e-6
+_FLAT = 1e-5
 _MOST_STEPS = 500
 
 
@@ -75,7 +76,10 @@ def _minimum(objective: Callable[[Floats], tuple[float, Floats]], start: Floats)
     from scipy.optimize import minimize
 
     options = {"maxiter": _MOST_STEPS, "maxcor": 20, "gtol": _FLAT, "ftol": 0.0}
-    found: Floats = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
+    # Thousands of small products: threads would wait for each other most of the time, and the sums
+    # would depend on how many there are.
+    with threadpool_limits(1):
+        found: Floats = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
     return found
 
 

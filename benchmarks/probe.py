@@ -1,0 +1,274 @@
+"""How fast probing is beside the model itself, the usual loop, and one process beside many.
+
+    python benchmarks/probe.py [--rounds 7] [--threads 2] [--only speed,loop,memory,tables,ray]
+
+Ratios in one process, in turn, medians with quartiles: above 1 is faster than what it is held
+against. ``speed``: coreference probing against the bare model, which tokenizes the same texts and
+runs them in the same batches under sdpa, without any analysis. ``loop``: against one text at a
+time, eager, with ``output_attentions=True`` and pandas. ``memory``: peak memory of a process that
+probes 1,000 and 100,000 sentences. ``tables``: the time from finished shards of 100,000 cases to
+tables and report. ``ray``: two actors of one thread against one process of two threads, and whether
+the shards are the same bytes as those of one process of one thread.
+
+The collections are not part of the project: name their folder with ``--data``; without it the cases
+that come with the package are repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+import introspect as ix
+from introspect.cases import own_cases, read_cases, write_jsonl
+from introspect.mentions import CorefCase
+from introspect.models import Model
+from introspect.probing.batches import BatchLimits, length_batches
+from introspect.probing.rows import ProbeRow, Shard
+from introspect.probing.worker import Worker, WorkerOptions
+from introspect.scoring import score_case
+
+GAP = ("gap", "gap/gap-validation.tsv")
+WINOBIAS = (
+    "winobias",
+    "winobias/pro_stereotyped_type1.txt.dev",
+    "winobias/anti_stereotyped_type1.txt.dev",
+)
+SENTENCE = "The animal number {} did not cross the street because it was too tired to go on."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--only", default="speed,loop,memory,tables,ray")
+    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    if given.peak is not None:
+        print_peak(given.peak)
+        return
+    chosen = given.only.split(",")
+    model = ix.load("minilm")
+    sets = collections(given.data)
+    if "speed" in chosen:
+        for name, cases in sets.items():
+            speed(name, model, cases, given.rounds)
+    if "loop" in chosen:
+        name, cases = list(sets.items())[-1]
+        loop(name, model, cases, given.rounds)
+    if "memory" in chosen:
+        memory()
+    if "tables" in chosen:
+        tables(model)
+    if "ray" in chosen:
+        with_ray(model, list(sets.values())[-1])
+
+
+def collections(folder: Path | None) -> dict[str, list[CorefCase]]:
+    """The cases to measure with."""
+    if folder is None:
+        own = [replace(case, id=f"{case.id}-{i}") for i in range(12) for case in own_cases("en")]
+        return {"own cases, repeated": own}
+    found = {}
+    for kind, *files in (GAP, WINOBIAS):
+        outcomes = read_cases(kind, [folder / file for file in files])
+        found[kind] = [case for case in outcomes if isinstance(case, CorefCase)]
+    return found
+
+
+def probing(model: Model, cases: Sequence[CorefCase]) -> Callable[[], None]:
+    """All cases, from texts to what is kept of them."""
+    worker = Worker(model, WorkerOptions())
+    shard = Shard.of(0, [ProbeRow(str(case.id), case.text, case) for case in cases])
+    return lambda: (worker.run(worker.prepare(shard)), None)[1]
+
+
+def bare(model: Model, cases: Sequence[CorefCase]) -> Callable[[], None]:
+    """The model alone: the same texts, tokenized, in batches of like length."""
+    texts = [case.text for case in cases]
+
+    def run() -> None:
+        lengths = [len(ids) for ids in model.tokenizer(texts)["input_ids"]]
+        with torch.no_grad():
+            for batch in length_batches(lengths, BatchLimits(), num_heads=12):
+                inputs = model.tokenizer(
+                    [texts[i] for i in batch], padding=True, return_tensors="pt"
+                )
+                model.module(**inputs)
+
+    return run
+
+
+def usual_loop(model: Model, cases: Sequence[CorefCase]) -> Callable[[], None]:
+    """One text at a time, eager, all patterns, a row a head into a table."""
+    import copy
+
+    eager = copy.deepcopy(model.module)
+    eager.set_attn_implementation("eager")
+
+    def run() -> None:
+        rows = []
+        for case in cases:
+            inputs = model.tokenizer(case.text, return_tensors="pt")
+            with torch.no_grad():
+                output = eager(**inputs, output_attentions=True)
+            record = ix.AttentionRecord(
+                attentions=torch.cat(output.attentions),
+                queries=model.tokens(case.text),
+                keys=model.tokens(case.text),
+            )
+            for scores in score_case(record, case):
+                for layer in range(scores.credit.shape[0]):
+                    for head in range(scores.credit.shape[1]):
+                        row = (case.id, scores.direction, layer, head, scores.credit[layer, head])
+                        rows.append((*row[:4], float(row[4])))
+        columns = ["id", "direction", "layer", "head", "credit"]
+        pd.DataFrame(rows, columns=columns).groupby(["direction", "layer", "head"]).credit.mean()
+
+    return run
+
+
+def speed(name: str, model: Model, cases: Sequence[CorefCase], rounds: int) -> None:
+    """Probing against the bare model."""
+    ours, theirs = in_turn([probing(model, cases), bare(model, cases)], rounds)
+    ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+    texts = len(cases) / statistics.median(ours)
+    print(f"{name}, {len(cases)} cases: {spread(ratios)} of the bare model; {texts:.0f} cases/s")
+
+
+def loop(name: str, model: Model, cases: Sequence[CorefCase], rounds: int) -> None:
+    """Probing against the usual loop, on some of the cases."""
+    some = cases[:200]
+    ours, theirs = in_turn([probing(model, some), usual_loop(model, some)], max(3, rounds // 2))
+    ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+    print(f"{name}, {len(some)} cases: {spread(ratios)} × the usual loop")
+
+
+def in_turn(runs: Sequence[Callable[[], None]], rounds: int) -> list[list[float]]:
+    """Seconds of each, in turn, after one that is not counted."""
+    for run in runs:
+        run()
+    found: list[list[float]] = [[] for _ in runs]
+    for number in range(rounds):
+        order = range(len(runs)) if number % 2 else reversed(range(len(runs)))
+        for place in order:
+            began = time.perf_counter()
+            runs[place]()
+            found[place].append(time.perf_counter() - began)
+    return found
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median and quartiles."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:.2f} ({low:.2f}-{high:.2f})"
+
+
+def memory() -> None:
+    """Peak memory with many sentences against few, each in a process of its own."""
+    peaks = {}
+    for count in (1_000, 100_000):
+        command = [sys.executable, __file__, "--peak", str(count)]
+        peaks[count] = float(subprocess.run(command, capture_output=True, check=True).stdout)
+        print(f"{count:,} sentences: {peaks[count]:.0f} MB at the most")
+    print(f"memory of 100,000 sentences: {peaks[100_000] / peaks[1_000]:.3f} × that of 1,000")
+
+
+def print_peak(count: int) -> None:
+    """Probe so many sentences in a small model, and print the most memory that was used."""
+    import resource
+
+    from transformers import BertConfig, BertModel
+
+    minilm = ix.load("minilm")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(minilm.tokenizer), hidden_size=64, num_hidden_layers=2,
+        num_attention_heads=4, intermediate_size=64,
+    )  # fmt: skip
+    model = ix.load((BertModel(config).eval(), minilm.tokenizer))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sentences.txt"
+        with path.open("w") as file:
+            file.writelines(SENTENCE.format(number) + "\n" for number in range(count))
+        ix.probe(model, path, Path(folder) / "run", analyzers=["roles"])
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def tables(model: Model, count: int = 100_000) -> None:
+    """From finished shards to tables and report; shards are copied, since only one model runs."""
+    from introspect.probing.gathering import gather
+    from introspect.probing.store import ShardStore
+
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        own = own_cases("en")
+        cases = (
+            replace(case, id=f"{case.id}-{i}", group=f"{case.group}-{i}")
+            for i in range(count // len(own) + 1)
+            for case in own
+        )
+        path = write_jsonl(place / "cases.jsonl", [next(cases) for _ in range(count)])
+        began = time.perf_counter()
+        ix.probe(model, path, place / "run", options=ix.Options(10, 10, 1))
+        first = time.perf_counter() - began
+        began = time.perf_counter()
+        store = ShardStore(place / "run" / "shards")
+        gather(store, [store.entries[i] for i in sorted(store.entries)], place)
+        print(
+            f"reading {count:,} cases and writing their table: {time.perf_counter() - began:.0f} s"
+        )
+        (place / "run" / "run.json").unlink()
+        print(f"(all of it, with few draws: {first:.0f} s)")
+        began = time.perf_counter()
+        again = ix.probe(model, path, place / "again", options=ix.Options())
+        seconds = pd.read_json(again.folder / "summary.json", typ="series")["timings"]
+        print(
+            f"final aggregation of {count:,} cases: {time.perf_counter() - began:.0f} s {seconds}"
+        )
+
+
+def with_ray(model: Model, cases: Sequence[CorefCase]) -> None:
+    """Two actors of one thread against one process of two threads; and the bytes of the shards."""
+    from introspect.probing import RayOptions
+
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        many = [replace(case, id=f"{case.id}-{i}") for i in range(4) for case in cases]
+        path = write_jsonl(place / "cases.jsonl", many)
+        few = ix.Options(10, 10, 1)
+        seconds = {}
+        for name, threads, engine in (
+            ("serial", 2, "serial"),
+            ("one", 1, "serial"),
+            ("ray", 1, "ray"),
+        ):
+            run = ix.probe(
+                model, path, place / name, engine=engine, threads=threads, shard_rows=256,
+                ray=RayOptions(actors=2), options=few,
+            )  # fmt: skip
+            summary = pd.read_json(run.folder / "summary.json", typ="series")
+            seconds[name] = summary["timings"]["model"]
+        same = all(
+            (place / "ray" / "shards" / file.name).read_bytes() == file.read_bytes()
+            for file in (place / "one" / "shards").glob("*.safetensors")
+        )
+        print(
+            f"ray, two actors: {seconds['serial'] / seconds['ray']:.2f} of serial; same bytes: {same}"
+        )
+
+
+if __name__ == "__main__":
+    main()
