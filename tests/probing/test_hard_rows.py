@@ -148,10 +148,10 @@ def test_parts_are_cut_between_words_where_words_have_several_tokens():
 
 def far(gap: int, before: int = 60, after: int = 60) -> CorefCase:
     """A case with so many words between its mentions, and around them."""
-    text = " ".join(
-        [*(f"w{i % 290}" for i in range(before)), "w291", *(f"w{i}" for i in range(gap)), "w292"]
-        + ["w293", *(f"w{i % 290}" for i in range(after))]
-    )
+    front = [f"w{i % 290}" for i in range(before)]
+    between = [f"w{i}" for i in range(gap)]
+    behind = [f"w{i % 290}" for i in range(after)]
+    text = " ".join([*front, "w291", *between, "w292", "w293", *behind])
     return CorefCase.from_words(
         text, pronoun="w293", antecedent="w291", distractors=["w292"], id="far", group="g"
     )
