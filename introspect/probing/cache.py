@@ -90,11 +90,14 @@ class Cache:
         with self._opened() as base:
             base.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", rows)
             (total,) = base.execute("SELECT COALESCE(SUM(size), 0) FROM results").fetchone()
-            for key, size in base.execute("SELECT key, size FROM results ORDER BY used").fetchall():
-                if total <= self._options.bytes:
-                    break
-                base.execute("DELETE FROM results WHERE key = ?", (key,))
+            oldest = base.execute("SELECT key, size FROM results ORDER BY used")
+            leaving = []
+            while total > self._options.bytes:
+                key, size = oldest.fetchone()
+                leaving.append((key,))
                 total -= size
+            oldest.close()
+            base.executemany("DELETE FROM results WHERE key = ?", leaving)
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:

@@ -48,7 +48,9 @@ class Collection:
             tokens = [id(each.tokens) for each in prepared.encoded]
             names = dict(zip(tokens, [row.id for row in prepared.rows], strict=True))
             saver = Saver(places.attention, prepared.shard.index, names, options.saved)
-            self._totals["attention"] = self.analyzers["attention"] = saver
+            self._totals["attention"] = saver
+            # First to end: it needs most memory, and nothing has been counted yet.
+            self.analyzers = {"attention": saver, **self.analyzers}
         self._columns: list[CaseColumns] = []
         #: Rows with a result, in the order in which they came.
         self.order: list[int] = []
@@ -76,8 +78,8 @@ class Collection:
     def take_kept(self) -> list[int]:
         """Take the results that the cache has; the rows that have to run."""
         rows = self._prepared.rows
-        if self._cache is None:
-            return list(range(len(rows)))
+        if self._cache is None or "attention" in self.analyzers:
+            return list(range(len(rows)))  # patterns are in no cache
         keys = [self._cache.key(row.meaning) for row in rows]
         found = self._cache.get(list(set(keys)))
         for index, key in enumerate(keys):

@@ -17,12 +17,9 @@ from introspect.probing.arrays import Arrays
 from introspect.probing.batches import length_batches
 from introspect.probing.collecting import Collection
 from introspect.probing.preparing import Prepared
-from introspect.probing.worker import Worker
+from introspect.probing.worker import Worker, is_out_of_memory
 
 __all__ = ["ShardResult", "run_shard"]
-
-# What a device says when it has no memory left; torch has a class of its own for accelerators only.
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,10 +154,3 @@ class _Lane:
         )
         place = self._prepared.places[index]
         self._rejects[place] = self._prepared.rows[index].rejected(reason, "memory")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a failure says that a device has no memory left."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in _OUT_OF_MEMORY)

@@ -350,7 +350,7 @@ def _finish(
             worker=worker,
             gathered=gathered,
             null=randomly,
-            sample=_sample(reading, gathered),
+            sample=_sample(worker, reading, gathered),
             options=options,
             command=command,
             seconds={"model": work.seconds, "gathering": time.perf_counter() - began},
@@ -358,12 +358,13 @@ def _finish(
     )
 
 
-def _sample(reading: Reading, gathered: Gathered) -> str:
-    """The first text with a result, to be captured with a certificate."""
-    rejected = {(found.source, found.line) for found in gathered.rejects()}
+def _sample(worker: Worker, reading: Reading, gathered: Gathered) -> str:
+    """The first text with a result, as the model read it, to be captured with a certificate."""
+    too_large = {(r.source, r.line) for r in gathered.rejects() if r.kind == "memory"}
     for row in read_rows(reading):
-        if isinstance(row, ProbeRow) and (row.source, row.line) not in rejected:
-            return row.text
+        if isinstance(row, ProbeRow) and (row.source, row.line) not in too_large:
+            for part in worker.prepare(Shard.of(0, [row])).rows:
+                return part.text
     raise InputError("Expected a row with a result, got none.")
 
 

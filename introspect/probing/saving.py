@@ -78,7 +78,7 @@ class Saver:
             "layers": json.dumps(list(self._layers)),
             "sequences": json.dumps(sequences, ensure_ascii=False),
         }
-        write_atomically(self.folder / file, save(tensors, header))
+        write_atomically(self.folder / file, save(tensors, header), durable=True)
         self._texts, self._layers = None, {}
 
     def merge(self, other: Saver) -> None:
@@ -89,7 +89,8 @@ class Saver:
         """Which texts are in which files."""
         order = {name: place for place, name in enumerate(self.names.values())}
         index = sorted(self._index, key=lambda entry: order[entry["id"]])
-        lines = "\n".join(json.dumps(entry, ensure_ascii=False) for entry in index)
+        # In ASCII, so that no line of it is divided at what Unicode takes as the end of one.
+        lines = "\n".join(map(json.dumps, index))
         return {INDEX: np.frombuffer(lines.encode(), dtype=np.uint8)}
 
 
@@ -108,13 +109,13 @@ class SavedAttention(Mapping[str, AttentionRecord]):
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder) / FOLDER
         try:
-            lines = (self._folder / INDEX).read_text(encoding="utf-8").splitlines()
+            with (self._folder / INDEX).open(encoding="utf-8") as lines:
+                self._places = {entry["id"]: entry for entry in map(json.loads, lines)}
         except OSError as error:
             raise InputError(
                 f"Expected saved attention in {str(folder)!r}, but there is no index of it. Probe "
                 "with save_attention (--save-attention) first."
             ) from error
-        self._places = {entry["id"]: entry for entry in map(json.loads, lines)}
 
     def __getitem__(self, name: str) -> AttentionRecord:
         place = self._places[name]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from introspect.analyzers.batches import Texts
+from introspect.errors import CaptureError
 from introspect.hooks.capturing import projections
 from introspect.hooks.projection import Projection
 from introspect.hooks.streaming import stream
@@ -23,8 +24,10 @@ from introspect.probing.options import Places, WorkerOptions, segmenter
 from introspect.probing.preparing import Prepared, Segment, prepare
 from introspect.probing.rows import Shard
 
-__all__ = ["Worker", "default_lanes", "one_thread"]
+__all__ = ["Worker", "default_lanes", "is_out_of_memory", "one_thread"]
 
+# What a device says when it has no memory left; torch has a class of its own for accelerators only.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 # More batches at once take more memory than they save time.
 _MOST_LANES = 8
 
@@ -150,8 +153,7 @@ class Worker:
             rows=analyzers["coreference"].rows if by_rows else None,
             counted=texts.is_token if by_rows else None,
         )
-        for analyzer in analyzers.values():
-            analyzer.end()
+        _end(analyzers.values())
         if not self._knows_layers:
             # From now on a run ends with the last layer that is read.
             (self._layers,) = (tuple(found) for found in layers.values())
@@ -169,6 +171,34 @@ class Worker:
     def takes_mask(self) -> bool:
         """Whether texts of different lengths can run together."""
         return "attention_mask" in inspect.signature(self.model.module.forward).parameters
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a failure says that a device has no memory left."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in _OUT_OF_MEMORY)
+
+
+def _end(analyzers: Iterable[Any]) -> None:
+    """Let a batch count.
+
+    Raises:
+        CaptureError: there is no memory left, and some analyzers have counted it already: run
+            again, it would be in their totals twice.
+    """
+    is_counted = False
+    for analyzer in analyzers:
+        try:
+            analyzer.end()
+        except (RuntimeError, MemoryError) as problem:
+            if is_counted and is_out_of_memory(problem):
+                raise CaptureError(
+                    "Expected memory enough to add up a batch, but none is left. Give smaller "
+                    "batches (--batch-size), or fewer analyzers at once."
+                ) from problem
+            raise
+        is_counted = True
 
 
 def _num_heads(model: Model) -> int:
