@@ -20,6 +20,9 @@ from tests.probing import sets
 from tests.probing.sets import CALL, tables
 
 
+pytestmark = pytest.mark.usefixtures("lean")
+
+
 @pytest.fixture
 def cache(tmp_path):
     return CacheOptions(str(tmp_path / "results.sqlite"))

@@ -21,6 +21,9 @@ from tests.probing import sets
 from tests.probing.sets import CALL, tables
 
 
+pytestmark = pytest.mark.usefixtures("lean")
+
+
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
     return sets.case_file(tmp_path_factory.mktemp("given"))

@@ -29,6 +29,9 @@ from tests.probing.sets import CALL, LIMIT, tables
 from tests.tokenizers_zoo import byte_level
 
 
+pytestmark = pytest.mark.usefixtures("lean")
+
+
 def reasons(run) -> list[tuple[int, str]]:
     return [(reject.line, reject.kind) for reject in run.rejects]
 
