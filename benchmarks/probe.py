@@ -34,8 +34,10 @@ from introspect.cases import own_cases, read_cases, write_jsonl
 from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.probing.batches import BatchLimits, length_batches
+from introspect.probing.lanes import run_shard
+from introspect.probing.options import WorkerOptions
 from introspect.probing.rows import ProbeRow, Shard
-from introspect.probing.worker import Worker, WorkerOptions
+from introspect.probing.worker import Worker, one_thread
 from introspect.scoring import score_case
 
 GAP = ("gap", "gap/gap-validation.tsv")
@@ -90,9 +92,14 @@ def collections(folder: Path | None) -> dict[str, list[CorefCase]]:
 
 def probing(model: Model, cases: Sequence[CorefCase]) -> Callable[[], None]:
     """All cases, from texts to what is kept of them."""
-    worker = Worker(model, WorkerOptions())
+    worker = Worker(model, WorkerOptions(), lanes=torch.get_num_threads())
     shard = Shard.of(0, [ProbeRow(str(case.id), case.text, case) for case in cases])
-    return lambda: (worker.run(worker.prepare(shard)), None)[1]
+
+    def run() -> None:
+        with one_thread():
+            run_shard(worker, worker.prepare(shard))
+
+    return run
 
 
 def bare(model: Model, cases: Sequence[CorefCase]) -> Callable[[], None]:
@@ -265,9 +272,8 @@ def with_ray(model: Model, cases: Sequence[CorefCase]) -> None:
             (place / "ray" / "shards" / file.name).read_bytes() == file.read_bytes()
             for file in (place / "one" / "shards").glob("*.safetensors")
         )
-        print(
-            f"ray, two actors: {seconds['serial'] / seconds['ray']:.2f} of serial; same bytes: {same}"
-        )
+        ratio = seconds["serial"] / seconds["ray"]
+        print(f"ray, two actors: {ratio:.2f} of serial; same bytes: {same}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from introspect.views.base import View
     from introspect.views.compare import compare_view
     from introspect.views.coreference import coreference_view
+    from introspect.views.evolution import evolution_view
     from introspect.views.head import head_view
     from introspect.views.heatmap import heatmap_view
     from introspect.views.image import image_view
@@ -56,6 +57,7 @@ __all__ = [
     "capture",
     "compare_view",
     "coreference_view",
+    "evolution_view",
     "head_view",
     "heatmap_view",
     "image_view",
@@ -91,6 +93,7 @@ _HOMES = {
     "capture": "hooks",
     "compare_view": "views.compare",
     "coreference_view": "views.coreference",
+    "evolution_view": "views.evolution",
     "head_view": "views.head",
     "heatmap_view": "views.heatmap",
     "image_view": "views.image",

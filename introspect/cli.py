@@ -50,7 +50,10 @@ _PARTS_OF = {
 Text = Annotated[str, typer.Argument(help="The text that the model reads.")]
 TextPair = Annotated[str | None, typer.Argument(help="A second text, for models of pairs.")]
 ModelName = Annotated[
-    str, typer.Option("--model", "-m", help="An alias (minilm), a hub id or a local folder.")
+    str,
+    typer.Option(
+        "--model", "-m", help="An alias (minilm, pronoun, …), a hub id or a local folder."
+    ),
 ]
 Truncate = Annotated[bool, typer.Option(help="Cut a text that is too long, and say so.")]
 AllowPickle = Annotated[

@@ -32,6 +32,7 @@ ROOMS = (
     "hooks",
     "page",
     "views",
+    "primer",
     "interop",
     "models",
     "analyzers",

@@ -81,8 +81,7 @@ class CaseBatches:
         rows = batch.words.rows.to(attentions.device)
         index = rows[:, None, :, None].expand(-1, attentions.shape[1], -1, attentions.shape[-1])
         self.see_rows(layer, attentions.gather(2, index), value_norms)
-        is_token = batch.texts.is_token.to(attentions.device, attentions.dtype)
-        self.see_received(is_token[:, None, None] @ attentions)
+        self.see_received(self._received(attentions))
 
     def see_rows(
         self, layer: int, rows: torch.Tensor, value_norms: torch.Tensor | None = None
@@ -127,6 +126,18 @@ class CaseBatches:
     def _open(self) -> _Batch:
         assert self._batch is not None, "a layer came before its batch"
         return self._batch
+
+    def _received(self, attentions: torch.Tensor) -> torch.Tensor:
+        """What every key gets from all rows, ``(batch, 1, 1, length)``."""
+        batch, heads, length, _ = attentions.shape
+        is_token = self._open.texts.is_token.to(attentions.device)
+        counted = is_token[:, None].expand(batch, heads, length).reshape(batch, 1, -1)
+        patterns = attentions.reshape(batch, -1, length)
+        found = counted.to(attentions.dtype) @ patterns
+        if found.isnan().any():
+            # Rows of padding may hold NaN, and 0 × NaN is NaN.
+            found = patterns.masked_fill(~counted.mT, 0).sum(1, keepdim=True)
+        return found[:, None]
 
     def _renormalised(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         batch = self._open

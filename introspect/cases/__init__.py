@@ -4,6 +4,7 @@ from introspect.cases.catalogue import COLLECTIONS, Collection, read_cases
 from introspect.cases.conllu import Sentence, SyntaxWord, read_conllu
 from introspect.cases.conversion import Conversion, convert
 from introspect.cases.gap import read_gap
+from introspect.cases.grammar import grammar_cases
 from introspect.cases.jsonl import (
     case_from_json,
     case_to_json,
@@ -37,6 +38,7 @@ __all__ = [
     "case_from_json",
     "case_to_json",
     "convert",
+    "grammar_cases",
     "own_cases",
     "read_cases",
     "read_conllu",

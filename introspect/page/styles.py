@@ -22,6 +22,7 @@ ROOMS = (
     "model",
     "layer",
     "arithmetic",
+    "evolution",
     "compare",
     "coreference",
     "image",

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from introspect.models import Model, load_text
 from introspect.probing.folder import SHARDS
+from introspect.probing.lanes import run_shard
+from introspect.probing.options import WorkerOptions
 from introspect.probing.reading import Reading, read_rows
 from introspect.probing.rows import ProbeRow, Shard, cut
 from introspect.probing.run import SHARD_ROWS, chosen_analyzers
 from introspect.probing.store import ShardStore
-from introspect.probing.worker import Worker, WorkerOptions
+from introspect.probing.worker import Worker, default_lanes, one_thread
 from introspect.sentences import Inputs
 
 __all__ = ["Estimate", "estimate"]
@@ -99,7 +101,8 @@ def estimate(
     reading = Reading(inputs, column, format)
     given = options or WorkerOptions()
     chosen = WorkerOptions(**{**vars(given), "analyzers": chosen_analyzers(analyzers, reading)})
-    worker = Worker(load_text(model), chosen)
+    loaded = load_text(model)
+    worker = Worker(loaded, chosen, lanes=default_lanes(loaded))
     store = ShardStore(out / SHARDS) if out is not None else None
     rows = unreadable = done = shards = 0
     sample: list[ProbeRow] = []
@@ -133,10 +136,11 @@ def _speed(worker: Worker, sample: Sequence[ProbeRow]) -> float:
     if not some.rows:
         return 0.0
     first = worker.prepare(Shard.of(0, some.rows[:_WARM]))
-    worker.run(first)  # learns the model's layers, and warms up
-    began = time.perf_counter()
-    worker.run(worker.prepare(some))
-    return len(some.rows) / (time.perf_counter() - began)
+    with one_thread():
+        run_shard(worker, first)  # learns the model's layers, and warms up
+        began = time.perf_counter()
+        run_shard(worker, worker.prepare(some))
+        return len(some.rows) / (time.perf_counter() - began)
 
 
 def _most_weights(worker: Worker, longest: int) -> int:

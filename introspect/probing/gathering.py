@@ -18,9 +18,9 @@ from introspect.analyzers.scored import ScoredCase
 from introspect.cases import Reject, reject_from_json
 from introspect.errors import OutputError
 from introspect.files import replacing, write_lines
+from introspect.probing.collecting import by_analyzer
 from introspect.probing.saving import INDEX
 from introspect.probing.store import Entry, ShardStore
-from introspect.probing.worker import by_analyzer
 from introspect.scoring import DIRECTIONS
 
 __all__ = ["Gathered", "gather"]

@@ -17,8 +17,9 @@ from introspect.analyzers.linear_probe import ProbeResult
 from introspect.files import replacing, write_atomically, write_lines
 from introspect.probing.findings import Capture, CaseSet, with_null
 from introspect.probing.gathering import Gathered
+from introspect.probing.options import segmenter
 from introspect.probing.saving import FOLDER, INDEX
-from introspect.probing.worker import Worker, segmenter
+from introspect.probing.worker import Worker
 from introspect.records import AttentionRecord
 from introspect.reporting.provenance import provenance_rows
 from introspect.reporting.report import Report

@@ -14,12 +14,11 @@ import torch
 import transformers
 from torch import nn
 
-import introspect
 from introspect.analyzers.claims import Options
 from introspect.errors import OutputError
 from introspect.models import Model
+from introspect.probing.options import WorkerOptions
 from introspect.probing.reading import Reading
-from introspect.probing.worker import WorkerOptions
 from introspect.reporting.provenance import version_of_introspect
 from introspect.sentences import fingerprint
 
@@ -39,7 +38,7 @@ def make_plan(
 ) -> Plan:
     """All that the tables depend on, as plain JSON.
 
-    The number of threads is part of it: sums of floats depend on how they are divided.
+    Each batch is computed with one thread: sums of floats depend on how they are divided.
 
     Raises:
         InputError: the input cannot be read.
@@ -55,7 +54,7 @@ def make_plan(
         "tokenizer": tokenizer_digest(model.tokenizer),
         "dtype": str(parameter.dtype).removeprefix("torch."),
         "device": parameter.device.type,
-        "threads": torch.get_num_threads(),
+        "threads": 1,
         **asdict(options),
         "claims": asdict(claims),
         "null_model": null_model,
@@ -95,7 +94,7 @@ def _shown(value: Any) -> str:
 @cache
 def code_digest() -> str:
     """SHA-256 of this package's own Python files."""
-    root = Path(introspect.__file__).parent
+    root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())

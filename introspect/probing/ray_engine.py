@@ -73,11 +73,9 @@ def run_ray(
 class _Actor:
     """A worker in a process of its own."""
 
-    def __init__(
-        self, module: Any, tokenizer: Any, named: Any, options: Any, places: Any, threads: int
-    ) -> None:
-        # As many as the plan says: sums of floats depend on it.
-        torch.set_num_threads(threads)
+    def __init__(self, module: Any, tokenizer: Any, named: Any, options: Any, places: Any) -> None:
+        # As the plan says: sums of floats depend on it.
+        torch.set_num_threads(1)
         self._worker = Worker(Model(module, tokenizer, *named), options, places)
 
     def run(self, shard: Shard, store: ShardStore) -> Entry:
@@ -93,9 +91,8 @@ class _Pool:
         self._ray = ray
         self._store = ShardStore(store.folder)  # without what is known of the others
         is_gpu = next(model.module.parameters()).is_cuda
-        threads = torch.get_num_threads()
         resources = ray.cluster_resources()
-        fits = resources.get("GPU", 1) if is_gpu else resources.get("CPU", 1) // threads
+        fits = resources.get("GPU", 1) if is_gpu else resources.get("CPU", 1)
         self._count = where.actors or max(1, int(fits))
         # On few CPUs whole ones would leave none for Ray itself.
         share = (
@@ -108,7 +105,6 @@ class _Pool:
             (model.name, model.revision),
             worker.options,
             worker.places,
-            threads,
         )
         self._actors: dict[int, Any] = {}
         self._tasks: dict[Any, tuple[int, Shard]] = {}

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from introspect.analyzers.coreference import Options, Scores
 from introspect.analyzers.registry import find_analyzer
 from introspect.cases import Reject, reject_from_json
@@ -32,6 +30,7 @@ from introspect.probing.folder import (
     write_plan,
 )
 from introspect.probing.gathering import Gathered, gather
+from introspect.probing.options import Places, WorkerOptions
 from introspect.probing.outcome import Outcome, write_outcome
 from introspect.probing.plan import check_same, make_plan
 from introspect.probing.preparing import Long
@@ -42,7 +41,7 @@ from introspect.probing.rows import ProbeRow, Shard, cut
 from introspect.probing.saving import FOLDER, Precision
 from introspect.probing.serial import run_serial
 from introspect.probing.store import Entry, ShardStore
-from introspect.probing.worker import Places, Worker, WorkerOptions
+from introspect.probing.worker import Worker, default_lanes, one_thread
 from introspect.sentences import Inputs
 from introspect.weighting import Weights
 
@@ -145,7 +144,8 @@ def probe(
             ``SavedAttention``.
         batch_size: texts that run together, at most; by default as many as are quick.
         shard_rows: rows of a piece of work.
-        threads: of each process; by default as torch has it.
+        threads: batches that run at once on the CPU, each in a thread; by default one a processor.
+            No number depends on it. Of the engine ``ray`` each actor has one.
         ray: the actors of that engine.
         cache: where results are kept for other sets that share texts with this one.
         fresh: start over, also where the folder holds another probe.
@@ -172,34 +172,36 @@ def probe(
         saved=save_attention,
         limits=BatchLimits() if batch_size is None else BatchLimits(texts=batch_size),
     )
+    if threads is not None and threads < 1:
+        raise SelectionError(f"Expected at least 1 thread, got {threads}.")
     if shard_rows < 1:
         raise SelectionError(f"Expected at least 1 row in a shard, got {shard_rows}.")
     folder = Path(out)
-    with _threads(threads):
-        loaded = load_text(model)
-        plan = make_plan(
-            loaded, reading, worker_options, options, shard_rows=shard_rows, null_model=null_model
-        )
-        places = Places(
-            attention=None if save_attention is None else folder / FOLDER,
-            cache=None if cache is None else replace(cache, identity=identity_of(plan)),
-        )
-        worker = Worker(loaded, worker_options, places)
-        open_folder(folder)
-        with held(folder):
-            _begin(folder, plan, fresh=fresh, command=command)
-            if places.attention is not None:
-                places.attention.mkdir(exist_ok=True)
-            job = _Job(worker, reading, shard_rows, engine, ray or RayOptions(), watcher)
-            work = job.work(ShardStore(folder / SHARDS))
-            null = None
-            if null_model and "coreference" in worker_options.analyzers:
-                watcher.say("probing random weights")
-                alone = replace(worker_options, saved=None)
-                twin = _Job(Worker(random_weights(loaded), alone), *job.rest())
-                null = twin.work(ShardStore(folder / SHARDS / "random-weights"))
-            watcher.say("gathering")
-            found = _finish(folder, worker, reading, work, null, options, command)
+    loaded = load_text(model)
+    plan = make_plan(
+        loaded, reading, worker_options, options, shard_rows=shard_rows, null_model=null_model
+    )
+    places = Places(
+        attention=None if save_attention is None else folder / FOLDER,
+        cache=None if cache is None else replace(cache, identity=identity_of(plan)),
+    )
+    lanes = threads or default_lanes(loaded)
+    worker = Worker(loaded, worker_options, places, lanes=lanes)
+    open_folder(folder)
+    with held(folder):
+        _begin(folder, plan, fresh=fresh, command=command)
+        if places.attention is not None:
+            places.attention.mkdir(exist_ok=True)
+        job = _Job(worker, reading, shard_rows, engine, ray or RayOptions(), watcher)
+        work = job.work(ShardStore(folder / SHARDS))
+        null = None
+        if null_model and "coreference" in worker_options.analyzers:
+            watcher.say("probing random weights")
+            alone = replace(worker_options, saved=None)
+            twin = _Job(Worker(random_weights(loaded), alone, lanes=lanes), *job.rest())
+            null = twin.work(ShardStore(folder / SHARDS / "random-weights"))
+        watcher.say("gathering")
+        found = _finish(folder, worker, reading, work, null, options, command)
     return ProbeRun(
         folder=folder,
         scores=found.scores,
@@ -227,18 +229,6 @@ def chosen_analyzers(names: Sequence[str] | None, reading: Reading) -> tuple[str
                 "Name other analyzers, or convert a collection with: introspect cases."
             )
     return chosen
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    if count is not None and count < 1:
-        raise SelectionError(f"Expected at least 1 thread, got {count}.")
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _begin(folder: Path, plan: dict[str, Any], *, fresh: bool, command: str | None) -> None:
@@ -287,7 +277,7 @@ class _Job:
         total = count_rows(self.reading)
         self.watcher.begin(total, 0)
         todo = self._todo(store)
-        with _stopping() as stop:
+        with one_thread(), _stopping() as stop:
             for entry in self._engine(todo, store):
                 store.record(entry)
                 self._known[entry.shard] = entry

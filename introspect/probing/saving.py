@@ -65,7 +65,9 @@ class Saver:
         """
         assert self._texts is not None, "a batch ended before it began"
         tensors, sequences = {}, {}
-        file = f"{self.shard:06d}-{len(self._index):05d}.safetensors"
+        # Named by what is in it: lanes take batches in any order.
+        first = list(self.names).index(id(self._texts.sequences[0]))
+        file = f"{self.shard:06d}-{first:05d}.safetensors"
         for number, tokens in enumerate(self._texts.sequences):
             length, name = len(tokens), self.names[id(tokens)]
             own = [layer[number, :, :length, :length] for layer in self._layers.values()]
@@ -79,10 +81,16 @@ class Saver:
         write_atomically(self.folder / file, save(tensors, header), durable=True)
         self._texts, self._layers = None, {}
 
+    def merge(self, other: Saver) -> None:
+        """Take over which files another lane has written."""
+        self._index += other._index
+
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Which texts are in which files."""
+        order = {name: place for place, name in enumerate(self.names.values())}
+        index = sorted(self._index, key=lambda entry: order[entry["id"]])
         # In ASCII, so that no line of it is divided at what Unicode takes as the end of one.
-        lines = "\n".join(map(json.dumps, self._index))
+        lines = "\n".join(map(json.dumps, index))
         return {INDEX: np.frombuffer(lines.encode(), dtype=np.uint8)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from introspect.probing.lanes import run_shard
 from introspect.probing.preparing import Prepared
 from introspect.probing.rows import Shard
 from introspect.probing.store import Entry, ShardStore
@@ -40,7 +41,7 @@ def run_serial(worker: Worker, shards: Iterator[Shard], store: ShardStore) -> It
 
 def write_result(worker: Worker, prepared: Prepared, store: ShardStore) -> Entry:
     """Run one shard, and write its file."""
-    result = worker.run(prepared)
+    result = run_shard(worker, prepared)
     return store.write(
         prepared.shard.index,
         prepared.shard.digest,

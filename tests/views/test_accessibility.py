@@ -11,6 +11,7 @@ from introspect.mentions import CorefCase
 from introspect.views.base import View
 from introspect.views.compare import compare_view
 from introspect.views.coreference import coreference_view
+from introspect.views.evolution import evolution_view
 from introspect.views.head import head_view
 from introspect.views.heatmap import heatmap_view
 from introspect.views.layer import layer_view
@@ -37,6 +38,7 @@ VIEWS: dict[str, Callable[[], View]] = {
     "head across": lambda: head_view(record_of(), layout="horizontal", token=2),
     "model": lambda: model_view(record_of(), framed=[(0, 1)]),
     "coreference": coreference,
+    "evolution": lambda: evolution_view([record_of(seed=s) for s in range(3)], losses=[3.0, 2, 1]),
     "heatmap": lambda: heatmap_view(record_of()),
     "layer": lambda: layer_view(record_of()),
     "compare": lambda: compare_view(record_of("Ann saw Bo"), record_of("Ann met Bo")),

@@ -4,6 +4,7 @@ import { mountCompareView } from "./compare.js";
 import { mountCoreferenceView } from "./coreference.js";
 import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
+import { mountEvolutionView } from "./evolution.js";
 import { mountForestView } from "./forest.js";
 import { mountHeadView } from "./head.js";
 import { mountHeatmapView } from "./heatmap.js";
@@ -21,6 +22,7 @@ import { themeSwitch } from "./theme.js";
 const MOUNTS = {
   compare: mountCompareView,
   coreference: mountCoreferenceView,
+  evolution: mountEvolutionView,
   forest: mountForestView,
   head: mountHeadView,
   heatmap: mountHeatmapView,

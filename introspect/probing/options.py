@@ -1,0 +1,83 @@
+"""How a shard is run: what its results depend on, and where else a worker writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from introspect.errors import SelectionError
+from introspect.functional.coreference import MENTION_OPTIONS, Mention
+from introspect.probing.batches import BatchLimits
+from introspect.probing.cache import CacheOptions
+from introspect.probing.preparing import Long, Segment
+from introspect.probing.saving import Precision
+from introspect.weighting import Weights, checked_weights
+
+__all__ = ["Places", "WorkerOptions", "segmenter"]
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a shard is run; all of it is part of the plan.
+
+    Args:
+        analyzers: names, as in the registry.
+        mention: how the word pairs of two mentions become one number.
+        weights: which are scored.
+        segment: what divides texts into words; ``None`` for the package's own rule.
+        layers: only these, by the model's own numbers.
+        long: what becomes of a text that is longer than the model reads.
+        saved: in which precision patterns are kept as well; ``None`` where they are not.
+        limits: of a batch.
+    """
+
+    analyzers: tuple[str, ...] = ("coreference",)
+    mention: Mention = "mean"
+    weights: Weights = "raw"
+    segment: str | None = None
+    layers: tuple[int, ...] | None = None
+    long: Long = "reject"
+    saved: Precision | None = None
+    limits: BatchLimits = field(default_factory=BatchLimits)
+
+    def __post_init__(self) -> None:
+        checked_weights(self.weights)
+        for name, allowed in (("long", get_args(Long)), ("saved", (None, *get_args(Precision)))):
+            if getattr(self, name) not in allowed:
+                raise SelectionError(
+                    f"Expected `{name}` as {' or '.join(map(str, allowed))}, got "
+                    f"{getattr(self, name)!r}."
+                )
+        if self.mention not in MENTION_OPTIONS:
+            raise SelectionError(
+                f"Expected `mention` from {', '.join(MENTION_OPTIONS)}, got {self.mention!r}."
+            )
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a worker writes beside its shards; no result depends on it.
+
+    Args:
+        attention: the folder of saved patterns.
+        cache: where results are kept for other sets.
+    """
+
+    attention: Path | None = None
+    cache: CacheOptions | None = None
+
+
+def segmenter(name: str | None) -> Segment | None:
+    """What divides texts into words.
+
+    Raises:
+        SelectionError: there is no such thing.
+    """
+    if name is None:
+        return None
+    if name != "jieba":
+        raise SelectionError(f"Expected `segment` as jieba or nothing, got {name!r}.")
+    from introspect.segmentation import chinese_words
+
+    return chinese_words

@@ -1,0 +1,233 @@
+"""The evolution view: how a pattern comes about while a model is trained, with a slider."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from introspect.errors import SelectionError
+from introspect.page import Section
+from introspect.page.codec import LARGEST_DENSE
+from introspect.records import AttentionRecord
+from introspect.views.base import View, layer_row
+from introspect.views.heatmap import (
+    HeadChoice,
+    axis_of,
+    checked_head,
+    head_words,
+    pattern_of,
+    tick_labels,
+)
+from introspect.views.palette import INK, SEQUENTIAL, themed
+
+__all__ = ["EvolutionView", "evolution_view"]
+
+# Of the static figure, in pixels.
+_CELL = 44
+_LABEL_ROOM = 110
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EvolutionView(View):
+    """One pattern at many times of a training.
+
+    Args:
+        record: the attention at the last of them.
+        records: the attention at each.
+        times: the number of each: of epochs, steps or tokens seen.
+        losses: the loss at each; empty where it is not known.
+        layer: the layer shown first, by the model's own number.
+        head: the head shown first, or ``mean`` or ``max`` of the layer's heads.
+        place: which of the times is shown first, counted from 0.
+        unit: what the times count.
+    """
+
+    records: tuple[AttentionRecord, ...]
+    times: tuple[int, ...]
+    losses: tuple[float, ...]
+    layer: int
+    head: HeadChoice
+    place: int
+    unit: str
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        return "Evolution view"
+
+    def pattern(self, place: int | None = None) -> torch.Tensor:
+        """What is shown at one of the times, ``(query_len, key_len)``; at first, by default."""
+        record = self.records[self.place if place is None else place]
+        return pattern_of(record, layer_row(record, self.layer), self.head)
+
+    def caption(self, place: int) -> str:
+        """A time in words: ``epoch 40: loss 0.214``."""
+        loss = f": loss {self.losses[place]:.3g}" if self.losses else ""
+        return f"{self.unit} {self.times[place]}{loss}"
+
+    @property
+    def figure(self) -> Any:
+        """The pattern with a frame for each time, a slider and a button that plays them."""
+        import plotly.graph_objects as go
+
+        def traces(place: int) -> list[Any]:
+            return [
+                go.Heatmap(
+                    z=self.pattern(place).tolist(),
+                    zmin=0,
+                    zmax=1,
+                    colorscale=SEQUENTIAL,
+                    colorbar={"title": "weight", "thickness": 14, "outlinewidth": 0},
+                    hovertemplate="%{z:.4f}<extra></extra>",
+                )
+            ]
+
+        places = range(len(self.records))
+        rows, columns = self.pattern().shape
+        quick = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}}
+        play = {"fromcurrent": True, "frame": {"duration": 80, "redraw": True}}
+        figure = go.Figure(
+            data=traces(self.place),
+            frames=[go.Frame(name=str(place), data=traces(place)) for place in places],
+        )
+        figure.update_layout(
+            template="plotly_white",
+            title={"text": head_words(self.record, self.layer, self.head), "x": 0, "xref": "paper"},
+            width=max(columns * _CELL, 320) + _LABEL_ROOM + 110,
+            height=max(rows * _CELL, 160) + _LABEL_ROOM + 200,
+            margin={"l": _LABEL_ROOM, "r": 110, "t": _LABEL_ROOM + 60, "b": 120},
+            font={"color": INK},
+            xaxis=axis_of(tick_labels(self.record.keys.tokens), title="key", is_key=True),
+            yaxis=axis_of(tick_labels(self.record.queries.tokens), title="query", is_key=False),
+            sliders=[
+                {
+                    "active": self.place,
+                    "currentvalue": {"prefix": ""},
+                    "steps": [
+                        {
+                            "label": self.caption(place),
+                            "method": "animate",
+                            "args": [[str(place)], quick],
+                        }
+                        for place in places
+                    ],
+                }
+            ],
+            updatemenus=[
+                {
+                    "type": "buttons",
+                    "x": 0,
+                    "y": -0.5,
+                    "xanchor": "left",
+                    "buttons": [{"label": "Play", "method": "animate", "args": [None, play]}],
+                }
+            ],
+        )
+        return figure
+
+    def sections(self) -> tuple[Section, ...]:
+        """The section of the page."""
+        history = torch.stack([record.attentions for record in self.records])
+        return (
+            Section(
+                kind="evolution",
+                title=self.title,
+                lead=(
+                    "How a pattern comes about in training. Each row is a token that attends, each "
+                    "column a token attended to. Move the slider, or let it play; point at a cell "
+                    "for its number."
+                ),
+                state={
+                    "layer": self.layer,
+                    "head": self.head,
+                    "place": self.place,
+                    "times": list(self.times),
+                    "unit": self.unit,
+                    "losses": [loss if math.isfinite(loss) else None for loss in self.losses],
+                    "scale": themed(SEQUENTIAL),
+                },
+                record=self.record,
+                arrays={"history": history.numpy()},
+            ),
+        )
+
+
+def evolution_view(
+    records: Sequence[AttentionRecord],
+    *,
+    losses: Sequence[float] = (),
+    times: Sequence[int] | None = None,
+    unit: str = "epoch",
+    layer: int | None = None,
+    head: HeadChoice | None = None,
+    place: int = 0,
+) -> EvolutionView:
+    """How the attention to one text changes: over the epochs of a training, or over checkpoints.
+
+    Args:
+        records: the attention of one text at each time, in order.
+        losses: the loss at each time, drawn beside it.
+        times: the number of each; counted from 0 by default.
+        unit: what the times count.
+        layer: the layer to show first, by the model's own number; the first one by default.
+        head: the head to show first, or ``mean`` or ``max``; head 0 by default.
+        place: which of the times to show first, counted from 0.
+
+    Raises:
+        SelectionError: no records, records of different texts or models, other than one loss and
+            number each, more weights than a page holds, or a layer, head or place that there is
+            not.
+
+    Example:
+        >>> made = [AttentionRecord.from_tensors(torch.full((1, 1, 2, 2), 0.5), ["a", "b"])] * 3
+        >>> evolution_view(made, losses=[1.0, 0.5, 0.25]).caption(2)
+        'epoch 2: loss 0.25'
+    """
+    chosen = tuple(records)
+    if not chosen:
+        raise SelectionError("Expected at least one record, got none. Give one for each time.")
+    first = chosen[0]
+    for number, record in enumerate(chosen):
+        if not _is_like(record, first):
+            raise SelectionError(
+                "Expected records of one text, with the same layers and heads, but record "
+                f"{number} differs from record 0. Capture the same text each time."
+            )
+    numbers = tuple(range(len(chosen))) if times is None else tuple(times)
+    for name, given in (("times", numbers), ("losses", tuple(losses))):
+        if len(given) != len(chosen) and (given or name == "times"):
+            raise SelectionError(
+                f"Expected one of `{name}` for each of the {len(chosen)} records, got {len(given)}."
+            )
+    if (size := len(chosen) * first.attentions.numel()) > LARGEST_DENSE:
+        raise SelectionError(
+            f"Expected at most {LARGEST_DENSE:,} weights, which a page holds, got {size:,}. Give "
+            "fewer times, or fewer layers with record.only."
+        )
+    if not 0 <= place < len(chosen):
+        raise SelectionError(f"Expected `place` in 0–{len(chosen) - 1}, got {place}.")
+    layer = first.layers[0] if layer is None else layer
+    layer_row(first, layer)
+    return EvolutionView(
+        record=chosen[-1],
+        records=chosen,
+        times=numbers,
+        losses=tuple(losses),
+        layer=layer,
+        head=checked_head(first, 0 if head is None else head),
+        place=place,
+        unit=unit,
+    )
+
+
+def _is_like(record: AttentionRecord, other: AttentionRecord) -> bool:
+    return (
+        record.attentions.shape == other.attentions.shape
+        and record.layers == other.layers
+        and record.queries.tokens == other.queries.tokens
+        and record.keys.tokens == other.keys.tokens
+    )
