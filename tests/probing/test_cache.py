@@ -19,7 +19,6 @@ from introspect.probing.worker import Worker
 from tests.probing import sets
 from tests.probing.sets import CALL, tables
 
-
 pytestmark = pytest.mark.usefixtures("lean")
 
 

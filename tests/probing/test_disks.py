@@ -20,7 +20,6 @@ from introspect.probing.worker import Worker
 from tests.probing import sets
 from tests.probing.sets import CALL, tables
 
-
 pytestmark = pytest.mark.usefixtures("lean")
 
 

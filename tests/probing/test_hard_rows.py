@@ -28,7 +28,6 @@ from tests.probing import sets
 from tests.probing.sets import CALL, LIMIT, tables
 from tests.tokenizers_zoo import byte_level
 
-
 pytestmark = pytest.mark.usefixtures("lean")
 
 
