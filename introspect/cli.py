@@ -15,13 +15,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from introspect.errors import InputError, IntrospectError
 
 __all__ = ["app", "main"]
 
+
+class _StoppedError(Exception):
+    """Ctrl-C, in a form that the parser hands on with its message."""
+
+
+class _Commands(typer.core.TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; Typer itself makes of Ctrl-C an exit code without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise _StoppedError(str(stop)) from stop
+
+
 app = typer.Typer(
     name="introspect",
+    cls=_Commands,
     help="See what a pretrained Transformer attends to, and whether it matters.",
     no_args_is_help=True,
     add_completion=False,
@@ -416,7 +432,7 @@ def main() -> None:
         code = app(args=arguments, standalone_mode=False)
     except typer.Abort:
         _fail("interrupted", None, code=1)
-    except KeyboardInterrupt as stop:  # one that says how to go on is an error of ours as well
+    except (KeyboardInterrupt, _StoppedError) as stop:
         _fail(str(stop) or "interrupted", None, code=1)
     except IntrospectError as error:
         _fail(str(error), error, code=2)

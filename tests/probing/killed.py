@@ -69,6 +69,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
 
 
 def main() -> None:
+    sets.leave_out_the_long(setattr)
     for line in sys.stdin:
         moment, given, out, options = json.loads(line)
         if (child := os.fork()) == 0:

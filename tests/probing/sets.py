@@ -15,6 +15,7 @@ import introspect as ix
 from introspect.cases import own_cases, write_jsonl
 from introspect.mentions import CorefCase
 from introspect.models import Model, load_text
+from introspect.probing.findings import CaseSet
 from tests import models_zoo
 from tests.tokenizers_zoo import word_level
 
@@ -89,3 +90,10 @@ def text_file(folder: Path, texts: Sequence[str], name: str = "texts.txt") -> Pa
 
 def tables(folder: Path, names: Sequence[str] = TABLES) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in names}
+
+
+def leave_out_the_long(replace_: Callable[[Any, str, Any], Any]) -> None:
+    """No linear probe and no views of single cases: most of the time, and in no table."""
+    replace_(CaseSet, "linear", lambda _: (None, None))
+    replace_(CaseSet, "hardest", lambda *_: [])
+    replace_(CaseSet, "shown_pairs", lambda *_: [])

@@ -19,6 +19,8 @@ from introspect.probing.worker import Worker
 from tests.probing import sets
 from tests.probing.sets import CALL, tables
 
+pytestmark = pytest.mark.usefixtures("lean")
+
 
 @pytest.fixture
 def cache(tmp_path):

@@ -19,6 +19,8 @@ from introspect.probing.folder import open_folder
 from tests.probing import sets
 from tests.probing.sets import CALL, tables
 
+pytestmark = pytest.mark.usefixtures("lean")
+
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):

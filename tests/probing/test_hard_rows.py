@@ -30,6 +30,8 @@ from tests.probing import sets
 from tests.probing.sets import CALL, LIMIT, tables
 from tests.tokenizers_zoo import byte_level
 
+pytestmark = pytest.mark.usefixtures("lean")
+
 
 def reasons(run) -> list[tuple[int, str]]:
     return [(reject.line, reject.kind) for reject in run.rejects]

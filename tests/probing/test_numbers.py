@@ -30,6 +30,8 @@ from tests.probing import sets
 from tests.probing.sets import CALL
 from tests.tokenizers_zoo import byte_level
 
+pytestmark = pytest.mark.usefixtures("lean")
+
 # The tables hold numbers as float64 of what a float32 model gives.
 EXACT, CLOSE = 1e-9, 1e-6
 

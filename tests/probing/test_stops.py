@@ -26,6 +26,8 @@ from tests.probing.killed import MOMENTS
 from tests.probing.sets import CALL, tables
 from tests.tokenizers_zoo import word_level
 
+pytestmark = pytest.mark.usefixtures("lean")
+
 ROOT = Path(__file__).resolve().parents[2]
 SHARDS = 5
 
