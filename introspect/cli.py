@@ -379,6 +379,8 @@ def probe(
             command=_command_line(),
             watcher=watcher,
         )
+    if sys.stdout.isatty():
+        _print_table("What was found", result.lines())
     typer.echo(result.finding)
     typer.echo(result.report or result.folder)
     if result.num_rejected:

@@ -42,7 +42,7 @@ class Outcome:
         sample: a text with a result, for the certificate.
         options: how much is drawn.
         command: the command line that made it.
-        seconds: how long its parts took.
+        timings: how long its parts took, in seconds, and how many rows ran in this run.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class Outcome:
     sample: str
     options: Options
     command: str | None
-    seconds: Mapping[str, float]
+    timings: Mapping[str, float]
 
     @cached_property
     def record(self) -> AttentionRecord:
@@ -177,7 +177,6 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
 
 def _summary(found: Outcome) -> dict[str, Any]:
     gathered = found.gathered
-    seconds = found.seconds["model"]
     return {
         "finding": found.finding,
         **({} if found.findings is None else _of_cases(found.findings)),
@@ -186,7 +185,7 @@ def _summary(found: Outcome) -> dict[str, Any]:
         "tokens": gathered.num_tokens,
         "texts_from_cache": gathered.num_kept,
         "rejected": gathered.num_rejected,
-        "timings": {**found.seconds, "rows_per_second": gathered.num_rows / max(seconds, 1e-9)},
+        "timings": dict(found.timings),
         "capture": {
             "routes": gathered.routes,
             "largest_head_output_error": gathered.largest_error,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -80,11 +81,41 @@ class ProbeRun:
     report: Path | None
     num_rejected: int
 
+    def lines(self) -> list[tuple[str, str]]:
+        """The figures that a person looks for first, as names and values."""
+        summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
+        timings = summary["timings"]
+        found = [
+            ("Texts", f"{summary['texts']:,}, {summary['tokens']:,} tokens"),
+            ("Rejected", f"{self.num_rejected:,}"),
+            (
+                "Model",
+                f"{timings['model']:.0f} s, {timings['rows_per_second']:,.0f} texts a second",
+            ),
+        ]
+        if self.scores is None or self.scores.choice is None:
+            return found
+        choice = self.scores.choice
+        found += [
+            ("Held out", _percent(choice.accuracy, choice.ci_low, choice.ci_high)),
+            ("Most often chosen", f"{choice.head}, {choice.direction}"),
+            ("Best in-sample", f"{choice.in_sample_head}, {_percent(choice.in_sample_accuracy)}"),
+        ]
+        baselines = self.scores.baselines.itertuples()
+        return found + [
+            (row.baseline, _percent(row.accuracy, row.ci_low, row.ci_high)) for row in baselines
+        ]
+
     @property
     def rejects(self) -> tuple[Reject, ...]:
         """All rows without a result, read from the folder."""
         with (self.folder / "rejects.jsonl").open(encoding="utf-8") as lines:
             return tuple(map(reject_from_json, lines))
+
+
+def _percent(value: float, low: float | None = None, high: float | None = None) -> str:
+    ends = "" if low is None or high is None else f" (95 %: {100 * low:.1f}–{100 * high:.1f})"
+    return f"{100 * value:.1f} %{ends}"
 
 
 def probe(
@@ -243,11 +274,12 @@ def _begin(folder: Path, plan: dict[str, Any], *, fresh: bool, command: str | No
 
 @dataclass(frozen=True)
 class _Work:
-    """What a job left: its store, the shards in order, and how long it ran."""
+    """What a job left: its store, the shards in order, how long it ran and how many rows."""
 
     store: ShardStore
     entries: tuple[Entry, ...]
     seconds: float
+    rows_run: int
 
 
 @dataclass
@@ -274,6 +306,7 @@ class _Job:
         """
         store.create()
         began = time.perf_counter()
+        rows_run = 0
         total = count_rows(self.reading)
         self.watcher.begin(total, 0)
         todo = self._todo(store)
@@ -281,6 +314,7 @@ class _Job:
             for entry in self._engine(todo, store):
                 store.record(entry)
                 self._known[entry.shard] = entry
+                rows_run += entry.read
                 self.watcher.shard(entry)
                 if stop.is_set():
                     raise ProbeInterruptedError(
@@ -289,7 +323,7 @@ class _Job:
                     )
         store.prune(len(self._known))
         entries = tuple(self._known[number] for number in sorted(self._known))
-        return _Work(store, entries, time.perf_counter() - began)
+        return _Work(store, entries, time.perf_counter() - began, rows_run)
 
     def _todo(self, store: ShardStore) -> Iterator[Shard]:
         """The shards that have to run; of the others the entry is noted."""
@@ -353,7 +387,12 @@ def _finish(
             sample=_sample(worker, reading, gathered),
             options=options,
             command=command,
-            seconds={"model": work.seconds, "gathering": time.perf_counter() - began},
+            timings={
+                "model": work.seconds,
+                "gathering": time.perf_counter() - began,
+                "rows_run": work.rows_run,
+                "rows_per_second": work.rows_run / max(work.seconds, 1e-9),
+            },
         ),
     )
 

@@ -309,3 +309,12 @@ def test_winobias_type_2_never_stands_without_the_nearest_candidate(minilm):
     assert nearest >= 0.995
     assert scores.choice is not None and scores.choice.accuracy > 0.9
     assert found.plain.startswith(f"No head beats the nearest candidate ({nearest:.1%})")
+
+
+def test_a_person_sees_the_held_out_figure_beside_the_baselines(run):
+    shown = dict(run.lines())
+    choice = run.scores.choice
+    low, high = 100 * choice.ci_low, 100 * choice.ci_high
+    assert shown["Held out"] == f"{100 * choice.accuracy:.1f} % (95 %: {low:.1f}–{high:.1f})"
+    assert shown["Texts"].startswith("32, ") and shown["Rejected"] == "4"
+    assert shown["nearest_preceding"].startswith("50.0 %")
