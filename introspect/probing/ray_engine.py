@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from introspect.errors import CaptureError, MissingExtraError
 from introspect.models import Model
@@ -83,13 +84,27 @@ class _Actor:
         return write_result(self._worker, self._worker.prepare(shard), store)
 
 
+def _without_recorders(module: nn.Module) -> nn.Module:
+    """The module, without what transformers leaves in it once it has returned its attention.
+
+    It cannot be pickled, and transformers puts it there anew when it is needed.
+    """
+    for part in module.modules():
+        for key, hook in list(part._forward_hooks.items()):
+            if getattr(hook, "__module__", None) == "transformers.utils.output_capturing":
+                del part._forward_hooks[key]
+        vars(part).pop("_output_capturing_hooks_installed", None)
+    return module
+
+
 class _Pool:
     """The actors, and which shards are with which."""
 
     def __init__(self, ray: Any, worker: Worker, store: ShardStore, where: RayOptions) -> None:
         model = worker.model
         self._ray = ray
-        self._store = ShardStore(store.folder)  # without what is known of the others
+        # Without what is known of the others, and by a path that holds in another folder.
+        self._store = ShardStore(store.folder.absolute())
         is_gpu = next(model.module.parameters()).is_cuda
         resources = ray.cluster_resources()
         fits = resources.get("GPU", 1) if is_gpu else resources.get("CPU", 1)
@@ -100,7 +115,7 @@ class _Pool:
         )
         self._class = ray.remote(**share)(_Actor)
         self._arguments = (
-            ray.put(model.module),
+            ray.put(_without_recorders(model.module)),
             ray.put(model.tokenizer),
             (model.name, model.revision),
             worker.options,
@@ -118,11 +133,18 @@ class _Pool:
             self._give(number, shards)
         while self._tasks:
             (ready,), _ = self._ray.wait(list(self._tasks), num_returns=1)
-            number, shard = self._tasks.pop(ready)
-            entry = self._entry(ready, number, shard)
-            if entry is not None:
-                self._give(number, shards)
-                yield entry
+            number, _ = self._tasks[ready]
+            errors = self._ray.exceptions
+            try:
+                entry: Entry = self._ray.get(ready)
+            except (errors.RayActorError, errors.OutOfMemoryError) as lost:
+                self._renew(number, lost)
+                continue
+            except errors.RayTaskError as failed:
+                raise failed.cause from failed
+            del self._tasks[ready]
+            self._give(number, shards)
+            yield entry
 
     def _give(self, number: int, shards: Iterator[Shard]) -> None:
         if (shard := next(shards, None)) is not None:
@@ -131,30 +153,22 @@ class _Pool:
     def _send(self, number: int, shard: Shard) -> None:
         self._tasks[self._actors[number].run.remote(shard, self._store)] = (number, shard)
 
-    def _entry(self, ready: Any, number: int, shard: Shard) -> Entry | None:
-        """What a task gave; ``None`` where its actor was lost, and the shard is sent again."""
-        errors = self._ray.exceptions
-        try:
-            found: Entry = self._ray.get(ready)
-            return found
-        except errors.RayActorError as lost:
-            self._losses[shard.index] = self._losses.get(shard.index, 0) + 1
-            if self._losses[shard.index] > _MOST_LOSSES:
-                raise CaptureError(
-                    f"Expected shard {shard.index} to run, but the process that ran it was lost "
-                    f"{_MOST_LOSSES + 1} times, for want of memory perhaps. Give smaller batches "
-                    "(--batch-size), or fewer actors. What is done is kept."
-                ) from lost
-            self._renew(number)
-            self._send(number, shard)
-            return None
-        except errors.RayTaskError as failed:
-            raise failed.cause from failed
+    def _renew(self, number: int, lost: Exception) -> None:
+        """A new actor for a lost one, with all of its shards: that which ran, and which waited.
 
-    def _renew(self, number: int) -> None:
-        """A new actor; the shards that waited at the old one are lost with it, each by itself."""
-        try:
-            # A call to a dead one fails at once, and one that still lives is kept.
-            self._ray.get(self._actors[number].__ray_ready__.remote(), timeout=60)
-        except self._ray.exceptions.RayError:
-            self._actors[number] = self._class.remote(*self._arguments)
+        Raises:
+            CaptureError: the one that ran was lost too often.
+        """
+        tasks = [task for task, (of, _) in self._tasks.items() if of == number]
+        shards = [self._tasks.pop(task)[1] for task in tasks]
+        ran = shards[0].index
+        self._losses[ran] = self._losses.get(ran, 0) + 1
+        if self._losses[ran] > _MOST_LOSSES:
+            raise CaptureError(
+                f"Expected shard {ran} to run, but the process that ran it was lost "
+                f"{_MOST_LOSSES + 1} times, for want of memory perhaps. Give smaller batches "
+                "(--batch-size), or fewer actors. What is done is kept."
+            ) from lost
+        self._actors[number] = self._class.remote(*self._arguments)
+        for shard in shards:
+            self._send(number, shard)
