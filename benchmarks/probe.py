@@ -37,6 +37,7 @@ from introspect.probing.batches import BatchLimits, length_batches
 from introspect.probing.lanes import run_shard
 from introspect.probing.options import WorkerOptions
 from introspect.probing.rows import ProbeRow, Shard
+from introspect.probing.store import Entry
 from introspect.probing.worker import Worker, one_thread
 from introspect.scoring import score_case
 
@@ -46,6 +47,9 @@ WINOBIAS = (
     "winobias/pro_stereotyped_type1.txt.dev",
     "winobias/anti_stereotyped_type1.txt.dev",
 )
+SIZED = ("cases.parquet", "heads.csv", "report.html")
+# Shards by which all processes are at work.
+SKIPPED = 4
 SENTENCE = "The animal number {} did not cross the street because it was too tired to go on."
 
 
@@ -215,64 +219,72 @@ def print_peak(count: int) -> None:
 
 
 def tables(model: Model, count: int = 100_000) -> None:
-    """From finished shards to tables and report; shards are copied, since only one model runs."""
-    from introspect.probing.gathering import gather
-    from introspect.probing.store import ShardStore
-
+    """From finished shards of so many cases to tables and report."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         own = own_cases("en")
-        cases = (
-            replace(case, id=f"{case.id}-{i}", group=f"{case.group}-{i}")
-            for i in range(count // len(own) + 1)
-            for case in own
-        )
-        path = write_jsonl(place / "cases.jsonl", [next(cases) for _ in range(count)])
+        cases = [replace(own[i % len(own)], id=f"c{i}", group=f"g{i // 2}") for i in range(count)]
+        path = write_jsonl(place / "cases.jsonl", cases)
+        del cases
         began = time.perf_counter()
-        ix.probe(model, path, place / "run", options=ix.Options(10, 10, 1))
-        first = time.perf_counter() - began
-        began = time.perf_counter()
-        store = ShardStore(place / "run" / "shards")
-        gather(store, [store.entries[i] for i in sorted(store.entries)], place)
+        run = ix.probe(model, path, place / "run")
+        whole = time.perf_counter() - began
+        summary = pd.read_json(run.folder / "summary.json", typ="series")
+        seconds = summary["timings"]
         print(
-            f"reading {count:,} cases and writing their table: {time.perf_counter() - began:.0f} s"
+            f"{count:,} cases: model {seconds['model']:.0f} s, final aggregation "
+            f"{whole - seconds['model']:.0f} s, of which shards to tables of cases "
+            f"{seconds['gathering']:.0f} s"
         )
-        (place / "run" / "run.json").unlink()
-        print(f"(all of it, with few draws: {first:.0f} s)")
-        began = time.perf_counter()
-        again = ix.probe(model, path, place / "again", options=ix.Options())
-        seconds = pd.read_json(again.folder / "summary.json", typ="series")["timings"]
-        print(
-            f"final aggregation of {count:,} cases: {time.perf_counter() - began:.0f} s {seconds}"
-        )
+        sizes = {name: (run.folder / name).stat().st_size / 2**20 for name in SIZED}
+        print(", ".join(f"{name} {size:.1f} MB" for name, size in sizes.items()))
+        import resource
+
+        print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:,.0f} MB at the most")
+
+
+class Clock:
+    """Hears when each shard is done."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[float, int]] = []
+
+    def begin(self, total: int | None, done: int) -> None:
+        """Nothing to note."""
+
+    def say(self, what: str) -> None:
+        """Nothing to note."""
+
+    def shard(self, entry: Entry) -> None:
+        """Note it."""
+        self.heard.append((time.perf_counter(), entry.read))
+
+    @property
+    def rows_per_second(self) -> float:
+        """Once all processes are at work: after the first shards, before the last."""
+        (first, _), *later = self.heard[SKIPPED:]
+        return sum(rows for _, rows in later) / (later[-1][0] - first)
 
 
 def with_ray(model: Model, cases: Sequence[CorefCase]) -> None:
-    """Two actors of one thread against one process of two threads; and the bytes of the shards."""
+    """Two actors of one thread against one process of two lanes, once both are at work."""
     from introspect.probing import RayOptions
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        many = [replace(case, id=f"{case.id}-{i}") for i in range(4) for case in cases]
+        many = [replace(case, id=f"{case.id}-{i}") for i in range(8) for case in cases]
         path = write_jsonl(place / "cases.jsonl", many)
-        few = ix.Options(10, 10, 1)
-        seconds = {}
-        for name, threads, engine in (
-            ("serial", 2, "serial"),
-            ("one", 1, "serial"),
-            ("ray", 1, "ray"),
-        ):
-            run = ix.probe(
-                model, path, place / name, engine=engine, threads=threads, shard_rows=256,
-                ray=RayOptions(actors=2), options=few,
+        clocks = {name: Clock() for name in ("serial", "ray")}
+        for name, clock in clocks.items():
+            ix.probe(
+                model, path, place / name, engine=name, threads=2, shard_rows=256,
+                ray=RayOptions(actors=2), options=ix.Options(10, 10, 1), watcher=clock,
             )  # fmt: skip
-            summary = pd.read_json(run.folder / "summary.json", typ="series")
-            seconds[name] = summary["timings"]["model"]
         same = all(
             (place / "ray" / "shards" / file.name).read_bytes() == file.read_bytes()
-            for file in (place / "one" / "shards").glob("*.safetensors")
+            for file in (place / "serial" / "shards").glob("*.safetensors")
         )
-        ratio = seconds["serial"] / seconds["ray"]
+        ratio = clocks["ray"].rows_per_second / clocks["serial"].rows_per_second
         print(f"ray, two actors: {ratio:.2f} of serial; same bytes: {same}")
 
 

@@ -7,6 +7,7 @@ that is lost is made anew, and its shard runs again.
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from torch import nn
 
 from introspect.errors import CaptureError, MissingExtraError
 from introspect.models import Model
+from introspect.probing.options import Places, WorkerOptions
 from introspect.probing.rows import Shard
 from introspect.probing.serial import write_result
 from introspect.probing.store import Entry, ShardStore
@@ -63,7 +65,12 @@ def run_ray(
 
     began = not ray.is_initialized()
     if began:
-        ray.init(address=where.address, include_dashboard=False, log_to_driver=False)
+        ray.init(
+            address=where.address,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
     try:
         yield from _Pool(ray, worker, store, where).run(shards)
     finally:
@@ -71,30 +78,51 @@ def run_ray(
             ray.shutdown()
 
 
+@dataclass(frozen=True, eq=False)
+class _Parcel:
+    """A model as it is sent to another process: what makes the module again, not the module.
+
+    A module that has run carries hooks of transformers that cannot be sent.
+    """
+
+    kind: type[nn.Module]
+    config: Any
+    state: dict[str, torch.Tensor]
+    dtype: torch.dtype
+    device: str
+    tokenizer: Any
+    name: str
+    revision: str | None
+
+    @classmethod
+    def of(cls, model: Model) -> _Parcel:
+        module: Any = model.module
+        parameter = next(module.parameters())
+        state = {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
+        return cls(
+            type(module), module.config, state, parameter.dtype, parameter.device.type,
+            model.tokenizer, model.name, model.revision,
+        )  # fmt: skip
+
+    def opened(self) -> Model:
+        """The same model."""
+        module = self.kind(self.config)
+        module.load_state_dict(self.state)
+        module.to(device=self.device, dtype=self.dtype)
+        return Model(module.eval(), self.tokenizer, self.name, self.revision)
+
+
 class _Actor:
     """A worker in a process of its own."""
 
-    def __init__(self, module: Any, tokenizer: Any, named: Any, options: Any, places: Any) -> None:
+    def __init__(self, parcel: _Parcel, options: WorkerOptions, places: Places) -> None:
         # As the plan says: sums of floats depend on it.
         torch.set_num_threads(1)
-        self._worker = Worker(Model(module, tokenizer, *named), options, places)
+        self._worker = Worker(parcel.opened(), options, places)
 
     def run(self, shard: Shard, store: ShardStore) -> Entry:
         """Run a shard, and write its file."""
         return write_result(self._worker, self._worker.prepare(shard), store)
-
-
-def _without_recorders(module: nn.Module) -> nn.Module:
-    """The module, without what transformers leaves in it once it has returned its attention.
-
-    It cannot be pickled, and transformers puts it there anew when it is needed.
-    """
-    for part in module.modules():
-        for key, hook in list(part._forward_hooks.items()):
-            if getattr(hook, "__module__", None) == "transformers.utils.output_capturing":
-                del part._forward_hooks[key]
-        vars(part).pop("_output_capturing_hooks_installed", None)
-    return module
 
 
 class _Pool:
@@ -114,13 +142,7 @@ class _Pool:
             {"num_gpus": 1} if is_gpu else {"num_cpus": min(1, resources["CPU"] / self._count) / 2}
         )
         self._class = ray.remote(**share)(_Actor)
-        self._arguments = (
-            ray.put(_without_recorders(model.module)),
-            ray.put(model.tokenizer),
-            (model.name, model.revision),
-            worker.options,
-            worker.places,
-        )
+        self._arguments = (ray.put(_Parcel.of(model)), worker.options, worker.places)
         self._actors: dict[int, Any] = {}
         self._tasks: dict[Any, tuple[int, Shard]] = {}
         self._losses: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""A hook that ends the process which runs the model on a certain token."""
+"""A model that ends the process which runs it on a certain token."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from transformers import BertModel
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,19 @@ class Poison:
     folder: Path
     home: int
 
-    def __call__(self, module: Any, arguments: Any, named: Any) -> None:
-        if os.getpid() == self.home or not (named["input_ids"] == self.token).any():
+    def act(self, input_ids: Any) -> None:
+        if os.getpid() == self.home or not (input_ids == self.token).any():
             return
         before = len(list(self.folder.iterdir()))
         if before < self.times:
-            (self.folder / f"{before}-{os.getpid()}").touch()
+            (self.folder / f"{before}").touch()
             os._exit(9)
+
+
+class Poisoned(BertModel):
+    """BERT, with a poison in its configuration, which goes with it to other processes."""
+
+    def forward(self, input_ids=None, attention_mask=None, **named):
+        if poison := getattr(self.config, "_poison", None):
+            poison.act(input_ids)
+        return super().forward(input_ids=input_ids, attention_mask=attention_mask, **named)

@@ -13,7 +13,7 @@ import torch
 import introspect as ix
 from introspect.cases import write_jsonl
 from introspect.errors import InputError, OutputError
-from introspect.probing import CacheOptions, SavedAttention
+from introspect.probing import CacheOptions, SavedAttention, serial
 from introspect.probing.cache import Cache
 from introspect.probing.worker import Worker
 from tests.probing import sets
@@ -88,7 +88,6 @@ def test_the_same_text_as_another_case_is_not_shared(cache, tmp_path):
         {"layers": [0, 1]},
         {"analyzers": ["coreference", "roles"]},
         {"model": sets.model(seed=1)},
-        {"threads": 2},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -201,7 +200,7 @@ def test_only_the_layers_asked_for_are_saved(tmp_path):
 def test_the_index_is_whole_after_a_stop_and_a_damaged_shard(tmp_path, monkeypatch):
     path, out = file_of(tmp_path, sets.cases()), tmp_path / "x"
     call = {**CALL, "save_attention": "float16"}
-    run, calls = Worker.run, []
+    run, calls = serial.run_shard, []
 
     def stopped(self, prepared):
         calls.append(1)
@@ -210,7 +209,7 @@ def test_the_index_is_whole_after_a_stop_and_a_damaged_shard(tmp_path, monkeypat
         return run(self, prepared)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Worker, "run", stopped)
+        patched.setattr(serial, "run_shard", stopped)
         with pytest.raises(KeyboardInterrupt):
             ix.probe(sets.model(), path, out, **call)
     (out / "shards").joinpath("manifest.jsonl").write_bytes(b"")

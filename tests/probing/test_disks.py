@@ -14,9 +14,8 @@ import introspect as ix
 from introspect import files
 from introspect.analyzers.registry import ANALYZERS
 from introspect.errors import OutputError
-from introspect.probing import gathering, outcome, store
+from introspect.probing import gathering, outcome, serial, store
 from introspect.probing.folder import open_folder
-from introspect.probing.worker import Worker
 from tests.probing import sets
 from tests.probing.sets import CALL, tables
 
@@ -84,9 +83,11 @@ def check_goes_on(given, out, whole, monkeypatch, *, runs: int) -> None:
     assert halves(out) == []
     assert not (out / ".lock").exists()
     numbers = []
-    run = Worker.run
+    run = serial.run_shard
     with monkeypatch.context() as patched:
-        patched.setattr(Worker, "run", lambda s, p: (numbers.append(p.shard.index), run(s, p))[1])
+        patched.setattr(
+            serial, "run_shard", lambda s, p: (numbers.append(p.shard.index), run(s, p))[1]
+        )
         ix.probe(sets.model(), given, out, **CALL)
     assert len(numbers) == runs
     assert tables(out) == whole
@@ -245,7 +246,7 @@ def test_a_folder_that_was_never_writable(code, given, out, monkeypatch):
 @pytest.mark.parametrize("shard", [0, 2])
 def test_a_folder_that_becomes_read_only(code, shard, given, out, whole, monkeypatch):
     """As a disk does that has shown an error: nothing can be made, renamed or removed on it."""
-    run = Worker.run
+    run = serial.run_shard
 
     def lost(self, prepared):
         if prepared.shard.index == shard:
@@ -255,7 +256,7 @@ def test_a_folder_that_becomes_read_only(code, shard, given, out, whole, monkeyp
         return run(self, prepared)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Worker, "run", lost)
+        patched.setattr(serial, "run_shard", lost)
         with pytest.raises(OutputError, match=os.strerror(code)):
             ix.probe(sets.model(), given, out, **CALL)
     (out / ".lock").unlink(missing_ok=True)  # could not be removed, and keeps nobody out

@@ -20,10 +20,12 @@ from introspect.cases import Sentence, case_to_json, write_jsonl
 from introspect.errors import CaptureError, MentionError, TextError
 from introspect.mentions import CorefCase
 from introspect.models.encoding import encode
+from introspect.probing.lanes import run_shard
+from introspect.probing.options import WorkerOptions
 from introspect.probing.preparing import prepare
 from introspect.probing.rows import ProbeRow, Shard
 from introspect.probing.windows import windows
-from introspect.probing.worker import Worker, WorkerOptions
+from introspect.probing.worker import Worker
 from tests.probing import sets
 from tests.probing.sets import CALL, LIMIT, tables
 from tests.tokenizers_zoo import byte_level
@@ -363,7 +365,7 @@ def test_prepared_rows_know_their_places():
     assert [r.id for r in prepared.rows] == ["a#1", "a#2", "b"]
     assert prepared.places == (0, 0, 1)
     assert list(prepared.rejects) == [2]
-    result = Worker(sets.model(), WorkerOptions(analyzers=("roles",))).run(prepared)
+    result = run_shard(Worker(sets.model(), WorkerOptions(analyzers=("roles",))), prepared)
     assert result.num_rows == 3 and len(result.rejects) == 1
 
 

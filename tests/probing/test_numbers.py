@@ -19,8 +19,11 @@ from introspect.cases import own_cases, write_jsonl
 from introspect.errors import SelectionError
 from introspect.models import load_text
 from introspect.probing.batches import BatchLimits, length_batches
+from introspect.probing.collecting import by_analyzer
+from introspect.probing.lanes import run_shard
+from introspect.probing.options import WorkerOptions
 from introspect.probing.rows import ProbeRow, Shard
-from introspect.probing.worker import Worker, WorkerOptions, by_analyzer
+from introspect.probing.worker import Worker
 from introspect.scoring import DIRECTIONS, score_case
 from tests import models_zoo
 from tests.probing import sets
@@ -45,7 +48,7 @@ def rows_of(cases) -> Shard:
 def columns(model, cases=None, **options):
     """The cases through a worker, and the routes that it took."""
     worker = Worker(model, WorkerOptions(**options))
-    result = worker.run(worker.prepare(rows_of(cases or sets.cases())))
+    result = run_shard(worker, worker.prepare(rows_of(cases or sets.cases())))
     assert result.rejects == ()
     found = CaseColumns.from_state(by_analyzer(result.arrays)["coreference"])
     return found, result

@@ -19,6 +19,8 @@ from introspect.cases import Reject, Sentence, SyntaxWord, case_from_json, rejec
 from introspect.errors import OutputError
 from introspect.mentions import CorefCase
 from introspect.probing.arrays import pack, unpack
+from introspect.probing.collecting import by_analyzer
+from introspect.probing.lanes import run_shard
 from introspect.probing.rows import ProbeRow, Shard, cut, unlike
 from introspect.probing.store import Entry, ShardStore
 from introspect.probing.worker import Worker, WorkerOptions
@@ -85,11 +87,11 @@ def test_whatever_a_case_says_is_in_the_digest(change):
 
 
 def test_whatever_a_tree_says_is_in_the_digest():
-    words = (SyntaxWord((0, 2), 0, "root", "NOUN"),)
+    words = (SyntaxWord("w1", (0, 2), None, "root"),)
     tree = Sentence("w1", words, id="s", line=1)
     rows = [
         ProbeRow("r", "w1", each)
-        for each in (tree, replace(tree, words=(replace(words[0], relation="dep"),)))
+        for each in (tree, replace(tree, words=(replace(words[0], deprel="dep"),)))
     ]
     assert Shard.of(0, rows[:1]).digest != Shard.of(0, rows[1:]).digest
     assert rows[0].meaning != rows[1].meaning
@@ -211,12 +213,8 @@ def columns(request) -> CaseColumns:
     cases[3] = replace(cases[3], candidates=cases[3].candidates[:1])
     rows = [ProbeRow(case.id, case.text, case) for case in cases]
     worker = Worker(sets.model(), WorkerOptions(weights=request.param))
-    (found,) = (
-        CaseColumns.from_state(
-            {k.removeprefix("coreference/"): v for k, v in worker.run(p).arrays.items()}
-        )
-        for p in [worker.prepare(Shard.of(0, rows))]
-    )
+    arrays = run_shard(worker, worker.prepare(Shard.of(0, rows))).arrays
+    found = CaseColumns.from_state(by_analyzer(arrays)["coreference"])
     return found
 
 

@@ -12,10 +12,11 @@ import pytest
 
 import introspect as ix
 from introspect.errors import CaptureError, MissingExtraError, OutputError
+from introspect.models import Model, load_text
 from introspect.probing import RayOptions, SavedAttention, ray_engine
 from introspect.probing.store import ShardStore
 from tests.probing import sets
-from tests.probing.poison import Poison
+from tests.probing.poison import Poison, Poisoned
 from tests.probing.sets import CALL, TABLES, tables
 
 pytestmark = pytest.mark.usefixtures("lean")
@@ -42,9 +43,9 @@ def given(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def serial(given, tmp_path_factory):
+def serial(given, model, tmp_path_factory):
     out = tmp_path_factory.mktemp("serial") / "x"
-    ix.probe(sets.model(), given, out, **CALL)
+    ix.probe(model, given, out, **CALL)
     return out
 
 
@@ -52,18 +53,24 @@ def shards(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (out / "shards").glob("*.safetensors")}
 
 
+@pytest.fixture(scope="module")
+def model():
+    inner = sets.model().module
+    module = Poisoned(inner.config)
+    module.load_state_dict(inner.state_dict())
+    return load_text((module.eval(), sets.tokenizer()))
+
+
 @contextmanager
-def poisoned(word: str, times: int, folder: Path):
-    """The model, which ends the process that runs this word, so many times."""
+def poisoned(model: Model, times: int, folder: Path):
+    """While the model ends the process that runs a certain word, so many times."""
     folder.mkdir()
-    token = sets.tokenizer().get_vocab()[word]
-    hook = sets.model().module.register_forward_pre_hook(
-        Poison(token, times, folder, os.getpid()), with_kwargs=True
-    )
+    token = sets.tokenizer().get_vocab()[WORD]
+    model.module.config._poison = Poison(token, times, folder, os.getpid())
     try:
-        yield sets.model()
+        yield
     finally:
-        hook.remove()
+        del model.module.config._poison
 
 
 #: In the third shard only.
@@ -74,20 +81,22 @@ WORD = next(
 )
 
 
-def test_two_actors_give_the_bytes_of_one_process(cluster, given, tmp_path, monkeypatch):
+def test_two_actors_give_the_bytes_of_one_process(cluster, given, model, tmp_path, monkeypatch):
     """Of every analyzer and of saved attention, in a folder whose path holds only here."""
     monkeypatch.chdir(tmp_path)
     call = {**CALL, "analyzers": ["coreference", "roles"], "save_attention": "float16"}
-    ix.probe(sets.model(), given, "x", **call)
-    ix.probe(sets.model(), given, "y", **call, **TWO)
+    ix.probe(model, given, "x", **call)
+    ix.probe(model, given, "y", **call, **TWO)
     assert shards(tmp_path / "x") == shards(tmp_path / "y")
     names = (*TABLES, "roles.parquet", "roles.csv", "attention/index.jsonl")
     assert tables(tmp_path / "x", names) == tables(tmp_path / "y", names)
     assert len(SavedAttention(tmp_path / "y")) == len(sets.cases())
 
 
-def test_an_actor_that_dies_is_made_anew_and_its_shards_run_again(cluster, given, serial, tmp_path):
-    with poisoned(WORD, 1, tmp_path / "deaths") as model:
+def test_an_actor_that_dies_is_made_anew_and_its_shards_run_again(
+    cluster, given, model, serial, tmp_path
+):
+    with poisoned(model, 1, tmp_path / "deaths"):
         ix.probe(model, given, tmp_path / "x", **CALL, **ONE)
     assert len(list((tmp_path / "deaths").iterdir())) == 1
     assert shards(tmp_path / "x") == shards(serial)
@@ -97,35 +106,35 @@ def test_an_actor_that_dies_is_made_anew_and_its_shards_run_again(cluster, given
 
 
 def test_a_shard_that_always_takes_its_actor_with_it_is_named(
-    cluster, given, serial, tmp_path, monkeypatch
+    cluster, given, model, serial, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(ray_engine, "_MOST_LOSSES", 1)
     out = tmp_path / "x"
     with (
-        poisoned(WORD, 99, tmp_path / "deaths") as model,
+        poisoned(model, 99, tmp_path / "deaths"),
         pytest.raises(CaptureError, match=r"shard 2 to run.*lost 2 times.*is kept"),
     ):
         ix.probe(model, given, out, **CALL, **ONE)
     assert len(list((tmp_path / "deaths").iterdir())) == 2
     assert set(ShardStore(out / "shards").entries) == {0, 1}
     # One process goes on where many have failed.
-    ix.probe(sets.model(), given, out, **CALL)
+    ix.probe(model, given, out, **CALL)
     assert shards(out) == shards(serial)
     assert tables(out) == tables(serial)
 
 
-def test_an_error_in_an_actor_is_the_error_of_the_probe(cluster, given, tmp_path):
+def test_an_error_in_an_actor_is_the_error_of_the_probe(cluster, given, model, tmp_path):
     """A folder where the file of a shard should be, which no permission of root's removes."""
     out = tmp_path / "x"
-    ix.probe(sets.model(), given, out, **CALL)
+    ix.probe(model, given, out, **CALL)
     (file,) = (out / "shards").glob("000001-*")
     file.unlink()
     file.mkdir()
     with pytest.raises(OutputError, match=r"000001-\w+\.safetensors"):
-        ix.probe(sets.model(), given, out, **CALL, **ONE)
+        ix.probe(model, given, out, **CALL, **ONE)
 
 
-def test_without_ray_the_message_has_the_command(given, tmp_path, monkeypatch):
+def test_without_ray_the_message_has_the_command(given, model, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
     with pytest.raises(MissingExtraError, match=r"pip install .*\[ray\]"):
-        ix.probe(sets.model(), given, tmp_path / "x", **CALL, **TWO)
+        ix.probe(model, given, tmp_path / "x", **CALL, **TWO)

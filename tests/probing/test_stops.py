@@ -16,6 +16,7 @@ import pytest
 import introspect as ix
 from introspect.errors import OutputError
 from introspect.models import load_text
+from introspect.probing import serial
 from introspect.probing.folder import FILES, held
 from introspect.probing.run import ProbeInterruptedError
 from introspect.probing.store import ShardStore
@@ -82,13 +83,13 @@ def assert_whole(out: Path, whole: Path) -> None:
 def counted_runs(monkeypatch) -> list[int]:
     """The numbers of the shards that run from now on."""
     runs: list[int] = []
-    run = Worker.run
+    run = serial.run_shard
 
     def counted(self, prepared):
         runs.append(prepared.shard.index)
         return run(self, prepared)
 
-    monkeypatch.setattr(Worker, "run", counted)
+    monkeypatch.setattr(serial, "run_shard", counted)
     return runs
 
 
@@ -123,7 +124,7 @@ def test_killed_while_starting_over_goes_on_starting_over(killed, given, whole, 
 
 def test_a_finished_probe_is_gathered_again(given, whole, monkeypatch):
     before = tables(whole)
-    monkeypatch.setattr(Worker, "run", None)
+    monkeypatch.setattr(serial, "run_shard", None)
     again = ix.probe(sets.model(), given, whole, null_model=True, **CALL)
     assert tables(whole) == before
     assert again.num_rejected == 4
@@ -155,7 +156,7 @@ def test_the_second_of_two_runs_on_a_folder_is_refused(given, tmp_path):
 
 def interrupted_once(monkeypatch, number: int) -> None:
     """Ctrl-C while the so-manieth shard runs."""
-    run, calls = Worker.run, []
+    run, calls = serial.run_shard, []
 
     def interrupt(self, prepared):
         calls.append(1)
@@ -163,7 +164,7 @@ def interrupted_once(monkeypatch, number: int) -> None:
             os.kill(os.getpid(), signal.SIGINT)
         return run(self, prepared)
 
-    monkeypatch.setattr(Worker, "run", interrupt)
+    monkeypatch.setattr(serial, "run_shard", interrupt)
 
 
 def test_ctrl_c_finishes_the_shard_and_says_how_to_go_on(given, whole, tmp_path, monkeypatch):
@@ -237,7 +238,6 @@ CHANGES = {
     "weights": (lambda: {"weights": "norm"}, "weights: raw → norm"),
     "layers": (lambda: {"layers": [0, 1]}, r"layers: None → \[0, 1\]"),
     "long": (lambda: {"long": "window"}, "long: reject → window"),
-    "threads": (lambda: {"threads": 2}, "threads: 1 → 2"),
     "batch": (lambda: {"batch_size": 3}, "limits: .*'texts': 64.*→.*'texts': 3"),
     "shards": (lambda: {"shard_rows": 9}, "shard_rows: 8 → 9"),
     "claims": (lambda: {"options": ix.Options(seed=5)}, "claims: "),
