@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -125,6 +126,15 @@ class _Actor:
         return write_result(self._worker, self._worker.prepare(shard), store)
 
 
+def _absolute(places: Places) -> Places:
+    """The same places for processes that were begun in another folder."""
+    attention, cache = places.attention, places.cache
+    return Places(
+        attention=None if attention is None else attention.absolute(),
+        cache=None if cache is None else replace(cache, path=str(Path(cache.path).absolute())),
+    )
+
+
 class _Pool:
     """The actors, and which shards are with which."""
 
@@ -142,7 +152,7 @@ class _Pool:
             {"num_gpus": 1} if is_gpu else {"num_cpus": min(1, resources["CPU"] / self._count) / 2}
         )
         self._class = ray.remote(**share)(_Actor)
-        self._arguments = (ray.put(_Parcel.of(model)), worker.options, worker.places)
+        self._arguments = (ray.put(_Parcel.of(model)), worker.options, _absolute(worker.places))
         self._actors: dict[int, Any] = {}
         self._tasks: dict[Any, tuple[int, Shard]] = {}
         self._losses: dict[int, int] = {}

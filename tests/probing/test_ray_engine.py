@@ -13,7 +13,7 @@ import pytest
 import introspect as ix
 from introspect.errors import CaptureError, MissingExtraError, OutputError
 from introspect.models import Model, load_text
-from introspect.probing import RayOptions, SavedAttention, ray_engine
+from introspect.probing import CacheOptions, RayOptions, SavedAttention, ray_engine
 from introspect.probing.store import ShardStore
 from tests.probing import sets
 from tests.probing.poison import Poison, Poisoned
@@ -86,10 +86,11 @@ def test_two_actors_give_the_bytes_of_one_process(cluster, given, model, tmp_pat
     monkeypatch.chdir(tmp_path)
     call = {**CALL, "analyzers": ["coreference", "roles"], "save_attention": "float16"}
     ix.probe(model, given, "x", **call)
-    ix.probe(model, given, "y", **call, **TWO)
+    ix.probe(model, given, "y", cache=CacheOptions("results"), **call, **TWO)
     assert shards(tmp_path / "x") == shards(tmp_path / "y")
     names = (*TABLES, "roles.parquet", "roles.csv", "attention/index.jsonl")
     assert tables(tmp_path / "x", names) == tables(tmp_path / "y", names)
+    assert (tmp_path / "results").exists()
     assert len(SavedAttention(tmp_path / "y")) == len(sets.cases())
 
 
