@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -125,13 +126,23 @@ class _Actor:
         return write_result(self._worker, self._worker.prepare(shard), store)
 
 
+def _absolute(places: Places) -> Places:
+    """The same places for processes that were begun in another folder."""
+    attention, cache = places.attention, places.cache
+    return Places(
+        attention=None if attention is None else attention.absolute(),
+        cache=None if cache is None else replace(cache, path=str(Path(cache.path).absolute())),
+    )
+
+
 class _Pool:
     """The actors, and which shards are with which."""
 
     def __init__(self, ray: Any, worker: Worker, store: ShardStore, where: RayOptions) -> None:
         model = worker.model
         self._ray = ray
-        self._store = ShardStore(store.folder)  # without what is known of the others
+        # Without what is known of the others, and by a path that holds in another folder.
+        self._store = ShardStore(store.folder.absolute())
         is_gpu = next(model.module.parameters()).is_cuda
         resources = ray.cluster_resources()
         fits = resources.get("GPU", 1) if is_gpu else resources.get("CPU", 1)
@@ -141,7 +152,7 @@ class _Pool:
             {"num_gpus": 1} if is_gpu else {"num_cpus": min(1, resources["CPU"] / self._count) / 2}
         )
         self._class = ray.remote(**share)(_Actor)
-        self._arguments = (ray.put(_Parcel.of(model)), worker.options, worker.places)
+        self._arguments = (ray.put(_Parcel.of(model)), worker.options, _absolute(worker.places))
         self._actors: dict[int, Any] = {}
         self._tasks: dict[Any, tuple[int, Shard]] = {}
         self._losses: dict[int, int] = {}
@@ -154,11 +165,18 @@ class _Pool:
             self._give(number, shards)
         while self._tasks:
             (ready,), _ = self._ray.wait(list(self._tasks), num_returns=1)
-            number, shard = self._tasks.pop(ready)
-            entry = self._entry(ready, number, shard)
-            if entry is not None:
-                self._give(number, shards)
-                yield entry
+            number, _ = self._tasks[ready]
+            errors = self._ray.exceptions
+            try:
+                entry: Entry = self._ray.get(ready)
+            except (errors.RayActorError, errors.OutOfMemoryError) as lost:
+                self._renew(number, lost)
+                continue
+            except errors.RayTaskError as failed:
+                raise failed.cause from failed
+            del self._tasks[ready]
+            self._give(number, shards)
+            yield entry
 
     def _give(self, number: int, shards: Iterator[Shard]) -> None:
         if (shard := next(shards, None)) is not None:
@@ -167,30 +185,22 @@ class _Pool:
     def _send(self, number: int, shard: Shard) -> None:
         self._tasks[self._actors[number].run.remote(shard, self._store)] = (number, shard)
 
-    def _entry(self, ready: Any, number: int, shard: Shard) -> Entry | None:
-        """What a task gave; ``None`` where its actor was lost, and the shard is sent again."""
-        errors = self._ray.exceptions
-        try:
-            found: Entry = self._ray.get(ready)
-            return found
-        except errors.RayActorError as lost:
-            self._losses[shard.index] = self._losses.get(shard.index, 0) + 1
-            if self._losses[shard.index] > _MOST_LOSSES:
-                raise CaptureError(
-                    f"Expected shard {shard.index} to run, but the process that ran it was lost "
-                    f"{_MOST_LOSSES + 1} times, for want of memory perhaps. Give smaller batches "
-                    "(--batch-size), or fewer actors. What is done is kept."
-                ) from lost
-            self._renew(number)
-            self._send(number, shard)
-            return None
-        except errors.RayTaskError as failed:
-            raise failed.cause from failed
+    def _renew(self, number: int, lost: Exception) -> None:
+        """A new actor for a lost one, with all of its shards: that which ran, and which waited.
 
-    def _renew(self, number: int) -> None:
-        """A new actor; the shards that waited at the old one are lost with it, each by itself."""
-        try:
-            # A call to a dead one fails at once, and one that still lives is kept.
-            self._ray.get(self._actors[number].__ray_ready__.remote(), timeout=60)
-        except self._ray.exceptions.RayError:
-            self._actors[number] = self._class.remote(*self._arguments)
+        Raises:
+            CaptureError: the one that ran was lost too often.
+        """
+        tasks = [task for task, (of, _) in self._tasks.items() if of == number]
+        shards = [self._tasks.pop(task)[1] for task in tasks]
+        ran = shards[0].index
+        self._losses[ran] = self._losses.get(ran, 0) + 1
+        if self._losses[ran] > _MOST_LOSSES:
+            raise CaptureError(
+                f"Expected shard {ran} to run, but the process that ran it was lost "
+                f"{_MOST_LOSSES + 1} times, for want of memory perhaps. Give smaller batches "
+                "(--batch-size), or fewer actors. What is done is kept."
+            ) from lost
+        self._actors[number] = self._class.remote(*self._arguments)
+        for shard in shards:
+            self._send(number, shard)

@@ -286,3 +286,15 @@ def test_several_analyzers_in_one_pass_are_as_each_alone(path, tmp_path, monkeyp
         assert (together.folder / name).read_bytes() == (alone.folder / name).read_bytes()
     summary = json.loads((together.folder / "summary.json").read_text())
     assert summary["texts"] == 32
+
+
+def test_lanes_change_no_byte(path, tmp_path):
+    names = ["coreference", "roles", "similarity"]
+    call = {**CALL, "analyzers": names, "batch_size": 2, "shard_rows": 16}
+    one = ix.probe(sets.model(), path, tmp_path / "x", **call)
+    three = ix.probe(sets.model(), path, tmp_path / "y", **call | {"threads": 3})
+    for shard in (one.folder / "shards").glob("*.safetensors"):
+        theirs = three.folder / "shards" / shard.name
+        assert theirs.read_bytes() == shard.read_bytes()
+    files = (*sets.TABLES, "roles.parquet", "similarity.parquet")
+    assert sets.tables(one.folder, files) == sets.tables(three.folder, files)
