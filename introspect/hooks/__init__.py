@@ -7,9 +7,8 @@ models that bypass the interface, ``projection`` and ``finding`` follow it to th
 does the same while a model writes.
 """
 
-from introspect.hooks.capturing import PARTS, Captured, capture
+from introspect.hooks.capturing import PARTS, Captured, capture, find_projections
 from introspect.hooks.certificate import verify
-from introspect.hooks.finding import find_projections
 from introspect.hooks.generating import NEW_TOKENS, capture_generation
 from introspect.hooks.projection import Projection
 

@@ -27,7 +27,7 @@ from introspect.hooks.watchers import (
 )
 from introspect.records import Certificate
 
-__all__ = ["PARTS", "Captured", "capture", "projections"]
+__all__ = ["PARTS", "Captured", "capture", "find_projections"]
 
 NORMS = "value_norms"
 #: What can be captured of a model's attention.
@@ -224,11 +224,14 @@ def _held_projections(
     return found
 
 
-def projections(module: nn.Module, inputs: Mapping[str, Any]) -> dict[int, Projection]:
-    """The output projection of each layer of a model with one kind of attention, by its number.
+def find_projections(
+    module: nn.Module, inputs: Mapping[str, Any]
+) -> dict[tuple[str, int], Projection]:
+    """The output projection of each layer, by its kind of attention and number.
 
-    What they do to the values of any run follows from them; that they are what the model's layers
-    are is proved on these inputs.
+    In a later run ``found[kind, layer].norms(values)`` gives the norms of a whole batch,
+    ``(batch, num_heads, key_len)``. That it is what the model's layer does is proved on these
+    inputs.
 
     Args:
         module: the model.
@@ -242,8 +245,11 @@ def projections(module: nn.Module, inputs: Mapping[str, Any]) -> dict[int, Proje
     with log.open():
         observation = Observation(module, None, None, None)
         captured = _capture_whole(module, arguments, BEHIND_NORMS, observation)
-    ((kind, found),) = _held_projections(module, log, captured).items()
-    return dict(zip(captured.layers[kind], found, strict=True))
+    return {
+        (kind, layer): projection
+        for kind, found in _held_projections(module, log, captured).items()
+        for layer, projection in zip(captured.layers[kind], found, strict=True)
+    }
 
 
 def run_watched(

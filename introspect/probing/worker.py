@@ -12,7 +12,7 @@ import torch
 
 from introspect.analyzers.batches import Texts
 from introspect.errors import CaptureError
-from introspect.hooks.capturing import projections
+from introspect.hooks.capturing import find_projections
 from introspect.hooks.projection import Projection
 from introspect.hooks.streaming import stream
 from introspect.hooks.watchers import RowsNotRecomputableError
@@ -78,7 +78,7 @@ class Worker:
         self._segment: Segment | None = segmenter(options.segment)
         self._layers = options.layers
         self._knows_layers = False
-        self._projections: dict[int, Projection] | None = None
+        self._projections: dict[tuple[str, int], Projection] | None = None
         self.num_heads = _num_heads(model)
 
     def prepare(self, shard: Shard) -> Prepared:
@@ -109,7 +109,7 @@ class Worker:
         by_rows = self._by_rows(texts, analyzers)
         if self.options.weights == "norm" and self._projections is None:
             alone = self._inputs(padded(self.model.tokenizer, encoded[:1]))
-            self._projections = projections(*alone)
+            self._projections = find_projections(*alone)
         try:
             return self._stream(module, inputs, texts, analyzers, by_rows=by_rows)
         except RowsNotRecomputableError:
@@ -139,7 +139,7 @@ class Worker:
                 return
             for name, analyzer in analyzers.items():
                 if name == "coreference" and self._projections is not None:
-                    norms = self._projections[layer].norms(parts["values"])
+                    norms = self._projections[kind, layer].norms(parts["values"])
                     analyzer.see(layer, parts["attentions"], norms)
                 else:
                     analyzer.see(layer, parts["attentions"])

@@ -10,10 +10,7 @@ import transformers as tf
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import capture, find_projections
-from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.capturing import run_arguments
-from introspect.hooks.interface import IMPLEMENTATION, watching
-from introspect.hooks.watchers import WholeWatcher
+from introspect.hooks.streaming import stream
 from tests import models_zoo as zoo
 from tests.hooks.test_products import LEGACY
 
@@ -122,26 +119,25 @@ def test_projections_found_once_give_the_norms_of_any_batch(name):
     model, inputs = zoo.build(name), zoo.batch(name)
     projections = find_projections(model, {key: one[:1] for key, one in inputs.items()})
     streamed = []
-    watcher = WholeWatcher(
-        (), lambda call, _: streamed.append(projections[call.module].norms(call.values))
-    )
-    with (
-        torch.no_grad(),
-        borrowed_attention(model, IMPLEMENTATION),
-        watching(watcher),
-    ):
-        model(**run_arguments(model, inputs))
-    whole = capture(model, inputs, ("value_norms",)).value_norms
-    expected = [norms for kind in whole.values() for norms in kind]
-    assert len(streamed) == len(expected)
-    for norms in streamed:
-        assert any(norms.shape == o.shape and torch.allclose(norms, o, atol=1e-5) for o in expected)
+
+    def receive(kind, layer, parts):
+        streamed.append((kind, layer, projections[kind, layer].norms(parts["values"])))
+
+    stream(model, inputs, receive, ("attentions", "values"))
+    whole = capture(model, inputs, ("value_norms",))
+    assert len(streamed) == sum(map(len, whole.layers.values()))
+    for kind, layer, norms in streamed:
+        expected = whole.value_norms[kind][whole.layers[kind].index(layer)]
+        torch.testing.assert_close(norms, expected, atol=1e-5, rtol=0)
 
 
-def test_projections_of_a_model_that_bypasses_the_interface_are_refused():
-    model = tf.AutoModel.from_config(LEGACY["deberta"]()).eval()
-    with pytest.raises(CaptureError, match="DebertaModel.*by itself"):
-        find_projections(model, zoo.batch("bert"))
+def test_projections_of_a_model_that_bypasses_the_interface():
+    model, inputs = tf.AutoModel.from_config(LEGACY["deberta"]()).eval(), zoo.batch("bert")
+    projections = find_projections(model, {key: one[:1] for key, one in inputs.items()})
+    whole = capture(model, inputs, ("values", "value_norms"))
+    for layer, norms in enumerate(whole.value_norms["self"]):
+        found = projections["self", layer].norms(whole.values["self"][layer])
+        torch.testing.assert_close(found, norms, atol=1e-5, rtol=0)
 
 
 def test_hooks_are_gone_afterwards_also_after_an_error():
