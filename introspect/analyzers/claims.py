@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from introspect.analyzers.scored import ScoredCase
-from introspect.functional.baselines import closest_to_offset
+from introspect.functional.baselines import closest_to_offsets
 from introspect.statistics import (
     FEWEST_GROUPS,
     HeldOut,
@@ -122,8 +122,8 @@ def fixed_offset(cases: Sequence[ScoredCase], options: Options) -> list[float]:
     if len(numbers) < FEWEST_GROUPS:
         return []
     offsets = sorted({distance for case in cases for distance in case.distances})
-    credits = np.array(
-        [[closest_to_offset(c.distances, c.antecedents, o) for o in offsets] for c in cases]
+    credits = closest_to_offsets(
+        [case.distances for case in cases], [case.antecedents for case in cases], offsets
     )
     fold = fold_of_groups(index, FOLDS, seed=options.seed)[index]
     found = np.empty(len(cases))

@@ -46,7 +46,9 @@ def fit_conditional_logit(
     Returns:
         ``(num_features, num_problems)``.
     """
-    left, sizes, right = np.linalg.svd(features.reshape(-1, features.shape[2]), full_matrices=False)
+    with threadpool_limits(1):
+        rows = features.reshape(-1, features.shape[2])
+        left, sizes, right = np.linalg.svd(rows, full_matrices=False)
     bounds = (sizes**2 / (2 * len(features)))[:, None] + penalties
     stretch = 1 / np.sqrt(bounds)
     shares = np.moveaxis(targets, 0, 2)

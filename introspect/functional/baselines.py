@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["chance", "closest_to_offset", "first_mentioned", "nearest_preceding"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "chance",
+    "closest_to_offsets",
+    "first_mentioned",
+    "nearest_preceding",
+]
 
 Span = tuple[int, int]
 
@@ -48,19 +56,38 @@ def first_mentioned(candidates: Sequence[Span], antecedents: Sequence[bool]) -> 
     return _credit_of_nearest([(start, i) for i, (start, _) in enumerate(candidates)], antecedents)
 
 
-def closest_to_offset(distances: Sequence[int], antecedents: Sequence[bool], offset: int) -> float:
+def closest_to_offsets(
+    distances: Sequence[Sequence[int]],
+    antecedents: Sequence[Sequence[bool]],
+    offsets: Sequence[int],
+) -> npt.NDArray[np.float64]:
     """Credit of choosing the candidate whose distance is closest to a fixed one.
 
     Args:
-        distances: how many words each candidate stands after the pronoun; negative before it.
-        antecedents: which candidates the pronoun refers to.
-        offset: the fixed distance.
+        distances: of each case, how many words each candidate stands after the pronoun; negative
+            before it.
+        antecedents: of each case, which candidates the pronoun refers to.
+        offsets: the fixed distances.
+
+    Returns:
+        ``(num_cases, num_offsets)``, from 0 to 1; candidates at the same distance share it.
 
     Example:
-        >>> closest_to_offset([-8, -3], [True, False], offset=-4)
-        0.0
+        >>> closest_to_offsets([[-8, -3]], [[True, False]], [-4, -7])
+        array([[0., 1.]])
     """
-    return _credit_of_nearest([(abs(d - offset), i) for i, d in enumerate(distances)], antecedents)
+    shape = len(distances), max(map(len, distances))
+    places = np.zeros(shape, dtype=np.int64)
+    is_right, is_there = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    for row, (own, right) in enumerate(zip(distances, antecedents, strict=True)):
+        places[row, : len(own)], is_right[row, : len(own)] = own, right
+        is_there[row, : len(own)] = True
+    found = np.empty((len(distances), len(offsets)))
+    for column, offset in enumerate(offsets):
+        apart = np.where(is_there, np.abs(places - offset), np.iinfo(np.int64).max)
+        chosen = apart == apart.min(1, keepdims=True)
+        found[:, column] = (chosen & is_right).sum(1) / chosen.sum(1)
+    return found
 
 
 def _credit_of_nearest(distances: list[tuple[int, int]], antecedents: Sequence[bool]) -> float:

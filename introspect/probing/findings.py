@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from introspect.alignment import resegmented
-from introspect.analyzers.bias import Bias, bias_labels, bias_table
+from introspect.analyzers.bias import Bias, bias_table
 from introspect.analyzers.case_columns import CaseColumns
 from introspect.analyzers.coreference import Options, Scores, against_table, scores_of
 from introspect.analyzers.features import CandidateFeatures
@@ -32,7 +32,7 @@ from introspect.weighting import Weights, parts_for
 __all__ = ["LINEAR_PROBE_CASES", "CaseSet", "with_null"]
 
 #: The linear probe is trained on so many cases at most.
-LINEAR_PROBE_CASES = 10_000
+LINEAR_PROBE_CASES = 2_000
 
 _CONTRASTS = (("stereotype", ("pro", "anti")), ("gender", ("male", "female")))
 _HARDEST = 8
@@ -114,13 +114,20 @@ class CaseSet:
         for key, contrast in _CONTRASTS:
             if f'"{key}"' not in self.columns.lines[0]:
                 continue
-            cases = [self.case(i) for i in range(len(self.columns))]
-            if set(contrast) <= {case.extra.get(key) for case in cases}:
-                bias = bias_table(self.scored, bias_labels(cases, key), contrast, self.options)
-                # A contrast is one between versions of the same text: passages of two genders that
-                # only share a page differ in everything else too.
-                return bias if 2 * bias.num_groups > self.num_groups else None
+            found = [json.loads(line).get(key) for line in self.columns.lines]
+            labels = tuple(None if label is None else str(label) for label in found)
+            # A contrast is one between versions of the same text: passages of two genders that
+            # only share a page differ in everything else too.
+            if 2 * self._groups_with(labels, contrast) > self.num_groups:
+                return bias_table(self.scored, labels, contrast, self.options)
         return None
+
+    def _groups_with(self, labels: Sequence[str | None], contrast: Sequence[str]) -> int:
+        """Groups that hold a case of each kind."""
+        held: dict[str, set[str | None]] = {}
+        for group, label in zip(self.columns.groups, labels, strict=True):
+            held.setdefault(group, set()).add(label)
+        return sum(set(contrast) <= found for found in held.values())
 
     def pairs(self) -> PairShifts | None:
         """The shifts within minimal pairs, where there are any."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.functional.baselines import chance, first_mentioned, nearest_preceding
+from introspect.functional.baselines import (
+    chance,
+    closest_to_offsets,
+    first_mentioned,
+    nearest_preceding,
+)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +84,16 @@ def test_a_choice_is_never_worth_more_than_one(given_candidates):
     right = [answer for _, answer in given_candidates]
     for value in (chance(right), first_mentioned(places, right)):
         assert 0 <= value <= 1
+
+
+def test_many_offsets_at_once_as_by_a_loop():
+    random = np.random.default_rng(0)
+    distances = [random.integers(-9, 9, size=size).tolist() for size in (2, 3, 2, 4, 2)]
+    antecedents = [[i == 0 for i in range(len(own))] for own in distances]
+    offsets = list(range(-9, 10))
+    found = closest_to_offsets(distances, antecedents, offsets)
+    for row, (own, right) in enumerate(zip(distances, antecedents, strict=True)):
+        for column, offset in enumerate(offsets):
+            apart = [abs(place - offset) for place in own]
+            nearest = [r for r, a in zip(right, apart, strict=True) if a == min(apart)]
+            assert found[row, column] == sum(nearest) / len(nearest)
