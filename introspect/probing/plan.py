@@ -101,6 +101,10 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
+#: Of a configuration, what saving or loading changes, and no result depends on.
+_WRITTEN_WHEN_SAVED = ("architectures", "dtype", "torch_dtype", "transformers_version")
+
+
 def config_digest(module: nn.Module) -> str | None:
     """SHA-256 of what the weights do not tell: the same may be divided among other heads."""
     config: Any = getattr(module, "config", None)
@@ -109,7 +113,7 @@ def config_digest(module: nn.Module) -> str | None:
     given = {
         name: value
         for name, value in config.to_dict().items()
-        if not name.startswith("_") and name != "transformers_version"
+        if not name.startswith("_") and name not in _WRITTEN_WHEN_SAVED
     }
     content = json.dumps(given, sort_keys=True, default=str)
     return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"

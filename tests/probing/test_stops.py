@@ -289,3 +289,14 @@ def test_a_damaged_plan_is_refused(given, begun, tmp_path):
         ix.probe(sets.model(), given, out, **CALL)
     ix.probe(sets.model(), given, out, fresh=True, **CALL)
     assert tables(out) == tables(begun)
+
+
+def test_a_model_that_was_saved_meanwhile_is_the_same(given, tmp_path):
+    model = load_text((type(sets.model().module)(sets.model().module.config), sets.tokenizer()))
+    model.module.load_state_dict(sets.model().module.state_dict())
+    model.module.eval()
+    model.module.config.architectures = None
+    ix.probe(model, given, tmp_path / "x", **CALL)
+    model.module.save_pretrained(tmp_path / "model")
+    assert model.module.config.architectures is not None
+    ix.probe(model, given, tmp_path / "x", **CALL)
