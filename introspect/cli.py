@@ -346,13 +346,31 @@ def probe(
     from introspect.analyzers.claims import Options
     from introspect.probing import CacheOptions, RayOptions, estimate
     from introspect.probing import probe as run_probe
+    from introspect.probing.batches import BatchLimits
+    from introspect.probing.options import WorkerOptions
     from introspect.probing.progress import watching
     from introspect.sentences import spooled_stdin
 
     given: list[Any] = [spooled_stdin() if name == "-" else name for name in files]
     loaded = _load(model, allow_pickle=allow_pickle, device=device, dtype=dtype)
     if dry_run:
-        found = estimate(loaded, given, out, analyzers=analyzer, column=column, format=format)
+        limits = BatchLimits() if batch_size is None else BatchLimits(texts=batch_size)
+        options = WorkerOptions(
+            weights=weights,  # type: ignore[arg-type]  # checked there
+            segment=segment,
+            layers=None if layers is None else tuple(_numbers(layers)),
+            long=long,  # type: ignore[arg-type]
+            limits=limits,
+        )
+        found = estimate(
+            loaded,
+            given,
+            out,
+            analyzers=analyzer,
+            column=column,
+            format=format,
+            options=options,
+        )
         _print_table("What it would take", found.lines())
         return
     with watching() as watcher:
