@@ -104,7 +104,6 @@ def gather(store: ShardStore, entries: Sequence[Entry], folder: Path | None = No
     if found.parts:
         found.columns = CaseColumns.joined(found.parts)
         found.parts = []
-        found.scored = found.columns.scored()
     return found
 
 
@@ -123,8 +122,10 @@ def _lines(
                 _merge(found, name, state)
                 continue
             found.parts.append(CaseColumns.from_state(state))
+            scored = found.parts[-1].scored()
+            found.scored += scored
             if table is not None:
-                table.add(found.parts[-1].scored())
+                table.add(scored)
         yield from lines
 
 
