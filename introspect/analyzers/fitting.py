@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 # Sums in another order differ in the last digits; what is equal up to that counts as equal.
 _SAME = 1e-9
 # A slope, in the scaled coordinates, at which the weights no longer change in what is reported.
-_FLAT = 1e-5
+_FLAT = 1e-6
 _MOST_STEPS = 500
 
 
