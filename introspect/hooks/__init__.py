@@ -2,7 +2,7 @@
 
 ``capturing`` runs a model once; ``interface`` is the way in, ``watchers`` say what is kept of each
 attention, ``observation`` sorts it by kind and layer, ``own_output`` and ``products`` find it in
-models that bypass the interface, ``projection`` and ``finding`` follow it to the layer after it,
+models that bypass the interface, ``projection`` follows it to the layer after it, ``streaming`` hands each layer on as it comes,
 ``borrowing`` puts the model back as it was, and ``certificate`` proves the result. ``generating``
 does the same while a model writes.
 """
