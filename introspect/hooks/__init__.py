@@ -1,10 +1,10 @@
 """Watching a model attend: one idea a file.
 
-``capturing`` runs a model once; ``interface`` is the way in, ``watchers`` say what is kept of each
-attention, ``observation`` sorts it by kind and layer, ``own_output`` and ``products`` find it in
-models that bypass the interface, ``projection`` follows it to the layer after it, ``streaming`` hands each layer on as it comes,
-``borrowing`` puts the model back as it was, and ``certificate`` proves the result. ``generating``
-does the same while a model writes.
+``capturing`` runs a model once; ``streaming`` hands each layer on as it comes; ``interface`` is the
+way in, ``watchers`` say what is kept of each attention, ``observation`` sorts it by kind and layer,
+``own_output`` and ``products`` find it in models that bypass the interface, ``projection`` follows
+it to the layer after it, ``borrowing`` puts the model back as it was, and ``certificate`` proves
+the result. ``generating`` does the same while a model writes.
 """
 
 from introspect.hooks.capturing import PARTS, Captured, capture, find_projections
