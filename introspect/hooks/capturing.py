@@ -18,13 +18,9 @@ from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
 from introspect.hooks.observation import AllSeen, Observation
 from introspect.hooks.own_output import observe_own_output
 from introspect.hooks.projection import BEHIND_NORMS, LinearLog, Projection, held_projection
+from introspect.hooks.rows import RowsNotRecomputableError, pick_rows
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
-from introspect.hooks.watchers import (
-    RowsNotRecomputableError,
-    RowWatcher,
-    WholeWatcher,
-    pick_rows,
-)
+from introspect.hooks.watchers import RowWatcher, WholeWatcher
 from introspect.records import Certificate
 
 __all__ = ["PARTS", "Captured", "capture", "find_projections"]
