@@ -35,6 +35,7 @@ ROOMS = (
     "primer",
     "interop",
     "models",
+    "interventions",
     "analyzers",
     "reporting",
     "probing",

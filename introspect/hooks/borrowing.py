@@ -36,16 +36,24 @@ _changed = threading.Condition()
 
 
 @contextmanager
-def borrowed_attention(module: nn.Module, implementation: str | None = None) -> Iterator[None]:
+def borrowed_attention(
+    module: nn.Module, implementation: str | None = None, *, keeps_training: bool = False
+) -> Iterator[None]:
     """Run ``module`` without dropout, and with the named attention implementation, or its own.
 
     Several threads may borrow the same module for the same implementation at once; one that wants
     another implementation waits until the first ones are done. Also one that wants the module's
     own: a mask made for one implementation is wrong for another, so none may change under a run.
     A thread that is the only borrower may borrow for another implementation within the first.
+
+    Args:
+        module: the model.
+        implementation: what to run; its own by default.
+        keeps_training: leave it in training mode, with dropout, if it is.
     """
     parts = list(module.modules())
     configs = _configs(parts)
+    lent = [] if keeps_training else parts
     taken: list[_Key] = []
     try:
         with _changed:
@@ -55,7 +63,7 @@ def borrowed_attention(module: nn.Module, implementation: str | None = None) -> 
             # Most models are in evaluation mode, and have nothing to lend.
             wanted += [
                 (part, "training", False)
-                for part in parts
+                for part in lent
                 if part.training or (id(part), "training") in _loans
             ]
             _changed.wait_for(lambda: not any(_conflicts(*loan) for loan in wanted))

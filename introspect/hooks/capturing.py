@@ -350,11 +350,20 @@ def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any
     Raises:
         CaptureError: the model has no weights in memory.
     """
-    device = _device(module)
-    arguments = {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
+    arguments = placed(module, inputs)
     if "use_cache" in inspect.signature(module.forward).parameters:
         arguments.setdefault("use_cache", False)
     return arguments
+
+
+def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """``inputs`` where the model is.
+
+    Raises:
+        CaptureError: the model has no weights in memory.
+    """
+    device = _device(module)
+    return {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
 
 
 def largest_of(values: Sequence[float]) -> float | None:
