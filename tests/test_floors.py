@@ -39,6 +39,7 @@ ROOMS = (
     "reporting",
     "probing",
     "doctor",
+    "app",
     "cli",
 )
 
