@@ -40,6 +40,7 @@ ROOMS = (
     "reporting",
     "probing",
     "doctor",
+    "app",
     "cli",
 )
 

@@ -53,5 +53,6 @@ for _command in (
     sets.probe,
     pages.index,
     machine.doctor,
+    machine.app,
 ):
     app.command()(_command)

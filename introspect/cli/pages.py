@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -21,10 +21,6 @@ from introspect.cli.shared import (
 from introspect.errors import InputError
 from introspect.files import check_destination
 
-if TYPE_CHECKING:
-    from introspect.records import AttentionRecord
-    from introspect.views.base import View
-
 __all__ = ["compare", "index", "report", "view"]
 
 
@@ -37,13 +33,6 @@ class ViewKind(StrEnum):
     neuron = "neuron"
     steps = "steps"
     heatmap = "heatmap"
-
-
-#: The parts of attention that a view is made of.
-_PARTS_OF = {
-    ViewKind.neuron: ("attentions", "scores", "queries", "keys"),
-    ViewKind.steps: ("attentions", "scores", "values", "head_outputs"),
-}
 
 
 def report(
@@ -116,14 +105,22 @@ def view(
     _check_view_options(kind, layer, head or [], token, weights)
     from introspect.alignment import find_tokens
     from introspect.models import load_text
+    from introspect.views.by_name import parts_of_view, view_by_name
     from introspect.weighting import checked_weights, parts_for
 
     checked_weights(weights)
     loaded = load_text(load(model, allow_pickle=allow_pickle))
-    include = (*_PARTS_OF.get(kind, ("attentions",)), *parts_for(weights))  # type: ignore[arg-type]
+    include = (*parts_of_view(kind.value), *parts_for(weights))  # type: ignore[arg-type]
     record = loaded.capture(text, text_pair, truncation=truncate, include=include)
     pinned = None if token is None else find_tokens(record.queries, token)[0]
-    result = _drawn(kind, record, layer=layer, heads=head or [], pinned=pinned, weights=weights)
+    result = view_by_name(
+        kind.value,
+        record,
+        layer=layer,
+        heads=head or (),
+        token=pinned,
+        weights=weights,
+    )
     show_notices(record.notices)
     typer.echo(result.save(out))
 
@@ -154,30 +151,6 @@ def _check_view_options(
             f"Expected no --weights for the {kind} view: only the head view has a choice of them. "
             "Leave it out."
         )
-
-
-def _drawn(
-    kind: ViewKind,
-    record: AttentionRecord,
-    *,
-    layer: int,
-    heads: list[int],
-    pinned: int | None,
-    weights: str,
-) -> View:
-    import introspect as ix
-
-    head = heads[0] if heads else None
-    if kind is ViewKind.head:
-        return ix.head_view(record, layer=layer, heads=heads or None, token=pinned, weights=weights)
-    if kind is ViewKind.model:
-        return ix.model_view(record)
-    if kind is ViewKind.heatmap:
-        return ix.heatmap_view(record, layer=layer, head=head)
-    if kind is ViewKind.layer:
-        return ix.layer_view(record, head="mean" if head is None else head, token=pinned)
-    focal = ix.neuron_view if kind is ViewKind.neuron else ix.steps_view
-    return focal(record, layer=layer, head=head, token=pinned)
 
 
 def compare(

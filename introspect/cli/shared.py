@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from typing import Annotated, Any
@@ -39,14 +38,10 @@ def load(
     name: str, *, allow_pickle: bool, device: str | None = None, dtype: str | None = None
 ) -> Any:
     """A model, loaded without a word."""
-    # The command's own output is the answer; progress bars and library chatter hide it.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from transformers.utils import logging
-
     import introspect as ix
+    from introspect.models.quiet import hush
 
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    hush()
     return ix.load(name, allow_pickle=allow_pickle, device=device, dtype=dtype)
 
 
