@@ -15,10 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from introspect.analyzers.coreference import Options, Scores, score
+    from introspect.attribution import (
+        alti,
+        contributions,
+        flow,
+        gradient_attention,
+        integrated_gradients,
+        relevance,
+        residual_norms,
+        rollout,
+    )
     from introspect.errors import IntrospectError
     from introspect.hooks import Captured, capture
     from introspect.mentions import Candidate, CorefCase
     from introspect.models import Model, VisionModel, load
+    from introspect.models.objectives import logit_of, similarity_to
     from introspect.probing import ProbeRun, SavedAttention, probe
     from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
     from introspect.reporting import Report, report, report_index
@@ -54,22 +65,32 @@ __all__ = [
     "TokenSequence",
     "View",
     "VisionModel",
+    "alti",
     "capture",
     "compare_view",
+    "contributions",
     "coreference_view",
     "evolution_view",
+    "flow",
+    "gradient_attention",
     "head_view",
     "heatmap_view",
     "image_view",
+    "integrated_gradients",
     "layer_view",
     "load",
+    "logit_of",
     "model_view",
     "neuron_view",
     "norms",
     "probe",
+    "relevance",
     "report",
     "report_index",
+    "residual_norms",
+    "rollout",
     "score",
+    "similarity_to",
     "steps_view",
 ]
 
@@ -84,28 +105,38 @@ _HOMES = {
     "Model": "models",
     "Options": "analyzers.coreference",
     "ProbeRun": "probing",
-    "SavedAttention": "probing",
     "Report": "reporting",
+    "SavedAttention": "probing",
     "Scores": "analyzers.coreference",
     "TokenSequence": "records",
     "View": "views.base",
     "VisionModel": "models",
+    "alti": "attribution",
     "capture": "hooks",
     "compare_view": "views.compare",
+    "contributions": "attribution",
     "coreference_view": "views.coreference",
     "evolution_view": "views.evolution",
+    "flow": "attribution",
+    "gradient_attention": "attribution",
     "head_view": "views.head",
     "heatmap_view": "views.heatmap",
     "image_view": "views.image",
+    "integrated_gradients": "attribution",
     "layer_view": "views.layer",
     "load": "models",
+    "logit_of": "models.objectives",
     "model_view": "views.model",
     "neuron_view": "views.neuron",
     "norms": "weighting",
     "probe": "probing",
+    "relevance": "attribution",
     "report": "reporting",
     "report_index": "reporting",
+    "residual_norms": "attribution",
+    "rollout": "attribution",
     "score": "analyzers.coreference",
+    "similarity_to": "models.objectives",
     "steps_view": "views.steps",
 }
 

@@ -18,6 +18,8 @@ from introspect.hooks.watchers import Parts
 
 __all__ = ["AllSeen", "Observation", "Receive"]
 
+# Parts in which the second place is not a head.
+_NOT_BY_HEAD = ("keys", "values", "residual_norms", "contributions")
 # An attention module was given the states of another sequence if one of these arguments was.
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states")
 
@@ -147,8 +149,8 @@ class Observation:
         return chosen if self._dtype is None else chosen.to(self._dtype)
 
     def _chosen_heads(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        """Only the heads asked for; keys and values may be shared by several, and stay whole."""
-        if self._heads is None or name in ("keys", "values"):
+        """Only the heads asked for; what heads share, or have together, stays whole."""
+        if self._heads is None or name in _NOT_BY_HEAD:
             return tensor
         count = tensor.shape[1]
         if not all(0 <= head < count for head in self._heads):
