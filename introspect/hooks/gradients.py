@@ -172,7 +172,8 @@ def _number(of: Objective, output: Any) -> torch.Tensor:
             "Expected a number that follows from the run, but what `of` gives depends on nothing "
             "in it. Compute it from the tensors of the output, without detach() or item()."
         )
-    return value.reshape(())
+    with torch.enable_grad():
+        return value.reshape(())
 
 
 def _by_kind(
