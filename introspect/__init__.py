@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from introspect.analyzers.coreference import Options, Scores, score
     from introspect.errors import IntrospectError
+    from introspect.heads import detect_heads
     from introspect.hooks import Captured, capture
     from introspect.mentions import Candidate, CorefCase
     from introspect.models import Model, VisionModel, load
@@ -57,6 +58,7 @@ __all__ = [
     "capture",
     "compare_view",
     "coreference_view",
+    "detect_heads",
     "evolution_view",
     "head_view",
     "heatmap_view",
@@ -93,6 +95,7 @@ _HOMES = {
     "capture": "hooks",
     "compare_view": "views.compare",
     "coreference_view": "views.coreference",
+    "detect_heads": "heads",
     "evolution_view": "views.evolution",
     "head_view": "views.head",
     "heatmap_view": "views.heatmap",

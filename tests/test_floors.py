@@ -36,6 +36,7 @@ ROOMS = (
     "interop",
     "models",
     "analyzers",
+    "heads",
     "reporting",
     "probing",
     "doctor",
