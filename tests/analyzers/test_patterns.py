@@ -94,12 +94,12 @@ def test_a_head_is_positional_from_nine_in_ten():
 
 
 def test_a_place_that_few_queries_have_makes_no_positional_head():
-    sequence = TokenSequence(tuple("abcdefghij"), token_ids=tuple(range(10)))
-    pattern = torch.full((1, 1, 10, 10), 0.01)
-    for query, key in enumerate([5, 5, 5, 5, 5, 0, 1, 9, 0, 1]):  # the last two look 8 back
+    sequence = TokenSequence(tuple("abcdefghijk"), token_ids=tuple(range(11)))
+    pattern = torch.full((1, 1, 11, 11), 0.01)
+    for query, key in enumerate([5, 5, 5, 5, 5, 0, 1, 9, 0, 1, 2]):  # the last three look 8 back
         pattern[0, 0, query, key] = 0.9
     found = computed(AttentionRecord(pattern / pattern.sum(-1, keepdim=True), sequence, sequence))
-    # Each nearer place has one of them at most.
+    # Each nearer place has two of them at most.
     assert abs(found["position"].item()) < 8 and found["position_share"].item() < 0.3
 
 
