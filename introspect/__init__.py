@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from introspect.analyzers.coreference import Options, Scores, score
     from introspect.errors import IntrospectError
-    from introspect.heads import detect_heads, head_patterns
+    from introspect.heads import detect_heads, head_importance, head_patterns
     from introspect.hooks import Captured, capture
     from introspect.mentions import Candidate, CorefCase
     from introspect.models import Model, VisionModel, load
@@ -60,6 +60,7 @@ __all__ = [
     "coreference_view",
     "detect_heads",
     "evolution_view",
+    "head_importance",
     "head_patterns",
     "head_view",
     "heatmap_view",
@@ -98,6 +99,7 @@ _HOMES = {
     "coreference_view": "views.coreference",
     "detect_heads": "heads",
     "evolution_view": "views.evolution",
+    "head_importance": "heads",
     "head_patterns": "heads",
     "head_view": "views.head",
     "heatmap_view": "views.heatmap",

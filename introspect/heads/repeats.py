@@ -71,9 +71,9 @@ def random_repeats(
         SelectionError: the numbers make no sequence, or none that the model reads.
         ModelError: the model reads no tokens.
     """
-    if not (num_sequences >= 1 and 0 <= prefix[0] <= prefix[1] and 2 <= period[0] <= period[1]):
+    if not (num_sequences >= 2 and 0 <= prefix[0] <= prefix[1] and 2 <= period[0] <= period[1]):
         raise SelectionError(
-            "Expected at least one sequence, `prefix` as fewest and most tokens from 0 up, and "
+            "Expected at least two sequences, `prefix` as fewest and most tokens from 0 up, and "
             f"`period` from 2 up, got {num_sequences}, {prefix} and {period}."
         )
     ordinary = _ordinary_ids(model)

@@ -117,7 +117,7 @@ def test_scores_are_those_of_a_slow_search_in_the_models_own_attention(name, mas
 
 def test_the_baseline_of_a_causal_model_counts_what_each_query_sees():
     model = writer("gpt2")
-    heads = ix.detect_heads(model, num_sequences=1, prefix=(2, 2), period=(3, 3))
+    heads = ix.detect_heads(model, num_sequences=2, prefix=(2, 2), period=(3, 3))
     # <s> x x a b c a b c </s>: the second a stands at 6 and sees 7 tokens, the b 8.
     assert heads["induction_baseline"].to_numpy() == pytest.approx((1 / 7 + 1 / 8) / 2)
     previous = sum(1 / (i + 1) for i in range(2, 9)) / 7
@@ -174,7 +174,7 @@ def test_sequences_repeat_a_block_and_nothing_else():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_sequences": 0}, "at least one sequence"),
+        ({"num_sequences": 1}, "at least two sequences"),
         ({"period": (1, 4)}, "from 2 up"),
         ({"prefix": (3, 2)}, "fewest and most"),
         ({"prefix": (0, 80), "period": (8, 30)}, "at most 128 tokens for tiny-gpt2, got 142"),
