@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         rollout,
     )
     from introspect.errors import IntrospectError
+    from introspect.heads import detect_heads, head_importance, head_patterns
     from introspect.hooks import Captured, capture
     from introspect.hooks.editing import Edit
     from introspect.interventions import (
@@ -83,10 +84,13 @@ __all__ = [
     "compare_view",
     "contributions",
     "coreference_view",
+    "detect_heads",
     "edges_between",
     "evolution_view",
     "flow",
     "gradient_attention",
+    "head_importance",
+    "head_patterns",
     "head_view",
     "heatmap_view",
     "image_view",
@@ -137,10 +141,13 @@ _HOMES = {
     "compare_view": "views.compare",
     "contributions": "attribution",
     "coreference_view": "views.coreference",
+    "detect_heads": "heads",
     "edges_between": "interventions",
     "evolution_view": "views.evolution",
     "flow": "attribution",
     "gradient_attention": "attribution",
+    "head_importance": "heads",
+    "head_patterns": "heads",
     "head_view": "views.head",
     "heatmap_view": "views.heatmap",
     "image_view": "views.image",

@@ -38,6 +38,7 @@ ROOMS = (
     "models",
     "interventions",
     "analyzers",
+    "heads",
     "reporting",
     "probing",
     "doctor",

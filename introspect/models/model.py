@@ -246,6 +246,32 @@ class Model:
             truncation=truncation,
         )
 
+    @property
+    def has_unembedding(self) -> bool:
+        """Whether it has a head that gives a number for each entry of the vocabulary."""
+        find: Any = getattr(self.module, "get_output_embeddings", None)
+        return find is not None and find() is not None
+
+    def inputs(
+        self, text: Readable, *, target: str | None = None
+    ) -> tuple[dict[str, torch.Tensor], TokenSequence]:
+        """What the module takes of a text, and the tokens that its output has a row for.
+
+        Args:
+            text: what the model reads.
+            target: what an encoder-decoder writes; its tokens are those of the output.
+
+        Raises:
+            TextError: an empty text, or one longer than the model reads.
+            SelectionError: an encoder-decoder without a target, or a target for another model.
+        """
+        self._checked_kind("cross" if self.is_encoder_decoder else None, target)
+        with self._tokenizer_lock:
+            source = self._encode(text, None, truncation=False)
+            written = None if target is None else self._encode_target(target, False)
+        _, inputs = self._run_plan("cross", source, written)
+        return inputs, (written or source).tokens
+
     def _checked_kind(
         self, kind: str | None, target: str | None, *, generates: bool = False
     ) -> str:
