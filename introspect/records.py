@@ -192,7 +192,8 @@ class PatchGrid:
     """Where in a picture the tokens of a vision model lie.
 
     Args:
-        rows, columns: how many patches the picture was cut into.
+        rows: how many patches the picture was cut into from top to bottom.
+        columns: how many from left to right.
         first: the index of the first patch among the tokens; the others follow, row by row.
         patch: height and width of a patch in pixels; ``None`` where that is not known.
 
@@ -220,7 +221,8 @@ class AttentionRecord:
 
     Args:
         attentions: ``(num_layers, num_heads, query_len, key_len)``, float32, on the CPU.
-        queries, keys: the tokens that attend, and those attended to.
+        queries: the tokens that attend.
+        keys: the tokens attended to.
         kind: ``self``, or ``encoder``, ``decoder`` or ``cross`` of an encoder-decoder.
         layers: the model's own number of each row of ``attentions``.
         certificate: how it was captured.
