@@ -280,6 +280,17 @@ class AttentionRecord:
         object.__setattr__(self, "attentions", _stored(self.attentions))
         object.__setattr__(self, "layers", layers)
 
+    def __repr__(self) -> str:
+        # What a notebook shows of it; the numbers of a whole tensor would hide what it is.
+        return f"<{type(self).__name__}: {self.extent}>"
+
+    @property
+    def extent(self) -> str:
+        """How large it is, in words: ``6 layers × 12 heads, 16 × 16 tokens``."""
+        layers, heads, queries, keys = self.attentions.shape
+        plural = ["" if number == 1 else "s" for number in (layers, heads)]
+        return f"{layers} layer{plural[0]} × {heads} head{plural[1]}, {queries} × {keys} tokens"
+
     @property
     def tokens(self) -> tuple[str, ...]:
         """The key tokens."""
