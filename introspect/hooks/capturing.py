@@ -51,8 +51,9 @@ class Captured:
         certificate: how it was captured.
         scores: what the softmax was given, shaped like the attentions.
         queries: ``(batch, num_heads, query_len, head_dim)``, after rotary embedding.
-        keys, values: ``(batch, num_key_value_heads, key_len, head_dim)``, before they are repeated
-            for grouped queries.
+        keys: ``(batch, num_key_value_heads, key_len, head_dim)``, before they are repeated for
+            grouped queries.
+        values: the same.
         head_outputs: ``(batch, num_heads, query_len, value_dim)``, before the output projection.
         value_norms: ``(batch, num_heads, key_len)``: the length of each value after its head's part
             of the output projection (Kobayashi et al. 2020).

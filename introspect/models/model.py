@@ -60,6 +60,9 @@ class Model:
                 "AutoTokenizer.from_pretrained, or convert it to tokenizer.json."
             )
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.name}, {type(self.module).__name__}>"
+
     def tokenizing(self) -> threading.Lock:
         """Held while the tokenizer is used: it keeps its settings in one shared object."""
         return self._tokenizer_lock
