@@ -137,7 +137,11 @@ def view(
         str | None, typer.Option(help="A word to pin; it#2 means the second one.")
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="Of the head view, first: raw, renormalised or norm.")
+        str,
+        typer.Option(
+            help="What to show first: raw; norm, residual_norm, rollout, flow, alti; of the head "
+            "view also renormalised."
+        ),
     ] = "raw",
     model: ModelName = "minilm",
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("view.html"),
@@ -163,19 +167,19 @@ def view(
         raise InputError(
             "Expected no --token for the heatmap view: it shows every token. Leave it out."
         )
-    if kind is not ViewKind.head and weights != "raw":
+    if kind in (ViewKind.neuron, ViewKind.steps) and weights != "raw":
         raise InputError(
-            f"Expected no --weights for the {kind} view: only the head view has a choice of them. "
+            f"Expected no --weights for the {kind} view: it shows how the weights are made. "
             "Leave it out."
         )
     import introspect as ix
     from introspect.alignment import find_tokens
+    from introspect.attribution import parts_of
     from introspect.models import load_text
-    from introspect.weighting import checked_weights, parts_for
 
-    checked_weights(weights)
+    parts = parts_of(weights, ("raw", "renormalised") if kind is ViewKind.head else ("raw",))
     loaded = load_text(_load(model, allow_pickle=allow_pickle))
-    include = (*_PARTS_OF.get(kind, ("attentions",)), *parts_for(weights))  # type: ignore[arg-type]
+    include = (*_PARTS_OF.get(kind, ("attentions",)), *parts)
     record = loaded.capture(text, text_pair, truncation=truncate, include=include)
     pinned = None if token is None else find_tokens(record.queries, token)[0]
     result: ix.View
@@ -184,11 +188,12 @@ def view(
             record, layer=layer, heads=head or None, token=pinned, weights=weights
         )
     elif kind is ViewKind.model:
-        result = ix.model_view(record)
+        result = ix.model_view(record, weights=weights)
     elif kind is ViewKind.heatmap:
-        result = ix.heatmap_view(record, layer=layer, head=_one(head))
+        result = ix.heatmap_view(record, layer=layer, head=_one(head), weights=weights)
     elif kind is ViewKind.layer:
-        result = ix.layer_view(record, head=_one(head) if head else "mean", token=pinned)
+        chosen = _one(head) if head else "mean"
+        result = ix.layer_view(record, head=chosen, token=pinned, weights=weights)
     else:
         focal = ix.neuron_view if kind is ViewKind.neuron else ix.steps_view
         result = focal(record, layer=layer, head=_one(head), token=pinned)

@@ -7,7 +7,7 @@ import torch
 import transformers as tf
 
 import introspect as ix
-from introspect.attribution import LARGEST_ROLLOUT, METHODS, attributed, offered
+from introspect.attribution import LARGEST_SHOWN, METHODS, attributed, offered
 from introspect.errors import CaptureError, ModelError, RecordError, SelectionError
 from introspect.models import Model
 from introspect.records import AttentionRecord
@@ -165,9 +165,9 @@ def test_methods_through_layers_go_through_those_of_the_record():
     torch.testing.assert_close(ix.alti(some)[-1, 0].float(), expected)
 
 
-def test_a_long_record_is_offered_no_rollout():
-    weights = torch.full((1, 1, LARGEST_ROLLOUT + 1, LARGEST_ROLLOUT + 1), 1 / LARGEST_ROLLOUT)
-    record = AttentionRecord.from_tensors(weights, ["a"] * (LARGEST_ROLLOUT + 1))
+def test_a_page_of_a_long_record_offers_none():
+    weights = torch.full((1, 1, LARGEST_SHOWN + 1, LARGEST_SHOWN + 1), 1 / LARGEST_SHOWN)
+    record = AttentionRecord.from_tensors(weights, ["a"] * (LARGEST_SHOWN + 1))
     assert offered(record) == ()
 
 
