@@ -232,6 +232,11 @@ class Method:
     square: bool = True
     offered: bool = True
 
+    @property
+    def is_gradient(self) -> bool:
+        """Whether it needs a number to differentiate."""
+        return self.part is not None and "gradients" in self.part
+
 
 #: The methods by the name that ``weights=`` has for them in the views.
 METHODS = {
@@ -340,7 +345,7 @@ def parts_of(weights: str, own: Sequence[str] = ("raw",)) -> tuple[str, ...]:
     """
     if weights in own:
         return ()
-    alone = [name for name, method in METHODS.items() if "gradients" not in (method.part or "")]
+    alone = [name for name, method in METHODS.items() if not method.is_gradient]
     if weights not in METHODS:
         known = ", ".join((*own, *alone))
         raise SelectionError(f"Expected `weights` as one of {known}, got {weights!r}.")

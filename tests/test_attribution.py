@@ -11,6 +11,7 @@ from introspect.attribution import LARGEST_SHOWN, METHODS, attributed, offered
 from introspect.errors import CaptureError, ModelError, RecordError, SelectionError
 from introspect.models import Model
 from introspect.records import AttentionRecord
+from introspect.reporting.provenance import certificate_rows
 from tests import models_zoo as zoo
 from tests.synthetic import TEXT
 from tests.tokenizers_zoo import word_level
@@ -102,6 +103,10 @@ def test_every_method_on_minilm(of_minilm):
     assert certificate.gradient_of.startswith("surrogate: cosine of the sentence")
     assert certificate.gradient_of_value == pytest.approx(0.989, abs=0.002)
     assert certificate.max_completeness_error <= 1e-5
+    rows = dict(certificate_rows(certificate))
+    assert rows["Differentiated"].startswith("surrogate: cosine of the sentence")
+    assert rows["Differentiated"].endswith(f", which is {certificate.gradient_of_value:.4g}")
+    assert sum("Largest difference between" in name for name in rows) == 3
 
 
 def test_a_causal_model_has_nothing_of_what_comes_later():

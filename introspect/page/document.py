@@ -290,15 +290,17 @@ def _encoded_method(record: AttentionRecord, name: str) -> SignedEncoded:
     return encode_signed(attributed(record, name).float().numpy())
 
 
-def _method_json(name: str, part: SignedEncoded | None) -> dict[str, Any]:
+def _method_json(record: AttentionRecord, name: str, part: SignedEncoded | None) -> dict[str, Any]:
     """What a page says of a method, and the unit in which its numbers are written."""
     method = METHODS[name]
     largest = max(map(max, part.scales)) if part is not None else 1.0
+    of = record.certificate.gradient_of if method.is_gradient else None
     return {
         # Gradients may be of any size: a power of ten, where two decimals would show nothing.
         "exponent": math.floor(math.log10(largest)) if 0 < largest < _SMALL else 0,
         "label": method.label,
         "number": method.number,
+        "of": None if of is None else visible_text(of),
         "byHead": method.by_head,
         "through": method.through,
         "bounded": method.bounded,
@@ -320,7 +322,7 @@ def _record_json(
         "parts": {
             name: {"shape": part.shape, "scales": part.scales} for name, part in parts.items()
         },
-        "methods": {name: _method_json(name, parts.get(name)) for name in methods},
+        "methods": {name: _method_json(record, name, parts.get(name)) for name in methods},
         "queries": _sequence_json(record.queries),
         # Self-attention has one sequence on both sides.
         "keys": None if record.keys == record.queries else _sequence_json(record.keys),

@@ -38,7 +38,8 @@ def full_record(*, slope: float = 1.0) -> AttentionRecord:
         "gradients": numbers(LAYERS, HEADS, N, N) * slope,
         "integrated_gradients": numbers(LAYERS, HEADS, N, N) * slope,
     }
-    return replace(record, parts=parts)
+    certificate = replace(record.certificate, gradient_of="the length of <b>it</b>")
+    return replace(record, parts=parts, certificate=certificate)
 
 
 def shown(record: AttentionRecord, name: str, head: int = 1) -> torch.Tensor:
@@ -158,6 +159,9 @@ def test_the_head_view_by_every_method(open_page, slope):
         assert ("all heads together" in reading) == is_whole, reading
         assert page.locator(".chips").is_visible() != is_whole
         assert page.locator('[name="combine"]').count() == (0 if is_whole else 1)
+        assert ("Differentiated: the length of <b>it</b>." in reading) == (
+            "gradient" in name or name == "relevance"
+        )
         if name == "relevance":
             assert ("holds of each token" in reading) and ("in units of 0." in reading) == (
                 slope < 1

@@ -61,5 +61,6 @@ export function numberWords(record, weights) {
     method.exponent === 0
       ? ""
       : `, in units of ${(10 ** method.exponent).toFixed(-method.exponent)}`;
-  return `A number is the ${method.number}${unit}.`;
+  const of = method.of === null ? "" : ` Differentiated: ${method.of}.`;
+  return `A number is the ${method.number}${unit}.${of}`;
 }
