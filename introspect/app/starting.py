@@ -8,7 +8,7 @@ from pathlib import Path
 
 from introspect.errors import InputError, MissingExtraError
 
-__all__ = ["LOOPBACK", "SCRIPT", "address_of", "server_options", "start"]
+__all__ = ["LOOPBACK", "SCRIPT", "address_of", "check_start", "serve", "server_options"]
 
 #: What Streamlit runs.
 SCRIPT = Path(__file__).parent / "pages" / "frame.py"
@@ -20,8 +20,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _MOST_UPLOADED = 3
 
 
-def start(host: str, port: int) -> None:
-    """Serve the app until it is stopped.
+def check_start(host: str, port: int) -> None:
+    """Refuse, in words and before anything starts, what cannot be served.
 
     Args:
         host: the address to listen at.
@@ -33,9 +33,30 @@ def start(host: str, port: int) -> None:
     """
     if importlib.util.find_spec("streamlit") is None:
         raise MissingExtraError("streamlit", "app", "The app")
-    _check_address(host, port)
+    if not host:
+        raise InputError("Expected an address for --host, got an empty one. Leave --host out.")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"Expected a free port at an address of this machine, got {host}:{port} ({reason}). "
+            "Choose another one with --port, or leave --host out."
+        ) from error
+
+
+def serve(host: str, port: int) -> None:
+    """Serve the app until it is stopped."""
+    from streamlit import net_util
     from streamlit.web.cli import main
 
+    # To refuse a page from elsewhere Streamlit compares its name with the outer address of this
+    # machine, and asks a server on the internet for it. Nothing is asked of anybody here.
+    net_util.get_external_ip = lambda: None
     main(["run", str(SCRIPT), *server_options(host, port)], standalone_mode=False)
 
 
@@ -79,20 +100,3 @@ def server_options(host: str, port: int) -> list[str]:
         # Against a page elsewhere whose name is made to point at this machine.
         given += [f"--server.allowedHosts={name}" for name in LOOPBACK]
     return given
-
-
-def _check_address(host: str, port: int) -> None:
-    """Refuse what cannot be listened at, in words, before anything starts."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        )[0]
-        with socket.socket(family, kind, protocol) as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind(address)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(
-            f"Expected a free port at an address of this machine, got {host}:{port} ({reason}). "
-            "Choose another one with --port, or leave --host out."
-        ) from error

@@ -169,8 +169,8 @@ def _nothing(model: Model, upload: Upload, rejects: list[tuple[str, Reject]]) ->
         name=upload.name,
         model=model.name,
         finding=(
-            f"Expected at least one case that can be scored in {upload.name!r}, got none: all "
-            f"{len(rejects)} rows were rejected, for the reasons below."
+            f"Expected at least one case that can be scored in {upload.name!r}, got none. "
+            f"Rows rejected, for the reasons below: {len(rejects)}."
         ),
         is_finished=False,
         rejects=_reject_table(rejects),

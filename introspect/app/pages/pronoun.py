@@ -61,7 +61,7 @@ def draw() -> None:
     show_notices(record.notices)
     scores = score_case(record, case)
     finding = finding_of_case(case, scores)
-    st.subheader(marked(finding.headline))
+    st.subheader(marked(finding.headline), anchor=False)
     offer_report(lambda: report_of(name, case, question.truncation), key="report of case")
     for sentence in finding.details:
         st.markdown(marked(sentence))
