@@ -45,7 +45,7 @@ def test_a_table_gives_the_numbers_of_the_library(model):
     assert found.heads[columns].round(6).equals(expected[columns].round(6))
     assert list(found.rejects["where"]) == ["line 3"]
     assert "'they'" in found.rejects["why"][0]
-    assert '<html lang="en"' in found.report and "data-view=" in found.report
+    assert "<title>Coreference in mine.jsonl</title>" in found.report
     shares = [share for share, _ in told]
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
 
@@ -83,6 +83,7 @@ def test_hostile_rows_are_data():
     [
         ("a.txt", b"It rained.", r"ends in \.jsonl, \.csv, \.tsv, got 'a\.txt'"),
         ("noending", b"x", "ends in"),
+        (".csv", TABLE.encode(), "ends in"),
         ("a.jsonl", b"", "got an empty file"),
         ("a.csv", b"  \n \n", "got an empty file"),
         ("a.jsonl", gzip.compress(b"{}"), "compressed"),
@@ -96,6 +97,13 @@ def test_what_is_no_set_of_cases_is_refused_in_words(model, name, content, said)
     with pytest.raises(InputError, match=said) as caught:
         probed(model, name, content)
     assert tempfile.gettempdir() not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd.csv", "..csv", "a\x00b.csv", "中文 1.csv"])
+def test_no_path_is_made_of_a_name(model, name, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert probed(model, name, TABLE)[0].is_finished
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
