@@ -19,6 +19,19 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # In MB. One page checks its uploads more closely; this is what the server takes at all.
 _MOST_UPLOADED = 3
 
+# Those of the views' pages, which stand in frames of their own, in the light and in the dark.
+_COLOURS = {
+    "theme.light.primaryColor": "#1858a8",
+    "theme.light.backgroundColor": "#ffffff",
+    "theme.light.secondaryBackgroundColor": "#f4f6f8",
+    "theme.light.textColor": "#1b1f24",
+    # Read as words on the page, and under white words on a button.
+    "theme.dark.primaryColor": "#3576c8",
+    "theme.dark.backgroundColor": "#15181c",
+    "theme.dark.secondaryBackgroundColor": "#1e2329",
+    "theme.dark.textColor": "#e7eaee",
+}
+
 
 def check_start(host: str, port: int) -> None:
     """Refuse, in words and before anything starts, what cannot be served.
@@ -92,8 +105,7 @@ def server_options(host: str, port: int) -> list[str]:
         "client.showErrorDetails": "none",
         "client.showErrorLinks": "false",
         "client.toolbarMode": "minimal",
-        "theme.light.primaryColor": "#1858a8",
-        "theme.dark.primaryColor": "#7db4f0",
+        **_COLOURS,
     }
     given = [f"--{name}={value}" for name, value in options.items()]
     if host in LOOPBACK:

@@ -74,6 +74,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         said = log.read_text()
         assert said.startswith(f"{served.url}\n"), said
         assert "Traceback" not in said, said
+        # Nobody was asked for this machine's outer address, also when a page from elsewhere came.
+        assert "external IP" not in said, said
     finally:
         if process.poll() is None:
             process.kill()

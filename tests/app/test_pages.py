@@ -61,6 +61,18 @@ def test_every_view_is_its_own_page(app, view):
     assert "Content-Security-Policy" in shown
 
 
+@pytest.mark.parametrize("view", ["steps", "neuron"])
+def test_of_a_long_text_the_detailed_views_hold_the_layer_that_is_chosen(app, view):
+    page = app()
+    page.text_area(key="text").set_value("It rained and rained. " * 26).run()
+    page.segmented_control(key="view").set_value(view).run()
+    page.selectbox(key="layer of minilm").set_value(4).run()
+    assert errors(page) == []
+    (shown,) = frames(page)
+    assert '"layers":[4]' in shown and len(shown) < 4_000_000
+    assert any("holds layer 4 alone" in caption.value for caption in page.caption)
+
+
 def test_tokens_are_listed(app, record):
     table = app().dataframe[-1].value
     assert list(table["token"]) == list(record.tokens)
