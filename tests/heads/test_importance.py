@@ -129,6 +129,17 @@ def test_the_previous_token_head_of_induction_matters_most_in_its_layer():
     assert np.sqrt((first["normalised"] ** 2).sum()) == pytest.approx(1)
 
 
+def test_a_head_that_is_ablated_has_no_slope_and_changes_the_others():
+    model = ix.load("induction", with_head=True)
+    text = ["a b c d e f g a b c d e f g"]
+    before = ix.head_importance(model, text)
+    with ix.ablate(model, heads=[(0, 0)]):
+        found = ix.head_importance(model, text)
+    assert found["importance"][0] == 0 and (found["importance"][1:] > 0).all()
+    assert (found["importance"] - before["importance"]).abs().max() > 0.1
+    pd.testing.assert_frame_equal(ix.head_importance(model, text), before)
+
+
 @pytest.mark.parametrize("name", ["llama", "gpt_oss", "gptj", "t5"])
 def test_other_models_have_it_too(name):
     model = writer(name)
