@@ -15,6 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from introspect.analyzers.coreference import Options, Scores, score
+    from introspect.attribution import (
+        alti,
+        contributions,
+        flow,
+        gradient_attention,
+        integrated_gradients,
+        relevance,
+        residual_norms,
+        rollout,
+    )
     from introspect.errors import IntrospectError
     from introspect.heads import detect_heads, head_importance, head_patterns
     from introspect.hooks import Captured, capture
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
     )
     from introspect.mentions import Candidate, CorefCase
     from introspect.models import Model, VisionModel, load
+    from introspect.models.objectives import logit_of, similarity_to
     from introspect.probing import ProbeRun, SavedAttention, probe
     from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
     from introspect.reporting import Report, report, report_index
@@ -68,30 +79,40 @@ __all__ = [
     "View",
     "VisionModel",
     "ablate",
+    "alti",
     "capture",
     "compare_view",
+    "contributions",
     "coreference_view",
     "detect_heads",
     "edges_between",
     "evolution_view",
+    "flow",
+    "gradient_attention",
     "head_importance",
     "head_patterns",
     "head_view",
     "heatmap_view",
     "image_view",
+    "integrated_gradients",
     "intervene",
     "knock_out",
     "layer_view",
     "load",
+    "logit_of",
     "model_view",
     "neuron_view",
     "norms",
     "patch",
     "probe",
+    "relevance",
     "report",
     "report_index",
+    "residual_norms",
+    "rollout",
     "scale",
     "score",
+    "similarity_to",
     "steps_view",
 ]
 
@@ -115,30 +136,40 @@ _HOMES = {
     "View": "views.base",
     "VisionModel": "models",
     "ablate": "interventions",
+    "alti": "attribution",
     "capture": "hooks",
     "compare_view": "views.compare",
+    "contributions": "attribution",
     "coreference_view": "views.coreference",
     "detect_heads": "heads",
     "edges_between": "interventions",
     "evolution_view": "views.evolution",
+    "flow": "attribution",
+    "gradient_attention": "attribution",
     "head_importance": "heads",
     "head_patterns": "heads",
     "head_view": "views.head",
     "heatmap_view": "views.heatmap",
     "image_view": "views.image",
+    "integrated_gradients": "attribution",
     "intervene": "interventions",
     "knock_out": "interventions",
     "layer_view": "views.layer",
     "load": "models",
+    "logit_of": "models.objectives",
     "model_view": "views.model",
     "neuron_view": "views.neuron",
     "norms": "weighting",
     "patch": "interventions",
     "probe": "probing",
+    "relevance": "attribution",
     "report": "reporting",
     "report_index": "reporting",
+    "residual_norms": "attribution",
+    "rollout": "attribution",
     "scale": "interventions",
     "score": "analyzers.coreference",
+    "similarity_to": "models.objectives",
     "steps_view": "views.steps",
 }
 

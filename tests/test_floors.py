@@ -27,6 +27,7 @@ ROOMS = (
     "sentences",
     "records",
     "weighting",
+    "attribution",
     "alignment",
     "scoring",
     "hooks",

@@ -15,6 +15,9 @@ from introspect.hooks.watchers import Parts
 
 __all__ = ["AllSeen", "Observation", "Receive"]
 
+# Parts in which the second place is not a head.
+_NOT_BY_HEAD = ("keys", "values", "residual_norms", "contributions")
+
 
 class AllSeen(BaseException):
     """Everything that was asked for has been seen: the rest of the model need not run.
@@ -126,8 +129,8 @@ class Observation:
         return chosen if self._dtype is None else chosen.to(self._dtype)
 
     def _chosen_heads(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        """Only the heads asked for; keys and values may be shared by several, and stay whole."""
-        if self._heads is None or name in ("keys", "values"):
+        """Only the heads asked for; what heads share, or have together, stays whole."""
+        if self._heads is None or name in _NOT_BY_HEAD:
             return tensor
         count = tensor.shape[1]
         if not all(0 <= head < count for head in self._heads):

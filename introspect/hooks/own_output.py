@@ -22,6 +22,7 @@ __all__ = [
     "OWN_OUTPUTS",
     "are_weights",
     "observe_own_output",
+    "own_attention",
     "products_of_own_output",
 ]
 
@@ -59,14 +60,14 @@ def observe_own_output(
     """
     if wanted == ("attentions",):
         output = _run_eagerly(module, arguments)
-        own = list(_own_attention(output, kinds))
+        own = list(own_attention(output, kinds))
         if all(are_weights(weights) for _, _, weights in own):
             for kind, number, weights in own:
                 observation.take(kind, number, {"attentions": weights})
             return output, OUTPUT_ROUTE
     with ProductTrace() as trace:
         output = _run_eagerly(module, arguments)
-    for kind, number, weights in _own_attention(output, kinds):
+    for kind, number, weights in own_attention(output, kinds):
         parts = parts_behind(weights, trace, type(module).__name__)
         observation.take(kind, number, {name: parts[name] for name in wanted})
     return output, _PRODUCTS_ROUTE
@@ -84,7 +85,7 @@ def products_of_own_output(
         output = _run_eagerly(module, arguments)
     return {
         (kind, number): products_behind(weights, trace, type(module).__name__)
-        for kind, number, weights in _own_attention(output, tuple(OWN_OUTPUTS))
+        for kind, number, weights in own_attention(output, tuple(OWN_OUTPUTS))
     }
 
 
@@ -93,7 +94,7 @@ def _run_eagerly(module: nn.Module, arguments: dict[str, Any]) -> Any:
         return module(**arguments, output_attentions=True)
 
 
-def _own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int, torch.Tensor]]:
+def own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int, torch.Tensor]]:
     """Kind, layer and what the model returned as its attention."""
     returned = output if hasattr(output, "get") else {}
     for kind in kinds:
