@@ -39,6 +39,7 @@ ROOMS = (
     "interventions",
     "analyzers",
     "heads",
+    "residual",
     "reporting",
     "probing",
     "doctor",
