@@ -27,6 +27,7 @@ ROOMS = (
     "coreference",
     "image",
     "forest",
+    "causal",
     "print",
 )
 

@@ -17,20 +17,24 @@ from introspect.page.codec import kept_of
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import shortened, visible_text
 
-__all__ = ["View", "first_token", "head_number", "joined_texts", "layer_row", "plotly_text"]
+__all__ = [
+    "Drawing",
+    "View",
+    "first_token",
+    "head_number",
+    "joined_texts",
+    "layer_row",
+    "plotly_text",
+]
 
 _LONGEST_HEADING = 160
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class View(ABC):
-    """A record, shown in one way.
+class Drawing(ABC):
+    """What is drawn: a Plotly figure of what is shown first, and a page with its interaction.
 
-    ``figure`` is a plain Plotly figure of what is shown first; the page has it with its
-    interaction. In a notebook a view shows itself.
+    In a notebook it shows itself.
     """
-
-    record: AttentionRecord
 
     @property
     @abstractmethod
@@ -48,13 +52,18 @@ class View(ABC):
 
     @property
     def heading(self) -> str:
-        """What is at the head of the page: the text, or nothing."""
-        return joined_texts(self.record)
+        """What is at the head of the page in place of the title, if anything."""
+        return ""
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What must be read before anything else."""
-        return (*self.record.notices, *_left_out(self.record))
+        return ()
+
+    @property
+    @abstractmethod
+    def made_by(self) -> tuple[str | None, str | None]:
+        """The model and its revision, where they are known."""
 
     def to_html(self) -> str:
         """One self-contained page."""
@@ -69,13 +78,13 @@ class View(ABC):
 
     def _summary(self, heading: str) -> dict[str, Any]:
         """What the list of a folder reads of the page without opening it."""
-        certificate = self.record.certificate
+        model, revision = self.made_by
         return {
             "kind": "view",
             "title": self.title,
             "finding": heading,
-            "model": certificate.model,
-            "revision": certificate.revision,
+            "model": model,
+            "revision": revision,
         }
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -86,12 +95,39 @@ class View(ABC):
         """
         return write_atomically(path, self.to_html())
 
+    def _repr_html_(self) -> str:
+        return framed(self.to_html(), self.title)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class View(Drawing):
+    """A record, shown in one way.
+
+    ``figure`` is a plain Plotly figure of what is shown first; the page has it with its
+    interaction. In a notebook a view shows itself.
+    """
+
+    record: AttentionRecord
+
+    @property
+    def heading(self) -> str:
+        """What is at the head of the page: the text, or nothing."""
+        return joined_texts(self.record)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What must be read before anything else."""
+        return (*self.record.notices, *_left_out(self.record))
+
+    @property
+    def made_by(self) -> tuple[str | None, str | None]:
+        """The model that was captured, and its revision."""
+        certificate = self.record.certificate
+        return certificate.model, certificate.revision
+
     def __repr__(self) -> str:
         # A notebook keeps this beside the page: it must not hold the record's tokens again.
         return f"<{type(self).__name__}: {self.record.extent}>"
-
-    def _repr_html_(self) -> str:
-        return framed(self.to_html(), self.title)
 
 
 def joined_texts(record: AttentionRecord) -> str:
