@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         residual_norms,
         rollout,
     )
+    from introspect.causal import causal_effects, causal_study, mediation
     from introspect.errors import IntrospectError
     from introspect.heads import detect_heads, head_importance, head_patterns
     from introspect.hooks import Captured, capture
@@ -82,6 +83,8 @@ __all__ = [
     "ablate",
     "alti",
     "capture",
+    "causal_effects",
+    "causal_study",
     "compare_view",
     "contributions",
     "coreference_view",
@@ -103,6 +106,7 @@ __all__ = [
     "load",
     "logit_lens",
     "logit_of",
+    "mediation",
     "model_view",
     "neuron_view",
     "norms",
@@ -141,6 +145,8 @@ _HOMES = {
     "ablate": "interventions",
     "alti": "attribution",
     "capture": "hooks",
+    "causal_effects": "causal",
+    "causal_study": "causal",
     "compare_view": "views.compare",
     "contributions": "attribution",
     "coreference_view": "views.coreference",
@@ -162,6 +168,7 @@ _HOMES = {
     "load": "models",
     "logit_lens": "residual",
     "logit_of": "models.objectives",
+    "mediation": "causal",
     "model_view": "views.model",
     "neuron_view": "views.neuron",
     "norms": "weighting",

@@ -38,6 +38,7 @@ ROOMS = (
     "models",
     "interventions",
     "analyzers",
+    "causal",
     "heads",
     "residual",
     "reporting",
