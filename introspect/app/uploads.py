@@ -210,8 +210,9 @@ class _Watcher:
 
     def shard(self, entry: Entry) -> None:
         self._rows += entry.read
-        share = min(self._rows / self._total, 1.0) if self._total else 0.0
-        self._tell(share, f"{self._rows:,} of {self._total or '?'} rows")
+        # Not known before the end where only reading tells.
+        total = self._total or self._rows
+        self._tell(min(self._rows / total, 1.0), f"{self._rows:,} of {total:,} rows")
 
     def say(self, what: str) -> None:
         self._tell(1.0, what.capitalize())

@@ -10,6 +10,7 @@ import pytest
 import introspect as ix
 from introspect.app.examples import EXAMPLES
 from introspect.app.pages import sets
+from introspect.models.circuits import circuit_folder
 
 TEXT = "The animal didn't cross the street because it was too tired."
 
@@ -197,6 +198,18 @@ def test_a_wrong_model_gets_a_message_and_the_app_goes_on(app, name, expected):
     assert not re.search(r"(?<!\\)[<\[!]", raw)
     page.selectbox(key="model").set_value("minilm").run()
     assert errors(page) == [] and len(frames(page)) == 1
+
+
+def test_a_folder_is_a_model_and_pickled_weights_are_refused(app, tmp_path):
+    page = app()
+    page.text_area(key="text").set_value("The fox did not rest.").run()
+    page.selectbox(key="model").set_value("another …").run()
+    page.text_input(key="model name").set_value(str(circuit_folder("pronoun"))).run()
+    assert errors(page) == [] and len(frames(page)) == 1
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    page.text_input(key="model name").set_value(str(tmp_path)).run()
+    assert "a pickle" in errors(page)[0] and not frames(page)
 
 
 def test_a_fault_of_our_own_is_one_line_and_the_app_goes_on(app, monkeypatch):
