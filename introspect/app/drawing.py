@@ -12,10 +12,11 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from introspect.app.words import LANGUAGES, in_language
 from introspect.errors import IntrospectError
 from introspect.text import visible_text
 
-__all__ = ["embed", "marked", "offer_report", "plain", "show_notices", "telling"]
+__all__ = ["embed", "marked", "offer_report", "plain", "say", "show_notices", "telling"]
 
 # All that Markdown gives a meaning to, and what Streamlit adds: formulas and coloured words.
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$^&:=\"'@/])")
@@ -60,6 +61,12 @@ def _spaced(part: str) -> str:
     return f"{before}{plain(part)}{after}"
 
 
+def say(text: str, **values: object) -> str:
+    """Words of the app in the language that is chosen, with values for their places."""
+    language = st.session_state.get("language", LANGUAGES[0])
+    return in_language(text, language).format(**values)
+
+
 @contextmanager
 def telling() -> Iterator[None]:
     """Show an error of this block as a message; what stands after the block goes on."""
@@ -89,12 +96,12 @@ def embed(page: str, title: str, *, height: int) -> None:
     """
     st.iframe(page, height=min(height, _TALLEST), alt=title)
     st.download_button(
-        "Download this view",
+        say("Download this view"),
         lambda: page,
-        file_name=f"{title.lower().replace(' ', '-')}.html",
+        file_name="view.html",
         mime="text/html",
         on_click="ignore",
-        key=f"download {title}",
+        key="download view",
     )
 
 
@@ -106,13 +113,15 @@ def offer_report(made: Callable[[], str], *, key: str) -> None:
         key: of the button.
     """
     st.download_button(
-        "Download the report",
+        say("Download the report"),
         made,
         file_name="report.html",
         mime="text/html",
         on_click="ignore",
         type="primary",
         key=key,
-        help="One HTML file with these findings, the views, and how they were had. It opens "
-        "without a network.",
+        help=say(
+            "One HTML file with these findings, the views, and how they were had. It opens without "
+            "a network."
+        ),
     )

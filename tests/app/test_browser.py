@@ -161,7 +161,7 @@ def test_a_file_is_uploaded_and_probed(visit, open_page, tmp_path):
     cases.write_text(f"{sets.SAMPLE}No pronoun.,it,a,b,9\n")
     upload.set_input_files(cases)
     page.get_by_role("button", name="Probe", exact=True).click()
-    page.get_by_text("1 row gave no result").wait_for()
+    page.get_by_text("1 row(s) gave no result").wait_for()
     frame(page, "Report")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the report").click()

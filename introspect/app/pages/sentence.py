@@ -7,11 +7,12 @@ from typing import cast
 import streamlit as st
 
 from introspect.app.cached import page_of_view, record_of
-from introspect.app.drawing import embed, offer_report, show_notices
+from introspect.app.drawing import embed, offer_report, say, show_notices
 from introspect.app.examples import example_of
 from introspect.app.form import asked
 from introspect.app.reports import report_of
 from introspect.app.tables import MOST_COLOURED, cell_style, token_table, weight_table
+from introspect.app.words import word
 from introspect.records import AttentionRecord
 from introspect.views.by_name import ViewName
 
@@ -19,13 +20,13 @@ __all__ = ["draw"]
 
 #: What is offered, in order: numbers, then the views, by the names that ``view_by_name`` takes.
 _CHOICES = {
-    "numbers": "Numbers",
-    "heatmap": "Heat map",
-    "head": "Head view",
-    "model": "Model view",
-    "layer": "Layer view",
-    "steps": "Steps view",
-    "neuron": "Neuron view",
+    "numbers": word("Numbers"),
+    "heatmap": word("Heat map"),
+    "head": word("Head view"),
+    "model": word("Model view"),
+    "layer": word("Layer view"),
+    "steps": word("Steps view"),
+    "neuron": word("Neuron view"),
 }
 
 # These hold further numbers of every token: of a long text those of all layers would be too many.
@@ -52,13 +53,20 @@ def draw() -> None:
     show_notices(record.notices)
     layers, heads, queries, keys = record.attentions.shape
     st.caption(
-        f"{layers} layers × {heads} heads, {queries} × {keys} tokens, captured from the running "
-        f"model{_row_sums(record)}."
+        say(
+            "{layers} layers × {heads} heads, {queries} × {keys} tokens, captured from the "
+            "running model.",
+            layers=layers,
+            heads=heads,
+            queries=queries,
+            keys=keys,
+        )
+        + _row_sums(record)
     )
     chosen = st.segmented_control(
-        "What to show",
+        say("What to show"),
         list(_CHOICES),
-        format_func=_CHOICES.__getitem__,
+        format_func=lambda choice: say(_CHOICES[choice]),
         default="heatmap",
         required=True,
         key="view",
@@ -75,11 +83,15 @@ def draw() -> None:
         if view in _DETAILED and queries > _LONG:
             layers_shown = (layer,)
             st.caption(
-                f"The text is long: this view holds layer {layer} alone. Choose another one above."
+                say(
+                    "The text is long: this view holds layer {layer} alone. Choose another one "
+                    "above.",
+                    layer=layer,
+                )
             )
         page = page_of_view(name, question, view, layer, shown, layers_shown)
-        embed(page, _CHOICES[chosen], height=base + row * queries)
-    with st.expander("Tokens"):
+        embed(page, say(_CHOICES[chosen]), height=base + row * queries)
+    with st.expander(say("Tokens")):
         sides = {"query": record.queries, "key": record.keys}
         if record.queries == record.keys:
             sides = {"token": record.keys}
@@ -89,7 +101,9 @@ def draw() -> None:
 
 def _row_sums(record: AttentionRecord) -> str:
     error = record.certificate.max_row_sum_error
-    return "" if error is None else f"; the weights of a token sum to 1 within {error:.0e}"
+    if error is None:
+        return ""
+    return " " + say("The weights of a token sum to 1 within {error}.", error=f"{error:.0e}")
 
 
 def _choose_head(record: AttentionRecord, name: str, chosen: str | None) -> tuple[int, int]:
@@ -100,14 +114,14 @@ def _choose_head(record: AttentionRecord, name: str, chosen: str | None) -> tupl
         return record.layers[0], 0
     left, right, _ = st.columns([1, 1, 3])
     layer = left.selectbox(
-        "Layer",
+        say("Layer"),
         record.layers,
         index=record.layers.index(example.layer) if is_known else 0,
         key=f"layer of {name}",
         persist_state="session",
     )
     head = right.selectbox(
-        "Head",
+        say("Head"),
         range(record.num_heads),
         index=example.head if is_known else 0,
         key=f"head of {name}",
@@ -118,15 +132,17 @@ def _choose_head(record: AttentionRecord, name: str, chosen: str | None) -> tupl
 
 def _draw_numbers(record: AttentionRecord, layer: int, head: int) -> None:
     by_word = st.checkbox(
-        "By word: the sum over the pieces of a word attended to, the mean over those of one that "
-        "attends",
+        say(
+            "By word: the sum over the pieces of a word attended to, the mean over those of one "
+            "that attends"
+        ),
         key="by word",
         persist_state="session",
     )
     table = weight_table(record.words() if by_word else record, layer, head)
     if table.size > MOST_COLOURED:
         st.dataframe(table.round(4), alt="Weights of the head")
-        st.caption("The table is too large to be coloured; the heat map shows it in colours.")
+        st.caption(say("The table is too large to be coloured; the heat map shows it in colours."))
         return
     coloured = table.style.map(cell_style).format("{:.2f}", na_rep="")
     st.dataframe(coloured, height=_height(len(table)), alt="Weights of the head: queries by keys")
