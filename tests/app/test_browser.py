@@ -170,14 +170,18 @@ def test_a_file_is_uploaded_and_probed(visit, open_page, tmp_path):
     assert "nothing is claimed of any head" in open_page(saved).inner_text("main")
 
 
+# Parts that can only be seen by scrolling sideways; the tables are made for that.
+CUT_OFF = """() => [...document.querySelectorAll("[data-testid=stMain], [data-testid=stMain] *")]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1)
+  .filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowX))
+  .filter((e) => !e.closest("[data-testid=stDataFrame]") && e.tagName !== "TEXTAREA")
+  .map((e) => e.outerHTML.slice(0, 120))"""
+
+
 def test_a_narrow_window_does_not_scroll_sideways(visit):
     page = visit(width=800)
     for name in ("One text", "A pronoun", "Compare", "A set of cases"):
         page.get_by_role("link", name=name).click()
         page.get_by_role("heading", name=name, level=1).wait_for()
         page.get_by_text("not why the model decides. What is typed").wait_for()
-        beyond = page.evaluate(
-            "() => { const m = document.querySelector('[data-testid=stMain]');"
-            " return m.scrollWidth - m.clientWidth; }"
-        )
-        assert beyond <= 0, name
+        assert page.evaluate(CUT_OFF) == [], name

@@ -42,7 +42,7 @@ def draw() -> None:
         ],
         position="top",
     )
-    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
     left.title(page.title, anchor=False)
     right.segmented_control(
         say("Language"),
