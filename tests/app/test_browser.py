@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from introspect.app.pages import sets
+from introspect.app.uploads import SAMPLE
 
 pytestmark = pytest.mark.browser
 
@@ -158,7 +158,7 @@ def test_a_file_is_uploaded_and_probed(visit, open_page, tmp_path):
     page.get_by_text("File must be 2.0MB or smaller").wait_for()
 
     cases = tmp_path / "cases.csv"
-    cases.write_text(f"{sets.SAMPLE}No pronoun.,it,a,b,9\n")
+    cases.write_text(f"{SAMPLE}No pronoun.,it,a,b,9\n")
     upload.set_input_files(cases)
     page.get_by_role("button", name="Probe", exact=True).click()
     page.get_by_text("1 row(s) gave no result").wait_for()

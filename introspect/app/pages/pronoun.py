@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from introspect.app.cached import page_of_case, record_of
-from introspect.app.drawing import embed, marked, offer_report, say, show_notices
+from introspect.app.drawing import embed, offer_report, say, show_notices
 from introspect.app.examples import example_of
 from introspect.app.form import asked
+from introspect.app.marking import marked
 from introspect.app.questions import Question, Word, case_from_words, example_words, words_of
 from introspect.app.reports import report_of
 from introspect.app.tables import score_table

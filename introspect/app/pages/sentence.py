@@ -10,6 +10,7 @@ from introspect.app.cached import page_of_view, record_of
 from introspect.app.drawing import embed, offer_report, say, show_notices
 from introspect.app.examples import example_of
 from introspect.app.form import asked
+from introspect.app.questions import Question
 from introspect.app.reports import report_of
 from introspect.app.tables import MOST_COLOURED, cell_style, token_table, weight_table
 from introspect.app.words import word
@@ -28,6 +29,9 @@ _CHOICES = {
     "steps": word("Steps view"),
     "neuron": word("Neuron view"),
 }
+
+# There is no head to choose first.
+_OF_ALL_HEADS = ("model", "layer")
 
 # These hold further numbers of every token: of a long text those of all layers would be too many.
 _DETAILED = ("steps", "neuron")
@@ -76,27 +80,35 @@ def draw() -> None:
     if chosen == "numbers":
         _draw_numbers(record, layer, head)
     else:
-        view = cast(ViewName, chosen)
-        shown = None if chosen in ("model", "layer") else head
-        base, row = _HEIGHTS[chosen]
-        layers_shown = None
-        if view in _DETAILED and queries > _LONG:
-            layers_shown = (layer,)
-            st.caption(
-                say(
-                    "The text is long: this view holds layer {layer} alone. Choose another one "
-                    "above.",
-                    layer=layer,
-                )
+        _draw_view(name, question, cast(ViewName, chosen), layer, head, queries)
+    _draw_tokens(record)
+
+
+def _draw_view(
+    name: str, question: Question, view: ViewName, layer: int, head: int, queries: int
+) -> None:
+    layers = None
+    if view in _DETAILED and queries > _LONG:
+        layers = (layer,)
+        st.caption(
+            say(
+                "The text is long: this view holds layer {layer} alone. Choose another one above.",
+                layer=layer,
             )
-        page = page_of_view(name, question, view, layer, shown, layers_shown)
-        embed(page, say(_CHOICES[chosen]), height=base + row * queries)
+        )
+    first = None if view in _OF_ALL_HEADS else head
+    base, row = _HEIGHTS[view]
+    page = page_of_view(name, question, view, layer, first, layers)
+    embed(page, say(_CHOICES[view]), height=base + row * queries)
+
+
+def _draw_tokens(record: AttentionRecord) -> None:
+    sides = {"Query tokens": record.queries, "Key tokens": record.keys}
+    if record.queries == record.keys:
+        sides = {"Tokens": record.keys}
     with st.expander(say("Tokens")):
-        sides = {"query": record.queries, "key": record.keys}
-        if record.queries == record.keys:
-            sides = {"token": record.keys}
         for side, sequence in sides.items():
-            st.dataframe(token_table(sequence), hide_index=True, alt=f"{side} tokens".capitalize())
+            st.dataframe(token_table(sequence), hide_index=True, alt=side)
 
 
 def _row_sums(record: AttentionRecord) -> str:
@@ -110,7 +122,7 @@ def _choose_head(record: AttentionRecord, name: str, chosen: str | None) -> tupl
     """The layer and the head to show first; the model and the layer view show them all."""
     example = example_of(name)
     is_known = example.layer in record.layers and example.head < record.num_heads
-    if chosen in ("model", "layer"):
+    if chosen in _OF_ALL_HEADS:
         return record.layers[0], 0
     left, right, _ = st.columns([1, 1, 3])
     layer = left.selectbox(

@@ -7,20 +7,22 @@ from typing import cast
 import streamlit as st
 
 from introspect.app.cached import model_named
-from introspect.app.drawing import plain, say, telling
+from introspect.app.drawing import say, telling
 from introspect.app.form import asked_model
-from introspect.app.uploads import ENDINGS, MOST_BYTES, MOST_ROWS, Probed, Upload, probe_upload
+from introspect.app.marking import plain
+from introspect.app.uploads import (
+    ENDINGS,
+    MOST_BYTES,
+    MOST_ROWS,
+    SAMPLE,
+    Probed,
+    Upload,
+    probe_upload,
+)
 
-__all__ = ["SAMPLE", "draw"]
+__all__ = ["draw"]
 
 _PROBED = "probed"
-#: Offered to be downloaded, as a pattern for a file of one's own.
-SAMPLE = """text,pronoun,antecedent,distractor,group
-The animal didn't cross the street because it was too tired.,it,animal,street,1
-The animal didn't cross the street because it was too wide.,it,street,animal,1
-The dog chased the cat because it was angry.,it,dog,cat,2
-The cup broke the plate because it was heavy.,it,cup,plate,3
-"""
 
 
 def draw() -> None:
