@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         residual_norms,
         rollout,
     )
+    from introspect.causal import causal_effects, causal_study, mediation
     from introspect.errors import IntrospectError
     from introspect.heads import detect_heads, head_importance, head_patterns
     from introspect.hooks import Captured, capture
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from introspect.probing import ProbeRun, SavedAttention, probe
     from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
     from introspect.reporting import Report, report, report_index
+    from introspect.residual import direct_logit_attribution, logit_lens
     from introspect.views.base import View
     from introspect.views.compare import compare_view
     from introspect.views.coreference import coreference_view
@@ -81,10 +83,13 @@ __all__ = [
     "ablate",
     "alti",
     "capture",
+    "causal_effects",
+    "causal_study",
     "compare_view",
     "contributions",
     "coreference_view",
     "detect_heads",
+    "direct_logit_attribution",
     "edges_between",
     "evolution_view",
     "flow",
@@ -99,7 +104,9 @@ __all__ = [
     "knock_out",
     "layer_view",
     "load",
+    "logit_lens",
     "logit_of",
+    "mediation",
     "model_view",
     "neuron_view",
     "norms",
@@ -138,10 +145,13 @@ _HOMES = {
     "ablate": "interventions",
     "alti": "attribution",
     "capture": "hooks",
+    "causal_effects": "causal",
+    "causal_study": "causal",
     "compare_view": "views.compare",
     "contributions": "attribution",
     "coreference_view": "views.coreference",
     "detect_heads": "heads",
+    "direct_logit_attribution": "residual",
     "edges_between": "interventions",
     "evolution_view": "views.evolution",
     "flow": "attribution",
@@ -156,7 +166,9 @@ _HOMES = {
     "knock_out": "interventions",
     "layer_view": "views.layer",
     "load": "models",
+    "logit_lens": "residual",
     "logit_of": "models.objectives",
+    "mediation": "causal",
     "model_view": "views.model",
     "neuron_view": "views.neuron",
     "norms": "weighting",

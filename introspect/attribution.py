@@ -7,8 +7,9 @@ the attention is captured with ``include``; where it is missing the error names 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -21,7 +22,7 @@ from introspect.records import AttentionRecord
 from introspect.weighting import norms
 
 __all__ = [
-    "LARGEST_ROLLOUT",
+    "LARGEST_SHOWN",
     "METHODS",
     "Method",
     "alti",
@@ -31,15 +32,16 @@ __all__ = [
     "gradient_attention",
     "integrated_gradients",
     "offered",
+    "parts_of",
     "relevance",
     "residual_norms",
     "rollout",
     "why_not_square",
 ]
 
-#: A page of more tokens has no rollout, which would be as large again as the attention of a head
+#: A page of more tokens has none of these but norms: a map is as large as the attention of a head
 #: in every layer.
-LARGEST_ROLLOUT = 512
+LARGEST_SHOWN = 512
 
 
 def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
@@ -216,7 +218,8 @@ class Method:
         through: whether a layer's map is of all layers up to it.
         bounded: whether its numbers lie between 0 and 1.
         square: whether it is for attention of a text to itself only.
-        offered: whether a page offers it where the record can give it, also if nobody named it.
+        offered: whether a page offers it where the record can give it, also if nobody named it;
+            not one that takes long.
     """
 
     function: Callable[[AttentionRecord], torch.Tensor]
@@ -228,6 +231,11 @@ class Method:
     bounded: bool = False
     square: bool = True
     offered: bool = True
+
+    @property
+    def is_gradient(self) -> bool:
+        """Whether it needs a number to differentiate."""
+        return self.part is not None and "gradients" in self.part
 
 
 #: The methods by the name that ``weights=`` has for them in the views.
@@ -243,7 +251,7 @@ METHODS = {
     "residual_norm": Method(
         residual_norms,
         "residual_norms",
-        "by norm, with residual and layer norm",
+        "norm with residual",
         "length of what the key brings through the block",
     ),
     "rollout": Method(
@@ -282,8 +290,8 @@ METHODS = {
     "relevance": Method(
         relevance,
         "gradients",
-        "relevance (gradients through all layers)",
-        "relevance of the input token",
+        "relevance",
+        "relevance of the input token, by gradients through all layers",
         through=True,
     ),
     "integrated_gradients": Method(
@@ -295,6 +303,9 @@ METHODS = {
         square=False,
     ),
 }
+
+
+_slow: WeakKeyDictionary[AttentionRecord, dict[str, torch.Tensor]] = WeakKeyDictionary()
 
 
 def attributed(record: AttentionRecord, weights: str) -> torch.Tensor:
@@ -312,7 +323,40 @@ def attributed(record: AttentionRecord, weights: str) -> torch.Tensor:
     """
     if weights not in METHODS:
         raise SelectionError(f"Expected a method as one of {', '.join(METHODS)}, got {weights!r}.")
-    return METHODS[weights].function(record)
+    method = METHODS[weights]
+    if method.offered:
+        return method.function(record)
+    # A view is drawn and written from the same numbers, and these take seconds.
+    known = _slow.setdefault(record, {})
+    if weights not in known:
+        known[weights] = method.function(record)
+    return known[weights]
+
+
+def parts_of(weights: str, own: Sequence[str] = ("raw",)) -> tuple[str, ...]:
+    """What has to be captured beside the attention for weights that need no more than a text.
+
+    Args:
+        weights: one of ``own``, or a method's name.
+        own: names that need nothing.
+
+    Raises:
+        SelectionError: there are no such weights, or they need a number to differentiate.
+    """
+    if weights in own:
+        return ()
+    alone = [name for name, method in METHODS.items() if not method.is_gradient]
+    if weights not in METHODS:
+        known = ", ".join((*own, *alone))
+        raise SelectionError(f"Expected `weights` as one of {known}, got {weights!r}.")
+    if weights not in alone:
+        raise SelectionError(
+            f"Expected weights that follow from the text alone, got {weights!r}, which needs a "
+            "number to differentiate. In Python: model.capture(text, include=("
+            f"{METHODS[weights].part!r},), of=...)."
+        )
+    part = METHODS[weights].part
+    return () if part is None else (part,)
 
 
 def offered(record: AttentionRecord) -> tuple[str, ...]:
@@ -324,7 +368,7 @@ def offered(record: AttentionRecord) -> tuple[str, ...]:
         if method.offered
         and (method.part is None or method.part in record.parts)
         and (is_square or not method.square)
-        and (method.part is not None or len(record.keys) <= LARGEST_ROLLOUT)
+        and (name == "norm" or len(record.keys) <= LARGEST_SHOWN)
     )
 
 

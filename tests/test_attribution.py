@@ -7,10 +7,11 @@ import torch
 import transformers as tf
 
 import introspect as ix
-from introspect.attribution import LARGEST_ROLLOUT, METHODS, attributed, offered
+from introspect.attribution import LARGEST_SHOWN, METHODS, attributed, offered
 from introspect.errors import CaptureError, ModelError, RecordError, SelectionError
 from introspect.models import Model
 from introspect.records import AttentionRecord
+from introspect.reporting.provenance import certificate_rows
 from tests import models_zoo as zoo
 from tests.synthetic import TEXT
 from tests.tokenizers_zoo import word_level
@@ -102,6 +103,10 @@ def test_every_method_on_minilm(of_minilm):
     assert certificate.gradient_of.startswith("surrogate: cosine of the sentence")
     assert certificate.gradient_of_value == pytest.approx(0.989, abs=0.002)
     assert certificate.max_completeness_error <= 1e-5
+    rows = dict(certificate_rows(certificate))
+    assert rows["Differentiated"].startswith("surrogate: cosine of the sentence")
+    assert rows["Differentiated"].endswith(f", which is {certificate.gradient_of_value:.4g}")
+    assert sum("Largest difference between" in name for name in rows) == 3
 
 
 def test_a_causal_model_has_nothing_of_what_comes_later():
@@ -165,9 +170,9 @@ def test_methods_through_layers_go_through_those_of_the_record():
     torch.testing.assert_close(ix.alti(some)[-1, 0].float(), expected)
 
 
-def test_a_long_record_is_offered_no_rollout():
-    weights = torch.full((1, 1, LARGEST_ROLLOUT + 1, LARGEST_ROLLOUT + 1), 1 / LARGEST_ROLLOUT)
-    record = AttentionRecord.from_tensors(weights, ["a"] * (LARGEST_ROLLOUT + 1))
+def test_a_page_of_a_long_record_offers_none():
+    weights = torch.full((1, 1, LARGEST_SHOWN + 1, LARGEST_SHOWN + 1), 1 / LARGEST_SHOWN)
+    record = AttentionRecord.from_tensors(weights, ["a"] * (LARGEST_SHOWN + 1))
     assert offered(record) == ()
 
 

@@ -93,7 +93,11 @@ def view(
         str | None, typer.Option(help="A word to pin; it#2 means the second one.")
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="Of the head view, first: raw, renormalised or norm.")
+        str,
+        typer.Option(
+            help="What to show first: raw; norm, residual_norm, rollout, flow, alti; of the head "
+            "view also renormalised."
+        ),
     ] = "raw",
     model: ModelName = "minilm",
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("view.html"),
@@ -104,13 +108,13 @@ def view(
     check_destination(out)
     _check_view_options(kind, layer, head or [], token, weights)
     from introspect.alignment import find_tokens
+    from introspect.attribution import parts_of
     from introspect.models import load_text
     from introspect.views.by_name import parts_of_view, view_by_name
-    from introspect.weighting import checked_weights, parts_for
 
-    checked_weights(weights)
+    parts = parts_of(weights, ("raw", "renormalised") if kind is ViewKind.head else ("raw",))
     loaded = load_text(load(model, allow_pickle=allow_pickle))
-    include = (*parts_of_view(kind.value), *parts_for(weights))  # type: ignore[arg-type]
+    include = (*parts_of_view(kind.value), *parts)
     record = loaded.capture(text, text_pair, truncation=truncate, include=include)
     pinned = None if token is None else find_tokens(record.queries, token)[0]
     result = view_by_name(
@@ -146,9 +150,9 @@ def _check_view_options(
         raise InputError(
             "Expected no --token for the heatmap view: it shows every token. Leave it out."
         )
-    if kind is not ViewKind.head and weights != "raw":
+    if kind in (ViewKind.neuron, ViewKind.steps) and weights != "raw":
         raise InputError(
-            f"Expected no --weights for the {kind} view: only the head view has a choice of them. "
+            f"Expected no --weights for the {kind} view: it shows how the weights are made. "
             "Leave it out."
         )
 

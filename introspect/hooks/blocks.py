@@ -217,6 +217,8 @@ def _linearised(
 ) -> torch.Tensor:
     weight: Any = norm.weight
     epsilon = next((getattr(norm, name) for name in _EPSILONS if hasattr(norm, name)), 0.0)
+    if epsilon is None:  # as torch's own RMSNorm has it
+        epsilon = torch.finfo(given.dtype).eps
     return linearised_norm(
         vectors, given, weight.detach(), epsilon=float(epsilon), is_centred=is_centred
     )

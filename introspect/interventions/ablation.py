@@ -20,11 +20,12 @@ from introspect.interventions.targets import (
     in_words,
 )
 
-__all__ = ["METHODS", "ablate", "scale"]
+__all__ = ["METHODS", "NEEDS_REFERENCE", "Ablations", "ablate", "scale"]
 
 #: What a head gives on in place of its own output.
 METHODS = ("zero", "mean", "uniform", "resample")
-_NEEDS_REFERENCE = ("mean", "resample")
+#: Those that take something from other texts.
+NEEDS_REFERENCE = ("mean", "resample")
 
 
 def ablate(
@@ -74,30 +75,69 @@ def ablate(
         >>> with ix.ablate(model, "L1H0"):
         ...     record = model.capture("The fox did not cross the river because it was too wide.")
     """
-    if method not in METHODS:
-        raise SelectionError(f"Expected `method` from {', '.join(METHODS)}, got {method!r}.")
-    if (reference is not None) != (method in _NEEDS_REFERENCE):
-        needs = "texts in `reference`" if reference is None else "no `reference`"
-        raise SelectionError(
-            f"Expected {needs} for method={method!r}: only {' and '.join(_NEEDS_REFERENCE)} take "
-            "something from other texts."
-        )
-    layout = attention_layout(module_of(model))
+    module = module_of(model)
+    layout = attention_layout(module)
     kind = checked_kind(layout, kind)
     chosen = heads_by_layer(layout, kind, heads, layers)
-    changes: dict[int, Change]
-    if method == "zero":
-        changes = dict.fromkeys(chosen, _zero)
-    elif method == "uniform":
-        changes = dict.fromkeys(chosen, _uniform)
-    else:
-        assert reference is not None
-        found = run_references(model, reference, kind=kind, layers=list(chosen))
-        changes = _means(found) if method == "mean" else _drawn(found, seed)
-    words = f"{in_words(chosen, layout, kind)} ablated ({method})"
-    part = "attentions" if method == "uniform" else "head_outputs"
-    edits = _edits(kind, part, chosen, changes, positions)
-    return Intervention(model, edits, words)
+    ablations = Ablations(
+        model, method, reference=reference, layers=list(chosen), kind=kind, seed=seed
+    )
+    return ablations.of(chosen, positions=positions)
+
+
+class Ablations:
+    """Ablations of one method, whose reference texts are run once for all of them.
+
+    Args:
+        model: ours, or a transformers module.
+        method: see ``ablate``.
+        reference: see ``ablate``.
+        layers: the layers that may be ablated; all by default.
+        kind: of attention.
+        seed: for ``resample``.
+
+    Raises:
+        SelectionError: see ``ablate``.
+    """
+
+    def __init__(
+        self,
+        model: ModelLike,
+        method: str,
+        *,
+        reference: Iterable[Inputs] | Inputs | None = None,
+        layers: Sequence[int] | None = None,
+        kind: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        if method not in METHODS:
+            raise SelectionError(f"Expected `method` from {', '.join(METHODS)}, got {method!r}.")
+        if (reference is not None) != (method in NEEDS_REFERENCE):
+            needs = "texts in `reference`" if reference is None else "no `reference`"
+            raise SelectionError(
+                f"Expected {needs} for method={method!r}: only {' and '.join(NEEDS_REFERENCE)} "
+                "take something from other texts."
+            )
+        self.layout = attention_layout(module_of(model))
+        self.kind = checked_kind(self.layout, kind)
+        self._model = model
+        self._method = method
+        wanted = self.layout.layers(self.kind) if layers is None else layers
+        if method == "zero":
+            self._changes: dict[int, Change] = dict.fromkeys(wanted, _zero)
+        elif method == "uniform":
+            self._changes = dict.fromkeys(wanted, _uniform)
+        else:
+            assert reference is not None
+            found = run_references(model, reference, kind=self.kind, layers=wanted)
+            self._changes = _means(found) if method == "mean" else _drawn(found, seed)
+
+    def of(self, heads: HeadsByLayer, *, positions: Sequence[int] | None = None) -> Intervention:
+        """The ablation of some heads."""
+        words = f"{in_words(heads, self.layout, self.kind)} ablated ({self._method})"
+        part = "attentions" if self._method == "uniform" else "head_outputs"
+        edits = _edits(self.kind, part, heads, self._changes, positions)
+        return Intervention(self._model, edits, words)
 
 
 def scale(

@@ -21,7 +21,7 @@ from introspect.interventions.targets import (
     in_words,
 )
 
-__all__ = ["patch"]
+__all__ = ["patch", "patched"]
 
 _SHARED = ("keys", "values")
 
@@ -79,7 +79,7 @@ def patch(
                 f"Expected the {part} of {kind} layer {layer} in `source`, but it has layers "
                 f"{sorted(tensors)}. Capture it with include=({part!r},)."
             )
-        edits.append(Edit(kind, layer, part, _taken(tensors[layer], numbers, positions)))
+        edits.append(Edit(kind, layer, part, patched(tensors[layer], numbers, positions)))
     return Intervention(model, edits, f"{part} of {in_words(chosen, layout, kind)} patched")
 
 
@@ -106,9 +106,13 @@ def _shared_rows(part: str, layer: int, heads: Sequence[int], count: HeadCount) 
     return rows
 
 
-def _taken(
-    source: torch.Tensor, rows: Sequence[int], positions: Sequence[int] | Mapping[int, int] | None
+def patched(
+    source: torch.Tensor,
+    rows: Sequence[int],
+    positions: Sequence[int] | Mapping[int, int] | None = None,
 ) -> Change:
+    """The change that puts ``source`` in, ``(batch or 1, num_heads, …)``, in some heads' rows."""
+
     def changed(tensor: torch.Tensor, _visible: Visible) -> torch.Tensor:
         given = source.to(tensor)
         if given.shape[0] not in (1, tensor.shape[0]):

@@ -80,12 +80,26 @@ def run_source(
 
 
 def run_parts(
-    module: nn.Module, inputs: Mapping[str, Any], part: str, kind: str, layers: Sequence[int]
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    part: str,
+    kind: str,
+    layers: Sequence[int],
+    *,
+    run: nn.Module | None = None,
 ) -> dict[int, torch.Tensor]:
     """A part of some layers, of the model as it runs without any intervention.
 
     Its own implementation runs, with its cache, so that what is put back in its place is the same
     to the last bit.
+
+    Args:
+        module: the model.
+        inputs: what is run takes.
+        part: which part.
+        kind: of attention.
+        layers: which layers.
+        run: the part of the model that is run, such as an encoder; all of it by default.
     """
     seen: dict[int, torch.Tensor] = {}
 
@@ -99,7 +113,7 @@ def run_parts(
     arguments = placed(module, inputs)
     watch = Intervention(module, [noted(layer) for layer in layers], f"{part} noted")
     with unedited(), torch.no_grad(), borrowed_attention(module, IMPLEMENTATION), watch:
-        module(**arguments)
+        (run or module)(**arguments)
     return seen
 
 

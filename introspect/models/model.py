@@ -171,7 +171,7 @@ class Model:
         certify: bool,
     ) -> AttentionRecord:
         """The attention while the model writes on."""
-        inputs = _taken(self.module, source.inputs)
+        inputs = taken(self.module, source.inputs)
         pad = {"pad_token_id": self.tokenizer.pad_token_id}
         captured = capture_generation(self.module, inputs, {**pad, **options}, layers=layers)
         writing = Writing(self.module, self.tokenizer, replace(source, inputs=inputs), captured)
@@ -311,10 +311,10 @@ class Model:
         inputs = dict(source.inputs)
         if written is not None:
             inputs["decoder_input_ids"] = written.inputs["input_ids"]
-        return module, _taken(module, inputs)
+        return module, taken(module, inputs)
 
 
-def _taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Those of the inputs that the module takes."""
     taken = inspect.signature(module.forward).parameters
     return {name: value for name, value in inputs.items() if name in taken}

@@ -52,7 +52,7 @@ def view_by_name(
         layer: the layer to show first; nothing to the model and the layer view.
         heads: the heads to show first; all but the head view take the first of them.
         token: the query token to show first, of those views that show one.
-        weights: those that the head view shows first.
+        weights: those that are shown first; nothing to the neuron and the steps view.
 
     Raises:
         SelectionError: a layer, head or token that the record does not have.
@@ -61,10 +61,11 @@ def view_by_name(
     if name == "head":
         return head_view(record, layer=layer, heads=heads or None, token=token, weights=weights)
     if name == "model":
-        return model_view(record)
+        return model_view(record, weights=weights)
     if name == "heatmap":
-        return heatmap_view(record, layer=layer, head=head)
+        return heatmap_view(record, layer=layer, head=head, weights=weights)
     if name == "layer":
-        return layer_view(record, head="mean" if head is None else head, token=token)
+        chosen = "mean" if head is None else head
+        return layer_view(record, head=chosen, token=token, weights=weights)
     focal = neuron_view if name == "neuron" else steps_view
     return focal(record, layer=layer, head=head, token=token)

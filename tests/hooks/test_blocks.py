@@ -105,10 +105,17 @@ def slow_vectors(model: torch.nn.Module, named: Named, inputs: Any, weights: tor
                 rows = matrix[head * size : (head + 1) * size]
                 total += weights[head, i, j] * (value @ rows)
             if named.is_post:
-                scale = (given[i].var(unbiased=False) + named.norm.eps).sqrt()
-                total = (total - total.mean()) / scale * named.norm.weight.detach()
+                total = normed(named.norm, total, given[i])
             found[i, j] = total
     return found, seen["norm"][1][0] if named.is_post else given
+
+
+def normed(norm: torch.nn.Module, part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    """A part of a sum, as the norm of the whole lets it through."""
+    if isinstance(norm, torch.nn.RMSNorm):
+        return part / (whole.square().mean() + (norm.eps or 0)).sqrt() * norm.weight.detach()
+    scale = (whole.var(unbiased=False) + norm.eps).sqrt()
+    return (part - part.mean()) / scale * norm.weight.detach()
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -182,6 +189,21 @@ def test_a_scaled_residual_is_refused():
     output.forward = lambda states, given: output.LayerNorm(output.dense(states) + 0.5 * given)
     with pytest.raises(CaptureError, match="is neither a state"):
         capture(model, zoo.batch("bert"), PARTS)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, None])
+def test_a_norm_without_centring_is_found_by_what_it_gives(epsilon):
+    model, inputs = zoo.build("bert"), zoo.batch("bert")
+    for layer in model.encoder.layer:
+        layer.attention.output.LayerNorm = torch.nn.RMSNorm(32, eps=epsilon)
+    captured = capture(model, inputs, ("attentions", "residual_norms"))
+    assert captured.certificate.max_decomposition_error <= 1e-5
+    one = {key: part[:1] for key, part in inputs.items()}
+    weights = captured.attentions["self"][1][0]
+    vectors, _ = slow_vectors(model, NAMED["bert"](model, 1), one, weights)
+    torch.testing.assert_close(
+        captured.residual_norms["self"][1][0, 0], vectors.norm(dim=-1), atol=1e-4, rtol=1e-4
+    )
 
 
 def test_a_norm_of_another_kind_is_refused():
