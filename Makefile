@@ -10,7 +10,7 @@ BOOTSTRAP := $(PYTHON) tools/bootstrap.py --extras
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report test lint lint-python lint-page format sample clean
+.PHONY: help report test docs lint lint-python lint-page format sample clean
 
 help:  ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,12 @@ report:  ## Write reports/demo.html and print what it found
 test: lint  ## Run lint, types and tests
 	@# One thread for each of the two workers: more would only get in each other's way.
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q -rs
+
+docs:  ## Build the site into site/; a warning is an error
+	@$(BOOTSTRAP) docs
+	@# Its makers speak of another generator at each start.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo site/index.html
 
 lint: lint-python lint-page  ## Run lint and types
 
@@ -48,4 +54,4 @@ sample: report  ## Renew the sample report in the repository
 	@cp reports/demo.html reports/sample.html
 
 clean:  ## Remove the environment and everything that was made
-	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -202,7 +202,8 @@ class PatchGrid:
     """Where in a picture the tokens of a vision model lie.
 
     Args:
-        rows, columns: how many patches the picture was cut into.
+        rows: how many patches the picture was cut into from top to bottom.
+        columns: how many from left to right.
         first: the index of the first patch among the tokens; the others follow, row by row.
         patch: height and width of a patch in pixels; ``None`` where that is not known.
 
@@ -230,7 +231,8 @@ class AttentionRecord:
 
     Args:
         attentions: ``(num_layers, num_heads, query_len, key_len)``, float32, on the CPU.
-        queries, keys: the tokens that attend, and those attended to.
+        queries: the tokens that attend.
+        keys: the tokens attended to.
         kind: ``self``, or ``encoder``, ``decoder`` or ``cross`` of an encoder-decoder.
         layers: the model's own number of each row of ``attentions``.
         certificate: how it was captured.
@@ -289,6 +291,17 @@ class AttentionRecord:
         object.__setattr__(self, "parts", MappingProxyType(parts))
         object.__setattr__(self, "attentions", _stored(self.attentions))
         object.__setattr__(self, "layers", layers)
+
+    def __repr__(self) -> str:
+        # What a notebook shows of it; the numbers of a whole tensor would hide what it is.
+        return f"<{type(self).__name__}: {self.extent}>"
+
+    @property
+    def extent(self) -> str:
+        """How large it is, in words: ``6 layers × 12 heads, 16 × 16 tokens``."""
+        layers, heads, queries, keys = self.attentions.shape
+        plural = ["" if number == 1 else "s" for number in (layers, heads)]
+        return f"{layers} layer{plural[0]} × {heads} head{plural[1]}, {queries} × {keys} tokens"
 
     @property
     def tokens(self) -> tuple[str, ...]:

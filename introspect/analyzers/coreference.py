@@ -116,6 +116,11 @@ class Scores:
     against: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        heads = len(self.heads[["layer", "head"]].drop_duplicates())
+        cases = int(self.baselines["n"].max()) if len(self.baselines) else 0
+        return f"<{type(self).__name__}: {heads} heads, {cases} cases of forced choice>"
+
     @cached_property
     def cases(self) -> pd.DataFrame:
         """One row for each case, layer, head and direction."""

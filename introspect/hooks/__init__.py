@@ -6,11 +6,16 @@ way in, ``watchers`` say what is kept of each attention, ``observation`` sorts i
 it to the layer after it and ``blocks`` to the end of its block, ``derived`` makes what follows from
 both, ``borrowing`` puts the model back as it was, and ``certificate`` proves the result.
 ``generating`` does the same while a model writes. ``graph`` runs a model with its weights in the
-graph, for ``gradients`` and, by Captum, ``integrating``.
+graph, for ``gradients`` and, by Captum, ``integrating``; ``gates`` multiply what heads give on, and
+say how a loss changes with it.
+
+``editing`` changes what an attention computes, in models that bypass the interface by
+``product_editing``; ``layout`` says which attentions a model has.
 """
 
 from introspect.hooks.capturing import PARTS, Captured, capture, find_projections
 from introspect.hooks.certificate import verify
+from introspect.hooks.gates import gate_gradients, gated, open_gates
 from introspect.hooks.generating import NEW_TOKENS, capture_generation
 from introspect.hooks.gradients import (
     GRADIENT_PARTS,
@@ -33,6 +38,9 @@ __all__ = [
     "capture_generation",
     "capture_gradients",
     "find_projections",
+    "gate_gradients",
+    "gated",
+    "open_gates",
     "verify",
     "with_gradients",
 ]

@@ -20,13 +20,9 @@ from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
 from introspect.hooks.observation import AllSeen, Observation
 from introspect.hooks.own_output import observe_own_output
 from introspect.hooks.projection import BEHIND_NORMS, LinearLog, Projection
+from introspect.hooks.rows import RowsNotRecomputableError, pick_rows
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
-from introspect.hooks.watchers import (
-    RowsNotRecomputableError,
-    RowWatcher,
-    WholeWatcher,
-    pick_rows,
-)
+from introspect.hooks.watchers import RowWatcher, WholeWatcher
 from introspect.records import Certificate
 
 __all__ = ["PARTS", "Captured", "capture", "find_projections"]
@@ -55,8 +51,9 @@ class Captured:
         certificate: how it was captured.
         scores: what the softmax was given, shaped like the attentions.
         queries: ``(batch, num_heads, query_len, head_dim)``, after rotary embedding.
-        keys, values: ``(batch, num_key_value_heads, key_len, head_dim)``, before they are repeated
-            for grouped queries.
+        keys: ``(batch, num_key_value_heads, key_len, head_dim)``, before they are repeated for
+            grouped queries.
+        values: the same.
         head_outputs: ``(batch, num_heads, query_len, value_dim)``, before the output projection.
         value_norms: ``(batch, num_heads, key_len)``: the length of each value after its head's part
             of the output projection (Kobayashi et al. 2020).
@@ -352,11 +349,20 @@ def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any
     Raises:
         CaptureError: the model has no weights in memory.
     """
-    device = _device(module)
-    arguments = {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
+    arguments = placed(module, inputs)
     if "use_cache" in inspect.signature(module.forward).parameters:
         arguments.setdefault("use_cache", False)
     return arguments
+
+
+def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """``inputs`` where the model is.
+
+    Raises:
+        CaptureError: the model has no weights in memory.
+    """
+    device = _device(module)
+    return {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
 
 
 def largest_of(values: Sequence[float]) -> float | None:

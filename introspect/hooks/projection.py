@@ -20,15 +20,12 @@ from transformers.pytorch_utils import Conv1D
 
 from introspect.errors import CaptureError
 from introspect.functional.norms import value_norms
+from introspect.hooks.tolerance import same_output
 
 __all__ = ["BEHIND_NORMS", "LinearLog", "Projection", "SeenLayer", "held_projection"]
 
 #: The parts that the norms of values follow from.
 BEHIND_NORMS = ("attentions", "values", "head_outputs")
-
-# How far the sum over heads may be from the projection's output, in units of the largest.
-_SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
-_SAME_OUTPUT_HALF = 3e-2
 
 
 Linear = nn.Linear | Conv1D
@@ -167,9 +164,8 @@ def held_projection(log: LinearLog, parts: Mapping[str, torch.Tensor], model: st
     if values.shape[2] != attentions.shape[-1] or projection.num_heads % values.shape[1]:
         raise _refused(model, "its values are not those of the keys that are attended to")
     expected = projection.output(attentions, values)
-    tolerance = _SAME_OUTPUT.get(result.dtype, _SAME_OUTPUT_HALF)
     difference = (expected - result).abs().max()
-    if not difference <= tolerance * result.abs().max().clamp(min=1):
+    if not difference <= same_output(result.dtype) * result.abs().max().clamp(min=1):
         raise _refused(
             model,
             f"they add up to something else, {float(difference):.2g} away: its layer does more "

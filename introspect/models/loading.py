@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, overload
 
 import torch
@@ -170,12 +172,13 @@ def _load_source(
     }
     try:
         kind = _class_with_head(source, options) if with_head else AutoModel
-        module, report = kind.from_pretrained(
-            source.location,
-            use_safetensors=None if allow_pickle else True,
-            output_loading_info=True,
-            **options,
-        )
+        with _quietly(source):
+            module, report = kind.from_pretrained(
+                source.location,
+                use_safetensors=None if allow_pickle else True,
+                output_loading_info=True,
+                **options,
+            )
         module = chosen_tower(module, tower, source.name)
         reader = _reader_class(module).from_pretrained(source.location, **options)
     except MissingExtraError:
@@ -205,6 +208,27 @@ def _load_source(
     if any(choice is not None for choice in numbers):
         module.to(device=numbers.device, dtype=numbers.dtype)
     return _paired(module, reader, name=source.name, revision=revision)
+
+
+@contextmanager
+def _quietly(source: Source) -> Iterator[None]:
+    """Without the report of transformers on weights: those that are missed are an error here.
+
+    What is fetched shows how far it is; what lies on the disk has no need to.
+    """
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    shows_bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    if source.is_local and shows_bars:
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if source.is_local and shows_bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _reader_class(module: nn.Module) -> Any:

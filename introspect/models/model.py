@@ -60,6 +60,9 @@ class Model:
                 "AutoTokenizer.from_pretrained, or convert it to tokenizer.json."
             )
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.name}, {type(self.module).__name__}>"
+
     def tokenizing(self) -> threading.Lock:
         """Held while the tokenizer is used: it keeps its settings in one shared object."""
         return self._tokenizer_lock
@@ -168,7 +171,7 @@ class Model:
         certify: bool,
     ) -> AttentionRecord:
         """The attention while the model writes on."""
-        inputs = _taken(self.module, source.inputs)
+        inputs = taken(self.module, source.inputs)
         pad = {"pad_token_id": self.tokenizer.pad_token_id}
         captured = capture_generation(self.module, inputs, {**pad, **options}, layers=layers)
         writing = Writing(self.module, self.tokenizer, replace(source, inputs=inputs), captured)
@@ -246,6 +249,32 @@ class Model:
             truncation=truncation,
         )
 
+    @property
+    def has_unembedding(self) -> bool:
+        """Whether it has a head that gives a number for each entry of the vocabulary."""
+        find: Any = getattr(self.module, "get_output_embeddings", None)
+        return find is not None and find() is not None
+
+    def inputs(
+        self, text: Readable, *, target: str | None = None
+    ) -> tuple[dict[str, torch.Tensor], TokenSequence]:
+        """What the module takes of a text, and the tokens that its output has a row for.
+
+        Args:
+            text: what the model reads.
+            target: what an encoder-decoder writes; its tokens are those of the output.
+
+        Raises:
+            TextError: an empty text, or one longer than the model reads.
+            SelectionError: an encoder-decoder without a target, or a target for another model.
+        """
+        self._checked_kind("cross" if self.is_encoder_decoder else None, target)
+        with self._tokenizer_lock:
+            source = self._encode(text, None, truncation=False)
+            written = None if target is None else self._encode_target(target, False)
+        _, inputs = self._run_plan("cross", source, written)
+        return inputs, (written or source).tokens
+
     def _checked_kind(
         self, kind: str | None, target: str | None, *, generates: bool = False
     ) -> str:
@@ -282,10 +311,10 @@ class Model:
         inputs = dict(source.inputs)
         if written is not None:
             inputs["decoder_input_ids"] = written.inputs["input_ids"]
-        return module, _taken(module, inputs)
+        return module, taken(module, inputs)
 
 
-def _taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Those of the inputs that the module takes."""
     taken = inspect.signature(module.forward).parameters
     return {name: value for name, value in inputs.items() if name in taken}

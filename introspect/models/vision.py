@@ -66,6 +66,9 @@ class VisionModel:
             )
         object.__setattr__(self, "processor", processor)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.name}, {type(self.module).__name__}>"
+
     def capture(
         self,
         image: Any,

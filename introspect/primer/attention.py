@@ -30,7 +30,7 @@ __all__ = [
 class Attended(NamedTuple):
     """What one step of attention gives, with all that it was made from.
 
-    Args:
+    Attributes:
         output: ``(..., query_len, value_dim)``: for each query the weighted sum of the values.
         weights: ``(..., query_len, key_len)``: each row sums to 1.
         scores: ``(..., query_len, key_len)``: what the softmax was given; ``-inf`` where masked.
@@ -50,7 +50,7 @@ class Attended(NamedTuple):
 class Heads(NamedTuple):
     """What multi-head attention gives.
 
-    Args:
+    Attributes:
         output: ``(..., query_len, model_dim)``: the heads joined and projected.
         heads: the attention of each head, with a dimension of heads before the tokens:
             ``heads.weights`` is ``(..., num_heads, query_len, key_len)``.

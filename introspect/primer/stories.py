@@ -66,6 +66,9 @@ class Story:
     def __str__(self) -> str:
         return "\n\n".join((self.title, *self.text))
 
+    def _repr_markdown_(self) -> str:
+        return f"### {self}"
+
 
 # What a guest likes, and what two dishes are: hot, sour, sweet, mild.
 _TASTE = (2.7726, 0.0, 0.0, 0.0)

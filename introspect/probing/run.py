@@ -81,6 +81,9 @@ class ProbeRun:
     report: Path | None
     num_rejected: int
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} in {str(self.folder)!r}: {self.finding or 'tables only'}>"
+
     def lines(self) -> list[tuple[str, str]]:
         """The figures that a person looks for first, as names and values."""
         summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from introspect.errors import InputError, naming
 from introspect.files import write_atomically
 from introspect.mentions import CorefCase
 from introspect.models import Model, load_text
-from introspect.page import Document, Section
+from introspect.page import Document, Section, framed
 from introspect.records import AttentionRecord, Head
 from introspect.reporting.prose import (
     case_prose,
@@ -58,6 +58,12 @@ class Report:
     finding: str
     scores: Scores | None
     notices: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.finding}>"
+
+    def _repr_html_(self) -> str:
+        return framed(self.html, self.finding)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page as one file, whole or not at all.

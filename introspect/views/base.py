@@ -12,14 +12,13 @@ from typing import Any
 
 from introspect.errors import SelectionError
 from introspect.files import write_atomically
-from introspect.page import Document, Section
+from introspect.page import Document, Section, framed
 from introspect.page.codec import kept_of
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import shortened, visible_text
 
 __all__ = ["View", "first_token", "head_number", "joined_texts", "layer_row", "plotly_text"]
 
-_NOTEBOOK_HEIGHT = 720
 _LONGEST_HEADING = 160
 
 
@@ -89,17 +88,10 @@ class View(ABC):
 
     def __repr__(self) -> str:
         # A notebook keeps this beside the page: it must not hold the record's tokens again.
-        layers, heads, queries, keys = self.record.attentions.shape
-        shape = f"{layers} layers × {heads} heads, {queries} × {keys} tokens"
-        return f"<{type(self).__name__}: {shape}>"
+        return f"<{type(self).__name__}: {self.record.extent}>"
 
     def _repr_html_(self) -> str:
-        """The page in a frame of its own, so that several views do not disturb each other."""
-        page = html.escape(self.to_html(), quote=True)
-        return (
-            f'<iframe sandbox="allow-scripts allow-downloads" title="{html.escape(self.title)}" '
-            f'style="width:100%;height:{_NOTEBOOK_HEIGHT}px;border:0" srcdoc="{page}"></iframe>'
-        )
+        return framed(self.to_html(), self.title)
 
 
 def joined_texts(record: AttentionRecord) -> str:

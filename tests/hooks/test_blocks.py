@@ -12,7 +12,7 @@ import transformers as tf
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import capture
 from tests import models_zoo as zoo
-from tests.hooks.test_products import LEGACY
+from tests.models_zoo import LEGACY
 
 PARTS = ("residual_norms", "contributions")
 #: Their feed-forward layer runs beside the attention, or a norm lies between it and the sum.

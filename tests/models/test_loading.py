@@ -483,3 +483,12 @@ def test_a_configuration_that_names_no_class_with_a_head_is_refused(writing_fold
     path.write_text(json.dumps({**json.loads(path.read_text()), "architectures": named}))
     with pytest.raises(ModelError, match="name the class with its head"):
         load(writing_folder, with_head=True)
+
+
+def test_a_local_model_is_loaded_without_a_word(capfd):
+    """Weights that the layers do not need are no news; what is missing is an error already."""
+    verbosity = tf.utils.logging.get_verbosity()
+    load("pronoun")
+    assert capfd.readouterr() == ("", "")
+    assert tf.utils.logging.get_verbosity() == verbosity
+    assert tf.utils.logging.is_progress_bar_enabled()

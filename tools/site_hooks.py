@@ -1,0 +1,76 @@
+"""What the site needs beside MkDocs: formulas and examples of docstrings, as pages show them.
+
+A formula becomes MathML, which browsers draw without a script or a font; an example becomes a block
+of code.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from latex2mathml.converter import convert
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.preprocessors import Preprocessor
+
+# ``.. math:: …`` and its lines, which stand further in; and ``:math:`…``` within a line.
+_BLOCK = re.compile(r"^(?P<indent> *)\.\. math::(?P<rest>.*)$")
+_INLINE = re.compile(r":math:`(?P<formula>[^`]+)`")
+_FENCE = re.compile(r" *(```+|~~~+)")
+
+
+def on_config(config: Any) -> Any:
+    """Called by MkDocs: the notation is that of docstrings, wherever it stands."""
+    config.markdown_extensions.append(Docstrings())
+    return config
+
+
+class Docstrings(Extension):  # type: ignore[misc]
+    """What docstrings have beside Markdown: formulas, and examples that run as tests."""
+
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - the name that Markdown calls
+        """Called by Markdown: after it has made lines even, before it takes blocks of code out."""
+        md.preprocessors.register(_Docstrings(md), "docstrings", 29)
+
+
+class _Docstrings(Preprocessor):  # type: ignore[misc]
+    def run(self, lines: list[str]) -> list[str]:
+        """The lines, with each formula and example replaced."""
+        found: list[str] = []
+        waiting = list(lines)
+        fence = ""
+        while waiting:
+            line = waiting.pop(0)
+            if opened := _FENCE.match(line):
+                fence = "" if opened[1] == fence else fence or opened[1]
+            if fence:
+                found.append(line)
+            elif line.lstrip().startswith(">>> "):
+                indent = line[: len(line) - len(line.lstrip())]
+                found += [f"{indent}```pycon", line]
+                while waiting and waiting[0].strip():
+                    found.append(waiting.pop(0))
+                found.append(f"{indent}```")
+            elif block := _BLOCK.match(line):
+                rest = _taken(waiting, len(block["indent"]))
+                formula = " ".join([block["rest"].strip(), *rest])
+                found += ["", block["indent"] + self._kept(formula, "block"), ""]
+            else:
+                found.append(_INLINE.sub(lambda match: self._kept(match["formula"]), line))
+        return found
+
+    def _kept(self, formula: str, display: str = "inline") -> str:
+        """A formula put aside, for Markdown to leave alone; it takes every math for a paragraph."""
+        return str(self.md.htmlStash.store(convert(formula.strip(), display=display)))
+
+
+def _taken(waiting: list[str], indent: int) -> list[str]:
+    """Take the lines that go on with a formula, which stand further in than it does."""
+    taken = []
+    while waiting:
+        line = waiting[0]
+        if line.strip() and len(line) - len(line.lstrip()) <= indent:
+            break
+        taken.append(waiting.pop(0).strip())
+    return taken
