@@ -10,7 +10,7 @@ BOOTSTRAP := $(PYTHON) tools/bootstrap.py --extras
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report test docs lint lint-python lint-page format sample clean
+.PHONY: help report test docs notebooks lint lint-python lint-page format sample clean
 
 help:  ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,10 @@ docs:  ## Build the site into site/; a warning is an error
 	@# Its makers speak of another generator at each start.
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo site/index.html
+
+notebooks:  ## Run every notebook on a fresh kernel, without a network
+	@$(BOOTSTRAP) offline,bertviz,chinese,notebooks
+	@OMP_NUM_THREADS=1 $(BIN)/python tools/run_notebooks.py
 
 lint: lint-python lint-page  ## Run lint and types
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from introspect.probing import ProbeRun, SavedAttention, probe
     from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
     from introspect.reporting import Report, report, report_index
+    from introspect.residual import direct_logit_attribution, logit_lens
     from introspect.views.base import View
     from introspect.views.compare import compare_view
     from introspect.views.coreference import coreference_view
@@ -88,6 +89,7 @@ __all__ = [
     "contributions",
     "coreference_view",
     "detect_heads",
+    "direct_logit_attribution",
     "edges_between",
     "evolution_view",
     "flow",
@@ -102,6 +104,7 @@ __all__ = [
     "knock_out",
     "layer_view",
     "load",
+    "logit_lens",
     "logit_of",
     "mediation",
     "model_view",
@@ -148,6 +151,7 @@ _HOMES = {
     "contributions": "attribution",
     "coreference_view": "views.coreference",
     "detect_heads": "heads",
+    "direct_logit_attribution": "residual",
     "edges_between": "interventions",
     "evolution_view": "views.evolution",
     "flow": "attribution",
@@ -162,6 +166,7 @@ _HOMES = {
     "knock_out": "interventions",
     "layer_view": "views.layer",
     "load": "models",
+    "logit_lens": "residual",
     "logit_of": "models.objectives",
     "mediation": "causal",
     "model_view": "views.model",

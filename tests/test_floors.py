@@ -40,6 +40,7 @@ ROOMS = (
     "analyzers",
     "causal",
     "heads",
+    "residual",
     "reporting",
     "probing",
     "doctor",

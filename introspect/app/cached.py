@@ -16,7 +16,7 @@ from introspect.views.coreference import coreference_view
 
 __all__ = ["model_named", "page_of_case", "page_of_comparison", "page_of_view", "record_of"]
 
-_MODELS, _RECORDS, _PAGES = 2, 4, 12
+_MODELS, _RECORDS, _PAGES = 2, 4, 6
 
 
 @st.cache_resource(max_entries=_MODELS, show_spinner="Loading the model …")
@@ -31,8 +31,13 @@ def model_named(name: str) -> Model:
 
 
 @st.cache_resource(max_entries=_RECORDS, show_spinner="Reading the text …")
-def record_of(name: str, question: Question, include: tuple[str, ...]) -> AttentionRecord:
-    """What a model attends to.
+def record_of(
+    name: str,
+    question: Question,
+    include: tuple[str, ...] = ("attentions",),
+    layers: tuple[int, ...] | None = None,
+) -> AttentionRecord:
+    """What a model attends to; of some layers, where they are named.
 
     Raises:
         IntrospectError: the text cannot be captured.
@@ -43,20 +48,34 @@ def record_of(name: str, question: Question, include: tuple[str, ...]) -> Attent
         target=question.target,
         kind=question.kind,
         include=include,
+        layers=layers,
         truncation=question.truncation,
     )
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …")
 def page_of_view(
-    name: str, question: Question, view: ViewName, layer: int | None, head: int | None
+    name: str,
+    question: Question,
+    view: ViewName,
+    layer: int | None,
+    head: int | None,
+    layers: tuple[int, ...] | None = None,
 ) -> str:
     """A view as the page that ``View.to_html`` gives.
+
+    Args:
+        name: of the model.
+        question: the text, and how it is read.
+        view: which view.
+        layer: the layer to show first.
+        head: the head to show first.
+        layers: only these are in the page; by default all.
 
     Raises:
         IntrospectError: the text cannot be captured, or there is no such layer or head.
     """
-    record = record_of(name, question, parts_of_view(view))
+    record = record_of(name, question, parts_of_view(view), layers)
     heads = () if head is None else (head,)
     return view_by_name(view, record, layer=layer, heads=heads).to_html()
 
@@ -64,7 +83,7 @@ def page_of_view(
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …", hash_funcs={CorefCase: case_to_json})
 def page_of_case(name: str, case: CorefCase, truncation: bool) -> str:
     """The coreference view of a case, as a page."""
-    record = record_of(name, Question(case.text, truncation=truncation), ("attentions",))
+    record = record_of(name, Question(case.text, truncation=truncation))
     return coreference_view(record, case).to_html()
 
 
@@ -73,8 +92,5 @@ def page_of_comparison(
     names: tuple[str, str], questions: tuple[Question, Question], labels: tuple[str, str]
 ) -> str:
     """Two texts, or two models, side by side, as a page."""
-    records = [
-        record_of(name, question, ("attentions",))
-        for name, question in zip(names, questions, strict=True)
-    ]
+    records = [record_of(name, question) for name, question in zip(names, questions, strict=True)]
     return compare_view(*records, labels=labels).to_html()

@@ -90,7 +90,7 @@ def embed(page: str, title: str, *, height: int) -> None:
     st.iframe(page, height=min(height, _TALLEST), alt=title)
     st.download_button(
         "Download this view",
-        page,
+        lambda: page,
         file_name=f"{title.lower().replace(' ', '-')}.html",
         mime="text/html",
         on_click="ignore",

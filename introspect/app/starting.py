@@ -8,7 +8,7 @@ from pathlib import Path
 
 from introspect.errors import InputError, MissingExtraError
 
-__all__ = ["LOOPBACK", "SCRIPT", "address_of", "server_options", "start"]
+__all__ = ["LOOPBACK", "SCRIPT", "address_of", "check_start", "serve", "server_options"]
 
 #: What Streamlit runs.
 SCRIPT = Path(__file__).parent / "pages" / "frame.py"
@@ -19,9 +19,22 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # In MB. One page checks its uploads more closely; this is what the server takes at all.
 _MOST_UPLOADED = 3
 
+# Those of the views' pages, which stand in frames of their own, in the light and in the dark.
+_COLOURS = {
+    "theme.light.primaryColor": "#1858a8",
+    "theme.light.backgroundColor": "#ffffff",
+    "theme.light.secondaryBackgroundColor": "#f4f6f8",
+    "theme.light.textColor": "#1b1f24",
+    # Read as words on the page, and under white words on a button.
+    "theme.dark.primaryColor": "#3576c8",
+    "theme.dark.backgroundColor": "#15181c",
+    "theme.dark.secondaryBackgroundColor": "#1e2329",
+    "theme.dark.textColor": "#e7eaee",
+}
 
-def start(host: str, port: int) -> None:
-    """Serve the app until it is stopped.
+
+def check_start(host: str, port: int) -> None:
+    """Refuse, in words and before anything starts, what cannot be served.
 
     Args:
         host: the address to listen at.
@@ -33,9 +46,30 @@ def start(host: str, port: int) -> None:
     """
     if importlib.util.find_spec("streamlit") is None:
         raise MissingExtraError("streamlit", "app", "The app")
-    _check_address(host, port)
+    if not host:
+        raise InputError("Expected an address for --host, got an empty one. Leave --host out.")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"Expected a free port at an address of this machine, got {host}:{port} ({reason}). "
+            "Choose another one with --port, or leave --host out."
+        ) from error
+
+
+def serve(host: str, port: int) -> None:
+    """Serve the app until it is stopped."""
+    from streamlit import net_util
     from streamlit.web.cli import main
 
+    # To refuse a page from elsewhere Streamlit compares its name with the outer address of this
+    # machine, and asks a server on the internet for it. Nothing is asked of anybody here.
+    net_util.get_external_ip = lambda: None
     main(["run", str(SCRIPT), *server_options(host, port)], standalone_mode=False)
 
 
@@ -71,28 +105,10 @@ def server_options(host: str, port: int) -> list[str]:
         "client.showErrorDetails": "none",
         "client.showErrorLinks": "false",
         "client.toolbarMode": "minimal",
-        "theme.light.primaryColor": "#1858a8",
-        "theme.dark.primaryColor": "#7db4f0",
+        **_COLOURS,
     }
     given = [f"--{name}={value}" for name, value in options.items()]
     if host in LOOPBACK:
         # Against a page elsewhere whose name is made to point at this machine.
         given += [f"--server.allowedHosts={name}" for name in LOOPBACK]
     return given
-
-
-def _check_address(host: str, port: int) -> None:
-    """Refuse what cannot be listened at, in words, before anything starts."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        )[0]
-        with socket.socket(family, kind, protocol) as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind(address)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(
-            f"Expected a free port at an address of this machine, got {host}:{port} ({reason}). "
-            "Choose another one with --port, or leave --host out."
-        ) from error

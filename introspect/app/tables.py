@@ -18,8 +18,9 @@ __all__ = ["MOST_COLOURED", "cell_style", "score_table", "token_table", "weight_
 #: A table of more cells is shown without colours: the heat map is made for it.
 MOST_COLOURED = 10_000
 
-# Where white reads better than black on the scale of weights.
-_DARK = 0.42
+# Where white begins to read better than black on the scale of weights: both then have a contrast of
+# more than 4.5.
+_DARK = 0.57
 
 
 def token_table(sequence: TokenSequence) -> pd.DataFrame:
@@ -100,11 +101,11 @@ def cell_style(weight: float) -> str:
 
     Example:
         >>> cell_style(0.0), cell_style(1.0)
-        ('background-color: #ffffff; color: #1b1f24', 'background-color: #0b3266; color: #ffffff')
+        ('background-color: #ffffff; color: #000000', 'background-color: #0b3266; color: #ffffff')
     """
     if not 0 <= weight <= 1 + 1e-6:  # also what is missing
         return ""
-    ink = "#ffffff" if weight > _DARK else "#1b1f24"
+    ink = "#ffffff" if weight > _DARK else "#000000"
     return f"background-color: {_colour(min(weight, 1.0))}; color: {ink}"
 
 

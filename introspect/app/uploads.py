@@ -1,10 +1,12 @@
 """An uploaded file: checked, written where nothing else is, probed, and read back.
 
-What is uploaded is only ever read as text, line by line; its name is never used as a path.
+What is uploaded is only ever read as text, line by line. Of its name only letters and digits are
+used, so that reports can name it and no path can be made of it.
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -89,15 +91,18 @@ def probe_upload(model: Model, upload: Upload, tell: Tell) -> Probed:
     ending = _checked_ending(upload)
     with tempfile.TemporaryDirectory(prefix="introspect-app-") as name:
         folder = Path(name)
-        given = folder / f"upload.{ending}"
+        given = folder / "given" / f"{_safe_stem(upload.name)}.{ending}"
+        given.parent.mkdir()
         given.write_bytes(upload.content)
         try:
             return _probed(model, upload, given, tell)
         except InputError as error:
             # No word of where it was kept: the file is known by the name that it came with.
-            message = str(error).replace(str(given), upload.name)
-            message = message.replace(f"{folder}/", "").replace(given.name, upload.name)
-            raise InputError(message) from error
+            raise InputError(str(error).replace(str(given), upload.name)) from error
+
+
+def _safe_stem(name: str) -> str:
+    return re.sub(r"\W+", "-", Path(name).stem).strip("-")[:60] or "upload"
 
 
 def _checked_ending(upload: Upload) -> str:
@@ -125,10 +130,10 @@ def _checked_ending(upload: Upload) -> str:
 
 
 def _probed(model: Model, upload: Upload, given: Path, tell: Tell) -> Probed:
-    folder = given.parent
+    folder = given.parent.parent
     cases, rejects = given, []
     if given.suffix != ".jsonl":
-        cases = folder / "cases.jsonl"
+        cases = folder / f"{given.stem}.jsonl"
         result = convert("csv", [given], cases)
         rejects += [("line", reject) for reject in _read_rejects(result.rejects_file)]
     if not cases.read_bytes():
@@ -169,8 +174,8 @@ def _nothing(model: Model, upload: Upload, rejects: list[tuple[str, Reject]]) ->
         name=upload.name,
         model=model.name,
         finding=(
-            f"Expected at least one case that can be scored in {upload.name!r}, got none: all "
-            f"{len(rejects)} rows were rejected, for the reasons below."
+            f"Expected at least one case that can be scored in {upload.name!r}, got none. "
+            f"Rows rejected, for the reasons below: {len(rejects)}."
         ),
         is_finished=False,
         rejects=_reject_table(rejects),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from introspect.cli.shared import AllowPickle, load, print_table
+from introspect.cli.shared import AllowPickle, load, print_table, show_notices
 
 __all__ = ["app", "doctor"]
 
@@ -33,13 +32,15 @@ def app(
     port: Annotated[int, typer.Option(help="Its port.", min=1, max=65_535)] = 8501,
 ) -> None:
     """Serve the app: type a sentence, see its attention (extra app). Ctrl-C ends it."""
-    from introspect.app.starting import LOOPBACK, address_of, start
+    from introspect.app.starting import LOOPBACK, address_of, check_start, serve
 
+    check_start(host, port)
     if host not in LOOPBACK:
-        print(
-            "introspect: notice: whoever reaches this address can load models, also from folders "
-            "of this machine",
-            file=sys.stderr,
+        show_notices(
+            (
+                "whoever reaches this address can load models, also from folders of this machine; "
+                "leave --host out to keep it to yourself",
+            )
         )
     typer.echo(address_of(host, port))
-    start(host, port)
+    serve(host, port)

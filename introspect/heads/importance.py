@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from introspect.errors import InputError, ModelError, TextError, naming
 from introspect.functional.patterns import visible_offsets
 from introspect.hooks import capture, find_projections, gate_gradients
+from introspect.hooks.interface import unedited
 from introspect.models import Model
 from introspect.models.loading import load_text
 from introspect.records import TokenSequence
@@ -92,7 +93,8 @@ def head_importance(
         )
     inputs, _ = loaded.inputs(given[0], target=written[0])
     name, passes = _loss_of(loaded, loss, inputs)
-    projections = find_projections(loaded.module, inputs)
+    with unedited():
+        projections = find_projections(loaded.module, inputs)
     by_text = []
     for number, (text, target) in enumerate(zip(given, written, strict=True)):
         with naming(f"Text {number}"):

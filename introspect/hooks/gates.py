@@ -18,6 +18,7 @@ from torch import nn
 from introspect.errors import CaptureError
 from introspect.hooks.borrowing import borrowed_attention
 from introspect.hooks.capturing import run_arguments
+from introspect.hooks.interface import IMPLEMENTATION
 from introspect.hooks.projection import Projection
 
 __all__ = ["Place", "gate_gradients", "gated", "open_gates"]
@@ -92,7 +93,7 @@ def gate_gradients(
     .. math:: \frac{\partial L}{\partial \xi_h}
         = \sum_i \mathrm{Att}_h(x)_i \cdot \frac{\partial L}{\partial \mathrm{Att}_h(x)_i}
 
-    No dropout; the parameters get no gradient, and need none.
+    No dropout; the parameters get no gradient, and need none. Interventions that are open count.
 
     Args:
         module: the model.
@@ -108,7 +109,7 @@ def gate_gradients(
     """
     arguments = run_arguments(module, inputs)
     gates = {place: gate.requires_grad_() for place, gate in open_gates(projections).items()}
-    with torch.enable_grad(), borrowed_attention(module), gated(projections, gates):
+    with torch.enable_grad(), borrowed_attention(module, IMPLEMENTATION), gated(projections, gates):
         value = loss(module(**arguments))
         if value.numel() != 1 or not value.requires_grad:
             raise CaptureError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 
 import numpy as np
@@ -28,7 +29,7 @@ TARGETS = ["the mat it was", "she said hello hello", "The animal was tired"]
 @functools.cache
 def masked() -> Model:
     """A tiny BERT with its head."""
-    tokenizer = byte_level()
+    tokenizer = copy.deepcopy(byte_level())
     tokenizer.add_special_tokens({"mask_token": "<mask>"})
     with torch.random.fork_rng():
         torch.manual_seed(5)
@@ -129,6 +130,17 @@ def test_the_previous_token_head_of_induction_matters_most_in_its_layer():
     assert np.sqrt((first["normalised"] ** 2).sum()) == pytest.approx(1)
 
 
+def test_a_head_that_is_ablated_has_no_slope_and_changes_the_others():
+    model = ix.load("induction", with_head=True)
+    text = ["a b c d e f g a b c d e f g"]
+    before = ix.head_importance(model, text)
+    with ix.ablate(model, heads=[(0, 0)]):
+        found = ix.head_importance(model, text)
+    assert found["importance"][0] == 0 and (found["importance"][1:] > 0).all()
+    assert (found["importance"] - before["importance"]).abs().max() > 0.1
+    pd.testing.assert_frame_equal(ix.head_importance(model, text), before)
+
+
 @pytest.mark.parametrize("name", ["llama", "gpt_oss", "gptj", "t5"])
 def test_other_models_have_it_too(name):
     model = writer(name)
@@ -167,7 +179,6 @@ def test_what_cannot_be_is_refused():
         ix.head_importance(model, ["A cat.", " "])
     with pytest.raises(CaptureError, match="Text 0: .*one number"):
         ix.head_importance(model, TEXTS, loss=lambda output, tokens: output.logits)
-    plain = Model(tf.BertForMaskedLM(masked().module.config).eval(), byte_level(size=280))
-    plain.tokenizer.mask_token = None
+    plain = Model(masked().module, byte_level())
     with pytest.raises(ModelError, match="mask token"):
         ix.head_importance(plain, TEXTS)

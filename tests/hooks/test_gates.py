@@ -11,7 +11,6 @@ from introspect.errors import CaptureError
 from introspect.hooks import find_projections
 from introspect.hooks.gates import gate_gradients, gated, open_gates
 from tests import models_zoo as zoo
-from tests.hooks.test_products import LEGACY
 
 NAMES = ("bert", "albert", "gpt2", "llama", "t5", "bart", "gpt_oss")
 # In double precision small steps show the slope. T5 computes its norms in single precision all the
@@ -26,7 +25,7 @@ def summed(output) -> torch.Tensor:
 
 
 def build(name: str):
-    model = zoo.build(name) if name in zoo.ALL else zoo.build(name, config=LEGACY[name]())
+    model = zoo.build(name) if name in zoo.ALL else zoo.build(name, config=zoo.LEGACY[name]())
     return model.double() if name in STEPS else model, zoo.batch(name)
 
 

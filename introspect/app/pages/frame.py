@@ -37,7 +37,7 @@ def draw() -> None:
         ],
         position="top",
     )
-    st.title(page.title)
+    st.title(page.title, anchor=False)
     st.markdown(_LEADS[page.url_path])
     with telling():
         if page == about_sets:

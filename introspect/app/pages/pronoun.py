@@ -57,11 +57,11 @@ def draw() -> None:
         st.info("Choose the pronoun and at least one candidate: then every head is scored.")
         return
     whole = Question(text, truncation=question.truncation)
-    record = record_of(name, whole, ("attentions",))
+    record = record_of(name, whole)
     show_notices(record.notices)
     scores = score_case(record, case)
     finding = finding_of_case(case, scores)
-    st.subheader(marked(finding.headline))
+    st.subheader(marked(finding.headline), anchor=False)
     offer_report(lambda: report_of(name, case, question.truncation), key="report of case")
     for sentence in finding.details:
         st.markdown(marked(sentence))

@@ -28,6 +28,10 @@ _CHOICES = {
     "neuron": "Neuron view",
 }
 
+# These hold further numbers of every token: of a long text those of all layers would be too many.
+_DETAILED = ("steps", "neuron")
+_LONG = 128
+
 # How tall each view is: in pixels, of itself and for each query token.
 _HEIGHTS = {
     "heatmap": (860, 16),
@@ -42,7 +46,7 @@ _HEIGHTS = {
 def draw() -> None:
     """Draw what a model attends to in one text."""
     name, question = asked()
-    record = record_of(name, question, ("attentions",))
+    record = record_of(name, question)
     if record.kind == "self":
         offer_report(lambda: report_of(name, question.subject, question.truncation), key="report")
     show_notices(record.notices)
@@ -67,7 +71,13 @@ def draw() -> None:
         view = cast(ViewName, chosen)
         shown = None if chosen in ("model", "layer") else head
         base, row = _HEIGHTS[chosen]
-        page = page_of_view(name, question, view, layer, shown)
+        layers_shown = None
+        if view in _DETAILED and queries > _LONG:
+            layers_shown = (layer,)
+            st.caption(
+                f"The text is long: this view holds layer {layer} alone. Choose another one above."
+            )
+        page = page_of_view(name, question, view, layer, shown, layers_shown)
         embed(page, _CHOICES[chosen], height=base + row * queries)
     with st.expander("Tokens"):
         sides = {"query": record.queries, "key": record.keys}

@@ -11,10 +11,11 @@ from introspect.app.drawing import plain, telling
 from introspect.app.form import asked_model
 from introspect.app.uploads import ENDINGS, MOST_BYTES, MOST_ROWS, Probed, Upload, probe_upload
 
-__all__ = ["draw"]
+__all__ = ["SAMPLE", "draw"]
 
 _PROBED = "probed"
-_SAMPLE = """text,pronoun,antecedent,distractor,group
+#: Offered to be downloaded, as a pattern for a file of one's own.
+SAMPLE = """text,pronoun,antecedent,distractor,group
 The animal didn't cross the street because it was too tired.,it,animal,street,1
 The animal didn't cross the street because it was too wide.,it,street,animal,1
 The dog chased the cat because it was angry.,it,dog,cat,2
@@ -34,7 +35,7 @@ def draw() -> None:
     with st.container(horizontal=True):
         wanted = st.button("Probe", type="primary", disabled=file is None)
         st.download_button(
-            "Download a small example", _SAMPLE, file_name="cases.csv", on_click="ignore"
+            "Download a small example", SAMPLE, file_name="cases.csv", on_click="ignore"
         )
     if wanted and file is not None:
         st.session_state.pop(_PROBED, None)
@@ -57,7 +58,7 @@ def _probe(upload: Upload) -> Probed:
 
 
 def _draw_found(found: Probed) -> None:
-    st.subheader(plain(f"{found.name}, read by {found.model}"))
+    st.subheader(plain(f"{found.name}, read by {found.model}"), anchor=False)
     if not found.is_finished:
         st.error(plain(found.finding))
     else:
@@ -72,7 +73,8 @@ def _draw_found(found: Probed) -> None:
             key="report of set",
         )
     if len(found.rejects):
-        st.warning(f"{len(found.rejects)} rows gave no result; the others were scored.")
+        count = len(found.rejects)
+        st.warning(f"{count} row{'' if count == 1 else 's'} gave no result, for these reasons:")
         st.dataframe(found.rejects, hide_index=True, alt="Rejected rows with their reasons")
     if not found.is_finished:
         return

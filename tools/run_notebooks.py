@@ -1,0 +1,233 @@
+"""Run the notebooks, each from top to bottom on a fresh kernel and without a network.
+
+    python tools/run_notebooks.py                       # fails where one does not run, or says else
+    python tools/run_notebooks.py --write               # renews the outputs
+    python tools/run_notebooks.py notebooks/01*.ipynb   # only these
+
+An error fails, and so does a word on stderr, a notebook of 3 MB, a path of this machine in an
+output, and text that is not what the committed notebook says. Pictures and pages may differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "notebooks"
+MOST_BYTES = 3_000_000
+#: Of one cell, in seconds.
+PATIENCE = 300
+#: Where nothing listens: a kernel that asks a network for something fails at once.
+NOWHERE = "http://127.0.0.1:9"
+
+Notebook = Any
+
+
+def read(path: Path) -> Notebook:
+    """A notebook from its file."""
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run notebooks; 0 if there is no fault."""
+    parser = argparse.ArgumentParser(description="Run the notebooks without a network.")
+    parser.add_argument("files", nargs="*", type=Path, help="by default all of notebooks/")
+    parser.add_argument("--write", action="store_true", help="renew the outputs")
+    options = parser.parse_args(arguments)
+    failed = False
+    for path in options.files or sorted(FOLDER.glob("*.ipynb")):
+        began = time.perf_counter()
+        faults = renew(path) if options.write else check(path)
+        for fault in faults:
+            print(f"{path.name}: {fault}", file=sys.stderr)
+        failed = failed or bool(faults)
+        print(
+            f"{path.name}: {time.perf_counter() - began:.0f} s, {path.stat().st_size / 1e6:.1f} MB"
+        )
+    return int(failed)
+
+
+def check(path: Path) -> list[str]:
+    """What is wrong with a notebook when it runs; what is committed is left as it is."""
+    committed = read(path)
+    fresh, faults = executed(committed)
+    if not faults and is_comparable(committed, os.environ):
+        faults = differences(committed, fresh)
+    return faults + faults_of(fresh)
+
+
+def renew(path: Path) -> list[str]:
+    """Run a notebook and write its outputs, unless something is wrong with them."""
+    fresh, faults = executed(read(path))
+    faults = faults + faults_of(fresh)
+    if not faults:
+        path.write_text(written(fresh), encoding="utf-8")
+    return faults
+
+
+def executed(notebook: Notebook) -> tuple[Notebook, list[str]]:
+    """The notebook with new outputs, and what failed while it ran."""
+    fresh = copy.deepcopy(notebook)
+    for cell in code_cells(fresh):
+        cell.outputs, cell.execution_count = [], None
+    with tempfile.TemporaryDirectory() as folder:
+        # What a notebook writes is none of the project's.
+        (work := Path(folder) / "work").mkdir()
+        client = NotebookClient(
+            fresh,
+            timeout=PATIENCE,
+            kernel_name="python3",
+            record_timing=False,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            resources={"metadata": {"path": str(work)}},
+        )
+        try:
+            with environment(offline(Path(folder))):
+                client.execute()
+        except CellExecutionError as error:
+            return cleaned(fresh), [f"a cell failed: {error.ename}: {error.evalue}"]
+        except (TimeoutError, RuntimeError) as error:
+            return cleaned(fresh), [f"it was stopped: {error}"]
+    return cleaned(fresh), []
+
+
+def offline(folder: Path) -> dict[str, str]:
+    """Variables that keep a kernel from the network and from a user's own settings."""
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), NOWHERE)
+    own = {
+        name: str(folder / name)
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")
+    }
+    return {
+        **proxies,
+        **{name.upper(): address for name, address in proxies.items()},
+        **own,
+        "no_proxy": "127.0.0.1,localhost",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    }
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Variables of this process for a time: the kernel takes them over."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def code_cells(notebook: Notebook) -> Iterator[Any]:
+    """The cells that run."""
+    return (cell for cell in notebook.cells if cell.cell_type == "code")
+
+
+def cleaned(notebook: Notebook) -> Notebook:
+    """Without what differs from one run to the next, or from one machine to another."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    kept = {name: notebook.metadata[name] for name in ("introspect",) if name in notebook.metadata}
+    notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, **kept}
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell.id, cell.metadata = f"cell-{number}", {}
+        if cell.cell_type == "code":
+            cell.outputs = joined(cell.outputs)
+    return notebook
+
+
+def joined(outputs: Sequence[Any]) -> list[Any]:
+    """Outputs with all that one stream printed in one piece: it comes in as many as it likes."""
+    found: list[Any] = []
+    for output in outputs:
+        output.pop("transient", None)
+        last = found[-1] if found else None
+        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            found.append(output)
+    return found
+
+
+def written(notebook: Notebook) -> str:
+    """A notebook as it is committed."""
+    text: str = nbformat.writes(notebook, version=4, ensure_ascii=False)  # type: ignore[no-untyped-call]
+    return text.rstrip("\n") + "\n"
+
+
+def is_comparable(notebook: Notebook, environment: Mapping[str, str]) -> bool:
+    """Whether outputs must be the committed ones: not where a file is named that is not here."""
+    needed = notebook.metadata.get("introspect", {}).get("made_with", [])
+    return all(environment.get(name) for name in needed)
+
+
+def differences(committed: Notebook, fresh: Notebook) -> list[str]:
+    """Where the text that a cell gives is not the committed one."""
+    found = []
+    pairs = zip(code_cells(committed), code_cells(fresh), strict=True)
+    for number, (before, after) in enumerate(pairs, start=1):
+        said, says = text_of(before), text_of(after)
+        if said != says:
+            found.append(
+                f"code cell {number} no longer says {said[:200]!r}, but {says[:200]!r}; renew it "
+                "with --write if that is right"
+            )
+    return found
+
+
+def text_of(cell: Any) -> str:
+    """What a cell prints, and its results as text."""
+    parts = []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            parts.append(output.text)
+        # The name of a picture holds its size in pixels, which fonts change.
+        elif "image/png" not in output.get("data", {}):
+            parts.append(output.get("data", {}).get("text/plain", ""))
+    return "".join("".join(part) for part in parts)
+
+
+def faults_of(notebook: Notebook) -> list[str]:
+    """What must not be committed."""
+    found = []
+    for number, cell in enumerate(code_cells(notebook), start=1):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                found.append(f"code cell {number} holds an error: {output.ename}")
+            if output.output_type == "stream" and output.name == "stderr":
+                found.append(f"code cell {number} says on stderr: {output.text.strip()[:500]}")
+        if address := re.search(r"<.* at 0x[0-9a-f]+>", text_of(cell)):
+            found.append(f"code cell {number} shows an address in memory: {address[0][:200]}")
+    text = written(notebook)
+    found += [f"it holds a path of this machine: {place}" for place in places_in(text)]
+    if (size := len(text.encode())) >= MOST_BYTES:
+        found.append(f"it has {size / 1e6:.1f} MB, and must have less than {MOST_BYTES / 1e6:.0f}")
+    return found
+
+
+def places_in(text: str) -> list[str]:
+    """Paths of this machine in a text."""
+    roots = {str(ROOT), str(Path.home()), sys.prefix, tempfile.gettempdir()} - {"/"}
+    usual = r"(?<![\w.])(/home/|/Users/|/root/|/work/|/tmp/|[A-Z]:\\\\Users)"
+    return sorted({root for root in roots if f"{root}/" in text} | set(re.findall(usual, text)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
