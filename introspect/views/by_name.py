@@ -52,11 +52,10 @@ def view_by_name(
         layer: the layer to show first; nothing to the model and the layer view.
         heads: the heads to show first; all but the head view take the first of them.
         token: the query token to show first, of those views that show one.
-        weights: those that the head, model, layer and heatmap view show first.
+        weights: those that are shown first; nothing to the neuron and the steps view.
 
     Raises:
-        SelectionError: a layer, head or token that the record does not have, or weights that it
-            cannot give.
+        SelectionError: a layer, head or token that the record does not have.
     """
     head = heads[0] if heads else None
     if name == "head":
@@ -66,7 +65,7 @@ def view_by_name(
     if name == "heatmap":
         return heatmap_view(record, layer=layer, head=head, weights=weights)
     if name == "layer":
-        one = "mean" if head is None else head
-        return layer_view(record, head=one, token=token, weights=weights)
+        chosen = "mean" if head is None else head
+        return layer_view(record, head=chosen, token=token, weights=weights)
     focal = neuron_view if name == "neuron" else steps_view
     return focal(record, layer=layer, head=head, token=token)
