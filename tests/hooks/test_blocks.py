@@ -191,6 +191,15 @@ def test_a_scaled_residual_is_refused():
         capture(model, zoo.batch("bert"), PARTS)
 
 
+def test_attention_that_reads_something_else_than_the_norm_is_refused():
+    model = zoo.build("llama")
+    attention = model.layers[1].self_attn
+    original = attention.forward
+    attention.forward = lambda hidden_states, **named: original(hidden_states * 2, **named)
+    with pytest.raises(CaptureError, match="nor one of which it reads the norm"):
+        capture(model, zoo.batch("llama"), PARTS)
+
+
 @pytest.mark.parametrize("epsilon", [0.1, None])
 def test_a_norm_without_centring_is_found_by_what_it_gives(epsilon):
     model, inputs = zoo.build("bert"), zoo.batch("bert")
