@@ -82,8 +82,6 @@ def renew(path: Path) -> list[str]:
 def executed(notebook: Notebook) -> tuple[Notebook, list[str]]:
     """The notebook with new outputs, and what failed while it ran."""
     fresh = copy.deepcopy(notebook)
-    for cell in code_cells(fresh):
-        cell.outputs, cell.execution_count = [], None
     with tempfile.TemporaryDirectory() as folder:
         # What a notebook writes is none of the project's.
         (work := Path(folder) / "work").mkdir()
