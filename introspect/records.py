@@ -167,6 +167,12 @@ class Certificate:
             model itself returns when it runs eagerly; ``None`` where that was not computed.
         max_output_difference: the largest absolute difference between the model's output with and
             without the capture; ``None`` where that was not computed.
+        max_decomposition_error: the largest absolute difference between an attention block as a sum
+            over its keys and what the block gave; ``None`` where it was not taken apart.
+        gradient_of: what was differentiated, in words; ``None`` without gradients.
+        gradient_of_value: what that came to.
+        max_completeness_error: of integrated gradients, the largest absolute difference between
+            their sum over a layer and the change that the layer's attention makes.
         note: why a figure is missing, if one is.
         attn_implementation: what the model runs when it is not watched.
     """
@@ -176,6 +182,10 @@ class Certificate:
     max_head_output_error: float | None = None
     max_difference_from_eager: float | None = None
     max_output_difference: float | None = None
+    max_decomposition_error: float | None = None
+    gradient_of: str | None = None
+    gradient_of_value: float | None = None
+    max_completeness_error: float | None = None
     note: str = ""
     attn_implementation: str | None = None
     model: str | None = None
@@ -228,8 +238,10 @@ class AttentionRecord:
         certificate: how it was captured.
         notices: what a reader must know before looking: text cut off, unknown characters.
         parts: what else was captured, by name: ``scores`` shaped like the attentions, ``queries``,
-            ``keys``, ``values`` and ``head_outputs``, ``(num_layers, heads, length, size)``, and
-            ``value_norms``, ``(num_layers, num_heads, key_len)``.
+            ``keys``, ``values`` and ``head_outputs``, ``(num_layers, heads, length, size)``,
+            ``value_norms``, ``(num_layers, num_heads, key_len)``, ``residual_norms`` and
+            ``contributions``, ``(num_layers, 1, query_len, key_len)``, and ``gradients`` and
+            ``integrated_gradients``, shaped like the attentions.
         grid: where in a picture the tokens lie, of a model that reads one.
 
     Raises:
@@ -437,9 +449,16 @@ class AttentionRecord:
 
 def _check_part(name: str, part: torch.Tensor, shape: tuple[int, ...]) -> None:
     """Raise unless a part fits attentions of that shape."""
-    layers, heads, _, key_len = shape
-    if name == "value_norms":
-        fits, expected = part.shape == (layers, heads, key_len), f"({layers}, {heads}, {key_len})"
+    layers, heads, query_len, key_len = shape
+    whole = {
+        "value_norms": (layers, heads, key_len),
+        "residual_norms": (layers, 1, query_len, key_len),
+        "contributions": (layers, 1, query_len, key_len),
+        "gradients": shape,
+        "integrated_gradients": shape,
+    }.get(name)
+    if whole is not None:
+        fits, expected = tuple(part.shape) == whole, str(whole)
     else:
         fits = part.ndim == 4 and part.shape[0] == layers
         expected = f"({layers}, heads, length, size)"

@@ -124,6 +124,50 @@ ENCODER_DECODERS: dict[str, Callable[[], Any]] = {
         forced_eos_token_id=3,
     ),
 }
+_LIKE_BERT = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "pad_token_id": PAD,
+}
+_DISENTANGLED = {
+    **_LIKE_BERT,
+    "relative_attention": True,
+    "pos_att_type": ["c2p", "p2c"],
+    "max_relative_positions": 6,
+}
+_SIZE = {"vocab_size": VOCABULARY, "pad_token_id": PAD}
+
+#: Models that compute attention by themselves.
+LEGACY: dict[str, Callable[[], Any]] = {
+    "bloom": lambda: tf.BloomConfig(**_SIZE, hidden_size=32, n_layer=2, n_head=4),
+    "falcon": lambda: tf.FalconConfig(
+        **_SIZE, hidden_size=32, num_hidden_layers=2, num_attention_heads=4
+    ),
+    "mpnet": lambda: tf.MPNetConfig(**_LIKE_BERT),
+    "xlnet": lambda: tf.XLNetConfig(**_SIZE, d_model=32, n_layer=2, n_head=4, d_inner=48),
+    "roformer": lambda: tf.RoFormerConfig(**_LIKE_BERT, embedding_size=32),
+    "gptj": lambda: tf.GPTJConfig(**_SIZE, n_embd=32, n_layer=2, n_head=4, rotary_dim=4),
+    "mpt": lambda: tf.MptConfig(**_SIZE, d_model=32, n_layers=2, n_heads=4),
+    "xlm": lambda: tf.XLMConfig(
+        vocab_size=VOCABULARY, pad_index=PAD, emb_dim=32, n_layers=2, n_heads=4
+    ),
+    "deberta": lambda: tf.DebertaConfig(**_DISENTANGLED),
+    "deberta-v2": lambda: tf.DebertaV2Config(**_DISENTANGLED, position_buckets=-1),
+    "megatron-bert": lambda: tf.MegatronBertConfig(**_LIKE_BERT),
+    "squeezebert": lambda: tf.SqueezeBertConfig(
+        **{**_LIKE_BERT, "intermediate_size": 32},
+        embedding_size=32,
+        q_groups=1,
+        k_groups=1,
+        v_groups=1,
+        post_attention_groups=1,
+        intermediate_groups=1,
+        output_groups=1,
+    ),
+}
 ALL = {**ENCODERS, **DECODERS, **ENCODER_DECODERS}
 
 #: What transformers calls the attention it returns itself, for each kind.

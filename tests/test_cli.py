@@ -349,12 +349,15 @@ def test_every_kind_of_bad_row_is_rejected_and_the_rest_goes_on(introspect, tmp_
     assert (summary["rejected"], summary["outside_forced_choice"]) == (len(BAD_ROWS), 2)
 
 
-def test_the_head_view_can_begin_with_norms(introspect, tmp_path):
+def test_views_can_begin_with_other_weights(introspect, tmp_path):
     out = tmp_path / "view.html"
-    outcome = introspect("view", "head", TEXT, "--weights", "norm", "--out", out)
-    assert outcome.code == 0, outcome.err
-    assert '"weights": "norm"' in out.read_text() or '"weights":"norm"' in out.read_text()
-    refused = introspect("view", "model", TEXT, "--weights", "norm", "--out", out)
-    assert_refused(refused, "only the head view")
+    for view, weights in (("head", "norm"), ("heatmap", "alti"), ("model", "rollout")):
+        outcome = introspect("view", view, TEXT, "--weights", weights, "--out", out)
+        assert outcome.code == 0, outcome.err
+        assert f'"weights":"{weights}"' in out.read_text()
+    refused = introspect("view", "steps", TEXT, "--weights", "norm", "--out", out)
+    assert_refused(refused, "how the weights are made")
     refused = introspect("view", "head", TEXT, "--weights", "nonsense", "--out", out)
-    assert_refused(refused, "raw, renormalised, norm", "nonsense")
+    assert_refused(refused, "raw, renormalised, norm, residual_norm", "nonsense")
+    refused = introspect("view", "layer", TEXT, "--weights", "relevance", "--out", out)
+    assert_refused(refused, "a number to differentiate", "include=('gradients',)")

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from introspect.analyzers.coreference_batch import CaseBatches
+from introspect.analyzers.patterns import PatternsAnalyzer
 from introspect.analyzers.roles import RolesAnalyzer
 from introspect.analyzers.similarity import SimilarityAnalyzer
 from introspect.analyzers.syntax import SyntaxAnalyzer
@@ -42,6 +43,11 @@ ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
             "which heads look from a pronoun to its antecedent, beside baselines and held out",
             takes="cases",
             needs="rows",
+        ),
+        "patterns": AnalyzerKind(
+            PatternsAnalyzer,
+            "positional heads and the shape of every head's patterns: vertical, diagonal, block, …",
+            takes="sentences",
         ),
         "roles": AnalyzerKind(
             RolesAnalyzer,

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 
 from introspect.errors import InputError
 
-__all__ = ["STDIN", "Stream", "codec_of", "is_stdin", "opened", "stdin", "unpacked"]
+__all__ = ["STDIN", "Stream", "codec_of", "is_packed", "is_stdin", "opened", "stdin", "unpacked"]
 
 #: The name that stands for standard input.
 STDIN = "-"
@@ -93,6 +93,11 @@ def stdin() -> BinaryIO:
     if sys.stdin is None or sys.stdin.closed:
         raise InputError("Expected to read standard input, but it is closed. Name a file.")
     return sys.stdin.buffer
+
+
+def is_packed(beginning: bytes) -> bool:
+    """Whether data that begins so would be unpacked, whatever its file is called."""
+    return _codec_by(beginning) is not None
 
 
 def _codec_by(beginning: bytes) -> str | None:

@@ -6,7 +6,7 @@ import torch
 
 from introspect.errors import SelectionError
 
-__all__ = ["rollout"]
+__all__ = ["layer_product", "mixed_layers", "rollout"]
 
 
 def rollout(attentions: torch.Tensor, *, residual: float = 0.5) -> torch.Tensor:
@@ -44,28 +44,56 @@ def rollout(attentions: torch.Tensor, *, residual: float = 0.5) -> torch.Tensor:
         tensor([[1.0000, 0.0000],
                 [0.4375, 0.5625]], dtype=torch.float64)
     """
+    return layer_product(mixed_layers(attentions, residual))
+
+
+def mixed_layers(attentions: torch.Tensor, residual: float) -> torch.Tensor:
+    """Each layer's ``A'``: the mean of its heads, and the residual beside it.
+
+    Args:
+        attentions: ``(num_layers, num_heads, n, n)``.
+        residual: from 0 to 1.
+
+    Returns:
+        ``(num_layers, n, n)``, float64; rows sum to 1 or are NaN.
+
+    Raises:
+        SelectionError: as ``rollout``.
+    """
     _check(attentions, residual)
-    n = attentions.shape[-1]
-    flow = torch.eye(n, dtype=torch.float64, device=attentions.device)
-    gone = torch.zeros(n, dtype=torch.bool, device=attentions.device)
-    reached = []
-    for heads in attentions:
-        mixed = _mixed(heads, residual)
-        own = mixed.isnan().any(-1)
-        mixed = mixed.nan_to_num(0.0)
-        # Not left to the product, where 0 × NaN would spread a missing row to all others.
-        gone = own | (mixed[:, gone] > 0).any(-1)
-        flow = (mixed @ flow).masked_fill(gone[:, None], 0.0)
-        reached.append(flow.masked_fill(gone[:, None], torch.nan))
-    return torch.stack(reached)
-
-
-def _mixed(heads: torch.Tensor, residual: float) -> torch.Tensor:
-    """One layer's ``A'``, ``(n, n)``, of ``(num_heads, n, n)``."""
-    mean = heads.double().mean(0)
+    mean = attentions.double().mean(1)
     identity = torch.eye(mean.shape[-1], dtype=torch.float64, device=mean.device)
     mixed = (1 - residual) * mean + residual * identity
     return mixed / mixed.sum(-1, keepdim=True)
+
+
+def layer_product(mixed: torch.Tensor) -> torch.Tensor:
+    r"""What comes through all layers up to each one: :math:`M_l M_{l-1} \cdots M_1`.
+
+    Args:
+        mixed: ``(num_layers, n, n)``, the first layer first; a row may be missing (NaN).
+
+    Returns:
+        ``(num_layers, n, n)``, float64. A missing row is missing in the product too, and so is
+        every row of a later layer that gives a missing one any weight.
+
+    Example:
+        >>> layer_product(torch.tensor([[[1.0, 0.0], [0.5, 0.5]]] * 2))[-1]
+        tensor([[1.0000, 0.0000],
+                [0.7500, 0.2500]], dtype=torch.float64)
+    """
+    n = mixed.shape[-1]
+    reached = []
+    so_far = torch.eye(n, dtype=torch.float64, device=mixed.device)
+    gone = torch.zeros(n, dtype=torch.bool, device=mixed.device)
+    for layer in mixed.double():
+        own = layer.isnan().any(-1)
+        kept = layer.nan_to_num(0.0)
+        # Not left to the product, where 0 × NaN would spread a missing row to all others.
+        gone = own | (kept[:, gone] > 0).any(-1)
+        so_far = (kept @ so_far).masked_fill(gone[:, None], 0.0)
+        reached.append(so_far.masked_fill(gone[:, None], torch.nan))
+    return torch.stack(reached)
 
 
 def _check(attentions: torch.Tensor, residual: float) -> None:

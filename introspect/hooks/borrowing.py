@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -26,8 +26,8 @@ _IMPLEMENTATION = "_attn_implementation_internal"
 class _Loan:
     owner: Any  # keeps the object alive, so that its id stays its own
     original: Any
-    borrowed: Any
-    borrowers: int = 0
+    #: What was borrowed for, and by which thread; the last one holds.
+    borrowers: list[tuple[Any, int]] = field(default_factory=list)
 
 
 _Key = tuple[int, str]
@@ -36,15 +36,24 @@ _changed = threading.Condition()
 
 
 @contextmanager
-def borrowed_attention(module: nn.Module, implementation: str | None = None) -> Iterator[None]:
+def borrowed_attention(
+    module: nn.Module, implementation: str | None = None, *, keeps_training: bool = False
+) -> Iterator[None]:
     """Run ``module`` without dropout, and with the named attention implementation, or its own.
 
     Several threads may borrow the same module for the same implementation at once; one that wants
     another implementation waits until the first ones are done. Also one that wants the module's
     own: a mask made for one implementation is wrong for another, so none may change under a run.
+    A thread that is the only borrower may borrow for another implementation within the first.
+
+    Args:
+        module: the model.
+        implementation: what to run; its own by default.
+        keeps_training: leave it in training mode, with dropout, if it is.
     """
     parts = list(module.modules())
     configs = _configs(parts)
+    lent = [] if keeps_training else parts
     taken: list[_Key] = []
     try:
         with _changed:
@@ -54,7 +63,7 @@ def borrowed_attention(module: nn.Module, implementation: str | None = None) -> 
             # Most models are in evaluation mode, and have nothing to lend.
             wanted += [
                 (part, "training", False)
-                for part in parts
+                for part in lent
                 if part.training or (id(part), "training") in _loans
             ]
             _changed.wait_for(lambda: not any(_conflicts(*loan) for loan in wanted))
@@ -94,23 +103,30 @@ def _original(config: Any) -> Any:
 
 def _conflicts(owner: Any, attribute: str, value: Any) -> bool:
     loan = _loans.get((id(owner), attribute))
-    return loan is not None and loan.borrowed != value
+    if loan is None:
+        return False
+    here = threading.get_ident()
+    is_shared = all(borrowed == value for borrowed, _ in loan.borrowers)
+    return not is_shared and any(thread != here for _, thread in loan.borrowers)
 
 
 def _take(owner: Any, attribute: str, value: Any) -> None:
     key = (id(owner), attribute)
-    if key not in _loans:
-        _loans[key] = _Loan(owner, getattr(owner, attribute), value)
-        setattr(owner, attribute, value)
-    _loans[key].borrowers += 1
+    loan = _loans.setdefault(key, _Loan(owner, getattr(owner, attribute)))
+    loan.borrowers.append((value, threading.get_ident()))
+    setattr(owner, attribute, value)
 
 
 def _give_back(key: _Key) -> None:
     loan = _loans.get(key)
     if loan is None:
         return
-    loan.borrowers -= 1
-    if loan.borrowers <= 0:
+    here = threading.get_ident()
+    own = [place for place, (_, thread) in enumerate(loan.borrowers) if thread == here]
+    del loan.borrowers[own[-1] if own else -1]
+    if loan.borrowers:
+        setattr(loan.owner, key[1], loan.borrowers[-1][0])
+    else:
         setattr(loan.owner, key[1], loan.original)
         del _loans[key]
 

@@ -13,25 +13,22 @@ import transformers
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
+from introspect.hooks.blocks import BlockLog
 from introspect.hooks.borrowing import attention_implementation, borrowed_attention
+from introspect.hooks.derived import DERIVED, DerivedParts, held_projections
 from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
 from introspect.hooks.observation import AllSeen, Observation
 from introspect.hooks.own_output import observe_own_output
-from introspect.hooks.projection import BEHIND_NORMS, LinearLog, Projection, held_projection
+from introspect.hooks.projection import BEHIND_NORMS, LinearLog, Projection
+from introspect.hooks.rows import RowsNotRecomputableError, pick_rows
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
-from introspect.hooks.watchers import (
-    RowsNotRecomputableError,
-    RowWatcher,
-    WholeWatcher,
-    pick_rows,
-)
+from introspect.hooks.watchers import RowWatcher, WholeWatcher
 from introspect.records import Certificate
 
 __all__ = ["PARTS", "Captured", "capture", "find_projections"]
 
-NORMS = "value_norms"
 #: What can be captured of a model's attention.
-PARTS = (*WATCHED_PARTS, NORMS)
+PARTS = (*WATCHED_PARTS, *DERIVED)
 
 INTERFACE_ROUTE = "attention interface"
 ROWS_ROUTE = "selected rows beside the model's own implementation"
@@ -60,6 +57,12 @@ class Captured:
         head_outputs: ``(batch, num_heads, query_len, value_dim)``, before the output projection.
         value_norms: ``(batch, num_heads, key_len)``: the length of each value after its head's part
             of the output projection (Kobayashi et al. 2020).
+        residual_norms: ``(batch, 1, n, n)``: the length of what each key brings through all heads,
+            the residual and the layer norm (Kobayashi et al. 2021); not of cross-attention.
+        contributions: ``(batch, 1, n, n)``: the share of each key in what the block gives (Ferrando
+            et al. 2022); not of cross-attention.
+        gradients: shaped like the attentions, as ``capture_gradients`` gives them.
+        integrated_gradients: the same.
     """
 
     attentions: PartByKind
@@ -72,6 +75,10 @@ class Captured:
     values: PartByKind = field(default_factory=dict)
     head_outputs: PartByKind = field(default_factory=dict)
     value_norms: PartByKind = field(default_factory=dict)
+    residual_norms: PartByKind = field(default_factory=dict)
+    contributions: PartByKind = field(default_factory=dict)
+    gradients: PartByKind = field(default_factory=dict)
+    integrated_gradients: PartByKind = field(default_factory=dict)
 
 
 def capture(
@@ -94,7 +101,7 @@ def capture(
             that returns it.
         inputs: what the model's ``forward`` takes, a dictionary of tensors.
         include: which parts to keep: ``attentions``, ``scores``, ``queries``, ``keys``,
-            ``values``, ``head_outputs``, ``value_norms``.
+            ``values``, ``head_outputs``, ``value_norms``, ``residual_norms``, ``contributions``.
         layers: keep only these layers, by the model's own numbers.
         heads: keep only these heads, in this order; keys and values, which heads may share, stay
             whole.
@@ -119,8 +126,8 @@ def capture(
         )
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     arguments = run_arguments(module, inputs)
-    if NORMS in wanted and rows is None:
-        return _capture_with_norms(module, arguments, wanted, layers, heads, dtype)
+    if set(DERIVED) & set(wanted) and rows is None:
+        return _capture_with_derived(module, arguments, wanted, layers, heads, dtype)
     observation = Observation(module, layers, heads, dtype)
     if rows is None:
         return _capture_whole(module, arguments, wanted, observation)
@@ -180,7 +187,7 @@ def run_whole(
     return output, route, watcher.output_errors
 
 
-def _capture_with_norms(
+def _capture_with_derived(
     module: nn.Module,
     arguments: dict[str, Any],
     wanted: tuple[str, ...],
@@ -188,41 +195,26 @@ def _capture_with_norms(
     heads: Sequence[int] | None,
     dtype: torch.dtype | None,
 ) -> Captured:
-    """Whole patterns, and the norms of values that follow from all heads of a layer."""
-    inner = tuple(dict.fromkeys((*wanted, *BEHIND_NORMS)))
-    inner = tuple(part for part in inner if part != NORMS)
-    log = LinearLog(module)
+    """Whole patterns, and the parts that follow from all heads of a layer."""
+    watched = [part for part in wanted if part not in DERIVED]
+    inner = tuple(dict.fromkeys((*watched, *BEHIND_NORMS)))
+    log = BlockLog(module)
     with log.open():
         captured = _capture_whole(module, arguments, inner, Observation(module, layers, None, None))
-    norms = {
-        kind: [
-            projection.norms(values)
-            for projection, values in zip(found, captured.values[kind], strict=True)
-        ]
-        for kind, found in _held_projections(module, log, captured).items()
-    }
+    behind = {part: getattr(captured, part) for part in BEHIND_NORMS}
+    asked = [part for part in wanted if part in DERIVED]
+    derived = DerivedParts(log, behind, asked, type(module).__name__)
     # Heads are chosen and numbers shortened only now: the sum is over all of them.
     chooser = Observation(module, layers, heads, dtype)
-    given = {part: getattr(captured, part) for part in wanted if part != NORMS} | {NORMS: norms}
+    given = {part: getattr(captured, part) for part in watched} | derived.parts
     chosen: dict[str, Any] = {part: {} for part in BEHIND_NORMS}
     for part, by_kind in given.items():
         chosen[part] = {
             kind: [chooser.kept(part, one) for one in of_kind] for kind, of_kind in by_kind.items()
         }
-    return replace(captured, **chosen)
-
-
-def _held_projections(
-    module: nn.Module, log: LinearLog, captured: Captured
-) -> dict[str, list[Projection]]:
-    """The output projection of each layer, by kind."""
-    found: dict[str, list[Projection]] = {}
-    for kind, layers in captured.attentions.items():
-        for number in range(len(layers)):
-            parts = {part: getattr(captured, part)[kind][number] for part in BEHIND_NORMS}
-            projection = held_projection(log, parts, type(module).__name__)
-            found.setdefault(kind, []).append(projection)
-    return found
+    error = largest_of(derived.errors)
+    certificate = replace(captured.certificate, max_decomposition_error=error)
+    return replace(captured, **chosen, certificate=certificate)
 
 
 def find_projections(
@@ -246,9 +238,11 @@ def find_projections(
     with log.open():
         observation = Observation(module, None, None, None)
         captured = _capture_whole(module, arguments, BEHIND_NORMS, observation)
+    behind = {part: getattr(captured, part) for part in BEHIND_NORMS}
+    projections = held_projections(log, behind, type(module).__name__)
     return {
         (kind, layer): projection
-        for kind, found in _held_projections(module, log, captured).items()
+        for kind, found in projections.items()
         for layer, projection in zip(captured.layers[kind], found, strict=True)
     }
 
@@ -355,11 +349,20 @@ def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any
     Raises:
         CaptureError: the model has no weights in memory.
     """
-    device = _device(module)
-    arguments = {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
+    arguments = placed(module, inputs)
     if "use_cache" in inspect.signature(module.forward).parameters:
         arguments.setdefault("use_cache", False)
     return arguments
+
+
+def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """``inputs`` where the model is.
+
+    Raises:
+        CaptureError: the model has no weights in memory.
+    """
+    device = _device(module)
+    return {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
 
 
 def largest_of(values: Sequence[float]) -> float | None:

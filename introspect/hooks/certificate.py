@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from introspect.errors import CaptureError
 from introspect.hooks.borrowing import borrowed_attention
 from introspect.hooks.capturing import Captured, largest_of, run_arguments
+from introspect.hooks.interface import active_editors
 from introspect.hooks.own_output import OWN_OUTPUTS, are_weights
 from introspect.records import Certificate
 
@@ -22,7 +24,15 @@ def verify(module: nn.Module, inputs: Mapping[str, Any], captured: Captured) -> 
 
     Runs the model twice more: as it was loaded, to compare its output with that of the capture;
     and eagerly, to compare the attention it returns itself.
+
+    Raises:
+        CaptureError: an intervention is under way: there is nothing of the model's own to compare.
     """
+    if active_editors():
+        raise CaptureError(
+            "Expected no intervention while a capture is compared with the model's own attention, "
+            "but one is under way. Leave `certify` out, or capture outside of it."
+        )
     module = getattr(module, "_orig_mod", module)
     arguments = run_arguments(module, inputs)
     with torch.no_grad():

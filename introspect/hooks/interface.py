@@ -30,7 +30,17 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from introspect.errors import CaptureError
 from introspect.hooks.borrowing import own_implementation
 
-__all__ = ["IMPLEMENTATION", "AttentionCall", "Watcher", "watching"]
+__all__ = [
+    "IMPLEMENTATION",
+    "Attended",
+    "AttentionCall",
+    "Editor",
+    "Watcher",
+    "active_editors",
+    "edited_by",
+    "unedited",
+    "watching",
+]
 
 #: The name under which the watched attention is registered with transformers.
 IMPLEMENTATION = "introspect"
@@ -57,6 +67,16 @@ class AttentionCall:
     values: torch.Tensor
     mask: torch.Tensor | None
     arguments: tuple[tuple[Any, ...], Mapping[str, Any]]
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether an intervention changes what is computed."""
+        return False
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether the model computes eagerly when nobody watches."""
+        return _unwatched_name(getattr(self.module, "config", None)) == "eager"
 
     def eager(self) -> Attended:
         """Compute it with the eager function of the model's own file."""
@@ -88,8 +108,17 @@ class Watcher(Protocol):
         ...
 
 
-# A context variable, not a global: each thread sees only the watcher it set itself.
+class Editor(Protocol):
+    """Changes what attention modules compute, whoever watches."""
+
+    def edited(self, call: AttentionCall) -> AttentionCall:
+        """The call as it is to be computed."""
+        ...
+
+
+# Context variables, not globals: each thread sees only what it set itself.
 _watcher: ContextVar[Watcher | None] = ContextVar("introspect_watcher", default=None)
+_editors: ContextVar[tuple[Editor, ...]] = ContextVar("introspect_editors", default=())
 
 
 @contextmanager
@@ -102,6 +131,31 @@ def watching(watcher: Watcher) -> Iterator[None]:
         _watcher.reset(token)
 
 
+@contextmanager
+def edited_by(editor: Editor) -> Iterator[None]:
+    """Let ``editor`` change every attention of this thread, after those that do so already."""
+    token = _editors.set((*_editors.get(), editor))
+    try:
+        yield
+    finally:
+        _editors.reset(token)
+
+
+@contextmanager
+def unedited() -> Iterator[None]:
+    """Let every attention of this thread be computed as the model would."""
+    token = _editors.set(())
+    try:
+        yield
+    finally:
+        _editors.reset(token)
+
+
+def active_editors() -> tuple[Editor, ...]:
+    """Who changes the attention of this thread."""
+    return _editors.get()
+
+
 def _watched_attention(
     module: nn.Module,
     query: torch.Tensor,
@@ -112,6 +166,8 @@ def _watched_attention(
     **kwargs: Any,
 ) -> Attended:
     call = AttentionCall(module, query, key, value, attention_mask, (args, kwargs))
+    for editor in _editors.get():
+        call = editor.edited(call)
     watcher = _watcher.get()
     return watcher.attend(call) if watcher else call.plain()
 

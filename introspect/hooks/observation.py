@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.interface import AttentionCall
+from introspect.hooks.numbering import Numbering
 from introspect.hooks.watchers import Parts
 
 __all__ = ["AllSeen", "Observation", "Receive"]
 
-# An attention module was given the states of another sequence if one of these arguments was.
-_OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states")
+# Parts in which the second place is not a head.
+_NOT_BY_HEAD = ("keys", "values", "residual_norms", "contributions")
 
 
 class AllSeen(BaseException):
@@ -52,39 +49,19 @@ class Observation:
         self._dtype = dtype
         self._may_stop = may_stop
         self._receive = receive
-        self._seen: dict[str, list[int]] = {}
         self._wanted = None if wanted is None else set(wanted)
-        # Held, not only its address: another layer's may be made at the same place.
-        self._last_queries: torch.Tensor | None = None
-        self._thread = threading.get_ident()
-        self._attends_elsewhere: dict[nn.Module, bool] = {}
-        self._is_encoder_decoder = bool(
-            getattr(getattr(module, "config", None), "is_encoder_decoder", False)
-        )
-        find_encoder = getattr(module, "get_encoder", None)
-        encoder = find_encoder() if self._is_encoder_decoder and find_encoder else None
-        self._encoder_parts = set(encoder.modules()) if isinstance(encoder, nn.Module) else set()
-        self._hookable = [m for m in module.modules() if _source_arguments(type(m).forward)]
+        self._numbering = Numbering(module)
 
-    @contextmanager
-    def hooks(self) -> Iterator[None]:
+    def hooks(self) -> AbstractContextManager[None]:
         """Note which modules are given another sequence to attend to, while this is open."""
-        handles = [
-            part.register_forward_pre_hook(self._note_sources, with_kwargs=True)
-            for part in self._hookable
-        ]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        return self._numbering.hooks()
 
     def has_rows(self, module: nn.Module) -> bool:
         """Whether selected rows are positions of this module's queries.
 
         Of an encoder-decoder they are the decoder's: what it writes attends to what it read.
         """
-        return self._kind(module) != "encoder"
+        return self._numbering.kind(module) != "encoder"
 
     @property
     def has_seen_nothing(self) -> bool:
@@ -94,7 +71,7 @@ class Observation:
     @property
     def missing_kinds(self) -> list[str]:
         """Kinds that an encoder-decoder has and that did not come by."""
-        kinds = ("encoder", "decoder", "cross") if self._is_encoder_decoder else ()
+        kinds = ("encoder", "decoder", "cross") if self._numbering.is_encoder_decoder else ()
         return [kind for kind in kinds if kind not in self._seen]
 
     def turn(self) -> dict[str, list[tuple[int, torch.Tensor]]]:
@@ -103,34 +80,39 @@ class Observation:
             kind: list(zip(self.layers[kind], weights, strict=True))
             for kind, weights in self.parts.get("attentions", {}).items()
         }
-        self.parts, self.layers, self._seen, self._last_queries = {}, {}, {}, None
+        self.parts, self.layers = {}, {}
+        self._numbering.begin()
         return found
 
     def see(self, call: AttentionCall, parts: Parts) -> None:
         """Take what a module has just computed; stop the run if nothing more is wanted."""
-        kind = self._kind(call.module)
-        if call.queries is self._last_queries:
+        kind = self._numbering.kind(call.module)
+        had_all = self._has_all(kind)
+        place = self._numbering.place(call.module, call.queries)
+        if place.is_again:
             self._extend(kind, parts)
             return
-        self._last_queries = call.queries
-        if self._has_all(kind):
+        if had_all:
             raise AllSeen
-        self.take(kind, self._layer_number(call.module, kind), parts)
+        self._keep(kind, place.layer, parts)
         # What a layer weighs may come in two calls (see _extend); its attention does not.
         if self._has_all(kind) and not {"values", "head_outputs"} & set(parts):
             raise AllSeen
 
     def _has_all(self, kind: str) -> bool:
         """Whether nothing more is wanted; an encoder-decoder has other kinds still to come."""
-        if self._wanted is None or self._is_encoder_decoder or kind != "self":
+        if self._wanted is None or self._numbering.is_encoder_decoder or kind != "self":
             return False
         if not self._may_stop:
             return False
         return self._wanted <= set(self._seen.get(kind, ()))
 
     def take(self, kind: str, number: int, parts: Parts) -> None:
-        """Keep the parts of a layer, if it was asked for."""
+        """Keep the parts of a layer that did not come by itself, if it was asked for."""
         self._seen.setdefault(kind, []).append(number)
+        self._keep(kind, number, parts)
+
+    def _keep(self, kind: str, number: int, parts: Parts) -> None:
         if self._wanted is not None and number not in self._wanted:
             return
         self.layers.setdefault(kind, []).append(number)
@@ -147,8 +129,8 @@ class Observation:
         return chosen if self._dtype is None else chosen.to(self._dtype)
 
     def _chosen_heads(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        """Only the heads asked for; keys and values may be shared by several, and stay whole."""
-        if self._heads is None or name in ("keys", "values"):
+        """Only the heads asked for; what heads share, or have together, stays whole."""
+        if self._heads is None or name in _NOT_BY_HEAD:
             return tensor
         count = tensor.shape[1]
         if not all(0 <= head < count for head in self._heads):
@@ -182,41 +164,9 @@ class Observation:
                 "Layers are numbered from 0."
             )
 
-    def _note_sources(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None
-    ) -> None:
-        # Hooks are the module's, so runs in other threads come here too. One that is under way when
-        # the hook is removed still calls it, then without kwargs.
-        if kwargs is None or threading.get_ident() != self._thread:
-            return
-        positions = _source_arguments(type(module).forward)
-        given = [kwargs.get(name) for name in positions]
-        given += [args[i] for i in positions.values() if i < len(args)]
-        self._attends_elsewhere[module] = any(value is not None for value in given)
-
-    def _kind(self, module: nn.Module) -> str:
-        if module in self._encoder_parts:
-            return "encoder"
-        if self._attends_elsewhere.get(module, False):
-            return "cross"
-        return "decoder" if self._is_encoder_decoder else "self"
-
-    def _layer_number(self, module: nn.Module, kind: str) -> int:
-        """The module's own number; its place in the order of calls where it has none.
-
-        Some models share one module among all layers (ALBERT), so a number that came before says
-        nothing.
-        """
-        seen = self._seen.get(kind, [])
-        number = getattr(module, "layer_idx", None)
-        return number if isinstance(number, int) and number not in seen else len(seen)
-
-
-@cache
-def _source_arguments(forward: Callable[..., Any]) -> dict[str, int]:
-    """The arguments by which a module gets another sequence, with their positions."""
-    names = [name for name in inspect.signature(forward).parameters if name != "self"]
-    return {name: i for i, name in enumerate(names) if name in _OTHER_SEQUENCE}
+    @property
+    def _seen(self) -> dict[str, list[int]]:
+        return self._numbering.seen
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -10,9 +10,21 @@ from torch import nn
 
 from introspect.hooks.borrowing import borrowed_attention
 from introspect.hooks.observation import Observation
-from introspect.hooks.products import ProductTrace, parts_behind
+from introspect.hooks.products import (
+    AttentionProducts,
+    ProductTrace,
+    parts_behind,
+    products_behind,
+)
 
-__all__ = ["OUTPUT_ROUTE", "OWN_OUTPUTS", "are_weights", "observe_own_output"]
+__all__ = [
+    "OUTPUT_ROUTE",
+    "OWN_OUTPUTS",
+    "are_weights",
+    "observe_own_output",
+    "own_attention",
+    "products_of_own_output",
+]
 
 OUTPUT_ROUTE = "the model's own output"
 _PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
@@ -48,17 +60,33 @@ def observe_own_output(
     """
     if wanted == ("attentions",):
         output = _run_eagerly(module, arguments)
-        own = list(_own_attention(output, kinds))
+        own = list(own_attention(output, kinds))
         if all(are_weights(weights) for _, _, weights in own):
             for kind, number, weights in own:
                 observation.take(kind, number, {"attentions": weights})
             return output, OUTPUT_ROUTE
     with ProductTrace() as trace:
         output = _run_eagerly(module, arguments)
-    for kind, number, weights in _own_attention(output, kinds):
+    for kind, number, weights in own_attention(output, kinds):
         parts = parts_behind(weights, trace, type(module).__name__)
         observation.take(kind, number, {name: parts[name] for name in wanted})
     return output, _PRODUCTS_ROUTE
+
+
+def products_of_own_output(
+    module: nn.Module, arguments: dict[str, Any]
+) -> dict[tuple[str, int], AttentionProducts]:
+    """Which steps of a run of the model are its attentions, by kind and layer.
+
+    Raises:
+        CaptureError: they cannot be found by watching the model's products.
+    """
+    with ProductTrace() as trace:
+        output = _run_eagerly(module, arguments)
+    return {
+        (kind, number): products_behind(weights, trace, type(module).__name__)
+        for kind, number, weights in own_attention(output, tuple(OWN_OUTPUTS))
+    }
 
 
 def _run_eagerly(module: nn.Module, arguments: dict[str, Any]) -> Any:
@@ -66,7 +94,7 @@ def _run_eagerly(module: nn.Module, arguments: dict[str, Any]) -> Any:
         return module(**arguments, output_attentions=True)
 
 
-def _own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int, torch.Tensor]]:
+def own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int, torch.Tensor]]:
     """Kind, layer and what the model returned as its attention."""
     returned = output if hasattr(output, "get") else {}
     for kind in kinds:

@@ -15,9 +15,17 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from introspect.errors import CaptureError
+from introspect.hooks.interface import active_editors
 from introspect.hooks.softmax import SOFTMAX, softmax_input
 
-__all__ = ["ProductTrace", "parts_behind"]
+__all__ = [
+    "AttentionProducts",
+    "ProductTrace",
+    "Step",
+    "parts_behind",
+    "products_behind",
+    "step_of",
+]
 
 _PRODUCTS = (
     torch.matmul,
@@ -31,18 +39,50 @@ _TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class _Product:
-    """``left @ right``: ``(..., rows, inner)`` and ``(..., inner, columns)``."""
+class Product:
+    """``left @ right``: ``(..., rows, inner)`` and ``(..., inner, columns)``.
+
+    ``order`` is how the dimensions of what was computed are put into this order, if they are not.
+    """
 
     left: torch.Tensor
     right: torch.Tensor
     result: torch.Tensor
+    order: tuple[int, ...] | None = None
+
+    def as_computed(self, result: torch.Tensor) -> torch.Tensor:
+        """Another result in the shape and order in which this one was computed."""
+        shaped = result.reshape(self.result.shape)
+        if self.order is None:
+            return shaped
+        return shaped.permute([self.order.index(place) for place in range(len(self.order))])
 
 
 @dataclass(frozen=True, eq=False)
-class _Softmax:
+class Softmax:
+    """What a softmax was given, and gave."""
+
     given: torch.Tensor
     result: torch.Tensor
+
+
+Step = Product | Softmax
+
+
+@dataclass(frozen=True)
+class AttentionProducts:
+    """Which of a run's steps are those of one attention.
+
+    Args:
+        softmax: the number of the softmax that gives the pattern.
+        weighing: the number of the product with the values.
+        heads, key_value_heads: how many there are.
+    """
+
+    softmax: int
+    weighing: int
+    heads: int
+    key_value_heads: int
 
 
 class ProductTrace(TorchFunctionMode):
@@ -50,7 +90,7 @@ class ProductTrace(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.events: list[_Product | _Softmax] = []
+        self.events: list[Step] = []
 
     def __torch_function__(
         self,
@@ -61,18 +101,25 @@ class ProductTrace(TorchFunctionMode):
     ) -> Any:
         """Run ``function``, and note it if it may be a step of attention."""
         result = function(*args, **(kwargs or {}))
-        if function in SOFTMAX:
-            self.events.append(_Softmax(softmax_input(args, kwargs), result))
-        elif function in _PRODUCTS and result.ndim > 2:
-            self.events.append(_Product(args[0], args[1], result))
-        elif function in _SUMMED_PRODUCTS:
-            named = kwargs or {}
-            left, right = (*args[1:3], *(named[n] for n in ("batch1", "batch2") if n in named))
-            self.events.append(_Product(left, right, result))
-        elif function is torch.einsum and len(args) == 3 and isinstance(args[0], str):
-            product = _from_einsum(args[0], args[1], args[2], result)
-            self.events += [product] if product else []
+        if step := step_of(function, args, kwargs or {}, result):
+            self.events.append(step)
         return result
+
+
+def step_of(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
+) -> Step | None:
+    """What a function did, if it may be a step of attention."""
+    if function in SOFTMAX:
+        return Softmax(softmax_input(args, kwargs), result)
+    if function in _PRODUCTS and result.ndim > 2:
+        return Product(args[0], args[1], result)
+    if function in _SUMMED_PRODUCTS:
+        left, right = (*args[1:3], *(kwargs[n] for n in ("batch1", "batch2") if n in kwargs))
+        return Product(left, right, result)
+    if function is torch.einsum and len(args) == 3 and isinstance(args[0], str):
+        return _from_einsum(args[0], args[1], args[2], result)
+    return None
 
 
 def parts_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> dict[str, torch.Tensor]:
@@ -92,24 +139,42 @@ def parts_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> dict[str
     if place is None:
         raise _missing("scores", model, "no softmax gave the attention that it returns")
     softmax = trace.events[place]
-    assert isinstance(softmax, _Softmax)
+    assert isinstance(softmax, Softmax)
     attention = softmax.result.reshape(own.shape)
     before = _product_before(place, trace, attention.numel())
     if before is None:
         raise _missing("queries", model, "no product of two tensors came before its softmax")
-    after = _product_after(place, trace, attention)
-    if after is None:
-        raise _missing("values", model, "no product followed its softmax")
+    after = trace.events[_weighing(place, trace, attention, model)]
+    assert isinstance(after, Product)
     parts = {
         "attentions": attention,
         "scores": softmax.given.reshape(attention.shape),
-        "queries": _by_head(before.left, batch, heads),
-        "keys": _by_head(before.right.transpose(-1, -2), batch, heads),
-        "values": _by_head(after.right, batch, heads),
-        "head_outputs": _by_head(after.result, batch, heads),
+        "queries": by_head(before.left, batch, heads),
+        "keys": by_head(before.right.transpose(-1, -2), batch, heads),
+        "values": by_head(after.right, batch, heads),
+        "head_outputs": by_head(after.result, batch, heads),
     }
     _check(attention, parts, model)
     return parts
+
+
+def products_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> AttentionProducts:
+    """Which steps of a run belong to a pattern.
+
+    Args:
+        own: ``(batch, num_heads, query_len, key_len)``, as the model returned it.
+        trace: what the model did.
+        model: its name, for errors.
+
+    Raises:
+        CaptureError: they were not found, or do not fit the attention.
+    """
+    parts = parts_behind(own, trace, model)
+    softmax = _softmax_of(own, trace)
+    assert softmax is not None
+    weighing = _weighing(softmax, trace, parts["attentions"], model)
+    heads, shared = parts["head_outputs"].shape[1], parts["values"].shape[1]
+    return AttentionProducts(softmax, weighing, heads, shared)
 
 
 def _check(attention: torch.Tensor, parts: Mapping[str, torch.Tensor], model: str) -> None:
@@ -117,6 +182,8 @@ def _check(attention: torch.Tensor, parts: Mapping[str, torch.Tensor], model: st
     softmax = parts["scores"].float().softmax(-1)
     if not (softmax - attention).abs().max() <= _TOLERANCE:
         raise _missing("scores", model, "their softmax is not the attention that it returns")
+    if active_editors():
+        return  # an intervention may have changed what the heads give on
     values = parts["values"]
     repeated = values.repeat_interleave(attention.shape[1] // values.shape[1], dim=1)
     expected = attention.to(repeated.dtype) @ repeated
@@ -128,33 +195,34 @@ def _check(attention: torch.Tensor, parts: Mapping[str, torch.Tensor], model: st
 def _softmax_of(own: torch.Tensor, trace: ProductTrace) -> int | None:
     """Where the softmax is that gave, or was given, what the model returned."""
     for place, event in enumerate(trace.events):
-        if isinstance(event, _Softmax) and event.result.numel() == own.numel():
+        if isinstance(event, Softmax) and event.result.numel() == own.numel():
             for side in (event.result, event.given):
                 if torch.allclose(side.reshape(own.shape), own, atol=1e-6, rtol=0):
                     return place
     return None
 
 
-def _product_before(place: int, trace: ProductTrace, size: int) -> _Product | None:
+def _product_before(place: int, trace: ProductTrace, size: int) -> Product | None:
     """The first product of that size since the softmax before: what is added to it comes later."""
     found = None
     for event in reversed(trace.events[:place]):
-        if isinstance(event, _Softmax):
+        if isinstance(event, Softmax):
             break
         if event.result.numel() == size:
             found = event
     return found
 
 
-def _product_after(place: int, trace: ProductTrace, attention: torch.Tensor) -> _Product | None:
-    for event in trace.events[place + 1 :]:
-        is_weighing = isinstance(event, _Product) and event.left.numel() == attention.numel()
+def _weighing(place: int, trace: ProductTrace, attention: torch.Tensor, model: str) -> int:
+    """Where the product with the values is, after the softmax at ``place``."""
+    for number, event in enumerate(trace.events[place + 1 :], start=place + 1):
+        is_weighing = isinstance(event, Product) and event.left.numel() == attention.numel()
         if is_weighing and event.right.shape[-2] == attention.shape[-1]:  # type: ignore[union-attr]
-            return event  # type: ignore[return-value]
-    return None
+            return number
+    raise _missing("values", model, "no product followed its softmax")
 
 
-def _by_head(tensor: torch.Tensor, batch: int, heads: int) -> torch.Tensor:
+def by_head(tensor: torch.Tensor, batch: int, heads: int) -> torch.Tensor:
     """``(batch, num_heads, length, size)``; fewer heads where they are shared."""
     if tensor.ndim == 4 and tensor.shape[0] == batch:
         return tensor
@@ -165,7 +233,7 @@ def _by_head(tensor: torch.Tensor, batch: int, heads: int) -> torch.Tensor:
 
 def _from_einsum(
     equation: str, left: torch.Tensor, right: torch.Tensor, result: torch.Tensor
-) -> _Product | None:
+) -> Product | None:
     """A two-operand einsum with one summed index as a product of matrices."""
     inputs, _, output = equation.replace(" ", "").partition("->")
     first, _, second = inputs.partition(",")
@@ -184,10 +252,12 @@ def _from_einsum(
     def ordered(tensor: torch.Tensor, letters: str, wanted: str) -> torch.Tensor:
         return tensor.permute([letters.index(letter) for letter in wanted])
 
-    return _Product(
+    wanted = batch + rows[0] + columns[0]
+    return Product(
         ordered(left, first, batch + rows[0] + summed[0]),
         ordered(right, second, batch + summed[0] + columns[0]),
-        ordered(result, output, batch + rows[0] + columns[0]),
+        ordered(result, output, wanted),
+        order=tuple(output.index(letter) for letter in wanted),
     )
 
 

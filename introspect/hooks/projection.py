@@ -20,15 +20,12 @@ from transformers.pytorch_utils import Conv1D
 
 from introspect.errors import CaptureError
 from introspect.functional.norms import value_norms
+from introspect.hooks.tolerance import same_output
 
-__all__ = ["BEHIND_NORMS", "LinearLog", "Projection", "held_projection"]
+__all__ = ["BEHIND_NORMS", "LinearLog", "Projection", "SeenLayer", "held_projection"]
 
 #: The parts that the norms of values follow from.
 BEHIND_NORMS = ("attentions", "values", "head_outputs")
-
-# How far the sum over heads may be from the projection's output, in units of the largest.
-_SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
-_SAME_OUTPUT_HALF = 3e-2
 
 
 Linear = nn.Linear | Conv1D
@@ -75,8 +72,10 @@ class Projection:
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
-    layer: Linear
+class SeenLayer:
+    """A layer that ran, with what it was given and what it gave."""
+
+    layer: nn.Module
     given: torch.Tensor
     result: torch.Tensor
 
@@ -87,7 +86,12 @@ class LinearLog:
     def __init__(self, module: nn.Module) -> None:
         self._module = module
         self._thread = threading.get_ident()
-        self._seen: list[_Seen] = []
+        #: The layers that ran, in their order.
+        self.seen: list[SeenLayer] = []
+
+    def notes(self, part: nn.Module) -> bool:
+        """Whether a part of the model is one of the layers that are noted."""
+        return isinstance(part, Linear)
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -95,7 +99,7 @@ class LinearLog:
         handles = [
             part.register_forward_hook(self._note)
             for part in self._module.modules()
-            if isinstance(part, Linear)
+            if self.notes(part)
         ]
         try:
             yield
@@ -103,10 +107,10 @@ class LinearLog:
             for handle in handles:
                 handle.remove()
 
-    def _note(self, layer: Linear, args: tuple[Any, ...], result: Any) -> None:
+    def _note(self, layer: nn.Module, args: tuple[Any, ...], result: Any) -> None:
         # Hooks are the module's, so runs in other threads come here too.
         if threading.get_ident() == self._thread and args and torch.is_tensor(result):
-            self._seen.append(_Seen(layer, args[0].detach(), result.detach()))
+            self.seen.append(SeenLayer(layer, args[0].detach(), result.detach()))
 
     def projection_of(self, head_outputs: torch.Tensor) -> tuple[Projection, torch.Tensor] | None:
         """The layer that was given these outputs of heads, and what it made of them.
@@ -114,14 +118,25 @@ class LinearLog:
         Args:
             head_outputs: ``(batch, num_heads, query_len, head_dim)``.
         """
+        place = self.place_of(head_outputs)
+        if place is None:
+            return None
+        seen = self.seen[place]
+        assert isinstance(seen.layer, Linear)
+        batch, heads, length, _ = head_outputs.shape
+        return Projection(seen.layer, heads), seen.result.reshape(batch, length, -1)
+
+    def place_of(self, head_outputs: torch.Tensor) -> int | None:
+        """Where among the layers that ran the one is that was given these outputs of heads."""
         given = head_outputs.transpose(1, 2).flatten(2)
-        for seen in self._seen:
+        for place, seen in enumerate(self.seen):
             is_of_size = (
-                seen.given.numel() == given.numel() and seen.given.shape[-1] == given.shape[-1]
+                isinstance(seen.layer, Linear)
+                and seen.given.numel() == given.numel()
+                and seen.given.shape[-1] == given.shape[-1]
             )
             if is_of_size and torch.equal(seen.given.reshape(given.shape), given):
-                result = seen.result.reshape(*given.shape[:2], -1)
-                return Projection(seen.layer, head_outputs.shape[1]), result
+                return place
         return None
 
 
@@ -149,9 +164,8 @@ def held_projection(log: LinearLog, parts: Mapping[str, torch.Tensor], model: st
     if values.shape[2] != attentions.shape[-1] or projection.num_heads % values.shape[1]:
         raise _refused(model, "its values are not those of the keys that are attended to")
     expected = projection.output(attentions, values)
-    tolerance = _SAME_OUTPUT.get(result.dtype, _SAME_OUTPUT_HALF)
     difference = (expected - result).abs().max()
-    if not difference <= tolerance * result.abs().max().clamp(min=1):
+    if not difference <= same_output(result.dtype) * result.abs().max().clamp(min=1):
         raise _refused(
             model,
             f"they add up to something else, {float(difference):.2g} away: its layer does more "
@@ -163,5 +177,6 @@ def held_projection(log: LinearLog, parts: Mapping[str, torch.Tensor], model: st
 def _refused(model: str, why: str) -> CaptureError:
     return CaptureError(
         f"Expected the values of {model} to add up, weighed and projected, to the output of its "
-        f"attention, but {why}. Leave 'value_norms' out of `include`, and score raw weights."
+        f"attention, but {why}. Leave 'value_norms', 'residual_norms' and 'contributions' out of "
+        "`include`, and take raw weights."
     )

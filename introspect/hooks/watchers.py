@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import torch
 
 from introspect.errors import CaptureError
 from introspect.hooks.interface import Attended, AttentionCall
+from introspect.hooks.rows import RowsNotRecomputableError, eager_rows, pick_rows
 from introspect.hooks.softmax import SoftmaxInputs
+from introspect.hooks.tolerance import same_output
 
-__all__ = ["PARTS", "Parts", "RowWatcher", "RowsNotRecomputableError", "WholeWatcher", "pick_rows"]
+__all__ = ["PARTS", "Parts", "RowWatcher", "WholeWatcher"]
 
 #: What can be captured of an attention module.
 PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")
@@ -19,15 +20,8 @@ PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")
 Parts = Mapping[str, torch.Tensor]
 Receiver = Callable[[AttentionCall, Parts], None]
 
-# A recomputed row is the model's own if its output is, up to the rounding of another kernel.
-_SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
-_SAME_OUTPUT_HALF = 3e-2
 # Of a pattern that is summed over, so many are made at a time.
 _MOST_WEIGHTS = 1 << 24
-
-
-class RowsNotRecomputableError(Exception):
-    """Rows computed by themselves are not what the model computes: take the whole pattern."""
 
 
 class WholeWatcher:
@@ -55,7 +49,7 @@ class WholeWatcher:
             scores = _scores(call, seen, weights)
         else:
             output, weights = call.eager()
-        if weights is not None:
+        if weights is not None and not call.is_edited:
             self.output_errors += _last_row_error(weights, call.values, output)
         available = {
             "attentions": weights,
@@ -107,10 +101,12 @@ class RowWatcher:
         output, weights = call.plain()
         if not self._has_rows(call.module):
             return output, weights
+        if call.is_edited:
+            raise RowsNotRecomputableError("it is edited, which is done to whole patterns")
         rows = self._rows.to(output.device)
-        row_output, row_weights, mask = _eager_rows(call, rows)
+        row_output, row_weights, mask = eager_rows(call, rows)
         expected = pick_rows(output.transpose(1, 2), rows, dim=2)
-        tolerance = _SAME_OUTPUT.get(output.dtype, _SAME_OUTPUT_HALF)
+        tolerance = same_output(output.dtype)
         difference = (row_output.transpose(1, 2) - expected).abs_()
         if mask is not None:
             # Of a row that may look nowhere, as in padding, each kernel makes something else.
@@ -128,20 +124,6 @@ class RowWatcher:
         return output, weights
 
 
-def _eager_rows(
-    call: AttentionCall, rows: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-    """Output and weights of some rows by the model's eager function, and their mask."""
-    mask = _row_mask(call, rows)
-    output, weights = replace(
-        call,
-        queries=pick_rows(call.queries, rows, dim=2),
-        mask=mask,
-        arguments=_row_arguments(call, rows),
-    ).eager()
-    return output, weights, mask
-
-
 def _received(call: AttentionCall, counted: torch.Tensor) -> torch.Tensor:
     """What each key gets from the counted queries, ``(batch, num_heads, 1, key_len)``."""
     batch, heads, query_len, _ = call.queries.shape
@@ -149,7 +131,7 @@ def _received(call: AttentionCall, counted: torch.Tensor) -> torch.Tensor:
     total: torch.Tensor | None = None
     for first in range(0, query_len, some):
         rows = torch.arange(first, min(first + some, query_len), device=counted.device)
-        _, weights, _ = _eager_rows(call, rows)
+        _, weights, _ = eager_rows(call, rows)
         if weights is None:
             raise RowsNotRecomputableError(type(call.module).__name__)
         # Rows of padding may hold NaN, and 0 × NaN is NaN.
@@ -186,56 +168,3 @@ def _scores(call: AttentionCall, seen: SoftmaxInputs, weights: torch.Tensor | No
         f"Expected a softmax in the attention of {type(call.module).__name__}, but none gave its "
         "weights: this model has no scores in that sense. Leave 'scores' out of `include`."
     )
-
-
-def pick_rows(tensor: torch.Tensor, rows: torch.Tensor, dim: int) -> torch.Tensor:
-    """The rows along a dimension after the batch's: ``(num_rows,)`` or ``(batch, num_rows)``."""
-    if rows.ndim == 1:
-        return tensor.index_select(dim, rows)
-    batch, count = rows.shape
-    if tensor.shape[0] != batch:
-        tensor = tensor.expand(batch, *tensor.shape[1:])
-    shape = [batch, *([1] * (tensor.ndim - 1))]
-    shape[dim] = count
-    sizes = [count if d == dim else size for d, size in enumerate(tensor.shape)]
-    return tensor.gather(dim, rows.view(shape).expand(sizes))
-
-
-def _row_mask(call: AttentionCall, rows: torch.Tensor) -> torch.Tensor | None:
-    """The rows of the mask, as eager attention adds it to the scores."""
-    query_len, key_len = call.queries.shape[2], call.keys.shape[2]
-    lowest = torch.finfo(call.queries.dtype).min
-    mask = call.mask
-    if mask is None:
-        if not _is_causal(call):
-            return None
-        # The last query sees all keys: earlier keys may come from a cache.
-        last = (rows + key_len - query_len).view(-1, 1, rows.shape[-1], 1)
-        allowed = torch.arange(key_len, device=rows.device) <= last
-    elif mask.ndim != 4 or mask.shape[-1] != key_len:
-        raise RowsNotRecomputableError("its mask has another form")
-    else:
-        picked = mask if mask.shape[2] == 1 else pick_rows(mask, rows, dim=2)
-        if picked.dtype != torch.bool:
-            return picked
-        allowed = picked
-    zero = torch.zeros((), dtype=call.queries.dtype, device=rows.device)
-    return torch.where(allowed, zero, lowest)
-
-
-def _is_causal(call: AttentionCall) -> bool:
-    """Whether the model's own function would mask the future by itself, without a mask."""
-    named = call.arguments[1].get("is_causal")
-    is_causal = getattr(call.module, "is_causal", True) if named is None else named
-    return bool(is_causal) and call.queries.shape[2] > 1
-
-
-def _row_arguments(
-    call: AttentionCall, rows: torch.Tensor
-) -> tuple[tuple[object, ...], Mapping[str, object]]:
-    """Further arguments, with the rows of those that have a place for each query."""
-    positional, named = call.arguments
-    bias = named.get("position_bias")
-    if isinstance(bias, torch.Tensor) and bias.ndim == 4 and bias.shape[2] > 1:
-        named = {**named, "position_bias": pick_rows(bias, rows, dim=2)}
-    return positional, named

@@ -12,7 +12,16 @@ import torch
 from torch import nn
 
 from introspect.errors import ModelError, SelectionError
-from introspect.hooks import capture, capture_generation, verify
+from introspect.hooks import (
+    GRADIENT_PARTS,
+    STEPS,
+    Objective,
+    capture,
+    capture_generation,
+    capture_gradients,
+    verify,
+    with_gradients,
+)
 from introspect.models.encoding import Encoded, encode, encode_target, length_limit
 from introspect.models.reading import Readable, as_reading
 from introspect.models.recording import make_record
@@ -71,6 +80,8 @@ class Model:
         target: str | None = None,
         kind: str | None = None,
         include: Sequence[str] = ("attentions",),
+        of: Objective | None = None,
+        steps: int = STEPS,
         layers: Sequence[int] | None = None,
         rows: Sequence[int] | None = None,
         generate: Generate = False,
@@ -87,7 +98,13 @@ class Model:
             kind: for encoder-decoders ``encoder`` (the default without a target), ``decoder`` or
                 ``cross`` (the default with one).
             include: parts to keep beside the attention: ``scores``, ``queries``, ``keys``,
-                ``values``, ``head_outputs``, ``value_norms``; they are in ``record.parts``.
+                ``values``, ``head_outputs``, ``value_norms``, ``residual_norms``,
+                ``contributions``, and with ``of`` also ``gradients`` and ``integrated_gradients``;
+                they are in ``record.parts``.
+            of: what is differentiated by the attention: a function that gives one number, in the
+                graph, from what the model returns; ``ix.logit_of`` and ``ix.similarity_to`` make
+                such. The certificate names it.
+            steps: points of the integral of integrated gradients.
             layers: only these layers, by the model's own numbers.
             rows: only the attention of the query tokens at these positions; the model runs as it
                 was loaded, and a long text costs no more than its rows.
@@ -101,9 +118,10 @@ class Model:
             TextError: an empty text, or one longer than the model reads.
             SelectionError: a layer, row or kind that the model does not have; options that do not
                 go together.
-            CaptureError: the model's attention cannot be observed.
+            CaptureError: the model's attention cannot be observed, or a part not be proved.
         """
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
+        _check_gradients(wanted, of, steps, rows)
         options = generation_options(generate)
         if options is not None:
             _check_generation(wanted, rows, target)
@@ -116,9 +134,14 @@ class Model:
         if options is not None:
             return self._capture_writing(kind, source, options, layers, certify=certify)
         module, inputs = self._run_plan(kind, source, written)
-        captured = capture(module, inputs, ("attentions", *wanted), layers=layers, rows=rows)
+        plain = [part for part in wanted if part not in GRADIENT_PARTS]
+        captured = capture(module, inputs, ("attentions", *plain), layers=layers, rows=rows)
         if certify:
             captured = replace(captured, certificate=verify(module, inputs, captured))
+        if of is not None:
+            captured = with_gradients(
+                captured, capture_gradients(module, inputs, of, wanted, layers=layers, steps=steps)
+            )
         queries = written if written is not None and kind in ("decoder", "cross") else source
         keys = written if written is not None and kind == "decoder" else source
         found = kind if kind in captured.attentions else "self"
@@ -148,7 +171,7 @@ class Model:
         certify: bool,
     ) -> AttentionRecord:
         """The attention while the model writes on."""
-        inputs = _taken(self.module, source.inputs)
+        inputs = taken(self.module, source.inputs)
         pad = {"pad_token_id": self.tokenizer.pad_token_id}
         captured = capture_generation(self.module, inputs, {**pad, **options}, layers=layers)
         writing = Writing(self.module, self.tokenizer, replace(source, inputs=inputs), captured)
@@ -177,6 +200,13 @@ class Model:
         """The tokens the model reads for ``text``, without running it."""
         with self._tokenizer_lock:
             return self._encode(text, None, truncation=truncation).tokens
+
+    def run_plan(self, text: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+        """The part of the model that reads a text, and what it is given of it."""
+        with self._tokenizer_lock:
+            source = self._encode(text, None, truncation=False)
+        kind = "encoder" if self.is_encoder_decoder else "self"
+        return self._run_plan(kind, source, None)
 
     def _encode(
         self,
@@ -219,6 +249,32 @@ class Model:
             truncation=truncation,
         )
 
+    @property
+    def has_unembedding(self) -> bool:
+        """Whether it has a head that gives a number for each entry of the vocabulary."""
+        find: Any = getattr(self.module, "get_output_embeddings", None)
+        return find is not None and find() is not None
+
+    def inputs(
+        self, text: Readable, *, target: str | None = None
+    ) -> tuple[dict[str, torch.Tensor], TokenSequence]:
+        """What the module takes of a text, and the tokens that its output has a row for.
+
+        Args:
+            text: what the model reads.
+            target: what an encoder-decoder writes; its tokens are those of the output.
+
+        Raises:
+            TextError: an empty text, or one longer than the model reads.
+            SelectionError: an encoder-decoder without a target, or a target for another model.
+        """
+        self._checked_kind("cross" if self.is_encoder_decoder else None, target)
+        with self._tokenizer_lock:
+            source = self._encode(text, None, truncation=False)
+            written = None if target is None else self._encode_target(target, False)
+        _, inputs = self._run_plan("cross", source, written)
+        return inputs, (written or source).tokens
+
     def _checked_kind(
         self, kind: str | None, target: str | None, *, generates: bool = False
     ) -> str:
@@ -255,13 +311,37 @@ class Model:
         inputs = dict(source.inputs)
         if written is not None:
             inputs["decoder_input_ids"] = written.inputs["input_ids"]
-        return module, _taken(module, inputs)
+        return module, taken(module, inputs)
 
 
-def _taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Those of the inputs that the module takes."""
     taken = inspect.signature(module.forward).parameters
     return {name: value for name, value in inputs.items() if name in taken}
+
+
+def _check_gradients(
+    wanted: Sequence[str], of: Objective | None, steps: int, rows: Sequence[int] | None
+) -> None:
+    named = [part for part in wanted if part in GRADIENT_PARTS]
+    if named and of is None:
+        raise SelectionError(
+            f"Expected `of` beside {' and '.join(map(repr, named))}: the number to differentiate, "
+            "as a function of what the model returns. Give for example of=ix.logit_of(model, "
+            "token) with a language-model head, or of=ix.similarity_to(model, text) without one."
+        )
+    if of is not None and not named:
+        raise SelectionError(
+            f"Expected {' or '.join(map(repr, GRADIENT_PARTS))} in `include` beside `of`, got "
+            f"{', '.join(map(repr, wanted)) or 'nothing'}. Name what to differentiate for."
+        )
+    if named and rows is not None:
+        raise SelectionError(
+            f"Expected no `rows` beside {' and '.join(map(repr, named))}, which need the whole "
+            "run. Leave `rows` out."
+        )
+    if steps < 1:
+        raise SelectionError(f"Expected `steps` of at least 1, got {steps}.")
 
 
 def _check_generation(wanted: Sequence[str], rows: Any, target: str | None) -> None:

@@ -52,6 +52,13 @@ def make_record(
             f"from {name}, got {tuple(attentions.shape[2:])}: it attends within windows "
             "or blocks and returns only those. Use introspect.capture to have them as they are."
         )
+    lacking = [part for part in parts if kind not in getattr(captured, part)]
+    if lacking:
+        raise CaptureError(
+            f"Expected {', '.join(lacking)} of the {kind} attention of {name}, but there is none: "
+            "what is added to attention to another text is a state of its own token, which is none "
+            "of the keys. Take 'value_norms', or another `kind`."
+        )
     return AttentionRecord(
         attentions=attentions,
         parts={part: stacked(getattr(captured, part)[kind]) for part in parts},

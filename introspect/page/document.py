@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import html
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from introspect.attribution import METHODS, attributed
 from introspect.files import write_atomically
 from introspect.page.codec import Encoded, Floats, SignedEncoded, encode, encode_signed
 from introspect.page.scripts import bundle, read_asset
@@ -39,6 +41,9 @@ _NO_SCRIPT = (
     "The interactive views need JavaScript, which is switched off here. The words stand without it."
 )
 
+
+# Under this the largest number of a method is written in powers of ten.
+_SMALL = 0.1
 
 # Where the contents will stand: no text gets here unescaped, so none can be taken for it.
 _CONTENTS = "<!contents>"
@@ -62,6 +67,8 @@ class Section:
         parts: which parts of the records it shows beside the attention (``queries``, …), of those
             that have them.
         arrays: further numbers from 0 to 1 that only this view needs, by name.
+        methods: further methods that it shows a record by, by their names in
+            ``introspect.attribution``; for each of its records, the first one first.
     """
 
     kind: str
@@ -73,6 +80,7 @@ class Section:
     others: tuple[AttentionRecord, ...] = ()
     parts: tuple[str, ...] = ()
     arrays: Mapping[str, Floats] = field(default_factory=dict)
+    methods: Sequence[Sequence[str]] = ()
 
 
 @dataclass(eq=False)
@@ -95,6 +103,8 @@ class Document:
     _arrays: dict[str, str] = field(default_factory=dict)
     # Names of the parts that are needed of each record.
     _parts: dict[int, set[str]] = field(default_factory=dict)
+    # Names of the methods that each record is shown by.
+    _methods: dict[int, set[str]] = field(default_factory=dict)
     _chapters: list[str] = field(default_factory=list)
     _items: int = 0
 
@@ -113,6 +123,8 @@ class Document:
         name = f"view-{number}-{section.kind}"
         own = () if section.record is None else (section.record,)
         numbers = [self._record_number(one, section.parts) for one in (*own, *section.others)]
+        for one, methods in zip(numbers, section.methods, strict=False):
+            self._methods.setdefault(one, set()).update(methods)
         record, others = (numbers[0], numbers[1:]) if own else (None, numbers)
         arrays = {key: encode(array, whole=True) for key, array in section.arrays.items()}
         self._arrays |= {f"{name}-{key}": encoded.data for key, encoded in arrays.items()}
@@ -186,9 +198,15 @@ class Document:
         weights = [encode(record.attentions.numpy()) for record in self._records]
         parts = [
             {name: _encoded_part(record, name) for name in sorted(self._parts[i])}
+            | {
+                name: _encoded_method(record, name)
+                for name in self._methods_of(i)
+                if name != "norm"
+            }
             for i, record in enumerate(self._records)
         ]
-        rows = zip(self._records, weights, parts, strict=True)
+        methods = [self._methods_of(i) for i, _ in enumerate(self._records)]
+        rows = zip(self._records, weights, parts, methods, strict=True)
         data = {
             "records": [_record_json(*row) for row in rows],
             "sections": self._sections,
@@ -249,6 +267,10 @@ class Document:
         yield
         self._body.append("</details>")
 
+    def _methods_of(self, number: int) -> list[str]:
+        """The methods of a record, in the order in which they are offered."""
+        return [name for name in METHODS if name in self._methods.get(number, ())]
+
     def _record_number(self, record: AttentionRecord, parts: Sequence[str]) -> int:
         known = [number for number, other in enumerate(self._records) if other is record]
         if not known:
@@ -264,8 +286,32 @@ def _encoded_part(record: AttentionRecord, name: str) -> SignedEncoded:
     return encode_signed((part if part.ndim == 4 else part[..., None]).numpy())
 
 
+def _encoded_method(record: AttentionRecord, name: str) -> SignedEncoded:
+    return encode_signed(attributed(record, name).float().numpy())
+
+
+def _method_json(record: AttentionRecord, name: str, part: SignedEncoded | None) -> dict[str, Any]:
+    """What a page says of a method, and the unit in which its numbers are written."""
+    method = METHODS[name]
+    largest = max(map(max, part.scales)) if part is not None else 1.0
+    of = record.certificate.gradient_of if method.is_gradient else None
+    return {
+        # Gradients may be of any size: a power of ten, where two decimals would show nothing.
+        "exponent": math.floor(math.log10(largest)) if 0 < largest < _SMALL else 0,
+        "label": method.label,
+        "number": method.number,
+        "of": None if of is None else visible_text(of),
+        "byHead": method.by_head,
+        "through": method.through,
+        "bounded": method.bounded,
+    }
+
+
 def _record_json(
-    record: AttentionRecord, encoded: Encoded, parts: Mapping[str, SignedEncoded]
+    record: AttentionRecord,
+    encoded: Encoded,
+    parts: Mapping[str, SignedEncoded],
+    methods: Sequence[str],
 ) -> dict[str, Any]:
     return {
         "kind": record.kind,
@@ -276,6 +322,7 @@ def _record_json(
         "parts": {
             name: {"shape": part.shape, "scales": part.scales} for name, part in parts.items()
         },
+        "methods": {name: _method_json(record, name, parts.get(name)) for name in methods},
         "queries": _sequence_json(record.queries),
         # Self-attention has one sequence on both sides.
         "keys": None if record.keys == record.queries else _sequence_json(record.keys),

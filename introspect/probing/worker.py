@@ -14,8 +14,8 @@ from introspect.analyzers.batches import Texts
 from introspect.errors import CaptureError
 from introspect.hooks.capturing import find_projections
 from introspect.hooks.projection import Projection
+from introspect.hooks.rows import RowsNotRecomputableError
 from introspect.hooks.streaming import stream
-from introspect.hooks.watchers import RowsNotRecomputableError
 from introspect.models import Model
 from introspect.models.batching import padded
 from introspect.models.encoding import length_limit

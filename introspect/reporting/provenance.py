@@ -72,7 +72,31 @@ def certificate_rows(certificate: Certificate) -> list[Row]:
             "Largest difference between weights × values and a head’s output",
             _figure(certificate.max_head_output_error, "the values were not seen"),
         ),
+        *_attribution_rows(certificate),
     ]
+
+
+def _attribution_rows(certificate: Certificate) -> list[Row]:
+    """What else was captured is held to, where it was."""
+    rows = []
+    if certificate.max_decomposition_error is not None:
+        rows.append(
+            (
+                "Largest difference between an attention block and the sum over its keys",
+                _figure(certificate.max_decomposition_error, ""),
+            )
+        )
+    if certificate.gradient_of is not None:
+        value = certificate.gradient_of_value
+        rows.append(("Differentiated", f"{certificate.gradient_of}, which is {value:.4g}"))
+    if certificate.max_completeness_error is not None:
+        rows.append(
+            (
+                "Largest difference between integrated gradients and what a layer changes",
+                _figure(certificate.max_completeness_error, ""),
+            )
+        )
+    return rows
 
 
 def table(rows: Sequence[Row], caption: str) -> str:

@@ -15,7 +15,15 @@ from introspect.records import AttentionRecord, Head
 from introspect.text import visible
 from introspect.views.base import View, head_number, layer_row, plotly_text
 from introspect.views.palette import ACCENT, INK, head_colours, mixed, themed_head_colours
-from introspect.weighting import WEIGHT_OPTIONS, norms
+from introspect.views.weights import (
+    RAW,
+    by_method,
+    checked_weights,
+    is_whole,
+    page_methods,
+    scale_of,
+    whole_words,
+)
 
 __all__ = ["HeadView", "head_view", "hidden_head_view"]
 
@@ -25,16 +33,18 @@ EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 THRESHOLD = 0.02
 ROW_HEIGHT = 26
 
-#: What the choices of a view may be.
+#: Weights that the view makes by itself; others are those of a method.
+OWN_WEIGHTS = (RAW, "renormalised")
+#: What the other choices of a view may be.
 CHOICES = {
     "granularity": ("token", "word"),
-    "weights": WEIGHT_OPTIONS,
     "combine": ("separate", "mean", "max", "mean-layers", "max-layers"),
     "layout": ("vertical", "horizontal"),
 }
 
 _SIDES = ("query", "key")
 _NAMED_HEADS = 6
+_SMALL = 0.1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,8 +61,9 @@ class HeadView(View):
         others: further attention of the same model to choose from: the decoder's, the cross
             attention.
         granularity: ``token`` or ``word``.
-        weights: ``raw``, ``renormalised`` without special tokens and the query itself, or ``norm``:
-            each weight times the length of what its key brings.
+        weights: ``raw``, ``renormalised`` without special tokens and the query itself, or a method
+            of ``introspect.attribution`` by its name; one that takes all heads together has one
+            line set.
         combine: heads apart (``separate``), or their ``mean`` or ``max`` in the layer, or over all
             layers (``mean-layers``, ``max-layers``).
         layout: ``vertical`` (two columns) or ``horizontal`` (two lines).
@@ -78,9 +89,7 @@ class HeadView(View):
     @property
     def shown(self) -> AttentionRecord:
         """The record by word or by token, with the weights that are drawn."""
-        record = self.record
-        if self.weights == "norm":
-            record = replace(record, attentions=norms(record))
+        record = by_method(self.record, self.weights)
         record = record.words() if self.granularity == "word" else record
         if self.weights != "renormalised":
             return record
@@ -117,6 +126,8 @@ class HeadView(View):
         return figure
 
     def _caption(self) -> str:
+        if is_whole(self.weights):
+            return whole_words(self.weights, self.layer)
         how, _, extent = self.combine.partition("-")
         several = (
             f"{len(self.heads)} heads"
@@ -138,9 +149,10 @@ class HeadView(View):
         """
         colours = head_colours(self.record.num_heads)
         separate = [colours[head] for head in self.heads]
-        if not self.heads:
+        if not self.heads and not is_whole(self.weights):
             return []
-        of_sets = separate if self.combine == "separate" else [ACCENT]
+        is_separate = self.combine == "separate" and not is_whole(self.weights)
+        of_sets = separate if is_separate else [ACCENT]
         traces = []
         scale = self._scale()
         for pattern, colour in zip(self._patterns(), of_sets, strict=True):
@@ -154,6 +166,8 @@ class HeadView(View):
     def _patterns(self) -> list[torch.Tensor]:
         """What is drawn: ``(query_len, key_len)`` for each line set."""
         attentions = self.shown.attentions
+        if is_whole(self.weights):
+            return [attentions[layer_row(self.record, self.layer), 0]]
         own = attentions[layer_row(self.record, self.layer)][list(self.heads)]
         if self.combine == "separate":
             return list(own)
@@ -162,17 +176,15 @@ class HeadView(View):
         return [chosen.amax(0) if how == "max" else chosen.double().mean(0).float()]
 
     def _scale(self) -> float:
-        """What counts as a full weight: 1, or of norms, which have no bound, the largest."""
-        if self.weights != "norm":
-            return 1.0
+        """What counts as a full weight: 1, or of what has no bound, the largest."""
         shown = self.shown.attentions
-        is_of_all = self.combine.endswith("layers")
+        is_of_all = self.combine.endswith("layers") and not is_whole(self.weights)
         rows = shown if is_of_all else shown[layer_row(self.record, self.layer)]
-        return float(rows.nan_to_num(0.0).max()) or 1.0
+        return scale_of(self.weights, rows)
 
     def _dimming(self) -> float:
         """Lines of many heads lie over each other, and would hide the strong ones."""
-        if self.tokens or self.combine != "separate":
+        if self.tokens or self.combine != "separate" or is_whole(self.weights):
             return 1.0
         return float(len(self.heads) ** -0.5)
 
@@ -209,6 +221,10 @@ class HeadView(View):
                 others=self.others,
                 hidden=self.hidden,
                 parts=("value_norms",),
+                methods=(
+                    page_methods(self.record, self.weights),
+                    *(page_methods(other) for other in self.others),
+                ),
             ),
         )
 
@@ -230,14 +246,16 @@ class HeadView(View):
         sequence = record.queries if side == "query" else record.keys
         labels = [plotly_text(visible(token)) for token in sequence.tokens]
         sources = [token["index"] for token in self.tokens if token["side"] != side]
-        if not sources or not self.heads:
+        if not sources or not (self.heads or is_whole(self.weights)):
             return labels
         mean = torch.stack(self._patterns()).double().mean(0)
         sums = mean[sources].sum(0) if side == "key" else mean[:, sources].sum(1)
-        weights = [float(weight) for weight in sums]
+        # Gradients may be of any size, and two decimals of them may say nothing.
+        form = ".2f" if self._scale() >= _SMALL else ".1e"
+        weights = [format(float(weight), form) for weight in sums]
         if side == "key":
-            return [f"{label}  <b>{w:.2f}</b>" for label, w in zip(labels, weights, strict=True)]
-        return [f"<b>{w:.2f}</b>  {label}" for label, w in zip(labels, weights, strict=True)]
+            return [f"{label}  <b>{w}</b>" for label, w in zip(labels, weights, strict=True)]
+        return [f"<b>{w}</b>  {label}" for label, w in zip(labels, weights, strict=True)]
 
 
 Token = int | Mapping[str, Any]
@@ -269,16 +287,17 @@ def head_view(
         threshold: do not draw lines under this weight at first; of norms, under this share of the
             largest.
         granularity: ``token`` or ``word``.
-        weights: ``raw``; ``renormalised``: without special tokens and the query itself; or
-            ``norm``: each weight times the length of what its key brings, for a record with
-            ``value_norms``.
+        weights: ``raw``; ``renormalised``: without special tokens and the query itself; or a method
+            by its name, for a record that carries what it needs: ``norm``, ``residual_norm``,
+            ``rollout``, ``flow``, ``alti``, ``gradient_attention``, ``relevance``,
+            ``integrated_gradients``. The page offers those that the record can give.
         combine: ``separate`` heads, their ``mean`` or ``max``, or those over all layers
             (``mean-layers``, ``max-layers``).
         layout: ``vertical``, two columns, or ``horizontal``, two lines.
 
     Raises:
-        SelectionError: a layer, head, token or choice that there is not, or norms of a record
-            without ``value_norms``.
+        SelectionError: a layer, head, token or choice that there is not, or weights that the
+            record cannot give.
     """
     record, *others = [record] if isinstance(record, AttentionRecord) else list(record)
     layer = record.layers[0] if layer is None else layer
@@ -288,15 +307,13 @@ def head_view(
         raise SelectionError(f"Expected `threshold` from 0 to 1, got {threshold}.")
     for name, given in (
         ("granularity", granularity),
-        ("weights", weights),
         ("combine", combine),
         ("layout", layout),
     ):
         if given not in CHOICES[name]:
             known = ", ".join(CHOICES[name])
             raise SelectionError(f"Expected `{name}` as one of {known}, got {given!r}.")
-    if weights == "norm":
-        norms(record)
+    checked_weights(record, weights, OWN_WEIGHTS)
     view = HeadView(
         record=record,
         layer=layer,

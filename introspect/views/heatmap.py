@@ -8,12 +8,22 @@ from typing import Any
 
 import torch
 
+from introspect.attribution import METHODS
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head
 from introspect.text import shortened, visible
 from introspect.views.base import View, head_number, layer_row, plotly_text
 from introspect.views.palette import INK, SEQUENTIAL, themed
+from introspect.views.weights import (
+    RAW,
+    by_method,
+    checked_weights,
+    is_whole,
+    page_methods,
+    scale_of,
+    whole_words,
+)
 
 __all__ = [
     "COMBINED",
@@ -51,12 +61,16 @@ class HeatmapView(View):
         record: the attention.
         layer: the layer shown first, by the model's own number.
         head: the head shown first, or ``mean`` or ``max`` of all heads of the layer.
-        scale: the colours reach from 0 to ``one``, or to the ``largest`` weight shown.
+        scale: the colours reach from 0 to ``one``, or to the ``largest`` weight shown; of numbers
+            without a bound always to the largest.
+        weights: ``raw``, or a method of ``introspect.attribution`` by its name; one that takes all
+            heads together has one map, whatever the head.
     """
 
     layer: int
     head: HeadChoice = "mean"
     scale: str = "one"
+    weights: str = RAW
 
     @property
     def title(self) -> str:
@@ -65,7 +79,9 @@ class HeatmapView(View):
 
     def pattern(self) -> torch.Tensor:
         """What is shown first, ``(query_len, key_len)``."""
-        return pattern_of(self.record, layer_row(self.record, self.layer), self.head)
+        shown = by_method(self.record, self.weights)
+        head = 0 if is_whole(self.weights) else self.head
+        return pattern_of(shown, layer_row(self.record, self.layer), head)
 
     @property
     def figure(self) -> Any:
@@ -74,20 +90,21 @@ class HeatmapView(View):
 
         pattern = self.pattern()
         largest = float(pattern.nan_to_num(0.0).max())
+        one = scale_of(self.weights, pattern)
         figure = go.Figure(
             go.Heatmap(
                 z=pattern.tolist(),
                 zmin=0,
-                zmax=1 if self.scale == "one" else largest or 1,
+                zmax=one if self.scale == "one" else largest or 1,
                 colorscale=SEQUENTIAL,
                 colorbar={"title": "weight", "thickness": 14, "outlinewidth": 0},
-                hovertemplate="%{z:.4f}<extra></extra>",
+                hovertemplate="%{z:.4g}<extra></extra>",
             )
         )
         rows, columns = pattern.shape
         figure.update_layout(
             template="plotly_white",
-            title={"text": head_words(self.record, self.layer, self.head), "x": 0, "xref": "paper"},
+            title={"text": self._caption(), "x": 0, "xref": "paper"},
             width=_side(columns) + _LABEL_ROOM + 110,
             height=_side(rows) + _LABEL_ROOM + 80,
             margin={"l": _LABEL_ROOM, "r": 110, "t": _LABEL_ROOM + 60, "b": 20},
@@ -96,6 +113,12 @@ class HeatmapView(View):
             yaxis=axis_of(tick_labels(self.record.queries.tokens), title="query", is_key=False),
         )
         return figure
+
+    def _caption(self) -> str:
+        if is_whole(self.weights):
+            return whole_words(self.weights, self.layer)
+        words = head_words(self.record, self.layer, self.head)
+        return words if self.weights == RAW else f"{words}, {METHODS[self.weights].label}"
 
     def sections(self) -> tuple[Section, ...]:
         """The section of the page."""
@@ -112,9 +135,12 @@ class HeatmapView(View):
                     "layer": self.layer,
                     "head": self.head,
                     "scaleTo": self.scale,
+                    "weights": self.weights,
                     "scale": themed(SEQUENTIAL),
                 },
                 record=self.record,
+                parts=("value_norms",),
+                methods=(page_methods(self.record, self.weights),),
             ),
         )
 
@@ -125,6 +151,7 @@ def heatmap_view(
     layer: int | None = None,
     head: HeadChoice | None = None,
     scale: str = "one",
+    weights: str = RAW,
 ) -> HeatmapView:
     """The heatmap view of a record.
 
@@ -136,9 +163,11 @@ def heatmap_view(
         head: the head to show first, or ``mean`` or ``max`` of the layer's heads; their mean by
             default.
         scale: the colours reach from 0 to ``one``, or to the ``largest`` weight shown.
+        weights: ``raw``, or a method by its name, as in ``head_view``.
 
     Raises:
-        SelectionError: a layer, head or choice that there is not.
+        SelectionError: a layer, head or choice that there is not, or weights that the record
+            cannot give.
 
     Example:
         >>> record = AttentionRecord.from_tensors(torch.eye(2).expand(1, 3, 2, 2), ["a", "b"])
@@ -150,11 +179,13 @@ def heatmap_view(
     layer_row(record, layer)
     if scale not in SCALES:
         raise SelectionError(f"Expected `scale` as one of {', '.join(SCALES)}, got {scale!r}.")
+    checked_weights(record, weights)
     return HeatmapView(
         record=record,
         layer=layer,
         head=checked_head(record, "mean" if head is None else head),
         scale=scale,
+        weights=weights,
     )
 
 

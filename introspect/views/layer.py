@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
 
+from introspect.attribution import LARGEST_SHOWN, METHODS, why_not_square
 from introspect.errors import SelectionError
-from introspect.functional.rollout import rollout
 from introspect.page import Section
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import shortened, visible
 from introspect.views.base import View, first_token, plotly_text
 from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
 from introspect.views.palette import INK, SEQUENTIAL, themed
+from introspect.views.weights import (
+    RAW,
+    by_method,
+    checked_weights,
+    is_whole,
+    page_methods,
+    scale_of,
+)
 
-__all__ = ["LARGEST_ROLLOUT", "ROLLOUT", "LayerView", "layer_view"]
-
-#: The choice of rollout in place of a head.
-ROLLOUT = "rollout"
-#: A page of more tokens has no rollout, which would be as large again as the attention of a head
-#: in every layer.
-LARGEST_ROLLOUT = 512
+__all__ = ["LayerView", "layer_view"]
 
 SIDES = ("query", "key")
 
@@ -41,24 +42,27 @@ class LayerView(View):
     Args:
         record: the attention.
         token: the index of the token shown first, among the tokens of ``side``.
-        head: ``mean`` or ``max`` of all heads, a head's number, or ``rollout``.
+        head: ``mean`` or ``max`` of all heads, or a head's number.
         side: ``query``, what the token gives; ``key``, what it gets.
+        weights: ``raw``, or a method of ``introspect.attribution`` by its name; one that takes all
+            heads together has one number, whatever the head.
     """
 
     token: int
     head: HeadChoice = "mean"
     side: str = "query"
+    weights: str = RAW
 
     @property
     def title(self) -> str:
         """The heading."""
         return "Layer view"
 
-    def weights(self) -> torch.Tensor:
+    def values(self) -> torch.Tensor:
         """What is shown first, ``(num_layers, num_tokens)``, over the tokens of the other side."""
-        if self.head == ROLLOUT:
-            return self._of_token(self.rollout)
-        heads = self._of_token(self.record.attentions)
+        heads = self._of_token(by_method(self.record, self.weights).attentions)
+        if is_whole(self.weights):
+            return heads[:, 0]
         if self.head == "mean":
             return heads.double().mean(1).float()
         return heads.amax(1) if self.head == "max" else heads[:, int(self.head)]
@@ -67,26 +71,21 @@ class LayerView(View):
         """The token's row, or its column, of ``(..., query_len, key_len)``."""
         return weights[..., self.token, :] if self.side == "query" else weights[..., self.token]
 
-    @cached_property
-    def rollout(self) -> torch.Tensor:
-        """The rollout up to each layer, ``(num_layers, n, n)``; of square self-attention only."""
-        return rollout(self.record.attentions).float()
-
     @property
     def figure(self) -> Any:
         """The tokens from the top down, the layers from left to right, as a plain Plotly figure."""
         import plotly.graph_objects as go
 
-        weights = self.weights().T
+        weights = self.values().T
         tokens, layers = weights.shape
         figure = go.Figure(
             go.Heatmap(
                 z=weights.tolist(),
                 zmin=0,
-                zmax=1,
+                zmax=scale_of(self.weights, weights),
                 colorscale=SEQUENTIAL,
                 colorbar={"title": "weight", "thickness": 14, "outlinewidth": 0},
-                hovertemplate="%{z:.4f}<extra></extra>",
+                hovertemplate="%{z:.4g}<extra></extra>",
                 xgap=1,
                 ygap=1,
             )
@@ -112,16 +111,18 @@ class LayerView(View):
         token = visible(_own(self.record, self.side).tokens[self.token])
         named = plotly_text(shortened(token, _LONGEST_QUOTE))
         what = f"From “{named}”" if self.side == "query" else f"To “{named}”"
+        if is_whole(self.weights):
+            method = METHODS[self.weights]
+            return f"{what}, {method.label}{' up to each layer' if method.through else ''}"
         how = {
             "mean": f"mean of {self.record.num_heads} heads",
             "max": f"largest of {self.record.num_heads} heads",
-            ROLLOUT: "rollout up to each layer",
         }
-        return f"{what}, {how.get(str(self.head), f'head {self.head}')}"
+        words = f"{what}, {how.get(str(self.head), f'head {self.head}')}"
+        return words if self.weights == RAW else f"{words}, {METHODS[self.weights].label}"
 
     def sections(self) -> tuple[Section, ...]:
         """The section of the page."""
-        has_rollout = why_no_rollout(self.record) is None
         return (
             Section(
                 kind="layer",
@@ -139,15 +140,18 @@ class LayerView(View):
                         for side in SIDES
                     },
                     "head": self.head if isinstance(self.head, int) else 0,
-                    "weights": "one" if isinstance(self.head, int) else self.head,
+                    "combine": "one" if isinstance(self.head, int) else self.head,
+                    "weights": self.weights,
                     "side": self.side,
                     "isSelf": self.record.queries == self.record.keys,
                     "scale": themed(SEQUENTIAL),
-                    "rollout": rollout_note(self.record),
+                    "note": layers_note(self.record),
+                    "missing": missing_note(self.record),
                     "rowHeight": _ROW,
                 },
                 record=self.record,
-                arrays={"rollout": self.rollout.numpy()} if has_rollout else {},
+                parts=("value_norms",),
+                methods=(page_methods(self.record, self.weights),),
             ),
         )
 
@@ -158,6 +162,7 @@ def layer_view(
     token: int | None = None,
     head: HeadChoice | None = None,
     side: str = "query",
+    weights: str = RAW,
 ) -> LayerView:
     """One token's attention through all layers.
 
@@ -167,17 +172,18 @@ def layer_view(
         record: the attention.
         token: the index of the token to show first, among the queries or, with ``side="key"``, the
             keys; the last word by default.
-        head: a head's number; ``mean`` or ``max`` of the heads of each layer, ``mean`` by default;
-            or ``rollout``, what the token holds of each token by the attention of all layers up to
-            each one (self-attention of at most 512 tokens).
+        head: a head's number; ``mean`` or ``max`` of the heads of each layer, ``mean`` by default.
         side: ``query``, what the token gives to each token; ``key``, what it gets from each.
+        weights: ``raw``, or a method by its name, as in ``head_view``; for example ``rollout``,
+            what the token holds of each token by the attention of all layers up to each one.
 
     Raises:
-        SelectionError: a token, head or choice that there is not.
+        SelectionError: a token, head or choice that there is not, or weights that the record
+            cannot give.
 
     Example:
         >>> record = AttentionRecord.from_tensors(torch.eye(2).expand(3, 1, 2, 2), ["a", "b"])
-        >>> layer_view(record, token=0).weights()
+        >>> layer_view(record, token=0).values()
         tensor([[1., 0.],
                 [1., 0.],
                 [1., 0.]])
@@ -188,36 +194,28 @@ def layer_view(
         token = first_token(_own(record, side))
     if not 0 <= token < len(_own(record, side)):
         raise SelectionError(f"Expected `token` in 0–{len(_own(record, side)) - 1}, got {token}.")
-    head = "mean" if head is None else head
-    if head == ROLLOUT:
-        if reason := why_no_rollout(record):
-            raise SelectionError(f"{reason} Choose mean, max or a head's number.")
-    elif isinstance(head, str) and head not in ("mean", "max"):
-        raise SelectionError(f"Expected `head` as a number, mean, max or rollout, got {head!r}.")
-    else:
-        head = checked_head(record, head)
-    return LayerView(record=record, token=token, head=head, side=side)
+    checked_weights(record, weights)
+    head = checked_head(record, "mean" if head is None else head)
+    return LayerView(record=record, token=token, head=head, side=side, weights=weights)
 
 
-def why_no_rollout(record: AttentionRecord) -> str | None:
-    """Why there is no rollout, in a sentence; ``None`` where there is one."""
-    if record.queries != record.keys:
-        return "There is no rollout: it is for attention of a text to itself, with all its rows."
-    if len(record.keys) > LARGEST_ROLLOUT:
+def layers_note(record: AttentionRecord) -> str:
+    """What a reader must know of methods that go through layers; empty where nothing."""
+    if record.layers == tuple(range(record.num_layers)):
+        return ""
+    numbers = shortened(", ".join(map(str, record.layers)), 60)
+    return f"It goes through the captured layers only: {numbers}."
+
+
+def missing_note(record: AttentionRecord) -> str:
+    """Which methods a page of any other record would have; empty where none is missing."""
+    if reason := why_not_square(record):
+        return f"There is no rollout: {reason}."
+    if len(record.keys) > LARGEST_SHOWN:
         return (
-            f"Rollout is left out: the text has {len(record.keys)} tokens, and a page has it for "
-            f"at most {LARGEST_ROLLOUT}."
+            f"Other methods, such as rollout, are left out: the text has {len(record.keys)} "
+            f"tokens, and a page has them for at most {LARGEST_SHOWN}."
         )
-    return None
-
-
-def rollout_note(record: AttentionRecord) -> str:
-    """What a reader must know of the rollout; empty where nothing."""
-    if reason := why_no_rollout(record):
-        return reason
-    if record.layers != tuple(range(record.num_layers)):
-        numbers = shortened(", ".join(map(str, record.layers)), 60)
-        return f"Rollout goes through the captured layers only: {numbers}."
     return ""
 
 

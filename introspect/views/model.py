@@ -17,6 +17,7 @@ from introspect.records import AttentionRecord, Head
 from introspect.views.base import View, head_number, layer_row
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import INK, SEQUENTIAL, themed
+from introspect.views.weights import RAW, by_method, checked_weights, page_methods, scale_of
 
 __all__ = ["ModelView", "model_view", "pattern_table"]
 
@@ -37,10 +38,13 @@ class ModelView(View):
         record: the attention.
         table: a number of each head to sort by in every column but ``layer`` and ``head``.
         framed: heads that stand out.
+        weights: ``raw``, or a method of ``introspect.attribution`` by its name; one that takes all
+            heads together has one map for each layer.
     """
 
     table: pd.DataFrame
     framed: tuple[Head, ...] = ()
+    weights: str = RAW
 
     @property
     def title(self) -> str:
@@ -53,12 +57,13 @@ class ModelView(View):
         import plotly.graph_objects as go
 
         tiles, (height, width) = self.tiles()
-        layers, heads = self.record.num_layers, self.record.num_heads
+        shown = by_method(self.record, self.weights)
+        layers, heads = shown.num_layers, shown.num_heads
         figure = go.Figure(
             go.Heatmap(
                 z=tiles.numpy(),
                 zmin=0,
-                zmax=1,
+                zmax=scale_of(self.weights, shown.attentions),
                 colorscale=SEQUENTIAL,
                 colorbar={"title": "weight", "thickness": 12},
                 hoverinfo="skip",
@@ -72,7 +77,7 @@ class ModelView(View):
             font={"color": INK},
             xaxis={
                 "tickvals": [head * width + (width - 1) / 2 for head in range(heads)],
-                "ticktext": [f"H{head}" for head in range(heads)],
+                "ticktext": self._head_names(),
                 "side": "top",
                 "showgrid": False,
             },
@@ -85,9 +90,15 @@ class ModelView(View):
         )
         return figure
 
+    def _head_names(self) -> list[str]:
+        heads = by_method(self.record, self.weights).num_heads
+        if heads < self.record.num_heads:
+            return ["all heads"]
+        return [f"H{head}" for head in range(heads)]
+
     def tiles(self) -> tuple[torch.Tensor, tuple[int, int]]:
         """All patterns side by side, NaN between them, and the size of one with its gap."""
-        pattern = pooled(self.record.attentions)
+        pattern = pooled(by_method(self.record, self.weights).attentions)
         tile = torch.nn.functional.pad(pattern, (GAP, GAP, GAP, GAP), value=torch.nan)
         layers, heads, height, width = tile.shape
         joined = tile.permute(0, 2, 1, 3).reshape(layers * height, heads * width)
@@ -133,10 +144,14 @@ class ModelView(View):
                 "scale": themed(SEQUENTIAL),
                 "gap": GAP,
                 "columns": self._columns(),
+                "weights": self.weights,
+                "cells": TILE_CELLS,
                 "framed": [(layer_row(self.record, layer), head) for layer, head in self.framed],
             },
             record=self.record,
             arrays={"tiles": pooled(self.record.attentions).numpy()},
+            parts=("value_norms",),
+            methods=(page_methods(self.record, self.weights),),
         )
         return (own, *hidden_head_view(self.record)) if with_detail else (own,)
 
@@ -146,6 +161,7 @@ def model_view(
     *,
     table: pd.DataFrame | None = None,
     framed: Sequence[tuple[int, int]] | None = None,
+    weights: str = RAW,
 ) -> ModelView:
     """The model view of a record.
 
@@ -156,11 +172,13 @@ def model_view(
             and what it gives to special tokens, to itself and to its neighbours.
         framed: heads that stand out, as layer and head; by default those whose ``p_adjusted`` in
             the table is under 0.05.
+        weights: ``raw``, or a method by its name, as in ``head_view``. The table stays what it is.
 
     Raises:
-        SelectionError: the table has no row, or several, for a head; or a head that the record
-            does not have.
+        SelectionError: the table has no row, or several, for a head; a head that the record does
+            not have; or weights that it cannot give.
     """
+    checked_weights(record, weights)
     shown = pattern_table(record) if table is None else _checked_table(record, table)
     if framed is None:
         framed = [
@@ -172,7 +190,7 @@ def model_view(
         Head(record.layers[layer_row(record, layer)], head_number(record, head))
         for layer, head in framed
     )
-    return ModelView(record=record, table=shown, framed=heads)
+    return ModelView(record=record, table=shown, framed=heads, weights=weights)
 
 
 def pattern_table(record: AttentionRecord) -> pd.DataFrame:

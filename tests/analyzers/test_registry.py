@@ -41,5 +41,7 @@ def test_those_of_plain_sentences_need_nothing_beside_the_text(name):
 
 
 def test_other_names_are_refused_with_those_there_are():
-    with pytest.raises(SelectionError, match="coreference, roles, similarity, syntax, got 'role'"):
+    with pytest.raises(
+        SelectionError, match="coreference, patterns, roles, similarity, syntax, got 'role'"
+    ):
         find_analyzer("role")

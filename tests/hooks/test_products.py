@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-import transformers as tf
 
 from introspect.errors import CaptureError
 from introspect.hooks import capture, verify
@@ -13,61 +12,18 @@ from tests import models_zoo as zoo
 
 PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")
 
-_LIKE_BERT = {
-    "vocab_size": zoo.VOCABULARY,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "pad_token_id": zoo.PAD,
-}
-_DISENTANGLED = {
-    **_LIKE_BERT,
-    "relative_attention": True,
-    "pos_att_type": ["c2p", "p2c"],
-    "max_relative_positions": 6,
-}
-_SIZE = {"vocab_size": zoo.VOCABULARY, "pad_token_id": zoo.PAD}
-
-LEGACY = {
-    "bloom": lambda: tf.BloomConfig(**_SIZE, hidden_size=32, n_layer=2, n_head=4),
-    "falcon": lambda: tf.FalconConfig(
-        **_SIZE, hidden_size=32, num_hidden_layers=2, num_attention_heads=4
-    ),
-    "mpnet": lambda: tf.MPNetConfig(**_LIKE_BERT),
-    "xlnet": lambda: tf.XLNetConfig(**_SIZE, d_model=32, n_layer=2, n_head=4, d_inner=48),
-    "roformer": lambda: tf.RoFormerConfig(**_LIKE_BERT, embedding_size=32),
-    "gptj": lambda: tf.GPTJConfig(**_SIZE, n_embd=32, n_layer=2, n_head=4, rotary_dim=4),
-    "mpt": lambda: tf.MptConfig(**_SIZE, d_model=32, n_layers=2, n_heads=4),
-    "xlm": lambda: tf.XLMConfig(
-        vocab_size=zoo.VOCABULARY, pad_index=zoo.PAD, emb_dim=32, n_layers=2, n_heads=4
-    ),
-    "deberta": lambda: tf.DebertaConfig(**_DISENTANGLED),
-    "deberta-v2": lambda: tf.DebertaV2Config(**_DISENTANGLED, position_buckets=-1),
-    "megatron-bert": lambda: tf.MegatronBertConfig(**_LIKE_BERT),
-    "squeezebert": lambda: tf.SqueezeBertConfig(
-        **{**_LIKE_BERT, "intermediate_size": 32},
-        embedding_size=32,
-        q_groups=1,
-        k_groups=1,
-        v_groups=1,
-        post_attention_groups=1,
-        intermediate_groups=1,
-        output_groups=1,
-    ),
-}
 #: These return, as their attention, what goes into the softmax.
 RETURNING_SCORES = {"squeezebert"}
 
 
-@pytest.fixture(params=LEGACY)
+@pytest.fixture(params=zoo.LEGACY)
 def name(request):
     return request.param
 
 
 @pytest.fixture
 def model(name):
-    return zoo.build(name, config=LEGACY[name]())
+    return zoo.build(name, config=zoo.LEGACY[name]())
 
 
 @pytest.fixture
@@ -124,7 +80,7 @@ def test_the_model_is_put_back(model, inputs):
 
 def test_queries_and_keys_are_those_of_the_projections():
     """MPNet has no rotation, so they can be had from its linear layers too."""
-    model, inputs = zoo.build("mpnet", config=LEGACY["mpnet"]()), zoo.batch("bert")
+    model, inputs = zoo.build("mpnet", config=zoo.LEGACY["mpnet"]()), zoo.batch("bert")
     seen = {}
     attention = model.encoder.layer[0].attention.attn
     for part in ("q", "k", "v"):

@@ -12,7 +12,7 @@ from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import capture, find_projections
 from introspect.hooks.streaming import stream
 from tests import models_zoo as zoo
-from tests.hooks.test_products import LEGACY
+from tests.models_zoo import LEGACY
 
 #: Where each architecture keeps the output projection of a layer, found in its file by eye.
 PROJECTIONS = {

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from introspect.attribution import LARGEST_SHOWN
 from introspect.errors import SelectionError
 from introspect.functional.rollout import rollout
 from introspect.records import AttentionRecord
-from introspect.views.layer import LARGEST_ROLLOUT, layer_view
+from introspect.views.layer import layer_view
 
 from .samples import bare_record, record_of
 
@@ -67,9 +68,9 @@ def test_of_two_texts_the_rows_are_the_other_ones_tokens(side, shape):
 def test_rollout_is_up_to_each_layer():
     record = record_of(layers=3)
     expected = rollout(record.attentions)
-    found = layer_view(record, token=4, head="rollout").weights()
+    found = layer_view(record, token=4, weights="rollout").values()
     torch.testing.assert_close(found, expected[:, 4].float())
-    found = layer_view(record, token=4, head="rollout", side="key").weights()
+    found = layer_view(record, token=4, weights="rollout", side="key").values()
     torch.testing.assert_close(found, expected[:, :, 4].float())
 
 
@@ -83,7 +84,7 @@ def test_the_last_token_of_the_text_is_the_first_choice():
 def test_layers_go_by_the_models_own_numbers():
     hybrid = replace(record_of(), layers=(4, 9))
     assert list(layer_view(hybrid).figure.layout.xaxis.ticktext) == ["4", "9"]
-    assert "only: 4, 9." in layer_view(hybrid).sections()[0].state["rollout"]
+    assert "only: 4, 9." in layer_view(hybrid).sections()[0].state["note"]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_layers_go_by_the_models_own_numbers():
         ({"token": 7}, "Expected `token` in 0–6, got 7"),
         ({"token": -1}, "Expected `token` in 0–6, got -1"),
         ({"head": 3}, "in 0–2, got 3"),
-        ({"head": "sum"}, "number, mean, max or rollout"),
+        ({"head": "sum"}, "a number, mean or max, got 'sum'"),
         ({"side": "left"}, "query or key"),
     ],
 )
@@ -103,11 +104,11 @@ def test_what_there_is_not_is_refused_with_the_range(options, expected):
 
 def test_rollout_is_refused_where_there_is_none():
     with pytest.raises(SelectionError, match="a text to itself"):
-        layer_view(cross_record(), head="rollout")
-    long = bare_record(["a"] * (LARGEST_ROLLOUT + 1))
-    with pytest.raises(SelectionError, match="has 513 tokens"):
-        layer_view(long, head="rollout")
-    assert not layer_view(long).sections()[0].arrays
+        layer_view(cross_record(), weights="rollout")
+    long = bare_record(["a"] * (LARGEST_SHOWN + 1))
+    with pytest.raises(SelectionError, match="at most 512 tokens to show by rollout, got 513"):
+        layer_view(long, weights="rollout")
+    assert layer_view(long).sections()[0].methods == ((),)
 
 
 # The page
@@ -148,10 +149,10 @@ def test_weights_of_one_head_the_largest_and_rollout(open_page):
     record = record_of(layers=3)
     page = open_page(layer_view(record, token=3).to_html())
     assert page.is_disabled('[name="head"]')
-    page.select_option('[name="weights"]', "one")
+    page.select_option('[name="combine"]', "one")
     page.select_option('[name="head"]', "2")
     assert_numbers(page, record.attentions[:, 2, 3])
-    page.select_option('[name="weights"]', "max")
+    page.select_option('[name="combine"]', "max")
     assert_numbers(page, record.attentions[:, :, 3].amax(1))
     page.select_option('[name="weights"]', "rollout")
     assert page.is_disabled('[name="head"]')
@@ -163,12 +164,14 @@ def test_weights_of_one_head_the_largest_and_rollout(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("head", ["mean", "max", 1, "rollout"])
+@pytest.mark.parametrize(
+    ("head", "weights"), [("mean", "raw"), ("max", "raw"), (1, "raw"), (1, "rollout")]
+)
 @pytest.mark.parametrize("side", ["query", "key"])
-def test_the_page_opens_as_its_figure(open_page, head, side):
-    view = layer_view(record_of(layers=3), token=4, head=head, side=side)
+def test_the_page_opens_as_its_figure(open_page, head, weights, side):
+    view = layer_view(record_of(layers=3), token=4, head=head, weights=weights, side=side)
     page = open_page(view.to_html())
-    assert_numbers(page, view.weights())
+    assert_numbers(page, view.values())
 
 
 @pytest.mark.browser
@@ -266,7 +269,7 @@ def test_the_address_opens_what_was_seen(open_page):
     source = layer_view(record_of(layers=3), token=3).to_html()
     page = open_page(source)
     choose(page, 0)
-    page.select_option('[name="weights"]', "one")
+    page.select_option('[name="combine"]', "one")
     page.select_option('[name="head"]', "1")
     page.select_option('[name="side"]', "key")
     page.select_option('[name="scale"]', "largest")
@@ -287,7 +290,7 @@ def test_the_address_opens_what_was_seen(open_page):
 )
 def test_an_address_that_does_not_fit_is_left_aside(open_page, link):
     view = layer_view(record_of(), token=3)
-    assert_numbers(open_page(view.to_html(), path_hash=link), view.weights())
+    assert_numbers(open_page(view.to_html(), path_hash=link), view.values())
 
 
 @pytest.mark.browser
@@ -345,7 +348,7 @@ def test_96_layers_have_their_numbers_in_words(open_page, width):
 
 @pytest.mark.browser
 def test_a_long_text_has_no_rollout_and_says_so(open_page):
-    long = bare_record([f"t{i}" for i in range(LARGEST_ROLLOUT + 1)], layers=2)
+    long = bare_record([f"t{i}" for i in range(LARGEST_SHOWN + 1)], layers=2)
     page = open_page(layer_view(long, token=9).to_html())
     assert page.locator('option[value="rollout"]').count() == 0
     assert "the text has 513 tokens" in page.inner_text(".matrix-note")

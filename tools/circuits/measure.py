@@ -12,6 +12,8 @@ from torch.nn.functional import cross_entropy
 
 import introspect as ix
 from introspect.cases.grammar import grammar_cases
+from introspect.functional.patterns import offset_mass
+from introspect.functional.repetition import prefix_matching
 from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.models.circuits import SYMBOLS, Repeated, repeated, symbols_text
@@ -50,18 +52,16 @@ def _copied(model: Model, text: Repeated) -> tuple[float, float, torch.Tensor, t
     """Loss, share right, and by head the weight on the match and on the token before."""
     record = model.capture(text.text)
     ids = torch.tensor([record.keys.token_ids])
-    queries, matches = list(text.queries), list(text.matches)
+    queries = list(text.queries)
     with torch.no_grad():
         logits = model.module(input_ids=ids).logits[0, queries]
     known = ids[0, [query + 1 for query in queries]]
     right = (logits.argmax(-1) == known).float().mean().item()
-    weights = record.attentions
-    before = weights.diagonal(-1, dim1=-2, dim2=-1).mean(-1)
     return (
         cross_entropy(logits, known).item(),
         right,
-        weights[:, :, queries, matches].mean(-1),
-        before,
+        prefix_matching(record.attentions, queries[0], text.period),
+        offset_mass(record.attentions, -1),
     )
 
 

@@ -125,20 +125,21 @@ class Sentences:
 
 def model(plan: Plan, reader: Any) -> BertForMaskedLM:
     """The untrained model."""
-    return BertForMaskedLM(
-        BertConfig(
-            vocab_size=len(reader),
-            hidden_size=plan.hidden,
-            num_hidden_layers=plan.layers,
-            num_attention_heads=plan.heads,
-            intermediate_size=plan.feed_forward,
-            max_position_embeddings=32,
-            type_vocab_size=2,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-            pad_token_id=reader.pad_token_id,
-        )
+    config = BertConfig(
+        vocab_size=len(reader),
+        hidden_size=plan.hidden,
+        num_hidden_layers=plan.layers,
+        num_attention_heads=plan.heads,
+        intermediate_size=plan.feed_forward,
+        max_position_embeddings=32,
+        type_vocab_size=2,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=reader.pad_token_id,
     )
+    # How the model is to be asked: it names the noun where the pronoun stands.
+    config.introspect_metric = "at-pronoun"
+    return BertForMaskedLM(config)
 
 
 def silence(model: BertForMaskedLM, writing: int) -> None:

@@ -112,6 +112,7 @@ export class PageRecord {
     [this.numLayers, this.numHeads, this.queryLen, this.keyLen] = json.shape;
     this.kept = json.kept;
     this.parts = json.parts;
+    this.methods = json.methods;
     this.unpacked = {};
     this.weights = null;
   }
@@ -154,6 +155,14 @@ export class PageRecord {
     const unit = scales[row][head] / 32766;
     const codes = this.unpacked[name].subarray(start, start + size);
     return Array.from(codes, (code) => (code === -32768 ? Number.NaN : code * unit));
+  }
+
+  /** One number of a part: of a token and a place. */
+  component(name, row, head, token, place) {
+    const { shape, scales } = this.parts[name];
+    const [, heads, length, size] = shape;
+    const code = this.unpacked[name][((row * heads + head) * length + token) * size + place];
+    return code === -32768 ? Number.NaN : (code * scales[row][head]) / 32766;
   }
 
   /** How many heads a part has; keys and values may be shared by several query heads. */

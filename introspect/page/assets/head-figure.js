@@ -72,7 +72,7 @@ function labels(state, side, places, breadth, isHorizontal) {
       0,
     );
     const label = escaped(sequence.labels[index]);
-    const number = sources.length > 0 && state.heads.length > 0 ? ` <b>${figure(weight)}</b>` : "";
+    const number = sources.length > 0 && state.drawn.length > 0 ? ` <b>${figure(weight)}</b>` : "";
     const across = isQuery ? -8 : breadth + 8;
     const anchors = isHorizontal
       ? { x: place, y: across, xanchor: "center", yanchor: isQuery ? "bottom" : "top" }

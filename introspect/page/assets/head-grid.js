@@ -5,6 +5,7 @@ import { namesAxis } from "./figures.js";
 import { draw, onWidth } from "./plot.js";
 
 const NARROWEST_NAME = 30;
+const HEADS = { cell: headName, column: (head) => `H${head}` };
 
 /**
  * A grid of heads. Tab enters it once; arrows walk, Enter or a click chooses.
@@ -14,8 +15,16 @@ const NARROWEST_NAME = 30;
  * @param {{choose: Function, point?: Function}} acts called with row and head
  * @param {[number, number][]} order row and head of each place, in reading order; by default the
  *   places of a grid of layers
+ * @param {{cell: Function, column: Function}} names of a cell, by layer and head, and of a column
  */
-export function headGrid(layers, numHeads, describe, { choose, point }, order = null) {
+export function headGrid(
+  layers,
+  numHeads,
+  describe,
+  { choose, point },
+  order = null,
+  names = HEADS,
+) {
   const picture = element("div", { class: "picture" });
   const cells = layers.map((_layer, line) =>
     Array.from({ length: numHeads }, (_, column) => {
@@ -26,7 +35,7 @@ export function headGrid(layers, numHeads, describe, { choose, point }, order = 
         class: "cell",
         "data-layer": layer,
         "data-head": head,
-        "aria-label": headName(layer, head),
+        "aria-label": names.cell(layer, head),
       });
       cell.addEventListener("click", () => choose(row, head));
       const show = () => {
@@ -39,7 +48,7 @@ export function headGrid(layers, numHeads, describe, { choose, point }, order = 
         show();
       });
       cell.addEventListener("keydown", (event) => walk(event, line, column));
-      if (order) cell.append(element("span", { class: "cell-name" }, headName(layer, head)));
+      if (order) cell.append(element("span", { class: "cell-name" }, names.cell(layer, head)));
       return cell;
     }),
   );
@@ -59,7 +68,7 @@ export function headGrid(layers, numHeads, describe, { choose, point }, order = 
 
   /** What a cell says of itself is made when it is asked for: there may be thousands. */
   function label(cell, row, head) {
-    const text = `${headName(layers[row], head)}: ${describe(row, head)}`;
+    const text = `${names.cell(layers[row], head)}: ${describe(row, head)}`;
     cell.setAttribute("aria-label", text);
     cell.title = text;
   }
@@ -83,7 +92,7 @@ export function headGrid(layers, numHeads, describe, { choose, point }, order = 
 
   enterAt(all[0]);
   const columnNames = Array.from({ length: numHeads }, (_, head) =>
-    element("span", {}, `H${head}`),
+    element("span", {}, names.column(head)),
   );
   const rowNames = layers.map((layer) => element("span", {}, `L${layer}`));
   const overlay = element("div", { class: "cells" }, all);

@@ -26,7 +26,7 @@ function pairs(state) {
 /** What is drawn: for each line set its colour and weights. */
 function lineSets(state, style) {
   const colours = themed(style.colours);
-  if (state.heads.length === 0) return [];
+  if (state.drawn.length === 0) return [];
   if (state.isCombined) {
     return [{ colour: colourOf("accent"), weight: (q, k) => state.together(q, k) }];
   }

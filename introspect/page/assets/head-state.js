@@ -1,5 +1,6 @@
 // What a head view shows: its choices, what follows from them, and their words in the address.
-import { combined, largestOf, NormPattern, RenormalisedPattern, WordPattern } from "./patterns.js";
+import { combined, largestOf, RenormalisedPattern, WordPattern } from "./patterns.js";
+import { isUnbounded, isWhole, methodOf, patternBy, weighingsOf } from "./weighings.js";
 
 /** How heads are put together; the second word says over which layers. */
 export const COMBINATIONS = [
@@ -17,19 +18,21 @@ export const FILTERS = [
   ["1-1", "B → B"],
 ];
 
-/** What the weights of a view are, and what a number beside a token says. */
-export const WEIGHTS = {
+/** Weights that the view makes by itself, and what a number beside a token says. */
+const OWN = {
   raw: { label: "raw", number: "attention weight" },
   renormalised: {
     label: "without specials and itself",
     number: "attention weight without special tokens and itself",
   },
-  norm: { label: "by norm", number: "weight × length of what the key brings" },
 };
 
-/** The weights that a record can be shown by; norms only where it carries them. */
+/** The weights that a record can be shown by, as names and words. */
 export function weightsOf(record) {
-  return Object.keys(WEIGHTS).filter((name) => name !== "norm" || record.parts.value_norms);
+  return weighingsOf(
+    record,
+    Object.entries(OWN).map(([name, { label }]) => [name, label]),
+  );
 }
 
 /** The state of one head view over one of its records. */
@@ -45,7 +48,7 @@ export class HeadState {
       pins: style.pins,
       threshold: style.threshold,
       granularity: style.granularity,
-      weights: weightsOf(record).includes(style.weights) ? style.weights : "raw",
+      weights: weightsOf(record).some(([name]) => name === style.weights) ? style.weights : "raw",
       combine: style.combine,
       filter: "all",
       layout: style.layout,
@@ -61,11 +64,31 @@ export class HeadState {
     return this.record.layers.indexOf(this.layer);
   }
 
-  /** The record, by word or piece, raw or renormalised. */
+  /** Whether one map is for all heads together. */
+  get isWhole() {
+    return isWhole(this.record, this.weights);
+  }
+
+  /** Whether the numbers may be larger than 1. */
+  get isUnbounded() {
+    return isUnbounded(this.record, this.weights);
+  }
+
+  /** What a number beside a token says. */
+  get number() {
+    return (methodOf(this.record, this.weights) ?? OWN[this.weights]).number;
+  }
+
+  /** The heads that are drawn. */
+  get drawn() {
+    return this.isWhole ? [0] : this.heads;
+  }
+
+  /** The record, by word or piece, raw, renormalised or by a method. */
   get pattern() {
     const name = `${this.granularity} ${this.weights}`;
     if (!this.patterns[name]) {
-      const given = this.weights === "norm" ? new NormPattern(this.record) : this.record;
+      const given = patternBy(this.record, this.weights);
       const base = this.granularity === "word" ? new WordPattern(given) : given;
       const isSelf = base.keys === base.queries;
       this.patterns[name] =
@@ -78,19 +101,21 @@ export class HeadState {
 
   /** The layers that are looked at. */
   get rows() {
-    return this.combine.includes("layers") ? this.record.layers.map((_, row) => row) : [this.row];
+    const isOfAll = this.combine.includes("layers") && !this.isWhole;
+    return isOfAll ? this.record.layers.map((_, row) => row) : [this.row];
   }
 
-  /** What counts as a full weight: 1, or of norms, which have no bound, the largest there is. */
+  /** What counts as a full weight: 1, or of what has no bound, the largest there is. */
   get scale() {
-    if (this.weights !== "norm") return 1;
-    const name = `${this.granularity} ${this.rows}`;
-    this.scales[name] ??= largestOf(this.pattern, this.rows, this.record.numHeads);
+    if (!this.isUnbounded) return 1;
+    const name = `${this.granularity} ${this.weights} ${this.rows}`;
+    const numHeads = this.isWhole ? 1 : this.record.numHeads;
+    this.scales[name] ??= largestOf(this.pattern, this.rows, numHeads);
     return this.scales[name];
   }
 
   get isCombined() {
-    return this.combine !== "separate";
+    return this.isWhole || this.combine !== "separate";
   }
 
   /** The tokens whose weights are shown: the one pointed at, else those that were pinned. */
@@ -109,10 +134,10 @@ export class HeadState {
   /** All weights of the combination, made once for each choice. */
   whole() {
     const [how] = this.combine.split("-");
-    const { rows } = this;
-    const key = [how, rows, this.heads, this.granularity, this.weights].join(" ");
+    const { rows, drawn } = this;
+    const key = [how, rows, drawn, this.granularity, this.weights].join(" ");
     if (this.cache.key !== key) {
-      this.cache = { key, weights: combined(this.pattern, rows, this.heads, how) };
+      this.cache = { key, weights: combined(this.pattern, rows, drawn, how) };
     }
     return this.cache.weights;
   }
@@ -158,7 +183,7 @@ export class HeadState {
     }
     const allowed = {
       granularity: ["token", "word"],
-      weights: weightsOf(this.record),
+      weights: weightsOf(this.record).map(([name]) => name),
       combine: COMBINATIONS.map(([name]) => name),
       filter: FILTERS.map(([name]) => name),
       layout: ["vertical", "horizontal"],

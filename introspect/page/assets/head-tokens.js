@@ -1,6 +1,5 @@
 // The two sides of a head view: tokens that can be pointed at, pinned and searched, with numbers.
 import { figure } from "./dom.js";
-import { WEIGHTS } from "./head-state.js";
 import { themed } from "./theme.js";
 import { tokenColumn } from "./tokens.js";
 
@@ -74,10 +73,10 @@ export function showNumbers(state, style, sides) {
       const [number, button, bars] = column.items[index].children;
       setAttribute(button, "aria-pressed", String(pins.has(index)));
       button.classList.toggle("focal", focal.has(index));
-      const isBlank = sources.length === 0 || state.heads.length === 0;
+      const isBlank = sources.length === 0 || state.drawn.length === 0;
       const weight = isBlank ? null : summed(state, side, sources, index);
       showWeight(number, button, weight, state.scale);
-      setAttribute(number, "title", weight === null ? "" : WEIGHTS[state.weights].number);
+      setAttribute(number, "title", weight === null ? "" : state.number);
       bars.style.background = isBlank ? "" : barsOf(state, side, sources, index, colours);
     }
   }

@@ -6,11 +6,12 @@ import { exportButtons } from "./exporting.js";
 import { headChips } from "./head-chips.js";
 import { headFigure } from "./head-figure.js";
 import { lineTraces } from "./head-lines.js";
-import { COMBINATIONS, FILTERS, HeadState, WEIGHTS, weightsOf } from "./head-state.js";
+import { COMBINATIONS, FILTERS, HeadState, weightsOf } from "./head-state.js";
 import { barsWidth, markFound, showNumbers, tokenSides } from "./head-tokens.js";
 import { readLink, writeLink } from "./link.js";
 import { draw, onWidth } from "./plot.js";
 import { onTheme, themed } from "./theme.js";
+import { loadMethods, methodOf, numberWords, wholeWords } from "./weighings.js";
 
 const HORIZONTAL_BREADTH = 170;
 const KINDS = { self: "self", encoder: "encoder", decoder: "decoder", cross: "decoder to encoder" };
@@ -18,7 +19,7 @@ const KINDS = { self: "self", encoder: "encoder", decoder: "decoder", cross: "de
 /** Build the view in its section. */
 export async function mountHeadView(section, style, record, others) {
   const records = [record, ...others];
-  for (const one of records) if (one.parts.value_norms) await one.loadPart("value_norms");
+  for (const one of records) await loadMethods(one);
   const place = element("div", {});
   section.append(place);
   let view = null;
@@ -32,9 +33,10 @@ export async function mountHeadView(section, style, record, others) {
   open(Number(link.attention) < records.length ? Number(link.attention) || 0 : 0, link);
   onTheme(() => view.build());
   section.addEventListener("keydown", (event) => view.onKey(event));
-  listenForOpening(section, (layer, head) => {
+  listenForOpening(section, (layer, head, weights) => {
     if (view.record !== record) open(0);
-    view.showHead(layer, [head]);
+    // Who names a head and no weights means one that has a map of its own.
+    view.showHead(layer, [head], weights ?? (view.state.isWhole ? "raw" : undefined));
   });
 }
 
@@ -68,6 +70,8 @@ class HeadView {
       state.heads = heads;
       update();
     });
+    // Of a method that takes all heads together there is nothing to choose.
+    this.chips.root.hidden = state.isWhole;
     const isHorizontal = state.layout === "horizontal";
     const canvas = element("div", { class: `head-view ${state.layout}` }, [
       this.sides.query.list,
@@ -110,18 +114,14 @@ class HeadView {
       this.records.length > 1 ? this.attentionControl() : null,
       this.layer.root,
       this.thresholdControl(),
-      pick("combine", "Heads as", COMBINATIONS),
+      state.isWhole ? null : pick("combine", "Heads as", COMBINATIONS),
       hasPieces(record)
         ? pick("granularity", "By", [
             ["token", "token"],
             ["word", "word"],
           ])
         : null,
-      pick(
-        "weights",
-        "Weights",
-        weightsOf(record).map((name) => [name, WEIGHTS[name].label]),
-      ),
+      pick("weights", "Weights", weightsOf(record)),
       isPair ? pick("filter", "Show", FILTERS) : null,
       pick("layout", "Layout", [
         ["vertical", "columns"],
@@ -175,7 +175,7 @@ class HeadView {
       value: this.state.threshold,
       say: (value) => {
         if (value === 0) return "none";
-        return this.state.weights === "norm" ? `${figure(value)} of the largest` : figure(value);
+        return this.state.isUnbounded ? `${figure(value)} of the largest` : figure(value);
       },
       change: (value) => {
         this.state.threshold = value;
@@ -226,19 +226,25 @@ class HeadView {
     const { heads } = this.state;
     // From several heads the arrows go to the first or the last; from one, to its neighbour.
     const next = heads.length === 1 ? heads[0] + right : right > 0 ? 0 : numHeads - 1;
-    const chosen = right === 0 ? heads : [Math.min(Math.max(next, 0), numHeads - 1)];
+    const isSame = right === 0 || this.state.isWhole;
+    const chosen = isSame ? heads : [Math.min(Math.max(next, 0), numHeads - 1)];
     this.showHead(layers[row], chosen);
     announce(this.reading());
   }
 
-  showHead(layer, heads) {
-    this.state.layer = layer;
-    if (this.state.isCombined) {
-      this.state.combine = "separate";
+  /** Show heads of a layer apart, by the weights that they were looked at by elsewhere. */
+  showHead(layer, heads, weights = this.state.weights) {
+    const { state } = this;
+    const isKnown = weightsOf(this.record).some(([name]) => name === weights);
+    const isOther = isKnown && weights !== state.weights;
+    state.layer = layer;
+    if (isOther) state.weights = weights;
+    if (isOther || state.combine !== "separate") {
+      state.combine = "separate";
       this.build();
     }
     this.layer.show(this.state.row);
-    this.chips.show(heads);
+    this.chips.show(state.isWhole ? state.heads : heads);
   }
 
   /** Draw what the state says; soon, where more is likely to change at once. */
@@ -304,24 +310,33 @@ class HeadView {
   /** What is seen, in a sentence. */
   reading() {
     const { state } = this;
-    if (state.heads.length === 0) return "No head is shown. Choose one above.";
+    if (state.drawn.length === 0) return "No head is shown. Choose one above.";
     const shown = this.shownHeads();
     if (state.focal.length === 0) return `Showing ${shown}. Point at a token for its numbers.`;
     const sides = ["query", "key"].map((side) => this.named(side));
-    const given = sides[0] ? `what ${sides[0]} to each token` : "";
-    const taken = sides[1] ? `what each token gives to ${sides[1]}` : "";
+    const [to, gives] = this.isThrough ? ["of", "holds of"] : ["to", "gives to"];
+    const given = sides[0] ? `what ${sides[0]} ${to} each token` : "";
+    const taken = sides[1] ? `what each token ${gives} ${sides[1]}` : "";
     const numbers = [given, taken].filter(Boolean).join("; ");
-    return `Numbers: ${numbers} (${shown}).${this.byNorm()}${this.removed()}${this.leftOut()}`;
+    return `Numbers: ${numbers} (${shown}).${this.saying()}${this.removed()}${this.leftOut()}`;
   }
 
-  /** What a number is where it is no share of a row. */
-  byNorm() {
-    if (this.state.weights !== "norm") return "";
+  /** Whether what is shown went through several layers. */
+  get isThrough() {
+    return Boolean(methodOf(this.record, this.state.weights)?.through);
+  }
+
+  /** What a number is where it is no attention weight. */
+  saying() {
+    const { state, record } = this;
+    if (!methodOf(record, state.weights)) return "";
+    if (state.weights !== "norm") return ` ${numberWords(record, state.weights)}`;
     return " Each is a weight times the length of what its key brings, and rows sum to no 1.";
   }
 
   shownHeads() {
-    const { state } = this;
+    const { state, record } = this;
+    if (state.isWhole) return wholeWords(record, state.weights, state.row);
     const { length } = state.heads;
     const one = headName(state.layer, state.heads[0]);
     const [how, extent] = state.combine.split("-");
@@ -344,7 +359,8 @@ class HeadView {
     if (names.length === 0) return "";
     const list = names.length < 3 ? names.join(" and ") : `${names.length} pinned ${side} tokens`;
     if (side === "key") return names.length > 1 ? `${list} together` : list;
-    return names.length > 1 ? `${list} give together` : `${list} gives`;
+    const verb = this.isThrough ? "hold" : "give";
+    return names.length > 1 ? `${list} ${verb} together` : `${list} ${verb}s`;
   }
 
   /** How much of a query's attention the page does not hold: of a long text only the largest. */
@@ -393,10 +409,10 @@ function shortened(label) {
 /** Another view may ask this one to show a head. */
 function listenForOpening(section, show) {
   document.addEventListener("introspect:open-head", (event) => {
-    const { target, layer, head, origin, follow } = event.detail;
+    const { target, layer, head, origin, follow, weights } = event.detail;
     if (target !== section.id) return;
     section.hidden = false;
-    show(layer, head);
+    show(layer, head, weights);
     if (!follow) return;
     goTo(section);
     announce(`${headName(layer, head)}, chosen in the ${origin}, is shown in the head view.`);
@@ -405,16 +421,16 @@ function listenForOpening(section, show) {
 
 /**
  * Ask a head view of the same record to show a head: the next one on the page, else the first.
- * @param {{follow: boolean}} options go there too
+ * @param {{follow: boolean, weights: string}} options go there too; by which weights
  */
-export function openHead(section, record, layer, head, origin, { follow = true } = {}) {
+export function openHead(section, record, layer, head, origin, { follow = true, weights } = {}) {
   const own = `section[data-view="head"][data-record="${record.number}"]`;
   const views = [...document.querySelectorAll(own)];
   const follows = (view) =>
     section.compareDocumentPosition(view) & Node.DOCUMENT_POSITION_FOLLOWING;
   const target = views.find(follows) ?? views[0];
   if (!target) return;
-  const detail = { target: target.id, layer, head, origin, follow };
+  const detail = { target: target.id, layer, head, origin, follow, weights };
   const ask = () => document.dispatchEvent(new CustomEvent("introspect:open-head", { detail }));
   if (target.dataset.mounted) return ask();
   // It waits in a folded chapter.

@@ -1,6 +1,7 @@
 // Which head is shown: one of a layer, or the mean or the largest of them all.
 import { choice } from "./controls.js";
 import { headName } from "./dom.js";
+import { isWhole, methodOf, wholeWords } from "./weighings.js";
 
 const COMBINED = [
   ["mean", "mean of all"],
@@ -34,8 +35,14 @@ export function rowOf(record, row, head, query) {
   return values;
 }
 
-/** A layer and head in words. */
-export function headWords(record, row, head) {
+/** A layer and head in words, and by which method where it is one. */
+export function headWords(record, row, head, weights = "raw") {
+  if (isWhole(record, weights)) return wholeWords(record, weights, row);
+  const method = methodOf(record, weights);
+  return method ? `${attended(record, row, head)}, ${method.label}` : attended(record, row, head);
+}
+
+function attended(record, row, head) {
   const layer = record.layers[row];
   if (typeof head === "number") return headName(layer, head);
   return `${head === "mean" ? "mean" : "largest"} of ${record.numHeads} heads of layer ${layer}`;

@@ -14,7 +14,7 @@ export class HeatmapWords {
   /** Which head is shown. */
   head() {
     const { record, state } = this.view;
-    return headWords(record, state.row, state.head);
+    return headWords(record, state.row, state.head, state.weights);
   }
 
   /** What is pointed at, in a sentence. */
@@ -37,8 +37,8 @@ export class HeatmapWords {
   }
 
   weight(query, key) {
-    const { record, state } = this.view;
-    return weightOf(record, state.row, state.head, query, key);
+    const { pattern, state } = this.view;
+    return weightOf(pattern, state.row, state.head, query, key);
   }
 
   cellSentence(query, key) {
@@ -89,7 +89,7 @@ export class HeatmapWords {
 
   /** How much of a row the page of a long text does not hold. */
   leftOut(query) {
-    const { record, state } = this.view;
+    const { pattern: record, state } = this.view;
     if (!record.kept || typeof state.head !== "number") return "";
     const rest = figure(record.remainder(state.row, state.head, query));
     return `; ${rest} of this row is in weights that the page leaves out`;

@@ -13,11 +13,21 @@ import { figureSide, matrixFigure } from "./matrix-figure.js";
 import { cellSize, gridOf, hasMissing, largestOf, poolingWords } from "./matrix-grid.js";
 import { onWidth } from "./plot.js";
 import { onTheme, themed } from "./theme.js";
+import {
+  isUnbounded,
+  isWhole,
+  loadMethods,
+  numberWords,
+  patternBy,
+  weighingChoice,
+  weightsFrom,
+} from "./weighings.js";
 
 const LARGEST_ZOOM = 8;
 
 /** Build the view in its section. */
-export function mountHeatmapView(section, style, record) {
+export async function mountHeatmapView(section, style, record) {
+  await loadMethods(record);
   new HeatmapView(section, style, record).build();
 }
 
@@ -31,7 +41,7 @@ class HeatmapView {
     Object.assign(this, { section, style, record });
     this.whole = { query: [0, record.queryLen - 1], key: [0, record.keyLen - 1] };
     const row = record.layers.indexOf(style.layer);
-    this.first = { row, head: style.head, zoom: 1, scale: style.scaleTo };
+    this.first = { row, head: style.head, weights: style.weights, zoom: 1, scale: style.scaleTo };
     this.state = { ...this.first, block: null };
     this.fromLink(readLink(section.id));
     this.words = new HeatmapWords(this);
@@ -42,6 +52,22 @@ class HeatmapView {
 
   get block() {
     return this.state.block ?? this.whole;
+  }
+
+  /** What the numbers are taken from. */
+  get pattern() {
+    const { weights } = this.state;
+    if (this.known?.weights !== weights) {
+      this.known = { weights, pattern: patternBy(this.record, weights) };
+    }
+    return this.known.pattern;
+  }
+
+  /** What the colours reach to. */
+  get most() {
+    const { state, record } = this;
+    const isOne = state.scale === "one" && !isUnbounded(record, state.weights);
+    return isOne ? 1 : this.largest || 1;
   }
 
   build() {
@@ -105,6 +131,8 @@ class HeatmapView {
       change: set("zoom"),
     });
     const scale = scaleChoice(state.scale, set("scale"));
+    this.selects = { head: this.head.root, scale: scale.root };
+    const weights = weighingChoice(record, state.weights, set("weights"));
     this.wholeButton = element(
       "button",
       { type: "button", class: "plain", name: "whole" },
@@ -112,7 +140,8 @@ class HeatmapView {
     );
     this.wholeButton.addEventListener("click", () => this.select(null));
     const save = exportButtons("heatmap-view", () => this.figure());
-    return [this.layer.root, this.head.root, zoom.root, scale.root, this.wholeButton, save];
+    const own = [this.layer.root, this.head.root, weights, zoom.root, scale.root];
+    return [...own, this.wholeButton, save].filter(Boolean);
   }
 
   select(block) {
@@ -140,7 +169,7 @@ class HeatmapView {
     const { record, state } = this;
     const cursor = this.panel.cursor;
     state.row = Math.min(Math.max(state.row + down, 0), record.numLayers - 1);
-    if (right) state.head = nextHead(record, state.head, right);
+    if (right && !isWhole(record, state.weights)) state.head = nextHead(record, state.head, right);
     this.layer.show(String(state.row));
     this.head.show(String(state.head));
     this.update();
@@ -158,6 +187,12 @@ class HeatmapView {
       state.block = null;
     }
     this.wholeButton.disabled = state.block === null;
+    // What has no head, and what has no bound, leaves nothing to choose.
+    const disable = (name, is) => {
+      this.selects[name].querySelector("select").disabled = is;
+    };
+    disable("head", isWhole(this.record, state.weights));
+    disable("scale", isUnbounded(this.record, state.weights));
     this.toLink();
     this.pointed = [null, null];
     this.say();
@@ -165,29 +200,37 @@ class HeatmapView {
   }
 
   draw() {
-    const { record, state, style, panel, block } = this;
+    const { pattern, state, style, panel, block } = this;
     const size = cellSize(this.width - panel.rooms.query - 2, block, state.zoom);
-    const values = (query) => rowOf(record, state.row, state.head, query);
+    const values = (query) => rowOf(pattern, state.row, state.head, query);
     this.grid = gridOf(block, size.factor, values);
     this.largest = largestOf(this.grid);
-    const range = [0, state.scale === "one" ? 1 : this.largest || 1];
+    const range = [0, this.most];
     const label = `Attention, ${this.words.head()}. Arrow keys change layer and head, with Shift they go from cell to cell, Escape shows the whole.`;
     panel.show({ block, ...size, grid: this.grid, range, colorscale: themed(style.scale), label });
     this.showLegend(range[1], size.factor);
   }
 
   showLegend(most, factor) {
-    const { style, state } = this;
-    const end = state.scale === "one" ? "1" : `${figure(this.largest)}, the largest weight shown`;
+    const { style, state, record } = this;
+    const isOne = state.scale === "one" && !isUnbounded(record, state.weights);
+    const end = isOne ? "1" : `${figure(this.largest)}, the largest weight shown`;
     const missing = hasMissing(this.grid) ? "Hatched: missing." : "";
     this.legend.replaceChildren(
-      scaleLegend(style.scale, "weight 0", most === 1 && state.scale !== "one" ? "1" : end),
+      scaleLegend(style.scale, "weight 0", most === 1 && !isOne ? "1" : end),
       element(
         "p",
         { class: "matrix-note" },
-        [poolingWords(factor), missing].filter(Boolean).join(" "),
+        [poolingWords(factor), missing, numberWords(record, state.weights), this.signWords()]
+          .filter(Boolean)
+          .join(" "),
       ),
     );
+  }
+
+  signWords() {
+    const isSigned = this.grid.some((line) => line.some((value) => value < 0));
+    return isSigned ? "What counts against has no colour." : "";
   }
 
   point(cell) {
@@ -206,6 +249,7 @@ class HeatmapView {
     writeLink(this.section.id, {
       layer: changed("row", record.layers[state.row]),
       head: changed("head", state.head),
+      weights: changed("weights", state.weights),
       zoom: changed("zoom", state.zoom),
       scale: changed("scale", state.scale),
       ...blockToLink(state.block, this.whole),
@@ -217,6 +261,7 @@ class HeatmapView {
     const row = record.layers.indexOf(Number(link.layer ?? Number.NaN));
     if (row !== -1) state.row = row;
     state.head = headFrom(link.head, record) ?? state.head;
+    state.weights = weightsFrom(link.weights, record) ?? state.weights;
     const zoom = Number(link.zoom);
     if (zoom >= 1 && zoom <= LARGEST_ZOOM) state.zoom = zoom;
     if (SCALES.some(([name]) => name === link.scale)) state.scale = link.scale;
@@ -225,8 +270,8 @@ class HeatmapView {
 
   /** What is seen as a whole figure. */
   figure() {
-    const { state, style, block, panel } = this;
-    const range = [0, state.scale === "one" ? 1 : this.largest || 1];
+    const { style, block, panel } = this;
+    const range = [0, this.most];
     const { trace, axes } = matrixFigure(panel, this.grid, {
       range,
       colorscale: themed(style.scale),

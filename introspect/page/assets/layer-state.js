@@ -1,6 +1,13 @@
 // What the layer view shows: a token on one side, and how its weights are read.
 import { SCALES } from "./controls.js";
+import { isUnbounded, isWhole, methodOf, patternBy, weightsFrom } from "./weighings.js";
 
+/** The ways to read several heads. */
+export const WAYS = [
+  ["mean", "mean"],
+  ["max", "largest"],
+  ["one", "one head"],
+];
 export const SIDES = [
   ["query", "from the token"],
   ["key", "to the token"],
@@ -14,6 +21,7 @@ export class LayerState {
       side: style.side,
       token: style.tokens[style.side],
       weights: style.weights,
+      combine: style.combine,
       head: style.head,
       special: true,
       scale: "one",
@@ -35,14 +43,28 @@ export class LayerState {
     return this.record.side(this.otherSide);
   }
 
-  /** The ways to read several heads. */
-  get ways() {
-    const ways = [
-      ["mean", "mean of heads"],
-      ["max", "largest of heads"],
-      ["one", "one head"],
-    ];
-    return this.style.arrays.rollout ? [...ways, ["rollout", "rollout"]] : ways;
+  /** What the numbers are taken from. */
+  get pattern() {
+    const { weights } = this;
+    if (this.known?.weights !== weights) {
+      this.known = { weights, pattern: patternBy(this.record, weights) };
+    }
+    return this.known.pattern;
+  }
+
+  /** What the page says of the method; null for the attention itself. */
+  get method() {
+    return methodOf(this.record, this.weights);
+  }
+
+  /** Whether one number is for all heads together. */
+  get isWhole() {
+    return isWhole(this.record, this.weights);
+  }
+
+  /** Whether the colours reach to the largest number. */
+  get isToLargest() {
+    return this.scale !== "one" || isUnbounded(this.record, this.weights);
   }
 
   /** The tokens that are rows. */
@@ -73,7 +95,7 @@ export class LayerState {
   toLink() {
     const { first, style } = this;
     const start = { ...first, token: style.isSelf ? first.token : style.tokens[this.side] };
-    const names = ["side", "token", "weights", "head", "scale"];
+    const names = ["side", "token", "weights", "combine", "head", "scale"];
     const link = names.map((name) => [name, this[name] === start[name] ? null : this[name]]);
     return { ...Object.fromEntries(link), special: this.special ? null : "hidden" };
   }
@@ -87,7 +109,8 @@ export class LayerState {
     if (known(SIDES, link.side)) this.side = link.side;
     if (!style.isSelf) this.token = style.tokens[this.side];
     this.token = number(link.token, this.own.labels.length) ?? this.token;
-    if (known(this.ways, link.weights)) this.weights = link.weights;
+    this.weights = weightsFrom(link.weights, record) ?? this.weights;
+    if (known(WAYS, link.combine)) this.combine = link.combine;
     this.head = number(link.head, record.numHeads) ?? this.head;
     if (known(SCALES, link.scale)) this.scale = link.scale;
     if (link.special === "hidden") this.special = false;

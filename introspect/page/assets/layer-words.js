@@ -1,6 +1,7 @@
 // What the layer view says of what is shown and pointed at.
 import { figure, quoted } from "./dom.js";
 import { largestPlace } from "./layer-numbers.js";
+import { numberWords } from "./weighings.js";
 
 /** Sentences about a `LayerState` and its numbers. */
 export class LayerWords {
@@ -24,15 +25,21 @@ export class LayerWords {
 
   how() {
     const { state } = this;
-    const { record } = state;
+    const { record, method } = state;
+    if (state.isWhole) return `by ${method.label}`;
     const one = `in head ${record.numHeads === 1 ? 0 : state.head}`;
     const heads = `over ${record.numHeads} heads`;
-    return {
+    const how = {
       mean: record.numHeads === 1 ? one : `on average ${heads}`,
       max: record.numHeads === 1 ? one : `at most ${heads}`,
       one,
-      rollout: "by rollout",
-    }[state.weights];
+    }[state.combine];
+    return method ? `${how}, ${method.label}` : how;
+  }
+
+  /** Whether a layer's numbers are of all layers up to it. */
+  get isThrough() {
+    return Boolean(this.state.method?.through);
   }
 
   caption() {
@@ -57,7 +64,7 @@ export class LayerWords {
         ? [this.named("query", state.token), this.named("key", token)]
         : [this.named("query", token), this.named("key", state.token)];
     if (at === -1) return `${pair.join(" → ")}: missing in every layer.`;
-    const layer = `${state.weights === "rollout" ? "up to layer" : "layer"} ${record.layers[at]}`;
+    const layer = `${this.isThrough ? "up to layer" : "layer"} ${record.layers[at]}`;
     const where = row !== null ? layer : `most ${layer.replace(/^layer/, "in layer")}`;
     return `${pair.join(" → ")}, ${where}: ${figure(values[at])} (${this.how()}).`;
   }
@@ -74,7 +81,7 @@ export class LayerWords {
     const other = this.named(this.state.otherSide, this.bests[row]);
     const layer = `layer ${record.layers[row]}`;
     const tail = `(${figure(tops[row])} ${this.how()}).`;
-    if (state.weights === "rollout") {
+    if (this.isThrough) {
       return state.side === "query"
         ? `${token} holds most of ${other} up to ${layer} ${tail}`
         : `Most of ${token} is held by ${other} up to ${layer} ${tail}`;
@@ -86,11 +93,11 @@ export class LayerWords {
 
   notes(isWritten) {
     const { state } = this;
-    const { style, leftOut, shown } = state;
+    const { style, leftOut, shown, record } = state;
     const notes = isWritten && shown.length > 1 ? ["Bold: the largest of a layer."] : [];
     if (leftOut.length > 0) {
       const what = leftOut.length === 1 ? "1 special token" : `${leftOut.length} special tokens`;
-      const most = state.weights === "max" ? ", in the head with most" : "";
+      const most = state.combine === "max" && !state.isWhole ? ", in the head with most" : "";
       notes.push(`Left out: ${what}; the last row has what they sum to${most}.`);
     }
     if (this.values.some((line) => shown.some((place) => Number.isNaN(line[place])))) {
@@ -105,7 +112,11 @@ export class LayerWords {
         "Rollout follows attention alone: half of every token passes each layer unchanged.",
       );
     }
-    if (state.weights === "rollout" || !style.arrays.rollout) notes.push(style.rollout);
+    notes.push(numberWords(record, state.weights));
+    notes.push(this.isThrough ? style.note : style.missing);
+    if (this.values.some((line) => shown.some((place) => line[place] < 0))) {
+      notes.push("What counts against has no colour.");
+    }
     return notes.filter(Boolean);
   }
 }

@@ -5,16 +5,18 @@ import { exportButtons } from "./exporting.js";
 import { scaleLegend } from "./head-grid.js";
 import { layerFigure } from "./layer-figure.js";
 import { LayerNumbers, largestPlace } from "./layer-numbers.js";
-import { LayerState, SIDES } from "./layer-state.js";
+import { LayerState, SIDES, WAYS } from "./layer-state.js";
 import { LayerTable } from "./layer-table.js";
 import { LayerWords } from "./layer-words.js";
 import { readLink, writeLink } from "./link.js";
 import { onWidth } from "./plot.js";
 import { onTheme } from "./theme.js";
 import { tokenColumn, walkWithArrows } from "./tokens.js";
+import { loadMethods, weighingChoice } from "./weighings.js";
 
 /** Build the view in its section. */
-export function mountLayerView(section, style, record) {
+export async function mountLayerView(section, style, record) {
+  await loadMethods(record);
   const view = new LayerView(section, style, record);
   view.build();
 }
@@ -24,7 +26,7 @@ class LayerView {
     Object.assign(this, { section, style, record });
     this.state = new LayerState(style, record);
     this.state.fromLink(readLink(section.id));
-    this.numbers = new LayerNumbers(this.state, record, style.arrays.rollout);
+    this.numbers = new LayerNumbers(this.state, record);
     this.words = new LayerWords(this.state, this.numbers);
     this.table = new LayerTable(this.state, {
       choose: (index) => this.choose(index),
@@ -75,11 +77,16 @@ class LayerView {
     });
     this.headSelect = head.root.querySelector("select");
     this.sideChoice = pick("side", "Direction", SIDES);
+    const combine = pick("combine", "Heads as", WAYS).root;
+    const scale = scaleChoice(state.scale, change("scale")).root;
+    this.combineSelect = combine.querySelector("select");
+    this.scaleSelect = scale.querySelector("select");
     return [
       this.sideChoice.root,
-      pick("weights", "Weights", state.ways).root,
+      weighingChoice(record, state.weights, change("weights")),
+      combine,
       head.root,
-      scaleChoice(state.scale, change("scale")).root,
+      scale,
       this.specialControl(),
       exportButtons("layer-view", () => layerFigure(this)),
     ].filter(Boolean);
@@ -157,14 +164,17 @@ class LayerView {
     this.values = record.layers.map((_, row) => numbers.line(row));
     this.bests = this.values.map((line) => largestPlace(line, state.shown));
     const largest = Math.max(0, ...this.bests.map((best, row) => this.values[row][best] ?? 0));
-    this.largest = state.scale === "one" ? 1 : largest || 1;
+    this.largest = state.isToLargest ? largest || 1 : 1;
     this.table.show(this.values, this.bests, this.largest);
     const { leftOut } = state;
     if (leftOut.length > 0) {
       this.table.showRest(this.values.map((line, row) => numbers.share(row, leftOut, line)));
     }
     this.words.take(this.values, this.bests);
-    this.headSelect.disabled = state.weights !== "one";
+    // What has no head, and what has no bound, leaves nothing to choose.
+    this.headSelect.disabled = state.combine !== "one" || state.isWhole;
+    this.combineSelect.disabled = state.isWhole;
+    this.scaleSelect.disabled = state.isToLargest && state.scale === "one";
     this.markText();
     this.showWords();
     this.point(null);
@@ -172,11 +182,10 @@ class LayerView {
 
   showWords() {
     const { state, style } = this;
-    const isRollout = state.weights === "rollout";
-    this.table.corner.textContent = isRollout ? "up to layer" : "layer";
+    this.table.corner.textContent = this.words.isThrough ? "up to layer" : "layer";
     this.table.root.setAttribute("aria-label", `${this.words.caption()}: tokens by layers`);
     this.legend.replaceChildren(
-      scaleLegend(style.scale, "0", state.scale === "one" ? "1" : figure(this.largest)),
+      scaleLegend(style.scale, "0", state.isToLargest ? figure(this.largest) : "1"),
     );
     this.note.textContent = this.words.notes(this.table.isWritten).join(" ");
   }

@@ -1,5 +1,5 @@
 // One head beside the maps: its pattern, its numbers, its strongest pairs.
-import { element, figure, headName, shortened } from "./dom.js";
+import { element, figure, shortened } from "./dom.js";
 import { draw, onWidth } from "./plot.js";
 import { themed } from "./theme.js";
 
@@ -7,10 +7,11 @@ const LARGEST = 320;
 
 /**
  * The panel; empty until a head is shown in it.
- * @param {(row: number, head: number) => object[]} strongest the strongest pairs of a head
+ * @param {{pattern: object, most: number, name: Function, facts: Function, strongest: Function}} view
+ *   what the maps are of, now
  * @param {(row: number, head: number) => void} open asked to open the head in the head view
  */
-export function headDetail(record, style, strongest, open) {
+export function headDetail(style, view, open) {
   const title = element("h3", {}, "");
   const map = element("div", { class: "detail-map" });
   const facts = element("table", { class: "detail-facts" });
@@ -30,6 +31,7 @@ export function headDetail(record, style, strongest, open) {
   function drawPattern() {
     if (!shown || width === 0) return;
     const [row, head] = shown;
+    const record = view.pattern;
     const height = Math.round((width * record.queryLen) / Math.max(record.queryLen, record.keyLen));
     const z = Array.from({ length: record.queryLen }, (_, query) =>
       Array.from({ length: record.keyLen }, (_key, key) => {
@@ -41,7 +43,7 @@ export function headDetail(record, style, strongest, open) {
       type: "heatmap",
       z,
       zmin: 0,
-      zmax: 1,
+      zmax: view.most,
       colorscale: themed(style.scale),
       showscale: false,
       hoverinfo: "skip",
@@ -54,19 +56,29 @@ export function headDetail(record, style, strongest, open) {
     shown = [row, head];
     hint.hidden = true;
     filled.hidden = false;
-    title.textContent = headName(record.layers[row], head);
+    title.textContent = view.name(row, head);
     facts.replaceChildren(
-      ...style.columns.map(({ name, values }) =>
-        element("tr", {}, [
-          element("th", { scope: "row" }, name),
-          element("td", {}, figure(values[row][head] ?? Number.NaN)),
-        ]),
-      ),
+      ...view
+        .facts(row, head)
+        .map(([name, value]) =>
+          element("tr", {}, [
+            element("th", { scope: "row" }, name),
+            element("td", {}, figure(value ?? Number.NaN)),
+          ]),
+        ),
     );
-    pairs.replaceChildren(...strongest(row, head).map((pair) => pairItem(record, pair)));
+    const items = view.strongest(row, head).map((pair) => pairItem(view.pattern, pair));
+    pairs.replaceChildren(...items);
     drawPattern();
   }
-  return { root, show, draw: drawPattern };
+
+  /** Until another map is chosen. */
+  function clear() {
+    shown = null;
+    hint.hidden = false;
+    filled.hidden = true;
+  }
+  return { root, show, clear, draw: drawPattern };
 }
 
 function pairItem(record, { query, key, weight }) {

@@ -7,35 +7,50 @@ import { openHead } from "./head.js";
 import { headGrid, scaleLegend } from "./head-grid.js";
 import { namedHead, readLink, writeLink } from "./link.js";
 import { headDetail } from "./model-detail.js";
+import { joined, OwnTiles, PatternTiles } from "./model-tiles.js";
 import { draw, onWidth } from "./plot.js";
 import { onTheme, themed } from "./theme.js";
+import {
+  isUnbounded,
+  isWhole,
+  loadMethods,
+  methodOf,
+  numberWords,
+  patternBy,
+  weighingChoice,
+  weightsFrom,
+} from "./weighings.js";
 
 const LOWEST_CELL = 26;
 const HIGHEST_CELL = 92;
 const SORT_CELL_NAME = 16;
+const WHOLE_WIDTH = "10rem";
 
 /** Build the view in its section. */
-export function mountModelView(section, style, record) {
+export async function mountModelView(section, style, record) {
+  await loadMethods(record);
   const link = readLink(section.id);
   const sorts = sortings(style);
+  const view = new ShownMaps(style, record, weightsFrom(link.weights, record) ?? style.weights);
   const state = {
     sort: sorts.some(([name]) => name === link.sort) ? link.sort : "layer",
     head: namedHead(link.head, record.layers, record.numHeads),
   };
-  const strongest = strongestPairs(record);
-  const say = (row, head) => describe(record, style, strongest(row, head)[0], row, head);
   const caption = element("p", { class: "reading" }, "Point at a map to read its strongest pair.");
-  const detail = headDetail(record, style, strongest, (row, head) => {
-    openHead(section, record, record.layers[row], head, "model view");
-  });
+  const open = (row, head, follow) => {
+    const options = { follow, weights: view.weights };
+    openHead(section, record, record.layers[row], head, "model view", options);
+  };
+  const detail = headDetail(style, view, (row, head) => open(row, head, true));
   const place = element("div", { class: "maps" });
+  const note = element("p", { class: "matrix-note" });
   const acts = {
     choose: (row, head) => {
       show(row, head);
-      openHead(section, record, record.layers[row], head, "model view", { follow: false });
+      open(row, head, false);
     },
     point: (row, head) => {
-      caption.textContent = `${headName(record.layers[row], head)}: ${say(row, head)}`;
+      caption.textContent = `${view.name(row, head)}: ${view.say(row, head)}`;
     },
   };
   let grid = null;
@@ -49,11 +64,22 @@ export function mountModelView(section, style, record) {
   }
 
   function build() {
-    const order = orderOf(record, style, state.sort);
-    grid = headGrid(record.layers, record.numHeads, say, acts, order);
-    grid.emphasise(style.framed);
-    if (state.head) grid.mark(...state.head);
-    place.replaceChildren(grid.root, scaleLegend(style.scale, "weight 0", "1"));
+    const { numHeads } = view.pattern;
+    const say = (row, head) => view.say(row, head);
+    const order = view.order(state.sort);
+    grid = headGrid(record.layers, numHeads, say, acts, order, view.names);
+    // One map a layer is not to be as wide as all heads together.
+    grid.root.style.maxWidth = view.isWhole ? WHOLE_WIDTH : "";
+    if (!view.isWhole) grid.emphasise(style.framed);
+    if (state.head && state.head[1] < numHeads) grid.mark(...state.head);
+    place.replaceChildren(
+      grid.root,
+      scaleLegend(style.scale, "weight 0", view.most === 1 ? "1" : figure(view.most)),
+    );
+    const isSigned = view.hasNegative ? "What counts against has no colour." : "";
+    const words = numberWords(record, view.weights);
+    note.textContent = [words, isSigned].filter(Boolean).join(" ");
+    sort.root.querySelector("select").disabled = view.isWhole;
     onWidth(grid.picture.parentElement, (now) => {
       available = now;
       drawMaps();
@@ -61,18 +87,19 @@ export function mountModelView(section, style, record) {
   }
 
   function drawMaps() {
-    const order = orderOf(record, style, state.sort);
-    const { tiles, height, width } = joinedTiles(record, style, order);
+    const { numHeads } = view.pattern;
+    const order = view.order(state.sort);
+    const { values, height, width } = joined(view.tiles, record.numLayers, style.gap, order);
     if (available === 0) return;
-    const cell = available / record.numHeads;
+    const cell = available / numHeads;
     const name = order ? SORT_CELL_NAME : 0;
     const cellHeight = Math.min(
       Math.max((cell * height) / width, LOWEST_CELL + name),
       HIGHEST_CELL,
     );
     grid.root.style.setProperty("--cell-height", `${cellHeight}px`);
-    draw(grid.picture, [mapTrace(tiles, style)], {
-      x: [-0.5, record.numHeads * width - 0.5],
+    draw(grid.picture, [mapTrace(values, style, view.most)], {
+      x: [-0.5, numHeads * width - 0.5],
       y: [record.numLayers * height - 0.5, -0.5],
       width: available,
       height: Math.round(cellHeight * record.numLayers),
@@ -90,18 +117,76 @@ export function mountModelView(section, style, record) {
       build();
     },
   });
-  const save = exportButtons("model-view", () => wholeFigure(record, style, state.sort));
+  const weights = weighingChoice(record, view.weights, (value) => {
+    view.set(value);
+    writeLink(section.id, { weights: value === style.weights ? null : value });
+    if (view.isWhole) {
+      state.head = null;
+      writeLink(section.id, { head: null });
+      detail.clear();
+    }
+    build();
+    if (state.head) detail.show(...state.head);
+  });
+  const save = exportButtons("model-view", () => wholeFigure(view, state.sort));
   section.append(
-    element("div", { class: "controls" }, [sort.root, save]),
+    element("div", { class: "controls" }, [sort.root, weights, save].filter(Boolean)),
     caption,
     element("div", { class: "map-and-detail" }, [place, detail.root]),
+    note,
   );
+  if (state.head?.[1] >= view.pattern.numHeads) state.head = null;
   build();
   onTheme(() => {
     drawMaps();
     detail.draw();
   });
   if (state.head) show(...state.head);
+}
+
+/** What the maps are of: the attention itself, or another method's numbers. */
+class ShownMaps {
+  constructor(style, record, weights) {
+    Object.assign(this, { style, record });
+    this.set(weights);
+  }
+
+  set(weights) {
+    const { style, record } = this;
+    this.weights = weights;
+    this.isWhole = isWhole(record, weights);
+    this.pattern = patternBy(record, weights);
+    this.strongest = strongestPairs(this.pattern);
+    this.tiles = methodOf(record, weights)
+      ? new PatternTiles(this.pattern, style.cells, isUnbounded(record, weights))
+      : new OwnTiles(style.arrays.tiles);
+    this.most = this.tiles.most;
+    this.hasNegative = this.tiles.values?.some((value) => value < 0) ?? false;
+    this.names = this.isWhole
+      ? { cell: (layer) => `layer ${layer}`, column: () => "all heads" }
+      : { cell: headName, column: (head) => `H${head}` };
+  }
+
+  name(row, head) {
+    return this.names.cell(this.record.layers[row], head);
+  }
+
+  order(sort) {
+    return this.isWhole ? null : orderOf(this.record, this.style, sort);
+  }
+
+  /** The numbers of the table for a head. */
+  facts(row, head) {
+    if (this.isWhole) return [];
+    return this.style.columns.map(({ name, values }) => [name, values[row][head]]);
+  }
+
+  say(row, head) {
+    const values = this.facts(row, head)
+      .slice(0, 2)
+      .map(([name, value]) => `${name} ${figure(value ?? Number.NaN)}`);
+    return [strongestText(this.pattern, this.strongest(row, head)[0]), ...values].join("; ");
+  }
 }
 
 function sortings({ columns }) {
@@ -127,67 +212,42 @@ function orderOf(record, style, sort) {
   return places.sort((a, b) => rank(a) - rank(b) || a[0] - b[0] || a[1] - b[1]);
 }
 
-function mapTrace(tiles, style) {
+function mapTrace(values, style, most) {
   return {
     type: "heatmap",
-    z: tiles,
+    z: values,
     zmin: 0,
-    zmax: 1,
+    zmax: most,
     colorscale: themed(style.scale),
     showscale: false,
     hoverinfo: "skip",
   };
 }
 
-/** All patterns, pooled where they are long, side by side with gaps between them. */
-function joinedTiles(record, { arrays, gap }, order) {
-  const [, , tileHeight, tileWidth] = arrays.tiles.shape;
-  const height = tileHeight + 2 * gap;
-  const width = tileWidth + 2 * gap;
-  const tiles = Array.from({ length: record.numLayers * height }, () =>
-    new Array(record.numHeads * width).fill(null),
-  );
-  for (let line = 0; line < record.numLayers; line += 1) {
-    for (let column = 0; column < record.numHeads; column += 1) {
-      const [row, head] = order ? order[line * record.numHeads + column] : [line, column];
-      const start = (row * record.numHeads + head) * tileHeight * tileWidth;
-      for (let cell = 0; cell < tileHeight * tileWidth; cell += 1) {
-        const value = arrays.tiles.at(start + cell);
-        if (Number.isNaN(value)) continue;
-        const y = line * height + gap + Math.floor(cell / tileWidth);
-        tiles[y][column * width + gap + (cell % tileWidth)] = value;
-      }
-    }
-  }
-  return { tiles, height, width };
-}
-
 /** The whole grid with its names, to be saved. */
-function wholeFigure(record, style, sort) {
-  const order = orderOf(record, style, sort);
-  const { tiles, height, width } = joinedTiles(record, style, order);
+function wholeFigure(view, sort) {
+  const { record, style, pattern } = view;
+  const { numHeads } = pattern;
+  const order = view.order(sort);
+  const { values, height, width } = joined(view.tiles, record.numLayers, style.gap, order);
   const centre = (place, size) => place * size + (size - 1) / 2;
   const names = (order ?? []).map(([row, head], place) => ({
-    x: centre(place % record.numHeads, width),
-    y: Math.floor(place / record.numHeads) * height,
-    text: headName(record.layers[row], head),
+    x: centre(place % numHeads, width),
+    y: Math.floor(place / numHeads) * height,
+    text: view.name(row, head),
     showarrow: false,
     font: { size: 10 },
   }));
-  const heads = Array.from({ length: record.numHeads }, (_, head) => head);
+  const heads = Array.from({ length: numHeads }, (_, head) => head);
   const columns = heads.map((head) => centre(head, width));
   const rows = record.layers.map((_, row) => centre(row, height));
   const visible = { visible: !order };
   const layout = paperLayout("", {
-    width: 90 + 80 + record.numHeads * 70,
+    width: 90 + 80 + numHeads * 70,
     height: 70 + record.numLayers * 70,
     margin: { l: 50, r: 100, t: 40, b: 20 },
     annotations: names,
-    xaxis: namesAxis(
-      columns,
-      heads.map((head) => `H${head}`),
-      { ...visible, side: "top" },
-    ),
+    xaxis: namesAxis(columns, heads.map(view.names.column), { ...visible, side: "top" }),
     yaxis: namesAxis(
       rows,
       record.layers.map((layer) => `L${layer}`),
@@ -195,7 +255,7 @@ function wholeFigure(record, style, sort) {
     ),
   });
   const colorbar = colourBar("weight");
-  return { data: [{ ...mapTrace(tiles, style), showscale: true, colorbar }], layout };
+  return { data: [{ ...mapTrace(values, style, view.most), showscale: true, colorbar }], layout };
 }
 
 /** For each head its strongest pairs of tokens that are not special; found when first asked for. */
@@ -223,13 +283,6 @@ function pairsOf(record, row, head) {
     });
   }
   return best;
-}
-
-function describe(record, style, pair, row, head) {
-  const values = style.columns
-    .slice(0, 2)
-    .map(({ name, values }) => `${name} ${figure(values[row][head] ?? Number.NaN)}`);
-  return [strongestText(record, pair), ...values].join("; ");
 }
 
 function strongestText(record, pair) {

@@ -2,19 +2,28 @@
 //
 // Every pattern has the same face as a record: queries, keys, queryLen, keyLen and weight(…).
 
-/** Each weight times the length of what its key brings: the norms of the values. */
-export class NormPattern {
-  constructor(record) {
+/** Numbers in place of a record's weights, all of them in the page. */
+class OtherPattern {
+  constructor(record, numHeads) {
     this.record = record;
+    this.layers = record.layers;
+    this.numLayers = record.numLayers;
+    this.numHeads = numHeads;
     this.queries = record.queries;
     this.keys = record.keys;
-    this.numHeads = record.numHeads;
     this.queryLen = record.queryLen;
     this.keyLen = record.keyLen;
   }
+}
+
+/** Each weight times the length of what its key brings: the norms of the values. */
+export class NormPattern extends OtherPattern {
+  constructor(record) {
+    super(record, record.numHeads);
+  }
 
   norm(row, head, key) {
-    return this.record.vector("value_norms", row, head, key)[0];
+    return this.record.component("value_norms", row, head, key, 0);
   }
 
   weight(row, head, query, key) {
@@ -25,6 +34,27 @@ export class NormPattern {
     this.record.forEachWeight(row, head, query, (key, weight) => {
       visit(key, weight * this.norm(row, head, key));
     });
+  }
+}
+
+/**
+ * The numbers of a method that the page holds, in its unit; one that takes all heads together has one
+ * head.
+ */
+export class MethodPattern extends OtherPattern {
+  constructor(record, name) {
+    super(record, record.partHeads(name));
+    this.name = name;
+    this.unit = 10 ** record.methods[name].exponent;
+  }
+
+  weight(row, head, query, key) {
+    const own = this.numHeads === 1 ? 0 : head;
+    return this.record.component(this.name, row, own, query, key) / this.unit;
+  }
+
+  forEachWeight(row, head, query, visit) {
+    for (let key = 0; key < this.keyLen; key += 1) visit(key, this.weight(row, head, query, key));
   }
 }
 

@@ -1,0 +1,96 @@
+"""Models and records that were had before. Only a few are kept: each may be large."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from introspect.app.questions import Question
+from introspect.cases import case_to_json
+from introspect.mentions import CorefCase
+from introspect.models import Model, load_text
+from introspect.models.quiet import hush
+from introspect.records import AttentionRecord
+from introspect.views.by_name import ViewName, parts_of_view, view_by_name
+from introspect.views.compare import compare_view
+from introspect.views.coreference import coreference_view
+
+__all__ = ["model_named", "page_of_case", "page_of_comparison", "page_of_view", "record_of"]
+
+_MODELS, _RECORDS, _PAGES = 2, 4, 6
+
+
+@st.cache_resource(max_entries=_MODELS, show_spinner="Loading the model …")
+def model_named(name: str) -> Model:
+    """A model, by alias, hub id or folder.
+
+    Raises:
+        ModelError: there is none, or it cannot be used.
+    """
+    hush()
+    return load_text(name)
+
+
+@st.cache_resource(max_entries=_RECORDS, show_spinner="Reading the text …")
+def record_of(
+    name: str,
+    question: Question,
+    include: tuple[str, ...] = ("attentions",),
+    layers: tuple[int, ...] | None = None,
+) -> AttentionRecord:
+    """What a model attends to; of some layers, where they are named.
+
+    Raises:
+        IntrospectError: the text cannot be captured.
+    """
+    return model_named(name).capture(
+        question.text,
+        question.pair,
+        target=question.target,
+        kind=question.kind,
+        include=include,
+        layers=layers,
+        truncation=question.truncation,
+    )
+
+
+@st.cache_data(max_entries=_PAGES, show_spinner="Drawing …")
+def page_of_view(
+    name: str,
+    question: Question,
+    view: ViewName,
+    layer: int | None,
+    head: int | None,
+    layers: tuple[int, ...] | None = None,
+) -> str:
+    """A view as the page that ``View.to_html`` gives.
+
+    Args:
+        name: of the model.
+        question: the text, and how it is read.
+        view: which view.
+        layer: the layer to show first.
+        head: the head to show first.
+        layers: only these are in the page; by default all.
+
+    Raises:
+        IntrospectError: the text cannot be captured, or there is no such layer or head.
+    """
+    record = record_of(name, question, parts_of_view(view), layers)
+    heads = () if head is None else (head,)
+    return view_by_name(view, record, layer=layer, heads=heads).to_html()
+
+
+@st.cache_data(max_entries=_PAGES, show_spinner="Drawing …", hash_funcs={CorefCase: case_to_json})
+def page_of_case(name: str, case: CorefCase, truncation: bool) -> str:
+    """The coreference view of a case, as a page."""
+    record = record_of(name, Question(case.text, truncation=truncation))
+    return coreference_view(record, case).to_html()
+
+
+@st.cache_data(max_entries=_PAGES, show_spinner="Comparing …")
+def page_of_comparison(
+    names: tuple[str, str], questions: tuple[Question, Question], labels: tuple[str, str]
+) -> str:
+    """Two texts, or two models, side by side, as a page."""
+    records = [record_of(name, question) for name, question in zip(names, questions, strict=True)]
+    return compare_view(*records, labels=labels).to_html()

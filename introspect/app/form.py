@@ -1,0 +1,126 @@
+"""What every page asks first: a text and a model. It stands above the pages, and so stays."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import streamlit as st
+
+from introspect.app.cached import model_named
+from introspect.app.examples import MODELS, example_of, is_example
+from introspect.app.questions import KINDS, Question
+from introspect.errors import ModelError, TextError
+
+__all__ = ["ask", "ask_model", "asked", "asked_model"]
+
+_OTHER = "another …"
+_MODEL, _QUESTION = "asked model", "asked question"
+
+
+def ask() -> None:
+    """Draw the fields for a text and a model, and note what they ask.
+
+    Raises:
+        IntrospectError: the text is empty, or the model cannot be had.
+    """
+    st.session_state.setdefault("text", example_of(MODELS[0]).text)
+    left, right = st.columns([3, 1])
+    with left:
+        text = st.text_area("Text", key="text", height=110, persist_state="session")
+    with right:
+        ask_model()
+        name = asked_model()
+        if name in MODELS and text != example_of(name).text:
+            st.button("Show its example", on_click=_fill, args=(name,))
+    further = _encoder_decoder(name) if model_named(name).is_encoder_decoder else _pair()
+    if not text.strip():
+        raise TextError("Expected a text with words in it, got an empty one. Type a sentence.")
+    st.session_state[_QUESTION] = Question(text=text, **further)
+
+
+def ask_model() -> None:
+    """Draw the choice of a model, load it, and note its name.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be used.
+    """
+    chosen = st.selectbox(
+        "Model",
+        (*MODELS, _OTHER),
+        key="model",
+        on_change=_take_example,
+        persist_state="session",
+        help="minilm is the default; the next five are small models whose workings are known. "
+        "“another …” takes the id of a model on the hub, or a folder.",
+    )
+    name = chosen
+    if chosen == _OTHER:
+        name = st.text_input("Hub id or folder", key="model name", persist_state="session").strip()
+        if not name:
+            raise ModelError(
+                "Expected the hub id of a model, such as bert-base-uncased, or a folder that "
+                "save_pretrained wrote. Type one, or choose a model from the list."
+            )
+    model_named(name)
+    st.session_state[_MODEL] = name
+
+
+def asked() -> tuple[str, Question]:
+    """The model's name and the question, on a page below the fields."""
+    return asked_model(), cast(Question, st.session_state[_QUESTION])
+
+
+def asked_model() -> str:
+    """The model's name."""
+    return str(st.session_state[_MODEL])
+
+
+def _take_example() -> None:
+    """With another model goes its own example, unless somebody has typed a text."""
+    if is_example(st.session_state.get("text", "")):
+        _fill(st.session_state["model"])
+
+
+def _fill(model: str) -> None:
+    example = example_of(model)
+    st.session_state["text"] = example.text
+    st.session_state["target"] = example.target
+
+
+def _pair() -> dict[str, Any]:
+    with st.expander("A second text, or a text that is too long"):
+        left, right = st.columns([3, 1], vertical_alignment="bottom")
+    pair = left.text_input(
+        "Second text, for models that read pairs", key="pair", persist_state="session"
+    )
+    return {"pair": pair if pair.strip() else None, "truncation": _truncation(right)}
+
+
+def _encoder_decoder(name: str) -> dict[str, Any]:
+    st.session_state.setdefault("target", example_of(name).target)
+    left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
+    target = left.text_input("Target: what the model writes", key="target", persist_state="session")
+    writes = bool(target.strip())
+    kind = middle.selectbox(
+        "Attention",
+        KINDS if writes else KINDS[:1],
+        index=len(KINDS) - 1 if writes else 0,
+        key="kind" if writes else "kind of encoder",
+        persist_state="session",
+    )
+    return {
+        "target": target if writes else None,
+        "kind": kind,
+        "truncation": _truncation(right),
+    }
+
+
+def _truncation(place: Any) -> bool:
+    return bool(
+        place.checkbox(
+            "Cut a text that is too long",
+            key="truncation",
+            persist_state="session",
+            help="Otherwise it is refused. What is cut off is said.",
+        )
+    )

@@ -1,0 +1,74 @@
+"""Two texts, or two models on one text, side by side with their difference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from introspect.app.cached import model_named, page_of_comparison
+from introspect.app.drawing import embed
+from introspect.app.examples import MODELS, example_of
+from introspect.app.form import asked
+from introspect.app.questions import Question
+from introspect.errors import InputError
+
+__all__ = ["draw"]
+
+_TEXTS, _MODELS = "Another text", "Another model"
+
+
+def draw() -> None:
+    """Draw what is compared, and the two side by side."""
+    name, question = asked()
+    with_what = st.segmented_control(
+        "Compare with",
+        (_TEXTS, _MODELS),
+        default=_TEXTS,
+        required=True,
+        key="compare with",
+        persist_state="session",
+    )
+    if with_what == _TEXTS:
+        names, questions, labels = _other_text(name, question)
+    else:
+        names, questions, labels = _other_model(name, question)
+    embed(page_of_comparison(names, questions, labels), "Compare view", height=1_500)
+
+
+_Pair = tuple[tuple[str, str], tuple[Question, Question], tuple[str, str]]
+
+
+def _other_text(name: str, question: Question) -> _Pair:
+    example = example_of(name)
+    twin = example.text if question.text == example.twin else example.twin
+    text = st.text_area(
+        "Other text",
+        value=twin,
+        key=f"other text {name}",
+        height=80,
+        persist_state="session",
+    )
+    if text == question.text:
+        raise InputError(
+            "Expected another text, got the same one twice. Change a word in one of the two."
+        )
+    return (name, name), (question, replace(question, text=text)), ("A", "B")
+
+
+def _other_model(name: str, question: Question) -> _Pair:
+    other = st.text_input(
+        "Other model: alias, hub id or folder",
+        value="pronoun-gated" if name != "pronoun-gated" else "pronoun",
+        key="other model",
+        persist_state="session",
+        help=f"Such as {', '.join(MODELS)}.",
+    ).strip()
+    if other == name:
+        raise InputError("Expected another model, got the same one twice. Name a second model.")
+    model_named(other)
+    return (name, other), (question, question), (name, other)
+
+
+if __name__ == "__main__":
+    draw()

@@ -1,0 +1,152 @@
+"""A pronoun: what it may refer to, and the score of every head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from introspect.app.cached import page_of_case, record_of
+from introspect.app.drawing import embed, marked, offer_report, show_notices
+from introspect.app.examples import example_of
+from introspect.app.form import asked
+from introspect.app.questions import Question, Word, case_from_words, example_words, words_of
+from introspect.app.reports import report_of
+from introspect.app.tables import score_table
+from introspect.errors import SelectionError
+from introspect.mentions import CorefCase
+from introspect.reporting.wording import finding_of_case
+from introspect.scoring import DIRECTIONS, DirectionScores, score_case
+
+__all__ = ["draw"]
+
+_DIRECTIONS = {
+    DIRECTIONS[0]: "From the pronoun to the candidates",
+    DIRECTIONS[1]: "From the candidates to the pronoun",
+}
+_COLUMNS = {
+    "head": st.column_config.TextColumn("head", help="Layer and head, from 0."),
+    "antecedent": st.column_config.NumberColumn(
+        "on the antecedent", format="%.4f", help="The share of the attention that it gets."
+    ),
+    "distractor": st.column_config.NumberColumn(
+        "on the best distractor", format="%.4f", help="The largest share that a distractor gets."
+    ),
+    "credit": st.column_config.NumberColumn(
+        "credit", format="%.2f", help="1: the antecedent gets most; 0: a distractor does; shares "
+        "for ties."
+    ),
+    "margin": st.column_config.NumberColumn(
+        "margin", format="%.3f", help="From −0.5 to 0.5: the antecedent's part of what it and the "
+        "best distractor get, minus a half."
+    ),
+}  # fmt: skip
+
+
+def draw() -> None:
+    """Draw the choice of the words, and what the heads make of them."""
+    name, question = asked()
+    if question.pair or question.kind in ("cross", "decoder"):
+        raise SelectionError(
+            "Expected one text to mark a pronoun in, got a pair or a target. Empty the second "
+            "text or the target, and show the encoder's attention."
+        )
+    text = question.text
+    case = _choose(name, text)
+    if case is None:
+        st.info("Choose the pronoun and at least one candidate: then every head is scored.")
+        return
+    whole = Question(text, truncation=question.truncation)
+    record = record_of(name, whole)
+    show_notices(record.notices)
+    scores = score_case(record, case)
+    finding = finding_of_case(case, scores)
+    st.subheader(marked(finding.headline), anchor=False)
+    offer_report(lambda: report_of(name, case, question.truncation), key="report of case")
+    for sentence in finding.details:
+        st.markdown(marked(sentence))
+    for sentence in finding.caveats:
+        st.caption(marked(sentence))
+    _draw_table(scores)
+    embed(page_of_case(name, case, question.truncation), "Coreference view", height=1_460)
+
+
+def _choose(name: str, text: str) -> CorefCase | None:
+    """The case that is marked; nothing while a part is missing."""
+    words = words_of(text)
+    pronoun, gold, other = example_words(example_of(name), text)
+    left, middle, right = st.columns(3)
+    # Each text has marks of its own, which come back with it.
+    options = range(len(words))
+
+    def label(index: int) -> str:
+        return words[index].label
+
+    chosen = left.selectbox(
+        "Pronoun",
+        options,
+        index=pronoun[0] if pronoun else None,
+        format_func=label,
+        key=f"pronoun {text}",
+        persist_state="session",
+        placeholder="Choose a word",
+    )
+    antecedents = middle.multiselect(
+        "Refers to",
+        options,
+        default=gold,
+        format_func=label,
+        key=f"antecedent {text}",
+        persist_state="session",
+        placeholder="Choose words",
+        help="Neighbouring words are one candidate: old, dog are “old dog”.",
+    )
+    distractors = right.multiselect(
+        "Might refer to, but does not",
+        options,
+        default=other,
+        format_func=label,
+        key=f"distractor {text}",
+        persist_state="session",
+        placeholder="Choose words",
+    )
+    if chosen is None or not (antecedents or distractors):
+        return None
+
+    def at(indices: Sequence[int]) -> list[Word]:
+        return [words[index] for index in indices]
+
+    return case_from_words(text, words[chosen], at(antecedents), at(distractors))
+
+
+def _draw_table(scores: Sequence[DirectionScores]) -> None:
+    direction = st.segmented_control(
+        "Direction",
+        DIRECTIONS,
+        format_func=_DIRECTIONS.__getitem__,
+        default=DIRECTIONS[0],
+        required=True,
+        key="direction",
+        persist_state="session",
+    )
+    shown = scores[DIRECTIONS.index(direction or DIRECTIONS[0])]
+    if not shown.is_observable:
+        st.info(
+            "No head can look in this direction: the model reads from left to right. That is "
+            "neither right nor wrong."
+        )
+        return
+    table = score_table(shown)
+    st.dataframe(table, hide_index=True, column_config=_COLUMNS, height=300, alt="Score of heads")
+    st.download_button(
+        "Download the table",
+        table.to_csv(index=False),
+        file_name="heads.csv",
+        mime="text/csv",
+        on_click="ignore",
+        help="Every head that can look, with all digits.",
+    )
+
+
+if __name__ == "__main__":
+    draw()

@@ -1,0 +1,141 @@
+"""One text: its tokens, the weights of a head as numbers, and the views."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import streamlit as st
+
+from introspect.app.cached import page_of_view, record_of
+from introspect.app.drawing import embed, offer_report, show_notices
+from introspect.app.examples import example_of
+from introspect.app.form import asked
+from introspect.app.reports import report_of
+from introspect.app.tables import MOST_COLOURED, cell_style, token_table, weight_table
+from introspect.records import AttentionRecord
+from introspect.views.by_name import ViewName
+
+__all__ = ["draw"]
+
+#: What is offered, in order: numbers, then the views, by the names that ``view_by_name`` takes.
+_CHOICES = {
+    "numbers": "Numbers",
+    "heatmap": "Heat map",
+    "head": "Head view",
+    "model": "Model view",
+    "layer": "Layer view",
+    "steps": "Steps view",
+    "neuron": "Neuron view",
+}
+
+# These hold further numbers of every token: of a long text those of all layers would be too many.
+_DETAILED = ("steps", "neuron")
+_LONG = 128
+
+# How tall each view is: in pixels, of itself and for each query token.
+_HEIGHTS = {
+    "heatmap": (860, 16),
+    "head": (600, 27),
+    "model": (960, 0),
+    "layer": (840, 15),
+    "steps": (680, 27),
+    "neuron": (680, 27),
+}
+
+
+def draw() -> None:
+    """Draw what a model attends to in one text."""
+    name, question = asked()
+    record = record_of(name, question)
+    if record.kind == "self":
+        offer_report(lambda: report_of(name, question.subject, question.truncation), key="report")
+    show_notices(record.notices)
+    layers, heads, queries, keys = record.attentions.shape
+    st.caption(
+        f"{layers} layers × {heads} heads, {queries} × {keys} tokens, captured from the running "
+        f"model{_row_sums(record)}."
+    )
+    chosen = st.segmented_control(
+        "What to show",
+        list(_CHOICES),
+        format_func=_CHOICES.__getitem__,
+        default="heatmap",
+        required=True,
+        key="view",
+        persist_state="session",
+    )
+    layer, head = _choose_head(record, name, chosen)
+    if chosen == "numbers":
+        _draw_numbers(record, layer, head)
+    else:
+        view = cast(ViewName, chosen)
+        shown = None if chosen in ("model", "layer") else head
+        base, row = _HEIGHTS[chosen]
+        layers_shown = None
+        if view in _DETAILED and queries > _LONG:
+            layers_shown = (layer,)
+            st.caption(
+                f"The text is long: this view holds layer {layer} alone. Choose another one above."
+            )
+        page = page_of_view(name, question, view, layer, shown, layers_shown)
+        embed(page, _CHOICES[chosen], height=base + row * queries)
+    with st.expander("Tokens"):
+        sides = {"query": record.queries, "key": record.keys}
+        if record.queries == record.keys:
+            sides = {"token": record.keys}
+        for side, sequence in sides.items():
+            st.dataframe(token_table(sequence), hide_index=True, alt=f"{side} tokens".capitalize())
+
+
+def _row_sums(record: AttentionRecord) -> str:
+    error = record.certificate.max_row_sum_error
+    return "" if error is None else f"; the weights of a token sum to 1 within {error:.0e}"
+
+
+def _choose_head(record: AttentionRecord, name: str, chosen: str | None) -> tuple[int, int]:
+    """The layer and the head to show first; the model and the layer view show them all."""
+    example = example_of(name)
+    is_known = example.layer in record.layers and example.head < record.num_heads
+    if chosen in ("model", "layer"):
+        return record.layers[0], 0
+    left, right, _ = st.columns([1, 1, 3])
+    layer = left.selectbox(
+        "Layer",
+        record.layers,
+        index=record.layers.index(example.layer) if is_known else 0,
+        key=f"layer of {name}",
+        persist_state="session",
+    )
+    head = right.selectbox(
+        "Head",
+        range(record.num_heads),
+        index=example.head if is_known else 0,
+        key=f"head of {name}",
+        persist_state="session",
+    )
+    return int(layer), int(head)
+
+
+def _draw_numbers(record: AttentionRecord, layer: int, head: int) -> None:
+    by_word = st.checkbox(
+        "By word: the sum over the pieces of a word attended to, the mean over those of one that "
+        "attends",
+        key="by word",
+        persist_state="session",
+    )
+    table = weight_table(record.words() if by_word else record, layer, head)
+    if table.size > MOST_COLOURED:
+        st.dataframe(table.round(4), alt="Weights of the head")
+        st.caption("The table is too large to be coloured; the heat map shows it in colours.")
+        return
+    coloured = table.style.map(cell_style).format("{:.2f}", na_rep="")
+    st.dataframe(coloured, height=_height(len(table)), alt="Weights of the head: queries by keys")
+
+
+def _height(rows: int) -> int:
+    """Of a table that is seen whole, where it is not too long for a page, in pixels."""
+    return min(35 * (rows + 1) + 3, 900)
+
+
+if __name__ == "__main__":
+    draw()

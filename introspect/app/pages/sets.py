@@ -1,0 +1,99 @@
+"""A set of cases: upload a file, probe it, see the tables and the report."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import streamlit as st
+
+from introspect.app.cached import model_named
+from introspect.app.drawing import plain, telling
+from introspect.app.form import asked_model
+from introspect.app.uploads import ENDINGS, MOST_BYTES, MOST_ROWS, Probed, Upload, probe_upload
+
+__all__ = ["SAMPLE", "draw"]
+
+_PROBED = "probed"
+#: Offered to be downloaded, as a pattern for a file of one's own.
+SAMPLE = """text,pronoun,antecedent,distractor,group
+The animal didn't cross the street because it was too tired.,it,animal,street,1
+The animal didn't cross the street because it was too wide.,it,street,animal,1
+The dog chased the cat because it was angry.,it,dog,cat,2
+The cup broke the plate because it was heavy.,it,cup,plate,3
+"""
+
+
+def draw() -> None:
+    """Draw the upload, and what was found in the last one."""
+    st.markdown(
+        "One case a line: as **JSON lines** (`text`, `pronoun`, `candidates`), or a **table** "
+        "(csv, tsv) with the columns `text`, `pronoun`, `antecedent` and `distractor`. At most "
+        f"{MOST_ROWS:,} lines and {MOST_BYTES >> 20} MB; larger sets are for the command line, "
+        "which can be stopped and goes on where it was: `introspect probe FILE --out DIR`."
+    )
+    file = st.file_uploader("Cases", ENDINGS, key="cases", max_upload_size=MOST_BYTES >> 20)
+    with st.container(horizontal=True):
+        wanted = st.button("Probe", type="primary", disabled=file is None)
+        st.download_button(
+            "Download a small example", SAMPLE, file_name="cases.csv", on_click="ignore"
+        )
+    if wanted and file is not None:
+        st.session_state.pop(_PROBED, None)
+        with telling():
+            st.session_state[_PROBED] = _probe(Upload(file.name, file.getvalue()))
+    if (found := cast("Probed | None", st.session_state.get(_PROBED))) is not None:
+        _draw_found(found)
+
+
+def _probe(upload: Upload) -> Probed:
+    bar = st.progress(0.0, "Reading")
+
+    def tell(share: float, what: str) -> None:
+        bar.progress(share, plain(what))
+
+    try:
+        return probe_upload(model_named(asked_model()), upload, tell)
+    finally:
+        bar.empty()
+
+
+def _draw_found(found: Probed) -> None:
+    st.subheader(plain(f"{found.name}, read by {found.model}"), anchor=False)
+    if not found.is_finished:
+        st.error(plain(found.finding))
+    else:
+        st.markdown(plain(found.finding))
+        st.download_button(
+            "Download the report",
+            found.report,
+            file_name="report.html",
+            mime="text/html",
+            on_click="ignore",
+            type="primary",
+            key="report of set",
+        )
+    if len(found.rejects):
+        count = len(found.rejects)
+        st.warning(f"{count} row{'' if count == 1 else 's'} gave no result, for these reasons:")
+        st.dataframe(found.rejects, hide_index=True, alt="Rejected rows with their reasons")
+    if not found.is_finished:
+        return
+    with st.expander("Figures"):
+        for name, value in found.figures:
+            st.markdown(f"{plain(name)}: {plain(value)}")
+    st.markdown("**Heads**, on these very cases")
+    st.dataframe(found.heads, hide_index=True, height=300, alt="Heads")
+    st.markdown("**Without any head**, on the same cases")
+    st.dataframe(found.baselines, hide_index=True, alt="Baselines")
+    st.download_button(
+        "Download the table of heads",
+        found.heads.to_csv(index=False),
+        file_name="heads.csv",
+        mime="text/csv",
+        on_click="ignore",
+    )
+    st.iframe(found.report, height=1_000, alt="Report")
+
+
+if __name__ == "__main__":
+    draw()

@@ -1,0 +1,135 @@
+"""From what stands in a form to what is asked of a model. Nothing here draws or runs a model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from introspect.app.examples import Example
+from introspect.errors import MentionError
+from introspect.mentions import Candidate, CorefCase, Span, find_mention
+from introspect.text import segment_words, visible_text
+
+__all__ = ["KINDS", "Question", "Word", "case_from_words", "example_words", "spans_of", "words_of"]
+
+#: What attention of an encoder-decoder can be shown.
+KINDS = ("encoder", "decoder", "cross")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A text, and how a model is to read it.
+
+    Args:
+        text: what it reads.
+        pair: a second text, for models of pairs.
+        target: what an encoder-decoder writes.
+        kind: the attention to show, of an encoder-decoder.
+        truncation: whether a text that is too long is cut.
+    """
+
+    text: str
+    pair: str | None = None
+    target: str | None = None
+    kind: str | None = None
+    truncation: bool = False
+
+    @property
+    def subject(self) -> str | tuple[str, str]:
+        """As ``ix.report`` takes it."""
+        return self.text if self.pair is None else (self.text, self.pair)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word to choose: where it stands, and what it is called.
+
+    Args:
+        index: among the words of the text.
+        span: half-open character offsets.
+        label: the word; with its number where the text has it several times: ``it#2``.
+    """
+
+    index: int
+    span: Span
+    label: str
+
+
+def words_of(text: str) -> list[Word]:
+    """The words of a text that can be marked, in order; no punctuation.
+
+    Example:
+        >>> [word.label for word in words_of("It was it, and it alone.")]
+        ['It', 'was', 'it#1', 'and', 'it#2', 'alone']
+    """
+    spans = [(s, e) for s, e in segment_words(text) if any(map(str.isalnum, text[s:e]))]
+    times = Counter(text[s:e] for s, e in spans)
+    seen: Counter[str] = Counter()
+    words = []
+    for index, (start, end) in enumerate(spans):
+        word = text[start:end]
+        seen[word] += 1
+        number = f"#{seen[word]}" if times[word] > 1 else ""
+        words.append(Word(index, (start, end), visible_text(word) + number))
+    return words
+
+
+def spans_of(words: Sequence[Word], text: str) -> list[Span]:
+    """The mentions that chosen words make: neighbours with nothing but spaces between are one.
+
+    Example:
+        >>> text = "The old dog saw a cat."
+        >>> the, old, dog, saw, a, cat = words_of(text)
+        >>> [text[s:e] for s, e in spans_of([dog, cat, old], text)]
+        ['old dog', 'cat']
+    """
+    spans: list[Span] = []
+    for start, end in sorted(word.span for word in words):
+        if spans and not text[spans[-1][1] : start].strip():
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+    return spans
+
+
+def case_from_words(
+    text: str, pronoun: Word | None, antecedents: Sequence[Word], distractors: Sequence[Word]
+) -> CorefCase:
+    """The case that somebody has marked.
+
+    Raises:
+        TextError: the text is empty.
+        MentionError: no pronoun, no candidate, or a word that is two of them.
+    """
+    if pronoun is None or not (antecedents or distractors):
+        raise MentionError(
+            "Expected a pronoun and at least one candidate. Choose the pronoun, what it refers "
+            "to, and what it might refer to but does not."
+        )
+    if both := {word.index for word in antecedents} & {word.index for word in distractors}:
+        word = next(word for word in antecedents if word.index in both)
+        raise MentionError(
+            f"Expected each word as an antecedent or as a distractor, got {word.label!r} as both. "
+            "Take it out of one of the two."
+        )
+    candidates = [Candidate(span, antecedent=True) for span in spans_of(antecedents, text)]
+    candidates += [Candidate(span) for span in spans_of(distractors, text)]
+    return CorefCase(text=text, pronoun=pronoun.span, candidates=tuple(candidates))
+
+
+def example_words(example: Example, text: str) -> tuple[list[int], list[int], list[int]]:
+    """Which words of a text an example marks, by index: pronoun, antecedents, distractors.
+
+    Nothing for any text but the example's own two.
+    """
+    if not example.pronoun or text not in (example.text, example.twin):
+        return [], [], []
+    gold, other = example.antecedent, example.distractor
+    if text == example.twin:
+        gold, other = other, gold
+    pronoun, gold_words, other_words = (
+        [word.index for word in words_of(text) if word.span == find_mention(text, phrase)]
+        for phrase in (example.pronoun, gold, other)
+    )
+    return pronoun, gold_words, other_words

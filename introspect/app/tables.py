@@ -1,0 +1,123 @@
+"""From records and scores to the tables that the app shows, and the colours of their cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pandas as pd
+
+from introspect.records import AttentionRecord, Head, TokenSequence
+from introspect.scoring import DirectionScores
+from introspect.text import visible
+from introspect.views.base import head_number, layer_row
+from introspect.views.palette import SEQUENTIAL
+
+__all__ = ["MOST_COLOURED", "cell_style", "score_table", "token_table", "weight_table"]
+
+#: A table of more cells is shown without colours: the heat map is made for it.
+MOST_COLOURED = 10_000
+
+# Where white begins to read better than black on the scale of weights: both then have a contrast of
+# more than 4.5.
+_DARK = 0.57
+
+
+def token_table(sequence: TokenSequence) -> pd.DataFrame:
+    """One row for each token: what it is, its number in the vocabulary, and the word it is of."""
+    words = [None if word is None else visible(sequence.words[word]) for word in sequence.word_ids]
+    return pd.DataFrame(
+        {
+            "position": range(len(sequence)),
+            "token": [visible(token) for token in sequence.tokens],
+            "id": sequence.token_ids,
+            "word": words,
+            "special": sequence.special_tokens_mask,
+            "unknown": sequence.unknown_mask,
+        }
+    )
+
+
+def weight_table(record: AttentionRecord, layer: int, head: int) -> pd.DataFrame:
+    """The weights of one head: a row for each query, a column for each key.
+
+    Args:
+        record: the attention.
+        layer: by the model's own number.
+        head: the head.
+
+    Raises:
+        SelectionError: the record has no such layer or head.
+
+    Example:
+        >>> import torch
+        >>> record = AttentionRecord.from_tensors(torch.eye(2).expand(1, 1, 2, 2), ["a", "a"])
+        >>> float(weight_table(record, 0, 0).loc["1 a", "1 a"])
+        1.0
+    """
+    pattern = record.attentions[layer_row(record, layer), head_number(record, head)]
+    return pd.DataFrame(
+        pattern.double().numpy(),
+        index=pd.Index(_labels(record.queries.tokens), name="query ↓  key →"),
+        columns=_labels(record.keys.tokens),
+    )
+
+
+def _labels(tokens: Sequence[str]) -> list[str]:
+    """Tokens with their positions, so that no two are alike."""
+    return [f"{position} {visible(token)}" for position, token in enumerate(tokens)]
+
+
+def score_table(scores: DirectionScores) -> pd.DataFrame:
+    """One row for each head that can look, the one that gives the antecedent most first.
+
+    Args:
+        scores: of one case, in one direction.
+
+    Returns:
+        ``head`` (``L3H1``), the weight on ``antecedent`` and on ``distractor`` (the largest of
+        several), ``credit`` and ``margin``; see the methods for the last two.
+    """
+    rows = []
+    for head in scores.ranked():
+        place = (scores.row(head), head.head)
+        rows.append(
+            {
+                "head": str(Head(*head)),
+                "antecedent": float(scores.antecedent_weight[place]),
+                "distractor": float(scores.distractor_weight[place]),
+                "credit": float(scores.credit[place]),
+                "margin": float(scores.margin[place]),
+            }
+        )
+    columns = ["head", "antecedent", "distractor", "credit", "margin"]
+    table = pd.DataFrame(rows, columns=columns)
+    by = "antecedent" if table["antecedent"].notna().any() else "distractor"
+    return table.sort_values(by, ascending=False, kind="stable", ignore_index=True)
+
+
+def cell_style(weight: float) -> str:
+    """The colour of a cell, as CSS: that of the heat map.
+
+    Example:
+        >>> cell_style(0.0), cell_style(1.0)
+        ('background-color: #ffffff; color: #000000', 'background-color: #0b3266; color: #ffffff')
+    """
+    if not 0 <= weight <= 1 + 1e-6:  # also what is missing
+        return ""
+    ink = "#ffffff" if weight > _DARK else "#000000"
+    return f"background-color: {_colour(min(weight, 1.0))}; color: {ink}"
+
+
+def _colour(weight: float) -> str:
+    stops = [(float(place), str(colour)) for place, colour in SEQUENTIAL]
+    for (low, first), (high, last) in pairwise(stops):
+        if weight <= high:
+            share = (weight - low) / (high - low)
+            pairs = zip(_channels(first), _channels(last), strict=True)
+            return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in pairs)
+    return stops[-1][1]
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

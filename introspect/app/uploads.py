@@ -1,0 +1,217 @@
+"""An uploaded file: checked, written where nothing else is, probed, and read back.
+
+What is uploaded is only ever read as text, line by line. Of its name only letters and digits are
+used, so that reports can name it and no path can be made of it.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from introspect.cases import Reject, convert, reject_from_json
+from introspect.cases.opening import is_packed
+from introspect.errors import InputError
+from introspect.models import Model
+from introspect.probing import probe
+from introspect.probing.store import Entry
+
+__all__ = ["ENDINGS", "MOST_BYTES", "MOST_ROWS", "Probed", "Upload", "probe_upload"]
+
+#: The largest file that is taken, and the most lines that it may have; more is for the command
+#: line, which can be stopped and goes on where it was.
+MOST_BYTES = 2 << 20
+MOST_ROWS = 2_000
+ENDINGS = ("jsonl", "csv", "tsv")
+
+# Small enough that the bar moves.
+_SHARD_ROWS = 64
+
+#: Hears the share that is done, from 0 to 1, and what is being done.
+Tell = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it came.
+
+    Args:
+        name: what it is called where it comes from.
+        content: its bytes.
+    """
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """What a probe of an upload gave.
+
+    Args:
+        name: of the upload.
+        model: that was probed.
+        finding: the headline; why there is none, where no row gave a result.
+        is_finished: whether there are results.
+        figures: names and values that a person looks for first.
+        heads: the table of heads.
+        baselines: answers that need no head, on the same cases.
+        rejects: a row for each line without a result: where, why, what.
+        report: the page.
+    """
+
+    name: str
+    model: str
+    finding: str
+    is_finished: bool
+    figures: list[tuple[str, str]] = field(default_factory=list)
+    heads: pd.DataFrame = field(default_factory=pd.DataFrame)
+    baselines: pd.DataFrame = field(default_factory=pd.DataFrame)
+    rejects: pd.DataFrame = field(default_factory=pd.DataFrame)
+    report: str = ""
+
+
+def probe_upload(model: Model, upload: Upload, tell: Tell) -> Probed:
+    """Probe the cases of an uploaded file.
+
+    Args:
+        model: the model.
+        upload: cases as ``jsonl``, or a table (``csv``, ``tsv``) with the columns text, pronoun,
+            antecedent and distractor.
+        tell: hears how far it is.
+
+    Raises:
+        InputError: the file is empty, too large, of another kind, or holds no cases at all.
+    """
+    ending = _checked_ending(upload)
+    with tempfile.TemporaryDirectory(prefix="introspect-app-") as name:
+        folder = Path(name)
+        given = folder / "given" / f"{_safe_stem(upload.name)}.{ending}"
+        given.parent.mkdir()
+        given.write_bytes(upload.content)
+        try:
+            return _probed(model, upload, given, tell)
+        except InputError as error:
+            # No word of where it was kept: the file is known by the name that it came with.
+            raise InputError(str(error).replace(str(given), upload.name)) from error
+
+
+def _safe_stem(name: str) -> str:
+    return re.sub(r"\W+", "-", Path(name).stem).strip("-")[:60] or "upload"
+
+
+def _checked_ending(upload: Upload) -> str:
+    ending = Path(upload.name).suffix.lower().removeprefix(".")
+    if ending not in ENDINGS:
+        raise InputError(
+            f"Expected a file that ends in .{', .'.join(ENDINGS)}, got {upload.name!r}. Save cases "
+            "as JSON lines, or as a table with the columns text, pronoun, antecedent, distractor."
+        )
+    if not upload.content.strip():
+        raise InputError(f"Expected cases in {upload.name!r}, got an empty file.")
+    if is_packed(upload.content):
+        raise InputError(
+            f"Expected a plain text file, but {upload.name!r} is compressed. Unpack it first, or "
+            "probe it with: introspect probe."
+        )
+    rows = upload.content.count(b"\n") + (not upload.content.endswith(b"\n"))
+    if len(upload.content) > MOST_BYTES or rows > MOST_ROWS:
+        raise InputError(
+            f"Expected at most {MOST_BYTES >> 20} MB and {MOST_ROWS:,} lines, got "
+            f"{len(upload.content) / 2**20:.1f} MB and {rows:,} lines. Larger sets are for the "
+            "command line: introspect probe FILE --out DIR."
+        )
+    return ending
+
+
+def _probed(model: Model, upload: Upload, given: Path, tell: Tell) -> Probed:
+    folder = given.parent.parent
+    cases, rejects = given, []
+    if given.suffix != ".jsonl":
+        cases = folder / f"{given.stem}.jsonl"
+        result = convert("csv", [given], cases)
+        rejects += [("line", reject) for reject in _read_rejects(result.rejects_file)]
+    if not cases.read_bytes():
+        return _nothing(model, upload, rejects)
+    out = folder / "out"
+    where = "line" if cases is given else "case"
+    try:
+        run = probe(
+            model,
+            cases,
+            out,
+            analyzers=["coreference"],
+            shard_rows=_SHARD_ROWS,
+            watcher=_Watcher(tell),
+        )
+    except InputError:
+        found = _read_rejects(out / "rejects.jsonl")
+        if not found:
+            raise
+        return _nothing(model, upload, [*rejects, *((where, reject) for reject in found)])
+    rejects += [(where, reject) for reject in _read_rejects(out / "rejects.jsonl")]
+    assert run.scores is not None
+    return Probed(
+        name=upload.name,
+        model=model.name,
+        finding=run.finding,
+        is_finished=True,
+        figures=run.lines(),
+        heads=run.scores.heads,
+        baselines=run.scores.baselines,
+        rejects=_reject_table(rejects),
+        report="" if run.report is None else run.report.read_text(encoding="utf-8"),
+    )
+
+
+def _nothing(model: Model, upload: Upload, rejects: list[tuple[str, Reject]]) -> Probed:
+    return Probed(
+        name=upload.name,
+        model=model.name,
+        finding=(
+            f"Expected at least one case that can be scored in {upload.name!r}, got none. "
+            f"Rows rejected, for the reasons below: {len(rejects)}."
+        ),
+        is_finished=False,
+        rejects=_reject_table(rejects),
+    )
+
+
+def _read_rejects(path: Path | None) -> list[Reject]:
+    if path is None or not path.is_file():
+        return []
+    return [reject_from_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _reject_table(rejects: list[tuple[str, Reject]]) -> pd.DataFrame:
+    rows = [
+        {"where": f"{what} {reject.line}", "why": reject.reason, "row": reject.row}
+        for what, reject in rejects
+    ]
+    return pd.DataFrame(rows, columns=["where", "why", "row"])
+
+
+class _Watcher:
+    """Tells a function how far a probe is."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._total: int | None = None
+        self._rows = 0
+
+    def begin(self, total: int | None, done: int) -> None:
+        self._total, self._rows = total, done
+        self._tell(0.0, "Reading")
+
+    def shard(self, entry: Entry) -> None:
+        self._rows += entry.read
+        share = min(self._rows / self._total, 1.0) if self._total else 0.0
+        self._tell(share, f"{self._rows:,} of {self._total or '?'} rows")
+
+    def say(self, what: str) -> None:
+        self._tell(1.0, what.capitalize())

@@ -1,0 +1,262 @@
+"""Asking a model about many cases, as often as it is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from introspect.causal.metrics import (
+    Metric,
+    Question,
+    default_metric,
+    log_probabilities,
+    metric_named,
+)
+from introspect.errors import InputError, IntrospectError, ModelError
+from introspect.hooks.capturing import placed
+from introspect.mentions import CorefCase
+from introspect.models import Model
+from introspect.models.batching import padded
+from introspect.models.model import taken
+
+__all__ = ["Answers", "Batch", "Floats", "Reading", "Rejected", "prepare_answers"]
+
+Floats = npt.NDArray[np.float64]
+#: A case that cannot be asked, by its number, and why.
+Rejected = tuple[int, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Questions that are asked in one run: the case of each, and what the model reads.
+
+    Args:
+        cases: the number of each question's case.
+        questions: the questions.
+        inputs: what the model reads, ``(batch, length)``.
+        mask: which tokens are no padding, ``(batch, length)``.
+    """
+
+    cases: tuple[int, ...]
+    questions: tuple[Question, ...]
+    inputs: Mapping[str, torch.Tensor]
+    mask: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Cases made ready for a model; each call asks it anew, changed as it is at that moment.
+
+    Args:
+        model: the model.
+        metric: how its answer is read.
+        cases: the cases that can be asked.
+        batches: what it reads.
+        rejected: cases that cannot be asked: their number among those given, and why.
+    """
+
+    model: Model
+    metric: Metric
+    cases: tuple[CorefCase, ...]
+    batches: tuple[Batch, ...]
+    rejected: tuple[Rejected, ...] = field(default=())
+
+    @property
+    def groups(self) -> list[str]:
+        """The group of each case; one without a group is one of its own."""
+        return [
+            case.group if case.group is not None else f"\0{number}"
+            for number, case in enumerate(self.cases)
+        ]
+
+    def scores(self) -> Floats:
+        """What each candidate gets, ``(num_cases, most_candidates)``; NaN where there is none.
+
+        Raises:
+            ModelError: the model's output has not what the metric reads.
+        """
+        reading = self.reading()
+        for batch in self.batches:
+            reading.add(batch, self.run(batch))
+        return reading.scores()
+
+    @property
+    def asked(self) -> nn.Module:
+        """The part of the model that is run: for a surrogate of an encoder-decoder, its encoder."""
+        module: Any = self.model.module
+        is_half = self.metric.is_surrogate and self.model.is_encoder_decoder
+        return module.get_encoder() if is_half else module  # type: ignore[no-any-return]
+
+    def run(self, batch: Batch) -> Any:
+        """The model's output on one batch, changed as the model is at the moment."""
+        with torch.no_grad():
+            return self.asked(**placed(self.asked, batch.inputs))
+
+    def reading(self) -> Reading:
+        """An empty sheet for the outputs of all batches."""
+        return Reading(self)
+
+    def margins(self, scores: Floats | None = None) -> Floats:
+        """By how much the best antecedent is ahead of the best distractor, ``(num_cases,)``."""
+        values = self.scores() if scores is None else scores
+        return _best(values, self._is_antecedent) - _best(values, ~self._is_antecedent)
+
+    @property
+    def _is_antecedent(self) -> npt.NDArray[np.bool_]:
+        most = max(len(case.candidates) for case in self.cases)
+        marks = np.zeros((len(self.cases), most), dtype=bool)
+        for row, case in enumerate(self.cases):
+            marks[row, : len(case.candidates)] = [c.antecedent for c in case.candidates]
+        return marks
+
+
+def prepare_answers(
+    model: Model,
+    cases: Iterable[CorefCase],
+    metric: str | None = None,
+    *,
+    batch_size: int = 32,
+) -> Answers:
+    """Make cases ready to be asked.
+
+    Args:
+        model: the model; with its language-model head, or the answer is a surrogate.
+        cases: cases with an antecedent and a distractor.
+        metric: how the answer is read; by default as the model's head allows.
+        batch_size: how many sequences are read at once.
+
+    Raises:
+        InputError: no case can be asked.
+        SelectionError: a metric that there is not.
+    """
+    chosen = default_metric(model) if metric is None else metric_named(metric)
+    kept: list[CorefCase] = []
+    asked: list[tuple[int, Question]] = []
+    rejected: list[Rejected] = []
+    for number, case in enumerate(cases):
+        try:
+            if not case.is_forced_choice:
+                raise InputError("Expected an antecedent and a distractor among the candidates.")
+            questions = chosen.questions(model, case)
+        except ModelError:
+            raise
+        except IntrospectError as error:
+            rejected.append((number, str(error)))
+            continue
+        asked += [(len(kept), question) for question in questions]
+        kept.append(case)
+    if not kept:
+        why = f" The first one: {rejected[0][1]}" if rejected else ""
+        raise InputError(f"Expected at least one case that can be asked, got none.{why}")
+    batches = _batches(model, chosen, asked, batch_size)
+    return Answers(model, chosen, tuple(kept), tuple(batches), tuple(rejected))
+
+
+def _batches(
+    model: Model, metric: Metric, asked: Sequence[tuple[int, Question]], batch_size: int
+) -> Iterable[Batch]:
+    """Questions of like length together."""
+    # Sorting is stable, so that batches are the same whatever the metric reads.
+    order = sorted(range(len(asked)), key=lambda place: len(asked[place][1].encoded.tokens))
+    for start in range(0, len(order), batch_size):
+        chosen = [asked[place] for place in order[start : start + batch_size]]
+        questions = tuple(question for _, question in chosen)
+        inputs = padded(model.tokenizer, [question.encoded for question in questions])
+        yield Batch(
+            cases=tuple(case for case, _ in chosen),
+            questions=questions,
+            inputs=_inputs(model, metric, questions, inputs),
+            mask=inputs["attention_mask"],
+        )
+
+
+def _inputs(
+    model: Model, metric: Metric, questions: Sequence[Question], inputs: dict[str, torch.Tensor]
+) -> Mapping[str, torch.Tensor]:
+    if metric.is_surrogate:
+        return {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    written = [question.written for question in questions if question.written is not None]
+    if written:
+        decoder = padded(model.tokenizer, written)
+        inputs |= {
+            "decoder_input_ids": decoder["input_ids"],
+            "decoder_attention_mask": decoder["attention_mask"],
+        }
+    return taken(model.module, inputs)
+
+
+class Reading:
+    """Adds up what a metric reads in the outputs of batches."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        most = max(len(case.candidates) for case in answers.cases)
+        self._totals = np.zeros((len(answers.cases), most))
+        self._counts = np.zeros((len(answers.cases), most))
+        # Of a surrogate: the sentence's own state, and those with the candidates.
+        self._states: dict[tuple[int, int | None], torch.Tensor] = {}
+
+    def add(self, batch: Batch, output: Any) -> None:
+        """Read one output.
+
+        Raises:
+            ModelError: it has not what the metric reads.
+        """
+        if self._answers.metric.is_surrogate:
+            means = _mean_states(output, batch.mask, self._answers.model)
+            for case, question, mean in zip(batch.cases, batch.questions, means, strict=True):
+                self._states[case, question.candidate] = mean
+            return
+        logits = output.get("logits") if hasattr(output, "get") else None
+        if logits is None or logits.ndim != 3:
+            raise ModelError(
+                f"Expected logits of a language-model head for the metric "
+                f"{self._answers.metric.name!r}, but {self._answers.model.name} returns none. "
+                "Load it with its head (with_head=True), or choose metric='surrogate'."
+            )
+        for row, (case, question) in enumerate(zip(batch.cases, batch.questions, strict=True)):
+            found = log_probabilities(logits[row], question.reads)
+            assert question.candidate is not None
+            self._totals[case, question.candidate] += float(found.sum())
+            self._counts[case, question.candidate] += len(question.reads)
+
+    def scores(self) -> Floats:
+        """What each candidate gets, ``(num_cases, most_candidates)``; NaN where there is none."""
+        if self._answers.metric.is_surrogate:
+            return self._cosines()
+        counts = np.where(self._counts > 0, self._counts, np.nan)
+        scores: Floats = self._totals / counts
+        return scores if self._answers.metric.is_mean else scores * counts
+
+    def _cosines(self) -> Floats:
+        found = np.full(self._totals.shape, np.nan)
+        for (case, candidate), state in self._states.items():
+            if candidate is not None:
+                own = self._states[case, None]
+                found[case, candidate] = float(torch.cosine_similarity(own, state, dim=0))
+        return found
+
+
+def _mean_states(output: Any, mask: torch.Tensor, model: Model) -> torch.Tensor:
+    """The mean over tokens of the last layer, ``(batch, hidden_size)``, in double precision."""
+    states = output.get("last_hidden_state") if hasattr(output, "get") else None
+    if states is None:
+        raise ModelError(
+            f"Expected the states of the last layer, but {model.name} returns none. Load it "
+            "without its head (with_head=False), or choose a metric that reads its answer."
+        )
+    weights = mask.to(states.device).double()[..., None]
+    total: torch.Tensor = (states.double() * weights).sum(1) / weights.sum(1)
+    return total
+
+
+def _best(scores: Floats, marks: npt.NDArray[np.bool_]) -> Floats:
+    values: Floats = np.where(marks, scores, -np.inf)
+    best: Floats = np.nanmax(values, axis=1)
+    return best

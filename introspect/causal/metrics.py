@@ -1,0 +1,264 @@
+"""How a model's answer to a coreference case is read: from its head, or from a stated surrogate.
+
+A metric turns a case into texts that the model reads, and says which numbers of its output make the
+score of each candidate. All scores grow with how much the model holds a candidate for the answer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+
+from introspect.alignment import mention_pieces
+from introspect.causal.substitution import substituted
+from introspect.errors import MentionError, ModelError, SelectionError, TextError
+from introspect.mentions import Candidate, CorefCase
+from introspect.models import Model
+from introspect.models.encoding import Encoded, encode, encode_target, length_limit
+
+__all__ = ["METRICS", "Metric", "Question", "default_metric", "metric_named"]
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One sequence that the model reads for a candidate.
+
+    Args:
+        candidate: its number in the case; ``None`` for the case's own text.
+        encoded: what the model reads.
+        reads: positions, and the token whose probability is read there.
+        written: what an encoder-decoder's decoder reads.
+    """
+
+    candidate: int | None
+    encoded: Encoded
+    reads: tuple[tuple[int, int], ...] = ()
+    written: Encoded | None = None
+
+
+class Metric(ABC):
+    """A way to read an answer; see ``METRICS``."""
+
+    name: ClassVar[str]
+    #: What a score is, in words.
+    words: ClassVar[str]
+    #: Whether the model was asked something else than the question of the case.
+    is_surrogate: ClassVar[bool] = False
+    #: Whether the reads of a candidate are averaged, or added up.
+    is_mean: ClassVar[bool] = True
+
+    @abstractmethod
+    def questions(self, model: Model, case: CorefCase) -> list[Question]:
+        """What the model reads for a case.
+
+        Raises:
+            TextError, MentionError: the case cannot be asked in this way.
+        """
+
+
+class PseudoLikelihood(Metric):
+    """Of a masked model (Salazar et al. 2020, https://arxiv.org/abs/1910.14659)."""
+
+    name = "pseudo-likelihood"
+    words = (
+        "the mean log-probability of the candidate’s tokens in the pronoun’s place, each masked "
+        "in turn"
+    )
+
+    def questions(self, model: Model, case: CorefCase) -> list[Question]:
+        """One sequence for each token of each candidate."""
+        mask = model.tokenizer.mask_token_id
+        if mask is None:
+            raise ModelError(
+                f"Expected a mask token in the tokenizer of {model.name}, which has none. "
+                f"Choose another metric: {', '.join(METRICS)}."
+            )
+        found = []
+        for number, candidate in enumerate(case.candidates):
+            encoded, places = _in_place(model, case, candidate)
+            for place in places:
+                ids = encoded.inputs["input_ids"].clone()
+                token = int(ids[0, place])
+                ids[0, place] = mask
+                masked = replace(encoded, inputs={**encoded.inputs, "input_ids": ids})
+                found.append(Question(number, masked, ((place, token),)))
+        return found
+
+
+class AtPronoun(Metric):
+    """Of a model that was trained to name the antecedent where the pronoun stands."""
+
+    name = "at-pronoun"
+    words = "the log-probability of the candidate at the pronoun, which the model reads as it is"
+
+    def questions(self, model: Model, case: CorefCase) -> list[Question]:
+        """The same sequence for all candidates."""
+        encoded = _encoded(model, case.text)
+        place = _pieces(encoded, case.pronoun, "pronoun")[0]
+        found = []
+        for number, candidate in enumerate(case.candidates):
+            pieces = _pieces(encoded, candidate.span, "candidate")
+            if len(pieces) != 1:
+                raise MentionError(
+                    f"Expected candidates of one token for the metric {self.name!r}, but "
+                    f"{case.phrase(candidate.span)!r} has {len(pieces)}. Choose another metric: "
+                    f"{', '.join(METRICS)}."
+                )
+            token = encoded.tokens.token_ids[pieces[0]]
+            found.append(Question(number, encoded, ((place, token),)))
+        return found
+
+
+class Continuation(Metric):
+    """Of a decoder (Trinh & Le 2018, https://arxiv.org/abs/1806.02847, "partial" score)."""
+
+    name = "continuation"
+    words = "the log-probability of what follows, with the candidate in the pronoun’s place"
+    is_mean = False
+
+    def questions(self, model: Model, case: CorefCase) -> list[Question]:
+        """One sequence for each candidate; what follows it is the same in all of them."""
+        found = []
+        for number, candidate in enumerate(case.candidates):
+            encoded, places = _in_place(model, case, candidate)
+            ids = encoded.tokens.token_ids
+            special = encoded.tokens.special_tokens_mask
+            after = [i for i in range(places[-1] + 1, len(ids)) if not special[i]]
+            if not after:
+                raise TextError(
+                    "Expected words after the pronoun, whose probability tells the candidates "
+                    "apart, but it is the last one. Give another sentence."
+                )
+            found.append(Question(number, encoded, tuple((i - 1, ids[i]) for i in after)))
+        return found
+
+
+class Target(Metric):
+    """Of an encoder-decoder."""
+
+    name = "target"
+    words = "the mean log-probability of the candidate’s tokens as what the decoder writes"
+
+    def questions(self, model: Model, case: CorefCase) -> list[Question]:
+        """The same text for all candidates, and each as the decoder's."""
+        encoded = _encoded(model, case.text)
+        start: Any = getattr(model.module.config, "decoder_start_token_id", None)
+        if start is None:
+            raise ModelError(
+                f"Expected decoder_start_token_id in the configuration of {model.name}, which is "
+                "what its decoder reads first. Set it to the id that the model was trained with."
+            )
+        limit = length_limit(model.module, model.tokenizer)
+        found = []
+        for number, candidate in enumerate(case.candidates):
+            with model.tokenizing():
+                written = encode_target(
+                    model.tokenizer,
+                    case.phrase(candidate.span),
+                    start_id=start,
+                    limit=limit,
+                    truncation=False,
+                )
+            ids, special = written.tokens.token_ids, written.tokens.special_tokens_mask
+            reads = tuple((i - 1, ids[i]) for i in range(1, len(ids)) if not special[i])
+            found.append(Question(number, encoded, reads, written))
+        return found
+
+
+class Surrogate(Metric):
+    """Of a model without a language-model head: it is not asked who the pronoun is."""
+
+    name = "surrogate"
+    words = (
+        "a surrogate, not the model’s answer: the cosine between the mean state of the sentence "
+        "and that of the sentence with the candidate in the pronoun’s place"
+    )
+    is_surrogate = True
+
+    def questions(self, model: Model, case: CorefCase) -> list[Question]:
+        """The text, and the text with each candidate."""
+        found = [Question(None, _encoded(model, case.text))]
+        for number, candidate in enumerate(case.candidates):
+            encoded, _ = _in_place(model, case, candidate)
+            found.append(Question(number, encoded))
+        return found
+
+
+#: How an answer can be read, by name.
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (PseudoLikelihood(), AtPronoun(), Continuation(), Target(), Surrogate())
+}
+
+
+def default_metric(model: Model) -> Metric:
+    """How a model is asked if nothing is said: by its head, or without one by the surrogate.
+
+    A configuration may name the metric that the model was trained for, as ``introspect_metric``.
+
+    Raises:
+        SelectionError: the configuration names one that there is not.
+    """
+    config: Any = getattr(model.module, "config", None)
+    if named := getattr(config, "introspect_metric", None):
+        return metric_named(named)
+    get_head = getattr(model.module, "get_output_embeddings", None)
+    if get_head is None or get_head() is None:
+        return METRICS["surrogate"]
+    if model.is_encoder_decoder:
+        return METRICS["target"]
+    writes = getattr(model.module, "can_generate", lambda: False)()
+    return METRICS["continuation" if writes else "pseudo-likelihood"]
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of a name.
+
+    Raises:
+        SelectionError: there is none.
+    """
+    if name not in METRICS:
+        raise SelectionError(f"Expected `metric` from {', '.join(METRICS)}, got {name!r}.")
+    return METRICS[name]
+
+
+def _in_place(model: Model, case: CorefCase, candidate: Candidate) -> tuple[Encoded, list[int]]:
+    """The text with the candidate in the pronoun's place, and the candidate's tokens there."""
+    text, span = substituted(case, candidate)
+    encoded = _encoded(model, text)
+    return encoded, _pieces(encoded, span, "candidate")
+
+
+def _encoded(model: Model, text: str) -> Encoded:
+    with model.tokenizing():
+        limit = length_limit(model.module, model.tokenizer)
+        return encode(model.tokenizer, text, limit=limit)
+
+
+def _pieces(encoded: Encoded, span: tuple[int, int], role: str) -> list[int]:
+    words: Sequence[Sequence[int]] = mention_pieces(encoded.tokens, span, role=role)
+    pieces = [piece for word in words for piece in word]
+    if all(encoded.tokens.unknown_mask[piece] for piece in pieces):
+        text = encoded.tokens.texts[0][slice(*span)]
+        raise MentionError(
+            f"Expected a {role} that the model knows, but its vocabulary has nothing for {text!r}. "
+            "Choose another model, or leave the case out."
+        )
+    return pieces
+
+
+def log_probabilities(logits: torch.Tensor, reads: Sequence[tuple[int, int]]) -> torch.Tensor:
+    """Of the tokens at the positions that are read, ``(num_reads,)``, in double precision.
+
+    Args:
+        logits: ``(length, vocabulary)``.
+        reads: positions and tokens.
+    """
+    places = torch.tensor([place for place, _ in reads], device=logits.device)
+    tokens = torch.tensor([token for _, token in reads], device=logits.device)
+    rows = logits[places].double().log_softmax(-1)
+    return rows.gather(1, tokens[:, None])[:, 0]

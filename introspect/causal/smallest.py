@@ -1,0 +1,176 @@
+"""The few heads that together carry most of what attention does for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from introspect.causal.answers import Answers
+from introspect.causal.effects import ablations_for, accuracy_of
+from introspect.errors import SelectionError
+from introspect.interventions.ablation import Ablations
+from introspect.interventions.targets import HeadLike, HeadsByLayer, heads_by_layer
+from introspect.records import Head
+
+__all__ = ["SmallestSet", "smallest_set"]
+
+_COLUMNS = (
+    "step", "layer", "head", "effect", "share", "accuracy_without", "effect_of_random",
+    "accuracy_with_only",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class SmallestSet:
+    """Heads, in the order in which they were added.
+
+    Args:
+        steps: one row for each head: the effect of ablating it with those before it, its share of
+            the whole effect, the accuracy without them, the mean effect of random sets that have as
+            many heads in each layer, and the accuracy where *only* they are left.
+        total: the effect of ablating all heads.
+        reached: whether they carry the share that was asked for.
+        words: what was found, in a sentence.
+    """
+
+    steps: pd.DataFrame
+    total: float
+    reached: bool
+    words: str
+
+    @property
+    def heads(self) -> list[Head]:
+        """The heads."""
+        return [Head(int(row.layer), int(row.head)) for row in self.steps.itertuples()]
+
+
+def smallest_set(
+    answers: Answers,
+    heads: Iterable[HeadLike] | HeadLike | None = None,
+    *,
+    share: float = 0.8,
+    most: int = 8,
+    method: str = "zero",
+    reference: Iterable[str] | None = None,
+    kind: str | None = None,
+    random_sets: int = 10,
+    seed: int = 0,
+) -> SmallestSet:
+    r"""Add heads one by one, each time the one with which most is lost.
+
+    With :math:`e_S` the effect of ablating a set of heads together, the search begins with none,
+    adds the head that makes :math:`e_S` largest, and ends when
+    :math:`e_S \ge 0.8 \cdot e_{\text{all}}`. It is greedy: a smaller set may exist. Heads that do
+    the same show only together, which is why they are ablated together.
+
+    Args:
+        answers: of ``prepare_answers``.
+        heads: those to choose among; all by default.
+        share: of the effect of all heads.
+        most: the search ends with so many heads, reached or not.
+        method: how heads are taken out, as in ``causal_effects``, with
+        reference: the texts for that.
+        kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
+        random_sets: how many random sets each step is compared with.
+        seed: of what is drawn.
+
+    Raises:
+        SelectionError: a share that is not between 0 and 1, or a head that there is not.
+
+    Source: the greedy search of Vig et al. 2020, https://arxiv.org/abs/2004.12265, section 4.
+    """
+    if not 0 < share <= 1:
+        raise SelectionError(f"Expected `share` above 0 and at most 1, got {share}.")
+    ablations = ablations_for(answers, method, reference, kind, seed)
+    everything = heads_by_layer(ablations.layout, ablations.kind, None)
+    pool = heads_by_layer(ablations.layout, ablations.kind, heads)
+    remaining = [Head(layer, number) for layer in pool for number in pool[layer]]
+    clean = answers.margins()
+
+    def effect(chosen: HeadsByLayer) -> tuple[float, float]:
+        with ablations.of(chosen):
+            margins = answers.margins()
+        return float((clean - margins).mean()), accuracy_of(margins)
+
+    total, _ = effect(everything)
+    random = np.random.default_rng(seed)
+    chosen: list[Head] = []
+    rows = []
+    while remaining and len(chosen) < most and total > 0:
+        tried = {head: effect(_by_layer([*chosen, head])) for head in remaining}
+        best = max(tried, key=lambda head: tried[head][0])
+        remaining.remove(best)
+        chosen.append(best)
+        found, accuracy = tried[best]
+        drawn = [_drawn_like(chosen, ablations, random) for _ in range(random_sets)]
+        left = _without(everything, chosen)
+        rows.append(
+            {
+                "step": len(chosen),
+                "layer": best.layer,
+                "head": best.head,
+                "effect": found,
+                "share": found / total,
+                "accuracy_without": accuracy,
+                "effect_of_random": float(np.mean([effect(each)[0] for each in drawn]))
+                if drawn
+                else np.nan,
+                "accuracy_with_only": effect(left)[1] if left else accuracy_of(clean),
+            }
+        )
+        if found >= share * total:
+            break
+    steps = pd.DataFrame(rows, columns=list(_COLUMNS))
+    reached = bool(len(steps)) and bool(steps["share"].iloc[-1] >= share)
+    return SmallestSet(steps, total, reached, _words(chosen, steps, total, share, reached=reached))
+
+
+def _by_layer(heads: Iterable[Head]) -> HeadsByLayer:
+    found: HeadsByLayer = {}
+    for layer, number in sorted(heads):
+        found.setdefault(layer, []).append(number)
+    return found
+
+
+def _without(everything: HeadsByLayer, heads: Iterable[Head]) -> HeadsByLayer:
+    gone = set(heads)
+    left = {
+        layer: [number for number in numbers if Head(layer, number) not in gone]
+        for layer, numbers in everything.items()
+    }
+    return {layer: numbers for layer, numbers in left.items() if numbers}
+
+
+def _drawn_like(
+    heads: Iterable[Head], ablations: Ablations, random: np.random.Generator
+) -> HeadsByLayer:
+    """As many heads in each layer, drawn from all of it."""
+    drawn = {}
+    for layer, numbers in _by_layer(heads).items():
+        count = ablations.layout.heads[ablations.kind, layer].heads
+        drawn[layer] = sorted(random.permutation(count)[: len(numbers)].tolist())
+    return drawn
+
+
+def _words(
+    heads: list[Head], steps: pd.DataFrame, total: float, share: float, *, reached: bool
+) -> str:
+    if not heads:
+        return (
+            f"Ablating all heads does not lower the margin (effect {total:.3g}): there is nothing "
+            "for a set of heads to carry."
+        )
+    names = ", ".join(map(str, heads))
+    carried = steps["share"].iloc[-1]
+    if reached:
+        return (
+            f"{names} together carry {carried:.0%} of the effect of ablating all heads "
+            f"({total:.3g}), found by adding one at a time."
+        )
+    return (
+        f"No {len(heads)} heads found by adding one at a time carry {share:.0%} of the effect of "
+        f"ablating all heads ({total:.3g}): {names} carry {carried:.0%}."
+    )

@@ -1,0 +1,240 @@
+"""Where heads look beside what they do: the whole study of a set of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from introspect.analyzers.coreference import Options, Scores, score
+from introspect.causal.answers import Floats, Rejected, prepare_answers
+from introspect.causal.effects import CausalEffects, measure_effects
+from introspect.causal.mediation import Mediation, mediation
+from introspect.causal.smallest import SmallestSet, smallest_set
+from introspect.errors import InputError, SelectionError
+from introspect.interventions.targets import HeadLike
+from introspect.mentions import CorefCase
+from introspect.models import Model
+from introspect.records import Head
+from introspect.statistics import grouped_bootstrap
+from introspect.statistics.groups import FEWEST_GROUPS, checked, fold_of_groups
+
+__all__ = ["CausalStudy", "ChosenByAttention", "causal_study"]
+
+DIRECTION = "pronoun_to_candidate"
+_FOLDS = 2
+
+
+@dataclass(frozen=True)
+class ChosenByAttention:
+    """What the head does that was chosen by where it looks, on cases that it was not chosen on.
+
+    Args:
+        heads: the head that each half of the cases chose, in the order of the halves.
+        effect: its mean effect on the other half's cases, pooled.
+        ci_low, ci_high: of the effect, by groups of cases.
+        control: the mean effect of the other heads of its layer on the same cases.
+        difference: effect minus control.
+        difference_low, difference_high: of the difference.
+        n: cases.
+    """
+
+    heads: tuple[Head, ...]
+    effect: float
+    ci_low: float
+    ci_high: float
+    control: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class CausalStudy:
+    """A set of cases, scored by where heads look, and asked with and without each head.
+
+    Args:
+        effects: what each head does.
+        scores: where each head looks, on the same cases.
+        heads: both in one table, one row for each head: the columns of ``effects.heads``, and
+            ``attention_accuracy`` (how often the pronoun attends most to the antecedent),
+            ``attention_weight`` (how much of its attention the antecedent gets) and
+            ``attention_margin``.
+        correlation: Spearman's, over heads, of attention accuracy and effect; NaN where one of the
+            two is the same for all.
+        chosen: what the head does that is chosen by its attention on other cases; ``None`` with too
+            few groups.
+        smallest: the few heads that carry the most; ``None`` if that was not asked for.
+        mediation: effects between twins; ``None`` without twins.
+        rejected: cases that cannot be asked: their number among those given, and why.
+        notes: what could not be computed, and why.
+    """
+
+    effects: CausalEffects
+    scores: Scores
+    heads: pd.DataFrame
+    correlation: float
+    chosen: ChosenByAttention | None
+    smallest: SmallestSet | None
+    mediation: Mediation | None
+    rejected: tuple[Rejected, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        cases = len(self.effects.margins)
+        return f"<{type(self).__name__}: {len(self.heads)} heads, {cases} cases>"
+
+
+def causal_study(
+    model: Model,
+    cases: Iterable[CorefCase],
+    heads: Iterable[HeadLike] | HeadLike | None = None,
+    *,
+    method: str = "zero",
+    reference: Iterable[str] | None = None,
+    metric: str | None = None,
+    share: float | None = 0.8,
+    twins: bool = True,
+    kind: str | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    done: Callable[[int, int], None] = lambda number, total: None,
+) -> CausalStudy:
+    """Ask a model about cases with each head taken out, and set it beside where the head looks.
+
+    Args:
+        model: with its language-model head (``ix.load(…, with_head=True)``); without one the
+            answer is a stated surrogate.
+        cases: cases with an antecedent and a distractor.
+        heads: which; all by default.
+        method: how they are taken out: ``zero``, ``mean``, ``uniform`` or ``resample``.
+        reference: texts for ``mean`` and ``resample``; by default those of the cases.
+        metric: how the answer is read; see ``introspect.causal.METRICS``.
+        share: look for the smallest set of heads that carries this share of the effect of all;
+            ``None`` to leave it out, since it takes as many runs for each head of the set as there
+            are heads.
+        twins: whether effects between twins are measured, where there are any.
+        kind: of an encoder-decoder: only ``encoder``, whose attention is scored.
+        batch_size: how many sequences are read at once.
+        seed: of the intervals, and of what is drawn.
+        done: told after each head how many are measured, and of how many.
+
+    Raises:
+        InputError: no case can be asked.
+        SelectionError: a head, method, metric or kind that there is not.
+    """
+    if model.is_encoder_decoder and kind not in (None, "encoder"):
+        raise SelectionError(
+            f"Expected kind='encoder' to compare effects with where heads look, got {kind!r}: "
+            "cases are scored in what the encoder reads. Take ix.causal_effects for other kinds."
+        )
+    kind = "encoder" if model.is_encoder_decoder else kind
+    answers = prepare_answers(model, cases, metric, batch_size=batch_size)
+    options = {"method": method, "reference": reference, "kind": kind, "seed": seed}
+    effects = measure_effects(answers, heads, done=done, **options)  # type: ignore[arg-type]
+    scores = score(model, answers.cases, options=Options(seed=seed))
+    notes = list(effects.notes)
+    chosen = _chosen(effects, scores, seed)
+    if chosen is None:
+        notes.append("no head is chosen by its attention: too few groups, or no head can look")
+    found = (
+        None if share is None else smallest_set(answers, heads, share=share, **options)  # type: ignore[arg-type]
+    )
+    mediated = None
+    if twins:
+        try:
+            mediated = mediation(
+                model, answers.cases, heads, metric=answers.metric.name, kind=kind,
+                batch_size=batch_size, seed=seed,
+            )  # fmt: skip
+        except InputError as error:
+            notes.append(f"no effects between twins: {error}")
+    table = _joined(effects.heads, scores.heads)
+    return CausalStudy(
+        effects=effects,
+        scores=scores,
+        heads=table,
+        correlation=_correlation(table),
+        chosen=chosen,
+        smallest=found,
+        mediation=mediated,
+        rejected=answers.rejected,
+        notes=tuple(notes),
+    )
+
+
+def _joined(effects: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
+    looks = scored[scored["direction"] == DIRECTION]
+    names = {"accuracy": "attention_accuracy", "margin": "attention_margin"}
+    columns = ["layer", "head", "attention_accuracy", "attention_margin"]
+    return effects.merge(
+        looks.rename(columns=names)[columns], on=["layer", "head"], how="left", validate="1:1"
+    )
+
+
+def _correlation(table: pd.DataFrame) -> float:
+    known = table[["attention_accuracy", "effect"]].dropna()
+    if len(known) < 3 or (known.nunique() < 2).any():
+        return float("nan")
+    return float(spearmanr(known["attention_accuracy"], known["effect"]).statistic)
+
+
+def _chosen(effects: CausalEffects, scores: Scores, seed: int) -> ChosenByAttention | None:
+    """Each half of the groups chooses a head by attention; its effect is that on the other half."""
+    groups = effects.answers.groups
+    if len(set(groups)) < FEWEST_GROUPS:
+        return None
+    values, heads = effects.by_case()
+    credits = _credits(scores, heads, len(groups))
+    _, index = checked(values, groups)
+    fold = fold_of_groups(index, _FOLDS, seed=seed)[index]
+    picked: list[Head] = []
+    effect, control = np.full(len(values), np.nan), np.full(len(values), np.nan)
+    for number in range(_FOLDS):
+        training = credits[fold != number]
+        known = ~np.isnan(training).all(0)
+        if not known.any():
+            return None
+        means = np.where(
+            known, np.nansum(training, 0) / np.maximum(1, (~np.isnan(training)).sum(0)), -1
+        )
+        best = int(means.argmax())
+        picked.append(heads[best])
+        is_held_out = fold == number
+        effect[is_held_out] = values[is_held_out, best]
+        others = [
+            place
+            for place, head in enumerate(heads)
+            if head.layer == heads[best].layer and place != best
+        ]
+        if others:
+            control[is_held_out] = values[is_held_out][:, others].mean(1)
+    against = effect - control
+    columns = np.stack([effect, against], axis=1)
+    low, high = grouped_bootstrap(columns, groups, seed=seed)
+    return ChosenByAttention(
+        heads=tuple(picked),
+        effect=float(effect.mean()),
+        ci_low=float(low[0]),
+        ci_high=float(high[0]),
+        control=float(np.nanmean(control)) if not np.isnan(control).all() else float("nan"),
+        difference=float(np.nanmean(against)) if not np.isnan(against).all() else float("nan"),
+        difference_low=float(low[1]),
+        difference_high=float(high[1]),
+        n=len(effect),
+    )
+
+
+def _credits(scores: Scores, heads: list[Head], num_cases: int) -> Floats:
+    """Credit from the pronoun to the candidates, ``(num_cases, num_heads)``."""
+    looks = scores.cases[scores.cases["direction"] == DIRECTION]
+    columns = []
+    for head in heads:
+        of_head = looks[(looks["layer"] == head.layer) & (looks["head"] == head.head)]
+        values = of_head["credit"].to_numpy(dtype=float)
+        columns.append(values if len(values) == num_cases else np.full(num_cases, np.nan))
+    return np.stack(columns, axis=1)

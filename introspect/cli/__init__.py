@@ -1,0 +1,11 @@
+"""The command line: parse, call one library function, show.
+
+Exit codes: 0 done; 1 internal error; 2 bad arguments or input; 3 finished, but some input rows were
+rejected. Heavy packages load inside the commands, so that ``--help`` answers at once.
+
+A command is a function in the module of its group, named in ``commands``.
+"""
+
+from introspect.cli.running import main
+
+__all__ = ["main"]

@@ -1,0 +1,58 @@
+"""The commands of ``introspect``, each a function of a neighbouring module."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from introspect.cli import machine, pages, sets
+
+__all__ = ["StoppedError", "app"]
+
+
+class StoppedError(Exception):
+    """Ctrl-C, in a form that the parser hands on with its message."""
+
+
+class _Commands(typer.core.TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; Typer itself makes of Ctrl-C an exit code without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise StoppedError(str(stop)) from stop
+
+
+app = typer.Typer(
+    name="introspect",
+    cls=_Commands,
+    help="See what a pretrained Transformer attends to, and whether it matters.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """See what a pretrained Transformer attends to, and whether it matters."""
+
+
+for _command in (
+    pages.report,
+    pages.view,
+    pages.compare,
+    sets.cases,
+    sets.probe,
+    pages.index,
+    machine.doctor,
+    machine.app,
+):
+    app.command()(_command)

@@ -1,0 +1,215 @@
+"""Commands that write a page: a report, a view, a comparison, and the list of a folder's pages."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from introspect.cli.shared import (
+    AllowPickle,
+    ModelName,
+    Text,
+    TextPair,
+    Truncate,
+    command_line,
+    load,
+    show_notices,
+)
+from introspect.errors import InputError
+from introspect.files import check_destination
+
+__all__ = ["compare", "index", "report", "view"]
+
+
+class ViewKind(StrEnum):
+    """The views that ``introspect view`` can write."""
+
+    head = "head"
+    model = "model"
+    layer = "layer"
+    neuron = "neuron"
+    steps = "steps"
+    heatmap = "heatmap"
+
+
+def report(
+    text: Text,
+    text_pair: TextPair = None,
+    pronoun: Annotated[
+        str | None, typer.Option(help="The pronoun; it#2 means the second one.")
+    ] = None,
+    antecedent: Annotated[str | None, typer.Option(help="What the pronoun refers to.")] = None,
+    distractor: Annotated[
+        list[str] | None, typer.Option(help="What it might refer to, but does not; repeatable.")
+    ] = None,
+    model: ModelName = "minilm",
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    truncate: Truncate = False,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Write an interactive report on one text, and print what it found."""
+    _check_case_options(pronoun, antecedent, distractor)
+    check_destination(out)
+    import introspect as ix
+
+    subject: Any = text if text_pair is None else (text, text_pair)
+    if pronoun is not None:
+        subject = ix.CorefCase.from_words(
+            text, pronoun=pronoun, antecedent=antecedent, distractors=distractor or ()
+        )
+    result = ix.report(
+        load(model, allow_pickle=allow_pickle),
+        [subject],
+        truncation=truncate,
+        command=command_line(),
+    )
+    path = result.save(out)
+    show_notices(result.notices)
+    typer.echo(result.finding)
+    typer.echo(path)
+
+
+def _check_case_options(
+    pronoun: str | None, antecedent: str | None, distractor: list[str] | None
+) -> None:
+    if pronoun is None and (antecedent is not None or distractor):
+        raise InputError("Expected --pronoun beside --antecedent and --distractor. Add it.")
+    if pronoun is not None and antecedent is None:
+        raise InputError("Expected --antecedent beside --pronoun: what it refers to. Add it.")
+
+
+def view(
+    kind: Annotated[ViewKind, typer.Argument(help="Which view.")],
+    text: Text,
+    text_pair: TextPair = None,
+    layer: Annotated[int, typer.Option(help="The layer to show first, from 0.")] = 0,
+    head: Annotated[
+        list[int] | None, typer.Option(help="A head to show first, from 0; repeatable.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(help="A word to pin; it#2 means the second one.")
+    ] = None,
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="What to show first: raw; norm, residual_norm, rollout, flow, alti; of the head "
+            "view also renormalised."
+        ),
+    ] = "raw",
+    model: ModelName = "minilm",
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("view.html"),
+    truncate: Truncate = False,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Write one interactive view."""
+    check_destination(out)
+    _check_view_options(kind, layer, head or [], token, weights)
+    from introspect.alignment import find_tokens
+    from introspect.attribution import parts_of
+    from introspect.models import load_text
+    from introspect.views.by_name import parts_of_view, view_by_name
+
+    parts = parts_of(weights, ("raw", "renormalised") if kind is ViewKind.head else ("raw",))
+    loaded = load_text(load(model, allow_pickle=allow_pickle))
+    include = (*parts_of_view(kind.value), *parts)
+    record = loaded.capture(text, text_pair, truncation=truncate, include=include)
+    pinned = None if token is None else find_tokens(record.queries, token)[0]
+    result = view_by_name(
+        kind.value,
+        record,
+        layer=layer,
+        heads=head or (),
+        token=pinned,
+        weights=weights,
+    )
+    show_notices(record.notices)
+    typer.echo(result.save(out))
+
+
+def _check_view_options(
+    kind: ViewKind, layer: int, heads: list[int], token: str | None, weights: str
+) -> None:
+    """Refuse what a view would ignore."""
+    if kind is ViewKind.model and (token is not None or heads or layer):
+        raise InputError(
+            "Expected no --layer, --head or --token for the model view: it shows every head. "
+            "Leave them out, or write the head view."
+        )
+    if kind not in (ViewKind.head, ViewKind.model) and len(heads) > 1:
+        raise InputError(
+            f"Expected one --head for the {kind} view, got {len(heads)}. Name one of them."
+        )
+    if kind is ViewKind.layer and layer:
+        raise InputError(
+            "Expected no --layer for the layer view: it shows every layer. Leave it out."
+        )
+    if kind is ViewKind.heatmap and token is not None:
+        raise InputError(
+            "Expected no --token for the heatmap view: it shows every token. Leave it out."
+        )
+    if kind in (ViewKind.neuron, ViewKind.steps) and weights != "raw":
+        raise InputError(
+            f"Expected no --weights for the {kind} view: it shows how the weights are made. "
+            "Leave it out."
+        )
+
+
+def compare(
+    text_a: Annotated[str, typer.Argument(help="A text.")],
+    text_b: Annotated[
+        str | None, typer.Argument(help="Another text; the same one by default.")
+    ] = None,
+    model: ModelName = "minilm",
+    model_a: Annotated[str | None, typer.Option(help="The model of the first text.")] = None,
+    model_b: Annotated[str | None, typer.Option(help="The model of the second text.")] = None,
+    layer: Annotated[int | None, typer.Option(help="The layer to show first, from 0.")] = None,
+    head: Annotated[int | None, typer.Option(help="The head to show first, from 0.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="A word of the first text; it#2 means the second one.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("compare.html"),
+    truncate: Truncate = False,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Show two texts, or two models on one text, side by side with their difference."""
+    check_destination(out)
+    names = (model_a or model, model_b or model)
+    if text_b in (None, text_a) and names[0] == names[1]:
+        raise InputError(
+            "Expected a second text, or --model-a and --model-b that differ, got one text and one "
+            "model. Name what to compare with."
+        )
+    import introspect as ix
+    from introspect.alignment import find_tokens
+    from introspect.models import load_text
+
+    loaded = {
+        name: load_text(load(name, allow_pickle=allow_pickle)) for name in dict.fromkeys(names)
+    }
+    texts = (text_a, text_a if text_b is None else text_b)
+    records = [
+        loaded[name].capture(text, truncation=truncate)
+        for name, text in zip(names, texts, strict=True)
+    ]
+    result = ix.compare_view(
+        *records,
+        layer=layer,
+        head=head,
+        token=None if token is None else find_tokens(records[0].queries, token)[0],
+        labels=names if names[0] != names[1] else ("A", "B"),
+    )
+    for record in records:
+        show_notices(record.notices)
+    typer.echo(result.save(out))
+
+
+def index(
+    folder: Annotated[Path, typer.Argument(help="The folder that the reports are in.")],
+) -> None:
+    """List the reports and views of a folder on a page, index.html."""
+    import introspect as ix
+
+    typer.echo(ix.report_index(folder))

@@ -1,0 +1,189 @@
+"""Commands on sets: collections become cases, and a set becomes a folder of tables."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from introspect.cli.shared import (
+    AllowPickle,
+    ModelName,
+    command_line,
+    load,
+    print_table,
+)
+from introspect.errors import InputError
+from introspect.files import check_destination
+
+__all__ = ["cases", "probe"]
+
+
+def cases(
+    kind: Annotated[str, typer.Argument(help="winobias, winogender, gap, xwino, csv or jsonl.")],
+    files: Annotated[list[Path], typer.Argument(help="The files of the collection.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; standard output by default.")
+    ] = None,
+) -> None:
+    """Turn a collection into cases, one JSON object a line, and say what was left out."""
+    from introspect.cases import convert
+
+    if out is not None:
+        check_destination(out)
+    result = convert(kind, files, out)
+    typer.echo(result.summary, err=True)
+    if result.rejects_file is not None:
+        typer.echo(f"introspect: notice: the rejected rows are in {result.rejects_file}", err=True)
+    if out is not None:
+        typer.echo(out)
+    if result.tally.rejected:
+        raise typer.Exit(3)
+
+
+def probe(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="Cases (JSON lines), sentences (txt, csv, tsv, jsonl, parquet), trees (conllu); "
+            "a folder, a glob, hf:NAME, or - for standard input."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write, or to go on with.")],
+    model: ModelName = "minilm",
+    analyzer: Annotated[
+        list[str] | None,
+        typer.Option(help="coreference, roles, similarity or syntax; repeatable."),
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="The column of the sentences.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Of all files, whatever their endings: txt, csv, …")
+    ] = None,
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="raw; renormalised: without special tokens and the own position; or norm."
+        ),
+    ] = "raw",
+    segment: Annotated[
+        str | None, typer.Option(help="jieba: divide Chinese into words (extra chinese).")
+    ] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Only these, from 0: 0-5 or 3,4; the model stops there.")
+    ] = None,
+    long: Annotated[
+        str, typer.Option(help="reject texts that are too long, or window: read them in parts.")
+    ] = "reject",
+    null_model: Annotated[
+        bool, typer.Option("--null-model", help="Also score the model with random weights.")
+    ] = False,
+    engine: Annotated[str, typer.Option(help="serial, or ray (extra ray).")] = "serial",
+    save_attention: Annotated[
+        str | None, typer.Option(help="float32 or float16: also keep the patterns of every text.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Texts that run together, at most.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="A file that keeps results for other sets.")
+    ] = None,
+    cache_size: Annotated[float, typer.Option(help="Of that file at most, in GB.")] = 2.0,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, …; the CPU by default.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16; as the model was saved.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of each process.")] = None,
+    actors: Annotated[int | None, typer.Option(help="Of the engine ray.")] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Of a ray cluster; by default one on this machine.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of folds, resamples and relabellings.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how much work and memory it takes.")
+    ] = False,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Run a model over a set; leave tables and a report in a folder.
+
+    Stopped at any moment, the same command goes on where it was.
+    """
+    from introspect.analyzers.claims import Options
+    from introspect.probing import CacheOptions, RayOptions, estimate
+    from introspect.probing import probe as run_probe
+    from introspect.probing.batches import BatchLimits
+    from introspect.probing.options import WorkerOptions
+    from introspect.probing.progress import watching
+    from introspect.sentences import spooled_stdin
+
+    given: list[Any] = [spooled_stdin() if name == "-" else name for name in files]
+    loaded = load(model, allow_pickle=allow_pickle, device=device, dtype=dtype)
+    if dry_run:
+        limits = BatchLimits() if batch_size is None else BatchLimits(texts=batch_size)
+        options = WorkerOptions(
+            weights=weights,  # type: ignore[arg-type]  # checked there
+            segment=segment,
+            layers=None if layers is None else tuple(_numbers(layers)),
+            long=long,  # type: ignore[arg-type]
+            limits=limits,
+        )
+        found = estimate(
+            loaded,
+            given,
+            out,
+            analyzers=analyzer,
+            column=column,
+            format=format,
+            options=options,
+        )
+        print_table("What it would take", found.lines())
+        return
+    with watching() as watcher:
+        result = run_probe(
+            loaded,
+            given,
+            out,
+            engine=engine,
+            analyzers=analyzer,
+            column=column,
+            format=format,
+            segment=segment,
+            weights=weights,  # type: ignore[arg-type]  # checked there
+            layers=None if layers is None else _numbers(layers),
+            long=long,  # type: ignore[arg-type]  # checked there
+            null_model=null_model,
+            save_attention=save_attention,  # type: ignore[arg-type]  # checked there
+            batch_size=batch_size,
+            cache=None if cache is None else CacheOptions(str(cache), int(cache_size * 2**30)),
+            threads=threads,
+            ray=RayOptions(actors, ray_address),
+            fresh=fresh,
+            options=Options(seed=seed),
+            command=command_line(),
+            watcher=watcher,
+        )
+    if sys.stdout.isatty():
+        print_table("What was found", result.lines())
+    typer.echo(result.finding)
+    typer.echo(result.report or result.folder)
+    if result.num_rejected:
+        rejects = out / "rejects.jsonl"
+        typer.echo(
+            f"introspect: notice: {result.num_rejected} rows rejected, see {rejects}", err=True
+        )
+        raise typer.Exit(3)
+
+
+def _numbers(given: str) -> list[int]:
+    """The numbers that ``0-5,7`` names."""
+    found: list[int] = []
+    for part in given.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdigit() or not (last or first).isdigit():
+            raise InputError(f"Expected layers as 0-5 or 3,4, got {given!r}.")
+        found += range(int(first), int(last or first) + 1)
+    return sorted(set(found))

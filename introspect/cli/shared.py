@@ -1,0 +1,68 @@
+"""What several commands take, load and print."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated, Any
+
+import typer
+
+__all__ = [
+    "AllowPickle",
+    "ModelName",
+    "Text",
+    "TextPair",
+    "Truncate",
+    "command_line",
+    "load",
+    "print_table",
+    "show_notices",
+]
+
+Text = Annotated[str, typer.Argument(help="The text that the model reads.")]
+TextPair = Annotated[str | None, typer.Argument(help="A second text, for models of pairs.")]
+ModelName = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", help="An alias (minilm, pronoun, …), a hub id or a local folder."
+    ),
+]
+Truncate = Annotated[bool, typer.Option(help="Cut a text that is too long, and say so.")]
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Load pickled weights too: only files you trust.")
+]
+
+
+def load(
+    name: str, *, allow_pickle: bool, device: str | None = None, dtype: str | None = None
+) -> Any:
+    """A model, loaded without a word."""
+    import introspect as ix
+    from introspect.models.quiet import hush
+
+    hush()
+    return ix.load(name, allow_pickle=allow_pickle, device=device, dtype=dtype)
+
+
+def show_notices(notices: tuple[str, ...]) -> None:
+    """Say on standard error what a person should know of a result."""
+    for notice in notices:
+        typer.echo(f"introspect: notice: {notice}", err=True)
+
+
+def command_line() -> str:
+    """The command as it was given, for the provenance of what it writes."""
+    return shlex.join(["introspect", *sys.argv[1:]])
+
+
+def print_table(title: str, rows: list[tuple[str, str]]) -> None:
+    """Names and values, drawn for a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text as RichText
+
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in rows:
+        table.add_row(RichText(name), RichText(value))
+    Console().print(table)

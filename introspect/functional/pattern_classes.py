@@ -1,0 +1,149 @@
+"""What shape a head's pattern has, and where its rows have their maximum.
+
+The classes are those that Kovaleva et al. 2019 ("Revealing the Dark Secrets of BERT", section 4.1)
+saw in BERT and taught a network to tell apart. Here they follow from shares of attention and
+thresholds, which are this package's own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from introspect.functional.patterns import offsets_between
+
+__all__ = [
+    "BLOCK_SHARE",
+    "BOTH_SHARES",
+    "FEWEST_KEYS",
+    "PART_SHARE",
+    "PATTERN_CLASSES",
+    "WHOLE_SHARE",
+    "Shares",
+    "pattern_class",
+    "pattern_shares",
+    "sole_maximum",
+]
+
+#: The classes, in the order in which they are tried but for ``vertical_diagonal``, which is first.
+PATTERN_CLASSES = ("vertical", "diagonal", "vertical_diagonal", "block", "heterogeneous")
+
+#: A pattern is vertical or diagonal if so much of its attention is.
+WHOLE_SHARE = 0.5
+#: It is both if each has so much of it,
+PART_SHARE = 0.25
+#: and the two together so much.
+BOTH_SHARES = 0.75
+#: It is a block if so much of what it gives to ordinary tokens stays in the query's own segment.
+BLOCK_SHARE = 0.9
+#: A row counts if it can see so many keys: of fewer, some always stand near or stand out.
+FEWEST_KEYS = 8
+
+_COLUMNS = 2
+
+
+class Shares(NamedTuple):
+    """Of patterns, ``(...)`` each, float64, from 0 to 1; NaN where no row counts.
+
+    Args:
+        diagonal: attention to the token itself and its two neighbours.
+        vertical: of the rest, what goes to the two keys that get most, whichever query looks.
+        within: attention to ordinary tokens of the query's own segment.
+        across: to ordinary tokens of other segments; NaN where there is but one.
+    """
+
+    diagonal: torch.Tensor
+    vertical: torch.Tensor
+    within: torch.Tensor
+    across: torch.Tensor
+
+
+def pattern_shares(
+    attentions: torch.Tensor,
+    is_row: torch.Tensor,
+    visible: torch.Tensor,
+    segments: torch.Tensor,
+) -> Shares:
+    """How much of a pattern is near its diagonal, in columns, and within segments.
+
+    Args:
+        attentions: ``(..., n, n)``, all rows.
+        is_row: ``(..., n)``, bool: the queries that count, if they see enough.
+        visible: ``(n, n)``, bool: what the mask lets each query see.
+        segments: ``(n,)``: the number of each token's segment; below 0 for special tokens.
+
+    Example:
+        >>> n = 12
+        >>> previous = torch.eye(n).roll(-1, -1).T  # each looks at the token before
+        >>> everything = torch.ones(n, n, dtype=torch.bool)
+        >>> found = pattern_shares(previous, everything[0], everything, torch.zeros(n))
+        >>> round(float(found.diagonal), 3), pattern_class(found)
+        (0.917, tensor(1))
+    """
+    n = attentions.shape[-1]
+    rows = is_row & (visible.sum(-1) >= FEWEST_KEYS)
+    count = rows.sum(-1).double()
+    weights = attentions.double().masked_fill(~rows[..., None], 0)
+
+    def mean(keys: torch.Tensor) -> torch.Tensor:
+        return (weights * keys).sum((-2, -1)) / count
+
+    near = offsets_between(n, n).abs() <= 1
+    columns = (weights * ~near).sum(-2) / count[..., None]
+    is_ordinary = segments >= 0
+    is_own = (segments[:, None] == segments) & is_ordinary
+    across = mean(~is_own & is_ordinary)
+    if len(set(segments[is_ordinary].tolist())) < 2:
+        across = torch.full_like(across, torch.nan)
+    return Shares(
+        diagonal=mean(near),
+        vertical=columns.topk(min(_COLUMNS, n), dim=-1).values.sum(-1),
+        within=mean(is_own),
+        across=across,
+    )
+
+
+def pattern_class(shares: Shares) -> torch.Tensor:
+    """The class of each pattern, as an index into ``PATTERN_CLASSES``; -1 where no row counts.
+
+    In this order: ``vertical_diagonal`` where each share has 0.25 and both together 0.75;
+    ``vertical`` and ``diagonal`` where the share is at least 0.5; ``block`` where ordinary tokens
+    of two segments get at least 0.5, nine tenths of it within the query's own; else
+    ``heterogeneous``.
+
+    Returns:
+        ``(...)``, whole numbers.
+    """
+    diagonal, vertical, within, across = shares
+    is_both = torch.minimum(vertical, diagonal) >= PART_SHARE
+    is_both &= vertical + diagonal >= BOTH_SHARES
+    ordinary = within + across
+    is_block = (ordinary >= WHOLE_SHARE) & (within >= BLOCK_SHARE * ordinary)
+    found = torch.full(diagonal.shape, PATTERN_CLASSES.index("heterogeneous"))
+    for name, holds in (
+        ("block", is_block),
+        ("diagonal", diagonal >= WHOLE_SHARE),
+        ("vertical", vertical >= WHOLE_SHARE),
+        ("vertical_diagonal", is_both),
+    ):
+        found = found.masked_fill(holds, PATTERN_CLASSES.index(name))
+    return found.masked_fill(diagonal.isnan(), -1)
+
+
+def sole_maximum(attentions: torch.Tensor) -> torch.Tensor:
+    """The key that each query gives most to; -1 where several have most, or there is none.
+
+    Args:
+        attentions: ``(..., query_len, key_len)``; a row with NaN, or of zeros, has no maximum.
+
+    Returns:
+        ``(..., query_len)``, positions of keys.
+
+    Example:
+        >>> sole_maximum(torch.tensor([[0.2, 0.8], [0.5, 0.5]]))
+        tensor([ 1, -1])
+    """
+    best = attentions.amax(-1, keepdim=True)
+    is_sole = ((attentions == best).sum(-1) == 1) & (best[..., 0] > 0)
+    return attentions.argmax(-1).masked_fill(~is_sole, -1)

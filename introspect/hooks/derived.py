@@ -1,0 +1,77 @@
+"""Parts that follow from a layer's values and what its linear layers and norms did in the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from introspect.hooks.blocks import BLOCK_PARTS, BlockLog, find_block, hold
+from introspect.hooks.projection import BEHIND_NORMS, LinearLog, Projection, held_projection
+
+__all__ = ["DERIVED", "DerivedParts", "held_projections"]
+
+NORMS = "value_norms"
+#: Parts that no attention module computes.
+DERIVED = (NORMS, *BLOCK_PARTS)
+
+PartByKind = Mapping[str, Sequence[torch.Tensor]]
+
+
+def held_projections(
+    log: LinearLog, behind: Mapping[str, PartByKind], model: str
+) -> dict[str, list[Projection]]:
+    """The output projection of each layer, by kind.
+
+    Args:
+        log: what the linear layers did in that run.
+        behind: ``attentions``, ``values`` and ``head_outputs`` of the run.
+        model: its name, for errors.
+
+    Raises:
+        CaptureError: a layer has none, or does more than multiply with its weights.
+    """
+    return {
+        kind: [held_projection(log, layer, model) for layer in _layers(behind, kind)]
+        for kind in behind["attentions"]
+    }
+
+
+class DerivedParts:
+    """The derived parts of one run, by name and kind.
+
+    Args:
+        log: what the linear layers and norms did in that run.
+        behind: ``attentions``, ``values`` and ``head_outputs`` of the run.
+        wanted: which of ``DERIVED``.
+        model: its name, for errors.
+
+    Raises:
+        CaptureError: a part cannot be proved for this model; the message says why.
+    """
+
+    def __init__(
+        self, log: BlockLog, behind: Mapping[str, PartByKind], wanted: Sequence[str], model: str
+    ) -> None:
+        self.parts: dict[str, dict[str, list[torch.Tensor]]] = {name: {} for name in wanted}
+        #: For each block how far the sum over its keys is from what it gave.
+        self.errors: list[float] = []
+        for kind, projections in held_projections(log, behind, model).items():
+            for projection, layer in zip(projections, _layers(behind, kind), strict=True):
+                if NORMS in wanted:
+                    self._take(kind, {NORMS: projection.norms(layer["values"])})
+                # What is added to the attention to another text belongs to none of its tokens.
+                if kind != "cross" and set(wanted) & set(BLOCK_PARTS):
+                    found, error = hold(find_block(log, projection, layer, model), model)
+                    self._take(kind, found)
+                    self.errors.append(error)
+
+    def _take(self, kind: str, found: Mapping[str, torch.Tensor]) -> None:
+        for name in self.parts.keys() & found.keys():
+            self.parts[name].setdefault(kind, []).append(found[name])
+
+
+def _layers(behind: Mapping[str, PartByKind], kind: str) -> list[dict[str, torch.Tensor]]:
+    """The parts of each layer of a kind."""
+    columns = zip(*(behind[part][kind] for part in BEHIND_NORMS), strict=True)
+    return [dict(zip(BEHIND_NORMS, layer, strict=True)) for layer in columns]

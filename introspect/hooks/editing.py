@@ -1,0 +1,264 @@
+"""Changing what an attention module computes: its parts, on their way through the interface.
+
+Queries, keys and values are changed before the model's own function gets them; the pattern and the
+outputs of heads after it. What no edit touches stays the model's own to the last bit: a row of the
+output is computed anew only where its pattern has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.errors import CaptureError
+from introspect.hooks.borrowing import borrowed_attention
+from introspect.hooks.interface import IMPLEMENTATION, Attended, AttentionCall, edited_by
+from introspect.hooks.numbering import Numbering
+from introspect.hooks.rows import RowsNotRecomputableError, eager_rows
+from introspect.hooks.tolerance import same_output
+
+__all__ = [
+    "EDITABLE",
+    "Change",
+    "Edit",
+    "InterfaceEditor",
+    "Visible",
+    "edits_at",
+    "nothing_visible",
+]
+
+#: What can be changed of an attention.
+EDITABLE = ("queries", "keys", "values", "attentions", "head_outputs")
+_INPUTS = ("queries", "keys", "values")
+
+#: Gives which keys each query may see, in a shape that fits ``(batch, num_heads, query_len,
+#: key_len)``.
+Visible = Callable[[], torch.Tensor]
+#: From a part, and what gives the visible keys, to its new value.
+Change = Callable[[torch.Tensor, Visible], torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """A change of one part of one layer's attention.
+
+    Args:
+        kind: ``self``; of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
+        layer: the model's own number.
+        part: one of ``queries``, ``keys``, ``values``, ``attentions``, ``head_outputs``.
+        change: from the part, in the shape in which it is captured, to another of that shape; it
+            gets the visible keys as well, and leaves what it is given as it was.
+    """
+
+    kind: str
+    layer: int
+    part: str
+    change: Change
+
+    def __call__(self, tensor: torch.Tensor, visible: Visible) -> torch.Tensor:
+        """The changed part.
+
+        Raises:
+            CaptureError: it has another shape.
+        """
+        changed = self.change(tensor, visible)
+        if changed.shape != tensor.shape:
+            raise CaptureError(
+                f"Expected the {self.part} of {self.kind} layer {self.layer} to keep their shape "
+                f"{tuple(tensor.shape)}, but the edit made {tuple(changed.shape)} of them. "
+                "Give the edit inputs of the same batch and length."
+            )
+        return changed
+
+
+def edits_at(
+    edits: Sequence[Edit], kind: str, layer: int, part: str | None = None
+) -> tuple[Edit, ...]:
+    """Those of a place, and of a part."""
+    return tuple(
+        edit
+        for edit in edits
+        if (edit.kind, edit.layer) == (kind, layer) and part in (None, edit.part)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _EditedCall(AttentionCall):
+    """A call whose pattern and head outputs are changed after they are computed."""
+
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether an intervention changes what is computed."""
+        return True
+
+    def eager(self) -> Attended:
+        """Compute it eagerly, and change it."""
+        output, weights = super().eager()
+        if self._of("attentions"):
+            if weights is None:
+                raise _no_weights(self.module)
+            mask = self.mask
+            output, weights = self._with_patterns(
+                output, weights, lambda: _visible(mask, output.dtype, output.device)
+            )
+        return self._with_outputs(output), weights
+
+    def plain(self) -> Attended:
+        """Compute it as the model does, and change it."""
+        if self.is_eager:
+            return self.eager()
+        output, weights = super().plain()
+        if self._of("attentions"):
+            row_weights, mask = self._weights_beside()
+            output, weights = self._with_patterns(
+                output, row_weights, lambda: _visible(mask, output.dtype, output.device)
+            )
+        return self._with_outputs(output), weights
+
+    def _of(self, part: str) -> list[Edit]:
+        return [edit for edit in self.edits if edit.part == part]
+
+    def _weights_beside(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The pattern of a model whose own function gives none, and the mask."""
+        rows = torch.arange(self.queries.shape[2], device=self.queries.device)
+        try:
+            _, weights, mask = eager_rows(_unedited(self), rows)
+        except RowsNotRecomputableError as error:
+            raise _no_weights(self.module) from error
+        if weights is None:
+            raise _no_weights(self.module)
+        return weights, mask
+
+    def _with_patterns(
+        self, output: torch.Tensor, weights: torch.Tensor, visible: Visible
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        changed = weights
+        for edit in self._of("attentions"):
+            changed = edit(changed, visible)
+        is_changed = (changed != weights).any(-1)
+        if not is_changed.any():
+            return output, changed
+        _check_values(self, weights, output, visible)
+        new = _weighed(changed, self.values).transpose(1, 2)
+        return torch.where(is_changed.transpose(1, 2)[..., None], new, output), changed
+
+    def _with_outputs(self, output: torch.Tensor) -> torch.Tensor:
+        edits = self._of("head_outputs")
+        by_head = output.transpose(1, 2)
+        for edit in edits:
+            by_head = edit(by_head, nothing_visible)
+        return by_head.transpose(1, 2) if edits else output
+
+
+class InterfaceEditor:
+    """Changes the attention of a model that computes it through the attention interface.
+
+    Args:
+        module: the model.
+        edits: what to change, in this order.
+    """
+
+    def __init__(self, module: nn.Module, edits: Sequence[Edit]) -> None:
+        self._module = module
+        self._edits = tuple(edits)
+        self._parts = set(module.modules())
+        self._numbering = Numbering(module)
+        #: How many attentions were changed.
+        self.count = 0
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Change the attention of the runs in this thread meanwhile."""
+        with (
+            borrowed_attention(self._module, IMPLEMENTATION, keeps_training=True),
+            self._numbering.hooks(counts_runs=True),
+            edited_by(self),
+        ):
+            yield
+
+    def edited(self, call: AttentionCall) -> AttentionCall:
+        """The call as it is to be computed."""
+        if call.module not in self._parts:
+            return call
+        place = self._numbering.place(call.module, call.queries)
+        edits = edits_at(self._edits, place.kind, place.layer)
+        if not edits:
+            return call
+        if place.is_again:
+            raise CaptureError(
+                f"Expected one attention in each layer of {type(self._module).__name__}, but it "
+                "weighs further values with the same queries. It cannot be intervened in."
+            )
+        self.count += 1
+        for edit in edits:
+            if edit.part in _INPUTS:
+                changed: Any = {edit.part: edit(getattr(call, edit.part), nothing_visible)}
+                call = replace(call, **changed)
+        after = tuple(edit for edit in edits if edit.part not in _INPUTS)
+        return _with_edits(call, after)
+
+
+def _with_edits(call: AttentionCall, edits: tuple[Edit, ...]) -> AttentionCall:
+    earlier = call.edits if isinstance(call, _EditedCall) else ()
+    return _EditedCall(**_fields(call), edits=(*earlier, *edits))
+
+
+def _unedited(call: AttentionCall) -> AttentionCall:
+    return AttentionCall(**_fields(call))
+
+
+def _fields(call: AttentionCall) -> Mapping[str, Any]:
+    return {part.name: getattr(call, part.name) for part in fields(AttentionCall)}
+
+
+def _weighed(weights: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    repeated = values.repeat_interleave(weights.shape[1] // values.shape[1], dim=1)
+    return weights.to(values.dtype) @ repeated
+
+
+def _check_values(
+    call: AttentionCall, weights: torch.Tensor, output: torch.Tensor, visible: Visible
+) -> None:
+    """Refuse a model whose output is something else than its weights × values."""
+    fits = call.values.shape[2] == weights.shape[-1] and not weights.shape[1] % call.values.shape[1]
+    fits = fits and call.values.shape[-1] == output.shape[-1]
+    expected = _weighed(weights, call.values).transpose(1, 2) if fits else None
+    if expected is not None and expected.shape == output.shape:
+        # Of a row that may look nowhere, as in padding, each kernel makes something else.
+        looks = visible().any(-1, keepdim=True).transpose(1, 2)
+        difference = (expected - output).abs().masked_fill(~looks, 0).max()
+        # Also in double precision: many models take the softmax in single.
+        tolerance = max(same_output(output.dtype), same_output(torch.float32))
+        if difference <= tolerance * output.abs().max().clamp(min=1):
+            return
+    raise CaptureError(
+        f"Expected weights × values to be what the heads of {type(call.module).__name__} give on, "
+        "but it is not. Its pattern cannot be changed; change the outputs of heads instead "
+        '(method="zero", "mean" or "resample").'
+    )
+
+
+def _visible(mask: torch.Tensor | None, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Which keys the mask leaves, as ``(batch or 1, heads or 1, query_len or 1, key_len or 1)``."""
+    if mask is None:
+        return torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
+    return mask if mask.dtype == torch.bool else mask > torch.finfo(dtype).min / 2
+
+
+def nothing_visible() -> torch.Tensor:
+    """For parts that have no keys to see."""
+    raise CaptureError("Expected only edits of the pattern to ask which keys are visible.")
+
+
+def _no_weights(module: nn.Module) -> CaptureError:
+    return CaptureError(
+        f"Expected the pattern of {type(module).__name__}, to change it, but what the model runs "
+        'gives none. Load the model with attn_implementation="eager".'
+    )

@@ -1,0 +1,190 @@
+"""Gradients of a number with respect to attention weights, by a backward pass through a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.errors import CaptureError, SelectionError
+from introspect.hooks.capturing import Captured, certificate_of, largest_of, run_arguments
+from introspect.hooks.graph import (
+    GraphRun,
+    GraphWatcher,
+    LayerWeights,
+    not_in_graph,
+    run_in_graph,
+    run_with_weights,
+)
+from introspect.hooks.integrating import STEPS, integrated
+
+__all__ = ["GRADIENT_PARTS", "Objective", "capture_gradients", "with_gradients"]
+
+GRADIENTS, INTEGRATED = "gradients", "integrated_gradients"
+#: Parts that a backward pass gives.
+GRADIENT_PARTS = (GRADIENTS, INTEGRATED)
+
+# How far the attention of two runs may be apart.
+_SAME = {torch.float32: 1e-5, torch.float64: 1e-10}
+_SAME_HALF = 3e-2
+
+#: Gives a number from what a model returned: a tensor of one element, in its graph.
+Objective = Callable[[Any], torch.Tensor]
+
+
+def capture_gradients(
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    of: Objective,
+    include: Sequence[str] = (GRADIENTS,),
+    *,
+    layers: Sequence[int] | None = None,
+    steps: int = STEPS,
+) -> Captured:
+    r"""Run a model, and differentiate a number by its attention weights.
+
+    .. math:: \frac{\partial y}{\partial A_{lh}}
+
+    The derivative is total: a weight changes what later layers attend to, and that counts.
+
+    Args:
+        module: any transformers model that computes attention through the attention interface, or
+            returns it in the graph of its output.
+        inputs: what the model's ``forward`` takes.
+        of: gives the number *y* from what the model returns.
+        include: ``gradients``, and ``integrated_gradients`` (by Captum, for models that use the
+            attention interface).
+        layers: only these layers, by the model's own numbers.
+        steps: points of the integral.
+
+    Returns:
+        The attentions and the parts, ``(batch, num_heads, query_len, key_len)`` by kind and layer.
+        A weight on which the number does not depend has a gradient of 0.
+
+    Raises:
+        CaptureError: the model's attention is not weights × values, or not in the graph.
+        SelectionError: a layer that does not exist; or ``of`` gives something else than one number
+            that follows from the run.
+        MissingExtraError: Captum is needed, and not installed.
+    """
+    module = getattr(module, "_orig_mod", module)
+    arguments = run_arguments(module, inputs)
+    run = run_with_weights(module, arguments, layers)
+    value = _number(of, run.output)
+    found: dict[str, list[torch.Tensor]] = {}
+    if GRADIENTS in include:
+        found[GRADIENTS] = _gradients(module, run, value)
+    errors: list[float] = []
+    if INTEGRATED in include:
+        found[INTEGRATED], errors = _integrated(module, arguments, of, run, steps)
+    parts = {name: _by_kind(run.layers, tensors) for name, tensors in found.items()}
+    attentions = _by_kind(run.layers, [one.weights for one in run.layers])
+    certificate = replace(
+        certificate_of(module, attentions, run.route, run.output_errors),
+        gradient_of=_name(of),
+        gradient_of_value=float(value.detach()),
+        max_completeness_error=largest_of(errors),
+    )
+    numbers: dict[str, list[int]] = {}
+    for one in run.layers:
+        numbers.setdefault(one.kind, []).append(one.layer)
+    return Captured(
+        attentions=attentions,
+        layers=numbers,
+        output=run.output,
+        certificate=certificate,
+        **parts,
+    )
+
+
+def with_gradients(captured: Captured, other: Captured) -> Captured:
+    """What one run gave, with the gradients of another run of the same model on the same inputs.
+
+    Raises:
+        CaptureError: the two runs do not attend alike.
+    """
+    for kind, layers in captured.attentions.items():
+        for one, again in zip(layers, other.attentions[kind], strict=True):
+            tolerance = _SAME.get(again.dtype, _SAME_HALF)
+            if not (one.double() - again.double()).abs().max() <= tolerance:
+                raise CaptureError(
+                    "Expected the same attention in a second run, to differentiate, but it is "
+                    "another: the model does not compute the same twice. Switch off what is random."
+                )
+    certificate = replace(
+        captured.certificate,
+        route=f"{captured.certificate.route}; gradients: {other.certificate.route}",
+        gradient_of=other.certificate.gradient_of,
+        gradient_of_value=other.certificate.gradient_of_value,
+        max_completeness_error=other.certificate.max_completeness_error,
+    )
+    parts: dict[str, Any] = {name: getattr(other, name) for name in GRADIENT_PARTS}
+    return replace(captured, **parts, certificate=certificate)
+
+
+def _gradients(module: nn.Module, run: GraphRun, value: torch.Tensor) -> list[torch.Tensor]:
+    weights = [one.weights for one in run.layers]
+    slopes = torch.autograd.grad(value, weights, allow_unused=True)
+    # Weights that were put into the graph have no slope only where the number is made before them.
+    if not run.is_replaceable and any(slope is None for slope in slopes):
+        raise not_in_graph(module)
+    return [
+        torch.zeros_like(one) if slope is None else slope
+        for one, slope in zip(weights, slopes, strict=True)
+    ]
+
+
+def _integrated(
+    module: nn.Module, arguments: dict[str, Any], of: Objective, run: GraphRun, steps: int
+) -> tuple[list[torch.Tensor], list[float]]:
+    """Integrated gradients of each layer's attention, and how far each is from complete."""
+    if not run.is_replaceable:
+        raise CaptureError(
+            f"Expected {type(module).__name__} to compute attention through transformers' "
+            "attention interface, where weights can be scaled, but it computes them itself. Leave "
+            f"{INTEGRATED!r} out of `include`."
+        )
+    pairs = []
+    for layer in run.layers:
+
+        def result(weights: torch.Tensor, call: int = layer.call) -> torch.Tensor:
+            return _number(of, run_in_graph(module, arguments, GraphWatcher({call: weights})))
+
+        pairs.append(integrated(result, layer.weights.detach(), steps=steps))
+    return [attribution for attribution, _ in pairs], [error for _, error in pairs]
+
+
+def _number(of: Objective, output: Any) -> torch.Tensor:
+    """The one number, in the graph."""
+    with torch.enable_grad():
+        value = of(output)
+    if not torch.is_tensor(value) or value.numel() != 1:
+        came = f"shape {tuple(value.shape)}" if torch.is_tensor(value) else repr(value)
+        raise SelectionError(
+            f"Expected `of` to give one number as a tensor of one element, got {came}. Choose one, "
+            "for example output.logits[0, -1, token_id]."
+        )
+    if not value.requires_grad:
+        raise SelectionError(
+            "Expected a number that follows from the run, but what `of` gives depends on nothing "
+            "in it. Compute it from the tensors of the output, without detach() or item()."
+        )
+    with torch.enable_grad():
+        return value.reshape(())
+
+
+def _by_kind(
+    layers: Sequence[LayerWeights], tensors: Sequence[torch.Tensor]
+) -> dict[str, list[torch.Tensor]]:
+    found: dict[str, list[torch.Tensor]] = {}
+    for layer, tensor in zip(layers, tensors, strict=True):
+        found.setdefault(layer.kind, []).append(tensor.detach())
+    return found
+
+
+def _name(of: Objective) -> str:
+    """What was differentiated, in words."""
+    return getattr(of, "__name__", None) or str(of)

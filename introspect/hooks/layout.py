@@ -1,0 +1,136 @@
+"""Which attentions a model has: found by running it once on a few tokens."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+from introspect.errors import CaptureError
+from introspect.hooks.capturing import run_arguments, run_watched
+from introspect.hooks.interface import unedited
+from introspect.hooks.observation import Observation
+from introspect.hooks.own_output import products_of_own_output
+from introspect.hooks.products import AttentionProducts
+from introspect.hooks.watchers import WholeWatcher
+
+__all__ = ["AttentionLayout", "HeadCount", "attention_layout", "few_tokens"]
+
+_NUM_TOKENS = 5
+
+
+@dataclass(frozen=True)
+class HeadCount:
+    """How many heads a layer has; several may share one head of keys and values."""
+
+    heads: int
+    key_value_heads: int
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionLayout:
+    """The attentions of a model.
+
+    Args:
+        heads: how many heads each has, by kind and layer.
+        products: where in the order of a run's products and softmaxes each attention is that does
+            not come by the interface; empty for most models.
+    """
+
+    heads: Mapping[tuple[str, int], HeadCount]
+    products: Mapping[tuple[str, int], AttentionProducts] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of attention it has."""
+        return tuple(dict.fromkeys(kind for kind, _ in self.heads))
+
+    def layers(self, kind: str) -> list[int]:
+        """The layers that have a kind of attention."""
+        return [layer for of, layer in self.heads if of == kind]
+
+
+_known: WeakKeyDictionary[nn.Module, AttentionLayout] = WeakKeyDictionary()
+_known_lock = threading.Lock()
+
+
+def attention_layout(module: nn.Module) -> AttentionLayout:
+    """The attentions of ``module``; it runs once on a few tokens, and never again for this.
+
+    Raises:
+        CaptureError: it has no attention that can be observed, or takes inputs of another sort.
+    """
+    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    with _known_lock:
+        found = _known.get(module)
+    if found is None:
+        with unedited():
+            found = _found(module)
+        with _known_lock:
+            _known[module] = found
+    return found
+
+
+def _found(module: nn.Module) -> AttentionLayout:
+    arguments = run_arguments(module, few_tokens(module))
+    heads: dict[tuple[str, int], HeadCount] = {}
+
+    def receive(kind: str, layer: int, parts: Mapping[str, torch.Tensor]) -> None:
+        heads[kind, layer] = HeadCount(parts["queries"].shape[1], parts["keys"].shape[1])
+
+    observation = Observation(module, None, None, None, receive=receive)
+    watcher = WholeWatcher(("queries", "keys"), observation.see)
+    run_watched(module, arguments, observation, watcher)
+    if not observation.has_seen_nothing:
+        return AttentionLayout(heads)
+    products = products_of_own_output(module, arguments)
+    if not products:
+        raise CaptureError(
+            f"Expected {type(module).__name__} to compute attention through transformers' "
+            "attention interface, or to return it, but it does neither: some architectures have "
+            "no attention weights. Choose another model."
+        )
+    counts = {
+        place: HeadCount(found.heads, found.key_value_heads) for place, found in products.items()
+    }
+    return AttentionLayout(counts, products)
+
+
+def few_tokens(module: nn.Module) -> dict[str, Any]:
+    """Small inputs for a model of text or of pictures.
+
+    Raises:
+        CaptureError: it takes something else.
+    """
+    if getattr(module, "main_input_name", "input_ids") == "pixel_values":
+        return {"pixel_values": torch.zeros(1, *_picture_size(module))}
+    embeddings = getattr(module, "get_input_embeddings", lambda: None)()
+    size = getattr(embeddings, "num_embeddings", None)
+    if not isinstance(size, int):
+        raise CaptureError(
+            f"Expected a model of text or of pictures, got {type(module).__name__}, whose inputs "
+            "are not known. Interventions need to run it once on a few tokens."
+        )
+    config: Any = getattr(module, "config", None)
+    special = {getattr(config, f"{name}_token_id", None) for name in ("pad", "bos", "eos")}
+    plain = [i for i in range(min(size, 4 * _NUM_TOKENS)) if i not in special] or [0]
+    ids = torch.tensor([[plain[i % len(plain)] for i in range(_NUM_TOKENS)]])
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if getattr(config, "is_encoder_decoder", False):
+        inputs["decoder_input_ids"] = ids.clone()
+    taken = inspect.signature(module.forward).parameters
+    return {name: value for name, value in inputs.items() if name in taken}
+
+
+def _picture_size(module: nn.Module) -> tuple[int, int, int]:
+    config: Any = module.config
+    config = getattr(config, "vision_config", config)
+    size = config.image_size
+    height, width = (size, size) if isinstance(size, int) else tuple(size)
+    return config.num_channels, height, width

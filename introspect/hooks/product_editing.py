@@ -1,0 +1,193 @@
+"""Changing the attention of a model that bypasses the interface: the results of its products.
+
+Which of a run's softmaxes and products are those of an attention was found by watching one run;
+they are counted here in the same order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from introspect.errors import CaptureError
+from introspect.hooks.borrowing import borrowed_attention
+from introspect.hooks.editing import Edit, edits_at, nothing_visible
+from introspect.hooks.interface import AttentionCall, active_editors, edited_by
+from introspect.hooks.layout import AttentionLayout
+from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of
+
+__all__ = ["ProductEditor"]
+
+
+class ProductEditor:
+    """Changes the attention of a model that computes it by itself.
+
+    Args:
+        module: the model.
+        edits: what to change, in this order.
+        layout: of the model.
+
+    Raises:
+        CaptureError: what is to be changed cannot be, in such a model.
+    """
+
+    def __init__(self, module: nn.Module, edits: Sequence[Edit], layout: AttentionLayout) -> None:
+        name = type(module).__name__
+        if getattr(getattr(module, "config", None), "is_encoder_decoder", False):
+            raise CaptureError(
+                f"Expected an encoder-decoder to compute attention through transformers' attention "
+                f"interface, to intervene in it, but {name} computes it by itself."
+            )
+        if refused := {edit.part for edit in edits} & {"queries", "keys"}:
+            raise CaptureError(
+                f"Expected edits of values, patterns or outputs of heads, got {sorted(refused)}: "
+                f"{name} computes attention by itself, and may use them in several products."
+            )
+        self._module = module
+        self._edits = tuple(edits)
+        self._mode = _EditingMode(edits, layout, name)
+        self._thread = threading.get_ident()
+
+    @property
+    def count(self) -> int:
+        """How many attentions were changed."""
+        return self._mode.count
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Change the attention of the runs in this thread meanwhile."""
+        handles = [
+            self._module.register_forward_pre_hook(self._begin),
+            self._module.register_forward_hook(self._end, always_call=True),
+        ]
+        try:
+            with (
+                borrowed_attention(self._module, "eager", keeps_training=True),
+                edited_by(self),
+                self._mode,
+            ):
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def edited(self, call: AttentionCall) -> AttentionCall:
+        """The call as it is: nothing of this model comes by the interface."""
+        return call
+
+    def _begin(self, *_: Any) -> None:
+        # A run of what another intervention takes values from leaves all editors out.
+        if threading.get_ident() == self._thread and self in active_editors():
+            self._mode.begin()
+
+    def _end(self, *_: Any) -> None:
+        if threading.get_ident() == self._thread:
+            self._mode.end()
+
+
+class _EditingMode(TorchFunctionMode):
+    """Counts the softmaxes and products of a run, and changes the results of some."""
+
+    def __init__(self, edits: Sequence[Edit], layout: AttentionLayout, model: str) -> None:
+        super().__init__()
+        self._model = model
+        self._number: int | None = None  # of the next step; none outside of the model
+        self._softmaxes: dict[int, tuple[AttentionProducts, tuple[Edit, ...]]] = {}
+        self._weighings: dict[int, tuple[AttentionProducts, tuple[Edit, ...]]] = {}
+        for (kind, layer), products in layout.products.items():
+            patterns = edits_at(edits, kind, layer, "attentions")
+            after = (
+                *edits_at(edits, kind, layer, "values"),
+                *edits_at(edits, kind, layer, "head_outputs"),
+            )
+            if patterns:
+                self._softmaxes[products.softmax] = products, patterns
+            if after:
+                self._weighings[products.weighing] = products, after
+        self.count = 0
+        self._batch = 0
+
+    def begin(self) -> None:
+        """The model begins to run."""
+        self._number = 0
+
+    def end(self) -> None:
+        """The model has run."""
+        self._number = None
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run ``function``, and change its result if that is asked for."""
+        result = function(*args, **(kwargs or {}))
+        if self._number is None:
+            return result
+        step = step_of(function, args, kwargs or {}, result)
+        if step is None:
+            return result
+        number, self._number = self._number, self._number + 1
+        if number in self._softmaxes:
+            return self._edited_softmax(step, *self._softmaxes[number])
+        if number in self._weighings:
+            return self._edited_product(step, *self._weighings[number])
+        return result
+
+    def _edited_softmax(
+        self, step: Any, products: AttentionProducts, edits: Sequence[Edit]
+    ) -> torch.Tensor:
+        if not isinstance(step, Softmax):
+            raise self._out_of_order()
+        given = self._by_heads(step.given, products.heads)
+        weights = self._by_heads(step.result, products.heads)
+        lowest = torch.finfo(given.dtype).min / 2
+        for edit in edits:
+            weights = edit(weights, lambda: given > lowest)
+        self.count += 1
+        return weights.reshape(step.result.shape)
+
+    def _edited_product(
+        self, step: Any, products: AttentionProducts, edits: Sequence[Edit]
+    ) -> torch.Tensor:
+        if not isinstance(step, Product):
+            raise self._out_of_order()
+        weights = self._by_heads(step.left, products.heads)
+        batch = weights.shape[0]
+        outputs = by_head(step.result, batch, products.heads)
+        if outputs.shape[:3] != weights.shape[:3]:
+            raise self._out_of_order()
+        before = values = by_head(step.right, batch, products.heads)
+        for edit in edits:
+            if edit.part == "values":
+                values = edit(values, nothing_visible)
+        if not torch.equal(values, before):
+            repeated = values.repeat_interleave(products.heads // values.shape[1], dim=1)
+            outputs = weights.to(values.dtype) @ repeated
+        for edit in edits:
+            if edit.part == "head_outputs":
+                outputs = edit(outputs, nothing_visible)
+        self.count += 1
+        return step.as_computed(outputs)
+
+    def _by_heads(self, tensor: torch.Tensor, heads: int) -> torch.Tensor:
+        """``(batch, num_heads, rows, columns)``."""
+        if tensor.ndim == 4 and tensor.shape[1] == heads:
+            return tensor
+        if tensor.ndim == 3 and tensor.shape[0] % heads == 0:
+            return tensor.reshape(-1, heads, *tensor.shape[1:])
+        raise self._out_of_order()
+
+    def _out_of_order(self) -> CaptureError:
+        return CaptureError(
+            f"Expected {self._model} to compute attention in the same order on every input, but "
+            "on this one it takes other steps. Nothing can be changed in it there."
+        )

@@ -1,0 +1,251 @@
+"""Taking heads out of a model, or making them weaker or stronger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from introspect.errors import CaptureError, SelectionError
+from introspect.hooks.editing import Change, Edit, Visible
+from introspect.hooks.layout import attention_layout
+from introspect.interventions.intervening import Intervention, ModelLike, module_of
+from introspect.interventions.positions import chosen_positions
+from introspect.interventions.references import Inputs, Reference, run_references
+from introspect.interventions.targets import (
+    HeadLike,
+    HeadsByLayer,
+    checked_kind,
+    heads_by_layer,
+    in_words,
+)
+
+__all__ = ["METHODS", "NEEDS_REFERENCE", "Ablations", "ablate", "scale"]
+
+#: What a head gives on in place of its own output.
+METHODS = ("zero", "mean", "uniform", "resample")
+#: Those that take something from other texts.
+NEEDS_REFERENCE = ("mean", "resample")
+
+
+def ablate(
+    model: ModelLike,
+    heads: Iterable[HeadLike] | HeadLike | None = None,
+    *,
+    method: str = "zero",
+    reference: Iterable[Inputs] | Inputs | None = None,
+    layers: Sequence[int] | None = None,
+    positions: Sequence[int] | None = None,
+    kind: str | None = None,
+    seed: int = 0,
+) -> Intervention:
+    r"""Take heads out, for as long as a ``with`` block lasts.
+
+    With :math:`z_i` the output of a head at token :math:`i`, before the output projection:
+
+    - ``zero``: :math:`z_i = 0`. Taken out of all heads of a layer, its attention gives only the
+      bias of its output projection.
+    - ``mean``: :math:`z_i` is its mean over all tokens of the reference texts.
+    - ``uniform``: the head attends alike to all keys that it may see.
+    - ``resample``: :math:`z_i` is that of the token at the same place of a reference text; which
+      text an item of a batch takes is drawn with the seed, among those that are long enough.
+
+    Zero is the strongest change and takes the model to where it never was; the others leave what
+    the head always says (Wang et al. 2022, https://arxiv.org/abs/2211.00593, appendix).
+
+    Args:
+        model: ours, or a transformers module.
+        heads: ``(3, 1)``, ``"L3H1"``, ``"L3"`` for a whole layer, or several of these.
+        method: one of ``zero``, ``mean``, ``uniform``, ``resample``.
+        reference: for ``mean`` and ``resample``: texts, or the inputs of a bare module. They are
+            run now, without any intervention.
+        layers: whole layers, beside the heads; all of them if neither is given.
+        positions: only at these tokens; all by default.
+        kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
+        seed: for ``resample``.
+
+    Raises:
+        SelectionError: a head, method or kind that does not exist; no reference where one is
+            needed, or one where none is.
+        CaptureError: the model's attention cannot be changed.
+
+    Example:
+        >>> import introspect as ix
+        >>> model = ix.load("pronoun", with_head=True)
+        >>> with ix.ablate(model, "L1H0"):
+        ...     record = model.capture("The fox did not cross the river because it was too wide.")
+    """
+    module = module_of(model)
+    layout = attention_layout(module)
+    kind = checked_kind(layout, kind)
+    chosen = heads_by_layer(layout, kind, heads, layers)
+    ablations = Ablations(
+        model, method, reference=reference, layers=list(chosen), kind=kind, seed=seed
+    )
+    return ablations.of(chosen, positions=positions)
+
+
+class Ablations:
+    """Ablations of one method, whose reference texts are run once for all of them.
+
+    Args:
+        model: ours, or a transformers module.
+        method: see ``ablate``.
+        reference: see ``ablate``.
+        layers: the layers that may be ablated; all by default.
+        kind: of attention.
+        seed: for ``resample``.
+
+    Raises:
+        SelectionError: see ``ablate``.
+    """
+
+    def __init__(
+        self,
+        model: ModelLike,
+        method: str,
+        *,
+        reference: Iterable[Inputs] | Inputs | None = None,
+        layers: Sequence[int] | None = None,
+        kind: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        if method not in METHODS:
+            raise SelectionError(f"Expected `method` from {', '.join(METHODS)}, got {method!r}.")
+        if (reference is not None) != (method in NEEDS_REFERENCE):
+            needs = "texts in `reference`" if reference is None else "no `reference`"
+            raise SelectionError(
+                f"Expected {needs} for method={method!r}: only {' and '.join(NEEDS_REFERENCE)} "
+                "take something from other texts."
+            )
+        self.layout = attention_layout(module_of(model))
+        self.kind = checked_kind(self.layout, kind)
+        self._model = model
+        self._method = method
+        wanted = self.layout.layers(self.kind) if layers is None else layers
+        if method == "zero":
+            self._changes: dict[int, Change] = dict.fromkeys(wanted, _zero)
+        elif method == "uniform":
+            self._changes = dict.fromkeys(wanted, _uniform)
+        else:
+            assert reference is not None
+            found = run_references(model, reference, kind=self.kind, layers=wanted)
+            self._changes = _means(found) if method == "mean" else _drawn(found, seed)
+
+    def of(self, heads: HeadsByLayer, *, positions: Sequence[int] | None = None) -> Intervention:
+        """The ablation of some heads."""
+        words = f"{in_words(heads, self.layout, self.kind)} ablated ({self._method})"
+        part = "attentions" if self._method == "uniform" else "head_outputs"
+        edits = _edits(self.kind, part, heads, self._changes, positions)
+        return Intervention(self._model, edits, words)
+
+
+def scale(
+    model: ModelLike,
+    heads: Iterable[HeadLike] | HeadLike,
+    factor: float,
+    *,
+    positions: Sequence[int] | None = None,
+    kind: str | None = None,
+) -> Intervention:
+    """Multiply what heads give on; by 1 nothing changes, by 0 they are ablated.
+
+    Args:
+        model: ours, or a transformers module.
+        heads: as ``ablate`` takes them.
+        factor: any finite number.
+        positions: only at these tokens; all by default.
+        kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
+
+    Raises:
+        SelectionError: a head or kind that does not exist, or a factor that is no number.
+    """
+    if not abs(float(factor)) < float("inf"):
+        raise SelectionError(f"Expected a finite number as `factor`, got {factor}.")
+    layout = attention_layout(module_of(model))
+    kind = checked_kind(layout, kind)
+    chosen = heads_by_layer(layout, kind, heads)
+
+    def scaled(outputs: torch.Tensor, _visible: Visible) -> torch.Tensor:
+        return outputs * factor
+
+    edits = _edits(kind, "head_outputs", chosen, dict.fromkeys(chosen, scaled), positions)
+    return Intervention(model, edits, f"{in_words(chosen, layout, kind)} × {factor:g}")
+
+
+def _edits(
+    kind: str,
+    part: str,
+    heads: HeadsByLayer,
+    changes: dict[int, Change],
+    positions: Sequence[int] | None,
+) -> list[Edit]:
+    """Changes of whole layers, kept to the heads and positions that are meant."""
+    return [
+        Edit(kind, layer, part, _only(changes[layer], numbers, positions))
+        for layer, numbers in heads.items()
+    ]
+
+
+def _only(change: Change, heads: Sequence[int], positions: Sequence[int] | None) -> Change:
+    def changed(tensor: torch.Tensor, visible: Visible) -> torch.Tensor:
+        new = change(tensor, visible)
+        result = tensor.clone()
+        if positions is None:
+            result[:, heads] = new[:, heads]
+        else:
+            rows = chosen_positions(positions, tensor.shape[2])
+            index = torch.tensor(list(heads))[:, None]
+            result[:, index, rows] = new[:, index, rows]
+        return result
+
+    return changed
+
+
+def _zero(outputs: torch.Tensor, _visible: Visible) -> torch.Tensor:
+    return torch.zeros_like(outputs)
+
+
+def _uniform(weights: torch.Tensor, visible: Visible) -> torch.Tensor:
+    """Alike over what may be seen; a query that may see nothing keeps what it has."""
+    seen = visible().expand_as(weights).to(weights.dtype)
+    count = seen.sum(-1, keepdim=True)
+    return torch.where(count > 0, seen / count.clamp(min=1), weights)
+
+
+def _means(references: Sequence[Reference]) -> dict[int, Change]:
+    """By layer: the mean over all tokens of all references."""
+
+    def constant(mean: torch.Tensor) -> Change:
+        def changed(outputs: torch.Tensor, _visible: Visible) -> torch.Tensor:
+            return mean.to(outputs)[None, :, None].expand_as(outputs)
+
+        return changed
+
+    return {
+        layer: constant(torch.cat([one.parts[layer] for one in references], dim=1).mean(1))
+        for layer in references[0].parts
+    }
+
+
+def _drawn(references: Sequence[Reference], seed: int) -> dict[int, Change]:
+    """By layer: what a reference has at the same place; each item of a batch has one for all."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(references), generator=generator).tolist()
+
+    def taken(layer: int) -> Change:
+        def changed(outputs: torch.Tensor, _visible: Visible) -> torch.Tensor:
+            batch, _, length = outputs.shape[:3]
+            long = [number for number in order if references[number].length >= length]
+            if not long:
+                longest = max(one.length for one in references)
+                raise CaptureError(
+                    f"Expected a reference of at least {length} tokens to resample from, but the "
+                    f"longest has {longest}. Give longer texts in `reference`."
+                )
+            chosen = [references[long[item % len(long)]] for item in range(batch)]
+            return torch.stack([one.parts[layer][:, :length] for one in chosen]).to(outputs)
+
+        return changed
+
+    return {layer: taken(layer) for layer in references[0].parts}

@@ -1,0 +1,130 @@
+"""Cutting single queries off from single keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from introspect.alignment import mention_pieces
+from introspect.errors import CaptureError, SelectionError
+from introspect.functional.knockout import knocked_out
+from introspect.hooks.editing import Change, Edit, Visible
+from introspect.hooks.layout import attention_layout
+from introspect.interventions.intervening import Intervention, ModelLike, module_of
+from introspect.interventions.targets import HeadLike, checked_kind, heads_by_layer, in_words
+from introspect.mentions import Span, find_mention
+from introspect.models import Model
+
+__all__ = ["Edge", "edges_between", "knock_out"]
+
+#: A query's position and a key's.
+Edge = tuple[int, int]
+
+
+def knock_out(
+    model: ModelLike,
+    edges: Iterable[Edge] | torch.Tensor,
+    heads: Iterable[HeadLike] | HeadLike | None = None,
+    *,
+    layers: Sequence[int] | None = None,
+    renormalise: bool = True,
+    kind: str | None = None,
+) -> Intervention:
+    r"""Let queries not see keys, for as long as a ``with`` block lasts.
+
+    For an edge :math:`(i, j)` the weight :math:`\alpha_{ij}` becomes 0. With ``renormalise`` the
+    rest of the row is divided by :math:`1 - \alpha_{ij}`, which is what the softmax gives without
+    that key; without it, what the key brought is simply missing.
+
+    Source: attention knockout, Geva et al. 2023, https://arxiv.org/abs/2304.14767.
+
+    Args:
+        model: ours, or a transformers module.
+        edges: pairs of a query's position and a key's, for all items of a batch; or a tensor of
+            bool, ``(query_len, key_len)`` or ``(batch, query_len, key_len)``, true where an edge is
+            cut. ``edges_between`` finds them by words.
+        heads: as ``ablate`` takes them; all heads of ``layers``, or all, by default.
+        layers: whole layers, beside the heads.
+        renormalise: whether the rest of the row grows to make up for it.
+        kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
+
+    Raises:
+        SelectionError: a head or kind that does not exist, or no edge.
+        CaptureError: within the block, if a position does not exist, or the pattern cannot be
+            changed.
+    """
+    layout = attention_layout(module_of(model))
+    kind = checked_kind(layout, kind)
+    chosen = heads_by_layer(layout, kind, heads, layers)
+    if not torch.is_tensor(edges):
+        edges = [(int(query), int(key)) for query, key in edges]
+        if not edges:
+            raise SelectionError("Expected at least one edge, a query's and a key's position.")
+    edits = [
+        Edit(kind, layer, "attentions", _cut(edges, numbers, renormalise=renormalise))
+        for layer, numbers in chosen.items()
+    ]
+    return Intervention(model, edits, f"edges of {in_words(chosen, layout, kind)} knocked out")
+
+
+def edges_between(
+    model: Model, text: str, query: str | Span, key: str | Span, *, both_ways: bool = False
+) -> list[Edge]:
+    """The edges from the tokens of one word or phrase of a text to those of another.
+
+    Args:
+        model: whose tokens they are.
+        text: the text.
+        query: the word that looks, or its span; ``it#2`` is the second *it*.
+        key: the word that is looked at.
+        both_ways: also from the key to the query.
+
+    Raises:
+        MentionError: a word is not in the text, or there several times.
+
+    Example:
+        >>> import introspect as ix
+        >>> model = ix.load("pronoun")
+        >>> ix.edges_between(model, "The fox did not cross the river .", "fox", "river")
+        [(2, 7)]
+    """
+    tokens = model.tokens(text)
+    spans = [find_mention(text, each) if isinstance(each, str) else each for each in (query, key)]
+    queries, keys = (
+        [piece for word in mention_pieces(tokens, span) for piece in word] for span in spans
+    )
+    edges = [(i, j) for i in queries for j in keys]
+    return edges + [(j, i) for i, j in edges] if both_ways else edges
+
+
+def _cut(edges: list[Edge] | torch.Tensor, heads: Sequence[int], *, renormalise: bool) -> Change:
+    def changed(weights: torch.Tensor, _visible: Visible) -> torch.Tensor:
+        cut = _mask(edges, weights)
+        result = weights.clone()
+        result[:, heads] = knocked_out(weights[:, heads], cut, renormalise=renormalise)
+        return result
+
+    return changed
+
+
+def _mask(edges: list[Edge] | torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """``(batch or 1, 1, query_len, key_len)``, true where an edge is cut."""
+    batch, _, *size = weights.shape
+    if torch.is_tensor(edges):
+        cut = edges.to(weights.device).bool()
+        cut = cut[None] if cut.ndim == 2 else cut
+        if cut.ndim != 3 or list(cut.shape[1:]) != size or cut.shape[0] not in (1, batch):
+            raise CaptureError(
+                f"Expected edges as a tensor of shape {tuple(size)} or {(batch, *size)}, as this "
+                f"run has queries and keys, got {tuple(edges.shape)}."
+            )
+        return cut[:, None]
+    if not all(0 <= query < size[0] and 0 <= key < size[1] for query, key in edges):
+        raise CaptureError(
+            f"Expected edges from queries 0–{size[0] - 1} to keys 0–{size[1] - 1}, got {edges}."
+        )
+    cut = torch.zeros(1, 1, *size, dtype=torch.bool, device=weights.device)
+    for query, key in edges:
+        cut[..., query, key] = True
+    return cut

@@ -1,0 +1,23 @@
+"""Which tokens an intervention is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from introspect.errors import SelectionError
+
+__all__ = ["chosen_positions"]
+
+
+def chosen_positions(positions: Sequence[int], length: int, name: str = "positions") -> list[int]:
+    """The positions as given.
+
+    Raises:
+        SelectionError: none, or one that a sequence of this length does not have.
+    """
+    chosen = [int(position) for position in positions]
+    if not chosen or not all(0 <= position < length for position in chosen):
+        raise SelectionError(
+            f"Expected `{name}` in 0–{length - 1}, got {chosen}. Tokens are numbered from 0."
+        )
+    return chosen

@@ -1,0 +1,157 @@
+"""Running the inputs that an intervention takes values from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.errors import SelectionError, TextError
+from introspect.hooks import Captured
+from introspect.hooks.borrowing import borrowed_attention
+from introspect.hooks.capturing import placed
+from introspect.hooks.editing import Edit, Visible
+from introspect.hooks.interface import IMPLEMENTATION, unedited
+from introspect.interventions.intervening import Intervention, ModelLike, module_of
+from introspect.models import Model
+from introspect.models.batching import encode_batch, padded
+from introspect.models.encoding import length_limit
+
+__all__ = ["Inputs", "Reference", "run_parts", "run_references", "run_source"]
+
+#: A text, for a model of ours, or what a module's ``forward`` takes.
+Inputs = str | Mapping[str, Any]
+_BATCH = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A part of a layer on one input, without padding: ``(num_heads, length, size)``, by layer."""
+
+    parts: Mapping[int, torch.Tensor]
+
+    @property
+    def length(self) -> int:
+        """How many tokens it has."""
+        return next(iter(self.parts.values())).shape[1]
+
+
+def run_references(
+    model: ModelLike,
+    references: Iterable[Inputs] | Inputs,
+    *,
+    kind: str,
+    layers: Sequence[int],
+) -> list[Reference]:
+    """The outputs of heads of some layers, on each of several inputs.
+
+    Raises:
+        SelectionError: no reference, or texts for a module that has no tokenizer.
+        TextError: a text that cannot be read.
+    """
+    found = []
+    for inputs in _batches(model, references):
+        tensors = run_parts(module_of(model), inputs, "head_outputs", kind, layers)
+        is_read = _is_read(inputs, kind, next(iter(tensors.values())))
+        found += [
+            Reference({layer: tensor[row][:, mask] for layer, tensor in tensors.items()})
+            for row, mask in enumerate(is_read)
+        ]
+    if not found:
+        raise SelectionError(
+            "Expected at least one text in `reference`, got none. Give texts like those that the "
+            "model is to be asked about."
+        )
+    return found
+
+
+def run_source(
+    model: ModelLike, source: Inputs | Captured, part: str, kind: str, layers: Sequence[int]
+) -> Mapping[int, torch.Tensor]:
+    """A part of some layers, by layer, on one input, or of what was captured."""
+    if isinstance(source, Captured):
+        parts = getattr(source, part).get(kind, ())
+        return dict(zip(source.layers.get(kind, ()), parts, strict=False))
+    inputs = next(iter(_batches(model, source)))
+    return run_parts(module_of(model), inputs, part, kind, layers)
+
+
+def run_parts(
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    part: str,
+    kind: str,
+    layers: Sequence[int],
+    *,
+    run: nn.Module | None = None,
+) -> dict[int, torch.Tensor]:
+    """A part of some layers, of the model as it runs without any intervention.
+
+    Its own implementation runs, with its cache, so that what is put back in its place is the same
+    to the last bit.
+
+    Args:
+        module: the model.
+        inputs: what is run takes.
+        part: which part.
+        kind: of attention.
+        layers: which layers.
+        run: the part of the model that is run, such as an encoder; all of it by default.
+    """
+    seen: dict[int, torch.Tensor] = {}
+
+    def noted(layer: int) -> Edit:
+        def unchanged(tensor: torch.Tensor, _visible: Visible) -> torch.Tensor:
+            seen[layer] = tensor.detach()
+            return tensor
+
+        return Edit(kind, layer, part, unchanged)
+
+    arguments = placed(module, inputs)
+    watch = Intervention(module, [noted(layer) for layer in layers], f"{part} noted")
+    with unedited(), torch.no_grad(), borrowed_attention(module, IMPLEMENTATION), watch:
+        (run or module)(**arguments)
+    return seen
+
+
+def _batches(
+    model: ModelLike, references: Iterable[Inputs] | Inputs
+) -> Iterator[Mapping[str, Any]]:
+    each = [references] if isinstance(references, str | Mapping) else list(references)
+    texts = [one for one in each if isinstance(one, str)]
+    if texts and not isinstance(model, Model):
+        raise SelectionError(
+            "Expected inputs as tensors for a bare module, got a text. Give a dictionary of what "
+            "its forward takes, or a model of ix.load, which has a tokenizer."
+        )
+    yield from (one for one in each if not isinstance(one, str))
+    for start in range(0, len(texts), _BATCH):
+        yield _encoded(model, texts[start : start + _BATCH])  # type: ignore[arg-type]
+
+
+def _encoded(model: Model, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+    if model.is_encoder_decoder:
+        raise SelectionError(
+            f"Expected inputs as tensors for {model.name}, an encoder-decoder, got a text: what "
+            "its decoder reads must be given as well."
+        )
+    with model.tokenizing():
+        limit = length_limit(model.module, model.tokenizer)
+        encoded = encode_batch(model.tokenizer, texts, limit=limit)
+        for one in encoded:
+            if isinstance(one, TextError):
+                raise one
+        return padded(model.tokenizer, encoded)  # type: ignore[arg-type]
+
+
+def _is_read(inputs: Mapping[str, Any], kind: str, like: torch.Tensor) -> torch.Tensor:
+    """Which tokens of each item are no padding, ``(batch, length)``."""
+    batch, _, length = like.shape[:3]
+    name = "decoder_attention_mask" if kind in ("decoder", "cross") else "attention_mask"
+    mask = inputs.get(name)
+    if not torch.is_tensor(mask) or mask.shape != (batch, length):
+        return torch.ones(batch, length, dtype=torch.bool, device=like.device)
+    return mask.to(like.device).bool()

@@ -1,0 +1,145 @@
+"""Numbers to differentiate: a logit, or without a language-model head a stated surrogate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from introspect.errors import ModelError, SelectionError
+from introspect.hooks import capture
+from introspect.models.model import Model
+
+__all__ = ["SentenceSimilarity", "TokenLogit", "logit_of", "similarity_to"]
+
+
+@dataclass(frozen=True)
+class TokenLogit:
+    """The logit of one token at one position of the only text of a run.
+
+    Args:
+        token_id: the token's number in the vocabulary.
+        position: of the text, or of what an encoder-decoder writes; negative ones from its end.
+        token: the token, to name it by.
+    """
+
+    token_id: int
+    position: int
+    token: str
+
+    def __call__(self, output: Any) -> torch.Tensor:
+        """The logit, in the graph of the output.
+
+        Raises:
+            ModelError: the output has no logits.
+            SelectionError: it has none at that place.
+        """
+        logits = output.get("logits") if hasattr(output, "get") else None
+        if logits is None or logits.ndim != 3:
+            raise ModelError(
+                "Expected logits of a language-model head, (batch, length, vocabulary), but the "
+                "model returns none. Load it with its head, or state a surrogate, such as "
+                "ix.similarity_to."
+            )
+        _, length, vocabulary = logits.shape
+        if not -length <= self.position < length:
+            raise SelectionError(
+                f"Expected `position` in {-length}–{length - 1}, got {self.position}."
+            )
+        if not 0 <= self.token_id < vocabulary:
+            raise SelectionError(
+                f"Expected a token of the model's {vocabulary}, numbered from 0, got "
+                f"{self.token_id}."
+            )
+        logit: torch.Tensor = logits[0, self.position, self.token_id]
+        return logit
+
+    def __str__(self) -> str:
+        return f"logit of {self.token!r} at position {self.position}"
+
+
+def logit_of(model: Model, token: str | int, *, position: int = -1) -> TokenLogit:
+    """What a language model gives a token, as a number to differentiate.
+
+    Args:
+        model: a model with a language-model head.
+        token: the token, as text that is one piece (with its space, where the tokenizer's pieces
+            have it), or its number in the vocabulary.
+        position: where it is predicted: for a decoder the token before, the last one by default;
+            for a masked model the place of the mask.
+
+    Raises:
+        SelectionError: the text is not one piece.
+
+    Example:
+        >>> of = logit_of(model, " it")                                 # doctest: +SKIP
+        >>> model.capture(text, include=("gradients",), of=of)          # doctest: +SKIP
+    """
+    if isinstance(token, int):
+        named = model.tokenizer.convert_ids_to_tokens(token)
+        return TokenLogit(token_id=token, position=position, token=str(named))
+    with model.tokenizing():
+        ids = model.tokenizer(token, add_special_tokens=False)["input_ids"]
+        pieces = model.tokenizer.convert_ids_to_tokens(ids)
+    if len(ids) != 1:
+        raise SelectionError(
+            f"Expected `token` as one piece of the vocabulary, got {token!r}, which is "
+            f"{pieces or 'none'}. Give one of them, or its number."
+        )
+    return TokenLogit(token_id=ids[0], position=position, token=token)
+
+
+@dataclass(frozen=True, eq=False)
+class SentenceSimilarity:
+    """A surrogate for models without a language-model head: the cosine with another text.
+
+    Args:
+        reference: the other text's representation, ``(hidden_size,)``.
+        text: the other text.
+    """
+
+    reference: torch.Tensor
+    text: str
+
+    def __call__(self, output: Any) -> torch.Tensor:
+        """The cosine, in the graph of the output."""
+        own = _representation(output)
+        return torch.nn.functional.cosine_similarity(own, self.reference.to(own), dim=0)
+
+    def __str__(self) -> str:
+        return f"surrogate: cosine of the sentence’s mean state with that of {self.text!r}"
+
+
+def similarity_to(model: Model, text: str) -> SentenceSimilarity:
+    r"""How like the sentence is to another one, as a number to differentiate.
+
+    .. math:: \cos\Bigl(\tfrac{1}{n} \sum_i h_i, \; \tfrac{1}{m} \sum_j h'_j\Bigr)
+
+    with the last layer's states of all tokens. It is a surrogate: the model was asked nothing, and
+    what the number rests on is not why the model "decides".
+
+    Args:
+        model: a model that returns its last layer's states.
+        text: the other text, for example the same sentence with the pronoun replaced by a
+            candidate.
+
+    Raises:
+        TextError: the text is empty or too long.
+        ModelError: the model returns no states.
+    """
+    module, inputs = model.run_plan(text)
+    output = capture(module, inputs).output
+    return SentenceSimilarity(reference=_representation(output).detach(), text=text)
+
+
+def _representation(output: Any) -> torch.Tensor:
+    """The mean of the last layer's states over all tokens of the only text."""
+    states = output.get("last_hidden_state") if hasattr(output, "get") else None
+    if states is None:
+        raise ModelError(
+            "Expected the states of the last layer, but the model returns none. Where it has a "
+            "language-model head, take ix.logit_of."
+        )
+    mean: torch.Tensor = states[0].mean(0)
+    return mean

@@ -1,0 +1,66 @@
+// What the numbers of a view are: a record's own weights, or those of another method.
+import { choice } from "./controls.js";
+import { MethodPattern, NormPattern } from "./patterns.js";
+
+/** Unpack what the methods of a record need; everything else needs this to have happened. */
+export async function loadMethods(record) {
+  for (const name of Object.keys(record.methods)) {
+    await record.loadPart(name === "norm" ? "value_norms" : name);
+  }
+}
+
+/** What the page says of a method; null for a record's own weights. */
+export function methodOf(record, weights) {
+  return record.methods[weights] ?? null;
+}
+
+/** Whether one map is for all heads together. */
+export function isWhole(record, weights) {
+  return methodOf(record, weights)?.byHead === false;
+}
+
+/** Whether the numbers may be larger than 1. */
+export function isUnbounded(record, weights) {
+  return methodOf(record, weights)?.bounded === false;
+}
+
+/** The record, or the pattern of a method with the same face. */
+export function patternBy(record, weights) {
+  if (!methodOf(record, weights)) return record;
+  return weights === "norm" ? new NormPattern(record) : new MethodPattern(record, weights);
+}
+
+/** The weights that a record can be shown by, with their words. */
+export function weighingsOf(record, own = [["raw", "raw"]]) {
+  return [...own, ...Object.entries(record.methods).map(([name, { label }]) => [name, label])];
+}
+
+/** Those of an address, if the record has them. */
+export function weightsFrom(text, record) {
+  return weighingsOf(record).some(([name]) => name === text) ? text : null;
+}
+
+/** The choice of them; null where there is only one. */
+export function weighingChoice(record, value, change) {
+  const options = weighingsOf(record);
+  if (options.length === 1) return null;
+  return choice({ name: "weights", label: "Weights", options, value, change }).root;
+}
+
+/** A method that takes all heads together, and its layer, in words. */
+export function wholeWords(record, weights, row) {
+  const { label, through } = methodOf(record, weights);
+  return `${label}, ${through ? "up to " : ""}layer ${record.layers[row]}, all heads together`;
+}
+
+/** What a number is, where it is no attention weight. */
+export function numberWords(record, weights) {
+  const method = methodOf(record, weights);
+  if (!method) return "";
+  const unit =
+    method.exponent === 0
+      ? ""
+      : `, in units of ${(10 ** method.exponent).toFixed(-method.exponent)}`;
+  const of = method.of === null ? "" : ` Differentiated: ${method.of}.`;
+  return `A number is the ${method.number}${unit}.${of}`;
+}

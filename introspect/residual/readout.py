@@ -1,0 +1,158 @@
+"""From the last state to the logits: the final norm, made linear at one token, and the unembedding.
+
+Norms differ in what they take off and in how their weights are meant. Here that is found by what
+the norm gave in the run: of the known forms the one that gives the same, with the run's own scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.errors import CaptureError
+from introspect.hooks.tolerance import same_output
+from introspect.residual.running import Run, State
+
+__all__ = ["Readout", "readout_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """How a state becomes logits at one token; linear but for what is constant.
+
+    Args:
+        gain: ``(size,)``, float64: what each number of the state is multiplied by.
+        is_centred: whether the state's mean is taken off before.
+        shift: ``(size,)``, the norm's bias.
+        weight: ``(vocabulary, size)``, the unembedding's.
+        bias: ``(vocabulary,)``, the unembedding's; ``None`` where it has none.
+        scale: what all logits are multiplied by at the end.
+    """
+
+    gain: torch.Tensor
+    is_centred: bool
+    shift: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    scale: float
+
+    def direction(self, token: int, against: int | None) -> torch.Tensor:
+        """The direction of a token, or of one less another, ``(size,)``."""
+        found = self.weight[token].double()
+        return found if against is None else found - self.weight[against].double()
+
+    def read(self, states: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+        """What states, ``(..., size)``, add to the logit."""
+        centred = states - states.mean(-1, keepdim=True) if self.is_centred else states
+        return self.scale * ((centred * self.gain) @ direction)
+
+    def constants(
+        self, token: int, against: int | None, direction: torch.Tensor
+    ) -> dict[str, float]:
+        """What follows from no state: of the norm's bias and of the unembedding's."""
+        found = {}
+        if self.shift.any():
+            found["final norm bias"] = self.scale * float(self.shift @ direction)
+        if self.bias is not None:
+            own = self.bias.double()
+            other = 0.0 if against is None else own[against]
+            found["unembedding bias"] = self.scale * float(own[token] - other)
+        return found
+
+
+def readout_of(run: Run, position: int) -> Readout:
+    """The readout at one token, proved on the run.
+
+    Raises:
+        CaptureError: what lies between the last layer and the logits is no norm of a known form
+            and a linear layer.
+    """
+    name, close = run.model.name, same_output(run.logits.dtype)
+    last = run.layers[-1].result
+    unembedding = run.unembedding
+    ended = next((state for state in run.states if state.module is unembedding), None)
+    if ended is None or ended.given is None or ended.given.shape != last.shape:
+        raise _refused(name, "its unembedding is not given a state of the size of a layer's")
+    norm = _norm_between(run, last, ended.given, close)
+    given = last[0, position].double()
+    normed = given if norm is None else norm.result[0, position].double()
+    weight: Any = unembedding.weight
+    found = _norm_form(None if norm is None else norm.module, given, normed, close)
+    if found is None:
+        raise _refused(name, "its final norm is neither a layer norm nor a root-mean-square norm")
+    gain, is_centred, shift = found
+    before = _ratio(ended.given[0, position].double(), normed, close)
+    after = _ratio(run.logits[position].double(), ended.result[0, position].double(), close)
+    if before is None or after is None:
+        raise _refused(
+            name, "its logits are not the unembedding's, but for a factor (they may be capped)"
+        )
+    bias: Any = getattr(unembedding, "bias", None)
+    return Readout(
+        gain=gain * before,
+        is_centred=is_centred,
+        shift=shift * before,
+        weight=weight.detach(),
+        bias=None if bias is None else bias.detach(),
+        scale=after,
+    )
+
+
+def _norm_between(run: Run, last: torch.Tensor, given: torch.Tensor, close: float) -> State | None:
+    """What was given the last state and gave the unembedding's, but for a factor."""
+    if _ratio(given.double(), last.double(), close) is not None:
+        return None
+    for state in run.states:
+        is_given = state.given is not None and torch.equal(state.given, last)
+        is_alike = is_given and state.result.shape == given.shape
+        if is_alike and _ratio(given.double(), state.result.double(), close) is not None:
+            return state
+    raise _refused(
+        run.model.name,
+        "more than a norm lies between the last layer and the unembedding, as in the head of BERT",
+    )
+
+
+def _norm_form(
+    norm: nn.Module | None, given: torch.Tensor, normed: torch.Tensor, close: float
+) -> tuple[torch.Tensor, bool, torch.Tensor] | None:
+    """Gain at this token's own scale, whether the mean is taken off, and the bias."""
+    zero = torch.zeros_like(given)
+    if norm is None:
+        return torch.ones_like(given), False, zero
+    own = dict(norm.named_parameters(recurse=False))
+    weight = own["weight"].detach().double() if "weight" in own else torch.ones_like(given)
+    shift = own["bias"].detach().double() if "bias" in own else zero
+    if weight.shape != given.shape or shift.shape != given.shape:
+        return None
+    # Some count their weight from 1 (Gemma).
+    for gain, is_centred in product((weight, 1 + weight), (True, False)):
+        centred = given - given.mean() if is_centred else given
+        scale = _ratio(normed - shift, gain * centred, close)
+        if scale is not None:
+            return gain * scale, is_centred, shift
+    return None
+
+
+def _ratio(one: torch.Tensor, other: torch.Tensor, close: float) -> float | None:
+    """The factor between two tensors; ``None`` where there is none, up to ``close``."""
+    square = float((other * other).sum())
+    if not square:
+        return None
+    factor = float((one * other).sum()) / square
+    return (
+        factor
+        if float((one - factor * other).abs().max()) <= close * float(one.abs().max())
+        else None
+    )
+
+
+def _refused(name: str, why: str) -> CaptureError:
+    return CaptureError(
+        f"Expected {name} to read its logits from the last layer's state by a norm and a linear "
+        f"layer, but {why}. Its logits cannot be divided among heads; ix.logit_lens may still do."
+    )

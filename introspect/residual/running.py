@@ -1,0 +1,210 @@
+"""One run of a model, with the states that its layers are given and give.
+
+The layers are found by what they hold: they are the items of a list of modules, each of which has
+the output projection of the attention that bears its number. No name is asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.errors import CaptureError, ModelError
+from introspect.hooks import Captured, Projection, capture, find_projections
+from introspect.hooks.interface import unedited
+from introspect.models import Model
+from introspect.models.reading import Readable
+from introspect.records import TokenSequence
+
+__all__ = ["Run", "State", "replaced_result", "run_noted", "state_in"]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A module that ran, with the states that it was given and gave.
+
+    Args:
+        module: the module.
+        given: ``(1, length, size)``; ``None`` where it was given something else.
+        result: the same of what it gave.
+    """
+
+    module: nn.Module
+    given: torch.Tensor | None
+    result: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One text through a language model.
+
+    Args:
+        model: the model.
+        inputs: what its module was given.
+        tokens: those that the logits have rows for.
+        captured: the attention, and the outputs of heads.
+        projections: the output projection of each kind and layer.
+        kinds: the kinds of attention in the layers: ``self``, or ``decoder`` and ``cross``.
+        layers: the layers in order, each with its states.
+        states: every module that ran, in the order in which they ended.
+        logits: ``(length, vocabulary)``, the model's own.
+    """
+
+    model: Model
+    inputs: Mapping[str, torch.Tensor]
+    tokens: TokenSequence
+    captured: Captured
+    projections: Mapping[tuple[str, int], Projection]
+    kinds: tuple[str, ...]
+    layers: Sequence[State]
+    states: Sequence[State]
+    logits: torch.Tensor
+
+    @property
+    def unembedding(self) -> nn.Module:
+        """The module that gives the logits."""
+        found: nn.Module = self.model.module.get_output_embeddings()  # type: ignore[operator]
+        return found
+
+
+def run_noted(model: Model, text: Readable, target: str | None = None) -> Run:
+    """Run a model with a language-model head, and note its states.
+
+    Args:
+        model: the model.
+        text: what it reads.
+        target: what an encoder-decoder writes.
+
+    Raises:
+        ModelError: it has no language-model head.
+        CaptureError: its layers cannot be told, or hand something else on.
+        SelectionError: an encoder-decoder without a target.
+    """
+    if not model.has_unembedding:
+        raise ModelError(
+            f"Expected a language-model head in {model.name}, whose unembedding turns states into "
+            "words, but it has none. Load it with one (with_head=True), or choose another model."
+        )
+    inputs, tokens = model.inputs(text, target=target)
+    module = model.module
+    with unedited():
+        projections = find_projections(module, inputs)
+    kinds = ("decoder", "cross") if model.is_encoder_decoder else ("self",)
+    blocks = _blocks(model, {p: f for p, f in projections.items() if p[0] in kinds})
+    log = _StateLog(module)
+    with log.open():
+        captured = capture(module, inputs, ("attentions", "head_outputs"))
+    logits = getattr(captured.output, "logits", None)
+    if logits is None or logits.shape[:2] != (1, len(tokens)):
+        raise ModelError(
+            f"Expected {model.name} to give logits, (1, {len(tokens)}, vocabulary), for its "
+            f"{len(tokens)} tokens, got {None if logits is None else tuple(logits.shape)}. Load it "
+            "with a language-model head."
+        )
+    return Run(
+        model=model,
+        inputs=inputs,
+        tokens=tokens,
+        captured=captured,
+        projections=projections,
+        kinds=kinds,
+        layers=_chained(blocks, log.states, model.name),
+        states=log.states,
+        logits=logits[0],
+    )
+
+
+def _blocks(model: Model, projections: Mapping[tuple[str, int], Projection]) -> list[nn.Module]:
+    """The layers that the attentions stand in, in their order."""
+    for part in model.module.modules():
+        # The outermost list: an inner one may hold the parts of a layer.
+        if isinstance(part, nn.ModuleList) and all(
+            layer < len(part) and found.layer in set(part[layer].modules())
+            for (_, layer), found in projections.items()
+        ):
+            return list(part)
+    raise CaptureError(
+        f"Expected the layers of {model.name} in one list, each with the attention of its number, "
+        "but there is none: it may share a layer among several (ALBERT). Choose another model."
+    )
+
+
+def _chained(blocks: Sequence[nn.Module], states: Sequence[State], name: str) -> list[State]:
+    """The states of each layer, if each is given what the one before gave."""
+    by_module: dict[nn.Module, State] = {}
+    for state in states:
+        by_module.setdefault(state.module, state)
+    found = [by_module.get(block) for block in blocks]
+    layers = [state for state in found if state is not None and state.given is not None]
+    follows = all(
+        two.given is not None and torch.equal(one.result, two.given)
+        for one, two in pairwise(layers)
+    )
+    if len(layers) != len(blocks) or not follows:
+        raise CaptureError(
+            f"Expected each layer of {name} to be given the state that the one before gave, and "
+            "nothing between, but it is given something else. Choose another model."
+        )
+    return layers
+
+
+class _StateLog:
+    """While open, notes the states that pass through every module, in this thread."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._thread = threading.get_ident()
+        self.states: list[State] = []
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Note what runs meanwhile."""
+        handles = [
+            part.register_forward_hook(self._note, with_kwargs=True)
+            for part in self._module.modules()
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _note(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any
+    ) -> None:
+        # Hooks are the module's, so runs in other threads come here too.
+        given = state_in((*args, *kwargs.values()))
+        made = state_in(result if isinstance(result, tuple | list) else (result,))
+        if threading.get_ident() == self._thread and made is not None:
+            self.states.append(State(module, given, made))
+
+
+def state_in(values: Sequence[Any]) -> torch.Tensor | None:
+    """The first of some values, if it is a state: numbers of shape ``(batch, length, size)``."""
+    first = next((value for value in values if torch.is_tensor(value)), None)
+    is_state = first is not None and first.ndim == 3 and first.is_floating_point()
+    return first.detach() if is_state and first is not None else None
+
+
+@contextmanager
+def replaced_result(module: nn.Module, state: torch.Tensor) -> Iterator[None]:
+    """While open, a layer gives another state on than it computes, in this thread."""
+    thread = threading.get_ident()
+
+    def replace(_: nn.Module, args: tuple[Any, ...], result: Any) -> Any:
+        if threading.get_ident() != thread:
+            return result
+        return (state, *result[1:]) if isinstance(result, tuple) else state
+
+    handle = module.register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        handle.remove()

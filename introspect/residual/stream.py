@@ -1,0 +1,120 @@
+"""A layer as a sum: what was there, what each head adds, the biases, and the feed-forward.
+
+Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from introspect.errors import CaptureError
+from introspect.hooks.tolerance import same_output
+from introspect.residual.running import Run, State
+
+__all__ = ["Added", "added_by", "ends_in_norm"]
+
+
+@dataclass(frozen=True, eq=False)
+class Added:
+    """What one layer adds to the state, in float64.
+
+    Args:
+        layer: its number.
+        heads: by kind of attention, ``(num_heads, length, size)``.
+        biases: by kind, of the output projection, ``(size,)``; none where it has none.
+        feed_forward: ``(length, size)``; ``None`` where the layer has none.
+    """
+
+    layer: int
+    heads: Mapping[str, torch.Tensor]
+    biases: Mapping[str, torch.Tensor]
+    feed_forward: torch.Tensor | None
+
+
+def added_by(run: Run, number: int) -> Added:
+    """What a layer adds, proved to be the difference between what it gave and was given.
+
+    Args:
+        run: the run.
+        number: of the layer.
+
+    Raises:
+        CaptureError: the layer gives something else than the sum.
+    """
+    layer = run.layers[number]
+    assert layer.given is not None, "layers are chained by what they are given"
+    heads: dict[str, torch.Tensor] = {}
+    biases: dict[str, torch.Tensor] = {}
+    total = layer.given[0].double()
+    for kind in run.kinds:
+        if (kind, number) not in run.projections:
+            continue
+        projection = run.projections[kind, number]
+        place = run.captured.layers[kind].index(number)
+        outputs = run.captured.head_outputs[kind][place][0].double()
+        heads[kind] = outputs @ projection.by_head.double()
+        total = total + heads[kind].sum(0)
+        if projection.layer.bias is not None:
+            biases[kind] = projection.layer.bias.detach().double()
+            total = total + biases[kind]
+    rest = layer.result[0].double() - total
+    # Where the sum is exact the rest is rounding, and there is no feed-forward.
+    if _is_same(rest, torch.zeros_like(rest), layer):
+        return Added(number, heads, biases, None)
+    return Added(number, heads, biases, _feed_forward(run, number, rest))
+
+
+def ends_in_norm(run: Run) -> bool:
+    """Whether a layer gives on what a norm gave: the sum is normalised, as in BERT."""
+    return any(
+        torch.equal(state.result, layer.result)
+        for layer in run.layers
+        for state in run.states
+        if state.module in set(layer.module.modules())
+        and _is_norm(state.module)
+        and state.result.shape == layer.result.shape
+    )
+
+
+def _is_norm(module: nn.Module) -> bool:
+    """Whether it has weights, and those one for each number of a state."""
+    own = list(module.parameters())
+    return bool(own) and all(each.ndim == 1 for each in own)
+
+
+def _feed_forward(run: Run, number: int, rest: torch.Tensor) -> torch.Tensor:
+    """What a module of the layer gave that is all that is left of the sum."""
+    layer = run.layers[number]
+    inside = set(layer.module.modules()) - {layer.module}
+    inside -= set(_holding(layer.module, [found.layer for found in run.projections.values()]))
+    for state in run.states:
+        if state.module in inside and state.result.shape == layer.result.shape:
+            result = state.result[0].double()
+            if _is_same(result, rest, layer):
+                return result
+    why = (
+        "a norm or a factor stands between what they give and the state"
+        if not ends_in_norm(run)
+        else "it normalises the sum (as BERT does), and so has no residual stream in that sense"
+    )
+    raise CaptureError(
+        f"Expected layer {number} of {run.model.name} to give the state that it was given, and "
+        f"what its heads and its feed-forward add, but it gives something else: {why}. Take a "
+        "model with the norm before each part (GPT-2, Llama, T5); ix.logit_lens may still do."
+    )
+
+
+def _holding(layer: nn.Module, projections: list[nn.Module]) -> list[nn.Module]:
+    """Modules of a layer that have an output projection in them, or are one."""
+    wanted = set(projections)
+    return [part for part in layer.modules() if wanted & set(part.modules())]
+
+
+def _is_same(one: torch.Tensor, other: torch.Tensor, layer: State) -> bool:
+    """Whether two states are alike, up to the rounding of what the layer gave."""
+    scale = float(layer.result.abs().max().clamp(min=1))
+    return bool((one - other).abs().max() <= same_output(layer.result.dtype) * scale)

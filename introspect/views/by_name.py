@@ -1,0 +1,71 @@
+"""The views of one record by their names, for programs in which a person names one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from introspect.records import AttentionRecord
+from introspect.views.base import View
+from introspect.views.head import head_view
+from introspect.views.heatmap import heatmap_view
+from introspect.views.layer import layer_view
+from introspect.views.model import model_view
+from introspect.views.neuron import neuron_view
+from introspect.views.steps import steps_view
+
+__all__ = ["VIEW_NAMES", "ViewName", "parts_of_view", "view_by_name"]
+
+ViewName = Literal["head", "model", "layer", "neuron", "steps", "heatmap"]
+VIEW_NAMES: tuple[ViewName, ...] = get_args(ViewName)
+
+_PARTS: dict[str, tuple[str, ...]] = {
+    "neuron": ("attentions", "scores", "queries", "keys"),
+    "steps": ("attentions", "scores", "values", "head_outputs"),
+}
+
+
+def parts_of_view(name: ViewName) -> tuple[str, ...]:
+    """What has to be captured for a view.
+
+    Example:
+        >>> parts_of_view("head")
+        ('attentions',)
+    """
+    return _PARTS.get(name, ("attentions",))
+
+
+def view_by_name(
+    name: ViewName,
+    record: AttentionRecord,
+    *,
+    layer: int | None = None,
+    heads: Sequence[int] = (),
+    token: int | None = None,
+    weights: str = "raw",
+) -> View:
+    """A view of a record, by its name.
+
+    Args:
+        name: which view.
+        record: the attention, with ``parts_of_view``.
+        layer: the layer to show first; nothing to the model and the layer view.
+        heads: the heads to show first; all but the head view take the first of them.
+        token: the query token to show first, of those views that show one.
+        weights: those that are shown first; nothing to the neuron and the steps view.
+
+    Raises:
+        SelectionError: a layer, head or token that the record does not have.
+    """
+    head = heads[0] if heads else None
+    if name == "head":
+        return head_view(record, layer=layer, heads=heads or None, token=token, weights=weights)
+    if name == "model":
+        return model_view(record, weights=weights)
+    if name == "heatmap":
+        return heatmap_view(record, layer=layer, head=head, weights=weights)
+    if name == "layer":
+        chosen = "mean" if head is None else head
+        return layer_view(record, head=chosen, token=token, weights=weights)
+    focal = neuron_view if name == "neuron" else steps_view
+    return focal(record, layer=layer, head=head, token=token)

@@ -1,0 +1,140 @@
+"""Uploads: what is refused, what is rejected row by row, and what a probe of one gives."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import introspect as ix
+from introspect.app.uploads import MOST_BYTES, MOST_ROWS, Upload, probe_upload
+from introspect.cases import case_to_json, own_cases
+from introspect.errors import InputError
+
+TEXT = "The animal didn't cross the street because it was too tired."
+TABLE = f"""text,pronoun,antecedent,distractor
+{TEXT},it,animal,street
+The dog chased the cat because it was angry.,they,dog,cat
+The dog chased the cat because it was angry.,it,dog,cat
+"""
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ix.load("pronoun")
+
+
+def probed(model, name: str, content: bytes | str):
+    content = content if isinstance(content, bytes) else content.encode()
+    told: list[tuple[float, str]] = []
+    found = probe_upload(model, Upload(name, content), lambda *what: told.append(what))
+    return found, told
+
+
+def test_a_table_gives_the_numbers_of_the_library(model):
+    found, told = probed(model, "mine.CSV", TABLE)
+    assert found.is_finished and found.name == "mine.CSV"
+    case = ix.CorefCase.from_words(TEXT, pronoun="it", antecedent="animal", distractors=["street"])
+    other = "The dog chased the cat because it was angry."
+    second = ix.CorefCase.from_words(other, pronoun="it", antecedent="dog", distractors=["cat"])
+    expected = ix.score(model, [case, second]).heads
+    columns = ["layer", "head", "direction", "n", "accuracy", "margin"]
+    assert found.heads[columns].round(6).equals(expected[columns].round(6))
+    assert list(found.rejects["where"]) == ["line 3"]
+    assert "'they'" in found.rejects["why"][0]
+    assert "<title>Coreference in mine.jsonl</title>" in found.report
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
+
+
+def test_progress_moves_while_many_rows_are_read(model):
+    lines = [case_to_json(case) for case in own_cases("en")] * 30
+    rows = [json.loads(line) for line in lines[:200]]
+    content = "\n".join(json.dumps(row | {"id": f"c{i}"}) for i, row in enumerate(rows))
+    found, told = probed(model, "many.jsonl", content)
+    assert found.is_finished
+    assert {share for share, _ in told} >= {0.0, 64 / 200, 128 / 200, 192 / 200, 1.0}
+
+
+HOSTILE = "</script><script>alert(1)</script><img src=x> saw it."
+
+
+def test_hostile_rows_are_data():
+    start = HOSTILE.index("it.")
+    row = {
+        "id": "<img src=x onerror=alert(1)>",
+        "text": HOSTILE,
+        "pronoun": [start, start + 2],
+        "candidates": [
+            {"span": [2, 8], "antecedent": True},
+            {"span": [HOSTILE.index("img"), HOSTILE.index("img") + 3], "antecedent": False},
+        ],
+    }
+    found, _ = probed(ix.load("minilm"), "../../<b>.jsonl", json.dumps(row))
+    assert found.is_finished, list(found.rejects["why"])
+    assert "<script>alert" not in found.report and "<img" not in found.report
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.txt", b"It rained.", r"ends in \.jsonl, \.csv, \.tsv, got 'a\.txt'"),
+        ("noending", b"x", "ends in"),
+        (".csv", TABLE.encode(), "ends in"),
+        ("a.jsonl", b"", "got an empty file"),
+        ("a.csv", b"  \n \n", "got an empty file"),
+        ("a.jsonl", gzip.compress(b"{}"), "compressed"),
+        ("a.csv", b"one,two\n1,2\n", "columns text, pronoun, antecedent, distractor"),
+        ("a.jsonl", b"x" * (MOST_BYTES + 1), "at most 2 MB and 2,000 lines"),
+        ("a.jsonl", b"{}\n" * (MOST_ROWS + 1), "got 0.0 MB and 2,001 lines"),
+        ("a.jsonl", b'{"text": "A plain sentence."}\n', "cases with a pronoun"),
+    ],
+)
+def test_what_is_no_set_of_cases_is_refused_in_words(model, name, content, said):
+    with pytest.raises(InputError, match=said) as caught:
+        probed(model, name, content)
+    assert tempfile.gettempdir() not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd.csv", "..csv", "a\x00b.csv", "中文 1.csv"])
+def test_no_path_is_made_of_a_name(model, name, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert probed(model, name, TABLE)[0].is_finished
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("broken.jsonl", b"{not json\n", "Expected JSON"),
+        ("latin.jsonl", '{"text": "é"}'.encode("latin-1"), "Expected UTF-8, got byte 0xE9"),
+        ("picture.jsonl", b"\x89PNG\r\n\x1a\n\x00\x00", "UTF-8"),
+        (
+            "latin.csv",
+            "text,pronoun,antecedent,distractor\nThé cat saw it.,it,cat,\n".encode("latin-1"),
+            "UTF-8",
+        ),
+        (
+            "absent.csv",
+            b"text,pronoun,antecedent,distractor\nThe cat saw it.,she,cat,\n",
+            "'she'",
+        ),
+    ],
+)
+def test_a_file_of_bad_rows_only_says_why_for_each(model, name, content, reason):
+    found, _ = probed(model, name, content)
+    assert not found.is_finished
+    assert f"in '{name}', got none. " in found.finding
+    assert f"rejected, for the reasons below: {len(found.rejects)}." in found.finding
+    assert reason in found.rejects["why"][0]
+
+
+def test_nothing_is_left_behind(model, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    probed(model, "mine.csv", TABLE)
+    with pytest.raises(InputError):
+        probed(model, "a.jsonl", b'{"text": "A plain sentence."}\n')
+    assert list(Path(tmp_path).iterdir()) == []
