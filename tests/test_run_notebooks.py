@@ -181,6 +181,11 @@ def test_what_must_not_be_committed(text, fault):
     assert runner.faults_of(printing("nothing wrong")) == []
 
 
+def test_a_picture_that_spells_a_path_is_no_fault():
+    assert runner.faults_of(printing("a" * 60 + "/tmp/" + "b" * 60)) == []
+    assert runner.faults_of(printing("'/tmp/bbbbbbb'"))
+
+
 def test_the_environment_is_put_back():
     before = dict(os.environ)
     with runner.environment({"HF_HUB_OFFLINE": "perhaps", "NEW_ONE": "1"}):
