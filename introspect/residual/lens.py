@@ -12,7 +12,6 @@ from torch import nn
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.borrowing import borrowed_attention
 from introspect.hooks.capturing import run_arguments
-from introspect.hooks.interface import IMPLEMENTATION
 from introspect.models import Model
 from introspect.models.loading import load
 from introspect.models.reading import Readable
@@ -103,7 +102,7 @@ def _read(run: Run, inputs: Mapping[str, torch.Tensor], state: torch.Tensor) -> 
     arguments = run_arguments(module, inputs)
     with (
         torch.no_grad(),
-        borrowed_attention(module, IMPLEMENTATION),
+        borrowed_attention(module),
         replaced_result(run.layers[-1].module, state),
     ):
         logits: torch.Tensor = module(**arguments).logits[0]
