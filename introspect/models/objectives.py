@@ -39,8 +39,8 @@ class TokenLogit:
         if logits is None or logits.ndim != 3:
             raise ModelError(
                 "Expected logits of a language-model head, (batch, length, vocabulary), but the "
-                "model returns none. Load it with its head, or state a surrogate, such as "
-                "ix.similarity_to."
+                "model returns none. Load it with its head, ix.load(…, with_head=True), or state "
+                "a surrogate, such as ix.similarity_to."
             )
         _, length, vocabulary = logits.shape
         if not -length <= self.position < length:
