@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+import introspect
+
 pytest.importorskip("nbclient", reason="nbclient is not installed (the extra notebooks)")
 pytest.importorskip("ipykernel", reason="ipykernel is not installed (the extra notebooks)")
 
@@ -62,7 +64,8 @@ def test_it_is_written_as_the_runner_writes(path):
 def test_its_first_cell_says_how_to_install(path):
     first = runner.read(path).cells[0]
     assert first.cell_type == "markdown"
-    assert 'pip install ".[' in first.source and "-py3-none-any.whl[" in first.source
+    assert 'pip install ".[' in first.source
+    assert f"introspect_transformers-{introspect.__version__}-py3-none-any.whl[" in first.source
     assert "pip install introspect" not in first.source
 
 
