@@ -44,9 +44,10 @@ if TYPE_CHECKING:
     from introspect.models.objectives import logit_of, similarity_to
     from introspect.probing import ProbeRun, SavedAttention, probe
     from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
-    from introspect.reporting import Report, report, report_index
+    from introspect.reporting import Report, causal_report, report, report_index
     from introspect.residual import direct_logit_attribution, logit_lens
     from introspect.views.base import View
+    from introspect.views.causal import causal_view
     from introspect.views.compare import compare_view
     from introspect.views.coreference import coreference_view
     from introspect.views.evolution import evolution_view
@@ -86,7 +87,9 @@ __all__ = [
     "alti",
     "capture",
     "causal_effects",
+    "causal_report",
     "causal_study",
+    "causal_view",
     "compare_view",
     "contributions",
     "coreference_view",
@@ -150,7 +153,9 @@ _HOMES = {
     "alti": "attribution",
     "capture": "hooks",
     "causal_effects": "causal",
+    "causal_report": "reporting",
     "causal_study": "causal",
+    "causal_view": "views.causal",
     "compare_view": "views.compare",
     "contributions": "attribution",
     "coreference_view": "views.coreference",

@@ -104,10 +104,10 @@ def causal_effects(
         seed: of the intervals, and of what is drawn.
 
     Returns:
-        A table, with ``metric``, ``metric_words``, ``is_surrogate`` and ``method`` in its
-        ``attrs``: layer, head, effect, ci_low, ci_high, control, difference, difference_low,
-        difference_high, p_value, p_adjusted, accuracy (of the unchanged model), accuracy_without
-        (the head), n, num_controls.
+        A table, with ``metric``, ``metric_words``, ``unit``, ``is_surrogate``, ``method`` and
+        ``model`` in its ``attrs``: layer, head, effect, ci_low, ci_high, control, difference,
+        difference_low, difference_high, p_value, p_adjusted, accuracy (of the unchanged model),
+        accuracy_without (the head), n, num_controls.
 
     Raises:
         InputError: no case can be asked; use ``measure_effects`` to see which, and why.
@@ -175,6 +175,8 @@ def measure_effects(
     heads_table.attrs |= {
         "metric": answers.metric.name,
         "metric_words": answers.metric.words,
+        "unit": answers.metric.unit,
+        "model": answers.model.name,
         "is_surrogate": answers.metric.is_surrogate,
         "method": method,
     }

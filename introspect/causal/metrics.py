@@ -46,6 +46,8 @@ class Metric(ABC):
     name: ClassVar[str]
     #: What a score is, in words.
     words: ClassVar[str]
+    #: What a difference of two scores is counted in.
+    unit: ClassVar[str] = "nats"
     #: Whether the model was asked something else than the question of the case.
     is_surrogate: ClassVar[bool] = False
     #: Whether the reads of a candidate are averaged, or added up.
@@ -177,6 +179,7 @@ class Surrogate(Metric):
         "a surrogate, not the model’s answer: the cosine between the mean state of the sentence "
         "and that of the sentence with the candidate in the pronoun’s place"
     )
+    unit = "cosine"
     is_surrogate = True
 
     def questions(self, model: Model, case: CorefCase) -> list[Question]:

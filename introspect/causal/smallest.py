@@ -166,11 +166,13 @@ def _words(
     names = ", ".join(map(str, heads))
     carried = steps["share"].iloc[-1]
     if reached:
+        carry = "alone carries" if len(heads) == 1 else "together carry"
         return (
-            f"{names} together carry {carried:.0%} of the effect of ablating all heads "
-            f"({total:.3g}), found by adding one at a time."
+            f"{names} {carry} {carried:.0%} of the effect of ablating all heads ({total:.3g}), "
+            "found by adding one at a time."
         )
+    carry = "carries" if len(heads) == 1 else "carry"
     return (
         f"No {len(heads)} heads found by adding one at a time carry {share:.0%} of the effect of "
-        f"ablating all heads ({total:.3g}): {names} carry {carried:.0%}."
+        f"ablating all heads ({total:.3g}): {names} {carry} {carried:.0%}."
     )

@@ -63,8 +63,10 @@ class CausalStudy:
         scores: where each head looks, on the same cases.
         heads: both in one table, one row for each head: the columns of ``effects.heads``, and
             ``attention_accuracy`` (how often the pronoun attends most to the antecedent),
-            ``attention_weight`` (how much of its attention the antecedent gets) and
-            ``attention_margin``.
+            ``attention_weight`` (how much of its attention the antecedent gets),
+            ``attention_margin`` and ``attention_p_adjusted`` (of that accuracy, over all heads).
+            Its ``attrs`` are those of ``effects.heads``, and ``chance``: the accuracy of a blind
+            choice.
         correlation: Spearman's, over heads, of attention accuracy and effect; NaN where one of the
             two is the same for all.
         chosen: what the head does that is chosen by its attention on other cases; ``None`` with too
@@ -154,7 +156,7 @@ def causal_study(
             )  # fmt: skip
         except InputError as error:
             notes.append(f"no effects between twins: {error}")
-    table = _joined(effects.heads, scores.heads)
+    table = _joined(effects.heads, scores)
     return CausalStudy(
         effects=effects,
         scores=scores,
@@ -168,15 +170,17 @@ def causal_study(
     )
 
 
-def _joined(effects: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
-    looks = scored[scored["direction"] == DIRECTION]
-    names = {"accuracy": "attention_accuracy", "margin": "attention_margin"}
-    columns = ["layer", "head", "attention_accuracy", "attention_margin"]
-    table = effects.merge(
-        looks.rename(columns=names)[columns], on=["layer", "head"], how="left", validate="1:1"
-    )
-    table.attrs = dict(effects.attrs)
-    return table
+def _joined(effects: pd.DataFrame, scores: Scores) -> pd.DataFrame:
+    on = ["layer", "head"]
+    looks = scores.heads[scores.heads["direction"] == DIRECTION].set_index(on)
+    cases = scores.cases[scores.cases["direction"] == DIRECTION]
+    looks["weight"] = cases.groupby(on)["antecedent_weight"].mean()
+    columns = looks[["accuracy", "weight", "margin", "p_adjusted"]].add_prefix("attention_")
+    joined = effects.merge(columns.reset_index(), on=on, how="left", validate="1:1")
+    baselines = scores.baselines.set_index("baseline")["accuracy"]
+    # Joining keeps what is said of a table only where both say the same.
+    joined.attrs = {**effects.attrs, "chance": float(baselines["random"])}
+    return joined
 
 
 def _correlation(table: pd.DataFrame) -> float:

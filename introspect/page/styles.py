@@ -28,6 +28,7 @@ ROOMS = (
     "image",
     "forest",
     "lens",
+    "causal",
     "print",
 )
 

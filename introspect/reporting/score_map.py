@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
-
-import pandas as pd
 
 from introspect.analyzers.coreference import Scores
 from introspect.page import Section
 from introspect.scoring import DIRECTIONS
+from introspect.views.head_tables import layers_of, map_of
 from introspect.views.palette import DIVERGING, themed
 
 __all__ = ["score_map_section"]
 
-_COLUMNS = ("accuracy", "ci_low", "ci_high", "p_value", "p_adjusted")
+_COLUMNS = ("accuracy", "ci_low", "ci_high", "p_value", "p_adjusted", "n", "raw_accuracy")
 
 
 def score_map_section(scores: Scores) -> Section:
     """The map's place in a page."""
     heads = scores.heads
-    layers = sorted(int(layer) for layer in heads["layer"].unique())
+    layers, num_heads = layers_of(heads)
+    columns = [name for name in _COLUMNS if name in heads]
     return Section(
         kind="score-map",
         title="Every head",
@@ -32,10 +31,13 @@ def score_map_section(scores: Scores) -> Section:
         ),
         state={
             "layers": layers,
-            "numHeads": int(heads["head"].max()) + 1,
+            "numHeads": num_heads,
             "scale": themed(DIVERGING),
             "chance": _chance(scores),
-            "directions": {name: _grid(heads, name, layers) for name in DIRECTIONS},
+            "directions": {
+                name: map_of(heads[heads["direction"] == name], columns, layers, num_heads)
+                for name in DIRECTIONS
+            },
             "first": _first(scores),
         },
     )
@@ -51,20 +53,3 @@ def _first(scores: Scores) -> dict[str, Any]:
     if choice := scores.choice:
         return {"layer": choice.head.layer, "head": choice.head.head, "direction": choice.direction}
     return {"layer": int(scores.heads["layer"].iloc[0]), "head": 0, "direction": DIRECTIONS[0]}
-
-
-def _grid(heads: pd.DataFrame, direction: str, layers: list[int]) -> dict[str, Any]:
-    """Each number as layers × heads; ``None`` where there is none."""
-    rows = heads[heads["direction"] == direction]
-    return {
-        name: [
-            [_known(value) for value in rows[rows["layer"] == layer].sort_values("head")[name]]
-            for layer in layers
-        ]
-        for name in (*_COLUMNS, "n", "raw_accuracy")
-        if name in rows
-    }
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else round(float(value), 8)

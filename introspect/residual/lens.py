@@ -97,7 +97,12 @@ def logit_lens(
         for state in [first, *(layer.result for layer in run.layers)]
     ]
     table = _table(run, readings, top)
-    table.attrs |= {"note": NO_STREAM if ends_in_norm(run) else None, "error": error}
+    table.attrs |= {
+        "note": NO_STREAM if ends_in_norm(run) else None,
+        "error": error,
+        "model": run.model.name,
+        "revision": run.model.revision,
+    }
     return table
 
 

@@ -18,7 +18,7 @@ from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import shortened, visible_text
 
 __all__ = [
-    "Shown",
+    "Drawing",
     "View",
     "first_token",
     "head_number",
@@ -30,8 +30,8 @@ __all__ = [
 _LONGEST_HEADING = 160
 
 
-class Shown(ABC):
-    """What is shown in one way: a plain Plotly figure, and a page with its interaction.
+class Drawing(ABC):
+    """What is drawn: a Plotly figure of what is shown first, and a page with its interaction.
 
     In a notebook it shows itself.
     """
@@ -51,14 +51,19 @@ class Shown(ABC):
         """The section of the page, and those it opens."""
 
     @property
-    @abstractmethod
     def heading(self) -> str:
-        """What is at the head of the page: the text, or nothing."""
+        """What is at the head of the page in place of the title, if anything."""
+        return ""
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What must be read before anything else."""
         return ()
+
+    @property
+    @abstractmethod
+    def made_by(self) -> tuple[str | None, str | None]:
+        """The model and its revision, where they are known."""
 
     def to_html(self) -> str:
         """One self-contained page."""
@@ -73,7 +78,14 @@ class Shown(ABC):
 
     def _summary(self, heading: str) -> dict[str, Any]:
         """What the list of a folder reads of the page without opening it."""
-        return {"kind": "view", "title": self.title, "finding": heading}
+        model, revision = self.made_by
+        return {
+            "kind": "view",
+            "title": self.title,
+            "finding": heading,
+            "model": model,
+            "revision": revision,
+        }
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page as one file, whole or not at all.
@@ -88,7 +100,7 @@ class Shown(ABC):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class View(Shown):
+class View(Drawing):
     """A record, shown in one way.
 
     ``figure`` is a plain Plotly figure of what is shown first; the page has it with its
@@ -107,13 +119,11 @@ class View(Shown):
         """What must be read before anything else."""
         return (*self.record.notices, *_left_out(self.record))
 
-    def _summary(self, heading: str) -> dict[str, Any]:
+    @property
+    def made_by(self) -> tuple[str | None, str | None]:
+        """The model that was captured, and its revision."""
         certificate = self.record.certificate
-        return {
-            **super()._summary(heading),
-            "model": certificate.model,
-            "revision": certificate.revision,
-        }
+        return certificate.model, certificate.revision
 
     def __repr__(self) -> str:
         # A notebook keeps this beside the page: it must not hold the record's tokens again.

@@ -10,7 +10,7 @@ import pandas as pd
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.text import visible
-from introspect.views.base import Shown, plotly_text
+from introspect.views.base import Drawing, plotly_text
 from introspect.views.palette import INK, SEQUENTIAL, themed
 
 __all__ = ["LensView", "lens_view"]
@@ -21,7 +21,7 @@ _LONGEST_LABEL = 11
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LensView(Shown):
+class LensView(Drawing):
     """A table of readings, as layers × tokens.
 
     Args:
@@ -45,6 +45,11 @@ class LensView(Shown):
     def heading(self) -> str:
         """What was read, token by token."""
         return " ".join(self.tokens)
+
+    @property
+    def made_by(self) -> tuple[str | None, str | None]:
+        """The model and its revision."""
+        return self.table.attrs.get("model"), self.table.attrs.get("revision")
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import pandas as pd
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.text import visible
-from introspect.views.base import Shown, plotly_text
+from introspect.views.base import Drawing, plotly_text
 from introspect.views.palette import DIVERGING, INK, themed
 
 __all__ = ["LogitView", "logit_view"]
@@ -21,7 +21,7 @@ _CELL = (50, 34)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LogitView(Shown):
+class LogitView(Drawing):
     """Contributions to a logit: of heads as a map, of the rest as a list.
 
     Args:
@@ -39,6 +39,11 @@ class LogitView(Shown):
     def heading(self) -> str:
         """What is divided."""
         return self.of
+
+    @property
+    def made_by(self) -> tuple[str | None, str | None]:
+        """The model and its revision."""
+        return self.table.attrs.get("model"), self.table.attrs.get("revision")
 
     @property
     def of(self) -> str:

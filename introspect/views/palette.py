@@ -17,9 +17,11 @@ __all__ = [
     "SEQUENTIAL",
     "ColourScale",
     "head_colours",
+    "layer_colours",
     "mixed",
     "themed",
     "themed_head_colours",
+    "themed_layer_colours",
 ]
 
 ColourScale = list[list[float | str]]
@@ -74,6 +76,11 @@ DIVERGING_DARK: ColourScale = [
 # White text on any of them keeps a contrast of at least 4.5; black on those of a dark page.
 _LIGHTNESS = (0.50, 0.57, 0.40)
 _LIGHTNESS_DARK = (0.76, 0.83, 0.69)
+# From the first layer to the last. White keeps a contrast of at least 3 to each, and so does the
+# paper of a dark page.
+_LAYER_LIGHTNESS = (0.32, 0.64)
+_LAYER_LIGHTNESS_DARK = (0.92, 0.58)
+_LAYER_HUES = (295.0, 45.0)
 _CHROMA = 0.14
 _FIRST_HUE = 255.0  # the accent's
 _GOLDEN_ANGLE = 137.508
@@ -107,6 +114,31 @@ def head_colours(num_heads: int, *, dark: bool = False) -> list[str]:
     return [
         _oklch(lightness[head % len(lightness)], _CHROMA, _FIRST_HUE + head * step)
         for head in range(num_heads)
+    ]
+
+
+def themed_layer_colours(num_layers: int) -> dict[str, list[str]]:
+    """The colours of all layers, on a light page and on a dark one."""
+    return {"light": layer_colours(num_layers), "dark": layer_colours(num_layers, dark=True)}
+
+
+def layer_colours(num_layers: int, *, dark: bool = False) -> list[str]:
+    """A colour for each layer, in an order that is seen: hue and lightness go one way.
+
+    Args:
+        num_layers: how many.
+        dark: for a dark page.
+
+    Example:
+        >>> len(set(layer_colours(24)))
+        24
+    """
+    first, last = _LAYER_LIGHTNESS_DARK if dark else _LAYER_LIGHTNESS
+    parts = [layer / max(1, num_layers - 1) for layer in range(num_layers)]
+    from_hue, to_hue = _LAYER_HUES
+    return [
+        _oklch(first + part * (last - first), _CHROMA, from_hue + part * (to_hue - from_hue))
+        for part in parts
     ]
 
 

@@ -8,7 +8,8 @@ from importlib.resources import files
 import pytest
 
 from introspect.mentions import CorefCase
-from introspect.views.base import View
+from introspect.views.base import Drawing, View
+from introspect.views.causal import causal_view
 from introspect.views.compare import compare_view
 from introspect.views.coreference import coreference_view
 from introspect.views.evolution import evolution_view
@@ -20,6 +21,7 @@ from introspect.views.neuron import neuron_view
 from introspect.views.steps import steps_view
 
 from .samples import record_of, record_with_parts
+from .test_causal_view import table_of
 
 axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is missing")
 
@@ -33,7 +35,8 @@ def coreference() -> View:
     )
 
 
-VIEWS: dict[str, Callable[[], View]] = {
+VIEWS: dict[str, Callable[[], Drawing]] = {
+    "causal": lambda: causal_view(table_of()),
     "head": lambda: head_view(record_of(), token=3),
     "head across": lambda: head_view(record_of(), layout="horizontal", token=2),
     "model": lambda: model_view(record_of(), framed=[(0, 1)]),

@@ -1,9 +1,11 @@
 // Start the page: unpack what it carries, then make each view in its section.
+import { mountCausalView } from "./causal.js";
 import { mountChapters, whenSeen } from "./chapters.js";
 import { mountCompareView } from "./compare.js";
 import { mountCoreferenceView } from "./coreference.js";
 import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
+import { mountEffectMapView } from "./effect-map.js";
 import { mountEvolutionView } from "./evolution.js";
 import { mountForestView } from "./forest.js";
 import { mountHeadView } from "./head.js";
@@ -22,8 +24,10 @@ import { mountStepsView } from "./steps.js";
 import { themeSwitch } from "./theme.js";
 
 const MOUNTS = {
+  causal: mountCausalView,
   compare: mountCompareView,
   coreference: mountCoreferenceView,
+  "effect-map": mountEffectMapView,
   evolution: mountEvolutionView,
   forest: mountForestView,
   head: mountHeadView,

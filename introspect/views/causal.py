@@ -1,0 +1,240 @@
+"""The causal view: for each head where it looks beside what it does, and a map of what it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pandas as pd
+
+from introspect.errors import SelectionError
+from introspect.page import Section
+from introspect.views.base import Drawing
+from introspect.views.causal_figure import causal_figure
+from introspect.views.causal_scales import (
+    ACROSS,
+    QUADRANTS,
+    across_range,
+    effect_range,
+    labels_of,
+    middle_of,
+    unit_of,
+)
+from introspect.views.head_tables import known, layers_of, map_of
+from introspect.views.palette import DIVERGING, themed, themed_layer_colours
+
+__all__ = ["CAUSAL_COLUMNS", "CausalView", "causal_view", "effect_map_section"]
+
+#: The columns that the table must have; more are welcome.
+CAUSAL_COLUMNS = (
+    "layer", "head", "effect", "ci_low", "ci_high", "control", "difference", "difference_low",
+    "difference_high", "p_adjusted", "accuracy", "accuracy_without", "n", "attention_accuracy",
+    "attention_weight", "attention_margin", "attention_p_adjusted",
+)  # fmt: skip
+#: What its ``attrs`` must say of it.
+CAUSAL_ATTRIBUTES = ("metric", "metric_words", "unit", "is_surrogate", "method", "chance")
+_TITLE = "Where heads look, and what they do"
+_METHODS = {
+    "zero": "each head’s output set to zero",
+    "mean": "each head’s output replaced by its mean over other texts",
+    "uniform": "each head made to attend alike to all it may see",
+    "resample": "each head’s output taken from another text",
+}
+
+
+class _HasHeads(Protocol):
+    @property
+    def heads(self) -> pd.DataFrame: ...
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CausalView(Drawing):
+    """Where heads look, beside what taking them out does to the model's answer.
+
+    Args:
+        table: a row for each head; see ``CAUSAL_COLUMNS`` and, of its ``attrs``,
+            ``CAUSAL_ATTRIBUTES``.
+        across: what is across first: ``accuracy`` or ``margin``.
+    """
+
+    table: pd.DataFrame
+    across: str = "accuracy"
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        return "Causal view"
+
+    @property
+    def is_surrogate(self) -> bool:
+        """Whether the model was asked something else than who the pronoun is."""
+        return bool(self.table.attrs["is_surrogate"])
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """A surrogate must be read first."""
+        if not self.is_surrogate:
+            return ()
+        return (f"Effects are on {self.table.attrs['metric_words']}.",)
+
+    @property
+    def made_by(self) -> tuple[str | None, str | None]:
+        """The model, where the table names it."""
+        return self.table.attrs.get("model"), None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.table)} heads>"
+
+    @property
+    def figure(self) -> Any:
+        """A point for each head, with its interval and the control of its layer."""
+        titles = (_TITLE, self.subtitle)
+        return causal_figure(self.table, self.across, titles, self.effect_title)
+
+    @property
+    def subtitle(self) -> str:
+        """How it was measured, in a line."""
+        attrs = self.table.attrs
+        model = f"{attrs['model']}, " if attrs.get("model") else ""
+        n = int(self.table["n"].max())
+        words = "a surrogate, not the model’s answer" if self.is_surrogate else attrs["metric"]
+        return f"{model}{n} cases; {_METHODS[attrs['method']]}; metric: {words}"
+
+    @property
+    def effect_title(self) -> str:
+        """What is upward, with its unit."""
+        surrogate = ", surrogate" if self.is_surrogate else ""
+        return f"effect of taking the head out, in {unit_of(self.table)}{surrogate}"
+
+    def sections(self) -> tuple[Section, ...]:
+        """The scatter, and the map of effects."""
+        return self._scatter(), effect_map_section(self.table)
+
+    def _scatter(self) -> Section:
+        layers, _ = layers_of(self.table)
+        y_range = effect_range(self.table)
+        ranges = {
+            name: across_range(self.table[f"attention_{name}"], middle_of(self.table, name))
+            for name in ACROSS
+        }
+        return Section(
+            kind="causal",
+            title=_TITLE,
+            lead=(
+                "Each point is a head. Across: where it looks. Upward: by how much the model’s "
+                "preference for the antecedent falls when the head is taken out, with the 95 % "
+                "interval; the short line is the mean of the other heads of its layer. Point at a "
+                "head, or walk with the arrow keys, for its numbers."
+            ),
+            state={
+                "title": _TITLE,
+                "heads": _rows(self.table),
+                "layers": layers,
+                "colours": themed_layer_colours(len(layers)),
+                "across": self.across,
+                "acrossWords": ACROSS,
+                "middles": {name: middle_of(self.table, name) for name in ACROSS},
+                "ranges": {**ranges, "effect": y_range},
+                "labels": {
+                    name: labels_of(self.table, name, (ranges[name], y_range)) for name in ACROSS
+                },
+                "quadrants": QUADRANTS,
+                "effectTitle": self.effect_title,
+                "subtitle": self.subtitle,
+                "preference": (
+                    f"What a candidate gets is {self.table.attrs['metric_words']}; the preference "
+                    "is what the antecedent gets, less what the best distractor gets."
+                ),
+                "unit": unit_of(self.table),
+                "isSurrogate": self.is_surrogate,
+            },
+        )
+
+
+def causal_view(study: pd.DataFrame | _HasHeads, *, across: str = "accuracy") -> CausalView:
+    """Where heads look beside what they do: a point for each head, and a map of effects.
+
+    Args:
+        study: what ``ix.causal_study`` found, or its table ``heads`` (with its ``attrs``).
+        across: where heads look, as ``accuracy`` (how often the pronoun attends most to the
+            antecedent) or ``margin``; the page lets choose.
+
+    Raises:
+        SelectionError: no heads, a column or an attribute that is missing, or other words for
+            ``across``.
+
+    Example:
+        >>> import introspect as ix
+        >>> from introspect.cases import grammar_cases
+        >>> model = ix.load("pronoun", with_head=True)
+        >>> study = ix.causal_study(model, grammar_cases(10), share=None, twins=False)
+        >>> ix.causal_view(study)
+        <CausalView: 8 heads>
+    """
+    table = study if isinstance(study, pd.DataFrame) else study.heads
+    if across not in ACROSS:
+        raise SelectionError(f"Expected `across` from {', '.join(ACROSS)}, got {across!r}.")
+    if missing := [name for name in CAUSAL_COLUMNS if name not in table]:
+        raise SelectionError(
+            f"Expected a table with the columns of ix.causal_study(…).heads, but "
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. Take that table."
+        )
+    if unsaid := [name for name in CAUSAL_ATTRIBUTES if name not in table.attrs]:
+        raise SelectionError(
+            f"Expected `attrs` of the table that say how it was measured, but {', '.join(unsaid)} "
+            f"{'is' if len(unsaid) == 1 else 'are'} missing: some ways to change a table drop "
+            "them. Copy them from ix.causal_study(…).heads.attrs."
+        )
+    if table.empty:
+        raise SelectionError("Expected at least one head in the table, got none.")
+    return CausalView(table, across)
+
+
+def effect_map_section(table: pd.DataFrame) -> Section:
+    """The map of effects: layers × heads."""
+    layers, num_heads = layers_of(table)
+    effects = table["effect"].abs()
+    first = table.loc[effects.idxmax()]
+    surrogate = " It is an effect on a surrogate." if table.attrs["is_surrogate"] else ""
+    return Section(
+        kind="effect-map",
+        title="The effect of every head",
+        lead=(
+            "Blue heads help to find the antecedent: without them the model prefers it less. "
+            "Orange ones stand in the way. Framed heads do more than the other heads of their "
+            f"layer (adjusted p below 0.05).{surrogate}"
+        ),
+        state={
+            "layers": layers,
+            "numHeads": num_heads,
+            "scale": themed(DIVERGING),
+            "largest": float(effects.max()) or 1.0,
+            "unit": unit_of(table),
+            "isSurrogate": bool(table.attrs["is_surrogate"]),
+            "values": map_of(
+                table,
+                ["effect", "ci_low", "ci_high", "control", "p_adjusted", "n"],
+                layers,
+                num_heads,
+            ),
+            "first": {"layer": int(first["layer"]), "head": int(first["head"])},
+        },
+    )
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """What a page says of each head."""
+    names = [name for name in CAUSAL_COLUMNS if name not in ("layer", "head")]
+    return [
+        {
+            "layer": int(row["layer"]),
+            "head": int(row["head"]),
+            **{_camel(name): known(row[name]) for name in names},
+        }
+        for row in table.to_dict("records")
+    ]
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)
