@@ -10,7 +10,8 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from introspect.analyzers.coreference import Options, Scores, score
-from introspect.causal.answers import Floats, Rejected, prepare_answers
+from introspect.causal.answers import Rejected, prepare_answers
+from introspect.causal.asked import Floats
 from introspect.causal.effects import CausalEffects, measure_effects
 from introspect.causal.mediation import Mediation, mediation
 from introspect.causal.smallest import SmallestSet, smallest_set
@@ -171,9 +172,11 @@ def _joined(effects: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
     looks = scored[scored["direction"] == DIRECTION]
     names = {"accuracy": "attention_accuracy", "margin": "attention_margin"}
     columns = ["layer", "head", "attention_accuracy", "attention_margin"]
-    return effects.merge(
+    table = effects.merge(
         looks.rename(columns=names)[columns], on=["layer", "head"], how="left", validate="1:1"
     )
+    table.attrs = dict(effects.attrs)
+    return table
 
 
 def _correlation(table: pd.DataFrame) -> float:

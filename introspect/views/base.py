@@ -17,20 +17,24 @@ from introspect.page.codec import kept_of
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.text import shortened, visible_text
 
-__all__ = ["View", "first_token", "head_number", "joined_texts", "layer_row", "plotly_text"]
+__all__ = [
+    "Shown",
+    "View",
+    "first_token",
+    "head_number",
+    "joined_texts",
+    "layer_row",
+    "plotly_text",
+]
 
 _LONGEST_HEADING = 160
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class View(ABC):
-    """A record, shown in one way.
+class Shown(ABC):
+    """What is shown in one way: a plain Plotly figure, and a page with its interaction.
 
-    ``figure`` is a plain Plotly figure of what is shown first; the page has it with its
-    interaction. In a notebook a view shows itself.
+    In a notebook it shows itself.
     """
-
-    record: AttentionRecord
 
     @property
     @abstractmethod
@@ -47,14 +51,14 @@ class View(ABC):
         """The section of the page, and those it opens."""
 
     @property
+    @abstractmethod
     def heading(self) -> str:
         """What is at the head of the page: the text, or nothing."""
-        return joined_texts(self.record)
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What must be read before anything else."""
-        return (*self.record.notices, *_left_out(self.record))
+        return ()
 
     def to_html(self) -> str:
         """One self-contained page."""
@@ -69,14 +73,7 @@ class View(ABC):
 
     def _summary(self, heading: str) -> dict[str, Any]:
         """What the list of a folder reads of the page without opening it."""
-        certificate = self.record.certificate
-        return {
-            "kind": "view",
-            "title": self.title,
-            "finding": heading,
-            "model": certificate.model,
-            "revision": certificate.revision,
-        }
+        return {"kind": "view", "title": self.title, "finding": heading}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page as one file, whole or not at all.
@@ -86,12 +83,41 @@ class View(ABC):
         """
         return write_atomically(path, self.to_html())
 
+    def _repr_html_(self) -> str:
+        return framed(self.to_html(), self.title)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class View(Shown):
+    """A record, shown in one way.
+
+    ``figure`` is a plain Plotly figure of what is shown first; the page has it with its
+    interaction. In a notebook a view shows itself.
+    """
+
+    record: AttentionRecord
+
+    @property
+    def heading(self) -> str:
+        """What is at the head of the page: the text, or nothing."""
+        return joined_texts(self.record)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What must be read before anything else."""
+        return (*self.record.notices, *_left_out(self.record))
+
+    def _summary(self, heading: str) -> dict[str, Any]:
+        certificate = self.record.certificate
+        return {
+            **super()._summary(heading),
+            "model": certificate.model,
+            "revision": certificate.revision,
+        }
+
     def __repr__(self) -> str:
         # A notebook keeps this beside the page: it must not hold the record's tokens again.
         return f"<{type(self).__name__}: {self.record.extent}>"
-
-    def _repr_html_(self) -> str:
-        return framed(self.to_html(), self.title)
 
 
 def joined_texts(record: AttentionRecord) -> str:
