@@ -108,7 +108,7 @@ class SentenceSimilarity:
         return torch.nn.functional.cosine_similarity(own, self.reference.to(own), dim=0)
 
     def __str__(self) -> str:
-        return f"surrogate: cosine of the sentence’s mean state with that of {self.text!r}"
+        return f"surrogate: cosine of the sentence’s mean state with that of “{self.text}”"
 
 
 def similarity_to(model: Model, text: str) -> SentenceSimilarity:
