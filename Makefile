@@ -28,7 +28,7 @@ test: lint  ## Run lint, types and tests
 docs:  ## Build the site into site/; a warning is an error
 	@$(BOOTSTRAP) docs
 	@# Its makers speak of another generator at each start.
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo site/index.html
 
 notebooks:  ## Run every notebook on a fresh kernel, without a network

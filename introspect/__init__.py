@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from introspect.views.heatmap import heatmap_view
     from introspect.views.image import image_view
     from introspect.views.layer import layer_view
+    from introspect.views.lens import lens_view
+    from introspect.views.logits import logit_view
     from introspect.views.model import model_view
     from introspect.views.neuron import neuron_view
     from introspect.views.steps import steps_view
@@ -106,9 +108,11 @@ __all__ = [
     "intervene",
     "knock_out",
     "layer_view",
+    "lens_view",
     "load",
     "logit_lens",
     "logit_of",
+    "logit_view",
     "mediation",
     "model_view",
     "neuron_view",
@@ -170,9 +174,11 @@ _HOMES = {
     "intervene": "interventions",
     "knock_out": "interventions",
     "layer_view": "views.layer",
+    "lens_view": "views.lens",
     "load": "models",
     "logit_lens": "residual",
     "logit_of": "models.objectives",
+    "logit_view": "views.logits",
     "mediation": "causal",
     "model_view": "views.model",
     "neuron_view": "views.neuron",

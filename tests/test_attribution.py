@@ -10,6 +10,7 @@ import introspect as ix
 from introspect.attribution import LARGEST_SHOWN, METHODS, attributed, offered
 from introspect.errors import CaptureError, ModelError, RecordError, SelectionError
 from introspect.models import Model
+from introspect.models.circuits import repeated
 from introspect.records import AttentionRecord
 from introspect.reporting.provenance import certificate_rows
 from tests import models_zoo as zoo
@@ -199,6 +200,31 @@ def test_a_part_that_does_not_fit_the_attention_is_refused(part):
             keys=record.keys,
             parts={part: torch.zeros(3, 2, 5, 5)},
         )
+
+
+def test_they_find_the_weight_that_a_known_circuit_rests_on():
+    """The shipped model copies what followed the last time, by heads that look there."""
+    pytest.importorskip("captum")
+    model = ix.load("induction", with_head=True)
+    for text in repeated(4, seed=5):
+        query, match = text.queries[-1], text.matches[-1]
+        ids = model.tokenizer(text.text)["input_ids"]
+        record = model.capture(
+            text.text,
+            include=("gradients", "integrated_gradients"),
+            of=ix.logit_of(model, ids[query + 1], position=query),
+        )
+        for method in (ix.gradient_attention, ix.integrated_gradients, ix.relevance):
+            row = method(record)[1, :, query].sum(0).clone()
+            if method is ix.relevance:
+                row[query] = 0  # what it holds of itself
+            assert int(row.argmax()) == match
+        # In the last layer only the row of the place where the symbol is named counts.
+        rest = ix.integrated_gradients(record)[1].sum(0)
+        rest[query] = 0
+        assert rest.abs().max() < 1e-6
+        whole = float(ix.integrated_gradients(record)[1].sum())
+        assert record.certificate.max_completeness_error < 0.02 * whole
 
 
 # --- what is differentiated -------------------------------------------------------------------

@@ -34,6 +34,9 @@ PATIENCE = 300
 #: Where nothing listens: a kernel that asks a network for something fails at once.
 NOWHERE = "http://127.0.0.1:9"
 
+# In a hundred million letters of base64 there is a /tmp/ somewhere.
+_PACKED = re.compile(r"[A-Za-z0-9+/=]{100,}")
+
 Notebook = Any
 
 
@@ -82,8 +85,6 @@ def renew(path: Path) -> list[str]:
 def executed(notebook: Notebook) -> tuple[Notebook, list[str]]:
     """The notebook with new outputs, and what failed while it ran."""
     fresh = copy.deepcopy(notebook)
-    for cell in code_cells(fresh):
-        cell.outputs, cell.execution_count = [], None
     with tempfile.TemporaryDirectory() as folder:
         # What a notebook writes is none of the project's.
         (work := Path(folder) / "work").mkdir()
@@ -223,7 +224,8 @@ def faults_of(notebook: Notebook) -> list[str]:
 
 
 def places_in(text: str) -> list[str]:
-    """Paths of this machine in a text."""
+    """Paths of this machine in a text; pictures and packed pages are long runs of letters."""
+    text = _PACKED.sub("", text)
     roots = {str(ROOT), str(Path.home()), sys.prefix, tempfile.gettempdir()} - {"/"}
     usual = r"(?<![\w.])(/home/|/Users/|/root/|/work/|/tmp/|[A-Z]:\\\\Users)"
     return sorted({root for root in roots if f"{root}/" in text} | set(re.findall(usual, text)))

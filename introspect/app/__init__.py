@@ -6,6 +6,8 @@
     tables       from a record to tables of numbers
     uploads      an uploaded file, checked and probed
     cached       models and records that were had before
+    words        the app in Chinese
+    marking      texts as Streamlit must be given them
     drawing      words, views and tables on the screen; errors as messages
     pages/       one file for each page, and the frame around them
 

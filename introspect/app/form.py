@@ -7,6 +7,7 @@ from typing import Any, cast
 import streamlit as st
 
 from introspect.app.cached import model_named
+from introspect.app.drawing import say
 from introspect.app.examples import MODELS, example_of, is_example
 from introspect.app.questions import KINDS, Question
 from introspect.errors import ModelError, TextError
@@ -26,12 +27,12 @@ def ask() -> None:
     st.session_state.setdefault("text", example_of(MODELS[0]).text)
     left, right = st.columns([3, 1])
     with left:
-        text = st.text_area("Text", key="text", height=110, persist_state="session")
+        text = st.text_area(say("Text"), key="text", height=110, persist_state="session")
     with right:
         ask_model()
         name = asked_model()
         if name in MODELS and text != example_of(name).text:
-            st.button("Show its example", on_click=_fill, args=(name,))
+            st.button(say("Show its example"), on_click=_fill, args=(name,))
     further = _encoder_decoder(name) if model_named(name).is_encoder_decoder else _pair()
     if not text.strip():
         raise TextError("Expected a text with words in it, got an empty one. Type a sentence.")
@@ -45,17 +46,21 @@ def ask_model() -> None:
         ModelError: there is no such model, or it cannot be used.
     """
     chosen = st.selectbox(
-        "Model",
+        say("Model"),
         (*MODELS, _OTHER),
         key="model",
         on_change=_take_example,
         persist_state="session",
-        help="minilm is the default; the next five are small models whose workings are known. "
-        "“another …” takes the id of a model on the hub, or a folder.",
+        help=say(
+            "minilm is the default; the next five are small models whose workings are known. "
+            "“another …” takes the id of a model on the hub, or a folder."
+        ),
     )
     name = chosen
     if chosen == _OTHER:
-        name = st.text_input("Hub id or folder", key="model name", persist_state="session").strip()
+        name = st.text_input(
+            say("Hub id or folder"), key="model name", persist_state="session"
+        ).strip()
         if not name:
             raise ModelError(
                 "Expected the hub id of a model, such as bert-base-uncased, or a folder that "
@@ -88,10 +93,10 @@ def _fill(model: str) -> None:
 
 
 def _pair() -> dict[str, Any]:
-    with st.expander("A second text, or a text that is too long"):
+    with st.expander(say("A second text, or a text that is too long")):
         left, right = st.columns([3, 1], vertical_alignment="bottom")
     pair = left.text_input(
-        "Second text, for models that read pairs", key="pair", persist_state="session"
+        say("Second text, for models that read pairs"), key="pair", persist_state="session"
     )
     return {"pair": pair if pair.strip() else None, "truncation": _truncation(right)}
 
@@ -99,10 +104,12 @@ def _pair() -> dict[str, Any]:
 def _encoder_decoder(name: str) -> dict[str, Any]:
     st.session_state.setdefault("target", example_of(name).target)
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
-    target = left.text_input("Target: what the model writes", key="target", persist_state="session")
+    target = left.text_input(
+        say("Target: what the model writes"), key="target", persist_state="session"
+    )
     writes = bool(target.strip())
     kind = middle.selectbox(
-        "Attention",
+        say("Attention"),
         KINDS if writes else KINDS[:1],
         index=len(KINDS) - 1 if writes else 0,
         key="kind" if writes else "kind of encoder",
@@ -118,9 +125,9 @@ def _encoder_decoder(name: str) -> dict[str, Any]:
 def _truncation(place: Any) -> bool:
     return bool(
         place.checkbox(
-            "Cut a text that is too long",
+            say("Cut a text that is too long"),
             key="truncation",
             persist_state="session",
-            help="Otherwise it is refused. What is cut off is said.",
+            help=say("Otherwise it is refused. What is cut off is said."),
         )
     )

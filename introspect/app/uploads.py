@@ -21,13 +21,21 @@ from introspect.models import Model
 from introspect.probing import probe
 from introspect.probing.store import Entry
 
-__all__ = ["ENDINGS", "MOST_BYTES", "MOST_ROWS", "Probed", "Upload", "probe_upload"]
+__all__ = ["ENDINGS", "MOST_BYTES", "MOST_ROWS", "SAMPLE", "Probed", "Upload", "probe_upload"]
 
 #: The largest file that is taken, and the most lines that it may have; more is for the command
 #: line, which can be stopped and goes on where it was.
 MOST_BYTES = 2 << 20
 MOST_ROWS = 2_000
 ENDINGS = ("jsonl", "csv", "tsv")
+
+#: Offered to be downloaded, as a pattern for a file of one's own.
+SAMPLE = """text,pronoun,antecedent,distractor,group
+The animal didn't cross the street because it was too tired.,it,animal,street,1
+The animal didn't cross the street because it was too wide.,it,street,animal,1
+The dog chased the cat because it was angry.,it,dog,cat,2
+The cup broke the plate because it was heavy.,it,cup,plate,3
+"""
 
 # Small enough that the bar moves.
 _SHARD_ROWS = 64
@@ -210,8 +218,9 @@ class _Watcher:
 
     def shard(self, entry: Entry) -> None:
         self._rows += entry.read
-        share = min(self._rows / self._total, 1.0) if self._total else 0.0
-        self._tell(share, f"{self._rows:,} of {self._total or '?'} rows")
+        # Not known before the end where only reading tells.
+        total = self._total or self._rows
+        self._tell(min(self._rows / total, 1.0), f"{self._rows:,} of {total:,} rows")
 
     def say(self, what: str) -> None:
         self._tell(1.0, what.capitalize())

@@ -1,15 +1,17 @@
 """Whether a head matters: what a model answers with it, and what without.
 
 ``substitution`` puts a candidate in the pronoun's place, ``metrics`` say how a model's answer to a
-case is read, ``answers`` asks it about many cases; ``effects`` does so with each head ablated,
-``mediation`` with a head's output from the other of two twins, ``smallest`` looks for the few heads
-that carry the most, and ``study`` sets all of it beside where heads look.
+case is read; ``answers`` asks it about many cases, ``next_tokens`` about texts (``asked`` is what
+both are). ``effects`` does so with each head ablated, ``mediation`` with a head's output from the
+other of two twins, ``smallest`` looks for the few heads that carry the most, and ``study`` sets all
+of it beside where heads look.
 """
 
 from introspect.causal.answers import Answers, prepare_answers
 from introspect.causal.effects import CausalEffects, causal_effects, measure_effects
 from introspect.causal.mediation import Mediation, mediation
 from introspect.causal.metrics import METRICS, default_metric
+from introspect.causal.next_tokens import NextTokens, prepare_next_tokens
 from introspect.causal.smallest import SmallestSet, smallest_set
 from introspect.causal.study import CausalStudy, causal_study
 
@@ -19,6 +21,7 @@ __all__ = [
     "CausalEffects",
     "CausalStudy",
     "Mediation",
+    "NextTokens",
     "SmallestSet",
     "causal_effects",
     "causal_study",
@@ -26,5 +29,6 @@ __all__ = [
     "measure_effects",
     "mediation",
     "prepare_answers",
+    "prepare_next_tokens",
     "smallest_set",
 ]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from introspect.causal.asked import Floats
 from introspect.causal.metrics import (
     Metric,
     Question,
@@ -25,9 +26,8 @@ from introspect.models import Model
 from introspect.models.batching import padded
 from introspect.models.model import taken
 
-__all__ = ["Answers", "Batch", "Floats", "Reading", "Rejected", "prepare_answers"]
+__all__ = ["Answers", "Batch", "Reading", "Rejected", "prepare_answers"]
 
-Floats = npt.NDArray[np.float64]
 #: A case that cannot be asked, by its number, and why.
 Rejected = tuple[int, str]
 
@@ -66,6 +66,16 @@ class Answers:
     cases: tuple[CorefCase, ...]
     batches: tuple[Batch, ...]
     rejected: tuple[Rejected, ...] = field(default=())
+
+    @property
+    def names(self) -> list[str]:
+        """The id of each case, or its number."""
+        return [case.id or f"case-{number}" for number, case in enumerate(self.cases)]
+
+    @property
+    def texts(self) -> list[str]:
+        """The cases' own texts, each once."""
+        return list(dict.fromkeys(case.text for case in self.cases))
 
     @property
     def groups(self) -> list[str]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from introspect.causal.answers import Answers, Floats, prepare_answers
+from introspect.causal.answers import prepare_answers
+from introspect.causal.asked import Asked, Floats, accuracy_of
 from introspect.hooks.layout import AttentionLayout
 from introspect.interventions.ablation import NEEDS_REFERENCE, Ablations
 from introspect.interventions.targets import HeadLike, heads_by_layer
@@ -35,7 +36,7 @@ class CausalEffects:
     Args:
         heads: one row for each head; see ``causal_effects``.
         cases: one row for each case and head: id, group, layer, head, margin without it, effect.
-        answers: the cases as they were asked.
+        answers: the cases as they are asked.
         margins: of the unchanged model, ``(num_cases,)``.
         method: how heads were ablated.
         kind: the kind of attention.
@@ -44,7 +45,7 @@ class CausalEffects:
 
     heads: pd.DataFrame
     cases: pd.DataFrame
-    answers: Answers
+    answers: Asked
     margins: Floats
     method: str
     kind: str
@@ -136,7 +137,7 @@ def causal_effects(
 
 
 def measure_effects(
-    answers: Answers,
+    answers: Asked,
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
     method: str = "zero",
@@ -149,7 +150,7 @@ def measure_effects(
     """As ``causal_effects``, with the effect on each case.
 
     Args:
-        answers: of ``prepare_answers``.
+        answers: of ``prepare_answers`` or ``prepare_next_tokens``.
         heads: as ``causal_effects`` takes them, and so are
         method: how they are taken out,
         reference: texts for that,
@@ -191,7 +192,7 @@ def measure_effects(
 
 
 def ablations_for(
-    answers: Answers,
+    answers: Asked,
     method: str,
     reference: Iterable[str] | None,
     kind: str | None,
@@ -199,14 +200,14 @@ def ablations_for(
 ) -> Ablations:
     """Ablations whose reference, if none is given, is the cases' own texts."""
     if reference is None and method in NEEDS_REFERENCE:
-        reference = list(dict.fromkeys(case.text for case in answers.cases))
+        reference = answers.texts
     if kind is None and answers.model.is_encoder_decoder and answers.metric.is_surrogate:
         kind = "encoder"
     return Ablations(answers.model, method, reference=reference, kind=kind, seed=seed)
 
 
 def effects_of(
-    answers: Answers,
+    answers: Asked,
     clean: Floats,
     without: dict[Head, Floats],
     heads: Sequence[Head],
@@ -265,11 +266,6 @@ def effects_of(
     return pd.DataFrame(rows, columns=list(EFFECT_COLUMNS)), tuple(notes)
 
 
-def accuracy_of(margins: Floats) -> float:
-    """How often the antecedent is ahead; a tie counts half."""
-    return float(np.where(margins > 0, 1.0, np.where(margins == 0, 0.5, 0.0)).mean())
-
-
 def _mean_effect(clean: Floats, without: dict[Head, Floats], heads: Sequence[Head]) -> Floats:
     if not heads:
         return np.full(clean.shape, np.nan)
@@ -296,9 +292,9 @@ def _pairs(heads: dict[int, list[int]]) -> list[Head]:
     return [Head(layer, number) for layer, numbers in heads.items() for number in numbers]
 
 
-def _case_table(answers: Answers, clean: Floats, without: dict[Head, Floats]) -> pd.DataFrame:
-    names = [case.id or f"case-{number}" for number, case in enumerate(answers.cases)]
-    groups = [case.group for case in answers.cases]
+def _case_table(answers: Asked, clean: Floats, without: dict[Head, Floats]) -> pd.DataFrame:
+    names = answers.names
+    groups = [None if group.startswith("\0") else group for group in answers.groups]
     return pd.concat(
         [
             pd.DataFrame(

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from introspect.causal.answers import Answers, Batch, Floats, Reading, prepare_answers
+from introspect.causal.answers import Answers, Batch, Reading, prepare_answers
+from introspect.causal.asked import Floats
 from introspect.errors import InputError
 from introspect.hooks.editing import Edit
 from introspect.hooks.layout import attention_layout

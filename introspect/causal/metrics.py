@@ -165,8 +165,8 @@ class Target(Metric):
                     limit=limit,
                     truncation=False,
                 )
-            ids = written.tokens.token_ids
-            reads = tuple((i - 1, ids[i]) for i in range(1, len(ids)))
+            ids, special = written.tokens.token_ids, written.tokens.special_tokens_mask
+            reads = tuple((i - 1, ids[i]) for i in range(1, len(ids)) if not special[i])
             found.append(Question(number, encoded, reads, written))
         return found
 

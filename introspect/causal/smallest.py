@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from introspect.causal.answers import Answers
-from introspect.causal.effects import ablations_for, accuracy_of
+from introspect.causal.asked import Asked, accuracy_of
+from introspect.causal.effects import ablations_for
 from introspect.errors import SelectionError
 from introspect.interventions.ablation import Ablations
 from introspect.interventions.targets import HeadLike, HeadsByLayer, heads_by_layer
@@ -48,7 +48,7 @@ class SmallestSet:
 
 
 def smallest_set(
-    answers: Answers,
+    answers: Asked,
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
     share: float = 0.8,
@@ -67,7 +67,7 @@ def smallest_set(
     the same show only together, which is why they are ablated together.
 
     Args:
-        answers: of ``prepare_answers``.
+        answers: of ``prepare_answers`` or ``prepare_next_tokens``.
         heads: those to choose among; all by default.
         share: of the effect of all heads.
         most: the search ends with so many heads, reached or not.

@@ -10,7 +10,8 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from introspect.analyzers.coreference import Options, Scores, score
-from introspect.causal.answers import Floats, Rejected, prepare_answers
+from introspect.causal.answers import Rejected, prepare_answers
+from introspect.causal.asked import Floats
 from introspect.causal.effects import CausalEffects, measure_effects
 from introspect.causal.mediation import Mediation, mediation
 from introspect.causal.smallest import SmallestSet, smallest_set

@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 import torch
 
-from introspect.functional.patterns import offsets_between
-
 __all__ = [
     "BLOCK_SHARE",
     "BOTH_SHARES",
@@ -81,27 +79,32 @@ def pattern_shares(
         >>> round(float(found.diagonal), 3), pattern_class(found)
         (0.917, tensor(1))
     """
-    n = attentions.shape[-1]
     rows = is_row & (visible.sum(-1) >= FEWEST_KEYS)
     count = rows.sum(-1).double()
     weights = attentions.double().masked_fill(~rows[..., None], 0)
-
-    def mean(keys: torch.Tensor) -> torch.Tensor:
-        return (weights * keys).sum((-2, -1)) / count
-
-    near = offsets_between(n, n).abs() <= 1
-    columns = (weights * ~near).sum(-2) / count[..., None]
-    is_ordinary = segments >= 0
-    is_own = (segments[:, None] == segments) & is_ordinary
-    across = mean(~is_own & is_ordinary)
-    if len(set(segments[is_ordinary].tolist())) < 2:
-        across = torch.full_like(across, torch.nan)
+    columns = weights.sum(-2)
+    given = columns[..., segments >= 0].sum(-1)
+    near = torch.zeros_like(given)
+    for offset in (-1, 0, 1):
+        neighbours = weights.diagonal(offset, dim1=-2, dim2=-1)
+        near += neighbours.sum(-1)
+        columns[..., max(offset, 0) :][..., : neighbours.shape[-1]] -= neighbours
+    own = _within(weights, segments)
     return Shares(
-        diagonal=mean(near),
-        vertical=columns.topk(min(_COLUMNS, n), dim=-1).values.sum(-1),
-        within=mean(is_own),
-        across=across,
+        diagonal=near / count,
+        vertical=columns.topk(min(_COLUMNS, columns.shape[-1]), dim=-1).values.sum(-1) / count,
+        within=(given if own is None else own) / count,
+        across=torch.full_like(given, torch.nan) if own is None else (given - own) / count,
     )
+
+
+def _within(weights: torch.Tensor, segments: torch.Tensor) -> torch.Tensor | None:
+    """What ordinary tokens give within their segment; ``None`` where there is but one."""
+    numbers = sorted({number for number in segments.tolist() if number >= 0})
+    if len(numbers) < 2:
+        return None
+    members = [segments == number for number in numbers]
+    return sum(weights[..., of, :][..., of].sum((-2, -1)) for of in members)  # type: ignore[return-value]
 
 
 def pattern_class(shares: Shares) -> torch.Tensor:

@@ -14,8 +14,8 @@ from torch.nn.functional import cross_entropy
 
 from introspect.errors import InputError, ModelError, TextError, naming
 from introspect.functional.patterns import visible_offsets
-from introspect.hooks import capture, find_projections, gate_gradients
-from introspect.hooks.interface import unedited
+from introspect.hooks import capture, gate_gradients
+from introspect.hooks.layout import attention_layout
 from introspect.models import Model
 from introspect.models.loading import load_text
 from introspect.records import TokenSequence
@@ -75,7 +75,7 @@ def head_importance(
     Raises:
         InputError: no text, or not one target for each.
         ModelError: no ``loss`` for a model that has no language-model head.
-        CaptureError: a layer without an output projection, or a loss that follows from no head.
+        CaptureError: attention that cannot be changed, or a loss that follows from no head.
 
     Example:
         >>> from introspect.models import load
@@ -93,18 +93,17 @@ def head_importance(
         )
     inputs, _ = loaded.inputs(given[0], target=written[0])
     name, passes = _loss_of(loaded, loss, inputs)
-    with unedited():
-        projections = find_projections(loaded.module, inputs)
+    places = list(attention_layout(loaded.module).heads)
     by_text = []
     for number, (text, target) in enumerate(zip(given, written, strict=True)):
         with naming(f"Text {number}"):
             inputs, tokens = loaded.inputs(text, target=target)
             total: Any = 0
             for one in passes(inputs, tokens):
-                found = gate_gradients(loaded.module, one.inputs, projections, one.loss)
-                total = total + torch.stack([found[place].double() for place in projections])
+                found = gate_gradients(loaded.module, one.inputs, one.loss)
+                total = total + torch.stack([found[place].double() for place in places])
             by_text.append(total.cpu().numpy())
-    return _table(np.stack(by_text), list(projections), name, seed)
+    return _table(np.stack(by_text), places, name, seed)
 
 
 def _table(

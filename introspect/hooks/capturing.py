@@ -61,8 +61,8 @@ class Captured:
             the residual and the layer norm (Kobayashi et al. 2021); not of cross-attention.
         contributions: ``(batch, 1, n, n)``: the share of each key in what the block gives (Ferrando
             et al. 2022); not of cross-attention.
-        gradients, integrated_gradients: shaped like the attentions, as ``capture_gradients`` gives
-            them.
+        gradients: shaped like the attentions, as ``capture_gradients`` gives them.
+        integrated_gradients: the same.
     """
 
     attentions: PartByKind

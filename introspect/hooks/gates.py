@@ -1,14 +1,8 @@
-"""A number on each head that its output is multiplied by, and how a loss changes with it.
-
-The gates stand before the output projection, which is found and proved in a run of the model (see
-``projection``); so they work in every model that has one, whichever way its attention is computed,
-and the model runs as it was loaded.
-"""
+"""A number on each head that its output is multiplied by, and how a loss changes with it."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,8 +12,10 @@ from torch import nn
 from introspect.errors import CaptureError
 from introspect.hooks.borrowing import borrowed_attention
 from introspect.hooks.capturing import run_arguments
+from introspect.hooks.editing import Change, Edit, Visible
+from introspect.hooks.editors import editor_of
 from introspect.hooks.interface import IMPLEMENTATION
-from introspect.hooks.projection import Projection
+from introspect.hooks.layout import attention_layout
 
 __all__ = ["Place", "gate_gradients", "gated", "open_gates"]
 
@@ -27,66 +23,44 @@ __all__ = ["Place", "gate_gradients", "gated", "open_gates"]
 Place = tuple[str, int]
 
 
-def open_gates(projections: Mapping[Place, Projection]) -> dict[Place, torch.Tensor]:
+def open_gates(module: nn.Module) -> dict[Place, torch.Tensor]:
     """A gate of 1 for every head: the model is as it was.
 
-    Args:
-        projections: of ``find_projections``.
-
     Returns:
-        ``(num_heads,)`` for each layer, in the type and place of its weights.
+        ``(num_heads,)`` for each attention, in the type and place of the weights.
+
+    Raises:
+        CaptureError: the model's attention cannot be observed.
     """
+    weights = next(module.parameters())
     return {
-        place: torch.ones(found.num_heads).to(found.layer.weight)
-        for place, found in projections.items()
+        place: torch.ones(count.heads).to(weights)
+        for place, count in attention_layout(module).heads.items()
     }
 
 
 @contextmanager
-def gated(
-    projections: Mapping[Place, Projection], gates: Mapping[Place, torch.Tensor]
-) -> Iterator[None]:
+def gated(module: nn.Module, gates: Mapping[Place, torch.Tensor]) -> Iterator[None]:
     """While open, the output of each head is multiplied by its gate, in this thread.
 
     Args:
-        projections: of ``find_projections``.
-        gates: ``(num_heads,)`` for each layer of ``projections``.
+        module: the model.
+        gates: ``(num_heads,)`` for each attention that has some.
     """
-    layers: dict[nn.Module, list[Place]] = {}
-    for place, found in projections.items():
-        layers.setdefault(found.layer, []).append(place)
-    thread = threading.get_ident()
 
-    def hook(places: Sequence[Place]) -> Callable[..., Any]:
-        calls = 0
+    def by(gate: torch.Tensor) -> Change:
+        def multiplied(outputs: torch.Tensor, _visible: Visible) -> torch.Tensor:
+            return outputs * gate[:, None, None]
 
-        def multiply(_: nn.Module, given: tuple[torch.Tensor, ...]) -> Any:
-            nonlocal calls
-            if threading.get_ident() != thread:
-                return None
-            # A module that several layers share (ALBERT) is called once for each, in order.
-            gate = gates[places[calls % len(places)]]
-            calls += 1
-            by_head = given[0].reshape(*given[0].shape[:-1], len(gate), -1)
-            return ((by_head * gate[:, None]).reshape(given[0].shape), *given[1:])
+        return multiplied
 
-        return multiply
-
-    handles = [
-        layer.register_forward_pre_hook(hook(sorted(places))) for layer, places in layers.items()
-    ]
-    try:
+    edits = [Edit(kind, layer, "head_outputs", by(gate)) for (kind, layer), gate in gates.items()]
+    with editor_of(module, edits).open():
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def gate_gradients(
-    module: nn.Module,
-    inputs: Mapping[str, Any],
-    projections: Mapping[Place, Projection],
-    loss: Callable[[Any], torch.Tensor],
+    module: nn.Module, inputs: Mapping[str, Any], loss: Callable[[Any], torch.Tensor]
 ) -> dict[Place, torch.Tensor]:
     r"""How a loss changes with each head's gate, at gates of 1.
 
@@ -98,18 +72,17 @@ def gate_gradients(
     Args:
         module: the model.
         inputs: what its ``forward`` takes.
-        projections: of ``find_projections``.
         loss: from the model's output to one number.
 
     Returns:
-        ``(num_heads,)`` for each layer; 0 where the loss does not depend on it.
+        ``(num_heads,)`` for each attention; 0 where the loss does not depend on it.
 
     Raises:
         CaptureError: the loss follows from no head, or is not one number.
     """
     arguments = run_arguments(module, inputs)
-    gates = {place: gate.requires_grad_() for place, gate in open_gates(projections).items()}
-    with torch.enable_grad(), borrowed_attention(module, IMPLEMENTATION), gated(projections, gates):
+    gates = {place: gate.requires_grad_() for place, gate in open_gates(module).items()}
+    with torch.enable_grad(), borrowed_attention(module, IMPLEMENTATION), gated(module, gates):
         value = loss(module(**arguments))
         if value.numel() != 1 or not value.requires_grad:
             raise CaptureError(

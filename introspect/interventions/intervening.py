@@ -11,9 +11,9 @@ from typing import Any
 from torch import nn
 
 from introspect.errors import SelectionError
-from introspect.hooks.editing import EDITABLE, Edit, InterfaceEditor
+from introspect.hooks.editing import EDITABLE, Edit
+from introspect.hooks.editors import AttentionEditor, editor_of
 from introspect.hooks.layout import attention_layout
-from introspect.hooks.product_editing import ProductEditor
 from introspect.models import Model
 
 __all__ = ["Intervention", "ModelLike", "intervene", "module_of"]
@@ -37,17 +37,13 @@ class Intervention(AbstractContextManager["Intervention"]):
         self.module = module_of(model)
         self.edits = tuple(edits)
         self.words = words
-        self._open: list[tuple[Any, InterfaceEditor | ProductEditor]] = []
+        self._open: list[tuple[Any, AttentionEditor]] = []
 
     def __enter__(self) -> Intervention:
         layout = attention_layout(self.module)
         for edit in self.edits:
             _check(edit, layout.heads)
-        editor: InterfaceEditor | ProductEditor
-        if layout.products:
-            editor = ProductEditor(self.module, self.edits, layout)
-        else:
-            editor = InterfaceEditor(self.module, self.edits)
+        editor = editor_of(self.module, self.edits)
         opened = editor.open()
         opened.__enter__()
         self._open.append((opened, editor))

@@ -39,8 +39,8 @@ class TokenLogit:
         if logits is None or logits.ndim != 3:
             raise ModelError(
                 "Expected logits of a language-model head, (batch, length, vocabulary), but the "
-                "model returns none. Load it with its head, or state a surrogate, such as "
-                "ix.similarity_to."
+                "model returns none. Load it with its head, ix.load(…, with_head=True), or state "
+                "a surrogate, such as ix.similarity_to."
             )
         _, length, vocabulary = logits.shape
         if not -length <= self.position < length:
@@ -108,7 +108,7 @@ class SentenceSimilarity:
         return torch.nn.functional.cosine_similarity(own, self.reference.to(own), dim=0)
 
     def __str__(self) -> str:
-        return f"surrogate: cosine of the sentence’s mean state with that of {self.text!r}"
+        return f"surrogate: cosine of the sentence’s mean state with that of “{self.text}”"
 
 
 def similarity_to(model: Model, text: str) -> SentenceSimilarity:

@@ -27,6 +27,7 @@ ROOMS = (
     "coreference",
     "image",
     "forest",
+    "lens",
     "causal",
     "print",
 )

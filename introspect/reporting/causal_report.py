@@ -124,7 +124,7 @@ def first_record(study: CausalStudy) -> AttentionRecord:
     """The first case's, captured with its proof."""
     answers = study.effects.answers
     kind = "encoder" if answers.model.is_encoder_decoder else None
-    return answers.model.capture(answers.cases[0].text, kind=kind, certify=True)
+    return answers.model.capture(answers.texts[0], kind=kind, certify=True)
 
 
 def _surrogate_notice(study: CausalStudy) -> tuple[str, ...]:

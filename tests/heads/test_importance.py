@@ -93,9 +93,9 @@ def test_importance_is_the_mean_size_of_the_slope_of_the_loss(name):
             for text, target in zip(TEXTS, TARGETS, strict=True):
                 losses = []
                 for sign in (1, -1):
-                    gates = open_gates(projections)
+                    gates = open_gates(model.module)
                     gates[kind, layer][head] += sign * step
-                    with torch.no_grad(), gated(projections, gates):
+                    with torch.no_grad(), gated(model.module, gates):
                         losses.append(own_loss(model, text, target))
                 slopes.append((losses[0] - losses[1]) / (2 * step))
             found = table.loc[(kind, layer, head)]

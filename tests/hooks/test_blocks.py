@@ -12,7 +12,7 @@ import transformers as tf
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import capture
 from tests import models_zoo as zoo
-from tests.hooks.test_products import LEGACY
+from tests.models_zoo import LEGACY
 
 PARTS = ("residual_norms", "contributions")
 #: Their feed-forward layer runs beside the attention, or a norm lies between it and the sum.
@@ -189,6 +189,15 @@ def test_a_scaled_residual_is_refused():
     output.forward = lambda states, given: output.LayerNorm(output.dense(states) + 0.5 * given)
     with pytest.raises(CaptureError, match="is neither a state"):
         capture(model, zoo.batch("bert"), PARTS)
+
+
+def test_attention_that_reads_something_else_than_the_norm_is_refused():
+    model = zoo.build("llama")
+    attention = model.layers[1].self_attn
+    original = attention.forward
+    attention.forward = lambda hidden_states, **named: original(hidden_states * 2, **named)
+    with pytest.raises(CaptureError, match="nor one of which it reads the norm"):
+        capture(model, zoo.batch("llama"), PARTS)
 
 
 @pytest.mark.parametrize("epsilon", [0.1, None])

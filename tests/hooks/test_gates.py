@@ -33,16 +33,16 @@ def build(name: str):
 def test_gradients_are_differences_of_the_loss(name):
     model, inputs = build(name)
     projections = find_projections(model, inputs)
-    gradients = gate_gradients(model, inputs, projections, summed)
+    gradients = gate_gradients(model, inputs, summed)
     assert gradients.keys() == projections.keys() and len(gradients) >= 2
     step, close = STEPS.get(name, (1e-2, 1e-2))
     for place, gradient in gradients.items():
         for head in range(4):
             losses = []
             for sign in (1, -1):
-                gates = open_gates(projections)
+                gates = open_gates(model)
                 gates[place][head] += sign * step
-                with torch.no_grad(), gated(projections, gates):
+                with torch.no_grad(), gated(model, gates):
                     losses.append(float(summed(model(**inputs))))
             expected = (losses[0] - losses[1]) / (2 * step)
             assert float(gradient[head]) == pytest.approx(expected, rel=close, abs=close)
@@ -61,17 +61,16 @@ def test_a_gradient_is_the_output_of_the_head_times_the_gradient_at_it():
     summed(model(**inputs)).backward()
     handle.remove()
     product = (seen[0] * seen[0].grad).sum((0, 1))
-    found = gate_gradients(model, inputs, find_projections(model, inputs), summed)["self", 1]
+    found = gate_gradients(model, inputs, summed)["self", 1]
     torch.testing.assert_close(found, product.view(4, 8).sum(-1))
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2"])
 def test_a_gate_of_0_is_a_head_without_weights(name):
     model, inputs = build(name)
-    projections = find_projections(model, inputs)
-    gates = open_gates(projections)
+    gates = open_gates(model)
     gates["self", 1][2] = 0
-    with torch.no_grad(), gated(projections, gates):
+    with torch.no_grad(), gated(model, gates):
         found = model(**inputs)[0]
     without = copy.deepcopy(model)
     if name == "gpt2":
@@ -85,10 +84,9 @@ def test_a_gate_of_0_is_a_head_without_weights(name):
 
 def test_layers_that_share_a_module_have_gates_of_their_own():
     model, inputs = build("albert")
-    projections = find_projections(model, inputs)
-    gates = open_gates(projections)
+    gates = open_gates(model)
     gates["self", 2][1] = 0
-    with torch.no_grad(), gated(projections, gates):
+    with torch.no_grad(), gated(model, gates):
         found = model(**inputs)[0]
     calls = []
 
@@ -111,8 +109,7 @@ def test_parameters_are_left_alone_and_need_no_gradient():
     model, inputs = build("bert")
     model.requires_grad_(False).train()
     before = zoo.State.of(model)
-    projections = find_projections(model, inputs)
-    once, again = (gate_gradients(model, inputs, projections, summed) for _ in range(2))
+    once, again = (gate_gradients(model, inputs, summed) for _ in range(2))
     assert all(torch.equal(once[place], again[place]) for place in once)  # no dropout
     assert any(bool(gradient.any()) for gradient in once.values())
     assert all(part.grad is None for part in model.parameters())
@@ -121,9 +118,7 @@ def test_parameters_are_left_alone_and_need_no_gradient():
 
 def test_a_layer_that_the_loss_does_not_need_has_gradient_0():
     model, inputs = build("t5")
-    gradients = gate_gradients(
-        model, inputs, find_projections(model, inputs), lambda out: summed([out[-1]])
-    )
+    gradients = gate_gradients(model, inputs, lambda out: summed([out[-1]]))
     assert gradients["encoder", 0].any()
     assert not gradients["decoder", 0].any() and not gradients["cross", 0].any()
 
@@ -134,4 +129,4 @@ def test_a_layer_that_the_loss_does_not_need_has_gradient_0():
 def test_what_is_no_loss_is_refused(loss):
     model, inputs = build("bert")
     with pytest.raises(CaptureError, match="one number"):
-        gate_gradients(model, inputs, find_projections(model, inputs), loss)
+        gate_gradients(model, inputs, loss)

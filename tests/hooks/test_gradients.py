@@ -15,7 +15,7 @@ from transformers.models.bert import modeling_bert
 from introspect.errors import CaptureError, MissingExtraError, SelectionError
 from introspect.hooks import capture_gradients
 from tests import models_zoo as zoo
-from tests.hooks.test_products import LEGACY
+from tests.models_zoo import LEGACY
 
 KINDS = ("self", "encoder", "decoder", "cross")
 

@@ -208,18 +208,33 @@ def test_capped_logits_are_refused_and_scaled_ones_are_not():
     assert table["contribution"].to_numpy() == pytest.approx(doubled, abs=1e-5)
 
 
-def test_something_that_is_added_in_secret_is_refused():
+@pytest.mark.parametrize("secret", ["a line", "the embeddings", "the heads again"])
+def test_something_that_is_added_in_secret_is_refused(secret):
+    """Also what another module gave, or the heads' own: neither is a feed-forward."""
     model = gpt2(tf.GPT2LMHeadModel)
-    handle = model.module.transformer.h[1].register_forward_hook(
-        lambda _, given, result: (
-            (result[0] + 1, *result[1:])
-            if isinstance(result, tuple)
-            else result + torch.linspace(0, 1, 32)
+    transformer = model.module.transformer
+    block = transformer.h[1]
+    block.mlp.c_proj.weight.data.zero_(), block.mlp.c_proj.bias.data.zero_()
+    assert len(ix.direct_logit_attribution(model, TEXT, token=40))
+    added = {"a line": torch.linspace(0, 1, 32)}
+    handles = [
+        part.register_forward_hook(lambda _, given, result, name=name: added.update({name: result}))
+        for name, part in (
+            ("the embeddings", transformer.drop),
+            ("the heads again", block.attn.c_proj),
         )
-    )
+    ]
+
+    def add(_, given, result):
+        state = result[0] if isinstance(result, tuple) else result
+        changed = state + added[secret].view(-1, state.shape[-1])
+        return (changed, *result[1:]) if isinstance(result, tuple) else changed
+
+    handles.append(block.register_forward_hook(add))
     with pytest.raises(CaptureError, match="gives something else"):
         ix.direct_logit_attribution(model, TEXT, token=40)
-    handle.remove()
+    for handle in handles:
+        handle.remove()
 
 
 def test_what_does_not_exist_is_refused():

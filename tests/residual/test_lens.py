@@ -10,6 +10,7 @@ import introspect as ix
 from introspect.cases.grammar import grammar_cases
 from introspect.errors import CaptureError, ModelError, SelectionError
 from introspect.models import Model
+from introspect.residual import lens
 from introspect.residual.lens import NO_STREAM
 from tests import models_zoo as zoo
 from tests.heads.test_importance import masked
@@ -123,6 +124,21 @@ def test_a_head_that_reads_more_than_the_last_state_is_refused():
     with pytest.raises(CaptureError, match="follow from the last layer's state alone"):
         ix.logit_lens(gpt2(ReadsTwoStates), TEXT)
     assert len(ix.logit_lens(gpt2(tf.GPT2LMHeadModel), TEXT))
+
+
+def test_both_ways_of_reading_read_alike(monkeypatch):
+    model, ways = writer("gpt2"), []
+
+    def failing(run, state):
+        ways.append("quick")
+        raise RuntimeError("shape '[1, 1, 32]' is invalid")
+
+    quick = ix.logit_lens(model, TEXT, top=2)
+    monkeypatch.setattr(lens, "_with_one_token", failing)
+    slow = ix.logit_lens(model, TEXT, top=2)
+    assert ways == ["quick"]  # tried once, and not again
+    assert slow["predicted"].tolist() == quick["predicted"].tolist()
+    assert slow["probability"].to_numpy() == pytest.approx(quick["probability"].to_numpy())
 
 
 def test_models_without_what_it_takes_are_refused():

@@ -187,6 +187,12 @@ def test_arrows_go_through_layers_where_there_is_no_head(open_page):
     )
     page.select_option('[name="weights"]', "raw")
     assert page.locator('.chip[aria-pressed="true"]').count() == HEADS
+    page.click(".chips .plain:has-text('none')")
+    assert page.inner_text(".reading").startswith("No head is shown.")
+    page.select_option('[name="weights"]', "rollout")
+    page.hover('.token[data-side="query"][data-token-index="3"]')
+    expected = shown(record, "rollout")[1, 3]
+    torch.testing.assert_close(torch.tensor(numbers_of(page)), expected, atol=0.0052, rtol=0)
 
 
 @pytest.mark.browser

@@ -7,23 +7,25 @@ from dataclasses import replace
 import streamlit as st
 
 from introspect.app.cached import model_named, page_of_comparison
-from introspect.app.drawing import embed
+from introspect.app.drawing import embed, say
 from introspect.app.examples import MODELS, example_of
 from introspect.app.form import asked
 from introspect.app.questions import Question
+from introspect.app.words import word
 from introspect.errors import InputError
 
 __all__ = ["draw"]
 
-_TEXTS, _MODELS = "Another text", "Another model"
+_TEXTS, _MODELS = word("Another text"), word("Another model")
 
 
 def draw() -> None:
     """Draw what is compared, and the two side by side."""
     name, question = asked()
     with_what = st.segmented_control(
-        "Compare with",
+        say("Compare with"),
         (_TEXTS, _MODELS),
+        format_func=say,
         default=_TEXTS,
         required=True,
         key="compare with",
@@ -33,7 +35,7 @@ def draw() -> None:
         names, questions, labels = _other_text(name, question)
     else:
         names, questions, labels = _other_model(name, question)
-    embed(page_of_comparison(names, questions, labels), "Compare view", height=1_500)
+    embed(page_of_comparison(names, questions, labels), say("Compare view"), height=1_500)
 
 
 _Pair = tuple[tuple[str, str], tuple[Question, Question], tuple[str, str]]
@@ -43,7 +45,7 @@ def _other_text(name: str, question: Question) -> _Pair:
     example = example_of(name)
     twin = example.text if question.text == example.twin else example.twin
     text = st.text_area(
-        "Other text",
+        say("Other text"),
         value=twin,
         key=f"other text {name}",
         height=80,
@@ -58,11 +60,11 @@ def _other_text(name: str, question: Question) -> _Pair:
 
 def _other_model(name: str, question: Question) -> _Pair:
     other = st.text_input(
-        "Other model: alias, hub id or folder",
+        say("Other model: alias, hub id or folder"),
         value="pronoun-gated" if name != "pronoun-gated" else "pronoun",
         key="other model",
         persist_state="session",
-        help=f"Such as {', '.join(MODELS)}.",
+        help=", ".join(MODELS),
     ).strip()
     if other == name:
         raise InputError("Expected another model, got the same one twice. Name a second model.")

@@ -6,39 +6,54 @@ from pathlib import Path
 
 import streamlit as st
 
-from introspect.app.drawing import telling
+from introspect.app.drawing import say, telling
 from introspect.app.form import ask, ask_model
+from introspect.app.words import LANGUAGES, word
 
 __all__ = ["draw"]
 
 _HERE = Path(__file__).parent
-_CAVEAT = (
+_CAVEAT = word(
     "Attention shows where a head looks, not why the model decides. What is typed or uploaded "
     "stays on the machine that runs this app."
 )
 _LEADS = {
-    "": "What every head attends to while the model reads a text.",
-    "pronoun": "Where the heads look at a pronoun: at what it refers to, or at something else.",
-    "compare": "Two texts that differ in a word, or two models on one text.",
-    "sets": "From a file of cases to a head’s accuracy, beside what position alone would give.",
+    "": word("What every head attends to while the model reads a text."),
+    "pronoun": word(
+        "Where the heads look at a pronoun: at what it refers to, or at something else."
+    ),
+    "compare": word("Two texts that differ in a word, or two models on one text."),
+    "sets": word(
+        "From a file of cases to a head’s accuracy, beside what position alone would give."
+    ),
 }
 
 
 def draw() -> None:
     """Draw the page that is chosen, with its fields above it."""
     st.set_page_config(page_title="introspect", layout="wide")
-    about_sets = st.Page(_HERE / "sets.py", title="A set of cases", url_path="sets")
+    about_sets = st.Page(_HERE / "sets.py", title=say("A set of cases"), url_path="sets")
     page = st.navigation(
         [
-            st.Page(_HERE / "sentence.py", title="One text", url_path="text", default=True),
-            st.Page(_HERE / "pronoun.py", title="A pronoun", url_path="pronoun"),
-            st.Page(_HERE / "comparison.py", title="Compare", url_path="compare"),
+            st.Page(_HERE / "sentence.py", title=say("One text"), url_path="text", default=True),
+            st.Page(_HERE / "pronoun.py", title=say("A pronoun"), url_path="pronoun"),
+            st.Page(_HERE / "comparison.py", title=say("Compare"), url_path="compare"),
             about_sets,
         ],
         position="top",
     )
-    st.title(page.title, anchor=False)
-    st.markdown(_LEADS[page.url_path])
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left.title(page.title, anchor=False)
+    right.segmented_control(
+        say("Language"),
+        LANGUAGES,
+        default=LANGUAGES[0],
+        required=True,
+        key="language",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    st.markdown(say(_LEADS[page.url_path]))
     with telling():
         if page == about_sets:
             with st.columns([1, 3])[0]:
@@ -46,7 +61,7 @@ def draw() -> None:
         else:
             ask()
         page.run()
-    st.caption(_CAVEAT)
+    st.caption(say(_CAVEAT))
 
 
 if __name__ == "__main__":

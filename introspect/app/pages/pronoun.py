@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
 from introspect.app.cached import page_of_case, record_of
-from introspect.app.drawing import embed, marked, offer_report, show_notices
+from introspect.app.drawing import embed, offer_report, say, show_notices
 from introspect.app.examples import example_of
 from introspect.app.form import asked
+from introspect.app.marking import marked
 from introspect.app.questions import Question, Word, case_from_words, example_words, words_of
 from introspect.app.reports import report_of
 from introspect.app.tables import score_table
+from introspect.app.words import word
 from introspect.errors import SelectionError
 from introspect.mentions import CorefCase
 from introspect.reporting.wording import finding_of_case
@@ -21,26 +24,9 @@ from introspect.scoring import DIRECTIONS, DirectionScores, score_case
 __all__ = ["draw"]
 
 _DIRECTIONS = {
-    DIRECTIONS[0]: "From the pronoun to the candidates",
-    DIRECTIONS[1]: "From the candidates to the pronoun",
+    DIRECTIONS[0]: word("From the pronoun to the candidates"),
+    DIRECTIONS[1]: word("From the candidates to the pronoun"),
 }
-_COLUMNS = {
-    "head": st.column_config.TextColumn("head", help="Layer and head, from 0."),
-    "antecedent": st.column_config.NumberColumn(
-        "on the antecedent", format="%.4f", help="The share of the attention that it gets."
-    ),
-    "distractor": st.column_config.NumberColumn(
-        "on the best distractor", format="%.4f", help="The largest share that a distractor gets."
-    ),
-    "credit": st.column_config.NumberColumn(
-        "credit", format="%.2f", help="1: the antecedent gets most; 0: a distractor does; shares "
-        "for ties."
-    ),
-    "margin": st.column_config.NumberColumn(
-        "margin", format="%.3f", help="From −0.5 to 0.5: the antecedent's part of what it and the "
-        "best distractor get, minus a half."
-    ),
-}  # fmt: skip
 
 
 def draw() -> None:
@@ -54,7 +40,7 @@ def draw() -> None:
     text = question.text
     case = _choose(name, text)
     if case is None:
-        st.info("Choose the pronoun and at least one candidate: then every head is scored.")
+        st.info(say("Choose the pronoun and at least one candidate: then every head is scored."))
         return
     whole = Question(text, truncation=question.truncation)
     record = record_of(name, whole)
@@ -68,7 +54,8 @@ def draw() -> None:
     for sentence in finding.caveats:
         st.caption(marked(sentence))
     _draw_table(scores)
-    embed(page_of_case(name, case, question.truncation), "Coreference view", height=1_460)
+    page = page_of_case(name, case, question.truncation)
+    embed(page, say("Coreference view"), height=1_460)
 
 
 def _choose(name: str, text: str) -> CorefCase | None:
@@ -83,32 +70,32 @@ def _choose(name: str, text: str) -> CorefCase | None:
         return words[index].label
 
     chosen = left.selectbox(
-        "Pronoun",
+        say("Pronoun"),
         options,
         index=pronoun[0] if pronoun else None,
         format_func=label,
         key=f"pronoun {text}",
         persist_state="session",
-        placeholder="Choose a word",
+        placeholder=say("Choose a word"),
     )
     antecedents = middle.multiselect(
-        "Refers to",
+        say("Refers to"),
         options,
         default=gold,
         format_func=label,
         key=f"antecedent {text}",
         persist_state="session",
-        placeholder="Choose words",
-        help="Neighbouring words are one candidate: old, dog are “old dog”.",
+        placeholder=say("Choose words"),
+        help=say("Neighbouring words are one candidate: old, dog are “old dog”."),
     )
     distractors = right.multiselect(
-        "Might refer to, but does not",
+        say("Might refer to, but does not"),
         options,
         default=other,
         format_func=label,
         key=f"distractor {text}",
         persist_state="session",
-        placeholder="Choose words",
+        placeholder=say("Choose words"),
     )
     if chosen is None or not (antecedents or distractors):
         return None
@@ -119,11 +106,42 @@ def _choose(name: str, text: str) -> CorefCase | None:
     return case_from_words(text, words[chosen], at(antecedents), at(distractors))
 
 
+def _columns() -> dict[str, Any]:
+    """What the columns of the table are called, and how many digits they show."""
+    number = st.column_config.NumberColumn
+    return {
+        "head": st.column_config.TextColumn(say("head"), help=say("Layer and head, from 0.")),
+        "antecedent": number(
+            say("on the antecedent"),
+            format="%.4f",
+            help=say("The share of the attention that it gets."),
+        ),
+        "distractor": number(
+            say("on the best distractor"),
+            format="%.4f",
+            help=say("The largest share that a distractor gets."),
+        ),
+        "credit": number(
+            say("credit"),
+            format="%.2f",
+            help=say("1: the antecedent gets most; 0: a distractor does; shares for ties."),
+        ),
+        "margin": number(
+            say("margin"),
+            format="%.3f",
+            help=say(
+                "From −0.5 to 0.5: the antecedent's part of what it and the best distractor get, "
+                "minus a half."
+            ),
+        ),
+    }
+
+
 def _draw_table(scores: Sequence[DirectionScores]) -> None:
     direction = st.segmented_control(
-        "Direction",
+        say("Direction"),
         DIRECTIONS,
-        format_func=_DIRECTIONS.__getitem__,
+        format_func=lambda direction: say(_DIRECTIONS[direction]),
         default=DIRECTIONS[0],
         required=True,
         key="direction",
@@ -132,19 +150,20 @@ def _draw_table(scores: Sequence[DirectionScores]) -> None:
     shown = scores[DIRECTIONS.index(direction or DIRECTIONS[0])]
     if not shown.is_observable:
         st.info(
-            "No head can look in this direction: the model reads from left to right. That is "
-            "neither right nor wrong."
+            say(
+                "No head can look in this direction: the model reads from left to right. That is "
+                "neither right nor wrong."
+            )
         )
         return
     table = score_table(shown)
-    st.dataframe(table, hide_index=True, column_config=_COLUMNS, height=300, alt="Score of heads")
+    st.dataframe(table, hide_index=True, column_config=_columns(), height=300, alt="Score of heads")
     st.download_button(
-        "Download the table",
+        say("Download the table"),
         table.to_csv(index=False),
         file_name="heads.csv",
         mime="text/csv",
         on_click="ignore",
-        help="Every head that can look, with all digits.",
     )
 
 

@@ -7,11 +7,13 @@ from typing import cast
 import streamlit as st
 
 from introspect.app.cached import page_of_view, record_of
-from introspect.app.drawing import embed, offer_report, show_notices
+from introspect.app.drawing import embed, offer_report, say, show_notices
 from introspect.app.examples import example_of
 from introspect.app.form import asked
+from introspect.app.questions import Question
 from introspect.app.reports import report_of
 from introspect.app.tables import MOST_COLOURED, cell_style, token_table, weight_table
+from introspect.app.words import word
 from introspect.records import AttentionRecord
 from introspect.views.by_name import ViewName
 
@@ -19,14 +21,17 @@ __all__ = ["draw"]
 
 #: What is offered, in order: numbers, then the views, by the names that ``view_by_name`` takes.
 _CHOICES = {
-    "numbers": "Numbers",
-    "heatmap": "Heat map",
-    "head": "Head view",
-    "model": "Model view",
-    "layer": "Layer view",
-    "steps": "Steps view",
-    "neuron": "Neuron view",
+    "numbers": word("Numbers"),
+    "heatmap": word("Heat map"),
+    "head": word("Head view"),
+    "model": word("Model view"),
+    "layer": word("Layer view"),
+    "steps": word("Steps view"),
+    "neuron": word("Neuron view"),
 }
+
+# There is no head to choose first.
+_OF_ALL_HEADS = ("model", "layer")
 
 # These hold further numbers of every token: of a long text those of all layers would be too many.
 _DETAILED = ("steps", "neuron")
@@ -52,13 +57,20 @@ def draw() -> None:
     show_notices(record.notices)
     layers, heads, queries, keys = record.attentions.shape
     st.caption(
-        f"{layers} layers × {heads} heads, {queries} × {keys} tokens, captured from the running "
-        f"model{_row_sums(record)}."
+        say(
+            "{layers} layers × {heads} heads, {queries} × {keys} tokens, captured from the "
+            "running model.",
+            layers=layers,
+            heads=heads,
+            queries=queries,
+            keys=keys,
+        )
+        + _row_sums(record)
     )
     chosen = st.segmented_control(
-        "What to show",
+        say("What to show"),
         list(_CHOICES),
-        format_func=_CHOICES.__getitem__,
+        format_func=lambda choice: say(_CHOICES[choice]),
         default="heatmap",
         required=True,
         key="view",
@@ -68,46 +80,60 @@ def draw() -> None:
     if chosen == "numbers":
         _draw_numbers(record, layer, head)
     else:
-        view = cast(ViewName, chosen)
-        shown = None if chosen in ("model", "layer") else head
-        base, row = _HEIGHTS[chosen]
-        layers_shown = None
-        if view in _DETAILED and queries > _LONG:
-            layers_shown = (layer,)
-            st.caption(
-                f"The text is long: this view holds layer {layer} alone. Choose another one above."
+        _draw_view(name, question, cast(ViewName, chosen), layer, head, queries)
+    _draw_tokens(record)
+
+
+def _draw_view(
+    name: str, question: Question, view: ViewName, layer: int, head: int, queries: int
+) -> None:
+    layers = None
+    if view in _DETAILED and queries > _LONG:
+        layers = (layer,)
+        st.caption(
+            say(
+                "The text is long: this view holds layer {layer} alone. Choose another one above.",
+                layer=layer,
             )
-        page = page_of_view(name, question, view, layer, shown, layers_shown)
-        embed(page, _CHOICES[chosen], height=base + row * queries)
-    with st.expander("Tokens"):
-        sides = {"query": record.queries, "key": record.keys}
-        if record.queries == record.keys:
-            sides = {"token": record.keys}
+        )
+    first = None if view in _OF_ALL_HEADS else head
+    base, row = _HEIGHTS[view]
+    page = page_of_view(name, question, view, layer, first, layers)
+    embed(page, say(_CHOICES[view]), height=base + row * queries)
+
+
+def _draw_tokens(record: AttentionRecord) -> None:
+    sides = {"Query tokens": record.queries, "Key tokens": record.keys}
+    if record.queries == record.keys:
+        sides = {"Tokens": record.keys}
+    with st.expander(say("Tokens")):
         for side, sequence in sides.items():
-            st.dataframe(token_table(sequence), hide_index=True, alt=f"{side} tokens".capitalize())
+            st.dataframe(token_table(sequence), hide_index=True, alt=side)
 
 
 def _row_sums(record: AttentionRecord) -> str:
     error = record.certificate.max_row_sum_error
-    return "" if error is None else f"; the weights of a token sum to 1 within {error:.0e}"
+    if error is None:
+        return ""
+    return " " + say("The weights of a token sum to 1 within {error}.", error=f"{error:.0e}")
 
 
 def _choose_head(record: AttentionRecord, name: str, chosen: str | None) -> tuple[int, int]:
     """The layer and the head to show first; the model and the layer view show them all."""
     example = example_of(name)
     is_known = example.layer in record.layers and example.head < record.num_heads
-    if chosen in ("model", "layer"):
+    if chosen in _OF_ALL_HEADS:
         return record.layers[0], 0
     left, right, _ = st.columns([1, 1, 3])
     layer = left.selectbox(
-        "Layer",
+        say("Layer"),
         record.layers,
         index=record.layers.index(example.layer) if is_known else 0,
         key=f"layer of {name}",
         persist_state="session",
     )
     head = right.selectbox(
-        "Head",
+        say("Head"),
         range(record.num_heads),
         index=example.head if is_known else 0,
         key=f"head of {name}",
@@ -118,15 +144,17 @@ def _choose_head(record: AttentionRecord, name: str, chosen: str | None) -> tupl
 
 def _draw_numbers(record: AttentionRecord, layer: int, head: int) -> None:
     by_word = st.checkbox(
-        "By word: the sum over the pieces of a word attended to, the mean over those of one that "
-        "attends",
+        say(
+            "By word: the sum over the pieces of a word attended to, the mean over those of one "
+            "that attends"
+        ),
         key="by word",
         persist_state="session",
     )
     table = weight_table(record.words() if by_word else record, layer, head)
     if table.size > MOST_COLOURED:
         st.dataframe(table.round(4), alt="Weights of the head")
-        st.caption("The table is too large to be coloured; the heat map shows it in colours.")
+        st.caption(say("The table is too large to be coloured; the heat map shows it in colours."))
         return
     coloured = table.style.map(cell_style).format("{:.2f}", na_rep="")
     st.dataframe(coloured, height=_height(len(table)), alt="Weights of the head: queries by keys")

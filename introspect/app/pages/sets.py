@@ -7,35 +7,41 @@ from typing import cast
 import streamlit as st
 
 from introspect.app.cached import model_named
-from introspect.app.drawing import plain, telling
+from introspect.app.drawing import say, telling
 from introspect.app.form import asked_model
-from introspect.app.uploads import ENDINGS, MOST_BYTES, MOST_ROWS, Probed, Upload, probe_upload
+from introspect.app.marking import plain
+from introspect.app.uploads import (
+    ENDINGS,
+    MOST_BYTES,
+    MOST_ROWS,
+    SAMPLE,
+    Probed,
+    Upload,
+    probe_upload,
+)
 
-__all__ = ["SAMPLE", "draw"]
+__all__ = ["draw"]
 
 _PROBED = "probed"
-#: Offered to be downloaded, as a pattern for a file of one's own.
-SAMPLE = """text,pronoun,antecedent,distractor,group
-The animal didn't cross the street because it was too tired.,it,animal,street,1
-The animal didn't cross the street because it was too wide.,it,street,animal,1
-The dog chased the cat because it was angry.,it,dog,cat,2
-The cup broke the plate because it was heavy.,it,cup,plate,3
-"""
 
 
 def draw() -> None:
     """Draw the upload, and what was found in the last one."""
     st.markdown(
-        "One case a line: as **JSON lines** (`text`, `pronoun`, `candidates`), or a **table** "
-        "(csv, tsv) with the columns `text`, `pronoun`, `antecedent` and `distractor`. At most "
-        f"{MOST_ROWS:,} lines and {MOST_BYTES >> 20} MB; larger sets are for the command line, "
-        "which can be stopped and goes on where it was: `introspect probe FILE --out DIR`."
+        say(
+            "One case a line: as **JSON lines** (`text`, `pronoun`, `candidates`), or a **table** "
+            "(csv, tsv) with the columns `text`, `pronoun`, `antecedent` and `distractor`. At "
+            "most {rows} lines and {size} MB; larger sets are for the command line, which can be "
+            "stopped and goes on where it was: `introspect probe FILE --out DIR`.",
+            rows=f"{MOST_ROWS:,}",
+            size=MOST_BYTES >> 20,
+        )
     )
-    file = st.file_uploader("Cases", ENDINGS, key="cases", max_upload_size=MOST_BYTES >> 20)
+    file = st.file_uploader(say("Cases"), ENDINGS, key="cases", max_upload_size=MOST_BYTES >> 20)
     with st.container(horizontal=True):
-        wanted = st.button("Probe", type="primary", disabled=file is None)
+        wanted = st.button(say("Probe"), type="primary", disabled=file is None)
         st.download_button(
-            "Download a small example", SAMPLE, file_name="cases.csv", on_click="ignore"
+            say("Download a small example"), SAMPLE, file_name="cases.csv", on_click="ignore"
         )
     if wanted and file is not None:
         st.session_state.pop(_PROBED, None)
@@ -64,7 +70,7 @@ def _draw_found(found: Probed) -> None:
     else:
         st.markdown(plain(found.finding))
         st.download_button(
-            "Download the report",
+            say("Download the report"),
             found.report,
             file_name="report.html",
             mime="text/html",
@@ -74,19 +80,19 @@ def _draw_found(found: Probed) -> None:
         )
     if len(found.rejects):
         count = len(found.rejects)
-        st.warning(f"{count} row{'' if count == 1 else 's'} gave no result, for these reasons:")
+        st.warning(say("{count} row(s) gave no result, for these reasons:", count=count))
         st.dataframe(found.rejects, hide_index=True, alt="Rejected rows with their reasons")
     if not found.is_finished:
         return
-    with st.expander("Figures"):
+    with st.expander(say("Figures")):
         for name, value in found.figures:
             st.markdown(f"{plain(name)}: {plain(value)}")
-    st.markdown("**Heads**, on these very cases")
+    st.markdown(say("**Heads**, on these very cases"))
     st.dataframe(found.heads, hide_index=True, height=300, alt="Heads")
-    st.markdown("**Without any head**, on the same cases")
+    st.markdown(say("**Without any head**, on the same cases"))
     st.dataframe(found.baselines, hide_index=True, alt="Baselines")
     st.download_button(
-        "Download the table of heads",
+        say("Download the table of heads"),
         found.heads.to_csv(index=False),
         file_name="heads.csv",
         mime="text/csv",

@@ -78,7 +78,9 @@ export async function mountModelView(section, style, record) {
     );
     const isSigned = view.hasNegative ? "What counts against has no colour." : "";
     const words = numberWords(record, view.weights);
-    note.textContent = [words, isSigned].filter(Boolean).join(" ");
+    const isTable = words && !view.isWhole;
+    const sorted = isTable ? "The numbers to sort by are not changed by the weights." : "";
+    note.textContent = [words, isSigned, sorted].filter(Boolean).join(" ");
     sort.root.querySelector("select").disabled = view.isWhole;
     onWidth(grid.picture.parentElement, (now) => {
       available = now;

@@ -12,6 +12,8 @@ import { mountHeadView } from "./head.js";
 import { mountHeatmapView } from "./heatmap.js";
 import { mountImageView } from "./image.js";
 import { mountLayerView } from "./layer.js";
+import { mountLensView } from "./lens.js";
+import { mountLogitsView } from "./logits.js";
 import { mountModelView } from "./model.js";
 import { mountNeuronView } from "./neuron.js";
 import { loadPlotly } from "./plot.js";
@@ -32,6 +34,8 @@ const MOUNTS = {
   heatmap: mountHeatmapView,
   image: mountImageView,
   layer: mountLayerView,
+  lens: mountLensView,
+  logits: mountLogitsView,
   model: mountModelView,
   neuron: mountNeuronView,
   "role-map": mountRoleMapView,

@@ -1,15 +1,6 @@
-"""Attribution through attention: further methods, each from a record to an attention-shaped tensor.
-
-Every method has one signature, ``method(record) -> (num_layers, num_heads, query_len, key_len)``. A
-method that takes the heads of a layer together has one in their place. What a method needs beside
-the attention is captured with ``include``; where it is missing the error names it.
-"""
+"""The methods: each a function of a record, all with one signature."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import torch
 
@@ -19,29 +10,18 @@ from introspect.functional import flow as _flow
 from introspect.functional import relevance as _relevance
 from introspect.functional import rollout as _rollout
 from introspect.records import AttentionRecord
-from introspect.weighting import norms
 
 __all__ = [
-    "LARGEST_SHOWN",
-    "METHODS",
-    "Method",
     "alti",
-    "attributed",
     "contributions",
     "flow",
     "gradient_attention",
     "integrated_gradients",
-    "offered",
-    "parts_of",
     "relevance",
     "residual_norms",
     "rollout",
     "why_not_square",
 ]
-
-#: A page of more tokens has none of these but norms: a map is as large as the attention of a head
-#: in every layer.
-LARGEST_SHOWN = 512
 
 
 def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
@@ -203,173 +183,6 @@ def integrated_gradients(record: AttentionRecord) -> torch.Tensor:
     Inside Transformer".
     """
     return _part(record, "integrated_gradients")
-
-
-@dataclass(frozen=True)
-class Method:
-    """One way to weigh what a token gets of another.
-
-    Args:
-        function: from a record to the tensor.
-        part: what has to be captured beside the attention; ``None`` where the attention will do.
-        label: its name in words.
-        number: what one number says.
-        by_head: whether each head has a map of its own; else one map is for all of them.
-        through: whether a layer's map is of all layers up to it.
-        bounded: whether its numbers lie between 0 and 1.
-        square: whether it is for attention of a text to itself only.
-        offered: whether a page offers it where the record can give it, also if nobody named it;
-            not one that takes long.
-    """
-
-    function: Callable[[AttentionRecord], torch.Tensor]
-    part: str | None
-    label: str
-    number: str
-    by_head: bool = False
-    through: bool = False
-    bounded: bool = False
-    square: bool = True
-    offered: bool = True
-
-    @property
-    def is_gradient(self) -> bool:
-        """Whether it needs a number to differentiate."""
-        return self.part is not None and "gradients" in self.part
-
-
-#: The methods by the name that ``weights=`` has for them in the views.
-METHODS = {
-    "norm": Method(
-        norms,
-        "value_norms",
-        "by norm",
-        "weight × length of what the key brings",
-        by_head=True,
-        square=False,
-    ),
-    "residual_norm": Method(
-        residual_norms,
-        "residual_norms",
-        "norm with residual",
-        "length of what the key brings through the block",
-    ),
-    "rollout": Method(
-        rollout,
-        None,
-        "rollout",
-        "share of the input token, by rollout",
-        through=True,
-        bounded=True,
-    ),
-    "flow": Method(
-        flow,
-        None,
-        "flow",
-        "maximum flow to the input token",
-        through=True,
-        bounded=True,
-        offered=False,
-    ),
-    "alti": Method(
-        alti,
-        "contributions",
-        "ALTI",
-        "contribution of the input token, by ALTI",
-        through=True,
-        bounded=True,
-    ),
-    "gradient_attention": Method(
-        gradient_attention,
-        "gradients",
-        "gradient × attention",
-        "weight × its gradient, where positive",
-        by_head=True,
-        square=False,
-    ),
-    "relevance": Method(
-        relevance,
-        "gradients",
-        "relevance",
-        "relevance of the input token, by gradients through all layers",
-        through=True,
-    ),
-    "integrated_gradients": Method(
-        integrated_gradients,
-        "integrated_gradients",
-        "integrated gradients",
-        "integrated gradient of the weight",
-        by_head=True,
-        square=False,
-    ),
-}
-
-
-_slow: WeakKeyDictionary[AttentionRecord, dict[str, torch.Tensor]] = WeakKeyDictionary()
-
-
-def attributed(record: AttentionRecord, weights: str) -> torch.Tensor:
-    """The numbers of a method by its name.
-
-    Args:
-        record: the attention, and what the method needs beside it.
-        weights: a name in ``METHODS``.
-
-    Returns:
-        ``(num_layers, num_heads or 1, query_len, key_len)``.
-
-    Raises:
-        SelectionError: there is no such method, or the record cannot give it.
-    """
-    if weights not in METHODS:
-        raise SelectionError(f"Expected a method as one of {', '.join(METHODS)}, got {weights!r}.")
-    method = METHODS[weights]
-    if method.offered:
-        return method.function(record)
-    # A view is drawn and written from the same numbers, and these take seconds.
-    known = _slow.setdefault(record, {})
-    if weights not in known:
-        known[weights] = method.function(record)
-    return known[weights]
-
-
-def parts_of(weights: str, own: Sequence[str] = ("raw",)) -> tuple[str, ...]:
-    """What has to be captured beside the attention for weights that need no more than a text.
-
-    Args:
-        weights: one of ``own``, or a method's name.
-        own: names that need nothing.
-
-    Raises:
-        SelectionError: there are no such weights, or they need a number to differentiate.
-    """
-    if weights in own:
-        return ()
-    alone = [name for name, method in METHODS.items() if not method.is_gradient]
-    if weights not in METHODS:
-        known = ", ".join((*own, *alone))
-        raise SelectionError(f"Expected `weights` as one of {known}, got {weights!r}.")
-    if weights not in alone:
-        raise SelectionError(
-            f"Expected weights that follow from the text alone, got {weights!r}, which needs a "
-            "number to differentiate. In Python: model.capture(text, include=("
-            f"{METHODS[weights].part!r},), of=...)."
-        )
-    part = METHODS[weights].part
-    return () if part is None else (part,)
-
-
-def offered(record: AttentionRecord) -> tuple[str, ...]:
-    """The methods that a page offers of a record, by name: those it can give without long work."""
-    is_square = why_not_square(record) is None
-    return tuple(
-        name
-        for name, method in METHODS.items()
-        if method.offered
-        and (method.part is None or method.part in record.parts)
-        and (is_square or not method.square)
-        and (name == "norm" or len(record.keys) <= LARGEST_SHOWN)
-    )
 
 
 def why_not_square(record: AttentionRecord) -> str | None:

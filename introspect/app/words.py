@@ -1,0 +1,155 @@
+"""The app in Chinese; its English words stand where they are shown, and are the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["CHINESE", "LANGUAGES", "in_language", "word"]
+
+#: As they call themselves.
+LANGUAGES = ("English", "中文")
+
+
+def word(text: str) -> str:
+    """The text itself: marks one that is put into another language where it is shown."""
+    return text
+
+
+def in_language(text: str, language: str) -> str:
+    """A text of the app in a language; what has no Chinese stays as it is.
+
+    Example:
+        >>> in_language("Text", "中文"), in_language("Text", "English")
+        ('文本', 'Text')
+    """
+    return CHINESE.get(text, text) if language == LANGUAGES[1] else text
+
+
+CHINESE: Mapping[str, str] = MappingProxyType(
+    {
+        # The frame
+        "One text": "一段文本",
+        "A pronoun": "代词",
+        "Compare": "比较",
+        "A set of cases": "一批案例",
+        "What every head attends to while the model reads a text.": (
+            "模型读一段文本时，每个头在看什么。"
+        ),
+        "Where the heads look at a pronoun: at what it refers to, or at something else.": (
+            "读到代词时各个头看向哪里：它指的东西，还是别的。"
+        ),
+        "Two texts that differ in a word, or two models on one text.": (
+            "只差一个词的两段文本，或读同一段文本的两个模型。"
+        ),
+        "From a file of cases to a head’s accuracy, beside what position alone would give.": (
+            "从一份案例文件到每个头的正确率，并与只看位置的做法对照。"
+        ),
+        "Attention shows where a head looks, not why the model decides. What is typed or uploaded "
+        "stays on the machine that runs this app.": (
+            "注意力说明一个头看向哪里，不说明模型为什么这样判断。输入和上传的内容只留在运行本应用的机器上。"
+        ),
+        "Language": "语言",
+        # The form
+        "Text": "文本",
+        "Model": "模型",
+        "minilm is the default; the next five are small models whose workings are known. "
+        "“another …” takes the id of a model on the hub, or a folder.": (
+            "默认是 minilm；后面五个是机制已知的小模型。"
+            "选“another …”可以填 hub 上的模型名或本地文件夹。"
+        ),
+        "Hub id or folder": "hub 上的模型名或文件夹",
+        "Show its example": "用它的例子",
+        "A second text, or a text that is too long": "第二段文本，或过长的文本",
+        "Second text, for models that read pairs": "第二段文本（供读成对文本的模型）",
+        "Target: what the model writes": "目标：模型写出的内容",
+        "Attention": "注意力",
+        "Cut a text that is too long": "截断过长的文本",
+        "Otherwise it is refused. What is cut off is said.": "不勾选则拒绝；截掉了什么会写明。",
+        # One text
+        "What to show": "看什么",
+        "Numbers": "数字",
+        "Heat map": "热力图",
+        "Head view": "头视图",
+        "Model view": "模型视图",
+        "Layer view": "层视图",
+        "Steps view": "步骤视图",
+        "Neuron view": "神经元视图",
+        "Layer": "层",
+        "Head": "头",
+        "Tokens": "词元",
+        "{layers} layers × {heads} heads, {queries} × {keys} tokens, captured from the running "
+        "model.": "{layers} 层 × {heads} 个头，{queries} × {keys} 个词元，取自运行中的模型。",
+        "The weights of a token sum to 1 within {error}.": (
+            "每个词元的权重之和为 1，误差不超过 {error}。"
+        ),
+        "The text is long: this view holds layer {layer} alone. Choose another one above.": (
+            "文本很长：这个视图只含第 {layer} 层。要看别的层，请在上面选择。"
+        ),
+        "By word: the sum over the pieces of a word attended to, the mean over those of one that "
+        "attends": "按词：被看的词把各片段相加，看的词对各片段取平均",
+        "The table is too large to be coloured; the heat map shows it in colours.": (
+            "表太大，不着色；热力图里有颜色。"
+        ),
+        "Download this view": "下载这个视图",
+        "Download the report": "下载报告",
+        "One HTML file with these findings, the views, and how they were had. It opens without a "
+        "network.": "一个 HTML 文件，含这些结论、视图及其来历，不联网也能打开。",
+        # A pronoun
+        "Pronoun": "代词",
+        "Refers to": "指的是",
+        "Might refer to, but does not": "可能指、但不是",
+        "Choose a word": "选一个词",
+        "Choose words": "选词",
+        "Neighbouring words are one candidate: old, dog are “old dog”.": (
+            "相邻的词算一个候选：狐、狸就是“狐狸”。"
+        ),
+        "Choose the pronoun and at least one candidate: then every head is scored.": (
+            "请选代词和至少一个候选，然后给每个头打分。"
+        ),
+        "Direction": "方向",
+        "From the pronoun to the candidates": "从代词到候选",
+        "From the candidates to the pronoun": "从候选到代词",
+        "No head can look in this direction: the model reads from left to right. That is neither "
+        "right nor wrong.": "没有头能往这个方向看：模型从左往右读。这不算对，也不算错。",
+        "head": "头",
+        "Layer and head, from 0.": "层和头，从 0 数起。",
+        "on the antecedent": "给先行词",
+        "The share of the attention that it gets.": "它得到的注意力份额。",
+        "on the best distractor": "给最强的干扰项",
+        "The largest share that a distractor gets.": "干扰项得到的最大份额。",
+        "credit": "得分",
+        "1: the antecedent gets most; 0: a distractor does; shares for ties.": (
+            "1：先行词得到最多；0：干扰项最多；并列则均分。"
+        ),
+        "margin": "差距",
+        "From −0.5 to 0.5: the antecedent's part of what it and the best distractor get, minus a "
+        "half.": "从 −0.5 到 0.5：先行词在它与最强干扰项所得之和中的份额，减去一半。",
+        "Download the table": "下载表格",
+        "Coreference view": "指代视图",
+        # Compare
+        "Compare with": "与什么比较",
+        "Another text": "另一段文本",
+        "Another model": "另一个模型",
+        "Other text": "另一段文本",
+        "Other model: alias, hub id or folder": "另一个模型：别名、hub 上的模型名或文件夹",
+        "Compare view": "比较视图",
+        # A set of cases
+        "One case a line: as **JSON lines** (`text`, `pronoun`, `candidates`), or a **table** "
+        "(csv, tsv) with the columns `text`, `pronoun`, `antecedent` and `distractor`. At most "
+        "{rows} lines and {size} MB; larger sets are for the command line, which can be stopped "
+        "and goes on where it was: `introspect probe FILE --out DIR`.": (
+            "每行一个案例：**JSON 行**（`text`、`pronoun`、`candidates`），或**表格**（csv、tsv），"
+            "含 `text`、`pronoun`、`antecedent` 和 `distractor` 四列。至多 {rows} 行、{size} MB；"
+            "更大的请用命令行，随时可停，之后接着跑：`introspect probe FILE --out DIR`。"
+        ),
+        "Cases": "案例",
+        "Probe": "探测",
+        "Download a small example": "下载一个小例子",
+        "{count} row(s) gave no result, for these reasons:": "{count} 行没有结果，原因如下：",
+        "Figures": "数字一览",
+        "**Heads**, on these very cases": "**各个头**，就在这些案例上",
+        "**Without any head**, on the same cases": "**不用任何头**，在同样的案例上",
+        "Download the table of heads": "下载各头的表格",
+    }
+)

@@ -1,0 +1,61 @@
+"""What can be measured with and without a head: anything that gives a margin for each case."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from introspect.causal.metrics import Metric
+from introspect.models import Model
+
+__all__ = ["Asked", "Floats", "accuracy_of"]
+
+Floats = npt.NDArray[np.float64]
+
+
+class Asked(Protocol):
+    """A model with questions whose right answers are known."""
+
+    @property
+    def model(self) -> Model:
+        """The model that is asked."""
+        ...
+
+    @property
+    def metric(self) -> Metric:
+        """How its answer is read."""
+        ...
+
+    @property
+    def names(self) -> list[str]:
+        """A name for each case."""
+        ...
+
+    @property
+    def groups(self) -> list[str]:
+        """The group of each case: cases of one group are never divided."""
+        ...
+
+    @property
+    def texts(self) -> list[str]:
+        """What the model reads, each once."""
+        ...
+
+    def margins(self) -> Floats:
+        """By how much the right answer is ahead of the best other one, ``(num_cases,)``.
+
+        The model is asked anew, changed as it is at that moment.
+        """
+        ...
+
+
+def accuracy_of(margins: Floats) -> float:
+    """How often the right answer is ahead; a tie counts half.
+
+    Example:
+        >>> accuracy_of(np.array([0.5, -1.0, 0.0, 2.0]))
+        0.625
+    """
+    return float(np.where(margins > 0, 1.0, np.where(margins == 0, 0.5, 0.0)).mean())

@@ -1,0 +1,153 @@
+"""Asking a decoder for the next token, where it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from introspect.causal.asked import Floats
+from introspect.causal.metrics import Metric, Question
+from introspect.errors import InputError, ModelError, SelectionError
+from introspect.hooks.capturing import placed
+from introspect.mentions import CorefCase
+from introspect.models import Model
+from introspect.models.batching import encode_batch, padded
+from introspect.models.encoding import Encoded, length_limit
+from introspect.models.model import taken
+
+__all__ = ["NextTokens", "prepare_next_tokens"]
+
+
+class _NextToken(Metric):
+    name: ClassVar[str] = "next token"
+    words: ClassVar[str] = "the logit of the token that follows, less the largest of the others"
+
+    def questions(self, model: Model, case: CorefCase) -> list[Question]:
+        raise InputError("Expected texts, whose next tokens are known, not cases of coreference.")
+
+
+@dataclass(frozen=True, eq=False)
+class NextTokens:
+    """Texts made ready for a decoder; each position that is asked about is a case of its own.
+
+    Args:
+        model: the model.
+        encoded: the texts.
+        positions: of each text, those whose next token is asked for.
+        batch_size: how many texts are read at once.
+    """
+
+    model: Model
+    encoded: tuple[Encoded, ...]
+    positions: tuple[tuple[int, ...], ...]
+    batch_size: int = 32
+    metric: ClassVar[Metric] = _NextToken()
+
+    @property
+    def names(self) -> list[str]:
+        """The text's number and the position."""
+        return [f"{text}:{p}" for text, places in enumerate(self.positions) for p in places]
+
+    @property
+    def groups(self) -> list[str]:
+        """Positions of one text are a group."""
+        return [str(text) for text, places in enumerate(self.positions) for _ in places]
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts."""
+        return [one.tokens.texts[0] for one in self.encoded]
+
+    def margins(self) -> Floats:
+        """The logit of the next token, less the largest of the others, ``(num_positions,)``.
+
+        Raises:
+            ModelError: the model has no language-model head.
+        """
+        found: list[float] = []
+        for start in range(0, len(self.encoded), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            inputs = padded(self.model.tokenizer, self.encoded[part])
+            arguments = placed(self.model.module, taken(self.model.module, inputs))
+            with torch.no_grad():
+                output: Any = self.model.module(**arguments)
+            logits = output.get("logits") if hasattr(output, "get") else None
+            if logits is None:
+                raise ModelError(
+                    f"Expected logits of a language-model head, but {self.model.name} returns "
+                    "none. Load it with its head: ix.load(name, with_head=True)."
+                )
+            for row, (one, places) in enumerate(
+                zip(self.encoded[part], self.positions[part], strict=True)
+            ):
+                found += _margins(logits[row], one.tokens.token_ids, places)
+        return np.array(found)
+
+
+def prepare_next_tokens(
+    model: Model,
+    texts: Sequence[str],
+    positions: Sequence[Sequence[int]] | None = None,
+    *,
+    batch_size: int = 32,
+) -> NextTokens:
+    """Make texts ready for a decoder to be asked what follows.
+
+    Args:
+        model: a decoder with its head.
+        texts: what it reads.
+        positions: of each text, the tokens whose next token is asked for; all but the last by
+            default.
+        batch_size: how many texts are read at once.
+
+    Raises:
+        InputError: no text, or one that cannot be read.
+        SelectionError: a position without a next token.
+
+    Example:
+        >>> import introspect as ix
+        >>> from introspect.causal import prepare_next_tokens
+        >>> model = ix.load("induction", with_head=True)
+        >>> asked = prepare_next_tokens(model, ["x a b c d e f g h a b c d"], [[10, 11]])
+        >>> bool((asked.margins() > 0).all())
+        True
+    """
+    if not texts:
+        raise InputError("Expected at least one text, got none.")
+    with model.tokenizing():
+        limit = length_limit(model.module, model.tokenizer)
+        encoded = encode_batch(model.tokenizer, texts, limit=limit)
+    ready = []
+    for one in encoded:
+        if not isinstance(one, Encoded):
+            raise one
+        ready.append(one)
+    if positions is None:
+        positions = [range(len(one.tokens) - 1) for one in ready]
+    if len(positions) != len(ready):
+        raise SelectionError(
+            f"Expected positions for each of the {len(ready)} texts, got {len(positions)}."
+        )
+    for one, places in zip(ready, positions, strict=True):
+        last = len(one.tokens) - 2
+        if not all(0 <= place <= last for place in places):
+            raise SelectionError(
+                f"Expected positions with a next token, in 0–{last}, got {list(places)}."
+            )
+    kept = tuple(tuple(int(place) for place in places) for places in positions)
+    if not any(kept):
+        raise SelectionError("Expected at least one position to ask about, got none.")
+    return NextTokens(model, tuple(ready), kept, batch_size)
+
+
+def _margins(logits: torch.Tensor, ids: Sequence[int], places: Sequence[int]) -> list[float]:
+    rows = logits[list(places)].double()
+    tokens = torch.tensor([ids[place + 1] for place in places], device=rows.device)[:, None]
+    right = rows.gather(1, tokens)[:, 0]
+    others = rows.scatter(1, tokens, -torch.inf).amax(1)
+    margins: list[float] = (right - others).tolist()
+    return margins

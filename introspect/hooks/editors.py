@@ -1,0 +1,27 @@
+"""Whichever way a model computes its attention: what changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from introspect.hooks.editing import Edit, InterfaceEditor
+from introspect.hooks.layout import attention_layout
+from introspect.hooks.product_editing import ProductEditor
+
+__all__ = ["AttentionEditor", "editor_of"]
+
+AttentionEditor = InterfaceEditor | ProductEditor
+
+
+def editor_of(module: nn.Module, edits: Sequence[Edit]) -> AttentionEditor:
+    """What makes the edits, once it is opened.
+
+    Raises:
+        CaptureError: the model's attention cannot be changed, or not in these parts.
+    """
+    layout = attention_layout(module)
+    if layout.products:
+        return ProductEditor(module, edits, layout)
+    return InterfaceEditor(module, edits)

@@ -1,0 +1,52 @@
+"""The app in Chinese: every word that it says has a translation, and its places are kept."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import introspect.app
+from introspect.app.words import CHINESE, LANGUAGES
+
+FOLDER = Path(introspect.app.__file__).parent
+
+
+def said() -> set[str]:
+    """The texts that the sources of the app say, or mark to be said."""
+    found = set()
+    for path in FOLDER.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("say", "word"):
+                first = node.args[0]
+                if isinstance(first, ast.Constant):
+                    found.add(first.value)
+    return found
+
+
+def test_what_the_app_says_has_chinese_and_nothing_else_has():
+    assert said() == set(CHINESE)
+
+
+def test_places_for_values_and_code_are_the_same_in_both():
+    for english, chinese in CHINESE.items():
+        for pattern in (r"\{\w+\}", r"`[^`]+`", r"\*\*"):
+            assert sorted(re.findall(pattern, english)) == sorted(re.findall(pattern, chinese))
+        assert re.search("[\u4e00-\u9fff]", chinese), chinese
+
+
+def test_every_page_is_there_in_chinese_and_back(app):
+    page = app()
+    page.segmented_control(key="language").set_value(LANGUAGES[1]).run()
+    assert page.title[0].value == "一段文本"
+    assert page.text_area(key="text").label == "文本"
+    for file, title in (("pronoun.py", "代词"), ("comparison.py", "比较"), ("sets.py", "一批案例")):
+        page.switch_page(file).run()
+        assert list(page.error) == [] and list(page.exception) == []
+        assert page.title[0].value == title
+    page.switch_page("pronoun.py").run()
+    assert page.dataframe[0].value.iloc[0]["head"] == "L3H1"
+    page.segmented_control(key="language").set_value(LANGUAGES[0]).run()
+    assert page.title[0].value == "A pronoun"
+    chosen = page.selectbox(key=f"pronoun {page.text_area(key='text').value}")
+    assert chosen.options[chosen.value] == "it"

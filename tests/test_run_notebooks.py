@@ -1,0 +1,196 @@
+"""The notebooks as they are committed, and what their runner takes for a fault."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import introspect
+
+pytest.importorskip("nbclient", reason="nbclient is not installed (the extra notebooks)")
+pytest.importorskip("ipykernel", reason="ipykernel is not installed (the extra notebooks)")
+
+ROOT = Path(__file__).resolve().parent.parent
+_SPEC = importlib.util.spec_from_file_location("run_notebooks", ROOT / "tools" / "run_notebooks.py")
+assert _SPEC and _SPEC.loader
+runner = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(runner)
+
+NAMES = (
+    "01_quick_start",
+    "02_how_attention_works",
+    "03_training_attention",
+    "04_reading_heads",
+    "05_coreference_on_gap",
+    "06_batch_probing",
+    "07_coming_from_bertviz",
+)
+
+
+def test_all_notebooks_are_here():
+    assert tuple(sorted(path.stem for path in runner.FOLDER.glob("*.ipynb"))) == NAMES
+
+
+@pytest.fixture(params=NAMES)
+def path(request: pytest.FixtureRequest) -> Path:
+    return runner.FOLDER / f"{request.param}.ipynb"
+
+
+# --- as they are committed -------------------------------------------------------------------
+
+
+def test_it_is_committed_with_its_outputs_and_no_fault(path):
+    notebook = runner.read(path)
+    cells = list(runner.code_cells(notebook))
+    # What only defines and imports gives nothing; every other cell has run, from top to bottom.
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    silent = [cell.source for cell in cells if not cell.outputs]
+    assert len(silent) <= 1, silent
+    assert runner.faults_of(notebook) == []
+
+
+def test_it_is_written_as_the_runner_writes(path):
+    """So that running it again changes nothing but what it gives."""
+    notebook = runner.read(path)
+    assert runner.written(runner.cleaned(copy.deepcopy(notebook))) == path.read_text("utf-8")
+
+
+def test_its_first_cell_says_how_to_install(path):
+    first = runner.read(path).cells[0]
+    assert first.cell_type == "markdown"
+    assert 'pip install ".[' in first.source
+    assert f"introspect_transformers-{introspect.__version__}-py3-none-any.whl[" in first.source
+    assert "pip install introspect" not in first.source
+
+
+def test_its_figures_show_where_scripts_do_not_run(path):
+    """A code host shows pictures and tables, and no frames."""
+    outputs = [out for cell in runner.code_cells(runner.read(path)) for out in cell.outputs]
+    kinds = {kind for out in outputs for kind in out.get("data", {})}
+    tables = [out for out in outputs if "<table" in out.get("data", {}).get("text/html", "")]
+    assert tables
+    assert "image/png" in kinds or path.stem.startswith("07")
+
+
+# --- what is a fault -------------------------------------------------------------------------
+
+
+def notebook_of(tmp_path: Path, *sources: str, outputs: tuple[str, ...] = ()) -> Path:
+    """A notebook of cells that have not run, or that once printed something."""
+    cells = []
+    for number, source in enumerate(sources):
+        said = outputs[number : number + 1]
+        printed = [{"output_type": "stream", "name": "stdout", "text": text} for text in said]
+        cells.append(
+            {
+                "cell_type": "code",
+                "id": f"old-{number}",
+                "metadata": {"execution": {"iopub.status.busy": "2020-01-01T00:00:00Z"}},
+                "execution_count": None,
+                "source": source,
+                "outputs": printed,
+            }
+        )
+    content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    path = tmp_path / "made.ipynb"
+    notebook = runner.nbformat.from_dict(content)
+    path.write_text(runner.written(notebook), encoding="utf-8")
+    return path
+
+
+def printing(text: str) -> Any:
+    """A notebook with one cell that has printed something."""
+    output = {"output_type": "stream", "name": "stdout", "text": text}
+    cell = {
+        **{"cell_type": "code", "id": "a", "metadata": {}, "execution_count": 1, "source": ""},
+        "outputs": [output],
+    }
+    content = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    return runner.nbformat.from_dict(content)
+
+
+def test_a_fresh_kernel_runs_all_cells_and_the_same_again(tmp_path):
+    path = notebook_of(
+        tmp_path,
+        "import os, sys\nprint('one', end=' ')\nsys.stdout.flush()\nprint('two')\nstate = 1",
+        "print(state, os.environ['HF_HUB_OFFLINE'], os.listdir())",
+        "print(sys.executable == os.environ['EXPECTED'], 'http' in os.environ['https_proxy'])",
+    )
+    with runner.environment({"EXPECTED": sys.executable}):
+        assert runner.renew(path) == []
+        first = path.read_text("utf-8")
+        assert runner.check(path) == []
+        assert runner.renew(path) == []
+    assert path.read_text("utf-8") == first
+    cells = list(runner.code_cells(runner.read(path)))
+    assert [cell.outputs[0].text for cell in cells] == ["one two\n", "1 1 []\n", "True True\n"]
+    assert [len(cell.outputs) for cell in cells] == [1, 1, 1]
+    assert "2020" not in first and '"id": "cell-1"' in first
+
+
+def test_what_goes_wrong_is_told_and_nothing_is_written(tmp_path, capsys):
+    path = notebook_of(
+        tmp_path, "import warnings\nwarnings.warn('mind the gap')", "1 / 0", "print('never')"
+    )
+    before = path.read_text("utf-8")
+    assert runner.main([str(path), "--write"]) == 1
+    told = capsys.readouterr().err
+    assert "mind the gap" in told and "ZeroDivisionError" in told and "never" not in told
+    assert path.read_text("utf-8") == before
+
+
+def test_a_cell_that_asks_a_network_fails(tmp_path):
+    path = notebook_of(
+        tmp_path, "import urllib.request as r\nr.urlopen('http://example.org', timeout=5)"
+    )
+    faults = runner.check(path)
+    assert any("URLError" in fault and "refused" in fault for fault in faults), faults
+
+
+def test_other_text_than_the_committed_is_a_fault(tmp_path):
+    path = notebook_of(tmp_path, "print(6 * 7)", outputs=("41\n",))
+    (fault,) = runner.check(path)
+    assert "code cell 1 no longer says '41\\n', but '42\\n'" in fault
+
+
+def test_text_is_not_compared_without_the_file_it_was_made_with():
+    made = printing("1")
+    made.metadata["introspect"] = {"made_with": ["INTROSPECT_GAP"]}
+    assert not runner.is_comparable(made, {})
+    assert runner.is_comparable(made, {"INTROSPECT_GAP": "gap.tsv"})
+    assert runner.is_comparable(printing("1"), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (f"see {Path.home()}/file", "path of this machine"),
+        ("see /home/someone/file", "path of this machine"),
+        (f"see {sys.prefix}/lib", "path of this machine"),
+        ("<thing at 0x7f00aa>", "address in memory"),
+        ("x" * runner.MOST_BYTES, "3.0 MB"),
+    ],
+    ids=["home", "another home", "environment", "address", "size"],
+)
+def test_what_must_not_be_committed(text, fault):
+    (found, *_) = runner.faults_of(printing(text))
+    assert fault in found
+    assert runner.faults_of(printing("nothing wrong")) == []
+
+
+def test_a_picture_that_spells_a_path_is_no_fault():
+    assert runner.faults_of(printing("a" * 60 + "/tmp/" + "b" * 60)) == []
+    assert runner.faults_of(printing("'/tmp/bbbbbbb'"))
+
+
+def test_the_environment_is_put_back():
+    before = dict(os.environ)
+    with runner.environment({"HF_HUB_OFFLINE": "perhaps", "NEW_ONE": "1"}):
+        assert os.environ["NEW_ONE"] == "1"
+    assert dict(os.environ) == before
