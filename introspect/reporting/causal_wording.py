@@ -31,6 +31,8 @@ __all__ = [
 
 _SIGNIFICANT = 0.05
 _NAMED = 5
+_SMALL = 0.001
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _SURROGATE = "Measured by a surrogate, not by the model’s own answer."
 _CAVEATS = (
@@ -265,7 +267,7 @@ def _correlation(study: CausalStudy) -> str:
         return ""
     return (
         f"Over {len(study.heads)} heads, attention accuracy and effect are correlated by "
-        f"{study.correlation:+.2f} (Spearman)."
+        f"{f'{study.correlation:+.2f}'.replace('-', '−')} (Spearman)."
     )
 
 
@@ -332,8 +334,18 @@ def with_range(value: float, low: float, high: float) -> str:
 
 
 def number(value: float) -> str:
-    """A number with three digits that count; a dash where there is none."""
-    return "–" if math.isnan(value) else f"{value:.3g}".replace("-", "−")
+    """A number with three digits that count, or two and a power of ten; a dash where there is none.
+
+    Example:
+        >>> number(19.0026), number(-0.000123)
+        ('19', '−1.2·10⁻⁴')
+    """
+    if math.isnan(value):
+        return "–"
+    if 0 < abs(value) < _SMALL:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa}·10{str(int(exponent)).translate(_RAISED)}".replace("-", "−")
+    return f"{value:.3g}".replace("-", "−")
 
 
 def _beside(control: float) -> str:

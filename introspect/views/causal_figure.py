@@ -193,6 +193,7 @@ def _axis(title: str, ends: Sequence[float]) -> dict[str, Any]:
     return {
         "title": {"text": title, "font": {"size": 13}},
         "range": list(ends),
+        "exponentformat": "power",
         "zeroline": False,
         "showline": True,
         "mirror": True,

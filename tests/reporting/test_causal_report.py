@@ -171,6 +171,12 @@ def test_the_share_right_has_an_interval_of_whole_groups():
     assert own_answer(tied.effects, 0.5).accuracy == 0.5
 
 
+def test_the_correlation_is_said_where_there_is_one():
+    words = "Over 4 heads, attention accuracy and effect are correlated by −0.25 (Spearman)."
+    assert finding_of_study(made(correlation=-0.25)).details[-1] == words
+    assert not any("correlated" in each for each in finding_of_study(made()).details)
+
+
 def chosen(**others):
     figures = {
         "heads": (Head(3, 0), Head(3, 0)), "effect": 1.5, "ci_low": 1.0, "ci_high": 2.0,
@@ -237,7 +243,8 @@ def test_twins_name_the_head_that_most_passes_through():
 
 
 def test_numbers_are_written_with_three_digits():
-    assert [number(v) for v in (19.0026, -0.000123, 0.0, NAN)] == ["19", "−0.000123", "0", "–"]
+    values = (19.0026, -0.000123, 3.21e-12, 0.0, NAN)
+    assert [number(v) for v in values] == ["19", "−1.2·10⁻⁴", "3.2·10⁻¹²", "0", "–"]
     assert with_range(1.0, NAN, NAN) == "1" and with_range(1, 0.5, 2) == "1 (95 %: 0.5 to 2)"
 
 

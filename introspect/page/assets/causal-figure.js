@@ -144,6 +144,7 @@ function axis(title, range) {
     title: { text: title, font: { size: LETTERS }, standoff: 10 },
     range,
     fixedrange: true,
+    exponentformat: "power",
     zeroline: false,
     gridcolor: colourOf("line"),
     showline: true,

@@ -4,18 +4,26 @@ import { adjustedP } from "./head-map.js";
 
 const SIGNIFICANT = 0.05;
 const SMALL = 0.001;
+const RAISED = [..."⁰¹²³⁴⁵⁶⁷⁸⁹"];
 
-/** A number with three digits that count; very small ones by powers of ten. */
+/** A number with three digits that count; very small ones with two, and a power of ten. */
 export function number(value) {
   if (value === null) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  const text = size < SMALL ? size.toExponential(1).replace("-", "−") : precise(size);
+  const text = size < SMALL ? byPowers(size) : precise(size);
   return value < 0 ? `−${text}` : text;
 }
 
 function precise(size) {
   return size >= 100 ? size.toFixed(0) : size.toPrecision(3);
+}
+
+/** 1.5·10⁻⁴. */
+function byPowers(size) {
+  const [mantissa, exponent] = size.toExponential(1).split("e-");
+  const raised = [...exponent].map((digit) => RAISED[digit]).join("");
+  return `${mantissa}·10⁻${raised}`;
 }
 
 /** What a head does and where it looks, as far as the tests tell. */
