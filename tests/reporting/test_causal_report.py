@@ -9,11 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+import transformers
 
 import introspect as ix
-from introspect.cases import grammar_cases
+from introspect.cases import grammar_cases, own_cases
 from introspect.causal.smallest import SmallestSet
 from introspect.causal.study import ChosenByAttention
+from introspect.models import Model
 from introspect.records import Head
 from introspect.reporting.causal_wording import (
     finding_of_study,
@@ -25,6 +28,8 @@ from introspect.reporting.causal_wording import (
     with_range,
 )
 
+from ..causal.test_every_model import MODELS
+from ..tokenizers_zoo import byte_level
 from ..views.test_causal_view import ROWS, SURROGATE, table_of, without_tests
 
 NAN = math.nan
@@ -334,6 +339,48 @@ def test_few_cases_give_a_report_that_claims_nothing():
     assert "too few for intervals and tests: nothing is claimed of any head" in report.finding
     words = re.sub(r"<script.*?</script>", "", report.html, flags=re.DOTALL)
     assert not re.search(r"\bnan\b", words, re.IGNORECASE)
+
+
+def own(number: int):
+    """Cases in English, in groups of two."""
+    return own_cases("en")[:number]
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "t5 encoder"])
+def test_every_kind_of_model_gets_a_report(name):
+    torch.manual_seed(2)
+    model = MODELS[name][0]()
+    study = ix.causal_study(model, own(12), "L1", share=None, twins=False)
+    assert not study.heads.attrs["is_surrogate"]
+    report = ix.causal_report(study)
+    assert "is right in" in report.finding and report.notices == ()
+    assert study.heads.attrs["metric_words"] in report.html
+
+
+@pytest.mark.browser
+def test_a_head_that_is_alone_has_neither_control_nor_nan(open_page):
+    torch.manual_seed(2)
+    model = one_head()
+    report = ix.causal_report(ix.causal_study(model, own(12), share=None, twins=False))
+    page = open_page(report.html)
+    text = page.inner_text("main")
+    assert "A head that is alone in its layer has no control" in text
+    assert "NaN" not in text and not re.search(r"\bnan\b", text)
+    facts = dict(
+        zip(
+            page.locator(".causal-numbers dt").all_inner_texts(),
+            page.locator(".causal-numbers dd").all_inner_texts(),
+            strict=True,
+        )
+    )
+    assert facts["Other heads of its layer"] == facts["Difference"] == "–"
+
+
+def one_head() -> Model:
+    config = transformers.GPT2Config(
+        vocab_size=len(byte_level()), n_embd=16, n_layer=1, n_head=1, n_positions=128
+    )
+    return Model(transformers.GPT2LMHeadModel(config).eval(), byte_level(), name="one head")
 
 
 # --- the page ---------------------------------------------------------------------------------

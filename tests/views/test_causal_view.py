@@ -381,3 +381,23 @@ def test_nothing_moves_while_heads_are_pointed_at(open_page):
     for point in page.locator(".causal-point").all():
         point.hover()
         assert page.evaluate(places) == before
+
+
+@pytest.mark.browser
+def test_a_dark_page_is_printed_light_and_fits_the_sheet(open_page):
+    page = open_page(ix.causal_view(table_of()).to_html(), path_hash="#page.theme=dark")
+    colour = "document.querySelector('.causal-picture').data[1].marker.color"
+    dark = page.evaluate(colour)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(colour) != dark
+    assert page.locator(".controls:visible, .tools:visible").count() == 0
+    right = page.evaluate(
+        "Math.max(...[...document.querySelectorAll('.main-svg, .causal-numbers')].map((n) => "
+        "n.getBoundingClientRect().right - document.querySelector('main')"
+        ".getBoundingClientRect().left))"
+    )
+    assert 600 <= right <= 700
+    assert page.locator(".causal-picture").bounding_box()["width"] > 600
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(colour) == dark
