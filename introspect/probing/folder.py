@@ -37,7 +37,8 @@ _LOCK = ".lock"
 # Tables and pages of other analyzers.
 _OTHERS = (
     "roles.parquet", "roles.csv", "similarity.parquet", "similarity.csv", "clusters.csv",
-    "syntax.parquet", "syntax.csv", "patterns.parquet", "patterns.csv", "heads.html", "attention", _LOCK,
+    "syntax.parquet", "syntax.csv", "patterns.parquet", "patterns.csv", "heads.html", "attention",
+    _LOCK,
 )  # fmt: skip
 
 
