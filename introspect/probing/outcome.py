@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +17,7 @@ from introspect.probing.findings import Capture, CaseSet, with_null
 from introspect.probing.gathering import Gathered
 from introspect.probing.options import segmenter
 from introspect.probing.saving import FOLDER, INDEX
+from introspect.probing.values import as_json
 from introspect.probing.worker import Worker
 from introspect.records import AttentionRecord
 from introspect.reporting.provenance import provenance_rows
@@ -161,7 +160,7 @@ def write_outcome(found: Outcome) -> Outcome:
         write_lines(found.folder / FOLDER / INDEX, found.gathered.saved)
     for name, page in found.pages.items():
         write_atomically(found.folder / name, page.html)
-    write_atomically(found.folder / "summary.json", _json(_summary(found)))
+    write_atomically(found.folder / "summary.json", as_json(_summary(found)))
     return found
 
 
@@ -242,16 +241,3 @@ def _of_linear(linear: ProbeResult | None) -> dict[str, float] | None:
         "in_sample_accuracy": linear.in_sample_accuracy,
         "shuffled_labels": linear.control_accuracy,
     }
-
-
-def _json(value: Any) -> str:
-    return json.dumps(_finite(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    """The same with null for NaN, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -31,7 +31,7 @@ from introspect.reporting.set_wording import finding_of_choice, p_value, share
 from introspect.text import shortened
 from introspect.views.causal import causal_view
 
-__all__ = ["causal_report"]
+__all__ = ["causal_report", "first_record"]
 
 _MANY = 12
 _PLAIN = (
@@ -92,7 +92,7 @@ def causal_report(
         The head that attends to the antecedent matters: L1H0,
     """
     finding = finding_of_study(study)
-    record = _record(study)
+    record = first_record(study)
     notices = (*_surrogate_notice(study), *notices)
     title = f"Which heads matter in {name}"
     document = Document(title, summary=_summary(title, finding.plain, study, record, command))
@@ -120,7 +120,7 @@ def causal_report(
     return Report(document.to_html(), finding.plain, scores=study.scores, notices=notices)
 
 
-def _record(study: CausalStudy) -> AttentionRecord:
+def first_record(study: CausalStudy) -> AttentionRecord:
     """The first case's, captured with its proof."""
     answers = study.effects.answers
     kind = "encoder" if answers.model.is_encoder_decoder else None

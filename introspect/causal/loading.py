@@ -1,0 +1,40 @@
+"""Loading a model to ask it: with the head that answers, if it has one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from introspect.causal.metrics import METRICS, default_metric
+from introspect.errors import ModelError
+from introspect.models import Model, load
+from introspect.models.loading import load_text
+
+__all__ = ["load_to_ask"]
+
+
+def load_to_ask(name: str, metric: str | None = None, **options: Any) -> Model:
+    """A model with its language-model head; without, where it has none or none is wanted.
+
+    What comes without a head can only be asked by the surrogate, which reports call so.
+
+    Args:
+        name: as ``load`` takes it.
+        metric: how the answer will be read; by default as the model's head allows.
+        options: of ``load``.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+
+    Example:
+        >>> default_metric(load_to_ask("pronoun")).name
+        'at-pronoun'
+    """
+    if metric in METRICS and METRICS[metric].is_surrogate:
+        return load_text(load(name, **options))
+    try:
+        model = load_text(load(name, with_head=True, **options))
+    except ModelError:
+        # Not every file names a class with a head; if it is something else, this says what.
+        return load_text(load(name, **options))
+    # Another head, such as one that sorts texts, gives no states to compare.
+    return load_text(load(name, **options)) if default_metric(model).is_surrogate else model

@@ -1,0 +1,312 @@
+"""A file of cases becomes a folder that says which heads matter: tables, a summary, a report."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from introspect.cases import Reject, read_located, reject_to_json
+from introspect.causal import CausalStudy, causal_study
+from introspect.errors import InputError, OutputError, SelectionError
+from introspect.mentions import CorefCase
+from introspect.models import Model
+from introspect.probing.folder import PLAN, read_plan
+from introspect.probing.values import as_json
+from introspect.reporting.causal_report import causal_report, first_record
+from introspect.reporting.causal_wording import (
+    finding_of_study,
+    heads_that_look,
+    heads_that_matter,
+    own_answer,
+)
+from introspect.reporting.provenance import provenance_rows, version_of_introspect
+from introspect.reporting.report import Report
+
+__all__ = ["CausalFolder", "causal_folder", "check_folder"]
+
+_KIND = "causal"
+
+
+@dataclass(frozen=True)
+class CausalFolder:
+    """What was left in a folder.
+
+    Args:
+        folder: where.
+        study: what was found.
+        report: the same in words.
+        rejects: rows that were not asked, with line and reason.
+    """
+
+    folder: Path
+    study: CausalStudy
+    report: Report
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The cases of a file, each with its line and text, and the rows that are none."""
+
+    cases: list[CorefCase]
+    places: list[tuple[int, str]]
+    rejects: list[Reject]
+    is_cut: bool
+
+
+def causal_folder(
+    model: Model,
+    file: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    heads: str | None = None,
+    method: str = "zero",
+    reference: Sequence[str] | None = None,
+    metric: str | None = None,
+    share: float | None = 0.8,
+    twins: bool = True,
+    limit: int | None = None,
+    seed: int = 0,
+    fresh: bool = False,
+    command: str | None = None,
+    done: Callable[[int, int], None] = lambda number, total: None,
+) -> CausalFolder:
+    """Ask a model about the cases of a file with each head taken out, and leave a folder.
+
+    The folder holds ``effects`` (CSV and Parquet), ``case_effects.parquet``, ``summary.json``,
+    ``report.html``, ``rejects.jsonl``, ``run.json``, and ``mediation.csv`` and ``smallest.csv``
+    where they were measured. It appears when all of it is there.
+
+    Args:
+        model: with its language-model head, or the answer is a stated surrogate.
+        file: cases, one JSON object a line.
+        out: the folder.
+        heads: which, such as ``L3H1,L5``; all by default.
+        method: how they are taken out.
+        reference: texts for ``mean`` and ``resample``; by default those of the cases.
+        metric: how the answer is read.
+        share: look for the heads that carry this share of the effect of all; ``None`` to leave
+            it out.
+        twins: whether effects between twins are measured.
+        limit: only so many of the first cases; the report says so.
+        seed: of the intervals, and of what is drawn.
+        fresh: in place of an earlier run.
+        command: the command line, for the provenance.
+        done: told after each head how many are measured, and of how many.
+
+    Raises:
+        InputError: the file cannot be read, or no case can be asked.
+        OutputError: the folder holds something, or cannot be written.
+        SelectionError: a head, method or metric that there is not.
+    """
+    folder = check_folder(out, fresh=fresh)
+    rows = _read(file, limit)
+    began = time.monotonic()
+    study = causal_study(
+        model, rows.cases, heads, method=method, reference=reference, metric=metric, share=share,
+        twins=twins, seed=seed, done=done,
+    )  # fmt: skip
+    rejects = sorted([*rows.rejects, *_unasked(str(file), rows, study)], key=lambda one: one.line)
+    notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
+    report = causal_report(
+        study,
+        name="standard input" if str(file) == "-" else Path(file).name,
+        rejects=[one.reason for one in rows.rejects],
+        notices=notices,
+        command=command,
+    )
+    plan = {
+        "kind": _KIND,
+        "cases": _checksum(rows.cases),
+        "model": model.name,
+        "revision": model.revision,
+        "heads": heads,
+        "method": method,
+        "reference": None if reference is None else _checksum(reference),
+        "metric": study.heads.attrs["metric"],
+        "share": share,
+        "twins": twins,
+        "limit": limit,
+        "seed": seed,
+    }
+    with _replacing(folder) as place:
+        _write_tables(place, study)
+        (place / "report.html").write_text(report.html, encoding="utf-8")
+        lines = "".join(f"{reject_to_json(one)}\n" for one in rejects)
+        (place / "rejects.jsonl").write_text(lines, encoding="utf-8")
+        summary = _summary(study, len(rejects), time.monotonic() - began, command)
+        (place / "summary.json").write_text(as_json(summary), encoding="utf-8")
+        run = {"plan": plan, "command": command, "introspect": version_of_introspect()}
+        (place / PLAN).write_text(as_json(run), encoding="utf-8")
+    return CausalFolder(folder, study, report, tuple(rejects))
+
+
+def check_folder(out: str | os.PathLike[str], *, fresh: bool) -> Path:
+    """The folder, if it may be written: there is none, it is empty, or it is an earlier run's.
+
+    Raises:
+        OutputError: it is something else, or an earlier run's that is not to be replaced.
+    """
+    folder = Path(out).absolute()
+    if not folder.parent.is_dir():
+        raise OutputError(
+            f"Expected an existing folder for {folder.name!r}, but {str(folder.parent)!r} does not "
+            "exist. Create it first, or name another place."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"Expected a folder for --out, but {str(folder)!r} is a file.")
+    if not os.access(folder.parent, os.W_OK):
+        raise OutputError(
+            f"Expected to write in {str(folder.parent)!r}, but it is read-only for you. Name a "
+            "place you may write to."
+        )
+    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if not there:
+        return folder
+    is_ours = PLAN in there and (read_plan(folder) or {}).get("kind") == _KIND
+    if not is_ours:
+        raise OutputError(
+            f"Expected an empty folder, but {str(folder)!r} holds {there[0]!r}, which is not of a "
+            "causal run. Name another folder."
+        )
+    if not fresh:
+        raise OutputError(
+            f"Expected an empty folder, but {str(folder)!r} holds an earlier run. Add --fresh to "
+            "put the new one in its place, or name another folder."
+        )
+    return folder
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A folder beside ``folder`` to write in; it takes its place if all went well."""
+    place = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    old = place.with_suffix(".old")
+    try:
+        place.mkdir()
+        yield place
+        if folder.exists():
+            folder.rename(old)
+        place.rename(folder)
+    except OSError as error:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        raise OutputError(
+            f"Expected to write {str(folder)!r}, but the system refused: "
+            f"{error.strerror or error}. Name a place you may write to."
+        ) from error
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _read(file: str | os.PathLike[str], limit: int | None) -> _Rows:
+    """The cases of a file, as far as they are wanted."""
+    if limit is not None and limit < 1:
+        raise SelectionError(f"Expected a limit of at least 1 case, got {limit}.")
+    rows = _Rows([], [], [], is_cut=False)
+    located = iter(read_located(file))
+    for row, outcome in located:
+        if isinstance(outcome, Reject):
+            rows.rejects.append(outcome)
+            continue
+        assert row is not None  # only a file without rows has an outcome of its own
+        rows.cases.append(outcome)
+        rows.places.append((row.line, row.shown))
+        if len(rows.cases) == limit:
+            more = any(isinstance(each, CorefCase) for _, each in islice(located, 1))
+            return _Rows(rows.cases, rows.places, rows.rejects, is_cut=more)
+    if not rows.cases:
+        why = f" The first row: {rows.rejects[0].reason}" if rows.rejects else ""
+        raise InputError(f"Expected cases in {str(file)!r}, got none.{why}")
+    return rows
+
+
+def _unasked(file: str, rows: _Rows, study: CausalStudy) -> Iterator[Reject]:
+    """Cases that the study left out, by the lines they stand in."""
+    for number, reason in study.rejected:
+        line, shown = rows.places[number]
+        yield Reject(file, line, reason, shown, "not_asked")
+
+
+def _write_tables(place: Path, study: CausalStudy) -> None:
+    study.heads.to_parquet(place / "effects.parquet", index=False)
+    study.heads.to_csv(place / "effects.csv", index=False)
+    study.effects.cases.to_parquet(place / "case_effects.parquet", index=False)
+    if study.mediation is not None:
+        study.mediation.heads.to_csv(place / "mediation.csv", index=False)
+    if study.smallest is not None:
+        study.smallest.steps.to_csv(place / "smallest.csv", index=False)
+
+
+def _summary(
+    study: CausalStudy, num_rejected: int, seconds: float, command: str | None
+) -> dict[str, Any]:
+    own = own_answer(study.effects, float(study.heads.attrs["chance"]))
+    choice = study.scores.choice
+    return {
+        "finding": finding_of_study(study).plain,
+        **study.heads.attrs,
+        "n": own.n,
+        "num_groups": len(set(study.effects.answers.groups)),
+        "accuracy": {"value": own.accuracy, "ci_low": own.low, "ci_high": own.high},
+        "heads_that_matter": _records(heads_that_matter(study.heads)),
+        "heads_that_look": [str(head) for head in heads_that_look(study.heads)],
+        "chosen_by_attention": None
+        if study.chosen is None
+        else {**asdict(study.chosen), "heads": [str(head) for head in study.chosen.heads]},
+        "held_out_attention": None
+        if choice is None
+        else {
+            "head": str(choice.head),
+            "direction": choice.direction,
+            "accuracy": choice.accuracy,
+            "ci_low": choice.ci_low,
+            "ci_high": choice.ci_high,
+            "p_value": choice.p_value,
+        },
+        "correlation": study.correlation,
+        "smallest": None
+        if study.smallest is None
+        else {
+            "heads": [str(head) for head in study.smallest.heads],
+            "total": study.smallest.total,
+            "reached": study.smallest.reached,
+            "steps": _records(study.smallest.steps),
+        },
+        "twins": None
+        if study.mediation is None
+        else {
+            "heads": _records(study.mediation.heads),
+            "left_out": dict(study.mediation.left_out),
+        },
+        "notes": list(study.notes),
+        "rejected": num_rejected,
+        "seconds": round(seconds, 1),
+        "provenance": dict(provenance_rows(first_record(study), command)),
+    }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON takes them: without numbers of numpy."""
+    return [
+        {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def _checksum(parts: Sequence[object]) -> str:
+    """What the cases or texts were, in a word."""
+    return "sha256:" + sha256("\n".join(map(repr, parts)).encode()).hexdigest()
