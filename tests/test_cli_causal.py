@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+import transformers
 
 import introspect as ix
 from introspect.cases import case_to_json, grammar_cases
@@ -145,6 +147,24 @@ def test_a_model_comes_with_the_head_it_has():
         load_to_ask("./nowhere")
 
 
+@pytest.mark.parametrize("architecture", ["BertForSequenceClassification", None])
+def test_a_model_with_another_head_comes_without(tmp_path, architecture):
+    pronoun = ix.load("pronoun")
+    config = transformers.BertConfig(
+        vocab_size=len(pronoun.tokenizer), hidden_size=16, num_hidden_layers=1,
+        num_attention_heads=2, intermediate_size=16,
+    )  # fmt: skip
+    transformers.BertForSequenceClassification(config).save_pretrained(tmp_path)
+    pronoun.tokenizer.save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    saved = json.loads(file.read_text()) | {"architectures": architecture and [architecture]}
+    file.write_text(json.dumps(saved))
+    model = load_to_ask(str(tmp_path))
+    assert type(model.module).__name__ == "BertModel"
+    table = ix.causal_effects(model, grammar_cases(6), "L0H1")
+    assert table.attrs["is_surrogate"] and abs(table["effect"][0]) > 0
+
+
 def test_causal_replaces_its_own_run_only_when_told(introspect, tmp_path):
     out, file = tmp_path / "run", write_cases(tmp_path, 10)
     common = ("causal", file, "--out", out, "--model", "pronoun", "--no-smallest", "--no-twins",
@@ -185,13 +205,28 @@ def test_nothing_half_written_is_left(introspect, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["cases.jsonl"]
 
 
-def test_an_earlier_run_stays_if_the_new_one_fails(tmp_path):
+@pytest.mark.parametrize("stop", [OSError("no"), KeyboardInterrupt()])
+@pytest.mark.parametrize("when", ["writing", "putting in place"])
+def test_an_earlier_run_stays_if_the_new_one_fails(tmp_path, monkeypatch, stop, when):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "old").write_text("old")
-    with pytest.raises(OutputError), causal_run._replacing(folder) as place:
+    rename = Path.rename
+
+    def failing(self, target):
+        if self.suffix == ".part":
+            raise stop
+        return rename(self, target)
+
+    if when != "writing":
+        monkeypatch.setattr(Path, "rename", failing)
+    with (
+        pytest.raises((OutputError, KeyboardInterrupt)),
+        causal_run._replacing(folder) as place,
+    ):
         (place / "new").write_text("new")
-        raise OSError("no")
+        if when == "writing":
+            raise stop
     assert [path.name for path in tmp_path.rglob("*")] == ["run", "old"]
 
 

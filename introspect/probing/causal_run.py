@@ -200,16 +200,17 @@ def _replacing(folder: Path) -> Iterator[Path]:
             folder.rename(old)
         place.rename(folder)
     except OSError as error:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
         raise OutputError(
             f"Expected to write {str(folder)!r}, but the system refused: "
             f"{error.strerror or error}. Name a place you may write to."
         ) from error
     finally:
         with suppress(OSError):
-            shutil.rmtree(place, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
+            # Stopped between the two: what was there comes back.
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+        for left in (place, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _read(file: str | os.PathLike[str], limit: int | None) -> _Rows:
