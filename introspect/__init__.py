@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from introspect.errors import IntrospectError
     from introspect.heads import detect_heads, head_importance, head_patterns
     from introspect.hooks import Captured, capture
-    from introspect.hooks.editing import Edit
+    from introspect.hooks.editing.edits import Edit
     from introspect.interventions import (
         Intervention,
         ablate,
@@ -136,7 +136,7 @@ _HOMES = {
     "Captured": "hooks",
     "Certificate": "records",
     "CorefCase": "mentions",
-    "Edit": "hooks.editing",
+    "Edit": "hooks.editing.edits",
     "Head": "records",
     "Intervention": "interventions",
     "IntrospectError": "errors",

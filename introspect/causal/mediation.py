@@ -12,7 +12,7 @@ import torch
 from introspect.causal.answers import Answers, Batch, Reading, prepare_answers
 from introspect.causal.asked import Floats
 from introspect.errors import InputError
-from introspect.hooks.editing import Edit
+from introspect.hooks.editing.edits import Edit
 from introspect.hooks.layout import attention_layout
 from introspect.interventions.intervening import Intervention
 from introspect.interventions.patching import patched

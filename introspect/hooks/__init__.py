@@ -2,29 +2,26 @@
 
 ``capturing`` runs a model once; ``streaming`` hands each layer on as it comes; ``interface`` is the
 way in, ``watchers`` say what is kept of each attention, ``observation`` sorts it by kind and layer,
-``own_output`` and ``products`` find it in models that bypass the interface, ``projection`` follows
-it to the layer after it and ``blocks`` to the end of its block, ``derived`` makes what follows from
-both, ``borrowing`` puts the model back as it was, and ``certificate`` proves the result.
-``generating`` does the same while a model writes. ``graph`` runs a model with its weights in the
-graph, for ``gradients`` and, by Captum, ``integrating``; ``gates`` multiply what heads give on, and
-say how a loss changes with it.
+``own_output`` and ``products`` find it in models that bypass the interface, ``borrowing`` puts the
+model back as it was, and ``certificate`` proves the result. ``generating`` does the same while a
+model writes; ``layout`` says which attentions a model has.
 
-``editing`` changes what an attention computes, in models that bypass the interface by
-``product_editing``; ``layout`` says which attentions a model has.
+Three rooms lead on: ``following`` goes to what becomes of the heads' outputs, ``differentiating``
+to how a number changes with the weights, and ``editing`` changes what an attention computes.
 """
 
 from introspect.hooks.capturing import PARTS, Captured, capture, find_projections
 from introspect.hooks.certificate import verify
-from introspect.hooks.gates import gate_gradients, gated, open_gates
-from introspect.hooks.generating import NEW_TOKENS, capture_generation
-from introspect.hooks.gradients import (
+from introspect.hooks.differentiating.gradients import (
     GRADIENT_PARTS,
     Objective,
     capture_gradients,
     with_gradients,
 )
-from introspect.hooks.integrating import STEPS
-from introspect.hooks.projection import Projection
+from introspect.hooks.differentiating.integrating import STEPS
+from introspect.hooks.editing.gates import gate_gradients, gated, open_gates
+from introspect.hooks.following.projection import Projection
+from introspect.hooks.generating import NEW_TOKENS, capture_generation
 
 __all__ = [
     "GRADIENT_PARTS",

@@ -13,13 +13,13 @@ import transformers
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks.blocks import BlockLog
 from introspect.hooks.borrowing import attention_implementation, borrowed_attention
-from introspect.hooks.derived import DERIVED, DerivedParts, held_projections
+from introspect.hooks.following.blocks import BlockLog
+from introspect.hooks.following.derived import DERIVED, DerivedParts, held_projections
+from introspect.hooks.following.projection import BEHIND_NORMS, LinearLog, Projection
 from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
 from introspect.hooks.observation import AllSeen, Observation
 from introspect.hooks.own_output import observe_own_output
-from introspect.hooks.projection import BEHIND_NORMS, LinearLog, Projection
 from introspect.hooks.rows import RowsNotRecomputableError, pick_rows
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
 from introspect.hooks.watchers import RowWatcher, WholeWatcher

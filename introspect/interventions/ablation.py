@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks.editing import Change, Edit, Visible
+from introspect.hooks.editing.edits import Change, Edit, Visible
 from introspect.hooks.layout import attention_layout
 from introspect.interventions.intervening import Intervention, ModelLike, module_of
 from introspect.interventions.positions import chosen_positions

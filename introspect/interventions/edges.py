@@ -9,7 +9,7 @@ import torch
 from introspect.alignment import mention_pieces
 from introspect.errors import CaptureError, SelectionError
 from introspect.functional.knockout import knocked_out
-from introspect.hooks.editing import Change, Edit, Visible
+from introspect.hooks.editing.edits import Change, Edit, Visible
 from introspect.hooks.layout import attention_layout
 from introspect.interventions.intervening import Intervention, ModelLike, module_of
 from introspect.interventions.targets import HeadLike, checked_kind, heads_by_layer, in_words

@@ -11,8 +11,8 @@ from typing import Any
 from torch import nn
 
 from introspect.errors import SelectionError
-from introspect.hooks.editing import EDITABLE, Edit
-from introspect.hooks.editors import AttentionEditor, editor_of
+from introspect.hooks.editing.editors import AttentionEditor, editor_of
+from introspect.hooks.editing.edits import EDITABLE, Edit
 from introspect.hooks.layout import attention_layout
 from introspect.models import Model
 

@@ -8,7 +8,7 @@ import torch
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import Captured
-from introspect.hooks.editing import EDITABLE, Change, Edit, Visible
+from introspect.hooks.editing.edits import EDITABLE, Change, Edit, Visible
 from introspect.hooks.layout import AttentionLayout, HeadCount, attention_layout
 from introspect.interventions.intervening import Intervention, ModelLike, module_of
 from introspect.interventions.positions import chosen_positions

@@ -105,6 +105,8 @@ class Document:
     _parts: dict[int, set[str]] = field(default_factory=dict)
     # Names of the methods that each record is shown by.
     _methods: dict[int, set[str]] = field(default_factory=dict)
+    # The kinds of views that it has.
+    _kinds: set[str] = field(default_factory=set)
     _chapters: list[str] = field(default_factory=list)
     _items: int = 0
 
@@ -121,6 +123,7 @@ class Document:
         """
         number = len(self._sections) + 1
         name = f"view-{number}-{section.kind}"
+        self._kinds.add(section.kind)
         own = () if section.record is None else (section.record,)
         numbers = [self._record_number(one, section.parts) for one in (*own, *section.others)]
         for one, methods in zip(numbers, section.methods, strict=False):
@@ -191,7 +194,7 @@ class Document:
 
     def to_html(self) -> str:
         """The whole page."""
-        boot, script = read_asset("boot.js"), bundle()
+        boot, script = read_asset("boot.js"), bundle(frozenset(self._kinds))
         # A page of words alone draws nothing.
         plotly = _plotly() if self._sections else ""
         policy = _policy(*filter(None, (boot, script, plotly)))

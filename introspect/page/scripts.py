@@ -22,19 +22,49 @@ _EXPORT = re.compile(
 )
 _LEFTOVER = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
 
-_ENTRY = "page"
+_MOUNT = re.compile(r"^export (?:async )?function (?P<name>mount\w+View)\b", re.MULTILINE)
+
+_ENTRY = "entry"
 
 
 @cache
-def bundle() -> str:
-    """All scripts of the page as one."""
+def bundle(kinds: frozenset[str] | None = None) -> str:
+    """The scripts of a page as one.
+
+    Args:
+        kinds: the kinds of views that it has; all by default. The script of a kind lies in a file
+            of its name and exports how the view is made.
+
+    Raises:
+        ValueError: a kind without a script.
+    """
+    sources = _sources()
+    mounts = {
+        name: found["name"] for name, source in sources.items() if (found := _MOUNT.search(source))
+    }
+    if missing := sorted((kinds or frozenset()) - set(mounts)):
+        raise ValueError(f"Expected a script that makes each kind of view, none for {missing}.")
+    chosen = {kind: mount for kind, mount in mounts.items() if kinds is None or kind in kinds}
+    return join_modules({**sources, _ENTRY: _entry(chosen)}, _ENTRY)
+
+
+def _entry(mounts: Mapping[str, str]) -> str:
+    """The module that starts a page with these views."""
+    imports = ['import { start } from "./page.js";\n']
+    imports += [f'import {{ {mount} }} from "./{kind}.js";\n' for kind, mount in mounts.items()]
+    table = ", ".join(f'"{kind}": {mount}' for kind, mount in mounts.items())
+    return f"{''.join(imports)}start({{ {table} }});\n"
+
+
+@cache
+def _sources() -> Mapping[str, str]:
+    """Every script, by the name of its file."""
     folder = files("introspect.page") / "assets"
-    sources = {
+    return {
         entry.name.removesuffix(".js"): entry.read_text(encoding="utf-8")
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
         if entry.name.endswith(".js")
     }
-    return join_modules(sources, _ENTRY)
 
 
 @cache

@@ -37,24 +37,19 @@ _LOCK = ".lock"
 # Tables and pages of other analyzers.
 _OTHERS = (
     "roles.parquet", "roles.csv", "similarity.parquet", "similarity.csv", "clusters.csv",
-    "syntax.parquet", "syntax.csv", "heads.html", "attention", _LOCK,
+    "syntax.parquet", "syntax.csv", "patterns.parquet", "patterns.csv", "heads.html", "attention",
+    _LOCK,
 )  # fmt: skip
 
 
 def open_folder(folder: Path) -> None:
-    """Make the folder, or make sure that what is in it is a probe's.
+    """Make the folder and those that it is in, or make sure that what is in it is a probe's.
 
     Raises:
-        OutputError: it is a file, its parent is missing, it cannot be written, or it holds what is
-            not a probe's.
+        OutputError: it is a file, it cannot be written, or it holds what is not a probe's.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"Expected a folder for --out, but {str(folder)!r} is a file.")
-    if not folder.absolute().parent.is_dir():
-        raise OutputError(
-            f"Expected an existing folder for {folder.name!r}, but {str(folder.parent)!r} does not "
-            "exist. Create it first, or name another place."
-        )
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     kept = [name for name in there if name != _LOCK and not _is_half(name)]
     # Without a plan it is no probe's, whatever the names in it.
@@ -66,7 +61,7 @@ def open_folder(folder: Path) -> None:
             "Name another folder."
         )
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _refused(folder, error) from error
 

@@ -13,7 +13,7 @@ import torch
 from introspect.analyzers.batches import Texts
 from introspect.errors import CaptureError
 from introspect.hooks.capturing import find_projections
-from introspect.hooks.projection import Projection
+from introspect.hooks.following.projection import Projection
 from introspect.hooks.rows import RowsNotRecomputableError
 from introspect.hooks.streaming import stream
 from introspect.models import Model

@@ -11,6 +11,7 @@ import transformers as tf
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import capture
+from introspect.hooks.following import blocks
 from tests import models_zoo as zoo
 from tests.models_zoo import LEGACY
 
@@ -228,8 +229,6 @@ def test_a_norm_of_another_kind_is_refused():
 
 def test_a_sum_that_is_something_else_is_refused(monkeypatch):
     """The last check, whatever the ones before it let through."""
-    from introspect.hooks import blocks
-
     original = blocks.block_vectors
     monkeypatch.setattr(blocks, "block_vectors", lambda *args: original(*args) * 1.001)
     with pytest.raises(CaptureError, match="the sum over its keys is .* away from what it gives"):
@@ -237,8 +236,6 @@ def test_a_sum_that_is_something_else_is_refused(monkeypatch):
 
 
 def test_few_rows_at_a_time_give_the_same(monkeypatch):
-    from introspect.hooks import blocks
-
     model, inputs = zoo.build("bert"), zoo.batch("bert")
     whole = capture(model, inputs, PARTS)
     monkeypatch.setattr(blocks, "_MOST_NUMBERS", 2 * 9 * 32)

@@ -58,6 +58,16 @@ def test_other_forms_are_refused(line):
         join_modules({"page": f"{line}\n"}, "page")
 
 
+def test_a_page_carries_the_scripts_of_its_own_views_alone():
+    steps, both = bundle(frozenset({"steps"})), bundle(frozenset({"steps", "compare"}))
+    assert "mountStepsView" in steps and "mountCompareView" not in steps
+    assert "mountStepsView" in both and "mountCompareView" in both
+    assert len(steps) < len(both) < len(bundle())
+    assert 'start({ "steps": mountStepsView });' in steps
+    with pytest.raises(ValueError, match="none for \\['gone'\\]"):
+        bundle(frozenset({"gone"}))
+
+
 def test_the_page_script_holds_nothing_that_ends_it():
     assert "</script" not in bundle()
     assert "<!--" not in bundle()

@@ -319,13 +319,15 @@ def test_the_tables_of_every_analyzer_are_a_probe_s(name, out):
     open_folder(out)
 
 
-def test_a_file_and_a_missing_parent_are_refused(given, out):
+def test_a_file_is_refused_and_missing_folders_are_made(given, out):
     out.write_text("mine")
     with pytest.raises(OutputError, match="is a file"):
         ix.probe(sets.model(), given, out, **CALL)
-    with pytest.raises(OutputError, match="does not exist"):
-        ix.probe(sets.model(), given, out.parent / "a" / "b", **CALL)
+    with pytest.raises(OutputError, match="Not a directory"):
+        ix.probe(sets.model(), given, out / "below", **CALL)
     assert out.read_text() == "mine"
+    run = ix.probe(sets.model(), given, out.parent / "a" / "b", **CALL)
+    assert (run.folder / "summary.json").is_file()
 
 
 def test_the_table_of_cases_is_one_group_of_rows_a_shard(given, out):

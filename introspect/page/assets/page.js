@@ -1,49 +1,12 @@
 // Start the page: unpack what it carries, then make each view in its section.
-import { mountCausalView } from "./causal.js";
 import { mountChapters, whenSeen } from "./chapters.js";
-import { mountCompareView } from "./compare.js";
-import { mountCoreferenceView } from "./coreference.js";
 import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
-import { mountEffectMapView } from "./effect-map.js";
-import { mountEvolutionView } from "./evolution.js";
-import { mountForestView } from "./forest.js";
-import { mountHeadView } from "./head.js";
-import { mountHeatmapView } from "./heatmap.js";
-import { mountImageView } from "./image.js";
-import { mountLayerView } from "./layer.js";
-import { mountLensView } from "./lens.js";
-import { mountLogitsView } from "./logits.js";
-import { mountModelView } from "./model.js";
-import { mountNeuronView } from "./neuron.js";
 import { loadPlotly } from "./plot.js";
 import { followPrinting } from "./print.js";
-import { mountRoleMapView } from "./role-map.js";
-import { mountScoreMapView } from "./score-map.js";
-import { mountStepsView } from "./steps.js";
 import { themeSwitch } from "./theme.js";
 
-const MOUNTS = {
-  causal: mountCausalView,
-  compare: mountCompareView,
-  coreference: mountCoreferenceView,
-  "effect-map": mountEffectMapView,
-  evolution: mountEvolutionView,
-  forest: mountForestView,
-  head: mountHeadView,
-  heatmap: mountHeatmapView,
-  image: mountImageView,
-  layer: mountLayerView,
-  lens: mountLensView,
-  logits: mountLogitsView,
-  model: mountModelView,
-  neuron: mountNeuronView,
-  "role-map": mountRoleMapView,
-  "score-map": mountScoreMapView,
-  steps: mountStepsView,
-};
-
-async function mountSection(page, description) {
+async function mountSection(page, description, mounts) {
   const section = document.getElementById(description.id);
   if (section.dataset.mounted) return;
   section.dataset.mounted = "true";
@@ -55,7 +18,7 @@ async function mountSection(page, description) {
   ]);
   for (const one of [record, ...others, ...arrays.map(([, array]) => array)]) await one?.load();
   const style = { ...description.state, arrays: Object.fromEntries(arrays) };
-  await MOUNTS[section.dataset.view](section, style, record, others);
+  await mounts[section.dataset.view](section, style, record, others);
   section.dispatchEvent(new Event("introspect:mounted"));
 }
 
@@ -65,7 +28,7 @@ function fail(error) {
   document.documentElement.dataset.ready = "error";
 }
 
-async function start() {
+async function run(mounts) {
   const page = readPage();
   document.querySelector("main").prepend(element("div", { class: "tools" }, themeSwitch()));
   if (page.sections.length > 0) await loadPlotly();
@@ -73,9 +36,15 @@ async function start() {
   followPrinting();
   for (const description of page.sections) {
     const section = document.getElementById(description.id);
-    await whenSeen(section, () => mountSection(page, description).catch(fail));
+    await whenSeen(section, () => mountSection(page, description, mounts).catch(fail));
   }
   document.documentElement.dataset.ready ??= "true";
 }
 
-start().catch(fail);
+/** Start the page.
+ *
+ * @param {Object<string, Function>} mounts - for each kind of view what makes it in its section.
+ */
+export function start(mounts) {
+  run(mounts).catch(fail);
+}

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from introspect.errors import CaptureError
 from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.editing import Edit, edits_at, nothing_visible
+from introspect.hooks.editing.edits import Edit, edits_at, nothing_visible
 from introspect.hooks.interface import AttentionCall, active_editors, edited_by
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of

@@ -20,7 +20,7 @@ from torch import nn
 from introspect.errors import CaptureError
 from introspect.functional.alti import contributions
 from introspect.functional.blocks import block_vectors, brought_by_head, linearised_norm
-from introspect.hooks.projection import LinearLog, Projection, SeenLayer
+from introspect.hooks.following.projection import LinearLog, Projection, SeenLayer
 
 __all__ = ["BLOCK_PARTS", "Block", "BlockLog", "find_block", "hold"]
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from introspect.hooks.editing import Edit, InterfaceEditor
+from introspect.hooks.editing.edits import Edit, InterfaceEditor
+from introspect.hooks.editing.products import ProductEditor
 from introspect.hooks.layout import attention_layout
-from introspect.hooks.product_editing import ProductEditor
 
 __all__ = ["AttentionEditor", "editor_of"]
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.capturing import Captured, certificate_of, largest_of, run_arguments
-from introspect.hooks.graph import (
+from introspect.hooks.differentiating.graph import (
     GraphRun,
     GraphWatcher,
     LayerWeights,
@@ -19,7 +19,7 @@ from introspect.hooks.graph import (
     run_in_graph,
     run_with_weights,
 )
-from introspect.hooks.integrating import STEPS, integrated
+from introspect.hooks.differentiating.integrating import STEPS, integrated
 
 __all__ = ["GRADIENT_PARTS", "Objective", "capture_gradients", "with_gradients"]
 

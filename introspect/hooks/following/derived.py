@@ -6,8 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from introspect.hooks.blocks import BLOCK_PARTS, BlockLog, find_block, hold
-from introspect.hooks.projection import BEHIND_NORMS, LinearLog, Projection, held_projection
+from introspect.hooks.following.blocks import BLOCK_PARTS, BlockLog, find_block, hold
+from introspect.hooks.following.projection import (
+    BEHIND_NORMS,
+    LinearLog,
+    Projection,
+    held_projection,
+)
 
 __all__ = ["DERIVED", "DerivedParts", "held_projections"]
 

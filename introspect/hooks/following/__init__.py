@@ -1,0 +1,1 @@
+"""What becomes of the heads' outputs: the ``projection``, the ``blocks``, what is ``derived``."""
