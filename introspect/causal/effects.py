@@ -35,7 +35,8 @@ class CausalEffects:
 
     Args:
         heads: one row for each head; see ``causal_effects``.
-        cases: one row for each case and head: id, group, layer, head, margin without it, effect.
+        cases: one row for each case and head: id, group, layer, head, margin, margin_without (the
+            head), effect, and control, the mean effect of the heads that it is compared with.
         answers: the cases as they are asked.
         margins: of the unchanged model, ``(num_cases,)``.
         method: how heads were ablated.
@@ -59,8 +60,15 @@ class CausalEffects:
     def by_case(self) -> tuple[Floats, list[Head]]:
         """Effects as ``(num_cases, num_heads)``, and the heads of the columns."""
         heads = [Head(int(r.layer), int(r.head)) for r in self.heads.itertuples()]
-        values = self.cases["effect"].to_numpy().reshape(len(heads), -1).T
-        return values, heads
+        return self._by_case("effect"), heads
+
+    def controls_by_case(self) -> Floats:
+        """The mean effects of each head's controls, in the same shape; NaN where it has none."""
+        return self._by_case("control")
+
+    def _by_case(self, column: str) -> Floats:
+        values: Floats = self.cases[column].to_numpy().reshape(len(self.heads), -1).T
+        return values
 
 
 def causal_effects(
@@ -182,7 +190,7 @@ def measure_effects(
     }
     return CausalEffects(
         heads=heads_table,
-        cases=_case_table(answers, clean, {head: without[head] for head in chosen}),
+        cases=_case_table(answers, clean, without, control),
         answers=answers,
         margins=clean,
         method=method,
@@ -292,7 +300,12 @@ def _pairs(heads: dict[int, list[int]]) -> list[Head]:
     return [Head(layer, number) for layer, numbers in heads.items() for number in numbers]
 
 
-def _case_table(answers: Asked, clean: Floats, without: dict[Head, Floats]) -> pd.DataFrame:
+def _case_table(
+    answers: Asked,
+    clean: Floats,
+    without: dict[Head, Floats],
+    control: dict[Head, list[Head]],
+) -> pd.DataFrame:
     names = answers.names
     groups = [None if group.startswith("\0") else group for group in answers.groups]
     return pd.concat(
@@ -304,11 +317,12 @@ def _case_table(answers: Asked, clean: Floats, without: dict[Head, Floats]) -> p
                     "layer": head.layer,
                     "head": head.head,
                     "margin": clean,
-                    "margin_without": margins,
-                    "effect": clean - margins,
+                    "margin_without": without[head],
+                    "effect": clean - without[head],
+                    "control": _mean_effect(clean, without, controls),
                 }
             )
-            for head, margins in without.items()
+            for head, controls in control.items()
         ],
         ignore_index=True,
     )

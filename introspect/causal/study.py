@@ -37,7 +37,7 @@ class ChosenByAttention:
         heads: the head that each half of the cases chose, in the order of the halves.
         effect: its mean effect on the other half's cases, pooled.
         ci_low, ci_high: of the effect, by groups of cases.
-        control: the mean effect of the other heads of its layer on the same cases.
+        control: the mean effect of the heads that it is compared with, on the same cases.
         difference: effect minus control.
         difference_low, difference_high: of the difference.
         n: cases.
@@ -196,6 +196,7 @@ def _chosen(effects: CausalEffects, scores: Scores, seed: int) -> ChosenByAttent
     if len(set(groups)) < FEWEST_GROUPS:
         return None
     values, heads = effects.by_case()
+    controls = effects.controls_by_case()
     credits = _credits(scores, heads, len(groups))
     _, index = checked(values, groups)
     fold = fold_of_groups(index, _FOLDS, seed=seed)[index]
@@ -213,13 +214,7 @@ def _chosen(effects: CausalEffects, scores: Scores, seed: int) -> ChosenByAttent
         picked.append(heads[best])
         is_held_out = fold == number
         effect[is_held_out] = values[is_held_out, best]
-        others = [
-            place
-            for place, head in enumerate(heads)
-            if head.layer == heads[best].layer and place != best
-        ]
-        if others:
-            control[is_held_out] = values[is_held_out][:, others].mean(1)
+        control[is_held_out] = controls[is_held_out, best]
     against = effect - control
     columns = np.stack([effect, against], axis=1)
     low, high = grouped_bootstrap(columns, groups, seed=seed)

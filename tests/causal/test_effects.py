@@ -85,6 +85,8 @@ def test_effects_are_those_of_hooks_on_the_output_projection(model, cases):
     low, high = grouped_bootstrap(values, [case.group for case in cases])
     np.testing.assert_array_equal(found.heads["ci_low"], low)
     np.testing.assert_array_equal(found.heads["ci_high"], high)
+    others = np.stack([np.delete(values, column, axis=1).mean(1) for column in range(4)], axis=1)
+    np.testing.assert_allclose(found.controls_by_case(), others)
     table = found.cases
     assert len(table) == 4 * len(cases)
     np.testing.assert_allclose(table["margin"] - table["margin_without"], table["effect"])
@@ -267,6 +269,8 @@ def test_a_study_sets_both_side_by_side(model, cases):
     assert chosen.n == len(cases)
     assert values.mean(0).min() <= chosen.effect <= values.mean(0).max()
     assert set(chosen.heads) <= set(heads)
+    alone = causal_study(model, cases, chosen.heads, share=None, twins=False).chosen
+    assert (alone.effect, alone.control) == (chosen.effect, chosen.control)
     unknown = CorefCase.from_words(
         "The zyx saw the qvw because it was big.", pronoun="it", antecedent="zyx",
         distractors=["qvw"],
