@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from introspect.causal import CausalStudy
+from introspect.interventions.ablation import NEEDS_REFERENCE, ablate
 from introspect.page import Document
 from introspect.records import AttentionRecord, Head
 from introspect.reporting.causal_wording import (
@@ -30,6 +31,7 @@ from introspect.reporting.set_report import data_table
 from introspect.reporting.set_wording import finding_of_choice, p_value, share
 from introspect.text import shortened
 from introspect.views.causal import causal_view
+from introspect.views.compare import compare_view
 
 __all__ = ["causal_report", "first_record"]
 
@@ -103,6 +105,7 @@ def causal_report(
         document.add_section(section, folds=True)
     with document.chapter("Heads in figures"):
         document.add_prose(_heads_table(study))
+    _add_before_and_after(document, study, record)
     _add_attention(document, study)
     if study.smallest is not None:
         with document.chapter("The few heads that carry the most"):
@@ -122,9 +125,13 @@ def causal_report(
 
 def first_record(study: CausalStudy) -> AttentionRecord:
     """The first case's, captured with its proof."""
+    return _captured(study, certify=True)
+
+
+def _captured(study: CausalStudy, *, certify: bool = False) -> AttentionRecord:
     answers = study.effects.answers
     kind = "encoder" if answers.model.is_encoder_decoder else None
-    return answers.model.capture(answers.texts[0], kind=kind, certify=True)
+    return answers.model.capture(answers.texts[0], kind=kind, certify=certify)
 
 
 def _surrogate_notice(study: CausalStudy) -> tuple[str, ...]:
@@ -161,6 +168,33 @@ def _heads_table(study: CausalStudy) -> str:
     rest = len(by_effect) - len(rows)
     more = [f"{rest} heads with smaller effects are on the map above."] if rest else []
     return data_table(columns, rows) + paragraphs(more)
+
+
+def _add_before_and_after(document: Document, study: CausalStudy, record: AttentionRecord) -> None:
+    """What the first case's attention becomes without the head that matters most for it.
+
+    Nothing where no head matters, where none is followed by attention, or where heads were replaced
+    by what other texts give, which are not at hand any more.
+    """
+    method = study.effects.method
+    if method in NEEDS_REFERENCE:
+        return
+    for row in heads_that_matter(study.heads).itertuples():
+        head = Head(row.layer, row.head)
+        with ablate(study.effects.answers.model, head, method=method, kind=study.effects.kind):
+            after = _captured(study)
+        view = compare_view(record, after, labels=("unchanged", f"without {head}"))
+        if not view.changes()["total_variation"].gt(0).any():
+            continue
+        with document.chapter(f"Before and after: without {head}"):
+            words = (
+                f"The first case, as it is and with {head} taken out. What a head gives on changes "
+                "what the heads of later layers look at."
+            )
+            document.add_prose(paragraphs([words]))
+            for section in view.sections():
+                document.add_section(section)
+        return
 
 
 def _add_attention(document: Document, study: CausalStudy) -> None:

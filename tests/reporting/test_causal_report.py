@@ -300,6 +300,15 @@ def test_on_pronoun_gated_no_attention_resolves_it_and_yet_heads_matter(gated):
     )
 
 
+def test_before_and_after_is_shown_where_attention_follows(pronoun, gated):
+    assert "Before and after: without L0H0" in ix.causal_report(pronoun).html
+    # Nothing attends after the only layer.
+    assert "Before and after" not in ix.causal_report(gated).html
+    by_mean = study_of("pronoun", heads="L0H0", method="mean", share=None, twins=False)
+    assert by_mean.heads["p_adjusted"][0] < 0.05
+    assert "Before and after" not in ix.causal_report(by_mean).html
+
+
 def test_the_figures_of_the_words_are_those_of_the_tables(pronoun):
     row = pronoun.heads[(pronoun.heads["layer"] == 1) & (pronoun.heads["head"] == 0)].iloc[0]
     # An ablation by hand: the head's part of the output projection is 0.
@@ -400,7 +409,7 @@ def test_the_page_has_the_views_the_tables_and_the_proof(pronoun, open_page):
     chapters = page.locator("details.chapter > summary h2").all_inner_texts()
     assert chapters == [
         "Where heads look, and what they do", "The effect of every head", "Heads in figures",
-        "Where heads look", "The few heads that carry the most",
+        "Before and after: without L0H0", "Where heads look", "The few heads that carry the most",
         "Twins: total, direct and indirect effects", "What was left out", "How it was measured",
         "Proof and provenance",
     ]  # fmt: skip
@@ -412,4 +421,6 @@ def test_the_page_has_the_views_the_tables_and_the_proof(pronoun, open_page):
     assert "1 row was left out." in text and "Line 3 is <i>odd</i>." in text
     assert "introspect causal x" in text and "sha256:" in text
     assert page.locator(".causal-point").count() == 8
+    compared = page.locator('[data-view="compare"]').inner_text()
+    assert "unchanged" in compared and "without L0H0" in compared
     assert page.locator('[data-view="effect-map"] .cell').count() == 8
