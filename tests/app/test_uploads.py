@@ -89,7 +89,7 @@ def test_hostile_rows_are_data():
         (".csv", TABLE.encode(), "ends in"),
         ("a.jsonl", b"", "got an empty file"),
         ("a.csv", b"  \n \n", "got an empty file"),
-        ("a.jsonl", gzip.compress(b"{}"), "compressed"),
+        ("a.jsonl", gzip.compress(b"{}", mtime=0), "compressed"),
         ("a.csv", b"one,two\n1,2\n", "columns text, pronoun, antecedent, distractor"),
         ("a.jsonl", b"x" * (MOST_BYTES + 1), "at most 2 MB and 2,000 lines"),
         ("a.jsonl", b"{}\n" * (MOST_ROWS + 1), "got 0.0 MB and 2,001 lines"),
