@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -190,7 +193,24 @@ def test_causal_touches_no_folder_of_others(introspect, tmp_path):
             assert_refused(outcome, "which is not of a causal run")
     assert (probe / "run.json").exists()
     assert_refused(introspect("causal", file, "--out", file), "is a file")
-    assert_refused(introspect("causal", file, "--out", tmp_path / "a" / "b"), "does not exist")
+    assert_refused(introspect("causal", file, "--out", file / "below"), "is a file")
+
+
+def test_missing_folders_are_made_and_what_killed_runs_began_is_removed(introspect, tmp_path):
+    file = write_cases(tmp_path, 12)
+    out = tmp_path / "runs" / "a[1]"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    dead, alive = (
+        out.with_name(f".{out.name}.{process}.aaaa.part") for process in (gone.pid, os.getpid())
+    )
+    dead.mkdir(parents=True)
+    alive.mkdir()
+    arguments = ("--model", "pronoun", "--heads", "L1", "--no-smallest", "--no-twins")
+    assert introspect("causal", file, "--out", out, *arguments).code == 0
+    assert (out / "report.html").is_file()
+    assert not dead.exists()
+    assert alive.exists()
 
 
 def test_nothing_half_written_is_left(introspect, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import shutil
@@ -159,17 +160,17 @@ def check_folder(out: str | os.PathLike[str], *, fresh: bool) -> Path:
         OutputError: it is something else, or an earlier run's that is not to be replaced.
     """
     folder = Path(out).absolute()
-    if not folder.parent.is_dir():
-        raise OutputError(
-            f"Expected an existing folder for {folder.name!r}, but {str(folder.parent)!r} does not "
-            "exist. Create it first, or name another place."
-        )
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"Expected a folder for --out, but {str(folder)!r} is a file.")
-    if not os.access(folder.parent, os.W_OK):
+    above = next(parent for parent in folder.parents if parent.exists())
+    if not above.is_dir():
         raise OutputError(
-            f"Expected to write in {str(folder.parent)!r}, but it is read-only for you. Name a "
-            "place you may write to."
+            f"Expected a folder to make {folder.name!r} in, but {str(above)!r} is a file."
+        )
+    if not os.access(above, os.W_OK):
+        raise OutputError(
+            f"Expected to write in {str(above)!r}, but it is read-only for you. Name a place you "
+            "may write to."
         )
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if not there:
@@ -191,10 +192,11 @@ def check_folder(out: str | os.PathLike[str], *, fresh: bool) -> Path:
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """A folder beside ``folder`` to write in; it takes its place if all went well."""
-    place = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    _clear_abandoned(folder)
+    place = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     old = place.with_suffix(".old")
     try:
-        place.mkdir()
+        place.mkdir(parents=True)
         yield place
         if folder.exists():
             folder.rename(old)
@@ -211,6 +213,24 @@ def _replacing(folder: Path) -> Iterator[Path]:
                 old.rename(folder)
         for left in (place, old):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """Remove what runs that were killed had begun beside ``folder``."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
+        process = left.name.removeprefix(f".{folder.name}.").split(".")[0]
+        if process.isdigit() and not _is_running(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def _read(file: str | os.PathLike[str], limit: int | None) -> _Rows:
