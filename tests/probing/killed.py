@@ -62,7 +62,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "before the tables": lambda: _set(run, "write_outcome", 1),
     "between the tables": lambda: _set(outcome, "_write_csv", 1),
     "before the report": lambda: _set(outcome, "set_report", 1),
-    "before the summary": lambda: _set(outcome, "_json", 1),
+    "before the summary": lambda: _set(outcome, "as_json", 1),
     "while starting over": lambda: _set(folders, "_remove", 3),
     "of random weights": lambda: _set(Worker, "attend", 8),
 }

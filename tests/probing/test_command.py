@@ -136,7 +136,7 @@ def test_rejected_rows_end_with_3_and_are_named(introspect, expected, tmp_path):
         (["--weights", "nonsense"], "raw, renormalised, norm"),
         (["--long", "cut"], "reject or window"),
         (["--engine", "spark"], "serial or ray"),
-        (["--analyzer", "nothing"], "coreference, roles"),
+        (["--analyzer", "nothing"], "coreference, patterns, roles"),
         (["--analyzer", "coreference"], "cases with a pronoun"),
         (["--batch-size", "0"], "at least 1"),
         (["--threads", "0"], "at least 1 thread"),
