@@ -26,7 +26,7 @@ __all__ = ["LARGEST_SHOWN", "METHODS", "Method", "attributed", "offered", "parts
 
 #: A page of more tokens has none of these but norms: a map is as large as the attention of a head
 #: in every layer.
-LARGEST_SHOWN = 512
+LARGEST_SHOWN = 256
 
 
 @dataclass(frozen=True)

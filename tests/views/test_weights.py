@@ -116,8 +116,8 @@ def test_weights_that_a_record_cannot_give_are_refused(view):
         view(record, weights="alti")
     with pytest.raises(SelectionError, match=r"include=\('gradients',\) and `of`"):
         view(record, weights="relevance")
-    long = bare_record(["a"] * 513)
-    with pytest.raises(SelectionError, match="at most 512 tokens to show by rollout, got 513"):
+    long = bare_record(["a"] * 257)
+    with pytest.raises(SelectionError, match="at most 256 tokens to show by rollout, got 257"):
         view(long, weights="rollout")
 
 

@@ -126,9 +126,10 @@ export class HeadState {
   /** One weight of all shown heads together. */
   together(query, key) {
     if (this.isCombined) return this.whole()[query * this.pattern.keyLen + key];
+    const { pattern, row, heads } = this;
     let sum = 0;
-    for (const head of this.heads) sum += this.pattern.weight(this.row, head, query, key);
-    return sum / this.heads.length;
+    for (const head of heads) sum += pattern.weight(row, head, query, key);
+    return sum / heads.length;
   }
 
   /** All weights of the combination, made once for each choice. */

@@ -65,19 +65,24 @@ function follow(button, buttons, state, update) {
 /** Beside each token of the other side: its weight, and a bar for each head. */
 export function showNumbers(state, style, sides) {
   const colours = themed(style.colours);
+  // Asked once: there may be hundreds of tokens, and each of these is worked out.
+  const { heads, pattern, row, scale, number: meaning, isCombined } = state;
+  const hasBars = !isCombined && heads.length >= 2 && heads.length <= MOST_BARS;
+  const bars = hasBars ? { heads, pattern, row, scale, colours } : null;
+  const isNoneDrawn = state.drawn.length === 0;
   for (const [side, column] of Object.entries(sides)) {
     const sources = state.focal.filter((token) => token.side !== side).map((t) => t.index);
     const pins = new Set(state.pins.filter((pin) => pin.side === side).map((pin) => pin.index));
     const focal = new Set(state.focal.filter((t) => t.side === side).map((t) => t.index));
     for (const index of column.shown) {
-      const [number, button, bars] = column.items[index].children;
+      const [number, button, strip] = column.items[index].children;
       setAttribute(button, "aria-pressed", String(pins.has(index)));
       button.classList.toggle("focal", focal.has(index));
-      const isBlank = sources.length === 0 || state.drawn.length === 0;
+      const isBlank = sources.length === 0 || isNoneDrawn;
       const weight = isBlank ? null : summed(state, side, sources, index);
-      showWeight(number, button, weight, state.scale);
-      setAttribute(number, "title", weight === null ? "" : state.number);
-      bars.style.background = isBlank ? "" : barsOf(state, side, sources, index, colours);
+      showWeight(number, button, weight, scale);
+      setAttribute(number, "title", weight === null ? "" : meaning);
+      strip.style.background = isBlank || !bars ? "" : barsOf(bars, side, sources, index);
     }
   }
 }
@@ -102,9 +107,7 @@ function showWeight(number, button, weight, scale) {
 }
 
 /** A bar for each head, as a background: one element, however many heads. */
-function barsOf(state, side, sources, index, colours) {
-  const { heads, pattern, row, scale } = state;
-  if (state.isCombined || heads.length < 2 || heads.length > MOST_BARS) return "";
+function barsOf({ heads, pattern, row, scale, colours }, side, sources, index) {
   return heads
     .map((head, place) => {
       let weight = 0;
