@@ -106,7 +106,7 @@ def test_rollout_is_refused_where_there_is_none():
     with pytest.raises(SelectionError, match="a text to itself"):
         layer_view(cross_record(), weights="rollout")
     long = bare_record(["a"] * (LARGEST_SHOWN + 1))
-    with pytest.raises(SelectionError, match="at most 512 tokens to show by rollout, got 513"):
+    with pytest.raises(SelectionError, match="at most 256 tokens to show by rollout, got 257"):
         layer_view(long, weights="rollout")
     assert layer_view(long).sections()[0].methods == ((),)
 
@@ -351,7 +351,7 @@ def test_a_long_text_has_no_rollout_and_says_so(open_page):
     long = bare_record([f"t{i}" for i in range(LARGEST_SHOWN + 1)], layers=2)
     page = open_page(layer_view(long, token=9).to_html())
     assert page.locator('option[value="rollout"]').count() == 0
-    assert "the text has 513 tokens" in page.inner_text(".matrix-note")
+    assert "the text has 257 tokens" in page.inner_text(".matrix-note")
     assert_numbers(page, long.attentions[:, 0, 9])
 
 
