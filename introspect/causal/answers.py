@@ -20,6 +20,7 @@ from introspect.causal.metrics import (
     metric_named,
 )
 from introspect.errors import InputError, IntrospectError, ModelError
+from introspect.hooks.borrowing import without_dropout
 from introspect.hooks.capturing import placed
 from introspect.mentions import CorefCase
 from introspect.models import Model
@@ -105,7 +106,7 @@ class Answers:
 
     def run(self, batch: Batch) -> Any:
         """The model's output on one batch, changed as the model is at the moment."""
-        with torch.no_grad():
+        with torch.no_grad(), without_dropout(self.asked):
             return self.asked(**placed(self.asked, batch.inputs))
 
     def reading(self) -> Reading:

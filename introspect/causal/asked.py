@@ -10,7 +10,7 @@ import numpy.typing as npt
 from introspect.causal.metrics import Metric
 from introspect.models import Model
 
-__all__ = ["Asked", "Floats", "accuracy_of"]
+__all__ = ["Asked", "Floats", "accuracy_of", "credit_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,4 +58,10 @@ def accuracy_of(margins: Floats) -> float:
         >>> accuracy_of(np.array([0.5, -1.0, 0.0, 2.0]))
         0.625
     """
-    return float(np.where(margins > 0, 1.0, np.where(margins == 0, 0.5, 0.0)).mean())
+    return float(credit_of(margins).mean())
+
+
+def credit_of(margins: Floats) -> Floats:
+    """Of each case 1 where the right answer is ahead, a half for a tie, else 0."""
+    credit: Floats = np.where(margins > 0, 1.0, np.where(margins == 0, 0.5, 0.0))
+    return credit

@@ -243,14 +243,16 @@ def _aligned(
     both = [pair for a, b in pairs for pair in ((a, b), (b, a))]
     kept: list[tuple[CorefCase, CorefCase]] = []
     for pair in both:
-        sides = [prepare_answers(model, [case], metric) for case in pair]
-        lengths = [
-            [len(q.encoded.tokens) for b in side.batches for q in b.questions] for side in sides
-        ]
+        group = str(pair[0].group)
+        try:
+            lengths = [_lengths(prepare_answers(model, [case], metric)) for case in pair]
+        except InputError as error:
+            left_out[group] = str(error)
+            continue
         if lengths[0] == lengths[1]:
             kept.append(pair)
         else:
-            left_out[str(pair[0].group)] = "its cases have other numbers of tokens"
+            left_out[group] = "its cases have other numbers of tokens"
     if not kept:
         raise InputError(_no_twins(left_out))
     first, second = (
@@ -258,6 +260,10 @@ def _aligned(
         for side in (0, 1)
     )
     return first, second, [str(pair[0].group) for pair in kept]
+
+
+def _lengths(answers: Answers) -> list[int]:
+    return [len(one.encoded.tokens) for batch in answers.batches for one in batch.questions]
 
 
 def _kind(kind: str | None, answers: Answers) -> str | None:

@@ -12,6 +12,7 @@ import torch
 from introspect.causal.asked import Floats
 from introspect.causal.metrics import Metric, Question
 from introspect.errors import InputError, ModelError, SelectionError
+from introspect.hooks.borrowing import without_dropout
 from introspect.hooks.capturing import placed
 from introspect.mentions import CorefCase
 from introspect.models import Model
@@ -73,7 +74,7 @@ class NextTokens:
             part = slice(start, start + self.batch_size)
             inputs = padded(self.model.tokenizer, self.encoded[part])
             arguments = placed(self.model.module, taken(self.model.module, inputs))
-            with torch.no_grad():
+            with torch.no_grad(), without_dropout(self.model.module):
                 output: Any = self.model.module(**arguments)
             logits = output.get("logits") if hasattr(output, "get") else None
             if logits is None:

@@ -8,14 +8,19 @@ the first borrower notes the original, the last one puts it back, also after an 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
-__all__ = ["attention_implementation", "borrowed_attention", "own_implementation"]
+__all__ = [
+    "attention_implementation",
+    "borrowed_attention",
+    "own_implementation",
+    "without_dropout",
+]
 
 # The property without the underscore also writes to sub-configurations; every configuration is
 # borrowed by itself here, so that models with mixed implementations come back as they were.
@@ -52,8 +57,25 @@ def borrowed_attention(
         keeps_training: leave it in training mode, with dropout, if it is.
     """
     parts = list(module.modules())
-    configs = _configs(parts)
-    lent = [] if keeps_training else parts
+    with _borrowed(_configs(parts), implementation, [] if keeps_training else parts):
+        yield
+
+
+@contextmanager
+def without_dropout(module: nn.Module) -> Iterator[None]:
+    """Run ``module`` without dropout, and with whatever implementation it has at the moment.
+
+    For runs within an intervention, which has borrowed the implementation for itself.
+    """
+    with _borrowed([], None, list(module.modules())):
+        yield
+
+
+@contextmanager
+def _borrowed(
+    configs: Sequence[Any], implementation: str | None, parts: Sequence[nn.Module]
+) -> Iterator[None]:
+    """Configurations for an implementation, or their own, and parts for evaluation."""
     taken: list[_Key] = []
     try:
         with _changed:
@@ -63,7 +85,7 @@ def borrowed_attention(
             # Most models are in evaluation mode, and have nothing to lend.
             wanted += [
                 (part, "training", False)
-                for part in lent
+                for part in parts
                 if part.training or (id(part), "training") in _loans
             ]
             _changed.wait_for(lambda: not any(_conflicts(*loan) for loan in wanted))

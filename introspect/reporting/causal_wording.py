@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from introspect.causal import CausalEffects, CausalStudy
+from introspect.causal.asked import credit_of
 from introspect.records import Head
 from introspect.reporting.set_wording import direction_name, share
 from introspect.reporting.wording import Finding
@@ -88,7 +88,7 @@ class OwnAnswer:
 def own_answer(effects: CausalEffects, chance: float) -> OwnAnswer:
     """How often the unchanged model is right."""
     margins, groups = effects.margins, effects.answers.groups
-    credit = np.where(margins > 0, 1.0, np.where(margins == 0, 0.5, 0.0))
+    credit = credit_of(margins)
     low = high = math.nan
     if len(set(groups)) >= FEWEST_GROUPS:
         ends = grouped_bootstrap(credit[:, None], groups)

@@ -211,6 +211,14 @@ def test_what_is_no_pair_of_twins_is_named(model):
         "lone": "it has 1 cases, not 2",
         "longer": "its cases have other numbers of tokens",
     }
+    unknown = [
+        CorefCase.from_words(
+            f"The zyx saw the qvw because it was {end}.", pronoun="it", antecedent=good,
+            distractors=[bad], group="unknown",
+        )
+        for end, good, bad in (("big", "zyx", "qvw"), ("shy", "qvw", "zyx"))
+    ]  # fmt: skip
+    assert "vocabulary" in mediation(model, [tired, wide, *unknown]).left_out["unknown"]
     with pytest.raises(InputError, match="no case has a group"):
         mediation(model, [CorefCase(tired.text, tired.pronoun, tired.candidates)])
 
@@ -319,3 +327,19 @@ def test_bad_questions_are_refused():
         prepare_next_tokens(model, ["a b"], [[1], [1]])
     with pytest.raises(SelectionError, match="at least one position"):
         prepare_next_tokens(model, ["a b"], [[]])
+
+
+def test_dropout_has_no_part_in_the_answers():
+    model = ix.load("pronoun", with_head=True)
+    answers = prepare_answers(model, grammar_cases(4, "en", seed=3))
+    expected = answers.margins()
+    for part in model.module.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.5
+    model.module.train()
+    np.testing.assert_array_equal(answers.margins(), expected)
+    with ix.ablate(model, "L1H0"):
+        ablated = answers.margins()
+    assert (ablated < expected).all()
+    assert model.module.training
+    model.module.eval()
