@@ -20,6 +20,7 @@ from introspect.reporting.head_wording import (
     with_interval,
 )
 from introspect.reporting.known_roles_map import known_roles_section
+from introspect.reporting.lens_wording import signed
 from introspect.reporting.prose import notices_prose, paragraphs, set_prose
 from introspect.reporting.provenance import (
     certificate_rows,
@@ -231,7 +232,7 @@ def _importance_table(importance: pd.DataFrame | None) -> str:
             str(Head(int(row["layer"]), int(row["head"]))),
             _number(row["importance"]) + _range(row["ci_low"], row["ci_high"]),
             f"{row['normalised']:.2f}",
-            f"{row['slope']:+.4f}",
+            signed(row["slope"], 4),
         )
         for row in ordered.head(_MANY).to_dict("records")
     ]

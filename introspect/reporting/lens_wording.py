@@ -13,7 +13,7 @@ from introspect.models import Model
 from introspect.reporting.wording import Finding
 from introspect.text import visible
 
-__all__ = ["Reading", "finding_of_lens", "read_at"]
+__all__ = ["Reading", "finding_of_lens", "read_at", "signed"]
 
 _NAMED = 3
 _CAVEATS = (
@@ -92,7 +92,7 @@ def finding_of_lens(reading: Reading, parts: pd.DataFrame | None, why: str | Non
     word, chance = reading.last
     headline = (
         f"At “{_quoted(reading.at)}” (token {reading.position}) the model gives *{_quoted(word)}* "
-        f"most, with probability {chance:.2f}; {_since(reading)}."
+        f"most, with a probability of {chance:.1%}; {_since(reading)}."
     )
     details = [_before(reading)] if len(reading.layers) > 1 else []
     if parts is not None:
@@ -100,6 +100,16 @@ def finding_of_lens(reading: Reading, parts: pd.DataFrame | None, why: str | Non
     elif why is not None:
         details.append(f"Which parts say it was not measured. {why}")
     return Finding(headline, tuple(details), _CAVEATS)
+
+
+def signed(value: float, places: int = 2) -> str:
+    """A number with its sign, which is a minus and no hyphen.
+
+    Example:
+        >>> signed(-0.126), signed(0.5, 1)
+        ('−0.13', '+0.5')
+    """
+    return f"{value:+.{places}f}".replace("-", "−")
 
 
 def _quoted(token: str) -> str:
@@ -120,7 +130,7 @@ def _before(reading: Reading) -> str:
     word, chance = next(iter(reading.layers.values()))[0]
     return (
         f"From the embeddings, before any layer, the head reads “{_quoted(word)}”, with "
-        f"probability {chance:.2f}."
+        f"a probability of {chance:.1%}."
     )
 
 
@@ -130,10 +140,9 @@ def _parts_words(parts: pd.DataFrame) -> list[str]:
     ordered = parts.sort_values("contribution", ascending=False, kind="stable")
     adding = ordered[ordered["contribution"] > 0].head(_NAMED)
     taking = ordered[ordered["contribution"] < 0].tail(_NAMED)[::-1]
-    sentences = [
-        f"The logit of “{_quoted(given['token'])}”{against} is {given['logit']:.2f}: a sum of "
-        f"{len(parts)} parts."
-    ]
+    whole = signed(given["logit"]).removeprefix("+")
+    of = f"“{_quoted(given['token'])}”{against}"
+    sentences = [f"The logit of {of} is {whole}: a sum of {len(parts)} parts."]
     if len(adding):
         sentences.append(f"Most is added by {_listed(adding)}.")
     if len(taking):
@@ -142,5 +151,5 @@ def _parts_words(parts: pd.DataFrame) -> list[str]:
 
 
 def _listed(rows: pd.DataFrame) -> str:
-    names = [f"{row.component} ({row.contribution:+.2f})" for row in rows.itertuples()]
+    names = [f"{row.component} ({signed(row.contribution)})" for row in rows.itertuples()]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -69,9 +69,9 @@ def parts(values, against=None):
 def test_the_headline_says_since_when_the_model_reads_its_answer(words, since):
     finding = finding_of_lens(read_at(readings(words), -1), None, None)
     assert finding.plain == (
-        f"At “was” (token 1) the model gives c most, with probability 0.90; {since}."
+        f"At “was” (token 1) the model gives c most, with a probability of 90.0%; {since}."
     )
-    assert f"the head reads “{words[0]}”, with probability 0.90." in finding.details[0]
+    assert f"the head reads “{words[0]}”, with a probability of 90.0%." in finding.details[0]
 
 
 def test_the_parts_that_add_and_take_most_are_named():
@@ -81,7 +81,7 @@ def test_the_parts_that_add_and_take_most_are_named():
     finding = finding_of_lens(reading, parts(values), None)
     assert finding.details[-1] == (
         "The logit of “a∗” is 4.62: a sum of 6 parts. Most is added by L0H0 (+3.00), L1H0 (+2.00) "
-        "and embeddings (+0.50). Most is taken off by L0H1 (-1.00) and L1H1 (-0.12)."
+        "and embeddings (+0.50). Most is taken off by L0H1 (−1.00) and L1H1 (−0.12)."
     )
     only = finding_of_lens(reading, parts({"L0H0": 1.0}, against="b"), None)
     assert only.details[-1] == (
@@ -113,8 +113,8 @@ def test_the_words_are_those_of_the_models_own_run(induction, made):
     word = induction.tokenizer.convert_ids_to_tokens(best)
     assert word == "e"  # what followed “d” the first time
     assert made.finding.startswith(
-        f"At “d” (token 13) the model gives {word} most, with probability "
-        f"{float(logits.softmax(-1)[best]):.2f};"
+        f"At “d” (token 13) the model gives {word} most, with a probability of "
+        f"{float(logits.softmax(-1)[best]):.1%};"
     )
     assert f"The logit of “{word}” is {float(logits[best]):.2f}" in text_of(made.html)
     read = ix.logit_lens(induction, TEXT)
@@ -165,12 +165,8 @@ def test_of_an_encoder_decoder_what_it_writes_is_read():
     model = writer("t5")
     report = ix.lens_report(model, "a small text", target="two words")
     length = len(model.capture("a small text", target="two words", kind="decoder").queries)
-    assert f"for {length} tokens" in str(
-        pytest.raises(
-            SelectionError,
-            ix.lens_report, model, "a small text", target="two words", position=length,
-        ).value
-    )  # fmt: skip
+    with pytest.raises(SelectionError, match=f"for {length} tokens"):
+        ix.lens_report(model, "a small text", target="two words", position=length)
     assert 'data-view="logits"' in report.html
 
 
