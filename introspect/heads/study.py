@@ -112,11 +112,15 @@ def head_study(
     measured, notes = None, []
     if kind == "decoder":
         notes.append("Shapes are those of the encoder, which reads the texts.")
-    if importance:
+    if importance and not model.has_unembedding:
+        notes.append(
+            f"Importance was not measured: {model.name} has no language-model head, so no loss."
+        )
+    elif importance:
         try:
             measured = _importance(model, texts, seed)
         except (ModelError, CaptureError) as error:
-            notes.append(f"Importance was not measured: {error}")
+            notes.append(f"Importance was not measured. {error}")
     return replace(
         study,
         patterns=patterns,
@@ -129,8 +133,8 @@ def head_study(
 def _importance(model: Model, texts: Sequence[str], seed: int) -> pd.DataFrame:
     if model.is_encoder_decoder:
         raise ModelError(
-            f"{model.name} reads one text and writes another. Give ix.head_importance what it "
-            "should write, as targets."
+            f"Expected a model that reads one text, but {model.name} reads one and writes another. "
+            "Give ix.head_importance what it should write, as `targets`."
         )
     return head_importance(model, texts, seed=seed)
 

@@ -150,7 +150,7 @@ def _add_example(document: Document, study: HeadStudy) -> None:
         words = (
             f"The first of the random sequences, as {head} reads it, the head with the largest "
             f"{SCORES[score]} score. Each row is a token, each column one that it may look at; the "
-            f"dark stripe is attention to {LOOKS_AT[score]}."
+            f"dark stripe below the diagonal is attention to {LOOKS_AT[score]}."
         )
         with document.chapter(f"What {head} looks at"):
             document.add_prose(paragraphs([words]))

@@ -25,9 +25,9 @@ __all__ = [
 
 #: What a head with much of a score looks at.
 LOOKS_AT = {
-    "previous_token": "the token before",
-    "duplicate_token": "the same token before",
-    "induction": "the token that followed the same one before",
+    "previous_token": "the token just before",
+    "duplicate_token": "the same token earlier on",
+    "induction": "what followed the same token earlier on",
 }
 _MOST_NAMED = 12
 _CAVEATS = (

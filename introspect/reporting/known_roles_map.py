@@ -27,8 +27,8 @@ def known_roles_section(study: HeadStudy) -> Section | None:
         kind="role-map",
         title="Every head",
         lead=(
-            "Choose a score. A cell is the mean of a head over the random sequences; colours run "
-            "from 0 to all of its attention. Framed heads are called by that score. Point at a "
+            "Choose a role. A cell is a head’s score for it, the mean over the random sequences; "
+            "colours run from 0 to all of its attention. Framed heads have the role. Point at a "
             "head for its number."
         ),
         state={

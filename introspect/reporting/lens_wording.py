@@ -98,7 +98,7 @@ def finding_of_lens(reading: Reading, parts: pd.DataFrame | None, why: str | Non
     if parts is not None:
         details += _parts_words(parts)
     elif why is not None:
-        details.append(f"Which parts say it was not measured. {why}")
+        details.append(f"Which parts say it cannot be told of this model. {why}")
     return Finding(headline, tuple(details), _CAVEATS)
 
 

@@ -87,10 +87,10 @@ def test_the_headline_names_the_heads_of_each_role():
     assert "all of the score’s 95 % interval is above 40%" in details
     assert "32 sequences of 61 tokens" in details
     assert (
-        "*L0H0* gives most to the token before: 90.0% of its attention (95 %: 89.0–91.0). Even "
-        "attention would give 2.5%." in details
+        "*L0H0* gives most to the token just before: 90.0% of its attention (95 %: 89.0–91.0). "
+        "Even attention would give 2.5%." in details
     )
-    assert "*L1H2* gives most to the same token before: 6.0%" in details
+    assert "*L1H2* gives most to the same token earlier on: 6.0%" in details
     alone = roles_table(roles=["none"] * 5 + ["induction"])
     words = finding_of_heads(study(roles=alone)).plain
     assert words == "L1H2 is an induction head."
@@ -100,7 +100,8 @@ def test_none_is_said_plainly_with_the_threshold():
     nobody = study(roles=roles_table(roles=["none"] * 6), threshold=0.5)
     assert finding_of_heads(nobody).plain == (
         "No head of 6 has a known role: none is sure to give more than 50% of its attention to "
-        "the token before, the same token before, or the token that followed the same one before."
+        "the token just before, the same token earlier on, or what followed the same token earlier "
+        "on."
     )
     page = head_report(nobody).html
     assert "What L" not in page  # no head, no example
@@ -110,7 +111,7 @@ def test_none_is_said_plainly_with_the_threshold():
 def test_what_a_mask_hides_is_said():
     grids = {**GRIDS, "duplicate_token": [[np.nan] * 3] * 2}
     hidden = study(roles=roles_table(grids))
-    assert "No head can look at the same token before: the model’s mask hides it." in (
+    assert "No head can look at the same token earlier on: the model’s mask hides it." in (
         finding_of_heads(hidden).details
     )
     state = known_roles_section(hidden).state
@@ -265,7 +266,7 @@ def test_a_model_without_a_head_has_no_importance_and_the_page_says_why():
     found = ix.head_study(ix.load("pronoun"), TEXTS, num_sequences=2, prefix=(0, 4), period=(4, 8))
     assert found.importance is None
     (note,) = found.notes
-    assert note.startswith("Importance was not measured: Expected a language-model head")
+    assert note == "Importance was not measured: pronoun has no language-model head, so no loss."
     assert "Importance was not measured" in text_of(ix.head_report(found).html)
 
 

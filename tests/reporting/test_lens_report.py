@@ -89,7 +89,9 @@ def test_the_parts_that_add_and_take_most_are_named():
         "(+1.00)."
     )
     refused = finding_of_lens(reading, None, "It does more than add.")
-    assert refused.details[-1] == ("Which parts say it was not measured. It does more than add.")
+    assert refused.details[-1] == (
+        "Which parts say it cannot be told of this model. It does more than add."
+    )
 
 
 def test_an_asterisk_in_a_token_ends_no_emphasis():
@@ -152,7 +154,7 @@ def test_a_masked_model_is_read_at_its_mask_and_says_why_nothing_is_divided():
     text = "The fox did not cross the [MASK] because it was too wide."
     report = ix.lens_report(model, text)
     assert report.finding.startswith("At “[MASK]” (token 7) the model gives ")
-    assert "Which parts say it was not measured. Expected" in text_of(report.html)
+    assert "Which parts say it cannot be told of this model. Expected" in text_of(report.html)
     assert 'data-view="logits"' not in report.html and "Elhage" not in report.html
     assert len(report.notices) == 1 and "normalise what they give on" in report.notices[0]
     plain = ix.lens_report(model, text.replace("[MASK]", "river"))
