@@ -20,8 +20,8 @@ from introspect.causal.metrics import (
     metric_named,
 )
 from introspect.errors import InputError, IntrospectError, ModelError
+from introspect.hooks.arguments import placed
 from introspect.hooks.borrowing import without_dropout
-from introspect.hooks.capturing import placed
 from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.models.batching import padded
