@@ -262,8 +262,13 @@ def _aligned(
     return first, second, [str(pair[0].group) for pair in kept]
 
 
-def _lengths(answers: Answers) -> list[int]:
-    return [len(one.encoded.tokens) for batch in answers.batches for one in batch.questions]
+def _lengths(answers: Answers) -> list[tuple[int, int]]:
+    """For each question, by candidate, how many tokens are read; questions come by length."""
+    return sorted(
+        (-1 if one.candidate is None else one.candidate, len(one.encoded.tokens))
+        for batch in answers.batches
+        for one in batch.questions
+    )
 
 
 def _kind(kind: str | None, answers: Answers) -> str | None:
