@@ -193,7 +193,7 @@ def test_an_encoder_may_have_other_numbers_of_heads_than_its_decoder():
         decoder_ffn_dim=48, max_position_embeddings=128, pad_token_id=1, bos_token_id=0,
         eos_token_id=None, decoder_start_token_id=0, forced_eos_token_id=None,
     )  # fmt: skip
-    model = Model(tf.BartForConditionalGeneration(config).eval(), tokenizer)
+    model = Model(tf.BartForConditionalGeneration(config).double().eval(), tokenizer)
     table = ix.head_importance(model, ["the cat"], targets=["a dog"])
     counts = table.groupby(["kind", "layer"]).size().to_dict()
     assert counts == {
@@ -205,6 +205,6 @@ def test_an_encoder_may_have_other_numbers_of_heads_than_its_decoder():
     for factor in (1 + step, 1 - step):
         with ix.scale(model, "L1H2", factor, kind="cross"), torch.no_grad():
             losses.append(own_loss(model, "the cat", "a dog"))
-    assert row["slope"] == pytest.approx((losses[0] - losses[1]) / (2 * step), rel=2e-2, abs=1e-6)
+    assert row["slope"] == pytest.approx((losses[0] - losses[1]) / (2 * step), rel=1e-3)
     of_layer = table[table["kind"] == "encoder"]
     assert (of_layer["normalised"] ** 2).sum() == pytest.approx(1)
