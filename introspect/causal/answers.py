@@ -22,17 +22,29 @@ from introspect.causal.metrics import (
     metric_named,
 )
 from introspect.errors import InputError, IntrospectError, MentionError, ModelError
+from introspect.hooks.arguments import placed
 from introspect.hooks.borrowing import without_dropout
-from introspect.hooks.capturing import placed
 from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.models.batching import padded
 from introspect.models.model import taken
 
-__all__ = ["Answers", "Batch", "Reading", "Rejected", "not_finite", "prepare_answers"]
+__all__ = [
+    "Answers",
+    "Batch",
+    "Reading",
+    "Ready",
+    "Rejected",
+    "answers_of",
+    "not_finite",
+    "prepare_answers",
+    "questions_of",
+]
 
 #: A case that cannot be asked, by its number, and why.
 Rejected = tuple[int, str]
+#: A case with what the model is asked about it.
+Ready = tuple[CorefCase, Sequence[Question]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,27 +170,58 @@ def prepare_answers(
         SelectionError: a metric that there is not.
     """
     chosen = default_metric(model) if metric is None else metric_named(metric)
-    kept: list[CorefCase] = []
-    asked: list[tuple[int, Question]] = []
+    ready: list[Ready] = []
     rejected: list[Rejected] = []
     for number, case in enumerate(cases):
         try:
-            if not case.is_forced_choice:
-                raise InputError("Expected an antecedent and a distractor among the candidates.")
-            questions = chosen.questions(model, case)
-            _check_told_apart(case, questions)
+            ready.append((case, questions_of(model, chosen, case)))
         except ModelError:
             raise
         except IntrospectError as error:
             rejected.append((number, str(error)))
-            continue
-        asked += [(len(kept), question) for question in questions]
-        kept.append(case)
-    if not kept:
+    if not ready:
         why = f" The first one: {rejected[0][1]}" if rejected else ""
         raise InputError(f"Expected at least one case that can be asked, got none.{why}")
-    batches = _batches(model, chosen, asked, batch_size)
-    return Answers(model, chosen, tuple(kept), tuple(batches), tuple(rejected))
+    return answers_of(model, chosen, ready, batch_size=batch_size, rejected=rejected)
+
+
+def questions_of(model: Model, metric: Metric, case: CorefCase) -> list[Question]:
+    """What a model is asked about one case.
+
+    Raises:
+        InputError: the case offers no choice.
+        TextError, MentionError: it cannot be asked by this metric, or is asked the same for an
+            antecedent and a distractor.
+    """
+    if not case.is_forced_choice:
+        raise InputError("Expected an antecedent and a distractor among the candidates.")
+    questions = metric.questions(model, case)
+    _check_told_apart(case, questions)
+    return questions
+
+
+def answers_of(
+    model: Model,
+    metric: Metric,
+    ready: Sequence[Ready],
+    *,
+    batch_size: int = 32,
+    rejected: Sequence[Rejected] = (),
+) -> Answers:
+    """Cases whose questions are encoded, in batches.
+
+    Args:
+        model: the model.
+        metric: by which the questions were made.
+        ready: each case with its questions.
+        batch_size: how many sequences are read at once.
+        rejected: cases that cannot be asked.
+    """
+    asked = [
+        (number, question) for number, (_, questions) in enumerate(ready) for question in questions
+    ]
+    batches = tuple(_batches(model, metric, asked, batch_size))
+    return Answers(model, metric, tuple(case for case, _ in ready), batches, tuple(rejected))
 
 
 def _check_told_apart(case: CorefCase, questions: Sequence[Question]) -> None:

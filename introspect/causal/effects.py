@@ -166,7 +166,7 @@ def measure_effects(
         controls: how many other heads are the control of one,
         kind: the kind of attention, and
         seed: of what is drawn.
-        done: told after each head how many are measured, and of how many.
+        done: told before the first head and after each how many are measured, and of how many.
     """
     ablations = ablations_for(answers, method, reference, kind, seed)
     chosen = _pairs(heads_by_layer(ablations.layout, ablations.kind, heads))
@@ -174,6 +174,7 @@ def measure_effects(
         head: _controls(head, ablations.layout, ablations.kind, controls, seed) for head in chosen
     }
     measured = dict.fromkeys([*chosen, *(other for each in control.values() for other in each)])
+    done(0, len(measured))
     clean = answers.margins()
     without: dict[Head, Floats] = {}
     for head in measured:

@@ -14,8 +14,8 @@ from introspect.causal.answers import not_finite
 from introspect.causal.asked import Floats
 from introspect.causal.metrics import Metric, Question
 from introspect.errors import InputError, ModelError, SelectionError
+from introspect.hooks.arguments import placed
 from introspect.hooks.borrowing import without_dropout
-from introspect.hooks.capturing import placed
 from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.models.batching import encode_batch, padded

@@ -11,8 +11,8 @@ from torch import nn
 
 from introspect.errors import SelectionError, TextError
 from introspect.hooks import Captured
+from introspect.hooks.arguments import placed
 from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.capturing import placed
 from introspect.hooks.editing.edits import Edit, Visible
 from introspect.hooks.interface import IMPLEMENTATION, unedited
 from introspect.interventions.intervening import Intervention, ModelLike, module_of

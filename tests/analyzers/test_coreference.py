@@ -12,7 +12,7 @@ import torch
 
 import introspect as ix
 from introspect.analyzers.coreference import CoreferenceAnalyzer, Options, score
-from introspect.analyzers.scored import scored
+from introspect.analyzers.coreference.scored import scored
 from introspect.errors import InputError, MentionError
 from introspect.functional.coreference import credit
 from introspect.mentions import Candidate, CorefCase

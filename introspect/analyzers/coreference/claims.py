@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from introspect.analyzers.scored import ScoredCase
+from introspect.analyzers.coreference.scored import ScoredCase
 from introspect.functional.baselines import closest_to_offsets
 from introspect.statistics import (
     FEWEST_GROUPS,

@@ -12,8 +12,8 @@ import torch
 
 from introspect.alignment import mention_pieces
 from introspect.analyzers.batches import Texts
-from introspect.analyzers.case_columns import CaseColumns
-from introspect.analyzers.scored import candidate_distances, position_credits
+from introspect.analyzers.coreference.columns import CaseColumns
+from introspect.analyzers.coreference.scored import candidate_distances, position_credits
 from introspect.cases import case_to_json
 from introspect.functional.coreference import Mention
 from introspect.functional.mention_batch import MentionWords, word_attention

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from introspect.analyzers.scored import ScoredCase
+from introspect.analyzers.coreference.scored import ScoredCase
 from introspect.cases import case_to_json
 from introspect.functional.coreference import best_of, credit, margin
 from introspect.mentions import CorefCase
