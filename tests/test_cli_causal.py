@@ -18,7 +18,7 @@ from introspect.cases import case_to_json, grammar_cases
 from introspect.causal.loading import load_to_ask
 from introspect.errors import OutputError
 from introspect.files import write_atomically
-from introspect.page.document import read_summary
+from introspect.page import read_summary
 from introspect.probing import causal_run
 from introspect.probing.whole_folder import replacing_folder
 
