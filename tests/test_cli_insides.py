@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import introspect as ix
-from introspect.page.document import read_summary
+from introspect.page import read_summary
 
 from .test_cli import assert_refused, introspect
 
