@@ -101,6 +101,41 @@ def test_one_intervention_may_be_open_in_two_threads():
 
 
 @pytest.mark.parametrize("name", ["gpt2", "bloom"])
+def test_two_threads_that_capture_within_interventions_do_not_wait_for_each_other(name):
+    """A capture within wants another implementation than the intervention has borrowed."""
+    model, inputs = writer(name).module, {"input_ids": IDS}
+    state = zoo.State.of(model)
+    heads = ("L1H1", "L1H2", "L0H3")
+    expected = {}
+    for head in heads:
+        with ix.ablate(model, head):
+            expected[head] = capture(model, inputs).attentions["self"][2]
+    all_in = threading.Barrier(len(heads), timeout=20)
+    found: dict[str, object] = {}
+
+    def captured(head: str) -> None:
+        try:
+            with ix.ablate(model, head):
+                all_in.wait()
+                for _ in range(3):
+                    found[head] = capture(model, inputs).attentions["self"][2]
+        except BaseException as error:
+            found[head] = error
+
+    # Daemons, so that a test that fails ends.
+    threads = [threading.Thread(target=captured, args=(head,), daemon=True) for head in heads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads), "they wait for each other"
+    for head in heads:
+        assert isinstance(found[head], torch.Tensor), found[head]
+        assert torch.equal(found[head], expected[head]), head
+    assert zoo.State.of(model) == state
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bloom"])
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_layers_that_are_run_again_for_gradients_are_refused(name, reentrant):
     module = writer(name).module.train()
