@@ -228,3 +228,43 @@ def test_numbers_of_numpy_are_heads_and_fractions_are_none():
             model(**zoo.batch("bert"))
     with pytest.raises(SelectionError, match="one padded batch"):
         ix.patch(model, [], "L1")
+
+
+def test_a_part_that_runs_by_itself_is_refused_once_its_layers_cannot_be_told():
+    model, states = zoo.build("bert"), torch.randn(1, 5, 32)
+    with torch.no_grad(), ix.ablate(model, "L1H1"):
+        found = model.encoder(states).last_hidden_state
+        with pytest.raises(CaptureError, match="Run the model itself"):
+            model.encoder(states)
+    with torch.no_grad(), ix.ablate(model, "L1H1"):
+        assert torch.equal(model.encoder(states).last_hidden_state, found)
+    with torch.no_grad():
+        assert not torch.equal(model.encoder(states).last_hidden_state, found)
+
+
+def test_a_run_that_broke_off_leaves_the_next_one_as_it_is():
+    for name, layers in (("distilbert", "transformer.layer"), ("bloom", "h")):
+        config = zoo.LEGACY[name]() if name in zoo.LEGACY else None
+        model, inputs = zoo.build(name, "eager", config=config), zoo.batch(name)
+        with torch.no_grad(), ix.ablate(model, "L1H1"):
+            expected = model(**inputs).last_hidden_state
+            handle = model.get_submodule(f"{layers}.1").register_forward_pre_hook(_broken)
+            with pytest.raises(ZeroDivisionError):
+                model(**inputs)
+            handle.remove()
+            assert torch.equal(model(**inputs).last_hidden_state, expected)
+
+
+def _broken(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+def test_dropout_of_weights_is_seen_by_a_model_that_runs_eagerly_and_refused_by_others():
+    inputs = zoo.batch("bert")
+    with ix.knock_out(zoo.build("bert", "eager").train(), [(3, 1)]) as opened:
+        opened.module(**inputs)
+    with (
+        ix.knock_out(zoo.build("bert", "sdpa").train(), [(3, 1)]) as opened,
+        pytest.raises(CaptureError, match=r"Call eval\(\)"),
+    ):
+        opened.module(**inputs)
