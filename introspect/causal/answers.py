@@ -33,7 +33,7 @@ from introspect.hooks.borrowing import without_dropout
 from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.models.batching import padded
-from introspect.models.model import taken
+from introspect.models.planning import taken
 
 __all__ = [
     "Answers",

@@ -20,7 +20,7 @@ from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.models.batching import encode_batch, padded
 from introspect.models.encoding import Encoded, length_limit
-from introspect.models.model import taken
+from introspect.models.planning import taken
 
 __all__ = ["NextTokens", "prepare_next_tokens"]
 

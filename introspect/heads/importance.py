@@ -93,15 +93,15 @@ def head_importance(
             "Expected at least one text, and with `targets` one for each, got "
             f"{len(given)} texts and {len(written)} targets."
         )
-    inputs, _ = loaded.inputs(given[0], target=written[0])
-    name, passes = _loss_of(loaded, loss, inputs)
+    first = loaded.run_plan(given[0], target=written[0], whole=True)
+    name, passes = _loss_of(loaded, loss, first.inputs)
     heads = {place: n.heads for place, n in attention_layout(loaded.module).heads.items()}
     by_text = []
     for number, (text, target) in enumerate(zip(given, written, strict=True)):
         with naming(f"Text {number}"):
-            inputs, tokens = loaded.inputs(text, target=target)
+            plan = loaded.run_plan(text, target=target, whole=True)
             total: Any = 0
-            for one in passes(inputs, tokens):
+            for one in passes(plan.inputs, plan.tokens):
                 found = gate_gradients(loaded.module, one.inputs, one.loss)
                 total = total + torch.cat([found[place].double() for place in heads])
             if not total.isfinite().all():

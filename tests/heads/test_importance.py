@@ -84,7 +84,7 @@ def test_importance_is_the_mean_size_of_the_slope_of_the_loss(name):
     step, close = (1e-5, 1e-4) if name != "bloom" else (1e-2, 2e-2)
     targets = TARGETS if model.is_encoder_decoder else None
     table = ix.head_importance(model, TEXTS, targets=targets).set_index(["kind", "layer", "head"])
-    inputs, _ = model.inputs(TEXTS[0], target=targets and TARGETS[0])
+    inputs = model.run_plan(TEXTS[0], target=targets and TARGETS[0], whole=True).inputs
     projections = find_projections(model.module, inputs)
     assert len(table) == 4 * len(projections)
     for kind, layer in list(projections)[1:]:
