@@ -219,7 +219,7 @@ def test_numbers_that_leave_nothing_to_do_are_refused(cases):
         "`batch_size` of at least 1, got -1": lambda: prepare_next_tokens(
             answers.model, ["the cat"], batch_size=-1
         ),
-        "`controls` of at least 1, got -1": lambda: measure_effects(answers, controls=-1),
+        "`controls` from 0 up, got -1": lambda: measure_effects(answers, controls=-1),
         "`most` of at least 1, got 0": lambda: smallest_set(answers, most=0),
     }
     for message, make in wrong.items():
