@@ -126,12 +126,13 @@ def test_a_decoder_is_asked_after_a_word_and_a_writer_at_one():
 
 def test_a_masked_word_is_hidden_from_the_model_and_others_stay_where_they_were(pronoun):
     question = Question("The [MASK] fox extraordinarily it .")
-    reading = Reading.of(pronoun, question).at(Place("masked", span(question.text, "extraordinarily")))
+    hidden = span(question.text, "extraordinarily")
+    reading = Reading.of(pronoun, question).at(Place("masked", hidden))
     ids = reading.tokens.token_ids
     mask = pronoun.tokenizer.mask_token_id
     assert [i for i, number in enumerate(ids) if number == mask][-1] == reading.position
     assert ids.count(mask) == 2
-    assert reading.pieces(span(question.text, "extraordinarily")) == [reading.position]
+    assert reading.pieces(hidden) == [reading.position]
     inputs = pronoun.tokenizer("The [MASK] fox [MASK] it .", return_tensors="pt")
     assert inputs["input_ids"][0].tolist() == list(ids)
     with torch.no_grad():
