@@ -3,15 +3,19 @@
     starting     the server: where it listens, and what it may do
     examples     a text for each model that comes with the package
     questions    from a form to what is asked of a model
+    asking       what a model makes of a text: its states, and the words it says
+    removal      a text before and after heads are taken out
+    effects      what each head does to the answer to one case
     tables       from a record to tables of numbers
     uploads      an uploaded file, checked and probed
     cached       models and records that were had before
     words        the app in Chinese
     marking      texts as Streamlit must be given them
     frames       pages that tell their frame how tall they are
+    choosing     fields that several pages have
     drawing      words, views and tables on the screen; errors as messages
     pages/       one file for each page, and the frame around them
 
-What is asked and what is computed knows nothing of the screen: only ``cached``, ``drawing`` and
-the pages import Streamlit.
+What is asked and what is computed knows nothing of the screen: only ``cached``,
+``choosing``, ``drawing``, ``form`` and the pages import Streamlit.
 """

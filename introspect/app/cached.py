@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
+from introspect.app.asking import Place
+from introspect.app.effects import study_of_case
 from introspect.app.questions import Question
+from introspect.app.removal import BeforeAfter, Removal, before_after, said_before_and_after
 from introspect.cases import case_to_json
+from introspect.causal.loading import load_to_ask
+from introspect.causal.study import CausalStudy
 from introspect.mentions import CorefCase
 from introspect.models import Model, load_text
 from introspect.models.quiet import hush
 from introspect.records import AttentionRecord
 from introspect.views.by_name import ViewName, parts_of_view, view_by_name
+from introspect.views.causal import causal_view
 from introspect.views.compare import compare_view
 from introspect.views.coreference import coreference_view
 
-__all__ = ["model_named", "page_of_case", "page_of_comparison", "page_of_view", "record_of"]
+__all__ = [
+    "before_after_of",
+    "model_named",
+    "model_to_ask",
+    "page_of_case",
+    "page_of_comparison",
+    "page_of_removal",
+    "page_of_study",
+    "page_of_view",
+    "record_of",
+    "said_of",
+    "study_named",
+]
 
 _MODELS, _RECORDS, _PAGES = 2, 4, 6
 
@@ -94,3 +113,57 @@ def page_of_comparison(
     """Two texts, or two models, side by side, as a page."""
     records = [record_of(name, question) for name, question in zip(names, questions, strict=True)]
     return compare_view(*records, labels=labels).to_html()
+
+
+# Before and after
+
+
+@st.cache_resource(max_entries=_MODELS, show_spinner="Loading the model …")
+def model_to_ask(name: str) -> Model:
+    """A model with the head that answers, where it has one.
+
+    Raises:
+        ModelError: there is none, or it cannot be used.
+    """
+    hush()
+    return load_to_ask(name)
+
+
+@st.cache_resource(max_entries=_RECORDS, show_spinner="Reading the text twice …")
+def before_after_of(name: str, question: Question, removal: Removal) -> BeforeAfter:
+    """A text before and after heads are taken out.
+
+    Raises:
+        IntrospectError: the text cannot be captured, or the model not be changed in this way.
+    """
+    return before_after(model_to_ask(name), question, removal)
+
+
+@st.cache_data(max_entries=_PAGES, show_spinner="Drawing …")
+def page_of_removal(name: str, question: Question, removal: Removal) -> str:
+    """The same side by side, as a page."""
+    return before_after_of(name, question, removal).view.to_html()
+
+
+@st.cache_data(max_entries=_PAGES, show_spinner="Asking the model …")
+def said_of(name: str, question: Question, removal: Removal, place: Place) -> pd.DataFrame:
+    """What a model says at a place, before and after."""
+    return said_before_and_after(model_to_ask(name), question, removal, place)
+
+
+@st.cache_resource(
+    max_entries=_RECORDS,
+    show_spinner="Taking each head out in turn …",
+    hash_funcs={CorefCase: case_to_json},
+)
+def study_named(
+    name: str, case: CorefCase, method: str, references: tuple[str, ...]
+) -> CausalStudy:
+    """What each head does to the answer to a case, whichever heads are chosen."""
+    return study_of_case(model_to_ask(name), case, method, references)
+
+
+@st.cache_data(max_entries=_PAGES, show_spinner="Drawing …", hash_funcs={CorefCase: case_to_json})
+def page_of_study(name: str, case: CorefCase, method: str, references: tuple[str, ...]) -> str:
+    """The same as a page."""
+    return causal_view(study_named(name, case, method, references)).to_html()

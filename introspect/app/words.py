@@ -127,6 +127,101 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "half.": "从 −0.5 到 0.5：先行词在它与最强干扰项所得之和中的份额，减去一半。",
         "Download the table": "下载表格",
         "Coreference view": "指代视图",
+        # Take heads out
+        "Take heads out": "去掉一些头",
+        "What a model attends to, and what it says, once some of its heads are taken out.": (
+            "去掉一些头以后，模型看什么、说什么。"
+        ),
+        "How": "怎么去掉",
+        "Zero": "置零",
+        "Mean": "均值",
+        "Uniform": "均匀",
+        "Cut a word off": "切断一个词",
+        "The heads give nothing on. The strongest change.": "这些头什么都不传下去。改动最大。",
+        "The heads give on what they give in the mean over all tokens of some texts.": (
+            "这些头传下去的，是它们在若干文本所有词元上的均值。"
+        ),
+        "The heads attend alike to all that they may see.": "这些头对能看到的一切一视同仁。",
+        "The heads stay, but one word can no longer look at another.": (
+            "头都留着，但一个词不再能看另一个词。"
+        ),
+        "Heads": "头",
+        "{layer} (whole layer)": "{layer}（整层）",
+        "Choose heads": "选头",
+        "All heads": "所有头",
+        "Type to find one: L3H1 is head 1 of layer 3; L3 is the whole layer.": (
+            "可以输入来查找：L3H1 是第 3 层的第 1 个头；L3 是整层。"
+        ),
+        "Choose a head, such as L3H1, or a whole layer, such as L3.": (
+            "请选一个头，如 L3H1，或整层，如 L3。"
+        ),
+        "Texts for the mean, one on each line": "用来求均值的文本，每行一段",
+        "Word that looks": "看的词",
+        "Word that it no longer sees": "它不再看到的词",
+        "Choose the word that looks, and the word that it no longer sees.": (
+            "请选看的词，以及它不再看到的词。"
+        ),
+        "Attention before and after": "前后的注意力",
+        "The states of the tokens": "词元的状态",
+        "What the model says": "模型说什么",
+        "What each head does": "每个头的作用",
+        "No attention changes: what was taken out is read by no later attention, or was never "
+        "seen.": "注意力没有变化：去掉的东西后面没有注意力再读，或者本来就看不到。",
+        "The attention of {head} changes most: {share} of it goes elsewhere.": (
+            "{head} 的注意力变化最大：有 {share} 转向了别处。"
+        ),
+        "After the last layer the states of the tokens have moved by {mean} of their length on "
+        "average, that of “{token}” most, by {most}.": (
+            "最后一层之后，词元的状态平均偏离自身长度的 {mean}，其中“{token}”最多，为 {most}。"
+        ),
+        "position": "位置",
+        "token": "词元",
+        "moved by": "偏离",
+        "The length of the difference, in lengths of the unchanged state.": (
+            "差的长度，以未改动的状态的长度为单位。"
+        ),
+        "cosine": "余弦",
+        "Between the two states; 1: one direction.": "前后两个状态之间；1 表示同方向。",
+        "Word that is masked": "被遮住的词",
+        "Word that the model is asked at": "在哪个词上问模型",
+        "Word whose next one is asked for": "问哪个词的下一个词",
+        "Word of the target in whose place the model writes": "问目标里哪个词的位置",
+        "This model has no head for words: it only gives states. Models that say words are "
+        "pronoun, pronoun-gated, induction, shortcut and reversal, masked models such as BERT, and "
+        "all that write.": (
+            "这个模型没有输出词的头，只给出状态。能说词的有 pronoun、pronoun-gated、induction、"
+            "shortcut、reversal，BERT 这样的掩码模型，以及所有会写的模型。"
+        ),
+        "There is no word to ask at: give the model a target to write.": (
+            "没有可以问的词：请给模型一个要写的目标。"
+        ),
+        "Before, the model says “{one}” ({share}); after, “{other}” ({less}).": (
+            "去掉前模型说“{one}”（{share}），去掉后说“{other}”（{less}）。"
+        ),
+        "word": "词",
+        "before": "之前",
+        "after": "之后",
+        "Effects are of heads that are taken out, not of words that are cut off.": (
+            "作用是对去掉的头而言的，不是对切断的词。"
+        ),
+        "Choose the pronoun, what it refers to, and what it might refer to but does not.": (
+            "请选代词、它指的词，以及它可能指、但不是的词。"
+        ),
+        ", a surrogate": "（替代指标）",
+        "The model prefers what the pronoun refers to by {before} {unit}{surrogate}; without all "
+        "chosen heads by {after}.": (
+            "模型偏向代词所指的一方 {before} {unit}{surrogate}；去掉所选的全部头以后为 {after}。"
+        ),
+        "One sentence is an example, not evidence: there are no intervals.": (
+            "一句话是例子，不是证据：没有区间。"
+        ),
+        "effect, in {unit}": "作用，单位 {unit}",
+        "By how much the preference falls when this head is taken out alone.": (
+            "单独去掉这个头，偏向下降多少。"
+        ),
+        "other heads of the layer": "同层其他头",
+        "The mean effect of the other heads of its layer.": "同层其他头的平均作用。",
+        "Causal view": "因果视图",
         # Compare
         "Compare with": "与什么比较",
         "Another text": "另一段文本",

@@ -130,6 +130,39 @@ def test_the_keyboard_alone_types_chooses_and_changes_the_page(visit):
     page.get_by_role("checkbox", name=re.compile("By word")).wait_for(state="attached")
 
 
+def test_heads_are_taken_out_by_the_keyboard_and_the_page_is_taken_home(visit, open_page, tmp_path):
+    page = visit("heads", dark=True)
+    frame(page, "Compare view")
+    choose(page, "Model", "pronoun")
+    page.get_by_role("heading", name="L1H0 ablated (zero)").wait_for()
+    heads = page.get_by_role("combobox", name=re.compile("Heads"))
+    heads.focus()
+    page.keyboard.press("Backspace")
+    page.get_by_text("Choose a head, such as L3H1").wait_for()
+    page.keyboard.type("L0H0")
+    page.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    page.get_by_role("heading", name="L0H0 ablated (zero)").wait_for()
+    page.get_by_text("The attention of L1H0 changes most").wait_for()
+    fits(page, "Compare view")
+    page.get_by_role("radio", name="Attention before and after").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    page.get_by_text(re.compile("Before, the model says “fox”")).wait_for()
+    page.get_by_role("radio", name="What each head does").click()
+    fits(page, "Causal view")
+    assert "L1H0" in frame(page, "Causal view").locator("main").inner_text()
+    page.locator(".stDownloadButton", has_text="Download this view").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download this view").click()
+    saved = tmp_path / "view.html"
+    download.value.save_as(saved)
+    assert open_page(saved).locator("[data-view=causal]").count() == 1
+    assert "setSize" not in saved.read_text(encoding="utf-8")
+
+
 HOSTILE = "<img src=x onerror=alert(1)> ![x](http://127.0.0.1:9/x.png) :smile: $x$"
 
 
@@ -182,7 +215,7 @@ CUT_OFF = """() => [...document.querySelectorAll("[data-testid=stMain], [data-te
 
 def test_a_narrow_window_does_not_scroll_sideways(visit):
     page = visit(width=800)
-    for name in ("One text", "A pronoun", "Compare", "A set of cases"):
+    for name in ("One text", "A pronoun", "Take heads out", "Compare", "A set of cases"):
         page.get_by_role("link", name=name).click()
         page.get_by_role("heading", name=name, level=1).wait_for()
         page.get_by_text("not why the model decides. What is typed").wait_for()

@@ -10,6 +10,12 @@ import introspect.app
 from introspect.app.words import CHINESE, LANGUAGES
 
 FOLDER = Path(introspect.app.__file__).parent
+PAGES = (
+    ("pronoun.py", "代词"),
+    ("removal.py", "去掉一些头"),
+    ("comparison.py", "比较"),
+    ("sets.py", "一批案例"),
+)
 
 
 def said() -> set[str]:
@@ -40,7 +46,7 @@ def test_every_page_is_there_in_chinese_and_back(app):
     page.segmented_control(key="language").set_value(LANGUAGES[1]).run()
     assert page.title[0].value == "一段文本"
     assert page.text_area(key="text").label == "文本"
-    for file, title in (("pronoun.py", "代词"), ("comparison.py", "比较"), ("sets.py", "一批案例")):
+    for file, title in PAGES:
         page.switch_page(file).run()
         assert list(page.error) == [] and list(page.exception) == []
         assert page.title[0].value == title

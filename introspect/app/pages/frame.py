@@ -23,6 +23,9 @@ _LEADS = {
     "pronoun": word(
         "Where the heads look at a pronoun: at what it refers to, or at something else."
     ),
+    "heads": word(
+        "What a model attends to, and what it says, once some of its heads are taken out."
+    ),
     "compare": word("Two texts that differ in a word, or two models on one text."),
     "sets": word(
         "From a file of cases to a head’s accuracy, beside what position alone would give."
@@ -39,6 +42,7 @@ def draw() -> None:
         [
             st.Page(_HERE / "sentence.py", title=say("One text"), url_path="text", default=True),
             st.Page(_HERE / "pronoun.py", title=say("A pronoun"), url_path="pronoun"),
+            st.Page(_HERE / "removal.py", title=say("Take heads out"), url_path="heads"),
             st.Page(_HERE / "comparison.py", title=say("Compare"), url_path="compare"),
             about_sets,
         ],

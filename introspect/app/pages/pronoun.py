@@ -8,16 +8,15 @@ from typing import Any
 import streamlit as st
 
 from introspect.app.cached import page_of_case, record_of
+from introspect.app.choosing import choose_case
 from introspect.app.drawing import embed, offer_report, say, show_notices
-from introspect.app.examples import example_of
 from introspect.app.form import asked
 from introspect.app.marking import marked
-from introspect.app.questions import Question, Word, case_from_words, example_words, words_of
+from introspect.app.questions import Question
 from introspect.app.reports import report_of
 from introspect.app.tables import score_table
 from introspect.app.words import word
 from introspect.errors import SelectionError
-from introspect.mentions import CorefCase
 from introspect.reporting.wording import finding_of_case
 from introspect.scoring import DIRECTIONS, DirectionScores, score_case
 
@@ -38,7 +37,7 @@ def draw() -> None:
             "text or the target, and show the encoder's attention."
         )
     text = question.text
-    case = _choose(name, text)
+    case = choose_case(name, text)
     if case is None:
         st.info(say("Choose the pronoun and at least one candidate: then every head is scored."))
         return
@@ -55,54 +54,6 @@ def draw() -> None:
         st.caption(marked(sentence))
     _draw_table(scores)
     embed(page_of_case(name, case, question.truncation), say("Coreference view"))
-
-
-def _choose(name: str, text: str) -> CorefCase | None:
-    """The case that is marked; nothing while a part is missing."""
-    words = words_of(text)
-    pronoun, gold, other = example_words(example_of(name), text)
-    left, middle, right = st.columns(3)
-    # Each text has marks of its own, which come back with it.
-    options = range(len(words))
-
-    def label(index: int) -> str:
-        return words[index].label
-
-    chosen = left.selectbox(
-        say("Pronoun"),
-        options,
-        index=pronoun[0] if pronoun else None,
-        format_func=label,
-        key=f"pronoun {text}",
-        persist_state="session",
-        placeholder=say("Choose a word"),
-    )
-    antecedents = middle.multiselect(
-        say("Refers to"),
-        options,
-        default=gold,
-        format_func=label,
-        key=f"antecedent {text}",
-        persist_state="session",
-        placeholder=say("Choose words"),
-        help=say("Neighbouring words are one candidate: old, dog are “old dog”."),
-    )
-    distractors = right.multiselect(
-        say("Might refer to, but does not"),
-        options,
-        default=other,
-        format_func=label,
-        key=f"distractor {text}",
-        persist_state="session",
-        placeholder=say("Choose words"),
-    )
-    if chosen is None or not (antecedents or distractors):
-        return None
-
-    def at(indices: Sequence[int]) -> list[Word]:
-        return [words[index] for index in indices]
-
-    return case_from_words(text, words[chosen], at(antecedents), at(distractors))
 
 
 def _columns() -> dict[str, Any]:

@@ -1,0 +1,258 @@
+"""Heads taken out: attention, states and words before and after, and what each head does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from introspect.app.asking import Place, places_of, way_of_asking
+from introspect.app.cached import (
+    before_after_of,
+    model_to_ask,
+    page_of_removal,
+    page_of_study,
+    said_of,
+    study_named,
+)
+from introspect.app.choosing import choose_case, choose_word
+from introspect.app.drawing import embed, say, show_notices
+from introspect.app.effects import effects_of_study
+from introspect.app.examples import example_of
+from introspect.app.form import asked
+from introspect.app.marking import plain
+from introspect.app.pages.removal_form import choose_removal
+from introspect.app.questions import Question, example_words
+from introspect.app.removal import BeforeAfter, Removal
+from introspect.app.words import word
+from introspect.errors import SelectionError
+
+__all__ = ["draw"]
+
+#: What is offered, in order.
+_CHOICES = {
+    "attention": word("Attention before and after"),
+    "states": word("The states of the tokens"),
+    "words": word("What the model says"),
+    "effects": word("What each head does"),
+}
+#: What is asked of the model, by the way in which it says words.
+_ASKED = {
+    "masked": word("Word that is masked"),
+    "at": word("Word that the model is asked at"),
+    "after": word("Word whose next one is asked for"),
+    "written": word("Word of the target in whose place the model writes"),
+}
+
+
+def draw() -> None:
+    """Draw the choice of what is taken out, and what that changes."""
+    name, question = asked()
+    if question.pair:
+        raise SelectionError(
+            "Expected one text to take heads out for, got a pair. Empty the second text."
+        )
+    model = model_to_ask(name)
+    removal = choose_removal(model, name, question)
+    if removal is None:
+        return
+    found = before_after_of(name, question, removal)
+    show_notices(found.view.record.notices)
+    st.subheader(plain(found.words), anchor=False)
+    _draw_summary(found)
+    chosen = st.segmented_control(
+        say("What to show"),
+        list(_CHOICES),
+        format_func=lambda choice: say(_CHOICES[choice]),
+        default="attention",
+        required=True,
+        key="what of heads",
+        persist_state="session",
+    )
+    if chosen == "attention":
+        embed(page_of_removal(name, question, removal), say("Compare view"))
+    elif chosen == "states":
+        _draw_states(found.states)
+    elif chosen == "words":
+        _draw_words(name, question, removal)
+    else:
+        _draw_effects(name, question, removal)
+
+
+def _draw_summary(found: BeforeAfter) -> None:
+    changed = found.most_changed
+    if changed is None:
+        st.info(
+            say(
+                "No attention changes: what was taken out is read by no later attention, or was "
+                "never seen."
+            )
+        )
+    else:
+        head, share = changed
+        st.markdown(
+            plain(
+                say(
+                    "The attention of {head} changes most: {share} of it goes elsewhere.",
+                    head=head,
+                    share=_percent(share),
+                )
+            )
+        )
+    states = found.states
+    most = states.loc[states["moved"].idxmax()]
+    st.markdown(
+        plain(
+            say(
+                "After the last layer the states of the tokens have moved by {mean} of their "
+                "length on average, that of “{token}” most, by {most}.",
+                mean=_percent(states["moved"].mean()),
+                token=most["token"],
+                most=_percent(most["moved"]),
+            )
+        )
+    )
+
+
+def _percent(share: float) -> str:
+    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+
+
+def _draw_states(states: pd.DataFrame) -> None:
+    number = st.column_config.NumberColumn
+    columns: dict[str, Any] = {
+        "position": number(say("position")),
+        "token": say("token"),
+        "moved": number(
+            say("moved by"),
+            format="%.4f",
+            help=say("The length of the difference, in lengths of the unchanged state."),
+        ),
+        "cosine": number(
+            say("cosine"), format="%.4f", help=say("Between the two states; 1: one direction.")
+        ),
+    }
+    st.dataframe(states, hide_index=True, column_config=columns, alt="States of the tokens")
+    _offer_table(states, "states.csv")
+
+
+def _draw_words(name: str, question: Question, removal: Removal) -> None:
+    way = way_of_asking(model_to_ask(name))
+    if way is None:
+        st.info(
+            say(
+                "This model has no head for words: it only gives states. Models that say words "
+                "are pronoun, pronoun-gated, induction, shortcut and reversal, masked models "
+                "such as BERT, and all that write."
+            )
+        )
+        return
+    words = places_of(way, question)
+    if not words:
+        st.info(say("There is no word to ask at: give the model a target to write."))
+        return
+    pronoun, _, _ = example_words(example_of(name), question.text)
+    first = pronoun[0] if pronoun else (0 if way == "written" else len(words) - 1)
+    key = f"asked at {way} {question.text} {question.target}"
+    # Indices of an example are those of all its words, and so those of this list.
+    with st.columns([1, 2])[0]:
+        chosen = choose_word(say(_ASKED[way]), words, first, key)
+    if chosen is None:
+        return
+    table = said_of(name, question, removal, Place(way, chosen.span))
+    before, after = (table.loc[table[when].idxmax()] for when in ("before", "after"))
+    st.markdown(
+        plain(
+            say(
+                "Before, the model says “{one}” ({share}); after, “{other}” ({less}).",
+                one=before["word"],
+                share=_percent(before["before"]),
+                other=after["word"],
+                less=_percent(after["after"]),
+            )
+        )
+    )
+    share = st.column_config.ProgressColumn
+    columns: dict[str, Any] = {
+        "word": say("word"),
+        "before": share(say("before"), format="%.4f", min_value=0.0, max_value=1.0),
+        "after": share(say("after"), format="%.4f", min_value=0.0, max_value=1.0),
+    }
+    st.dataframe(table, hide_index=True, column_config=columns, alt="Words before and after")
+    _offer_table(table, "words.csv")
+
+
+def _draw_effects(name: str, question: Question, removal: Removal) -> None:
+    if removal.edge is not None:
+        st.info(say("Effects are of heads that are taken out, not of words that are cut off."))
+        return
+    if question.kind in ("cross", "decoder"):
+        raise SelectionError(
+            "Expected the encoder's attention, in which a pronoun can be marked. Empty the target, "
+            "or choose the encoder's attention above."
+        )
+    case = choose_case(name, question.text)
+    if case is None:
+        st.info(
+            say("Choose the pronoun, what it refers to, and what it might refer to but does not.")
+        )
+        return
+    asked_for = (name, case, removal.method, removal.references)
+    found = effects_of_study(study_named(*asked_for), removal)
+    if found.is_surrogate:
+        show_notices(found.view.notices)
+    surrogate = say(", a surrogate") if found.is_surrogate else ""
+    st.markdown(
+        plain(
+            say(
+                "The model prefers what the pronoun refers to by {before} {unit}{surrogate}; "
+                "without all chosen heads by {after}.",
+                before=f"{found.before:.4g}",
+                after=f"{found.after:.4g}",
+                unit=found.unit,
+                surrogate=surrogate,
+            )
+        )
+    )
+    st.caption(say("One sentence is an example, not evidence: there are no intervals."))
+    number = st.column_config.NumberColumn
+    unit = f"{found.unit}{surrogate}"
+    columns: dict[str, Any] = {
+        "head": st.column_config.TextColumn(say("head"), help=say("Layer and head, from 0.")),
+        "effect": number(
+            say("effect, in {unit}", unit=unit),
+            format="%.5f",
+            help=say("By how much the preference falls when this head is taken out alone."),
+        ),
+        "control": number(
+            say("other heads of the layer"),
+            format="%.5f",
+            help=say("The mean effect of the other heads of its layer."),
+        ),
+        "antecedent": number(
+            say("on the antecedent"),
+            format="%.4f",
+            help=say("The share of the attention that it gets."),
+        ),
+    }
+    table = found.table
+    st.dataframe(
+        table, hide_index=True, height=300, column_config=columns, alt="What each head does"
+    )
+    _offer_table(table, "effects.csv")
+    embed(page_of_study(*asked_for), say("Causal view"))
+
+
+def _offer_table(table: pd.DataFrame, file_name: str) -> None:
+    st.download_button(
+        say("Download the table"),
+        table.to_csv(index=False),
+        file_name=file_name,
+        mime="text/csv",
+        on_click="ignore",
+    )
+
+
+if __name__ == "__main__":
+    draw()
