@@ -8,6 +8,7 @@
     cached       models and records that were had before
     words        the app in Chinese
     marking      texts as Streamlit must be given them
+    frames       pages that tell their frame how tall they are
     drawing      words, views and tables on the screen; errors as messages
     pages/       one file for each page, and the frame around them
 

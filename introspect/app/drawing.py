@@ -7,14 +7,12 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from introspect.app.frames import measured
 from introspect.app.marking import plain
 from introspect.app.words import LANGUAGES, in_language
 from introspect.errors import IntrospectError
 
-__all__ = ["embed", "offer_report", "say", "show_notices", "telling"]
-
-# Of a frame, in pixels.
-_TALLEST = 1_700
+__all__ = ["embed", "offer_report", "say", "show_notices", "show_page", "telling"]
 
 
 def say(text: str, **values: object) -> str:
@@ -41,16 +39,24 @@ def show_notices(notices: Iterable[str]) -> None:
         st.warning(plain(notice))
 
 
-def embed(page: str, title: str, *, height: int) -> None:
+def show_page(page: str, title: str) -> None:
+    """A page in a frame that is as tall as the page.
+
+    Args:
+        page: as ``View.to_html`` or a report gives it.
+        title: what is in the frame.
+    """
+    st.iframe(measured(page), height="content", alt=title)
+
+
+def embed(page: str, title: str) -> None:
     """A view's own page in a frame, as in a notebook, with a way to keep it as a file.
 
     Args:
         page: as ``View.to_html`` gives it.
         title: what is in the frame.
-        height: of the frame, in pixels. Streamlit would measure it with a script of its own, which
-            the page's policy does not let run; what is longer scrolls.
     """
-    st.iframe(page, height=min(height, _TALLEST), alt=title)
+    show_page(page, title)
     st.download_button(
         say("Download this view"),
         lambda: page,

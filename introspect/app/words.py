@@ -146,7 +146,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "Cases": "案例",
         "Probe": "探测",
         "Download a small example": "下载一个小例子",
-        "{count} row(s) gave no result, for these reasons:": "{count} 行没有结果，原因如下：",
+        "Rows without a result: {count}. The reasons:": "没有结果的行：{count}。原因：",
         "Figures": "数字一览",
         "**Heads**, on these very cases": "**各个头**，就在这些案例上",
         "**Without any head**, on the same cases": "**不用任何头**，在同样的案例上",

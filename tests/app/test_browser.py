@@ -22,11 +22,13 @@ def visit(browser: Any, served: Any) -> Iterator[Callable[..., Any]]:
     foreign: list[str] = []
     dialogs: list[str] = []
 
-    def visit_(path: str = "", *, width: int = 1280) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900})
+    def visit_(path: str = "", *, width: int = 1280, dark: bool = False) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+        )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         own = (served.url, f"ws://127.0.0.1:{served.port}", "blob:", "data:", "about:")
 
         def note(request: Any) -> None:
@@ -161,7 +163,7 @@ def test_a_file_is_uploaded_and_probed(visit, open_page, tmp_path):
     cases.write_text(f"{SAMPLE}No pronoun.,it,a,b,9\n")
     upload.set_input_files(cases)
     page.get_by_role("button", name="Probe", exact=True).click()
-    page.get_by_text("1 row(s) gave no result").wait_for()
+    page.get_by_text("Rows without a result: 1").wait_for()
     frame(page, "Report")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the report").click()
@@ -185,3 +187,74 @@ def test_a_narrow_window_does_not_scroll_sideways(visit):
         page.get_by_role("heading", name=name, level=1).wait_for()
         page.get_by_text("not why the model decides. What is typed").wait_for()
         assert page.evaluate(CUT_OFF) == [], name
+
+
+def fits(page: Any, title: str) -> None:
+    """Wait until a frame is as tall as what is in it: nothing cut, and no gap left."""
+    view = frame(page, title)
+    page.wait_for_function(
+        """title => {
+          const frame = document.querySelector(`iframe[title="${title}"]`);
+          const inside = frame.contentDocument;
+          const gap = frame.clientHeight - inside.body.getBoundingClientRect().height;
+          return gap >= 0 && gap < 3 && inside.documentElement.scrollHeight <= frame.clientHeight;
+        }""",
+        arg=title,
+    )
+    assert view.locator("main").bounding_box()["height"] > 300
+
+
+def test_a_frame_is_as_tall_as_its_page_whatever_happens_in_it(visit):
+    page = visit()
+    fits(page, "Heat map")
+    page.get_by_role("radio", name="Head view", exact=True).click()
+    fits(page, "Head view")
+    tall = page.locator("iframe").bounding_box()["height"]
+    read(page, "It rained.")
+    page.get_by_text("5 × 5 tokens").wait_for()
+    fits(page, "Head view")
+    assert page.locator("iframe").bounding_box()["height"] < tall - 150
+    page.set_viewport_size({"width": 800, "height": 900})
+    fits(page, "Head view")
+    page.get_by_role("link", name="A pronoun").click()
+    choose(page, "Pronoun", "It")
+    page.get_by_role("combobox", name="Refers to").click()
+    page.get_by_role("option", name="rained", exact=True).click()
+    page.keyboard.press("Escape")
+    fits(page, "Coreference view")
+    short = page.locator("iframe").bounding_box()["height"]
+    frame(page, "Coreference view").get_by_role("button", name="Show all 72 heads").click()
+    page.wait_for_function(
+        "h => document.querySelector('iframe').clientHeight > h + 900", arg=short
+    )
+    fits(page, "Coreference view")
+
+
+# Of words with what is behind them, as WCAG 2 has it.
+CONTRAST = """selector => [...document.querySelectorAll(selector)].map((found) => {
+  const channels = (colour) => {
+    const [red, green, blue, alpha = 1] = colour.match(/[\\d.]+/g).map(Number);
+    return { rgb: [red, green, blue], alpha };
+  };
+  const over = (one, two) => one.rgb.map((c, i) => c * one.alpha + two[i] * (1 - one.alpha));
+  const light = (rgb) => rgb
+    .map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const line = [];
+  for (let part = found; part; part = part.parentElement) line.unshift(getComputedStyle(part));
+  const white = [255, 255, 255];
+  const ground = line.reduce((below, s) => over(channels(s.backgroundColor), below), white);
+  const ink = channels(line.at(-1).color);
+  ink.alpha *= line.reduce((all, s) => all * Number(s.opacity), 1);
+  const [dark, bright] = [light(over(ink, ground)), light(ground)].sort((a, b) => a - b);
+  return (bright + 0.05) / (dark + 0.05);
+})"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_what_is_chosen_and_what_is_remarked_can_be_read(visit, dark):
+    page = visit(dark=dark)
+    frame(page, "Heat map")
+    for selector in ("[role=radio]", "[data-testid=stCaptionContainer] p"):
+        found = page.evaluate(CONTRAST, selector)
+        assert len(found) >= 2 and min(found) >= 4.5, (selector, found)

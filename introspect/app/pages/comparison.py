@@ -35,7 +35,7 @@ def draw() -> None:
         names, questions, labels = _other_text(name, question)
     else:
         names, questions, labels = _other_model(name, question)
-    embed(page_of_comparison(names, questions, labels), say("Compare view"), height=1_500)
+    embed(page_of_comparison(names, questions, labels), say("Compare view"))
 
 
 _Pair = tuple[tuple[str, str], tuple[Question, Question], tuple[str, str]]

@@ -13,6 +13,7 @@ from introspect.app.words import LANGUAGES, word
 __all__ = ["draw"]
 
 _HERE = Path(__file__).parent
+_STYLES = _HERE.parent / "app.css"
 _CAVEAT = word(
     "Attention shows where a head looks, not why the model decides. What is typed or uploaded "
     "stays on the machine that runs this app."
@@ -32,6 +33,7 @@ _LEADS = {
 def draw() -> None:
     """Draw the page that is chosen, with its fields above it."""
     st.set_page_config(page_title="introspect", layout="wide")
+    st.html(_STYLES)
     about_sets = st.Page(_HERE / "sets.py", title=say("A set of cases"), url_path="sets")
     page = st.navigation(
         [

@@ -54,8 +54,7 @@ def draw() -> None:
     for sentence in finding.caveats:
         st.caption(marked(sentence))
     _draw_table(scores)
-    page = page_of_case(name, case, question.truncation)
-    embed(page, say("Coreference view"), height=1_460)
+    embed(page_of_case(name, case, question.truncation), say("Coreference view"))
 
 
 def _choose(name: str, text: str) -> CorefCase | None:

@@ -37,16 +37,6 @@ _OF_ALL_HEADS = ("model", "layer")
 _DETAILED = ("steps", "neuron")
 _LONG = 128
 
-# How tall each view is: in pixels, of itself and for each query token.
-_HEIGHTS = {
-    "heatmap": (860, 16),
-    "head": (600, 27),
-    "model": (960, 0),
-    "layer": (840, 15),
-    "steps": (680, 27),
-    "neuron": (680, 27),
-}
-
 
 def draw() -> None:
     """Draw what a model attends to in one text."""
@@ -97,9 +87,7 @@ def _draw_view(
             )
         )
     first = None if view in _OF_ALL_HEADS else head
-    base, row = _HEIGHTS[view]
-    page = page_of_view(name, question, view, layer, first, layers)
-    embed(page, say(_CHOICES[view]), height=base + row * queries)
+    embed(page_of_view(name, question, view, layer, first, layers), say(_CHOICES[view]))
 
 
 def _draw_tokens(record: AttentionRecord) -> None:

@@ -7,7 +7,7 @@ from typing import cast
 import streamlit as st
 
 from introspect.app.cached import model_named
-from introspect.app.drawing import say, telling
+from introspect.app.drawing import say, show_page, telling
 from introspect.app.form import asked_model
 from introspect.app.marking import plain
 from introspect.app.uploads import (
@@ -80,7 +80,7 @@ def _draw_found(found: Probed) -> None:
         )
     if len(found.rejects):
         count = len(found.rejects)
-        st.warning(say("{count} row(s) gave no result, for these reasons:", count=count))
+        st.warning(say("Rows without a result: {count}. The reasons:", count=count))
         st.dataframe(found.rejects, hide_index=True, alt="Rejected rows with their reasons")
     if not found.is_finished:
         return
@@ -98,7 +98,7 @@ def _draw_found(found: Probed) -> None:
         mime="text/csv",
         on_click="ignore",
     )
-    st.iframe(found.report, height=1_000, alt="Report")
+    show_page(found.report, "Report")
 
 
 if __name__ == "__main__":
