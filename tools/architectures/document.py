@@ -19,8 +19,8 @@ _HEAD = """\
 # Architectures
 
 Every text model type of **transformers {version}**, captured by `introspect` and held against what
-the model returns itself. Made by `python tools/architectures/all_types.py --write`; a test makes it anew and
-fails on a difference.
+the model returns itself. Made by `python tools/architectures/all_types.py --write`; a test makes it
+anew and fails on a difference.
 
 {totals}
 
