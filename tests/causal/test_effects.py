@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -13,58 +9,15 @@ import torch
 import introspect as ix
 from introspect.cases import grammar_cases
 from introspect.causal import (
-    causal_study,
     measure_effects,
-    mediation,
-    metrics,
     prepare_answers,
     prepare_next_tokens,
-    smallest_set,
 )
 from introspect.causal.effects import EFFECT_COLUMNS, effects_of
-from introspect.causal.mediation import MEDIATION_COLUMNS, _Runs
-from introspect.causal.stages import LOOKING, SMALLEST, TAKING_OUT, TWINS
 from introspect.errors import InputError, SelectionError, TextError
-from introspect.mentions import CorefCase
 from introspect.records import Head
 from introspect.statistics import grouped_bootstrap
-
-SIZE = 16  # of a head of the two pronoun models
-
-
-@pytest.fixture(scope="module")
-def model():
-    return ix.load("pronoun-gated", with_head=True)
-
-
-@pytest.fixture(scope="module")
-def cases():
-    return grammar_cases(12, "en", seed=3, num_nouns=12)
-
-
-def slow_margin(model, case, change=None):
-    """The model's answer to one case, its heads changed by a hook on the output projection."""
-    handle = None
-    if change is not None:
-        projection = model.module.bert.encoder.layer[0].attention.output.dense
-
-        def before(_, args):
-            heads = args[0].clone()
-            change(heads.view(*heads.shape[:-1], -1, SIZE))
-            return (heads,)
-
-        handle = projection.register_forward_pre_hook(before)
-    tokens = model.tokens(case.text)
-    with torch.no_grad():
-        logits = model.module(input_ids=torch.tensor([tokens.token_ids])).logits[0]
-    if handle is not None:
-        handle.remove()
-    row = logits[tokens.offsets.index(case.pronoun)].double().log_softmax(-1)
-    of = {
-        c.antecedent: float(row[tokens.token_ids[tokens.offsets.index(c.span)]])
-        for c in case.candidates
-    }
-    return of[True] - of[False]
+from tests.causal.helpers import slow_margin
 
 
 def test_effects_are_those_of_hooks_on_the_output_projection(model, cases):
@@ -165,209 +118,6 @@ def test_the_public_function_gives_the_table_and_says_what_was_read(model, cases
     bare = ix.causal_effects(ix.load("minilm"), cases[:2], ["L3H1"], controls=1)
     assert bare.attrs["is_surrogate"]
     assert "surrogate, not the model’s answer" in bare.attrs["metric_words"]
-
-
-def slow_effects(model, case, twin):
-    """Total, and by head indirect and direct effects, of one case and its twin."""
-    own, others = slow_margin(model, case), -slow_margin(model, twin)
-    kept = []
-    for source in (twin, case):
-        slow_margin(model, source, lambda heads: kept.append(heads.clone()))
-    of_twin, of_own = kept
-
-    def putting(of, head):
-        def put(heads):
-            heads[..., head, :] = of[..., head, :]
-
-        return put
-
-    indirect = [own - slow_margin(model, case, putting(of_twin, head)) for head in range(4)]
-    direct = [own + slow_margin(model, twin, putting(of_own, head)) for head in range(4)]
-    return own - others, indirect, direct
-
-
-def test_effects_between_twins_are_those_of_a_slow_loop(model, cases):
-    found = mediation(model, cases, batch_size=3)
-    assert tuple(found.heads.columns) == MEDIATION_COLUMNS
-    pairs = {}
-    for case in cases:
-        pairs.setdefault(case.group, []).append(case)
-    both_ways = itertools.chain(pairs.values(), ((b, a) for a, b in pairs.values()))
-    total, indirect, direct = zip(*(slow_effects(model, a, b) for a, b in both_ways), strict=True)
-    np.testing.assert_allclose(found.heads["total"], np.mean(total), atol=1e-3)
-    np.testing.assert_allclose(found.heads["indirect"], np.mean(indirect, axis=0), atol=1e-3)
-    np.testing.assert_allclose(found.heads["direct"], np.mean(direct, axis=0), atol=1e-3)
-    assert found.heads["n"][0] == len(pairs)
-
-
-def test_what_is_no_pair_of_twins_is_named(model):
-    tired, wide = grammar_cases(2, "en", seed=3, num_nouns=12)
-    longer = CorefCase(
-        text=wide.text.replace("because", "because because"),
-        pronoun=(wide.pronoun[0] + 8, wide.pronoun[1] + 8),
-        candidates=wide.candidates,
-        group="longer",
-    )
-    same = CorefCase(tired.text, tired.pronoun, tired.candidates, group="longer")
-    lone = CorefCase(tired.text, tired.pronoun, tired.candidates, group="lone")
-    found = mediation(model, [tired, wide, same, longer, lone])
-    assert found.left_out == {
-        "lone": "it has 1 cases, not 2",
-        "longer": "its cases have other numbers of tokens",
-    }
-    unknown = [
-        CorefCase.from_words(
-            f"The zyx saw the qvw because it was {end}.", pronoun="it", antecedent=good,
-            distractors=[bad], group="unknown",
-        )
-        for end, good, bad in (("big", "zyx", "qvw"), ("shy", "qvw", "zyx"))
-    ]  # fmt: skip
-    assert "vocabulary" in mediation(model, [tired, wide, *unknown]).left_out["unknown"]
-    with pytest.raises(InputError, match="no case has a group"):
-        mediation(model, [CorefCase(tired.text, tired.pronoun, tired.candidates)])
-
-
-def test_twins_are_encoded_once(model, cases, monkeypatch):
-    encoded = Counter()
-    encode = metrics.encode
-
-    def counted(tokenizer, text, **options):
-        encoded[text] += 1
-        return encode(tokenizer, text, **options)
-
-    monkeypatch.setattr(metrics, "encode", counted)
-    mediation(model, cases)
-    assert encoded == {case.text: 1 for case in cases}
-
-
-def test_twins_are_told_head_by_head(model, cases, monkeypatch):
-    told, ablated = [], []
-    put = _Runs._put
-    monkeypatch.setattr(_Runs, "_put", lambda *args: ablated.append(args[1]) or put(*args))
-
-    def note(number, total):
-        told.append((number, total, len(ablated)))
-
-    mediation(model, cases, ["L0H1", "L0H3"], batch_size=5, done=note)
-    # Twelve cases with two candidates, five at a time; each head is put into either twin.
-    assert told == [(number, 20, number) for number in range(0, 21, 2)]
-
-
-def test_the_smallest_set_is_the_best_at_each_step(model, cases):
-    answers = prepare_answers(model, cases)
-    found = smallest_set(answers, share=0.95, random_sets=3)
-    clean = answers.margins()
-
-    def effect(heads):
-        with ix.ablate(model, heads):
-            return (clean - answers.margins()).mean()
-
-    everything = effect("L0")
-    assert found.total == pytest.approx(everything)
-    best_one = max(range(4), key=lambda h: effect([(0, h)]))
-    assert found.heads[0] == Head(0, best_one)
-    rest = [h for h in range(4) if h != best_one]
-    best_two = max(rest, key=lambda h: effect([(0, best_one), (0, h)]))
-    assert found.heads[1] == Head(0, best_two)
-    assert found.steps["effect"][1] == pytest.approx(effect([(0, best_one), (0, best_two)]))
-    assert found.steps["share"].iloc[-1] >= 0.95
-    assert found.reached
-    assert "together carry" in found.words
-    with ix.ablate(model, [(0, h) for h in range(4) if Head(0, h) not in found.heads]):
-        kept = (answers.margins() > 0).mean()
-    assert found.steps["accuracy_with_only"].iloc[-1] == kept
-
-
-@pytest.mark.parametrize(
-    ("heads", "share", "at_most"),
-    [
-        # All heads; three tried, three random sets and the others alone; two tried, and so on.
-        (["L0H0", "L0H1", "L0H2"], 0.01, 1 + 3 + 4 + 2 + 4 + 1 + 4),
-        ("L0H2", 1, 1 + 1 + 4),
-    ],
-)
-def test_a_search_tells_its_runs_and_how_many_there_may_be(model, cases, heads, share, at_most):
-    answers = prepare_answers(model, cases)
-    told, runs = [], []
-    margins = type(answers).margins
-
-    class Counted(type(answers)):
-        def margins(self, scores=None):
-            runs.append(len(told))
-            return margins(self, scores)
-
-    counted = Counted(**vars(answers))
-    smallest_set(counted, heads, share=share, random_sets=3, done=lambda *each: told.append(each))
-    assert [number for number, _ in told] == list(range(len(runs)))  # the unchanged model first
-    assert {total for _, total in told} == {at_most}
-    # A hundredth is reached with the first head; all is not, with one that does not matter.
-    assert told[-1][0] == (1 + 3 + 4 if share < 1 else at_most)
-
-
-def test_a_set_that_is_not_reached_says_so(model, cases):
-    answers = prepare_answers(model, cases)
-    found = smallest_set(answers, "L0H2", random_sets=0)
-    assert not found.reached
-    assert found.words.startswith("No 1 heads")
-    with pytest.raises(SelectionError, match="`share`"):
-        smallest_set(answers, share=0)
-
-
-def test_a_study_sets_both_side_by_side(model, cases):
-    seen = []
-    study = causal_study(
-        model,
-        cases,
-        share=None,
-        twins=False,
-        told=lambda stage, number, total: seen.append((stage, number, total)),
-    )
-    assert seen == [*((TAKING_OUT, number, 4) for number in range(5)), (LOOKING, 0, None)]
-    assert study.smallest is None
-    assert study.mediation is None
-    scored = ix.score(model, cases).heads.query("direction == 'pronoun_to_candidate'")
-    np.testing.assert_array_equal(study.heads["attention_accuracy"], scored["accuracy"])
-    np.testing.assert_array_equal(study.heads["effect"], ix.causal_effects(model, cases)["effect"])
-    chosen = study.chosen
-    values, heads = study.effects.by_case()
-    assert chosen.n == len(cases)
-    assert values.mean(0).min() <= chosen.effect <= values.mean(0).max()
-    assert set(chosen.heads) <= set(heads)
-    alone = causal_study(model, cases, chosen.heads, share=None, twins=False).chosen
-    assert (alone.effect, alone.control) == (chosen.effect, chosen.control)
-    unknown = CorefCase.from_words(
-        "The zyx saw the qvw because it was big.", pronoun="it", antecedent="zyx",
-        distractors=["qvw"],
-    )  # fmt: skip
-    again = causal_study(model, [unknown, *cases], share=None, twins=False)
-    assert [number for number, _ in again.rejected] == [0]
-    np.testing.assert_array_equal(again.heads["effect"], study.heads["effect"])
-
-
-def test_a_study_tells_its_stages_in_their_order(model, cases):
-    told = []
-    causal_study(model, cases, ["L0H0"], told=lambda *each: told.append(each))
-    stages = list(dict.fromkeys(stage for stage, _, _ in told))
-    assert stages == [TAKING_OUT, LOOKING, SMALLEST, TWINS]
-    for stage in stages:
-        counts = [number for each, number, _ in told if each == stage]
-        assert counts[0] == 0 and counts == sorted(set(counts))
-    ends = {stage: (number, total) for stage, number, total in told}
-    assert ends[TAKING_OUT] == (4, 4)  # with its controls
-    assert ends[TWINS] == (2, 2)
-    told.clear()
-    lone = [replace(case, group=None) for case in cases]
-    causal_study(model, lone, ["L0H0"], share=None, told=lambda *each: told.append(each))
-    assert told[-1] == (LOOKING, 0, None)  # there are no twins to wait for
-
-
-def test_a_study_of_a_model_without_head_is_a_surrogate_throughout():
-    model = ix.load("minilm")
-    cases = grammar_cases(12, "en", seed=3)
-    study = causal_study(model, cases, ["L3H1", "L5H11"], share=None)
-    assert study.heads.attrs["is_surrogate"]
-    assert study.mediation.heads.attrs["is_surrogate"]
-    assert len(study.heads) == 2
 
 
 def test_next_tokens_are_those_of_a_slow_loop():
