@@ -18,7 +18,7 @@ from introspect.cases import case_to_json, grammar_cases
 from introspect.causal.loading import load_to_ask
 from introspect.errors import OutputError
 from introspect.files import write_atomically
-from introspect.page.document import read_summary
+from introspect.page import read_summary
 from introspect.probing import causal_run
 
 from .test_cli import assert_refused, introspect
@@ -58,7 +58,15 @@ def test_causal_leaves_the_tables_of_the_study(introspect, tmp_path, study):
     outcome = introspect("causal", write_cases(tmp_path), "--out", out, "--model", "pronoun")
     assert outcome.code == 0, outcome.err
     assert outcome.out.splitlines() == [ix.causal_report(study).finding, str(out / "report.html")]
-    assert outcome.err.splitlines() == ["introspect: 1 of 8 heads", "introspect: 8 of 8 heads"]
+    assert outcome.err.splitlines() == [
+        "introspect: taking out each head, 8 in all",
+        "introspect: scoring where heads look",
+        # All heads once; each of 8, 7, … 1 heads, with ten random sets and with only them.
+        f"introspect: searching the smallest set of heads, at most {1 + 36 + 8 * 11} runs",
+        # Two batches of 20 cases with two candidates each, of either twin.
+        "introspect: exchanging heads between twins, 32 runs",
+        "introspect: writing the report",
+    ]
     assert sorted(path.name for path in out.iterdir()) == FILES
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cases.jsonl", "run"]
     for found in (pd.read_csv(out / "effects.csv"), pd.read_parquet(out / "effects.parquet")):

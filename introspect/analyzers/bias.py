@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from introspect.analyzers.claims import Options
-from introspect.analyzers.scored import ScoredCase
+from introspect.analyzers.coreference import Options
+from introspect.analyzers.coreference.scored import ScoredCase
 from introspect.errors import InputError, SelectionError
 from introspect.mentions import CorefCase
 from introspect.scoring import DIRECTIONS

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from introspect.analyzers.claims import Options
+from introspect.analyzers.coreference import Options
 from introspect.errors import InputError, SelectionError
 from introspect.functional.coreference import FLOOR, Mention
 from introspect.mentions import CorefCase

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from introspect.analyzers.coreference_batch import CaseBatches
+from introspect.analyzers.coreference.batch import CaseBatches
 from introspect.analyzers.patterns import PatternsAnalyzer
 from introspect.analyzers.roles import RolesAnalyzer
 from introspect.analyzers.similarity import SimilarityAnalyzer

@@ -13,8 +13,8 @@ from introspect.alignment import mention_pieces
 from introspect.app.questions import Question, Word, words_of
 from introspect.causal.metrics import default_metric
 from introspect.errors import CaptureError, ModelError, TextError
+from introspect.hooks.arguments import run_arguments
 from introspect.hooks.borrowing import without_dropout
-from introspect.hooks.capturing import run_arguments
 from introspect.mentions import Span
 from introspect.models import Model
 from introspect.records import TokenSequence
@@ -96,11 +96,8 @@ class Reading:
         if question.truncation:
             end = max((end for _, end in read.offsets), default=0)
             question = replace(question, text=question.text[:end], truncation=False)
-        if model.is_encoder_decoder and question.target is None:
-            module, inputs = model.run_plan(question.text)
-            return cls(model, module, inputs, read, read, question)
-        inputs, tokens = model.inputs(question.text, target=question.target)
-        return cls(model, model.module, inputs, tokens, read, question)
+        plan = model.run_plan(question.text, target=question.target)
+        return cls(model, plan.module, plan.inputs, plan.tokens, read, question)
 
     def output(self) -> Any:
         """What the model returns, with its states, changed as it is at the moment."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,18 +21,30 @@ from introspect.causal.metrics import (
     log_probabilities,
     metric_named,
 )
-from introspect.errors import InputError, IntrospectError, ModelError
+from introspect.errors import InputError, IntrospectError, MentionError, ModelError
+from introspect.hooks.arguments import placed
 from introspect.hooks.borrowing import without_dropout
-from introspect.hooks.capturing import placed
 from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.models.batching import padded
-from introspect.models.model import taken
+from introspect.models.planning import taken
 
-__all__ = ["Answers", "Batch", "Reading", "Rejected", "prepare_answers"]
+__all__ = [
+    "Answers",
+    "Batch",
+    "Reading",
+    "Ready",
+    "Rejected",
+    "answers_of",
+    "not_finite",
+    "prepare_answers",
+    "questions_of",
+]
 
 #: A case that cannot be asked, by its number, and why.
 Rejected = tuple[int, str]
+#: A case with what the model is asked about it.
+Ready = tuple[CorefCase, Sequence[Question]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +84,22 @@ class Answers:
 
     @property
     def names(self) -> list[str]:
-        """The id of each case, or its number."""
-        return [case.id or f"case-{number}" for number, case in enumerate(self.cases)]
+        """The id of each case, or its number from 1, as in the tables of ``ix.score``."""
+        return [
+            f"case-{number}" if case.id is None else case.id
+            for number, case in enumerate(self.cases, start=1)
+        ]
 
     @property
     def texts(self) -> list[str]:
         """The cases' own texts, each once."""
         return list(dict.fromkeys(case.text for case in self.cases))
+
+    @property
+    def read_texts(self) -> list[str]:
+        """What the model reads, each once: in most metrics with a candidate for the pronoun."""
+        read = (one.encoded.tokens.texts[0] for batch in self.batches for one in batch.questions)
+        return list(dict.fromkeys(read))
 
     @property
     def groups(self) -> list[str]:
@@ -147,26 +170,81 @@ def prepare_answers(
         SelectionError: a metric that there is not.
     """
     chosen = default_metric(model) if metric is None else metric_named(metric)
-    kept: list[CorefCase] = []
-    asked: list[tuple[int, Question]] = []
+    ready: list[Ready] = []
     rejected: list[Rejected] = []
     for number, case in enumerate(cases):
         try:
-            if not case.is_forced_choice:
-                raise InputError("Expected an antecedent and a distractor among the candidates.")
-            questions = chosen.questions(model, case)
+            ready.append((case, questions_of(model, chosen, case)))
         except ModelError:
             raise
         except IntrospectError as error:
             rejected.append((number, str(error)))
-            continue
-        asked += [(len(kept), question) for question in questions]
-        kept.append(case)
-    if not kept:
+    if not ready:
         why = f" The first one: {rejected[0][1]}" if rejected else ""
         raise InputError(f"Expected at least one case that can be asked, got none.{why}")
-    batches = _batches(model, chosen, asked, batch_size)
-    return Answers(model, chosen, tuple(kept), tuple(batches), tuple(rejected))
+    return answers_of(model, chosen, ready, batch_size=batch_size, rejected=rejected)
+
+
+def questions_of(model: Model, metric: Metric, case: CorefCase) -> list[Question]:
+    """What a model is asked about one case.
+
+    Raises:
+        InputError: the case offers no choice.
+        TextError, MentionError: it cannot be asked by this metric, or is asked the same for an
+            antecedent and a distractor.
+    """
+    if not case.is_forced_choice:
+        raise InputError("Expected an antecedent and a distractor among the candidates.")
+    questions = metric.questions(model, case)
+    _check_told_apart(case, questions)
+    return questions
+
+
+def answers_of(
+    model: Model,
+    metric: Metric,
+    ready: Sequence[Ready],
+    *,
+    batch_size: int = 32,
+    rejected: Sequence[Rejected] = (),
+) -> Answers:
+    """Cases whose questions are encoded, in batches.
+
+    Args:
+        model: the model.
+        metric: by which the questions were made.
+        ready: each case with its questions.
+        batch_size: how many sequences are read at once.
+        rejected: cases that cannot be asked.
+    """
+    asked = [
+        (number, question) for number, (_, questions) in enumerate(ready) for question in questions
+    ]
+    batches = tuple(_batches(model, metric, asked, batch_size))
+    return Answers(model, metric, tuple(case for case, _ in ready), batches, tuple(rejected))
+
+
+def _check_told_apart(case: CorefCase, questions: Sequence[Question]) -> None:
+    """Refuse a case whose answer would be a tie whatever the model says.
+
+    Raises:
+        MentionError: the model is asked the same for an antecedent and for a distractor.
+    """
+    asked: list[list[Any]] = [[] for _ in case.candidates]
+    for one in questions:
+        if one.candidate is not None:
+            written = None if one.written is None else one.written.tokens.token_ids
+            ids = tuple(one.encoded.inputs["input_ids"][0].tolist())
+            asked[one.candidate].append((ids, one.reads, written))
+    for first, second in product(range(len(asked)), repeat=2):
+        right, wrong = case.candidates[first], case.candidates[second]
+        if right.antecedent and not wrong.antecedent and asked[first] == asked[second]:
+            raise MentionError(
+                "Expected an antecedent and a distractor that the model is asked apart, but for "
+                f"{case.phrase(right.span)!r} and {case.phrase(wrong.span)!r} it is asked the "
+                "same: no answer would prefer one. Leave the case out, or name one of them "
+                "otherwise."
+            )
 
 
 def _batches(
@@ -234,7 +312,8 @@ class Reading:
         for row, (case, question) in enumerate(zip(batch.cases, batch.questions, strict=True)):
             found = log_probabilities(logits[row], question.reads)
             assert question.candidate is not None
-            self._totals[case, question.candidate] += float(found.sum())
+            total = self._finite(found.sum(), case)
+            self._totals[case, question.candidate] += total
             self._counts[case, question.candidate] += len(question.reads)
 
     def scores(self) -> Floats:
@@ -250,8 +329,28 @@ class Reading:
         for (case, candidate), state in self._states.items():
             if candidate is not None:
                 own = self._states[case, None]
-                found[case, candidate] = float(torch.cosine_similarity(own, state, dim=0))
+                cosine = torch.cosine_similarity(own, state, dim=0)
+                found[case, candidate] = self._finite(cosine, case)
         return found
+
+    def _finite(self, value: torch.Tensor, case: int) -> float:
+        """A number that can be compared.
+
+        Raises:
+            ModelError: it is none, and would count as a wrong answer, or as nothing.
+        """
+        if not math.isfinite(value):
+            raise not_finite(float(value), self._answers.names[case], self._answers.model)
+        return float(value)
+
+
+def not_finite(value: float, asked: str, model: Model) -> ModelError:
+    """The error of an answer that is no number."""
+    return ModelError(
+        f"Expected finite numbers from {model.name}, got {value} for {asked}. In half precision a "
+        "model may overflow, above all where it is changed: load it in float32 or bfloat16, and "
+        "check that its weights are finite."
+    )
 
 
 def _mean_states(output: Any, mask: torch.Tensor, model: Model) -> torch.Tensor:

@@ -40,7 +40,12 @@ class Asked(Protocol):
 
     @property
     def texts(self) -> list[str]:
-        """What the model reads, each once."""
+        """The texts that are asked about, each once."""
+        ...
+
+    @property
+    def read_texts(self) -> list[str]:
+        """What the model reads of them, each once."""
         ...
 
     def margins(self) -> Floats:

@@ -103,7 +103,8 @@ def causal_effects(
         cases: cases with an antecedent and a distractor.
         heads: which; all by default.
         method: how they are taken out: ``zero``, ``mean``, ``uniform`` or ``resample``.
-        reference: texts for ``mean`` and ``resample``; by default those of the cases.
+        reference: texts for ``mean`` and ``resample``; by default those of the cases, and for
+            ``resample`` also what the model reads of them, a candidate in the pronoun's place.
         metric: how the answer is read; see ``introspect.causal.METRICS``.
         controls: how many other heads of a layer are the control of one, drawn with the seed;
             all by default.
@@ -165,7 +166,7 @@ def measure_effects(
         controls: how many other heads are the control of one,
         kind: the kind of attention, and
         seed: of what is drawn.
-        done: told after each head how many are measured, and of how many.
+        done: told before the first head and after each how many are measured, and of how many.
     """
     ablations = ablations_for(answers, method, reference, kind, seed)
     chosen = _pairs(heads_by_layer(ablations.layout, ablations.kind, heads))
@@ -173,6 +174,7 @@ def measure_effects(
         head: _controls(head, ablations.layout, ablations.kind, controls, seed) for head in chosen
     }
     measured = dict.fromkeys([*chosen, *(other for each in control.values() for other in each)])
+    done(0, len(measured))
     clean = answers.margins()
     without: dict[Head, Floats] = {}
     for head in measured:
@@ -206,9 +208,15 @@ def ablations_for(
     kind: str | None,
     seed: int,
 ) -> Ablations:
-    """Ablations whose reference, if none is given, is the cases' own texts."""
+    """Ablations whose reference, if none is given, is the cases' own texts.
+
+    To resample from, there is also what the model reads, with candidates in the pronoun's place:
+    the cases' own texts may all be shorter.
+    """
     if reference is None and method in NEEDS_REFERENCE:
         reference = answers.texts
+        if method == "resample":
+            reference = list(dict.fromkeys([*reference, *answers.read_texts]))
     if kind is None and answers.model.is_encoder_decoder and answers.metric.is_surrogate:
         kind = "encoder"
     return Ablations(answers.model, method, reference=reference, kind=kind, seed=seed)

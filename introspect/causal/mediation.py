@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
 
-from introspect.causal.answers import Answers, Batch, Reading, prepare_answers
+from introspect.causal.answers import Answers, Batch, Reading, Ready, answers_of, questions_of
 from introspect.causal.asked import Floats
-from introspect.errors import InputError
+from introspect.causal.metrics import default_metric, metric_named
+from introspect.errors import InputError, IntrospectError, ModelError
 from introspect.hooks.editing.edits import Edit
 from introspect.hooks.layout import attention_layout
 from introspect.interventions.intervening import Intervention
@@ -56,6 +57,7 @@ def mediation(
     kind: str | None = None,
     batch_size: int = 32,
     seed: int = 0,
+    done: Callable[[int, int], None] = lambda number, total: None,
 ) -> Mediation:
     r"""Total, direct and indirect effects of changing a case into its twin.
 
@@ -82,6 +84,8 @@ def mediation(
         kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
         batch_size: how many sequences are read at once.
         seed: of the intervals.
+        done: told before the first head, and after each head of each batch of twins, how many runs
+            with a head of the other twin were made, and of how many.
 
     Raises:
         InputError: no pair of twins that have the same number of tokens.
@@ -97,7 +101,7 @@ def mediation(
     by_layer = heads_by_layer(layout, kind, heads)
     chosen = [Head(layer, number) for layer in by_layer for number in by_layer[layer]]
     runs = _Runs(first, second, kind, chosen)
-    runs.run()
+    runs.run(done)
     return Mediation(*_tables(runs, kept, chosen, seed, left_out))
 
 
@@ -156,8 +160,11 @@ class _Runs:
         self._of_twin = {head: first.reading() for head in heads}
         self._of_own = {head: second.reading() for head in heads}
 
-    def run(self) -> None:
-        for mine, theirs in zip(self._first.batches, self._second.batches, strict=True):
+    def run(self, done: Callable[[int, int], None]) -> None:
+        batches = list(zip(self._first.batches, self._second.batches, strict=True))
+        number, total = 0, 2 * len(batches) * len(self._heads)
+        done(number, total)
+        for mine, theirs in batches:
             self._own.add(mine, self._first.run(mine))
             self._twins.add(theirs, self._second.run(theirs))
             own = self._outputs(self._first, mine)
@@ -165,6 +172,8 @@ class _Runs:
             for head in self._heads:
                 self._put(head, others, self._first, mine, self._of_twin[head])
                 self._put(head, own, self._second, theirs, self._of_own[head])
+                number += 2
+                done(number, total)
 
     def effects(self) -> tuple[Floats, Floats, Floats]:
         """Total, ``(num_cases,)``; indirect and direct, ``(num_cases, num_heads)``."""
@@ -240,30 +249,34 @@ def _aligned(
     batch_size: int,
 ) -> tuple[Answers, Answers, list[str]]:
     """Both sides of the pairs whose questions have the same lengths; each pair both ways."""
-    both = [pair for a, b in pairs for pair in ((a, b), (b, a))]
-    kept: list[tuple[CorefCase, CorefCase]] = []
-    for pair in both:
+    chosen = default_metric(model) if metric is None else metric_named(metric)
+    first: list[Ready] = []
+    second: list[Ready] = []
+    for pair in pairs:
         group = str(pair[0].group)
         try:
-            lengths = [_lengths(prepare_answers(model, [case], metric)) for case in pair]
-        except InputError as error:
+            one, other = ((case, questions_of(model, chosen, case)) for case in pair)
+        except ModelError:
+            raise
+        except IntrospectError as error:
             left_out[group] = str(error)
             continue
-        if lengths[0] == lengths[1]:
-            kept.append(pair)
-        else:
+        if _lengths(one) != _lengths(other):
             left_out[group] = "its cases have other numbers of tokens"
-    if not kept:
+            continue
+        first += [one, other]
+        second += [other, one]
+    if not first:
         raise InputError(_no_twins(left_out))
-    first, second = (
-        prepare_answers(model, [pair[side] for pair in kept], metric, batch_size=batch_size)
-        for side in (0, 1)
+    mine, theirs = (
+        answers_of(model, chosen, side, batch_size=batch_size) for side in (first, second)
     )
-    return first, second, [str(pair[0].group) for pair in kept]
+    return mine, theirs, [str(case.group) for case, _ in first]
 
 
-def _lengths(answers: Answers) -> list[int]:
-    return [len(one.encoded.tokens) for batch in answers.batches for one in batch.questions]
+def _lengths(ready: Ready) -> list[tuple[int | None, int]]:
+    """Of each question its candidate and how many tokens are read: twins meet at equal ones."""
+    return [(question.candidate, len(question.encoded.tokens)) for question in ready[1]]
 
 
 def _kind(kind: str | None, answers: Answers) -> str | None:

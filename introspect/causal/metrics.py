@@ -136,7 +136,22 @@ class Continuation(Metric):
                     "apart, but it is the last one. Give another sentence."
                 )
             found.append(Question(number, encoded, tuple((i - 1, ids[i]) for i in after)))
+        self._check_same_end(case, found)
         return found
+
+    @staticmethod
+    def _check_same_end(case: CorefCase, questions: Sequence[Question]) -> None:
+        """Refuse ends of other tokens: the one with fewer would be the likelier."""
+        ends = [tuple(token for _, token in one.reads) for one in questions]
+        for candidate, end in zip(case.candidates, ends, strict=True):
+            if end != ends[0]:
+                first = case.phrase(case.candidates[0].span)
+                raise TextError(
+                    "Expected what follows the pronoun in the same tokens for every candidate, to "
+                    f"compare its probability, but after {case.phrase(candidate.span)!r} they are "
+                    f"others than after {first!r}: the tokenizer joins a candidate to what "
+                    f"follows. Choose another metric: {', '.join(METRICS)}."
+                )
 
 
 class Target(Metric):
@@ -166,6 +181,7 @@ class Target(Metric):
                     truncation=False,
                 )
             ids, special = written.tokens.token_ids, written.tokens.special_tokens_mask
+            _check_known(written, [i for i in range(len(ids)) if not special[i]], "candidate")
             reads = tuple((i - 1, ids[i]) for i in range(1, len(ids)) if not special[i])
             found.append(Question(number, encoded, reads, written))
         return found
@@ -245,13 +261,20 @@ def _encoded(model: Model, text: str) -> Encoded:
 def _pieces(encoded: Encoded, span: tuple[int, int], role: str) -> list[int]:
     words: Sequence[Sequence[int]] = mention_pieces(encoded.tokens, span, role=role)
     pieces = [piece for word in words for piece in word]
+    _check_known(encoded, pieces, role, span)
+    return pieces
+
+
+def _check_known(
+    encoded: Encoded, pieces: Sequence[int], role: str, span: tuple[int, int] | None = None
+) -> None:
+    """Refuse a mention of which the model's vocabulary has nothing."""
     if all(encoded.tokens.unknown_mask[piece] for piece in pieces):
-        text = encoded.tokens.texts[0][slice(*span)]
+        text = encoded.tokens.texts[0][slice(*(span or (None, None)))]
         raise MentionError(
             f"Expected a {role} that the model knows, but its vocabulary has nothing for {text!r}. "
             "Choose another model, or leave the case out."
         )
-    return pieces
 
 
 def log_probabilities(logits: torch.Tensor, reads: Sequence[tuple[int, int]]) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,16 +10,17 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from introspect.causal.answers import not_finite
 from introspect.causal.asked import Floats
 from introspect.causal.metrics import Metric, Question
 from introspect.errors import InputError, ModelError, SelectionError
+from introspect.hooks.arguments import placed
 from introspect.hooks.borrowing import without_dropout
-from introspect.hooks.capturing import placed
 from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.models.batching import encode_batch, padded
 from introspect.models.encoding import Encoded, length_limit
-from introspect.models.model import taken
+from introspect.models.planning import taken
 
 __all__ = ["NextTokens", "prepare_next_tokens"]
 
@@ -63,11 +65,16 @@ class NextTokens:
         """The texts."""
         return [one.tokens.texts[0] for one in self.encoded]
 
+    @property
+    def read_texts(self) -> list[str]:
+        """The texts: they are read as they are."""
+        return self.texts
+
     def margins(self) -> Floats:
         """The logit of the next token, less the largest of the others, ``(num_positions,)``.
 
         Raises:
-            ModelError: the model has no language-model head.
+            ModelError: the model has no language-model head, or what it gives is not finite.
         """
         found: list[float] = []
         for start in range(0, len(self.encoded), self.batch_size):
@@ -86,6 +93,9 @@ class NextTokens:
                 zip(self.encoded[part], self.positions[part], strict=True)
             ):
                 found += _margins(logits[row], one.tokens.token_ids, places)
+        for name, margin in zip(self.names, found, strict=True):
+            if not math.isfinite(margin):
+                raise not_finite(margin, f"the token after {name}", self.model)
         return np.array(found)
 
 
@@ -107,6 +117,7 @@ def prepare_next_tokens(
 
     Raises:
         InputError: no text, or one that cannot be read.
+        ModelError: the model writes nothing: one that sees the next token cannot foretell it.
         SelectionError: a position without a next token.
 
     Example:
@@ -119,6 +130,12 @@ def prepare_next_tokens(
     """
     if not texts:
         raise InputError("Expected at least one text, got none.")
+    writes = getattr(model.module, "can_generate", lambda: False)()
+    if model.is_encoder_decoder or not writes:
+        raise ModelError(
+            f"Expected a decoder with its language-model head, which foretells what follows, got "
+            f"{type(model.module).__name__} of {model.name}. Load a decoder with with_head=True."
+        )
     with model.tokenizing():
         limit = length_limit(model.module, model.tokenizer)
         encoded = encode_batch(model.tokenizer, texts, limit=limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +58,7 @@ def smallest_set(
     kind: str | None = None,
     random_sets: int = 10,
     seed: int = 0,
+    done: Callable[[int, int], None] = lambda number, total: None,
 ) -> SmallestSet:
     r"""Add heads one by one, each time the one with which most is lost.
 
@@ -76,6 +77,8 @@ def smallest_set(
         kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
         random_sets: how many random sets each step is compared with.
         seed: of what is drawn.
+        done: told before the first run, and after each, how many were made, and how many there are
+            at most: the search ends as soon as the share is reached.
 
     Raises:
         SelectionError: a share that is not between 0 and 1, or a head that there is not.
@@ -88,11 +91,16 @@ def smallest_set(
     everything = heads_by_layer(ablations.layout, ablations.kind, None)
     pool = heads_by_layer(ablations.layout, ablations.kind, heads)
     remaining = [Head(layer, number) for layer in pool for number in pool[layer]]
+    made, at_most = 0, _most_runs(len(remaining), most, random_sets)
+    done(made, at_most)
     clean = answers.margins()
 
     def effect(chosen: HeadsByLayer) -> tuple[float, float]:
+        nonlocal made
         with ablations.of(chosen):
             margins = answers.margins()
+        made += 1
+        done(made, at_most)
         return float((clean - margins).mean()), accuracy_of(margins)
 
     total, _ = effect(everything)
@@ -126,6 +134,16 @@ def smallest_set(
     steps = pd.DataFrame(rows, columns=list(_COLUMNS))
     reached = bool(len(steps)) and bool(steps["share"].iloc[-1] >= share)
     return SmallestSet(steps, total, reached, _words(chosen, steps, total, share, reached=reached))
+
+
+def _most_runs(heads: int, most: int, random_sets: int) -> int:
+    """How often the model is asked if the search goes on to its last head.
+
+    Once without any head; then for each head that is added, with each of the others, with the
+    random sets, and with only those that were added.
+    """
+    steps = min(most, heads)
+    return 1 + sum(heads - step + random_sets + 1 for step in range(steps))
 
 
 def _by_layer(heads: Iterable[Head]) -> HeadsByLayer:

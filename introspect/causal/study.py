@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from introspect.causal.asked import Floats
 from introspect.causal.effects import CausalEffects, measure_effects
 from introspect.causal.mediation import Mediation, mediation
 from introspect.causal.smallest import SmallestSet, smallest_set
+from introspect.causal.stages import LOOKING, SMALLEST, TAKING_OUT, TWINS, Told, told_nobody
 from introspect.errors import InputError, SelectionError
 from introspect.interventions.targets import HeadLike
 from introspect.mentions import CorefCase
@@ -105,7 +107,7 @@ def causal_study(
     kind: str | None = None,
     batch_size: int = 32,
     seed: int = 0,
-    done: Callable[[int, int], None] = lambda number, total: None,
+    told: Told = told_nobody,
 ) -> CausalStudy:
     """Ask a model about cases with each head taken out, and set it beside where the head looks.
 
@@ -124,7 +126,8 @@ def causal_study(
         kind: of an encoder-decoder: only ``encoder``, whose attention is scored.
         batch_size: how many sequences are read at once.
         seed: of the intervals, and of what is drawn.
-        done: told after each head how many are measured, and of how many.
+        told: told what is being done (``words``, as each stage begins), how much of it is done,
+            and of how much; ``None`` where nobody knows.
 
     Raises:
         InputError: no case can be asked.
@@ -138,21 +141,22 @@ def causal_study(
     kind = "encoder" if model.is_encoder_decoder else kind
     answers = prepare_answers(model, cases, metric, batch_size=batch_size)
     options = {"method": method, "reference": reference, "kind": kind, "seed": seed}
-    effects = measure_effects(answers, heads, done=done, **options)  # type: ignore[arg-type]
+    effects = measure_effects(answers, heads, done=partial(told, TAKING_OUT), **options)  # type: ignore[arg-type]
+    told(LOOKING, 0, None)
     scores = score(model, answers.cases, options=Options(seed=seed))
     notes = list(effects.notes)
     chosen = _chosen(effects, scores, seed)
     if chosen is None:
         notes.append("no head is chosen by its attention: too few groups, or no head can look")
-    found = (
-        None if share is None else smallest_set(answers, heads, share=share, **options)  # type: ignore[arg-type]
-    )
+    found = None
+    if share is not None:
+        found = smallest_set(answers, heads, share=share, done=partial(told, SMALLEST), **options)  # type: ignore[arg-type]
     mediated = None
     if twins:
         try:
             mediated = mediation(
                 model, answers.cases, heads, metric=answers.metric.name, kind=kind,
-                batch_size=batch_size, seed=seed,
+                batch_size=batch_size, seed=seed, done=partial(told, TWINS),
             )  # fmt: skip
         except InputError as error:
             notes.append(f"no effects between twins: {error}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,26 +61,29 @@ def causal(
     from introspect.causal.loading import load_to_ask
     from introspect.models.quiet import hush
     from introspect.probing.causal_run import causal_folder, check_folder
+    from introspect.probing.stages import watching_stages
 
     check_folder(out, fresh=fresh)
     texts = _texts(reference)
     hush()
-    result = causal_folder(
-        load_to_ask(model, metric, allow_pickle=allow_pickle),
-        file,
-        out,
-        heads=heads,
-        method=method,
-        reference=texts,
-        metric=metric,
-        share=None if no_smallest else 0.8,
-        twins=not no_twins,
-        limit=limit,
-        seed=seed,
-        fresh=fresh,
-        command=command_line(),
-        done=_Progress(),
-    )
+    loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
+    with watching_stages() as told:
+        result = causal_folder(
+            loaded,
+            file,
+            out,
+            heads=heads,
+            method=method,
+            reference=texts,
+            metric=metric,
+            share=None if no_smallest else 0.8,
+            twins=not no_twins,
+            limit=limit,
+            seed=seed,
+            fresh=fresh,
+            command=command_line(),
+            told=told,
+        )
     show_notices(result.report.notices)
     typer.echo(result.report.finding)
     typer.echo(out / "report.html")
@@ -168,19 +169,3 @@ def _ends(edge: str) -> tuple[str, str]:
     if not (found and query and key):
         raise InputError(f"Expected an edge as it:animal, got {edge!r}.")
     return query, key
-
-
-class _Progress:
-    """How far it is, on standard error: one line that is written over on a terminal."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    def __call__(self, number: int, total: int) -> None:
-        is_last = number == total
-        if sys.stderr.isatty():
-            seconds = (time.monotonic() - self._began) / number * (total - number)
-            line = f"\r\x1b[Kintrospect: {number} of {total} heads, about {seconds:.0f} s left"
-            print(line, end="\n" if is_last else "", file=sys.stderr, flush=True)
-        elif number == 1 or is_last:
-            print(f"introspect: {number} of {total} heads", file=sys.stderr, flush=True)

@@ -112,7 +112,7 @@ def probe(
 
     Stopped at any moment, the same command goes on where it was.
     """
-    from introspect.analyzers.claims import Options
+    from introspect.analyzers.coreference import Options
     from introspect.probing import CacheOptions, RayOptions, estimate
     from introspect.probing import probe as run_probe
     from introspect.probing.batches import BatchLimits

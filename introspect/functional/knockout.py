@@ -6,7 +6,8 @@ import torch
 
 __all__ = ["knocked_out"]
 
-# A row whose sum is so far below 1 keeps the rest for a sink, which grows with the others.
+# A row whose sum is so far below 1 keeps the rest for a sink, which grows with the others. In half
+# precision each weight is rounded, and so a row sums to 1 only up to the type's own precision.
 _NO_SINK = 1e-4
 
 
@@ -18,8 +19,9 @@ def knocked_out(
     .. math:: \alpha'_{ij} = 0 \text{ for a cut edge}, \quad
               \alpha'_{ij} = \alpha_{ij} / (1 - \sum_{\text{cut } k} \alpha_{ik}) \text{ else}
 
-    which is the softmax over the keys that are left. Of a row whose keys are all cut, nothing is
-    left: it is 0. What a row keeps for an attention sink counts as a key that is not cut.
+    which is the softmax over the keys that are left. Of a row whose keys are all cut, or whose
+    other weights are too small for their type, nothing is left: it is 0. What a row keeps for an
+    attention sink counts as a key that is not cut, as far as the type's precision can tell it.
 
     Args:
         weights: ``(..., query_len, key_len)``, rows of at most 1.
@@ -41,8 +43,10 @@ def knocked_out(
     left = weights.masked_fill(edges, 0)
     if not renormalise:
         return left
-    sink = 1 - weights.sum(-1, keepdim=True)
-    remaining = left.sum(-1, keepdim=True) + sink.where(sink > _NO_SINK, 0)
-    grown = left / remaining.where(remaining > 0, 1)
+    kind = torch.promote_types(weights.dtype, torch.float32)
+    sink = 1 - weights.sum(-1, keepdim=True, dtype=kind)
+    no_sink = max(_NO_SINK, torch.finfo(weights.dtype).eps)
+    remaining = left.sum(-1, keepdim=True, dtype=kind) + sink.where(sink > no_sink, 0)
+    grown = (left / remaining.where(remaining > 0, 1)).to(weights.dtype)
     is_cut = edges.expand_as(weights).any(-1, keepdim=True)
     return torch.where(is_cut, grown, weights)

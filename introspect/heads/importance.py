@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from introspect.errors import InputError, ModelError, TextError, naming
 from introspect.functional.patterns import visible_offsets
 from introspect.hooks import capture, gate_gradients
+from introspect.hooks.editing.gates import Place
 from introspect.hooks.layout import attention_layout
 from introspect.models import Model
 from introspect.models.loading import load_text
@@ -91,44 +92,46 @@ def head_importance(
             "Expected at least one text, and with `targets` one for each, got "
             f"{len(given)} texts and {len(written)} targets."
         )
-    inputs, _ = loaded.inputs(given[0], target=written[0])
-    name, passes = _loss_of(loaded, loss, inputs)
-    places = list(attention_layout(loaded.module).heads)
+    first = loaded.run_plan(given[0], target=written[0], whole=True)
+    name, passes = _loss_of(loaded, loss, first.inputs)
+    heads = {place: n.heads for place, n in attention_layout(loaded.module).heads.items()}
     by_text = []
     for number, (text, target) in enumerate(zip(given, written, strict=True)):
         with naming(f"Text {number}"):
-            inputs, tokens = loaded.inputs(text, target=target)
+            plan = loaded.run_plan(text, target=target, whole=True)
             total: Any = 0
-            for one in passes(inputs, tokens):
+            for one in passes(plan.inputs, plan.tokens):
                 found = gate_gradients(loaded.module, one.inputs, one.loss)
-                total = total + torch.stack([found[place].double() for place in places])
+                total = total + torch.cat([found[place].double() for place in heads])
             by_text.append(total.cpu().numpy())
-    return _table(np.stack(by_text), places, name, seed)
+    return _table(np.stack(by_text), heads, name, seed)
 
 
 def _table(
-    gradients: np.ndarray[Any, Any], places: list[tuple[str, int]], loss: str, seed: int
+    gradients: np.ndarray[Any, Any], heads: Mapping[Place, int], loss: str, seed: int
 ) -> pd.DataFrame:
-    """Gradients, ``(num_texts, num_places, num_heads)``, as a table."""
-    num_texts, _, num_heads = gradients.shape
+    """Gradients, ``(num_texts, heads of all places)``, as a table."""
+    num_texts = len(gradients)
+    counts = list(heads.values())
+    place = np.repeat(np.arange(len(counts)), counts)
     sizes = np.abs(gradients)
     importance = sizes.mean(0)
     low = high = np.full(importance.size, np.nan)
     if num_texts > 1:
-        low, high = grouped_bootstrap(sizes.reshape(num_texts, -1), range(num_texts), seed=seed)
-    length = np.sqrt((importance**2).sum(1, keepdims=True))
+        low, high = grouped_bootstrap(sizes, range(num_texts), seed=seed)
+    length = np.sqrt(np.bincount(place, importance**2))[place]
     table = pd.DataFrame(
         {
-            "kind": np.repeat([kind for kind, _ in places], num_heads),
-            "layer": np.repeat([layer for _, layer in places], num_heads),
-            "head": np.tile(np.arange(num_heads), len(places)),
-            "importance": importance.ravel(),
+            "kind": np.array([kind for kind, _ in heads])[place],
+            "layer": np.array([layer for _, layer in heads])[place],
+            "head": np.concatenate([np.arange(count) for count in counts]),
+            "importance": importance,
             "ci_low": low,
             "ci_high": high,
             "normalised": np.divide(
                 importance, length, out=np.zeros_like(importance), where=length > 0
-            ).ravel(),
-            "slope": gradients.mean(0).ravel(),
+            ),
+            "slope": gradients.mean(0),
             "n_texts": num_texts,
         }
     )

@@ -1,16 +1,18 @@
 """Watching a model attend: one idea a file.
 
-``capturing`` runs a model once; ``streaming`` hands each layer on as it comes; ``interface`` is the
-way in, ``watchers`` say what is kept of each attention, ``observation`` sorts it by kind and layer,
-``own_output`` and ``products`` find it in models that bypass the interface, ``borrowing`` puts the
-model back as it was, and ``certificate`` proves the result. ``generating`` does the same while a
-model writes; ``layout`` says which attentions a model has.
+``capturing`` keeps what one run gives, ``captured``; ``streaming`` hands each layer on as it comes;
+``running`` is that run, with its ``arguments``. ``interface`` is the way in, ``watchers`` say what
+is kept of each attention, ``observation`` sorts it by kind and layer, ``own_output`` and
+``products`` find it in models that bypass the interface, ``borrowing`` puts the model back as it
+was, and ``certificate`` proves the result. ``generating`` does the same while a model writes;
+``layout`` says which attentions a model has.
 
 Three rooms lead on: ``following`` goes to what becomes of the heads' outputs, ``differentiating``
 to how a number changes with the weights, and ``editing`` changes what an attention computes.
 """
 
-from introspect.hooks.capturing import PARTS, Captured, capture, find_projections
+from introspect.hooks.captured import Captured
+from introspect.hooks.capturing import PARTS, capture, find_projections
 from introspect.hooks.certificate import verify
 from introspect.hooks.differentiating.gradients import (
     GRADIENT_PARTS,

@@ -2,83 +2,30 @@
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
-import transformers
 from torch import nn
 
-from introspect.errors import CaptureError, SelectionError
-from introspect.hooks.borrowing import attention_implementation, borrowed_attention
+from introspect.errors import SelectionError
+from introspect.hooks.arguments import checked_rows, run_arguments
+from introspect.hooks.captured import Captured
+from introspect.hooks.certificate import certificate_of, largest_of
 from introspect.hooks.following.blocks import BlockLog
 from introspect.hooks.following.derived import DERIVED, DerivedParts, held_projections
 from introspect.hooks.following.projection import BEHIND_NORMS, LinearLog, Projection
-from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
-from introspect.hooks.observation import AllSeen, Observation
-from introspect.hooks.own_output import observe_own_output
+from introspect.hooks.observation import Observation
 from introspect.hooks.rows import RowsNotRecomputableError, pick_rows
+from introspect.hooks.running import ROWS_ROUTE, run_watched, run_whole
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
-from introspect.hooks.watchers import RowWatcher, WholeWatcher
-from introspect.records import Certificate
+from introspect.hooks.watchers import RowWatcher
 
-__all__ = ["PARTS", "Captured", "capture", "find_projections"]
+__all__ = ["PARTS", "capture", "find_projections"]
 
 #: What can be captured of a model's attention.
 PARTS = (*WATCHED_PARTS, *DERIVED)
-
-INTERFACE_ROUTE = "attention interface"
-ROWS_ROUTE = "selected rows beside the model's own implementation"
-
-PartByKind = Mapping[str, list[torch.Tensor]]
-
-
-@dataclass(frozen=True, eq=False)
-class Captured:
-    """What one run of a model gave.
-
-    Each part is a mapping from the kind of attention (``self``; or ``encoder``, ``decoder``,
-    ``cross``) to a list over layers; a part that was not asked for is empty.
-
-    Args:
-        attentions: ``(batch, num_heads, query_len, key_len)``; of selected rows
-            ``(batch, num_heads, num_rows, key_len)``.
-        layers: the model's own number of each layer.
-        output: what the model returned; ``None`` if it was stopped after the last layer asked for.
-        certificate: how it was captured.
-        scores: what the softmax was given, shaped like the attentions.
-        queries: ``(batch, num_heads, query_len, head_dim)``, after rotary embedding.
-        keys: ``(batch, num_key_value_heads, key_len, head_dim)``, before they are repeated for
-            grouped queries.
-        values: the same.
-        head_outputs: ``(batch, num_heads, query_len, value_dim)``, before the output projection.
-        value_norms: ``(batch, num_heads, key_len)``: the length of each value after its head's part
-            of the output projection (Kobayashi et al. 2020).
-        residual_norms: ``(batch, 1, n, n)``: the length of what each key brings through all heads,
-            the residual and the layer norm (Kobayashi et al. 2021); not of cross-attention.
-        contributions: ``(batch, 1, n, n)``: the share of each key in what the block gives (Ferrando
-            et al. 2022); not of cross-attention.
-        gradients: shaped like the attentions, as ``capture_gradients`` gives them.
-        integrated_gradients: the same.
-    """
-
-    attentions: PartByKind
-    layers: Mapping[str, list[int]]
-    output: Any
-    certificate: Certificate
-    scores: PartByKind = field(default_factory=dict)
-    queries: PartByKind = field(default_factory=dict)
-    keys: PartByKind = field(default_factory=dict)
-    values: PartByKind = field(default_factory=dict)
-    head_outputs: PartByKind = field(default_factory=dict)
-    value_norms: PartByKind = field(default_factory=dict)
-    residual_norms: PartByKind = field(default_factory=dict)
-    contributions: PartByKind = field(default_factory=dict)
-    gradients: PartByKind = field(default_factory=dict)
-    integrated_gradients: PartByKind = field(default_factory=dict)
 
 
 def capture(
@@ -162,31 +109,6 @@ def _capture_whole(
     return captured
 
 
-def run_whole(
-    module: nn.Module,
-    arguments: dict[str, Any],
-    wanted: tuple[str, ...],
-    observation: Observation,
-) -> tuple[Any, str, list[torch.Tensor]]:
-    """Run the model and let the observation see whole patterns, whichever way they come.
-
-    Returns:
-        The model's output, the route, and how far weights × values are from the heads' outputs.
-    """
-    watcher = WholeWatcher(wanted, observation.see)
-    output = run_watched(module, arguments, observation, watcher)
-    route = INTERFACE_ROUTE
-    if observation.has_seen_nothing:
-        output, route = observe_own_output(module, arguments, wanted, observation)
-    elif missing := observation.missing_kinds:
-        # Some have an encoder of their own making beside an ordinary decoder (PEGASUS-X).
-        _, own = observe_own_output(module, arguments, wanted, observation, missing)
-        found = [kind for kind in missing if kind not in observation.missing_kinds]
-        route = f"{route}; {', '.join(found)}: {own}" if found else route
-    observation.check(module)
-    return output, route, watcher.output_errors
-
-
 def _capture_with_derived(
     module: nn.Module,
     arguments: dict[str, Any],
@@ -247,22 +169,6 @@ def find_projections(
     }
 
 
-def run_watched(
-    module: nn.Module, arguments: dict[str, Any], observation: Observation, watcher: Watcher
-) -> Any:
-    """The model's output; ``None`` where it was stopped because all was seen."""
-    try:
-        with (
-            torch.no_grad(),
-            borrowed_attention(module, IMPLEMENTATION),
-            observation.hooks(),
-            watching(watcher),
-        ):
-            return module(**arguments)
-    except AllSeen:
-        return None
-
-
 def _captured(
     module: nn.Module,
     observation: Observation,
@@ -277,26 +183,6 @@ def _captured(
         certificate=certificate_of(
             module, observation.parts.get("attentions", {}), route, output_errors
         ),
-    )
-
-
-def certificate_of(
-    module: nn.Module,
-    attentions: PartByKind,
-    route: str,
-    output_errors: Sequence[torch.Tensor] = (),
-) -> Certificate:
-    """What is known without another run of the model."""
-    parameter = next(module.parameters())
-    return Certificate(
-        route=route,
-        max_row_sum_error=_max_row_sum_error(attentions) if attentions else None,
-        max_head_output_error=largest_of([float(error) for error in output_errors]),
-        attn_implementation=attention_implementation(module),
-        dtype=str(parameter.dtype).removeprefix("torch."),
-        device=str(parameter.device),
-        torch_version=torch.__version__,
-        transformers_version=transformers.__version__,
     )
 
 
@@ -318,85 +204,3 @@ def _checked_parts(include: Sequence[str] | str) -> tuple[str, ...]:
         came = ", ".join(map(repr, unknown)) or "nothing"
         raise SelectionError(f"Expected `include` from {', '.join(PARTS)}, got {came}.")
     return parts
-
-
-def checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
-    """Positions for all items of the batch, ``(num_rows,)``, or ``(batch, num_rows)``."""
-    ids = next(
-        (arguments[n] for n in ("decoder_input_ids", "input_ids") if n in arguments),
-        arguments.get("inputs_embeds"),
-    )
-    if ids is None:
-        raise SelectionError("Expected `input_ids` among the inputs, to choose rows of.")
-    batch, length = ids.shape[:2]
-    chosen = torch.as_tensor(rows)
-    fits = chosen.ndim == 1 or (chosen.ndim == 2 and chosen.shape[0] == batch)
-    if not fits or not chosen.numel():
-        raise SelectionError(
-            f"Expected `rows` as a list of positions, or one for each of the {batch} items of the "
-            f"batch, got shape {tuple(chosen.shape)}."
-        )
-    if not bool(((chosen >= 0) & (chosen < length)).all()):
-        raise SelectionError(
-            f"Expected `rows` in 0–{length - 1}, got {sorted(set(chosen.flatten().tolist()))}."
-        )
-    return chosen.long()
-
-
-def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """``inputs`` where the model is, and no cache: one changes the last digits.
-
-    Raises:
-        CaptureError: the model has no weights in memory.
-    """
-    arguments = placed(module, inputs)
-    if "use_cache" in inspect.signature(module.forward).parameters:
-        arguments.setdefault("use_cache", False)
-    return arguments
-
-
-def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """``inputs`` where the model is.
-
-    Raises:
-        CaptureError: the model has no weights in memory.
-    """
-    device = _device(module)
-    return {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
-
-
-def largest_of(values: Sequence[float]) -> float | None:
-    """The largest value, ``None`` without any; NaN where one is, which ``max`` would lose."""
-    return max(values, key=lambda value: (math.isnan(value), value)) if values else None
-
-
-def _device(module: nn.Module) -> torch.device:
-    parameter = next(module.parameters(), None)
-    if parameter is None:
-        raise CaptureError(f"Expected a model with weights, but {type(module).__name__} has none.")
-    _check_weights(module)
-    return parameter.device
-
-
-def _check_weights(module: nn.Module) -> None:
-    empty = []
-    for place, part in module.named_modules():
-        if hasattr(part, "_hf_hook"):
-            return  # weights that were moved to disk are on the meta device, and come back by it
-        for name, parameter in part._parameters.items():
-            if parameter is not None and parameter.device.type == "meta":
-                empty.append(f"{place}.{name}")
-    if empty:
-        raise CaptureError(
-            f"Expected {type(module).__name__} with its weights in memory, but {len(empty)} of "
-            f"them are on the meta device, for example {empty[0]}. Load the weights first."
-        )
-
-
-def _max_row_sum_error(attentions: Mapping[str, list[torch.Tensor]]) -> float:
-    errors = [
-        float((layer.float().sum(-1) - 1).abs().max())
-        for layers in attentions.values()
-        for layer in layers
-    ]
-    return largest_of(errors) or 0.0

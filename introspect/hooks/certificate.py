@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
+import transformers
 from torch import nn
 
 from introspect.errors import CaptureError
-from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.capturing import Captured, largest_of, run_arguments
+from introspect.hooks.arguments import run_arguments
+from introspect.hooks.borrowing import attention_implementation, borrowed_attention
+from introspect.hooks.captured import Captured, PartByKind
 from introspect.hooks.interface import active_editors
 from introspect.hooks.own_output import OWN_OUTPUTS, are_weights
 from introspect.records import Certificate
 
-__all__ = ["verify"]
+__all__ = ["certificate_of", "largest_of", "verify"]
+
+
+def certificate_of(
+    module: nn.Module,
+    attentions: PartByKind,
+    route: str,
+    output_errors: Sequence[torch.Tensor] = (),
+) -> Certificate:
+    """What is known without another run of the model."""
+    parameter = next(module.parameters())
+    return Certificate(
+        route=route,
+        max_row_sum_error=_max_row_sum_error(attentions) if attentions else None,
+        max_head_output_error=largest_of([float(error) for error in output_errors]),
+        attn_implementation=attention_implementation(module),
+        dtype=str(parameter.dtype).removeprefix("torch."),
+        device=str(parameter.device),
+        torch_version=torch.__version__,
+        transformers_version=transformers.__version__,
+    )
 
 
 def verify(module: nn.Module, inputs: Mapping[str, Any], captured: Captured) -> Certificate:
@@ -85,3 +108,17 @@ def _tensors(output: Any) -> Iterator[torch.Tensor]:
         value = output.get(name) if hasattr(output, "get") else None
         if value is not None:
             yield value
+
+
+def largest_of(values: Sequence[float]) -> float | None:
+    """The largest value, ``None`` without any; NaN where one is, which ``max`` would lose."""
+    return max(values, key=lambda value: (math.isnan(value), value)) if values else None
+
+
+def _max_row_sum_error(attentions: PartByKind) -> float:
+    errors = [
+        float((layer.float().sum(-1) - 1).abs().max())
+        for layers in attentions.values()
+        for layer in layers
+    ]
+    return largest_of(errors) or 0.0

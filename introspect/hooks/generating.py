@@ -15,16 +15,14 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
+from introspect.hooks.arguments import run_arguments
 from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.capturing import (
-    INTERFACE_ROUTE,
-    Captured,
-    certificate_of,
-    run_arguments,
-)
+from introspect.hooks.captured import Captured
+from introspect.hooks.certificate import certificate_of
 from introspect.hooks.interface import IMPLEMENTATION, watching
 from introspect.hooks.observation import Observation
 from introspect.hooks.own_output import OUTPUT_ROUTE, OWN_OUTPUTS
+from introspect.hooks.running import INTERFACE_ROUTE
 from introspect.hooks.watchers import WholeWatcher
 
 __all__ = ["NEW_TOKENS", "capture_generation"]

@@ -6,7 +6,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +16,10 @@ __all__ = ["Numbering", "Place"]
 
 # An attention module was given the states of another sequence if one of these arguments was.
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states")
+
+
+#: Is told which part of a model begins to run, and what it is given.
+Begun = Callable[[nn.Module, tuple[Any, ...], Mapping[str, Any]], None]
 
 
 class Place(NamedTuple):
@@ -55,18 +59,22 @@ class Numbering:
         self._hookable = [m for m in module.modules() if _source_arguments(type(m).forward)]
 
     @contextmanager
-    def hooks(self, *, counts_runs: bool = False) -> Iterator[None]:
+    def hooks(self, *, begun: Begun | None = None) -> Iterator[None]:
         """Note which modules are given another sequence to attend to, while this is open.
 
         Args:
-            counts_runs: begin anew with each run of the model.
+            begun: begin anew with each run of the model in this thread, and call this with the
+                part that is about to run, and what it is given.
         """
         handles = [
             part.register_forward_pre_hook(self._note_sources, with_kwargs=True)
             for part in self._hookable
         ]
-        if counts_runs:
-            handles += [part.register_forward_pre_hook(self._begin) for part in self._wholes()]
+        if begun is not None:
+            begin = partial(self._begin, begun)
+            handles += [
+                part.register_forward_pre_hook(begin, with_kwargs=True) for part in self._wholes()
+            ]
         try:
             yield
         finally:
@@ -96,9 +104,16 @@ class Numbering:
         """Forget what came by."""
         self.seen, self._last_queries = {}, None
 
-    def _begin(self, *_: Any) -> None:
+    def _begin(
+        self,
+        begun: Begun,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
         if threading.get_ident() == self._thread:
             self.begin()
+            begun(module, args, kwargs or {})
 
     def _wholes(self) -> list[nn.Module]:
         """The model and its parts that may be run by themselves."""

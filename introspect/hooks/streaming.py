@@ -8,15 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from introspect.hooks.capturing import (
-    ROWS_ROUTE,
-    certificate_of,
-    checked_rows,
-    run_arguments,
-    run_watched,
-    run_whole,
-)
+from introspect.hooks.arguments import checked_rows, run_arguments
+from introspect.hooks.certificate import certificate_of
 from introspect.hooks.observation import Observation, Receive
+from introspect.hooks.running import ROWS_ROUTE, run_watched, run_whole
 from introspect.hooks.watchers import RowWatcher
 from introspect.records import Certificate
 

@@ -48,7 +48,8 @@ def ablate(
     - ``mean``: :math:`z_i` is its mean over all tokens of the reference texts.
     - ``uniform``: the head attends alike to all keys that it may see.
     - ``resample``: :math:`z_i` is that of the token at the same place of a reference text; which
-      text an item of a batch takes is drawn with the seed, among those that are long enough.
+      text the first item of a batch takes, and the second, …, is drawn with the seed, among those
+      that are long enough. So it depends on how texts are put into batches.
 
     Zero is the strongest change and takes the model to where it never was; the others leave what
     the head always says (Wang et al. 2022, https://arxiv.org/abs/2211.00593, appendix).
@@ -60,14 +61,16 @@ def ablate(
         reference: for ``mean`` and ``resample``: texts, or the inputs of a bare module. They are
             run now, without any intervention.
         layers: whole layers, beside the heads; all of them if neither is given.
-        positions: only at these tokens; all by default.
+        positions: only at these tokens; all by default. Such a model writes without a cache
+            (``use_cache=False``), and so does one under ``resample``.
         kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
         seed: for ``resample``.
 
     Raises:
         SelectionError: a head, method or kind that does not exist; no reference where one is
             needed, or one where none is.
-        CaptureError: the model's attention cannot be changed.
+        CaptureError: the model's attention cannot be changed; or, within the block, a run goes on
+            from a cache, or checkpoints gradients.
 
     Example:
         >>> import introspect as ix
@@ -136,7 +139,8 @@ class Ablations:
         """The ablation of some heads."""
         words = f"{in_words(heads, self.layout, self.kind)} ablated ({self._method})"
         part = "attentions" if self._method == "uniform" else "head_outputs"
-        edits = _edits(self.kind, part, heads, self._changes, positions)
+        is_placed = positions is not None or self._method == "resample"
+        edits = _edits(self.kind, part, heads, self._changes, positions, by_position=is_placed)
         return Intervention(self._model, edits, words)
 
 
@@ -169,7 +173,9 @@ def scale(
     def scaled(outputs: torch.Tensor, _visible: Visible) -> torch.Tensor:
         return outputs * factor
 
-    edits = _edits(kind, "head_outputs", chosen, dict.fromkeys(chosen, scaled), positions)
+    changes: dict[int, Change] = dict.fromkeys(chosen, scaled)
+    is_placed = positions is not None
+    edits = _edits(kind, "head_outputs", chosen, changes, positions, by_position=is_placed)
     return Intervention(model, edits, f"{in_words(chosen, layout, kind)} × {factor:g}")
 
 
@@ -179,10 +185,12 @@ def _edits(
     heads: HeadsByLayer,
     changes: dict[int, Change],
     positions: Sequence[int] | None,
+    *,
+    by_position: bool,
 ) -> list[Edit]:
     """Changes of whole layers, kept to the heads and positions that are meant."""
     return [
-        Edit(kind, layer, part, _only(changes[layer], numbers, positions))
+        Edit(kind, layer, part, _only(changes[layer], numbers, positions), by_position)
         for layer, numbers in heads.items()
     ]
 

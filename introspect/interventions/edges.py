@@ -51,8 +51,8 @@ def knock_out(
 
     Raises:
         SelectionError: a head or kind that does not exist, or no edge.
-        CaptureError: within the block, if a position does not exist, or the pattern cannot be
-            changed.
+        CaptureError: within the block, if a position does not exist, the run goes on from a cache
+            (pass ``use_cache=False``), or the pattern cannot be changed.
     """
     layout = attention_layout(module_of(model))
     kind = checked_kind(layout, kind)
@@ -62,7 +62,13 @@ def knock_out(
         if not edges:
             raise SelectionError("Expected at least one edge, a query's and a key's position.")
     edits = [
-        Edit(kind, layer, "attentions", _cut(edges, numbers, renormalise=renormalise))
+        Edit(
+            kind,
+            layer,
+            "attentions",
+            _cut(edges, numbers, renormalise=renormalise),
+            by_position=True,
+        )
         for layer, numbers in chosen.items()
     ]
     return Intervention(model, edits, f"edges of {in_words(chosen, layout, kind)} knocked out")

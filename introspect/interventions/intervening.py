@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -37,7 +38,8 @@ class Intervention(AbstractContextManager["Intervention"]):
         self.module = module_of(model)
         self.edits = tuple(edits)
         self.words = words
-        self._open: list[tuple[Any, AttentionEditor]] = []
+        # By thread: one that opened it must not close what another one did.
+        self._open: dict[int, list[tuple[Any, AttentionEditor]]] = {}
 
     def __enter__(self) -> Intervention:
         layout = attention_layout(self.module)
@@ -46,7 +48,7 @@ class Intervention(AbstractContextManager["Intervention"]):
         editor = editor_of(self.module, self.edits)
         opened = editor.open()
         opened.__enter__()
-        self._open.append((opened, editor))
+        self._open.setdefault(threading.get_ident(), []).append((opened, editor))
         return self
 
     def __exit__(
@@ -55,7 +57,7 @@ class Intervention(AbstractContextManager["Intervention"]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        opened, editor = self._open.pop()
+        opened, editor = self._open[threading.get_ident()].pop()
         opened.__exit__(kind, error, traceback)
         if error is None and self.edits and not editor.count:
             warnings.warn(

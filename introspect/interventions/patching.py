@@ -56,7 +56,8 @@ def patch(
     Raises:
         SelectionError: a head, part or kind that does not exist, or one head alone of several that
             share keys and values.
-        CaptureError: within the block, if the lengths do not fit.
+        CaptureError: within the block, if the lengths do not fit, or the run goes on from a cache
+            (pass ``use_cache=False``).
 
     Example:
         >>> import introspect as ix
@@ -79,7 +80,8 @@ def patch(
                 f"Expected the {part} of {kind} layer {layer} in `source`, but it has layers "
                 f"{sorted(tensors)}. Capture it with include=({part!r},)."
             )
-        edits.append(Edit(kind, layer, part, patched(tensors[layer], numbers, positions)))
+        change = patched(tensors[layer], numbers, positions)
+        edits.append(Edit(kind, layer, part, change, by_position=True))
     return Intervention(model, edits, f"{part} of {in_words(chosen, layout, kind)} patched")
 
 
@@ -127,7 +129,7 @@ def patched(
         pairs = positions if isinstance(positions, Mapping) else {each: each for each in positions}
         to = chosen_positions(list(pairs), tensor.shape[2])
         of = chosen_positions(list(pairs.values()), given.shape[2], "positions of the source")
-        if given.shape[3] != tensor.shape[3]:
+        if (given.shape[1], given.shape[3]) != (tensor.shape[1], tensor.shape[3]):
             raise _unlike(given, tensor)
         index = torch.tensor(list(rows), device=tensor.device)[:, None]
         result[:, index, to] = given[:, index, of]

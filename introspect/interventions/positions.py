@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 
 from introspect.errors import SelectionError
 
@@ -15,9 +16,13 @@ def chosen_positions(positions: Sequence[int], length: int, name: str = "positio
     Raises:
         SelectionError: none, or one that a sequence of this length does not have.
     """
-    chosen = [int(position) for position in positions]
+    try:
+        chosen = [index(position) for position in positions]
+    except TypeError:
+        chosen = []
     if not chosen or not all(0 <= position < length for position in chosen):
         raise SelectionError(
-            f"Expected `{name}` in 0–{length - 1}, got {chosen}. Tokens are numbered from 0."
+            f"Expected `{name}` as whole numbers in 0–{length - 1}, got {positions!r}. Tokens are "
+            "numbered from 0."
         )
     return chosen

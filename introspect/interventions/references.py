@@ -11,8 +11,8 @@ from torch import nn
 
 from introspect.errors import SelectionError, TextError
 from introspect.hooks import Captured
+from introspect.hooks.arguments import placed
 from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.capturing import placed
 from introspect.hooks.editing.edits import Edit, Visible
 from introspect.hooks.interface import IMPLEMENTATION, unedited
 from introspect.interventions.intervening import Intervention, ModelLike, module_of
@@ -75,6 +75,11 @@ def run_source(
     if isinstance(source, Captured):
         parts = getattr(source, part).get(kind, ())
         return dict(zip(source.layers.get(kind, ()), parts, strict=False))
+    if not isinstance(source, str | Mapping):
+        raise SelectionError(
+            "Expected one `source`: a text, what the model's forward takes, or what ix.capture "
+            f"gave, got {type(source).__name__}. Give several texts as one padded batch."
+        )
     inputs = next(iter(_batches(model, source)))
     return run_parts(module_of(model), inputs, part, kind, layers)
 

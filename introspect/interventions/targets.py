@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from numbers import Integral
+from operator import index
 
 from introspect.errors import SelectionError
 from introspect.hooks.layout import AttentionLayout
@@ -58,7 +60,8 @@ def heads_by_layer(
     if heads is None and layers is None:
         layers = layout.layers(kind)
     pairs = [pair for each in wanted for pair in _pairs(layout, kind, each)]
-    pairs += [pair for layer in layers or () for pair in _pairs(layout, kind, f"L{layer}")]
+    numbers = _layer_numbers(() if layers is None else layers)
+    pairs += [pair for layer in numbers for pair in _pairs(layout, kind, f"L{layer}")]
     if not pairs:
         raise SelectionError("Expected at least one head, got none. Name one, for example 'L3H1'.")
     found: HeadsByLayer = {}
@@ -88,7 +91,7 @@ def _as_list(heads: Iterable[HeadLike] | HeadLike | None) -> list[HeadLike]:
         return []
     if isinstance(heads, str):
         return list(re.split(r"[,\s]+", heads.strip()))
-    if isinstance(heads, tuple) and len(heads) == 2 and all(isinstance(n, int) for n in heads):
+    if isinstance(heads, tuple) and len(heads) == 2 and all(isinstance(n, Integral) for n in heads):
         return [heads]  # type: ignore[list-item]
     return list(heads)  # type: ignore[arg-type]
 
@@ -120,14 +123,23 @@ def _parsed(head: HeadLike) -> tuple[int, int | None]:
     else:
         try:
             layer, number = head
-            return int(layer), int(number)
+            return index(layer), index(number)
         except (TypeError, ValueError):
             pass
     raise SelectionError(f"Expected a head such as 'L3H1' or (3, 1), got {head!r}.")
 
 
+def _layer_numbers(layers: Sequence[int]) -> list[int]:
+    try:
+        return [index(layer) for layer in layers]
+    except TypeError as error:
+        raise SelectionError(
+            f"Expected `layers` as a list of whole numbers, such as [3], got {layers!r}."
+        ) from error
+
+
 def _shown(head: HeadLike) -> str:
-    return head if isinstance(head, str) else str(Head(*head))
+    return head if isinstance(head, str) else str(Head(*map(index, head)))
 
 
 def _range(layers: Sequence[int]) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from introspect.errors import ModelError, SelectionError
@@ -23,10 +21,11 @@ from introspect.hooks import (
     with_gradients,
 )
 from introspect.models.encoding import Encoded, encode, encode_target, length_limit
+from introspect.models.planning import RunPlan, checked_kind, plan_run, taken
 from introspect.models.reading import Readable, as_reading
 from introspect.models.recording import make_record
 from introspect.models.writing import Generate, Writing, generation_options
-from introspect.records import KINDS, AttentionRecord, TokenSequence
+from introspect.records import AttentionRecord, TokenSequence
 
 __all__ = ["Model"]
 
@@ -125,15 +124,12 @@ class Model:
         options = generation_options(generate)
         if options is not None:
             _check_generation(wanted, rows, target)
-        kind = self._checked_kind(kind, target, generates=options is not None)
-        with self._tokenizer_lock:
-            source = self._encode(
-                text, text_pair, truncation=truncation, generates=options is not None
-            )
-            written = None if target is None else self._encode_target(target, truncation)
-        if options is not None:
+            kind = self._checked_kind(kind, target, generates=True)
+            with self._tokenizer_lock:
+                source = self._encode(text, text_pair, truncation=truncation, generates=True)
             return self._capture_writing(kind, source, options, layers, certify=certify)
-        module, inputs = self._run_plan(kind, source, written)
+        plan = self._plan(text, text_pair, kind=kind, target=target, truncation=truncation)
+        module, inputs, kind = plan.module, plan.inputs, plan.kind
         plain = [part for part in wanted if part not in GRADIENT_PARTS]
         captured = capture(module, inputs, ("attentions", *plain), layers=layers, rows=rows)
         if certify:
@@ -142,8 +138,7 @@ class Model:
             captured = with_gradients(
                 captured, capture_gradients(module, inputs, of, wanted, layers=layers, steps=steps)
             )
-        queries = written if written is not None and kind in ("decoder", "cross") else source
-        keys = written if written is not None and kind == "decoder" else source
+        queries, keys = plan.queries, plan.keys
         found = kind if kind in captured.attentions else "self"
         if found not in captured.attentions and layers is not None:
             raise SelectionError(
@@ -201,12 +196,37 @@ class Model:
         with self._tokenizer_lock:
             return self._encode(text, None, truncation=truncation).tokens
 
-    def run_plan(self, text: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
-        """The part of the model that reads a text, and what it is given of it."""
+    def run_plan(
+        self, text: Readable, *, target: str | None = None, whole: bool = False
+    ) -> RunPlan:
+        """What runs to read a text: the part of the model, what it takes, and its tokens.
+
+        Args:
+            text: what the model reads.
+            target: what an encoder-decoder writes; without it, its encoder runs alone.
+            whole: the whole model, which for an encoder-decoder takes a target.
+
+        Raises:
+            TextError: an empty text, or one longer than the model reads.
+            SelectionError: a whole encoder-decoder without a target, or a target for another model.
+        """
+        kind = "cross" if whole and self.is_encoder_decoder else None
+        return self._plan(text, None, kind=kind, target=target, truncation=False)
+
+    def _plan(
+        self,
+        text: Readable,
+        text_pair: Readable | None,
+        *,
+        kind: str | None,
+        target: str | None,
+        truncation: bool,
+    ) -> RunPlan:
+        kind = self._checked_kind(kind, target)
         with self._tokenizer_lock:
-            source = self._encode(text, None, truncation=False)
-        kind = "encoder" if self.is_encoder_decoder else "self"
-        return self._run_plan(kind, source, None)
+            source = self._encode(text, text_pair, truncation=truncation)
+            written = None if target is None else self._encode_target(target, truncation)
+        return plan_run(self.module, kind, source, written)
 
     def _encode(
         self,
@@ -255,69 +275,16 @@ class Model:
         find: Any = getattr(self.module, "get_output_embeddings", None)
         return find is not None and find() is not None
 
-    def inputs(
-        self, text: Readable, *, target: str | None = None
-    ) -> tuple[dict[str, torch.Tensor], TokenSequence]:
-        """What the module takes of a text, and the tokens that its output has a row for.
-
-        Args:
-            text: what the model reads.
-            target: what an encoder-decoder writes; its tokens are those of the output.
-
-        Raises:
-            TextError: an empty text, or one longer than the model reads.
-            SelectionError: an encoder-decoder without a target, or a target for another model.
-        """
-        self._checked_kind("cross" if self.is_encoder_decoder else None, target)
-        with self._tokenizer_lock:
-            source = self._encode(text, None, truncation=False)
-            written = None if target is None else self._encode_target(target, False)
-        _, inputs = self._run_plan("cross", source, written)
-        return inputs, (written or source).tokens
-
     def _checked_kind(
         self, kind: str | None, target: str | None, *, generates: bool = False
     ) -> str:
-        if kind is not None and kind not in KINDS:
-            raise SelectionError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")
-        if not self.is_encoder_decoder:
-            if target is not None or kind not in (None, "self"):
-                raise SelectionError(
-                    f"Expected an encoder-decoder for `target` or kind={kind!r}, but {self.name} "
-                    "is none: it has self-attention only. Leave both out."
-                )
-            return "self"
-        if kind == "self":
-            raise SelectionError(
-                f"Expected kind as encoder, decoder or cross, got 'self': {self.name} is an "
-                "encoder-decoder and has three kinds of attention."
-            )
-        writes = generates or target is not None
-        kind = kind or ("cross" if writes else "encoder")
-        if kind != "encoder" and not writes:
-            raise SelectionError(
-                f"Expected a target for {kind} attention: the text that {self.name} writes. "
-                "Give it with target='…', or let the model write with generate=True."
-            )
-        return kind
-
-    def _run_plan(
-        self, kind: str, source: Encoded, written: Encoded | None
-    ) -> tuple[nn.Module, dict[str, torch.Tensor]]:
-        """The part of the model to run, and those of the inputs that it takes."""
-        module = self.module
-        if kind == "encoder" and written is None:
-            module = self.module.get_encoder()  # type: ignore[operator]
-        inputs = dict(source.inputs)
-        if written is not None:
-            inputs["decoder_input_ids"] = written.inputs["input_ids"]
-        return module, taken(module, inputs)
-
-
-def taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Those of the inputs that the module takes."""
-    taken = inspect.signature(module.forward).parameters
-    return {name: value for name, value in inputs.items() if name in taken}
+        return checked_kind(
+            kind,
+            name=self.name,
+            is_encoder_decoder=self.is_encoder_decoder,
+            has_target=target is not None,
+            generates=generates,
+        )
 
 
 def _check_gradients(

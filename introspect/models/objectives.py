@@ -128,8 +128,8 @@ def similarity_to(model: Model, text: str) -> SentenceSimilarity:
         TextError: the text is empty or too long.
         ModelError: the model returns no states.
     """
-    module, inputs = model.run_plan(text)
-    output = capture(module, inputs).output
+    plan = model.run_plan(text)
+    output = capture(plan.module, plan.inputs).output
     return SentenceSimilarity(reference=_representation(output).detach(), text=text)
 
 

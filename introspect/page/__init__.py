@@ -1,6 +1,8 @@
 """One self-contained HTML page: styles, scripts, data and a policy that forbids everything else."""
 
-from introspect.page.document import Document, Section, read_summary
+from introspect.page.document import Document
 from introspect.page.frame import framed
+from introspect.page.section import Section
+from introspect.page.summary import read_summary
 
 __all__ = ["Document", "Section", "framed", "read_summary"]

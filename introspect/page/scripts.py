@@ -1,4 +1,4 @@
-"""The page's own scripts: many files while they are written, one script in the page.
+"""The page's own scripts: many files while they are written, one script in the page; and Plotly.
 
 Each file is an ES module that imports only from its neighbours. A page cannot load modules without
 a network or a looser policy, so the files are joined in the order of their imports. Each becomes a
@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["bundle", "join_modules", "read_asset"]
+__all__ = ["PLOTLY_SHA256", "bundle", "join_modules", "plotly_source", "read_asset"]
+
+#: Of the vendored file, so that an accident with it is seen before a page is.
+PLOTLY_SHA256 = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7a"
 
 _IMPORT = re.compile(
     r'^import \{(?P<names>[^}]*)\} from "\./(?P<name>[\w-]+)\.js";\n', re.MULTILINE
@@ -104,3 +107,10 @@ def _as_function(name: str, source: str) -> str:
     if leftover := _LEFTOVER.search(plain):
         raise ValueError(f"Expected only named imports and exports in {name}: {leftover[0]!r}.")
     return f'modules["{name}"] = (() => {{\n{plain}return {{ {exports} }};\n}})();\n'
+
+
+@cache
+def plotly_source() -> str:
+    """The vendored Plotly."""
+    source = files("introspect.page") / "vendor" / "plotly" / "plotly-cartesian.min.js"
+    return source.read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -19,6 +19,7 @@ import pandas as pd
 
 from introspect.cases import Reject, read_located, reject_to_json
 from introspect.causal import CausalStudy, causal_study
+from introspect.causal.stages import Stage, Told, told_nobody
 from introspect.errors import InputError, OutputError, SelectionError
 from introspect.mentions import CorefCase
 from introspect.models import Model
@@ -37,6 +38,7 @@ from introspect.reporting.report import Report
 __all__ = ["CausalFolder", "causal_folder", "check_folder"]
 
 _KIND = "causal"
+_WRITING = Stage("writing the report")
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def causal_folder(
     seed: int = 0,
     fresh: bool = False,
     command: str | None = None,
-    done: Callable[[int, int], None] = lambda number, total: None,
+    told: Told = told_nobody,
 ) -> CausalFolder:
     """Ask a model about the cases of a file with each head taken out, and leave a folder.
 
@@ -104,7 +106,7 @@ def causal_folder(
         seed: of the intervals, and of what is drawn.
         fresh: in place of an earlier run.
         command: the command line, for the provenance.
-        done: told after each head how many are measured, and of how many.
+        told: told what is being done, how much of it is done, and of how much.
 
     Raises:
         InputError: the file cannot be read, or no case can be asked.
@@ -116,8 +118,9 @@ def causal_folder(
     began = time.monotonic()
     study = causal_study(
         model, rows.cases, heads, method=method, reference=reference, metric=metric, share=share,
-        twins=twins, seed=seed, done=done,
+        twins=twins, seed=seed, told=told,
     )  # fmt: skip
+    told(_WRITING, 0, None)
     rejects = sorted([*rows.rejects, *_unasked(str(file), rows, study)], key=lambda one: one.line)
     notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
     report = causal_report(

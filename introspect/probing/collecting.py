@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from introspect.analyzers.batches import Texts
-from introspect.analyzers.case_columns import CaseColumns
-from introspect.analyzers.coreference_batch import CaseBatches
+from introspect.analyzers.coreference.batch import CaseBatches
+from introspect.analyzers.coreference.columns import CaseColumns
 from introspect.analyzers.registry import find_analyzer
 from introspect.mentions import CorefCase
 from introspect.probing.arrays import Arrays, pack, unpack

@@ -10,10 +10,10 @@ from pathlib import Path
 from introspect.models import Model, load_text
 from introspect.probing.folder import SHARDS
 from introspect.probing.lanes import run_shard
-from introspect.probing.options import WorkerOptions
+from introspect.probing.options import WorkerOptions, chosen_analyzers
 from introspect.probing.reading import Reading, read_rows
 from introspect.probing.rows import ProbeRow, Shard, cut
-from introspect.probing.run import SHARD_ROWS, chosen_analyzers
+from introspect.probing.run import SHARD_ROWS
 from introspect.probing.store import ShardStore
 from introspect.probing.worker import Worker, default_lanes, one_thread
 from introspect.sentences import Inputs

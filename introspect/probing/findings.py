@@ -13,12 +13,13 @@ import pandas as pd
 
 from introspect.alignment import resegmented
 from introspect.analyzers.bias import Bias, bias_table
-from introspect.analyzers.case_columns import CaseColumns
-from introspect.analyzers.coreference import Options, Scores, against_table, scores_of
+from introspect.analyzers.coreference import Options, Scores
+from introspect.analyzers.coreference.columns import CaseColumns
+from introspect.analyzers.coreference.scored import ScoredCase
+from introspect.analyzers.coreference.tables import against_table, scores_of
 from introspect.analyzers.features import CandidateFeatures
 from introspect.analyzers.linear_probe import ProbeResult, linear_probe
 from introspect.analyzers.pairs import PairShifts, PairVersion, pair_shifts
-from introspect.analyzers.scored import ScoredCase
 from introspect.cases import case_from_json
 from introspect.mentions import CorefCase
 from introspect.models import Model

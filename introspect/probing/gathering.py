@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from introspect.analyzers.case_columns import CaseColumns
+from introspect.analyzers.coreference.columns import CaseColumns
+from introspect.analyzers.coreference.scored import ScoredCase
 from introspect.analyzers.registry import find_analyzer
-from introspect.analyzers.scored import ScoredCase
 from introspect.cases import Reject, reject_from_json
 from introspect.errors import OutputError
 from introspect.files import replacing, write_lines

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from introspect.analyzers.registry import find_analyzer
 from introspect.errors import SelectionError
 from introspect.functional.coreference import MENTION_OPTIONS, Mention
 from introspect.probing.batches import BatchLimits
 from introspect.probing.cache import CacheOptions
 from introspect.probing.preparing import Long, Segment
+from introspect.probing.reading import Reading
 from introspect.probing.saving import Precision
 from introspect.weighting import Weights, checked_weights
 
-__all__ = ["Places", "WorkerOptions", "segmenter"]
+__all__ = ["Places", "WorkerOptions", "chosen_analyzers", "segmenter"]
+
+_DEFAULT_ANALYZERS = {"cases": "coreference", "sentences": "roles", "conllu": "syntax"}
 
 
 @dataclass(frozen=True)
@@ -81,3 +86,22 @@ def segmenter(name: str | None) -> Segment | None:
     from introspect.segmentation import chinese_words
 
     return chinese_words
+
+
+def chosen_analyzers(names: Sequence[str] | None, reading: Reading) -> tuple[str, ...]:
+    """The analyzers asked for, if the input has what they take.
+
+    Raises:
+        SelectionError: it has not, or there is no such analyzer.
+    """
+    content = reading.content()
+    chosen = tuple(dict.fromkeys(names or (_DEFAULT_ANALYZERS[content],)))
+    for name in chosen:
+        takes = find_analyzer(name).takes
+        if takes not in ("sentences", content):
+            needed = "cases with a pronoun" if takes == "cases" else "trees in CoNLL-U"
+            raise SelectionError(
+                f"Expected {needed} for the analyzer {name}, but the input holds {content}. "
+                "Name other analyzers, or convert a collection with: introspect cases."
+            )
+    return chosen

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from introspect.analyzers.coreference import Options, Scores, scores_of
+from introspect.analyzers.coreference import Options, Scores
+from introspect.analyzers.coreference.tables import scores_of
 from introspect.analyzers.linear_probe import ProbeResult
 from introspect.files import replacing, write_atomically, write_lines
 from introspect.probing.findings import Capture, CaseSet, with_null

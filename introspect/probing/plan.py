@@ -14,7 +14,7 @@ import torch
 import transformers
 from torch import nn
 
-from introspect.analyzers.claims import Options
+from introspect.analyzers.coreference import Options
 from introspect.errors import OutputError
 from introspect.models import Model
 from introspect.probing.options import WorkerOptions

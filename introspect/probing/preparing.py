@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from introspect.alignment import mention_pieces, resegmented_tokens
-from introspect.analyzers.coreference_batch import mention_words
+from introspect.analyzers.coreference.batch import mention_words
 from introspect.cases import NO_CHOICE, Reject
 from introspect.errors import InputError, MentionError, TextError
 from introspect.mentions import CorefCase, Span

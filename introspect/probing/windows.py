@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from introspect.analyzers.coreference_batch import mention_words
+from introspect.analyzers.coreference.batch import mention_words
 from introspect.errors import MentionError, TextError
 from introspect.mentions import Candidate, CorefCase, Span
 from introspect.probing.rows import ProbeRow

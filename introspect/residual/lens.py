@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
+from introspect.hooks.arguments import run_arguments
 from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.capturing import run_arguments
 from introspect.hooks.interface import unedited
 from introspect.models import Model
 from introspect.models.loading import load

@@ -6,6 +6,7 @@ the norm gave in the run: of the known forms the one that gives the same, with t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -129,26 +130,32 @@ def _norm_form(
     shift = own["bias"].detach().double() if "bias" in own else zero
     if weight.shape != given.shape or shift.shape != given.shape:
         return None
-    # Some count their weight from 1 (Gemma).
+    nearest = close
+    found = None
+    # Some count their weight from 1 (Gemma). In half precision several forms come close: a state
+    # whose mean is small is normed nearly alike with it and without it.
     for gain, is_centred in product((weight, 1 + weight), (True, False)):
         centred = given - given.mean() if is_centred else given
-        scale = _ratio(normed - shift, gain * centred, close)
-        if scale is not None:
-            return gain * scale, is_centred, shift
-    return None
+        scale, distance = _fitted(normed - shift, gain * centred)
+        if distance <= nearest and (found is None or distance < nearest):
+            nearest, found = distance, (gain * scale, is_centred, shift)
+    return found
 
 
 def _ratio(one: torch.Tensor, other: torch.Tensor, close: float) -> float | None:
     """The factor between two tensors; ``None`` where there is none, up to ``close``."""
-    square = float((other * other).sum())
+    factor, distance = _fitted(one, other)
+    return factor if distance <= close else None
+
+
+def _fitted(one: torch.Tensor, other: torch.Tensor) -> tuple[float, float]:
+    """The factor that comes nearest, and how far it is off, in units of the largest number."""
+    square, largest = float((other * other).sum()), float(one.abs().max())
     if not square:
-        return None
+        return 0.0, math.inf
     factor = float((one * other).sum()) / square
-    return (
-        factor
-        if float((one - factor * other).abs().max()) <= close * float(one.abs().max())
-        else None
-    )
+    distance = float((one - factor * other).abs().max())
+    return factor, 0.0 if not distance else distance / largest if largest else math.inf
 
 
 def _refused(name: str, why: str) -> CaptureError:

@@ -92,8 +92,8 @@ def run_noted(model: Model, text: Readable, target: str | None = None) -> Run:
             f"Expected a language-model head in {model.name}, whose unembedding turns states into "
             "words, but it has none. Load it with one (with_head=True), or choose another model."
         )
-    inputs, tokens = model.inputs(text, target=target)
-    module = model.module
+    plan = model.run_plan(text, target=target, whole=True)
+    module, inputs, tokens = plan.module, plan.inputs, plan.tokens
     with unedited():
         projections = find_projections(module, inputs)
     kinds = ("decoder", "cross") if model.is_encoder_decoder else ("self",)

@@ -17,6 +17,9 @@ from introspect.residual.running import Run, State
 
 __all__ = ["Added", "added_by", "ends_in_norm"]
 
+# What is not so many times nearer to the rest than to the heads' sum is the heads'.
+_NEARER = 4.0
+
 
 @dataclass(frozen=True, eq=False)
 class Added:
@@ -62,9 +65,6 @@ def added_by(run: Run, number: int) -> Added:
             biases[kind] = projection.layer.bias.detach().double()
             total = total + biases[kind]
     rest = layer.result[0].double() - total
-    # Where the sum is exact the rest is rounding, and there is no feed-forward.
-    if _is_same(rest, torch.zeros_like(rest), layer):
-        return Added(number, heads, biases, None)
     attended = [each.sum(0) + biases.get(kind, 0.0) for kind, each in heads.items()]
     return Added(number, heads, biases, _feed_forward(run, number, rest, attended))
 
@@ -89,17 +89,26 @@ def _is_norm(module: nn.Module) -> bool:
 
 def _feed_forward(
     run: Run, number: int, rest: torch.Tensor, attended: list[torch.Tensor]
-) -> torch.Tensor:
-    """What a module of the layer gave that is all that is left of the sum, and not the heads'."""
+) -> torch.Tensor | None:
+    """What a module of the layer gave that is all that is left of the sum, and not the heads'.
+
+    ``None`` where what is left is rounding: where nothing that a module gave comes nearer to it
+    than 0. The nearest is taken, not the first that is near enough: a state with a few huge numbers
+    makes the tolerance wide, above all in half precision.
+    """
     layer = run.layers[number]
     inside = set(layer.module.modules()) - {layer.module}
+    found, nearest = None, _distance(rest, torch.zeros_like(rest))
     for state in run.states:
         if state.module not in inside or state.result.shape != layer.result.shape:
             continue
         result = state.result[0].double()
-        is_of_heads = any(_is_same(result, each, layer) for each in attended)
-        if _is_same(result, rest, layer) and not is_of_heads:
-            return result
+        distance = _distance(result, rest)
+        is_of_heads = any(_distance(result, each) <= _NEARER * distance for each in attended)
+        if distance < nearest and not is_of_heads:
+            found, nearest = result, distance
+    if nearest <= _tolerance(layer):
+        return found
     why = (
         "a norm or a factor stands between what they give and the state"
         if not ends_in_norm(run)
@@ -112,7 +121,10 @@ def _feed_forward(
     )
 
 
-def _is_same(one: torch.Tensor, other: torch.Tensor, layer: State) -> bool:
-    """Whether two states are alike, up to the rounding of what the layer gave."""
-    scale = float(layer.result.abs().max().clamp(min=1))
-    return bool((one - other).abs().max() <= same_output(layer.result.dtype) * scale)
+def _distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).abs().max())
+
+
+def _tolerance(layer: State) -> float:
+    """How far two states of a layer may be apart: the rounding of what the layer gave."""
+    return same_output(layer.result.dtype) * float(layer.result.abs().max().clamp(min=1))

@@ -60,6 +60,9 @@ def units_of(table: Matrix, *, most: int) -> Units:
         scaled = table * parts
         whole = np.rint(scaled)
         scaled -= whole
-        if np.abs(scaled, out=scaled).max(initial=0) <= _SAME:
+        np.abs(scaled, out=scaled)
+        # What is no credit, such as a difference of a millionth, is not nothing.
+        is_lost = (scaled > 0) & (whole == 0)
+        if scaled.max(initial=0) <= _SAME and not is_lost.any():
             return Units(whole.astype(np.float32, copy=False), parts)
     return Units(table.astype(np.float64, copy=False), 1)

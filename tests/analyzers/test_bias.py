@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from introspect.analyzers.bias import CAUTION, Bias, bias_labels, bias_table
-from introspect.analyzers.claims import Options
-from introspect.analyzers.scored import ScoredCase, scored
+from introspect.analyzers.coreference import Options
+from introspect.analyzers.coreference.scored import ScoredCase, scored
 from introspect.errors import InputError, SelectionError
 from introspect.mentions import CorefCase
 from introspect.scoring import DIRECTIONS

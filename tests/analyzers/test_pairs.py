@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from introspect.analyzers.claims import Options
+from introspect.analyzers.coreference import Options
 from introspect.analyzers.pairs import PAIR_COLUMNS, PairVersion, pair_shifts, pair_version
 from introspect.errors import InputError, SelectionError
 from introspect.mentions import CorefCase

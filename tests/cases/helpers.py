@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -58,3 +59,8 @@ def marked(case: CorefCase) -> str:
     for start, end, left, right in sorted(signs, reverse=True):
         text = text[:start] + left + text[start:end] + right + text[end:]
     return text
+
+
+def groups_by_size(cases: Iterable[CorefCase]) -> dict[int, int]:
+    """How many groups there are of each size."""
+    return dict(Counter(Counter(case.group for case in cases).values()))

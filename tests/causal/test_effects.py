@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,12 +16,14 @@ from introspect.causal import (
     causal_study,
     measure_effects,
     mediation,
+    metrics,
     prepare_answers,
     prepare_next_tokens,
     smallest_set,
 )
 from introspect.causal.effects import EFFECT_COLUMNS, effects_of
-from introspect.causal.mediation import MEDIATION_COLUMNS
+from introspect.causal.mediation import MEDIATION_COLUMNS, _Runs
+from introspect.causal.stages import LOOKING, SMALLEST, TAKING_OUT, TWINS
 from introspect.errors import InputError, SelectionError, TextError
 from introspect.mentions import CorefCase
 from introspect.records import Head
@@ -223,6 +227,32 @@ def test_what_is_no_pair_of_twins_is_named(model):
         mediation(model, [CorefCase(tired.text, tired.pronoun, tired.candidates)])
 
 
+def test_twins_are_encoded_once(model, cases, monkeypatch):
+    encoded = Counter()
+    encode = metrics.encode
+
+    def counted(tokenizer, text, **options):
+        encoded[text] += 1
+        return encode(tokenizer, text, **options)
+
+    monkeypatch.setattr(metrics, "encode", counted)
+    mediation(model, cases)
+    assert encoded == {case.text: 1 for case in cases}
+
+
+def test_twins_are_told_head_by_head(model, cases, monkeypatch):
+    told, ablated = [], []
+    put = _Runs._put
+    monkeypatch.setattr(_Runs, "_put", lambda *args: ablated.append(args[1]) or put(*args))
+
+    def note(number, total):
+        told.append((number, total, len(ablated)))
+
+    mediation(model, cases, ["L0H1", "L0H3"], batch_size=5, done=note)
+    # Twelve cases with two candidates, five at a time; each head is put into either twin.
+    assert told == [(number, 20, number) for number in range(0, 21, 2)]
+
+
 def test_the_smallest_set_is_the_best_at_each_step(model, cases):
     answers = prepare_answers(model, cases)
     found = smallest_set(answers, share=0.95, random_sets=3)
@@ -248,6 +278,32 @@ def test_the_smallest_set_is_the_best_at_each_step(model, cases):
     assert found.steps["accuracy_with_only"].iloc[-1] == kept
 
 
+@pytest.mark.parametrize(
+    ("heads", "share", "at_most"),
+    [
+        # All heads; three tried, three random sets and the others alone; two tried, and so on.
+        (["L0H0", "L0H1", "L0H2"], 0.01, 1 + 3 + 4 + 2 + 4 + 1 + 4),
+        ("L0H2", 1, 1 + 1 + 4),
+    ],
+)
+def test_a_search_tells_its_runs_and_how_many_there_may_be(model, cases, heads, share, at_most):
+    answers = prepare_answers(model, cases)
+    told, runs = [], []
+    margins = type(answers).margins
+
+    class Counted(type(answers)):
+        def margins(self, scores=None):
+            runs.append(len(told))
+            return margins(self, scores)
+
+    counted = Counted(**vars(answers))
+    smallest_set(counted, heads, share=share, random_sets=3, done=lambda *each: told.append(each))
+    assert [number for number, _ in told] == list(range(len(runs)))  # the unchanged model first
+    assert {total for _, total in told} == {at_most}
+    # A hundredth is reached with the first head; all is not, with one that does not matter.
+    assert told[-1][0] == (1 + 3 + 4 if share < 1 else at_most)
+
+
 def test_a_set_that_is_not_reached_says_so(model, cases):
     answers = prepare_answers(model, cases)
     found = smallest_set(answers, "L0H2", random_sets=0)
@@ -264,9 +320,9 @@ def test_a_study_sets_both_side_by_side(model, cases):
         cases,
         share=None,
         twins=False,
-        done=lambda number, total: seen.append((number, total)),
+        told=lambda stage, number, total: seen.append((stage, number, total)),
     )
-    assert seen[-1] == (4, 4)
+    assert seen == [*((TAKING_OUT, number, 4) for number in range(5)), (LOOKING, 0, None)]
     assert study.smallest is None
     assert study.mediation is None
     scored = ix.score(model, cases).heads.query("direction == 'pronoun_to_candidate'")
@@ -286,6 +342,23 @@ def test_a_study_sets_both_side_by_side(model, cases):
     again = causal_study(model, [unknown, *cases], share=None, twins=False)
     assert [number for number, _ in again.rejected] == [0]
     np.testing.assert_array_equal(again.heads["effect"], study.heads["effect"])
+
+
+def test_a_study_tells_its_stages_in_their_order(model, cases):
+    told = []
+    causal_study(model, cases, ["L0H0"], told=lambda *each: told.append(each))
+    stages = list(dict.fromkeys(stage for stage, _, _ in told))
+    assert stages == [TAKING_OUT, LOOKING, SMALLEST, TWINS]
+    for stage in stages:
+        counts = [number for each, number, _ in told if each == stage]
+        assert counts[0] == 0 and counts == sorted(set(counts))
+    ends = {stage: (number, total) for stage, number, total in told}
+    assert ends[TAKING_OUT] == (4, 4)  # with its controls
+    assert ends[TWINS] == (2, 2)
+    told.clear()
+    lone = [replace(case, group=None) for case in cases]
+    causal_study(model, lone, ["L0H0"], share=None, told=lambda *each: told.append(each))
+    assert told[-1] == (LOOKING, 0, None)  # there are no twins to wait for
 
 
 def test_a_study_of_a_model_without_head_is_a_surrogate_throughout():

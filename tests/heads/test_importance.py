@@ -84,7 +84,7 @@ def test_importance_is_the_mean_size_of_the_slope_of_the_loss(name):
     step, close = (1e-5, 1e-4) if name != "bloom" else (1e-2, 2e-2)
     targets = TARGETS if model.is_encoder_decoder else None
     table = ix.head_importance(model, TEXTS, targets=targets).set_index(["kind", "layer", "head"])
-    inputs, _ = model.inputs(TEXTS[0], target=targets and TARGETS[0])
+    inputs = model.run_plan(TEXTS[0], target=targets and TARGETS[0], whole=True).inputs
     projections = find_projections(model.module, inputs)
     assert len(table) == 4 * len(projections)
     for kind, layer in list(projections)[1:]:
@@ -182,3 +182,29 @@ def test_what_cannot_be_is_refused():
     plain = Model(masked().module, byte_level())
     with pytest.raises(ModelError, match="mask token"):
         ix.head_importance(plain, TEXTS)
+
+
+def test_an_encoder_may_have_other_numbers_of_heads_than_its_decoder():
+    tokenizer = byte_level()
+    torch.manual_seed(3)
+    config = tf.BartConfig(
+        vocab_size=len(tokenizer), d_model=32, encoder_layers=1, decoder_layers=2,
+        encoder_attention_heads=2, decoder_attention_heads=4, encoder_ffn_dim=48,
+        decoder_ffn_dim=48, max_position_embeddings=128, pad_token_id=1, bos_token_id=0,
+        eos_token_id=None, decoder_start_token_id=0, forced_eos_token_id=None,
+    )  # fmt: skip
+    model = Model(tf.BartForConditionalGeneration(config).double().eval(), tokenizer)
+    table = ix.head_importance(model, ["the cat"], targets=["a dog"])
+    counts = table.groupby(["kind", "layer"]).size().to_dict()
+    assert counts == {
+        ("encoder", 0): 2, ("decoder", 0): 4, ("decoder", 1): 4, ("cross", 0): 4, ("cross", 1): 4,
+    }  # fmt: skip
+    row = table[(table["kind"] == "cross") & (table["layer"] == 1) & (table["head"] == 2)].iloc[0]
+    step = 1e-2
+    losses = []
+    for factor in (1 + step, 1 - step):
+        with ix.scale(model, "L1H2", factor, kind="cross"), torch.no_grad():
+            losses.append(own_loss(model, "the cat", "a dog"))
+    assert row["slope"] == pytest.approx((losses[0] - losses[1]) / (2 * step), rel=1e-3)
+    of_layer = table[table["kind"] == "encoder"]
+    assert (of_layer["normalised"] ** 2).sum() == pytest.approx(1)

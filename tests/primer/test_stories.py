@@ -12,7 +12,10 @@ import torch
 import introspect as ix
 from introspect import primer
 from introspect.errors import SelectionError
-from introspect.primer import stories
+from introspect.primer.stories.chase import CHASE, PARTS
+from introspect.primer.stories.pronoun import TIRED, WIDE
+from introspect.primer.stories.weights import pieces_of
+from introspect.primer.stories.wording import all_words
 from introspect.records import AttentionRecord
 from tests.tokenizers_zoo import word_level
 
@@ -43,10 +46,10 @@ class Fake:
 def reading(text: str, weights: dict[tuple[int, str, str], float]):
     """A record of one layer over a text, with some weights from word to word, by head."""
     model = ix.load(_tiny(text))
-    record = model.capture(text, include=stories.PARTS)
+    record = model.capture(text, include=PARTS)
     record.attentions.zero_()
     for (head, source, target), weight in weights.items():
-        source_, target_ = (stories.pieces_of(record, word)[0] for word in (source, target))
+        source_, target_ = (pieces_of(record, word)[0] for word in (source, target))
         record.attentions[0, head, source_, target_] = weight
     return record
 
@@ -103,7 +106,7 @@ def test_the_toy_of_cat_and_mouse(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_cat_and_mouse_by_minilm(minilm, language):
     story = primer.cat_and_mouse(minilm, language)
-    weights = minilm.capture(stories.CHASE).attentions
+    weights = minilm.capture(CHASE).attentions
     cat, mouse = weights[:, :, 3, 2], weights[:, :, 3, 5]  # [CLS] the cat chased the mouse . [SEP]
     row, head = divmod(int((cat + mouse).argmax()), 12)
     assert story.numbers["cat"] == pytest.approx(cat[row, head].item(), abs=1e-6)
@@ -121,7 +124,7 @@ def test_cat_and_mouse_by_minilm(minilm, language):
 
 def test_a_head_that_does_is_said_to():
     weights = {(1, "chased", "cat"): 0.4, (1, "chased", "mouse"): 0.5, (0, "chased", "cat"): 1.0}
-    story = primer.cat_and_mouse(Fake({stories.CHASE: reading(stories.CHASE, weights)}))
+    story = primer.cat_and_mouse(Fake({CHASE: reading(CHASE, weights)}))
     assert "L0H0: from *chased* 1.00 to *cat* and 0.00" in story.text[1]
     assert "L0H1: 0.40 to *cat* and 0.50" in story.text[1]
     assert "So one head does what the story says" in story.text[2]
@@ -183,7 +186,7 @@ def test_tired_or_wide_by_minilm(minilm, language):
 
 def test_a_head_that_turns_is_said_to():
     weights = {(1, "it", "animal"): 0.9}, {(1, "it", "street"): 0.8, (1, "it", "animal"): 0.1}
-    texts = (stories.TIRED, stories.WIDE)
+    texts = (TIRED, WIDE)
     model = Fake({text: reading(text, given) for text, given in zip(texts, weights, strict=True)})
     story = primer.tired_or_wide(model)
     assert "L0H1" in story.text[0] and "It turns to *street*" in story.text[1]
@@ -198,7 +201,7 @@ def test_both_languages_tell_the_same_with_the_same_figures():
             return [figures(value) for value in told]
         return sorted({part[1] for part in Formatter().parse(told) if part[1]})
 
-    english, chinese = (figures(stories._stories(language)) for language in LANGUAGES)
+    english, chinese = (figures(all_words(language)) for language in LANGUAGES)
     assert english == chinese
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import introspect as ix
 from introspect import files
+from introspect.probing import finishing, gathering, jobs, outcome, run
 from introspect.probing import folder as folders
-from introspect.probing import gathering, outcome, run
 from introspect.probing.store import ShardStore
 from introspect.probing.worker import Worker
 from tests.probing import sets
@@ -57,9 +57,9 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "after a rename": lambda: _set(files, "_sync_folder", 4),
     "before a line of the manifest": lambda: _set(ShardStore, "record", 3),
     "in a line of the manifest": lambda: _set(ShardStore, "record", 3, _torn),
-    "between two models": lambda: _set(run._Work, "__init__", 1),
+    "between two models": lambda: _set(jobs.Work, "__init__", 1),
     "in the table of cases": lambda: _set(gathering, "_rows", 2),
-    "before the tables": lambda: _set(run, "write_outcome", 1),
+    "before the tables": lambda: _set(finishing, "write_outcome", 1),
     "between the tables": lambda: _set(outcome, "_write_csv", 1),
     "before the report": lambda: _set(outcome, "set_report", 1),
     "before the summary": lambda: _set(outcome, "as_json", 1),

@@ -14,7 +14,7 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 
 import introspect as ix
-from introspect.analyzers.case_columns import CaseColumns
+from introspect.analyzers.coreference.columns import CaseColumns
 from introspect.analyzers.roles import RolesAnalyzer
 from introspect.cases import own_cases, write_jsonl
 from introspect.errors import SelectionError

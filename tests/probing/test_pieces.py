@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from safetensors import SafetensorError
 
-from introspect.analyzers.case_columns import CaseColumns
+from introspect.analyzers.coreference.columns import CaseColumns
 from introspect.cases import Reject, Sentence, SyntaxWord, case_from_json, reject_to_json
 from introspect.errors import OutputError
 from introspect.mentions import CorefCase

@@ -18,7 +18,7 @@ from introspect.errors import OutputError
 from introspect.models import load_text
 from introspect.probing import serial
 from introspect.probing.folder import FILES, held
-from introspect.probing.run import ProbeInterruptedError
+from introspect.probing.jobs import ProbeInterruptedError
 from introspect.probing.store import ShardStore
 from introspect.probing.worker import Worker
 from tests.probing import sets

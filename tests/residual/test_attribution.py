@@ -21,7 +21,7 @@ STREAMS = ("gpt2", "llama", "mistral", "gpt_oss", "bloom", "gptj", "t5")
 
 
 def own_logits(model: Model, target: str | None = None) -> torch.Tensor:
-    inputs, _ = model.inputs(TEXT, target=target)
+    inputs = model.run_plan(TEXT, target=target, whole=True).inputs
     with torch.no_grad():
         return model.module(**inputs).logits[0].double()
 

@@ -32,7 +32,8 @@ HEADS = {
 
 def read_by_hand(model: Model, name: str) -> list[torch.Tensor]:
     """The logits of every layer, embeddings first, from the states that transformers returns."""
-    inputs, _ = model.inputs(TEXT, target=TARGET if name == "t5" else None)
+    plan = model.run_plan(TEXT, target=TARGET if name == "t5" else None, whole=True)
+    inputs = plan.inputs
     with torch.no_grad():
         output = model.module(**inputs, output_hidden_states=True)
         states = output.decoder_hidden_states if name == "t5" else output.hidden_states
@@ -58,7 +59,7 @@ def test_each_layer_reads_as_the_models_own_head_reads_its_state(name):
             assert rows["probability"].to_numpy() == pytest.approx(best.values.numpy(), abs=1e-6)
             named = model.tokenizer.convert_ids_to_tokens(best.indices.tolist())
             assert rows["predicted"].tolist() == named
-    tokens = model.inputs(TEXT, target=target)[1].tokens
+    tokens = model.run_plan(TEXT, target=target, whole=True).tokens.tokens
     assert table["token"].tolist()[::3] == [*tokens] * 4
     assert table.attrs["error"] <= 1e-5
 

@@ -58,6 +58,8 @@ WRITERS: dict[str, Callable[[Sequence[str]], bytes]] = {
     "jsonl": as_jsonl,
     "parquet": as_parquet,
 }
+# Parquet is compressed inside.
+FILES = [(f, ending) for f in WRITERS for ending in ("", *CODECS) if f != "parquet" or not ending]
 #: How many lines stand before the first sentence.
 LINES_BEFORE = {"csv": 1, "tsv": 1}
 

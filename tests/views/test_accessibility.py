@@ -20,8 +20,8 @@ from introspect.views.model import model_view
 from introspect.views.neuron import neuron_view
 from introspect.views.steps import steps_view
 
+from .causal.helpers import table_of
 from .samples import record_of, record_with_parts
-from .test_causal_view import table_of
 
 axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is missing")
 

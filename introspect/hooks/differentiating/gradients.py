@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks.capturing import Captured, certificate_of, largest_of, run_arguments
+from introspect.hooks.arguments import run_arguments
+from introspect.hooks.captured import Captured
+from introspect.hooks.certificate import certificate_of, largest_of
 from introspect.hooks.differentiating.graph import (
     GraphRun,
     GraphWatcher,

@@ -14,10 +14,17 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import Cache
 
 from introspect.errors import CaptureError
 from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.interface import IMPLEMENTATION, Attended, AttentionCall, edited_by
+from introspect.hooks.interface import (
+    IMPLEMENTATION,
+    Attended,
+    AttentionCall,
+    active_editors,
+    edited_by,
+)
 from introspect.hooks.numbering import Numbering
 from introspect.hooks.rows import RowsNotRecomputableError, eager_rows
 from introspect.hooks.tolerance import same_output
@@ -28,6 +35,7 @@ __all__ = [
     "Edit",
     "InterfaceEditor",
     "Visible",
+    "check_run",
     "edits_at",
     "nothing_visible",
 ]
@@ -53,12 +61,15 @@ class Edit:
         part: one of ``queries``, ``keys``, ``values``, ``attentions``, ``head_outputs``.
         change: from the part, in the shape in which it is captured, to another of that shape; it
             gets the visible keys as well, and leaves what it is given as it was.
+        by_position: whether the change tells tokens by their places in the text. In a run that goes
+            on from a cache the first query is not the first token, so such a change is refused.
     """
 
     kind: str
     layer: int
     part: str
     change: Change
+    by_position: bool = False
 
     def __call__(self, tensor: torch.Tensor, visible: Visible) -> torch.Tensor:
         """The changed part.
@@ -157,6 +168,51 @@ class _EditedCall(AttentionCall):
         return by_head.transpose(1, 2) if edits else output
 
 
+def check_run(
+    module: nn.Module,
+    edits: Sequence[Edit],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> None:
+    """Refuse a run in which the edits would be other ones than are meant.
+
+    Args:
+        module: the model that is about to run.
+        edits: what is to be changed.
+        args: what the model is given by position.
+        kwargs: what it is given by name.
+
+    Raises:
+        CaptureError: it goes on from a cache, and an edit counts tokens; or its layers will be run
+            again while gradients go back, when nothing is edited any more.
+    """
+    name = type(module).__name__
+    read = max(0, *(_tokens_read(given) for given in (None, *args, *kwargs.values())))
+    if read and any(edit.by_position for edit in edits):
+        raise CaptureError(
+            f"Expected a run that reads the text from its first token, since the intervention is "
+            f"about tokens at certain places, but {name} goes on from a cache of {read} tokens. "
+            "Pass use_cache=False, to generate as well."
+        )
+    if torch.is_grad_enabled() and any(_is_run_again(part) for part in module.modules()):
+        raise CaptureError(
+            f"Expected {name} to keep what its layers compute, to intervene while gradients are "
+            "taken, but gradient checkpointing runs them again when the edits cannot follow. Call "
+            "gradient_checkpointing_disable() first."
+        )
+
+
+def _tokens_read(given: Any) -> int:
+    """How many tokens a cache holds; 0 of anything else."""
+    if isinstance(given, Cache):
+        return int(given.get_seq_length())
+    return 0
+
+
+def _is_run_again(part: nn.Module) -> bool:
+    return part.training and bool(getattr(part, "gradient_checkpointing", False))
+
+
 class InterfaceEditor:
     """Changes the attention of a model that computes it through the attention interface.
 
@@ -178,10 +234,15 @@ class InterfaceEditor:
         """Change the attention of the runs in this thread meanwhile."""
         with (
             borrowed_attention(self._module, IMPLEMENTATION, keeps_training=True),
-            self._numbering.hooks(counts_runs=True),
+            self._numbering.hooks(begun=self._begun),
             edited_by(self),
         ):
             yield
+
+    def _begun(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        # A run of what another intervention takes values from leaves all editors out.
+        if self in active_editors():
+            check_run(module, self._edits, args, kwargs)
 
     def edited(self, call: AttentionCall) -> AttentionCall:
         """The call as it is to be computed."""
@@ -249,7 +310,10 @@ def _visible(mask: torch.Tensor | None, dtype: torch.dtype, device: torch.device
     """Which keys the mask leaves, as ``(batch or 1, heads or 1, query_len or 1, key_len or 1)``."""
     if mask is None:
         return torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
-    return mask if mask.dtype == torch.bool else mask > torch.finfo(dtype).min / 2
+    if mask.dtype == torch.bool:
+        return mask
+    # What is hidden has the lowest number of the mask's type, or of what is computed with it.
+    return mask > max(torch.finfo(each).min for each in (mask.dtype, dtype)) / 2
 
 
 def nothing_visible() -> torch.Tensor:

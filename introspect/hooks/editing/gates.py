@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError
+from introspect.hooks.arguments import run_arguments
 from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.capturing import run_arguments
 from introspect.hooks.editing.editors import editor_of
 from introspect.hooks.editing.edits import Change, Edit, Visible
 from introspect.hooks.interface import IMPLEMENTATION

@@ -17,12 +17,15 @@ from torch.overrides import TorchFunctionMode
 
 from introspect.errors import CaptureError
 from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.editing.edits import Edit, edits_at, nothing_visible
+from introspect.hooks.editing.edits import Edit, check_run, edits_at, nothing_visible
 from introspect.hooks.interface import AttentionCall, active_editors, edited_by
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of
 
 __all__ = ["ProductEditor"]
+
+# A key whose score is so far below the highest of its row is hidden by a mask.
+_MOST_BELOW = 9_000.0
 
 
 class ProductEditor:
@@ -63,7 +66,7 @@ class ProductEditor:
     def open(self) -> Iterator[None]:
         """Change the attention of the runs in this thread meanwhile."""
         handles = [
-            self._module.register_forward_pre_hook(self._begin),
+            self._module.register_forward_pre_hook(self._begin, with_kwargs=True),
             self._module.register_forward_hook(self._end, always_call=True),
         ]
         try:
@@ -81,9 +84,12 @@ class ProductEditor:
         """The call as it is: nothing of this model comes by the interface."""
         return call
 
-    def _begin(self, *_: Any) -> None:
+    def _begin(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None
+    ) -> None:
         # A run of what another intervention takes values from leaves all editors out.
         if threading.get_ident() == self._thread and self in active_editors():
+            check_run(module, self._edits, args, kwargs or {})
             self._mode.begin()
 
     def _end(self, *_: Any) -> None:
@@ -149,9 +155,8 @@ class _EditingMode(TorchFunctionMode):
             raise self._out_of_order()
         given = self._by_heads(step.given, products.heads)
         weights = self._by_heads(step.result, products.heads)
-        lowest = torch.finfo(given.dtype).min / 2
         for edit in edits:
-            weights = edit(weights, lambda: given > lowest)
+            weights = edit(weights, lambda: _left_by_mask(given))
         self.count += 1
         return weights.reshape(step.result.shape)
 
@@ -191,3 +196,13 @@ class _EditingMode(TorchFunctionMode):
             f"Expected {self._model} to compute attention in the same order on every input, but "
             "on this one it takes other steps. Nothing can be changed in it there."
         )
+
+
+def _left_by_mask(scores: torch.Tensor) -> torch.Tensor:
+    """Which keys the mask leaves, by what the softmax was given.
+
+    Most models hide a key by the lowest number there is; some take ten thousand off its score
+    (OpenAI's GPT), or 1e30 (XLNet), which leaves the softmax nothing of it either.
+    """
+    highest = scores.amax(-1, keepdim=True)
+    return (scores > torch.finfo(scores.dtype).min / 2) & (scores > highest - _MOST_BELOW)

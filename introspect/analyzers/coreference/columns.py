@@ -1,0 +1,199 @@
+"""Scored cases as columns: what a batch gives, a file keeps, and every table is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from introspect.analyzers.coreference.scored import ScoredCase
+from introspect.cases import case_to_json
+from introspect.functional.coreference import best_of, credit, margin
+from introspect.mentions import CorefCase
+
+__all__ = ["POSITION_BASELINES", "CaseColumns"]
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
+
+#: The baselines that are known from positions alone, in the order of the columns.
+POSITION_BASELINES = ("random", "nearest_preceding", "first_mentioned")
+
+
+@dataclass(frozen=True, eq=False)
+class CaseColumns:
+    """Cases and what every head gives to each of their candidates.
+
+    The candidates of all cases stand one after the other.
+
+    Args:
+        names: ids, ``(num_cases,)``.
+        groups: cases of one group are never divided.
+        lines: the cases themselves, as JSON.
+        layers: the model's own numbers.
+        num_candidates: of each case.
+        weights: ``(all_candidates, num_directions, num_layers, num_heads)``.
+        raw_weights: the same by raw weights, where norms were scored; else of length 0.
+        antecedents: ``(all_candidates,)``.
+        distances: how many words each candidate stands after the pronoun.
+        received: what each candidate gets from all positions, in the mean over layers and heads.
+        observable: ``(num_cases, num_directions, num_layers)``.
+        removed: what renormalising took out of the rows, ``(num_cases, num_directions, num_layers,
+            num_heads)``; no case has any with raw weights, and then it is of length 0.
+        positions: credits of ``POSITION_BASELINES``, ``(num_cases, 3)``.
+    """
+
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+    lines: tuple[str, ...]
+    layers: tuple[int, ...]
+    num_candidates: Integers
+    weights: Floats
+    raw_weights: Floats
+    antecedents: Bools
+    distances: Integers
+    received: Floats
+    observable: Bools
+    removed: Floats
+    positions: Floats
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def starts(self) -> Integers:
+        """Where the candidates of each case begin."""
+        return np.concatenate([[0], np.cumsum(self.num_candidates)]).astype(np.int64)
+
+    def of(self, case: int) -> slice:
+        """The candidates of a case."""
+        return slice(int(self.starts[case]), int(self.starts[case + 1]))
+
+    def scored(self) -> list[ScoredCase]:
+        """Each case in the numbers that the tables are made of."""
+        found: dict[int, ScoredCase] = {}
+        for cases, together in self._alike():
+            derived = _derived(self, cases, together)
+            for place, case in enumerate(cases):
+                found[int(case)] = self._scored(int(case), place, derived)
+        return [found[case] for case in range(len(self))]
+
+    def _alike(self) -> Iterator[tuple[Integers, torch.Tensor]]:
+        """Cases with as many candidates, and those: ``(num_candidates, some_cases)`` indices."""
+        for count in np.unique(self.num_candidates):
+            cases = np.flatnonzero(self.num_candidates == count)
+            yield cases, torch.from_numpy(self.starts[cases] + np.arange(count)[:, None])
+
+    def _scored(self, case: int, place: int, derived: Mapping[str, Floats]) -> ScoredCase:
+        own = self.of(case)
+        antecedents = tuple(map(bool, self.antecedents[own]))
+        is_choice = any(antecedents) and not all(antecedents)
+        labellings = derived["labellings"][:, place]
+        return ScoredCase(
+            name=self.names[case],
+            group=self.groups[case],
+            layers=self.layers,
+            antecedent_weight=derived["antecedent_weight"][place],
+            distractor_weight=derived["distractor_weight"][place],
+            margin=derived["margin"][place],
+            removed_mass=derived["removed_mass"][place],
+            observable=self.observable[case],
+            labellings=labellings if is_choice else labellings[:0],
+            antecedents=antecedents,
+            distances=tuple(map(int, self.distances[own])),
+            baselines=self._baselines(case, derived["answers"][:, place]) if is_choice else {},
+            raw_credit=derived["raw_credit"][place] if len(self.raw_weights) else None,
+        )
+
+    def _baselines(self, case: int, answers: Floats) -> dict[str, float]:
+        named = dict(zip(POSITION_BASELINES, map(float, self.positions[case]), strict=True))
+        return named | {"most_attended": float(answers[0]), "mean_of_heads": float(answers[1])}
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Everything as plain arrays; ``from_state`` gives it back."""
+        texts = {name: getattr(self, name) for name in _TEXTS}
+        packed = json.dumps(texts | {"layers": self.layers}, ensure_ascii=False).encode()
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        return {**arrays, "texts": np.frombuffer(packed, dtype=np.uint8)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> CaseColumns:
+        """The columns that ``state`` was made from."""
+        texts = json.loads(state["texts"].tobytes())
+        parts: dict[str, Any] = {name: tuple(texts[name]) for name in (*_TEXTS, "layers")}
+        return cls(**parts | {name: state[name] for name in _ARRAYS})
+
+    @classmethod
+    def joined(cls, parts: Sequence[CaseColumns]) -> CaseColumns:
+        """Several, one after the other."""
+        joined: dict[str, Any] = {
+            name: tuple(text for part in parts for text in getattr(part, name)) for name in _TEXTS
+        }
+        joined |= {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
+        return cls(layers=parts[0].layers, **joined)
+
+    def called(self, case: CorefCase) -> CaseColumns:
+        """The columns of one case under the name and group of another one that is the same."""
+        named = str(case.id)
+        return replace(
+            self, names=(named,), groups=(case.group or named,), lines=(case_to_json(case),)
+        )
+
+    def taken(self, order: Sequence[int]) -> CaseColumns:
+        """Some of the cases, in another order."""
+        candidates = np.concatenate(
+            [np.arange(self.of(case).start, self.of(case).stop) for case in order]
+        ).astype(np.int64)
+        cases = np.asarray(order, dtype=np.int64)
+        taken: dict[str, Any] = {
+            name: tuple(getattr(self, name)[case] for case in order) for name in _TEXTS
+        }
+        taken |= {name: getattr(self, name)[candidates] for name in _OF_CANDIDATES}
+        taken |= {name: getattr(self, name)[cases] for name in _OF_CASES}
+        taken["removed"] = self.removed[cases] if len(self.removed) else self.removed
+        raw = self.raw_weights
+        taken["raw_weights"] = raw[candidates] if len(raw) else raw
+        return replace(self, **taken)
+
+
+_TEXTS = ("names", "groups", "lines")
+_OF_CANDIDATES = ("weights", "antecedents", "distances", "received")
+_OF_CASES = ("num_candidates", "observable", "positions")
+_ARRAYS = (*_OF_CANDIDATES, *_OF_CASES, "removed", "raw_weights")
+
+
+def _derived(columns: CaseColumns, cases: Integers, candidates: torch.Tensor) -> dict[str, Floats]:
+    """What follows from the weights of cases with as many candidates.
+
+    Arrays are ``(num_cases, num_directions, num_layers, num_heads)``; ``labellings`` has the shifts
+    of the antecedents' labels before that, ``answers`` is of the most attended candidate and of the
+    mean of all heads.
+    """
+    weights = torch.from_numpy(columns.weights)[candidates]
+    gold = torch.from_numpy(columns.antecedents)[candidates]
+    seen = torch.from_numpy(columns.observable[cases])[..., None]
+    shifts = [credit(weights, gold.roll(shift, 0)) for shift in range(len(gold))]
+    # A direction that the mask makes impossible is neither right nor wrong.
+    labellings = torch.stack(shifts).masked_fill(~seen, torch.nan)
+    nothing = np.zeros(weights.shape[1:])
+    over_heads = weights[:, :, 0].mean((-2, -1))
+    received = torch.from_numpy(columns.received)[candidates]
+    beside = {}
+    if len(columns.raw_weights):
+        by_raw = credit(torch.from_numpy(columns.raw_weights)[candidates], gold)
+        beside["raw_credit"] = by_raw.masked_fill(~seen, torch.nan).numpy()
+    return beside | {
+        "labellings": labellings.numpy(),
+        "antecedent_weight": best_of(weights, gold).numpy(),
+        "distractor_weight": best_of(weights, gold, distractors=True).numpy(),
+        "margin": margin(weights, gold).masked_fill(~seen, torch.nan).numpy(),
+        "removed_mass": columns.removed[cases] if len(columns.removed) else nothing,
+        "answers": torch.stack([credit(received, gold), credit(over_heads, gold)]).numpy(),
+    }

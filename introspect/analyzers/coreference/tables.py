@@ -1,0 +1,230 @@
+"""From scored cases to tables, each with its columns in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from introspect.analyzers.coreference.claims import (
+    Claims,
+    Options,
+    fixed_offset,
+    interval,
+    make_claims,
+)
+from introspect.analyzers.coreference.scored import ScoredCase
+from introspect.analyzers.coreference.scores import Choice, Scores
+from introspect.records import Head
+from introspect.scoring import DIRECTIONS
+
+__all__ = ["CASE_COLUMNS", "against_table", "case_table", "scores_of"]
+
+DEFAULT = Options()
+
+#: The columns of the tables, in order.
+HEAD_COLUMNS = (
+    "layer", "head", "direction", "n", "n_not_observable", "accuracy", "ci_low", "ci_high",
+    "margin", "p_value", "p_adjusted",
+)  # fmt: skip
+CASE_COLUMNS = (
+    "id", "group", "layer", "head", "direction", "antecedent_weight", "distractor_weight",
+    "credit", "removed_mass",
+)  # fmt: skip
+BASELINE_COLUMNS = ("baseline", "n", "accuracy", "ci_low", "ci_high")
+
+
+def scores_of(
+    cases: Sequence[ScoredCase], table: pd.DataFrame | Path, options: Options = DEFAULT
+) -> Scores:
+    """The tables of scored cases.
+
+    Args:
+        cases: at least one.
+        table: what ``case_table`` made of them, or the file that it was written to.
+        options: how much is drawn for intervals and p-values, and from which seed.
+    """
+    counted = [case for case in cases if case.is_forced_choice]
+    outside = tuple(case.name for case in cases if not case.is_forced_choice)
+    if not counted:
+        return Scores(
+            heads=pd.DataFrame(columns=list(HEAD_COLUMNS)),
+            case_table=table,
+            baselines=pd.DataFrame(columns=list(BASELINE_COLUMNS)),
+            outside_forced_choice=outside,
+        )
+    claims = make_claims(counted, options)
+    baselines = _baseline_credits(counted, options)
+    held_out = _held_out_table(counted, claims)
+    return Scores(
+        heads=_head_table(counted, claims),
+        case_table=table,
+        baselines=_baseline_table(baselines, [case.group for case in counted], options),
+        outside_forced_choice=outside,
+        choice=_choice(counted[0], claims),
+        twins=_twin_table(counted[0], claims),
+        held_out=held_out,
+        against=against_table(held_out, baselines, options),
+        notes=claims.notes,
+    )
+
+
+def _places(case: ScoredCase) -> pd.DataFrame:
+    """Layer, head and direction of each number of a case, in their order."""
+    directions, layers, heads = case.margin.shape
+    return pd.DataFrame(
+        {
+            "layer": np.tile(np.repeat(case.layers, heads), directions),
+            "head": np.tile(np.arange(heads), directions * layers),
+            "direction": np.repeat(DIRECTIONS, layers * heads),
+        }
+    )
+
+
+def case_table(cases: Sequence[ScoredCase]) -> pd.DataFrame:
+    """One row for each case, layer, head and direction."""
+    places = _places(cases[0])
+    size, count = len(places), len(cases)
+
+    def column(name: str) -> Any:
+        return np.concatenate([getattr(case, name).ravel() for case in cases])
+
+    table = pd.DataFrame(
+        {
+            "id": np.repeat(np.array([case.name for case in cases], dtype=object), size),
+            "group": np.repeat(np.array([case.group for case in cases], dtype=object), size),
+            **{name: np.tile(places[name].to_numpy(), count) for name in places},
+            "antecedent_weight": column("antecedent_weight"),
+            "distractor_weight": column("distractor_weight"),
+            "credit": column("credit"),
+            "removed_mass": column("removed_mass"),
+        }
+    )
+    return table[list(CASE_COLUMNS)]
+
+
+def _head_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame:
+    credits = np.stack([case.credit.ravel() for case in cases])
+    margins = np.stack([case.margin.ravel() for case in cases])
+    n = (~np.isnan(credits)).sum(0)
+    table = _places(cases[0]).assign(
+        n=n,
+        n_not_observable=len(cases) - n,
+        accuracy=_means(credits),
+        ci_low=claims.ci_low,
+        ci_high=claims.ci_high,
+        margin=_means(margins),
+        p_value=claims.p_value,
+        p_adjusted=claims.p_adjusted,
+    )
+    beside = _raw_accuracy(cases)
+    return table[list(HEAD_COLUMNS)].assign(**beside)
+
+
+def _raw_accuracy(cases: Sequence[ScoredCase]) -> dict[str, Any]:
+    """A column beside the accuracy by norms; none where raw weights were scored themselves."""
+    credits = [case.raw_credit for case in cases if case.raw_credit is not None]
+    if len(credits) < len(cases):
+        return {}
+    return {"raw_accuracy": _means(np.stack([credit.ravel() for credit in credits]))}
+
+
+def _means(values: Any) -> Any:
+    """Means of the columns over what is known; NaN where nothing is."""
+    known = ~np.isnan(values)
+    counts = known.sum(0)
+    sums = np.where(known, values, 0.0).sum(0)
+    return np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+
+
+def _baseline_credits(cases: Sequence[ScoredCase], options: Options) -> dict[str, list[float]]:
+    credits = {name: [case.baselines[name] for case in cases] for name in cases[0].baselines}
+    if by_offset := fixed_offset(cases, options):
+        credits["fixed_offset"] = by_offset
+    return credits
+
+
+def _baseline_table(
+    credits: Mapping[str, Sequence[float]], groups: Sequence[str], options: Options
+) -> pd.DataFrame:
+    rows = [
+        (name, len(values), float(np.mean(values)), *interval(values, groups, options))
+        for name, values in credits.items()
+    ]
+    return pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
+
+
+def _held_out_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame:
+    if claims.held_out is None:
+        return pd.DataFrame(columns=["id", "group", "credit"])
+    return pd.DataFrame(
+        {
+            "id": [case.name for case in cases],
+            "group": [case.group for case in cases],
+            "credit": claims.held_out.credits,
+        }
+    )
+
+
+def against_table(
+    held_out: pd.DataFrame, baselines: Mapping[str, Sequence[float]], options: Options = DEFAULT
+) -> pd.DataFrame:
+    """Held-out accuracy minus a baseline's, over the cases that the chosen head can observe.
+
+    The interval is of the mean difference case by case, by groups: narrower than two intervals
+    laid side by side, since both answer the same cases.
+
+    Args:
+        held_out: the table of ``Scores``.
+        baselines: the credit of each baseline, in the order of that table.
+        options: how much is drawn.
+
+    Returns:
+        ``baseline, n, difference, ci_low, ci_high``.
+    """
+    seen = held_out["credit"].notna().to_numpy(dtype=bool)
+    groups = held_out["group"][seen].tolist()
+    rows = []
+    for name, credits in baselines.items() if seen.any() else ():
+        difference = (held_out["credit"].to_numpy(dtype=float) - np.asarray(credits))[seen]
+        ends = interval(list(difference), groups, options)
+        rows.append((name, int(seen.sum()), float(difference.mean()), *ends))
+    return pd.DataFrame(rows, columns=["baseline", "n", "difference", "ci_low", "ci_high"])
+
+
+def _choice(case: ScoredCase, claims: Claims) -> Choice | None:
+    found = claims.held_out
+    if found is None:
+        return None
+    places = _places(case)
+
+    def place(index: int) -> tuple[Head, str]:
+        row = places.iloc[index]
+        return Head(int(row["layer"]), int(row["head"])), str(row["direction"])
+
+    frequencies = tuple((*place(index), share) for index, share in found.frequency().items())
+    head, direction, frequency = frequencies[0]
+    best, best_direction = place(found.in_sample[0])
+    return Choice(
+        head=head,
+        direction=direction,
+        frequency=frequency,
+        accuracy=found.accuracy,
+        ci_low=found.ci_low,
+        ci_high=found.ci_high,
+        n=found.n,
+        n_not_observable=found.n_not_observable,
+        p_value=found.p_value,
+        in_sample_head=best,
+        in_sample_direction=best_direction,
+        in_sample_accuracy=found.in_sample[1],
+        frequencies=frequencies,
+    )
+
+
+def _twin_table(case: ScoredCase, claims: Claims) -> pd.DataFrame:
+    table = _places(case).assign(n_pairs=claims.num_twins, both_right=claims.twins_right)
+    return table if claims.num_twins.any() else table.iloc[:0]

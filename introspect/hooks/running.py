@@ -1,0 +1,60 @@
+"""One run of a model under watch, whichever way its attention comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.hooks.borrowing import borrowed_attention
+from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
+from introspect.hooks.observation import AllSeen, Observation
+from introspect.hooks.own_output import observe_own_output
+from introspect.hooks.watchers import WholeWatcher
+
+__all__ = ["INTERFACE_ROUTE", "ROWS_ROUTE", "run_watched", "run_whole"]
+
+INTERFACE_ROUTE = "attention interface"
+ROWS_ROUTE = "selected rows beside the model's own implementation"
+
+
+def run_whole(
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    observation: Observation,
+) -> tuple[Any, str, list[torch.Tensor]]:
+    """Run the model and let the observation see whole patterns, whichever way they come.
+
+    Returns:
+        The model's output, the route, and how far weights × values are from the heads' outputs.
+    """
+    watcher = WholeWatcher(wanted, observation.see)
+    output = run_watched(module, arguments, observation, watcher)
+    route = INTERFACE_ROUTE
+    if observation.has_seen_nothing:
+        output, route = observe_own_output(module, arguments, wanted, observation)
+    elif missing := observation.missing_kinds:
+        # Some have an encoder of their own making beside an ordinary decoder (PEGASUS-X).
+        _, own = observe_own_output(module, arguments, wanted, observation, missing)
+        found = [kind for kind in missing if kind not in observation.missing_kinds]
+        route = f"{route}; {', '.join(found)}: {own}" if found else route
+    observation.check(module)
+    return output, route, watcher.output_errors
+
+
+def run_watched(
+    module: nn.Module, arguments: dict[str, Any], observation: Observation, watcher: Watcher
+) -> Any:
+    """The model's output; ``None`` where it was stopped because all was seen."""
+    try:
+        with (
+            torch.no_grad(),
+            borrowed_attention(module, IMPLEMENTATION),
+            observation.hooks(),
+            watching(watcher),
+        ):
+            return module(**arguments)
+    except AllSeen:
+        return None

@@ -1,0 +1,115 @@
+"""What has to run to have the attention, or the output, of a text."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from introspect.errors import SelectionError
+from introspect.models.encoding import Encoded
+from introspect.records import KINDS, TokenSequence
+
+__all__ = ["RunPlan", "checked_kind", "plan_run", "taken"]
+
+
+@dataclass(frozen=True, eq=False)
+class RunPlan:
+    """One run of a model on a text.
+
+    Args:
+        module: the part of the model to run: all of it, or the encoder of an encoder-decoder that
+            writes nothing.
+        inputs: what it takes, each a batch of one.
+        kind: of the attention that is asked for.
+        source: what is read.
+        written: what an encoder-decoder writes; ``None`` without.
+    """
+
+    module: nn.Module
+    inputs: dict[str, torch.Tensor]
+    kind: str
+    source: Encoded
+    written: Encoded | None = None
+
+    @property
+    def queries(self) -> Encoded:
+        """The side that attends."""
+        if self.written is not None and self.kind in ("decoder", "cross"):
+            return self.written
+        return self.source
+
+    @property
+    def keys(self) -> Encoded:
+        """The side that is attended to."""
+        if self.written is not None and self.kind == "decoder":
+            return self.written
+        return self.source
+
+    @property
+    def tokens(self) -> TokenSequence:
+        """Those that the output has a row for."""
+        return (self.source if self.written is None else self.written).tokens
+
+
+def plan_run(module: nn.Module, kind: str, source: Encoded, written: Encoded | None) -> RunPlan:
+    """The part of a model to run for a kind of attention, and those of the inputs that it takes."""
+    if kind == "encoder" and written is None:
+        module = module.get_encoder()  # type: ignore[operator]
+    inputs = dict(source.inputs)
+    if written is not None:
+        inputs["decoder_input_ids"] = written.inputs["input_ids"]
+    return RunPlan(module, taken(module, inputs), kind, source, written)
+
+
+def taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Those of the inputs that the module takes."""
+    taken = inspect.signature(module.forward).parameters
+    return {name: value for name, value in inputs.items() if name in taken}
+
+
+def checked_kind(
+    kind: str | None,
+    *,
+    name: str,
+    is_encoder_decoder: bool,
+    has_target: bool,
+    generates: bool = False,
+) -> str:
+    """The kind of attention that is meant.
+
+    Args:
+        kind: as it was asked for; ``None`` for the usual one.
+        name: the model's, for errors.
+        is_encoder_decoder: whether it reads one text and writes another.
+        has_target: whether what it writes is given.
+        generates: whether it writes on by itself.
+
+    Raises:
+        SelectionError: the model has none of this kind, or writes nothing that it would be of.
+    """
+    if kind is not None and kind not in KINDS:
+        raise SelectionError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")
+    if not is_encoder_decoder:
+        if has_target or kind not in (None, "self"):
+            raise SelectionError(
+                f"Expected an encoder-decoder for `target` or kind={kind!r}, but {name} "
+                "is none: it has self-attention only. Leave both out."
+            )
+        return "self"
+    if kind == "self":
+        raise SelectionError(
+            f"Expected kind as encoder, decoder or cross, got 'self': {name} is an "
+            "encoder-decoder and has three kinds of attention."
+        )
+    writes = generates or has_target
+    kind = kind or ("cross" if writes else "encoder")
+    if kind != "encoder" and not writes:
+        raise SelectionError(
+            f"Expected a target for {kind} attention: the text that {name} writes. "
+            "Give it with target='…', or let the model write with generate=True."
+        )
+    return kind

@@ -1,0 +1,118 @@
+"""All shards of an input on one model: those that are not done yet run, until a person stops it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from introspect.errors import IntrospectError
+from introspect.probing.progress import Watcher, count_rows
+from introspect.probing.ray_engine import RayOptions, run_ray
+from introspect.probing.reading import Reading, read_rows
+from introspect.probing.rows import Shard, cut
+from introspect.probing.serial import run_serial
+from introspect.probing.store import Entry, ShardStore
+from introspect.probing.worker import Worker, one_thread
+
+__all__ = ["ENGINES", "Job", "ProbeInterruptedError", "Work"]
+
+ENGINES = ("serial", "ray")
+
+
+class ProbeInterruptedError(IntrospectError, KeyboardInterrupt):
+    """A person stopped it; what is done is kept, and the message says how to go on."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job left: its store, the shards in order, how long it ran and how many rows."""
+
+    store: ShardStore
+    entries: tuple[Entry, ...]
+    seconds: float
+    rows_run: int
+
+
+@dataclass
+class Job:
+    """All shards of an input on one model."""
+
+    worker: Worker
+    reading: Reading
+    shard_rows: int
+    engine: str
+    ray: RayOptions
+    watcher: Watcher
+    _known: dict[int, Entry] = field(default_factory=dict)
+
+    def rest(self) -> tuple[Any, ...]:
+        """What another model's job has in common with this one."""
+        return self.reading, self.shard_rows, self.engine, self.ray, self.watcher
+
+    def work(self, store: ShardStore) -> Work:
+        """Run what is not done yet.
+
+        Raises:
+            ProbeInterruptedError: a person stopped it between two shards.
+        """
+        store.create()
+        began = time.perf_counter()
+        rows_run = 0
+        total = count_rows(self.reading)
+        self.watcher.begin(total, 0)
+        todo = self._todo(store)
+        with one_thread(), _stopping() as stop:
+            for entry in self._engine(todo, store):
+                store.record(entry)
+                self._known[entry.shard] = entry
+                rows_run += entry.read
+                self.watcher.shard(entry)
+                if stop.is_set():
+                    raise ProbeInterruptedError(
+                        f"Stopped by you after {len(self._known)} finished shards of "
+                        f"{self.shard_rows} rows. Run the same command again to go on."
+                    )
+        store.prune(len(self._known))
+        entries = tuple(self._known[number] for number in sorted(self._known))
+        return Work(store, entries, time.perf_counter() - began, rows_run)
+
+    def _todo(self, store: ShardStore) -> Iterator[Shard]:
+        """The shards that have to run; of the others the entry is noted."""
+        for shard in cut(read_rows(self.reading), self.shard_rows):
+            entry = store.done(shard.index, shard.digest)
+            if entry is None:
+                yield shard
+            else:
+                self._known[shard.index] = entry
+                self.watcher.shard(entry)
+
+    def _engine(self, todo: Iterator[Shard], store: ShardStore) -> Iterator[Entry]:
+        if self.engine == "serial":
+            return run_serial(self.worker, todo, store)
+        return run_ray(self.worker, todo, store, self.ray)
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Ctrl-C asks to stop after the shard that runs; a second one stops at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread hears signals
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,74 @@
+"""What a person sees while stage follows stage: a bar on a terminal, else a line for each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from introspect.causal.stages import Stage, Told
+
+__all__ = ["watching_stages"]
+
+
+class _Lines:
+    """A line when a stage begins, for logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._stage: Stage | None = None
+
+    def __call__(self, stage: Stage, number: int, total: int | None) -> None:
+        if stage != self._stage:
+            self._stage = stage
+            print(f"introspect: {stage.line(total)}", file=self._stream, flush=True)
+
+
+class _Bar:
+    """A progress bar that begins anew with each stage, with the time left."""
+
+    def __init__(self, progress: object) -> None:
+        from rich.progress import Progress
+
+        assert isinstance(progress, Progress)
+        self._progress = progress
+        self._task = progress.add_task("", total=None, visible=False)
+        self._stage: Stage | None = None
+
+    def __call__(self, stage: Stage, number: int, total: int | None) -> None:
+        if stage != self._stage:
+            self._stage = stage
+            # The speed of a stage says nothing about the next.
+            self._progress.reset(self._task, total=total, description=stage.words, visible=True)
+        self._progress.update(self._task, completed=number, total=total)
+
+
+@contextmanager
+def watching_stages(stream: TextIO | None = None) -> Iterator[Told]:
+    """A bar where there is a terminal to draw it on, else a line for each stage.
+
+    Args:
+        stream: where; standard error by default.
+    """
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield _Lines(stream)
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+        yield _Bar(progress)

@@ -1,0 +1,122 @@
+"""The tokens of one side of an attention pattern, and their words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from introspect.errors import RecordError
+
+__all__ = ["TokenSequence"]
+
+
+@dataclass(frozen=True)
+class TokenSequence:
+    """The tokens of one side of an attention pattern, and the text they came from.
+
+    All sequences have one entry a token. ``None`` marks what a special token does not have.
+
+    Args:
+        tokens: what to show. Byte-level vocabularies are shown as the text's characters.
+        token_ids: vocabulary ids.
+        offsets: half-open character spans in the token's text; ``(0, 0)`` for special tokens.
+        word_ids: index into ``words``.
+        special_tokens_mask: true for tokens that stand for no part of a text.
+        unknown_mask: true where the vocabulary has no entry for what the text says.
+        sequence_ids: 0 for the first text, 1 for the second of a pair.
+        words: the words of the text or texts, in order.
+        texts: the text, or the pair.
+    """
+
+    tokens: tuple[str, ...]
+    token_ids: tuple[int, ...] = ()
+    offsets: tuple[tuple[int, int], ...] = ()
+    word_ids: tuple[int | None, ...] = ()
+    special_tokens_mask: tuple[bool, ...] = ()
+    unknown_mask: tuple[bool, ...] = ()
+    sequence_ids: tuple[int | None, ...] = ()
+    words: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.tokens)
+        defaults: dict[str, tuple[Any, ...]] = {
+            "token_ids": (-1,) * n,
+            "offsets": ((0, 0),) * n,
+            "word_ids": tuple(range(n)),
+            "special_tokens_mask": (False,) * n,
+            "unknown_mask": (False,) * n,
+            "sequence_ids": (0,) * n,
+        }
+        # A bare list of tokens, as BertViz takes, is a sequence whose words are its tokens.
+        if not self.word_ids and not self.words:
+            object.__setattr__(self, "words", tuple(self.tokens))
+        for name, default in defaults.items():
+            given = tuple(getattr(self, name)) or default
+            if len(given) != n:
+                raise RecordError(
+                    f"Expected {name!r} to have one entry for each of the {n} tokens, "
+                    f"got {len(given)}. Give all parts of the sequence at the same length."
+                )
+            object.__setattr__(self, name, given)
+        object.__setattr__(self, "tokens", tuple(self.tokens))
+        object.__setattr__(self, "offsets", tuple((int(s), int(e)) for s, e in self.offsets))
+        for word in self.word_ids:
+            if word is not None and not 0 <= word < len(self.words):
+                raise RecordError(
+                    f"Expected word ids from 0 to {len(self.words) - 1}, got {word}. "
+                    "Every word id must name an entry of `words`."
+                )
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def at(self, indices: Iterable[int]) -> TokenSequence:
+        """Only the tokens at these indices; their words and texts stay whole."""
+        chosen = list(indices)
+        return replace(
+            self,
+            **{
+                part.name: tuple(getattr(self, part.name)[i] for i in chosen)
+                for part in fields(self)
+                if part.name not in ("words", "texts")
+            },
+        )
+
+    def pieces(self) -> list[list[int]]:
+        """Token indices grouped by word, in text order; a special token is a group of its own."""
+        groups: list[list[int]] = []
+        last: int | None = None
+        for index, word in enumerate(self.word_ids):
+            if word is not None and word == last:
+                groups[-1].append(index)
+            else:
+                groups.append([index])
+            last = word
+        return groups
+
+    def at_word_level(self) -> TokenSequence:
+        """The same sequence with one token for each word."""
+        groups = self.pieces()
+        firsts = [group[0] for group in groups]
+        words = tuple(
+            self.tokens[first] if self.word_ids[first] is None else self._word(first)
+            for first in firsts
+        )
+        return TokenSequence(
+            tokens=words,
+            token_ids=tuple(self.token_ids[g[0]] if len(g) == 1 else -1 for g in groups),
+            offsets=tuple((self.offsets[g[0]][0], self.offsets[g[-1]][1]) for g in groups),
+            word_ids=tuple(self.word_ids[first] for first in firsts),
+            special_tokens_mask=tuple(self.special_tokens_mask[first] for first in firsts),
+            unknown_mask=tuple(any(self.unknown_mask[i] for i in g) for g in groups),
+            sequence_ids=tuple(self.sequence_ids[first] for first in firsts),
+            words=self.words,
+            texts=self.texts,
+        )
+
+    def _word(self, index: int) -> str:
+        word = self.word_ids[index]
+        assert word is not None
+        return self.words[word]

@@ -1,0 +1,45 @@
+"""Studies with a given table of heads."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+
+from introspect.reporting.causal_wording import (
+    finding_of_study,
+)
+from tests.views.causal.helpers import ROWS, table_of
+
+NAN = math.nan
+
+
+def made(table=None, *, right=36, groups=20, choice_p=0.5, **others):
+    """A study of 40 cases, of which the model has some right, with a given table of heads."""
+    table = table_of() if table is None else table
+    margins = np.where(np.arange(40) < right, 1.0, -1.0)
+    answers = SimpleNamespace(
+        groups=[str(number % groups) for number in range(40)],
+        metric=SimpleNamespace(is_surrogate=table.attrs["is_surrogate"]),
+    )
+    choice = SimpleNamespace(p_value=choice_p, accuracy=0.8, direction="candidate_to_pronoun")
+    study = {
+        "heads": table,
+        "effects": SimpleNamespace(margins=margins, answers=answers),
+        "scores": SimpleNamespace(choice=choice),
+        "chosen": None,
+        "smallest": None,
+        "mediation": None,
+        "correlation": NAN,
+    }
+    return SimpleNamespace(**study | others)
+
+
+def rows_but(*heads):
+    """The heads of ``ROWS`` but some."""
+    return table_of([row for row in ROWS if row[:2] not in heads])
+
+
+def headline(study) -> str:
+    return finding_of_study(study).headline

@@ -1,0 +1,148 @@
+"""The held-out choice of a head, and twins."""
+
+from __future__ import annotations
+
+import math
+import statistics as plain
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from introspect.errors import InputError
+from introspect.statistics import (
+    fold_of_groups,
+    grouped_bootstrap,
+    held_out_selection,
+    permutation_test,
+    twin_accuracy,
+)
+from tests.statistics.helpers import coin_flips, pairs, two_candidates
+
+# --- held out ----------------------------------------------------------------------------------
+
+
+def slow_held_out(credits: np.ndarray, groups: list, folds: int, seed: int) -> list[float]:
+    names = list(dict.fromkeys(groups))
+    index = np.array([names.index(group) for group in groups])
+    fold = fold_of_groups(index, folds, seed=seed)
+    found = [math.nan] * len(groups)
+    for number in range(folds):
+        best, best_accuracy = None, -1.0
+        counts = []
+        for head in range(credits.shape[1]):
+            train = [
+                credits[case, head]
+                for case in range(len(groups))
+                if fold[index[case]] != number and not math.isnan(credits[case, head])
+            ]
+            counts.append((len(train), sum(train) / len(train) if train else -1.0))
+        most = max(n for n, _ in counts)
+        for head, (n, accuracy) in enumerate(counts):
+            if n >= most / 2 and accuracy > best_accuracy + 1e-12:
+                best, best_accuracy = head, accuracy
+        for case in range(len(groups)):
+            if fold[index[case]] == number:
+                found[case] = credits[case, best]
+    return found
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), cases=st.integers(10, 40), heads=st.integers(1, 8))
+def test_held_out_credits_are_those_of_a_slow_loop(seed, cases, heads):
+    random = np.random.default_rng(seed)
+    credits = random.integers(0, 3, (cases, heads)) / 2
+    credits[random.random((cases, heads)) < 0.2] = np.nan
+    groups = [int(g) for g in random.integers(0, 8, cases)]
+    if len(set(groups)) < 5:
+        return
+    found = held_out_selection(two_candidates(credits), groups, permutations=20, resamples=50)
+    slow = slow_held_out(credits, groups, 5, 0)
+    np.testing.assert_allclose(found.credits, slow)
+    known = [value for value in slow if not math.isnan(value)]
+    assert found.n == len(known)
+    assert found.n_not_observable == cases - len(known)
+    if known:
+        assert found.accuracy == pytest.approx(sum(known) / len(known))
+
+
+def test_no_group_is_divided_and_folds_are_about_equal():
+    index = np.array([0] * 9 + [1] * 3 + list(range(2, 40)))
+    fold = fold_of_groups(index, 5)
+    sizes = [int((fold[index] == number).sum()) for number in range(5)]
+    assert max(sizes) - min(sizes) <= 1
+    assert len(fold) == 40
+
+
+def test_the_best_of_many_coin_flippers_is_chance_when_it_is_held_out():
+    """In-sample the best of 288 reaches 0.6 and more; held out nothing is left of it."""
+    accuracies, in_sample, p_values = [], [], []
+    for seed in range(30):
+        found = held_out_selection(
+            two_candidates(coin_flips(200, 288, seed)), pairs(200), permutations=99, resamples=99
+        )
+        accuracies.append(found.accuracy)
+        in_sample.append(found.in_sample[1])
+        p_values.append(found.p_value)
+    assert plain.fmean(in_sample) > 0.58
+    assert plain.fmean(accuracies) == pytest.approx(0.5, abs=0.02)
+    assert sum(p < 0.1 for p in p_values) <= 8
+
+
+def test_a_planted_head_is_chosen_in_every_fold():
+    credits = coin_flips(200, 288, seed=3)
+    credits[:, 77] = np.random.default_rng(4).random(200) < 0.85
+    found = held_out_selection(two_candidates(credits), pairs(200), permutations=199)
+    assert found.chosen == (77,) * 5
+    assert found.frequency() == {77: 1.0}
+    assert found.accuracy == pytest.approx(credits[:, 77].mean())
+    assert found.ci_low > 0.75
+    assert found.p_value == pytest.approx(1 / 200)
+
+
+def test_a_head_that_is_hardly_ever_observable_does_not_win():
+    credits = coin_flips(100, 3, seed=5)
+    credits[:, 1] = np.nan
+    credits[:4, 1] = 1
+    found = held_out_selection(two_candidates(credits), pairs(100), permutations=9)
+    assert 1 not in found.chosen
+
+
+def test_fewer_groups_than_folds_are_refused():
+    with pytest.raises(InputError, match="at least 5 groups"):
+        held_out_selection(two_candidates(np.ones((8, 1))), [0, 0, 1, 1, 2, 2, 3, 3])
+
+
+# --- twins and shapes --------------------------------------------------------------------------
+
+
+def test_twins_count_only_with_both_right():
+    credits = np.array([[1.0, 1], [1, 0], [1, 1], [0.5, 1], [1, 1], [1, 1], [1, np.nan], [1, 1]])
+    shares, n = twin_accuracy(credits, ["a", "a", "b", "b", "c", "d", "d", "e"])
+    # Pairs a, b and d; the first head misses b by a tie, the second a, and cannot see d.
+    assert shares.tolist() == pytest.approx([2 / 3, 1 / 2])
+    assert n.tolist() == [3, 2]
+
+
+def test_a_head_that_is_blind_to_the_difference_gets_no_pair():
+    """It always chooses the same candidate, and the twins have different answers."""
+    credits = np.array([[1.0], [0.0]] * 50)
+    shares, _ = twin_accuracy(credits, pairs(100))
+    assert credits.mean() == 0.5
+    assert shares[0] == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: grouped_bootstrap(np.ones(3), [0, 1, 2]),
+        lambda: grouped_bootstrap(np.ones((3, 1)), [0, 1]),
+        lambda: grouped_bootstrap(np.ones((0, 1)), []),
+        lambda: permutation_test(np.ones((3, 1)), [0, 1, 2]),
+        lambda: permutation_test(np.ones((1, 3, 1)), [0, 1, 2]),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(call):
+    with pytest.raises(InputError, match="Expected"):
+        call()
