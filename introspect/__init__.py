@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from introspect.causal import causal_effects, causal_study, mediation
     from introspect.errors import IntrospectError
-    from introspect.heads import detect_heads, head_importance, head_patterns
+    from introspect.heads import detect_heads, head_importance, head_patterns, head_study
     from introspect.hooks import Captured, capture
     from introspect.hooks.editing.edits import Edit
     from introspect.interventions import (
@@ -44,7 +44,14 @@ if TYPE_CHECKING:
     from introspect.models.objectives import logit_of, similarity_to
     from introspect.probing import ProbeRun, SavedAttention, probe
     from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
-    from introspect.reporting import Report, causal_report, report, report_index
+    from introspect.reporting import (
+        Report,
+        causal_report,
+        head_report,
+        lens_report,
+        report,
+        report_index,
+    )
     from introspect.residual import direct_logit_attribution, logit_lens
     from introspect.views.base import View
     from introspect.views.causal import causal_view
@@ -101,6 +108,8 @@ __all__ = [
     "gradient_attention",
     "head_importance",
     "head_patterns",
+    "head_report",
+    "head_study",
     "head_view",
     "heatmap_view",
     "image_view",
@@ -108,6 +117,7 @@ __all__ = [
     "intervene",
     "knock_out",
     "layer_view",
+    "lens_report",
     "lens_view",
     "load",
     "logit_lens",
@@ -167,6 +177,8 @@ _HOMES = {
     "gradient_attention": "attribution",
     "head_importance": "heads",
     "head_patterns": "heads",
+    "head_report": "reporting",
+    "head_study": "heads",
     "head_view": "views.head",
     "heatmap_view": "views.heatmap",
     "image_view": "views.image",
@@ -174,6 +186,7 @@ _HOMES = {
     "intervene": "interventions",
     "knock_out": "interventions",
     "layer_view": "views.layer",
+    "lens_report": "reporting",
     "lens_view": "views.lens",
     "load": "models",
     "logit_lens": "residual",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
+import importlib
 import os
 import re
 import subprocess
@@ -15,13 +15,13 @@ import pytest
 import transformers
 
 _ROOT = Path(__file__).resolve().parent.parent
-_SPEC = importlib.util.spec_from_file_location(
-    "architectures", _ROOT / "tools" / "architectures.py"
+_TOOL = _ROOT / "tools" / "architectures"
+sys.path.insert(0, str(_TOOL))  # its modules import one another by their names alone
+comparing, document, examining, processes, rows_module, tiny = map(
+    importlib.import_module,
+    ("comparing", "document", "examining", "processes", "rows", "tiny"),
 )
-assert _SPEC and _SPEC.loader
-architectures = importlib.util.module_from_spec(_SPEC)
-sys.modules["architectures"] = architectures  # its data classes and its children look for it
-_SPEC.loader.exec_module(architectures)
+sys.path.remove(str(_TOOL))
 
 # Of every route, every kind, windows, sinks, biases, caps, and shared heads and layers.
 SAMPLE = (
@@ -43,8 +43,8 @@ SAMPLE = (
     "t5",
     "xlnet",
 )
-_TEXT = architectures.DOCUMENT.read_text(encoding="utf-8")
-_WITH = architectures.documented_version(_TEXT)
+_TEXT = document.DOCUMENT.read_text(encoding="utf-8")
+_WITH = document.documented_version(_TEXT)
 
 of_this_release = pytest.mark.skipif(
     transformers.__version__ != _WITH,
@@ -60,9 +60,9 @@ def bounded(cells):
 @of_this_release
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_row_is_what_it_was(name):
-    said, bound = bounded(architectures.documented(_TEXT)[name])
-    row = architectures.examine(name)
-    now, _ = bounded(architectures.cells(row))
+    said, bound = bounded(document.documented(_TEXT)[name])
+    row = examining.examine(name)
+    now, _ = bounded(document.cells(row))
     assert now == said
     assert row.status == "equal" and row.difference <= bound
 
@@ -71,7 +71,7 @@ def test_a_row_is_what_it_was(name):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be forked")
 def test_the_whole_document_is_what_it_was():
     done = subprocess.run(
-        [sys.executable, architectures.__file__, "--check"],
+        [sys.executable, str(_TOOL / "all_types.py"), "--check"],
         capture_output=True,
         text=True,
         timeout=900,
@@ -91,10 +91,10 @@ def test_the_totals_are_those_that_were_promised():
 
 def test_the_totals_are_those_of_the_table():
     table = _TEXT.partition("## Types that return their attention")[2].partition("\n## ")[0]
-    rows = architectures.documented(table)
+    rows = document.documented(table)
     numbers = [int(n) for n in re.findall(r"\*\*(\d+)\*\*", _TEXT)]
     assert len(rows) == numbers[0]
-    assert all(bounded(row)[1] <= architectures.EQUAL for row in rows.values())
+    assert all(bounded(row)[1] <= comparing.EQUAL for row in rows.values())
     assert sum(row[4].split(";")[0] == "all" for row in rows.values()) == numbers[4]
 
 
@@ -103,11 +103,11 @@ def test_every_type_of_transformers_is_in_the_document_once():
     names = [name for name in rows if name != "type"]
     assert len(set(names)) == len(names) >= 280
     if transformers.__version__ == _WITH:
-        assert set(names) == set(architectures.text_types())
+        assert set(names) == set(tiny.text_types())
 
 
 def test_it_is_captured_from_a_model_loaded_by_default():
-    built = architectures.tiny("llama")
+    built = tiny.tiny("llama")
     assert built.eager.config._attn_implementation == "eager"
     assert built.default.config._attn_implementation == "sdpa"
 
@@ -116,8 +116,8 @@ def test_a_capture_that_fails_is_refused_and_never_silent(monkeypatch):
     def fail(*args, **kwargs):
         raise KeyError("no such thing")
 
-    monkeypatch.setattr(architectures.ix, "capture", fail)
-    row = architectures.examine("bert")
+    monkeypatch.setattr(examining.ix, "capture", fail)
+    row = examining.examine("bert")
     assert (row.status, row.reason) == ("refused", "the capture fails (KeyError)")
 
 
@@ -129,7 +129,7 @@ def capturing(monkeypatch):
     """Change what is captured before it is compared."""
 
     def change(part, by):
-        original = architectures.ix.capture
+        original = examining.ix.capture
 
         def changed(*args, **kwargs):
             captured = original(*args, **kwargs)
@@ -137,7 +137,7 @@ def capturing(monkeypatch):
                 layers[-1] = by(layers[-1])
             return captured
 
-        monkeypatch.setattr(architectures.ix, "capture", changed)
+        monkeypatch.setattr(examining.ix, "capture", changed)
 
     return change
 
@@ -154,27 +154,27 @@ def capturing(monkeypatch):
 )
 def test_other_attention_is_different(capturing, change):
     capturing("attentions", change)
-    assert architectures.examine("llama").status == "different"
+    assert examining.examine("llama").status == "different"
 
 
 @pytest.mark.parametrize("part", ["scores", "values", "head_outputs"])
 def test_other_parts_do_not_fit_together(capturing, part):
     capturing(part, lambda tensor: tensor.flip(-1))
-    assert architectures.examine("llama").parts == "do not fit together"
+    assert examining.examine("llama").parts == "do not fit together"
 
 
 @pytest.mark.parametrize("part", ["queries", "keys"])
 def test_other_queries_and_keys_do_not_make_the_scores(capturing, part):
-    assert architectures.examine("bert").scores == "q·k"
+    assert examining.examine("bert").scores == "q·k"
     capturing(part, lambda tensor: tensor.flip(-1))
-    assert architectures.examine("bert").scores == "q·k and more"
+    assert examining.examine("bert").scores == "q·k and more"
 
 
 def test_a_difference_is_shown_in_its_row_and_in_the_totals():
-    row = architectures.examine("bert")
+    row = examining.examine("bert")
     worse = dataclasses.replace(row, status="different", difference=0.034)
-    assert architectures.cells(worse)[-1] == "3e-02"
-    text = architectures.document([row, worse])
+    assert document.cells(worse)[-1] == "3e-02"
+    text = document.document([row, worse])
     assert "**2**" in text and "**1** (50 %)" in text
 
 
@@ -185,11 +185,11 @@ def test_a_type_that_crashes_or_hangs_costs_one_row(monkeypatch):
             os._exit(11)
         if name == "hangs":
             time.sleep(60)
-        return architectures.Row(name, "equal")
+        return rows_module.Row(name, "equal")
 
-    monkeypatch.setattr(architectures, "examine", examine)
-    monkeypatch.setattr(architectures, "SECONDS", 1)
-    rows = architectures.examine_all(["bert", "crashes", "hangs", "gpt2"])
+    monkeypatch.setattr(processes, "examine", examine)
+    monkeypatch.setattr(processes, "SECONDS", 1)
+    rows = processes.examine_all(["bert", "crashes", "hangs", "gpt2"])
     assert [row.status for row in rows] == ["equal", "not built", "not built", "equal"]
     assert [row.reason for row in rows[1:3]] == [
         "its process ended without a result",

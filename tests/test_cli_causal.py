@@ -20,6 +20,7 @@ from introspect.errors import OutputError
 from introspect.files import write_atomically
 from introspect.page import read_summary
 from introspect.probing import causal_run
+from introspect.probing.whole_folder import replacing_folder
 
 from .test_cli import assert_refused, introspect
 
@@ -250,7 +251,7 @@ def test_an_earlier_run_stays_if_the_new_one_fails(tmp_path, monkeypatch, stop, 
         monkeypatch.setattr(Path, "rename", failing)
     with (
         pytest.raises((OutputError, KeyboardInterrupt)),
-        causal_run._replacing(folder) as place,
+        replacing_folder(folder) as place,
     ):
         (place / "new").write_text("new")
         if when == "writing":

@@ -96,7 +96,8 @@ class Reading:
         if question.truncation:
             end = max((end for _, end in read.offsets), default=0)
             question = replace(question, text=question.text[:end], truncation=False)
-        plan = model.run_plan(question.text, target=question.target)
+        whole = not model.is_encoder_decoder or question.target is not None
+        plan = model.run_plan(question.text, target=question.target, whole=whole)
         return cls(model, plan.module, plan.inputs, plan.tokens, read, question)
 
     def output(self) -> Any:

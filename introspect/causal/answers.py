@@ -21,7 +21,13 @@ from introspect.causal.metrics import (
     log_probabilities,
     metric_named,
 )
-from introspect.errors import InputError, IntrospectError, MentionError, ModelError
+from introspect.errors import (
+    InputError,
+    IntrospectError,
+    MentionError,
+    ModelError,
+    SelectionError,
+)
 from introspect.hooks.arguments import placed
 from introspect.hooks.borrowing import without_dropout
 from introspect.mentions import CorefCase
@@ -36,6 +42,7 @@ __all__ = [
     "Ready",
     "Rejected",
     "answers_of",
+    "check_batch_size",
     "not_finite",
     "prepare_answers",
     "questions_of",
@@ -167,7 +174,7 @@ def prepare_answers(
 
     Raises:
         InputError: no case can be asked.
-        SelectionError: a metric that there is not.
+        SelectionError: a metric that there is not, or a batch size below 1.
     """
     chosen = default_metric(model) if metric is None else metric_named(metric)
     ready: list[Ready] = []
@@ -183,6 +190,16 @@ def prepare_answers(
         why = f" The first one: {rejected[0][1]}" if rejected else ""
         raise InputError(f"Expected at least one case that can be asked, got none.{why}")
     return answers_of(model, chosen, ready, batch_size=batch_size, rejected=rejected)
+
+
+def check_batch_size(size: int) -> None:
+    """Refuse batches without a sequence.
+
+    Raises:
+        SelectionError: the size is below 1.
+    """
+    if size < 1:
+        raise SelectionError(f"Expected `batch_size` of at least 1, got {size}.")
 
 
 def questions_of(model: Model, metric: Metric, case: CorefCase) -> list[Question]:
@@ -216,7 +233,11 @@ def answers_of(
         ready: each case with its questions.
         batch_size: how many sequences are read at once.
         rejected: cases that cannot be asked.
+
+    Raises:
+        SelectionError: a batch size below 1.
     """
+    check_batch_size(batch_size)
     asked = [
         (number, question) for number, (_, questions) in enumerate(ready) for question in questions
     ]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from introspect.causal.answers import prepare_answers
 from introspect.causal.asked import Asked, Floats, accuracy_of
+from introspect.errors import SelectionError
 from introspect.hooks.layout import AttentionLayout
 from introspect.interventions.ablation import NEEDS_REFERENCE, Ablations
 from introspect.interventions.targets import HeadLike, heads_by_layer
@@ -107,7 +108,7 @@ def causal_effects(
             ``resample`` also what the model reads of them, a candidate in the pronoun's place.
         metric: how the answer is read; see ``introspect.causal.METRICS``.
         controls: how many other heads of a layer are the control of one, drawn with the seed;
-            all by default.
+            all by default, and 0 for none.
         kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
         batch_size: how many sequences are read at once.
         seed: of the intervals, and of what is drawn.
@@ -120,7 +121,8 @@ def causal_effects(
 
     Raises:
         InputError: no case can be asked; use ``measure_effects`` to see which, and why.
-        SelectionError: a head, method, metric or kind that there is not.
+        SelectionError: a head, method, metric or kind that there is not, ``controls`` below
+            0, or ``batch_size`` below 1.
 
     Source: Vig et al. 2020, https://arxiv.org/abs/2004.12265; Wang et al. 2022,
     https://arxiv.org/abs/2211.00593.
@@ -168,6 +170,10 @@ def measure_effects(
         seed: of what is drawn.
         done: told before the first head and after each how many are measured, and of how many.
     """
+    if controls is not None and controls < 0:
+        raise SelectionError(
+            f"Expected `controls` from 0 up, got {controls}. Leave it out for all other heads."
+        )
     ablations = ablations_for(answers, method, reference, kind, seed)
     chosen = _pairs(heads_by_layer(ablations.layout, ablations.kind, heads))
     control = {

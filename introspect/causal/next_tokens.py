@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from introspect.causal.answers import not_finite
+from introspect.causal.answers import check_batch_size, not_finite
 from introspect.causal.asked import Floats
 from introspect.causal.metrics import Metric, Question
 from introspect.errors import InputError, ModelError, SelectionError
@@ -130,6 +130,7 @@ def prepare_next_tokens(
     """
     if not texts:
         raise InputError("Expected at least one text, got none.")
+    check_batch_size(batch_size)
     writes = getattr(model.module, "can_generate", lambda: False)()
     if model.is_encoder_decoder or not writes:
         raise ModelError(

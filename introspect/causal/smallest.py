@@ -81,12 +81,15 @@ def smallest_set(
             at most: the search ends as soon as the share is reached.
 
     Raises:
-        SelectionError: a share that is not between 0 and 1, or a head that there is not.
+        SelectionError: a share that is not between 0 and 1, ``most`` below 1, or a head that there
+            is not.
 
     Source: the greedy search of Vig et al. 2020, https://arxiv.org/abs/2004.12265, section 4.
     """
     if not 0 < share <= 1:
         raise SelectionError(f"Expected `share` above 0 and at most 1, got {share}.")
+    if most < 1:
+        raise SelectionError(f"Expected `most` of at least 1, got {most}.")
     ablations = ablations_for(answers, method, reference, kind, seed)
     everything = heads_by_layer(ablations.layout, ablations.kind, None)
     pool = heads_by_layer(ablations.layout, ablations.kind, heads)

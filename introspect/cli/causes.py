@@ -14,6 +14,7 @@ from introspect.cli.shared import (
     command_line,
     load,
     show_notices,
+    texts_of,
 )
 from introspect.errors import InputError
 from introspect.files import check_destination
@@ -60,11 +61,12 @@ def causal(
     """Take each head out in turn, and leave a folder that says which heads matter."""
     from introspect.causal.loading import load_to_ask
     from introspect.models.quiet import hush
-    from introspect.probing.causal_run import causal_folder, check_folder
+    from introspect.probing.causal_run import KIND, causal_folder
     from introspect.probing.stages import watching_stages
+    from introspect.probing.whole_folder import check_folder
 
-    check_folder(out, fresh=fresh)
-    texts = _texts(reference)
+    check_folder(out, KIND, fresh=fresh)
+    texts = texts_of(reference)
     hush()
     loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
     with watching_stages() as told:
@@ -123,7 +125,7 @@ def ablate(
         raise InputError(
             "Expected --edge without --method and --reference: an edge is cut, not replaced."
         )
-    texts = _texts(reference)
+    texts = texts_of(reference)
     import introspect as ix
     from introspect.models import load_text
 
@@ -148,20 +150,6 @@ def ablate(
             err=True,
         )
     typer.echo(result.save(out))
-
-
-def _texts(reference: Path | None) -> list[str] | None:
-    """The texts of a file, one on each line."""
-    if reference is None:
-        return None
-    try:
-        lines = reference.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"Expected a file of texts at {str(reference)!r}, but: {reason}. Check the name."
-        ) from error
-    return [line for line in lines if line.strip()]
 
 
 def _ends(edge: str) -> tuple[str, str]:

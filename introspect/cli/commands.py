@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from introspect.cli import causes, machine, pages, sets
+from introspect.cli import causes, insides, machine, pages, sets
 
 __all__ = ["StoppedError", "app"]
 
@@ -51,6 +51,8 @@ for _command in (
     pages.compare,
     sets.cases,
     sets.probe,
+    insides.heads,
+    insides.lens,
     causes.causal,
     causes.ablate,
     pages.index,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from introspect.errors import InputError
 
 __all__ = [
     "AllowPickle",
@@ -18,6 +21,7 @@ __all__ = [
     "load",
     "print_table",
     "show_notices",
+    "texts_of",
 ]
 
 Text = Annotated[str, typer.Argument(help="The text that the model reads.")]
@@ -49,6 +53,20 @@ def show_notices(notices: tuple[str, ...]) -> None:
     """Say on standard error what a person should know of a result."""
     for notice in notices:
         typer.echo(f"introspect: notice: {notice}", err=True)
+
+
+def texts_of(file: Path | None) -> list[str] | None:
+    """The texts of a file, one on each line; blank lines are none."""
+    if file is None:
+        return None
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"Expected a file of texts at {str(file)!r}, but: {reason}. Check the name."
+        ) from error
+    return [line for line in lines if line.strip()]
 
 
 def command_line() -> str:

@@ -2,20 +2,24 @@
 
 ``repeats`` makes sequences that repeat themselves, and ``detecting`` finds previous-token,
 duplicate-token and induction heads on them. ``patterns`` says what shapes heads have over
-sentences, and ``importance`` how fast a loss changes as a head is turned down.
+sentences, ``importance`` how fast a loss changes as a head is turned down, and ``study`` sets all
+of it side by side.
 """
 
 from introspect.heads.detecting import THRESHOLD, detect_heads
 from introspect.heads.importance import Loss, head_importance
 from introspect.heads.patterns import head_patterns
 from introspect.heads.repeats import Repeats, random_repeats
+from introspect.heads.study import HeadStudy, head_study
 
 __all__ = [
     "THRESHOLD",
+    "HeadStudy",
     "Loss",
     "Repeats",
     "detect_heads",
     "head_importance",
     "head_patterns",
+    "head_study",
     "random_repeats",
 ]

@@ -21,7 +21,7 @@ from introspect.models import Model
 from introspect.models.loading import load_text
 from introspect.statistics import grouped_bootstrap
 
-__all__ = ["SCORES", "THRESHOLD", "detect_heads"]
+__all__ = ["SCORES", "THRESHOLD", "checked_kind", "detect_heads", "run_plan"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -93,7 +93,7 @@ def detect_heads(
     if not 0 <= threshold <= 1:
         raise SelectionError(f"Expected `threshold` from 0 to 1, got {threshold}.")
     loaded = load_text(model)
-    kind = _checked_kind(loaded, kind)
+    kind = checked_kind(loaded, kind)
     repeats = random_repeats(loaded, num_sequences, prefix=prefix, period=period, seed=seed)
     layers, values, baselines = _measured(loaded, repeats, kind)
     num_heads = values.shape[-1]
@@ -151,7 +151,7 @@ def _measured(model: Model, repeats: Repeats, kind: str) -> tuple[list[int], Flo
     found: list[list[_Scores]] = []
     for first in range(0, len(repeats), _AT_ONCE):
         ids = repeats.ids[first : first + _AT_ONCE]
-        module, inputs = _run_plan(model, ids, kind)
+        module, inputs = run_plan(model, ids, kind)
         captured = capture(module, inputs)
         name = "self" if kind == "encoder" and kind not in captured.attentions else kind
         layers = captured.layers[name]
@@ -182,7 +182,17 @@ def _scored(attentions: torch.Tensor, repeats: Repeats, first: int) -> Iterator[
         yield _Scores(scores[:, :-1], scores[:, -1])
 
 
-def _checked_kind(model: Model, kind: str | None) -> str:
+def checked_kind(model: Model, kind: str | None) -> str:
+    """The kind of attention that the heads are looked for in.
+
+    Raises:
+        SelectionError: the model does not have it, or it is from one text to another.
+    """
+    """The kind of attention that the heads are looked for in.
+
+    Raises:
+        SelectionError: the model does not have it, or it is from one text to another.
+    """
     kinds = ("encoder", "decoder") if model.is_encoder_decoder else ("self",)
     if kind is not None and kind not in kinds:
         raise SelectionError(
@@ -192,7 +202,7 @@ def _checked_kind(model: Model, kind: str | None) -> str:
     return kind or kinds[0]
 
 
-def _run_plan(
+def run_plan(
     model: Model, ids: torch.Tensor, kind: str
 ) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     """The part of the model to run, and what it reads."""

@@ -75,7 +75,8 @@ def head_importance(
 
     Raises:
         InputError: no text, or not one target for each.
-        ModelError: no ``loss`` for a model that has no language-model head.
+        ModelError: no ``loss`` for a model that has no language-model head, or gradients that are
+            not finite.
         CaptureError: attention that cannot be changed, or a loss that follows from no head.
 
     Example:
@@ -103,6 +104,12 @@ def head_importance(
             for one in passes(plan.inputs, plan.tokens):
                 found = gate_gradients(loaded.module, one.inputs, one.loss)
                 total = total + torch.cat([found[place].double() for place in heads])
+            if not total.isfinite().all():
+                raise ModelError(
+                    f"Expected finite gradients of the loss of {loaded.name}, got others. In half "
+                    "precision they may overflow: load it in float32 or bfloat16, and check that "
+                    "its weights and the loss are finite."
+                )
             by_text.append(total.cpu().numpy())
     return _table(np.stack(by_text), heads, name, seed)
 

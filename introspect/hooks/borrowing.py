@@ -38,6 +38,8 @@ class _Loan:
 _Key = tuple[int, str]
 _loans: dict[_Key, _Loan] = {}
 _changed = threading.Condition()
+#: Threads that wait for a loan, and run nothing meanwhile.
+_waiting: set[int] = set()
 
 
 @contextmanager
@@ -49,7 +51,8 @@ def borrowed_attention(
     Several threads may borrow the same module for the same implementation at once; one that wants
     another implementation waits until the first ones are done. Also one that wants the module's
     own: a mask made for one implementation is wrong for another, so none may change under a run.
-    A thread that is the only borrower may borrow for another implementation within the first.
+    A thread that is the only borrower may borrow for another implementation within the first, and
+    so may one whose fellow borrowers all wait.
 
     Args:
         module: the model.
@@ -88,7 +91,7 @@ def _borrowed(
                 for part in parts
                 if part.training or (id(part), "training") in _loans
             ]
-            _changed.wait_for(lambda: not any(_conflicts(*loan) for loan in wanted))
+            _wait_for(wanted)
             for loan in wanted:
                 # Noted before it is taken, so that an interruption gives back all that was taken.
                 taken.append((id(loan[0]), loan[1]))
@@ -123,13 +126,32 @@ def _original(config: Any) -> Any:
     return loan.original if loan else getattr(config, _IMPLEMENTATION)
 
 
+def _wait_for(wanted: Sequence[tuple[Any, str, Any]]) -> None:
+    """Wait until nobody runs what these would change."""
+
+    def is_free() -> bool:
+        return not any(_conflicts(*loan) for loan in wanted)
+
+    if is_free():
+        return
+    here = threading.get_ident()
+    _waiting.add(here)
+    _changed.notify_all()  # one that waited for this thread may go on
+    try:
+        _changed.wait_for(is_free)
+    finally:
+        _waiting.discard(here)
+
+
 def _conflicts(owner: Any, attribute: str, value: Any) -> bool:
     loan = _loans.get((id(owner), attribute))
     if loan is None:
         return False
-    here = threading.get_ident()
     is_shared = all(borrowed == value for borrowed, _ in loan.borrowers)
-    return not is_shared and any(thread != here for _, thread in loan.borrowers)
+    # Two that have borrowed alike, and each want something else within, would wait for each other
+    # for ever: what waits runs nothing, and is overtaken.
+    idle = {threading.get_ident(), *_waiting}
+    return not is_shared and any(thread not in idle for _, thread in loan.borrowers)
 
 
 def _take(owner: Any, attribute: str, value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import torch
@@ -76,9 +77,10 @@ def logit_of(model: Model, token: str | int, *, position: int = -1) -> TokenLogi
         >>> of = logit_of(model, " it")                                 # doctest: +SKIP
         >>> model.capture(text, include=("gradients",), of=of)          # doctest: +SKIP
     """
-    if isinstance(token, int):
-        named = model.tokenizer.convert_ids_to_tokens(token)
-        return TokenLogit(token_id=token, position=position, token=str(named))
+    if not isinstance(token, str):
+        number = index(token)
+        named = model.tokenizer.convert_ids_to_tokens(number)
+        return TokenLogit(token_id=number, position=position, token=str(named))
     with model.tokenizing():
         ids = model.tokenizer(token, add_special_tokens=False)["input_ids"]
         pieces = model.tokenizer.convert_ids_to_tokens(ids)

@@ -169,7 +169,7 @@ def train(
         seed: of vectors and weights.
 
     Raises:
-        InputError: no sentence, or an empty one.
+        InputError: no sentence, or an empty one; no dimension, or fewer than 0 epochs.
 
     Example:
         >>> training = train(epochs=50)
@@ -179,6 +179,8 @@ def train(
     chosen = tuple(tuple(sentence) for sentence in sentences)
     if not chosen or not all(chosen):
         raise InputError("Expected sentences with words in them, got none or an empty one.")
+    if dim < 1 or epochs < 0:
+        raise InputError(f"Expected `dim` from 1 and `epochs` from 0 up, got {dim} and {epochs}.")
     vocabulary = Vocabulary(chosen)
     generator = torch.Generator().manual_seed(seed)
     vectors = torch.randn(len(vocabulary), dim, generator=generator)

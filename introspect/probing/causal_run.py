@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import secrets
-import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import islice
@@ -20,11 +16,12 @@ import pandas as pd
 from introspect.cases import Reject, read_located, reject_to_json
 from introspect.causal import CausalStudy, causal_study
 from introspect.causal.stages import Stage, Told, told_nobody
-from introspect.errors import InputError, OutputError, SelectionError
+from introspect.errors import InputError, SelectionError
 from introspect.mentions import CorefCase
 from introspect.models import Model
-from introspect.probing.folder import PLAN, read_plan
+from introspect.probing.folder import PLAN
 from introspect.probing.values import as_json
+from introspect.probing.whole_folder import check_folder, replacing_folder
 from introspect.reporting.causal_report import causal_report, first_record
 from introspect.reporting.causal_wording import (
     finding_of_study,
@@ -35,9 +32,10 @@ from introspect.reporting.causal_wording import (
 from introspect.reporting.provenance import provenance_rows, version_of_introspect
 from introspect.reporting.report import Report
 
-__all__ = ["CausalFolder", "causal_folder", "check_folder"]
+__all__ = ["KIND", "CausalFolder", "causal_folder"]
 
-_KIND = "causal"
+#: What its folders are called in messages.
+KIND = "causal"
 _WRITING = Stage("writing the report")
 
 
@@ -113,7 +111,7 @@ def causal_folder(
         OutputError: the folder holds something, or cannot be written.
         SelectionError: a head, method or metric that there is not.
     """
-    folder = check_folder(out, fresh=fresh)
+    folder = check_folder(out, KIND, fresh=fresh)
     rows = _read(file, limit)
     began = time.monotonic()
     study = causal_study(
@@ -131,7 +129,7 @@ def causal_folder(
         command=command,
     )
     plan = {
-        "kind": _KIND,
+        "kind": KIND,
         "cases": _checksum(rows.cases),
         "model": model.name,
         "revision": model.revision,
@@ -144,7 +142,7 @@ def causal_folder(
         "limit": limit,
         "seed": seed,
     }
-    with _replacing(folder) as place:
+    with replacing_folder(folder) as place:
         _write_tables(place, study)
         (place / "report.html").write_text(report.html, encoding="utf-8")
         lines = "".join(f"{reject_to_json(one)}\n" for one in rejects)
@@ -154,86 +152,6 @@ def causal_folder(
         run = {"plan": plan, "command": command, "introspect": version_of_introspect()}
         (place / PLAN).write_text(as_json(run), encoding="utf-8")
     return CausalFolder(folder, study, report, tuple(rejects))
-
-
-def check_folder(out: str | os.PathLike[str], *, fresh: bool) -> Path:
-    """The folder, if it may be written: there is none, it is empty, or it is an earlier run's.
-
-    Raises:
-        OutputError: it is something else, or an earlier run's that is not to be replaced.
-    """
-    folder = Path(out).absolute()
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"Expected a folder for --out, but {str(folder)!r} is a file.")
-    above = next(parent for parent in folder.parents if parent.exists())
-    if not above.is_dir():
-        raise OutputError(
-            f"Expected a folder to make {folder.name!r} in, but {str(above)!r} is a file."
-        )
-    if not os.access(above, os.W_OK):
-        raise OutputError(
-            f"Expected to write in {str(above)!r}, but it is read-only for you. Name a place you "
-            "may write to."
-        )
-    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if not there:
-        return folder
-    is_ours = PLAN in there and (read_plan(folder) or {}).get("kind") == _KIND
-    if not is_ours:
-        raise OutputError(
-            f"Expected an empty folder, but {str(folder)!r} holds {there[0]!r}, which is not of a "
-            "causal run. Name another folder."
-        )
-    if not fresh:
-        raise OutputError(
-            f"Expected an empty folder, but {str(folder)!r} holds an earlier run. Add --fresh to "
-            "put the new one in its place, or name another folder."
-        )
-    return folder
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` to write in; it takes its place if all went well."""
-    _clear_abandoned(folder)
-    place = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    old = place.with_suffix(".old")
-    try:
-        place.mkdir(parents=True)
-        yield place
-        if folder.exists():
-            folder.rename(old)
-        place.rename(folder)
-    except OSError as error:
-        raise OutputError(
-            f"Expected to write {str(folder)!r}, but the system refused: "
-            f"{error.strerror or error}. Name a place you may write to."
-        ) from error
-    finally:
-        with suppress(OSError):
-            # Stopped between the two: what was there comes back.
-            if old.exists() and not folder.exists():
-                old.rename(folder)
-        for left in (place, old):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _clear_abandoned(folder: Path) -> None:
-    """Remove what runs that were killed had begun beside ``folder``."""
-    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
-        process = left.name.removeprefix(f".{folder.name}.").split(".")[0]
-        if process.isdigit() and not _is_running(int(process)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # somebody else's
-    return True
 
 
 def _read(file: str | os.PathLike[str], limit: int | None) -> _Rows:

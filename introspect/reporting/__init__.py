@@ -1,7 +1,16 @@
 """Reports: what was found, in words, with the views and the proof beside it."""
 
 from introspect.reporting.causal_report import causal_report
+from introspect.reporting.head_report import head_report
 from introspect.reporting.index import report_index
+from introspect.reporting.lens_report import lens_report
 from introspect.reporting.report import Report, report
 
-__all__ = ["Report", "causal_report", "report", "report_index"]
+__all__ = [
+    "Report",
+    "causal_report",
+    "head_report",
+    "lens_report",
+    "report",
+    "report_index",
+]

@@ -13,6 +13,7 @@ from introspect.text import visible_text
 __all__ = [
     "Row",
     "certificate_rows",
+    "difference_words",
     "provenance_of",
     "provenance_rows",
     "table",
@@ -61,16 +62,16 @@ def certificate_rows(certificate: Certificate) -> list[Row]:
         ),
         (
             "Largest difference from the attention that the model itself returns",
-            _figure(certificate.max_difference_from_eager, certificate.note),
+            difference_words(certificate.max_difference_from_eager, certificate.note),
         ),
         (
             "Largest difference of the model’s output, watched and not",
-            _figure(certificate.max_output_difference, ""),
+            difference_words(certificate.max_output_difference),
         ),
         ("Largest distance of a row’s sum from 1", _row_sums(certificate.max_row_sum_error)),
         (
             "Largest difference between weights × values and a head’s output",
-            _figure(certificate.max_head_output_error, "the values were not seen"),
+            difference_words(certificate.max_head_output_error, "the values were not seen"),
         ),
         *_attribution_rows(certificate),
     ]
@@ -83,7 +84,7 @@ def _attribution_rows(certificate: Certificate) -> list[Row]:
         rows.append(
             (
                 "Largest difference between an attention block and the sum over its keys",
-                _figure(certificate.max_decomposition_error, ""),
+                difference_words(certificate.max_decomposition_error, ""),
             )
         )
     if certificate.gradient_of is not None:
@@ -93,7 +94,7 @@ def _attribution_rows(certificate: Certificate) -> list[Row]:
         rows.append(
             (
                 "Largest difference between integrated gradients and what a layer changes",
-                _figure(certificate.max_completeness_error, ""),
+                difference_words(certificate.max_completeness_error, ""),
             )
         )
     return rows
@@ -113,7 +114,7 @@ def _cell(text: str) -> str:
 
 
 def _row_sums(error: float | None) -> str:
-    shown = _figure(error, "")
+    shown = difference_words(error)
     # Far more than rounding: attention sinks take a share of each row that no token gets.
     is_partial = error is not None and error > _ROUNDING
     return (
@@ -121,7 +122,13 @@ def _row_sums(error: float | None) -> str:
     )
 
 
-def _figure(value: float | None, note: str) -> str:
+def difference_words(value: float | None, note: str = "") -> str:
+    """How far two numbers are apart, or that it was not computed, and why.
+
+    Example:
+        >>> difference_words(0.0), difference_words(0.00012)
+        ('0 (equal in every bit)', '1.2e-04')
+    """
     if value is None:
         return f"not computed: {note}" if note else "not computed"
     return "0 (equal in every bit)" if value == 0 else f"{value:.1e}"

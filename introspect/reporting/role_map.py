@@ -11,7 +11,7 @@ import pandas as pd
 from introspect.page import Section
 from introspect.views.palette import SEQUENTIAL, themed
 
-__all__ = ["role_map_section", "role_title", "unit_of"]
+__all__ = ["grid_of", "role_map_section", "role_title", "unit_of"]
 
 # All other roles are shares of a token's attention.
 _UNITS = {"entropy": "bits", "distance": "tokens", "relative_entropy": "of the most"}
@@ -60,8 +60,8 @@ def role_map_section(table: pd.DataFrame, roles: Mapping[str, str], first: str) 
                     "title": role_title(role),
                     "words": words,
                     "unit": unit_of(role),
-                    "values": _grid(table, role, layers),
-                    "counts": _grid(table, f"n_{role}", layers),
+                    "values": grid_of(table, role, layers),
+                    "counts": grid_of(table, f"n_{role}", layers),
                 }
                 for role, words in roles.items()
             ],
@@ -69,7 +69,7 @@ def role_map_section(table: pd.DataFrame, roles: Mapping[str, str], first: str) 
     )
 
 
-def _grid(table: pd.DataFrame, column: str, layers: list[int]) -> list[list[Any]]:
+def grid_of(table: pd.DataFrame, column: str, layers: list[int]) -> list[list[Any]]:
     """A column as layers × heads; ``None`` where there is no number."""
     return [
         [_known(value) for value in table[table["layer"] == layer].sort_values("head")[column]]

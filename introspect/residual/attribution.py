@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from numbers import Integral
 from typing import NamedTuple
 
 import pandas as pd
@@ -159,6 +160,8 @@ def _rows(
 
 def _token_id(model: Model, token: str | int, vocabulary: int) -> int:
     """The number of a token in the vocabulary."""
+    if isinstance(token, Integral):
+        token = int(token)
     if isinstance(token, int) and not 0 <= token < vocabulary:
         raise SelectionError(
             f"Expected a token's number from 0 to {vocabulary - 1} for {model.name}, got {token}."

@@ -29,12 +29,14 @@ class LensView(Drawing):
         layers: the layers in order; -1 for the embeddings.
         tokens: those that were read.
         top: how many readings each cell has.
+        first: the token that is shown first.
     """
 
     table: pd.DataFrame
     layers: tuple[int, ...]
     tokens: tuple[str, ...]
     top: int
+    first: int
 
     @property
     def title(self) -> str:
@@ -127,6 +129,7 @@ class LensView(Drawing):
                         for line in self._grid("predicted")
                     ],
                     "chances": chances,
+                    "first": self.first,
                     "scale": themed(SEQUENTIAL),
                 },
             ),
@@ -136,14 +139,15 @@ class LensView(Drawing):
         return f"<LensView: {len(self.layers)} layers of {len(self.tokens)} tokens>"
 
 
-def lens_view(table: pd.DataFrame) -> LensView:
+def lens_view(table: pd.DataFrame, *, position: int = -1) -> LensView:
     """Readings of every layer, as a table of layers and tokens.
 
     Args:
         table: of ``ix.logit_lens``, whole and in its order.
+        position: the token to show first; negative ones from the end.
 
     Raises:
-        SelectionError: it is another table, or a part of one.
+        SelectionError: it is another table, or a part of one; or there is no such token.
 
     Example:
         >>> lens_view(logit_lens(model, text)).save("lens.html")     # doctest: +SKIP
@@ -169,7 +173,13 @@ def lens_view(table: pd.DataFrame) -> LensView:
             "another order. Give the table as it came."
         )
     tokens = table["token"].iloc[: top * len(positions) : top]
-    return LensView(table, layers, tuple(tokens), top)
+    length = len(positions)
+    if not -length <= position < length:
+        raise SelectionError(
+            f"Expected `position` from {-length} to {length - 1}, for {length} tokens, got "
+            f"{position}."
+        )
+    return LensView(table, layers, tuple(tokens), top, position % length)
 
 
 def _layer_name(layer: int) -> str:

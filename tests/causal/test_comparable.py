@@ -9,7 +9,13 @@ import transformers as tf
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 import introspect as ix
-from introspect.causal import mediation, prepare_answers, prepare_next_tokens
+from introspect.causal import (
+    measure_effects,
+    mediation,
+    prepare_answers,
+    prepare_next_tokens,
+    smallest_set,
+)
 from introspect.causal.effects import effects_of
 from introspect.errors import InputError, ModelError, SelectionError
 from introspect.mentions import Candidate, CorefCase
@@ -202,3 +208,20 @@ def test_effects_of_a_millionth_are_tested_as_those_of_one():
         head = Head(0, 0)
         table, _ = effects_of(Asked(20), small[:, 0], {head: np.zeros(20)}, [head], {head: []})
         assert table["ci_low"][0] > 0 and table["p_value"][0] < 0.01
+
+
+def test_numbers_that_leave_nothing_to_do_are_refused(cases):
+    answers = prepare_answers(writer("gpt2"), cases)
+    wrong = {
+        "`batch_size` of at least 1, got 0": lambda: prepare_answers(
+            answers.model, cases, batch_size=0
+        ),
+        "`batch_size` of at least 1, got -1": lambda: prepare_next_tokens(
+            answers.model, ["the cat"], batch_size=-1
+        ),
+        "`controls` from 0 up, got -1": lambda: measure_effects(answers, controls=-1),
+        "`most` of at least 1, got 0": lambda: smallest_set(answers, most=0),
+    }
+    for message, make in wrong.items():
+        with pytest.raises(SelectionError, match=message):
+            make()

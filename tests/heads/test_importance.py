@@ -208,3 +208,16 @@ def test_an_encoder_may_have_other_numbers_of_heads_than_its_decoder():
     assert row["slope"] == pytest.approx((losses[0] - losses[1]) / (2 * step), rel=1e-3)
     of_layer = table[table["kind"] == "encoder"]
     assert (of_layer["normalised"] ** 2).sum() == pytest.approx(1)
+
+
+def test_what_cannot_be_differentiated_is_no_importance_of_zero():
+    model = writer("gpt2")
+    with torch.inference_mode(), pytest.raises(CaptureError, match="torch.inference_mode is on"):
+        ix.head_importance(model, ["the cat sat"])
+    with torch.inference_mode(), pytest.raises(CaptureError, match="torch.inference_mode is on"):
+        model.capture("the cat", include=("gradients",), of=ix.logit_of(model, 40))
+    with torch.no_grad():
+        assert len(ix.head_importance(model, ["the cat sat"])) == 12
+        model.module.transformer.h[0].attn.c_proj.weight[0, 0] = torch.nan
+    with pytest.raises(ModelError, match="Text 0: Expected finite gradients"):
+        ix.head_importance(model, ["the cat sat"])

@@ -101,6 +101,41 @@ def test_one_intervention_may_be_open_in_two_threads():
 
 
 @pytest.mark.parametrize("name", ["gpt2", "bloom"])
+def test_two_threads_that_capture_within_interventions_do_not_wait_for_each_other(name):
+    """A capture within wants another implementation than the intervention has borrowed."""
+    model, inputs = writer(name).module, {"input_ids": IDS}
+    state = zoo.State.of(model)
+    heads = ("L1H1", "L1H2", "L0H3")
+    expected = {}
+    for head in heads:
+        with ix.ablate(model, head):
+            expected[head] = capture(model, inputs).attentions["self"][2]
+    all_in = threading.Barrier(len(heads), timeout=20)
+    found: dict[str, object] = {}
+
+    def captured(head: str) -> None:
+        try:
+            with ix.ablate(model, head):
+                all_in.wait()
+                for _ in range(3):
+                    found[head] = capture(model, inputs).attentions["self"][2]
+        except BaseException as error:
+            found[head] = error
+
+    # Daemons, so that a test that fails ends.
+    threads = [threading.Thread(target=captured, args=(head,), daemon=True) for head in heads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads), "they wait for each other"
+    for head in heads:
+        assert isinstance(found[head], torch.Tensor), found[head]
+        assert torch.equal(found[head], expected[head]), head
+    assert zoo.State.of(model) == state
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bloom"])
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_layers_that_are_run_again_for_gradients_are_refused(name, reentrant):
     module = writer(name).module.train()
@@ -193,3 +228,43 @@ def test_numbers_of_numpy_are_heads_and_fractions_are_none():
             model(**zoo.batch("bert"))
     with pytest.raises(SelectionError, match="one padded batch"):
         ix.patch(model, [], "L1")
+
+
+def test_a_part_that_runs_by_itself_is_refused_once_its_layers_cannot_be_told():
+    model, states = zoo.build("bert"), torch.randn(1, 5, 32)
+    with torch.no_grad(), ix.ablate(model, "L1H1"):
+        found = model.encoder(states).last_hidden_state
+        with pytest.raises(CaptureError, match="Run the model itself"):
+            model.encoder(states)
+    with torch.no_grad(), ix.ablate(model, "L1H1"):
+        assert torch.equal(model.encoder(states).last_hidden_state, found)
+    with torch.no_grad():
+        assert not torch.equal(model.encoder(states).last_hidden_state, found)
+
+
+def test_a_run_that_broke_off_leaves_the_next_one_as_it_is():
+    for name, layers in (("distilbert", "transformer.layer"), ("bloom", "h")):
+        config = zoo.LEGACY[name]() if name in zoo.LEGACY else None
+        model, inputs = zoo.build(name, "eager", config=config), zoo.batch(name)
+        with torch.no_grad(), ix.ablate(model, "L1H1"):
+            expected = model(**inputs).last_hidden_state
+            handle = model.get_submodule(f"{layers}.1").register_forward_pre_hook(_broken)
+            with pytest.raises(ZeroDivisionError):
+                model(**inputs)
+            handle.remove()
+            assert torch.equal(model(**inputs).last_hidden_state, expected)
+
+
+def _broken(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+def test_dropout_of_weights_is_seen_by_a_model_that_runs_eagerly_and_refused_by_others():
+    inputs = zoo.batch("bert")
+    with ix.knock_out(zoo.build("bert", "eager").train(), [(3, 1)]) as opened:
+        opened.module(**inputs)
+    with (
+        ix.knock_out(zoo.build("bert", "sdpa").train(), [(3, 1)]) as opened,
+        pytest.raises(CaptureError, match=r"Call eval\(\)"),
+    ):
+        opened.module(**inputs)

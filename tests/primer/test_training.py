@@ -68,6 +68,10 @@ def test_nothing_to_train_on_is_refused():
     for wrong in ([], [[]], [["我"], []]):
         with pytest.raises(InputError, match="sentences with words"):
             primer.train(wrong)
+    for wrong in ({"dim": 0}, {"epochs": -1}):
+        with pytest.raises(InputError, match="`dim` from 1 and `epochs` from 0 up"):
+            primer.train(**wrong)
+    assert len(primer.train(epochs=0).losses) == 1
 
 
 def test_an_unknown_word_is_named(training):

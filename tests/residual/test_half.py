@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 import transformers as tf
@@ -85,3 +86,13 @@ def test_a_layer_without_a_feed_forward_still_has_none():
         module.model.layers[1].mlp.down_proj.weight.zero_()
     run = run_noted(Model(module, model.tokenizer), TEXT)
     assert added_by(run, 1).feed_forward is None or not added_by(run, 1).feed_forward.any()
+
+
+def test_a_token_may_be_named_by_a_number_of_numpy():
+    model = writer("gpt2")
+    found, given = (
+        ix.direct_logit_attribution(model, TEXT, token=token, position=position)
+        for token, position in ((np.int64(40), np.int64(2)), (40, 2))
+    )
+    assert found["contribution"].tolist() == given["contribution"].tolist()
+    assert ix.logit_of(model, np.int64(40)) == ix.logit_of(model, 40)

@@ -26,6 +26,7 @@ __all__ = [
     "GraphRun",
     "GraphWatcher",
     "LayerWeights",
+    "check_can_differentiate",
     "not_in_graph",
     "run_in_graph",
     "run_with_weights",
@@ -116,6 +117,19 @@ class GraphWatcher:
         return _weighed(weights, call.values, output, name), weights
 
 
+def check_can_differentiate() -> None:
+    """Refuse to differentiate where torch keeps nothing to do it with.
+
+    Raises:
+        CaptureError: within ``torch.inference_mode``.
+    """
+    if torch.is_inference_mode_enabled():
+        raise CaptureError(
+            "Expected to take gradients, but torch.inference_mode is on, in which there are none. "
+            "Leave its block first; torch.no_grad may stay."
+        )
+
+
 def run_with_weights(
     module: nn.Module, arguments: dict[str, Any], layers: Sequence[int] | None
 ) -> GraphRun:
@@ -127,9 +141,11 @@ def run_with_weights(
         layers: hand over only these layers, by the model's own numbers.
 
     Raises:
-        CaptureError: the model's attention is not weights × values, or it has none.
+        CaptureError: the model's attention is not weights × values, or it has none; or nothing
+            can be differentiated, in ``torch.inference_mode``.
         SelectionError: a layer that does not exist.
     """
+    check_can_differentiate()
     found: list[LayerWeights] = []
     watcher = GraphWatcher()
 

@@ -24,4 +24,4 @@ def editor_of(module: nn.Module, edits: Sequence[Edit]) -> AttentionEditor:
     layout = attention_layout(module)
     if layout.products:
         return ProductEditor(module, edits, layout)
-    return InterfaceEditor(module, edits)
+    return InterfaceEditor(module, edits, layout)

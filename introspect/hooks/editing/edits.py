@@ -25,6 +25,7 @@ from introspect.hooks.interface import (
     active_editors,
     edited_by,
 )
+from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.numbering import Numbering
 from introspect.hooks.rows import RowsNotRecomputableError, eager_rows
 from introspect.hooks.tolerance import same_output
@@ -127,6 +128,13 @@ class _EditedCall(AttentionCall):
             return self.eager()
         output, weights = super().plain()
         if self._of("attentions"):
+            if self.module.training and self.arguments[1].get("dropout"):
+                raise CaptureError(
+                    f"Expected no dropout of weights, to change those of "
+                    f"{type(self.module).__name__}, but the model is in training mode and what it "
+                    "runs does not tell which it drops. Call eval(), or load it with "
+                    'attn_implementation="eager".'
+                )
             row_weights, mask = self._weights_beside()
             output, weights = self._with_patterns(
                 output, row_weights, lambda: _visible(mask, output.dtype, output.device)
@@ -219,10 +227,12 @@ class InterfaceEditor:
     Args:
         module: the model.
         edits: what to change, in this order.
+        layout: of the model.
     """
 
-    def __init__(self, module: nn.Module, edits: Sequence[Edit]) -> None:
+    def __init__(self, module: nn.Module, edits: Sequence[Edit], layout: AttentionLayout) -> None:
         self._module = module
+        self._layout = layout
         self._edits = tuple(edits)
         self._parts = set(module.modules())
         self._numbering = Numbering(module)
@@ -249,6 +259,13 @@ class InterfaceEditor:
         if call.module not in self._parts:
             return call
         place = self._numbering.place(call.module, call.queries)
+        if (place.kind, place.layer) not in self._layout.heads:
+            raise CaptureError(
+                f"Expected one run of {type(self._module).__name__} at a time, to tell its layers "
+                f"apart, but it computes a {place.kind} attention beyond those it has: a part of "
+                "it runs by itself, or another tower beside. Run the model itself, on inputs of "
+                "one sort."
+            )
         edits = edits_at(self._edits, place.kind, place.layer)
         if not edits:
             return call

@@ -12,6 +12,7 @@ from torch import nn
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import run_arguments
 from introspect.hooks.borrowing import borrowed_attention
+from introspect.hooks.differentiating.graph import check_can_differentiate
 from introspect.hooks.editing.editors import editor_of
 from introspect.hooks.editing.edits import Change, Edit, Visible
 from introspect.hooks.interface import IMPLEMENTATION
@@ -78,8 +79,10 @@ def gate_gradients(
         ``(num_heads,)`` for each attention; 0 where the loss does not depend on it.
 
     Raises:
-        CaptureError: the loss follows from no head, or is not one number.
+        CaptureError: the loss follows from no head, or is not one number; or nothing can be
+            differentiated, in ``torch.inference_mode``.
     """
+    check_can_differentiate()
     arguments = run_arguments(module, inputs)
     gates = {place: gate.requires_grad_() for place, gate in open_gates(module).items()}
     with torch.enable_grad(), borrowed_attention(module, IMPLEMENTATION), gated(module, gates):

@@ -2,10 +2,10 @@
 import { element, headName } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { paperLayout } from "./figures.js";
-import { drawHeads, headAxes, headGrid, scaleLegend } from "./head-grid.js";
+import { drawHeads, headAxes, headFrames, headGrid, scaleLegend } from "./head-grid.js";
 import { namedHead, readLink, writeLink } from "./link.js";
 import { onWidth } from "./plot.js";
-import { colourOf, onTheme } from "./theme.js";
+import { onTheme } from "./theme.js";
 
 const CELL_HEIGHT = 30;
 const SIGNIFICANT = 0.05;
@@ -79,14 +79,6 @@ function significant({ p_adjusted: adjusted }) {
 }
 
 function figure(style, map) {
-  const frames = significant(map.values()).map(([row, head]) => ({
-    type: "rect",
-    x0: head - 0.48,
-    x1: head + 0.48,
-    y0: row - 0.48,
-    y1: row + 0.48,
-    line: { color: colourOf("ink"), width: 1.5 },
-  }));
   return {
     data: [{ ...map.trace(map.values()), showscale: true, colorbar: map.colorbar() }],
     layout: paperLayout(map.title(), {
@@ -94,7 +86,7 @@ function figure(style, map) {
       height: 110 + 34 * style.layers.length,
       margin: { l: 60, r: 110, t: 80, b: 20 },
       ...headAxes(style.layers, style.numHeads),
-      shapes: frames,
+      shapes: headFrames(significant(map.values())),
     }),
   };
 }

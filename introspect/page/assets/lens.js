@@ -12,7 +12,7 @@ const LONGEST = 11;
 
 /** Build the view in its section. */
 export function mountLensView(section, style) {
-  const { layers, tokens, words, chances } = style;
+  const { layers, tokens, words, chances, first } = style;
   const last = layers.length - 1;
   const reading = element("p", { class: "reading strong", "aria-live": "polite" });
   const further = element("div", { class: "ranking" });
@@ -22,10 +22,11 @@ export function mountLensView(section, style) {
     element("tbody", {}, cells.map((line, row) => lineOf(line, row)).reverse()),
     element("tfoot", {}, lineOfTokens()),
   ]);
+  const scroller = element("div", { class: "lens-scroller" }, table);
   section.append(
     element("div", { class: "controls" }, [exportButtons("lens-view", () => figure(style))]),
     reading,
-    element("div", { class: "lens-scroller" }, table),
+    scroller,
     scaleLegend(style.scale, "0", "probability 1"),
     further,
   );
@@ -83,7 +84,7 @@ export function mountLensView(section, style) {
     cells[row][place].setAttribute("aria-current", "true");
     cells[row][place].tabIndex = 0;
     say(row, place);
-    const isFirst = row === last && place === tokens.length - 1;
+    const isFirst = row === last && place === first;
     writeLink(section.id, { cell: isFirst ? null : `${row}.${place}` });
   }
 
@@ -111,7 +112,14 @@ export function mountLensView(section, style) {
   paint();
   const [row, place] = (readLink(section.id).cell ?? "").split(".").map(Number);
   if (cells[row]?.[place]) choose(row, place);
-  else choose(last, tokens.length - 1);
+  else choose(last, first);
+  bringIn(scroller, section.querySelector("[aria-current]"));
+}
+
+/** Scroll sideways, and only so, until a cell is seen. */
+function bringIn(scroller, cell) {
+  const [frame, box] = [scroller, cell].map((each) => each.getBoundingClientRect());
+  if (box.right > frame.right) scroller.scrollLeft += box.right - frame.right;
 }
 
 function percent(chance) {

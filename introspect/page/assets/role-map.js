@@ -2,7 +2,7 @@
 import { choice } from "./controls.js";
 import { element, headName } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { headGrid, scaleLegend } from "./head-grid.js";
+import { headFrames, headGrid, scaleLegend } from "./head-grid.js";
 import { readLink, writeLink } from "./link.js";
 import { draw, onWidth } from "./plot.js";
 import { colourOf, onTheme, themed } from "./theme.js";
@@ -48,10 +48,11 @@ export function mountRoleMapView(section, style) {
       choose,
       point: say,
     });
+    grid.emphasise(role.framed ?? []);
     holder.replaceChildren(grid.root);
     grid.root.style.setProperty("--cell-height", `${CELL_HEIGHT}px`);
     onWidth(grid.picture.parentElement, paint);
-    legendHolder.replaceChildren(scaleLegend(style.scale, "0", shown(role, largest(role))));
+    legendHolder.replaceChildren(scaleLegend(style.scale, "0", shown(role, ceiling(role))));
     const sorted = heads(role);
     ranking.replaceChildren(table(style, role, sorted.slice(0, MOST)));
     choose(...(sorted[0] ?? [0, 0]));
@@ -85,8 +86,9 @@ function heads({ values }) {
   return known.sort(([a, b], [c, d]) => values[c][d] - values[a][b]);
 }
 
-function largest({ values }) {
-  return Math.max(0, ...values.flat().filter((value) => value !== null));
+/** Where the colours end: at what the role can reach at most, or at the head with most of it. */
+function ceiling({ values, most }) {
+  return most ?? Math.max(0, ...values.flat().filter((value) => value !== null));
 }
 
 function shown({ unit }, value) {
@@ -97,7 +99,10 @@ function shown({ unit }, value) {
 function describe(role, row, head) {
   const value = role.values[row][head];
   if (value === null) return "no token can see such a key";
-  return `${shown(role, value)}, over ${role.counts[row][head]} tokens`;
+  const [low, high] = [role.low, role.high].map((ends) => ends?.[row][head] ?? null);
+  const percent = (end) => (100 * end).toFixed(1);
+  const range = low === null ? "" : ` (95 %: ${percent(low)}–${percent(high)})`;
+  return `${shown(role, value)}${range}, over ${role.counts[row][head]} ${role.counted ?? "tokens"}`;
 }
 
 function table(style, role, places) {
@@ -118,10 +123,9 @@ function table(style, role, places) {
 }
 
 function trace(style, role) {
-  const most = largest(role) || 1;
   const colorscale = themed(style.scale);
   const look = { colorscale, showscale: false, xgap: 2, ygap: 2, hoverinfo: "skip" };
-  return { type: "heatmap", z: role.values, zmin: 0, zmax: most, ...look };
+  return { type: "heatmap", z: role.values, zmin: 0, zmax: ceiling(role) || 1, ...look };
 }
 
 function figure(style, role) {
@@ -147,6 +151,7 @@ function figure(style, role) {
         tickvals: style.layers.map((_, row) => row),
         ticktext: style.layers.map((layer) => `L${layer}`),
       },
+      shapes: headFrames(role.framed ?? []),
     },
   };
 }

@@ -1,0 +1,263 @@
+"""The report of heads with known roles: on random tokens, and their shapes on texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from introspect.functional.pattern_classes import PATTERN_CLASSES
+from introspect.heads import HeadStudy
+from introspect.heads.detecting import SCORES
+from introspect.page import Document
+from introspect.records import Head
+from introspect.reporting.head_wording import (
+    LOOKS_AT,
+    finding_of_heads,
+    heads_listed,
+    pattern_words,
+    place_words,
+    with_interval,
+)
+from introspect.reporting.known_roles_map import known_roles_section
+from introspect.reporting.lens_wording import signed
+from introspect.reporting.prose import notices_prose, paragraphs, set_prose
+from introspect.reporting.provenance import (
+    certificate_rows,
+    provenance_rows,
+    table,
+    version_of_introspect,
+)
+from introspect.reporting.report import Report
+from introspect.reporting.set_report import data_table
+from introspect.reporting.set_wording import share
+from introspect.views.heatmap import heatmap_view
+
+__all__ = ["head_report"]
+
+_MANY = 12
+_PLAIN = (
+    "How to read this: the model reads tokens that were drawn by chance, so that nothing can be "
+    "known of them but that a block of them comes twice. A head that looks from a token to what "
+    "followed the same token the first time, an induction head, can copy what comes next; it "
+    "needs another head, in an earlier layer, that looks at the token before. These roles were "
+    "found in many language models, and are named where a head has them."
+)
+_RULES = (
+    "Each sequence is a random prefix, a block, the same block again, and further random tokens; "
+    "but for the block no token comes twice, and where the block stands and how long it is "
+    "changes from sequence to sequence, so that a head that only counts places does not pass.",
+    "The previous-token score is the mean attention of each random token to the one before it. "
+    "The duplicate-token score is that from the second time of a token to its first, and the "
+    "induction score that from the second time to the token after the first (prefix matching; "
+    "Olsson et al. 2022). Means are over the tokens of a sequence, and then over sequences; "
+    "intervals hold 95 % of resamples of whole sequences. Pairs that the mask hides do not count.",
+    "Even attention is what a head would give that looks alike at all that it may see.",
+)
+_PATTERN_RULES = (
+    "Positional, and on rare words (Voita et al. 2019): of each token’s row the largest weight "
+    "counts, if it is the only one; special tokens compete, and a head that gives most to them is "
+    "neither. How rare a word is was counted in these texts themselves, so that few texts say "
+    "little.",
+    "The shape of a pattern (Kovaleva et al. 2019; the shares are this package’s own): vertical if "
+    "half of it goes to two tokens whoever looks, diagonal if half of it goes to the token itself "
+    "and its neighbours, both if each has a quarter and they three quarters together; block if it "
+    "stays in the own one of two segments; else heterogeneous. A head has the shape that it has "
+    "in most texts.",
+)
+
+
+def head_report(
+    study: HeadStudy,
+    *,
+    name: str | None = None,
+    notices: Sequence[str] = (),
+    command: str | None = None,
+) -> Report:
+    """A report on which heads have a known role.
+
+    Args:
+        study: what ``ix.head_study`` found.
+        name: what the texts are called, if there were any.
+        notices: what a reader must know first.
+        command: the command line that made it, for the provenance.
+
+    Example:
+        >>> import introspect as ix
+        >>> study = ix.head_study(ix.load("shortcut"), num_sequences=4)
+        >>> print(ix.head_report(study).finding[:38])
+        No head of 8 has a known role: none is
+    """
+    finding = finding_of_heads(study)
+    title = f"Heads with known roles in {study.record.certificate.model}"
+    document = Document(title, summary=_summary(title, finding.plain, study, command))
+    document.add_prose(notices_prose(notices) + set_prose(finding))
+    document.add_prose(f'<p class="background">{_PLAIN}</p>')
+    document.add_contents()
+    if (section := known_roles_section(study)) is not None:
+        document.add_section(section, folds=True)
+    with document.chapter("Heads in figures"):
+        document.add_prose(_roles_table(study))
+    _add_example(document, study)
+    if study.patterns is not None:
+        texts = f"{name or 'the texts'} ({study.num_texts})"
+        with document.chapter(f"Shapes on {texts}"):
+            document.add_prose(
+                paragraphs(pattern_words(study.patterns))
+                + _places_table(study.patterns)
+                + _classes_table(study.patterns)
+            )
+    _add_importance(document, study)
+    with document.chapter("How it was measured"):
+        rules = _RULES if study.patterns is None else (*_RULES, *_PATTERN_RULES)
+        document.add_prose(paragraphs(rules))
+    with document.chapter("Proof and provenance"):
+        proof = certificate_rows(study.record.certificate)
+        document.add_prose(table(proof, "Certificate of the first sequence"))
+        document.add_prose(table(provenance_rows(study.record, command), "To repeat this report"))
+    return Report(document.to_html(), finding.plain, scores=None, notices=tuple(notices))
+
+
+def _roles_table(study: HeadStudy) -> str:
+    """Heads with a role, and after them those with most of any score, to a dozen."""
+    roles = study.roles.assign(best=study.roles[list(SCORES)].max(axis=1))
+    roles = roles.assign(is_called=roles["role"] != "none")
+    ordered = roles.sort_values(["is_called", "best"], ascending=False, kind="stable")
+    many = max(_MANY, int(roles["is_called"].sum()))
+    rows = [
+        (
+            str(Head(int(row["layer"]), int(row["head"]))),
+            row["role"] if row["is_called"] else "–",
+            *(with_interval(row[s], row[f"{s}_ci_low"], row[f"{s}_ci_high"]) for s in SCORES),
+        )
+        for row in ordered.head(many).to_dict("records")
+    ]
+    first = study.roles.iloc[0]
+    even = [share(float(first[f"{score}_baseline"])) for score in SCORES]
+    columns = ("head", "role", *(f"{name} (95 %)" for name in SCORES.values()))
+    rest = len(ordered) - len(rows)
+    more = [f"{rest} heads with less are on the map above."] if rest else []
+    return data_table(columns, [*rows, ("even attention", "–", *even)]) + paragraphs(more)
+
+
+def _add_example(document: Document, study: HeadStudy) -> None:
+    """What the best head of the rarest role does on the first sequence."""
+    for score in reversed(list(SCORES)):
+        named = study.called(SCORES[score])
+        if not named:
+            continue
+        head = max(named, key=lambda head: _score(study, head, score))
+        words = (
+            f"The first of the random sequences, as {head} reads it, the head with the largest "
+            f"{SCORES[score]} score. Each row is a token, each column one that it may look at; the "
+            f"dark stripe below the diagonal is attention to {LOOKS_AT[score]}."
+        )
+        with document.chapter(f"What {head} looks at"):
+            document.add_prose(paragraphs([words]))
+            for section in heatmap_view(study.record, layer=head.layer, head=head.head).sections():
+                document.add_section(section)
+        return
+
+
+def _score(study: HeadStudy, head: Head, score: str) -> float:
+    rows = study.roles
+    return float(rows[(rows["layer"] == head.layer) & (rows["head"] == head.head)][score].iloc[0])
+
+
+def _places_table(patterns: pd.DataFrame) -> str:
+    """Heads with most of their maxima at one place, to a dozen."""
+    known = patterns[patterns["position_share"].notna()]
+    ordered = known.sort_values("position_share", ascending=False, kind="stable")
+    many = max(_MANY, int(known["is_positional"].sum()))
+    rows = [
+        (
+            str(Head(int(row["layer"]), int(row["head"]))),
+            place_words(int(row["position"])),
+            share(row["position_share"]),
+            f"{int(row['n_position']):,}",
+            _beside_chance(row["rare_share"], row["rare_chance"]),
+            row["pattern"].replace("_", " and "),
+        )
+        for row in ordered.head(many).to_dict("records")
+    ]
+    columns = (
+        "head",
+        "place",
+        "largest weights there",
+        "of tokens",
+        "on the rarest token",
+        "shape",
+    )
+    return data_table(columns, rows) if rows else ""
+
+
+def _beside_chance(value: float, chance: float) -> str:
+    return "–" if pd.isna(value) else f"{share(value)} (a blind choice {share(chance)})"
+
+
+def _classes_table(patterns: pd.DataFrame) -> str:
+    """How many heads have each shape, and which."""
+    rows = []
+    for shape in (*PATTERN_CLASSES, "none"):
+        of_shape = patterns[patterns["pattern"] == shape]
+        heads = [Head(int(row.layer), int(row.head)) for row in of_shape.itertuples()]
+        if heads or shape != "none":
+            words = "no text was long enough" if shape == "none" else shape.replace("_", " and ")
+            rows.append((words, len(heads), heads_listed(heads) if heads else "–"))
+    return data_table(("shape", "heads", "which"), rows)
+
+
+def _add_importance(document: Document, study: HeadStudy) -> None:
+    if study.importance is None and not study.notes:
+        return
+    with document.chapter("How fast a loss changes with each head"):
+        words = [f"{note.removesuffix('.')}." for note in study.notes]
+        if study.importance is not None:
+            words.insert(
+                0,
+                f"The loss is the {study.importance.attrs['loss']}, in nats a token. The number is "
+                "how fast it changes as the head is turned down, in the mean over texts (Michel et "
+                "al. 2019): a slope at the model as it is, no effect. Heads that do the same hide "
+                "each other. For effects, take heads out.",
+            )
+        document.add_prose(paragraphs(words) + _importance_table(study.importance))
+
+
+def _importance_table(importance: pd.DataFrame | None) -> str:
+    if importance is None:
+        return ""
+    ordered = importance.sort_values("importance", ascending=False, kind="stable")
+    rows = [
+        (
+            str(Head(int(row["layer"]), int(row["head"]))),
+            _number(row["importance"]) + _range(row["ci_low"], row["ci_high"]),
+            f"{row['normalised']:.2f}",
+            signed(row["slope"], 4),
+        )
+        for row in ordered.head(_MANY).to_dict("records")
+    ]
+    columns = ("head", "importance (95 %)", "within its layer", "slope with its sign")
+    return data_table(columns, rows)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _range(low: float, high: float) -> str:
+    return "" if pd.isna(low) else f" ({low:.4f}–{high:.4f})"
+
+
+def _summary(title: str, finding: str, study: HeadStudy, command: str | None) -> dict[str, object]:
+    certificate = study.record.certificate
+    return {
+        "kind": "report",
+        "title": title,
+        "finding": finding,
+        "texts": study.num_texts,
+        "cases": 0,
+        "model": certificate.model,
+        "revision": certificate.revision,
+        "introspect": version_of_introspect(),
+        "command": command,
+    }

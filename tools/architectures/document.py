@@ -1,0 +1,150 @@
+"""The document: what was found, as tables."""
+
+from __future__ import annotations
+
+import collections
+import math
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import transformers
+from comparing import EQUAL
+from rows import Row
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "architectures.md"
+
+_HEAD = """\
+# Architectures
+
+Every text model type of **transformers {version}**, captured by `introspect` and held against what
+the model returns itself. Made by `python tools/architectures/all_types.py --write`; a test makes it
+anew and fails on a difference.
+
+{totals}
+
+## How to read it
+
+With `output_attentions=True`, which is what BertViz is fed with, transformers returns attention
+only from a model loaded with `attn_implementation="eager"`; `introspect` takes it from the model as
+you loaded it. For each type a tiny random model is built, loaded by default and eagerly with the
+same weights, and run on two texts, one of them padded. The last column is the largest difference
+between what was captured from the one and what the other returns, over all layers, heads and
+tokens. It shows that the numbers are the model's own; it says nothing about what they mean.
+
+- **Route**: how they were had. *Attention interface* is the place in transformers that most models
+  compute attention through; it is watched in the same way for all of them. Models that compute
+  attention by themselves are run eagerly and asked for *the model's own output*.
+- **Kinds**: self-attention; of an encoder-decoder that of the encoder, of the decoder, and across.
+- **Parts**: *all* means that scores, queries, keys, values and head outputs were captured too and
+  fit together within 1e-4: softmax(scores) = attention, up to what an attention sink takes of it,
+  and attention · values = head outputs. Where a sink takes a share of the head outputs, they are
+  attention · values times what it leaves.
+- **Scores**: what goes into the softmax. *q·k*: queries times keys, scaled and masked;
+  *+ position*: with a term that depends on the position alone; *and more*: with other terms, for
+  example relative positions that depend on the content, boxes on a page, or a cap.
+"""
+
+_COVERED = """
+## Types that return their attention
+
+| type | class | route | kinds | parts | scores | largest difference |
+|---|---|---|---|---|---|---|
+"""
+_SILENT = """
+## Types that return no pattern of attention
+
+Where nothing is captured, `ix.capture` raises a `CaptureError`: it makes no pattern up.
+
+| type | class | what it returns | captured |
+|---|---|---|---|
+"""
+_ELSEWHERE = """
+## Types that read more than text, or none
+
+| type | reason |
+|---|---|
+"""
+_NOT_BUILT = """
+## Types that were not built
+
+| type | reason |
+|---|---|
+"""
+
+
+def document(rows: Sequence[Row]) -> str:
+    """The whole document."""
+    version = transformers.__version__
+    text = _HEAD.format(version=version, totals="\n".join(map(_point, totals(rows))))
+    for heading, statuses in (
+        (_COVERED, ("equal", "different", "refused")),
+        (_SILENT, ("silent",)),
+        (_ELSEWHERE, ("elsewhere",)),
+        (_NOT_BUILT, ("not built",)),
+    ):
+        lines = [f"| {' | '.join(cells(row))} |\n" for row in rows if row.status in statuses]
+        text += heading + "".join(lines) if lines else ""
+    return text
+
+
+def _point(text: str) -> str:
+    return textwrap.fill(text, 100, initial_indent="- ", subsequent_indent="  ")
+
+
+def totals(rows: Sequence[Row]) -> list[str]:
+    """What the document says at its top."""
+    count = collections.Counter(row.status for row in rows)
+    covered = [row for row in rows if row.status in ("equal", "different", "refused")]
+    fitting = sum(row.parts.split(";")[0] == "all" for row in covered)
+    return [
+        f"Types that return their attention: **{len(covered)}**. Captured equal to it within 1e-5: "
+        f"**{count['equal']}** ({_percent(count['equal'], len(covered))}); different: "
+        f"**{count['different']}**; refused: **{count['refused']}**.",
+        "Queries, keys, values and head outputs captured and verified: "
+        f"**{fitting}** of them ({_percent(fitting, len(covered))}).",
+        f"Types that return no pattern of attention: {count['silent']}.",
+        f"Types that read more than text, or none: {count['elsewhere']}.",
+        f"Types that were not built: {count['not built']}.",
+    ]
+
+
+def _percent(part: int, whole: int) -> str:
+    """Rounded down, so that 100 % means all."""
+    return f"{math.floor(1000 * part / whole) / 10:g} %" if whole else "none"
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """What a row of the document says."""
+    if row.status in ("elsewhere", "not built"):
+        return row.name, row.reason
+    if row.status == "silent":
+        captured = f"{row.route}: {row.kinds}; parts: {row.parts}" if row.route else "nothing"
+        return row.name, row.model, row.reason, captured
+    kinds = f"{row.kinds}; {row.reason}" if row.reason and row.status == "equal" else row.kinds
+    said = row.name, row.model, row.route, kinds, row.parts, row.scores, bound(row)
+    return tuple(cell or "–" for cell in said)
+
+
+def bound(row: Row) -> str:
+    """The difference as a bound that rounding does not move from machine to machine."""
+    if row.status == "refused" or row.difference is None:
+        return row.reason or row.status
+    for limit in (1e-6, EQUAL):
+        if row.difference <= limit:
+            return f"≤ {limit:.0e}".replace("e-0", "e-")
+    return f"{row.difference:.0e}"
+
+
+def documented(text: str) -> dict[str, tuple[str, ...]]:
+    """The rows of a document by type."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+    return {row[0]: row for row in rows if row[0] != "type"}
+
+
+def documented_version(text: str) -> str:
+    """The transformers that a document was made with."""
+    found = re.search(r"\*\*transformers ([^*]+)\*\*", text)
+    return found[1] if found else ""

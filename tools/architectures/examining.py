@@ -1,0 +1,82 @@
+"""One type: built, captured as a user would load it, and held against its own attention."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+import warnings
+from typing import Any
+
+import torch
+from comparing import OWN, PARTS, UNFIT, check_parts, compare, own_attention
+from rows import Row
+from tiny import ElsewhereError, stable_reason, tiny
+
+import introspect as ix
+from introspect.errors import CaptureError
+
+
+def examine(name: str) -> Row:
+    """Build a type, and hold its capture against its own attention."""
+    start = time.monotonic()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        row = _examine(name)
+    return dataclasses.replace(row, seconds=time.monotonic() - start)
+
+
+def _examine(name: str) -> Row:
+    try:
+        built = tiny(name)
+    except ElsewhereError as text:
+        return Row(name, "elsewhere", reason=str(text))
+    except Exception as error:
+        return Row(name, "not built", reason=stable_reason(error), detail=repr(error))
+    row = Row(name, "silent", type(built.default).__name__)
+    own = own_attention(built)
+    if not own:
+        row = dataclasses.replace(row, reason=_what_it_returns(built.output))
+    try:
+        captured = ix.capture(built.default, built.inputs)
+    except CaptureError as error:
+        return dataclasses.replace(row, status="refused" if own else "silent", detail=str(error))
+    except Exception as error:  # a mistake of ours: never a silent row
+        why = f"the capture fails ({type(error).__name__})"
+        return dataclasses.replace(row, status="refused", reason=why, detail=repr(error))
+    attentions = [captured.attentions]
+    row = dataclasses.replace(row, route=captured.certificate.route, kinds=_kinds(captured))
+    try:
+        whole = ix.capture(built.default, built.inputs, PARTS)
+        attentions.append(whole.attentions)
+        row = dataclasses.replace(row, **check_parts(whole))
+    except ix.IntrospectError as error:
+        row = dataclasses.replace(row, parts=_attention_alone(error), detail=str(error))
+    except RuntimeError as error:  # of shapes that cannot be multiplied
+        row = dataclasses.replace(row, parts=UNFIT, detail=repr(error))
+    return dataclasses.replace(row, **compare(own, attentions)) if own else row
+
+
+def _what_it_returns(output: Any) -> str:
+    """What a model gives where another gives its patterns."""
+    returned = [w for key in OWN.values() for w in output.get(key) or () if torch.is_tensor(w)]
+    if not returned:
+        return "returns nothing under that name"
+    return f"what it returns under that name has {returned[0].ndim} dimensions, a pattern has 4"
+
+
+def _kinds(captured: Any) -> str:
+    """Which kinds were captured, and what is to be known of them."""
+    notes = [captured.certificate.note] if captured.certificate.note else []
+    for kind, layers in captured.attentions.items():
+        queries, keys = layers[0].shape[-2:]
+        if kind in ("self", "encoder") and keys < queries:
+            notes.append(f"{kind}: over a window around each token, as the model returns it")
+    named = ", ".join(kind for kind in OWN if captured.attentions.get(kind))
+    return f"{named} ({'; '.join(notes)})" if notes else named
+
+
+def _attention_alone(error: ix.IntrospectError) -> str:
+    """Why there is attention, but not what it is made of."""
+    why = re.search(r"computes attention by itself, but (.+?)\. Ask", str(error))
+    return f"attention alone: {why[1] if why else stable_reason(error)}"
