@@ -13,6 +13,7 @@ from torch import nn
 
 from introspect.errors import MissingExtraError, ModelError
 from introspect.models.model import Model
+from introspect.models.quiet import barless, silent
 from introspect.models.sources import Source, find_source
 from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
 
@@ -216,19 +217,12 @@ def _quietly(source: Source) -> Iterator[None]:
 
     What is fetched shows how far it is; what lies on the disk has no need to.
     """
-    from transformers.utils import logging
-
-    verbosity = logging.get_verbosity()
-    shows_bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    if source.is_local and shows_bars:
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if source.is_local and shows_bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+    with silent():
+        if not source.is_local:
+            yield
+            return
+        with barless():
+            yield
 
 
 def _reader_class(module: nn.Module) -> Any:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-__all__ = ["hush"]
+__all__ = ["barless", "hush", "silent"]
+
+_lock = threading.Lock()
+# How each setting was before the first of those who changed it; how many still need it changed.
+_before: dict[str, Callable[[], None]] = {}
+_needed: dict[str, int] = {}
 
 
 def hush() -> None:
@@ -14,3 +22,51 @@ def hush() -> None:
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Without what transformers remarks, but for errors, as long as the block lasts."""
+    from transformers.utils import logging
+
+    def change() -> Callable[[], None]:
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        return lambda: logging.set_verbosity(verbosity)
+
+    with _changed("verbosity", change):
+        yield
+
+
+@contextmanager
+def barless() -> Iterator[None]:
+    """Without the progress bars of transformers, as long as the block lasts."""
+    from transformers.utils import logging
+
+    def change() -> Callable[[], None]:
+        if not logging.is_progress_bar_enabled():
+            return lambda: None
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        return logging.enable_progress_bar
+
+    with _changed("bars", change):
+        yield
+
+
+@contextmanager
+def _changed(name: str, change: Callable[[], Callable[[], None]]) -> Iterator[None]:
+    """A setting of the whole process, changed by the first who needs it and put back by the last.
+
+    Threads that each put back what they found would leave it changed for ever.
+    """
+    with _lock:
+        if not _needed.get(name):
+            _before[name] = change()
+        _needed[name] = _needed.get(name, 0) + 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _needed[name] -= 1
+            if not _needed[name]:
+                _before.pop(name)()

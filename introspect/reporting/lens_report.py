@@ -82,7 +82,7 @@ def lens_report(
     Example:
         >>> import introspect as ix
         >>> model = ix.load("induction", with_head=True)
-        >>> print(ix.lens_report(model, "a b c d a b").finding[:33])
+        >>> print(ix.lens_report(model, "a b c d a b").finding[:32])
         At “b” (token 6) the model gives
     """
     readings = logit_lens(model, text, top=top, target=target)

@@ -98,7 +98,8 @@ class CausalView(Drawing):
         model = f"{attrs['model']}, " if attrs.get("model") else ""
         n = int(self.table["n"].max())
         words = "a surrogate, not the model’s answer" if self.is_surrogate else attrs["metric"]
-        return f"{model}{n} cases; {_METHODS[attrs['method']]}; metric: {words}"
+        cases = "case" if n == 1 else "cases"
+        return f"{model}{n} {cases}; {_METHODS[attrs['method']]}; metric: {words}"
 
     @property
     def effect_title(self) -> str:

@@ -222,8 +222,10 @@ def test_ctrl_c_ends_with_1_and_the_same_command_goes_on(
         assert re.search(r"error: Stopped by you after \d+ finished shards", last)
         assert "Run the same command again to go on" in last
     else:
-        assert last == "introspect: error: interrupted"
-    assert printed == "" and "Traceback" not in complaints
+        # The second may come when the first has had its answer, and the process is about to end.
+        assert re.search(r"^introspect: error: (interrupted$|Stopped by you)", complaints, re.M)
+    # Of a signal at its very end Python says itself that it ignores it.
+    assert printed == "" and "Traceback" not in complaints.partition("Exception ignored")[0]
     done = shards_done(out)
     assert 1 <= done < 6
     assert introspect(*arguments[1:]).code == 0

@@ -35,5 +35,5 @@ function describe({ unit, isSurrogate }, values, row, head) {
   const others = control === null ? "" : `, other heads of its layer ${number(control)}`;
   const p = adjusted === null ? "" : `, adjusted p ${adjustedP(adjusted)}`;
   const of = isSurrogate ? " on a surrogate" : "";
-  return `effect${of} ${number(effect)} ${unit}${range}${others}${p}, ${n} cases`;
+  return `effect${of} ${number(effect)} ${unit}${range}${others}${p}, ${n} ${n === 1 ? "case" : "cases"}`;
 }

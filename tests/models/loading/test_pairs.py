@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from introspect.errors import ModelError
 from introspect.models import Model, load
+from introspect.models.quiet import barless, silent
 from tests import models_zoo
 from tests.models.loading.helpers import EXPECTED_SHAPE, tiny, tokenizer
 from tests.writers_zoo import writer
@@ -102,10 +103,41 @@ def test_a_configuration_that_names_no_class_with_a_head_is_refused(writing_fold
         load(writing_folder, with_head=True)
 
 
+@pytest.fixture
+def talkative():
+    """transformers as it is at first; a command that ran before has silenced it for good."""
+    verbosity = tf.utils.logging.get_verbosity()
+    shows_bars = tf.utils.logging.is_progress_bar_enabled()
+    tf.utils.logging.set_verbosity_warning()
+    tf.utils.logging.enable_progress_bar()
+    yield
+    tf.utils.logging.set_verbosity(verbosity)
+    if not shows_bars:
+        tf.utils.logging.disable_progress_bar()
+
+
+def is_talkative():
+    shows_bars = tf.utils.logging.is_progress_bar_enabled()
+    return shows_bars and tf.utils.logging.get_verbosity() == tf.utils.logging.WARNING
+
+
+@pytest.mark.usefixtures("talkative")
 def test_a_local_model_is_loaded_without_a_word(capfd):
     """Weights that the layers do not need are no news; what is missing is an error already."""
-    verbosity = tf.utils.logging.get_verbosity()
     load("pronoun")
     assert capfd.readouterr() == ("", "")
-    assert tf.utils.logging.get_verbosity() == verbosity
-    assert tf.utils.logging.is_progress_bar_enabled()
+    assert is_talkative()
+
+
+@pytest.mark.usefixtures("talkative")
+def test_two_threads_that_load_put_back_what_the_first_found():
+    one, other = silent(), silent()
+    bars, other_bars = barless(), barless()
+    for each in (one, bars, other, other_bars):
+        each.__enter__()
+    for each in (one, bars):
+        each.__exit__(None, None, None)
+        assert not is_talkative()
+    for each in (other, other_bars):
+        each.__exit__(None, None, None)
+    assert is_talkative()
