@@ -1,6 +1,6 @@
 """``python -m introspect.cli``."""
 
-from introspect.cli.running import main
+from introspect.cli.running import program
 
 if __name__ == "__main__":
-    main()
+    program()

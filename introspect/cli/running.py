@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 
@@ -10,7 +11,18 @@ import typer
 from introspect.cli.commands import StoppedError, app
 from introspect.errors import IntrospectError
 
-__all__ = ["main"]
+__all__ = ["main", "program"]
+
+
+def program() -> None:
+    """``main`` in a process that ends with it, where a second Ctrl-C may come late."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        _fail("interrupted", None, code=1)
+    finally:
+        # From here on there is nothing left to stop, and Python would only complain.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main() -> None:
