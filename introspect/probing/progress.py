@@ -6,12 +6,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from introspect.cases.opening import codec_of
 from introspect.probing.reading import Reading
 from introspect.probing.store import Entry
+from introspect.probing.terminal import terminal_bar
 from introspect.sentences import find_inputs
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 __all__ = ["QUIET", "Watcher", "count_rows", "watching"]
 
@@ -79,10 +83,7 @@ class _Lines:
 class _Bar:
     """A progress bar with rows a second, time left and rejects."""
 
-    def __init__(self, progress: object) -> None:
-        from rich.progress import Progress
-
-        assert isinstance(progress, Progress)
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("probing", total=None, rejected=0, speed="")
         self._rejected = self._rows = 0
@@ -114,25 +115,8 @@ def watching(stream: TextIO | None = None) -> Iterator[Watcher]:
     if not stream.isatty():
         yield _Lines(stream)
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[rejected]} rejected"),
-    )
-    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
-        yield _Bar(progress)
+    with terminal_bar(stream, "{task.fields[speed]}", "{task.fields[rejected]} rejected") as bar:
+        yield _Bar(bar)
 
 
 def count_rows(reading: Reading) -> int | None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from introspect.causal.stages import Stage, Told
+from introspect.probing.terminal import terminal_bar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 __all__ = ["watching_stages"]
 
@@ -28,10 +32,7 @@ class _Lines:
 class _Bar:
     """A progress bar that begins anew with each stage, with the time left."""
 
-    def __init__(self, progress: object) -> None:
-        from rich.progress import Progress
-
-        assert isinstance(progress, Progress)
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("", total=None, visible=False)
         self._stage: Stage | None = None
@@ -55,20 +56,5 @@ def watching_stages(stream: TextIO | None = None) -> Iterator[Told]:
     if not stream.isatty():
         yield _Lines(stream)
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
-        yield _Bar(progress)
+    with terminal_bar(stream) as bar:
+        yield _Bar(bar)
