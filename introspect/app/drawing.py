@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from introspect.app.frames import measured
@@ -12,7 +14,17 @@ from introspect.app.marking import plain
 from introspect.app.words import LANGUAGES, in_language
 from introspect.errors import IntrospectError
 
-__all__ = ["embed", "offer_report", "say", "show_notices", "show_page", "telling"]
+__all__ = [
+    "column_of_heads",
+    "column_of_shares",
+    "embed",
+    "offer_report",
+    "offer_table",
+    "say",
+    "show_notices",
+    "show_page",
+    "telling",
+]
 
 
 def say(text: str, **values: object) -> str:
@@ -86,4 +98,29 @@ def offer_report(made: Callable[[], str], *, key: str) -> None:
             "One HTML file with these findings, the views, and how they were had. It opens without "
             "a network."
         ),
+    )
+
+
+def column_of_heads() -> Any:
+    """The column of a table that names the head of each row."""
+    return st.column_config.TextColumn(say("head"), help=say("Layer and head, from 0."))
+
+
+def column_of_shares() -> Any:
+    """The column of a table with each head's attention on the antecedent."""
+    return st.column_config.NumberColumn(
+        say("on the antecedent"),
+        format="%.4f",
+        help=say("The share of the attention that it gets."),
+    )
+
+
+def offer_table(table: pd.DataFrame, file_name: str) -> None:
+    """A button that saves a table as CSV."""
+    st.download_button(
+        say("Download the table"),
+        table.to_csv(index=False),
+        file_name=file_name,
+        mime="text/csv",
+        on_click="ignore",
     )

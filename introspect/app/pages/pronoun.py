@@ -9,7 +9,15 @@ import streamlit as st
 
 from introspect.app.cached import page_of_case, record_of
 from introspect.app.choosing import choose_case
-from introspect.app.drawing import embed, offer_report, say, show_notices
+from introspect.app.drawing import (
+    column_of_heads,
+    column_of_shares,
+    embed,
+    offer_report,
+    offer_table,
+    say,
+    show_notices,
+)
 from introspect.app.form import asked
 from introspect.app.marking import marked
 from introspect.app.questions import Question
@@ -60,12 +68,8 @@ def _columns() -> dict[str, Any]:
     """What the columns of the table are called, and how many digits they show."""
     number = st.column_config.NumberColumn
     return {
-        "head": st.column_config.TextColumn(say("head"), help=say("Layer and head, from 0.")),
-        "antecedent": number(
-            say("on the antecedent"),
-            format="%.4f",
-            help=say("The share of the attention that it gets."),
-        ),
+        "head": column_of_heads(),
+        "antecedent": column_of_shares(),
         "distractor": number(
             say("on the best distractor"),
             format="%.4f",
@@ -108,13 +112,7 @@ def _draw_table(scores: Sequence[DirectionScores]) -> None:
         return
     table = score_table(shown)
     st.dataframe(table, hide_index=True, column_config=_columns(), height=300, alt="Score of heads")
-    st.download_button(
-        say("Download the table"),
-        table.to_csv(index=False),
-        file_name="heads.csv",
-        mime="text/csv",
-        on_click="ignore",
-    )
+    offer_table(table, "heads.csv")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,14 @@ from introspect.app.cached import (
     study_named,
 )
 from introspect.app.choosing import choose_case, choose_word
-from introspect.app.drawing import embed, say, show_notices
+from introspect.app.drawing import (
+    column_of_heads,
+    column_of_shares,
+    embed,
+    offer_table,
+    say,
+    show_notices,
+)
 from introspect.app.effects import effects_of_study
 from introspect.app.examples import example_of
 from introspect.app.form import asked
@@ -134,7 +141,7 @@ def _draw_states(states: pd.DataFrame) -> None:
         ),
     }
     st.dataframe(states, hide_index=True, column_config=columns, alt="States of the tokens")
-    _offer_table(states, "states.csv")
+    offer_table(states, "states.csv")
 
 
 def _draw_words(name: str, question: Question, removal: Removal) -> None:
@@ -180,7 +187,7 @@ def _draw_words(name: str, question: Question, removal: Removal) -> None:
         "after": share(say("after"), format="%.4f", min_value=0.0, max_value=1.0),
     }
     st.dataframe(table, hide_index=True, column_config=columns, alt="Words before and after")
-    _offer_table(table, "words.csv")
+    offer_table(table, "words.csv")
 
 
 def _draw_effects(name: str, question: Question, removal: Removal) -> None:
@@ -219,7 +226,7 @@ def _draw_effects(name: str, question: Question, removal: Removal) -> None:
     number = st.column_config.NumberColumn
     unit = f"{found.unit}{surrogate}"
     columns: dict[str, Any] = {
-        "head": st.column_config.TextColumn(say("head"), help=say("Layer and head, from 0.")),
+        "head": column_of_heads(),
         "effect": number(
             say("effect, in {unit}", unit=unit),
             format="%.5f",
@@ -230,28 +237,14 @@ def _draw_effects(name: str, question: Question, removal: Removal) -> None:
             format="%.5f",
             help=say("The mean effect of the other heads of its layer."),
         ),
-        "antecedent": number(
-            say("on the antecedent"),
-            format="%.4f",
-            help=say("The share of the attention that it gets."),
-        ),
+        "antecedent": column_of_shares(),
     }
     table = found.table
     st.dataframe(
         table, hide_index=True, height=300, column_config=columns, alt="What each head does"
     )
-    _offer_table(table, "effects.csv")
+    offer_table(table, "effects.csv")
     embed(page_of_study(*asked_for), say("Causal view"))
-
-
-def _offer_table(table: pd.DataFrame, file_name: str) -> None:
-    st.download_button(
-        say("Download the table"),
-        table.to_csv(index=False),
-        file_name=file_name,
-        mime="text/csv",
-        on_click="ignore",
-    )
 
 
 if __name__ == "__main__":
