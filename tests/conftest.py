@@ -47,6 +47,13 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
+def rules_broken() -> Callable[[Any], list[str]]:
+    """The rules of accessibility that a page breaks; skips where they cannot be checked."""
+    name = "tests.views.test_accessibility"
+    return pytest.importorskip(name, reason="axe-playwright-python is missing").violations
+
+
+@pytest.fixture
 def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Open a page from its HTML or its file, with the network off.
 

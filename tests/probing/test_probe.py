@@ -223,12 +223,9 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_report_of_a_set_breaks_no_rule_of_accessibility(run, open_page, theme):
-    accessibility = pytest.importorskip(
-        "tests.views.test_accessibility", reason="axe-playwright-python is missing"
-    )
+def test_the_report_of_a_set_breaks_no_rule_of_accessibility(run, open_page, theme, rules_broken):
     page = open_page(run.folder / "report.html", path_hash=f"#page.theme={theme}")
-    assert accessibility.violations(page) == []
+    assert rules_broken(page) == []
 
 
 @pytest.fixture(scope="module")

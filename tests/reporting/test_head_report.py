@@ -296,10 +296,7 @@ def test_what_a_reader_does_with_the_page(open_page):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_page_breaks_no_rule_of_accessibility(open_page, theme):
-    accessibility = pytest.importorskip(
-        "tests.views.test_accessibility", reason="axe-playwright-python is missing"
-    )
+def test_the_page_breaks_no_rule_of_accessibility(open_page, theme, rules_broken):
     found = study(patterns=patterns_table(), num_texts=7)
     page = open_page(head_report(found).html, path_hash=f"#page.theme={theme}")
-    assert accessibility.violations(page) == []
+    assert rules_broken(page) == []

@@ -208,9 +208,6 @@ def test_the_lens_begins_at_the_token_that_is_read(induction, open_page):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_page_breaks_no_rule_of_accessibility(made, open_page, theme):
-    accessibility = pytest.importorskip(
-        "tests.views.test_accessibility", reason="axe-playwright-python is missing"
-    )
+def test_the_page_breaks_no_rule_of_accessibility(made, open_page, theme, rules_broken):
     page = open_page(made.html, path_hash=f"#page.theme={theme}")
-    assert accessibility.violations(page) == []
+    assert rules_broken(page) == []

@@ -253,10 +253,7 @@ def test_damaged_page_says_so(demo, browser, tmp_path):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_rule_of_accessibility_is_broken(demo, twins, open_page, theme):
-    accessibility = pytest.importorskip(
-        "tests.views.test_accessibility", reason="axe-playwright-python is missing"
-    )
+def test_no_rule_of_accessibility_is_broken(demo, twins, open_page, theme, rules_broken):
     for made in (demo, twins):
         page = open_page(made.html, path_hash=f"#page.theme={theme}")
-        assert accessibility.violations(page) == []
+        assert rules_broken(page) == []

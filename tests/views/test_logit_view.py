@@ -101,9 +101,6 @@ def test_tokens_stay_text_and_the_figure_is_saved(open_page):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_page_breaks_no_rule_of_accessibility(open_page, theme):
-    accessibility = pytest.importorskip(
-        "tests.views.test_accessibility", reason="axe-playwright-python is missing"
-    )
+def test_the_page_breaks_no_rule_of_accessibility(open_page, theme, rules_broken):
     page = open_page(logit_view(table()).to_html(), path_hash=f"#page.theme={theme}")
-    assert accessibility.violations(page) == []
+    assert rules_broken(page) == []
