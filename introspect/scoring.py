@@ -1,4 +1,4 @@
-"""One case, scored: from a record and character spans to numbers for every head and direction."""
+"""Score one case: from a record and character spans to numbers for every head and direction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DIRECTIONS = ("pronoun_to_candidate", "candidate_to_pronoun")
 
 @dataclass(frozen=True, eq=False)
 class DirectionScores:
-    """What every head does in one case, in one direction.
+    """Scores of every head in one case, in one direction.
 
     Tensors are float64, ``(num_layers, num_heads)``.
 
@@ -42,10 +42,10 @@ class DirectionScores:
         credit: 1 for the antecedent, 0 for a distractor, shares for ties; NaN outside forced
             choice.
         margin: from -0.5 to 0.5; NaN where it is not defined.
-        preference: how much more the antecedent gets than the best distractor, from -1 to 1 unless
-            norms are scored. With one of the two alone, what that one gets.
-        observable: ``(num_layers,)``: whether the mask lets every candidate be seen.
-        removed_mass: what renormalising took out of the rows that were read, in their mean; else 0.
+        preference: how much more weight the antecedent gets than the best distractor, from -1 to 1
+            unless norms are scored. If only one of the two exists, its weight.
+        observable: ``(num_layers,)``: whether the mask leaves every candidate visible.
+        removed_mass: the mean mass that renormalizing removed from the rows read; else 0.
     """
 
     direction: str
@@ -61,11 +61,11 @@ class DirectionScores:
 
     @property
     def is_observable(self) -> bool:
-        """Whether any layer can look in this direction."""
+        """Whether any layer can attend in this direction."""
         return bool(self.observable.any())
 
     def ranked(self) -> list[Head]:
-        """Heads of the layers that can look, by ``preference``, best first."""
+        """Return the heads of the observable layers by ``preference``, best first."""
         preference = self.preference.nan_to_num(-torch.inf)
         order = preference.flatten().argsort(descending=True, stable=True).tolist()
         num_heads = preference.shape[1]
@@ -76,13 +76,13 @@ class DirectionScores:
         ]
 
     def strongest(self) -> list[tuple[Head, float]]:
-        """Heads of the layers that can look, by the antecedent's weight, largest first."""
+        """Return the heads of the observable layers by the antecedent's weight, largest first."""
         weights = self.antecedent_weight.nan_to_num(0.0)
         named = [(head, float(weights[self.row(head), head.head])) for head in self.ranked()]
         return sorted(named, key=lambda item: -item[1])
 
     def row(self, head: Head) -> int:
-        """The row of the tensors that holds the head's layer."""
+        """Return the row of the tensors that holds the head's layer."""
         return self.layers.index(head.layer)
 
 
@@ -93,18 +93,18 @@ def score_case(
     mention: Mention = "mean",
     weights: Weights = "raw",
 ) -> tuple[DirectionScores, DirectionScores]:
-    """Weights, credit and margin of every head, in both directions.
+    """Compute weights, credit, and margin of every head, in both directions.
 
     Args:
         record: attention of the case's text over itself, at token level.
         case: the pronoun and its candidates.
-        mention: how the word pairs of two mentions become one number.
+        mention: how the word pairs of two mentions are reduced to one number.
         weights: ``raw``; ``renormalised``: special tokens and the row's own position dropped, and
-            what is left of a row made to sum to 1 (a row with nothing left gives 0); or ``norm``:
-            each weight times the length of what it brings, for a record with ``value_norms``.
+            the rest of a row rescaled to sum to 1 (a row with nothing left gives 0); or ``norm``:
+            each weight times the norm of what it contributes, for a record with ``value_norms``.
 
     Raises:
-        MentionError: the record is of another text, or a mention was cut off.
+        MentionError: the record is of another text, or a mention was truncated.
         SelectionError: an unknown ``mention`` or ``weights``, a record without what they need, or
             attention from one text to another.
     """

@@ -1,4 +1,4 @@
-"""Words of texts that are written without spaces, by an existing library."""
+"""Segment texts that are written without spaces, with an existing library."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Span = tuple[int, int]
 
 
 def chinese_words(text: str) -> list[Span]:
-    """The spans of the words of a text, Chinese ones by jieba, others by the rule for all texts.
+    """Return the spans of the words of a text, Chinese by jieba, others by the rule for all texts.
 
-    Without it every character is a word of its own, and a mention of two characters is scored as
+    Without jieba every character is a separate word, and a mention of two characters is scored as
     two words: the mean of what they get, not the sum.
 
     Args:
@@ -42,7 +42,7 @@ def chinese_words(text: str) -> list[Span]:
 
 
 def _runs(text: str, spans: list[Span]) -> Iterator[tuple[int | None, Span]]:
-    """Each word with the number of the unbroken run of characters that it is in, if any."""
+    """Yield each word with the number of the unbroken run of characters it is in, if any."""
     number, last = 0, -1
     for start, end in spans:
         if not is_unspaced(text[start]):
@@ -63,7 +63,7 @@ def _divided(text: str, characters: list[Span]) -> list[Span]:
 def _jieba() -> Any:
     try:
         with warnings.catch_warnings():
-            # It still asks setuptools for its own files.
+            # jieba still imports setuptools for its own files.
             warnings.simplefilter("ignore")
             import jieba
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Facts about characters: where words are, and how to show what cannot be seen."""
+"""Character facts: where words are, and how to show invisible characters."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _CONTROL_PICTURES = 0x2400
 
 
 def segment_words(text: str) -> list[tuple[int, int]]:
-    """The spans of the words of ``text``, by one rule for every model.
+    """Return the spans of the words of ``text``, by one rule for every model.
 
-    A word is a run of letters, digits and inner apostrophes; each mark of punctuation, and each
-    character of a script that is written without spaces, is a word of its own.
+    A word is a run of letters, digits and inner apostrophes; each punctuation mark, and each
+    character of a script written without spaces, is a separate word.
 
     Example:
         >>> [("didn't cross."[s:e]) for s, e in segment_words("didn't cross.")]
@@ -52,15 +52,15 @@ def segment_words(text: str) -> list[tuple[int, int]]:
 
 
 def is_unspaced(character: str) -> bool:
-    """Whether the script of ``character`` is written without spaces between words."""
+    """Return whether the script of ``character`` is written without spaces between words."""
     code = ord(character)
     return any(low <= code <= high for low, high in _UNSPACED_RANGES)
 
 
 def visible(token: str) -> str:
-    r"""A token with every character that cannot be seen, or that moves others, made visible.
+    r"""Return a token with every invisible character, or one that moves others, made visible.
 
-    As ``visible_text``; and a token of nothing but spaces becomes ``␣``.
+    Works as ``visible_text`` does, and each space of a token of nothing but spaces becomes ``␣``.
 
     Example:
         >>> visible("a\x00b"), visible("  "), visible("\u202eabc")
@@ -72,7 +72,7 @@ def visible(token: str) -> str:
 
 
 def visible_text(text: str) -> str:
-    r"""``text`` with its control and format characters made visible.
+    r"""Return ``text`` with its control and format characters made visible.
 
     Control characters become their pictures (NUL ``␀``), line ends ``↵``, and format characters
     such as U+202E or U+2028 their code point in brackets. Joiners between two visible characters
@@ -102,5 +102,5 @@ def _visible_character(character: str, index: int, token: str) -> str:
 
 
 def shortened(text: str, limit: int = 80) -> str:
-    """``text``, or its beginning with an ellipsis where it is longer than ``limit``."""
+    """Return ``text``, or its beginning with an ellipsis if it is longer than ``limit``."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

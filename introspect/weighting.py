@@ -1,4 +1,4 @@
-"""What counts as a head's weight: as captured, without special tokens, or by what it brings."""
+"""The weights of a head: as captured, without special tokens, or by norm."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _NORMS = "value_norms"
 
 
 def norms(record: AttentionRecord) -> torch.Tensor:
-    r"""How long the vector is that each key brings to each query, for every layer and head.
+    r"""Compute the norm of the vector that each key contributes to each query, by layer and head.
 
     .. math:: \alpha_{ij} \, \lVert v_j W_O \rVert
 
-    A large weight on a small vector moves little: most of what special tokens get is of this kind.
+    A large weight on a small vector moves little: most attention to special tokens is of this kind.
 
     Args:
         record: captured with ``include=("value_norms",)``.
@@ -49,27 +49,27 @@ def norms(record: AttentionRecord) -> torch.Tensor:
 
 
 def parts_for(weights: Weights) -> tuple[str, ...]:
-    """What has to be captured beside the attention to have these weights."""
+    """Return what must be captured besides the attention to compute these weights."""
     return (_NORMS,) if weights == "norm" else ()
 
 
 def checked_weights(weights: str, allowed: Sequence[str] = WEIGHT_OPTIONS) -> None:
-    """Raise a ``SelectionError`` unless there are such weights."""
+    """Raise a ``SelectionError`` unless the weights are known."""
     if weights not in allowed:
         raise SelectionError(f"Expected `weights` as one of {', '.join(allowed)}, got {weights!r}.")
 
 
 def weighted(record: AttentionRecord, weights: Weights) -> tuple[torch.Tensor, torch.Tensor]:
-    """The weights of a record that are scored, and what was removed from each row.
+    """Return the weights of a record that are scored, and the mass removed from each row.
 
     Args:
         record: attention of a text over itself.
         weights: ``raw``; ``renormalised``: special tokens and the row's own position dropped, and
-            what is left of a row made to sum to 1 (a row with nothing left gives 0); or ``norm``:
-            each weight times the length of what it brings.
+            the rest of a row rescaled to sum to 1 (a row with nothing left gives 0); or ``norm``:
+            each weight times the norm of what it contributes.
 
     Returns:
-        Shaped like the attentions, and ``(num_layers, num_heads, query_len)``; only renormalising
+        Shaped like the attentions, and ``(num_layers, num_heads, query_len)``; only renormalizing
         removes anything.
 
     Raises:

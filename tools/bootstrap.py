@@ -25,18 +25,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
-# What must be the same for an environment to be still the right one.
+# What must be unchanged for an environment to be current.
 _INPUTS = ("pyproject.toml", "constraints.txt")
 _ASK_VERSION = "import importlib.metadata as m; print(m.version({!r}))"
 _ASK_REQUIREMENTS = "import importlib.metadata as m; print(*m.requires({!r}) or [], sep='\\n')"
 
 
 class BootstrapError(Exception):
-    """The environment cannot be made; the message says what to do."""
+    """Raised if the environment cannot be made; the message says what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the environment; 0 if it is there."""
+    """Make the environment; return 0 if it is there."""
     parser = argparse.ArgumentParser(description="Make the project's environment.")
     parser.add_argument("--extras", default="", help="extras to install, with commas")
     options = parser.parse_args(arguments)
@@ -93,7 +93,7 @@ def ensure(root: Path, extras: set[str]) -> None:
 
 
 def fingerprint(root: Path) -> str:
-    """Changes whenever the environment has to."""
+    """Return a digest that changes whenever the environment must."""
     # The place counts: in a checkout that was moved or copied, .venv runs the code of the old one.
     digest = hashlib.sha256(f"{sys.version}\n{root.resolve()}".encode())
     for name in _INPUTS:
@@ -102,7 +102,7 @@ def fingerprint(root: Path) -> str:
 
 
 def read_stamp(stamp: Path, wanted: str) -> set[str] | None:
-    """The extras of a finished and current environment, or ``None``."""
+    """Return the extras of a finished and current environment, or ``None``."""
     try:
         content = json.loads(stamp.read_text(encoding="utf-8"))
         return set(content["extras"]) if content["fingerprint"] == wanted else None
@@ -111,7 +111,7 @@ def read_stamp(stamp: Path, wanted: str) -> set[str] | None:
 
 
 def write_stamp(stamp: Path, wanted: str, extras: Iterable[str]) -> None:
-    """Say that the environment is finished."""
+    """Mark the environment as finished."""
     content = json.dumps({"fingerprint": wanted, "extras": sorted(extras)})
     partial = stamp.with_suffix(".part")
     partial.write_text(content, encoding="utf-8")
@@ -142,7 +142,7 @@ def check_extras(extras: set[str], root: Path) -> None:
 
 
 def pinned_torch(constraints: Path) -> str:
-    """The torch version that the project is tested with."""
+    """Return the torch version that the project is tested with."""
     match = re.search(r"^torch==(\S+)$", constraints.read_text(encoding="utf-8"), re.MULTILINE)
     if match is None:
         raise BootstrapError("Expected a line torch==… in constraints.txt. Restore the file.")
@@ -150,7 +150,7 @@ def pinned_torch(constraints: Path) -> str:
 
 
 def fits(version: str | None, root: Path) -> bool:
-    """Whether a torch version is in the range of pyproject.toml (``torch>=…``)."""
+    """Return whether a torch version is in the range of pyproject.toml (``torch>=…``)."""
     if version is None:
         return False
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
@@ -161,56 +161,56 @@ def fits(version: str | None, root: Path) -> bool:
 
 
 def release(version: str) -> tuple[int, ...]:
-    """The numbers of a version: ``2.13.0+cpu`` is ``(2, 13, 0)``."""
+    """Return the numbers of a version: ``2.13.0+cpu`` is ``(2, 13, 0)``."""
     return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
 
 
 def torch_version(python: Path) -> str | None:
-    """The torch that an interpreter has, or ``None``."""
+    """Return the torch version that an interpreter has, or ``None``."""
     return version_in(python, "torch")
 
 
 def has_pip(python: Path) -> bool:
-    """Whether an interpreter has pip."""
+    """Return whether an interpreter has pip."""
     return version_in(python, "pip") is not None
 
 
 def version_in(python: Path, package: str) -> str | None:
-    """The version of a package that an interpreter has, or ``None``."""
+    """Return the version of a package that an interpreter has, or ``None``."""
     return ask(python, _ASK_VERSION.format(package))
 
 
 def ask(python: Path, code: str) -> str | None:
-    """What an interpreter prints, or ``None`` if it fails or has nothing to say."""
+    """Return what an interpreter prints, or ``None`` if it fails or prints nothing."""
     command = [str(python), "-c", code]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     return result.stdout.strip() or None if result.returncode == 0 else None
 
 
 def outer_torch() -> str | None:
-    """The torch that an environment made here can see in the interpreter that makes it."""
+    """Return the torch version that an environment made here can see in the outer interpreter."""
     # Made from another environment it would see the packages of the base, not that one's.
     return torch_version(Path(sys.executable)) if sys.prefix == sys.base_prefix else None
 
 
 def requirements_of(python: Path, package: str) -> set[str]:
-    """Normalized names of what an installed package requires, extras included."""
+    """Return normalized names of what an installed package requires, extras included."""
     lines = ask(python, _ASK_REQUIREMENTS.format(package)) or ""
     return {normalized(match[0]) for match in re.finditer(r"^[\w.-]+", lines, re.MULTILINE)}
 
 
 def normalized(name: str) -> str:
-    """The one spelling of a package's name: ``typing_extensions`` is ``typing-extensions``."""
+    """Return the canonical spelling of a package's name: ``typing-extensions``."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def torch_arguments() -> list[str]:
-    """What the user wants pip to be told when it installs torch."""
+    """Return the user's pip arguments for installing torch."""
     return shlex.split(os.environ.get("TORCH_PIP_ARGS", ""))
 
 
 def constraints_with(torch: str, text: str, free: set[str]) -> str:
-    """The project's constraints for a torch that is kept, so that pip leaves it alone.
+    """Return the project's constraints for a torch that is kept, so that pip leaves it alone.
 
     ``free`` names packages that are not pinned: what another torch than the project's requires,
     often to the version (torch 2.6 wants ``sympy==1.13.1``), so that the pins could not be met.
@@ -224,7 +224,7 @@ def constraints_with(torch: str, text: str, free: set[str]) -> str:
 
 
 def make_environment(environment: Path, *, with_outer_packages: bool) -> None:
-    """An empty environment; one that sees the outer packages where they have a fitting torch."""
+    """Make an empty environment; it sees the outer packages if they have a suitable torch."""
     # What is there has no interpreter, or one that is gone: nothing in it can be used.
     command = [sys.executable, "-m", "venv", "--clear", str(environment)]
     if with_outer_packages:
@@ -241,13 +241,13 @@ def pip(environment: Path, *arguments: str) -> None:
 
 
 def python_of(environment: Path) -> Path:
-    """The interpreter of an environment."""
+    """Return the interpreter of an environment."""
     folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
     return environment / folder / name
 
 
 def run(command: Sequence[str], purpose: str) -> None:
-    """Run a command; its failure is one line after its own output."""
+    """Run a command; report its failure in one line after its own output."""
     code = subprocess.run(command, check=False).returncode
     if code != 0:
         raise BootstrapError(f"Could not {purpose} ({shlex.join(command)} gave {code})")

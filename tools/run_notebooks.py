@@ -29,24 +29,24 @@ from nbclient.exceptions import CellExecutionError
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 MOST_BYTES = 3_000_000
-#: Of one cell, in seconds.
+#: Time limit of one cell, in seconds.
 PATIENCE = 300
-#: Where nothing listens: a kernel that asks a network for something fails at once.
+#: Nothing listens here: a kernel that requests something from a network fails at once.
 NOWHERE = "http://127.0.0.1:9"
 
-# In a hundred million letters of base64 there is a /tmp/ somewhere.
+# A hundred million letters of base64 contain a /tmp/ somewhere.
 _PACKED = re.compile(r"[A-Za-z0-9+/=]{100,}")
 
 Notebook = Any
 
 
 def read(path: Path) -> Notebook:
-    """A notebook from its file."""
+    """Read a notebook from its file."""
     return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run notebooks; 0 if there is no fault."""
+    """Run notebooks; return 0 if there is no fault."""
     parser = argparse.ArgumentParser(description="Run the notebooks without a network.")
     parser.add_argument("files", nargs="*", type=Path, help="by default all of notebooks/")
     parser.add_argument("--write", action="store_true", help="renew the outputs")
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(path: Path) -> list[str]:
-    """What is wrong with a notebook when it runs; what is committed is left as it is."""
+    """Return the faults of a notebook when it runs; leave the committed file unchanged."""
     committed = read(path)
     fresh, faults = executed(committed)
     if not faults and is_comparable(committed, os.environ):
@@ -74,7 +74,7 @@ def check(path: Path) -> list[str]:
 
 
 def renew(path: Path) -> list[str]:
-    """Run a notebook and write its outputs, unless something is wrong with them."""
+    """Run a notebook and write its outputs, unless they have faults."""
     fresh, faults = executed(read(path))
     faults = faults + faults_of(fresh)
     if not faults:
@@ -83,10 +83,10 @@ def renew(path: Path) -> list[str]:
 
 
 def executed(notebook: Notebook) -> tuple[Notebook, list[str]]:
-    """The notebook with new outputs, and what failed while it ran."""
+    """Return the notebook with new outputs, and what failed while it ran."""
     fresh = copy.deepcopy(notebook)
     with tempfile.TemporaryDirectory() as folder:
-        # What a notebook writes is none of the project's.
+        # Files that a notebook writes do not belong to the project.
         (work := Path(folder) / "work").mkdir()
         client = NotebookClient(
             fresh,
@@ -107,7 +107,7 @@ def executed(notebook: Notebook) -> tuple[Notebook, list[str]]:
 
 
 def offline(folder: Path) -> dict[str, str]:
-    """Variables that keep a kernel from the network and from a user's own settings."""
+    """Return variables that keep a kernel from the network and from a user's own settings."""
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), NOWHERE)
     own = {
         name: str(folder / name)
@@ -127,7 +127,7 @@ def offline(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Variables of this process for a time: the kernel takes them over."""
+    """Set variables of this process temporarily: the kernel inherits them."""
     before = dict(os.environ)
     os.environ.update(values)
     try:
@@ -138,12 +138,12 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def code_cells(notebook: Notebook) -> Iterator[Any]:
-    """The cells that run."""
+    """Yield the code cells."""
     return (cell for cell in notebook.cells if cell.cell_type == "code")
 
 
 def cleaned(notebook: Notebook) -> Notebook:
-    """Without what differs from one run to the next, or from one machine to another."""
+    """Remove what differs between runs or machines."""
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     kept = {name: notebook.metadata[name] for name in ("introspect",) if name in notebook.metadata}
     notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, **kept}
@@ -155,7 +155,7 @@ def cleaned(notebook: Notebook) -> Notebook:
 
 
 def joined(outputs: Sequence[Any]) -> list[Any]:
-    """Outputs with all that one stream printed in one piece: it comes in as many as it likes."""
+    """Join the output of each stream into one piece: it arrives in arbitrary pieces."""
     found: list[Any] = []
     for output in outputs:
         output.pop("transient", None)
@@ -168,19 +168,19 @@ def joined(outputs: Sequence[Any]) -> list[Any]:
 
 
 def written(notebook: Notebook) -> str:
-    """A notebook as it is committed."""
+    """Return a notebook as it is committed."""
     text: str = nbformat.writes(notebook, version=4, ensure_ascii=False)  # type: ignore[no-untyped-call]
     return text.rstrip("\n") + "\n"
 
 
 def is_comparable(notebook: Notebook, environment: Mapping[str, str]) -> bool:
-    """Whether outputs must be the committed ones: not where a file is named that is not here."""
+    """Return whether outputs must equal the committed ones: not if a named file is missing here."""
     needed = notebook.metadata.get("introspect", {}).get("made_with", [])
     return all(environment.get(name) for name in needed)
 
 
 def differences(committed: Notebook, fresh: Notebook) -> list[str]:
-    """Where the text that a cell gives is not the committed one."""
+    """Return where the text of a cell's output differs from the committed one."""
     found = []
     pairs = zip(code_cells(committed), code_cells(fresh), strict=True)
     for number, (before, after) in enumerate(pairs, start=1):
@@ -194,19 +194,19 @@ def differences(committed: Notebook, fresh: Notebook) -> list[str]:
 
 
 def text_of(cell: Any) -> str:
-    """What a cell prints, and its results as text."""
+    """Return what a cell prints, and its results as text."""
     parts = []
     for output in cell.outputs:
         if output.output_type == "stream":
             parts.append(output.text)
-        # The name of a picture holds its size in pixels, which fonts change.
+        # The name of a picture contains its size in pixels, which fonts change.
         elif "image/png" not in output.get("data", {}):
             parts.append(output.get("data", {}).get("text/plain", ""))
     return "".join("".join(part) for part in parts)
 
 
 def faults_of(notebook: Notebook) -> list[str]:
-    """What must not be committed."""
+    """Return what must not be committed."""
     found = []
     for number, cell in enumerate(code_cells(notebook), start=1):
         for output in cell.outputs:
@@ -224,7 +224,7 @@ def faults_of(notebook: Notebook) -> list[str]:
 
 
 def places_in(text: str) -> list[str]:
-    """Paths of this machine in a text; pictures and packed pages are long runs of letters."""
+    """Return paths of this machine in a text, but not in long runs of letters such as pictures."""
     text = _PACKED.sub("", text)
     roots = {str(ROOT), str(Path.home()), sys.prefix, tempfile.gettempdir()} - {"/"}
     usual = r"(?<![\w.])(/home/|/Users/|/root/|/work/|/tmp/|[A-Z]:\\\\Users)"

@@ -1,4 +1,4 @@
-"""What the site needs beside MkDocs: formulas and examples of docstrings, as pages show them.
+"""Site hooks for MkDocs: render the formulas and examples of docstrings.
 
 A formula becomes MathML, which browsers draw without a script or a font; an example becomes a block
 of code.
@@ -14,29 +14,29 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 
-# ``.. math:: …`` and its lines, which stand further in; and ``:math:`…``` within a line.
+# ``.. math:: …`` and its more indented lines; and ``:math:`…``` within a line.
 _BLOCK = re.compile(r"^(?P<indent> *)\.\. math::(?P<rest>.*)$")
 _INLINE = re.compile(r":math:`(?P<formula>[^`]+)`")
 _FENCE = re.compile(r" *(```+|~~~+)")
 
 
 def on_config(config: Any) -> Any:
-    """Called by MkDocs: the notation is that of docstrings, wherever it stands."""
+    """Register the docstring notation for every page; MkDocs calls this."""
     config.markdown_extensions.append(Docstrings())
     return config
 
 
 class Docstrings(Extension):  # type: ignore[misc]
-    """What docstrings have beside Markdown: formulas, and examples that run as tests."""
+    """Markdown extension for docstrings: formulas, and examples that run as tests."""
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - the name that Markdown calls
-        """Called by Markdown: after it has made lines even, before it takes blocks of code out."""
+        """Register the preprocessor: after lines are normalized, before code is extracted."""
         md.preprocessors.register(_Docstrings(md), "docstrings", 29)
 
 
 class _Docstrings(Preprocessor):  # type: ignore[misc]
     def run(self, lines: list[str]) -> list[str]:
-        """The lines, with each formula and example replaced."""
+        """Return the lines with each formula and example replaced."""
         found: list[str] = []
         waiting = list(lines)
         fence = ""
@@ -61,12 +61,12 @@ class _Docstrings(Preprocessor):  # type: ignore[misc]
         return found
 
     def _kept(self, formula: str, display: str = "inline") -> str:
-        """A formula put aside, for Markdown to leave alone; it takes every math for a paragraph."""
+        """Store a formula so that Markdown leaves it alone; it treats all math as a paragraph."""
         return str(self.md.htmlStash.store(convert(formula.strip(), display=display)))
 
 
 def _taken(waiting: list[str], indent: int) -> list[str]:
-    """Take the lines that go on with a formula, which stand further in than it does."""
+    """Take the lines that continue a formula, which are indented further than it is."""
     taken = []
     while waiting:
         line = waiting[0]

@@ -1,1 +1,1 @@
-"""Thin accumulators over the functional layer: ``update``, ``merge``, ``compute``."""
+"""Thin accumulators over the functional layer, with ``update``, ``merge`` and ``compute``."""

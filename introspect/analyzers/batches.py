@@ -1,4 +1,4 @@
-"""What an analyzer sees while a model runs: a batch of texts, one layer after another."""
+"""Batches of texts, and the base classes of analyzers that process them one layer at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from introspect.records import AttentionRecord, TokenSequence
 
 __all__ = ["BatchAnalyzer", "LayerByLayer", "State", "Texts", "check_is_self"]
 
-#: All that an analyzer has collected, as plain arrays.
+#: All data that an analyzer has collected, as plain arrays.
 State = dict[str, npt.NDArray[Any]]
 
 Look = TypeVar("Look")
@@ -24,14 +24,14 @@ Look = TypeVar("Look")
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """A batch of texts, as a model reads them: padded at their ends to one length.
+    """A batch of texts, as a model reads them, padded at their ends to one length.
 
     Args:
         sequences: the tokens of each text, without padding.
-        items: what each text came with: a case, a sentence of a treebank, or ``None``.
+        items: the item that accompanies each text: a case, a sentence of a treebank, or ``None``.
 
     Raises:
-        InputError: no text, or not one item for each.
+        InputError: there is no text, or not one item for each text.
 
     Example:
         >>> texts = Texts((TokenSequence(("a", "b")), TokenSequence(("c",))), (None, None))
@@ -55,22 +55,22 @@ class Texts:
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
-        """The number of tokens of each text, special ones included."""
+        """The number of tokens of each text, including special tokens."""
         return tuple(len(sequence) for sequence in self.sequences)
 
     @property
     def length(self) -> int:
-        """The number of tokens of the longest, to which the others are padded."""
+        """The number of tokens of the longest text, to which the others are padded."""
         return max(self.lengths)
 
     @cached_property
     def is_token(self) -> torch.Tensor:
-        """``(batch, length)``, bool: what is no padding."""
+        """Tokens that are not padding, ``(batch, length)``, bool."""
         return torch.arange(self.length) < torch.tensor(self.lengths)[:, None]
 
     @cached_property
     def is_query(self) -> torch.Tensor:
-        """``(batch, length)``, bool: what is neither padding nor a special token."""
+        """Tokens that are neither padding nor special, ``(batch, length)``, bool."""
         found = torch.zeros(len(self), self.length, dtype=torch.bool)
         for row, sequence in zip(found, self.sequences, strict=True):
             row[: len(sequence)] = ~torch.tensor(sequence.special_tokens_mask, dtype=torch.bool)
@@ -78,42 +78,40 @@ class Texts:
 
 
 class BatchAnalyzer(Protocol):
-    """What sees a model's attention batch by batch, and layer by layer within a batch.
+    """An analyzer that receives a model's attention batch by batch, one layer at a time.
 
-    ``begin`` names the texts, ``see`` is called once for each layer, and the batch counts with
-    ``end``; what an unfinished batch left is dropped by the next ``begin``. However the texts are
-    divided into batches and parts, in whatever order, the same attention gives the same result to
-    the last bit.
+    ``begin`` sets the texts, ``see`` is called once for each layer, and ``end`` counts the batch;
+    the next ``begin`` discards an unfinished batch. However the texts are divided into batches and
+    parts, in whatever order, the same attention gives the same result to the last bit.
     """
 
     def begin(self, texts: Texts) -> None:
-        """A new batch."""
+        """Start a batch."""
 
     def see(self, layer: int, attentions: torch.Tensor) -> None:
-        """One layer of it: ``(batch, num_heads, length, length)``; padding holds anything."""
+        """Process one layer, ``(batch, num_heads, length, length)``; padding may hold any value."""
 
     def end(self) -> None:
-        """The batch was seen whole, and counts."""
+        """Finish the batch and count it."""
 
     def merge(self, other: Any) -> None:
         """Take over what another analyzer has collected from other texts."""
 
     def compute(self) -> Any:
-        """The result over all texts."""
+        """Return the result over all texts."""
 
     def state(self) -> State:
-        """Everything collected, and the options it was collected under."""
+        """Return all collected data and the options as arrays."""
 
     @classmethod
     def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The analyzer that had this state."""
+        """Restore the analyzer that had this state."""
 
 
 class LayerByLayer(ABC, Generic[Look]):
-    """What all analyzers of batches do alike: keep one batch's layers until it has been seen whole.
+    """A base class of batch analyzers that keeps the layers of a batch until it is complete.
 
-    Those derived from it say what a layer is reduced to (``_look``) and how a batch is added up
-    (``_add``).
+    Subclasses define what a layer is reduced to (``_look``) and how a batch is added (``_add``).
     """
 
     _texts: Texts | None = None
@@ -125,14 +123,14 @@ class LayerByLayer(ABC, Generic[Look]):
 
     @abstractmethod
     def _add(self, texts: Texts, looks: Mapping[int, Look]) -> None:
-        """Add a batch by layers, or raise and leave everything as it was."""
+        """Add a batch by layers, or raise an error and leave everything unchanged."""
 
     def begin(self, texts: Texts) -> None:
-        """Start a batch; what an unfinished one left is dropped."""
+        """Start a batch, and discard any unfinished one."""
         self._texts, self._looks = texts, {}
 
     def see(self, layer: int, attentions: torch.Tensor) -> None:
-        """Take in one layer of the batch.
+        """Process one layer of the batch.
 
         Args:
             layer: its number in the model, higher than that of the layer before.
@@ -140,8 +138,8 @@ class LayerByLayer(ABC, Generic[Look]):
                 columns of padding may hold anything.
 
         Raises:
-            InputError: no batch was begun, the shape is not that of its texts, or the layers do not
-                ascend. The batch is dropped.
+            InputError: no batch was begun, the shape does not match its texts, or the layers are
+                not in ascending order. The batch is discarded.
         """
         texts, looks = self._begun()
         self._drop()
@@ -164,8 +162,8 @@ class LayerByLayer(ABC, Generic[Look]):
         """Count the batch.
 
         Raises:
-            InputError: no batch was begun, no layer of it was seen, or it is of another model than
-                those before.
+            InputError: no batch was begun, no layer of it was seen, or it is of a different model
+                than earlier ones.
         """
         texts, looks = self._begun()
         self._drop()
@@ -177,7 +175,7 @@ class LayerByLayer(ABC, Generic[Look]):
         self._add(texts, looks)
 
     def _take(self, record: AttentionRecord, item: object = None) -> None:
-        """One text as a batch of its own."""
+        """Process one text as a batch of its own."""
         self.begin(Texts((record.keys,), (item,)))
         for layer, pattern in zip(record.layers, record.attentions, strict=True):
             self.see(layer, pattern[None])
@@ -196,10 +194,10 @@ class LayerByLayer(ABC, Generic[Look]):
 
 
 def check_is_self(record: AttentionRecord, sought: str) -> None:
-    """Expect attention of a text over all of itself.
+    """Check that the attention is of a text over all of itself.
 
     Raises:
-        SelectionError: it is attention from one text to another, or of some tokens only.
+        SelectionError: the attention is from one text to another, or covers only some tokens.
     """
     if record.kind == "cross" or record.queries != record.keys:
         raise SelectionError(

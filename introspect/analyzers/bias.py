@@ -24,29 +24,29 @@ __all__ = ["CAUTION", "NEUTRAL", "Bias", "bias_labels", "bias_table"]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
 
-#: Goes with every result: Rudinger et al. 2018, section 3.
+#: A caution that accompanies every result: Rudinger et al. 2018, section 3.
 CAUTION = (
     "A difference may show that a bias is present; the lack of one cannot show that it is absent."
 )
-#: The label of cases that stand beside the contrast and never in the difference.
+#: The label of cases that are reported beside the contrast and never enter the difference.
 NEUTRAL = "neutral"
 
 DEFAULT = Options()
 _LEVEL = 0.95
-# A note names so many groups, and counts the rest.
+# A note names this many groups and counts the rest.
 _NAMED = 5
 
 
 @dataclass(frozen=True)
 class Bias:
-    """How accuracy differs between two kinds of cases.
+    """The difference in accuracy between two kinds of cases.
 
     Args:
         table: one row for each layer, head and direction: accuracy and number of cases of each
             kind, over groups that hold both; ``difference``, the first minus the second, from -1
             to 1, with its interval and two-sided p-values; accuracy and number of neutral cases.
         contrast: the labels of the two kinds.
-        num_groups: groups that hold both.
+        num_groups: the number of groups that hold both kinds.
         notes: what could not be computed or was left out, and why.
         caution: what the result cannot show.
     """
@@ -59,7 +59,7 @@ class Bias:
 
 
 def bias_labels(cases: Sequence[CorefCase], by: str = "stereotype") -> tuple[str | None, ...]:
-    """The label of each case, from what its collection says of it.
+    """Return the label of each case, from the data of its collection.
 
     Args:
         cases: the cases.
@@ -87,27 +87,28 @@ def bias_table(
     contrast: tuple[str, str] = ("pro", "anti"),
     options: Options = DEFAULT,
 ) -> Bias:
-    r"""The difference of a head's accuracy between two kinds of cases.
+    r"""Compute the difference in a head's accuracy between two kinds of cases.
 
     .. math:: \text{difference} = \operatorname*{mean}_{i \in A} c_i
               - \operatorname*{mean}_{i \in B} c_i
 
     with the credit *c*, over the groups that hold cases of both kinds *A* and *B* in which the head
-    can be observed, so that both kinds are about the same sentences. The interval resamples groups
-    as wholes. The p-values swap the two labels within groups; they are two-sided, and
-    ``p_adjusted`` compares with the largest of all heads and directions.
+    can be observed, so that both kinds use the same sentences. The interval resamples whole groups.
+    The p-values permute the two labels within groups; they are two-sided, and ``p_adjusted``
+    compares with the largest value over all heads and directions.
 
     Source: Zhao et al. 2018 (WinoBias) and Rudinger et al. 2018 (Winogender).
 
     Args:
         scored: the cases, of one model; those outside forced choice are left out.
-        labels: of each case: one of the contrast, ``neutral``, or ``None``.
+        labels: the label of each case: one of the contrast, ``neutral``, or ``None``.
         contrast: the two labels that are compared.
-        options: how much is drawn for intervals and p-values, and from which seed.
+        options: the numbers of draws for intervals and p-values, and the random seed.
 
     Raises:
-        InputError: not one label for each case, cases of several models, or none with a choice.
-        SelectionError: a contrast of a label with itself or with the neutral one.
+        InputError: there is not one label for each case, the cases are of several models, or no
+            case offers a choice.
+        SelectionError: the contrast compares a label with itself or with the neutral one.
     """
     _check(scored, labels, contrast)
     kept = [i for i, case in enumerate(scored) if case.is_forced_choice]
@@ -141,13 +142,13 @@ def bias_table(
 class _Sides:
     """The cases of the contrast, in the groups that hold both kinds.
 
-    A head counts only those groups of which it can observe both kinds.
+    For each head, only groups in which both kinds can be observed count.
 
     Args:
-        credits: ``(num_cases, num_heads)``, NaN where a head does not count the case.
+        credits: ``(num_cases, num_heads)``, NaN where the case does not count for a head.
         is_first: ``(num_cases,)``, whether a case is of the first kind.
         index: ``(num_cases,)``, the number of its group.
-        num_groups: how many there are.
+        num_groups: the number of groups.
     """
 
     credits: Floats
@@ -173,7 +174,7 @@ class _Sides:
         return replace(every, credits=np.where(both[index], every.credits, np.nan))
 
     def sums(self) -> tuple[Floats, Floats]:
-        """Summed credits and numbers of cases, ``(2, num_groups, num_heads)`` each."""
+        """Return summed credits and numbers of cases, ``(2, num_groups, num_heads)`` each."""
         shape = (2, self.num_groups, self.credits.shape[1])
         sums, counts = np.zeros(shape), np.zeros(shape)
         places = (np.where(self.is_first, 0, 1), self.index)
@@ -182,7 +183,7 @@ class _Sides:
         return sums, counts
 
     def difference(self) -> Floats:
-        """Mean credit of the first kind minus that of the second, ``(num_heads,)``."""
+        """Return the mean credit of the first kind minus the second's, ``(num_heads,)``."""
         sums, counts = (values.sum(1) for values in self.sums())
         means = _ratio(sums, counts)
         found: Floats = means[0] - means[1]
@@ -190,7 +191,7 @@ class _Sides:
 
 
 def _interval(sides: _Sides, options: Options) -> tuple[Floats, Floats]:
-    """Percentile interval of the difference, with groups resampled as wholes."""
+    """Compute the percentile interval of the difference by resampling whole groups."""
     sums, counts = sides.sums()
     ends = np.full((2, sums.shape[2]), np.nan)
     if sides.num_groups < FEWEST_GROUPS:
@@ -208,11 +209,11 @@ def _interval(sides: _Sides, options: Options) -> tuple[Floats, Floats]:
 
 
 def _p_values(sides: _Sides, options: Options) -> tuple[Floats, Floats]:
-    """Two-sided p-values of each head and of the family.
+    """Compute the two-sided p-values of each head and of the family.
 
-    With credits taken as deviations from a head's mean, the sum over the first kind minus that over
-    the second is proportional to the difference, also where a group has more of one kind; and to
-    swap the labels of a group turns the sign of its part.
+    If credits are deviations from a head's mean, the sum over the first kind minus the sum over the
+    second is proportional to the difference, even where a group has more cases of one kind; and
+    swapping the labels of a group flips the sign of its part.
     """
     num_heads = sides.credits.shape[1]
     if sides.num_groups < FEWEST_GROUPS:
@@ -220,7 +221,7 @@ def _p_values(sides: _Sides, options: Options) -> tuple[Floats, Floats]:
     counts = (~np.isnan(sides.credits)).sum(0)
     deviations = sides.credits - _ratio(np.nansum(sides.credits, axis=0), counts)
     signed = np.where(sides.is_first[:, None], deviations, -deviations)
-    # Each head twice, with either sign: the largest of both is the largest size.
+    # Each head appears with both signs, because the larger of the two is its absolute value.
     both = np.concatenate([signed, -signed], axis=1)
     test = permutation_test(
         np.stack([both, -both]),
@@ -245,7 +246,7 @@ def _accuracies(sides: _Sides, contrast: tuple[str, str]) -> dict[str, npt.NDArr
 def _with_both(
     kinds: npt.NDArray[np.object_], groups: Sequence[str], contrast: tuple[str, str]
 ) -> list[str]:
-    """The groups that hold cases of both kinds, in their order."""
+    """Return the groups that hold cases of both kinds, in their order."""
     first, second = (
         {group for group, kind in zip(groups, kinds, strict=True) if kind == label}
         for label in contrast
@@ -287,7 +288,7 @@ def _of_groups(
 
 
 def _ratio(sums: Floats, counts: npt.NDArray[Any]) -> Floats:
-    """Means from sums; NaN where nothing was summed."""
+    """Divide sums by counts; the mean is NaN where nothing was summed."""
     found: Floats = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return found
 

@@ -1,4 +1,4 @@
-"""What the linear probe reads: the weights of every head to every candidate of a case."""
+"""Features of the linear probe: the attention of every head to every candidate of a case."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ Integers = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class CandidateFeatures:
-    """What every head gives to every candidate of a case.
+    """The attention of every head to every candidate of a case.
 
     Args:
         name: the case's id.
-        group: cases of one group are never divided.
+        group: the case's group; cases of one group are never split.
         weights: ``(num_candidates, num_directions, num_layers, num_heads)``; 0 for all candidates
-            where the mask lets a direction not be observed, which says nothing about any of them.
+            where the mask makes a direction unobservable, which is no evidence about any of them.
         antecedents: which candidates the pronoun refers to.
-        layers: the model's own numbers; by default counted from 0.
+        layers: the model's own layer numbers; by default counted from 0.
     """
 
     name: str
@@ -52,12 +52,12 @@ def candidate_features(
     mention: Mention = "mean",
     weights: Weights = "raw",
 ) -> CandidateFeatures:
-    """The features of a case: the weights of every head in both directions.
+    """Return the features of a case: the weights of every head in both directions.
 
     Args:
         case: the pronoun and its candidates.
         record: attention of the case's text.
-        mention: how the word pairs of two mentions become one number.
+        mention: how the word pairs of two mentions are combined into one number.
         weights: ``raw``, ``renormalised`` or ``norm``.
 
     Raises:
@@ -77,14 +77,14 @@ def candidate_features(
 
 @dataclass(frozen=True, eq=False)
 class CaseTable:
-    """Cases as arrays, filled up to the same number of candidates.
+    """Cases as arrays, padded to the same number of candidates.
 
-    Only differences within a case matter to a choice, so its mean over candidates is taken off.
+    Only differences within a case affect a choice, so the mean over its candidates is subtracted.
 
     Args:
-        values: ``(num_cases, num_candidates, num_features)``, centred; 0 where there is none.
-        real: ``(num_cases, num_candidates)``.
-        groups: ``(num_cases,)``, numbers of groups.
+        values: ``(num_cases, num_candidates, num_features)``, centered; 0 for padding candidates.
+        real: ``(num_cases, num_candidates)``, whether there is a candidate.
+        groups: ``(num_cases,)``, group numbers.
     """
 
     values: Floats
@@ -93,7 +93,7 @@ class CaseTable:
 
     @classmethod
     def of(cls, cases: Sequence[CandidateFeatures]) -> CaseTable:
-        """The cases of one model, in their order."""
+        """Build the table from the cases of one model, in their order."""
         _check_alike(cases)
         most = max(len(case.antecedents) for case in cases)
         values = np.zeros((len(cases), most, cases[0].weights[0].size))
@@ -107,17 +107,17 @@ class CaseTable:
         return cls(values, real, np.array(groups, dtype=np.intp))
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> CaseTable:
-        """Only some of the cases, their groups numbered anew."""
+        """Select some of the cases, and renumber their groups."""
         _, groups = np.unique(self.groups[chosen], return_inverse=True)
         return CaseTable(self.values[chosen], self.real[chosen], groups)
 
     def deviations(self) -> Floats:
-        """Standard deviation of each feature within cases."""
+        """Compute the standard deviation of each feature within cases."""
         found: Floats = np.sqrt((self.values**2).sum((0, 1)) / self.real.sum())
         return found
 
     def scores(self, weights: Floats) -> Floats:
-        """Log-odds of each candidate, ``(num_cases, num_candidates, num_problems)``."""
+        """Compute the log-odds of each candidate, ``(num_cases, num_candidates, num_problems)``."""
         found: Floats = self.values @ weights
         return found
 

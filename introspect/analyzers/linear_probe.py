@@ -1,7 +1,7 @@
-"""The linear probe: what all heads together know of the antecedent.
+"""A linear probe that predicts the antecedent from all heads together.
 
-No single head need know the answer; a weighted sum of many may. The probe learns the weights on
-some cases and is scored on others.
+A weighted sum of many heads may find the answer even if no single head does. The probe learns the
+weights on some cases and is scored on others.
 """
 
 from __future__ import annotations
@@ -39,23 +39,25 @@ _FEWEST_FOLDS = 2
 
 @dataclass(frozen=True, eq=False)
 class ProbeResult:
-    """What the probe reaches on cases that it was not trained on.
+    """The accuracy of the probe on cases that it was not trained on.
 
     Args:
-        accuracy: mean credit over all cases, each by the probe that was trained without its fold.
+        accuracy: mean credit over all cases, each scored by the probe trained without its fold.
         ci_low: lower end of its 95 % interval, by groups of cases.
         ci_high: upper end.
-        n: cases with a choice.
-        num_groups: their groups.
+        n: the number of cases with a choice.
+        num_groups: the number of their groups.
         fold_accuracy: the accuracy in each fold.
         penalties: the strength of the penalty chosen for each fold, on the other folds.
-        in_sample_accuracy: of the probe trained on all cases, on those same cases: too high.
+        in_sample_accuracy: the accuracy of the probe trained on all cases, on those same cases,
+            which is too high.
         control: held-out accuracies of the same procedure on shuffled labels, one for each shuffle.
-        coefficients: of the probe trained on all cases: layer, head, direction, weight. A weight is
-            log-odds per standard deviation of the head's attention within a case.
-        credits: ``(n,)``, held out.
+        coefficients: the coefficients of the probe trained on all cases: layer, head, direction,
+            weight. A weight is in log-odds per standard deviation of the head's attention within a
+            case.
+        credits: held-out credits, ``(n,)``.
         names: ids of those cases.
-        outside_forced_choice: ids of cases that offer no choice; they count nowhere.
+        outside_forced_choice: ids of cases that offer no choice and are never counted.
     """
 
     accuracy: float
@@ -74,12 +76,12 @@ class ProbeResult:
 
     @property
     def control_accuracy(self) -> float:
-        """Mean over shuffles; NaN without a control."""
+        """Mean accuracy over shuffles; NaN without a control."""
         return float(np.mean(self.control)) if self.control else math.nan
 
     @property
     def control_range(self) -> tuple[float, float]:
-        """The lowest and the highest of the shuffles; NaN without a control."""
+        """The lowest and the highest accuracy of the shuffles; NaN without a control."""
         return (min(self.control), max(self.control)) if self.control else (math.nan, math.nan)
 
     @property
@@ -100,27 +102,29 @@ def linear_probe(
 
     .. math:: p(c) \propto \exp \sum_k \big(w_k\, \alpha_{pc}^k + u_k\, \alpha_{cp}^k\big)
 
-    over the candidates *c* of a case with the pronoun *p* and heads *k*. Weights are learnt by the
-    cross-entropy with the antecedents (shared evenly if there are several) plus
+    over the candidates *c* of a case with the pronoun *p* and heads *k*. Weights are learned by
+    minimizing the cross-entropy with the antecedents (shared evenly if there are several) plus
     :math:`\frac{\lambda}{2} \lVert w, u \rVert^2`; λ is chosen within the training folds, by
     cross-entropy on groups held out there. Features are divided by their standard deviation within
-    the training cases. Ties between candidates share the credit.
+    the training cases. Tied candidates share the credit.
 
-    The control repeats all of it with shuffled labels: within a group all labels are shifted
-    together by a random number of candidates. The gap to it is what the labels add.
+    The control repeats the whole procedure with shuffled labels: within a group, all labels are
+    shifted together by a random number of candidates. The gap between the probe and the control is
+    what the labels add.
 
     Source: Clark et al. 2019, "What Does BERT Look At?", section 5, there over all words of the
     text; control: Hewitt & Liang 2019, "Designing and Interpreting Probes with Control Tasks".
 
     Args:
-        features: one for each case, of one model.
-        folds: how many parts the groups are divided into.
-        seed: of folds, shuffles and resamples.
-        control: whether labels are shuffled as well.
-        penalties: the λ that are tried.
+        features: the features of each case, of one model.
+        folds: how many folds the groups are divided into.
+        seed: the random seed of folds, shuffles and resamples.
+        control: whether to repeat the procedure on shuffled labels.
+        penalties: the values of λ that are tried.
 
     Raises:
-        InputError: no case offers a choice, fewer groups than folds, or cases of several models.
+        InputError: no case offers a choice, there are fewer groups than folds, or the cases are of
+            several models.
     """
     counted = [case for case in features if case.is_forced_choice]
     outside = tuple(case.name for case in features if not case.is_forced_choice)
@@ -155,7 +159,7 @@ def linear_probe(
 def _held_out(
     cases: CaseTable, labels: npt.NDArray[np.bool_], part: Integers, grid: Floats, seed: int
 ) -> tuple[Floats, Floats]:
-    """Credits on folds not trained on, and the penalties chosen for them.
+    """Compute the credits on held-out folds, and the penalties chosen for them.
 
     Returns:
         ``(num_cases, num_labellings)`` and ``(num_folds, num_labellings)``.
@@ -176,7 +180,7 @@ def _held_out(
 def _chosen_penalties(
     cases: CaseTable, labels: npt.NDArray[np.bool_], grid: Floats, folds: int, seed: int
 ) -> Floats:
-    """The penalty of the least cross-entropy on groups held out, for each labelling."""
+    """Choose the penalty with the lowest cross-entropy on held-out groups, for each labeling."""
     folds = min(folds, int(cases.groups.max()) + 1)
     part = fold_of_groups(cases.groups, folds, seed=seed)[cases.groups]
     tried = np.repeat(labels, len(grid), axis=0)
@@ -186,7 +190,7 @@ def _chosen_penalties(
         weights = fitted(cases.take(~held), tried[:, ~held], np.tile(grid, len(labels)))
         test = cases.take(held)
         losses += cross_entropies(test.scores(weights), test.real, tried[:, held])
-    # Of equals the strongest: it claims least.
+    # Among ties, choose the strongest penalty, because it claims the least.
     by_label = losses.reshape(len(labels), len(grid))[:, ::-1]
     found: Floats = grid[::-1][by_label.argmin(1)]
     return found
@@ -195,10 +199,10 @@ def _chosen_penalties(
 def _labellings(
     cases: Sequence[CandidateFeatures], groups: Integers, shuffles: int, seed: int
 ) -> npt.NDArray[np.bool_]:
-    """The antecedents as they are, then shuffled, ``(1 + shuffles, num_cases, num_candidates)``.
+    """Return the true labels, then shuffled ones, ``(1 + shuffles, num_cases, num_candidates)``.
 
-    All labels of a group are shifted by the same number of candidates, as in the tests of heads:
-    twins, whose answers differ, still differ.
+    All labels of a group are shifted by the same number of candidates, as in the tests of heads, so
+    the answers of a minimal pair still differ.
     """
     random = np.random.default_rng(seed + 1)
     most = max(len(case.antecedents) for case in cases)

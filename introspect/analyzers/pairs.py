@@ -1,4 +1,4 @@
-"""Minimal pairs: whether a head turns to the other candidate when one word changes the answer.
+"""Minimal pairs, which test if a head shifts to the other candidate when a word changes the answer.
 
 "The animal didn't cross the street because it was too tired / wide."
 """
@@ -37,17 +37,17 @@ PAIR_COLUMNS = (
 )  # fmt: skip
 
 DEFAULT = Options()
-# A note names so many groups that are no pairs, and counts the rest.
+# A note names this many groups that are not pairs and counts the rest.
 _NAMED = 5
 
 
 @dataclass(frozen=True, eq=False)
 class PairVersion:
-    """One version of what may be a pair.
+    """One version of a potential minimal pair.
 
     Args:
         name: the case's id.
-        group: of the case.
+        group: the case's group.
         phrases: the candidates' words, in the order of the text.
         antecedents: which candidates the pronoun refers to.
         weights: ``(num_candidates, num_directions, num_layers, num_heads)``.
@@ -71,11 +71,11 @@ class PairVersion:
 
 @dataclass(frozen=True)
 class PairShifts:
-    """How far each head turns within pairs.
+    """The shift of each head within minimal pairs.
 
     Args:
         table: one row for each layer, head and direction. ``shift`` is the mean over the
-            ``n_pairs`` in which it is defined; the p-values ask whether it is above 0.
+            ``n_pairs`` in which it is defined; the p-values test whether it is above 0.
         pairs: the groups that are pairs.
         notes: what could not be computed or was left out, and why.
     """
@@ -91,12 +91,12 @@ def pair_version(
     mention: Mention = "mean",
     weights: Weights = "raw",
 ) -> PairVersion:
-    """What a pair needs of one of its cases.
+    """Extract the data that a pair needs from one of its cases.
 
     Args:
         case: the pronoun and its candidates.
         record: attention of the case's text.
-        mention: how the word pairs of two mentions become one number.
+        mention: how the word pairs of two mentions are combined into one number.
         weights: ``raw``, ``renormalised`` or ``norm``.
 
     Raises:
@@ -104,7 +104,7 @@ def pair_version(
     """
     directions = score_case(record, case, mention=mention, weights=weights)
     name = case.id if case.id is not None else case.text
-    # A case may name its antecedent first; two versions are compared as they stand in the text.
+    # A case may list its antecedent first, but two versions are compared in the order of the text.
     order = sorted(range(len(case.candidates)), key=lambda i: case.candidates[i].span)
     return PairVersion(
         name=name,
@@ -123,7 +123,7 @@ def pair_shifts(
     measure: Measure = "share",
     options: Options = DEFAULT,
 ) -> PairShifts:
-    r"""How far each head turns from one candidate to the other, over all pairs.
+    r"""Compute how far each head shifts from one candidate to the other, over all pairs.
 
     A pair is a group of exactly two cases of forced choice with the same candidates in the same
     order of the text, each with one antecedent, which differs. With *f* the earlier and *s* the
@@ -132,21 +132,21 @@ def pair_shifts(
     .. math:: \text{shift} = (b_f - b_s)_F - (b_f - b_s)_S,
               \qquad b_f = \frac{a_f}{a_f + a_s}
 
-    from -2 to 2; 0 for a head that does not notice the word that differs, above 0 for one that
-    follows the answer. A share is undefined where both get less than the floor together. With
+    from -2 to 2; 0 for a head that ignores the word that differs, above 0 for one that follows the
+    answer. A share is undefined where the two candidates together get less than the floor. With
     ``measure="raw"``, *b* is the weight itself.
 
-    The p-values flip which version of a pair is called which; ``p_adjusted`` compares with the
-    largest of all heads and directions, one-sided.
+    The p-values come from swapping the two versions of a pair; ``p_adjusted`` compares with the
+    largest value over all heads and directions, one-sided.
 
     Args:
         versions: the cases, in any order.
         measure: ``share`` or ``raw``.
-        options: how much is drawn for intervals and p-values, and from which seed.
+        options: the numbers of draws for intervals and p-values, and the random seed.
 
     Raises:
-        InputError: no case, or cases of several models.
-        SelectionError: an unknown ``measure``.
+        InputError: there is no case, or the cases are of several models.
+        SelectionError: ``measure`` is unknown.
     """
     if measure not in ("share", "raw"):
         raise SelectionError(f"Expected `measure` as share or raw, got {measure!r}.")
@@ -179,7 +179,7 @@ Pair = tuple[PairVersion, PairVersion]
 
 
 def _paired(versions: Sequence[PairVersion]) -> tuple[dict[str, Pair], dict[str, str]]:
-    """The pairs by group, and of the other groups why they are none."""
+    """Return the pairs by group, and for the other groups the reason why they are not pairs."""
     groups: dict[str, list[PairVersion]] = {}
     for version in versions:
         groups.setdefault(version.group, []).append(version)
@@ -189,13 +189,13 @@ def _paired(versions: Sequence[PairVersion]) -> tuple[dict[str, Pair], dict[str,
         if reason := _why_no_pair(members):
             others[name] = reason
             continue
-        # Which of the two comes first makes no difference: it would change both signs.
+        # The order of the two makes no difference, because swapping them changes both signs.
         pairs[name] = (members[0], members[1])
     return pairs, others
 
 
 def _why_no_pair(members: Sequence[PairVersion]) -> str:
-    """Why a group is no pair; empty for one that is."""
+    """Return the reason why a group is not a pair, or an empty string for one that is."""
     if not all(version.is_forced_choice for version in members):
         return "a case outside forced choice"
     if len(members) != 2:
@@ -216,7 +216,7 @@ def _shift(pair: Pair, measure: Measure) -> Floats:
 
 
 def _preference(version: PairVersion, places: tuple[int, int], measure: Measure) -> Floats:
-    """How much more the earlier antecedent gets than the later, as a flat array."""
+    """Compute how much more the earlier antecedent gets than the later one, as a flat array."""
     earlier, later = (version.weights[place].ravel() for place in places)
     preference: Floats = earlier - later
     if measure == "raw":
@@ -230,7 +230,7 @@ def _preference(version: PairVersion, places: tuple[int, int], measure: Measure)
 def _claims(
     shifts: Floats, names: Sequence[str], options: Options
 ) -> tuple[Floats, Floats, Floats, Floats, tuple[str, ...]]:
-    """Interval and p-values of the mean shift of each head, and what is missing of them."""
+    """Compute intervals and p-values of the mean shift of each head, and notes on missing ones."""
     if len(names) < FEWEST_GROUPS:
         nothing = np.full(shifts.shape[1], np.nan)
         note = (
@@ -239,7 +239,7 @@ def _claims(
         )
         return nothing, nothing, nothing, nothing, (note,)
     low, high = grouped_bootstrap(shifts, names, resamples=options.resamples, seed=options.seed)
-    # Calling the versions by each other's names turns the sign of a shift.
+    # Swapping the two versions flips the sign of a shift.
     test = permutation_test(
         np.stack([shifts, -shifts]), names, permutations=options.permutations, seed=options.seed
     )
@@ -249,7 +249,7 @@ def _claims(
 
 
 def _of_others(others: dict[str, str]) -> Iterator[str]:
-    """One note for each reason for which groups are no pairs."""
+    """Yield one note for each reason why groups are not pairs."""
     for reason in dict.fromkeys(others.values()):
         names = [shortened(name) for name, why in others.items() if why == reason]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

@@ -1,4 +1,4 @@
-"""Heads by their shape over many texts: positional, on rare words, and classes of patterns."""
+"""Heads by the shape of their patterns over many texts: positional, rare-word, pattern classes."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ __all__ = ["POSITIONAL", "RARE_WORD", "PatternsAnalyzer", "token_counts"]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-#: A head is positional if so many of its maxima stand at one place from the query (Voita et al.).
+#: A head is positional if this share of its maxima is at one offset from the query (Voita et al.).
 POSITIONAL = 0.9
-#: It is a head of rare words if so many of them stand on the rarest token of the text.
+#: It is a rare-word head if this share of its maxima is on the rarest token of the text.
 RARE_WORD = 0.5
 
 _REACH = 8
 
 
 class _Counts(NamedTuple):
-    """One layer of some texts, or of all layers with one dimension more.
+    """Counts of one layer of some texts, or of all layers with one more dimension.
 
     Args:
-        hits: ``(num_offsets, num_heads)``: sole maxima at each place from the query.
-        seen: the same: rows that can see a token there.
+        hits: ``(num_offsets, num_heads)``: sole maxima at each offset from the query.
+        seen: the same shape: rows that can see a token there.
         rows: ``(num_heads,)``, rows with a choice.
         rare_hits: ``(num_heads,)``, sole maxima on the rarest token.
-        rare_rows: the same: rows that can see it.
+        rare_rows: the same shape: rows that can see it.
         classes: ``(num_classes, num_heads)``, texts of each class.
-        chance: ``(num_heads,)``, float64: maxima on the rarest token, if rows were blind.
+        chance: ``(num_heads,)``, float64: maxima on the rarest token expected by chance.
     """
 
     hits: Integers
@@ -59,13 +59,13 @@ class _Counts(NamedTuple):
     chance: Floats
 
     def plus(self, other: _Counts) -> _Counts:
-        """Both."""
+        """Add two sets of counts."""
         both: Any = (one + two for one, two in zip(self, other, strict=True))
         return _Counts(*both)
 
 
 def token_counts(sequences: Iterable[TokenSequence]) -> dict[int, int]:
-    """How often each vocabulary entry comes in some texts, without special tokens.
+    """Count how often each vocabulary entry occurs in some texts, without special tokens.
 
     Example:
         >>> token_counts([TokenSequence(("a", "b", "a"), token_ids=(5, 6, 5))])
@@ -81,26 +81,26 @@ def token_counts(sequences: Iterable[TokenSequence]) -> dict[int, int]:
 
 @dataclass
 class PatternsAnalyzer(LayerByLayer[_Counts]):
-    """Where each head's rows have their maximum, and what shape its patterns have.
+    """Analyzer of the positions of each head's maxima and the shapes of its patterns.
 
-    Every token that is no special token counts once as a query, if it sees another key than
-    itself. A maximum that several keys share stands nowhere. Special tokens compete: a head that
-    gives most to them has its maxima there, which is no place and no rare word.
+    Every token that is not a special token counts once as a query, if it sees a key other than
+    itself. A maximum that several keys share has no position. Special tokens compete: a head that
+    attends most to them has its maxima there, which count as neither an offset nor a rare word.
 
-    - *Positional* (Voita et al. 2019): the place from the query, up to ``reach`` tokens away, at
-      which most maxima stand, of the queries that can see a token there; only places that at least
+    - *Positional* (Voita et al. 2019): the offset from the query, up to ``reach`` tokens away, with
+      the most maxima, out of the queries that can see a token there; only offsets that at least
       half of all queries have.
     - *Rare words* (Voita et al. 2019): maxima on the token of the text that is rarest by
-      ``frequencies``, of the other queries that can see it. Without them, or in a text where
-      several tokens are equally rare, nothing is counted.
-    - *Classes* (Kovaleva et al. 2019): see ``functional.pattern_classes``; a text counts as one.
+      ``frequencies``, out of the other queries that can see it. Without frequencies, or in a text
+      where several tokens are equally rare, nothing is counted.
+    - *Classes* (Kovaleva et al. 2019): see ``functional.pattern_classes``; each text counts as one.
 
-    A batch analyzer, like ``RolesAnalyzer``: any division and merge gives the same table.
+    Like ``RolesAnalyzer``, this is a batch analyzer: any division and merge gives the same table.
 
     Args:
         frequencies: how often each vocabulary entry is used, by its number; others count as 0.
-            ``token_counts`` makes them of the texts themselves.
-        reach: how many places before and after a token are looked at.
+            ``token_counts`` computes them from the texts themselves.
+        reach: how many positions before and after a token are considered.
 
     Raises:
         SelectionError: ``reach`` is less than 1.
@@ -126,8 +126,8 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
         """Add one text, as a batch of its own.
 
         Raises:
-            SelectionError: attention from one text to another, or of some of its tokens only.
-            InputError: the record is of another model than those before.
+            SelectionError: the attention is from one text to another, or covers only some tokens.
+            InputError: the record is of a different model than earlier ones.
         """
         check_is_self(record, "patterns")
         self._take(record)
@@ -143,7 +143,7 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
         return found
 
     def _count(self, tokens: TokenSequence, pattern: torch.Tensor) -> _Counts:
-        """One text in one layer, ``(num_heads, n, n)``."""
+        """Count one text in one layer, ``(num_heads, n, n)``."""
         visible = visible_keys(pattern)
         is_query = ~torch.tensor(tokens.special_tokens_mask, dtype=torch.bool)
         total = pattern.sum(-1)
@@ -164,7 +164,7 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
     def _places(
         self, best: torch.Tensor, is_known: torch.Tensor, visible: torch.Tensor
     ) -> tuple[Integers, Integers]:
-        """Maxima at each place from the query, and how many could stand there."""
+        """Count the maxima at each offset from the query, and how many are possible there."""
         n = best.shape[-1]
         keys = torch.arange(n) + self._offsets[:, None]
         inside = (keys >= 0) & (keys < n)
@@ -180,7 +180,7 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
         is_known: torch.Tensor,
         visible: torch.Tensor,
     ) -> tuple[Integers, Integers, Floats]:
-        """Maxima on the rarest token, how many could stand there, and how many by chance."""
+        """Count the maxima on the rarest token, how many are possible, and how many by chance."""
         is_ordinary = ~torch.tensor(tokens.special_tokens_mask, dtype=torch.bool)
         if self.frequencies is None or not is_ordinary.any():
             none = np.zeros(len(best), dtype=np.int64)
@@ -189,7 +189,7 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
             [float(self.frequencies.get(i, 0)) for i in tokens.token_ids], dtype=torch.float64
         )
         is_rarest = is_ordinary & (counts == counts[is_ordinary].min())
-        if is_rarest.sum() > 1:  # of several none is the rarest
+        if is_rarest.sum() > 1:  # with ties, no token is the rarest
             is_rarest[:] = False
         seen = (visible & is_rarest).sum(-1)
         rows = is_known & ~is_rarest & (seen > 0)
@@ -208,7 +208,7 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
         self._num_texts += len(texts)
 
     def _join(self, layers: tuple[int, ...], counts: _Counts) -> None:
-        """Add counts of all layers; after the first ones, expect their layers and heads."""
+        """Add counts of all layers, which must have the same layers and heads as the first."""
         if self._counts is None:
             self._layers, self._counts = layers, counts
             return
@@ -224,7 +224,7 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
         """Take over what another analyzer has collected from other texts.
 
         Raises:
-            InputError: the two are of different models, or count differently.
+            InputError: the two are of different models, or have different options.
         """
         if (self.reach, self.frequencies) != (other.reach, other.frequencies):
             raise InputError(
@@ -239,16 +239,16 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
         self._num_texts += other._num_texts
 
     def compute(self) -> pd.DataFrame:
-        """One row for each layer and head.
+        """Return a table with one row for each layer and head.
 
         Returns:
-            Columns ``layer``, ``head``, ``n_texts``, ``n_tokens`` (queries that are no special
+            Columns ``layer``, ``head``, ``n_texts``, ``n_tokens`` (queries that are not special
             tokens), ``n_rows`` (those with a choice); ``position`` (of most maxima; -1 is the
             token before), ``position_share``, ``n_position``, ``is_positional`` (at least 0.9);
-            ``rare_share`` (maxima on the rarest token), ``rare_chance`` (what a blind choice among
-            the visible gives), ``n_rare``, ``is_rare_word`` (at least 0.5); ``pattern``, the class
-            of most texts, ``n_classed``, and the share of texts of each class. NaN, ``<NA>`` and
-            ``none`` without an observation.
+            ``rare_share`` (maxima on the rarest token), ``rare_chance`` (the share for a random
+            choice among visible tokens), ``n_rare``, ``is_rare_word`` (at least 0.5); ``pattern``,
+            the class of most texts, ``n_classed``, and the share of texts of each class. Values are
+            NaN, ``<NA>`` or ``none`` without an observation.
 
         Raises:
             InputError: there are no texts.
@@ -291,7 +291,7 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
         )
 
     def state(self) -> State:
-        """Everything collected, and the options, as arrays."""
+        """Return all collected data and the options as arrays."""
         given = self.frequencies
         table = {} if given is None else given
         counts = {} if self._counts is None else self._counts._asdict()
@@ -308,7 +308,7 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
 
     @classmethod
     def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The analyzer that had this state."""
+        """Restore the analyzer that had this state."""
         table = dict(zip(state["token_ids"].tolist(), state["token_counts"].tolist(), strict=True))
         counts = _Counts(*(np.array(state[name]) for name in _Counts._fields))
         return cls(

@@ -1,4 +1,4 @@
-"""The analyzers that a model's attention can be given to batch by batch, by name."""
+"""A registry, by name, of the analyzers that process a model's attention batch by batch."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["ANALYZERS", "AnalyzerKind", "find_analyzer"]
 
 @dataclass(frozen=True)
 class AnalyzerKind:
-    """One analyzer, and what it takes.
+    """An analyzer and its inputs.
 
     Args:
-        make: the class, a ``BatchAnalyzer`` or ``CaseBatches``; called without arguments, it has
-            collected nothing.
-        description: what it finds, in a line.
+        make: the class, a ``BatchAnalyzer`` or ``CaseBatches``; called without arguments, it
+            returns an empty analyzer.
+        description: what it finds, in one line.
         takes: what a text must come with: a coreference case, nothing, or a treebank's sentence.
-        needs: whether whole patterns, or selected rows are enough.
+        needs: whether it needs whole patterns or only selected rows.
     """
 
     make: Callable[[], Any]
@@ -35,7 +35,7 @@ class AnalyzerKind:
     needs: Literal["rows", "patterns"] = "patterns"
 
 
-#: Every analyzer of batches, by the name that the command line gives it.
+#: Every batch analyzer, by its name on the command line.
 ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
     {
         "coreference": AnalyzerKind(
@@ -69,10 +69,10 @@ ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
 
 
 def find_analyzer(name: str) -> AnalyzerKind:
-    """The analyzer of this name.
+    """Return the analyzer with this name.
 
     Raises:
-        SelectionError: there is none.
+        SelectionError: there is no analyzer with this name.
 
     Example:
         >>> find_analyzer("roles").takes

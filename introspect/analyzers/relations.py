@@ -1,4 +1,4 @@
-"""Relations of one sentence in one layer: which units are looked for, and which heads find them."""
+"""Relations of one sentence in one layer: the target units, and the credit of heads for them."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ SYNTAX_DIRECTIONS = ("dependent_to_head", "head_to_dependent")
 
 @dataclass
 class Relation:
-    """What is kept of one relation in one direction; arrays are ``(num_layers, num_heads)``.
+    """Totals of one relation in one direction; arrays are ``(num_layers, num_heads)``.
 
     Args:
-        credits: summed.
-        n: pairs of words that count.
-        not_observable: pairs that the mask makes impossible.
-        missing: pairs whose row is NaN.
-        at_offset: of the pairs that count, how many stand so many words apart.
-        unaligned: pairs without tokens of their own for both words.
+        credits: summed credits.
+        n: the number of pairs of words that count.
+        not_observable: the number of pairs that the mask makes impossible.
+        missing: the number of pairs whose row is NaN.
+        at_offset: the number of counted pairs at each offset in words.
+        unaligned: the number of pairs without separate tokens for both words.
     """
 
     credits: Floats
@@ -59,12 +59,12 @@ class Relation:
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Relation:
-        """Nothing seen yet."""
+        """Build empty totals."""
         n, not_observable, missing = (np.zeros(shape, np.int64) for _ in range(3))
         return cls(np.zeros(shape), n, not_observable, missing)
 
     def add(self, other: Relation) -> None:
-        """Take over what another has."""
+        """Add the totals of another."""
         self.credits += other.credits
         self.n += other.n
         self.not_observable += other.not_observable
@@ -74,7 +74,7 @@ class Relation:
             self.at_offset[offset] = self.at_offset.get(offset, 0) + count
 
     def baseline(self) -> tuple[Integers, Integers]:
-        """The offset that is right most often, and how often; of several the nearest one."""
+        """Return the offset that is most often right, and how often; the nearest one if tied."""
         best, count = np.zeros(self.n.shape, np.int64), np.zeros(self.n.shape, np.int64)
         for offset in sorted(self.at_offset, key=lambda o: (abs(o), o)):
             is_better = self.at_offset[offset] > count
@@ -85,14 +85,14 @@ class Relation:
 
 @dataclass(frozen=True, eq=False)
 class Sought:
-    """What is looked for in one text.
+    """The pairs of units to score in one text.
 
     Args:
         units: the token indices of each word, or of words that share a piece.
-        sources: of every pair in both directions, the unit that looks.
-        targets: the unit that is looked for.
-        pairs: for each relation and direction, which of them are its own.
-        unaligned: how many of its pairs have no units of their own.
+        sources: the unit that attends, for every pair in both directions.
+        targets: the unit that should be attended to, for every pair.
+        pairs: the indices of the pairs of each relation and direction.
+        unaligned: for each, the number of pairs without separate units.
     """
 
     units: list[list[int]]
@@ -103,12 +103,12 @@ class Sought:
 
 
 class Found(NamedTuple):
-    """All pairs of one text in one layer, ``(num_heads, num_pairs)`` each.
+    """Results of all pairs of one text in one layer, ``(num_heads, num_pairs)`` each.
 
     Args:
         credits: 0 where a pair does not count.
-        not_observable: whether the mask makes it impossible.
-        missing: whether its row is NaN.
+        not_observable: whether the mask makes the pair impossible.
+        missing: whether the row of the pair is NaN.
     """
 
     credits: Floats
@@ -117,11 +117,11 @@ class Found(NamedTuple):
 
 
 def checked_sentence(item: object, tokens: TokenSequence) -> Sentence:
-    """The sentence that a text came with.
+    """Return the sentence that accompanies a text.
 
     Raises:
-        InputError: it came with none.
-        MentionError: the text is another one than the sentence's.
+        InputError: the text comes without a sentence.
+        MentionError: the text is not that of the sentence.
     """
     if not isinstance(item, Sentence):
         raise InputError(
@@ -137,7 +137,7 @@ def checked_sentence(item: object, tokens: TokenSequence) -> Sentence:
 
 
 def seek(tokens: TokenSequence, sentence: Sentence, subtypes: bool) -> Sought:
-    """Dependent and head of each relation, as units, in both directions."""
+    """Find the dependent and head of each relation, as units, in both directions."""
     units, unit_of = _units(tokens, sentence)
     found: list[tuple[int, int]] = []
     pairs: dict[tuple[str, str], list[int]] = {}
@@ -156,15 +156,15 @@ def seek(tokens: TokenSequence, sentence: Sentence, subtypes: bool) -> Sought:
                 pairs.setdefault(key, []).append(len(found))
                 found.append((source, target))
     sources, targets = np.array(found, dtype=np.int64).reshape(-1, 2).T
-    # Nothing may be left of the text; no pair refers to this unit then.
+    # If nothing is left of the text, use a placeholder unit that no pair refers to.
     return Sought(units or [[0]], sources, targets, pairs, unaligned)
 
 
 def _units(tokens: TokenSequence, sentence: Sentence) -> tuple[list[list[int]], list[int | None]]:
-    """What the model can tell apart: the pieces of each word, or of words that share a piece.
+    """Split the sentence into units: the pieces of each word, or of words that share a piece.
 
     Returns:
-        Units in order as token indices, and for each word its unit; ``None`` for one cut off.
+        Units in order as token indices, and the unit of each word; ``None`` for a word cut off.
     """
     units: list[list[int]] = []
     unit_of: list[int | None] = []
@@ -172,7 +172,7 @@ def _units(tokens: TokenSequence, sentence: Sentence) -> tuple[list[list[int]], 
         if not pieces:
             unit_of.append(None)
             continue
-        # Words follow one another, so a piece is shared with the last unit or with none.
+        # Words are in order, so a piece can only be shared with the last unit.
         if units and units[-1][-1] >= pieces[0]:
             units[-1] = sorted({*units[-1], *pieces})
         else:
@@ -192,11 +192,11 @@ def _pieces(tokens: TokenSequence, sentence: Sentence) -> Iterator[list[int]]:
 
 
 def look(attentions: torch.Tensor, sought: Sought) -> Found:
-    """All pairs of a text in one layer, ``(num_heads, length, length)``."""
+    """Score all pairs of a text in one layer, ``(num_heads, length, length)``."""
     units = sought.units
     missing = _missing(attentions, units)[:, sought.sources]
     observed = _observed(attentions, units)
-    # Sums over groups would carry a NaN into rows that have none; it is in `missing`.
+    # Sums over groups would spread NaN into rows without any; `missing` already records it.
     pattern = merge_pieces(attentions.nan_to_num(0.0).double(), units, units)
     shares = _shares(pattern, observed)[:, sought.sources, sought.targets]
     not_observable = ~observed[sought.sources, sought.targets] & ~missing
@@ -205,7 +205,7 @@ def look(attentions: torch.Tensor, sought: Sought) -> Found:
 
 
 def summed(found: Found, sought: Sought, chosen: list[int]) -> Relation:
-    """The chosen pairs of a text; ``found`` holds all of it, layers first."""
+    """Sum the chosen pairs of a text; ``found`` holds all its pairs, layers first."""
     not_observable, missing = found.not_observable[..., chosen], found.missing[..., chosen]
     counts = (~not_observable & ~missing).astype(np.int64)
     offsets = (sought.targets - sought.sources)[chosen]
@@ -219,27 +219,27 @@ def summed(found: Found, sought: Sought, chosen: list[int]) -> Relation:
 
 
 def _missing(attentions: torch.Tensor, units: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Whether a piece of a unit has no row: ``(num_heads, num_units)``."""
+    """Check whether a piece of a unit has a missing row: ``(num_heads, num_units)``."""
     rows = attentions.isnan().any(-1)
     return torch.stack([rows[..., list(unit)].any(-1) for unit in units], dim=-1)
 
 
 def _observed(attentions: torch.Tensor, units: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Whether a unit can see any piece of another: ``(num_units, num_units)``."""
+    """Check whether a unit can see any piece of another: ``(num_units, num_units)``."""
     visible = visible_keys(attentions).double()
     others = ~torch.eye(len(units), dtype=torch.bool)
     return (merge_pieces(visible, units, units) > 0) & others
 
 
 def _shares(pattern: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
-    """The credit of each unit as the answer: 1 for the only maximum, 1/k for k tied.
+    """Compute the credit of each unit as the answer: 1 for the only maximum, 1/k for k tied.
 
     Args:
         pattern: ``(num_heads, num_units, num_units)``.
         observed: ``(num_units, num_units)``: which units compete.
 
     Returns:
-        Like ``pattern``; rows sum to 1 where any unit competes, else they are 0.
+        Shaped like ``pattern``; rows sum to 1 where any unit competes, and are 0 elsewhere.
     """
     weights = pattern.masked_fill(~observed, 0)
     is_best = weights == weights.amax(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Which keys of a text have which role, and which of them a query can see."""
+"""The roles of the keys of a text, and which of these keys each query can see."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from introspect.records import TokenSequence
 
 __all__ = ["Part", "log2_up_to", "parts_of", "place_offsets"]
 
-# So many weights are worked on at a time: 1 MB in float32, which stays in a core's own cache.
+# The number of weights to process at a time: 1 MB in float32, which fits in a core's own cache.
 _AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some texts of a batch that are worked on at a time, padded to the longest of them.
+    """Texts of a batch that are processed together, padded to the longest of them.
 
     Args:
-        start: the first of them in the batch.
-        lengths: of each text.
-        is_token: ``(num_texts, length)``, bool: no padding.
-        is_query: the same: neither padding nor special.
-        factors: ``(num_texts, 4, length, length)``, float64: from each query the keys of the roles
-            special, same_token and punctuation, as 1 and 0, and the distance of each key.
+        start: the index of the first of them in the batch.
+        lengths: the length of each text.
+        is_token: ``(num_texts, length)``, bool: not padding.
+        is_query: the same shape: neither padding nor special.
+        factors: ``(num_texts, 4, length, length)``, float64: for each query, the keys with the
+            roles special, same_token and punctuation, as 1 and 0, and the distance of each key.
     """
 
     start: int
@@ -40,12 +40,12 @@ class Part:
     _seen: dict[object, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
 
     def of(self, attentions: torch.Tensor) -> torch.Tensor:
-        """What a whole batch's attention has of these texts."""
+        """Select the attention of these texts from that of the whole batch."""
         length = max(self.lengths)
         return attentions[self.start : self.start + len(self.lengths), :, :length, :length]
 
     def to(self, device: torch.device) -> Part:
-        """The same where the attention is."""
+        """Return a copy on the device of the attention."""
         return replace(
             self,
             is_token=self.is_token.to(device),
@@ -56,17 +56,17 @@ class Part:
     def seen(
         self, lowest: torch.Tensor, highest: torch.Tensor, offsets: tuple[int, ...]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What each query can see within a mask's limits.
+        """Find which keys each query can see within a mask's limits.
 
         Args:
-            lowest: ``(num_texts,)``, of ``visible_offsets``.
+            lowest: ``(num_texts,)``, from ``visible_offsets``.
             highest: likewise.
-            offsets: of the places that have a role.
+            offsets: the offsets that have a role.
 
         Returns:
             The number of keys, ``(num_texts, length)``; and for special, first, same_token,
             punctuation and each offset whether there is such a key, ``(num_texts, num_roles,
-            length)``, bool. Most masks are one for all layers, so what was found is kept.
+            length)``, bool. Most models use one mask for all layers, so the result is cached.
         """
         limits = (*lowest.tolist(), *highest.tolist(), offsets)
         if limits not in self._seen:
@@ -89,7 +89,7 @@ class Part:
 
 
 def _by_query(values: torch.Tensor, offset: int, length: int) -> torch.Tensor:
-    """A diagonal as one value for each query, false for those that have no such key."""
+    """Convert a diagonal to one value for each query, false for queries without such a key."""
     found = torch.zeros(len(values), length, dtype=torch.bool)
     start = max(-offset, 0)
     found[:, start : start + values.shape[1]] = values
@@ -97,7 +97,7 @@ def _by_query(values: torch.Tensor, offset: int, length: int) -> torch.Tensor:
 
 
 def place_offsets(reach: int) -> tuple[int, ...]:
-    """Offsets of the roles of places: itself, the previous and the next, then further away.
+    """Return the offsets that have roles: the token itself, the previous, the next, then further.
 
     Example:
         >>> place_offsets(2)
@@ -107,7 +107,7 @@ def place_offsets(reach: int) -> tuple[int, ...]:
 
 
 def parts_of(texts: Texts, num_heads: int) -> Iterator[Part]:
-    """A batch cut into texts that are worked on at a time, in their order."""
+    """Split a batch into parts that are processed one at a time, in order."""
     start = 0
     while start < len(texts):
         stop, longest = start, 0
@@ -135,8 +135,8 @@ def _part(texts: Texts, start: int, stop: int) -> Part:
 
 
 def _same_token(tokens: TokenSequence) -> torch.Tensor:
-    """``(length, length)``, bool: other occurrences of the same entry."""
-    # A word of several pieces, or a token given without an id, is known by what it says.
+    """Mark other occurrences of the same vocabulary entry, ``(length, length)``, bool."""
+    # A word of several pieces, or a token without an id, is identified by its text.
     entries = [
         label if number < 0 else number
         for number, label in zip(tokens.token_ids, tokens.tokens, strict=True)
@@ -147,7 +147,7 @@ def _same_token(tokens: TokenSequence) -> torch.Tensor:
 
 
 def _punctuation(tokens: TokenSequence) -> list[bool]:
-    """Which tokens are nothing but characters of Unicode's category P."""
+    """Mark tokens that consist only of characters of Unicode's category P."""
     return [
         not is_special and _is_punctuation(_said(tokens, index))
         for index, is_special in enumerate(tokens.special_tokens_mask)
@@ -155,7 +155,7 @@ def _punctuation(tokens: TokenSequence) -> list[bool]:
 
 
 def _said(tokens: TokenSequence, index: int) -> str:
-    """The token's own part of the text, without what a vocabulary writes around it."""
+    """Return the token's span of the text, without the markers that a vocabulary adds."""
     (start, end), number = tokens.offsets[index], tokens.sequence_ids[index]
     if number is None or start >= end or number >= len(tokens.texts):
         return tokens.tokens[index]
@@ -168,5 +168,5 @@ def _is_punctuation(text: str) -> bool:
 
 
 def log2_up_to(length: int) -> torch.Tensor:
-    """``log2`` of whole numbers from 0, which has 0; float64, the same number at every place."""
+    """Return ``log2`` of 0 to ``length``, with 0 for 0; float64, equal at every position."""
     return torch.tensor([0.0] + [math.log2(n) for n in range(1, length + 1)], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What each head looks at, whatever it means: sinks, neighbours, repetitions, punctuation."""
+"""The roles of the tokens that each head attends to: sinks, neighbors, repetitions, punctuation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["ALL_ROLES", "DEFAULT_REACH", "RolesAnalyzer", "role_names"]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-#: How many places before and after a token have a column of their own.
+#: How many positions before and after a token have a column of their own.
 DEFAULT_REACH = 4
 
 _SHAPE_ROLES = {
@@ -54,10 +54,10 @@ _KEY_ROLES = {
 
 
 def role_names(reach: int = DEFAULT_REACH) -> dict[str, str]:
-    """The roles, and what each one is in a line.
+    """Return the roles with a one-line definition of each.
 
     Args:
-        reach: how many places before and after a token have a role of their own; at least 1.
+        reach: how many positions before and after a token have a role of their own; at least 1.
 
     Raises:
         SelectionError: ``reach`` is less than 1.
@@ -78,18 +78,18 @@ def role_names(reach: int = DEFAULT_REACH) -> dict[str, str]:
     return {**_SHAPE_ROLES, **_KEY_ROLES, **places}
 
 
-#: Names and definitions of the roles of a ``RolesAnalyzer`` as it is by default. Roles overlap: the
-#: previous token may be a special one, so shares of attention do not sum to 1.
+#: Names and definitions of the roles of a default ``RolesAnalyzer``. Roles overlap: the previous
+#: token may be a special one, so shares of attention do not sum to 1.
 ALL_ROLES: Mapping[str, str] = MappingProxyType(role_names())
 
 
 class _Totals(NamedTuple):
-    """One layer of one batch.
+    """Totals of one layer of one batch.
 
     Args:
         sums: ``(num_roles, num_heads)``, over all tokens that count.
-        counts: the same: how many.
-        missing: ``(num_heads,)``, rows that say nothing.
+        counts: the same shape: the number of these tokens.
+        missing: ``(num_heads,)``, the number of missing rows.
     """
 
     sums: Floats
@@ -97,7 +97,7 @@ class _Totals(NamedTuple):
     missing: Integers
 
     def plus(self, other: _Totals) -> _Totals:
-        """Both."""
+        """Add two totals."""
         return _Totals(
             self.sums + other.sums, self.counts + other.counts, self.missing + other.missing
         )
@@ -107,16 +107,16 @@ class _Totals(NamedTuple):
 class RolesAnalyzer(LayerByLayer[_Totals]):
     """The mean of every role over the tokens of any number of texts.
 
-    Every token that is no special token counts once as a query. For a role it counts where it can
-    see a key of that role: a text without punctuation says nothing about attention to punctuation,
-    and a causal model's row nothing about the next token.
+    Every token that is not a special token counts once as a query. It counts for a role if it can
+    see a key with that role: a text without punctuation gives no evidence about attention to
+    punctuation, and a causal model's row gives none about the next token.
 
-    A batch analyzer: it sees a model's attention layer by layer, or a record at a time. One pass
-    over all texts, any division into batches however padded, and any merge of parts, in any order,
-    give the same table to the last bit (see ``functional.totals``).
+    This is a batch analyzer: it receives a model's attention layer by layer, or one record at a
+    time. One pass over all texts, any division into batches with any padding, and any merge of
+    parts, in any order, give the same table to the last bit (see ``functional.totals``).
 
     Args:
-        reach: how many places before and after a token have a column of their own.
+        reach: how many positions before and after a token have a column of their own.
     """
 
     reach: int = DEFAULT_REACH
@@ -138,14 +138,14 @@ class RolesAnalyzer(LayerByLayer[_Totals]):
             record: attention of a text over all of itself, of tokens or of words.
 
         Raises:
-            SelectionError: attention from one text to another, or of some of its tokens only.
-            InputError: the record is of another model than those before.
+            SelectionError: the attention is from one text to another, or covers only some tokens.
+            InputError: the record is of a different model than earlier ones.
         """
         check_is_self(record, "roles")
         self._take(record)
 
     def begin(self, texts: Texts) -> None:
-        """Start a batch; what an unfinished one left is dropped."""
+        """Start a batch, and discard any unfinished one."""
         super().begin(texts)
         self._parts = []
 
@@ -186,13 +186,13 @@ class RolesAnalyzer(LayerByLayer[_Totals]):
         self._num_texts += other._num_texts
 
     def compute(self) -> pd.DataFrame:
-        """One row for each layer and head.
+        """Return a table with one row for each layer and head.
 
         Returns:
-            Columns ``layer``, ``head``, ``n_texts``, ``n_tokens`` (queries that are no special
+            Columns ``layer``, ``head``, ``n_texts``, ``n_tokens`` (queries that are not special
             tokens), ``n_missing`` (those of them whose row is NaN or empty, left out everywhere);
             then the mean of each role, NaN without an observation; then ``n_`` and the name of each
-            role: the tokens that its mean is over.
+            role: the number of tokens in its mean.
 
         Raises:
             InputError: there are no texts.
@@ -213,7 +213,7 @@ class RolesAnalyzer(LayerByLayer[_Totals]):
         return pd.DataFrame(columns)
 
     def state(self) -> State:
-        """Everything collected, and ``reach``, as arrays."""
+        """Return all collected data and ``reach`` as arrays."""
         return {
             "reach": np.array(self.reach),
             "layers": np.array(self._layers, dtype=np.int64),
@@ -226,7 +226,7 @@ class RolesAnalyzer(LayerByLayer[_Totals]):
 
     @classmethod
     def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The analyzer that had this state."""
+        """Restore the analyzer that had this state."""
         return cls(
             reach=int(state["reach"]),
             _layers=tuple(state["layers"].tolist()),
@@ -238,7 +238,7 @@ class RolesAnalyzer(LayerByLayer[_Totals]):
         )
 
     def _fit(self, layers: tuple[int, ...], num_heads: int) -> None:
-        """Make room at the first record; after that, expect its layers and heads."""
+        """Allocate arrays at the first record, and require its layers and heads of later ones."""
         if not self._num_texts:
             shape = (len(self._names), len(layers), num_heads)
             self._layers, self._sums = layers, np.zeros(shape)
@@ -252,18 +252,18 @@ class RolesAnalyzer(LayerByLayer[_Totals]):
 
 
 def _layer(pattern: torch.Tensor, part: Part, reach: int) -> _Totals:
-    """Roles of one layer, summed over the texts of a part.
+    """Sum the roles of one layer over the texts of a part.
 
     Args:
         pattern: ``(num_texts, num_heads, length, length)``.
         part: its texts, on the same device.
-        reach: how many places before and after a token have a role.
+        reach: how many positions before and after a token have a role.
     """
     offsets = place_offsets(reach)
     weights, missing = countable_rows(pattern, part.is_query, part.is_token)
     num_visible, has_key = part.seen(*visible_offsets(pattern, part.lengths), offsets)
     has_any = num_visible > 0
-    # With one key to look at there is no choice, and no share of one.
+    # With only one visible key there is no choice, so its share is undefined.
     observed = torch.stack([has_any, num_visible > 1, has_any, has_any], dim=1)
     observed = torch.cat([observed, has_key], dim=1).to(weights.device, torch.float64)
     known = part.is_query[:, None] & ~missing

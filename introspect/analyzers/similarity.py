@@ -1,4 +1,4 @@
-"""Which heads do the same: distances between heads over many texts, clusters and a map of them."""
+"""Similarity of heads over many texts: distances between heads, their clusters and a map."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ __all__ = ["DEFAULT_CLUSTERS", "SimilarityAnalyzer"]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-#: Into how many clusters a map is coloured where nothing else is asked for.
+#: The default number of clusters by which a map is colored.
 DEFAULT_CLUSTERS = 8
 
-# Merges at heights that differ by less are one merge.
+# Merges at heights that differ by less than this count as one merge.
 _SAME = 1e-12
 
 
 @dataclass
 class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
-    """Jensen–Shannon distances between every two heads, in the mean over the tokens of many texts.
+    """Jensen–Shannon distances between every two heads, averaged over the tokens of many texts.
 
-    Every query that is no special token counts once. One pass over all texts, any division into
+    Every query that is not a special token counts once. One pass over all texts, any division into
     batches and any merge of parts, in any order, give the same distances to the last bit (see
     ``sums.addable``).
 
-    Heads are compared across layers, so that the rows of all layers of a batch are kept until its
-    end; and there are so many pairs of heads that this costs more than the model itself on texts
-    of more than a few sentences.
+    Heads are compared across layers, so the rows of all layers of a batch are kept until its end.
+    Because there are so many pairs of heads, this costs more than the model itself on texts of more
+    than a few sentences.
     """
 
     _layers: tuple[int, ...] = ()
@@ -51,10 +51,10 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         """Add the tokens of one text.
 
         Args:
-            record: attention of any kind, also from one text to another.
+            record: attention of any kind, including from one text to another.
 
         Raises:
-            InputError: the record is of another model than those before.
+            InputError: the record is of a different model than earlier ones.
         """
         queries = ~torch.tensor(record.queries.special_tokens_mask)
         self._count(record.layers, [record.attentions[:, :, queries]])
@@ -71,10 +71,10 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         self._count(tuple(looks), rows)
 
     def _count(self, layers: tuple[int, ...], texts: Sequence[torch.Tensor]) -> None:
-        """Add the rows that count of several texts, ``(num_layers, num_heads, some, key_len)``."""
+        """Add the counted rows of several texts, ``(num_layers, num_heads, some, key_len)``."""
         self._fit(layers, texts[0].shape[0] * texts[0].shape[1])
         for rows in texts:
-            # Each text by itself and without padding, so that its sums are always the same.
+            # Process each text alone and without padding, so that its sums are always the same.
             sums, counts = head_distance_sums(rows)
             self._sums += addable(sums.numpy())
             self._counts += counts.numpy()
@@ -94,12 +94,12 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         self._num_texts += other._num_texts
 
     def compute(self) -> pd.DataFrame:
-        """One row for every two heads.
+        """Return a table with one row for every two heads.
 
         Returns:
             Columns ``head_a`` and ``head_b`` (names such as ``L3H1``, the earlier one first),
             ``distance`` from 0 to 1, NaN where the two have no query in common, and ``n``, the
-            queries at which both have a row.
+            number of queries at which both have a row.
 
         Raises:
             InputError: there are no texts.
@@ -123,7 +123,7 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         return tuple(Head(layer, head) for layer in self._layers for head in range(per_layer))
 
     def matrix(self) -> pd.DataFrame:
-        """All distances as a square table, with the names of the heads on both sides.
+        """Return all distances as a square table, with the names of the heads on both sides.
 
         Raises:
             InputError: there are no texts.
@@ -133,41 +133,42 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         return pd.DataFrame(distances, index=names, columns=names)
 
     def clusters(self, n: int | None = None, *, threshold: float | None = None) -> pd.DataFrame:
-        """Heads put together by average linkage.
+        """Cluster the heads by average linkage.
 
         Args:
-            n: into how many clusters, from 1 to the number of heads.
-            threshold: or instead: clusters are joined up to this mean distance, from 0 to 1.
+            n: the number of clusters, from 1 to the number of heads.
+            threshold: alternatively, the mean distance up to which clusters are joined, from 0 to
+                1.
 
         Returns:
             Columns ``layer``, ``head`` and ``cluster``, numbered from 0 in the order of their first
             heads.
 
         Raises:
-            SelectionError: not one of the two, or out of range.
-            InputError: there are no texts, or two heads without a common query.
+            SelectionError: not exactly one of the two is given, or it is out of range.
+            InputError: there are no texts, or two heads have no query in common.
         """
         distances = self._complete()
         _check_cut(n, threshold, len(distances))
         return self._places().assign(cluster=_cut(distances, n, threshold))
 
     def map(self, n: int | None = None, *, threshold: float | None = None) -> pd.DataFrame:
-        """A point for each head, so that near points are heads that do much the same.
+        """Place a point for each head, so that heads with similar attention are near each other.
 
-        Classical scaling to two dimensions; the axes themselves mean nothing.
+        The points come from classical scaling to two dimensions; the axes have no meaning.
 
         Args:
-            n: into how many clusters heads are put; ``DEFAULT_CLUSTERS`` if neither is given.
-            threshold: or instead: up to which mean distance.
+            n: the number of clusters; ``DEFAULT_CLUSTERS`` if neither argument is given.
+            threshold: alternatively, the mean distance up to which clusters are joined.
 
         Returns:
             Columns ``layer``, ``head``, ``x``, ``y`` and ``cluster``.
             ``attrs["explained_share"]`` is the share of the positive eigenvalues that the two axes
-            stand for, from 0 to 1: say it beside the map.
+            account for, from 0 to 1: report it with the map.
 
         Raises:
-            SelectionError: both of the two, or out of range.
-            InputError: there are no texts, or two heads without a common query.
+            SelectionError: both arguments are given, or one is out of range.
+            InputError: there are no texts, or two heads have no query in common.
         """
         distances = self._complete()
         if n is None and threshold is None:
@@ -180,7 +181,7 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         return table
 
     def state(self) -> State:
-        """Everything collected, as arrays."""
+        """Return all collected data as arrays."""
         return {
             "layers": np.array(self._layers, dtype=np.int64),
             "sums": self._sums.copy(),
@@ -190,7 +191,7 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
 
     @classmethod
     def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The analyzer that had this state."""
+        """Restore the analyzer that had this state."""
         return cls(
             _layers=tuple(state["layers"].tolist()),
             _sums=np.array(state["sums"], dtype=np.float64),
@@ -217,7 +218,7 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         return distances
 
     def _fit(self, layers: tuple[int, ...], num_heads: int) -> None:
-        """Make room at the first record; after that, expect its layers and heads."""
+        """Allocate arrays at the first record, and require its layers and heads of later ones."""
         if not self._num_texts:
             self._layers = layers
             self._sums = np.zeros((num_heads, num_heads))
@@ -242,7 +243,7 @@ def _check_cut(n: int | None, threshold: float | None, num_heads: int) -> None:
 
 
 def _cut(distances: Floats, n: int | None, threshold: float | None) -> Integers:
-    """The cluster of each head, after the first merges of the tree, which are the nearest."""
+    """Return the cluster of each head after the first merges of the tree, which are the nearest."""
     merges = _linkage(distances)
     if n is not None:
         num_merges = len(distances) - n
@@ -261,7 +262,7 @@ def _cut(distances: Floats, n: int | None, threshold: float | None) -> Integers:
 def _linkage(distances: Floats) -> Sequence[Any]:
     if len(distances) < 2:
         return []
-    # Loaded on use: scipy takes longer to load than the rest of this module.
+    # Imported here because scipy takes longer to load than the rest of this module.
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 

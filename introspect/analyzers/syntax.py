@@ -1,4 +1,4 @@
-"""Which heads follow which syntactic relation, beside a fixed offset that needs no head."""
+"""Heads that follow syntactic relations, compared with a fixed-offset baseline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SYNTAX_COLUMNS = (
 )  # fmt: skip
 
 
-# Of a relation, what is counted for each layer and head, as ``_Relation`` names it.
+# The fields of ``Relation`` that are counted for each layer and head.
 _COUNTS = ("n", "not_observable", "missing")
 
 
@@ -44,17 +44,18 @@ _COUNTS = ("n", "not_observable", "missing")
 class SyntaxAnalyzer(LayerByLayer[list[Found]]):
     """How often a head's strongest attention from a word goes to its syntactic head, and back.
 
-    Words are the treebank's, each as the token pieces that its characters are in: attention to a
-    word is the sum over its pieces, attention from it the mean. Words that share a piece are one.
-    Special tokens and the word itself are left out. Words tied for the maximum share the credit,
-    and where all of them together get less than a floor (1e-6) all that can be seen are tied.
+    Words are the treebank's, each consisting of the token pieces that contain its characters:
+    attention to a word is the sum over its pieces, attention from it the mean. Words that share a
+    piece are merged. Special tokens and the word itself are left out. Words tied for the maximum
+    share the credit, and if all words together get less than a floor (1e-6), all visible words are
+    tied.
 
-    A batch analyzer: each text comes with its ``Sentence``. One pass over all sentences, any
-    division into batches and any merge of parts, in any order, give the same table to the last bit
-    (see ``sums.addable``).
+    This is a batch analyzer: each text comes with its ``Sentence``. One pass over all sentences,
+    any division into batches and any merge of parts, in any order, give the same table to the last
+    bit (see ``sums.addable``).
 
     Args:
-        subtypes: whether ``nsubj:pass`` is a relation of its own, or counts as ``nsubj``.
+        subtypes: whether ``nsubj:pass`` is a separate relation or counts as ``nsubj``.
     """
 
     subtypes: bool = True
@@ -74,18 +75,18 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
 
         Raises:
             MentionError: the record is of another text.
-            SelectionError: attention from one text to another, or of some of its tokens only.
-            InputError: the record is of another model than those before.
+            SelectionError: the attention is from one text to another, or covers only some tokens.
+            InputError: the record is of a different model than earlier ones.
         """
         check_is_self(record, "relations")
         self._take(record, sentence)
 
     def begin(self, texts: Texts) -> None:
-        """Start a batch; what an unfinished one left is dropped.
+        """Start a batch, and discard any unfinished one.
 
         Raises:
             InputError: a text comes without its sentence.
-            MentionError: a text is another one than its sentence's.
+            MentionError: a text is not that of its sentence.
         """
         self._drop()
         self._sought = [
@@ -115,7 +116,7 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
         """Take over what another analyzer has collected from other sentences.
 
         Raises:
-            InputError: the two are of different models, or name relations differently.
+            InputError: the two are of different models, or differ in ``subtypes``.
         """
         if self.subtypes != other.subtypes:
             raise InputError(
@@ -129,15 +130,15 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
             self._count(relation, direction, found)
 
     def compute(self) -> pd.DataFrame:
-        """One row for each relation, direction, layer and head.
+        """Return a table with one row for each relation, direction, layer and head.
 
         Returns:
             The columns ``SYNTAX_COLUMNS``. ``accuracy`` is the mean credit over the ``n`` pairs of
-            words that count. Counted apart: ``n_not_observable``, where the mask hides one word
-            from the other; ``n_missing``, where the row is NaN; ``n_unaligned``, where a word was
-            cut off or both are one word for the model. ``baseline_offset`` is the offset in words
-            that is right most often on the same pairs, and ``baseline_accuracy`` how often: it is
-            in-sample, as is the accuracy of a head that is chosen from this table.
+            words that count. Counted separately: ``n_not_observable``, where the mask hides one
+            word from the other; ``n_missing``, where the row is NaN; ``n_unaligned``, where a word
+            was cut off or both are one word for the model. ``baseline_offset`` is the offset in
+            words that is most often right on the same pairs, and ``baseline_accuracy`` its
+            accuracy: it is in-sample, as is the accuracy of a head chosen from this table.
 
         Raises:
             InputError: there are no sentences.
@@ -174,7 +175,7 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
         )
 
     def state(self) -> State:
-        """Everything collected, and ``subtypes``, as arrays."""
+        """Return all collected data and ``subtypes`` as arrays."""
         keys = sorted(self._relations)
         found = [self._relations[key] for key in keys]
         at_offset = [
@@ -204,7 +205,7 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
 
     @classmethod
     def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The analyzer that had this state."""
+        """Restore the analyzer that had this state."""
         found = [
             Relation(
                 credits=np.array(state["credits"][i], dtype=np.float64),
@@ -234,7 +235,7 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
         self._of(relation, direction).add(found)
 
     def _fit(self, layers: tuple[int, ...], num_heads: int) -> None:
-        """Remember the first record's layers and heads; after that, expect them."""
+        """Store the layers and heads of the first record, and require them of later ones."""
         if not self._layers:
             self._layers, self._num_heads = layers, num_heads
         elif (layers, num_heads) != (self._layers, self._num_heads):

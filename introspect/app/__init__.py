@@ -1,21 +1,21 @@
-"""The app: the same captures, views and reports, in a browser on this machine.
+"""The app: captures, views, and reports in a browser on this machine.
 
     starting     the server: where it listens, and what it may do
-    examples     a text for each model that comes with the package
-    questions    from a form to what is asked of a model
-    asking       what a model makes of a text: its states, and the words it says
-    removal      a text before and after heads are taken out
-    effects      what each head does to the answer to one case
-    tables       from a record to tables of numbers
+    examples     an example text for each bundled model
+    questions    form values turned into a question for a model
+    asking       a model's output for a text: hidden states and predicted words
+    removal      a text before and after heads are ablated
+    effects      the effect of each head on the answer to one case
+    tables       tables of numbers made from a record
     uploads      an uploaded file, checked and probed
-    cached       models and records that were had before
-    words        the app in Chinese
-    marking      texts as Streamlit must be given them
-    frames       pages that tell their frame how tall they are
-    choosing     fields that several pages have
+    cached       models and records kept for reuse
+    words        Chinese translations
+    marking      texts escaped for Streamlit's Markdown
+    frames       pages that report their height to their frame
+    choosing     fields that several pages share
     drawing      words, views and tables on the screen; errors as messages
     pages/       one file for each page, and the frame around them
 
-What is asked and what is computed knows nothing of the screen: only ``cached``,
-``choosing``, ``drawing``, ``form`` and the pages import Streamlit.
+Questions and computations do not depend on the screen: only ``cached``, ``choosing``,
+``drawing``, ``form``, and the pages import Streamlit.
 """

@@ -1,4 +1,4 @@
-"""What a model makes of a text: its last states, and the words that it says at a place."""
+"""A model's output for a text: the last hidden states and the words predicted at a place."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from introspect.text import visible
 
 __all__ = ["Place", "Reading", "places_of", "states_in", "way_of_asking"]
 
-#: How a model says words: at a word that is masked, at one that it reads as it is, after one, or
-#: where it writes one; ``None`` where it has no head for words.
+#: Where a model predicts words: at a masked word, at an unmasked word, after a word, or at a word
+#: that it writes.
 _WAYS = {
     "pseudo-likelihood": "masked",
     "at-pronoun": "at",
@@ -38,7 +38,7 @@ class Place:
 
     Args:
         way: ``masked``, ``at``, ``after`` or ``written``.
-        span: of the word, in the text; of what is written, in the target.
+        span: the span of the word in the text, or in the target for a word that is written.
     """
 
     way: str
@@ -46,7 +46,7 @@ class Place:
 
 
 def way_of_asking(model: Model) -> str | None:
-    """How a model can be asked for words; ``None`` where it has no head for them.
+    """Return how a model can be asked for words, or ``None`` if it has no LM head.
 
     Example:
         >>> import introspect as ix
@@ -57,23 +57,23 @@ def way_of_asking(model: Model) -> str | None:
 
 
 def places_of(way: str, question: Question) -> list[Word]:
-    """The words that a model can be asked at; of a model that writes, those of the target."""
+    """Return the words that a model can be asked at: the target's for a model that writes."""
     return words_of((question.target or "") if way == "written" else question.text)
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A text made ready for a model; each run asks it as it is changed at that moment.
+    """A text prepared for a model; each run uses the model as it is ablated at that moment.
 
     Args:
         model: the model.
         module: the part of it that reads.
-        inputs: what that is given.
-        tokens: those that its output has a row for.
-        read: those of the text that it reads.
+        inputs: the inputs of that part.
+        tokens: the tokens that its output has a row for.
+        read: the tokens of the text that it reads.
         question: the text.
-        position: the row that is asked for a word.
-        mask: the span that was masked, and the length of what stands there now.
+        position: the row of the output that predicts the word.
+        mask: the span that was masked and the length of the mask in its place.
     """
 
     model: Model
@@ -87,10 +87,10 @@ class Reading:
 
     @classmethod
     def of(cls, model: Model, question: Question) -> Reading:
-        """A text made ready; one that is too long is cut where that is asked for.
+        """Prepare a text; truncate one that is too long if the question asks for that.
 
         Raises:
-            TextError: an empty text, or one that is longer than the model reads.
+            TextError: the text is empty or longer than the model reads.
         """
         read = model.tokens(question.text, truncation=question.truncation)
         if question.truncation:
@@ -101,18 +101,18 @@ class Reading:
         return cls(model, plan.module, plan.inputs, plan.tokens, read, question)
 
     def output(self) -> Any:
-        """What the model returns, with its states, changed as it is at the moment."""
+        """Return the model's output with hidden states, under the ablation in force."""
         arguments = run_arguments(self.module, self.inputs)
         with torch.no_grad(), without_dropout(self.module):
             return self.module(**{**arguments, "output_hidden_states": True})
 
     def at(self, place: Place) -> Reading:
-        """The text made ready to be asked for a word at a place.
+        """Return the reading prepared to predict a word at a place.
 
         Raises:
-            MentionError: the model sees nothing there.
-            ModelError: it has no token to mask a word with.
-            TextError: nothing stands before a word of the target.
+            MentionError: the model has no tokens there.
+            ModelError: the tokenizer has no mask token.
+            TextError: no token precedes the word of the target.
         """
         if place.way == "masked":
             return self._masked(place.span)
@@ -138,10 +138,10 @@ class Reading:
         return replace(masked, position=places[before], mask=(span, len(mask)))
 
     def pieces(self, span: Span) -> list[int]:
-        """The tokens of a word of the text, by position; those of a masked one are the mask.
+        """Return the token positions of a word of the text; a masked word is the mask token.
 
         Raises:
-            MentionError: the model sees nothing there.
+            MentionError: the model has no tokens there.
         """
         if self.mask is None:
             return _pieces(self.read, span)
@@ -152,10 +152,10 @@ class Reading:
         return _pieces(self.read, (span[0] + by, span[1] + by))
 
     def probabilities(self) -> torch.Tensor:
-        """Of every token of the vocabulary at the place, ``(vocabulary,)``.
+        """Return the probability of every vocabulary token at the place, ``(vocabulary,)``.
 
         Raises:
-            ModelError: the model gives no logits.
+            ModelError: the model returns no logits.
         """
         logits = getattr(self.output(), "logits", None)
         if logits is None or logits.ndim != 3:
@@ -164,7 +164,7 @@ class Reading:
         return found
 
     def word(self, number: int) -> str:
-        """A token of the vocabulary as a person reads it."""
+        """Return a vocabulary token in readable form."""
         text = self.model.tokenizer.decode([number]).strip()
         return visible(text or self.model.tokenizer.convert_ids_to_tokens(number))
 
@@ -175,10 +175,10 @@ def _pieces(tokens: TokenSequence, span: Span) -> list[int]:
 
 
 def states_in(output: Any) -> torch.Tensor:
-    """The states after the last layer, ``(batch, length, hidden_size)``.
+    """Return the hidden states after the last layer, ``(batch, length, hidden_size)``.
 
     Raises:
-        CaptureError: the model returns none.
+        CaptureError: the model returns no hidden states.
     """
     found = getattr(output, "last_hidden_state", None)
     if found is None:

@@ -1,4 +1,4 @@
-"""Models and records that were had before. Only a few are kept: each may be large."""
+"""Models, records, and pages kept for reuse; only a few are kept, because each may be large."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _MODELS, _RECORDS, _PAGES = 2, 4, 6
 
 @st.cache_resource(max_entries=_MODELS, show_spinner="Loading the model …")
 def model_named(name: str) -> Model:
-    """A model, by alias, hub id or folder.
+    """Return a model by alias, hub id, or folder.
 
     Raises:
-        ModelError: there is none, or it cannot be used.
+        ModelError: there is no such model, or it cannot be used.
     """
     hush()
     return load_text(name)
@@ -56,7 +56,7 @@ def record_of(
     include: tuple[str, ...] = ("attentions",),
     layers: tuple[int, ...] | None = None,
 ) -> AttentionRecord:
-    """What a model attends to; of some layers, where they are named.
+    """Return the attention record of a model, restricted to ``layers`` if they are given.
 
     Raises:
         IntrospectError: the text cannot be captured.
@@ -81,15 +81,15 @@ def page_of_view(
     head: int | None,
     layers: tuple[int, ...] | None = None,
 ) -> str:
-    """A view as the page that ``View.to_html`` gives.
+    """Return a view as the page that ``View.to_html`` returns.
 
     Args:
-        name: of the model.
-        question: the text, and how it is read.
-        view: which view.
+        name: the name of the model.
+        question: the text and how it is read.
+        view: the name of the view.
         layer: the layer to show first.
         head: the head to show first.
-        layers: only these are in the page; by default all.
+        layers: the layers in the page; by default all.
 
     Raises:
         IntrospectError: the text cannot be captured, or there is no such layer or head.
@@ -101,7 +101,7 @@ def page_of_view(
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …", hash_funcs={CorefCase: case_to_json})
 def page_of_case(name: str, case: CorefCase, truncation: bool) -> str:
-    """The coreference view of a case, as a page."""
+    """Return the coreference view of a case as a page."""
     record = record_of(name, Question(case.text, truncation=truncation))
     return coreference_view(record, case).to_html()
 
@@ -110,7 +110,7 @@ def page_of_case(name: str, case: CorefCase, truncation: bool) -> str:
 def page_of_comparison(
     names: tuple[str, str], questions: tuple[Question, Question], labels: tuple[str, str]
 ) -> str:
-    """Two texts, or two models, side by side, as a page."""
+    """Return two texts, or two models, side by side as a page."""
     records = [record_of(name, question) for name, question in zip(names, questions, strict=True)]
     return compare_view(*records, labels=labels).to_html()
 
@@ -120,10 +120,10 @@ def page_of_comparison(
 
 @st.cache_resource(max_entries=_MODELS, show_spinner="Loading the model …")
 def model_to_ask(name: str) -> Model:
-    """A model with the head that answers, where it has one.
+    """Return a model with its LM head, if it has one.
 
     Raises:
-        ModelError: there is none, or it cannot be used.
+        ModelError: there is no such model, or it cannot be used.
     """
     hush()
     return load_to_ask(name)
@@ -131,23 +131,23 @@ def model_to_ask(name: str) -> Model:
 
 @st.cache_resource(max_entries=_RECORDS, show_spinner="Reading the text twice …")
 def before_after_of(name: str, question: Question, removal: Removal) -> BeforeAfter:
-    """A text before and after heads are taken out.
+    """Compare a text before and after heads are ablated.
 
     Raises:
-        IntrospectError: the text cannot be captured, or the model not be changed in this way.
+        IntrospectError: the text cannot be captured, or the model cannot be ablated in this way.
     """
     return before_after(model_to_ask(name), question, removal)
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …")
 def page_of_removal(name: str, question: Question, removal: Removal) -> str:
-    """The same side by side, as a page."""
+    """Return the attention before and after ablation side by side as a page."""
     return before_after_of(name, question, removal).view.to_html()
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Asking the model …")
 def said_of(name: str, question: Question, removal: Removal, place: Place) -> pd.DataFrame:
-    """What a model says at a place, before and after."""
+    """Return the words that a model predicts at a place before and after ablation."""
     return said_before_and_after(model_to_ask(name), question, removal, place)
 
 
@@ -159,11 +159,11 @@ def said_of(name: str, question: Question, removal: Removal, place: Place) -> pd
 def study_named(
     name: str, case: CorefCase, method: str, references: tuple[str, ...]
 ) -> CausalStudy:
-    """What each head does to the answer to a case, whichever heads are chosen."""
+    """Measure the effect of every head on the answer to a case, whichever heads are chosen."""
     return study_of_case(model_to_ask(name), case, method, references)
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …", hash_funcs={CorefCase: case_to_json})
 def page_of_study(name: str, case: CorefCase, method: str, references: tuple[str, ...]) -> str:
-    """The same as a page."""
+    """Return the effect of every head on the answer to a case as a page."""
     return causal_view(study_named(name, case, method, references)).to_html()

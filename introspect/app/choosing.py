@@ -1,4 +1,4 @@
-"""Fields that pages share: a case that is marked in a text, and a word of it."""
+"""Fields that pages share: the choice of a case in a text and the choice of a word."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["choose_case", "choose_word"]
 
 
 def choose_case(name: str, text: str) -> CorefCase | None:
-    """The case that is marked in a text; nothing while a part is missing.
+    """Draw the fields that mark a case in a text; return ``None`` while a part is missing.
 
     Args:
-        name: of the model, whose example is marked already.
+        name: the name of the model, whose example is already marked.
         text: the text.
     """
     words = words_of(text)
     pronoun, gold, other = example_words(example_of(name), text)
     left, middle, right = st.columns(3)
-    # Each text has marks of its own, which come back with it.
+    # Each text keeps its own marks, which are restored when the text returns.
     options = range(len(words))
 
     def label(index: int) -> str:
@@ -68,13 +68,13 @@ def choose_case(name: str, text: str) -> CorefCase | None:
 
 
 def choose_word(label: str, words: Sequence[Word], first: int | None, key: str) -> Word | None:
-    """One word of a text; nothing while none is chosen.
+    """Draw the choice of one word of a text; return ``None`` while none is chosen.
 
     Args:
-        label: of the field, in the language of the app.
-        words: those to choose from.
-        first: the one that is chosen at first, if any.
-        key: of the field.
+        label: the label of the field, in the language of the app.
+        words: the words to choose from.
+        first: the index of the word chosen at first, if any.
+        key: the key of the field.
     """
     chosen = st.selectbox(
         label,

@@ -1,4 +1,4 @@
-"""Words, views and errors on the screen."""
+"""Texts, views, downloads, and error messages on the screen."""
 
 from __future__ import annotations
 
@@ -28,45 +28,45 @@ __all__ = [
 
 
 def say(text: str, **values: object) -> str:
-    """Words of the app in the language that is chosen, with values for their places."""
+    """Return a text of the app in the chosen language, with its placeholders filled in."""
     language = st.session_state.get("language", LANGUAGES[0])
     return in_language(text, language).format(**values)
 
 
 @contextmanager
 def telling() -> Iterator[None]:
-    """Show an error of this block as a message; what stands after the block goes on."""
+    """Show an error of this block as a message; the code after the block still runs."""
     try:
         yield
     except IntrospectError as error:
         st.error(plain(str(error)))
-    except Exception as error:  # whatever it is, the app goes on
+    except Exception as error:  # the app goes on after any error
         what = plain(f"{type(error).__name__}: {error}")
         st.error(f"Something went wrong that should not \\({what}\\)\\. The app goes on\\.")
 
 
 def show_notices(notices: Iterable[str]) -> None:
-    """What a reader must know before looking."""
+    """Show what a reader must know before reading the results."""
     for notice in dict.fromkeys(notices):
         st.warning(plain(notice))
 
 
 def show_page(page: str, title: str) -> None:
-    """A page in a frame that is as tall as the page.
+    """Show a page in a frame that is as tall as the page.
 
     Args:
-        page: as ``View.to_html`` or a report gives it.
-        title: what is in the frame.
+        page: the page, as ``View.to_html`` or a report returns it.
+        title: the title of the frame.
     """
     st.iframe(measured(page), height="content", alt=title)
 
 
 def embed(page: str, title: str) -> None:
-    """A view's own page in a frame, as in a notebook, with a way to keep it as a file.
+    """Show a view's page in a frame, as in a notebook, with a button to download it.
 
     Args:
-        page: as ``View.to_html`` gives it.
-        title: what is in the frame.
+        page: the page, as ``View.to_html`` returns it.
+        title: the title of the frame.
     """
     show_page(page, title)
     st.download_button(
@@ -80,11 +80,11 @@ def embed(page: str, title: str) -> None:
 
 
 def offer_report(made: Callable[[], str], *, key: str) -> None:
-    """A button that makes a report and saves it.
+    """Show a button that makes a report and saves it.
 
     Args:
         made: makes the page; called when the button is pressed.
-        key: of the button.
+        key: the key of the button.
     """
     st.download_button(
         say("Download the report"),
@@ -102,12 +102,12 @@ def offer_report(made: Callable[[], str], *, key: str) -> None:
 
 
 def column_of_heads() -> Any:
-    """The column of a table that names the head of each row."""
+    """Return the table column that names the head of each row."""
     return st.column_config.TextColumn(say("head"), help=say("Layer and head, from 0."))
 
 
 def column_of_shares() -> Any:
-    """The column of a table with each head's attention on the antecedent."""
+    """Return the table column with each head's attention to the antecedent."""
     return st.column_config.NumberColumn(
         say("on the antecedent"),
         format="%.4f",
@@ -116,7 +116,7 @@ def column_of_shares() -> Any:
 
 
 def offer_table(table: pd.DataFrame, file_name: str) -> None:
-    """A button that saves a table as CSV."""
+    """Show a button that saves a table as CSV."""
     st.download_button(
         say("Download the table"),
         table.to_csv(index=False),

@@ -1,4 +1,4 @@
-"""What each head does to a model's answer to one case. Nothing here draws."""
+"""The effect of each head on a model's answer to one case; nothing here draws."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["CaseEffects", "effects_of_study", "study_of_case"]
 
 @dataclass(frozen=True, eq=False)
 class CaseEffects:
-    """What heads do to the preference for the antecedent of one case.
+    """Effects of heads on the preference for the antecedent of one case.
 
     Args:
-        view: each head's effect beside where it looks.
-        before: by how much the unchanged model prefers the antecedent, in ``unit``.
-        after: the same without all chosen heads at once.
-        unit: of the two.
-        is_surrogate: whether the model was asked something else than who the pronoun is.
+        view: each head's effect beside what it attends to.
+        before: how much the unchanged model prefers the antecedent, in ``unit``.
+        after: the same with all chosen heads ablated at once.
+        unit: the unit of ``before`` and ``after``.
+        is_surrogate: whether the model was asked something other than who the pronoun refers to.
     """
 
     view: CausalView
@@ -37,11 +37,11 @@ class CaseEffects:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row for each head, the largest effect first.
+        """Table with a row for each head, the largest effect first.
 
-        ``head`` (``L3H1``), ``effect`` (by how much the preference falls without it), ``control``
-        (the mean effect of the other heads of its layer) and ``antecedent`` (the share of the
-        pronoun's attention that it gives the antecedent).
+        ``head`` (``L3H1``), ``effect`` (how much the preference falls without it), ``control``
+        (the mean effect of the other heads of its layer), and ``antecedent`` (the share of the
+        pronoun's attention that goes to the antecedent).
         """
         rows = self.view.table.sort_values("effect", ascending=False, kind="stable")
         names = [
@@ -61,13 +61,13 @@ class CaseEffects:
 def study_of_case(
     model: Model, case: CorefCase, method: str, references: tuple[str, ...]
 ) -> CausalStudy:
-    """Take each head out in turn, and ask the model about a case.
+    """Ablate each head in turn and measure the model's answer to a case.
 
     Args:
-        model: the model, with its language-model head where it has one.
+        model: the model, with its LM head if it has one.
         case: the pronoun and its candidates.
-        method: how heads are taken out.
-        references: for ``mean``, the texts that it is taken over.
+        method: the ablation method.
+        references: for ``mean``, the texts to average over.
 
     Raises:
         InputError: the case cannot be asked.
@@ -77,14 +77,14 @@ def study_of_case(
 
 
 def effects_of_study(study: CausalStudy, removal: Removal) -> CaseEffects:
-    """What each head does, and what the chosen ones do together.
+    """Compute the effect of each head and the joint effect of the chosen heads.
 
     Args:
-        study: of one case.
-        removal: which heads are chosen, by the method of the study.
+        study: the study of one case.
+        removal: the chosen heads, ablated by the method of the study.
 
     Raises:
-        SelectionError: a head that the model does not have.
+        SelectionError: the model does not have a chosen head.
     """
     answers = study.effects.answers
     reference = removal.references if removal.method in NEEDS_REFERENCE else None

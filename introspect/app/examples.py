@@ -1,4 +1,4 @@
-"""A text for each model that comes with the package, with what is worth seeing first."""
+"""An example text for each bundled model, with the head worth seeing first."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["EXAMPLES", "MODELS", "Example", "example_of", "is_example"]
 
 @dataclass(frozen=True)
 class Example:
-    """What a model is shown with.
+    """The example that a model is shown with.
 
     Args:
-        text: what it reads.
+        text: the text that the model reads.
         twin: a text to compare it with.
-        layer: of the head that is worth seeing first.
-        head: that head.
-        pronoun: the pronoun, as ``find_mention`` takes it; nothing where there is none to score.
-        antecedent: what it refers to.
-        distractor: what it might refer to.
-        target: what the model writes, if it reads one text and writes another.
+        layer: the layer of the head worth seeing first.
+        head: the index of that head.
+        pronoun: the pronoun, as ``find_mention`` takes it; empty if there is none to score.
+        antecedent: the phrase that it refers to.
+        distractor: a phrase that it might refer to.
+        target: the text that the model writes, for an encoder-decoder.
     """
 
     text: str
@@ -81,15 +81,15 @@ EXAMPLES = {
     ),
 }
 
-#: The names that are offered; any hub id or folder may be typed as well.
+#: The model names offered; any hub id or folder may be typed as well.
 MODELS = (*ALIASES, *CIRCUITS)
 
 
 def example_of(model: str) -> Example:
-    """The example of a model; that of minilm for one without."""
+    """Return the example of a model, or that of minilm if it has none."""
     return EXAMPLES.get(model, EXAMPLES["minilm"])
 
 
 def is_example(text: str) -> bool:
-    """Whether nobody has typed this text: it may be exchanged when another model is chosen."""
+    """Return whether a text is an example, replaceable when another model is chosen."""
     return any(text == example.text for example in EXAMPLES.values())

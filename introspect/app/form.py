@@ -1,4 +1,4 @@
-"""What every page asks first: a text and a model. It stands above the pages, and so stays."""
+"""The fields for a text and a model, drawn above the pages and kept from page to page."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MODEL, _QUESTION = "asked model", "asked question"
 
 
 def ask() -> None:
-    """Draw the fields for a text and a model, and note what they ask.
+    """Draw the fields for a text and a model, and store the question.
 
     Raises:
-        IntrospectError: the text is empty, or the model cannot be had.
+        IntrospectError: the text is empty, or the model cannot be loaded.
     """
     st.session_state.setdefault("text", example_of(MODELS[0]).text)
     left, right = st.columns([3, 1])
@@ -40,7 +40,7 @@ def ask() -> None:
 
 
 def ask_model() -> None:
-    """Draw the choice of a model, load it, and note its name.
+    """Draw the choice of a model, load it, and store its name.
 
     Raises:
         ModelError: there is no such model, or it cannot be used.
@@ -71,17 +71,17 @@ def ask_model() -> None:
 
 
 def asked() -> tuple[str, Question]:
-    """The model's name and the question, on a page below the fields."""
+    """Return the model's name and the question, for a page below the fields."""
     return asked_model(), cast(Question, st.session_state[_QUESTION])
 
 
 def asked_model() -> str:
-    """The model's name."""
+    """Return the model's name."""
     return str(st.session_state[_MODEL])
 
 
 def _take_example() -> None:
-    """With another model goes its own example, unless somebody has typed a text."""
+    """Fill in the example of a newly chosen model, unless the user has typed a text."""
     if is_example(st.session_state.get("text", "")):
         _fill(st.session_state["model"])
 

@@ -1,4 +1,4 @@
-"""A view's page in a frame of the app: it says how tall it is, and the frame follows."""
+"""View pages that report their height, so that the app's frame can follow it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ __all__ = ["measured"]
 
 _POLICY = "script-src "
 
-# The app has margins enough: the page takes the whole width of its frame, and no room at its end.
+# The app has its own margins, so the page fills its frame's width and adds no space at the end.
 _STYLE = "<style>main { max-width: none; padding: 8px 2px 24px }</style>"
 
-# Streamlit adds a script to the page that measures it. The policy would not let it run, and it
-# never finds that a page has become shorter: within a template it is no script at all.
+# Streamlit adds a measuring script to the page. The policy would block it, and it never notices
+# that a page has become shorter, so it goes into a template, where it does not run.
 _REST_IS_NO_SCRIPT = "<template>"
 
 
 def measured(page: str) -> str:
-    """A page that tells its frame how tall it is, whenever that changes.
+    """Return a page that reports its height to its frame whenever the height changes.
 
-    Its policy lets the one script that does so run beside its own, by its hash; nothing else is
-    allowed. The page itself, as it is downloaded, stays as it was.
+    Its policy allows the reporting script by its hash, beside the page's own script, and nothing
+    else. The page that is downloaded does not change.
 
     Args:
-        page: as ``View.to_html`` gives it.
+        page: the page, as ``View.to_html`` returns it.
     """
     script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")

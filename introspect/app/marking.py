@@ -1,7 +1,7 @@
-"""Texts on their way to Streamlit, which reads Markdown in almost everything that it shows.
+"""Escaped texts for Streamlit, which reads Markdown in almost everything that it shows.
 
-Texts, tokens and error messages are data: they reach it through ``plain`` only, or in tables, which
-are drawn as they are.
+Texts, tokens, and error messages are data: they reach Streamlit only through ``plain`` or in
+tables, which are drawn verbatim.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from introspect.text import visible_text
 
 __all__ = ["marked", "plain"]
 
-# All that Markdown gives a meaning to, and what Streamlit adds: formulas and coloured words.
+# Every character with a meaning in Markdown, or in Streamlit's formulas and colored words.
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$^&:=\"'@/])")
-# A name between colons becomes a picture even where the colons are escaped: a word joiner, which
-# cannot be seen, stands between.
+# A name between colons becomes a picture even if the colons are escaped, so an invisible word
+# joiner separates them.
 _SHORT_CODE = re.compile(r":(?=[\w+-]+(?:/[\w+-]+)*:)")
 _LINE_END = re.compile(r"[ \t]*[\r\n]+[ \t]*")
 
 
 def plain(text: str) -> str:
-    r"""A text for Streamlit's Markdown that is shown as it is.
+    r"""Escape a text so that Streamlit's Markdown shows it verbatim.
 
     Example:
         >>> plain("![x](http://a.b) <b>")
@@ -32,7 +32,7 @@ def plain(text: str) -> str:
 
 
 def marked(sentence: str) -> str:
-    r"""A sentence of a finding, with its ``*marked*`` words as emphasis and all else as it is.
+    r"""Escape a sentence of a finding, keeping its ``*marked*`` words as emphasis.
 
     Example:
         >>> marked("L3H1 (0.68) points to *animal*.")
@@ -46,7 +46,7 @@ def marked(sentence: str) -> str:
 
 
 def _spaced(part: str) -> str:
-    """As ``plain``, with the spaces at the ends that words stand between."""
+    """Escape a part as ``plain`` does, but keep the spaces at its ends."""
     if not part.strip():
         return part
     before = part[: len(part) - len(part.lstrip())]

@@ -1,4 +1,4 @@
-"""From what stands in a form to what is asked of a model. Nothing here draws or runs a model."""
+"""Questions for a model, made from the values of a form; nothing here draws or runs a model."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from introspect.text import segment_words, visible_text
 
 __all__ = ["KINDS", "Question", "Word", "case_from_words", "example_words", "spans_of", "words_of"]
 
-#: What attention of an encoder-decoder can be shown.
+#: The kinds of attention of an encoder-decoder that can be shown.
 KINDS = ("encoder", "decoder", "cross")
 
 
 @dataclass(frozen=True)
 class Question:
-    """A text, and how a model is to read it.
+    """A text and how a model reads it.
 
     Args:
-        text: what it reads.
-        pair: a second text, for models of pairs.
-        target: what an encoder-decoder writes.
-        kind: the attention to show, of an encoder-decoder.
-        truncation: whether a text that is too long is cut.
+        text: the text that the model reads.
+        pair: a second text, for models that read pairs.
+        target: the text that an encoder-decoder writes.
+        kind: the kind of attention to show, for an encoder-decoder.
+        truncation: whether a text that is too long is truncated.
     """
 
     text: str
@@ -37,18 +37,18 @@ class Question:
 
     @property
     def subject(self) -> str | tuple[str, str]:
-        """As ``ix.report`` takes it."""
+        """The text or pair, in the form that ``ix.report`` takes."""
         return self.text if self.pair is None else (self.text, self.pair)
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word to choose: where it stands, and what it is called.
+    """A word to choose, with its place and label.
 
     Args:
-        index: among the words of the text.
+        index: its index among the words of the text.
         span: half-open character offsets.
-        label: the word; with its number where the text has it several times: ``it#2``.
+        label: the word, numbered if the text has it several times: ``it#2``.
     """
 
     index: int
@@ -57,7 +57,7 @@ class Word:
 
 
 def words_of(text: str) -> list[Word]:
-    """The words of a text that can be marked, in order; no punctuation.
+    """Return the words of a text that can be marked, in order, without punctuation.
 
     Example:
         >>> [word.label for word in words_of("It was it, and it alone.")]
@@ -76,7 +76,7 @@ def words_of(text: str) -> list[Word]:
 
 
 def spans_of(words: Sequence[Word], text: str) -> list[Span]:
-    """The mentions that chosen words make: neighbours with nothing but spaces between are one.
+    """Join chosen words into mentions: words separated only by spaces form one mention.
 
     Example:
         >>> text = "The old dog saw a cat."
@@ -96,11 +96,11 @@ def spans_of(words: Sequence[Word], text: str) -> list[Span]:
 def case_from_words(
     text: str, pronoun: Word | None, antecedents: Sequence[Word], distractors: Sequence[Word]
 ) -> CorefCase:
-    """The case that somebody has marked.
+    """Build the case that the user has marked.
 
     Raises:
         TextError: the text is empty.
-        MentionError: no pronoun, no candidate, or a word that is two of them.
+        MentionError: no pronoun or no candidate is marked, or a word has two of these roles.
     """
     if pronoun is None or not (antecedents or distractors):
         raise MentionError(
@@ -119,9 +119,9 @@ def case_from_words(
 
 
 def example_words(example: Example, text: str) -> tuple[list[int], list[int], list[int]]:
-    """Which words of a text an example marks, by index: pronoun, antecedents, distractors.
+    """Return the indices of an example's words: pronoun, antecedents, distractors.
 
-    Nothing for any text but the example's own two.
+    The lists are empty for any text other than the example's own two.
     """
     if not example.pronoun or text not in (example.text, example.twin):
         return [], [], []

@@ -1,4 +1,4 @@
-"""A model before and after heads are taken out: attention, states, words. Nothing here draws."""
+"""Attention, states, and words before and after heads are ablated; nothing here draws."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
     "state_changes",
 ]
 
-#: What is offered: those that one text is enough for.
+#: The ablation methods offered: those that need only one text.
 METHODS = ("zero", "mean", "uniform")
 
 _UNCHANGED = "unchanged"
@@ -42,14 +42,14 @@ _UNCHANGED = "unchanged"
 
 @dataclass(frozen=True)
 class Removal:
-    """What is taken out of a model.
+    """An ablation of a model.
 
     Args:
-        heads: as ``L3H1``, or ``L3`` for a whole layer; none means all, where a word is cut off.
-        method: how heads are taken out: ``zero``, ``mean`` or ``uniform``.
-        edge: the word that looks and the word that it looks at, as spans of the text; then heads
-            are kept, and this one way of theirs is cut.
-        references: for ``mean``, the texts that it is taken over.
+        heads: heads such as ``L3H1``, or ``L3`` for a whole layer; with ``edge``, none means all.
+        method: the ablation method: ``zero``, ``mean``, or ``uniform``.
+        edge: the query word and the key word, as spans of the text; the heads are then kept, and
+            only their attention from the one word to the other is cut.
+        references: for ``mean``, the texts to average over.
     """
 
     heads: tuple[str, ...]
@@ -60,12 +60,12 @@ class Removal:
 
 @dataclass(frozen=True, eq=False)
 class BeforeAfter:
-    """A text as the unchanged model reads it, and as the changed one does.
+    """A text as the unchanged model and the ablated model read it.
 
     Args:
         view: the attention of both, side by side.
-        states: how far the last layer's state of each token moves; see ``state_changes``.
-        words: what was taken out.
+        states: how far the last hidden state of each token moves; see ``state_changes``.
+        words: a description of what was ablated.
     """
 
     view: CompareView
@@ -74,7 +74,7 @@ class BeforeAfter:
 
     @property
     def most_changed(self) -> tuple[Head, float] | None:
-        """The head whose attention changes most, and by how much of it; ``None`` if none does."""
+        """The head whose attention changes most and the share that changes, or ``None``."""
         changes = self.view.changes()
         row = changes.loc[changes["total_variation"].fillna(0.0).idxmax()]
         amount = float(row["total_variation"])
@@ -82,11 +82,11 @@ class BeforeAfter:
 
 
 def head_names(model: Model, kind: str | None) -> list[str]:
-    """What can be taken out: each layer as a whole, and its heads.
+    """Return the names of what can be ablated: each layer as a whole and its heads.
 
     Args:
         model: the model.
-        kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
+        kind: for an encoder-decoder, ``encoder``, ``decoder``, or ``cross``.
 
     Example:
         >>> import introspect as ix
@@ -106,15 +106,15 @@ def head_names(model: Model, kind: str | None) -> list[str]:
 
 
 def removed(reading: Reading, removal: Removal) -> Intervention:
-    """The change of the model, to be opened.
+    """Return the ablation as a context manager.
 
     Args:
         reading: the text that the model will read.
-        removal: what is taken out.
+        removal: what to ablate.
 
     Raises:
-        SelectionError: no heads, or some that the model does not have.
-        MentionError: a word that the model does not see.
+        SelectionError: no heads are chosen, or the model does not have some of them.
+        MentionError: the model has no tokens for a word.
     """
     model, kind = reading.model, reading.question.kind
     if removal.edge is not None:
@@ -128,15 +128,15 @@ def removed(reading: Reading, removal: Removal) -> Intervention:
 
 
 def before_after(model: Model, question: Question, removal: Removal) -> BeforeAfter:
-    """A text before and after.
+    """Compare a text before and after ablation.
 
     Args:
-        model: the model, with its language-model head where it has one.
+        model: the model, with its LM head if it has one.
         question: the text.
-        removal: what is taken out.
+        removal: what to ablate.
 
     Raises:
-        IntrospectError: it cannot be read, captured, or changed in this way.
+        IntrospectError: the text cannot be read or captured, or the model ablated in this way.
     """
 
     def capture() -> AttentionRecord:
@@ -169,20 +169,20 @@ def _words(removal: Removal, change: Intervention, text: str) -> str:
 
 
 def state_changes(before: torch.Tensor, after: torch.Tensor, tokens: Sequence[str]) -> pd.DataFrame:
-    r"""How far the state of each token moves.
+    r"""Compute how far the hidden state of each token moves.
 
-    With :math:`h_i` and :math:`h_i'` its states after the last layer, before and after the change:
+    With :math:`h_i` and :math:`h_i'` its states after the last layer, before and after ablation:
 
     .. math:: \frac{\lVert h_i' - h_i \rVert}{\lVert h_i \rVert} \quad \text{and} \quad
         \frac{h_i \cdot h_i'}{\lVert h_i \rVert \lVert h_i' \rVert}
 
     Args:
-        before: ``(length, hidden_size)``.
-        after: the same size.
-        tokens: what they are of.
+        before: states before ablation, ``(length, hidden_size)``.
+        after: states after ablation, of the same shape.
+        tokens: the tokens of the states.
 
     Returns:
-        A row for each token: ``position``, ``token``, ``moved`` (0: not at all) and ``cosine``.
+        A row for each token: ``position``, ``token``, ``moved`` (0: not at all), and ``cosine``.
 
     Example:
         >>> table = state_changes(torch.tensor([[3.0, 4.0]]), torch.tensor([[3.0, 0.0]]), ["a"])
@@ -203,21 +203,21 @@ def state_changes(before: torch.Tensor, after: torch.Tensor, tokens: Sequence[st
 def said_before_and_after(
     model: Model, question: Question, removal: Removal, place: Place, *, top: int = 8
 ) -> pd.DataFrame:
-    """The likeliest words at a place, before and after.
+    """Return the likeliest words at a place before and after ablation.
 
     Args:
-        model: the model, with its language-model head.
+        model: the model, with its LM head.
         question: the text.
-        removal: what is taken out.
+        removal: what to ablate.
         place: where the model is asked.
-        top: how many words of each of the two.
+        top: the number of words taken from each side.
 
     Returns:
-        A row for each word that is among the likeliest before or after, the likeliest first:
-        ``word``, ``before`` and ``after``, probabilities.
+        A row for each word among the likeliest before or after, the likeliest first: ``word`` and
+        its probabilities ``before`` and ``after``.
 
     Raises:
-        IntrospectError: the place cannot be read, or the model not be changed in this way.
+        IntrospectError: the place cannot be read, or the model cannot be ablated in this way.
     """
     asked = Reading.of(model, question).at(place)
     before = asked.probabilities()

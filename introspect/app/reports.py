@@ -1,4 +1,4 @@
-"""The report on what a page shows, made when it is asked for."""
+"""The report on what a page shows, made on request."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["report_of"]
 
 
 def report_of(name: str, subject: CorefCase | str | tuple[str, str], truncation: bool) -> str:
-    """The page of a report on a case, a text or a pair.
+    """Return a report on a case, a text, or a pair as a page.
 
     Raises:
-        IntrospectError: it cannot be captured or scored.
+        IntrospectError: the subject cannot be captured or scored.
     """
     made = report(model_named(name), [subject], truncation=truncation, command="introspect app")
     return made.html

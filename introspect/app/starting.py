@@ -1,4 +1,4 @@
-"""The server of the app: where it listens, and what it may do."""
+"""The app's server: its address, start checks, and options."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from introspect.errors import InputError, MissingExtraError
 
 __all__ = ["LOOPBACK", "SCRIPT", "address_of", "check_start", "serve", "server_options"]
 
-#: What Streamlit runs.
+#: The script that Streamlit runs.
 SCRIPT = Path(__file__).parent / "pages" / "frame.py"
 
-#: Names of this machine that no other can reach.
+#: Names of this machine that no other machine can reach.
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-# In MB. One page checks its uploads more closely; this is what the server takes at all.
+# In MB: the server's limit for any upload. The page with uploads has a stricter check.
 _MOST_UPLOADED = 3
 
-# Those of the views' pages, which stand in frames of their own, in the light and in the dark.
+# The colors of the view pages, which the app shows in frames, in light and dark mode.
 _COLOURS = {
     "theme.light.primaryColor": "#1858a8",
     "theme.light.backgroundColor": "#ffffff",
     "theme.light.secondaryBackgroundColor": "#f4f6f8",
     "theme.light.textColor": "#1b1f24",
-    # Read as words on the page, and under white words on a button.
+    # Used for text on the page and as the background of white text on a button.
     "theme.dark.primaryColor": "#3576c8",
     "theme.dark.backgroundColor": "#15181c",
     "theme.dark.secondaryBackgroundColor": "#1e2329",
@@ -34,15 +34,15 @@ _COLOURS = {
 
 
 def check_start(host: str, port: int) -> None:
-    """Refuse, in words and before anything starts, what cannot be served.
+    """Check that the app can be served, before anything starts.
 
     Args:
-        host: the address to listen at.
-        port: its port.
+        host: the address to listen on.
+        port: the port.
 
     Raises:
         MissingExtraError: Streamlit is not installed.
-        InputError: the address is not of this machine, or the port is taken.
+        InputError: the address does not belong to this machine, or the port is taken.
     """
     if importlib.util.find_spec("streamlit") is None:
         raise MissingExtraError("streamlit", "app", "The app")
@@ -67,14 +67,14 @@ def serve(host: str, port: int) -> None:
     from streamlit import net_util
     from streamlit.web.cli import main
 
-    # To refuse a page from elsewhere Streamlit compares its name with the outer address of this
-    # machine, and asks a server on the internet for it. Nothing is asked of anybody here.
+    # To refuse a page from elsewhere, Streamlit compares its name with the outer address of this
+    # machine, which it asks a server on the internet for. The app makes no such request.
     net_util.get_external_ip = lambda: None
     main(["run", str(SCRIPT), *server_options(host, port)], standalone_mode=False)
 
 
 def address_of(host: str, port: int) -> str:
-    """What to type into a browser.
+    """Return the address to type into a browser.
 
     Example:
         >>> address_of("127.0.0.1", 8501), address_of("::1", 8501)
@@ -84,24 +84,24 @@ def address_of(host: str, port: int) -> str:
 
 
 def server_options(host: str, port: int) -> list[str]:
-    """How the server is run, whatever a configuration file of Streamlit's says."""
+    """Return the server's command-line options, which override Streamlit's configuration."""
     options = {
         "server.address": host,
         "server.port": str(port),
-        # No browser is opened, no e-mail address asked for, nothing reported to anybody, and the
-        # machine's outer address is not looked up, which a welcome message would need.
+        # Open no browser, ask for no e-mail address, report no usage, and do not look up the
+        # machine's outer address, which a welcome message would need.
         "server.headless": "true",
         "browser.gatherUsageStats": "false",
         "logger.hideWelcomeMessage": "true",
-        # Only pages of this server may talk to it, and only under its own names.
+        # Only pages from this server may connect to it, and only under its own names.
         "server.enableCORS": "true",
         "server.enableXsrfProtection": "true",
         "server.maxUploadSize": str(_MOST_UPLOADED),
         "server.enableStaticServing": "false",
-        # The files of the package do not change while it runs.
+        # The package's files do not change while the app runs.
         "server.fileWatcherType": "none",
         "runner.magicEnabled": "false",
-        # An error is said in a line by the app itself; no trace and no link to a search for it.
+        # The app shows an error in one line itself, without a traceback or a search link.
         "client.showErrorDetails": "none",
         "client.showErrorLinks": "false",
         "client.toolbarMode": "minimal",
@@ -109,6 +109,6 @@ def server_options(host: str, port: int) -> list[str]:
     }
     given = [f"--{name}={value}" for name, value in options.items()]
     if host in LOOPBACK:
-        # Against a page elsewhere whose name is made to point at this machine.
+        # This blocks a page elsewhere whose name is made to point at this machine.
         given += [f"--server.allowedHosts={name}" for name in LOOPBACK]
     return given

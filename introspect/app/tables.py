@@ -1,4 +1,4 @@
-"""From records and scores to the tables that the app shows, and the colours of their cells."""
+"""Tables that the app shows, made from records and scores, and the colors of their cells."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from introspect.views.palette import SEQUENTIAL
 
 __all__ = ["MOST_COLOURED", "cell_style", "score_table", "token_table", "weight_table"]
 
-#: A table of more cells is shown without colours: the heat map is made for it.
+#: A table with more cells is shown without colors; the heat map is made for those.
 MOST_COLOURED = 10_000
 
-# Where white begins to read better than black on the scale of weights: both then have a contrast of
-# more than 4.5.
+# The weight from which white text reads better than black; there, the contrast of both exceeds
+# 4.5.
 _DARK = 0.57
 
 
 def token_table(sequence: TokenSequence) -> pd.DataFrame:
-    """One row for each token: what it is, its number in the vocabulary, and the word it is of."""
+    """Build a table with each token, its vocabulary id, and the word that it belongs to."""
     words = [None if word is None else visible(sequence.words[word]) for word in sequence.word_ids]
     return pd.DataFrame(
         {
@@ -39,11 +39,11 @@ def token_table(sequence: TokenSequence) -> pd.DataFrame:
 
 
 def weight_table(record: AttentionRecord, layer: int, head: int) -> pd.DataFrame:
-    """The weights of one head: a row for each query, a column for each key.
+    """Build a table of one head's weights: a row for each query, a column for each key.
 
     Args:
-        record: the attention.
-        layer: by the model's own number.
+        record: the attention record.
+        layer: the model's own number of the layer.
         head: the head.
 
     Raises:
@@ -64,19 +64,19 @@ def weight_table(record: AttentionRecord, layer: int, head: int) -> pd.DataFrame
 
 
 def _labels(tokens: Sequence[str]) -> list[str]:
-    """Tokens with their positions, so that no two are alike."""
+    """Return the tokens with their positions, so that every label is unique."""
     return [f"{position} {visible(token)}" for position, token in enumerate(tokens)]
 
 
 def score_table(scores: DirectionScores) -> pd.DataFrame:
-    """One row for each head that can look, the one that gives the antecedent most first.
+    """Build a table of the heads that can attend, the most attention to the antecedent first.
 
     Args:
-        scores: of one case, in one direction.
+        scores: the scores of one case in one direction.
 
     Returns:
-        ``head`` (``L3H1``), the weight on ``antecedent`` and on ``distractor`` (the largest of
-        several), ``credit`` and ``margin``; see the methods for the last two.
+        A row for each head: ``head`` (``L3H1``), the weight on ``antecedent`` and on ``distractor``
+        (the largest of several), ``credit``, and ``margin``; see the methods for the last two.
     """
     rows = []
     for head in scores.ranked():
@@ -97,13 +97,13 @@ def score_table(scores: DirectionScores) -> pd.DataFrame:
 
 
 def cell_style(weight: float) -> str:
-    """The colour of a cell, as CSS: that of the heat map.
+    """Return the color of a cell as CSS, matching the heat map.
 
     Example:
         >>> cell_style(0.0), cell_style(1.0)
         ('background-color: #ffffff; color: #000000', 'background-color: #0b3266; color: #ffffff')
     """
-    if not 0 <= weight <= 1 + 1e-6:  # also what is missing
+    if not 0 <= weight <= 1 + 1e-6:  # also for a missing value
         return ""
     ink = "#ffffff" if weight > _DARK else "#000000"
     return f"background-color: {_colour(min(weight, 1.0))}; color: {ink}"

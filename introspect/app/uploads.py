@@ -1,7 +1,7 @@
-"""An uploaded file: checked, written where nothing else is, probed, and read back.
+"""Uploaded files: checked, written to an empty folder, probed, and read back.
 
-What is uploaded is only ever read as text, line by line. Of its name only letters and digits are
-used, so that reports can name it and no path can be made of it.
+An upload is only read as text, line by line. Only letters and digits of its name are used, so
+that reports can name it but it cannot form a path.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from introspect.probing.store import Entry
 
 __all__ = ["ENDINGS", "MOST_BYTES", "MOST_ROWS", "SAMPLE", "Probed", "Upload", "probe_upload"]
 
-#: The largest file that is taken, and the most lines that it may have; more is for the command
-#: line, which can be stopped and goes on where it was.
+#: The largest upload accepted, in bytes and in lines; larger files belong on the command line,
+#: where a run can be stopped and resumed.
 MOST_BYTES = 2 << 20
 MOST_ROWS = 2_000
 ENDINGS = ("jsonl", "csv", "tsv")
 
-#: Offered to be downloaded, as a pattern for a file of one's own.
+#: A sample to download, as a template for the user's own file.
 SAMPLE = """text,pronoun,antecedent,distractor,group
 The animal didn't cross the street because it was too tired.,it,animal,street,1
 The animal didn't cross the street because it was too wide.,it,street,animal,1
@@ -37,19 +37,19 @@ The dog chased the cat because it was angry.,it,dog,cat,2
 The cup broke the plate because it was heavy.,it,cup,plate,3
 """
 
-# Small enough that the bar moves.
+# Small enough that the progress bar moves.
 _SHARD_ROWS = 64
 
-#: Hears the share that is done, from 0 to 1, and what is being done.
+#: A callback that receives the share done, from 0 to 1, and a description of the current step.
 Tell = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it came.
+    """An uploaded file.
 
     Args:
-        name: what it is called where it comes from.
+        name: its name on the user's machine.
         content: its bytes.
     """
 
@@ -59,18 +59,18 @@ class Upload:
 
 @dataclass(frozen=True, eq=False)
 class Probed:
-    """What a probe of an upload gave.
+    """Results of the probe of an upload.
 
     Args:
-        name: of the upload.
-        model: that was probed.
-        finding: the headline; why there is none, where no row gave a result.
+        name: the name of the upload.
+        model: the model that was probed.
+        finding: the headline, or the reason that there is none if no row has a result.
         is_finished: whether there are results.
-        figures: names and values that a person looks for first.
+        figures: names and values of the key figures.
         heads: the table of heads.
         baselines: answers that need no head, on the same cases.
-        rejects: a row for each line without a result: where, why, what.
-        report: the page.
+        rejects: a row for each line without a result: its place, the reason, and its content.
+        report: the report page.
     """
 
     name: str
@@ -91,10 +91,10 @@ def probe_upload(model: Model, upload: Upload, tell: Tell) -> Probed:
         model: the model.
         upload: cases as ``jsonl``, or a table (``csv``, ``tsv``) with the columns text, pronoun,
             antecedent and distractor.
-        tell: hears how far it is.
+        tell: a callback that receives the progress.
 
     Raises:
-        InputError: the file is empty, too large, of another kind, or holds no cases at all.
+        InputError: the file is empty, too large, of another format, or without any cases.
     """
     ending = _checked_ending(upload)
     with tempfile.TemporaryDirectory(prefix="introspect-app-") as name:
@@ -105,7 +105,7 @@ def probe_upload(model: Model, upload: Upload, tell: Tell) -> Probed:
         try:
             return _probed(model, upload, given, tell)
         except InputError as error:
-            # No word of where it was kept: the file is known by the name that it came with.
+            # Name the upload, not its temporary path, which the user does not know.
             raise InputError(str(error).replace(str(given), upload.name)) from error
 
 
@@ -205,7 +205,7 @@ def _reject_table(rejects: list[tuple[str, Reject]]) -> pd.DataFrame:
 
 
 class _Watcher:
-    """Tells a function how far a probe is."""
+    """A watcher that reports the progress of a probe to a callback."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
@@ -218,7 +218,7 @@ class _Watcher:
 
     def shard(self, entry: Entry) -> None:
         self._rows += entry.read
-        # Not known before the end where only reading tells.
+        # The total is unknown until the end for formats whose rows cannot be counted in advance.
         total = self._total or self._rows
         self._tell(min(self._rows / total, 1.0), f"{self._rows:,} of {total:,} rows")
 

@@ -1,4 +1,4 @@
-"""The app in Chinese; its English words stand where they are shown, and are the keys."""
+"""Chinese translations of the app, with its English texts as keys."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from types import MappingProxyType
 
 __all__ = ["CHINESE", "LANGUAGES", "in_language", "word"]
 
-#: As they call themselves.
+#: Each language by its own name.
 LANGUAGES = ("English", "中文")
 
 
 def word(text: str) -> str:
-    """The text itself: marks one that is put into another language where it is shown."""
+    """Return the text unchanged, marked as one that is translated where it is shown."""
     return text
 
 
 def in_language(text: str, language: str) -> str:
-    """A text of the app in a language; what has no Chinese stays as it is.
+    """Return a text of the app in a language; a text without a translation stays unchanged.
 
     Example:
         >>> in_language("Text", "中文"), in_language("Text", "English")
@@ -127,7 +127,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "half.": "从 −0.5 到 0.5：先行词在它与最强干扰项所得之和中的份额，减去一半。",
         "Download the table": "下载表格",
         "Coreference view": "指代视图",
-        # Take heads out
+        # Ablate heads
         "Take heads out": "去掉一些头",
         "What a model attends to, and what it says, once some of its heads are taken out.": (
             "去掉一些头以后，模型看什么、说什么。"

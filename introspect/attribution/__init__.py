@@ -1,8 +1,8 @@
-"""Attribution through attention: further methods, each from a record to an attention-shaped tensor.
+"""Attribution methods based on attention: each turns a record into an attention-shaped tensor.
 
 Every method has one signature, ``method(record) -> (num_layers, num_heads, query_len, key_len)``. A
-method that takes the heads of a layer together has one in their place. What a method needs beside
-the attention is captured with ``include``; where it is missing the error names it.
+method that combines the heads of a layer returns one in their place. What a method needs in
+addition to the attention is captured with ``include``; if it is missing, the error names it.
 """
 
 from introspect.attribution.methods import (

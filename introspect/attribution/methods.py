@@ -25,11 +25,11 @@ __all__ = [
 
 
 def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
-    """How much of each input token is in each token after every layer, by attention alone.
+    """Compute how much of each input token is in each token after every layer, by attention alone.
 
     Args:
         record: self-attention, all its rows. Of a record of some layers, through those alone.
-        residual: the part that goes past the attention unchanged.
+        residual: the part that bypasses the attention unchanged.
 
     Returns:
         ``(num_layers, 1, n, n)``, float64, from 0 to 1; rows sum to 1.
@@ -50,11 +50,11 @@ def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
 
 
 def flow(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
-    """The maximum flow of attention from each token after every layer to each input token.
+    """Compute the maximum attention flow from each token after every layer to each input token.
 
     Args:
         record: self-attention, all its rows, of at most 64 tokens.
-        residual: the part that goes past the attention unchanged.
+        residual: the part that bypasses the attention unchanged.
 
     Returns:
         ``(num_layers, 1, n, n)``, float64, from 0 to 1; rows do not sum to 1.
@@ -69,13 +69,13 @@ def flow(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
 
 
 def residual_norms(record: AttentionRecord) -> torch.Tensor:
-    r"""How long the vector is that each key brings through the whole attention block.
+    r"""Compute the norm of the vector that each key contributes through the whole attention block.
 
     .. math:: \lVert g_i(T_{ij}) \rVert, \qquad
               T_{ij} = \sum_h \alpha^h_{ij} v_j^h W_O^h + [i = j] \, x_i
 
     where *g* is the layer norm behind the sum, as it acts on a part of the sum; a block that
-    normalises before its attention has none.
+    normalizes before its attention has none.
 
     Args:
         record: captured with ``include=("residual_norms",)``.
@@ -93,7 +93,7 @@ def residual_norms(record: AttentionRecord) -> torch.Tensor:
 
 
 def contributions(record: AttentionRecord) -> torch.Tensor:
-    """The share of each key in what the attention block of one layer gives.
+    """Return the share of each key in the output of one layer's attention block.
 
     Args:
         record: captured with ``include=("contributions",)``.
@@ -110,7 +110,7 @@ def contributions(record: AttentionRecord) -> torch.Tensor:
 
 
 def alti(record: AttentionRecord) -> torch.Tensor:
-    """The contributions of each input token to each token after every layer.
+    """Compute the contributions of each input token to each token after every layer.
 
     Args:
         record: captured with ``include=("contributions",)``; of some layers, through those alone.
@@ -128,10 +128,10 @@ def alti(record: AttentionRecord) -> torch.Tensor:
 
 
 def gradient_attention(record: AttentionRecord) -> torch.Tensor:
-    r"""Each weight times how steeply a number rises with it, where it rises: :math:`(A ∇A)^+`.
+    r"""Multiply each weight by its gradient, and keep the positive part: :math:`(A ∇A)^+`.
 
     Args:
-        record: captured with ``include=("gradients",)`` and ``of``, which says of what number.
+        record: captured with ``include=("gradients",)`` and ``of``, which names the number.
 
     Returns:
         ``(num_layers, num_heads, query_len, key_len)``, from 0 up, in units of that number.
@@ -145,14 +145,14 @@ def gradient_attention(record: AttentionRecord) -> torch.Tensor:
 
 
 def relevance(record: AttentionRecord) -> torch.Tensor:
-    r"""What the layers up to each one add to a token, of each input token: :math:`R_l - I`.
+    r"""Compute what the layers so far add to a token from each input token: :math:`R_l - I`.
 
     Args:
         record: self-attention, captured with ``include=("gradients",)`` and ``of``.
 
     Returns:
-        ``(num_layers, 1, n, n)``, float64, from 0 up. The identity that *R* begins with is taken
-        off: it stands for each token's own state, and is 1 however small the rest is.
+        ``(num_layers, 1, n, n)``, float64, from 0 up. The identity that *R* starts from is
+        subtracted: it stands for each token's own state, and is 1 however small the rest is.
 
     Raises:
         SelectionError: the record carries no gradients, or is attention to another text.
@@ -166,14 +166,14 @@ def relevance(record: AttentionRecord) -> torch.Tensor:
 
 
 def integrated_gradients(record: AttentionRecord) -> torch.Tensor:
-    """How much of a number each weight of a layer brings, from no attention up to all of it.
+    """Return how much each weight of a layer contributes to a number, integrated from no attention.
 
     Args:
         record: captured with ``include=("integrated_gradients",)`` and ``of``.
 
     Returns:
         ``(num_layers, num_heads, query_len, key_len)``, of either sign. Over a layer they sum to
-        what the number changes by when that layer's attention is taken away, within
+        the change of the number when that layer's attention is removed, within
         ``record.certificate.max_completeness_error``.
 
     Raises:
@@ -186,7 +186,7 @@ def integrated_gradients(record: AttentionRecord) -> torch.Tensor:
 
 
 def why_not_square(record: AttentionRecord) -> str | None:
-    """Why a record is not attention of a text to itself with all its rows; ``None`` where it is."""
+    """Say why a record is not self-attention with all its rows; return ``None`` if it is."""
     if record.queries == record.keys:
         return None
     return (

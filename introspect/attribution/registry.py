@@ -1,4 +1,4 @@
-"""The methods by name: what the views offer, and what has to be captured for it."""
+"""The methods by name: what the views offer, and what must be captured for each."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from introspect.weighting import norms
 
 __all__ = ["LARGEST_SHOWN", "METHODS", "Method", "attributed", "offered", "parts_of"]
 
-#: A page of more tokens has none of these but norms: a map is as large as the attention of a head
+#: A page of more tokens has none of these but norms: a map is as large as one head's attention
 #: in every layer.
 LARGEST_SHOWN = 256
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to weigh what a token gets of another.
+    """One method of weighting what a token receives from another.
 
     Args:
         function: from a record to the tensor.
-        part: what has to be captured beside the attention; ``None`` where the attention will do.
+        part: what must be captured besides the attention; ``None`` if the attention suffices.
         label: its name in words.
-        number: what one number says.
-        by_head: whether each head has a map of its own; else one map is for all of them.
-        through: whether a layer's map is of all layers up to it.
+        number: what one number means.
+        by_head: whether each head has its own map; else one map covers all of them.
+        through: whether a layer's map covers all layers up to it.
         bounded: whether its numbers lie between 0 and 1.
-        square: whether it is for attention of a text to itself only.
-        offered: whether a page offers it where the record can give it, also if nobody named it;
-            not one that takes long.
+        square: whether it applies only to self-attention.
+        offered: whether a page offers it by default if the record supports it;
+            false for slow methods.
     """
 
     function: Callable[[AttentionRecord], torch.Tensor]
@@ -62,7 +62,7 @@ class Method:
         return self.part is not None and "gradients" in self.part
 
 
-#: The methods by the name that ``weights=`` has for them in the views.
+#: The methods by their names for ``weights=`` in the views.
 METHODS = {
     "norm": Method(
         norms,
@@ -133,24 +133,24 @@ _slow: WeakKeyDictionary[AttentionRecord, dict[str, torch.Tensor]] = WeakKeyDict
 
 
 def attributed(record: AttentionRecord, weights: str) -> torch.Tensor:
-    """The numbers of a method by its name.
+    """Compute the numbers of a method by its name.
 
     Args:
-        record: the attention, and what the method needs beside it.
+        record: the attention, and what else the method needs.
         weights: a name in ``METHODS``.
 
     Returns:
         ``(num_layers, num_heads or 1, query_len, key_len)``.
 
     Raises:
-        SelectionError: there is no such method, or the record cannot give it.
+        SelectionError: the method is unknown, or the record does not support it.
     """
     if weights not in METHODS:
         raise SelectionError(f"Expected a method as one of {', '.join(METHODS)}, got {weights!r}.")
     method = METHODS[weights]
     if method.offered:
         return method.function(record)
-    # A view is drawn and written from the same numbers, and these take seconds.
+    # A view is drawn and described from the same numbers, which take seconds to compute.
     known = _slow.setdefault(record, {})
     if weights not in known:
         known[weights] = method.function(record)
@@ -158,14 +158,14 @@ def attributed(record: AttentionRecord, weights: str) -> torch.Tensor:
 
 
 def parts_of(weights: str, own: Sequence[str] = ("raw",)) -> tuple[str, ...]:
-    """What has to be captured beside the attention for weights that need no more than a text.
+    """Return what must be captured besides the attention for weights that need only a text.
 
     Args:
         weights: one of ``own``, or a method's name.
         own: names that need nothing.
 
     Raises:
-        SelectionError: there are no such weights, or they need a number to differentiate.
+        SelectionError: the weights are unknown, or need a number to differentiate.
     """
     if weights in own:
         return ()
@@ -184,7 +184,7 @@ def parts_of(weights: str, own: Sequence[str] = ("raw",)) -> tuple[str, ...]:
 
 
 def offered(record: AttentionRecord) -> tuple[str, ...]:
-    """The methods that a page offers of a record, by name: those it can give without long work."""
+    """Return the names of the methods that a page offers for a record: those that are fast."""
     is_square = why_not_square(record) is None
     return tuple(
         name

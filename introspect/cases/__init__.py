@@ -1,4 +1,4 @@
-"""Readers of coreference collections: one row at a time, and a reason for each row left out."""
+"""Readers of coreference collections: they yield one row at a time, and why others are rejected."""
 
 from introspect.cases.catalogue import COLLECTIONS, Collection, read_cases
 from introspect.cases.conllu import Sentence, SyntaxWord, read_conllu

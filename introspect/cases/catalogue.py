@@ -1,4 +1,4 @@
-"""The collections that can be read, and one way to read them all."""
+"""The collections that can be read, and ``read_cases``, which reads any of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["COLLECTIONS", "Collection", "read_cases"]
 
 @dataclass(frozen=True)
 class Collection:
-    """What a collection is, its licence, and what to keep in mind about its numbers."""
+    """A collection: what it is, its license, and caveats about its numbers."""
 
     description: str
     licence: str
@@ -83,17 +83,17 @@ _READERS: Mapping[str, Callable[..., Iterator[Outcome]]] = MappingProxyType(
 
 
 def read_cases(kind: str, paths: PathLike | Iterable[PathLike]) -> Iterator[Outcome]:
-    """The cases of one or several files of a collection, and a ``Reject`` for what is none.
+    """Yield the cases of one or several files of a collection, and a ``Reject`` for each bad row.
 
-    A case whose id an earlier one has, in whichever file, is rejected.
+    A case that repeats the id of an earlier one, in any of the files, is rejected.
 
     Args:
         kind: a key of ``COLLECTIONS``.
-        paths: a file or several, read in this order.
+        paths: one or several files, read in this order.
 
     Raises:
-        SelectionError: there is no such kind.
-        InputError: no file is given; on reading, one is missing or lacks columns.
+        SelectionError: the kind is unknown.
+        InputError: no file is given; or, while reading, a file is missing or lacks columns.
     """
     if kind not in _READERS:
         raise SelectionError(f"Expected a kind of cases from {', '.join(_READERS)}, got {kind!r}.")

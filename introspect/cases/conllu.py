@@ -27,12 +27,12 @@ class SyntaxWord:
     """A syntactic word.
 
     Args:
-        form: as the treebank has it; ``del`` in Spanish is the words *de* and *el*.
+        form: its form in the treebank; ``del`` in Spanish is the words *de* and *el*.
         span: its characters in the sentence's text. Words that a contraction does not spell out
-            have all of its characters.
-        head: the index of its head among the words; ``None`` for the root, or without annotation.
-        deprel: its relation to its head, as annotated: ``nsubj``, ``nsubj:pass``; empty without.
-        upos: its universal part of speech; empty without.
+            span the whole contraction.
+        head: the index of its head among the words; ``None`` for the root or if not annotated.
+        deprel: its relation to its head: ``nsubj``, ``nsubj:pass``; empty if not annotated.
+        upos: its universal part of speech; empty if not annotated.
     """
 
     form: str
@@ -47,7 +47,7 @@ class Sentence:
     """A sentence of a treebank.
 
     Args:
-        text: from its ``# text``, or put together from the forms.
+        text: its ``# text``, or else the joined forms.
         words: its syntactic words, in order.
         id: its ``sent_id``, if it has one.
         line: where it begins in its file, counted from 1.
@@ -60,11 +60,11 @@ class Sentence:
 
 
 def read_conllu(path: PathLike) -> Iterator[Sentence | Reject]:
-    """The sentences of a CoNLL-U file, one held at a time.
+    """Yield the sentences of a CoNLL-U file, holding one at a time.
 
-    Multiword tokens give their words the characters that they spell out (``don't``: *do*, *n't*),
-    or else all of them the same ones (``del``). Empty nodes are left out. A sentence with a bad
-    line is left out as a whole, and the ``Reject`` names its first bad line.
+    Each word of a multiword token gets the characters that it spells out (``don't``: *do*, *n't*),
+    or else all of the token's (``del``). Empty nodes are skipped. A sentence with a bad
+    line is rejected as a whole, and the ``Reject`` names its first bad line.
 
     Raises:
         InputError: the file is missing or cannot be read.
@@ -78,11 +78,11 @@ def read_conllu(path: PathLike) -> Iterator[Sentence | Reject]:
 
 
 def _blocks(path: PathLike) -> Iterator[list[Row]]:
-    """Lines between blank ones; after a line that cannot be read the rest is not held."""
+    """Yield the lines between blank ones; after an unreadable line, do not hold the rest."""
     block: list[Row] = []
     last = 0
     for row in read_lines(path):
-        if block and row.line != last + 1:  # blank lines are left out, and counted
+        if block and row.line != last + 1:  # Blank lines are skipped, but counted.
             yield block
             block = []
         if not (block and block[-1].fault):
@@ -93,7 +93,7 @@ def _blocks(path: PathLike) -> Iterator[list[Row]]:
 
 
 class _BadLineError(RowError):
-    """What is wrong, and with which line."""
+    """Raised for a bad line: what is wrong, and with which line."""
 
     def __init__(self, row: Row, reason: str, kind: str) -> None:
         super().__init__(reason, kind=kind)
@@ -162,7 +162,7 @@ def _word(row: Row, columns: Sequence[str], span: Span, num_words: int) -> Synta
 
 @dataclass
 class _Token:
-    """What is written together: a word, or a multiword token with the forms of its words."""
+    """Characters written together: a word, or a multiword token with the forms of its words."""
 
     row: Row
     form: str
@@ -172,7 +172,7 @@ class _Token:
 
 
 def _surface(lines: Sequence[tuple[Row, list[str]]]) -> list[_Token]:
-    """The tokens of the text in order; numbers must go up by one, and ranges be filled."""
+    """Return the tokens of the text in order; numbers increase by one, ranges are complete."""
     tokens: list[_Token] = []
     number = 0
     for row, columns in lines:
@@ -201,7 +201,7 @@ def _surface(lines: Sequence[tuple[Row, list[str]]]) -> list[_Token]:
 
 
 def _aligned(tokens: Sequence[_Token], given: tuple[Row, str] | None) -> tuple[str, list[Span]]:
-    """The text, and where each word stands in it: in order, with nothing but spaces between."""
+    """Return the text and the span of each word, in order, with only spaces in between."""
     if given is None:
         pieces = [t.form + " " * t.is_followed_by_space for t in tokens]
         text = "".join(pieces).rstrip()
@@ -224,7 +224,7 @@ def _aligned(tokens: Sequence[_Token], given: tuple[Row, str] | None) -> tuple[s
 
 
 def _divided(token: _Token, start: int) -> list[Span]:
-    """The characters of each word: its own where the words spell the token out, else all."""
+    """Return the span of each word: its own if the words spell the token out, else all."""
     if "".join(token.forms) != token.form:
         return [(start, start + len(token.form))] * len(token.forms)
     spans = []

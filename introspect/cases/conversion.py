@@ -1,4 +1,4 @@
-"""From a collection's files to cases as JSON, one a line, and a file of what was left out."""
+"""Convert a collection's files to cases as JSON lines, and write the rejected rows to a file."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Conversion:
     """What was converted.
 
     Args:
-        kind: of the collection.
+        kind: the kind of collection.
         tally: the counts.
-        rejects_file: where the rejected rows are; ``None`` where there are none, or no file.
+        rejects_file: the file of rejected rows; ``None`` if there are none, or no file.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class Conversion:
 
     @property
     def summary(self) -> str:
-        """The counts, and what to keep in mind about the collection, in words."""
+        """Return the counts and the caveats about the collection, in words."""
         tally = self.tally
         reasons = ", ".join(f"{name}: {count}" for name, count in tally.rejects.most_common())
         parts = [
@@ -45,17 +45,17 @@ class Conversion:
 
 
 def convert(kind: str, files: Sequence[Path], out: Path | None) -> Conversion:
-    """Read files of a collection and write their cases; one row at a time is held.
+    """Convert files of a collection to cases and write them, holding one row at a time.
 
     Rejected rows go to ``rejects.jsonl`` beside ``out``, or to standard error without ``out``.
 
     Args:
         kind: a key of ``COLLECTIONS``.
         files: the files, read in this order.
-        out: the file of cases; standard output without one.
+        out: the file of cases; standard output by default.
 
     Raises:
-        SelectionError: there is no such kind.
+        SelectionError: the kind is unknown.
         InputError: a file is missing or lacks columns.
         OutputError: a file cannot be written.
     """
@@ -73,13 +73,13 @@ def convert(kind: str, files: Sequence[Path], out: Path | None) -> Conversion:
     rejects: list[Reject] = []
     write_lines(out, _lines(outcomes, rejects))
     if not rejects:
-        rejects_file.unlink(missing_ok=True)  # of an earlier run: it would belong to these cases
+        rejects_file.unlink(missing_ok=True)  # left from an earlier run
         return Conversion(kind, tally, None)
     return Conversion(kind, tally, write_lines(rejects_file, map(reject_to_json, rejects)))
 
 
 def _lines(outcomes: Iterator[Outcome], rejects: list[Reject]) -> Iterator[str]:
-    """The lines of the cases; rejects, which are cut short, are kept aside."""
+    """Yield a line for each case; keep the rejects, which are cut short, aside."""
     for outcome in outcomes:
         if isinstance(outcome, CorefCase):
             yield case_to_json(outcome)

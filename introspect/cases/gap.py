@@ -1,4 +1,4 @@
-"""GAP: passages of Wikipedia with an ambiguous pronoun and two names."""
+"""GAP: Wikipedia passages with an ambiguous pronoun and two names."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _GENDERS = dict.fromkeys(("he", "him", "his"), "male") | dict.fromkeys(
 def read_gap(
     path: PathLike, *, keep_neither: bool = False, seen: SeenIds | None = None
 ) -> Iterator[Outcome]:
-    """The rows of one of the ``gap-*.tsv`` files.
+    """Yield the rows of one of the ``gap-*.tsv`` files.
 
     Rows of one page are a group; ``extra`` has the page's ``url``, which is also the attribution
-    that its licence asks for, and the pronoun's ``gender``.
+    that its license asks for, and the pronoun's ``gender``.
 
     Args:
         path: the file.
-        keep_neither: whether rows where the pronoun refers to neither name are cases, outside
-            forced choice, and not rejects.
-        seen: ids taken by other files.
+        keep_neither: whether rows whose pronoun refers to neither name are yielded as cases,
+            outside forced choice, rather than rejected.
+        seen: ids already used by other files.
 
     Raises:
-        InputError: the file is missing, or columns are.
+        InputError: the file or a column is missing.
     """
     source = Source(path, seen)
     rows = read_table(path, delimiter="\t", quoting=False)

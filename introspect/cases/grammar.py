@@ -1,10 +1,10 @@
-"""A small grammar of this project's own, in English and Chinese, free to use (CC0-1.0).
+"""A small original grammar in English and Chinese, free to use (CC0-1.0).
 
     The fox did not cross the river because it was too tired / wide.
     狐狸没有过河因为它太累了 / 太宽了。
 
-Each sentence has an animal and a place; only the adjective says which of the two the pronoun stands
-for. Either may come first, so neither the first noun nor the nearest is right more than half of the
+Each sentence has an animal and a place; only the adjective says which of the two the pronoun refers
+to. Either may come first, so neither the first noun nor the nearest is right more than half of the
 time. ``introspect.load("pronoun")`` was trained on it, and every pair of an animal and a place that
 is held out was left out of that training: which is which follows from the numbers of the two nouns.
 """
@@ -44,16 +44,16 @@ ADJECTIVES = {
 #: The places of a frame that an item fills.
 SLOTS = ("animal", "place", "adjective")
 
-# One pair of an animal and a place in so many is held out.
+# One in this many pairs of an animal and a place is held out.
 _HELD_OUT = 5
 
 
 @dataclass(frozen=True)
 class Noun:
-    """A noun in both languages, and which kind of adjective fits it.
+    """A noun in both languages, and the kind of adjective that fits it.
 
     Args:
-        number: among the nouns of its kind, from 0.
+        number: its number among the nouns of its kind, from 0.
         kind: ``animal`` or ``place``.
         english, chinese: the word.
     """
@@ -64,20 +64,20 @@ class Noun:
     chinese: str
 
     def word(self, language: str) -> str:
-        """The word in a language."""
+        """Return the word in a language."""
         return self.english if language == "en" else self.chinese
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A sentence with slots, word by word; a slot is the name of what fills it, in braces."""
+    """A sentence with slots, word by word; a slot is the name of its filler in braces."""
 
     name: str
     english: tuple[str, ...]
     chinese: tuple[str, ...]
 
     def words(self, language: str) -> tuple[str, ...]:
-        """The words and slots in a language."""
+        """Return the words and slots in a language."""
         return self.english if language == "en" else self.chinese
 
 
@@ -109,7 +109,7 @@ class Item:
     Args:
         frame: its words around the nouns.
         animal, place: its nouns.
-        kind: which of them the pronoun stands for, ``animal`` or ``place``.
+        kind: which of them the pronoun refers to, ``animal`` or ``place``.
         adjective: the number of its adjective among those of that kind.
     """
 
@@ -126,11 +126,11 @@ class Item:
 
     @property
     def group(self) -> str:
-        """The same for twins and for translations."""
+        """The group, which minimal pairs and translations share."""
         return f"{self.frame.name}-{self.animal.english}-{self.place.english}"
 
     def words(self, language: str) -> tuple[str, ...]:
-        """The words of the sentence, without capitals."""
+        """Return the words of the sentence, without capitals."""
         filling = {
             "{animal}": self.animal.word(language),
             "{place}": self.place.word(language),
@@ -139,7 +139,7 @@ class Item:
         return tuple(filling.get(word, word) for word in self.frame.words(language))
 
     def case(self, language: str) -> CorefCase:
-        """The sentence as a case of coreference.
+        """Return the sentence as a coreference case.
 
         ``extra`` has ``licence``, ``lang``, ``kind`` and ``answer``, the antecedent's word.
         """
@@ -167,7 +167,7 @@ class Item:
 
 @cache
 def nouns(kind: str) -> tuple[Noun, ...]:
-    """The nouns of a kind, ``animal`` or ``place``: 150 each.
+    """Return the nouns of a kind, ``animal`` or ``place``: 150 each.
 
     Example:
         >>> nouns("animal")[0].english, nouns("animal")[0].chinese
@@ -180,7 +180,7 @@ def nouns(kind: str) -> tuple[Noun, ...]:
 
 
 def is_held_out(animal: Noun, place: Noun) -> bool:
-    """Whether this pair of nouns was left out of the training: one pair in five is.
+    """Return whether this pair of nouns was held out of training, as one pair in five is.
 
     Example:
         >>> is_held_out(nouns("animal")[0], nouns("place")[0])
@@ -197,21 +197,21 @@ def grammar_cases(
     num_nouns: int | None = None,
     held_out: bool = True,
 ) -> list[CorefCase]:
-    """Cases of the grammar: twins, one whose pronoun is the animal and one whose is the place.
+    """Return cases of the grammar in minimal pairs: one refers to the animal, one to the place.
 
-    The same seed gives the same sentences in either language, with the same groups: translations
-    of each other.
+    The same seed gives translations of the same sentences in either language, with the same
+    groups.
 
     Args:
-        n: how many cases; an even number, since they come in twins.
+        n: how many cases; an even number, since they come in minimal pairs.
         language: ``en`` or ``zh``.
-        seed: of the choice.
-        num_nouns: only the first so many nouns of each kind; all 150 by default.
-        held_out: pairs of nouns that the shipped models were not trained on; else those that they
-            were trained on.
+        seed: the random seed of the choice.
+        num_nouns: use only this many nouns of each kind, from the first; all 150 by default.
+        held_out: use pairs of nouns that the shipped models were not trained on; else those that
+            they were trained on.
 
     Raises:
-        SelectionError: another language, an odd number, or more than there are.
+        SelectionError: another language, an odd number, or more cases than exist.
 
     Example:
         >>> first, second = grammar_cases(2)
@@ -245,7 +245,7 @@ def _pairs(num_nouns: int, held_out: bool) -> list[tuple[Noun, Noun]]:
 def _drawn(
     pairs: Sequence[tuple[Noun, Noun]], count: int, generator: random.Random
 ) -> Iterator[Item]:
-    """Twins, each pair of a group of its own."""
+    """Yield minimal pairs, each in a group of its own."""
     frames = len(_CASE_FRAMES)
     for number in generator.sample(range(len(pairs) * frames), count):
         animal, place = pairs[number // frames]
@@ -255,7 +255,7 @@ def _drawn(
 
 
 def _written(words: Sequence[str], language: str) -> tuple[str, list[Span]]:
-    """The words as a text, and where each of them stands in it."""
+    """Return the words as a text, and the span of each of them."""
     text, spans = "", []
     for word in words:
         if language == "en" and text and word != ".":

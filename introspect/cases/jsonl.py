@@ -1,10 +1,10 @@
-"""Cases as JSON, one object a line.
+"""Cases as JSON, one object per line.
 
     {"id": "w1", "text": "The cat ate because it was hungry.", "pronoun": [20, 22],
      "candidates": [{"span": [4, 7], "antecedent": true}], "group": "cat"}
 
-``text``, ``pronoun`` and ``candidates`` must be there. Spans are half-open character offsets.
-Further keys are kept: those of the case in ``extra``, those of the candidates in
+``text``, ``pronoun`` and ``candidates`` are required. Spans are half-open character offsets.
+Other keys are kept: those of the case in ``extra``, those of the candidates in
 ``extra["candidates"]``.
 """
 
@@ -45,13 +45,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outcome]:
-    """The cases of a file, and a ``Reject`` for each line that is none. Blank lines are skipped.
+    """Yield the cases of a file, and a ``Reject`` for each bad line; blank lines are skipped.
 
-    Cases outside forced choice, with only right or only wrong candidates, are cases.
+    Cases outside forced choice, with only right or only wrong candidates, are included.
 
     Args:
         path: the file.
-        seen: ids taken by other files.
+        seen: ids already used by other files.
 
     Raises:
         InputError: the file is missing or cannot be read.
@@ -61,7 +61,7 @@ def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outco
 
 
 def read_located(path: PathLike) -> Iterator[tuple[Row | None, Outcome]]:
-    """As ``read_jsonl``, each outcome with its row, for whoever may still have to reject it."""
+    """Yield what ``read_jsonl`` does, each with its row, for callers that may still reject it."""
     yield from Source(path).located(read_lines(path), _parse)
 
 
@@ -70,10 +70,10 @@ def _parse(row: Row) -> list[CorefCase]:
 
 
 def case_from_json(line: str) -> CorefCase:
-    """The case that one line of JSON holds.
+    """Return the case that a line of JSON holds.
 
     Raises:
-        RowError: it holds none; the message says why, ``kind`` in a word.
+        RowError: it holds none; the message says why, and ``kind`` says so in a word.
     """
     found = object_from_json(line)
     if missing := [key for key in CASE_KEYS if key not in found]:
@@ -100,10 +100,10 @@ def case_from_json(line: str) -> CorefCase:
 
 
 def object_from_json(line: str) -> dict[str, Any]:
-    """The object that one line of JSON holds.
+    """Return the object that a line of JSON holds.
 
     Raises:
-        RowError: it holds none, or one that could not be written again as it was read.
+        RowError: it holds none, or one that could not be written back as it was read.
     """
     try:
         found = json.loads(
@@ -120,7 +120,7 @@ def object_from_json(line: str) -> dict[str, Any]:
         raise RowError(f"Expected JSON, but: {error}.", kind="json") from error
     if not isinstance(found, dict):
         raise RowError(f"Expected an object, {{…}}, got {_type_name(found)}.", kind="type")
-    # Only an escape can bring half a character, which no file and no tokenizer takes.
+    # Only an escape can yield half a surrogate pair, which no file and no tokenizer accepts.
     if "\\u" in line and _SURROGATE.search(json.dumps(found, ensure_ascii=False)):
         raise RowError("The row holds half a character (a lone surrogate).", kind="character")
     return found
@@ -158,7 +158,7 @@ def _candidate(value: Any, name: str) -> tuple[Span, bool, dict[str, Any]]:
 
 
 def _span(value: Any, name: str) -> Span:
-    # Not isinstance: to Python, true is a number.
+    # Not isinstance: in Python, True is an int.
     if isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value):
         return (value[0], value[1])
     got = json.dumps(value)
@@ -185,10 +185,10 @@ def _type_name(value: Any) -> str:
 
 
 def case_to_json(case: CorefCase) -> str:
-    """The case as one line of JSON, without a line end; ``case_from_json`` gives it back.
+    """Return the case as one line of JSON, without a line end; ``case_from_json`` reverses it.
 
     Raises:
-        InputError: an extra key is one of the case's own, or its value cannot be said in JSON.
+        InputError: an extra key is one of the case's own, or its value cannot be expressed in JSON.
 
     Example:
         >>> case = CorefCase.from_words("It is a cat.", pronoun="It", antecedent="cat", id="w1")
@@ -217,7 +217,7 @@ def case_to_json(case: CorefCase) -> str:
 
 
 def _of_candidates(case: CorefCase, given: Any) -> Any:
-    """What the candidates keep besides their own keys."""
+    """Return the extra keys of the candidates."""
     if given is None:
         return [{}] * len(case.candidates)
     is_fitting = isinstance(given, list) and len(given) == len(case.candidates)
@@ -232,22 +232,22 @@ def _of_candidates(case: CorefCase, given: Any) -> Any:
 
 
 def write_jsonl(path: PathLike, cases: Iterable[CorefCase]) -> Path:
-    """Write cases as they come to a temporary file beside ``path``, then rename it.
+    """Write cases as they arrive to a temporary file beside ``path``, then rename it.
 
-    A failure, also of what gives the cases, leaves the old file as it was.
+    A failure, including one in the iterable, leaves the old file as it was.
 
     Raises:
         OutputError: the folder is missing or cannot be written.
-        InputError: a case cannot be said in JSON.
+        InputError: a case cannot be expressed in JSON.
     """
     return write_lines(path, map(case_to_json, cases))
 
 
 def reject_to_json(reject: Reject) -> str:
-    """A rejected row as one line of JSON: source, line, reason, row, kind."""
+    """Return a rejected row as one line of JSON: source, line, reason, row, kind."""
     return json.dumps(asdict(reject), ensure_ascii=True)
 
 
 def reject_from_json(line: str) -> Reject:
-    """The rejected row that ``reject_to_json`` wrote."""
+    """Return the rejected row that ``reject_to_json`` wrote."""
     return Reject(**json.loads(line))

@@ -1,7 +1,7 @@
-"""Files row by row: the lines of a text, the rows of a table, and what is wrong with one.
+"""Files row by row: the lines of a text, the rows of a table, and any fault in each.
 
-One row is held at a time, never the file. A row that cannot be read has a fault, and reading goes
-on with the next. Files may be compressed by gzip or zstd; ``-`` is standard input.
+One row is held at a time, never the file. A row that cannot be read has a fault, and reading
+continues with the next. Files may be compressed by gzip or zstd; ``-`` is standard input.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROW_LENGTH = 200
 
 PathLike = str | os.PathLike[str]
 
-# Stands in a line that was not read whole. No bytes of a file decode to it.
+# Marks a line that was not read whole. No bytes of a file decode to it.
 _CUT = "\udfff"
 # What ``surrogateescape`` makes of a byte that is not UTF-8.
 _ESCAPED = re.compile("[\udc80-\udcff]")
@@ -34,7 +34,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class RowError(InputError):
-    """One row cannot be used; ``kind`` is the key it is counted by."""
+    """Raised for a row that cannot be used; ``kind`` is the key it is counted under."""
 
     def __init__(self, reason: str, *, kind: str = "other") -> None:
         super().__init__(reason)
@@ -43,7 +43,7 @@ class RowError(InputError):
 
 @dataclass(frozen=True)
 class Row:
-    """A row as read: its first line, its text, its fields in a table, and what is wrong with it."""
+    """A row as read: its first line, its text, its fields in a table, and any fault."""
 
     line: int
     raw: str
@@ -52,21 +52,21 @@ class Row:
 
     @property
     def shown(self) -> str:
-        """The text as it can be written again: cut, and with U+FFFD for what is not UTF-8."""
+        """Text that can be written back: cut, and with U+FFFD for bytes that are not UTF-8."""
         is_cut = len(self.raw) > ROW_LENGTH or _CUT in self.raw
         kept = re.sub("[\ud800-\udfff]", "\ufffd", self.raw.replace(_CUT, "")[:ROW_LENGTH])
         return kept + "…" if is_cut else kept
 
 
 def read_lines(path: PathLike, *, keep_blank: bool = False) -> Iterator[Row]:
-    """The lines of a UTF-8 file that are not blank, numbered from 1, without their ends.
+    """Yield the nonblank lines of a UTF-8 file, numbered from 1, without their ends.
 
     A byte order mark is dropped. A line that is too long, not UTF-8 or holds a NUL has a fault; so
-    has the last one where compressed data breaks off.
+    does the last one if compressed data is cut off.
 
     Args:
         path: the file.
-        keep_blank: give the blank lines too.
+        keep_blank: also yield the blank lines.
 
     Raises:
         InputError: the file is missing or cannot be read.
@@ -84,17 +84,17 @@ def read_table(
     width: int | None = None,
     keep_blank: bool = False,
 ) -> Iterator[Row]:
-    """The rows of a table with their fields; a quoted field may go over several lines.
+    """Yield the rows of a table with their fields; a quoted field may span several lines.
 
-    A field of more than ``csv.field_size_limit()`` characters (131,072) is a fault; so is a
-    quotation that does not end, and the lines that it takes in are named.
+    A field of more than ``csv.field_size_limit()`` characters (131,072) is a fault; so is an
+    unclosed quotation, whose lines are named.
 
     Args:
         path: the file.
         delimiter: the character between fields.
         quoting: whether ``"`` quotes a field.
-        width: how many fields each row has; by default as many as the first.
-        keep_blank: give the rows too in which no field has anything in it.
+        width: how many fields each row must have; by default as many as the first.
+        keep_blank: also yield the rows whose fields are all empty.
 
     Raises:
         InputError: the file is missing or cannot be read.
@@ -130,7 +130,7 @@ def _with_wrong_width(row: Row, width: int) -> Row:
 
 
 class _Feed:
-    """Lines for ``csv.reader``; remembers those of the row being read."""
+    """An iterator of lines for ``csv.reader`` that remembers those of the current row."""
 
     def __init__(self, path: PathLike) -> None:
         self._lines = _numbered(path)
@@ -147,26 +147,26 @@ class _Feed:
         if sum(map(len, self._raw)) <= ROW_LENGTH:
             self._raw.append(text[: ROW_LENGTH + 1])
         self._fault = self._fault or damage or _fault(text)
-        # What is left of a line that was cut must not open a quotation.
+        # The rest of a line that was cut must not open a quotation.
         return text.replace('"', "'") if _CUT in text else text
 
     @property
     def lines(self) -> str:
-        """The lines read since the last row: an open quotation takes in those after its own."""
+        """Text of the lines read since the last row: an open quotation extends further."""
         is_one = self._first == self._last
         return f"Line {self._first}" if is_one else f"Lines {self._first} to {self._last}"
 
     def row(self, fields: tuple[str, ...], fault: RowError | None = None) -> Row:
-        """The row that the lines since the last one make; what is wrong with a line goes first."""
+        """Return the row made of the lines since the last one; a line's own fault comes first."""
         row = Row(self._first, "".join(self._raw).rstrip("\r\n"), fields, self._fault or fault)
         self._first, self._raw, self._fault = 0, [], None
         return row
 
 
 def _numbered(path: PathLike) -> Iterator[tuple[int, str, RowError | None]]:
-    """Lines with their ends; bytes that are not UTF-8 come as lone surrogates.
+    """Yield lines with their ends; bytes that are not UTF-8 become lone surrogates.
 
-    The last line may come with a fault of its own: compressed data broke off in it.
+    The last line may have a fault of its own if compressed data is cut off in it.
     """
     with opened(path) as stream:
         number = 0
@@ -183,7 +183,7 @@ def _numbered(path: PathLike) -> Iterator[tuple[int, str, RowError | None]]:
                 return
             yield number, chunk.decode("utf-8", "surrogateescape"), None
             if number == 1 and chunk.startswith(_UTF16):
-                return  # its lines cannot be told apart
+                return  # Its lines cannot be told apart.
         if stream.damage:
             yield number + 1, "", _damaged(stream.damage)
 

@@ -1,6 +1,4 @@
-"""Opening what is read line by line: a file as it is, one compressed by gzip or zstd, or standard
-input. Never more than a buffer of it is held.
-"""
+"""Open a plain file, a gzip or zstd file, or standard input to read it, one buffer at a time."""
 
 from __future__ import annotations
 
@@ -17,29 +15,29 @@ __all__ = ["STDIN", "Stream", "codec_of", "is_packed", "is_stdin", "opened", "st
 #: The name that stands for standard input.
 STDIN = "-"
 _ENDINGS = {".gz": "gzip", ".zst": "zstd"}
-# How such files begin. Neither is the beginning of a text in UTF-8.
+# The first bytes of such files. Neither can begin a UTF-8 text.
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BUFFER = 1 << 16
-# Occurs nowhere in UTF-8: shows how far a buffer was filled when the compressed data broke off.
+# Never occurs in UTF-8: it shows how far a buffer was filled when compressed data was cut off.
 _UNFILLED = b"\xff"
 
 
 class Stream(io.BufferedReader):
-    """Bytes to read; ends where compressed data is damaged, and then says so."""
+    """A stream of bytes that ends where compressed data is damaged, and then says so."""
 
     @property
     def damage(self) -> str | None:
-        """What is wrong with the compressed data, in a sentence; ``None`` so far or for good."""
+        """What is wrong with the compressed data, in a sentence; ``None`` if nothing is so far."""
         return getattr(self.raw, "damage", None)
 
 
 def is_stdin(path: str | os.PathLike[str]) -> bool:
-    """Whether this names standard input."""
+    """Return whether a path names standard input."""
     return str(path) == STDIN
 
 
 def codec_of(name: str) -> str | None:
-    """``gzip`` or ``zstd`` by the ending of a file's name.
+    """Return ``gzip`` or ``zstd`` by the ending of a file's name.
 
     Example:
         >>> codec_of("cases.jsonl.gz"), codec_of("CASES.TXT.ZST"), codec_of("cases.jsonl")
@@ -49,9 +47,9 @@ def codec_of(name: str) -> str | None:
 
 
 def opened(path: str | os.PathLike[str]) -> Stream:
-    """A file, or standard input for ``-``, unpacked where it is compressed.
+    """Open a file, or standard input for ``-``, and decompress it if it is compressed.
 
-    By its ending (``.gz``, ``.zst``), or, whatever its name, by how it begins.
+    Compression is recognized by the ending (``.gz``, ``.zst``) or else by the first bytes.
 
     Raises:
         InputError: it is missing or cannot be read.
@@ -74,18 +72,18 @@ def _unreadable(path: str | os.PathLike[str], error: OSError) -> InputError:
 
 
 def unpacked(packed: Stream, codec: str | None = None) -> Stream:
-    """The stream itself, or what it holds, where it is compressed.
+    """Return the stream itself, or a stream of its contents if it is compressed.
 
     Args:
         packed: the stream.
-        codec: ``gzip`` or ``zstd``; by default, by how the stream begins.
+        codec: ``gzip`` or ``zstd``; by default, recognized by the first bytes.
     """
     codec = codec or _codec_by(packed.peek(4))
     return packed if codec is None else Stream(_Unpacked(packed, codec), _BUFFER)
 
 
 def stdin() -> BinaryIO:
-    """The bytes of standard input.
+    """Return standard input as bytes.
 
     Raises:
         InputError: there is none.
@@ -96,7 +94,7 @@ def stdin() -> BinaryIO:
 
 
 def is_packed(beginning: bytes) -> bool:
-    """Whether data that begins so would be unpacked, whatever its file is called."""
+    """Return whether data with these first bytes would be decompressed, whatever its file name."""
     return _codec_by(beginning) is not None
 
 
@@ -105,7 +103,7 @@ def _codec_by(beginning: bytes) -> str | None:
 
 
 class _Borrowed(io.RawIOBase):
-    """Standard input, which is not ours to close."""
+    """Standard input, which must not be closed here."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -114,14 +112,14 @@ class _Borrowed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        # Waits for a full buffer: a pipe may give a beginning that is too short to tell by.
+        # Waits for a full buffer: a pipe may yield too few bytes to recognize the format by.
         block = self._stream.read(len(buffer))
         buffer[: len(block)] = block
         return len(block)
 
 
 class _Unpacked(io.RawIOBase):
-    """What compressed data holds, as far as it is whole."""
+    """The contents of compressed data, up to any damage."""
 
     damage: str | None = None
 
@@ -145,7 +143,7 @@ class _Unpacked(io.RawIOBase):
                 f"The {self._codec} data is cut off or damaged here ({error}); only what comes "
                 "before could be read. Get the file again."
             )
-            # The stream has put down what it had before it failed, without saying how much.
+            # The stream wrote what it had before it failed, without saying how much.
             return len(bytes(buffer).rstrip(_UNFILLED))
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""A small set of this project's own, free to use for anything (CC0-1.0).
+"""A small original set of cases, free to use for anything (CC0-1.0).
 
-Twin pairs after the manner of Winograd's schemas: one word differs, and with it the antecedent.
-They are new sentences, so no model has learnt them from a published collection. There are too few
-to claim anything from: they are for demonstrations and tests.
+Minimal pairs in the manner of Winograd's schemas: one word differs, and with it the antecedent.
+They are new sentences, so no model has learned them from a published collection. There are too few
+to support any claim: they are for demonstrations and tests.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _LANGUAGES = ("en", "zh")
 
 
 def own_cases(language: str = "en") -> list[CorefCase]:
-    """The cases in a language, ``"en"`` or ``"zh"`` (simplified); twins are one group.
+    """Return the cases in ``"en"`` or ``"zh"`` (simplified); a minimal pair is one group.
 
     ``extra`` has ``licence`` and ``lang``.
 
     Raises:
-        SelectionError: there are none in this language.
+        SelectionError: no cases exist in this language.
 
     Example:
         >>> first, second = own_cases()[:2]

@@ -1,6 +1,6 @@
-"""What every reader of a collection shares: cases, rejected rows, ids, counts.
+"""What all readers of collections share: cases, rejected rows, ids, and counts.
 
-A reader yields, one after the other and in the order of the file, a ``CorefCase`` for each usable
+A reader yields, in the order of the file, a ``CorefCase`` for each usable
 row and a ``Reject`` for each row that is not. It holds one row at a time, never the file.
 """
 
@@ -31,19 +31,19 @@ __all__ = [
 ]
 
 
-#: The kind of a reject whose row is a case, but offers no choice: all candidates right, or none.
+#: The kind of a reject whose row is a case without a choice: all candidates are right, or none.
 NO_CHOICE = "no_choice"
 
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that gives no case.
+    """A row that yields no case.
 
     Args:
-        source: the file, as it was named by the caller.
-        line: its line, counted from 1; 0 is the file as a whole.
+        source: the file, as the caller named it.
+        line: its line, counted from 1; 0 means the file as a whole.
         reason: what is wrong, in a sentence.
-        row: the row as it stands in the file, cut after ``ROW_LENGTH`` characters with "…".
+        row: the row as it is in the file, cut after ``ROW_LENGTH`` characters with "…".
         kind: a short key that rejects are counted by, for example ``"span"``.
     """
 
@@ -58,11 +58,11 @@ Outcome = CorefCase | Reject
 
 
 class Source:
-    """A file being read, and the ids seen so far: makes outcomes of its rows.
+    """A file being read, with the ids seen so far; it turns rows into outcomes.
 
     Args:
         path: the file.
-        seen: the ids of further files, when several are read as one.
+        seen: the ids of other files, when several are read as one.
     """
 
     def __init__(self, path: PathLike, seen: SeenIds | None = None) -> None:
@@ -73,14 +73,14 @@ class Source:
     def outcomes(
         self, rows: Iterable[Row], parse: Callable[[Row], Sequence[CorefCase]]
     ) -> Iterator[Outcome]:
-        """The cases that ``parse`` makes of each row, or why there are none."""
+        """Yield the cases that ``parse`` makes of each row, or the reason why there are none."""
         for _, outcome in self.located(rows, parse):
             yield outcome
 
     def located(
         self, rows: Iterable[Row], parse: Callable[[Row], Sequence[CorefCase]]
     ) -> Iterator[tuple[Row | None, Outcome]]:
-        """Each outcome with its row; ``None`` is the file as a whole."""
+        """Yield each outcome with its row; ``None`` means the file as a whole."""
         is_empty = True
         for row in rows:
             is_empty = False
@@ -91,7 +91,7 @@ class Source:
             yield None, Reject(self.name, 0, reason, "", "empty")
 
     def header(self, rows: Iterator[Row]) -> tuple[str, ...] | None:
-        """The names of the columns from the first row; None for an empty file.
+        """Return the column names from the first row; ``None`` for an empty file.
 
         Raises:
             InputError: the first line cannot be read, or names a column twice.
@@ -110,10 +110,10 @@ class Source:
         return names
 
     def need(self, found: Sequence[str], required: Sequence[str]) -> None:
-        """Refuse a table without the columns it must have.
+        """Raise unless a table has all the required columns.
 
         Raises:
-            InputError: names what is missing and what was found.
+            InputError: a column is missing; the message names it and the columns found.
         """
         if missing := [name for name in required if name not in found]:
             raise InputError(
@@ -148,12 +148,12 @@ def checked_case(
     candidates: Sequence[tuple[Span, bool]],
     **others: object,
 ) -> CorefCase:
-    """A case whose spans hold whole characters, apart from each other as they must be.
+    """Return a case after checking its spans: whole characters, kept apart where they must be.
 
     Args:
         text: the sentence or passage.
         pronoun: its span.
-        candidates: span of each, and whether it is an antecedent.
+        candidates: the span of each, and whether it is an antecedent.
         others: ``group``, ``id`` and ``extra`` of the case.
 
     Raises:
@@ -203,7 +203,7 @@ def _quoted(text: str, span: Span) -> str:
 
 
 def divides_character(text: str, offset: int) -> bool:
-    r"""Whether ``offset`` falls inside what a reader sees as one character.
+    r"""Return whether ``offset`` falls inside what a reader sees as one character.
 
     That is: before a combining mark or variation selector, around a zero-width joiner, before a
     skin tone, between the halves of a flag or of a surrogate pair.
@@ -252,7 +252,7 @@ class SeenIds:
         self._used = 0
 
     def add(self, id: str) -> bool:
-        """Add an id; False where it is there already."""
+        """Add an id; return False if it is already there."""
         digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         if not self._put(int.from_bytes(digest) or 1):
             return False
@@ -293,14 +293,14 @@ class Tally:
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> Tally:
-        """The counts of all outcomes, which are read to their end."""
+        """Return the counts of all outcomes, which are read to the end."""
         tally = cls()
         for outcome in outcomes:
             tally.add(outcome)
         return tally
 
     def add(self, outcome: Outcome) -> None:
-        """Count one."""
+        """Count one outcome."""
         if isinstance(outcome, Reject):
             self.rejects[outcome.kind] += 1
         else:
@@ -308,12 +308,12 @@ class Tally:
             self.outside_choice += not outcome.is_forced_choice
 
     def watch(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        """The same outcomes, each counted as it passes."""
+        """Yield the same outcomes, counting each as it passes."""
         for outcome in outcomes:
             self.add(outcome)
             yield outcome
 
     @property
     def rejected(self) -> int:
-        """How many rows gave no case."""
+        """Number of rows that yielded no case."""
         return self.rejects.total()

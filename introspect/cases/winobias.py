@@ -1,4 +1,4 @@
-"""WinoBias: sentences with two occupations, one of them in brackets as the antecedent."""
+"""WinoBias: sentences with two occupations, of which the antecedent is in brackets."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ _FILE_NAME = re.compile(
 def read_winobias(
     path: PathLike, *, occupations: Iterable[str] | None = None, seen: SeenIds | None = None
 ) -> Iterator[Outcome]:
-    """The usable lines of one of the ``{pro,anti}_stereotyped_type{1,2}.txt`` files.
+    """Yield the usable lines of one of the ``{pro,anti}_stereotyped_type{1,2}.txt`` files.
 
-    The text is the line without its number and brackets. It stays tokenised as it is in the file:
-    clitics are words of their own ("assistant 's").
+    The text is the line without its number and brackets. It stays tokenized as in the file:
+    clitics are separate words ("assistant 's").
 
     The occupation in brackets is the antecedent; the only other one that the line names is the
-    distractor, at its first place, with its article where the antecedent has one, so that both
-    mentions are made the same way. Two consecutive lines are a pair and one group, which pro and
+    distractor, at its first occurrence, with its article if the antecedent has one, so that both
+    mentions have the same form. Two consecutive lines are a pair and one group, which pro and
     anti versions share. ``extra`` has ``stereotype`` ("pro" or "anti"), ``type`` (1 or 2) and
     ``split``, all from the file's name, and the pronoun's ``gender``.
 
-    Rejected are lines without exactly one pronoun and one occupation in brackets, and those that
-    name no other occupation, or several.
+    Lines without exactly one pronoun and one occupation in brackets are rejected, as are those
+    that name no other occupation, or several.
 
     Args:
         path: the file.
-        occupations: all occupations; by default those of the two lists beside the file.
-        seen: ids taken by other files.
+        occupations: all occupations; by default those in the two lists beside the file.
+        seen: ids already used by other files.
 
     Raises:
-        InputError: the file is missing, or the lists of occupations are.
+        InputError: the file or the lists of occupations are missing.
     """
     source = Source(path, seen)
     reader = _Reader(source.path, _listed(source.path) if occupations is None else occupations)
@@ -64,10 +64,10 @@ def _listed(path: Path) -> list[str]:
 
 
 class _Reader:
-    """Parses the lines of one file."""
+    """A parser for the lines of one file."""
 
     def __init__(self, path: Path, occupations: Iterable[str]) -> None:
-        # The longest name first: a construction worker is not a worker.
+        # Longest name first: a construction worker is not a worker.
         names = sorted(occupations, key=len, reverse=True)
         self._occupation = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b", re.IGNORECASE)
         named = _FILE_NAME.fullmatch(path.name)
@@ -80,7 +80,7 @@ class _Reader:
             self._id = f"{named['stereotype']}-{self._group}"
 
     def parse(self, row: Row) -> list[CorefCase]:
-        """The case of a line."""
+        """Return the case of a line."""
         match = _LINE.fullmatch(row.raw)
         if not match:
             raise RowError("Expected a number, a space and a sentence.", kind="number")
@@ -118,7 +118,7 @@ class _Reader:
 
 
 def _without_brackets(sentence: str) -> tuple[str, list[Span]]:
-    """The sentence without brackets, and the spans they were around."""
+    """Return the sentence without brackets, and the spans that were bracketed."""
     text, spans, place = "", [], 0
     for match in _BRACKETED.finditer(sentence):
         text += sentence[place : match.start()]

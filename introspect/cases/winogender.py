@@ -1,4 +1,4 @@
-"""Winogender: an occupation, another participant and a pronoun, in 120 templates."""
+"""Winogender: an occupation, another participant, and a pronoun, in 120 templates."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ def read_winogender(
     someone: bool = True,
     seen: SeenIds | None = None,
 ) -> Iterator[Outcome]:
-    """The sentences of ``templates.tsv``, or those of ``all_sentences.tsv``.
+    """Yield the sentences of ``templates.tsv``, or those of ``all_sentences.tsv``.
 
-    A template gives up to six cases: each gender of pronoun, with the participant named and as
-    "someone". Spans follow from the template; for ``all_sentences.tsv`` the templates must lie
-    beside it, and a sentence that is not the one of its template is rejected. One version of each
+    A template yields up to six cases: each pronoun gender, with the participant named and as
+    "someone". Spans follow from the template; for ``all_sentences.tsv`` the templates must be
+    beside it, and a sentence that differs from its template is rejected. One version of each
     template, 120 cases: ``genders=["neutral"], someone=False``.
 
     The two templates of an occupation and its participant are a group. ``extra`` has
     ``occupation``, ``participant``, ``answer`` ("occupation" or "participant"), ``gender`` (of the
-    pronoun), ``someone`` and, where ``occupations-stats.tsv`` lies beside the file,
+    pronoun), ``someone`` and, if ``occupations-stats.tsv`` is beside the file,
     ``percent_female`` (in the occupation, US Bureau of Labor Statistics).
 
     Args:
         path: the file.
-        genders: of "male", "female", "neutral".
-        someone: whether to give the versions with "someone".
-        seen: ids taken by other files.
+        genders: any of "male", "female", "neutral".
+        someone: whether to include the versions with "someone".
+        seen: ids already used by other files.
 
     Raises:
-        InputError: the file or the templates are missing, or columns are.
-        SelectionError: there is no such gender.
+        InputError: the file, the templates, or a column is missing.
+        SelectionError: a gender is unknown.
     """
     chosen = _chosen(genders)
     source = Source(path, seen)
@@ -124,7 +124,7 @@ def _of_sentences(
 
 
 def _cases_beside(path: Path) -> dict[str, CorefCase]:
-    """Every case of the templates that lie beside the sentences, by its id."""
+    """Return every case of the templates beside the sentences, by id."""
     templates = path.with_name("templates.tsv")
     if not templates.is_file():
         raise InputError(
@@ -136,7 +136,7 @@ def _cases_beside(path: Path) -> dict[str, CorefCase]:
 
 
 def _percent_female(path: Path) -> dict[str, float]:
-    """The share of women in each occupation, if the file of them is there."""
+    """Return the share of women in each occupation, if that file exists."""
     statistics = path.with_name("occupations-stats.tsv")
     if not statistics.is_file():
         return {}
@@ -192,7 +192,7 @@ def _case(template: _Template, gender: str, hides: bool) -> CorefCase:
 
 
 def _filled(template: _Template, gender: str, hides: bool) -> tuple[str, dict[str, Span]]:
-    """The sentence word by word, and where the three words are that the template leaves open."""
+    """Return the sentence and the spans of the three words that the template leaves open."""
     words = template.sentence.split(" ")
     if hides:
         words = _without_article(words)
@@ -216,7 +216,7 @@ def _filled(template: _Template, gender: str, hides: bool) -> tuple[str, dict[st
 
 
 def _without_article(words: list[str]) -> list[str]:
-    """Before "someone" stands no article."""
+    """Return the words without the article, which does not precede "someone"."""
     place = next(index for index, word in enumerate(words) if "$PARTICIPANT" in word)
     if place and words[place - 1].lower() in ("the", "a", "an"):
         return words[: place - 1] + words[place:]

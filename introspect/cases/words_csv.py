@@ -1,4 +1,4 @@
-"""Cases as a table of words: the simplest way to write a set of one's own."""
+"""Cases as a table of words: the simplest way to write a custom set."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _DELIMITERS = (",", ";", "\t")
 
 
 def read_words_csv(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outcome]:
-    """The rows of a table with the columns text, pronoun, antecedent and distractor.
+    """Yield the rows of a table with the columns text, pronoun, antecedent, and distractor.
 
     Words are found in the text as whole words; ``it#2`` is the second *it*. Several distractors
-    are divided by ``|`` or stand in ``distractor_2``, ``distractor_3`` and so on; an empty cell is
-    none. Columns ``id`` and ``group`` are used where they are; a case without an id gets the
-    file's name and the line. Further columns are kept in ``extra``, as text.
+    are separated by ``|`` or given in ``distractor_2``, ``distractor_3`` and so on; an empty cell
+    means none. Columns ``id`` and ``group`` are used if present; a case without an id gets the
+    file's name and the line. Other columns are kept in ``extra``, as text.
 
-    Columns are divided by commas, semicolons or tabs, whichever gives the columns needed.
+    Columns are separated by commas, semicolons, or tabs, whichever yields the required columns.
 
     Args:
         path: the file.
-        seen: ids taken by other files.
+        seen: ids already used by other files.
 
     Raises:
-        InputError: the file is missing, or columns are.
+        InputError: the file or a column is missing.
     """
     source = Source(path, seen)
     rows = read_table(path, delimiter=_delimiter(path))
@@ -46,7 +46,7 @@ def read_words_csv(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[O
 
 
 def _delimiter(path: PathLike) -> str:
-    """The one that gives the most of the columns needed; a comma where all are alike."""
+    """Return the delimiter that yields the most required columns; a comma if they tie."""
 
     def found(delimiter: str) -> int:
         first = next(read_table(path, delimiter=delimiter), None)
@@ -80,6 +80,6 @@ def _words(cell: str) -> list[str]:
 
 def _found(text: str, word: str, role: str) -> Span:
     if re.search(r"#\d{10,}$", word):
-        # More digits than Python turns into a number by itself.
+        # More digits than Python converts to an integer by default.
         raise RowError(f"Expected a {role} that the text has, got {word[:40]!r}.", kind="mention")
     return find_mention(text, word, role=role)

@@ -18,20 +18,20 @@ _COLUMNS = 7
 _NO_REFERENCE = "?"
 # The tokens that tokenizers of the Penn Treebank write for quotation marks.
 _QUOTES = {"``": '"', "''": '"'}
-# Twins share at least this part of their words, counted from both ends.
+# A minimal pair shares at least this part of its words, counted from both ends.
 _TWIN_SHARE = 0.5
-# No schema has so many versions; a file of nothing but twins or rejects is not held in memory.
+# No schema has this many versions; this bounds how much of a file is held in memory.
 _LONGEST_GROUP = 64
 
 
 class Schemas:
-    """The group of each English sentence read so far: give the same one to several files."""
+    """The group of each English sentence read so far; pass the same object for several files."""
 
     def __init__(self) -> None:
         self._groups: dict[str, str] = {}
 
     def group_of(self, sentences: Sequence[str], name: str) -> str:
-        """The group that one of the sentences has already, or ``name``; they all get it."""
+        """Return the group that one of the sentences already has, or ``name``; all get it."""
         known = [self._groups[s] for s in sentences if s in self._groups]
         group = known[0] if known else name
         for sentence in sentences:
@@ -42,14 +42,14 @@ class Schemas:
 def read_xwino(
     path: PathLike, *, schemas: Schemas | None = None, seen: SeenIds | None = None
 ) -> Iterator[Outcome]:
-    """The rows of a file of seven columns without a header.
+    """Yield the rows of a file of seven columns without a header.
 
-    The text is the sentence; the tokens are laid along it in order, which turns token positions
-    into characters. Nothing is searched for.
+    The text is the sentence; the tokens are aligned with it in order, which turns token positions
+    into characters. No string is searched for.
 
-    Consecutive rows of one language are twins, and one group, where they share at least half of
-    their words, counted from both ends. Rows with an English reference sentence are in the group
-    of that sentence, in whichever file. Without one ("?") a translation cannot be told from
+    Consecutive rows of one language are minimal pairs, and one group, if they share at least half
+    of their words, counted from both ends. Rows with an English reference sentence are in the
+    group of that sentence, whatever the file. Without one ("?") a translation cannot be told from
     another schema: when you test on one language what was chosen on another, remember that
     schemas may be the same.
 
@@ -58,7 +58,7 @@ def read_xwino(
     Args:
         path: the file.
         schemas: English sentences of other files, to keep translations together.
-        seen: ids taken by other files.
+        seen: ids already used by other files.
 
     Raises:
         InputError: the file is missing or cannot be read.
@@ -106,7 +106,7 @@ def _json_list(text: str) -> list[Any]:
 
 
 def _aligned(text: str, tokens: Sequence[str]) -> list[Span]:
-    """Where each token stands: in order, with nothing but spaces between them."""
+    """Return the span of each token, in order, with only spaces in between."""
     places, end = [], 0
     for token in tokens:
         while end < len(text) and text[end].isspace():
@@ -130,7 +130,7 @@ def _aligned(text: str, tokens: Sequence[str]) -> list[Span]:
 
 
 def _span(mention: list[Any], tokens: list[str], places: list[Span], *, length: int) -> Span:
-    """The characters of ``[text, [start, end], tokens, ...]``."""
+    """Return the characters of ``[text, [start, end], tokens, ...]``."""
     try:
         _, (start, end), own = mention[:3]
         is_range = type(start) is type(end) is int and 0 <= start < end <= len(tokens)
@@ -154,7 +154,7 @@ def _correct(candidate: list[Any]) -> bool:
 
 
 def _grouped(outcomes: Iterator[Outcome], schemas: Schemas) -> Iterator[Outcome]:
-    """Give consecutive twins one group; only the current ones are held."""
+    """Give each consecutive minimal pair one group, holding only the current rows."""
     held: list[Outcome] = []
     last: CorefCase | None = None
     for outcome in outcomes:
@@ -198,7 +198,7 @@ def _words(text: str) -> list[str]:
 
 
 def _share(first: str, second: str) -> float:
-    """The part of the words that two sentences share at their beginnings and ends."""
+    """Return the part of the words that two sentences share at their beginnings and ends."""
     a, b = _words(first), _words(second)
     shorter = min(len(a), len(b))
     head = next((i for i in range(shorter) if a[i] != b[i]), shorter)

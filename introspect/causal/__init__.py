@@ -1,10 +1,10 @@
-"""Whether a head matters: what a model answers with it, and what without.
+"""Causal effects of heads: what a model answers with a head, and what without it.
 
-``substitution`` puts a candidate in the pronoun's place, ``metrics`` say how a model's answer to a
-case is read; ``answers`` asks it about many cases, ``next_tokens`` about texts (``asked`` is what
-both are). ``effects`` does so with each head ablated, ``mediation`` with a head's output from the
-other of two twins, ``smallest`` looks for the few heads that carry the most, and ``study`` sets all
-of it beside where heads look.
+``substitution`` puts a candidate in the pronoun's place, and ``metrics`` says how a model's answer
+to a case is read; ``answers`` asks it about many cases, ``next_tokens`` about texts (``asked`` is
+their common interface). ``effects`` does so with each head ablated, ``mediation`` with a head's
+output from the other case of a minimal pair, ``smallest`` searches for the few heads that carry the
+most, and ``study`` compares all of it with what heads attend to.
 """
 
 from introspect.causal.answers import Answers, prepare_answers

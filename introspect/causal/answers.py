@@ -1,4 +1,4 @@
-"""Asking a model about many cases, as often as it is changed."""
+"""Questions about many cases, put to a model again each time it is changed."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ __all__ = [
     "questions_of",
 ]
 
-#: A case that cannot be asked, by its number, and why.
+#: The number of a case that cannot be asked, and why.
 Rejected = tuple[int, str]
-#: A case with what the model is asked about it.
+#: A case with the model's questions about it.
 Ready = tuple[CorefCase, Sequence[Question]]
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Questions that are asked in one run: the case of each, and what the model reads.
+    """Questions that are asked in one run: their cases and the model's inputs.
 
     Args:
         cases: the number of each question's case.
         questions: the questions.
-        inputs: what the model reads, ``(batch, length)``.
-        mask: which tokens are no padding, ``(batch, length)``.
+        inputs: the model's inputs, ``(batch, length)``.
+        mask: true for tokens that are not padding, ``(batch, length)``.
     """
 
     cases: tuple[int, ...]
@@ -73,14 +73,14 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Cases made ready for a model; each call asks it anew, changed as it is at that moment.
+    """Cases prepared for a model; each call asks it anew, with the changes in force at that moment.
 
     Args:
         model: the model.
-        metric: how its answer is read.
+        metric: the way its answer is read.
         cases: the cases that can be asked.
-        batches: what it reads.
-        rejected: cases that cannot be asked: their number among those given, and why.
+        batches: the inputs that it reads.
+        rejected: the cases that cannot be asked: their number among those given, and why.
     """
 
     model: Model
@@ -104,23 +104,23 @@ class Answers:
 
     @property
     def read_texts(self) -> list[str]:
-        """What the model reads, each once: in most metrics with a candidate for the pronoun."""
+        """The texts that the model reads, each once; in most metrics, with a candidate put in."""
         read = (one.encoded.tokens.texts[0] for batch in self.batches for one in batch.questions)
         return list(dict.fromkeys(read))
 
     @property
     def groups(self) -> list[str]:
-        """The group of each case; one without a group is one of its own."""
+        """The group of each case; a case without a group is a group of its own."""
         return [
             case.group if case.group is not None else f"\0{number}"
             for number, case in enumerate(self.cases)
         ]
 
     def scores(self) -> Floats:
-        """What each candidate gets, ``(num_cases, most_candidates)``; NaN where there is none.
+        """Return each candidate's score, ``(num_cases, most_candidates)``; NaN without one.
 
         Raises:
-            ModelError: the model's output has not what the metric reads.
+            ModelError: the model's output lacks what the metric reads.
         """
         reading = self.reading()
         for batch in self.batches:
@@ -135,16 +135,16 @@ class Answers:
         return module.get_encoder() if is_half else module  # type: ignore[no-any-return]
 
     def run(self, batch: Batch) -> Any:
-        """The model's output on one batch, changed as the model is at the moment."""
+        """Return the model's output on one batch, with the changes in force at the moment."""
         with torch.no_grad(), without_dropout(self.asked):
             return self.asked(**placed(self.asked, batch.inputs))
 
     def reading(self) -> Reading:
-        """An empty sheet for the outputs of all batches."""
+        """Return an empty accumulator for the outputs of all batches."""
         return Reading(self)
 
     def margins(self, scores: Floats | None = None) -> Floats:
-        """By how much the best antecedent is ahead of the best distractor, ``(num_cases,)``."""
+        """Return the margin of the best antecedent over the best distractor, ``(num_cases,)``."""
         values = self.scores() if scores is None else scores
         return _best(values, self._is_antecedent) - _best(values, ~self._is_antecedent)
 
@@ -164,17 +164,17 @@ def prepare_answers(
     *,
     batch_size: int = 32,
 ) -> Answers:
-    """Make cases ready to be asked.
+    """Prepare cases to be asked.
 
     Args:
-        model: the model; with its language-model head, or the answer is a surrogate.
+        model: the model; without its LM head the answer is a surrogate.
         cases: cases with an antecedent and a distractor.
-        metric: how the answer is read; by default as the model's head allows.
-        batch_size: how many sequences are read at once.
+        metric: the way the answer is read; by default as the model's head allows.
+        batch_size: the number of sequences that are read at once.
 
     Raises:
         InputError: no case can be asked.
-        SelectionError: a metric that there is not, or a batch size below 1.
+        SelectionError: the metric does not exist, or the batch size is below 1.
     """
     chosen = default_metric(model) if metric is None else metric_named(metric)
     ready: list[Ready] = []
@@ -193,7 +193,7 @@ def prepare_answers(
 
 
 def check_batch_size(size: int) -> None:
-    """Refuse batches without a sequence.
+    """Raise if batches would have no sequence.
 
     Raises:
         SelectionError: the size is below 1.
@@ -203,12 +203,12 @@ def check_batch_size(size: int) -> None:
 
 
 def questions_of(model: Model, metric: Metric, case: CorefCase) -> list[Question]:
-    """What a model is asked about one case.
+    """Return a model's questions about one case.
 
     Raises:
         InputError: the case offers no choice.
-        TextError, MentionError: it cannot be asked by this metric, or is asked the same for an
-            antecedent and a distractor.
+        TextError, MentionError: it cannot be asked by this metric, or the questions for an
+            antecedent and a distractor are the same.
     """
     if not case.is_forced_choice:
         raise InputError("Expected an antecedent and a distractor among the candidates.")
@@ -225,17 +225,17 @@ def answers_of(
     batch_size: int = 32,
     rejected: Sequence[Rejected] = (),
 ) -> Answers:
-    """Cases whose questions are encoded, in batches.
+    """Build answers from cases whose questions are encoded, in batches.
 
     Args:
         model: the model.
-        metric: by which the questions were made.
+        metric: the metric that made the questions.
         ready: each case with its questions.
-        batch_size: how many sequences are read at once.
-        rejected: cases that cannot be asked.
+        batch_size: the number of sequences that are read at once.
+        rejected: the cases that cannot be asked.
 
     Raises:
-        SelectionError: a batch size below 1.
+        SelectionError: the batch size is below 1.
     """
     check_batch_size(batch_size)
     asked = [
@@ -246,10 +246,10 @@ def answers_of(
 
 
 def _check_told_apart(case: CorefCase, questions: Sequence[Question]) -> None:
-    """Refuse a case whose answer would be a tie whatever the model says.
+    """Raise if a case's answer would be a tie whatever the model says.
 
     Raises:
-        MentionError: the model is asked the same for an antecedent and for a distractor.
+        MentionError: the questions for an antecedent and a distractor are the same.
     """
     asked: list[list[Any]] = [[] for _ in case.candidates]
     for one in questions:
@@ -271,8 +271,8 @@ def _check_told_apart(case: CorefCase, questions: Sequence[Question]) -> None:
 def _batches(
     model: Model, metric: Metric, asked: Sequence[tuple[int, Question]], batch_size: int
 ) -> Iterable[Batch]:
-    """Questions of like length together."""
-    # Sorting is stable, so that batches are the same whatever the metric reads.
+    """Yield batches of questions of similar length."""
+    # Sorting is stable, so batches are the same whatever the metric reads.
     order = sorted(range(len(asked)), key=lambda place: len(asked[place][1].encoded.tokens))
     for start in range(0, len(order), batch_size):
         chosen = [asked[place] for place in order[start : start + batch_size]]
@@ -302,21 +302,21 @@ def _inputs(
 
 
 class Reading:
-    """Adds up what a metric reads in the outputs of batches."""
+    """An accumulator of what a metric reads in the outputs of batches."""
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
         most = max(len(case.candidates) for case in answers.cases)
         self._totals = np.zeros((len(answers.cases), most))
         self._counts = np.zeros((len(answers.cases), most))
-        # Of a surrogate: the sentence's own state, and those with the candidates.
+        # For a surrogate: the sentence's own state, and those with the candidates.
         self._states: dict[tuple[int, int | None], torch.Tensor] = {}
 
     def add(self, batch: Batch, output: Any) -> None:
-        """Read one output.
+        """Add what the metric reads in one output.
 
         Raises:
-            ModelError: it has not what the metric reads.
+            ModelError: the output lacks what the metric reads.
         """
         if self._answers.metric.is_surrogate:
             means = _mean_states(output, batch.mask, self._answers.model)
@@ -338,7 +338,7 @@ class Reading:
             self._counts[case, question.candidate] += len(question.reads)
 
     def scores(self) -> Floats:
-        """What each candidate gets, ``(num_cases, most_candidates)``; NaN where there is none."""
+        """Return each candidate's score, ``(num_cases, most_candidates)``; NaN without one."""
         if self._answers.metric.is_surrogate:
             return self._cosines()
         counts = np.where(self._counts > 0, self._counts, np.nan)
@@ -355,10 +355,10 @@ class Reading:
         return found
 
     def _finite(self, value: torch.Tensor, case: int) -> float:
-        """A number that can be compared.
+        """Return a value that can be compared.
 
         Raises:
-            ModelError: it is none, and would count as a wrong answer, or as nothing.
+            ModelError: it is not finite, and would count as a wrong answer or as nothing.
         """
         if not math.isfinite(value):
             raise not_finite(float(value), self._answers.names[case], self._answers.model)
@@ -366,7 +366,7 @@ class Reading:
 
 
 def not_finite(value: float, asked: str, model: Model) -> ModelError:
-    """The error of an answer that is no number."""
+    """Build the error for an answer that is not finite."""
     return ModelError(
         f"Expected finite numbers from {model.name}, got {value} for {asked}. In half precision a "
         "model may overflow, above all where it is changed: load it in float32 or bfloat16, and "
@@ -375,7 +375,7 @@ def not_finite(value: float, asked: str, model: Model) -> ModelError:
 
 
 def _mean_states(output: Any, mask: torch.Tensor, model: Model) -> torch.Tensor:
-    """The mean over tokens of the last layer, ``(batch, hidden_size)``, in double precision."""
+    """Average the last layer over tokens, ``(batch, hidden_size)``, in double precision."""
     states = output.get("last_hidden_state") if hasattr(output, "get") else None
     if states is None:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""What can be measured with and without a head: anything that gives a margin for each case."""
+"""The interface of what can be measured with and without a head: a margin for each case."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Asked(Protocol):
 
     @property
     def metric(self) -> Metric:
-        """How its answer is read."""
+        """The way its answer is read."""
         ...
 
     @property
@@ -35,7 +35,7 @@ class Asked(Protocol):
 
     @property
     def groups(self) -> list[str]:
-        """The group of each case: cases of one group are never divided."""
+        """The group of each case; cases of one group are never separated."""
         ...
 
     @property
@@ -45,19 +45,19 @@ class Asked(Protocol):
 
     @property
     def read_texts(self) -> list[str]:
-        """What the model reads of them, each once."""
+        """The texts that the model reads for them, each once."""
         ...
 
     def margins(self) -> Floats:
-        """By how much the right answer is ahead of the best other one, ``(num_cases,)``.
+        """Return the margin of the right answer over the best other one, ``(num_cases,)``.
 
-        The model is asked anew, changed as it is at that moment.
+        The model is asked anew, with the changes in force at that moment.
         """
         ...
 
 
 def accuracy_of(margins: Floats) -> float:
-    """How often the right answer is ahead; a tie counts half.
+    """Return how often the right answer is ahead; a tie counts half.
 
     Example:
         >>> accuracy_of(np.array([0.5, -1.0, 0.0, 2.0]))
@@ -67,6 +67,6 @@ def accuracy_of(margins: Floats) -> float:
 
 
 def credit_of(margins: Floats) -> Floats:
-    """Of each case 1 where the right answer is ahead, a half for a tie, else 0."""
+    """Return for each case 1 where the right answer is ahead, a half for a tie, else 0."""
     credit: Floats = np.where(margins > 0, 1.0, np.where(margins == 0, 0.5, 0.0))
     return credit

@@ -32,15 +32,15 @@ _Done = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class CausalEffects:
-    """What each head does to a model's answers.
+    """The effects of heads on a model's answers.
 
     Args:
         heads: one row for each head; see ``causal_effects``.
         cases: one row for each case and head: id, group, layer, head, margin, margin_without (the
             head), effect, and control, the mean effect of the heads that it is compared with.
         answers: the cases as they are asked.
-        margins: of the unchanged model, ``(num_cases,)``.
-        method: how heads were ablated.
+        margins: the margins of the unchanged model, ``(num_cases,)``.
+        method: the method of ablation.
         kind: the kind of attention.
         notes: what could not be computed, and why.
     """
@@ -55,16 +55,16 @@ class CausalEffects:
 
     @property
     def accuracy(self) -> float:
-        """How often the unchanged model prefers the antecedent; a tie counts half."""
+        """The unchanged model's share of cases with the antecedent ahead; a tie counts half."""
         return accuracy_of(self.margins)
 
     def by_case(self) -> tuple[Floats, list[Head]]:
-        """Effects as ``(num_cases, num_heads)``, and the heads of the columns."""
+        """Return effects as ``(num_cases, num_heads)``, and the heads of the columns."""
         heads = [Head(int(r.layer), int(r.head)) for r in self.heads.itertuples()]
         return self._by_case("effect"), heads
 
     def controls_by_case(self) -> Floats:
-        """The mean effects of each head's controls, in the same shape; NaN where it has none."""
+        """Return the mean effects of each head's controls, in the same shape; NaN without any."""
         return self._by_case("control")
 
     def _by_case(self, column: str) -> Floats:
@@ -85,33 +85,33 @@ def causal_effects(
     batch_size: int = 32,
     seed: int = 0,
 ) -> pd.DataFrame:
-    r"""By how much a model's answers change when a head is taken out.
+    r"""Measure how much a model's answers change when a head is ablated.
 
-    With :math:`m_c` by how much the model prefers the antecedent of case *c*, in the units of the
-    metric, and :math:`m_c^{-h}` the same without head *h*, the effect of the head is
+    Let :math:`m_c` be the margin by which the model prefers the antecedent of case *c*, in the
+    units of the metric, and :math:`m_c^{-h}` the same without head *h*. The effect of the head is
 
     .. math:: e_h = \frac{1}{n} \sum_c (m_c - m_c^{-h})
 
     which is above 0 where the head helps to find the antecedent. ``control`` is the mean effect of
-    the other heads of its layer, and so what a head of that layer does that is drawn at random;
-    ``difference`` is the effect minus that. Intervals are of 95 %, by groups of cases;
-    ``p_value`` is one-sided, of the difference, by flipping the sign of whole groups, and
-    ``p_adjusted`` the same for the whole family of heads.
+    the other heads of its layer, and so the expected effect of a random head of that layer;
+    ``difference`` is the effect minus that. Intervals are 95 % intervals, by groups of cases;
+    ``p_value`` is one-sided, for the difference, by flipping the sign of whole groups, and
+    ``p_adjusted`` is the same for the whole family of heads.
 
     Args:
-        model: with its language-model head (``ix.load(…, with_head=True)``); without one the
-            answer is a stated surrogate, and the table's ``attrs`` say so.
+        model: a model with its LM head (``ix.load(…, with_head=True)``); without one the answer is
+            a stated surrogate, and the table's ``attrs`` say so.
         cases: cases with an antecedent and a distractor.
-        heads: which; all by default.
-        method: how they are taken out: ``zero``, ``mean``, ``uniform`` or ``resample``.
+        heads: the heads to ablate; all by default.
+        method: the method of ablation: ``zero``, ``mean``, ``uniform`` or ``resample``.
         reference: texts for ``mean`` and ``resample``; by default those of the cases, and for
-            ``resample`` also what the model reads of them, a candidate in the pronoun's place.
-        metric: how the answer is read; see ``introspect.causal.METRICS``.
-        controls: how many other heads of a layer are the control of one, drawn with the seed;
-            all by default, and 0 for none.
-        kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
-        batch_size: how many sequences are read at once.
-        seed: of the intervals, and of what is drawn.
+            ``resample`` also those that the model reads, with a candidate in the pronoun's place.
+        metric: the way the answer is read; see ``introspect.causal.METRICS``.
+        controls: the number of other heads of a layer that are the control of one, drawn with the
+            seed; all by default, and 0 for none.
+        kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.
+        batch_size: the number of sequences that are read at once.
+        seed: the random seed of the intervals and of the controls and references drawn.
 
     Returns:
         A table, with ``metric``, ``metric_words``, ``unit``, ``is_surrogate``, ``method`` and
@@ -121,8 +121,8 @@ def causal_effects(
 
     Raises:
         InputError: no case can be asked; use ``measure_effects`` to see which, and why.
-        SelectionError: a head, method, metric or kind that there is not, ``controls`` below
-            0, or ``batch_size`` below 1.
+        SelectionError: a head, method, metric or kind does not exist, ``controls`` is below 0, or
+            ``batch_size`` is below 1.
 
     Source: Vig et al. 2020, https://arxiv.org/abs/2004.12265; Wang et al. 2022,
     https://arxiv.org/abs/2211.00593.
@@ -158,17 +158,17 @@ def measure_effects(
     seed: int = 0,
     done: _Done = lambda number, total: None,
 ) -> CausalEffects:
-    """As ``causal_effects``, with the effect on each case.
+    """Measure effects as ``causal_effects`` does, and keep the effect on each case.
 
     Args:
         answers: of ``prepare_answers`` or ``prepare_next_tokens``.
-        heads: as ``causal_effects`` takes them, and so are
-        method: how they are taken out,
-        reference: texts for that,
-        controls: how many other heads are the control of one,
-        kind: the kind of attention, and
-        seed: of what is drawn.
-        done: told before the first head and after each how many are measured, and of how many.
+        heads: as for ``causal_effects``.
+        method: as for ``causal_effects``.
+        reference: as for ``causal_effects``.
+        controls: as for ``causal_effects``.
+        kind: as for ``causal_effects``.
+        seed: as for ``causal_effects``.
+        done: called before the first head and after each with the number measured and the total.
     """
     if controls is not None and controls < 0:
         raise SelectionError(
@@ -214,10 +214,10 @@ def ablations_for(
     kind: str | None,
     seed: int,
 ) -> Ablations:
-    """Ablations whose reference, if none is given, is the cases' own texts.
+    """Build ablations whose reference, if none is given, is the cases' own texts.
 
-    To resample from, there is also what the model reads, with candidates in the pronoun's place:
-    the cases' own texts may all be shorter.
+    For ``resample``, the reference also has the texts that the model reads, with candidates in the
+    pronoun's place: the cases' own texts may all be shorter.
     """
     if reference is None and method in NEEDS_REFERENCE:
         reference = answers.texts
@@ -237,15 +237,15 @@ def effects_of(
     *,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The table of heads, from margins with and without each.
+    """Build the table of heads from margins with and without each.
 
     Args:
         answers: the cases.
         clean: margins of the unchanged model, ``(num_cases,)``.
         without: the same without each head.
         heads: the heads of the table.
-        control: those that each is compared with.
-        seed: of the intervals.
+        control: the heads that each is compared with.
+        seed: the random seed of the intervals.
     """
     groups = answers.groups
     effects = np.stack([clean - without[head] for head in heads], axis=1)
@@ -298,7 +298,7 @@ def _mean_effect(clean: Floats, without: dict[Head, Floats], heads: Sequence[Hea
 def _controls(
     head: Head, layout: AttentionLayout, kind: str, most: int | None, seed: int
 ) -> list[Head]:
-    """Other heads of the same layer, in order."""
+    """Return other heads of the same layer, in order."""
     others = [
         Head(head.layer, number)
         for number in range(layout.heads[kind, head.layer].heads)

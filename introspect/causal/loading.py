@@ -1,4 +1,4 @@
-"""Loading a model to ask it: with the head that answers, if it has one."""
+"""Loading of a model that will be asked, with its LM head if it has one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["load_to_ask"]
 
 
 def load_to_ask(name: str, metric: str | None = None, **options: Any) -> Model:
-    """A model with its language-model head; without, where it has none or none is wanted.
+    """Load a model with its LM head; without it, where it has none or none is wanted.
 
-    What comes without a head can only be asked by the surrogate, which reports call so.
+    A model without a head can only be asked by the surrogate, and reports say so.
 
     Args:
         name: as ``load`` takes it.
-        metric: how the answer will be read; by default as the model's head allows.
-        options: of ``load``.
+        metric: the way the answer will be read; by default as the model's head allows.
+        options: options of ``load``.
 
     Raises:
         ModelError: the model cannot be loaded.
@@ -34,7 +34,7 @@ def load_to_ask(name: str, metric: str | None = None, **options: Any) -> Model:
     try:
         model = load_text(load(name, with_head=True, **options))
     except ModelError:
-        # Not every file names a class with a head; if it is something else, this says what.
+        # Not every file names a class with a head; if something else is wrong, this raises it.
         return load_text(load(name, **options))
-    # Another head, such as one that sorts texts, gives no states to compare.
+    # Another head, such as one that classifies texts, gives no states to compare.
     return load_text(load(name, **options)) if default_metric(model).is_surrogate else model

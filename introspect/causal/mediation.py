@@ -1,4 +1,4 @@
-"""How much of the difference between two twins passes through each head."""
+"""Causal mediation: how much of the change within a minimal pair passes through each head."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Mediation:
 
     Args:
         heads: one row for each head; see ``mediation``.
-        left_out: groups that are no minimal pair, and why.
+        left_out: groups that are not a minimal pair, and why.
         notes: what could not be computed.
     """
 
@@ -59,36 +59,36 @@ def mediation(
     seed: int = 0,
     done: Callable[[int, int], None] = lambda number, total: None,
 ) -> Mediation:
-    r"""Total, direct and indirect effects of changing a case into its twin.
+    r"""Measure total, direct and indirect effects of changing a case into the other of its pair.
 
-    Twins are the two cases of a group with the same candidates, whose antecedents differ, as in
-    "… because it was too tired" and "… too wide". Let :math:`y(x)` be by how much the model
-    prefers the antecedent of *x* to that of its twin :math:`x'`, and let :math:`y(x; h \to x')` be
-    the same where head *h* gives on what it gives for the twin. In the mean over twins, each taken
-    both ways,
+    A minimal pair is the two cases of a group with the same candidates whose antecedents differ, as
+    in "… because it was too tired" and "… too wide". Let :math:`y(x)` be the margin by which the
+    model prefers the antecedent of *x* to that of the other case :math:`x'`, and let
+    :math:`y(x; h \to x')` be the same where head *h* outputs what it outputs for :math:`x'`. In the
+    mean over pairs, each taken both ways,
 
     .. math::
         \text{total} &= y(x) - y(x') \\
         \text{indirect}_h &= y(x) - y(x; h \to x') \\
         \text{direct}_h &= y(x) - y(x'; h \to x)
 
-    The indirect effect is how much of the change the head brings about by itself; the direct one
+    The indirect effect is how much of the change the head brings about by itself; the direct effect
     is what is left of the change when the head does not take part in it. ``share`` is
     indirect / total. Effects of several heads do not add up to the total.
 
     Args:
         model: the model, with its head if the metric reads its answer.
-        cases: twins share a ``group``.
-        heads: which; all by default.
-        metric: how the answer is read; see ``introspect.causal.METRICS``.
-        kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
-        batch_size: how many sequences are read at once.
-        seed: of the intervals.
-        done: told before the first head, and after each head of each batch of twins, how many runs
-            with a head of the other twin were made, and of how many.
+        cases: the cases; those of a minimal pair share a ``group``.
+        heads: the heads to patch; all by default.
+        metric: the way the answer is read; see ``introspect.causal.METRICS``.
+        kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.
+        batch_size: the number of sequences that are read at once.
+        seed: the random seed of the intervals.
+        done: called before the first head, and after each head of each batch of pairs, with the
+            number of runs made with a head of the other case, and their total.
 
     Raises:
-        InputError: no pair of twins that have the same number of tokens.
+        InputError: there is no minimal pair whose cases have the same number of tokens.
 
     Source: Vig et al. 2020, https://arxiv.org/abs/2004.12265, section 3.
     """
@@ -146,7 +146,7 @@ def _tables(
 
 
 class _Runs:
-    """Runs each batch of twins, as it is and with each head of the other twin."""
+    """Runs of each batch of pairs, unchanged and with each head of the other case."""
 
     def __init__(self, first: Answers, second: Answers, kind: str, heads: Sequence[Head]) -> None:
         self._first, self._second = first, second
@@ -156,7 +156,7 @@ class _Runs:
         self.metric = first.metric
         self._own = first.reading()
         self._twins = second.reading()
-        # A head of the twin's in the case's run, and of the case's in the twin's.
+        # The other case's head in the case's run, and the case's head in the other case's run.
         self._of_twin = {head: first.reading() for head in heads}
         self._of_own = {head: second.reading() for head in heads}
 
@@ -176,7 +176,7 @@ class _Runs:
                 done(number, total)
 
     def effects(self) -> tuple[Floats, Floats, Floats]:
-        """Total, ``(num_cases,)``; indirect and direct, ``(num_cases, num_heads)``."""
+        """Return total, ``(num_cases,)``; indirect and direct, ``(num_cases, num_heads)``."""
         own = self._preference(self._own)
         total = own - self._preference(self._twins)
         indirect = [own - self._preference(self._of_twin[head]) for head in self._heads]
@@ -184,7 +184,7 @@ class _Runs:
         return total, np.stack(indirect, axis=1), np.stack(direct, axis=1)
 
     def _preference(self, reading: Reading) -> Floats:
-        """For the case's own antecedent, also where its twin was read: candidates are the same."""
+        """Compute the preference for the case's own antecedent, also where the other was read."""
         return self._first.margins(reading.scores())
 
     def _outputs(self, answers: Answers, batch: Batch) -> dict[int, torch.Tensor]:
@@ -215,7 +215,7 @@ class _Runs:
 def _twins(
     cases: Iterable[CorefCase],
 ) -> tuple[list[tuple[CorefCase, CorefCase]], dict[str, str]]:
-    """Pairs of a group with the same candidates and other antecedents; and why others are none."""
+    """Return minimal pairs (same candidates, other antecedents), and why other groups are none."""
     by_group: dict[str, list[CorefCase]] = {}
     for case in cases:
         if case.group is not None:
@@ -248,7 +248,7 @@ def _aligned(
     metric: str | None,
     batch_size: int,
 ) -> tuple[Answers, Answers, list[str]]:
-    """Both sides of the pairs whose questions have the same lengths; each pair both ways."""
+    """Return both sides of the pairs whose questions have the same lengths, each pair both ways."""
     chosen = default_metric(model) if metric is None else metric_named(metric)
     first: list[Ready] = []
     second: list[Ready] = []
@@ -275,7 +275,7 @@ def _aligned(
 
 
 def _lengths(ready: Ready) -> list[tuple[int | None, int]]:
-    """Of each question its candidate and how many tokens are read: twins meet at equal ones."""
+    """Return each question's candidate and number of tokens, which must be equal within a pair."""
     return [(question.candidate, len(question.encoded.tokens)) for question in ready[1]]
 
 

@@ -1,7 +1,7 @@
-"""How a model's answer to a coreference case is read: from its head, or from a stated surrogate.
+"""Metrics that read a model's answer to a coreference case: from its head, or by a surrogate.
 
 A metric turns a case into texts that the model reads, and says which numbers of its output make the
-score of each candidate. All scores grow with how much the model holds a candidate for the answer.
+score of each candidate. A higher score always means that the model favors the candidate more.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Question:
 
     Args:
         candidate: its number in the case; ``None`` for the case's own text.
-        encoded: what the model reads.
-        reads: positions, and the token whose probability is read there.
-        written: what an encoder-decoder's decoder reads.
+        encoded: the model's input.
+        reads: positions, each with the token whose probability is read there.
+        written: the input of an encoder-decoder's decoder.
     """
 
     candidate: int | None
@@ -44,18 +44,18 @@ class Metric(ABC):
     """A way to read an answer; see ``METRICS``."""
 
     name: ClassVar[str]
-    #: What a score is, in words.
+    #: The definition of a score, in words.
     words: ClassVar[str]
-    #: What a difference of two scores is counted in.
+    #: The unit of a difference of two scores.
     unit: ClassVar[str] = "nats"
-    #: Whether the model was asked something else than the question of the case.
+    #: Whether the model was asked something other than the question of the case.
     is_surrogate: ClassVar[bool] = False
-    #: Whether the reads of a candidate are averaged, or added up.
+    #: Whether the reads of a candidate are averaged rather than summed.
     is_mean: ClassVar[bool] = True
 
     @abstractmethod
     def questions(self, model: Model, case: CorefCase) -> list[Question]:
-        """What the model reads for a case.
+        """Return what the model reads for a case.
 
         Raises:
             TextError, MentionError: the case cannot be asked in this way.
@@ -63,7 +63,7 @@ class Metric(ABC):
 
 
 class PseudoLikelihood(Metric):
-    """Of a masked model (Salazar et al. 2020, https://arxiv.org/abs/1910.14659)."""
+    """The metric of a masked model (Salazar et al. 2020, https://arxiv.org/abs/1910.14659)."""
 
     name = "pseudo-likelihood"
     words = (
@@ -72,7 +72,7 @@ class PseudoLikelihood(Metric):
     )
 
     def questions(self, model: Model, case: CorefCase) -> list[Question]:
-        """One sequence for each token of each candidate."""
+        """Return one sequence for each token of each candidate."""
         mask = model.tokenizer.mask_token_id
         if mask is None:
             raise ModelError(
@@ -92,13 +92,13 @@ class PseudoLikelihood(Metric):
 
 
 class AtPronoun(Metric):
-    """Of a model that was trained to name the antecedent where the pronoun stands."""
+    """The metric of a model that was trained to name the antecedent at the pronoun's position."""
 
     name = "at-pronoun"
     words = "the log-probability of the candidate at the pronoun, which the model reads as it is"
 
     def questions(self, model: Model, case: CorefCase) -> list[Question]:
-        """The same sequence for all candidates."""
+        """Return the same sequence for all candidates."""
         encoded = _encoded(model, case.text)
         place = _pieces(encoded, case.pronoun, "pronoun")[0]
         found = []
@@ -116,14 +116,14 @@ class AtPronoun(Metric):
 
 
 class Continuation(Metric):
-    """Of a decoder (Trinh & Le 2018, https://arxiv.org/abs/1806.02847, "partial" score)."""
+    """The metric of a decoder ("partial" score, Trinh & Le 2018, https://arxiv.org/abs/1806.02847)."""
 
     name = "continuation"
     words = "the log-probability of what follows, with the candidate in the pronoun’s place"
     is_mean = False
 
     def questions(self, model: Model, case: CorefCase) -> list[Question]:
-        """One sequence for each candidate; what follows it is the same in all of them."""
+        """Return one sequence for each candidate; what follows it is the same in all of them."""
         found = []
         for number, candidate in enumerate(case.candidates):
             encoded, places = _in_place(model, case, candidate)
@@ -141,7 +141,7 @@ class Continuation(Metric):
 
     @staticmethod
     def _check_same_end(case: CorefCase, questions: Sequence[Question]) -> None:
-        """Refuse ends of other tokens: the one with fewer would be the likelier."""
+        """Raise if the endings have different tokens: the one with fewer would be likelier."""
         ends = [tuple(token for _, token in one.reads) for one in questions]
         for candidate, end in zip(case.candidates, ends, strict=True):
             if end != ends[0]:
@@ -155,13 +155,13 @@ class Continuation(Metric):
 
 
 class Target(Metric):
-    """Of an encoder-decoder."""
+    """The metric of an encoder-decoder."""
 
     name = "target"
     words = "the mean log-probability of the candidate’s tokens as what the decoder writes"
 
     def questions(self, model: Model, case: CorefCase) -> list[Question]:
-        """The same text for all candidates, and each as the decoder's."""
+        """Return the same text for all candidates, with each candidate as the decoder's text."""
         encoded = _encoded(model, case.text)
         start: Any = getattr(model.module.config, "decoder_start_token_id", None)
         if start is None:
@@ -188,7 +188,7 @@ class Target(Metric):
 
 
 class Surrogate(Metric):
-    """Of a model without a language-model head: it is not asked who the pronoun is."""
+    """The metric of a model without an LM head: it is not asked whom the pronoun refers to."""
 
     name = "surrogate"
     words = (
@@ -199,7 +199,7 @@ class Surrogate(Metric):
     is_surrogate = True
 
     def questions(self, model: Model, case: CorefCase) -> list[Question]:
-        """The text, and the text with each candidate."""
+        """Return the text, and the text with each candidate."""
         found = [Question(None, _encoded(model, case.text))]
         for number, candidate in enumerate(case.candidates):
             encoded, _ = _in_place(model, case, candidate)
@@ -207,7 +207,7 @@ class Surrogate(Metric):
         return found
 
 
-#: How an answer can be read, by name.
+#: The metrics, by name.
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (PseudoLikelihood(), AtPronoun(), Continuation(), Target(), Surrogate())
@@ -215,12 +215,12 @@ METRICS: dict[str, Metric] = {
 
 
 def default_metric(model: Model) -> Metric:
-    """How a model is asked if nothing is said: by its head, or without one by the surrogate.
+    """Return a model's default metric: by its head, or without one the surrogate.
 
     A configuration may name the metric that the model was trained for, as ``introspect_metric``.
 
     Raises:
-        SelectionError: the configuration names one that there is not.
+        SelectionError: the configuration names one that does not exist.
     """
     config: Any = getattr(model.module, "config", None)
     if named := getattr(config, "introspect_metric", None):
@@ -235,10 +235,10 @@ def default_metric(model: Model) -> Metric:
 
 
 def metric_named(name: str) -> Metric:
-    """The metric of a name.
+    """Return the metric with a name.
 
     Raises:
-        SelectionError: there is none.
+        SelectionError: it does not exist.
     """
     if name not in METRICS:
         raise SelectionError(f"Expected `metric` from {', '.join(METRICS)}, got {name!r}.")
@@ -246,7 +246,7 @@ def metric_named(name: str) -> Metric:
 
 
 def _in_place(model: Model, case: CorefCase, candidate: Candidate) -> tuple[Encoded, list[int]]:
-    """The text with the candidate in the pronoun's place, and the candidate's tokens there."""
+    """Return the text with the candidate in the pronoun's place, and the candidate's tokens."""
     text, span = substituted(case, candidate)
     encoded = _encoded(model, text)
     return encoded, _pieces(encoded, span, "candidate")
@@ -268,7 +268,7 @@ def _pieces(encoded: Encoded, span: tuple[int, int], role: str) -> list[int]:
 def _check_known(
     encoded: Encoded, pieces: Sequence[int], role: str, span: tuple[int, int] | None = None
 ) -> None:
-    """Refuse a mention of which the model's vocabulary has nothing."""
+    """Raise if the model's vocabulary has nothing of a mention."""
     if all(encoded.tokens.unknown_mask[piece] for piece in pieces):
         text = encoded.tokens.texts[0][slice(*(span or (None, None)))]
         raise MentionError(
@@ -278,7 +278,7 @@ def _check_known(
 
 
 def log_probabilities(logits: torch.Tensor, reads: Sequence[tuple[int, int]]) -> torch.Tensor:
-    """Of the tokens at the positions that are read, ``(num_reads,)``, in double precision.
+    """Compute log-probabilities of the tokens read, ``(num_reads,)``, in double precision.
 
     Args:
         logits: ``(length, vocabulary)``.

@@ -1,4 +1,4 @@
-"""Asking a decoder for the next token, where it is known."""
+"""Questions to a decoder about the next token, where it is known."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class _NextToken(Metric):
 
 @dataclass(frozen=True, eq=False)
 class NextTokens:
-    """Texts made ready for a decoder; each position that is asked about is a case of its own.
+    """Texts prepared for a decoder; each position that is asked about is a case of its own.
 
     Args:
         model: the model.
         encoded: the texts.
-        positions: of each text, those whose next token is asked for.
-        batch_size: how many texts are read at once.
+        positions: for each text, the positions whose next token is asked for.
+        batch_size: the number of texts that are read at once.
     """
 
     model: Model
@@ -52,12 +52,12 @@ class NextTokens:
 
     @property
     def names(self) -> list[str]:
-        """The text's number and the position."""
+        """The text's number and the position, for each case."""
         return [f"{text}:{p}" for text, places in enumerate(self.positions) for p in places]
 
     @property
     def groups(self) -> list[str]:
-        """Positions of one text are a group."""
+        """The group of each case: the positions of one text are a group."""
         return [str(text) for text, places in enumerate(self.positions) for _ in places]
 
     @property
@@ -67,14 +67,14 @@ class NextTokens:
 
     @property
     def read_texts(self) -> list[str]:
-        """The texts: they are read as they are."""
+        """The texts, which are read unchanged."""
         return self.texts
 
     def margins(self) -> Floats:
-        """The logit of the next token, less the largest of the others, ``(num_positions,)``.
+        """Return the logit of the next token minus the largest of the others, ``(num_positions,)``.
 
         Raises:
-            ModelError: the model has no language-model head, or what it gives is not finite.
+            ModelError: the model has no LM head, or its output is not finite.
         """
         found: list[float] = []
         for start in range(0, len(self.encoded), self.batch_size):
@@ -106,19 +106,19 @@ def prepare_next_tokens(
     *,
     batch_size: int = 32,
 ) -> NextTokens:
-    """Make texts ready for a decoder to be asked what follows.
+    """Prepare texts for asking a decoder what follows.
 
     Args:
         model: a decoder with its head.
-        texts: what it reads.
-        positions: of each text, the tokens whose next token is asked for; all but the last by
+        texts: the texts that it reads.
+        positions: for each text, the positions whose next token is asked for; all but the last by
             default.
-        batch_size: how many texts are read at once.
+        batch_size: the number of texts that are read at once.
 
     Raises:
-        InputError: no text, or one that cannot be read.
-        ModelError: the model writes nothing: one that sees the next token cannot foretell it.
-        SelectionError: a position without a next token.
+        InputError: there is no text, or one that cannot be read.
+        ModelError: the model is not a decoder: one that sees the next token cannot predict it.
+        SelectionError: a position has no next token.
 
     Example:
         >>> import introspect as ix

@@ -29,11 +29,11 @@ class SmallestSet:
 
     Args:
         steps: one row for each head: the effect of ablating it with those before it, its share of
-            the whole effect, the accuracy without them, the mean effect of random sets that have as
+            the whole effect, the accuracy without them, the mean effect of random sets with as
             many heads in each layer, and the accuracy where *only* they are left.
         total: the effect of ablating all heads.
-        reached: whether they carry the share that was asked for.
-        words: what was found, in a sentence.
+        reached: whether they carry the requested share.
+        words: the finding, in a sentence.
     """
 
     steps: pd.DataFrame
@@ -60,29 +60,29 @@ def smallest_set(
     seed: int = 0,
     done: Callable[[int, int], None] = lambda number, total: None,
 ) -> SmallestSet:
-    r"""Add heads one by one, each time the one with which most is lost.
+    r"""Search greedily for the heads that carry most, adding the one whose ablation costs most.
 
-    With :math:`e_S` the effect of ablating a set of heads together, the search begins with none,
+    Let :math:`e_S` be the effect of ablating a set of heads together. The search begins with none,
     adds the head that makes :math:`e_S` largest, and ends when
-    :math:`e_S \ge 0.8 \cdot e_{\text{all}}`. It is greedy: a smaller set may exist. Heads that do
-    the same show only together, which is why they are ablated together.
+    :math:`e_S \ge 0.8 \cdot e_{\text{all}}`. It is greedy: a smaller set may exist. Redundant heads
+    show an effect only together, which is why they are ablated together.
 
     Args:
         answers: of ``prepare_answers`` or ``prepare_next_tokens``.
-        heads: those to choose among; all by default.
-        share: of the effect of all heads.
-        most: the search ends with so many heads, reached or not.
-        method: how heads are taken out, as in ``causal_effects``, with
-        reference: the texts for that.
-        kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
-        random_sets: how many random sets each step is compared with.
-        seed: of what is drawn.
-        done: told before the first run, and after each, how many were made, and how many there are
-            at most: the search ends as soon as the share is reached.
+        heads: the heads to choose among; all by default.
+        share: the share of the effect of all heads to reach.
+        most: the largest number of heads; the search ends there, reached or not.
+        method: the method of ablation, as in ``causal_effects``.
+        reference: the reference texts of the method.
+        kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.
+        random_sets: the number of random sets that each step is compared with.
+        seed: the random seed of what is drawn.
+        done: called before the first run and after each with the number of runs made and the
+            most that there can be: the search ends as soon as the share is reached.
 
     Raises:
-        SelectionError: a share that is not between 0 and 1, ``most`` below 1, or a head that there
-            is not.
+        SelectionError: the share is not between 0 and 1, ``most`` is below 1, or a head does not
+            exist.
 
     Source: the greedy search of Vig et al. 2020, https://arxiv.org/abs/2004.12265, section 4.
     """
@@ -140,10 +140,10 @@ def smallest_set(
 
 
 def _most_runs(heads: int, most: int, random_sets: int) -> int:
-    """How often the model is asked if the search goes on to its last head.
+    """Compute how often the model is asked if the search continues to its last head.
 
-    Once without any head; then for each head that is added, with each of the others, with the
-    random sets, and with only those that were added.
+    It is asked once without any head; then, for each head that is added, with each of the others,
+    with the random sets, and with only those that were added.
     """
     steps = min(most, heads)
     return 1 + sum(heads - step + random_sets + 1 for step in range(steps))
@@ -168,7 +168,7 @@ def _without(everything: HeadsByLayer, heads: Iterable[Head]) -> HeadsByLayer:
 def _drawn_like(
     heads: Iterable[Head], ablations: Ablations, random: np.random.Generator
 ) -> HeadsByLayer:
-    """As many heads in each layer, drawn from all of it."""
+    """Draw as many heads in each layer, from all heads of the layer."""
     drawn = {}
     for layer, numbers in _by_layer(heads).items():
         count = ablations.layout.heads[ablations.kind, layer].heads

@@ -1,4 +1,4 @@
-"""What a study is doing, for whoever waits for it."""
+"""The stages of a study, for progress reports."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ __all__ = ["LOOKING", "SMALLEST", "TAKING_OUT", "TWINS", "Stage", "Told", "told_
 
 
 class Stage(NamedTuple):
-    """A part of a longer piece of work.
+    """A stage of a longer piece of work.
 
     Args:
         words: what is being done.
-        counted: what it is counted in, with a place for the number; empty where nobody knows.
+        counted: the unit of progress, with a placeholder for the number; empty where it is unknown.
     """
 
     words: str
     counted: str = ""
 
     def line(self, total: int | None) -> str:
-        """What is being done, and how much of it there is.
+        """Describe what is being done, and how much of it there is.
 
         Example:
             >>> TAKING_OUT.line(72)
@@ -31,8 +31,8 @@ class Stage(NamedTuple):
         return self.words if total is None else f"{self.words}, {self.counted.format(total)}"
 
 
-#: Told a stage, how much of it is done, and of how much; ``None`` where nobody knows. The first
-#: time of a stage, nothing of it is done.
+#: Called with a stage, how much of it is done, and of how much (``None`` where it is unknown). The
+#: first call for a stage says that nothing of it is done.
 Told = Callable[[Stage, int, int | None], None]
 
 TAKING_OUT = Stage("taking out each head", "{:,} in all")
@@ -42,4 +42,4 @@ TWINS = Stage("exchanging heads between twins", "{:,} runs")
 
 
 def told_nobody(stage: Stage, number: int, total: int | None) -> None:
-    """Nobody waits."""
+    """Ignore progress."""

@@ -1,4 +1,4 @@
-"""Where heads look beside what they do: the whole study of a set of cases."""
+"""The whole study of a set of cases: what heads attend to, beside what they do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FOLDS = 2
 
 @dataclass(frozen=True)
 class ChosenByAttention:
-    """What the head does that was chosen by where it looks, on cases that it was not chosen on.
+    """The effect of a head chosen by its attention, on cases that it was not chosen on.
 
     Args:
         heads: the head that each half of the cases chose, in the order of the halves.
@@ -42,7 +42,7 @@ class ChosenByAttention:
         control: the mean effect of the heads that it is compared with, on the same cases.
         difference: effect minus control.
         difference_low, difference_high: of the difference.
-        n: cases.
+        n: the number of cases.
     """
 
     heads: tuple[Head, ...]
@@ -58,11 +58,11 @@ class ChosenByAttention:
 
 @dataclass(frozen=True, eq=False)
 class CausalStudy:
-    """A set of cases, scored by where heads look, and asked with and without each head.
+    """A set of cases, scored by what heads attend to, and asked with and without each head.
 
     Args:
-        effects: what each head does.
-        scores: where each head looks, on the same cases.
+        effects: the effect of each head.
+        scores: the scores of what each head attends to, on the same cases.
         heads: both in one table, one row for each head: the columns of ``effects.heads``, and
             ``attention_accuracy`` (how often the pronoun attends most to the antecedent),
             ``attention_weight`` (how much of its attention the antecedent gets),
@@ -71,11 +71,11 @@ class CausalStudy:
             choice.
         correlation: Spearman's, over heads, of attention accuracy and effect; NaN where one of the
             two is the same for all.
-        chosen: what the head does that is chosen by its attention on other cases; ``None`` with too
-            few groups.
-        smallest: the few heads that carry the most; ``None`` if that was not asked for.
-        mediation: effects between twins; ``None`` without twins.
-        rejected: cases that cannot be asked: their number among those given, and why.
+        chosen: the effect of the head chosen by its attention on other cases; ``None`` with too few
+            groups.
+        smallest: the few heads that carry the most; ``None`` if that was not requested.
+        mediation: effects within minimal pairs; ``None`` without such pairs.
+        rejected: the cases that cannot be asked: their number among those given, and why.
         notes: what could not be computed, and why.
     """
 
@@ -109,29 +109,29 @@ def causal_study(
     seed: int = 0,
     told: Told = told_nobody,
 ) -> CausalStudy:
-    """Ask a model about cases with each head taken out, and set it beside where the head looks.
+    """Ask a model about cases with each head ablated, and compare that with its attention.
 
     Args:
-        model: with its language-model head (``ix.load(…, with_head=True)``); without one the
-            answer is a stated surrogate.
+        model: a model with its LM head (``ix.load(…, with_head=True)``); without one the answer is
+            a stated surrogate.
         cases: cases with an antecedent and a distractor.
-        heads: which; all by default.
-        method: how they are taken out: ``zero``, ``mean``, ``uniform`` or ``resample``.
+        heads: the heads to ablate; all by default.
+        method: the method of ablation: ``zero``, ``mean``, ``uniform`` or ``resample``.
         reference: texts for ``mean`` and ``resample``; by default those of the cases.
-        metric: how the answer is read; see ``introspect.causal.METRICS``.
-        share: look for the smallest set of heads that carries this share of the effect of all;
-            ``None`` to leave it out, since it takes as many runs for each head of the set as there
-            are heads.
-        twins: whether effects between twins are measured, where there are any.
-        kind: of an encoder-decoder: only ``encoder``, whose attention is scored.
-        batch_size: how many sequences are read at once.
-        seed: of the intervals, and of what is drawn.
-        told: told what is being done (``words``, as each stage begins), how much of it is done,
-            and of how much; ``None`` where nobody knows.
+        metric: the way the answer is read; see ``introspect.causal.METRICS``.
+        share: search for the smallest set of heads that carries this share of the effect of all;
+            ``None`` to skip the search, since it takes as many runs for each head of the set as
+            there are heads.
+        twins: whether to measure effects within minimal pairs, where there are any.
+        kind: for an encoder-decoder, only ``encoder``, whose attention is scored.
+        batch_size: the number of sequences that are read at once.
+        seed: the random seed of the intervals and of what is drawn.
+        told: called with what is being done (``words``, as each stage begins), how much of it is
+            done, and of how much; ``None`` where it is unknown.
 
     Raises:
         InputError: no case can be asked.
-        SelectionError: a head, method, metric or kind that there is not.
+        SelectionError: a head, method, metric or kind does not exist.
     """
     if model.is_encoder_decoder and kind not in (None, "encoder"):
         raise SelectionError(
@@ -182,7 +182,7 @@ def _joined(effects: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     columns = looks[["accuracy", "weight", "margin", "p_adjusted"]].add_prefix("attention_")
     joined = effects.merge(columns.reset_index(), on=on, how="left", validate="1:1")
     baselines = scores.baselines.set_index("baseline")["accuracy"]
-    # Joining keeps what is said of a table only where both say the same.
+    # Joining keeps a table's attrs only where both tables have the same.
     joined.attrs = {**effects.attrs, "chance": float(baselines["random"])}
     return joined
 
@@ -195,7 +195,7 @@ def _correlation(table: pd.DataFrame) -> float:
 
 
 def _chosen(effects: CausalEffects, scores: Scores, seed: int) -> ChosenByAttention | None:
-    """Each half of the groups chooses a head by attention; its effect is that on the other half."""
+    """Choose a head by attention on each half of the groups, and measure it on the other half."""
     groups = effects.answers.groups
     if len(set(groups)) < FEWEST_GROUPS:
         return None
@@ -236,7 +236,7 @@ def _chosen(effects: CausalEffects, scores: Scores, seed: int) -> ChosenByAttent
 
 
 def _credits(scores: Scores, heads: list[Head], num_cases: int) -> Floats:
-    """Credit from the pronoun to the candidates, ``(num_cases, num_heads)``."""
+    """Return the credit from the pronoun to the candidates, ``(num_cases, num_heads)``."""
     looks = scores.cases[scores.cases["direction"] == DIRECTION]
     columns = []
     for head in heads:

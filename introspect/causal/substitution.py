@@ -1,4 +1,4 @@
-"""A sentence with a candidate in the pronoun's place."""
+"""Substitution of a candidate for the pronoun in a sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DETERMINERS = (
 )  # fmt: skip
 _BEFORE = re.compile(rf"\b(?P<word>{'|'.join(_DETERMINERS)})\s+$", re.IGNORECASE)
 _POSSESSIVE = ("his", "its", "their")
-# After *her*, words that cannot follow a possessive: it is the object there.
+# Words that cannot follow a possessive: before them, *her* is the object.
 _AFTER_OBJECT = (
     "a", "after", "all", "an", "and", "as", "at", "because", "before", "but", "by", "for", "from",
     "if", "in", "into", "of", "on", "or", "out", "over", "so", "that", "the", "then", "to", "up",
@@ -24,12 +24,12 @@ _NEXT_WORD = re.compile(r"\s+(?P<word>[^\W\d_]+)")
 
 
 def substituted(case: CorefCase, candidate: Candidate) -> tuple[str, Span]:
-    """The text with a candidate where the pronoun stands, and the candidate's span there.
+    """Return the text with a candidate in the pronoun's place, and the candidate's span there.
 
     In English an article, demonstrative or possessive before the candidate comes with it, without
     its capital, and is not part of the span. *His*, *its* and *their* become *'s*, and so does
-    *her* where a word follows that it can possess. At the beginning of a sentence the first letter
-    is a capital one.
+    *her* before a word that it can possess. At the beginning of a sentence the first letter is
+    capitalized.
 
     Example:
         >>> text = "The animal didn't cross the street because it was too tired."

@@ -1,4 +1,4 @@
-"""Commands that change a model to see what its heads do."""
+"""Commands that intervene on a model to measure what its heads do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of ``introspect``, each a function of a neighbouring module."""
+"""The commands of ``introspect``, each a function of a sibling module."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["StoppedError", "app"]
 
 
 class StoppedError(Exception):
-    """Ctrl-C, in a form that the parser hands on with its message."""
+    """Raised for Ctrl-C, in a form that the parser passes on with its message."""
 
 
 class _Commands(typer.core.TyperGroup):
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; Typer itself makes of Ctrl-C an exit code without a word."""
+        """Run a command; Typer alone would turn Ctrl-C into an exit code without a message."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:

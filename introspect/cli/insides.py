@@ -1,4 +1,4 @@
-"""Commands that ask what is inside a model: heads with known roles, and what layers would say."""
+"""Commands that analyze a model's internals: heads with known roles, and the logit lens."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def heads(
         seed=seed,
     )
     hush()
-    # Only a loss needs the head that answers.
+    # Only a loss needs the LM head.
     with_loss = given is not None and not no_importance
     loaded = (
         load_to_ask(model, allow_pickle=allow_pickle)
@@ -157,7 +157,7 @@ def lens(
 
 
 def _ends(given: str, option: str) -> tuple[int, int]:
-    """Fewest and most, as ``8-22`` or one number names them."""
+    """Return the minimum and maximum, as ``8-22`` or one number names them."""
     first, found, last = given.partition("-")
     last = last if found else first
     if not (first.strip().isdecimal() and last.strip().isdecimal()):

@@ -1,4 +1,4 @@
-"""Commands about this machine: what it has, and what can be captured on it."""
+"""Commands about this machine: its environment, and what can be captured on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that write a page: a report, a view, a comparison, and the list of a folder's pages."""
+"""Commands that write a page: a report, a view, a comparison, and a folder's index."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def view(
 def _check_view_options(
     kind: ViewKind, layer: int, heads: list[int], token: str | None, weights: str
 ) -> None:
-    """Refuse what a view would ignore."""
+    """Raise on options that a view would ignore."""
     if kind is ViewKind.model and (token is not None or heads or layer):
         raise InputError(
             "Expected no --layer, --head or --token for the model view: it shows every head. "

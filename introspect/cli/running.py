@@ -1,4 +1,4 @@
-"""Running a command: its exit code, and one line for what went wrong."""
+"""Run a command: its exit code, and a one-line message on failure."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["main", "program"]
 
 
 def program() -> None:
-    """``main`` in a process that ends with it, where a second Ctrl-C may come late."""
+    """Run ``main`` in a process that ends with it, where a second Ctrl-C may come late."""
     try:
         main()
     except KeyboardInterrupt:
         _fail("interrupted", None, code=1)
     finally:
-        # From here on there is nothing left to stop, and Python would only complain.
+        # From here on nothing is left to stop, and Python would only complain.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -1,4 +1,4 @@
-"""Commands on sets: collections become cases, and a set becomes a folder of tables."""
+"""Commands on sets: convert collections to cases, and probe a set into a folder of tables."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def probe(
 
 
 def _numbers(given: str) -> list[int]:
-    """The numbers that ``0-5,7`` names."""
+    """Return the numbers that ``0-5,7`` names."""
     found: list[int] = []
     for part in given.split(","):
         first, _, last = part.strip().partition("-")

@@ -1,4 +1,4 @@
-"""What several commands take, load and print."""
+"""Arguments, loading, and output that several commands share."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ AllowPickle = Annotated[
 def load(
     name: str, *, allow_pickle: bool, device: str | None = None, dtype: str | None = None
 ) -> Any:
-    """A model, loaded without a word."""
+    """Load a model without printing anything."""
     import introspect as ix
     from introspect.models.quiet import hush
 
@@ -50,13 +50,13 @@ def load(
 
 
 def show_notices(notices: tuple[str, ...]) -> None:
-    """Say on standard error what a person should know of a result."""
+    """Print the notices about a result to standard error."""
     for notice in notices:
         typer.echo(f"introspect: notice: {notice}", err=True)
 
 
 def texts_of(file: Path | None) -> list[str] | None:
-    """The texts of a file, one on each line; blank lines are none."""
+    """Return the texts of a file, one per line, without blank lines."""
     if file is None:
         return None
     try:
@@ -70,12 +70,12 @@ def texts_of(file: Path | None) -> list[str] | None:
 
 
 def command_line() -> str:
-    """The command as it was given, for the provenance of what it writes."""
+    """Return the command as it was given, for the provenance of what it writes."""
     return shlex.join(["introspect", *sys.argv[1:]])
 
 
 def print_table(title: str, rows: list[tuple[str, str]]) -> None:
-    """Names and values, drawn for a terminal."""
+    """Print names and values as a table for a terminal."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text as RichText

@@ -1,1 +1,1 @@
-"""Pure tensor functions, one idea a file: no model, no tokenizer, no I/O."""
+"""Pure tensor functions, one idea per file, without a model, a tokenizer or I/O."""

@@ -1,4 +1,4 @@
-"""ALTI: what each token contributes to a layer's output, by how near to it what it brings lies."""
+"""ALTI: the contribution of each token to a layer's output, by the proximity of its vector."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ __all__ = ["alti", "contributions"]
 
 
 def contributions(vectors: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
-    r"""The share of each key in an output that is the sum of what the keys bring.
+    r"""Compute the share of each key in an output that is the sum of the keys' vectors.
 
     .. math:: c_{ij} = \frac{\max(0, \lVert y_i \rVert_1 - \lVert y_i - T_{ij} \rVert_1)}
                             {\sum_k \max(0, \lVert y_i \rVert_1 - \lVert y_i - T_{ik} \rVert_1)}
 
-    The nearer a part lies to the whole, the larger its share; one that leads away has none.
+    The nearer a vector is to the output, the larger its share; one that points away has none.
 
     Args:
-        vectors: what each key brings to each query, ``(num_rows, key_len, hidden_size)``.
-        outputs: the whole, its biases included, ``(num_rows, hidden_size)``.
+        vectors: the vector that each key adds to each query, ``(num_rows, key_len, hidden_size)``.
+        outputs: the whole output, including its biases, ``(num_rows, hidden_size)``.
 
     Returns:
-        ``(num_rows, key_len)``, from 0 to 1; rows sum to 1. A row in which every part leads away is
-        NaN.
+        ``(num_rows, key_len)``, from 0 to 1; rows sum to 1. A row in which every vector points away
+        is NaN.
 
     Source: Ferrando et al. 2022, "Measuring the Mixing of Contextual Information in the
     Transformer", section 3.
@@ -41,12 +41,12 @@ def contributions(vectors: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
 
 
 def alti(shares: torch.Tensor) -> torch.Tensor:
-    r"""The contributions of the layers, multiplied from the first to each one.
+    r"""Multiply the contributions of the layers, from the first to each one.
 
     .. math:: M_l = C_l C_{l-1} \cdots C_1
 
     Args:
-        shares: ``(num_layers, n, n)``, of layers that follow one another, the first one first.
+        shares: ``(num_layers, n, n)``, of consecutive layers, the first layer first.
 
     Returns:
         ``(num_layers, n, n)``, float64, from 0 to 1; rows sum to 1, or are missing as in

@@ -1,6 +1,6 @@
-"""What a reader without a model would answer: choices by position alone.
+"""Baselines that need no model: choices by position alone.
 
-Rule 10 of the methods: a head's accuracy means little until these stand beside it.
+Rule 10 of the methods: a head's accuracy means little without these for comparison.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Span = tuple[int, int]
 
 
 def chance(antecedents: Sequence[bool]) -> float:
-    """Expected credit of a blind choice: the share of candidates that are antecedents.
+    """Return the expected credit of a random choice: the share of candidates that are antecedents.
 
     Example:
         >>> chance([True, False])
@@ -33,9 +33,9 @@ def chance(antecedents: Sequence[bool]) -> float:
 def nearest_preceding(
     pronoun: Span, candidates: Sequence[Span], antecedents: Sequence[bool]
 ) -> float:
-    """Credit of choosing the candidate that ends closest before the pronoun.
+    """Return the credit of choosing the candidate that ends closest before the pronoun.
 
-    Where none precedes the pronoun, the one that starts closest after it.
+    If none precedes the pronoun, the choice is the one that starts closest after it.
 
     Example:
         >>> nearest_preceding((43, 45), [(4, 10), (28, 34)], [True, False])
@@ -47,7 +47,7 @@ def nearest_preceding(
 
 
 def first_mentioned(candidates: Sequence[Span], antecedents: Sequence[bool]) -> float:
-    """Credit of choosing the candidate that comes first in the text.
+    """Return the credit of choosing the candidate that comes first in the text.
 
     Example:
         >>> first_mentioned([(4, 10), (28, 34)], [True, False])
@@ -61,16 +61,16 @@ def closest_to_offsets(
     antecedents: Sequence[Sequence[bool]],
     offsets: Sequence[int],
 ) -> npt.NDArray[np.float64]:
-    """Credit of choosing the candidate whose distance is closest to a fixed one.
+    """Compute the credit of choosing the candidate whose distance is closest to a fixed one.
 
     Args:
-        distances: of each case, how many words each candidate stands after the pronoun; negative
+        distances: for each case, how many words each candidate is after the pronoun; negative
             before it.
-        antecedents: of each case, which candidates the pronoun refers to.
+        antecedents: for each case, which candidates the pronoun refers to.
         offsets: the fixed distances.
 
     Returns:
-        ``(num_cases, num_offsets)``, from 0 to 1; candidates at the same distance share it.
+        ``(num_cases, num_offsets)``, from 0 to 1; candidates at the same distance share the credit.
 
     Example:
         >>> closest_to_offsets([[-8, -3]], [[True, False]], [-4, -7])
@@ -91,7 +91,7 @@ def closest_to_offsets(
 
 
 def _credit_of_nearest(distances: list[tuple[int, int]], antecedents: Sequence[bool]) -> float:
-    """The antecedents' share among the candidates at the smallest distance."""
+    """Return the antecedents' share among the candidates at the smallest distance."""
     smallest = min(distance for distance, _ in distances)
     chosen = [antecedents[i] for distance, i in distances if distance == smallest]
     return sum(chosen) / len(chosen)

@@ -1,4 +1,4 @@
-"""An attention block as a sum over its keys: heads, residual and layer norm together."""
+"""Decomposition of an attention block into a sum over its keys: heads, residual and layer norm."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["block_vectors", "brought_by_head", "linearised_norm"]
 
 
 def brought_by_head(values: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
-    r"""What each key would bring to the output of each head at a weight of 1: :math:`v_j^h W_O^h`.
+    r"""Compute the vector that each key adds to each head at a weight of 1: :math:`v_j^h W_O^h`.
 
     Args:
-        values: ``(num_key_value_heads, key_len, head_dim)``; fewer than heads where several share
-            them.
+        values: ``(num_key_value_heads, key_len, head_dim)``; fewer than the heads where several
+            heads share them.
         projection: the output projection by head, ``(num_heads, head_dim, hidden_size)``.
 
     Returns:
@@ -31,19 +31,20 @@ def brought_by_head(values: torch.Tensor, projection: torch.Tensor) -> torch.Ten
 def block_vectors(
     attentions: torch.Tensor, brought: torch.Tensor, residual: torch.Tensor, first: int = 0
 ) -> torch.Tensor:
-    r"""What each key brings to each query: through all heads, and past them if it is the query.
+    r"""Compute the vector that each key adds to each query: by all heads, and by the residual.
 
     .. math:: T_{ij} = \sum_h \alpha^h_{ij} \, v_j^h W_O^h + [i = j] \, x_i
 
     Args:
         attentions: ``(num_heads, num_rows, key_len)``, some queries of self-attention.
-        brought: ``(num_heads, key_len, hidden_size)``, as ``brought_by_head`` gives it.
-        residual: the states that are added to what the heads bring, ``(num_rows, hidden_size)``.
+        brought: ``(num_heads, key_len, hidden_size)``, as returned by ``brought_by_head``.
+        residual: the hidden states that are added to the heads' output, ``(num_rows,
+            hidden_size)``.
         first: the position of the first of these queries.
 
     Returns:
-        ``(num_rows, key_len, hidden_size)``, float64. The sum over keys, with the bias of the
-        output projection, is what the residual and the heads add up to.
+        ``(num_rows, key_len, hidden_size)``, float64. The sum over keys, plus the bias of the
+        output projection, equals the sum of the residual and the heads' output.
 
     Raises:
         SelectionError: the shapes do not fit.
@@ -77,20 +78,20 @@ def linearised_norm(
     epsilon: float,
     is_centred: bool,
 ) -> torch.Tensor:
-    r"""A normalisation of a sum, as it acts on each part of the sum.
+    r"""Apply the normalization of a sum to each part of the sum.
 
     .. math:: g_z(u) = \frac{u - \operatorname{mean}(u)}{s(z)} \odot \gamma, \qquad
               \operatorname{LN}(z) = g_z(z) + \beta
 
     The deviation *s* is that of the whole sum *z*, so *g* is linear in *u* and the parts add up.
-    Without centring (RMS norm) the mean is left out, and *s* is the root of the mean square.
+    Without centering (RMS norm) the mean is not subtracted, and *s* is the root mean square.
 
     Args:
         vectors: the parts, ``(num_rows, ..., hidden_size)``.
-        given: what the norm is given, the whole sum *z*, ``(num_rows, hidden_size)``.
+        given: the input of the norm, the whole sum *z*, ``(num_rows, hidden_size)``.
         weight: γ, ``(hidden_size,)``.
         epsilon: added to the variance.
-        is_centred: whether the mean is taken off.
+        is_centred: whether the mean is subtracted.
 
     Returns:
         Shaped like the vectors, float64.

@@ -1,4 +1,4 @@
-"""How much a head gives to the right candidate: weights, credit and margin of a case.
+"""Score how a head treats the candidates of a case: attention weights, credit and margin.
 
 Rules 2, 3 and 5 of the methods (see docs/methods.md).
 """
@@ -21,7 +21,7 @@ __all__ = [
     "reachable",
 ]
 
-#: Below this weight on all candidates together a head gives no evidence.
+#: A head whose total weight on all candidates is below this value gives no evidence.
 FLOOR = 1e-6
 
 Mention = Literal["mean", "sum", "max", "last"]
@@ -33,20 +33,20 @@ Words = Sequence[Sequence[int]]
 def mention_weights(
     attentions: torch.Tensor, sources: Words, targets: Words, *, mention: Mention = "mean"
 ) -> torch.Tensor:
-    r"""Attention from one mention to another, for every layer and head.
+    r"""Compute the attention from one mention to another, for every layer and head.
 
     .. math:: w(S, T) = \operatorname*{mean}_{s \in S,\, t \in T}
               \frac{1}{|s|} \sum_{i \in s} \sum_{j \in t} \alpha_{ij}
 
-    From word to word: the sum over the target's pieces, the mean over the source's. Then over all
-    pairs of words by ``mention``: their ``mean``, ``sum``, ``max``, or only the ``last`` word of
-    each mention, the head word of an English noun phrase.
+    The attention from word to word is the sum over the target's pieces and the mean over the
+    source's. ``mention`` then combines all pairs of words: by their ``mean``, ``sum`` or ``max``,
+    or by using only the ``last`` word of each mention, the head word of an English noun phrase.
 
     Args:
         attentions: ``(num_layers, num_heads, query_len, key_len)``, rows summing to 1.
         sources: words of the mention that attends, each a list of query indices.
-        targets: words of the mention attended to, each a list of key indices.
-        mention: how pairs of words become one number.
+        targets: words of the mention that is attended to, each a list of key indices.
+        mention: how pairs of words are combined into one number.
 
     Returns:
         ``(num_layers, num_heads)`` in float64, from 0 to 1 (``sum``: to the number of source
@@ -75,10 +75,10 @@ def mention_weights(
 
 
 def reachable(attentions: torch.Tensor, sources: Words, targets: Words) -> torch.Tensor:
-    """Whether the mask lets any source piece attend to any target piece, for every layer.
+    """Check whether the mask lets any source piece attend to any target piece, for every layer.
 
-    A mask is the same for all heads of a layer and gives weights of exactly 0, so a layer in which
-    every head has exactly 0 everywhere between the two mentions is one that cannot look there.
+    A mask is the same for all heads of a layer and produces weights of exactly 0, so if every head
+    of a layer has exactly 0 everywhere between the two mentions, the layer cannot attend there.
 
     Returns:
         ``(num_layers,)``, bool.
@@ -95,17 +95,18 @@ def credit(
     *,
     floor: float = FLOOR,
 ) -> torch.Tensor:
-    """Whether a head chooses an antecedent among the candidates.
+    """Compute the credit of a head for choosing an antecedent among the candidates.
 
-    1 if the only maximum is an antecedent, the antecedents' share of the tie if it is tied, else 0.
-    Where all candidates together get less than ``floor``, a tie among all of them.
+    The credit is 1 if the only maximum is an antecedent, the antecedents' share of the tie if the
+    maximum is tied, and 0 otherwise. If all candidates together get less than ``floor``, they are
+    all tied.
 
     Args:
         weights: ``(num_candidates, ...)``.
-        antecedents: which candidates the pronoun refers to, ``(num_candidates,)``; or of many
+        antecedents: which candidates the pronoun refers to, ``(num_candidates,)``; or for many
             cases at once, ``(num_candidates, num_cases)``, with weights
             ``(num_candidates, num_cases, ...)``.
-        floor: below this, all candidates together are no evidence.
+        floor: the total weight of all candidates below which they give no evidence.
 
     Returns:
         ``(...)`` in float64, from 0 to 1.
@@ -127,14 +128,14 @@ def margin(
     *,
     floor: float = FLOOR,
 ) -> torch.Tensor:
-    r"""How clearly a head prefers the antecedent to the best distractor.
+    r"""Compute how clearly a head prefers the antecedent to the best distractor.
 
     .. math:: \frac{a_\text{gold}}{a_\text{gold} + a_\text{distractor}} - \frac{1}{2}
 
     Args:
         weights: ``(num_candidates, ...)``.
-        antecedents: as for ``credit``; at least one, and not all.
-        floor: below this, all candidates together are no evidence.
+        antecedents: as for ``credit``; at least one candidate, but not all of them.
+        floor: the total weight of all candidates below which they give no evidence.
 
     Returns:
         ``(...)`` in float64, from -0.5 to 0.5; NaN where the candidates together get less than
@@ -156,7 +157,7 @@ def best_of(
     *,
     distractors: bool = False,
 ) -> torch.Tensor:
-    """The largest weight of an antecedent, or of a distractor; NaN where there is none.
+    """Return the largest weight of an antecedent, or of a distractor; NaN where there is none.
 
     Example:
         >>> best_of(torch.tensor([[0.6, 0.1], [0.2, 0.3], [0.1, 0.2]]), [True, False, False])
@@ -169,6 +170,6 @@ def best_of(
 
 
 def _beside(antecedents: Sequence[bool] | torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Which candidates are antecedents, with a dimension for each of the weights'."""
+    """Return which candidates are antecedents, with as many dimensions as the weights."""
     gold = torch.as_tensor(antecedents, dtype=torch.bool, device=weights.device)
     return gold[(...,) + (None,) * (weights.ndim - gold.ndim)]

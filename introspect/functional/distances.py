@@ -1,11 +1,11 @@
-"""How far two attention rows are from each other.
+"""Distances between attention rows: total variation and Jensen–Shannon.
 
-All functions take two tensors of the same shape ``(..., keys)`` and give one number for each pair
+All functions take two tensors of the same shape ``(..., keys)`` and return one number for each pair
 of rows, ``(...)``, in float64. A row with a missing weight (NaN) has a missing distance: a sum over
-what is left would call it nearer than it is.
+the other keys would underestimate it.
 
 Rows of attention sum to 1. Where only some of their keys can be compared, they sum to less; the
-distances are then over these keys, and stay from 0 to 1.
+distances are then over these keys, and still range from 0 to 1.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ __all__ = ["jensen_shannon_distance", "total_variation"]
 
 
 def total_variation(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    r"""The share of attention that would have to be moved to make one row of the other.
+    r"""Compute the share of attention that must be moved to turn one row into the other.
 
     .. math:: \frac{1}{2} \sum_j |a_j - b_j|
 
     Args:
         a: ``(..., keys)``.
-        b: the same shape, or one that broadcasts with it.
+        b: the same shape, or one that broadcasts with ``a``.
 
     Returns:
-        From 0 (the same) to 1 (no key in common), without a unit; NaN where a weight is missing.
+        From 0 (the same) to 1 (no key in common), dimensionless; NaN where a weight is missing.
 
     Source: Levin, Peres and Wilmer 2009, "Markov Chains and Mixing Times", proposition 4.2.
 
@@ -40,20 +40,21 @@ def total_variation(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def jensen_shannon_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    r"""The square root of the Jensen–Shannon divergence to the base 2, which is a metric.
+    r"""Compute the square root of the Jensen–Shannon divergence to base 2, which is a metric.
 
     .. math:: \sqrt{\frac{1}{2} \sum_j \left( a_j \log_2 \frac{a_j}{m_j}
               + b_j \log_2 \frac{b_j}{m_j} \right)}, \quad m = \frac{a + b}{2}
 
-    Unlike total variation it weighs a change of a small weight more than the same change of a
-    large one.
+    Unlike total variation, it gives more importance to a change of a small weight than to the same
+    change of a large one.
 
     Args:
         a: ``(..., keys)``.
-        b: the same shape, or one that broadcasts with it.
+        b: the same shape, or one that broadcasts with ``a``.
 
     Returns:
-        From 0 (the same) to 1 (no key in common), the root of bits; NaN where a weight is missing.
+        From 0 (the same) to 1 (no key in common), the square root of bits; NaN where a weight is
+        missing.
 
     Source: Endres and Schindelin 2003, "A new metric for probability distributions".
 
@@ -64,14 +65,14 @@ def jensen_shannon_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     left, right = a.double(), b.double()
     middle = (left + right) / 2
     bits = (_relative(left, middle) + _relative(right, middle)).sum(-1) / 2
-    # Rounding may leave a little less than nothing between equal rows.
+    # Rounding can make the divergence of equal rows slightly negative.
     distance: torch.Tensor = bits.clamp(min=0).sqrt()
     return distance
 
 
 def _relative(row: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
-    """``row × log2(row / middle)``, 0 where the row is 0; NaN stays NaN."""
-    # The middle is 0 only where the row is: any other number serves there.
+    """Compute ``row × log2(row / middle)``, 0 where the row is 0; NaN stays NaN."""
+    # The middle is 0 only where the row is 0, and any other divisor gives the same result there.
     ratio = row / torch.where(middle == 0, 1.0, middle)
     bits: torch.Tensor = torch.special.xlogy(row, ratio) / math.log(2)
     return bits

@@ -1,4 +1,4 @@
-"""Attention flow: how much can pass from each input token to each token, through all layers."""
+"""Attention flow: the maximum flow between each token and each input token, through all layers."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from introspect.functional.rollout import mixed_layers
 
 __all__ = ["LARGEST_FLOW", "RESOLUTION", "flow"]
 
-#: Capacities are whole multiples of this.
+#: Capacities are integer multiples of this value.
 RESOLUTION = 2.0**-30
-#: A flow is a search of its own for each pair of tokens and each layer: longer texts are refused.
+#: Each pair of tokens in each layer takes its own search, so longer texts are refused.
 LARGEST_FLOW = 64
 
 
 def flow(attentions: torch.Tensor, *, residual: float = 0.5) -> torch.Tensor:
-    r"""The maximum flow from each token after each layer to each input token.
+    r"""Compute the maximum flow from each token after each layer to each input token.
 
     The network has a node for each token before the first layer and after every layer. From token
     *i* after layer *l* an edge of capacity :math:`A'_l[i, j]` leads to token *j* before it, with
 
     .. math:: A'_l = \operatorname{rows}\Bigl((1 - r) \frac{1}{H} \sum_h A_{lh} + r I\Bigr)
 
-    as in rollout. Where rollout multiplies along a path and adds up the paths, a flow is as wide as
-    the narrowest edge of a path, and paths share what an edge lets through.
+    as in rollout. Where rollout multiplies along a path and adds up the paths, the flow along a
+    path is limited by its narrowest edge, and paths share the capacity of an edge.
 
     Args:
-        attentions: self-attention, ``(num_layers, num_heads, n, n)``, of layers that follow one
-            another, the first one first; at most 64 tokens.
+        attentions: self-attention, ``(num_layers, num_heads, n, n)``, of consecutive layers, the
+            first layer first; at most 64 tokens.
         residual: from 0 to 1; 0.5 in the source.
 
     Returns:
         ``(num_layers, n, n)``, float64, from 0 to 1. Rows do not sum to 1 (the authors' program
         divides them by their sum). Capacities are rounded to a multiple of 2⁻³⁰, so a flow is off
-        by at most 2⁻³¹ for each edge of its narrowest cut, which has at most n² of them.
+        by at most 2⁻³¹ for each edge of its minimum cut, which has at most n² of them.
 
     Raises:
-        SelectionError: the shape is another, ``residual`` is outside 0 to 1, a weight is missing
+        SelectionError: the shape is wrong, ``residual`` is outside 0 to 1, a weight is missing
             (NaN), or there are more than 64 tokens.
 
     Source: Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers", section 3.
@@ -60,12 +60,12 @@ def flow(attentions: torch.Tensor, *, residual: float = 0.5) -> torch.Tensor:
         network = _network(capacities[: last + 1])
         for query, key in product(range(n), range(n)):
             found[last, query, key] = _largest_flow(network, (last + 1) * n + query, key)
-    # The edges out of a token sum to 1, up to their rounding.
+    # The edges out of a token sum to 1, except for their rounding.
     return torch.from_numpy(found * RESOLUTION).clamp(max=1.0)
 
 
 def _network(capacities: np.ndarray) -> object:
-    """Edges from each token after a layer to the tokens before it, as a sparse matrix."""
+    """Build the edges from each token after a layer to the tokens before it, as a sparse matrix."""
     from scipy.sparse import csr_matrix
 
     layers, n, _ = capacities.shape

@@ -1,4 +1,4 @@
-"""A pattern in which some queries do not see some keys."""
+"""Attention knockout: a pattern in which some queries do not see some keys."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ import torch
 
 __all__ = ["knocked_out"]
 
-# A row whose sum is so far below 1 keeps the rest for a sink, which grows with the others. In half
-# precision each weight is rounded, and so a row sums to 1 only up to the type's own precision.
+# A row whose sum is below 1 by more than this keeps the rest for a sink, which grows with the other
+# weights. In half precision each weight is rounded, so a row sums to 1 only to within the type's
+# own precision.
 _NO_SINK = 1e-4
 
 
 def knocked_out(
     weights: torch.Tensor, edges: torch.Tensor, *, renormalise: bool = True
 ) -> torch.Tensor:
-    r"""The pattern without some of its edges.
+    r"""Remove some edges from a pattern.
 
     .. math:: \alpha'_{ij} = 0 \text{ for a cut edge}, \quad
               \alpha'_{ij} = \alpha_{ij} / (1 - \sum_{\text{cut } k} \alpha_{ik}) \text{ else}
 
-    which is the softmax over the keys that are left. Of a row whose keys are all cut, or whose
-    other weights are too small for their type, nothing is left: it is 0. What a row keeps for an
-    attention sink counts as a key that is not cut, as far as the type's precision can tell it.
+    which is the softmax over the remaining keys. A row whose keys are all cut, or whose other
+    weights are too small for their type, becomes 0. The part that a row keeps for an attention
+    sink counts as a key that is not cut, as far as the type's precision can resolve it.
 
     Args:
-        weights: ``(..., query_len, key_len)``, rows of at most 1.
-        edges: bool, of a shape that fits; true where an edge is cut.
-        renormalise: whether what is left is divided by its sum.
+        weights: ``(..., query_len, key_len)``, rows with a sum of at most 1.
+        edges: bool, of a shape that broadcasts; true where an edge is cut.
+        renormalise: whether the remaining weights are divided by their sum.
 
     Returns:
-        Of the same shape; a row without a cut edge is as it was, to the last bit.
+        The pattern, of the same shape; a row without a cut edge is unchanged, to the last bit.
 
     Source: Geva et al. 2023, https://arxiv.org/abs/2304.14767, section 4.
 

@@ -1,7 +1,7 @@
-"""Attention between the words of mentions, for a padded batch of texts at once.
+"""Attention between the words of mentions, for a whole padded batch of texts.
 
-The same numbers as ``functional.coreference.mention_weights``, for one layer and many texts: sums
-over few float32 weights are exact in float64, so the order of adding does not show.
+The numbers are those of ``functional.coreference.mention_weights``, for one layer and many texts:
+sums of a few float32 weights are exact in float64, so the order of addition does not matter.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class MentionWords:
     """The words of all mentions of each text of a batch, as matrices.
 
     Args:
-        words: for each text its words, each a list of token indices.
-        length: tokens of the padded batch.
+        words: the words of each text, each a list of token indices.
+        length: the number of tokens in a row of the padded batch.
     """
 
     words: tuple[tuple[tuple[int, ...], ...], ...]
@@ -31,7 +31,7 @@ class MentionWords:
 
     @cached_property
     def rows(self) -> torch.Tensor:
-        """The pieces of each text's words, ``(batch, num_rows)``; filled up with its first one."""
+        """The pieces of each text's words, ``(batch, num_rows)``; padded with the first piece."""
         pieces = [sorted({i for word in words for i in word}) for words in self.words]
         most = max(map(len, pieces))
         return torch.tensor([each + each[:1] * (most - len(each)) for each in pieces])
@@ -53,7 +53,7 @@ class MentionWords:
 
     @cached_property
     def sizes(self) -> torch.Tensor:
-        """How many pieces each word has, ``(batch, num_words)``; 1 where a text has fewer words."""
+        """The number of pieces of each word, ``(batch, num_words)``; 1 for padding words."""
         return self.of_rows.sum(-1).clamp(min=1)
 
     def _membership(self, length: int, places: Sequence[dict[int, int]]) -> torch.Tensor:
@@ -66,13 +66,13 @@ class MentionWords:
 
 
 def word_attention(rows: torch.Tensor, words: MentionWords) -> tuple[torch.Tensor, torch.Tensor]:
-    r"""Attention from word to word, and whether the mask lets one look at the other.
+    r"""Compute the attention from word to word, and whether the mask lets one attend to the other.
 
     .. math:: T_{st} = \frac{1}{|s|} \sum_{i \in s} \sum_{j \in t} \alpha_{ij}
 
     Args:
         rows: ``(batch, num_heads, num_rows, length)``: the rows ``words.rows`` of one layer.
-        words: whose words.
+        words: the words of the batch.
 
     Returns:
         ``(batch, num_heads, num_words, num_words)`` in float64; and ``(batch, num_words,

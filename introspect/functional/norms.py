@@ -1,4 +1,4 @@
-"""Norm-weighted attention: how long the vector is that a key brings, not only how it is weighed."""
+"""Norm-weighted attention: the attention weight times the norm of the vector that a key adds."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ __all__ = ["norm_weights", "value_norms"]
 
 
 def value_norms(values: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
-    r"""The length of what each key would bring to the output of each head at a weight of 1.
+    r"""Compute the norm of the vector that each key adds to each head's output at a weight of 1.
 
     .. math:: \lVert f^h(x_j) \rVert = \lVert v_j^h W_O^h \rVert,
               \qquad v_j^h = x_j W_V^h + b_V^h
 
-    The bias of the output projection belongs to no head and no key, and is left out.
+    The bias of the output projection belongs to no head and no key, and is omitted.
 
     Args:
-        values: ``(..., num_key_value_heads, key_len, head_dim)``; fewer than heads where several
-            share them.
+        values: ``(..., num_key_value_heads, key_len, head_dim)``; fewer than the heads where
+            several heads share them.
         projection: the output projection by head, ``(num_heads, head_dim, hidden_size)``.
 
     Returns:
-        ``(..., num_heads, key_len)``, from 0 up, in the type of the values.
+        ``(..., num_heads, key_len)``, at least 0, in the type of the values.
 
     Raises:
         SelectionError: the shapes do not fit.
@@ -43,7 +43,7 @@ def value_norms(values: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
             f"got {tuple(values.shape)}. Give values before they are repeated, and the output "
             "projection by head."
         )
-    # ‖v W‖ is ‖v Rᵀ‖ with Wᵀ = Q R: a matrix of the head's own size, however wide the model.
+    # ‖v W‖ is ‖v Rᵀ‖ with Wᵀ = Q R, a matrix of the head's own size, however wide the model is.
     factors = torch.linalg.qr(projection.double().transpose(-1, -2), mode="r").R
     repeated = values.repeat_interleave(heads // values.shape[-3], dim=-3)
     brought = repeated @ factors.transpose(-1, -2).to(values.dtype)
@@ -52,14 +52,14 @@ def value_norms(values: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
 
 
 def norm_weights(attentions: torch.Tensor, norms: torch.Tensor) -> torch.Tensor:
-    r"""The length of what each key brings to each query: :math:`\alpha_{ij} \lVert f(x_j) \rVert`.
+    r"""Compute the norm that each key adds to each query: :math:`\alpha_{ij} \lVert f(x_j) \rVert`.
 
     Args:
         attentions: ``(..., num_heads, query_len, key_len)``.
-        norms: ``(..., num_heads, key_len)``, as ``value_norms`` gives them.
+        norms: ``(..., num_heads, key_len)``, as returned by ``value_norms``.
 
     Returns:
-        Shaped like the attentions, from 0 up; rows do not sum to 1.
+        Shaped like the attentions, at least 0; rows do not sum to 1.
 
     Example:
         >>> norm_weights(torch.tensor([[[0.25, 0.75]]]), torch.tensor([[8.0, 2.0]]))

@@ -1,8 +1,8 @@
-"""What shape a head's pattern has, and where its rows have their maximum.
+"""Classes of the shape of a head's pattern, and the positions of the maxima of its rows.
 
 The classes are those that Kovaleva et al. 2019 ("Revealing the Dark Secrets of BERT", section 4.1)
-saw in BERT and taught a network to tell apart. Here they follow from shares of attention and
-thresholds, which are this package's own.
+observed in BERT and trained a network to distinguish. Here they follow from shares of attention
+and thresholds, which are this package's own.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ __all__ = [
     "sole_maximum",
 ]
 
-#: The classes, in the order in which they are tried but for ``vertical_diagonal``, which is first.
+#: The classes, in the order in which they are tried, except ``vertical_diagonal``, tried first.
 PATTERN_CLASSES = ("vertical", "diagonal", "vertical_diagonal", "block", "heterogeneous")
 
-#: A pattern is vertical or diagonal if so much of its attention is.
+#: A pattern is vertical or diagonal if at least this share of its attention is.
 WHOLE_SHARE = 0.5
-#: It is both if each has so much of it,
+#: It is both if each share is at least this large,
 PART_SHARE = 0.25
-#: and the two together so much.
+#: and their sum at least this large.
 BOTH_SHARES = 0.75
-#: It is a block if so much of what it gives to ordinary tokens stays in the query's own segment.
+#: It is a block if this share of its attention to ordinary tokens stays in the query's own segment.
 BLOCK_SHARE = 0.9
-#: A row counts if it can see so many keys: of fewer, some always stand near or stand out.
+#: A row counts if it can see this many keys: among fewer, some are always near or stand out.
 FEWEST_KEYS = 8
 
 _COLUMNS = 2
 
 
 class Shares(NamedTuple):
-    """Of patterns, ``(...)`` each, float64, from 0 to 1; NaN where no row counts.
+    """Shares of attention of patterns, ``(...)`` each, float64, 0 to 1; NaN where no row counts.
 
     Args:
-        diagonal: attention to the token itself and its two neighbours.
-        vertical: of the rest, what goes to the two keys that get most, whichever query looks.
+        diagonal: attention to the token itself and its two neighbors.
+        vertical: of the rest, the share of the two keys that get the most from all queries.
         within: attention to ordinary tokens of the query's own segment.
-        across: to ordinary tokens of other segments; NaN where there is but one.
+        across: attention to ordinary tokens of other segments; NaN where there is only one.
     """
 
     diagonal: torch.Tensor
@@ -63,17 +63,17 @@ def pattern_shares(
     visible: torch.Tensor,
     segments: torch.Tensor,
 ) -> Shares:
-    """How much of a pattern is near its diagonal, in columns, and within segments.
+    """Compute the shares of a pattern near its diagonal, in columns, and within segments.
 
     Args:
         attentions: ``(..., n, n)``, all rows.
-        is_row: ``(..., n)``, bool: the queries that count, if they see enough.
-        visible: ``(n, n)``, bool: what the mask lets each query see.
+        is_row: ``(..., n)``, bool: the queries that count, if they see enough keys.
+        visible: ``(n, n)``, bool: the keys that the mask lets each query see.
         segments: ``(n,)``: the number of each token's segment; below 0 for special tokens.
 
     Example:
         >>> n = 12
-        >>> previous = torch.eye(n).roll(-1, -1).T  # each looks at the token before
+        >>> previous = torch.eye(n).roll(-1, -1).T  # each attends to the token before
         >>> everything = torch.ones(n, n, dtype=torch.bool)
         >>> found = pattern_shares(previous, everything[0], everything, torch.zeros(n))
         >>> round(float(found.diagonal), 3), pattern_class(found)
@@ -99,7 +99,7 @@ def pattern_shares(
 
 
 def _within(weights: torch.Tensor, segments: torch.Tensor) -> torch.Tensor | None:
-    """What ordinary tokens give within their segment; ``None`` where there is but one."""
+    """Sum ordinary tokens' attention within their segment; ``None`` if there is only one."""
     numbers = sorted({number for number in segments.tolist() if number >= 0})
     if len(numbers) < 2:
         return None
@@ -108,15 +108,15 @@ def _within(weights: torch.Tensor, segments: torch.Tensor) -> torch.Tensor | Non
 
 
 def pattern_class(shares: Shares) -> torch.Tensor:
-    """The class of each pattern, as an index into ``PATTERN_CLASSES``; -1 where no row counts.
+    """Return the class of each pattern, an index into ``PATTERN_CLASSES``; -1 if no row counts.
 
-    In this order: ``vertical_diagonal`` where each share has 0.25 and both together 0.75;
-    ``vertical`` and ``diagonal`` where the share is at least 0.5; ``block`` where ordinary tokens
-    of two segments get at least 0.5, nine tenths of it within the query's own; else
-    ``heterogeneous``.
+    The classes are tried in this order: ``vertical_diagonal`` where each share is at least 0.25
+    and their sum at least 0.75; ``vertical`` and ``diagonal`` where the share is at least 0.5;
+    ``block`` where ordinary tokens of two segments get at least 0.5, nine tenths of it within the
+    query's own; else ``heterogeneous``.
 
     Returns:
-        ``(...)``, whole numbers.
+        ``(...)``, integers.
     """
     diagonal, vertical, within, across = shares
     is_both = torch.minimum(vertical, diagonal) >= PART_SHARE
@@ -135,10 +135,10 @@ def pattern_class(shares: Shares) -> torch.Tensor:
 
 
 def sole_maximum(attentions: torch.Tensor) -> torch.Tensor:
-    """The key that each query gives most to; -1 where several have most, or there is none.
+    """Return the key with the most attention from each query; -1 if it is tied or there is none.
 
     Args:
-        attentions: ``(..., query_len, key_len)``; a row with NaN, or of zeros, has no maximum.
+        attentions: ``(..., query_len, key_len)``; a row of zeros or with NaN has no maximum.
 
     Returns:
         ``(..., query_len)``, positions of keys.

@@ -1,8 +1,8 @@
-"""What a head's pattern looks like, whatever it means: spread, sinks, positions.
+"""Statistics that describe the shape of a head's pattern: entropy, attention mass, offsets.
 
-All functions take ``(..., query_len, key_len)``. Those first named give one number for each
-pattern, ``(...)``, in float64; rows that a model leaves empty (a mask that lets them look nowhere)
-count as they are. ``totals`` has what means over many texts are made of.
+All functions take ``(..., query_len, key_len)``. The first ones return one number for each
+pattern, ``(...)``, in float64; rows that a model leaves empty (because a mask hides all keys)
+count as they are. ``totals`` has the sums from which means over many texts are computed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ __all__ = [
 
 
 def entropy(attentions: torch.Tensor) -> torch.Tensor:
-    r"""How widely a head spreads its attention, in bits, in the mean over queries.
+    r"""Compute the entropy of a head's attention, in bits, averaged over queries.
 
     .. math:: -\frac{1}{n} \sum_i \sum_j \alpha_{ij} \log_2 \alpha_{ij}
 
-    0 for heads that look at one token, :math:`\log_2` of the number of keys for even attention.
+    It is 0 for heads that attend to one token, and :math:`\log_2` of the number of keys for uniform
+    attention.
 
     Source: Clark et al. 2019, "What Does BERT Look At?", section 3.3.
 
@@ -42,12 +43,12 @@ def entropy(attentions: torch.Tensor) -> torch.Tensor:
 def mass_on(
     attentions: torch.Tensor, keys: Sequence[bool], queries: Sequence[bool] | None = None
 ) -> torch.Tensor:
-    """How much of a query's attention goes to some of the keys, in the mean over queries.
+    """Compute the share of attention that goes to some of the keys, averaged over queries.
 
     Args:
         attentions: ``(..., query_len, key_len)``.
         keys: which keys, for example the special tokens.
-        queries: over which queries; all by default.
+        queries: which queries to average over; all by default.
 
     Returns:
         From 0 to 1; NaN without any query.
@@ -63,13 +64,13 @@ def mass_on(
 
 
 def offset_mass(attentions: torch.Tensor, offset: int) -> torch.Tensor:
-    """How much a token gives to the one that stands ``offset`` places after it.
+    """Compute the mean attention of a token to the one ``offset`` positions after it.
 
     -1 is the previous token, 0 the token itself, 1 the next one; the mean is over queries that have
     such a token.
 
     Returns:
-        From 0 to 1; NaN where no query has one.
+        From 0 to 1; NaN where no query has such a token.
 
     Example:
         >>> offset_mass(torch.tensor([[1.0, 0.0], [0.8, 0.2]]), -1)
@@ -79,7 +80,7 @@ def offset_mass(attentions: torch.Tensor, offset: int) -> torch.Tensor:
 
 
 def offsets_between(query_len: int, key_len: int) -> torch.Tensor:
-    """How many places after each query each key stands, ``(query_len, key_len)``.
+    """Return how many positions each key is after each query, ``(query_len, key_len)``.
 
     Example:
         >>> offsets_between(2, 2).tolist()
@@ -91,22 +92,23 @@ def offsets_between(query_len: int, key_len: int) -> torch.Tensor:
 def visible_offsets(
     attentions: torch.Tensor, lengths: Sequence[int] | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The furthest before and after itself that a layer's mask lets a query see.
+    """Find how far before and after itself a layer's mask lets a query see.
 
-    The mask is the same for all heads of a layer and gives weights of exactly 0. It is taken for a
-    band, which causal masks and sliding windows are: the offsets from the furthest before to the
-    furthest after a query at which any head of the layer gives any query's attention. Within it, 0
-    is what a head gave, also where half precision has rounded a small weight down. Masks of other
-    shapes (some keys that all can see, beside a window) are taken for the band around them.
+    The mask is the same for all heads of a layer and produces weights of exactly 0. It is assumed
+    to be a band, as causal masks and sliding windows are: the offsets from the furthest before to
+    the furthest after a query at which any head of the layer gives attention from any query. Within
+    the band, a weight of 0 is what a head gave, even where half precision has rounded a small
+    weight down. A mask of another shape (such as a window plus some keys that all queries see) is
+    replaced by the band around it.
 
     Args:
         attentions: ``(..., num_heads, length, length)``, all rows; with ``lengths``
             ``(batch, num_heads, length, length)``.
-        lengths: of each text, where the rest is padding.
+        lengths: the length of each text, where the rest is padding.
 
     Returns:
         Lowest and highest offset, ``(...)`` each, on the CPU; the lowest is above the highest where
-        nothing is seen. A weight that is NaN shows nothing.
+        nothing is visible. Weights that are NaN are ignored.
 
     Example:
         >>> visible_offsets(torch.tensor([[[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]]))
@@ -120,7 +122,7 @@ def visible_offsets(
         text = torch.arange(len(lengths))
         corners = torch.stack([attentions[text, :, last, 0], attentions[text, :, 0, last]])
         if bool(((corners != 0) & ~corners.isnan()).any(-1).all()):
-            # The last sees the first and the first the last: a mask without limits.
+            # The last token sees the first and the first sees the last: the mask has no limits.
             return -last, last
         is_token = torch.arange(length) <= last[:, None]
         inside = is_token[:, :, None] & is_token[:, None, :]
@@ -132,7 +134,7 @@ def visible_offsets(
 
 
 def visible_keys(attentions: torch.Tensor) -> torch.Tensor:
-    """Which keys the mask lets each query see: those within ``visible_offsets``.
+    """Return which keys the mask lets each query see: those within ``visible_offsets``.
 
     Args:
         attentions: ``(..., num_heads, length, length)``, all rows.

@@ -1,4 +1,4 @@
-"""Attention times its gradient: where the weights lie that a result rests on."""
+"""Attention times its gradient: which weights and which input tokens a result depends on."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ __all__ = ["gradient_attention", "relevance"]
 
 
 def gradient_attention(attentions: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    r"""Each weight times how steeply the result rises with it, where it rises.
+    r"""Multiply each weight by the gradient of the result, and keep the positive products.
 
     .. math:: \bar A_h = \Bigl(A_h \odot \frac{\partial y}{\partial A_h}\Bigr)^+
 
     Args:
         attentions: ``(..., num_heads, query_len, key_len)``.
-        gradients: of one number *y*, shaped like the attentions.
+        gradients: the gradients of one number *y*, shaped like the attentions.
 
     Returns:
-        Shaped like the attentions, from 0 up, in units of *y*.
+        Shaped like the attentions, at least 0, in units of *y*.
 
     Raises:
         SelectionError: the shapes differ.
@@ -40,18 +40,18 @@ def gradient_attention(attentions: torch.Tensor, gradients: torch.Tensor) -> tor
 
 
 def relevance(attentions: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    r"""How relevant each input token is to each token after every layer.
+    r"""Compute how relevant each input token is to each token after every layer.
 
     .. math:: R_0 = I, \qquad R_l = R_{l-1} + \frac{1}{H} \sum_h \bar A_{lh} \, R_{l-1}
 
     Args:
-        attentions: self-attention, ``(num_layers, num_heads, n, n)``, of layers that follow one
-            another, the first one first.
-        gradients: of one number, shaped like the attentions.
+        attentions: self-attention, ``(num_layers, num_heads, n, n)``, of consecutive layers, the
+            first layer first.
+        gradients: the gradients of one number, shaped like the attentions.
 
     Returns:
         ``R_l`` for every layer, ``(num_layers, n, n)``, float64; at least 1 on the diagonal, and
-        from 0 up elsewhere.
+        at least 0 elsewhere.
 
     Raises:
         SelectionError: the shapes differ, or are not those of self-attention.

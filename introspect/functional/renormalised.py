@@ -1,4 +1,4 @@
-"""Attention without the tokens that most of it rests on."""
+"""Attention renormalized without special tokens and the query itself."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 
 __all__ = ["FLOOR", "renormalised", "renormalised_rows"]
 
-#: A row that has less than this left says nothing.
+#: A row with less attention than this left is missing.
 FLOOR = 1e-6
 
 
 def renormalised(
     attentions: torch.Tensor, special: Sequence[bool], *, is_self: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    r"""Special tokens and the query itself dropped, and what is left made to sum to 1.
+    r"""Drop special tokens and the query itself, and make the remaining weights sum to 1.
 
     .. math:: \alpha'_{ij} = \frac{\alpha_{ij}}{\sum_{k \notin D_i} \alpha_{ik}}, \quad j \notin D_i
 
@@ -27,8 +27,8 @@ def renormalised(
         is_self: queries and keys are the same tokens.
 
     Returns:
-        The weights, 0 where a key is dropped and NaN in a row that has nothing left; and the
-        removed mass of each row, ``(..., query_len)``.
+        The weights, 0 where a key is dropped and NaN in a row with nothing left; and the removed
+        mass of each row, ``(..., query_len)``.
 
     Example:
         >>> weights, removed = renormalised(
@@ -49,14 +49,14 @@ def renormalised(
 def renormalised_rows(
     attentions: torch.Tensor, dropped: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same for any rows: the keys ``dropped`` from each, and what is left made to sum to 1.
+    """Drop the keys ``dropped`` from any rows, and make the remaining weights sum to 1.
 
     Args:
         attentions: ``(..., num_rows, key_len)``.
-        dropped: which keys, bool, of a shape that goes with the attention's.
+        dropped: which keys to drop, bool, broadcast to the shape of the attention.
 
     Returns:
-        As ``renormalised``.
+        As for ``renormalised``.
     """
     kept = attentions.masked_fill(dropped, 0)
     left = kept.sum(-1, keepdim=True)

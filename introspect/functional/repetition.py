@@ -1,8 +1,8 @@
-"""What a head does with a token that has come before: duplicate-token and induction scores.
+"""Scores of heads on repeated sequences: duplicate-token and induction scores.
 
-Where a sequence repeats itself, a token of the second time has a first time to look at. A
-duplicate-token head looks at the token itself there, an induction head at the one that followed it,
-which tells what comes next.
+Where a sequence is repeated, a token in the second repetition can attend to its earlier
+occurrence. A duplicate-token head attends to the token itself there, and an induction head to the
+one that followed it, which predicts the next token.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ def pair_mass(
     keys: Sequence[int],
     visible: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """How much each query gives to a key of its own, in the mean over the pairs.
+    """Compute the mean attention over pairs of a query and a key.
 
     Args:
         attentions: ``(..., query_len, key_len)``.
-        queries: a position for each pair.
-        keys: the key that belongs to it.
+        queries: the position of the query of each pair.
+        keys: the position of the key of each pair.
         visible: ``(query_len, key_len)``, bool: pairs that it hides do not count.
 
     Returns:
         ``(...)``, float64, from 0 to 1; NaN without a pair.
 
     Raises:
-        SelectionError: not one key for each query.
+        SelectionError: the numbers of queries and keys differ.
 
     Example:
         >>> pair_mass(torch.tensor([[0.9, 0.1], [0.3, 0.7]]), [0, 1], [0, 0])
@@ -55,11 +55,11 @@ def pair_mass(
 
 
 def second_time(start: int, period: int) -> range:
-    """Positions in the second time whose next token can be known: all but the last.
+    """Return the positions in the second repetition whose next token is known: all but the last.
 
     Args:
-        start: where the second time begins.
-        period: how many tokens come twice, the first time just before the second.
+        start: where the second repetition begins.
+        period: the number of repeated tokens; the first repetition ends just before the second.
 
     Example:
         >>> second_time(4, 3)
@@ -71,7 +71,7 @@ def second_time(start: int, period: int) -> range:
 def prefix_matching(
     attentions: torch.Tensor, start: int, period: int, visible: torch.Tensor | None = None
 ) -> torch.Tensor:
-    r"""The induction score: attention to the token after the earlier occurrence of the query.
+    r"""Compute the induction score: attention to the token after the query's earlier occurrence.
 
     .. math:: \frac{1}{p - 1} \sum_{i = s}^{s + p - 2} \alpha_{i,\, i - p + 1}
 
@@ -79,9 +79,9 @@ def prefix_matching(
     prefix-matching.
 
     Args:
-        attentions: ``(..., length, length)`` over tokens that come twice.
-        start: where the second time begins, :math:`s`.
-        period: how many tokens come twice, :math:`p`.
+        attentions: ``(..., length, length)`` over repeated tokens.
+        start: where the second repetition begins, :math:`s`.
+        period: the number of repeated tokens, :math:`p`.
         visible: ``(length, length)``, bool: pairs that it hides do not count.
 
     Returns:
@@ -89,7 +89,7 @@ def prefix_matching(
 
     Example:
         >>> pattern = torch.zeros(4, 4)  # of the tokens a b a b
-        >>> pattern[2, 1] = 1.0  # the second a looks at the b that followed the first
+        >>> pattern[2, 1] = 1.0  # the second a attends to the b that followed the first
         >>> prefix_matching(pattern, start=2, period=2), duplicate_matching(pattern, 2, 2)
         (tensor(1., dtype=torch.float64), tensor(0., dtype=torch.float64))
     """
@@ -100,16 +100,16 @@ def prefix_matching(
 def duplicate_matching(
     attentions: torch.Tensor, start: int, period: int, visible: torch.Tensor | None = None
 ) -> torch.Tensor:
-    r"""The duplicate-token score: attention to the earlier occurrence of the query itself.
+    r"""Compute the duplicate-token score: attention to the earlier occurrence of the query itself.
 
     .. math:: \frac{1}{p - 1} \sum_{i = s}^{s + p - 2} \alpha_{i,\, i - p}
 
     Source: Wang et al. 2022, "Interpretability in the Wild", section 3 (duplicate token heads).
 
     Args:
-        attentions: ``(..., length, length)`` over tokens that come twice.
-        start: where the second time begins, :math:`s`.
-        period: how many tokens come twice, :math:`p`.
+        attentions: ``(..., length, length)`` over repeated tokens.
+        start: where the second repetition begins, :math:`s`.
+        period: the number of repeated tokens, :math:`p`.
         visible: ``(length, length)``, bool: pairs that it hides do not count.
 
     Returns:

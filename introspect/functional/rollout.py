@@ -1,4 +1,4 @@
-"""Attention rollout: what a token holds of each input token after several layers."""
+"""Attention rollout: how much each input token contributes to a token after several layers."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ __all__ = ["layer_product", "mixed_layers", "rollout"]
 
 
 def rollout(attentions: torch.Tensor, *, residual: float = 0.5) -> torch.Tensor:
-    r"""How much of each input token is in each token after every layer, by attention alone.
+    r"""Compute the share of each input token in each token after every layer, by attention alone.
 
     .. math::
 
         A'_l = \operatorname{rows}\Bigl((1 - r) \frac{1}{H} \sum_h A_{lh} + r I\Bigr), \qquad
         R_l = A'_l A'_{l-1} \cdots A'_1
 
-    where *r* is ``residual``, the part that goes past the attention unchanged, and *rows* divides
-    each row by its sum. It is a model of the flow, not the flow itself: heads count alike, and
-    values, projections and feed-forward layers are left out.
+    where *r* is ``residual``, the part that bypasses the attention unchanged, and *rows* divides
+    each row by its sum. Rollout is a model of the flow, not the flow itself: all heads count
+    equally, and values, projections and feed-forward layers are ignored.
 
     Args:
-        attentions: self-attention, ``(num_layers, num_heads, n, n)``, of layers that follow one
-            another, the first one first.
+        attentions: self-attention, ``(num_layers, num_heads, n, n)``, of consecutive layers, the
+            first layer first.
         residual: from 0 to 1; 0.5 in the source.
 
     Returns:
         ``R_l`` for every layer, ``(num_layers, n, n)``, float64, from 0 to 1; rows sum to 1. A row
-        of ``A'_l`` is missing if it holds a NaN or is all zero (which takes ``residual=0``). Then
-        the same row of ``R_l`` is NaN, and so is every row of a later layer that gives a missing
-        one any weight.
+        of ``A'_l`` is missing if it contains NaN or is all zero (only possible with
+        ``residual=0``). The same row of ``R_l`` is then NaN, and so is every row of a later layer
+        that gives any weight to a missing one.
 
     Raises:
-        SelectionError: the shape is another, queries and keys are not equally many, or
+        SelectionError: the shape is wrong, the numbers of queries and keys differ, or
             ``residual`` is outside 0 to 1.
 
     Source: Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers", section 3.
@@ -48,7 +48,7 @@ def rollout(attentions: torch.Tensor, *, residual: float = 0.5) -> torch.Tensor:
 
 
 def mixed_layers(attentions: torch.Tensor, residual: float) -> torch.Tensor:
-    """Each layer's ``A'``: the mean of its heads, and the residual beside it.
+    """Compute ``A'`` of each layer: the mean of its heads mixed with the residual.
 
     Args:
         attentions: ``(num_layers, num_heads, n, n)``.
@@ -58,7 +58,7 @@ def mixed_layers(attentions: torch.Tensor, residual: float) -> torch.Tensor:
         ``(num_layers, n, n)``, float64; rows sum to 1 or are NaN.
 
     Raises:
-        SelectionError: as ``rollout``.
+        SelectionError: as for ``rollout``.
     """
     _check(attentions, residual)
     mean = attentions.double().mean(1)
@@ -68,14 +68,14 @@ def mixed_layers(attentions: torch.Tensor, residual: float) -> torch.Tensor:
 
 
 def layer_product(mixed: torch.Tensor) -> torch.Tensor:
-    r"""What comes through all layers up to each one: :math:`M_l M_{l-1} \cdots M_1`.
+    r"""Multiply the layers up to and including each one: :math:`M_l M_{l-1} \cdots M_1`.
 
     Args:
         mixed: ``(num_layers, n, n)``, the first layer first; a row may be missing (NaN).
 
     Returns:
         ``(num_layers, n, n)``, float64. A missing row is missing in the product too, and so is
-        every row of a later layer that gives a missing one any weight.
+        every row of a later layer that gives any weight to a missing one.
 
     Example:
         >>> layer_product(torch.tensor([[[1.0, 0.0], [0.5, 0.5]]] * 2))[-1]
@@ -89,7 +89,7 @@ def layer_product(mixed: torch.Tensor) -> torch.Tensor:
     for layer in mixed.double():
         own = layer.isnan().any(-1)
         kept = layer.nan_to_num(0.0)
-        # Not left to the product, where 0 × NaN would spread a missing row to all others.
+        # Track missing rows separately: in the product, 0 × NaN would spread them to all others.
         gone = own | (kept[:, gone] > 0).any(-1)
         so_far = (kept @ so_far).masked_fill(gone[:, None], 0.0)
         reached.append(so_far.masked_fill(gone[:, None], torch.nan))

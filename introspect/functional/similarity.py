@@ -1,4 +1,4 @@
-"""How alike heads are: the distance between their patterns, and a plane to draw it on."""
+"""Distances between the patterns of heads, and multidimensional scaling to plot them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["classical_mds", "head_distance_sums", "head_distances"]
 
 Floats = npt.NDArray[np.float64]
 
-# So many numbers are worked on at a time (32 MB in float64).
+# The number of values to process at a time (32 MB in float64).
 _CHUNK = 4_000_000
 
 
 def head_distances(attentions: torch.Tensor, queries: Sequence[bool] | None = None) -> torch.Tensor:
-    r"""Jensen–Shannon distance between every two heads, in the mean over queries.
+    r"""Compute the Jensen–Shannon distance between every two heads, averaged over queries.
 
     .. math:: d(a, b) = \frac{1}{n} \sum_i \sqrt{H\!\left(\tfrac{\alpha^a_i + \alpha^b_i}{2}\right)
               - \frac{H(\alpha^a_i) + H(\alpha^b_i)}{2}}
 
-    with the entropy *H* in bits. A metric: 0 for heads with the same rows, 1 for heads that never
-    look at the same key.
+    with the entropy *H* in bits. The distance is a metric: 0 for heads with the same rows, 1 for
+    heads that never attend to the same key.
 
     Args:
         attentions: ``(num_layers, num_heads, query_len, key_len)``.
-        queries: over which queries; all by default.
+        queries: which queries to average over; all by default.
 
     Returns:
         ``(num_layers * num_heads, num_layers * num_heads)`` in float64, symmetric, from 0 to 1;
@@ -50,17 +50,18 @@ def head_distances(attentions: torch.Tensor, queries: Sequence[bool] | None = No
 def head_distance_sums(
     attentions: torch.Tensor, queries: Sequence[bool] | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Summed distances of every two heads, and over how many queries, for means over texts.
+    """Sum the distances of every two heads, and count the queries, for means over texts.
 
-    A row with NaN, or with no weight at all, is no distribution: a pair leaves out the queries at
-    which either head has one.
+    A row with NaN, or with no weight at all, is not a distribution: a pair skips the queries at
+    which either head has such a row.
 
     Args:
         attentions: ``(num_layers, num_heads, query_len, key_len)``.
-        queries: over which queries; all by default.
+        queries: which queries to sum over; all by default.
 
     Returns:
-        Two of ``(num_layers * num_heads, num_layers * num_heads)``: float64 and int64.
+        Sums in float64 and counts in int64, ``(num_layers * num_heads, num_layers * num_heads)``
+        each.
 
     Example:
         >>> sums, counts = head_distance_sums(torch.tensor([[[[1.0, 0.0]] * 3, [[0.0, 1.0]] * 3]]))
@@ -85,11 +86,11 @@ def _add_chunk(rows: torch.Tensor, sums: torch.Tensor, counts: torch.Tensor) -> 
     rows = rows.masked_fill(~known[..., None], 0)
     entropies = _entropies(rows)
     for a in range(len(rows)):
-        # Against the heads after it: the other half is the same.
+        # Compare only with the heads after it, because the matrix is symmetric.
         middle = _entropies((rows[a] + rows[a + 1 :]) / 2)
         divergence = middle - (entropies[a] + entropies[a + 1 :]) / 2
         both = known[a] & known[a + 1 :]
-        # Rounding may leave a divergence a little outside its range.
+        # Rounding can put a divergence slightly outside its range.
         distance = divergence.clamp(0, 1).sqrt().masked_fill(~both, 0).sum(-1)
         n = both.sum(-1)
         counts[a, a] += known[a].sum()
@@ -105,20 +106,20 @@ def _entropies(rows: torch.Tensor) -> torch.Tensor:
 
 
 def classical_mds(distances: Floats, dimensions: int = 2) -> tuple[Floats, float]:
-    r"""Points whose distances are as near as may be to those given.
+    r"""Find points whose distances are as close as possible to those given.
 
-    The eigenvectors of :math:`B = -\frac{1}{2} J D^2 J` with the largest eigenvalues, where *J*
-    takes means away. Each axis is turned so that its number furthest from 0 is positive, which
-    makes the result the same every time; where two eigenvalues are equal, the axes between them are
-    arbitrary.
+    The points are the eigenvectors of :math:`B = -\frac{1}{2} J D^2 J` with the largest
+    eigenvalues, where *J* subtracts means. Each axis is oriented so that its value furthest from 0
+    is positive, which makes the result reproducible; where two eigenvalues are equal, their axes
+    are arbitrary.
 
     Args:
         distances: ``(n, n)``, symmetric, with zeros on the diagonal.
-        dimensions: of the points.
+        dimensions: the number of dimensions of the points.
 
     Returns:
-        ``(n, dimensions)``, and the share of the positive eigenvalues that the axes stand for, from
-        0 to 1; NaN where all points are one.
+        ``(n, dimensions)``, and the share of the positive eigenvalues that the axes account for,
+        from 0 to 1; NaN where all points coincide.
 
     Source: Torgerson 1952, "Multidimensional scaling: I. Theory and method".
 
@@ -131,7 +132,7 @@ def classical_mds(distances: Floats, dimensions: int = 2) -> tuple[Floats, float
     centred = squared - squared.mean(0) - squared.mean(1)[:, None] + squared.mean()
     values, vectors = np.linalg.eigh(-centred / 2)
     values, vectors = values[::-1], vectors[:, ::-1]
-    # Eigenvalues that are 0 but for rounding would be axes of noise.
+    # Eigenvalues that are 0 except for rounding would give axes of noise.
     values = np.where(values > 1e-12 * max(squared.max(), 1e-300) * len(values), values, 0.0)
     points = np.zeros((len(values), dimensions))
     used = min(dimensions, len(values))
@@ -143,7 +144,7 @@ def classical_mds(distances: Floats, dimensions: int = 2) -> tuple[Floats, float
 
 
 def _furthest(points: Floats) -> npt.NDArray[np.intp]:
-    """The first point furthest from 0 on each axis; equal up to rounding is equal."""
+    """Return the first point furthest from 0 on each axis, with ties up to rounding."""
     size = np.abs(points)
     first: npt.NDArray[np.intp] = (size >= size.max(0) * (1 - 1e-9)).argmax(0)
     return first

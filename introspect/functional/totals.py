@@ -1,12 +1,12 @@
-r"""Sums over the rows of padded texts that come out the same in any order and under any padding.
+r"""Sums over the rows of padded texts that are the same in any order and with any padding.
 
-Floating-point sums depend on the order in which they are made, and so on how long a text was padded
-and which others it stands beside. Here every number that is summed is a multiple of a grain so
-coarse that the sum is exact: weights of :math:`2^{-23}`, what is worked out for a row of
-:math:`2^{-24}`. A weight is changed by at most :math:`2^{-24}` (6e-8), no more than the rounding of
-a float32 weight near 1; totals are exact up to :math:`2^{29}`.
+Floating-point sums depend on the order of the additions, and so on the padded length of a text
+and on the other texts in its batch. Here every number that is summed is a multiple of a grain
+coarse enough to make the sum exact: :math:`2^{-23}` for weights, and :math:`2^{-24}` for values
+computed from a row. A weight changes by at most :math:`2^{-24}` (6e-8), no more than the rounding
+of a float32 weight near 1; totals are exact up to :math:`2^{29}`.
 
-Texts are padded at their ends. What stands in padding, also NaN, never counts.
+Texts are padded at their ends. Values in the padding, including NaN, never count.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GRAINS = 2.0**24
 
 
 def in_grains(values: torch.Tensor) -> torch.Tensor:
-    r"""Values in float64, each rounded to a multiple of :math:`2^{-24}`.
+    r"""Convert values to float64 and round each to a multiple of :math:`2^{-24}`.
 
     Example:
         >>> float(in_grains(torch.tensor(0.1)) * 2**24).is_integer()
@@ -41,16 +41,16 @@ def in_grains(values: torch.Tensor) -> torch.Tensor:
 def countable_rows(
     attentions: torch.Tensor, is_query: torch.Tensor, is_token: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rows that count, ready to be summed; 0 everywhere else.
+    """Return the rows that count, ready to be summed, with 0 everywhere else.
 
     Args:
         attentions: ``(batch, num_heads, query_len, key_len)``, weights in any floating type.
         is_query: ``(batch, query_len)``, bool: the rows that count.
-        is_token: ``(batch, key_len)``, bool: what is no padding.
+        is_token: ``(batch, key_len)``, bool: the tokens that are not padding.
 
     Returns:
-        The weights, float32, with 0 in all other rows, in padding, and in rows that say nothing;
-        and which rows say nothing, ``(batch, num_heads, query_len)``: those with NaN, or with no
+        The weights, float32, with 0 in all other rows, in padding, and in missing rows; and which
+        rows are missing, ``(batch, num_heads, query_len)``: those that contain NaN or have no
         weight at all.
 
     Example:
@@ -75,17 +75,17 @@ def make_summable_(weights: torch.Tensor) -> torch.Tensor:
         >>> float(make_summable_(torch.tensor(0.1))) * 2**23
         838861.0
     """
-    # Between 1 and 2, float32 knows these multiples and nothing else.
+    # Between 1 and 2, float32 can represent only these multiples.
     return weights.add_(1).sub_(1)
 
 
 def weighted_totals(weights: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    r"""Sums over all rows and keys of weight times factor.
+    r"""Sum weight times factor over all rows and keys.
 
     .. math:: \sum_i \sum_j w_{ij} f_{ij}
 
     Args:
-        weights: ``(batch, num_heads, query_len, key_len)``, made summable.
+        weights: ``(batch, num_heads, query_len, key_len)``, from ``make_summable_``.
         factors: ``(batch, num_factors, query_len, key_len)``, float64, whole numbers: 1 for the
             keys of a role, or a distance.
 
@@ -101,10 +101,10 @@ def weighted_totals(weights: torch.Tensor, factors: torch.Tensor) -> torch.Tenso
 
 
 def offset_totals(weights: torch.Tensor, offsets: Sequence[int]) -> torch.Tensor:
-    """Sums of what rows give to the key so many places after them.
+    """Sum the weights that rows give to the key at each offset after them.
 
     Args:
-        weights: ``(batch, num_heads, length, length)``, made summable.
+        weights: ``(batch, num_heads, length, length)``, from ``make_summable_``.
         offsets: -1 for the previous token, 0 for the token itself, 1 for the next.
 
     Returns:
@@ -122,7 +122,7 @@ def offset_totals(weights: torch.Tensor, offsets: Sequence[int]) -> torch.Tensor
 
 
 def row_entropy(attentions: torch.Tensor) -> torch.Tensor:
-    r"""How widely each query spreads its attention, in bits, within 1e-6.
+    r"""Compute the entropy of the attention of each query, in bits, to within 1e-6.
 
     .. math:: -\sum_j \alpha_{ij} \log_2 \alpha_{ij}
 
@@ -132,16 +132,17 @@ def row_entropy(attentions: torch.Tensor) -> torch.Tensor:
 
     Returns:
         ``(..., query_len)``, from 0 to :math:`\log_2` of the number of keys; NaN where the
-        row has NaN or a number below 0. Multiples of :math:`2^{-24}`, the same however far a row is
-        padded with zeros.
+        row contains NaN or a negative number. The values are multiples of :math:`2^{-24}` and do
+        not depend on how far a row is padded with zeros.
 
     Example:
         >>> row_entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
         tensor([1., 0.], dtype=torch.float64)
     """
     weights = attentions.float()
-    # What is added keeps the logarithm of 0 finite, and is nothing beside a weight that counts.
+    # The added constant keeps the logarithm of 0 finite and is negligible for any larger weight.
     terms = (weights + 2.0**-40).log_().mul_(weights).neg_()
-    # The rest are multiples of 2⁻⁴⁸ in float32, so that a row's sum, below 2⁵, is exact in float64.
+    # The other terms are multiples of 2⁻⁴⁸ in float32, so a row's sum, below 2⁵, is exact in
+    # float64.
     torch.nn.functional.threshold(terms, 2.0**-25, 0.0, inplace=True)
     return in_grains(terms.sum(-1, dtype=torch.float64) / math.log(2))

@@ -1,4 +1,4 @@
-"""From token pieces to words."""
+"""Merging attention between token pieces into attention between words."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ Groups = Sequence[Sequence[int]]
 
 
 def merge_pieces(attentions: torch.Tensor, queries: Groups, keys: Groups) -> torch.Tensor:
-    r"""Attention between groups of tokens.
+    r"""Compute the attention between groups of tokens.
 
     .. math:: A_{IJ} = \frac{1}{|I|} \sum_{i \in I} \sum_{j \in J} \alpha_{ij}
 
-    A group receives what its pieces receive together, and gives what they give on average, so
-    rows that summed to 1 over tokens sum to 1 over any partition of the keys.
+    A group receives the sum of what its pieces receive and gives the mean of what they give, so
+    rows that sum to 1 over tokens sum to 1 over any partition of the keys.
 
     Args:
         attentions: ``(..., query_len, key_len)``.
-        queries: for each unit of the result, the query indices it is made of.
-        keys: the same for keys.
+        queries: the query indices in each group.
+        keys: the key indices in each group.
 
     Returns:
-        ``(..., len(queries), len(keys))``; NaN exactly where a weight between the two groups is.
+        ``(..., len(queries), len(keys))``; NaN exactly where a weight between the two groups is
+        NaN.
 
     Source: Clark et al. 2019, "What Does BERT Look At?", section 4.1.
 
@@ -41,14 +42,14 @@ def merge_pieces(attentions: torch.Tensor, queries: Groups, keys: Groups) -> tor
     missing = attentions.isnan()
     if not missing.any():
         return averaging.T @ (attentions @ to_keys)
-    # In a product, 0 × NaN is NaN: one missing weight would spread to every group.
+    # In a product, 0 × NaN is NaN, so one missing weight would spread to every group.
     merged = averaging.T @ (attentions.nan_to_num(0.0) @ to_keys)
     touched = to_queries.T @ (missing.to(attentions.dtype) @ to_keys)
     return merged.masked_fill(touched > 0, torch.nan)
 
 
 def _membership(groups: Groups, length: int, like: torch.Tensor) -> torch.Tensor:
-    """``(length, num_groups)``: 1 where the token is in the group."""
+    """Build a matrix ``(length, num_groups)`` with 1 where the token is in the group."""
     matrix = torch.zeros(length, len(groups), dtype=like.dtype, device=like.device)
     for column, group in enumerate(groups):
         matrix[list(group), column] = 1

@@ -1,9 +1,9 @@
 """Heads with known roles.
 
 ``repeats`` makes sequences that repeat themselves, and ``detecting`` finds previous-token,
-duplicate-token and induction heads on them. ``patterns`` says what shapes heads have over
-sentences, ``importance`` how fast a loss changes as a head is turned down, and ``study`` sets all
-of it side by side.
+duplicate-token and induction heads on them. ``patterns`` classifies the shapes of heads' patterns
+over sentences, ``importance`` measures how fast a loss changes as a head is scaled down, and
+``study`` puts all of it side by side.
 """
 
 from introspect.heads.detecting import THRESHOLD, detect_heads

@@ -1,4 +1,4 @@
-"""Finding previous-token, duplicate-token and induction heads on tokens that repeat themselves."""
+"""Detection of previous-token, duplicate-token and induction heads on repeated random tokens."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["SCORES", "THRESHOLD", "checked_kind", "detect_heads", "run_plan"]
 
 Floats = npt.NDArray[np.float64]
 
-#: The scores, and what a head with enough of one is called.
+#: The scores, each with the role of a head that has enough of it.
 SCORES = {
     "previous_token": "previous-token",
     "duplicate_token": "duplicate-token",
     "induction": "induction",
 }
-#: A head is called by its largest score if all of the score's interval is above this.
+#: A head is named for its largest score if the score's whole interval is above this.
 THRESHOLD = 0.4
 
 _AT_ONCE = 8
@@ -47,11 +47,11 @@ def detect_heads(
     threshold: float = THRESHOLD,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Which heads look at the previous token, at the same token before, and at what followed it.
+    """Detect heads that attend to the previous token, an earlier copy, or the token after it.
 
-    The model reads random tokens, some of which come twice (see ``random_repeats``); nothing but
-    the repetition can be known of them. The scores are means over tokens of a sequence, and then
-    over sequences:
+    The model reads random tokens, some of which occur twice (see ``random_repeats``); only the
+    repetition can be predicted. The scores are means over the tokens of a sequence, and then over
+    sequences:
 
     - ``previous_token``: attention to the token before, over all random tokens but the first;
     - ``duplicate_token``: attention to the earlier occurrence, over the second time;
@@ -59,30 +59,30 @@ def detect_heads(
       the same.
 
     Pairs that a mask hides (a window that does not reach back) do not count. The threshold is a
-    choice of this package: the sources look at the scores themselves.
+    choice of this package: the sources use the scores themselves.
 
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads"; Wang et al. 2022,
     "Interpretability in the Wild".
 
     Args:
         model: as for ``load``; with or without its head.
-        num_sequences: how many are read.
-        prefix: fewest and most tokens before the block that comes twice.
-        period: fewest and most tokens of the block.
-        kind: of an encoder-decoder ``encoder``, the default, or ``decoder``; there the encoder
+        num_sequences: the number of sequences that are read.
+        prefix: the fewest and most tokens before the block that occurs twice.
+        period: the fewest and most tokens of the block.
+        kind: for an encoder-decoder, ``encoder``, the default, or ``decoder``; there the encoder
             reads the same tokens.
-        threshold: from 0 to 1.
-        seed: of the tokens and the intervals.
+        threshold: the score above which a head has a role, from 0 to 1.
+        seed: the random seed of the tokens and the intervals.
 
     Returns:
         A row for each layer and head: ``layer``, ``head``, ``role`` (``induction``,
         ``previous-token``, ``duplicate-token`` or ``none``); for each score its mean, its 95 %
-        interval by sequence (``_ci_low``, ``_ci_high``) and what even attention to all that is
-        visible would give (``_baseline``); ``n_sequences`` and ``length``, the tokens of each
-        with its special ones. NaN where a mask hides all pairs.
+        interval by sequence (``_ci_low``, ``_ci_high``) and the score of uniform attention to all
+        visible tokens (``_baseline``); ``n_sequences`` and ``length``, the tokens of each with its
+        special ones. NaN where a mask hides all pairs.
 
     Raises:
-        SelectionError: sequences that the model cannot read, or a kind that it does not have.
+        SelectionError: the model cannot read the sequences, or does not have the kind.
         ModelError: the model has no token embeddings.
 
     Example:
@@ -116,7 +116,7 @@ def detect_heads(
 
 
 def _roles(table: pd.DataFrame, lows: Floats, threshold: float) -> list[str]:
-    """What each head is called."""
+    """Return the role of each head."""
     means = table[list(SCORES)].fillna(-1.0).to_numpy()
     names = list(SCORES.values())
     return [
@@ -126,7 +126,7 @@ def _roles(table: pd.DataFrame, lows: Floats, threshold: float) -> list[str]:
 
 
 def _mean(values: Floats) -> Floats:
-    """Over sequences; NaN where none is known."""
+    """Average over sequences; NaN where none is known."""
     known = ~np.isnan(values)
     total, count = np.where(known, values, 0).sum(0), known.sum(0)
     mean: Floats = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
@@ -134,7 +134,7 @@ def _mean(values: Floats) -> Floats:
 
 
 class _Scores(NamedTuple):
-    """Of one sequence in one layer, in the order of ``SCORES``.
+    """The scores of one sequence in one layer, in the order of ``SCORES``.
 
     Args:
         values: ``(num_scores, num_heads)``.
@@ -146,7 +146,7 @@ class _Scores(NamedTuple):
 
 
 def _measured(model: Model, repeats: Repeats, kind: str) -> tuple[list[int], Floats, Floats]:
-    """Layers; scores ``(num_sequences, num_scores, num_layers, num_heads)``; their baselines."""
+    """Return layers; scores ``(num_sequences, num_scores, num_layers, num_heads)``; baselines."""
     layers: list[int] = []
     found: list[list[_Scores]] = []
     for first in range(0, len(repeats), _AT_ONCE):
@@ -163,7 +163,7 @@ def _measured(model: Model, repeats: Repeats, kind: str) -> tuple[list[int], Flo
 
 
 def _scored(attentions: torch.Tensor, repeats: Repeats, first: int) -> Iterator[_Scores]:
-    """Each sequence of a batch in one layer, ``(batch, num_heads, length, length)``."""
+    """Score each sequence of a batch in one layer, ``(batch, num_heads, length, length)``."""
     attentions = attentions.cpu()
     visible = visible_keys(attentions)
     for number, (pattern, seen) in enumerate(zip(attentions, visible, strict=True), first):
@@ -183,15 +183,10 @@ def _scored(attentions: torch.Tensor, repeats: Repeats, first: int) -> Iterator[
 
 
 def checked_kind(model: Model, kind: str | None) -> str:
-    """The kind of attention that the heads are looked for in.
+    """Return the kind of attention in which to search for heads.
 
     Raises:
-        SelectionError: the model does not have it, or it is from one text to another.
-    """
-    """The kind of attention that the heads are looked for in.
-
-    Raises:
-        SelectionError: the model does not have it, or it is from one text to another.
+        SelectionError: the model does not have it, or it is attention between two texts.
     """
     kinds = ("encoder", "decoder") if model.is_encoder_decoder else ("self",)
     if kind is not None and kind not in kinds:
@@ -205,7 +200,7 @@ def checked_kind(model: Model, kind: str | None) -> str:
 def run_plan(
     model: Model, ids: torch.Tensor, kind: str
 ) -> tuple[nn.Module, dict[str, torch.Tensor]]:
-    """The part of the model to run, and what it reads."""
+    """Return the part of the model to run, and its inputs."""
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if kind == "encoder":
         return model.module.get_encoder(), inputs  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""How much a loss depends on each head, from one backward pass a text."""
+"""Head importance: how much a loss depends on each head, from one backward pass per text."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from introspect.statistics import grouped_bootstrap
 
 __all__ = ["Loss", "head_importance"]
 
-#: From a model's output, and the tokens that it has a row for, to one number in its graph.
+#: Maps a model's output, and the tokens that it has a row for, to one number in its graph.
 Loss = Callable[[Any, TokenSequence], torch.Tensor]
 
-# So many copies of a text, each with another token masked, run at a time.
+# The number of copies of a text, each with a different token masked, that run at a time.
 _AT_ONCE = 32
 
 
@@ -39,45 +39,44 @@ def head_importance(
     loss: Loss | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    r"""How fast a loss changes as each head is turned down, in the mean over texts.
+    r"""Measure how fast a loss changes as each head is scaled down, in the mean over texts.
 
     .. math:: I_h = \frac{1}{|X|} \sum_{x \in X}
         \left| \frac{\partial L(x)}{\partial \xi_h} \right|
         = \frac{1}{|X|} \sum_{x \in X} \left|
             \mathrm{Att}_h(x) \cdot \frac{\partial L(x)}{\partial \mathrm{Att}_h(x)} \right|
 
-    with :math:`\xi_h` a number, 1, that the head's output is multiplied by. It is a slope at the
-    model as it is, no effect: of several heads that do the same, none may matter, and a model that
-    is sure of its answer has small slopes everywhere. For effects switch heads off.
+    where :math:`\xi_h = 1` is a factor of the head's output. It is a slope at the unchanged model,
+    not an effect: of several redundant heads, none may matter, and a model that is sure of its
+    answer has small slopes everywhere. For effects, ablate heads.
 
-    The loss is, by default, in nats a token:
+    The default loss is in nats per token:
 
-    - of a decoder, also of an encoder-decoder: the cross-entropy of each next token;
-    - of a masked model: that of each token which is not special, masked one at a time.
+    - for a decoder, and for an encoder-decoder: the cross-entropy of each next token;
+    - for a masked model: that of each token that is not special, masked one at a time.
 
     Source: Michel et al. 2019, "Are Sixteen Heads Really Better than One?", section 4.1.
 
     Args:
         model: as for ``load``; loaded with its head, unless ``loss`` is given.
-        texts: what is read.
-        targets: of an encoder-decoder what it writes, one for each text.
-        loss: another loss, for models without a head too: a function of the model's output for one
-            text, a batch of one, and of the tokens that it has a row for; say what it is wherever
-            the result is shown.
-        seed: of the intervals.
+        texts: the texts that are read.
+        targets: for an encoder-decoder, what it writes, one for each text.
+        loss: another loss, also for models without a head: a function of the model's output for one
+            text, a batch of one, and of the tokens that it has a row for; state what it is
+            wherever the result is shown.
+        seed: the random seed of the intervals.
 
     Returns:
         A row for each kind of attention, layer and head: ``kind``, ``layer``, ``head``,
         ``importance``, its 95 % interval by text (``ci_low``, ``ci_high``; NaN for one text),
         ``normalised`` (divided by the root of the layer's sum of squares, as in the paper),
-        ``slope`` (the mean with its sign: above 0 where turning the head up raises the loss) and
+        ``slope`` (the mean with its sign: above 0 where scaling the head up raises the loss) and
         ``n_texts``. ``attrs["loss"]`` says what the loss was.
 
     Raises:
-        InputError: no text, or not one target for each.
-        ModelError: no ``loss`` for a model that has no language-model head, or gradients that are
-            not finite.
-        CaptureError: attention that cannot be changed, or a loss that follows from no head.
+        InputError: there is no text, or not one target for each.
+        ModelError: ``loss`` is missing for a model without an LM head, or gradients are not finite.
+        CaptureError: the attention cannot be changed, or the loss depends on no head.
 
     Example:
         >>> from introspect.models import load
@@ -117,7 +116,7 @@ def head_importance(
 def _table(
     gradients: np.ndarray[Any, Any], heads: Mapping[Place, int], loss: str, seed: int
 ) -> pd.DataFrame:
-    """Gradients, ``(num_texts, heads of all places)``, as a table."""
+    """Build a table from gradients, ``(num_texts, heads of all layers and kinds)``."""
     num_texts = len(gradients)
     counts = list(heads.values())
     place = np.repeat(np.arange(len(counts)), counts)
@@ -147,7 +146,7 @@ def _table(
 
 
 class _Pass(NamedTuple):
-    """One run of the model: what it reads, and the part of the loss that follows from it."""
+    """One run of the model: its inputs, and the part of the loss that it determines."""
 
     inputs: dict[str, torch.Tensor]
     loss: Callable[[Any], torch.Tensor]
@@ -159,7 +158,7 @@ _Passes = Callable[[dict[str, torch.Tensor], TokenSequence], Iterator[_Pass]]
 def _loss_of(
     model: Model, loss: Loss | None, inputs: dict[str, torch.Tensor]
 ) -> tuple[str, _Passes]:
-    """What the loss is called, and the runs that it is made of."""
+    """Return the name of the loss, and the runs that it is made of."""
     if loss is not None:
         given = loss
 
@@ -188,7 +187,7 @@ def _loss_of(
 
 
 def _is_causal(model: Model, inputs: dict[str, torch.Tensor]) -> bool:
-    """Whether no token of a text looks ahead."""
+    """Return whether no token of a text attends ahead."""
     captured = capture(model.module, inputs)
     return all(
         bool((visible_offsets(layer)[1] <= 0).all()) for layer in captured.attentions["self"]

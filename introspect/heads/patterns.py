@@ -1,4 +1,4 @@
-"""Shapes of heads over sentences, with the sentences' own word counts where none are given."""
+"""Shapes of heads' patterns over sentences, with the sentences' own counts where none are given."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def head_patterns(
     frequencies: Mapping[int, float] | None = None,
     kind: str | None = None,
 ) -> pd.DataFrame:
-    """Positional heads, heads of rare words, and what shape each head's patterns have.
+    """Find positional heads, rare-word heads, and the shape of each head's patterns.
 
     Source: Voita et al. 2019, "Analyzing Multi-Head Self-Attention", section 5; Kovaleva et al.
     2019, "Revealing the Dark Secrets of BERT", section 4.1.
@@ -31,16 +31,16 @@ def head_patterns(
     Args:
         model: as for ``load``.
         texts: the sentences. For many use ``introspect probe FILE --analyzer patterns``.
-        frequencies: how often each vocabulary entry is used, by its number; by default counted in
-            the texts themselves, which must then be many.
-        kind: of an encoder-decoder ``encoder``; its decoder writes, and reads no sentences.
+        frequencies: how often each vocabulary entry is used, by its ID; by default counted in the
+            texts themselves, which must then be many.
+        kind: for an encoder-decoder, ``encoder``; its decoder writes, and reads no sentences.
 
     Returns:
         The table of ``PatternsAnalyzer.compute``.
 
     Raises:
-        InputError: no text.
-        TextError: a text that the model cannot read, with its number.
+        InputError: there is no text.
+        TextError: the model cannot read a text; the message has its number.
 
     Example:
         >>> table = head_patterns("minilm", ["The cat sat on the mat."])     # doctest: +SKIP

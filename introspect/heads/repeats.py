@@ -1,4 +1,4 @@
-"""Random tokens, some of which come twice: what induction heads are found on."""
+"""Random tokens, some of which occur twice, for finding induction heads."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _TRIES = 16
 
 @dataclass(frozen=True, eq=False)
 class Repeats:
-    """Sequences of one length, each with some tokens twice in a row.
+    """Sequences of one length, each with a block of tokens that occurs twice in a row.
 
     Args:
         ids: ``(num_sequences, length)``, with the special tokens that the tokenizer puts around a
             text.
         first: the position of the first random token.
         stop: the position after the last one.
-        starts: where in each sequence the second time begins.
-        periods: how many tokens come twice in it.
+        starts: for each sequence, the position where the second occurrence begins.
+        periods: for each sequence, the number of tokens that occur twice.
     """
 
     ids: torch.Tensor
@@ -41,7 +41,7 @@ class Repeats:
 
     @property
     def length(self) -> int:
-        """Tokens of each sequence, special ones included."""
+        """The number of tokens of each sequence, including special ones."""
         return self.ids.shape[1]
 
 
@@ -53,23 +53,23 @@ def random_repeats(
     period: tuple[int, int] = (8, 22),
     seed: int = 0,
 ) -> Repeats:
-    """Random tokens that come twice, at another place and after another time in every sequence.
+    """Draw random tokens that occur twice, at a different position and distance in each sequence.
 
     Each sequence is a random prefix, a block, the same block again, and as many further random
-    tokens as make all sequences equally long. But for the block no token comes twice. A head that
-    counts positions, as all of them do that only know where the repetition was in training, finds
-    it in none or few.
+    tokens as make all sequences equally long. Outside the block no token occurs twice. A head that
+    relies on positions, because it only learned where the repetition was in training, finds the
+    repetition in few sequences or none.
 
     Args:
-        model: whose vocabulary and special tokens are used.
-        num_sequences: how many.
-        prefix: fewest and most tokens before the block.
-        period: fewest and most tokens of the block.
-        seed: of the choice.
+        model: the model whose vocabulary and special tokens are used.
+        num_sequences: the number of sequences.
+        prefix: the fewest and most tokens before the block.
+        period: the fewest and most tokens of the block.
+        seed: the random seed of the draw.
 
     Raises:
-        SelectionError: the numbers make no sequence, or none that the model reads.
-        ModelError: the model reads no tokens.
+        SelectionError: the numbers make no sequence, or none that the model can read.
+        ModelError: the model does not read tokens.
     """
     if not (num_sequences >= 2 and 0 <= prefix[0] <= prefix[1] and 2 <= period[0] <= period[1]):
         raise SelectionError(
@@ -109,7 +109,7 @@ def random_repeats(
 
 
 def _ordinary_ids(model: Model) -> list[int]:
-    """The vocabulary without special tokens."""
+    """Return the vocabulary without special tokens."""
     try:
         embeddings: Any = model.module.get_input_embeddings()  # type: ignore[operator]
     except (AttributeError, NotImplementedError):
@@ -127,7 +127,7 @@ def _ordinary_ids(model: Model) -> list[int]:
 
 
 def _special_ids(model: Model, ordinary: list[int]) -> tuple[list[int], list[int]]:
-    """What the tokenizer puts before and after a text."""
+    """Return the special tokens that the tokenizer puts before and after a text."""
     tokenizer = model.tokenizer
     # Some entries cannot be a text of their own, such as half of a character.
     texts = ["a", *(tokenizer.decode(ordinary[i : i + 8]) for i in range(_TRIES))]

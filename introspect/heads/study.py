@@ -1,4 +1,4 @@
-"""All that is known of a model's heads by themselves: roles on random tokens, shapes on texts."""
+"""The study of a model's heads by themselves: roles on random tokens, shapes on texts."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["HeadStudy", "head_study"]
 
 @dataclass(frozen=True, eq=False)
 class HeadStudy:
-    """What the heads of a model do by themselves.
+    """Findings on the heads of a model by themselves.
 
     Args:
         roles: of ``detect_heads``: a row for each head.
-        threshold: above which a head is called by a score.
+        threshold: the score above which a head has a role.
         record: the attention on the first of the random sequences, in the layers of the heads with
-            most of each score, and how it was captured.
+            the highest of each score, and how it was captured.
         patterns: of ``head_patterns``, on texts; ``None`` without texts.
         importance: of ``head_importance``, on the same; ``None`` where it was not measured.
-        num_texts: how many texts there were.
+        num_texts: the number of texts.
         notes: what was not measured, and why.
     """
 
@@ -49,12 +49,12 @@ class HeadStudy:
         return f"<{type(self).__name__}: {named} of {len(self.roles)} heads have a role>"
 
     def called(self, role: str) -> list[Head]:
-        """The heads of a role, such as ``induction``."""
+        """Return the heads of a role, such as ``induction``."""
         rows = self.roles[self.roles["role"] == role]
         return [Head(int(row.layer), int(row.head)) for row in rows.itertuples()]
 
     def strongest(self, score: str) -> Head | None:
-        """The head with most of a score; ``None`` where a mask hides all that would count."""
+        """Return the head with the highest score; ``None`` where a mask hides all that counts."""
         if not self.roles[score].notna().any():
             return None
         row = self.roles.loc[self.roles[score].idxmax()]
@@ -73,24 +73,24 @@ def head_study(
     importance: bool = True,
     seed: int = 0,
 ) -> HeadStudy:
-    """Heads with known roles; on texts also the shapes of their patterns, and their importance.
+    """Find heads with known roles; on texts, also measure pattern shapes and importance.
 
     Args:
-        model: the model; with its language-model head, or importance is left out with a note.
-        texts: for ``head_patterns`` and ``head_importance``; without them only roles are looked
-            for, which need no text.
-        num_sequences: random sequences, as for ``detect_heads``, and so are
-        prefix: tokens before the block that comes twice,
-        period: tokens of the block,
-        kind: the kind of attention, and
-        threshold: how much of its attention a role takes.
-        importance: whether it is measured.
-        seed: of the tokens and the intervals.
+        model: the model; without its LM head, importance is left out with a note.
+        texts: for ``head_patterns`` and ``head_importance``; without them only roles are measured,
+            which need no text.
+        num_sequences: the number of random sequences, as for ``detect_heads``.
+        prefix: the fewest and most tokens before the block that occurs twice.
+        period: the fewest and most tokens of the block.
+        kind: the kind of attention.
+        threshold: the score above which a head has a role.
+        importance: whether to measure importance.
+        seed: the random seed of the tokens and the intervals.
 
     Raises:
-        SelectionError: sequences that the model cannot read, or a kind that it does not have.
+        SelectionError: the model cannot read the sequences, or does not have the kind.
         ModelError: the model has no token embeddings.
-        InputError: no text.
+        InputError: there is no text.
 
     Example:
         >>> from introspect.models import load
@@ -147,7 +147,7 @@ def _record(
     num_sequences: int,
     shape: dict[str, tuple[int, int]],
 ) -> AttentionRecord:
-    """The first random sequence, with its proof."""
+    """Capture the record of the first random sequence, with its certificate."""
     repeats = random_repeats(model, num_sequences, seed=seed, **shape)
     module, inputs = run_plan(model, repeats.ids[:1], kind)
     captured = capture(module, inputs)

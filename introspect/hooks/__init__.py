@@ -1,14 +1,15 @@
-"""Watching a model attend: one idea a file.
+"""Capture, differentiate and edit the attention that a model computes.
 
-``capturing`` keeps what one run gives, ``captured``; ``streaming`` hands each layer on as it comes;
-``running`` is that run, with its ``arguments``. ``interface`` is the way in, ``watchers`` say what
-is kept of each attention, ``observation`` sorts it by kind and layer, ``own_output`` and
-``products`` find it in models that bypass the interface, ``borrowing`` puts the model back as it
-was, and ``certificate`` proves the result. ``generating`` does the same while a model writes;
-``layout`` says which attentions a model has.
+``capturing`` keeps the results of one run (``captured``); ``streaming`` hands each layer over as it
+is computed; ``running`` performs the run with its ``arguments``. ``interface`` hooks into the
+attention interface, ``watchers`` select what to keep of each attention, ``observation`` sorts it by
+kind and layer, ``own_output`` and ``products`` find it in models that bypass the interface,
+``borrowing`` restores the model, and ``certificate`` verifies the result. ``generating`` captures a
+model while it generates; ``layout`` lists the attentions of a model.
 
-Three rooms lead on: ``following`` goes to what becomes of the heads' outputs, ``differentiating``
-to how a number changes with the weights, and ``editing`` changes what an attention computes.
+Three subpackages build on these: ``following`` traces the heads' outputs through the block,
+``differentiating`` computes how a number changes with the weights, and ``editing`` changes what an
+attention computes.
 """
 
 from introspect.hooks.captured import Captured

@@ -1,4 +1,4 @@
-"""What a run is given: inputs where the model is, and rows that are there."""
+"""Arguments of a run: inputs moved to the model's device, and checked rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["checked_rows", "placed", "run_arguments"]
 
 
 def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """``inputs`` where the model is, and no cache: one changes the last digits.
+    """Return ``inputs`` on the model's device, without a cache, which changes the last digits.
 
     Raises:
         CaptureError: the model has no weights in memory.
@@ -27,7 +27,7 @@ def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any
 
 
 def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """``inputs`` where the model is.
+    """Move ``inputs`` to the model's device.
 
     Raises:
         CaptureError: the model has no weights in memory.
@@ -37,7 +37,11 @@ def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
-    """Positions for all items of the batch, ``(num_rows,)``, or ``(batch, num_rows)``."""
+    """Return ``rows`` as positions: ``(num_rows,)`` for all batch items, or ``(batch, num_rows)``.
+
+    Raises:
+        SelectionError: the rows do not fit the batch or the length, or the inputs have no tokens.
+    """
     ids = next(
         (arguments[n] for n in ("decoder_input_ids", "input_ids") if n in arguments),
         arguments.get("inputs_embeds"),
@@ -71,7 +75,7 @@ def _check_weights(module: nn.Module) -> None:
     empty = []
     for place, part in module.named_modules():
         if hasattr(part, "_hf_hook"):
-            return  # weights that were moved to disk are on the meta device, and come back by it
+            return  # weights offloaded to disk are on the meta device, and the hook restores them
         for name, parameter in part._parameters.items():
             if parameter is not None and parameter.device.type == "meta":
                 empty.append(f"{place}.{name}")

@@ -1,8 +1,8 @@
-"""Changing a model for the time of a capture, and putting it back as it was.
+"""Change a model for the duration of a capture, and restore it afterwards.
 
-A capture needs two things of a model: another attention implementation in its configurations, and
-no dropout. Both are attributes of objects that other threads may share, so they are borrowed:
-the first borrower notes the original, the last one puts it back, also after an exception.
+A capture needs a different attention implementation in the model's configurations, and no dropout.
+Both are attributes of objects that other threads may share, so they are borrowed: the first
+borrower records the original, and the last one restores it, even after an exception.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ __all__ = [
     "without_dropout",
 ]
 
-# The property without the underscore also writes to sub-configurations; every configuration is
-# borrowed by itself here, so that models with mixed implementations come back as they were.
+# The property without the underscore also writes to sub-configurations. Here every configuration is
+# borrowed separately, so that models with mixed implementations are restored exactly.
 _IMPLEMENTATION = "_attn_implementation_internal"
 
 
 @dataclass
 class _Loan:
-    owner: Any  # keeps the object alive, so that its id stays its own
+    owner: Any  # keeps the object alive, so that its id is not reused
     original: Any
-    #: What was borrowed for, and by which thread; the last one holds.
+    #: The borrowed value and the thread that borrowed it; the last one is in effect.
     borrowers: list[tuple[Any, int]] = field(default_factory=list)
 
 
 _Key = tuple[int, str]
 _loans: dict[_Key, _Loan] = {}
 _changed = threading.Condition()
-#: Threads that wait for a loan, and run nothing meanwhile.
+#: Threads that are waiting for a loan, and so run nothing in the meantime.
 _waiting: set[int] = set()
 
 
@@ -46,18 +46,18 @@ _waiting: set[int] = set()
 def borrowed_attention(
     module: nn.Module, implementation: str | None = None, *, keeps_training: bool = False
 ) -> Iterator[None]:
-    """Run ``module`` without dropout, and with the named attention implementation, or its own.
+    """Run ``module`` without dropout, and with the named attention implementation or its own.
 
-    Several threads may borrow the same module for the same implementation at once; one that wants
-    another implementation waits until the first ones are done. Also one that wants the module's
-    own: a mask made for one implementation is wrong for another, so none may change under a run.
-    A thread that is the only borrower may borrow for another implementation within the first, and
-    so may one whose fellow borrowers all wait.
+    Several threads may borrow the same module for the same implementation at once. A thread that
+    wants another implementation, including the module's own, waits until they are done: a mask made
+    for one implementation is wrong for another, so the implementation must not change during a run.
+    A thread that is the only borrower may borrow another implementation within the first loan, and
+    so may a thread whose fellow borrowers are all waiting.
 
     Args:
         module: the model.
-        implementation: what to run; its own by default.
-        keeps_training: leave it in training mode, with dropout, if it is.
+        implementation: the attention implementation to run; by default the module's own.
+        keeps_training: leave the module in training mode, with dropout, if it is in that mode.
     """
     parts = list(module.modules())
     with _borrowed(_configs(parts), implementation, [] if keeps_training else parts):
@@ -66,9 +66,9 @@ def borrowed_attention(
 
 @contextmanager
 def without_dropout(module: nn.Module) -> Iterator[None]:
-    """Run ``module`` without dropout, and with whatever implementation it has at the moment.
+    """Run ``module`` without dropout, and with its current implementation.
 
-    For runs within an intervention, which has borrowed the implementation for itself.
+    Use this for runs within an intervention, which has already borrowed the implementation.
     """
     with _borrowed([], None, list(module.modules())):
         yield
@@ -78,14 +78,14 @@ def without_dropout(module: nn.Module) -> Iterator[None]:
 def _borrowed(
     configs: Sequence[Any], implementation: str | None, parts: Sequence[nn.Module]
 ) -> Iterator[None]:
-    """Configurations for an implementation, or their own, and parts for evaluation."""
+    """Borrow configurations for an implementation or their own, and parts for evaluation mode."""
     taken: list[_Key] = []
     try:
         with _changed:
             wanted: list[tuple[Any, str, Any]] = [
                 (config, _IMPLEMENTATION, implementation or _original(config)) for config in configs
             ]
-            # Most models are in evaluation mode, and have nothing to lend.
+            # Most models are in evaluation mode already, and need no loan.
             wanted += [
                 (part, "training", False)
                 for part in parts
@@ -93,7 +93,7 @@ def _borrowed(
             ]
             _wait_for(wanted)
             for loan in wanted:
-                # Noted before it is taken, so that an interruption gives back all that was taken.
+                # Recorded before it is taken, so that an interruption returns everything taken.
                 taken.append((id(loan[0]), loan[1]))
                 _take(*loan)
         yield
@@ -105,7 +105,7 @@ def _borrowed(
 
 
 def attention_implementation(module: nn.Module) -> str | None:
-    """What the module runs when nobody watches it, for example ``sdpa``."""
+    """Return the implementation the module runs when it is not watched, for example ``sdpa``."""
     # The module's own configuration names it; only a bare container has to ask its parts.
     asked = [module] if hasattr(module, "config") else list(module.modules())
     for config in _configs(asked):
@@ -115,7 +115,7 @@ def attention_implementation(module: nn.Module) -> str | None:
 
 
 def own_implementation(config: Any) -> str | None:
-    """What a configuration names when nobody has borrowed it."""
+    """Return the implementation that a configuration names when it is not borrowed."""
     with _changed:
         name = _original(config)
     return None if name is None else str(name)
@@ -127,7 +127,7 @@ def _original(config: Any) -> Any:
 
 
 def _wait_for(wanted: Sequence[tuple[Any, str, Any]]) -> None:
-    """Wait until nobody runs what these would change."""
+    """Wait until no run uses what these loans would change."""
 
     def is_free() -> bool:
         return not any(_conflicts(*loan) for loan in wanted)
@@ -136,7 +136,7 @@ def _wait_for(wanted: Sequence[tuple[Any, str, Any]]) -> None:
         return
     here = threading.get_ident()
     _waiting.add(here)
-    _changed.notify_all()  # one that waited for this thread may go on
+    _changed.notify_all()  # a thread that waited for this one may go on
     try:
         _changed.wait_for(is_free)
     finally:
@@ -148,8 +148,8 @@ def _conflicts(owner: Any, attribute: str, value: Any) -> bool:
     if loan is None:
         return False
     is_shared = all(borrowed == value for borrowed, _ in loan.borrowers)
-    # Two that have borrowed alike, and each want something else within, would wait for each other
-    # for ever: what waits runs nothing, and is overtaken.
+    # Two threads that share a loan, and each want a different one within it, would wait for each
+    # other forever. A waiting thread runs nothing, so its loan does not count.
     idle = {threading.get_ident(), *_waiting}
     return not is_shared and any(thread not in idle for _, thread in loan.borrowers)
 
@@ -176,7 +176,7 @@ def _give_back(key: _Key) -> None:
 
 
 def _configs(parts: Iterable[nn.Module]) -> list[Any]:
-    """Every configuration that any of the parts reads, each once."""
+    """Return every configuration that any of the parts reads, each once."""
     found: dict[int, Any] = {}
     pending: list[Any] = [part.__dict__.get("config") for part in parts]
     while pending:

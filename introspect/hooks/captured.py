@@ -1,4 +1,4 @@
-"""What one run of a model gave."""
+"""The results of one captured run of a model."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ PartByKind = Mapping[str, list[torch.Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class Captured:
-    """What one run of a model gave.
+    """The results of one run of a model.
 
     Each part is a mapping from the kind of attention (``self``; or ``encoder``, ``decoder``,
-    ``cross``) to a list over layers; a part that was not asked for is empty.
+    ``cross``) to a list over layers. A part that was not requested is empty.
 
     Args:
-        attentions: ``(batch, num_heads, query_len, key_len)``; of selected rows
+        attentions: ``(batch, num_heads, query_len, key_len)``; for selected rows
             ``(batch, num_heads, num_rows, key_len)``.
         layers: the model's own number of each layer.
-        output: what the model returned; ``None`` if it was stopped after the last layer asked for.
-        certificate: how it was captured.
-        scores: what the softmax was given, shaped like the attentions.
+        output: the model's output; ``None`` if it was stopped after the last requested layer.
+        certificate: how the results were captured.
+        scores: the input of the softmax, shaped like the attentions.
         queries: ``(batch, num_heads, query_len, head_dim)``, after rotary embedding.
         keys: ``(batch, num_key_value_heads, key_len, head_dim)``, before they are repeated for
             grouped queries.
-        values: the same.
+        values: shaped like the keys, also before they are repeated.
         head_outputs: ``(batch, num_heads, query_len, value_dim)``, before the output projection.
-        value_norms: ``(batch, num_heads, key_len)``: the length of each value after its head's part
+        value_norms: ``(batch, num_heads, key_len)``: the norm of each value after its head's part
             of the output projection (Kobayashi et al. 2020).
-        residual_norms: ``(batch, 1, n, n)``: the length of what each key brings through all heads,
-            the residual and the layer norm (Kobayashi et al. 2021); not of cross-attention.
-        contributions: ``(batch, 1, n, n)``: the share of each key in what the block gives (Ferrando
-            et al. 2022); not of cross-attention.
-        gradients: shaped like the attentions, as ``capture_gradients`` gives them.
-        integrated_gradients: the same.
+        residual_norms: ``(batch, 1, n, n)``: the norm of each key's contribution through all heads,
+            the residual and the layer norm (Kobayashi et al. 2021); not for cross-attention.
+        contributions: ``(batch, 1, n, n)``: the share of each key in the block's output (Ferrando
+            et al. 2022); not for cross-attention.
+        gradients: shaped like the attentions, as ``capture_gradients`` returns them.
+        integrated_gradients: shaped like the attentions, from ``capture_gradients`` as well.
     """
 
     attentions: PartByKind

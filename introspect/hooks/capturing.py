@@ -1,4 +1,4 @@
-"""Running a model once and keeping what its attention modules computed."""
+"""Run a model once and keep what its attention modules compute."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from introspect.hooks.watchers import RowWatcher
 
 __all__ = ["PARTS", "capture", "find_projections"]
 
-#: What can be captured of a model's attention.
+#: The parts of a model's attention that can be captured.
 PARTS = (*WATCHED_PARTS, *DERIVED)
 
 
@@ -40,27 +40,28 @@ def capture(
 ) -> Captured:
     """Run ``module`` on ``inputs`` and capture its attention.
 
-    The model's own code runs, whatever implementation it was loaded with; it is put back as it was,
-    also after an exception. No gradients, no dropout. The run stops after the last layer asked for.
+    The model's own code runs, whatever implementation it was loaded with, and the model is
+    restored, even after an exception. There are no gradients and no dropout. The run stops after
+    the last requested layer.
 
     Args:
         module: any transformers model that computes attention through the attention interface, or
             that returns it.
-        inputs: what the model's ``forward`` takes, a dictionary of tensors.
-        include: which parts to keep: ``attentions``, ``scores``, ``queries``, ``keys``,
+        inputs: the arguments of the model's ``forward``, a dictionary of tensors.
+        include: the parts to keep: ``attentions``, ``scores``, ``queries``, ``keys``,
             ``values``, ``head_outputs``, ``value_norms``, ``residual_norms``, ``contributions``.
         layers: keep only these layers, by the model's own numbers.
-        heads: keep only these heads, in this order; keys and values, which heads may share, stay
-            whole.
-        rows: only these query positions, the same for all items of the batch or a list for each;
-            of an encoder-decoder those of the decoder, for its own attention and to the encoder.
-            The model runs as it was loaded, so the cost grows with the rows, not with the square
-            of the length.
+        heads: keep only these heads, in this order. Keys and values, which heads may share, are
+            kept whole.
+        rows: keep only these query positions, the same for all items of the batch or a list for
+            each. For an encoder-decoder they are positions of the decoder, in its self-attention
+            and its cross-attention. The model runs as it was loaded, so the cost grows with the
+            rows, not with the square of the length.
         dtype: keep the parts in this type; by default as they are computed.
 
     Raises:
-        CaptureError: a part cannot be had from this model, or it has no weights in memory.
-        SelectionError: a part, layer, head or row that does not exist.
+        CaptureError: a part is not available for this model, or it has no weights in memory.
+        SelectionError: a part, layer, head or row does not exist.
     """
     wanted = _checked_parts(include)
     if layers is not None and not list(layers):
@@ -100,7 +101,7 @@ def _capture_whole(
     wanted: tuple[str, ...],
     observation: Observation,
 ) -> Captured:
-    """Whole patterns: through the interface, or as the model returns them."""
+    """Capture whole patterns, through the interface or as the model returns them."""
     output, route, output_errors = run_whole(module, arguments, wanted, observation)
     captured = _captured(module, observation, output, route, output_errors)
     if lacking := observation.missing_kinds:
@@ -117,7 +118,7 @@ def _capture_with_derived(
     heads: Sequence[int] | None,
     dtype: torch.dtype | None,
 ) -> Captured:
-    """Whole patterns, and the parts that follow from all heads of a layer."""
+    """Capture whole patterns, and the parts derived from all heads of a layer."""
     watched = [part for part in wanted if part not in DERIVED]
     inner = tuple(dict.fromkeys((*watched, *BEHIND_NORMS)))
     log = BlockLog(module)
@@ -126,7 +127,7 @@ def _capture_with_derived(
     behind = {part: getattr(captured, part) for part in BEHIND_NORMS}
     asked = [part for part in wanted if part in DERIVED]
     derived = DerivedParts(log, behind, asked, type(module).__name__)
-    # Heads are chosen and numbers shortened only now: the sum is over all of them.
+    # Select heads and convert the type only now: the sum needs all heads at full precision.
     chooser = Observation(module, layers, heads, dtype)
     given = {part: getattr(captured, part) for part in watched} | derived.parts
     chosen: dict[str, Any] = {part: {} for part in BEHIND_NORMS}
@@ -142,18 +143,17 @@ def _capture_with_derived(
 def find_projections(
     module: nn.Module, inputs: Mapping[str, Any]
 ) -> dict[tuple[str, int], Projection]:
-    """The output projection of each layer, by its kind of attention and number.
+    """Find the output projection of each layer, by kind of attention and layer number.
 
-    In a later run ``found[kind, layer].norms(values)`` gives the norms of a whole batch,
-    ``(batch, num_heads, key_len)``. That it is what the model's layer does is proved on these
-    inputs.
+    In a later run ``found[kind, layer].norms(values)`` returns the norms of a whole batch,
+    ``(batch, num_heads, key_len)``. These inputs verify that it matches the model's layer.
 
     Args:
         module: the model.
-        inputs: what its ``forward`` takes; a short text will do.
+        inputs: the arguments of its ``forward``; a short text is enough.
 
     Raises:
-        CaptureError: a layer has none, or does more than multiply with its weights.
+        CaptureError: a layer has none, or does more than multiply by its weights.
     """
     arguments = run_arguments(module, inputs)
     log = LinearLog(module)
@@ -187,7 +187,7 @@ def _captured(
 
 
 def _with_rows(whole: Captured, rows: torch.Tensor) -> Captured:
-    """The rows of whole patterns, with a certificate that says how they were had."""
+    """Return rows of the whole patterns, with a certificate that says how they were obtained."""
     attentions = {
         kind: [pick_rows(layer, rows.to(layer.device), dim=2) for layer in layers]
         for kind, layers in whole.attentions.items()

@@ -1,4 +1,4 @@
-"""Proof that a capture shows what the model itself computes."""
+"""Certificates that a capture shows what the model itself computes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def certificate_of(
     route: str,
     output_errors: Sequence[torch.Tensor] = (),
 ) -> Certificate:
-    """What is known without another run of the model."""
+    """Return a certificate of everything known without another run of the model."""
     parameter = next(module.parameters())
     return Certificate(
         route=route,
@@ -43,13 +43,13 @@ def certificate_of(
 
 
 def verify(module: nn.Module, inputs: Mapping[str, Any], captured: Captured) -> Certificate:
-    """The certificate of ``captured``, with its distance from the model's own output filled in.
+    """Return the certificate of ``captured`` with its difference from the model's own output.
 
-    Runs the model twice more: as it was loaded, to compare its output with that of the capture;
-    and eagerly, to compare the attention it returns itself.
+    The model runs twice more: as it was loaded, to compare its output with that of the capture,
+    and eagerly, to compare the attention that it returns itself.
 
     Raises:
-        CaptureError: an intervention is under way: there is nothing of the model's own to compare.
+        CaptureError: an intervention is active, so the model's own attention is not available.
     """
     if active_editors():
         raise CaptureError(
@@ -80,7 +80,7 @@ def _attention_difference(captured: Captured, eager: Any) -> tuple[float | None,
             return None, f"the model does not return its {kind} attention itself"
         numbers = captured.layers[kind]
         if len(own) == len(numbers):
-            numbers = list(range(len(own)))  # some return only the layers that have attention
+            numbers = list(range(len(own)))  # some models return only layers that have attention
         if max(numbers) >= len(own):
             return None, "the model returns attention for other layers than were captured"
         chosen = [own[number] for number in numbers]
@@ -103,7 +103,7 @@ def _largest(a: Iterator[torch.Tensor], b: Iterator[torch.Tensor]) -> float | No
 
 
 def _tensors(output: Any) -> Iterator[torch.Tensor]:
-    """The model's results, without what a capture adds or leaves out."""
+    """Yield the model's results, without what a capture adds or leaves out."""
     for name in ("last_hidden_state", "logits"):
         value = output.get(name) if hasattr(output, "get") else None
         if value is not None:
@@ -111,7 +111,7 @@ def _tensors(output: Any) -> Iterator[torch.Tensor]:
 
 
 def largest_of(values: Sequence[float]) -> float | None:
-    """The largest value, ``None`` without any; NaN where one is, which ``max`` would lose."""
+    """Return the largest value, NaN if there is one (``max`` may lose it), or ``None`` if empty."""
     return max(values, key=lambda value: (math.isnan(value), value)) if values else None
 
 

@@ -1,8 +1,8 @@
-"""Capturing the attention of a model while it writes.
+"""Capture the attention of a model while it generates.
 
-Each new token is read in a run of its own, whose keys come from a cache. The rows of all runs are
-put together into one pattern over all tokens that were read, every key at its absolute position,
-also where the cache keeps only the last ones.
+The model reads each new token in a separate run, whose keys come from a cache. The rows of all runs
+are joined into one pattern over all tokens that were read, with every key at its absolute position,
+even if the cache keeps only the last ones.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from introspect.hooks.watchers import WholeWatcher
 
 __all__ = ["NEW_TOKENS", "capture_generation"]
 
-#: How many tokens are written if nothing is said.
+#: The default number of new tokens.
 NEW_TOKENS = 20
 
 _WHILE = "while the model wrote"
-# By kind, for each run of the model: layers and weights.
+# For each run of the model, by kind: layer numbers and weights.
 _Steps = list[dict[str, list[tuple[int, torch.Tensor]]]]
 
 
 class _NothingSeenError(Exception):
-    """The model's first run did not come by."""
+    """The interface saw no attention in the model's first run."""
 
 
 def capture_generation(
@@ -46,24 +46,24 @@ def capture_generation(
     *,
     layers: Sequence[int] | None = None,
 ) -> Captured:
-    """Let ``module`` write, and capture the attention of every token that it reads meanwhile.
+    """Let ``module`` generate, and capture the attention of every token that it reads.
 
-    The last token is written and read by nobody: it has no row.
+    The last token is generated but never read, so it has no row.
 
     Args:
-        module: a model with a language-model head.
-        inputs: what its encoder, or it, reads first: one text.
-        options: what ``module.generate`` takes beside.
+        module: a model with an LM head.
+        inputs: the prompt, or the input of the encoder: one text.
+        options: further arguments of ``module.generate``.
         layers: keep only these layers.
 
     Returns:
         Attention over all tokens that were read, ``(1, num_heads, query_len, key_len)`` for each
-        layer; the output is the sequence of all tokens, ``(1, length)``, of an encoder-decoder
-        what its decoder read and wrote.
+        layer. The output is the sequence of all tokens, ``(1, length)``; for an encoder-decoder,
+        the tokens that its decoder read and generated.
 
     Raises:
-        CaptureError: the model cannot write, or reads in an order that is not text order.
-        SelectionError: options under which several texts are written at once.
+        CaptureError: the model cannot generate, or does not read in text order.
+        SelectionError: the options generate several texts at once.
     """
     if not getattr(module, "can_generate", lambda: False)():
         raise CaptureError(
@@ -118,7 +118,7 @@ def _check_options(module: nn.Module, arguments: Mapping[str, Any]) -> None:
 def _watched(
     module: nn.Module, arguments: dict[str, Any], layers: Sequence[int] | None
 ) -> tuple[torch.Tensor, _Steps, list[torch.Tensor]]:
-    """The sequence, the attention of each run and its errors, through the interface."""
+    """Generate a text; return the sequence, each run's attention and the errors (interface)."""
     observation = Observation(module, layers, None, None, may_stop=False)
     watcher = WholeWatcher(("attentions",), observation.see)
     steps: _Steps = []
@@ -147,7 +147,7 @@ def _watched(
 def _own(
     module: nn.Module, arguments: dict[str, Any], layers: Sequence[int] | None
 ) -> tuple[torch.Tensor, _Steps]:
-    """The same from what the model returns itself."""
+    """Generate a text; return the sequence and each run's attention as the model returns it."""
     with torch.no_grad(), borrowed_attention(module, "eager"):
         output = module.generate(  # type: ignore[operator]
             **{**arguments, "output_attentions": True, "return_dict_in_generate": True}
@@ -175,7 +175,7 @@ def _as_sequence(output: Any) -> torch.Tensor:
 def _joined(
     steps: _Steps, *, read: int
 ) -> tuple[dict[str, list[torch.Tensor]], dict[str, list[int]]]:
-    """Patterns over all tokens that were read, and the numbers of their layers, by kind."""
+    """Build patterns over all tokens that were read, and list their layer numbers, by kind."""
     patterns: dict[str, list[torch.Tensor]] = {}
     numbers: dict[str, list[int]] = {}
     for kind in dict.fromkeys(kind for step in steps for kind in step):
@@ -190,18 +190,18 @@ def _joined(
 
 
 def _placed(runs: Sequence[torch.Tensor], read: int, is_cross: bool) -> torch.Tensor:
-    """The rows of all runs in one pattern, every key at its own position.
+    """Place the rows of all runs in one pattern, with every key at its own position.
 
-    A run that has fewer keys than tokens were read has the last ones; one with more has places
-    that are still to be filled, and no weight there. The keys of cross-attention are another
-    text's, and always all of them.
+    A run with fewer keys than tokens read has the last ones; a run with more has unfilled slots,
+    with no weight on them. The keys of cross-attention belong to the other text, and all of them
+    are always present.
     """
     batch, heads = runs[0].shape[:2]
     keys = runs[0].shape[3] if is_cross else read
     pattern = runs[0].new_zeros(batch, heads, read, keys)
     position = 0
     for weights in runs:
-        # Some devices begin a run too many before they know that the text has ended.
+        # Some devices begin one run too many before they know that the text has ended.
         if position == read and weights.shape[2] == 1:
             break
         first = 0 if _reads_all_again(weights, position) else position
@@ -217,7 +217,7 @@ def _placed(runs: Sequence[torch.Tensor], read: int, is_cross: bool) -> torch.Te
 
 
 def _reads_all_again(weights: torch.Tensor, position: int) -> bool:
-    """Whether a run begins at the first token again, as without a cache."""
+    """Return whether a run starts over at the first token, as it does without a cache."""
     return position > 0 and weights.shape[2] == position + 1
 
 

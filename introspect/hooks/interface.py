@@ -1,14 +1,14 @@
 """The route through transformers' attention interface.
 
-Most models ask ``ALL_ATTENTION_FUNCTIONS`` for the function that computes attention. A function
-registered there under a name of our own receives each attention module with its queries, keys,
-values and mask. It calls the eager function of the model's *own* file, so soft-capping, sinks,
-position bias and sliding windows are the model's, and hands the weights to whoever is watching.
+Most models look up the function that computes attention in ``ALL_ATTENTION_FUNCTIONS``. A function
+registered there under our own name receives each attention module with its queries, keys, values
+and mask. It calls the eager function of the model's *own* file, so soft-capping, sinks, position
+bias and sliding windows are the model's, and passes the weights to the active watcher.
 
-Configurations are shared between threads, so a run in a thread that watches nothing can come here
-too, begun before or ended after a capture elsewhere. It gets the mask and the attention function
-of the model's own implementation, always both: a mask of one is wrong for another, and a causal
-model's sdpa mask is often none at all.
+Configurations are shared between threads, so a run in a thread without a watcher can arrive here
+too, if it overlaps with a capture in another thread. It gets both the mask and the attention
+function of the model's own implementation: a mask made for one implementation is wrong for another,
+and the sdpa mask of a causal model is often ``None``.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ _EAGER_NAME = "eager_attention_forward"
 
 @dataclass(frozen=True, eq=False)
 class AttentionCall:
-    """What one attention module hands to the function that computes attention.
+    """What one attention module passes to the function that computes attention.
 
     Args:
         module: the attention module.
         queries: ``(batch, num_heads, query_len, head_dim)``, after rotary embedding.
         keys: ``(batch, num_key_value_heads, key_len, head_dim)``, before they are repeated.
         values: ``(batch, num_key_value_heads, key_len, value_dim)``, before they are repeated.
-        mask: as the mask function of the watcher's choice made it.
-        arguments: what else was given by position, and by name.
+        mask: the mask, made by the mask function that the watcher selects.
+        arguments: the remaining positional and keyword arguments.
     """
 
     module: nn.Module
@@ -75,15 +75,15 @@ class AttentionCall:
 
     @property
     def is_eager(self) -> bool:
-        """Whether the model computes eagerly when nobody watches."""
+        """Whether the model computes attention eagerly when it is not watched."""
         return _unwatched_name(getattr(self.module, "config", None)) == "eager"
 
     def eager(self) -> Attended:
-        """Compute it with the eager function of the model's own file."""
+        """Compute the attention with the eager function of the model's own file."""
         return self._with(own_eager(self.module))
 
     def plain(self) -> Attended:
-        """Compute it as the model does when nobody watches."""
+        """Compute the attention as the model does when it is not watched."""
         return self._with(_unwatched_attention(self.module))
 
     def _with(self, function: Callable[..., Attended]) -> Attended:
@@ -97,10 +97,9 @@ Attended = tuple[torch.Tensor, torch.Tensor | None]
 
 
 class Watcher(Protocol):
-    """Computes attention in the model's place, and takes what it wants to see of it."""
+    """Computes attention in the model's place, and keeps the parts it needs."""
 
-    #: Whether masks are to be made for eager attention, or as the model's own implementation
-    #: wants them.
+    #: Whether masks must be made for eager attention, and not for the model's own implementation.
     needs_eager_masks: bool
 
     def attend(self, call: AttentionCall) -> Attended:
@@ -109,10 +108,10 @@ class Watcher(Protocol):
 
 
 class Editor(Protocol):
-    """Changes what attention modules compute, whoever watches."""
+    """Changes what attention modules compute, with any watcher or none."""
 
     def edited(self, call: AttentionCall) -> AttentionCall:
-        """The call as it is to be computed."""
+        """Return the call with the edits applied."""
         ...
 
 
@@ -133,7 +132,7 @@ def watching(watcher: Watcher) -> Iterator[None]:
 
 @contextmanager
 def edited_by(editor: Editor) -> Iterator[None]:
-    """Let ``editor`` change every attention of this thread, after those that do so already."""
+    """Let ``editor`` change every attention of this thread, after the editors already active."""
     token = _editors.set((*_editors.get(), editor))
     try:
         yield
@@ -143,7 +142,7 @@ def edited_by(editor: Editor) -> Iterator[None]:
 
 @contextmanager
 def unedited() -> Iterator[None]:
-    """Let every attention of this thread be computed as the model would."""
+    """Compute every attention of this thread without edits."""
     token = _editors.set(())
     try:
         yield
@@ -152,7 +151,7 @@ def unedited() -> Iterator[None]:
 
 
 def active_editors() -> tuple[Editor, ...]:
-    """Who changes the attention of this thread."""
+    """Return the editors that change the attention of this thread."""
     return _editors.get()
 
 
@@ -181,7 +180,7 @@ def _watched_mask(*args: Any, config: Any = None, **kwargs: Any) -> Any:
 
 
 def _unwatched_attention(module: nn.Module) -> Callable[..., Attended]:
-    """What the module would have called if no other thread watched it."""
+    """Return the function that the module would call if no other thread watched it."""
     name = _unwatched_name(getattr(module, "config", None))
     if name == "eager":
         return own_eager(module)
@@ -190,12 +189,12 @@ def _unwatched_attention(module: nn.Module) -> Callable[..., Attended]:
 
 def _unwatched_name(config: Any) -> str:
     name = None if config is None else own_implementation(config)
-    # A model that was itself loaded under our name runs eager where nobody watches.
+    # A model that was loaded under our own name runs eagerly when it is not watched.
     return "eager" if name in (None, IMPLEMENTATION) else str(name)
 
 
 def own_eager(module: nn.Module) -> Callable[..., Attended]:
-    """The eager attention function of the file in which the module's class is written.
+    """Return the eager attention function of the file that defines the module's class.
 
     Raises:
         CaptureError: that file has none.
@@ -215,6 +214,6 @@ def own_eager(module: nn.Module) -> Callable[..., Attended]:
 
 
 AttentionInterface.register(IMPLEMENTATION, _watched_attention)
-# Without an entry here transformers passes no mask at all, and a causal model attends to the
-# future without a word.
+# Without an entry here transformers passes no mask at all, and a causal model silently attends to
+# the future.
 AttentionMaskInterface.register(IMPLEMENTATION, _watched_mask)

@@ -1,4 +1,4 @@
-"""Which attentions a model has: found by running it once on a few tokens."""
+"""The attentions of a model, found by running it once on a few tokens."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NUM_TOKENS = 5
 
 @dataclass(frozen=True)
 class HeadCount:
-    """How many heads a layer has; several may share one head of keys and values."""
+    """The number of heads of a layer; several may share one head of keys and values."""
 
     heads: int
     key_value_heads: int
@@ -39,9 +39,9 @@ class AttentionLayout:
     """The attentions of a model.
 
     Args:
-        heads: how many heads each has, by kind and layer.
-        products: where in the order of a run's products and softmaxes each attention is that does
-            not come by the interface; empty for most models.
+        heads: the number of heads of each attention, by kind and layer.
+        products: the position, in the order of a run's products and softmaxes, of each attention
+            that bypasses the interface; empty for most models.
     """
 
     heads: Mapping[tuple[str, int], HeadCount]
@@ -49,11 +49,11 @@ class AttentionLayout:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of attention it has."""
+        """The kinds of attention that the model has."""
         return tuple(dict.fromkeys(kind for kind, _ in self.heads))
 
     def layers(self, kind: str) -> list[int]:
-        """The layers that have a kind of attention."""
+        """Return the layers that have a kind of attention."""
         return [layer for of, layer in self.heads if of == kind]
 
 
@@ -62,10 +62,10 @@ _known_lock = threading.Lock()
 
 
 def attention_layout(module: nn.Module) -> AttentionLayout:
-    """The attentions of ``module``; it runs once on a few tokens, and never again for this.
+    """Find the attentions of ``module`` by one run on a few tokens; the result is cached.
 
     Raises:
-        CaptureError: it has no attention that can be observed, or takes inputs of another sort.
+        CaptureError: it has no attention that can be observed, or takes inputs of another kind.
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with _known_lock:
@@ -104,10 +104,10 @@ def _found(module: nn.Module) -> AttentionLayout:
 
 
 def few_tokens(module: nn.Module) -> dict[str, Any]:
-    """Small inputs for a model of text or of pictures.
+    """Build small inputs for a text model or a vision model.
 
     Raises:
-        CaptureError: it takes something else.
+        CaptureError: it takes other inputs.
     """
     if getattr(module, "main_input_name", "input_ids") == "pixel_values":
         return {"pixel_values": torch.zeros(1, *_picture_size(module))}

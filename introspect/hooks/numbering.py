@@ -1,4 +1,4 @@
-"""Which attention a call is: its kind, and its layer's number."""
+"""The kind and the layer number of each attention call."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from torch import nn
 
 __all__ = ["Numbering", "Place"]
 
-# An attention module was given the states of another sequence if one of these arguments was.
+# An attention module attends to another sequence if it received one of these arguments.
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states")
 
 
-#: Is told which part of a model begins to run, and what it is given.
+#: Called with the part of a model that begins to run, and its arguments.
 Begun = Callable[[nn.Module, tuple[Any, ...], Mapping[str, Any]], None]
 
 
 class Place(NamedTuple):
-    """Where in a model an attention was computed.
+    """The place in a model where an attention was computed.
 
     Args:
-        kind: ``self``; of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
-        layer: the model's own number.
-        is_again: whether the layer weighs further values with the same queries (DiffLlama).
+        kind: ``self``; for an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
+        layer: the model's own number of the layer.
+        is_again: whether the layer weights further values with the same queries (DiffLlama).
     """
 
     kind: str
@@ -37,16 +37,16 @@ class Place(NamedTuple):
 
 
 class Numbering:
-    """Tells the attention modules of one run apart, in the order in which they compute.
+    """Identifies the attention modules of one run, in the order in which they compute.
 
     Args:
         module: the model.
     """
 
     def __init__(self, module: nn.Module) -> None:
-        #: The layers that came by, by kind.
+        #: The layers seen so far, by kind.
         self.seen: dict[str, list[int]] = {}
-        # Held, not only its address: another layer's may be made at the same place.
+        # Keep the tensor, not only its address: another layer's may be allocated at the same place.
         self._last_queries: torch.Tensor | None = None
         self._thread = threading.get_ident()
         self._attends_elsewhere: dict[nn.Module, bool] = {}
@@ -60,11 +60,11 @@ class Numbering:
 
     @contextmanager
     def hooks(self, *, begun: Begun | None = None) -> Iterator[None]:
-        """Note which modules are given another sequence to attend to, while this is open.
+        """Record which modules receive another sequence to attend to, while the context is open.
 
         Args:
-            begun: begin anew with each run of the model in this thread, and call this with the
-                part that is about to run, and what it is given.
+            begun: start over with each run of the model in this thread, and call this with the
+                part that is about to run, and its arguments.
         """
         handles = [
             part.register_forward_pre_hook(self._note_sources, with_kwargs=True)
@@ -82,7 +82,7 @@ class Numbering:
                 handle.remove()
 
     def place(self, module: nn.Module, queries: torch.Tensor) -> Place:
-        """The place of an attention that is being computed, which is counted by this."""
+        """Return the place of the attention that is being computed, and count it."""
         kind = self.kind(module)
         if queries is self._last_queries:
             return Place(kind, self.seen[kind][-1], is_again=True)
@@ -93,7 +93,7 @@ class Numbering:
         return Place(kind, number)
 
     def kind(self, module: nn.Module) -> str:
-        """The kind of a module's attention."""
+        """Return the kind of a module's attention."""
         if module in self._encoder_parts:
             return "encoder"
         if self._attends_elsewhere.get(module, False):
@@ -101,7 +101,7 @@ class Numbering:
         return "decoder" if self.is_encoder_decoder else "self"
 
     def begin(self) -> None:
-        """Forget what came by."""
+        """Forget the layers seen so far."""
         self.seen, self._last_queries = {}, None
 
     def _begin(
@@ -116,7 +116,7 @@ class Numbering:
             begun(module, args, kwargs or {})
 
     def _wholes(self) -> list[nn.Module]:
-        """The model and its parts that may be run by themselves."""
+        """Return the model and its parts that may be run separately."""
         names = ("get_encoder", "get_decoder") if self.is_encoder_decoder else ()
         found = [self._module, getattr(self._module, "base_model", None)]
         found += [self._part(name) for name in names]
@@ -130,8 +130,8 @@ class Numbering:
     def _note_sources(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None
     ) -> None:
-        # Hooks are the module's, so runs in other threads come here too. One that is under way when
-        # the hook is removed still calls it, then without kwargs.
+        # Hooks belong to the module, so runs in other threads call them too. A run that is under
+        # way when the hook is removed still calls it, then without kwargs.
         if kwargs is None or threading.get_ident() != self._thread:
             return
         positions = _source_arguments(type(module).forward)
@@ -141,10 +141,10 @@ class Numbering:
 
     @staticmethod
     def _layer_number(module: nn.Module, seen: list[int]) -> int:
-        """The module's own number; its place in the order of calls where it has none.
+        """Return the module's own number, or its index in the order of calls if it has none.
 
-        Some models share one module among all layers (ALBERT), so a number that came before says
-        nothing.
+        Some models share one module among all layers (ALBERT), so a repeated number carries no
+        information.
         """
         number = getattr(module, "layer_idx", None)
         return number if isinstance(number, int) and number not in seen else len(seen)
@@ -152,6 +152,6 @@ class Numbering:
 
 @cache
 def _source_arguments(forward: Callable[..., Any]) -> dict[str, int]:
-    """The arguments by which a module gets another sequence, with their positions."""
+    """Return the arguments through which a module receives another sequence, with positions."""
     names = [name for name in inspect.signature(forward).parameters if name != "self"]
     return {name: i for i, name in enumerate(names) if name in _OTHER_SEQUENCE}

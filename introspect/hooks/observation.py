@@ -1,4 +1,4 @@
-"""Collecting what attention modules compute: sorted by kind, numbered by layer."""
+"""Collect what attention modules compute, sorted by kind and numbered by layer."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from introspect.hooks.watchers import Parts
 
 __all__ = ["AllSeen", "Observation", "Receive"]
 
-# Parts in which the second place is not a head.
+# Parts whose second dimension is not the heads.
 _NOT_BY_HEAD = ("keys", "values", "residual_norms", "contributions")
 
 
 class AllSeen(BaseException):
-    """Everything that was asked for has been seen: the rest of the model need not run.
+    """Everything requested has been seen, so the rest of the model need not run.
 
-    Not an ``Exception``, so that no handler inside a model takes it for a failure.
+    This is not an ``Exception``, so that no handler inside a model mistakes it for a failure.
     """
 
 
-#: Takes the parts of a layer in place of the observation, which then keeps none of them.
+#: Receives the parts of a layer in place of the observation, which then keeps none of them.
 Receive = Callable[[str, int, Parts], None]
 
 
@@ -53,29 +53,30 @@ class Observation:
         self._numbering = Numbering(module)
 
     def hooks(self) -> AbstractContextManager[None]:
-        """Note which modules are given another sequence to attend to, while this is open."""
+        """Record which modules receive another sequence to attend to, while the context is open."""
         return self._numbering.hooks()
 
     def has_rows(self, module: nn.Module) -> bool:
-        """Whether selected rows are positions of this module's queries.
+        """Return whether selected rows are positions of this module's queries.
 
-        Of an encoder-decoder they are the decoder's: what it writes attends to what it read.
+        In an encoder-decoder they are positions in the decoder, whose tokens attend to its own text
+        and to the encoder's.
         """
         return self._numbering.kind(module) != "encoder"
 
     @property
     def has_seen_nothing(self) -> bool:
-        """Whether no attention came by."""
+        """Whether no attention has been seen."""
         return not self._seen
 
     @property
     def missing_kinds(self) -> list[str]:
-        """Kinds that an encoder-decoder has and that did not come by."""
+        """Kinds of attention that an encoder-decoder has and that have not been seen."""
         kinds = ("encoder", "decoder", "cross") if self._numbering.is_encoder_decoder else ()
         return [kind for kind in kinds if kind not in self._seen]
 
     def turn(self) -> dict[str, list[tuple[int, torch.Tensor]]]:
-        """The attention seen since the last turn, as layers and weights by kind; begin anew."""
+        """Return the attention seen since the last turn, as layers and weights by kind; reset."""
         found = {
             kind: list(zip(self.layers[kind], weights, strict=True))
             for kind, weights in self.parts.get("attentions", {}).items()
@@ -85,7 +86,7 @@ class Observation:
         return found
 
     def see(self, call: AttentionCall, parts: Parts) -> None:
-        """Take what a module has just computed; stop the run if nothing more is wanted."""
+        """Take what a module has just computed, and stop the run if nothing more is needed."""
         kind = self._numbering.kind(call.module)
         had_all = self._has_all(kind)
         place = self._numbering.place(call.module, call.queries)
@@ -95,12 +96,12 @@ class Observation:
         if had_all:
             raise AllSeen
         self._keep(kind, place.layer, parts)
-        # What a layer weighs may come in two calls (see _extend); its attention does not.
+        # A layer's values may arrive in two calls (see _extend); its attention does not.
         if self._has_all(kind) and not {"values", "head_outputs"} & set(parts):
             raise AllSeen
 
     def _has_all(self, kind: str) -> bool:
-        """Whether nothing more is wanted; an encoder-decoder has other kinds still to come."""
+        """Return whether the run may stop; never in an encoder-decoder, which has more kinds."""
         if self._wanted is None or self._numbering.is_encoder_decoder or kind != "self":
             return False
         if not self._may_stop:
@@ -108,7 +109,7 @@ class Observation:
         return self._wanted <= set(self._seen.get(kind, ()))
 
     def take(self, kind: str, number: int, parts: Parts) -> None:
-        """Keep the parts of a layer that did not come by itself, if it was asked for."""
+        """Keep the parts of a layer that bypassed the interface, if the layer was requested."""
         self._seen.setdefault(kind, []).append(number)
         self._keep(kind, number, parts)
 
@@ -124,12 +125,12 @@ class Observation:
             self.parts.setdefault(name, {}).setdefault(kind, []).append(kept)
 
     def kept(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        """A part with only the heads, and in the type, that were asked for."""
+        """Return a part with only the requested heads, in the requested type."""
         chosen = self._chosen_heads(name, tensor)
         return chosen if self._dtype is None else chosen.to(self._dtype)
 
     def _chosen_heads(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        """Only the heads asked for; what heads share, or have together, stays whole."""
+        """Select the requested heads; parts that heads share or form together stay whole."""
         if self._heads is None or name in _NOT_BY_HEAD:
             return tensor
         count = tensor.shape[1]
@@ -138,7 +139,7 @@ class Observation:
         return tensor[:, self._heads]
 
     def _extend(self, kind: str, parts: Parts) -> None:
-        """Add further values that one layer weighs with the same attention (DiffLlama)."""
+        """Add further values that one layer weights with the same attention (DiffLlama)."""
         if self._wanted is not None and self._seen[kind][-1] not in self._wanted:
             return
         for name in ("values", "head_outputs"):
@@ -148,7 +149,7 @@ class Observation:
                 layers[-1] = torch.cat([layers[-1], added], dim=-1)
 
     def check(self, module: nn.Module) -> None:
-        """Raise where nothing was seen, or a layer that was asked for."""
+        """Raise an error if no attention was seen, or a requested layer was not."""
         name = type(module).__name__
         if not self._seen:
             raise CaptureError(

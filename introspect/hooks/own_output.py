@@ -1,4 +1,4 @@
-"""The route for models that compute attention by themselves: what they return, eagerly."""
+"""The route for models that bypass the interface: the attention they return when run eagerly."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 OUTPUT_ROUTE = "the model's own output"
 _PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
 
-#: Under which names a model returns each kind of attention itself.
+#: The names under which a model returns each kind of attention itself.
 OWN_OUTPUTS = {
     "self": ("attentions",),
     "encoder": ("encoder_attentions",),
@@ -39,7 +39,7 @@ OWN_OUTPUTS = {
 
 _PATTERN_DIMENSIONS = 4
 
-# Rounding may lift a weight above 1, in half precision by this much.
+# Rounding in half precision may raise a weight above 1 by this much.
 _ABOVE_ONE = 1e-2
 
 
@@ -50,7 +50,7 @@ def observe_own_output(
     observation: Observation,
     kinds: Sequence[str] = tuple(OWN_OUTPUTS),
 ) -> tuple[Any, str]:
-    """Take the attention that the model returns itself when it runs eagerly, and what is behind it.
+    """Take the attention that the model returns when it runs eagerly, and the parts behind it.
 
     Returns:
         The model's output, and the route.
@@ -76,7 +76,7 @@ def observe_own_output(
 def products_of_own_output(
     module: nn.Module, arguments: dict[str, Any]
 ) -> dict[tuple[str, int], AttentionProducts]:
-    """Which steps of a run of the model are its attentions, by kind and layer.
+    """Find the steps of a run that are the model's attentions, by kind and layer.
 
     Raises:
         CaptureError: they cannot be found by watching the model's products.
@@ -95,16 +95,16 @@ def _run_eagerly(module: nn.Module, arguments: dict[str, Any]) -> Any:
 
 
 def own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int, torch.Tensor]]:
-    """Kind, layer and what the model returned as its attention."""
+    """Yield the kind, the layer and the attention that the model returned."""
     returned = output if hasattr(output, "get") else {}
     for kind in kinds:
         own = next((returned[n] for n in OWN_OUTPUTS[kind] if returned.get(n)), ())
         for number, weights in enumerate(own):
-            # Some return local and global attention apart, in a form that is no pattern.
+            # Some return local and global attention separately, in a form that is not a pattern.
             if torch.is_tensor(weights) and weights.ndim == _PATTERN_DIMENSIONS:
                 yield kind, number, weights
 
 
 def are_weights(own: torch.Tensor) -> bool:
-    """Whether it can be attention: a few models return their scores under that name."""
+    """Return whether ``own`` can be attention: a few models return scores under that name."""
     return bool((own >= 0).all() and (own <= 1 + _ABOVE_ONE).all())

@@ -1,8 +1,8 @@
-"""The legacy route: queries, keys and values of models that compute attention by themselves.
+"""The legacy route: queries, keys and values of models that bypass the attention interface.
 
-Such a model still multiplies queries with keys, takes a softmax and multiplies the result with the
-values. A mode that follows these three finds them without knowing the model; what it finds is
-checked against the attention that the model returns, and refused where it does not fit.
+Such a model still multiplies queries by keys, takes a softmax and multiplies the result by the
+values. A mode that traces these three steps finds them without knowing the model. Its findings are
+checked against the attention that the model returns, and refused if they do not match.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """``left @ right``: ``(..., rows, inner)`` and ``(..., inner, columns)``.
+    """A product ``left @ right`` of ``(..., rows, inner)`` and ``(..., inner, columns)``.
 
-    ``order`` is how the dimensions of what was computed are put into this order, if they are not.
+    ``order`` is the permutation that brings the dimensions of the computed result into this order,
+    if they are in another.
     """
 
     left: torch.Tensor
@@ -51,7 +52,7 @@ class Product:
     order: tuple[int, ...] | None = None
 
     def as_computed(self, result: torch.Tensor) -> torch.Tensor:
-        """Another result in the shape and order in which this one was computed."""
+        """Return another result in the shape and order in which this one was computed."""
         shaped = result.reshape(self.result.shape)
         if self.order is None:
             return shaped
@@ -60,7 +61,7 @@ class Product:
 
 @dataclass(frozen=True, eq=False)
 class Softmax:
-    """What a softmax was given, and gave."""
+    """The input and output of a softmax."""
 
     given: torch.Tensor
     result: torch.Tensor
@@ -71,12 +72,12 @@ Step = Product | Softmax
 
 @dataclass(frozen=True)
 class AttentionProducts:
-    """Which of a run's steps are those of one attention.
+    """The steps of a run that belong to one attention.
 
     Args:
-        softmax: the number of the softmax that gives the pattern.
+        softmax: the number of the softmax that computes the pattern.
         weighing: the number of the product with the values.
-        heads, key_value_heads: how many there are.
+        heads, key_value_heads: the number of heads of each kind.
     """
 
     softmax: int
@@ -86,7 +87,7 @@ class AttentionProducts:
 
 
 class ProductTrace(TorchFunctionMode):
-    """While open, notes the batched products and softmaxes of this thread, in order."""
+    """Records the batched products and softmaxes of this thread, in order, while it is open."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +100,7 @@ class ProductTrace(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run ``function``, and note it if it may be a step of attention."""
+        """Run ``function``, and record it if it may be a step of attention."""
         result = function(*args, **(kwargs or {}))
         if step := step_of(function, args, kwargs or {}, result):
             self.events.append(step)
@@ -109,7 +110,7 @@ class ProductTrace(TorchFunctionMode):
 def step_of(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
 ) -> Step | None:
-    """What a function did, if it may be a step of attention."""
+    """Return what a function computed, if it may be a step of attention."""
     if function in SOFTMAX:
         return Softmax(softmax_input(args, kwargs), result)
     if function in _PRODUCTS and result.ndim > 2:
@@ -123,16 +124,16 @@ def step_of(
 
 
 def parts_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> dict[str, torch.Tensor]:
-    """All parts of the attention that belong to a pattern.
+    """Find all parts of the attention that belong to a pattern.
 
     Args:
         own: ``(batch, num_heads, query_len, key_len)``, as the model returned it: its attention,
             or, in a few models, its scores.
-        trace: what the model did.
-        model: its name, for errors.
+        trace: the steps of the model's run.
+        model: the model's name, for errors.
 
     Raises:
-        CaptureError: a part was not found, or does not fit the attention; the message says which.
+        CaptureError: a part was not found, or does not match the attention; the message says which.
     """
     batch, heads = own.shape[:2]
     place = _softmax_of(own, trace)
@@ -159,15 +160,15 @@ def parts_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> dict[str
 
 
 def products_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> AttentionProducts:
-    """Which steps of a run belong to a pattern.
+    """Find the steps of a run that belong to a pattern.
 
     Args:
         own: ``(batch, num_heads, query_len, key_len)``, as the model returned it.
-        trace: what the model did.
-        model: its name, for errors.
+        trace: the steps of the model's run.
+        model: the model's name, for errors.
 
     Raises:
-        CaptureError: they were not found, or do not fit the attention.
+        CaptureError: they were not found, or do not match the attention.
     """
     parts = parts_behind(own, trace, model)
     softmax = _softmax_of(own, trace)
@@ -178,12 +179,12 @@ def products_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> Atten
 
 
 def _check(attention: torch.Tensor, parts: Mapping[str, torch.Tensor], model: str) -> None:
-    """What was found must give the attention and follow from it."""
+    """Check that the scores give the attention, and that the head outputs follow from it."""
     softmax = parts["scores"].float().softmax(-1)
     if not (softmax - attention).abs().max() <= _TOLERANCE:
         raise _missing("scores", model, "their softmax is not the attention that it returns")
     if active_editors():
-        return  # an intervention may have changed what the heads give on
+        return  # an intervention may have changed the heads' outputs
     values = parts["values"]
     repeated = values.repeat_interleave(attention.shape[1] // values.shape[1], dim=1)
     expected = attention.to(repeated.dtype) @ repeated
@@ -193,7 +194,7 @@ def _check(attention: torch.Tensor, parts: Mapping[str, torch.Tensor], model: st
 
 
 def _softmax_of(own: torch.Tensor, trace: ProductTrace) -> int | None:
-    """Where the softmax is that gave, or was given, what the model returned."""
+    """Return the index of the softmax whose output or input is what the model returned."""
     for place, event in enumerate(trace.events):
         if isinstance(event, Softmax) and event.result.numel() == own.numel():
             for side in (event.result, event.given):
@@ -203,7 +204,7 @@ def _softmax_of(own: torch.Tensor, trace: ProductTrace) -> int | None:
 
 
 def _product_before(place: int, trace: ProductTrace, size: int) -> Product | None:
-    """The first product of that size since the softmax before: what is added to it comes later."""
+    """Return the first product of that size since the previous softmax; later ones add to it."""
     found = None
     for event in reversed(trace.events[:place]):
         if isinstance(event, Softmax):
@@ -214,7 +215,7 @@ def _product_before(place: int, trace: ProductTrace, size: int) -> Product | Non
 
 
 def _weighing(place: int, trace: ProductTrace, attention: torch.Tensor, model: str) -> int:
-    """Where the product with the values is, after the softmax at ``place``."""
+    """Return the index of the product with the values, after the softmax at ``place``."""
     for number, event in enumerate(trace.events[place + 1 :], start=place + 1):
         is_weighing = isinstance(event, Product) and event.left.numel() == attention.numel()
         if is_weighing and event.right.shape[-2] == attention.shape[-1]:  # type: ignore[union-attr]
@@ -223,7 +224,7 @@ def _weighing(place: int, trace: ProductTrace, attention: torch.Tensor, model: s
 
 
 def by_head(tensor: torch.Tensor, batch: int, heads: int) -> torch.Tensor:
-    """``(batch, num_heads, length, size)``; fewer heads where they are shared."""
+    """Reshape to ``(batch, num_heads, length, size)``, with fewer heads if they are shared."""
     if tensor.ndim == 4 and tensor.shape[0] == batch:
         return tensor
     if tensor.ndim == 3 and tensor.shape[0] == batch and heads > 1:
@@ -234,7 +235,7 @@ def by_head(tensor: torch.Tensor, batch: int, heads: int) -> torch.Tensor:
 def _from_einsum(
     equation: str, left: torch.Tensor, right: torch.Tensor, result: torch.Tensor
 ) -> Product | None:
-    """A two-operand einsum with one summed index as a product of matrices."""
+    """Express a two-operand einsum with one summed index as a product of matrices."""
     inputs, _, output = equation.replace(" ", "").partition("->")
     first, _, second = inputs.partition(",")
     summed = [letter for letter in first if letter in second and letter not in output]

@@ -1,4 +1,4 @@
-"""Rows of an attention that are computed beside the model's own, by its eager function."""
+"""Rows of an attention, computed alongside the model's run by its own eager function."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["RowsNotRecomputableError", "eager_rows", "pick_rows"]
 
 
 class RowsNotRecomputableError(Exception):
-    """Rows computed by themselves are not what the model computes: take the whole pattern."""
+    """Rows computed separately are not what the model computes: use the whole pattern."""
 
 
 def eager_rows(
     call: AttentionCall, rows: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-    """Output and weights of some rows by the model's eager function, and their mask."""
+    """Compute the output and weights of some rows by the model's eager function, and their mask."""
     mask = _row_mask(call, rows)
     output, weights = replace(
         call,
@@ -31,7 +31,7 @@ def eager_rows(
 
 
 def pick_rows(tensor: torch.Tensor, rows: torch.Tensor, dim: int) -> torch.Tensor:
-    """The rows along a dimension after the batch's: ``(num_rows,)`` or ``(batch, num_rows)``."""
+    """Select rows, ``(num_rows,)`` or ``(batch, num_rows)``, along a dimension after the batch."""
     if rows.ndim == 1:
         return tensor.index_select(dim, rows)
     batch, count = rows.shape
@@ -44,7 +44,7 @@ def pick_rows(tensor: torch.Tensor, rows: torch.Tensor, dim: int) -> torch.Tenso
 
 
 def _row_mask(call: AttentionCall, rows: torch.Tensor) -> torch.Tensor | None:
-    """The rows of the mask, as eager attention adds it to the scores."""
+    """Return the rows of the mask in the form that eager attention adds to the scores."""
     query_len, key_len = call.queries.shape[2], call.keys.shape[2]
     lowest = torch.finfo(call.queries.dtype).min
     mask = call.mask
@@ -66,7 +66,7 @@ def _row_mask(call: AttentionCall, rows: torch.Tensor) -> torch.Tensor | None:
 
 
 def _is_causal(call: AttentionCall) -> bool:
-    """Whether the model's own function would mask the future by itself, without a mask."""
+    """Return whether the model's own function would mask the future without an explicit mask."""
     named = call.arguments[1].get("is_causal")
     is_causal = getattr(call.module, "is_causal", True) if named is None else named
     return bool(is_causal) and call.queries.shape[2] > 1
@@ -75,7 +75,7 @@ def _is_causal(call: AttentionCall) -> bool:
 def _row_arguments(
     call: AttentionCall, rows: torch.Tensor
 ) -> tuple[tuple[object, ...], Mapping[str, object]]:
-    """Further arguments, with the rows of those that have a place for each query."""
+    """Return the other arguments, with the rows selected of those that have one for each query."""
     positional, named = call.arguments
     bias = named.get("position_bias")
     if isinstance(bias, torch.Tensor) and bias.ndim == 4 and bias.shape[2] > 1:

@@ -1,4 +1,4 @@
-"""One run of a model under watch, whichever way its attention comes."""
+"""One watched run of a model, by whichever route its attention is available."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ def run_whole(
     wanted: tuple[str, ...],
     observation: Observation,
 ) -> tuple[Any, str, list[torch.Tensor]]:
-    """Run the model and let the observation see whole patterns, whichever way they come.
+    """Run the model and let the observation see whole patterns, by whichever route is available.
 
     Returns:
-        The model's output, the route, and how far weights × values are from the heads' outputs.
+        The model's output, the route, and the differences between weights × values and the heads'
+        outputs.
     """
     watcher = WholeWatcher(wanted, observation.see)
     output = run_watched(module, arguments, observation, watcher)
@@ -36,7 +37,7 @@ def run_whole(
     if observation.has_seen_nothing:
         output, route = observe_own_output(module, arguments, wanted, observation)
     elif missing := observation.missing_kinds:
-        # Some have an encoder of their own making beside an ordinary decoder (PEGASUS-X).
+        # Some models have a custom encoder with an ordinary decoder (PEGASUS-X).
         _, own = observe_own_output(module, arguments, wanted, observation, missing)
         found = [kind for kind in missing if kind not in observation.missing_kinds]
         route = f"{route}; {', '.join(found)}: {own}" if found else route
@@ -47,7 +48,7 @@ def run_whole(
 def run_watched(
     module: nn.Module, arguments: dict[str, Any], observation: Observation, watcher: Watcher
 ) -> Any:
-    """The model's output; ``None`` where it was stopped because all was seen."""
+    """Return the model's output, or ``None`` if the run was stopped because all was seen."""
     try:
         with (
             torch.no_grad(),

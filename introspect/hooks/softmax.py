@@ -1,4 +1,4 @@
-"""What goes into the softmax of an attention function: the scores."""
+"""The scores: the input of the softmax in an attention function."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch.overrides import TorchFunctionMode
 
 __all__ = ["SOFTMAX", "SoftmaxInputs", "softmax_input"]
 
-#: All ways in which a model may call it; inside one of them the others are not seen again.
+#: All functions by which a model may call it; calls nested inside one of them are not seen again.
 SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
 
 
 class SoftmaxInputs(TorchFunctionMode):
-    """While open, notes what every softmax of this thread is given and gives.
+    """Records the input and output of every softmax of this thread while it is open.
 
     Example:
         >>> with SoftmaxInputs() as seen:
@@ -35,7 +35,7 @@ class SoftmaxInputs(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run ``function``, and note it if it is a softmax."""
+        """Run ``function``, and record it if it is a softmax."""
         result = function(*args, **(kwargs or {}))
         if function in SOFTMAX:
             self.pairs.append((softmax_input(args, kwargs).detach(), result.detach()))
@@ -43,6 +43,6 @@ class SoftmaxInputs(TorchFunctionMode):
 
 
 def softmax_input(args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> torch.Tensor:
-    """The tensor among the arguments of a softmax."""
+    """Return the tensor among the arguments of a softmax."""
     given: torch.Tensor = args[0] if args else (kwargs or {})["input"]
     return given

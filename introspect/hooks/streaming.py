@@ -1,4 +1,4 @@
-"""Running a model once and handing each layer on as it comes, so that none outlives its turn."""
+"""Run a model once and pass on each layer as it is computed, without keeping any."""
 
 from __future__ import annotations
 
@@ -28,29 +28,30 @@ def stream(
     rows: Sequence[Sequence[int]] | torch.Tensor | None = None,
     counted: torch.Tensor | None = None,
 ) -> tuple[dict[str, list[int]], Certificate]:
-    """Run ``module`` on ``inputs``, and give the parts of each layer to ``receive``.
+    """Run ``module`` on ``inputs``, and pass the parts of each layer to ``receive``.
 
-    As ``capture``, but nothing is kept: a layer's tensors can be freed as soon as ``receive``
-    returns. The run stops after the last of ``layers``: name all of them to leave out what a model
-    does after its last attention.
+    This works like ``capture``, but keeps nothing: a layer's tensors can be freed as soon as
+    ``receive`` returns. The run stops after the last of ``layers``: name all of them to skip what a
+    model computes after its last attention.
 
     Args:
         module: any transformers model that ``capture`` takes.
-        inputs: what its ``forward`` takes.
+        inputs: the arguments of its ``forward``.
         receive: called with the kind of attention, the layer's number and its parts.
-        include: which parts.
-        layers: only these, by the model's own numbers; all by default.
+        include: the parts to pass on.
+        layers: only these layers, by the model's own numbers; all by default.
         rows: only these query positions, ``(batch, num_rows)``; the model runs as it was loaded.
-        counted: with ``rows``, also what each key gets from these queries together: ``(batch,
-            query_len)``, bool; handed on as ``received``, ``(batch, num_heads, 1, key_len)``.
+        counted: with ``rows``, also sum the attention that each key receives from these queries:
+            ``(batch, query_len)``, bool; passed on as ``received``, ``(batch, num_heads, 1,
+            key_len)``.
 
     Returns:
         The layers that were seen, by kind, and a certificate.
 
     Raises:
-        RowsNotRecomputableError: rows by themselves are not what the model computes. Some layers
-            may have been handed on already: begin anew without ``rows``.
-        CaptureError, SelectionError: as ``capture``.
+        RowsNotRecomputableError: rows computed separately are not what the model computes. Some
+            layers may have been passed on already: start over without ``rows``.
+        CaptureError, SelectionError: as for ``capture``.
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     arguments = run_arguments(module, inputs)

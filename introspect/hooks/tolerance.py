@@ -1,4 +1,4 @@
-"""When two computations of one thing count as the same: up to the rounding of another kernel."""
+"""The tolerance within which two computations count as equal: the rounding of another kernel."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ _SAME_OUTPUT_HALF = 3e-2
 
 
 def same_output(dtype: torch.dtype) -> float:
-    """How far apart they may be, in units of the largest value, or of 1 if that is smaller."""
+    """Return the largest difference allowed, in units of the larger of 1 and the largest value."""
     return _SAME_OUTPUT.get(dtype, _SAME_OUTPUT_HALF)

@@ -1,4 +1,4 @@
-"""What to keep of each attention that is computed: whole patterns, or the rows asked for."""
+"""Watchers that keep whole patterns, or only the requested rows, of each attention."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from introspect.hooks.tolerance import same_output
 
 __all__ = ["PARTS", "Parts", "RowWatcher", "WholeWatcher"]
 
-#: What can be captured of an attention module.
+#: The parts of an attention module that can be captured.
 PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")
 
 Parts = Mapping[str, torch.Tensor]
 Receiver = Callable[[AttentionCall, Parts], None]
 
-# Of a pattern that is summed over, so many are made at a time.
+# This many weights of a pattern are computed at a time when only their sum is needed.
 _MOST_WEIGHTS = 1 << 24
 
 
 class WholeWatcher:
-    """Computes attention with the model's own eager function and hands over the parts.
+    """Computes attention with the model's own eager function and passes on the parts.
 
     Args:
-        include: which parts.
+        include: the parts to pass on.
         receive: called with the call and its parts.
     """
 
@@ -37,7 +37,7 @@ class WholeWatcher:
     def __init__(self, include: tuple[str, ...], receive: Receiver) -> None:
         self._include = include
         self._receive = receive
-        #: For each module how far weights × values are from what it gives on.
+        #: For each module, the difference between weights × values and its output.
         self.output_errors: list[torch.Tensor] = []
 
     def attend(self, call: AttentionCall) -> Attended:
@@ -65,7 +65,7 @@ class WholeWatcher:
 
 
 class RowWatcher:
-    """Lets the model run as it does, and computes the rows asked for beside it.
+    """Lets the model run as usual, and computes the requested rows alongside.
 
     Each row's output is compared with the model's: a row that is not the model's own is an error,
     never a number.
@@ -73,11 +73,11 @@ class RowWatcher:
     Args:
         rows: query positions, ``(num_rows,)`` for all items of the batch or
             ``(batch, num_rows)``.
-        has_rows: whether a module's queries are those that the rows are positions of.
+        has_rows: returns whether the rows are positions of a module's queries.
         receive: called with the call and its parts.
-        counted: ``(batch, query_len)``, bool: also hand over, as ``received``, what each key gets
-            from these queries together, ``(batch, num_heads, 1, key_len)``. The pattern that it is
-            the sum of is made some rows at a time.
+        counted: ``(batch, query_len)``, bool: also pass on, as ``received``, the total attention
+            that each key receives from these queries, ``(batch, num_heads, 1, key_len)``. The
+            pattern that is summed is computed a few rows at a time.
     """
 
     needs_eager_masks = False
@@ -93,7 +93,7 @@ class RowWatcher:
         self._has_rows = has_rows
         self._receive = receive
         self._counted = counted
-        #: For each module how far the rows' outputs are from the model's own.
+        #: For each module, the difference between the rows' outputs and the model's own.
         self.output_errors: list[torch.Tensor] = []
 
     def attend(self, call: AttentionCall) -> Attended:
@@ -109,7 +109,8 @@ class RowWatcher:
         tolerance = same_output(output.dtype)
         difference = (row_output.transpose(1, 2) - expected).abs_()
         if mask is not None:
-            # Of a row that may look nowhere, as in padding, each kernel makes something else.
+            # For a row that may attend to no key, as in padding, each kernel returns something
+            # else.
             looks_nowhere = mask.amax(-1, keepdim=True) < torch.finfo(mask.dtype).min / 2
             difference.masked_fill_(looks_nowhere, 0)
         scale = expected.nan_to_num().abs().max().clamp(min=1)
@@ -125,7 +126,7 @@ class RowWatcher:
 
 
 def _received(call: AttentionCall, counted: torch.Tensor) -> torch.Tensor:
-    """What each key gets from the counted queries, ``(batch, num_heads, 1, key_len)``."""
+    """Sum what each key receives from the counted queries, ``(batch, num_heads, 1, key_len)``."""
     batch, heads, query_len, _ = call.queries.shape
     some = max(1, _MOST_WEIGHTS // (batch * heads * call.keys.shape[2]))
     total: torch.Tensor | None = None
@@ -145,9 +146,9 @@ def _received(call: AttentionCall, counted: torch.Tensor) -> torch.Tensor:
 def _last_row_error(
     weights: torch.Tensor, values: torch.Tensor, output: torch.Tensor
 ) -> list[torch.Tensor]:
-    """The distance of weights × values from the output, of each head's last query.
+    """Compute the difference between weights × values and the output for each head's last query.
 
-    One row costs next to nothing, and a head that is taken for another is seen in any.
+    One row costs almost nothing, and any row reveals a head that is mistaken for another.
     """
     batch, heads, _, key_len = weights.shape
     shared, size = values.shape[1], values.shape[-1]
@@ -160,7 +161,7 @@ def _last_row_error(
 
 
 def _scores(call: AttentionCall, seen: SoftmaxInputs, weights: torch.Tensor | None) -> torch.Tensor:
-    """The input of the softmax that gave the weights; a sink's column is left out."""
+    """Return the input of the softmax that gave the weights, without the column of a sink."""
     for given, result in reversed(seen.pairs):
         if weights is not None and result.shape[:-1] == weights.shape[:-1]:
             return given[..., : weights.shape[-1]]

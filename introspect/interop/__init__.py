@@ -1,1 +1,1 @@
-"""Other tools: a record of ours, shown by them."""
+"""Interoperability: show a record in other tools."""

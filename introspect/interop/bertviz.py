@@ -1,4 +1,4 @@
-"""The same record in BertViz: its head view and its model view.
+"""Show a record in BertViz: its head view and its model view.
 
 BertViz (Vig 2019, "A Multiscale Visualization of Attention in the Transformer Model") is the
 extra ``bertviz``. Its pages fetch three scripts from a network each time they are opened.
@@ -35,14 +35,14 @@ def head_view(
         record: the attention, ``(num_layers, num_heads, query_len, key_len)``.
         layer: the layer to show first, by the model's own number; the first one by default.
         heads: the heads to show first; all by default.
-        as_html: give the view as an ``IPython.display.HTML``, and do not show it.
+        as_html: return the view as an ``IPython.display.HTML`` instead of showing it.
 
     Returns:
         the HTML, or ``None`` where the notebook shows it.
 
     Raises:
         MissingExtraError: BertViz is not installed.
-        SelectionError: a layer or head that the record does not have.
+        SelectionError: the record does not have a layer or head.
         InputError: a weight is missing.
     """
     layer = record.layers[0] if layer is None else layer
@@ -56,7 +56,7 @@ def model_view(record: AttentionRecord, *, as_html: bool = False) -> Any:
 
     Args:
         record: the attention, ``(num_layers, num_heads, query_len, key_len)``.
-        as_html: give the view as an ``IPython.display.HTML``, and do not show it.
+        as_html: return the view as an ``IPython.display.HTML`` instead of showing it.
 
     Returns:
         the HTML, or ``None`` where the notebook shows it.
@@ -84,7 +84,7 @@ def _shown(name: str, record: AttentionRecord, options: Mapping[str, Any], *, as
 
 
 def _arguments(record: AttentionRecord) -> dict[str, Any]:
-    """A record as BertViz takes it."""
+    """Return a record as BertViz's arguments."""
     weights = _by_layer(record)
     queries, keys = _labels(record.queries), _labels(record.keys)
     common = {"include_layers": list(record.layers), "prettify_tokens": False}
@@ -102,10 +102,10 @@ def _arguments(record: AttentionRecord) -> dict[str, Any]:
 
 
 def _by_layer(record: AttentionRecord) -> list[torch.Tensor]:
-    """A list over layers of ``(1, num_heads, query_len, key_len)``, at the model's own numbers.
+    """Return a list over layers of ``(1, num_heads, query_len, key_len)``, by the model's numbers.
 
-    BertViz takes the numbers of the layers both for places in this list and for their names; the
-    places of layers that the record does not have are never read.
+    BertViz uses the layer numbers both as indices into this list and as names; the entries of
+    layers that the record does not have are never read.
     """
     if record.attentions.isnan().any():
         raise InputError(
@@ -119,12 +119,12 @@ def _by_layer(record: AttentionRecord) -> list[torch.Tensor]:
 
 
 def _labels(sequence: TokenSequence) -> list[str]:
-    """The tokens as the views of this package show them."""
+    """Return the tokens as the views of this package show them."""
     return [visible(token) for token in sequence.tokens]
 
 
 def _second_text(sequence: TokenSequence) -> int | None:
-    """Where the second text of a pair begins; ``None`` without one."""
+    """Return where the second text of a pair begins; ``None`` without one."""
     ids = sequence.sequence_ids
     start = ids.index(1) if 1 in ids else 0
     return start if start > 0 and 0 not in ids[start:] else None
@@ -139,7 +139,7 @@ def _checked_heads(record: AttentionRecord, heads: Sequence[int]) -> list[int]:
 
 
 def _with_inert_data(page: str) -> str:
-    """BertViz's page, where no token can end the script that it stands in."""
+    """Return BertViz's page, made safe so that no token can end the script around it."""
     return "\n".join(
         line.replace("<", "\\u003c") if line.lstrip().startswith(_DATA_LINE) else line
         for line in page.split("\n")

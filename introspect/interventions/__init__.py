@@ -1,8 +1,8 @@
-"""Changing what a model computes while it attends, to see what it does to the model's answer.
+"""Interventions on a model's attention, to measure their effect on the model's answer.
 
-``ablation`` takes heads out, ``patching`` puts in what another input gives, ``edges`` cuts single
-queries off from single keys. ``targets`` says which heads are meant, ``references`` runs the inputs
-that others are compared with, and ``intervening`` is what all of them go through.
+``ablation`` ablates heads, ``patching`` inserts activations of another input, and ``edges`` removes
+single query-key edges. ``targets`` selects heads, ``references`` runs the inputs that values are
+taken from, and ``intervening`` opens and closes every intervention.
 """
 
 from introspect.interventions.ablation import METHODS, ablate, scale

@@ -1,4 +1,4 @@
-"""Taking heads out of a model, or making them weaker or stronger."""
+"""Ablate the heads of a model, or scale their outputs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from introspect.interventions.targets import (
 
 __all__ = ["METHODS", "NEEDS_REFERENCE", "Ablations", "ablate", "scale"]
 
-#: What a head gives on in place of its own output.
+#: What replaces a head's own output.
 METHODS = ("zero", "mean", "uniform", "resample")
-#: Those that take something from other texts.
+#: The methods that take values from other texts.
 NEEDS_REFERENCE = ("mean", "resample")
 
 
@@ -39,38 +39,39 @@ def ablate(
     kind: str | None = None,
     seed: int = 0,
 ) -> Intervention:
-    r"""Take heads out, for as long as a ``with`` block lasts.
+    r"""Ablate heads for the duration of a ``with`` block.
 
     With :math:`z_i` the output of a head at token :math:`i`, before the output projection:
 
-    - ``zero``: :math:`z_i = 0`. Taken out of all heads of a layer, its attention gives only the
-      bias of its output projection.
+    - ``zero``: :math:`z_i = 0`. If all heads of a layer are ablated, its attention outputs only
+      the bias of its output projection.
     - ``mean``: :math:`z_i` is its mean over all tokens of the reference texts.
-    - ``uniform``: the head attends alike to all keys that it may see.
-    - ``resample``: :math:`z_i` is that of the token at the same place of a reference text; which
-      text the first item of a batch takes, and the second, …, is drawn with the seed, among those
-      that are long enough. So it depends on how texts are put into batches.
+    - ``uniform``: the head attends equally to all keys that it may attend to.
+    - ``resample``: :math:`z_i` is that of the token at the same position of a reference text; for
+      each place in a batch, the seed draws a text among those that are long enough. So it
+      depends on how texts are batched.
 
-    Zero is the strongest change and takes the model to where it never was; the others leave what
-    the head always says (Wang et al. 2022, https://arxiv.org/abs/2211.00593, appendix).
+    Zero is the strongest change and takes the model off its distribution; the others keep the
+    constant part of the head's output (Wang et al. 2022, https://arxiv.org/abs/2211.00593,
+    appendix).
 
     Args:
-        model: ours, or a transformers module.
+        model: a model of this package, or a transformers module.
         heads: ``(3, 1)``, ``"L3H1"``, ``"L3"`` for a whole layer, or several of these.
         method: one of ``zero``, ``mean``, ``uniform``, ``resample``.
         reference: for ``mean`` and ``resample``: texts, or the inputs of a bare module. They are
             run now, without any intervention.
-        layers: whole layers, beside the heads; all of them if neither is given.
-        positions: only at these tokens; all by default. Such a model writes without a cache
-            (``use_cache=False``), and so does one under ``resample``.
+        layers: whole layers, in addition to the heads; all of them if neither is given.
+        positions: only at these tokens; all by default. Generation must then run without a cache
+            (``use_cache=False``), as it must under ``resample``.
         kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
         seed: for ``resample``.
 
     Raises:
-        SelectionError: a head, method or kind that does not exist; no reference where one is
-            needed, or one where none is.
-        CaptureError: the model's attention cannot be changed; or, within the block, a run goes on
-            from a cache, or checkpoints gradients.
+        SelectionError: a head, method or kind that does not exist; a missing reference, or
+            one that is not needed.
+        CaptureError: the model's attention cannot be changed; or, within the block, a run
+            continues from a cache or checkpoints gradients.
 
     Example:
         >>> import introspect as ix
@@ -89,14 +90,14 @@ def ablate(
 
 
 class Ablations:
-    """Ablations of one method, whose reference texts are run once for all of them.
+    """Ablations by one method, which share one run of the reference texts.
 
     Args:
-        model: ours, or a transformers module.
+        model: a model of this package, or a transformers module.
         method: see ``ablate``.
         reference: see ``ablate``.
         layers: the layers that may be ablated; all by default.
-        kind: of attention.
+        kind: the kind of attention.
         seed: for ``resample``.
 
     Raises:
@@ -136,7 +137,7 @@ class Ablations:
             self._changes = _means(found) if method == "mean" else _drawn(found, seed)
 
     def of(self, heads: HeadsByLayer, *, positions: Sequence[int] | None = None) -> Intervention:
-        """The ablation of some heads."""
+        """Return the ablation of some heads."""
         words = f"{in_words(heads, self.layout, self.kind)} ablated ({self._method})"
         part = "attentions" if self._method == "uniform" else "head_outputs"
         is_placed = positions is not None or self._method == "resample"
@@ -152,17 +153,17 @@ def scale(
     positions: Sequence[int] | None = None,
     kind: str | None = None,
 ) -> Intervention:
-    """Multiply what heads give on; by 1 nothing changes, by 0 they are ablated.
+    """Multiply the outputs of heads; a factor of 1 changes nothing, and 0 ablates them.
 
     Args:
-        model: ours, or a transformers module.
+        model: a model of this package, or a transformers module.
         heads: as ``ablate`` takes them.
         factor: any finite number.
         positions: only at these tokens; all by default.
         kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
 
     Raises:
-        SelectionError: a head or kind that does not exist, or a factor that is no number.
+        SelectionError: a head or kind that does not exist, or a factor that is not a finite number.
     """
     if not abs(float(factor)) < float("inf"):
         raise SelectionError(f"Expected a finite number as `factor`, got {factor}.")
@@ -188,7 +189,7 @@ def _edits(
     *,
     by_position: bool,
 ) -> list[Edit]:
-    """Changes of whole layers, kept to the heads and positions that are meant."""
+    """Restrict changes of whole layers to the selected heads and positions."""
     return [
         Edit(kind, layer, part, _only(changes[layer], numbers, positions), by_position)
         for layer, numbers in heads.items()
@@ -215,14 +216,14 @@ def _zero(outputs: torch.Tensor, _visible: Visible) -> torch.Tensor:
 
 
 def _uniform(weights: torch.Tensor, visible: Visible) -> torch.Tensor:
-    """Alike over what may be seen; a query that may see nothing keeps what it has."""
+    """Attend equally to all visible keys; a query that sees none keeps its weights."""
     seen = visible().expand_as(weights).to(weights.dtype)
     count = seen.sum(-1, keepdim=True)
     return torch.where(count > 0, seen / count.clamp(min=1), weights)
 
 
 def _means(references: Sequence[Reference]) -> dict[int, Change]:
-    """By layer: the mean over all tokens of all references."""
+    """Return by layer the change to the mean over all tokens of all references."""
 
     def constant(mean: torch.Tensor) -> Change:
         def changed(outputs: torch.Tensor, _visible: Visible) -> torch.Tensor:
@@ -237,7 +238,7 @@ def _means(references: Sequence[Reference]) -> dict[int, Change]:
 
 
 def _drawn(references: Sequence[Reference], seed: int) -> dict[int, Change]:
-    """By layer: what a reference has at the same place; each item of a batch has one for all."""
+    """Return by layer the change to a reference's output at the same position, one per item."""
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(references), generator=generator).tolist()
 

@@ -1,4 +1,4 @@
-"""Cutting single queries off from single keys."""
+"""Knock out attention edges from single queries to single keys."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ def knock_out(
     renormalise: bool = True,
     kind: str | None = None,
 ) -> Intervention:
-    r"""Let queries not see keys, for as long as a ``with`` block lasts.
+    r"""Keep queries from attending to keys for the duration of a ``with`` block.
 
     For an edge :math:`(i, j)` the weight :math:`\alpha_{ij}` becomes 0. With ``renormalise`` the
-    rest of the row is divided by :math:`1 - \alpha_{ij}`, which is what the softmax gives without
-    that key; without it, what the key brought is simply missing.
+    rest of the row is divided by :math:`1 - \alpha_{ij}`, which is the softmax without
+    that key; otherwise the key's contribution is simply missing.
 
     Source: attention knockout, Geva et al. 2023, https://arxiv.org/abs/2304.14767.
 
     Args:
-        model: ours, or a transformers module.
+        model: a model of this package, or a transformers module.
         edges: pairs of a query's position and a key's, for all items of a batch; or a tensor of
             bool, ``(query_len, key_len)`` or ``(batch, query_len, key_len)``, true where an edge is
-            cut. ``edges_between`` finds them by words.
+            removed. ``edges_between`` finds them by words.
         heads: as ``ablate`` takes them; all heads of ``layers``, or all, by default.
-        layers: whole layers, beside the heads.
-        renormalise: whether the rest of the row grows to make up for it.
+        layers: whole layers, in addition to the heads.
+        renormalise: whether the rest of the row is rescaled to sum to 1 again.
         kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
 
     Raises:
         SelectionError: a head or kind that does not exist, or no edge.
-        CaptureError: within the block, if a position does not exist, the run goes on from a cache
-            (pass ``use_cache=False``), or the pattern cannot be changed.
+        CaptureError: within the block, if a position does not exist, the run continues from a
+            cache (pass ``use_cache=False``), or the pattern cannot be changed.
     """
     layout = attention_layout(module_of(model))
     kind = checked_kind(layout, kind)
@@ -77,17 +77,17 @@ def knock_out(
 def edges_between(
     model: Model, text: str, query: str | Span, key: str | Span, *, both_ways: bool = False
 ) -> list[Edge]:
-    """The edges from the tokens of one word or phrase of a text to those of another.
+    """Return the edges from the tokens of one word or phrase of a text to those of another.
 
     Args:
-        model: whose tokens they are.
+        model: the model whose tokens are meant.
         text: the text.
-        query: the word that looks, or its span; ``it#2`` is the second *it*.
-        key: the word that is looked at.
-        both_ways: also from the key to the query.
+        query: the word that attends, or its span; ``it#2`` is the second *it*.
+        key: the word attended to.
+        both_ways: also include edges from the key to the query.
 
     Raises:
-        MentionError: a word is not in the text, or there several times.
+        MentionError: a word is not in the text, or occurs several times.
 
     Example:
         >>> import introspect as ix
@@ -115,7 +115,7 @@ def _cut(edges: list[Edge] | torch.Tensor, heads: Sequence[int], *, renormalise:
 
 
 def _mask(edges: list[Edge] | torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """``(batch or 1, 1, query_len, key_len)``, true where an edge is cut."""
+    """Return ``(batch or 1, 1, query_len, key_len)``, true where an edge is removed."""
     batch, _, *size = weights.shape
     if torch.is_tensor(edges):
         cut = edges.to(weights.device).bool()

@@ -1,4 +1,4 @@
-"""Opening and closing an intervention: what every kind of it goes through."""
+"""Open and close an intervention of any kind."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ModelLike = Model | nn.Module
 class Intervention(AbstractContextManager["Intervention"]):
     """A change of a model that lasts as long as the ``with`` block, in the thread that opened it.
 
-    Several may be open at once, one within the other; the later one changes what the earlier ones
-    leave. On leaving, also by an exception, the model is as it was. It can be opened again.
+    Interventions may be nested; a later one changes what the earlier ones leave. On exit, also by
+    an exception, the model is restored. An intervention can be opened again.
 
     Args:
         model: the model.
-        edits: what is changed.
-        words: what it is, for reports.
+        edits: the changes.
+        words: a description for reports.
     """
 
     def __init__(self, model: ModelLike, edits: Iterable[Edit], words: str = "edited") -> None:
@@ -72,10 +72,10 @@ class Intervention(AbstractContextManager["Intervention"]):
 
 
 def intervene(model: ModelLike, edits: Iterable[Edit]) -> Intervention:
-    """Change parts of a model's attention by functions of your own.
+    """Change parts of a model's attention with custom functions.
 
     Args:
-        model: ours, or a transformers module.
+        model: a model of this package, or a transformers module.
         edits: each a kind of attention, a layer, a part (``queries``, ``keys``, ``values``,
             ``attentions``, ``head_outputs``) and a function from the part to its new value; the
             part has the shape in which it is captured, ``(batch, num_heads, …)``.
@@ -95,10 +95,10 @@ def intervene(model: ModelLike, edits: Iterable[Edit]) -> Intervention:
 
 
 def module_of(model: ModelLike) -> nn.Module:
-    """The transformers module, also of what torch.compile wraps.
+    """Return the transformers module, unwrapping what torch.compile wraps.
 
     Raises:
-        SelectionError: it is no model.
+        SelectionError: it is not a model.
     """
     module = model.module if isinstance(model, Model) else model
     if not isinstance(module, nn.Module):

@@ -1,4 +1,4 @@
-"""Putting into one run of a model what another run of it gave."""
+"""Patch activations of one run of a model into another."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ def patch(
     positions: Sequence[int] | Mapping[int, int] | None = None,
     kind: str | None = None,
 ) -> Intervention:
-    """Put what heads compute on another input into the runs within a ``with`` block.
+    """Patch what heads compute on another input into the runs within a ``with`` block.
 
     Source: activation patching, or interchange intervention (Vig et al. 2020,
     https://arxiv.org/abs/2004.12265; Geiger et al. 2021, https://arxiv.org/abs/2106.02997).
 
     Args:
-        model: ours, or a transformers module.
-        source: the other input: a text, what a module's ``forward`` takes, or what ``ix.capture``
-            gave with this part. It is run now, without any intervention. Its batch is that of the
-            runs to come, or 1.
+        model: a model of this package, or a transformers module.
+        source: the other input: a text, what a module's ``forward`` takes, or the result of
+            ``ix.capture`` with this part. It is run now, without any intervention.
+            Its batch is that of the runs to come, or 1.
         heads: as ``ablate`` takes them; all heads of ``layers``, or all, by default.
         part: ``queries``, ``keys``, ``values``, ``attentions`` (the pattern) or ``head_outputs``.
-        layers: whole layers, beside the heads.
-        positions: only at these tokens: queries; of ``keys`` and ``values`` keys. A mapping says
-            for each which token of the source it takes. By default all, of inputs of one length.
+        layers: whole layers, in addition to the heads.
+        positions: only at these tokens: queries, or keys for ``keys`` and ``values``. A mapping
+            gives for each the source token to take. By default all, for inputs of one length.
         kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
 
     Raises:
         SelectionError: a head, part or kind that does not exist, or one head alone of several that
             share keys and values.
-        CaptureError: within the block, if the lengths do not fit, or the run goes on from a cache
-            (pass ``use_cache=False``).
+        CaptureError: within the block, if the lengths do not match, or the run continues from a
+            cache (pass ``use_cache=False``).
 
     Example:
         >>> import introspect as ix
@@ -88,7 +88,7 @@ def patch(
 def _rows_of(
     part: str, layer: int, heads: HeadsByLayer, layout: AttentionLayout, kind: str
 ) -> list[int]:
-    """The places of heads in a part: keys and values have fewer where several heads share them."""
+    """Return the rows of heads in a part: keys and values have fewer where heads share them."""
     numbers = heads[layer]
     count = layout.heads[kind, layer]
     if part not in _SHARED or count.heads == count.key_value_heads:
@@ -113,7 +113,7 @@ def patched(
     rows: Sequence[int],
     positions: Sequence[int] | Mapping[int, int] | None = None,
 ) -> Change:
-    """The change that puts ``source`` in, ``(batch or 1, num_heads, …)``, in some heads' rows."""
+    """Return the change that inserts ``source``, ``(batch or 1, num_heads, …)``, in some rows."""
 
     def changed(tensor: torch.Tensor, _visible: Visible) -> torch.Tensor:
         given = source.to(tensor)

@@ -1,4 +1,4 @@
-"""Which tokens an intervention is about."""
+"""The tokens that an intervention applies to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["chosen_positions"]
 
 
 def chosen_positions(positions: Sequence[int], length: int, name: str = "positions") -> list[int]:
-    """The positions as given.
+    """Return the positions after checking them.
 
     Raises:
         SelectionError: none, or one that a sequence of this length does not have.

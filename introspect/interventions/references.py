@@ -1,4 +1,4 @@
-"""Running the inputs that an intervention takes values from."""
+"""Run the inputs that an intervention takes values from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from introspect.models.encoding import length_limit
 
 __all__ = ["Inputs", "Reference", "run_parts", "run_references", "run_source"]
 
-#: A text, for a model of ours, or what a module's ``forward`` takes.
+#: A text, for a model of this package, or what a module's ``forward`` takes.
 Inputs = str | Mapping[str, Any]
 _BATCH = 32
 
@@ -35,7 +35,7 @@ class Reference:
 
     @property
     def length(self) -> int:
-        """How many tokens it has."""
+        """Number of tokens."""
         return next(iter(self.parts.values())).shape[1]
 
 
@@ -46,11 +46,11 @@ def run_references(
     kind: str,
     layers: Sequence[int],
 ) -> list[Reference]:
-    """The outputs of heads of some layers, on each of several inputs.
+    """Return the head outputs of some layers, on each of several inputs.
 
     Raises:
         SelectionError: no reference, or texts for a module that has no tokenizer.
-        TextError: a text that cannot be read.
+        TextError: a text cannot be read.
     """
     found = []
     for inputs in _batches(model, references):
@@ -71,7 +71,7 @@ def run_references(
 def run_source(
     model: ModelLike, source: Inputs | Captured, part: str, kind: str, layers: Sequence[int]
 ) -> Mapping[int, torch.Tensor]:
-    """A part of some layers, by layer, on one input, or of what was captured."""
+    """Return a part of some layers, by layer, on one input or from a capture."""
     if isinstance(source, Captured):
         parts = getattr(source, part).get(kind, ())
         return dict(zip(source.layers.get(kind, ()), parts, strict=False))
@@ -93,16 +93,16 @@ def run_parts(
     *,
     run: nn.Module | None = None,
 ) -> dict[int, torch.Tensor]:
-    """A part of some layers, of the model as it runs without any intervention.
+    """Return a part of some layers, from a run of the model without any intervention.
 
-    Its own implementation runs, with its cache, so that what is put back in its place is the same
-    to the last bit.
+    The model's own implementation runs, with its cache, so that patching the values back in is
+    exact to the last bit.
 
     Args:
         module: the model.
-        inputs: what is run takes.
+        inputs: the inputs of the module that is run.
         part: which part.
-        kind: of attention.
+        kind: the kind of attention.
         layers: which layers.
         run: the part of the model that is run, such as an encoder; all of it by default.
     """
@@ -153,7 +153,7 @@ def _encoded(model: Model, texts: Sequence[str]) -> dict[str, torch.Tensor]:
 
 
 def _is_read(inputs: Mapping[str, Any], kind: str, like: torch.Tensor) -> torch.Tensor:
-    """Which tokens of each item are no padding, ``(batch, length)``."""
+    """Return which tokens of each item are not padding, ``(batch, length)``."""
     batch, _, length = like.shape[:3]
     name = "decoder_attention_mask" if kind in ("decoder", "cross") else "attention_mask"
     mask = inputs.get(name)

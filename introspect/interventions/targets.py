@@ -1,4 +1,4 @@
-"""Which heads an intervention is about."""
+"""The heads that an intervention applies to."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _NAME = re.compile(r"[Ll](?P<layer>\d{1,4})(?:[Hh](?P<head>\d{1,4}))?")
 
 
 def checked_kind(layout: AttentionLayout, kind: str | None) -> str:
-    """The kind of attention meant.
+    """Return the kind of attention that is meant.
 
     Raises:
-        SelectionError: the model does not have it, or has several and none is named.
+        SelectionError: the model does not have it, or has several kinds and none is named.
     """
     kinds = layout.kinds
     if kind is None and len(kinds) == 1:
@@ -45,13 +45,13 @@ def heads_by_layer(
     heads: Iterable[HeadLike] | HeadLike | None,
     layers: Sequence[int] | None = None,
 ) -> HeadsByLayer:
-    """The heads of each layer, in order and each once.
+    """Return the heads of each layer, sorted and without duplicates.
 
     Args:
-        layout: of the model.
-        kind: of attention.
-        heads: which; all of ``layers`` by default.
-        layers: whole layers, beside the heads; without either, all layers.
+        layout: the attention layout of the model.
+        kind: the kind of attention.
+        heads: the heads; all of ``layers`` by default.
+        layers: whole layers, in addition to the heads; without either, all layers.
 
     Raises:
         SelectionError: a head or layer that does not exist, or none at all.
@@ -71,7 +71,7 @@ def heads_by_layer(
 
 
 def in_words(heads: HeadsByLayer, layout: AttentionLayout, kind: str) -> str:
-    """The heads by their names; a whole layer by its own.
+    """Return the names of the heads; a whole layer is named as such.
 
     Example:
         >>> from introspect.hooks.layout import HeadCount

@@ -1,4 +1,4 @@
-"""Models: found by name, loaded safely, and asked for the attention of a text or a picture."""
+"""Models that are found by name, loaded safely, and captured on a text or an image."""
 
 from introspect.models.loading import load, load_text
 from introspect.models.model import Model

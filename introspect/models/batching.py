@@ -1,4 +1,4 @@
-"""Many texts at once: encoded by one call of the tokenizer, and padded to one length."""
+"""Batches of texts, encoded by one call of the tokenizer and padded to one length."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["encode_batch", "padded"]
 def encode_batch(
     tokenizer: Any, texts: Sequence[str], *, limit: int | None = None
 ) -> list[Encoded | TextError]:
-    """Each text as ``encode`` makes it, or what is wrong with it.
+    """Encode each text as ``encode`` does, or return its error in its place.
 
     Args:
         tokenizer: a fast tokenizer.
         texts: the texts.
-        limit: how many tokens the model reads.
+        limit: the maximum number of tokens that the model reads.
     """
     found: list[Encoded | TextError | None] = [None] * len(texts)
     fit = []
@@ -42,7 +42,7 @@ def encode_batch(
 
 
 def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
-    """One encoding a text, out of one call."""
+    """Yield one encoding per text from a single tokenizer call."""
     if not texts:
         return
     together = tokenizer(list(texts), truncation=False, **ASKED)
@@ -51,17 +51,17 @@ def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
 
 
 def padded(tokenizer: Any, encoded: Sequence[Encoded]) -> dict[str, torch.Tensor]:
-    """The inputs of several texts, each ``(batch, length)``, padded at their ends.
+    """Pad the inputs of several texts on the right, each to ``(batch, length)``.
 
-    At the end also for models that write and are padded in front elsewhere: here nothing is
-    written, and a text's tokens keep their positions.
+    Generative models are padded on the right too, although they are usually padded on the left:
+    nothing is generated here, and a text's tokens keep their positions.
 
     Args:
-        tokenizer: of the model.
+        tokenizer: the model's tokenizer.
         encoded: the texts.
 
     Returns:
-        What the tokenizer names as the model's inputs, and an attention mask in any case.
+        The inputs that the tokenizer names for the model, and always an attention mask.
     """
     length = max(len(each.tokens) for each in encoded)
     fill = {"input_ids": tokenizer.pad_token_id or 0}

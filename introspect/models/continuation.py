@@ -1,4 +1,4 @@
-"""The tokens of a text that a model went on writing."""
+"""The tokens of a text that a model has continued."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["continued"]
 
 
 def continued(tokenizer: Any, tokens: TokenSequence, new_ids: Sequence[int]) -> TokenSequence:
-    """``tokens`` with those that a model wrote after them; the last text goes on.
+    """Append the tokens that a model generated after ``tokens``, which continue the last text.
 
-    Where a character is made of several tokens, each of them stands for that character.
+    If a character consists of several tokens, each of them stands for that character.
 
     Args:
-        tokenizer: the fast tokenizer that made them.
-        tokens: what the model had read.
-        new_ids: the vocabulary ids that it wrote then.
+        tokenizer: the fast tokenizer that made the tokens.
+        tokens: the tokens that the model had read.
+        new_ids: the vocabulary ids that it then generated.
     """
     special_ids = set(tokenizer.all_special_ids)
     special = [i in special_ids for i in new_ids]
@@ -46,17 +46,17 @@ def continued(tokenizer: Any, tokens: TokenSequence, new_ids: Sequence[int]) -> 
 
 
 def _written(tokenizer: Any, read: list[int], new: list[int]) -> str:
-    """The text of the new tokens: decoded after what was read, so that a first space is kept."""
+    """Decode the new tokens after those that were read, so that a leading space is kept."""
     options = {"clean_up_tokenization_spaces": False}
     return str(tokenizer.decode([*read, *new], **options))[len(tokenizer.decode(read, **options)) :]
 
 
 def _spans(written: Sequence[str]) -> list[Span]:
-    """The span of each token, from the text as it grew; bytes wait for their character."""
+    """Return the span of each token in the growing text; byte tokens span their whole character."""
     whole = written[-1]
     ends = [0]
     for text in written[1:]:
-        # Bytes that are no character yet look otherwise at the end.
+        # Bytes of an incomplete character decode differently once it is complete.
         ends.append(max(ends[-1], _common(text, whole)))
     return [
         (start, next((end for end in ends[index:] if end > start), start))
@@ -65,13 +65,13 @@ def _spans(written: Sequence[str]) -> list[Span]:
 
 
 def _common(a: str, b: str) -> int:
-    """How many characters two texts begin with alike."""
+    """Return the length of the common prefix of two texts."""
     pairs = enumerate(zip(a, b, strict=False))
     return next((i for i, (x, y) in pairs if x != y), min(len(a), len(b)))
 
 
 def _within(text: str, span: Span, first: int) -> Span:
-    """``span``, counted from ``first``, without the spaces before what it stands for."""
+    """Shift ``span`` by ``first``, and trim leading spaces."""
     start, end = first + span[0], first + span[1]
     inner = text[start:end]
     return start + (len(inner) - len(inner.lstrip()) if inner.strip() else 0), end

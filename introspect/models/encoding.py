@@ -1,4 +1,4 @@
-"""From a text to what the model reads, and what a reader must know about it."""
+"""Encode a text as model inputs, with notices for the reader."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "length_limit",
 ]
 
-# Tokenizers without a limit give a number near 10**30.
+# Tokenizers without a limit report a number near 10**30.
 _NO_LIMIT = 1 << 24
 _SHOWN_OF_CUT = 240
 
@@ -37,7 +37,7 @@ class TooLongError(TextError):
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """One text or pair, ready for the model; each tensor has a batch of one."""
+    """One text or pair, ready for the model; each tensor has a batch size of one."""
 
     inputs: dict[str, torch.Tensor]
     tokens: TokenSequence
@@ -54,19 +54,19 @@ def encode(
     as_target: bool = False,
     as_prompt: bool = False,
 ) -> Encoded:
-    """Tokens and model inputs of a text or a pair.
+    """Encode a text or a pair as tokens and model inputs.
 
     Args:
         tokenizer: a fast tokenizer.
         text: the text.
         text_pair: the second text of a pair.
-        limit: how many tokens the model reads; ``None`` for any number.
-        truncation: cut what is over the limit, and say so in the notices.
-        as_target: encode it as something that the model writes.
-        as_prompt: leave out an end token: the model is to write on.
+        limit: the maximum number of tokens that the model reads; ``None`` for any number.
+        truncation: truncate the text at the limit, and say so in the notices.
+        as_target: encode the text as a target that the model writes.
+        as_prompt: omit an end token, because the model is to continue the text.
 
     Raises:
-        TextError: empty, not valid Unicode, or over the limit and not to be cut.
+        TextError: the text is empty, not valid Unicode, or over the limit without truncation.
     """
     given = [text] if text_pair is None else [text, text_pair]
     readings = [part if isinstance(part, Reading) else Reading(part) for part in given]
@@ -74,8 +74,8 @@ def encode(
     for part in texts:
         check_text(part)
     is_templated = any(reading.is_templated for reading in readings)
-    # A limit is asked of the tokenizer only to cut: otherwise too long a text must be seen whole,
-    # so that the error can say how long it is.
+    # The tokenizer gets a limit only to truncate: otherwise it must see the whole text, so that the
+    # error can say how long it is.
     names = ("text_target", "text_pair_target") if as_target else ("text", "text_pair")
     encoding = tokenizer(
         **dict(zip(names, texts, strict=False)),
@@ -88,7 +88,7 @@ def encode(
     return _without_end(tokenizer, encoded) if as_prompt else encoded
 
 
-#: What every encoding is asked for. The limit is checked here, with an error instead of the
+#: The options of every tokenizer call. The limit is checked here, with an error instead of the
 #: tokenizer's warning.
 ASKED: dict[str, Any] = {
     "return_offsets_mapping": True,
@@ -100,11 +100,11 @@ ASKED: dict[str, Any] = {
 def encoded_as(
     tokenizer: Any, encoding: Any, readings: Sequence[Reading], *, limit: int | None
 ) -> Encoded:
-    """What the model reads, from what the tokenizer made of one text or pair.
+    """Build the model's inputs and tokens from the tokenizer's encoding of one text or pair.
 
     Raises:
-        TooLongError: over the limit.
-        TextError: without tokens.
+        TooLongError: the text is over the limit.
+        TextError: the text has no tokens.
     """
     texts = [reading.text for reading in readings]
     is_templated = any(reading.is_templated for reading in readings)
@@ -132,7 +132,7 @@ def encoded_as(
 
 
 def _without_end(tokenizer: Any, encoded: Encoded) -> Encoded:
-    """Without the token that ends a text, where the tokenizer has added one."""
+    """Remove the end-of-text token if the tokenizer has added one."""
     tokens = encoded.tokens
     if not (tokens.special_tokens_mask[-1] and tokens.token_ids[-1] == tokenizer.eos_token_id):
         return encoded
@@ -143,9 +143,9 @@ def _without_end(tokenizer: Any, encoded: Encoded) -> Encoded:
 def encode_target(
     tokenizer: Any, target: str, *, start_id: int, limit: int | None, truncation: bool
 ) -> Encoded:
-    """What the decoder reads while it writes ``target``: the start token, then the target.
+    """Encode what the decoder reads while it writes ``target``: the start token, then the target.
 
-    The end token is left out: it is written, and read by nobody.
+    The end token is left out: it is written but never read.
     """
     encoded = encode(
         tokenizer,
@@ -170,13 +170,13 @@ def encode_target(
 
 
 def length_limit(module: nn.Module, tokenizer: Any) -> int | None:
-    """How many tokens the model reads: the smaller of its positions and the tokenizer's limit."""
+    """Return the maximum number of tokens: the smaller of the model's and tokenizer's limits."""
     limits = [int(tokenizer.model_max_length)]
     positions = getattr(getattr(module, "config", None), "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 0:
         limits.append(positions)
     for name, part in module.named_modules():
-        # RoBERTa counts its positions from after the padding index, so two of them go unused.
+        # RoBERTa numbers its positions from after the padding index, so two of them are unused.
         if name.endswith("position_embeddings") and isinstance(part, nn.Embedding):
             padding = part.padding_idx
             limits.append(part.num_embeddings - (0 if padding is None else padding + 1))
@@ -185,10 +185,10 @@ def length_limit(module: nn.Module, tokenizer: Any) -> int | None:
 
 
 def check_text(text: str) -> None:
-    """Refuse what is no text.
+    """Check that ``text`` is a valid text.
 
     Raises:
-        TextError: empty, not a string, or not valid Unicode.
+        TextError: it is empty, not a string, or not valid Unicode.
     """
     if not isinstance(text, str):
         raise TextError(f"Expected a text (str), got {type(text).__name__}. Give one sentence.")
@@ -212,8 +212,8 @@ def _cut_notices(tokens: TokenSequence) -> list[str]:
             if sequence == number
         ]
         cut = text[max(ends, default=0) :].strip()
-        # A last character that became no token (some tokenizers drop control characters) was not
-        # cut: truncation fills the model's length.
+        # A last character without a token was not truncated (some tokenizers drop control
+        # characters): truncation fills the model's length.
         if cut and any(character.isalnum() for character in cut):
             notices.append(
                 f"The text is longer than the model reads. Its last {len(cut)} characters were "
@@ -223,7 +223,7 @@ def _cut_notices(tokens: TokenSequence) -> list[str]:
 
 
 def _abridged(text: str) -> str:
-    """The beginning and the end of a long text."""
+    """Shorten a long text to its beginning and its end."""
     if len(text) <= 2 * _SHOWN_OF_CUT:
         return text
     return f"{text[:_SHOWN_OF_CUT]} … {text[-_SHOWN_OF_CUT:]}"

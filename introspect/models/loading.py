@@ -1,4 +1,4 @@
-"""Loading a model and its tokenizer."""
+"""Load a model with its tokenizer or image processor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from introspect.models.vision import VisionModel, chosen_tower, is_image_process
 
 __all__ = ["load", "load_text"]
 
-# Heads that a base model may lack in its file without any attention changing.
+# Heads that may be missing from a base model's file without affecting any attention.
 _HARMLESS = ("pooler", "classifier", "lm_head", "position_ids")
 _HARMLESS_WITH_HEAD = ("pooler", "position_ids")
 _SMALLEST_VOCABULARY = 2
@@ -29,7 +29,7 @@ _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 _Loadable = str | os.PathLike[str] | tuple[nn.Module, Any]
 
 
-# Only the tower says to a type checker which of the two comes: a name does not.
+# A type checker can tell which of the two is returned only by the tower, not by the name.
 @overload
 def load(
     model: VisionModel | _Loadable,
@@ -59,27 +59,28 @@ def load(
     with_head: bool = False,
     tower: Literal["vision", "text"] | None = None,
 ) -> Model | VisionModel:
-    """A model that can be asked for its attention.
+    """Load a model whose attention can be captured.
 
     Args:
-        model: an alias (``minilm``; ``induction``, ``shortcut``, ``reversal``, ``pronoun``,
+        model: an alias (``minilm``; or ``induction``, ``shortcut``, ``reversal``, ``pronoun``,
             ``pronoun-gated``, which come with the package), the id of a model on the hub, a local
             folder, or a pair ``(module, tokenizer)`` or ``(module, image_processor)`` of
-            transformers objects, which are used as they are.
-        device: where to run it; by default the CPU, or where a given module is.
-        dtype: in which numbers a named model runs: ``float32``, ``bfloat16`` or ``float16``; by
-            default as it was saved.
-        allow_pickle: load weights in Python's pickle format too. Only for files you trust.
-        with_head: load it with the head that it was saved with, as writing (``generate=True``)
-            needs; by default only the layers that attend.
-        tower: ``vision`` or ``text``, of a model that has one for each (CLIP).
+            transformers objects, which are used unchanged.
+        device: the device to run on; by default the CPU, or the device of a given module.
+        dtype: the data type in which a named model runs: ``float32``, ``bfloat16`` or ``float16``;
+            by default as it was saved.
+        allow_pickle: also load weights in Python's pickle format. Only for files you trust.
+        with_head: load the model with the head that it was saved with, as generation
+            (``generate=True``) requires; by default only the layers that attend are loaded.
+        tower: ``vision`` or ``text``, for a model that has one of each (CLIP).
 
     Returns:
-        A ``Model``; of a model that reads pictures a ``VisionModel``.
+        A ``Model``, or a ``VisionModel`` for a model that reads images.
 
     Raises:
-        ModelError: not found, unsafe, incomplete, or without a fast tokenizer or image processor.
-        MissingExtraError: it reads pictures, and pillow is not installed.
+        ModelError: the model is not found, unsafe, incomplete, or has no fast tokenizer or image
+            processor.
+        MissingExtraError: the model reads images, and pillow is not installed.
 
     Example:
         >>> load("minilm").module.config.num_attention_heads     # doctest: +SKIP
@@ -112,18 +113,18 @@ def load(
 def _paired(
     module: nn.Module, reader: Any, *, name: str, revision: str | None = None
 ) -> Model | VisionModel:
-    """A module with what reads for it: a tokenizer, or an image processor."""
+    """Combine a module with its tokenizer or image processor."""
     kind = VisionModel if reads_pictures(module) or is_image_processor(reader) else Model
     return kind(module, reader, name=name, revision=revision)
 
 
 def load_text(model: Model | _Loadable) -> Model:
-    """``load``, for what has to do with texts.
+    """Load a model of text, as ``load`` does.
 
     Raises:
-        ModelError: it reads pictures.
+        ModelError: the model reads images.
     """
-    # What a name stands for is only seen when it has been loaded.
+    # Only loading shows what kind of model a name stands for.
     loaded: Model | VisionModel = load(model)
     if isinstance(loaded, VisionModel):
         raise ModelError(
@@ -134,7 +135,7 @@ def load_text(model: Model | _Loadable) -> Model:
 
 
 class _Numbers(NamedTuple):
-    """Where a model runs, and in which numbers."""
+    """The device and the data type of a model."""
 
     device: torch.device | None
     dtype: torch.dtype | None
@@ -144,7 +145,7 @@ def _device(name: str | torch.device | None) -> torch.device | None:
     if name is None or isinstance(name, torch.device):
         return name
     try:
-        # Only making something there tells whether it is there.
+        # Only allocating a tensor on the device shows whether it exists.
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise ModelError(
@@ -213,9 +214,9 @@ def _load_source(
 
 @contextmanager
 def _quietly(source: Source) -> Iterator[None]:
-    """Without the report of transformers on weights: those that are missed are an error here.
+    """Suppress transformers' report on weights: missing ones raise an error here.
 
-    What is fetched shows how far it is; what lies on the disk has no need to.
+    Downloads show their progress; loading from disk does not.
     """
     with silent():
         if not source.is_local:
@@ -226,7 +227,7 @@ def _quietly(source: Source) -> Iterator[None]:
 
 
 def _reader_class(module: nn.Module) -> Any:
-    """The class that loads what reads for a module."""
+    """Return the class that loads a module's tokenizer or image processor."""
     from transformers import AutoImageProcessor, AutoTokenizer
 
     if not reads_pictures(module):
@@ -237,7 +238,7 @@ def _reader_class(module: nn.Module) -> Any:
 
 
 def _check_vocabulary(tokenizer: Any, name: str) -> None:
-    # Without its files transformers makes up a tokenizer of special tokens only.
+    # Without its files transformers creates a tokenizer of special tokens only.
     if len(tokenizer) - len(set(tokenizer.all_special_tokens)) < _SMALLEST_VOCABULARY:
         raise ModelError(
             f"Expected a tokenizer with {name!r}, but it has no vocabulary: every word "
@@ -246,7 +247,7 @@ def _check_vocabulary(tokenizer: Any, name: str) -> None:
 
 
 def _class_with_head(source: Source, options: dict[str, Any]) -> Any:
-    """The class that the model was saved from."""
+    """Return the class that the model was saved from."""
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(source.location, **options)

@@ -1,4 +1,4 @@
-"""A model and its tokenizer, asked for the attention of a text."""
+"""A model with its tokenizer, which captures the attention of a text."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Model:
     """A transformers module with its tokenizer.
 
     Args:
-        module: the transformers model itself.
-        tokenizer: its fast tokenizer itself.
-        name: what to call it: hub id or folder.
-        revision: commit of the hub, or digest of the weights.
+        module: the transformers model.
+        tokenizer: its fast tokenizer.
+        name: the name to report: hub id or folder.
+        revision: the commit on the hub, or a digest of the weights.
 
     Raises:
-        ModelError: the tokenizer is not a fast one; only those know character offsets.
+        ModelError: the tokenizer is not fast; only fast tokenizers provide character offsets.
     """
 
     module: nn.Module
@@ -63,7 +63,7 @@ class Model:
         return f"<{type(self).__name__}: {self.name}, {type(self.module).__name__}>"
 
     def tokenizing(self) -> threading.Lock:
-        """Held while the tokenizer is used: it keeps its settings in one shared object."""
+        """Return the lock to hold while using the tokenizer, whose settings are a shared object."""
         return self._tokenizer_lock
 
     @property
@@ -87,37 +87,37 @@ class Model:
         truncation: bool = False,
         certify: bool = False,
     ) -> AttentionRecord:
-        """The attention of every layer and head for one text.
+        """Capture the attention of every layer and head for one text.
 
         Args:
-            text: what the model reads: a text, a list of words, or a chat as a list of messages
+            text: the input of the model: a text, a list of words, or a chat as a list of messages
                 with role and content.
             text_pair: a second text or list of words, for models that read pairs.
-            target: what an encoder-decoder writes.
+            target: the text that an encoder-decoder writes.
             kind: for encoder-decoders ``encoder`` (the default without a target), ``decoder`` or
                 ``cross`` (the default with one).
-            include: parts to keep beside the attention: ``scores``, ``queries``, ``keys``,
+            include: the parts to keep besides the attention: ``scores``, ``queries``, ``keys``,
                 ``values``, ``head_outputs``, ``value_norms``, ``residual_norms``,
                 ``contributions``, and with ``of`` also ``gradients`` and ``integrated_gradients``;
                 they are in ``record.parts``.
-            of: what is differentiated by the attention: a function that gives one number, in the
-                graph, from what the model returns; ``ix.logit_of`` and ``ix.similarity_to`` make
-                such. The certificate names it.
-            steps: points of the integral of integrated gradients.
+            of: the number to differentiate with respect to the attention: a function that computes
+                one number, in the graph, from the model's output, such as ``ix.logit_of`` and
+                ``ix.similarity_to`` return. The certificate names it.
+            steps: the number of points of the integral of integrated gradients.
             layers: only these layers, by the model's own numbers.
             rows: only the attention of the query tokens at these positions; the model runs as it
                 was loaded, and a long text costs no more than its rows.
-            generate: let the model write on, and capture what it attends to meanwhile: ``True``
-                for up to 20 tokens, a number of tokens, or options of ``module.generate``.
-            truncation: cut a text that is too long for the model, and say so in ``notices``.
-            certify: run the model twice more, to put into the certificate how far the capture is
-                from the attention that the model returns itself.
+            generate: let the model continue the text, and capture its attention meanwhile:
+                ``True`` for up to 20 tokens, a number of tokens, or options of ``module.generate``.
+            truncation: truncate a text that is too long for the model, and say so in ``notices``.
+            certify: run the model twice more, to add to the certificate how much the capture
+                differs from the attention that the model returns itself.
 
         Raises:
-            TextError: an empty text, or one longer than the model reads.
-            SelectionError: a layer, row or kind that the model does not have; options that do not
-                go together.
-            CaptureError: the model's attention cannot be observed, or a part not be proved.
+            TextError: the text is empty, or longer than the model reads.
+            SelectionError: the model does not have a layer, row or kind, or options are
+                incompatible.
+            CaptureError: the model's attention cannot be observed, or a part cannot be verified.
         """
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, of, steps, rows)
@@ -165,7 +165,7 @@ class Model:
         *,
         certify: bool,
     ) -> AttentionRecord:
-        """The attention while the model writes on."""
+        """Capture the attention while the model generates."""
         inputs = taken(self.module, source.inputs)
         pad = {"pad_token_id": self.tokenizer.pad_token_id}
         captured = capture_generation(self.module, inputs, {**pad, **options}, layers=layers)
@@ -182,7 +182,7 @@ class Model:
         return self._signed(record)
 
     def _signed(self, record: AttentionRecord) -> AttentionRecord:
-        """The record with the model's name and revision in its certificate."""
+        """Add the model's name, revision and tokenizer class to the certificate of a record."""
         certificate = replace(
             record.certificate,
             model=self.name,
@@ -192,23 +192,23 @@ class Model:
         return replace(record, certificate=certificate)
 
     def tokens(self, text: str, *, truncation: bool = False) -> TokenSequence:
-        """The tokens the model reads for ``text``, without running it."""
+        """Return the tokens that the model reads for ``text``, without running it."""
         with self._tokenizer_lock:
             return self._encode(text, None, truncation=truncation).tokens
 
     def run_plan(
         self, text: Readable, *, target: str | None = None, whole: bool = False
     ) -> RunPlan:
-        """What runs to read a text: the part of the model, what it takes, and its tokens.
+        """Plan a run on a text: the part of the model that runs, its inputs, and its tokens.
 
         Args:
-            text: what the model reads.
-            target: what an encoder-decoder writes; without it, its encoder runs alone.
-            whole: the whole model, which for an encoder-decoder takes a target.
+            text: the input of the model.
+            target: the text that an encoder-decoder writes; without it, its encoder runs alone.
+            whole: run the whole model, which for an encoder-decoder requires a target.
 
         Raises:
-            TextError: an empty text, or one longer than the model reads.
-            SelectionError: a whole encoder-decoder without a target, or a target for another model.
+            TextError: the text is empty, or longer than the model reads.
+            SelectionError: a whole encoder-decoder has no target, or another model has one.
         """
         kind = "cross" if whole and self.is_encoder_decoder else None
         return self._plan(text, None, kind=kind, target=target, truncation=False)
@@ -271,7 +271,7 @@ class Model:
 
     @property
     def has_unembedding(self) -> bool:
-        """Whether it has a head that gives a number for each entry of the vocabulary."""
+        """Whether the model has a head that outputs a number for each vocabulary entry."""
         find: Any = getattr(self.module, "get_output_embeddings", None)
         return find is not None and find() is not None
 

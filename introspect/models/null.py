@@ -1,4 +1,4 @@
-"""The null model: the same architecture with weights that have learnt nothing."""
+"""The null model: the same architecture with untrained random weights."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["null_model"]
 
 
 def null_model(model: Model, seed: int = 0) -> Model:
-    """The model's architecture, freshly initialised, with the same tokenizer.
+    """Build a freshly initialized copy of the model's architecture, with the same tokenizer.
 
-    What its heads score is what tokens, positions and the mask give away without any training.
+    The scores of its heads show what tokens, positions and the mask yield without any training.
     The weights are drawn as transformers draws them before training, so its heads attend almost
-    evenly.
+    uniformly.
 
     Args:
-        model: it is left as it was, and so are torch's random numbers.
-        seed: of the weights; the same seed gives the same ones.
+        model: the model, which is left unchanged, as is torch's random state.
+        seed: the random seed of the weights; the same seed gives the same weights.
 
     Returns:
-        A model whose name and revision say "random weights, seed …", in evaluation mode, on the
-        device, in the precision and with the attention implementation of ``model``.
+        A model whose name and revision say "random weights, seed …", in evaluation mode, with the
+        device, the precision and the attention implementation of ``model``.
 
     Raises:
         ModelError: the module cannot be built from its configuration.
@@ -37,7 +37,7 @@ def null_model(model: Model, seed: int = 0) -> Model:
     name = f"{model.name} ({identity})"
     fresh = _initialised(model.module, name, seed)
     _check_same_shapes(model, fresh)
-    # Bits are drawn in the default precision; then each parameter takes that of its counterpart.
+    # Weights are drawn in the default precision, then converted to that of their counterparts.
     for own, given in _counterparts(fresh, model.module):
         own.data = own.data.to(device=given.device, dtype=given.dtype)
     return replace(model, module=fresh.eval(), name=name, revision=identity)
@@ -46,7 +46,7 @@ def null_model(model: Model, seed: int = 0) -> Model:
 def _initialised(module: nn.Module, name: str, seed: int) -> nn.Module:
     config: Any = copy.deepcopy(getattr(module, "config", None))
     try:
-        config.name_or_path = name  # the trained model's would follow the module into records
+        config.name_or_path = name  # otherwise records would carry the trained model's name
         if getattr(config, "_commit_hash", None):
             config._commit_hash = None
         # Not torch.manual_seed, which would seed every accelerator as well.
@@ -62,7 +62,11 @@ def _initialised(module: nn.Module, name: str, seed: int) -> nn.Module:
 
 
 def _check_same_shapes(model: Model, fresh: nn.Module) -> None:
-    """What was changed after building (heads pruned, tokens added) must be in the configuration."""
+    """Check that the configuration reflects later changes (heads pruned, tokens added).
+
+    Raises:
+        ModelError: a parameter has another shape than the configuration describes.
+    """
     given, built = (
         {name: tuple(part.shape) for name, part in module.named_parameters()}
         for module in (model.module, fresh)
@@ -77,7 +81,7 @@ def _check_same_shapes(model: Model, fresh: nn.Module) -> None:
 
 
 def _counterparts(fresh: nn.Module, given: nn.Module) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Parameters and buffers of the one beside those of the other."""
+    """Pair the parameters and buffers of one module with those of the other."""
     pairs = []
     for own, other in (
         (fresh.named_parameters(), dict(given.named_parameters())),

@@ -1,4 +1,4 @@
-"""Numbers to differentiate: a logit, or without a language-model head a stated surrogate."""
+"""Numbers to differentiate: a logit, or a stated surrogate for models without an LM head."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class TokenLogit:
 
     Args:
         token_id: the token's number in the vocabulary.
-        position: of the text, or of what an encoder-decoder writes; negative ones from its end.
-        token: the token, to name it by.
+        position: a position in the text, or in what an encoder-decoder writes; negative positions
+            count from the end.
+        token: the token as text, for the name of the logit.
     """
 
     token_id: int
@@ -30,11 +31,11 @@ class TokenLogit:
     token: str
 
     def __call__(self, output: Any) -> torch.Tensor:
-        """The logit, in the graph of the output.
+        """Return the logit, in the graph of the output.
 
         Raises:
             ModelError: the output has no logits.
-            SelectionError: it has none at that place.
+            SelectionError: it has none for that position or token.
         """
         logits = output.get("logits") if hasattr(output, "get") else None
         if logits is None or logits.ndim != 3:
@@ -61,17 +62,17 @@ class TokenLogit:
 
 
 def logit_of(model: Model, token: str | int, *, position: int = -1) -> TokenLogit:
-    """What a language model gives a token, as a number to differentiate.
+    """Return the logit of a token in a language model, as a number to differentiate.
 
     Args:
-        model: a model with a language-model head.
-        token: the token, as text that is one piece (with its space, where the tokenizer's pieces
-            have it), or its number in the vocabulary.
-        position: where it is predicted: for a decoder the token before, the last one by default;
-            for a masked model the place of the mask.
+        model: a model with an LM head.
+        token: the token, as a text that is a single token (with its leading space, if the
+            tokenizer's tokens include it), or its number in the vocabulary.
+        position: the position that predicts the token: for a decoder the preceding token, by
+            default the last one; for a masked model the position of the mask.
 
     Raises:
-        SelectionError: the text is not one piece.
+        SelectionError: the text is not a single token.
 
     Example:
         >>> of = logit_of(model, " it")                                 # doctest: +SKIP
@@ -94,7 +95,7 @@ def logit_of(model: Model, token: str | int, *, position: int = -1) -> TokenLogi
 
 @dataclass(frozen=True, eq=False)
 class SentenceSimilarity:
-    """A surrogate for models without a language-model head: the cosine with another text.
+    """A surrogate for models without an LM head: the cosine similarity with another text.
 
     Args:
         reference: the other text's representation, ``(hidden_size,)``.
@@ -105,7 +106,7 @@ class SentenceSimilarity:
     text: str
 
     def __call__(self, output: Any) -> torch.Tensor:
-        """The cosine, in the graph of the output."""
+        """Return the cosine similarity, in the graph of the output."""
         own = _representation(output)
         return torch.nn.functional.cosine_similarity(own, self.reference.to(own), dim=0)
 
@@ -114,21 +115,21 @@ class SentenceSimilarity:
 
 
 def similarity_to(model: Model, text: str) -> SentenceSimilarity:
-    r"""How like the sentence is to another one, as a number to differentiate.
+    r"""Return the similarity of the sentence to another one, as a number to differentiate.
 
     .. math:: \cos\Bigl(\tfrac{1}{n} \sum_i h_i, \; \tfrac{1}{m} \sum_j h'_j\Bigr)
 
-    with the last layer's states of all tokens. It is a surrogate: the model was asked nothing, and
-    what the number rests on is not why the model "decides".
+    with the last layer's hidden states of all tokens. It is a surrogate: the model makes no
+    prediction, so what the number depends on does not explain a "decision" of the model.
 
     Args:
-        model: a model that returns its last layer's states.
+        model: a model that returns its last layer's hidden states.
         text: the other text, for example the same sentence with the pronoun replaced by a
             candidate.
 
     Raises:
         TextError: the text is empty or too long.
-        ModelError: the model returns no states.
+        ModelError: the model returns no hidden states.
     """
     plan = model.run_plan(text)
     output = capture(plan.module, plan.inputs).output
@@ -136,7 +137,7 @@ def similarity_to(model: Model, text: str) -> SentenceSimilarity:
 
 
 def _representation(output: Any) -> torch.Tensor:
-    """The mean of the last layer's states over all tokens of the only text."""
+    """Compute the mean of the last layer's hidden states over all tokens of the only text."""
     states = output.get("last_hidden_state") if hasattr(output, "get") else None
     if states is None:
         raise ModelError(

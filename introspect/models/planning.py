@@ -1,4 +1,4 @@
-"""What has to run to have the attention, or the output, of a text."""
+"""Plans of the run that computes the attention or the output for a text."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class RunPlan:
     Args:
         module: the part of the model to run: all of it, or the encoder of an encoder-decoder that
             writes nothing.
-        inputs: what it takes, each a batch of one.
-        kind: of the attention that is asked for.
-        source: what is read.
-        written: what an encoder-decoder writes; ``None`` without.
+        inputs: its inputs, each with a batch size of one.
+        kind: the requested kind of attention.
+        source: the text that is read.
+        written: the text that an encoder-decoder writes; ``None`` if there is none.
     """
 
     module: nn.Module
@@ -51,12 +51,12 @@ class RunPlan:
 
     @property
     def tokens(self) -> TokenSequence:
-        """Those that the output has a row for."""
+        """The tokens that the output has a row for."""
         return (self.source if self.written is None else self.written).tokens
 
 
 def plan_run(module: nn.Module, kind: str, source: Encoded, written: Encoded | None) -> RunPlan:
-    """The part of a model to run for a kind of attention, and those of the inputs that it takes."""
+    """Choose the part of a model to run for a kind of attention, and the inputs that it takes."""
     if kind == "encoder" and written is None:
         module = module.get_encoder()  # type: ignore[operator]
     inputs = dict(source.inputs)
@@ -66,7 +66,7 @@ def plan_run(module: nn.Module, kind: str, source: Encoded, written: Encoded | N
 
 
 def taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Those of the inputs that the module takes."""
+    """Select the inputs that the module takes."""
     taken = inspect.signature(module.forward).parameters
     return {name: value for name, value in inputs.items() if name in taken}
 
@@ -79,17 +79,17 @@ def checked_kind(
     has_target: bool,
     generates: bool = False,
 ) -> str:
-    """The kind of attention that is meant.
+    """Return the requested kind of attention, or the default kind.
 
     Args:
-        kind: as it was asked for; ``None`` for the usual one.
-        name: the model's, for errors.
-        is_encoder_decoder: whether it reads one text and writes another.
-        has_target: whether what it writes is given.
-        generates: whether it writes on by itself.
+        kind: the requested kind; ``None`` for the default.
+        name: the model's name, for errors.
+        is_encoder_decoder: whether the model reads one text and writes another.
+        has_target: whether the text that it writes is given.
+        generates: whether it generates the text itself.
 
     Raises:
-        SelectionError: the model has none of this kind, or writes nothing that it would be of.
+        SelectionError: the model has no attention of this kind, or there is no target for it.
     """
     if kind is not None and kind not in KINDS:
         raise SelectionError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")

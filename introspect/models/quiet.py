@@ -1,4 +1,4 @@
-"""transformers without progress bars and chatter, for programs whose own output is the answer."""
+"""Suppress transformers' progress bars and messages, for programs whose output is the answer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 __all__ = ["barless", "hush", "silent"]
 
 _lock = threading.Lock()
-# How each setting was before the first of those who changed it; how many still need it changed.
+# Restores each setting to its value before the first change; how many still need it changed.
 _before: dict[str, Callable[[], None]] = {}
 _needed: dict[str, int] = {}
 
 
 def hush() -> None:
-    """Silence what transformers and the hub's client print while a model is loaded."""
+    """Silence the output of transformers and the hub client while a model is loaded."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from transformers.utils import logging
 
@@ -26,7 +26,7 @@ def hush() -> None:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Without what transformers remarks, but for errors, as long as the block lasts."""
+    """Suppress transformers' messages, except errors, for the duration of the block."""
     from transformers.utils import logging
 
     def change() -> Callable[[], None]:
@@ -40,7 +40,7 @@ def silent() -> Iterator[None]:
 
 @contextmanager
 def barless() -> Iterator[None]:
-    """Without the progress bars of transformers, as long as the block lasts."""
+    """Suppress transformers' progress bars for the duration of the block."""
     from transformers.utils import logging
 
     def change() -> Callable[[], None]:
@@ -55,9 +55,9 @@ def barless() -> Iterator[None]:
 
 @contextmanager
 def _changed(name: str, change: Callable[[], Callable[[], None]]) -> Iterator[None]:
-    """A setting of the whole process, changed by the first who needs it and put back by the last.
+    """Change a process-wide setting for the first thread that needs it; the last one restores it.
 
-    Threads that each put back what they found would leave it changed for ever.
+    If each thread restored what it found, the setting could stay changed forever.
     """
     with _lock:
         if not _needed.get(name):

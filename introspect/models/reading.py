@@ -1,4 +1,4 @@
-"""What a model can be given to read: a text, the words of one, or a chat."""
+"""The inputs that a model can read: a text, a list of words, or a chat."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Readable = str | Sequence[str] | Sequence[Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Reading:
-    """A text, and what is known about it beside its characters.
+    """A text, and what is known about it besides its characters.
 
     Args:
         text: the characters.
-        words: the spans of its words, where they were given; ``None`` to find them in the text.
-        is_templated: it has all its special tokens already, and the tokenizer adds none.
+        words: the spans of its words, if they were given; ``None`` to find them in the text.
+        is_templated: whether it already has all its special tokens, so the tokenizer adds none.
     """
 
     text: str
@@ -32,21 +32,21 @@ class Reading:
 def as_reading(
     tokenizer: Any, given: Readable, *, name: str, add_generation_prompt: bool = False
 ) -> Reading:
-    """A text, a list of words or a list of messages as one text.
+    """Convert a text, a list of words or a list of messages to one text.
 
-    Words are joined by spaces, which is how the model has met text; each stays one word of the
-    record. Messages go through the tokenizer's chat template.
+    Words are joined by spaces, as in the text that the model was trained on; each remains one word
+    of the record. Messages go through the tokenizer's chat template.
 
     Args:
         tokenizer: a fast tokenizer.
         given: a text; words, ``["The", "cat"]``; or messages,
             ``[{"role": "user", "content": "Hello."}]``.
         name: the model's name, for errors.
-        add_generation_prompt: end the chat where the model is to answer.
+        add_generation_prompt: end the chat with the prompt for the model's answer.
 
     Raises:
-        TextError: neither a text nor words nor messages.
-        ModelError: messages, for a tokenizer without a chat template.
+        TextError: the input is neither a text nor words nor messages.
+        ModelError: the input is messages, but the tokenizer has no chat template.
     """
     if isinstance(given, str):
         return Reading(given)

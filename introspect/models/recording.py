@@ -1,4 +1,4 @@
-"""From what one run gave to a record of one text."""
+"""Build the record of one text from the results of one run."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def make_record(
     parts: Sequence[str] = (),
     notices: Sequence[str] = (),
 ) -> AttentionRecord:
-    """The record of the only item of a batch.
+    """Build the record of the only item of a batch.
 
     Args:
-        captured: what the run gave.
-        kind: which kind of attention.
+        captured: the results of the run.
+        kind: the kind of attention.
         queries: the tokens that attend.
         keys: the tokens attended to.
-        name: the model's, for errors.
-        parts: which other parts to put beside the attention.
-        notices: what a reader must know.
+        name: the model's name, for errors.
+        parts: the other parts to include besides the attention.
+        notices: notices for the reader.
 
     Raises:
-        CaptureError: the run gave no such attention, or of another shape.
+        CaptureError: the run has no such attention or part, or its shape does not match the tokens.
     """
     if kind not in captured.attentions:
         raise CaptureError(
@@ -72,7 +72,7 @@ def make_record(
 
 
 def stacked(layers: Sequence[torch.Tensor]) -> torch.Tensor:
-    """``(num_layers, heads, ...)`` of the only item of the batch.
+    """Stack the layers of the only item of the batch to ``(num_layers, heads, ...)``.
 
     Raises:
         CaptureError: the layers have different shapes.

@@ -1,7 +1,7 @@
-"""Where a model comes from: alias, this package, local hub cache, installed package, folder or hub.
+"""The source of a model: alias, this package, hub cache, installed package, folder or hub.
 
-Nothing is fetched that is here already, no code of a repository is run, and weights in Python's
-pickle format, which can run code, are refused unless they are asked for.
+Nothing is downloaded that is already local, no code from a repository is run, and weights in
+Python's pickle format, which can run code, are refused unless they are explicitly allowed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from introspect.models.circuits import CIRCUITS, circuit_folder
 
 __all__ = ["ALIASES", "Source", "find_source"]
 
-#: Short names, and the hub id each stands for; those of the small models are in ``CIRCUITS``.
+#: Short names and their hub ids; the names of the small models are in ``CIRCUITS``.
 ALIASES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
 
 _SHORT_NAMES = (*ALIASES, *CIRCUITS)
@@ -27,7 +27,7 @@ _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 _SAFE = "*.safetensors"
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _HUB_TIMEOUT_SECONDS = 10
-# Hashing is for provenance; beyond this size it would take longer than the answer.
+# Hashing is for provenance; beyond this size it would take too long.
 _HASH_LIMIT_BYTES = 2 << 30
 
 
@@ -36,10 +36,10 @@ class Source:
     """A model that was found.
 
     Args:
-        name: what to call it in a report.
-        location: the folder, or the hub id, to load from.
+        name: the name to report.
+        location: the folder or hub id to load from.
         is_local: whether no network is needed.
-        revision: commit of the hub, or digest of the weights.
+        revision: the commit on the hub, or a digest of the weights.
     """
 
     name: str
@@ -78,7 +78,7 @@ def _as_folder(name: str) -> Path | None:
     try:
         folder = Path(name).expanduser()
         return folder if folder.is_dir() else None
-    except (OSError, RuntimeError):  # too long for a path, or the home of nobody
+    except (OSError, RuntimeError):  # too long for a path, or the home of an unknown user
         return None
 
 
@@ -121,7 +121,7 @@ def _checked_weights(folder: Path, *, allow_pickle: bool) -> list[Path]:
 
 
 def _from_cache(hub_id: str, *, allow_pickle: bool) -> Source | None:
-    """The newest complete copy in the local hub cache."""
+    """Find the newest complete copy in the local hub cache."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -138,7 +138,7 @@ def _from_cache(hub_id: str, *, allow_pickle: bool) -> Source | None:
     try:
         _checked_weights(folder, allow_pickle=allow_pickle)
     except ModelError:
-        return None  # only part of the model was fetched before
+        return None  # only part of the model has been downloaded
     return Source(hub_id, str(folder), True, folder.name)
 
 
@@ -159,7 +159,11 @@ def _from_package(hub_id: str) -> Source | None:
 
 
 def _from_hub(hub_id: str, *, asked_for: str) -> Source:
-    """The model on the hub, if the hub answers: its client would retry for most of a minute."""
+    """Return the model on the hub if it answers; its client would retry for most of a minute.
+
+    Raises:
+        ModelError: the hub cannot be reached.
+    """
     from huggingface_hub import constants, get_session
 
     problem = "offline mode is set" if constants.HF_HUB_OFFLINE else ""

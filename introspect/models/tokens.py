@@ -1,4 +1,4 @@
-"""From a tokenizer's encoding to a ``TokenSequence`` a person can read."""
+"""Convert a tokenizer's encoding to a human-readable ``TokenSequence``."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def token_sequence(
     words: Sequence[Sequence[Span] | None] | None = None,
     special_ids: Collection[int] = (),
 ) -> TokenSequence:
-    """The tokens of one encoded text or pair, with offsets, words and labels.
+    """Return the tokens of one encoded text or pair, with offsets, words and labels.
 
     Args:
         tokenizer: a fast tokenizer.
-        encoding: what it returned for the texts, with offsets and the special-tokens mask.
-        texts: the text, or the two of a pair.
+        encoding: its encoding of the texts, with offsets and the special-tokens mask.
+        texts: the text, or the two texts of a pair.
         words: for each text the spans of its words, or ``None`` to find them.
-        special_ids: ids that are special also where they are written out in the text, as a chat
-            template does.
+        special_ids: ids that are special even if they are written out in the text, as in a chat
+            template.
     """
     ids = [int(i) for i in encoding["input_ids"]]
     raw = tokenizer.convert_ids_to_tokens(ids)
@@ -65,7 +65,7 @@ def assembled(
     texts: Sequence[str],
     given_words: Sequence[Sequence[Span] | None] | None = None,
 ) -> TokenSequence:
-    """A sequence from what is known of each token; words and labels are found here."""
+    """Assemble a sequence from what is known about each token, and find its words and labels."""
     raw = tokenizer.convert_ids_to_tokens(list(ids))
     word_ids, words = words_of_texts(
         texts, offsets, sequence_ids, given_words or [None] * len(texts)
@@ -87,10 +87,10 @@ def assembled(
 
 
 def _trimmed(text: str, span: Span, token: str) -> Span:
-    """``span`` without what the token does not stand for.
+    """Trim ``span`` to the characters that the token stands for.
 
-    Some vocabularies count in the spaces before the first character; and the space that some put
-    before a text, where it is a token of its own, claims the character after it.
+    Some vocabularies include the spaces before the first character. If the space that some prepend
+    to a text is a separate token, its span covers the character after it.
     """
     start, end = span
     inner = text[start:end]
@@ -107,7 +107,7 @@ def _divide_byte_runs(
     sequence_ids: Sequence[int | None],
     texts: Sequence[str],
 ) -> None:
-    """Give each byte token its own character where the tokenizer gave it a run of unknown ones."""
+    """Assign each byte token its own character if its span is a whole run of unknown characters."""
     places = [
         (number, span) if number is not None and _BYTE_TOKEN.fullmatch(token) else None
         for number, span, token in zip(sequence_ids, offsets, raw, strict=True)
@@ -130,10 +130,10 @@ def _labels(
     sequence_ids: Sequence[int | None],
     texts: Sequence[str],
 ) -> list[str]:
-    """What to show for each token.
+    """Return the label to show for each token.
 
-    Byte-level vocabularies spell ``中`` as ``ä¸Ń``. They are decoded; a token that is only some
-    bytes of a character is shown as that character with its part: ``中¹⁄₃``.
+    Byte-level vocabularies spell ``中`` as ``ä¸Ń``, so their tokens are decoded. A token with only
+    some bytes of a character is shown as that character with its fraction: ``中¹⁄₃``.
     """
     decoder = _byte_decoder(tokenizer)
     labels = list(raw)
@@ -162,11 +162,11 @@ def _fraction(part: int, parts: int) -> str:
 
 
 def _byte_decoder(tokenizer: Any) -> Any | None:
-    """The decoder of a byte-level vocabulary; ``None`` for other vocabularies."""
+    """Return the decoder of a byte-level vocabulary, or ``None`` for other vocabularies."""
     decoder = tokenizer.backend_tokenizer.decoder
     if decoder is None:
         return None
-    # Only the decoder's own state: the whole tokenizer's takes 10 to 100 ms a call to write out.
+    # Serialize only the decoder: the whole tokenizer takes 10 to 100 ms per call.
     state = json.loads(decoder.__getstate__())
     parts = [state, *state.get("decoders", [])]
     return decoder if any(part["type"] == "ByteLevel" for part in parts) else None

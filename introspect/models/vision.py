@@ -1,4 +1,4 @@
-"""A vision model and its image processor, asked for the attention of a picture."""
+"""A vision model with its image processor, which captures the attention of an image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Picture", "VisionModel", "chosen_tower", "is_image_processor", "read
 
 Picture = npt.NDArray[np.uint8]
 
-#: Under which names models hold what they put before the patches, in that order, and its label.
+#: The labels of the tokens before the patches, in order, and the names of their weights in models.
 _PREFIXES = (
     ("[CLS]", ("cls_token", "class_embedding")),
     ("[DIST]", ("distillation_token",)),
@@ -35,16 +35,16 @@ _BATCH_DIMENSIONS = 4
 
 @dataclass(frozen=True, eq=False)
 class VisionModel:
-    """A transformers module that reads pictures, with its image processor.
+    """A transformers module that reads images, with its image processor.
 
     Args:
-        module: the transformers model itself: ViT, DeiT, DINOv2, CLIP's vision tower.
-        processor: its image processor itself, or a processor that holds one.
-        name: what to call it: hub id or folder.
-        revision: commit of the hub, or digest of the weights.
+        module: the transformers model: ViT, DeiT, DINOv2, CLIP's vision tower.
+        processor: its image processor, or a processor that contains one.
+        name: the name to report: hub id or folder.
+        revision: the commit on the hub, or a digest of the weights.
 
     Raises:
-        ModelError: the model reads no pictures, or this is no image processor.
+        ModelError: the model does not read images, or the processor is not an image processor.
     """
 
     module: nn.Module
@@ -77,23 +77,23 @@ class VisionModel:
         layers: Sequence[int] | None = None,
         certify: bool = False,
     ) -> AttentionRecord:
-        """The attention of every layer and head for one picture.
+        """Capture the attention of every layer and head for one image.
 
         The tokens are those that the model puts first (``[CLS]``, DeiT's ``[DIST]``, registers
-        ``[REG1]``, …), then the patches, row by row: ``r0c0``, ``r0c1``, …; where they lie is in
+        ``[REG1]``, …), then the patches, row by row: ``r0c0``, ``r0c1``, …; their positions are in
         ``record.grid``.
 
         Args:
             image: a path, a PIL image, or an array ``(height, width, 3)`` of uint8.
-            include: parts to keep beside the attention: ``scores``, ``queries``, ``keys``,
+            include: the parts to keep besides the attention: ``scores``, ``queries``, ``keys``,
                 ``values``, ``head_outputs``; they are in ``record.parts``.
             layers: only these layers, by the model's own numbers.
-            certify: run the model twice more, to put into the certificate how far the capture is
-                from the attention that the model returns itself.
+            certify: run the model twice more, to add to the certificate how much the capture
+                differs from the attention that the model returns itself.
 
         Raises:
-            InputError: no picture, or one that cannot be read.
-            SelectionError: a layer or part that the model does not have.
+            InputError: the input is not an image, or cannot be read.
+            SelectionError: the model does not have a layer or part.
             CaptureError: the attention cannot be observed, or is not between all patches.
         """
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
@@ -122,7 +122,7 @@ class VisionModel:
         return replace(record, certificate=certificate, grid=grid)
 
     def picture(self, image: Any) -> Picture:
-        """What the model sees of a picture: resized and cropped, before its values are normalised.
+        """Return the image as the model sees it: resized and cropped, before normalization.
 
         Args:
             image: a path, a PIL image, or an array ``(height, width, 3)`` of uint8.
@@ -131,8 +131,8 @@ class VisionModel:
             ``(height, width, 3)``, uint8; a margin too small for a patch is left out.
 
         Raises:
-            InputError: no picture, or one that cannot be read.
-            CaptureError: the processor makes no picture of it.
+            InputError: the input is not an image, or cannot be read.
+            CaptureError: the processor does not produce an image from it.
         """
         pixels = self._processed(image, do_rescale=False, do_normalize=False)
         _check_pixels(self.name, pixels)
@@ -151,7 +151,7 @@ class VisionModel:
         return pixels
 
     def _inputs(self, image: Any) -> dict[str, Any]:
-        """What the module's ``forward`` is given."""
+        """Build the arguments of the module's ``forward``."""
         pixels = self._processed(image)
         _check_pixels(self.name, pixels)
         parameter = next(self.module.parameters(), None)
@@ -188,14 +188,14 @@ class VisionModel:
         return size
 
     def _prefix(self) -> tuple[str, ...]:
-        """The labels of the tokens before the patches, by the weights that the model has."""
+        """Return the labels of the tokens before the patches, based on the model's weights."""
         return tuple(_prefix_labels(self.module))
 
     def _grid(self, captured: Captured, height: int, width: int) -> PatchGrid:
-        """Where the patches lie.
+        """Return the grid of the patches.
 
         Raises:
-            CaptureError: the attention is not between all patches of the picture.
+            CaptureError: the attention is not between all patches of the image.
         """
         config: Any = self.module.config
         if getattr(config, "mask_ratio", None) is not None:
@@ -218,27 +218,27 @@ class VisionModel:
 
 
 def reads_pictures(module: nn.Module) -> bool:
-    """Whether the first thing a module reads is a picture."""
+    """Return whether the main input of a module is an image."""
     return getattr(module, "main_input_name", None) == "pixel_values"
 
 
 def is_image_processor(processor: Any) -> bool:
-    """Whether this is an image processor of transformers."""
+    """Return whether ``processor`` is a transformers image processor."""
     from transformers.image_processing_base import ImageProcessingMixin
 
     return isinstance(processor, ImageProcessingMixin)
 
 
 def chosen_tower(module: nn.Module, tower: str | None, name: str) -> nn.Module:
-    """The part of a model of pictures and text that is asked for; other models as they are.
+    """Return the requested tower of a model of images and text; return other models unchanged.
 
     Args:
         module: the model.
-        tower: ``vision`` or ``text``; ``None`` where the model has only one.
-        name: the model's, for errors.
+        tower: ``vision`` or ``text``; ``None`` if the model has only one.
+        name: the model's name, for errors.
 
     Raises:
-        ModelError: no such tower, or two and none chosen.
+        ModelError: there is no such tower, or there are two and none was chosen.
     """
     if tower not in (None, *_TOWERS):
         raise ModelError(f"Expected `tower` as vision or text, got {tower!r}.")
@@ -261,7 +261,12 @@ def chosen_tower(module: nn.Module, tower: str | None, name: str) -> nn.Module:
 
 
 def _read(image: Any) -> Picture:
-    """``(height, width, 3)`` of uint8, upright."""
+    """Read an image as ``(height, width, 3)`` of uint8, upright.
+
+    Raises:
+        InputError: the input is not an image, or cannot be read.
+        MissingExtraError: pillow is needed but not installed.
+    """
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(
@@ -284,7 +289,7 @@ def _read(image: Any) -> Picture:
     try:
         with Image.open(os.fspath(image)) as opened:
             return np.array(ImageOps.exif_transpose(opened).convert("RGB"))
-    # Whatever the readers of the many formats raise for a damaged or foreign file.
+    # The readers of the many formats raise any of these for a damaged or foreign file.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(
             f"Expected the path of a picture, got {shortened(os.fspath(image))!r}, which cannot be "
@@ -317,7 +322,7 @@ def _prefix_labels(module: nn.Module) -> Iterator[str]:
 
 
 def _tokens(prefix: Sequence[str], grid: PatchGrid) -> TokenSequence:
-    """The tokens of a picture; each patch is a word of its own."""
+    """Build the tokens of an image; each patch is a separate word."""
     patches = tuple(
         f"r{row}c{column}" for row in range(grid.rows) for column in range(grid.columns)
     )
@@ -332,7 +337,7 @@ def _tokens(prefix: Sequence[str], grid: PatchGrid) -> TokenSequence:
 
 
 def _pair(size: Any) -> tuple[int, int] | None:
-    """Height and width of a size as configurations give it: one number, or two."""
+    """Return the height and width of a configured size, which is one number or two."""
     if isinstance(size, int):
         return size, size
     if isinstance(size, list | tuple) and len(size) == 2 and all(isinstance(n, int) for n in size):

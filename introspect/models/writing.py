@@ -1,4 +1,4 @@
-"""A model that writes on, and the record of what it attended to meanwhile."""
+"""The text that a model generates, and the record of its attention meanwhile."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Generate = bool | int | Mapping[str, Any]
 
 
 def generation_options(generate: Generate) -> dict[str, Any] | None:
-    """Options of ``module.generate``; ``None`` where nothing is to be written.
+    """Return the options of ``module.generate``, or ``None`` if nothing is to be generated.
 
     Raises:
-        SelectionError: neither yes or no, nor a number of tokens, nor options.
+        SelectionError: ``generate`` is neither a bool nor a number of tokens nor options.
     """
     if isinstance(generate, bool):
         return {"max_new_tokens": NEW_TOKENS} if generate else None
@@ -42,13 +42,13 @@ def generation_options(generate: Generate) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, eq=False)
 class Writing:
-    """What a model read and wrote in one go.
+    """The tokens that a model read and generated in one run.
 
     Args:
         module: the model.
         tokenizer: its tokenizer.
-        source: what it was given.
-        captured: what was seen while it wrote; the output is the sequence of token ids.
+        source: the prompt, or the input of the encoder.
+        captured: the results of the generation; the output is the sequence of token ids.
     """
 
     module: nn.Module
@@ -58,7 +58,7 @@ class Writing:
 
     @property
     def tokens(self) -> TokenSequence:
-        """All tokens, the last one too; of an encoder-decoder those of the decoder."""
+        """All tokens, including the last one; for an encoder-decoder those of the decoder."""
         ids = [int(i) for i in self._sequence[0]]
         if not self._has_encoder:
             given = self.source.tokens
@@ -74,7 +74,7 @@ class Writing:
         return continued(self.tokenizer, start, ids[1:])
 
     def sides(self, kind: str) -> tuple[TokenSequence, TokenSequence]:
-        """The queries and keys of a kind of attention: the tokens that were read."""
+        """Return the queries and keys of a kind of attention: the tokens that were read."""
         tokens = self.tokens
         read = tokens.at(range(len(tokens) - 1))
         return (
@@ -83,7 +83,7 @@ class Writing:
         )
 
     def notice(self) -> str:
-        """What a reader must know of the rows."""
+        """Return the notice that explains the rows to the reader."""
         tokens = self.tokens
         given = 1 if self._has_encoder else len(self.source.tokens)
         begin = 0 if self._has_encoder else len(self.source.tokens.texts[-1])
@@ -96,7 +96,7 @@ class Writing:
         )
 
     def verified(self) -> Captured:
-        """What was captured, with its distance from eager attention over the same tokens."""
+        """Return the capture with its difference from eager attention over the same tokens."""
         name = "decoder_input_ids" if self._has_encoder else "input_ids"
         inputs: dict[str, torch.Tensor] = dict(self.source.inputs) if self._has_encoder else {}
         inputs[name] = self._sequence[:, :-1]

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: styles, scripts, data and a policy that forbids everything else."""
+"""One self-contained HTML page: styles, scripts, data and a policy that forbids all else."""
 
 from introspect.page.document import Document
 from introspect.page.frame import framed

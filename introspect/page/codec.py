@@ -1,13 +1,13 @@
 """Weights as bytes: small enough for a page, and within 0.005 of what was captured.
 
-Two codes, both exact at 0 and 1, both with their largest code for a missing value (NaN):
+There are two codes, both exact at 0 and 1, whose largest code marks a missing value (NaN):
 
 ``u16``
     value = code / 65534; the error is below 0.00001.
 ``u8root``
     value = (code / 254)^(5/3); the error is below 0.004 and shrinks with the weight, so that the
-    many small weights of a long text stay apart. (A square root would give them more codes than
-    can be told apart in two decimals, and pages a tenth larger.)
+    many small weights of a long text stay distinct. (A square root would give them more codes
+    than two decimals can distinguish, and make pages a tenth larger.)
 
 Beyond 40 million weights (a text of 2,048 tokens in a model of 144 heads has 604 million) only the
 largest of each row are kept:
@@ -16,7 +16,7 @@ largest of each row are kept:
     for each row its ``kept`` largest weights, as key positions (16 bits) and ``u8root`` codes, and
     the sum of the weights that were left out, which the page states.
 
-Queries, keys and values have a sign and no bounds. They have 16 bits each, in units of the largest
+Queries, keys, and values are signed and unbounded. They take 16 bits each, in units of the largest
 absolute value of their layer and head (``scale``): value = code / 32766 × scale.
 """
 
@@ -45,17 +45,17 @@ __all__ = [
     "kept_of",
 ]
 
-#: Up to this many weights a page holds 16 bits each, beyond it 8.
+#: Up to this many weights, a page stores 16 bits each; beyond it, 8.
 LARGEST_IN_16_BITS = 2_000_000
-#: Up to this many it holds all of them.
+#: Up to this many weights, it stores all of them.
 LARGEST_DENSE = 40_000_000
-# Three bytes a kept weight; about this much in all, before it is compressed.
+# Three bytes per kept weight; about this much in all, before compression.
 _SPARSE_BYTES = 30_000_000
 _LONGEST_SPARSE = 1 << 16
 _LARGE = 4 << 20
 _ROOT = 0.6
 
-# Softmax rows sum to 1 only up to rounding, so single weights may exceed it by as much.
+# Softmax rows sum to 1 only up to rounding, so a single weight may exceed 1 by this much.
 _TOLERANCE = 1e-5
 
 _LARGEST_SIGNED = 32766
@@ -72,8 +72,8 @@ class Encoded:
         codec: how a code stands for a weight.
         shape: of the array.
         data: the codes.
-        kept: how many weights of each row are there; ``None`` for all.
-        largest_remainder: the largest sum of the weights of a row that are not there.
+        kept: how many weights of each row are kept; ``None`` for all.
+        largest_remainder: the largest sum of the weights of a row that are left out.
     """
 
     codec: str
@@ -85,7 +85,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class SignedEncoded:
-    """A part of any sign: codes as text, and the scale of each layer and head."""
+    """A signed part: codes as text, and the scale of each layer and head."""
 
     shape: tuple[int, ...]
     scales: list[list[float]]
@@ -97,7 +97,7 @@ def encode(values: Floats, *, whole: bool = False) -> Encoded:
 
     Args:
         values: the weights, ``(..., query_len, key_len)``.
-        whole: keep all of them, however many.
+        whole: keep all of them, no matter how many.
 
     Raises:
         RecordError: a value is outside 0 to 1; nothing is clipped silently.
@@ -121,14 +121,14 @@ def encode(values: Floats, *, whole: bool = False) -> Encoded:
 
 
 def kept_of(shape: tuple[int, ...]) -> int | None:
-    """How many weights of each row a page holds; ``None`` for all of them."""
+    """Return how many weights of each row a page keeps; ``None`` for all of them."""
     if math.prod(shape) <= LARGEST_DENSE:
         return None
     return max(1, min(shape[-1], _SPARSE_BYTES // math.prod(shape[:-1]) // 3))
 
 
 def _encode_sparse(values: Floats) -> Encoded:
-    """The largest weights of each row, layer by layer: a whole copy might not fit in memory."""
+    """Encode the largest weights of each row by layer: a whole copy might not fit in memory."""
     kept = kept_of(values.shape)
     assert kept is not None
     if values.shape[-1] > _LONGEST_SPARSE:
@@ -139,7 +139,7 @@ def _encode_sparse(values: Floats) -> Encoded:
     keys, codes, remainders = [], [], []
     for layer in values:
         rows = np.clip(layer.reshape(-1, layer.shape[-1]), 0.0, 1.0)
-        sortable = np.nan_to_num(rows, nan=2.0)  # a missing weight is kept, and stays missing
+        sortable = np.nan_to_num(rows, nan=2.0)  # A missing weight is kept, and stays missing.
         chosen = np.sort(np.argpartition(-sortable, kept - 1, axis=1)[:, :kept], axis=1)
         taken = np.take_along_axis(rows, chosen, axis=1)
         left_out = np.nansum(rows, axis=1, dtype=np.float64) - np.nansum(taken, axis=1)
@@ -153,7 +153,7 @@ def _encode_sparse(values: Floats) -> Encoded:
 
 
 def _packed(raw: bytes) -> str:
-    # The last two levels take several times as long for a hundredth of the size.
+    # The last two levels take several times as long and save a hundredth of the size.
     level = 9 if len(raw) < _LARGE else 6
     # mtime=0: the same record gives the same page, byte for byte.
     return base64.b64encode(gzip.compress(raw, level, mtime=0)).decode("ascii")
@@ -177,7 +177,7 @@ def encode_signed(values: Floats) -> SignedEncoded:
 
 
 def decode_signed(encoded: SignedEncoded) -> npt.NDArray[np.float32]:
-    """What a page reads back."""
+    """Decode a signed part as a page does."""
     raw = gzip.decompress(base64.b64decode(encoded.data))
     codes = np.frombuffer(raw, dtype="<i2").reshape(encoded.shape)
     values: npt.NDArray[np.float64] = (
@@ -188,7 +188,7 @@ def decode_signed(encoded: SignedEncoded) -> npt.NDArray[np.float32]:
 
 
 def decode(encoded: Encoded) -> npt.NDArray[np.float32]:
-    """What a page reads back."""
+    """Decode weights as a page does."""
     raw = gzip.decompress(base64.b64decode(encoded.data))
     if encoded.codec == "sparse":
         return _decode_sparse(raw, encoded)
@@ -205,7 +205,7 @@ def decode(encoded: Encoded) -> npt.NDArray[np.float32]:
 
 
 def _decode_sparse(raw: bytes, encoded: Encoded) -> npt.NDArray[np.float32]:
-    """The weights that were kept, 0 elsewhere."""
+    """Return the kept weights, with 0 elsewhere."""
     assert encoded.kept is not None
     rows = math.prod(encoded.shape[:-1])
     count = rows * encoded.kept

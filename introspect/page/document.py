@@ -1,8 +1,8 @@
-"""A page: sections and words in, one HTML file out.
+"""``Document``: it collects sections and text, and writes one HTML file.
 
-The page asks no network for anything. Its Content-Security-Policy forbids that, and lets only three
-scripts run, all named by their hashes: the page's own and Plotly, which travel compressed, and the
-few lines that unpack them.
+The page requests nothing from a network. Its Content-Security-Policy forbids that, and allows only
+three scripts, all named by their hashes: the page's own and Plotly, which are stored compressed,
+and the few lines that unpack them.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _NO_SCRIPT = (
     "The interactive views need JavaScript, which is switched off here. The words stand without it."
 )
 
-# Where the contents will stand: no text gets here unescaped, so none can be taken for it.
+# Placeholder for the contents: all text is escaped, so none can be mistaken for it.
 _CONTENTS = "<!contents>"
 
-# Without scripts nothing can be chosen, so everything is there to read.
+# Without scripts nothing can be selected, so everything is shown.
 _ALL_SHOWN = ".item[hidden]{display:block}.choice-list{display:none}"
 
 
@@ -45,9 +45,9 @@ class Document:
     """Collects the parts of a page in the order in which they are added.
 
     Args:
-        title: what the page is called in the browser.
-        heading: the text that it shows, to stand at its head; the title, if there is none.
-        summary: what the page says, for programs and for the list of a folder; anything JSON can
+        title: the page's title in the browser.
+        heading: the text that it shows, as its heading; the title by default.
+        summary: a summary for programs and for a folder's index; anything JSON can
             hold. The page has it in its head, as the JSON block ``report-summary``.
     """
 
@@ -58,25 +58,25 @@ class Document:
     _sections: list[dict[str, Any]] = field(default_factory=list)
     _records: list[AttentionRecord] = field(default_factory=list)
     _arrays: dict[str, str] = field(default_factory=dict)
-    # Names of the parts that are needed of each record.
+    # Names of the parts needed of each record.
     _parts: dict[int, set[str]] = field(default_factory=dict)
-    # Names of the methods that each record is shown by.
+    # Names of the methods that each record is shown with.
     _methods: dict[int, set[str]] = field(default_factory=dict)
-    # The kinds of views that it has.
+    # The kinds of views in the page.
     _kinds: set[str] = field(default_factory=set)
     _chapters: list[str] = field(default_factory=list)
     _items: int = 0
 
     def add_prose(self, trusted_html: str) -> None:
-        """Add words as HTML; the caller has escaped what came from outside."""
+        """Add prose as HTML; the caller has escaped any external text."""
         self._body.append(trusted_html)
 
     def add_section(self, section: Section, *, folds: bool = False) -> None:
-        """Add a view. A record that several views show is embedded once.
+        """Add a view; a record that several views show is embedded once.
 
         Args:
             section: the view.
-            folds: as a chapter of its own.
+            folds: add it as a collapsible chapter of its own.
         """
         number = len(self._sections) + 1
         name = f"view-{number}-{section.kind}"
@@ -115,22 +115,22 @@ class Document:
 
     @contextmanager
     def chapter(self, title: str) -> Iterator[None]:
-        """What is added inside folds under this title, and the contents name it."""
+        """Collapse what is added inside under this title, and list the title in the contents."""
         with self._folding(title, f'<h2 tabindex="-1">{html.escape(title)}</h2>'):
             yield
 
     def add_contents(self) -> None:
-        """The list of the chapters, those that follow too."""
+        """Add the list of the chapters, including later ones."""
         self._body.append(_CONTENTS)
 
     @contextmanager
     def choice(self, labels: Sequence[tuple[str, str]], *, of: str) -> Iterator[None]:
-        """A list to choose one of several items from; each is an ``item`` added inside.
+        """Add a list to choose one of several items from; each is an ``item`` added inside.
 
-        The views of an item are made, and its numbers unpacked, when it is first chosen.
+        The views of an item are built, and its numbers unpacked, when it is first chosen.
 
         Args:
-            labels: for each item its name, and a word or two beside it.
+            labels: for each item its name, and a short note beside it.
             of: what the items are, such as "sentences".
         """
         rows = "".join(_choice_row(self._items + i, *label) for i, label in enumerate(labels))
@@ -142,7 +142,7 @@ class Document:
 
     @contextmanager
     def item(self, *, shown: bool) -> Iterator[None]:
-        """One item of a choice."""
+        """Add one item of a choice."""
         hidden = "" if shown else " hidden"
         self._body.append(f'<article class="item" id="item-{self._items}"{hidden}>')
         self._items += 1
@@ -150,9 +150,9 @@ class Document:
         self._body.append("</article>")
 
     def to_html(self) -> str:
-        """The whole page."""
+        """Return the whole page as HTML."""
         boot, script = read_asset("boot.js"), bundle(frozenset(self._kinds))
-        # A page of words alone draws nothing.
+        # A page without views draws nothing.
         plotly = plotly_source() if self._sections else ""
         policy = policy_for(*filter(None, (boot, script, plotly)))
         weights = [encode(record.attentions.numpy()) for record in self._records]
@@ -198,7 +198,7 @@ class Document:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page as one file, whole or not at all.
+        """Write the page as one file, atomically.
 
         Raises:
             OutputError: the folder is missing or cannot be written.
@@ -219,7 +219,7 @@ class Document:
         self._body.append("</details>")
 
     def _methods_of(self, number: int) -> list[str]:
-        """The methods of a record, in the order in which they are offered."""
+        """Return the methods of a record, in the order in which they are offered."""
         return [name for name in METHODS if name in self._methods.get(number, ())]
 
     def _record_number(self, record: AttentionRecord, parts: Sequence[str]) -> int:

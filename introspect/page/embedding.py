@@ -1,4 +1,4 @@
-"""Data and scripts inside HTML: nothing in them can end the element, and no others run."""
+"""Data and scripts inside HTML: no data can end its element, and no other scripts run."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["as_json", "binary_block", "packed", "policy_for"]
 
 
 def as_json(data: Any) -> str:
-    """JSON that cannot end the script element it stands in, and holds no NUL."""
+    """Return JSON that cannot end the script element around it, and holds no NUL."""
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def binary_block(name: str, base64_gzip: str) -> str:
-    """An element that holds compressed data, for the scripts to unpack."""
+    """Return an element that holds compressed data for the scripts to unpack."""
     return f'<script type="application/octet-stream" id="{name}">{base64_gzip}</script>'
 
 
 @cache
 def packed(text: str) -> str:
-    """A text, compressed, in letters that HTML leaves alone."""
+    """Return a text compressed, in characters that HTML leaves alone."""
     return base64.b64encode(gzip.compress(text.encode("utf-8"), 9, mtime=0)).decode("ascii")
 
 
 def policy_for(*scripts: str) -> str:
-    """The Content-Security-Policy that lets these scripts run, and asks no network for anything."""
+    """Return the Content-Security-Policy that allows these scripts and no network requests."""
     hashes = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
     return (
         f"default-src 'none'; script-src {hashes}; "

@@ -1,4 +1,4 @@
-"""A page in a notebook: in a frame of its own, so that several do not disturb each other."""
+"""A page in a notebook: in its own frame, so that several pages do not interfere."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _HEIGHT = 720
 
 
 def framed(page: str, title: str) -> str:
-    """The HTML of a frame that holds a whole page.
+    """Return the HTML of a frame that holds a whole page.
 
     Args:
-        page: the page, as ``Document.to_html`` gives it.
-        title: what the frame is called.
+        page: the page, as ``Document.to_html`` returns it.
+        title: the title of the frame.
 
     Example:
         >>> framed("<p>a</p>", "A page").partition(' style')[0]

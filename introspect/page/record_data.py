@@ -1,4 +1,4 @@
-"""What a page holds of a record: its numbers in binary codes, and the words that belong to them."""
+"""The data a page holds of a record: its numbers in binary codes, and the accompanying text."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from introspect.text import visible, visible_text
 
 __all__ = ["encoded_method", "encoded_part", "record_json"]
 
-# Under this the largest number of a method is written in powers of ten.
+# If a method's largest number is below this, numbers are written with a power of ten.
 _SMALL = 0.1
 
 
 def encoded_part(record: AttentionRecord, name: str) -> SignedEncoded:
-    """A part by layer, head, token and place; norms of values have one place."""
+    """Return a part by layer, head, token, and component; norms of values have one component."""
     part = record.parts[name]
     return encode_signed((part if part.ndim == 4 else part[..., None]).numpy())
 
 
 def encoded_method(record: AttentionRecord, name: str) -> SignedEncoded:
-    """A further method's numbers, shaped like the attentions."""
+    """Return the numbers of another method, shaped like the attentions."""
     return encode_signed(attributed(record, name).float().numpy())
 
 
 def _method_json(record: AttentionRecord, name: str, part: SignedEncoded | None) -> dict[str, Any]:
-    """What a page says of a method, and the unit in which its numbers are written."""
+    """Return what a page says about a method, and the unit of its numbers."""
     method = METHODS[name]
     largest = max(map(max, part.scales)) if part is not None else 1.0
     of = record.certificate.gradient_of if method.is_gradient else None
     return {
-        # Gradients may be of any size: a power of ten, where two decimals would show nothing.
+        # Gradients may be of any size: use a power of ten where two decimals would show nothing.
         "exponent": math.floor(math.log10(largest)) if 0 < largest < _SMALL else 0,
         "label": method.label,
         "number": method.number,
@@ -51,13 +51,13 @@ def record_json(
     parts: Mapping[str, SignedEncoded],
     methods: Sequence[str],
 ) -> dict[str, Any]:
-    """All that the scripts know of a record but its numbers.
+    """Return everything the scripts need of a record except its numbers.
 
     Args:
         record: the record.
         encoded: its attentions.
-        parts: its parts and methods with numbers of their own, by name.
-        methods: by which it is shown.
+        parts: its parts, and methods with separate numbers, by name.
+        methods: the methods it is shown with.
     """
     return {
         "kind": record.kind,

@@ -1,6 +1,6 @@
-"""The page's own scripts: many files while they are written, one script in the page; and Plotly.
+"""The page's scripts: many source files, bundled into one script; and Plotly.
 
-Each file is an ES module that imports only from its neighbours. A page cannot load modules without
+Each file is an ES module that imports only from its siblings. A page cannot load modules without
 a network or a looser policy, so the files are joined in the order of their imports. Each becomes a
 function with a scope of its own that returns what the file exports.
 """
@@ -14,7 +14,7 @@ from importlib.resources import files
 
 __all__ = ["PLOTLY_SHA256", "bundle", "join_modules", "plotly_source", "read_asset"]
 
-#: Of the vendored file, so that an accident with it is seen before a page is.
+#: Of the vendored file, so that an unintended change is noticed before any page is written.
 PLOTLY_SHA256 = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7a"
 
 _IMPORT = re.compile(
@@ -32,14 +32,14 @@ _ENTRY = "entry"
 
 @cache
 def bundle(kinds: frozenset[str] | None = None) -> str:
-    """The scripts of a page as one.
+    """Return the scripts of a page as one.
 
     Args:
-        kinds: the kinds of views that it has; all by default. The script of a kind lies in a file
-            of its name and exports how the view is made.
+        kinds: the kinds of views in the page; all by default. The script of a kind is in a file
+            of its name and exports the function that builds the view.
 
     Raises:
-        ValueError: a kind without a script.
+        ValueError: a kind has no script.
     """
     sources = _sources()
     mounts = {
@@ -52,7 +52,7 @@ def bundle(kinds: frozenset[str] | None = None) -> str:
 
 
 def _entry(mounts: Mapping[str, str]) -> str:
-    """The module that starts a page with these views."""
+    """Return the module that starts a page with these views."""
     imports = ['import { start } from "./page.js";\n']
     imports += [f'import {{ {mount} }} from "./{kind}.js";\n' for kind, mount in mounts.items()]
     table = ", ".join(f'"{kind}": {mount}' for kind, mount in mounts.items())
@@ -61,7 +61,7 @@ def _entry(mounts: Mapping[str, str]) -> str:
 
 @cache
 def _sources() -> Mapping[str, str]:
-    """Every script, by the name of its file."""
+    """Return every script, by file name."""
     folder = files("introspect.page") / "assets"
     return {
         entry.name.removesuffix(".js"): entry.read_text(encoding="utf-8")
@@ -72,15 +72,15 @@ def _sources() -> Mapping[str, str]:
 
 @cache
 def read_asset(name: str) -> str:
-    """A text file of the assets."""
+    """Return the content of a text asset."""
     return (files("introspect.page") / "assets" / name).read_text(encoding="utf-8")
 
 
 def join_modules(sources: Mapping[str, str], entry: str) -> str:
-    """The modules that ``entry`` needs, in the order of their imports, as one strict script.
+    """Join the modules that ``entry`` needs, in the order of their imports, into one strict script.
 
     Raises:
-        ValueError: a circle of imports, a missing file, or a form of import that is not handled.
+        ValueError: circular imports, a missing file, or an unsupported form of import.
     """
     ordered: list[str] = []
 
@@ -111,6 +111,6 @@ def _as_function(name: str, source: str) -> str:
 
 @cache
 def plotly_source() -> str:
-    """The vendored Plotly."""
+    """Return the vendored Plotly."""
     source = files("introspect.page") / "vendor" / "plotly" / "plotly-cartesian.min.js"
     return source.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""One view's place in a page."""
+"""``Section``: one view of a page."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["Section"]
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """One view's place in a page.
+    """One view of a page.
 
     Args:
-        kind: which view it is (``head``, ``model``, …).
+        kind: the kind of view (``head``, ``model``, …).
         title: its heading.
-        lead: what is seen, in a sentence or two of plain text.
-        state: what it shows first, and what only this view needs; anything JSON can hold.
-        record: the attention it shows; ``None`` for figures of many texts.
-        hidden: not shown until another view opens it.
-        others: further records that it shows beside the first.
-        parts: which parts of the records it shows beside the attention (``queries``, …), of those
+        lead: what the view shows, in a sentence or two of plain text.
+        state: what it shows first, and data only this view needs; anything JSON can hold.
+        record: the attention it shows; ``None`` for figures over many texts.
+        hidden: do not show it until another view opens it.
+        others: other records that it shows beside the first.
+        parts: the parts it shows beside the attention (``queries``, …), for the records
             that have them.
-        arrays: further numbers from 0 to 1 that only this view needs, by name.
-        methods: further methods that it shows a record by, by their names in
-            ``introspect.attribution``; for each of its records, the first one first.
+        arrays: other numbers from 0 to 1 that only this view needs, by name.
+        methods: other methods that it shows each of its records with, by their names in
+            ``introspect.attribution``, first the one shown first.
     """
 
     kind: str

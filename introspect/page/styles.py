@@ -1,4 +1,4 @@
-"""The page's style sheet: a file for each room while it is written, one sheet in the page."""
+"""The page's style sheet: several source files, joined into one sheet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from introspect.page.scripts import read_asset
 
 __all__ = ["ROOMS", "style_sheet"]
 
-#: In the order of the cascade: what all views share, the views, and paper, which has the last word.
+#: In cascade order: what all views share, then the views, then print styles, which take precedence.
 ROOMS = (
     "base",
     "words",
@@ -35,5 +35,5 @@ ROOMS = (
 
 @cache
 def style_sheet() -> str:
-    """All styles of the page as one sheet."""
+    """Return all styles of the page as one sheet."""
     return "\n".join(read_asset(f"styles/{room}.css") for room in ROOMS)

@@ -1,4 +1,4 @@
-"""What a page says of itself in its head, for programs and for the list of a folder."""
+"""The summary in a page's head, for programs and for a folder's index."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _OPENING = '<script type="application/json" id="report-summary">'
 
 
 def summary_block(summary: Mapping[str, Any] | None) -> str:
-    """The element of the head; nothing without a summary."""
+    """Return the element for the page's head; empty without a summary."""
     return "" if summary is None else f"{_OPENING}{as_json(summary)}</script>\n"
 
 
 def read_summary(page: str) -> dict[str, Any] | None:
-    """What a page says of itself in its head; ``None`` for a page that is not of this package.
+    """Return the summary in a page's head; ``None`` for a page not written by this package.
 
     Args:
-        page: the page, or as much of its beginning as holds the head.
+        page: the page, or a beginning of it that includes the head.
     """
     _, found, rest = page.partition(_OPENING)
     block, closed, _ = rest.partition("</script>")

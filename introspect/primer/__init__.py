@@ -1,4 +1,4 @@
-"""Attention from first principles: small, readable, and shown by the same views as real models.
+"""Attention from first principles: small, readable, and shown in the same views as real models.
 
 >>> from introspect import primer
 >>> training = primer.train(epochs=100)

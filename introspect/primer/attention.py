@@ -1,7 +1,7 @@
-"""Attention from first principles: each step a line, with its formula and its shapes.
+"""Attention from first principles: one line per step, with formulas and shapes.
 
-Everything here is written to be read. Each function gives the scores and the weights beside the
-output, and the tests hold each to what torch computes.
+The code is written to be read. Each function returns the scores and the weights beside the output,
+and the tests compare each with what torch computes.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ __all__ = [
 
 
 class Attended(NamedTuple):
-    """What one step of attention gives, with all that it was made from.
+    """The output of one step of attention, with everything that it was computed from.
 
     Attributes:
         output: ``(..., query_len, value_dim)``: for each query the weighted sum of the values.
         weights: ``(..., query_len, key_len)``: each row sums to 1.
-        scores: ``(..., query_len, key_len)``: what the softmax was given; ``-inf`` where masked.
+        scores: ``(..., query_len, key_len)``: the input of the softmax; ``-inf`` where masked.
         query: ``(..., query_len, key_dim)``.
         key: ``(..., key_len, key_dim)``.
         value: ``(..., key_len, value_dim)``.
@@ -48,11 +48,11 @@ class Attended(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """What multi-head attention gives.
+    """The output of multi-head attention.
 
     Attributes:
         output: ``(..., query_len, model_dim)``: the heads joined and projected.
-        heads: the attention of each head, with a dimension of heads before the tokens:
+        heads: the attention of each head, with a head dimension before the tokens:
             ``heads.weights`` is ``(..., num_heads, query_len, key_len)``.
     """
 
@@ -66,23 +66,23 @@ def attend(
     value: torch.Tensor,
     mask: torch.Tensor | None = None,
 ) -> Attended:
-    r"""Scaled dot-product attention: match, weigh, sum.
+    r"""Compute scaled dot-product attention: match, weigh, sum.
 
     .. math:: \mathrm{softmax}\left(\frac{Q K^\top}{\sqrt{d_k}}\right) V
 
     1. *Match*: each query is compared with each key by a dot product, which is divided by
        :math:`\sqrt{d_k}`, so that it does not grow with the number of dimensions.
-    2. *Weigh*: the softmax makes positive weights of a row of scores that sum to 1.
+    2. *Weigh*: the softmax turns a row of scores into positive weights that sum to 1.
     3. *Sum*: each value is multiplied by its weight, and all are added up.
 
     Args:
         query: ``(..., query_len, key_dim)``: what each token looks for.
         key: ``(..., key_len, key_dim)``: what each token offers to be found by.
-        value: ``(..., key_len, value_dim)``: what each token hands over when it is looked at.
-        mask: ``(..., query_len, key_len)``, bool: true where a query may look.
+        value: ``(..., key_len, value_dim)``: what each token passes on when it is attended to.
+        mask: ``(..., query_len, key_len)``, bool: true where a query may attend.
 
     Raises:
-        InputError: the shapes do not fit, or a query may look nowhere.
+        InputError: the shapes do not fit, or a query may attend to nothing.
 
     Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1.
 
@@ -100,13 +100,13 @@ def attend(
 
 
 def causal_mask(length: int) -> torch.Tensor:
-    """Which tokens each token may look at where a text is written from left to right.
+    """Return which tokens each token may attend to in a text that is written left to right.
 
     Args:
-        length: how many tokens.
+        length: the number of tokens.
 
     Returns:
-        ``(length, length)``, bool: itself and those before it.
+        ``(length, length)``, bool: true for the token itself and those before it.
 
     Example:
         >>> causal_mask(3).int()
@@ -118,12 +118,12 @@ def causal_mask(length: int) -> torch.Tensor:
 
 
 def plain_attention(tokens: torch.Tensor, mask: torch.Tensor | None = None) -> Attended:
-    r"""Attention with nothing to learn: each token looks at the others by plain dot products.
+    r"""Compute attention with nothing to learn: tokens attend by plain dot products.
 
     .. math:: \mathrm{softmax}\left(\frac{X X^\top}{\sqrt{d}}\right) X
 
-    Query, key and value are the token itself, so tokens look at those they resemble, above all at
-    themselves, and the weights are as good as the vectors that they are given.
+    Query, key and value are the token itself, so tokens attend to those they resemble, above all to
+    themselves, and the weights are only as good as the vectors.
 
     Args:
         tokens: ``(..., length, dim)``.
@@ -144,7 +144,7 @@ def self_attention(
     w_value: torch.Tensor,
     mask: torch.Tensor | None = None,
 ) -> Attended:
-    r"""Attention of a sequence over itself, by three learnt matrices.
+    r"""Compute attention of a sequence over itself, with three learned matrices.
 
     .. math:: Q = X W_q,\quad K = X W_k,\quad V = X W_v
 
@@ -168,13 +168,13 @@ def cross_attention(
     w_value: torch.Tensor,
     mask: torch.Tensor | None = None,
 ) -> Attended:
-    r"""Attention of one sequence over another, as a translation looks at what it translates.
+    r"""Compute attention of one sequence over another, as a translation attends to its source.
 
     .. math:: Q = X W_q,\quad K = Y W_k,\quad V = Y W_v
 
     Args:
-        tokens: ``(..., query_len, dim)``: those that look.
-        others: ``(..., key_len, other_dim)``: those looked at.
+        tokens: ``(..., query_len, dim)``: the tokens that attend.
+        others: ``(..., key_len, other_dim)``: the tokens attended to.
         w_query: ``(dim, key_dim)``.
         w_key: ``(other_dim, key_dim)``.
         w_value: ``(other_dim, value_dim)``.
@@ -196,23 +196,23 @@ def multi_head_attention(
     others: torch.Tensor | None = None,
     mask: torch.Tensor | None = None,
 ) -> Heads:
-    r"""Several heads that attend side by side, each in dimensions of its own.
+    r"""Compute attention with several heads side by side, each in dimensions of its own.
 
     .. math:: [\mathrm{head}_1; \dots; \mathrm{head}_h]\, W_o, \quad
         \mathrm{head}_i = \mathrm{attend}(X W_q^i, Y W_k^i, Y W_v^i)
 
     1. *Split*: queries, keys and values are cut into ``num_heads`` pieces.
-    2. *Attend*: each head does so by itself, so each may look elsewhere.
-    3. *Join and project*: the outputs stand side by side again, and ``w_out`` mixes them.
+    2. *Attend*: each head attends by itself, so each may attend to other tokens.
+    3. *Join and project*: the outputs are put side by side again, and ``w_out`` mixes them.
 
     Args:
-        tokens: ``(..., query_len, dim)``: those that look.
+        tokens: ``(..., query_len, dim)``: the tokens that attend.
         w_query: ``(dim, model_dim)``.
         w_key: ``(dim, model_dim)``.
         w_value: ``(dim, model_dim)``.
         w_out: ``(model_dim, dim)``.
-        num_heads: how many; it divides ``model_dim``.
-        others: ``(..., key_len, dim)``: those looked at; ``tokens`` themselves by default.
+        num_heads: the number of heads, which divides ``model_dim``.
+        others: ``(..., key_len, dim)``: the tokens attended to; ``tokens`` themselves by default.
         mask: ``(query_len, key_len)``, bool; the same for all heads.
 
     Raises:
@@ -235,13 +235,13 @@ def split_heads(vectors: torch.Tensor, num_heads: int) -> torch.Tensor:
 
     Args:
         vectors: ``(..., length, model_dim)``.
-        num_heads: how many heads.
+        num_heads: the number of heads.
 
     Returns:
         ``(..., num_heads, length, model_dim / num_heads)``.
 
     Raises:
-        InputError: they cannot be cut evenly.
+        InputError: the vectors cannot be cut evenly.
 
     Example:
         >>> split_heads(torch.tensor([[1, 2, 3, 4]]), 2).tolist()

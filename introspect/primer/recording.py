@@ -1,4 +1,4 @@
-"""From attention made here to a record, which every view shows."""
+"""Conversion of the primer's attention to a record, which every view shows."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def record_of(
     *,
     query_tokens: Sequence[str] | None = None,
 ) -> AttentionRecord:
-    """Attention of the primer as a record: with all its parts, for every view.
+    """Convert the primer's attention to a record with all its parts, for every view.
 
     Args:
         attended: one step of attention, or one for each layer. Without a batch: ``(length, dim)``,
-            or with heads before it ``(num_heads, length, dim)``.
-        tokens: what the keys are called.
-        query_tokens: what the queries are called, where they are others than the keys: the record
-            is then of cross-attention.
+            or with a head dimension first, ``(num_heads, length, dim)``.
+        tokens: the names of the keys.
+        query_tokens: the names of the queries, where they differ from the keys: the record is then
+            of cross-attention.
 
     Raises:
-        RecordError: a batch, or shapes that do not fit the tokens.
+        RecordError: there is a batch dimension, or shapes do not fit the tokens.
 
     Example:
         >>> from introspect.primer import plain_attention
@@ -60,13 +60,13 @@ def record_of(
         keys=keys,
         kind="self" if query_tokens is None else "cross",
         certificate=_certificate(attentions),
-        # A page cannot hold an infinite number: what is masked has the lowest one, as in models.
+        # A page cannot hold infinity: masked scores get the lowest finite number, as in models.
         parts={**parts, "scores": parts["scores"].clamp(min=torch.finfo(torch.float32).min)},
     )
 
 
 def _with_heads(part: torch.Tensor) -> torch.Tensor:
-    """``(num_heads, length, size)``, detached from what it was trained by."""
+    """Return a part as ``(num_heads, length, size)``, detached from the training graph."""
     part = part.detach().float()
     if part.ndim == 2:
         return part[None]
@@ -79,7 +79,7 @@ def _with_heads(part: torch.Tensor) -> torch.Tensor:
 
 
 def word_sequence(tokens: Sequence[str]) -> TokenSequence:
-    """Tokens that are the words of a text; the text is what they give when joined.
+    """Build a token sequence whose tokens are the words of a text; the text is the words joined.
 
     Example:
         >>> word_sequence(["我", "写", "代码"]).texts

@@ -1,4 +1,4 @@
-"""A single head of attention that is trained while you watch: what it looks at, epoch by epoch."""
+"""Training of a single head of attention, with what it attends to, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GREY_CAT = (
 
 
 class Vocabulary:
-    """The words of some sentences, numbered in the order in which they come.
+    """The words of some sentences, numbered in order of first occurrence.
 
     Example:
         >>> Vocabulary([["我", "写", "代码"]]).ids(["代码", "我"]).tolist()
@@ -50,7 +50,7 @@ class Vocabulary:
         return len(self.words)
 
     def ids(self, words: Sequence[str]) -> torch.Tensor:
-        """The numbers of words, ``(length,)``.
+        """Return the numbers of words, ``(length,)``.
 
         Raises:
             InputError: a word is not in the vocabulary.
@@ -69,9 +69,9 @@ class SelfAttention(nn.Module):
     .. math:: \mathrm{softmax}\left(\frac{X W_q (X W_k)^\top}{\sqrt{d}}\right) X W_v W_{out}
 
     Args:
-        dim: dimensions of the word vectors.
-        key_dim: of queries, keys and values; as many by default.
-        seed: of the first weights.
+        dim: the number of dimensions of the word vectors.
+        key_dim: the number of dimensions of queries, keys and values; ``dim`` by default.
+        seed: the random seed of the initial weights.
 
     Example:
         >>> head = SelfAttention(4)
@@ -93,23 +93,23 @@ class SelfAttention(nn.Module):
         self.w_out = matrix(inner, dim)
 
     def attend(self, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> Attended:
-        """Attention before the output projection, ``(..., length, key_dim)``."""
+        """Compute attention before the output projection, ``(..., length, key_dim)``."""
         return self_attention(tokens, self.w_query, self.w_key, self.w_value, mask)
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """What is given on, ``(..., length, dim)``."""
+        """Compute the output, ``(..., length, dim)``."""
         return self.attend(tokens, mask).output @ self.w_out
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """What came of a training.
+    """The result of a training.
 
     Args:
         module: the trained head.
         vocabulary: its words.
         vectors: the vector of each word, ``(num_words, dim)``; they are not trained.
-        sentences: what it was trained on.
+        sentences: the sentences that it was trained on.
         losses: the mean squared error before each epoch, and after the last.
         history: for each sentence its attention before each epoch, and after the last:
             ``(num_epochs + 1, length, length)``.
@@ -123,7 +123,7 @@ class Training:
     history: tuple[torch.Tensor, ...]
 
     def record(self, words: Sequence[str]) -> AttentionRecord:
-        """What the trained head attends to in a sentence, with all parts.
+        """Record what the trained head attends to in a sentence, with all parts.
 
         Raises:
             InputError: a word is not in the vocabulary.
@@ -132,7 +132,7 @@ class Training:
         return record_of(attended, words)
 
     def evolution(self, sentence: int = 0) -> list[AttentionRecord]:
-        """The attention of a sentence before each epoch and after the last, as records.
+        """Return a sentence's attention before each epoch and after the last, as records.
 
         Raises:
             InputError: there is no such sentence.
@@ -154,22 +154,22 @@ def train(
     rate: float = 0.02,
     seed: int = 2,
 ) -> Training:
-    """Train one head of attention to give back the words that it reads, by their vectors.
+    """Train one head of attention to reproduce the vectors of the words that it reads.
 
-    The loss is the mean squared error between what comes out and what went in. To give a word back
-    it would do to look at that word alone; but any mixture of words from which the last two
-    matrices make it again does as well, and one head must serve all words. So what it learns to
-    look at depends on the first weights, and nothing in the task makes 写 look at 代码.
+    The loss is the mean squared error between output and input. To reproduce a word it would be
+    enough to attend to that word alone; but any mixture of words from which the last two matrices
+    can recover it does as well, and one head must serve all words. So what it learns to attend to
+    depends on the initial weights, and nothing in the task makes 写 attend to 代码.
 
     Args:
-        sentences: each a list of words.
-        dim: dimensions of the word vectors, which are random and stay as they are.
-        epochs: how many times all sentences are seen.
-        rate: of the optimiser (Adam).
-        seed: of vectors and weights.
+        sentences: the sentences, each a list of words.
+        dim: the number of dimensions of the word vectors, which are random and stay fixed.
+        epochs: the number of times that all sentences are seen.
+        rate: the learning rate of the optimizer (Adam).
+        seed: the random seed of vectors and weights.
 
     Raises:
-        InputError: no sentence, or an empty one; no dimension, or fewer than 0 epochs.
+        InputError: there is no sentence, or an empty one; no dimension, or fewer than 0 epochs.
 
     Example:
         >>> training = train(epochs=50)
@@ -203,7 +203,7 @@ def train(
 def _loss(
     module: SelfAttention, inputs: Sequence[torch.Tensor], history: Sequence[list[torch.Tensor]]
 ) -> torch.Tensor:
-    """The mean error over all sentences; what they attend to is added to the history."""
+    """Compute the mean error over all sentences, and append their attention to the history."""
     errors = []
     for tokens, weights in zip(inputs, history, strict=True):
         attended = module.attend(tokens)

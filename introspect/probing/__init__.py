@@ -1,9 +1,9 @@
-"""Probing sets: rows are read, cut into shards, run by an engine, and gathered into a folder.
+"""Probing sets: read rows, cut them into shards, run these, and gather results into a folder.
 
-``reading`` and ``rows`` are what comes in; ``preparing``, ``batches`` and ``worker`` run a shard;
-``jobs`` runs many, by the engine ``serial`` or ``ray_engine``; ``store`` keeps what is done,
-``plan`` says what it depends on, ``folder`` who may write; ``gathering``, ``findings``, ``outcome``
-and ``finishing`` make tables and a report, ``finished`` is what a caller gets.
+``reading`` and ``rows`` handle the input; ``preparing``, ``batches``, and ``worker`` run a shard;
+``jobs`` runs many with the engine ``serial`` or ``ray_engine``; ``store`` keeps finished shards,
+``plan`` records what they depend on, and ``folder`` controls who may write; ``gathering``,
+``findings``, ``outcome``, and ``finishing`` make tables and a report; ``finished`` is the result.
 """
 
 from introspect.probing.cache import CacheOptions

@@ -1,4 +1,4 @@
-"""Arrays as bytes: safetensors, which runs no code when it is read, and texts as JSON in it."""
+"""Arrays as bytes: safetensors, which runs no code when read, with strings stored as JSON."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Arrays", "pack", "unpack"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-# Before the name of an array of strings, which the format does not have.
+# Prefix for the name of an array of strings, a type that the format lacks.
 _STRINGS = "strings:"
 
 
 def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """The same bytes for the same arrays; ``unpack`` gives them back.
+    """Serialize arrays to bytes, the same for the same arrays; ``unpack`` restores them.
 
     Example:
         >>> unpack(pack({"a": np.arange(2), "b": np.array(["x"])}))["b"].tolist()
@@ -36,7 +36,7 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
 
 def unpack(content: bytes) -> Arrays:
-    """The arrays that were packed.
+    """Return the arrays that were packed.
 
     Raises:
         SafetensorError: the bytes are damaged.

@@ -1,4 +1,4 @@
-"""Which texts run together: sorted by length, so that little is padding."""
+"""Batches of texts, sorted by length to keep padding small."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["BatchLimits", "length_batches"]
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """How large a batch may be, padding included.
+    """Limits on the size of a batch, padding included.
 
     Args:
-        texts: at most so many.
-        tokens: at most so many, in all of them.
-        weights: at most so many attention weights of one layer.
+        texts: the most texts.
+        tokens: the most tokens, in all texts together.
+        weights: the most attention weights of one layer.
 
     Raises:
-        SelectionError: a limit below 1.
+        SelectionError: a limit is below 1.
     """
 
     texts: int = 64
@@ -36,7 +36,7 @@ class BatchLimits:
                 )
 
     def allow(self, count: int, length: int, num_heads: int) -> bool:
-        """Whether so many texts padded to this length may run together; one always may."""
+        """Return whether ``count`` texts padded to ``length`` may run together; one always may."""
         return count == 1 or (
             count <= self.texts
             and count * length <= self.tokens
@@ -47,13 +47,13 @@ class BatchLimits:
 def length_batches(
     lengths: Sequence[int], limits: BatchLimits, *, num_heads: int, alike: bool = False
 ) -> Iterator[list[int]]:
-    """Indices of texts that run together, short ones first.
+    """Yield the indices of texts that run together, short texts first.
 
     Args:
-        lengths: tokens of each text.
-        limits: how large a batch may be.
-        num_heads: of a layer.
-        alike: only texts of the same length together, for models that take no mask.
+        lengths: the number of tokens of each text.
+        limits: the limits on a batch.
+        num_heads: the number of heads of a layer.
+        alike: batch only texts of the same length, for models that take no mask.
 
     Example:
         >>> list(length_batches([5, 9, 5, 8], BatchLimits(texts=2), num_heads=1))

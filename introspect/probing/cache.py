@@ -1,4 +1,4 @@
-"""Results by what they depend on: a second set that shares sentences does not run them again."""
+"""A cache of results, so that sentences shared by two sets are not run again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from introspect.errors import OutputError
 
 __all__ = ["Cache", "CacheOptions", "identity_of"]
 
-#: What a result depends on beside its text, of all that a plan holds.
+#: The entries of a plan that a result depends on besides its text.
 _IDENTITY = (
     "model", "revision", "config", "tokenizer", "dtype", "device", "threads", "analyzers",
     "mention", "weights", "segment", "layers", "code", "torch", "transformers",
@@ -27,12 +27,12 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True)
 class CacheOptions:
-    """Where results are kept, and how much of them.
+    """The place and size of the cache.
 
     Args:
         path: the file.
-        bytes: the most that is kept; what was not used for longest goes first.
-        identity: of the model and all options; see ``identity_of``.
+        bytes: the most bytes kept; the least recently used results are dropped first.
+        identity: the digest of the model and all options; see ``identity_of``.
     """
 
     path: str
@@ -41,7 +41,7 @@ class CacheOptions:
 
 
 def identity_of(plan: Mapping[str, Any]) -> str:
-    """A digest of all that a result depends on, beside its text."""
+    """Return a digest of everything that a result depends on besides its text."""
     named = {name: plan.get(name) for name in _IDENTITY}
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
@@ -49,7 +49,7 @@ def identity_of(plan: Mapping[str, Any]) -> str:
 class Cache:
     """A file of results; several processes may use it at once.
 
-    A text's result is the one of the batch that it first ran in, and differs from that of another
+    A text's result comes from the batch that it first ran in, and differs from that of another
     batch by rounding (about 1e-7 in a weight).
     """
 
@@ -65,11 +65,11 @@ class Cache:
             base.execute("CREATE INDEX IF NOT EXISTS by_use ON results (used)")
 
     def key(self, content: str) -> bytes:
-        """What a text with this content is kept under."""
+        """Return the cache key of a text with this content."""
         return hashlib.sha256(f"{self._options.identity}\0{content}".encode()).digest()
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Those of the results that are there."""
+        """Return the results that the cache has, by key."""
         found: dict[bytes, bytes] = {}
         with self._opened() as base:
             for first in range(0, len(keys), _AT_ONCE):
@@ -84,7 +84,7 @@ class Cache:
         return found
 
     def put(self, results: Mapping[bytes, bytes]) -> None:
-        """Keep results, and let go of what was not used for longest if they are too many."""
+        """Store results, and drop the least recently used ones if there are too many."""
         now = time.time()
         rows = [(key, value, len(value), now) for key, value in results.items()]
         with self._opened() as base:

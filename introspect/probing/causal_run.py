@@ -1,4 +1,4 @@
-"""A file of cases becomes a folder that says which heads matter: tables, a summary, a report."""
+"""A causal study of a file of cases, written as a folder with tables, a summary, and a report."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ from introspect.reporting.report import Report
 
 __all__ = ["KIND", "CausalFolder", "causal_folder"]
 
-#: What its folders are called in messages.
+#: The name of these folders in messages.
 KIND = "causal"
 _WRITING = Stage("writing the report")
 
 
 @dataclass(frozen=True)
 class CausalFolder:
-    """What was left in a folder.
+    """The results of a causal study and their folder.
 
     Args:
-        folder: where.
-        study: what was found.
-        report: the same in words.
-        rejects: rows that were not asked, with line and reason.
+        folder: the folder.
+        study: the study.
+        report: its report.
+        rejects: rows that the model was not asked about, with line and reason.
     """
 
     folder: Path
@@ -58,7 +58,7 @@ class CausalFolder:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The cases of a file, each with its line and text, and the rows that are none."""
+    """The cases of a file, each with its line and text, and the rows that are not cases."""
 
     cases: list[CorefCase]
     places: list[tuple[int, str]]
@@ -83,33 +83,33 @@ def causal_folder(
     command: str | None = None,
     told: Told = told_nobody,
 ) -> CausalFolder:
-    """Ask a model about the cases of a file with each head taken out, and leave a folder.
+    """Ask a model about the cases of a file with each head ablated, and write a folder.
 
     The folder holds ``effects`` (CSV and Parquet), ``case_effects.parquet``, ``summary.json``,
-    ``report.html``, ``rejects.jsonl``, ``run.json``, and ``mediation.csv`` and ``smallest.csv``
-    where they were measured. It appears when all of it is there.
+    ``report.html``, ``rejects.jsonl``, ``run.json``, and, if they were measured, ``mediation.csv``
+    and ``smallest.csv``. It appears only when it is complete.
 
     Args:
-        model: with its language-model head, or the answer is a stated surrogate.
-        file: cases, one JSON object a line.
+        model: the model; without an LM head, the answer is a stated surrogate.
+        file: cases, one JSON object per line.
         out: the folder.
-        heads: which, such as ``L3H1,L5``; all by default.
-        method: how they are taken out.
+        heads: the heads, such as ``L3H1,L5``; all by default.
+        method: the ablation method.
         reference: texts for ``mean`` and ``resample``; by default those of the cases.
         metric: how the answer is read.
-        share: look for the heads that carry this share of the effect of all; ``None`` to leave
-            it out.
-        twins: whether effects between twins are measured.
-        limit: only so many of the first cases; the report says so.
-        seed: of the intervals, and of what is drawn.
-        fresh: in place of an earlier run.
+        share: search for the heads that carry this share of the effect of all; ``None`` skips
+            the search.
+        twins: whether effects within minimal pairs are measured.
+        limit: use only this many of the first cases; the report says so.
+        seed: the random seed of the intervals and samples.
+        fresh: replace an earlier run.
         command: the command line, for the provenance.
-        told: told what is being done, how much of it is done, and of how much.
+        told: a callback that receives the stage, how much of it is done, and its total.
 
     Raises:
         InputError: the file cannot be read, or no case can be asked.
-        OutputError: the folder holds something, or cannot be written.
-        SelectionError: a head, method or metric that there is not.
+        OutputError: the folder is not empty or cannot be written.
+        SelectionError: a head, method, or metric does not exist.
     """
     folder = check_folder(out, KIND, fresh=fresh)
     rows = _read(file, limit)
@@ -155,7 +155,7 @@ def causal_folder(
 
 
 def _read(file: str | os.PathLike[str], limit: int | None) -> _Rows:
-    """The cases of a file, as far as they are wanted."""
+    """Read the cases of a file, up to the limit."""
     if limit is not None and limit < 1:
         raise SelectionError(f"Expected a limit of at least 1 case, got {limit}.")
     rows = _Rows([], [], [], is_cut=False)
@@ -164,7 +164,7 @@ def _read(file: str | os.PathLike[str], limit: int | None) -> _Rows:
         if isinstance(outcome, Reject):
             rows.rejects.append(outcome)
             continue
-        assert row is not None  # only a file without rows has an outcome of its own
+        assert row is not None  # only a file without rows is handled differently
         rows.cases.append(outcome)
         rows.places.append((row.line, row.shown))
         if len(rows.cases) == limit:
@@ -177,7 +177,7 @@ def _read(file: str | os.PathLike[str], limit: int | None) -> _Rows:
 
 
 def _unasked(file: str, rows: _Rows, study: CausalStudy) -> Iterator[Reject]:
-    """Cases that the study left out, by the lines they stand in."""
+    """Yield a reject for each case that the study left out, with its line."""
     for number, reason in study.rejected:
         line, shown = rows.places[number]
         yield Reject(file, line, reason, shown, "not_asked")
@@ -242,7 +242,7 @@ def _summary(
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON takes them: without numbers of numpy."""
+    """Return the rows of a table for JSON, with NumPy numbers converted to Python's."""
     return [
         {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}
         for row in table.to_dict("records")
@@ -250,5 +250,5 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _checksum(parts: Sequence[object]) -> str:
-    """What the cases or texts were, in a word."""
+    """Return a checksum of the cases or texts."""
     return "sha256:" + sha256("\n".join(map(repr, parts)).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The analyzers of one lane, and what they have of each batch."""
+"""The analyzers of one lane and the results that they collect from each batch."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["Collection", "by_analyzer"]
 
 
 class Collection:
-    """Takes batches of a shard from a running model, and collections of other lanes.
+    """The results of a shard, collected from batches of a running model and from other lanes.
 
     Args:
         prepared: the shard.
-        options: which analyzers.
-        places: where patterns are kept, if they are.
+        options: the options, with the names of the analyzers.
+        places: where patterns are saved, if they are.
         cache: where results are kept for other sets.
     """
 
@@ -38,10 +38,10 @@ class Collection:
         self._prepared = prepared
         self._cache = cache
         self._totals = new_analyzers(options)
-        #: What sees a batch.
+        #: The analyzers that see each batch.
         self.analyzers = dict(self._totals)
         if cache is not None:
-            # What is kept of a text must be of that text alone.
+            # A cached result must depend on its own text alone.
             kinds = {name: type(one) for name, one in self._totals.items() if name != "coreference"}
             self.analyzers |= {name: PerText(kind) for name, kind in kinds.items()}
         if options.saved is not None and places.attention is not None:
@@ -49,15 +49,15 @@ class Collection:
             names = dict(zip(tokens, [row.id for row in prepared.rows], strict=True))
             saver = Saver(places.attention, prepared.shard.index, names, options.saved)
             self._totals["attention"] = saver
-            # First to end: it needs most memory, and nothing has been counted yet.
+            # It ends first: it needs the most memory, and nothing has been counted by then.
             self.analyzers = {"attention": saver, **self.analyzers}
         self._columns: list[CaseColumns] = []
-        #: Rows with a result, in the order in which they came.
+        #: Rows with a result, in the order in which they ran.
         self.order: list[int] = []
         self.num_kept = 0
 
     def take(self, batch: Sequence[int]) -> None:
-        """Take what the analyzers have of a batch that was seen whole."""
+        """Collect the analyzers' results for a batch that has been seen completely."""
         self.order += batch
         kept: list[Arrays] = [{} for _ in batch]
         if "coreference" in self.analyzers:
@@ -76,10 +76,10 @@ class Collection:
             self._cache.put({key: pack(own) for key, own in zip(keys, kept, strict=True)})
 
     def take_kept(self) -> list[int]:
-        """Take the results that the cache has; the rows that have to run."""
+        """Take the results that the cache has, and return the rows that have to run."""
         rows = self._prepared.rows
         if self._cache is None or "attention" in self.analyzers:
-            return list(range(len(rows)))  # patterns are in no cache
+            return list(range(len(rows)))  # patterns are never cached
         keys = [self._cache.key(row.meaning) for row in rows]
         found = self._cache.get(list(set(keys)))
         for index, key in enumerate(keys):
@@ -99,7 +99,7 @@ class Collection:
                 self._columns.append(CaseColumns.from_state(state).called(item))
 
     def merge(self, other: Collection) -> None:
-        """Take over what another lane has of the same shard."""
+        """Merge the results of another lane for the same shard."""
         self.order += other.order
         self.num_kept += other.num_kept
         self._columns += other._columns
@@ -108,7 +108,7 @@ class Collection:
                 total.merge(other._totals[name])
 
     def arrays(self) -> Arrays:
-        """Everything, cases in the order of the rows."""
+        """Return all results, with cases in the order of the rows."""
         found: Arrays = {}
         for name, analyzer in self._totals.items():
             if name != "coreference":
@@ -121,7 +121,7 @@ class Collection:
 
 
 def new_analyzers(options: WorkerOptions) -> dict[str, Any]:
-    """An analyzer for each name, with nothing in it."""
+    """Return a new, empty analyzer for each name."""
     return {
         name: CaseBatches(options.mention, options.weights)
         if name == "coreference"
@@ -135,7 +135,7 @@ def _named(name: str, state: Arrays) -> Arrays:
 
 
 def by_analyzer(arrays: Arrays) -> dict[str, Arrays]:
-    """The arrays of each analyzer, from those of a shard."""
+    """Group the arrays of a shard by analyzer."""
     found: dict[str, Arrays] = {}
     for key, array in arrays.items():
         name, _, part = key.partition("/")
@@ -144,10 +144,10 @@ def by_analyzer(arrays: Arrays) -> dict[str, Arrays]:
 
 
 class PerText:
-    """An analyzer for each text of a batch, so that what is found of a text is of it alone.
+    """A separate analyzer for each text of a batch, so that a result depends on its text alone.
 
     Args:
-        kind: of the analyzers.
+        kind: makes an analyzer.
     """
 
     def __init__(self, kind: Callable[[], Any]) -> None:
@@ -156,23 +156,23 @@ class PerText:
         self._own: list[Any] = []
 
     def begin(self, texts: Texts) -> None:
-        """A new batch."""
+        """Begin a new batch."""
         self._lengths = texts.lengths
         self._own = [self._kind() for _ in texts.sequences]
         for own, tokens, item in zip(self._own, texts.sequences, texts.items, strict=True):
             own.begin(Texts((tokens,), (item,)))
 
     def see(self, layer: int, attentions: torch.Tensor) -> None:
-        """Each analyzer sees its text, without the padding."""
+        """Pass each analyzer the patterns of its text, without the padding."""
         for number, (own, length) in enumerate(zip(self._own, self._lengths, strict=True)):
             own.see(layer, attentions[number : number + 1, :, :length, :length])
 
     def end(self) -> None:
-        """The batch counts."""
+        """Count the batch in every analyzer."""
         for own in self._own:
             own.end()
 
     def take(self) -> list[Any]:
-        """The analyzers of the last batch, in the order of its texts."""
+        """Return the analyzers of the last batch, in the order of its texts, and forget them."""
         found, self._own = self._own, []
         return found

@@ -1,4 +1,4 @@
-"""How much work a probe is, before it is done."""
+"""An estimate of the work of a probe before it runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from introspect.sentences import Inputs
 
 __all__ = ["Estimate", "estimate"]
 
-# So many rows are tokenized, and so many of them run, to learn how long the others take.
+# The numbers of rows that are tokenized, and of those that also run, to predict the time.
 _TOKENIZED = 2_048
 _RUN = 128
 _WARM = 8
@@ -29,18 +29,18 @@ _FLOAT = 4
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a probe would do.
+    """The estimated work of a probe.
 
     Args:
-        rows: in the input.
-        unreadable: of them, rows that cannot be read.
+        rows: rows in the input.
+        unreadable: how many of them cannot be read.
         done: rows in finished shards of the folder.
-        shards: pieces of work in all.
-        rejected_share: of the rows that were tokenized, the share that the model cannot be asked.
-        tokens_per_row: in their mean.
-        longest: tokens of the longest of them.
-        rows_per_second: of those that were run.
-        batch_bytes: attention of one layer in the largest batch, at most.
+        shards: the number of shards.
+        rejected_share: the share of tokenized rows that the model cannot be asked about.
+        tokens_per_row: the mean number of tokens of the tokenized rows.
+        longest: the most tokens in one of them.
+        rows_per_second: the speed of the rows that ran.
+        batch_bytes: the most memory for attention of one layer in the largest batch.
     """
 
     rows: int
@@ -55,11 +55,11 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """How long the rest would take."""
+        """The time that the remaining rows would take, in seconds."""
         return (self.rows - self.unreadable - self.done) / max(self.rows_per_second, 1e-9)
 
     def lines(self) -> list[tuple[str, str]]:
-        """The same for a person."""
+        """Return the estimate as names and values to show to a user."""
         return [
             ("Rows", f"{self.rows:,}, of which {self.unreadable:,} cannot be read"),
             ("Done before", f"{self.done:,} rows"),
@@ -83,17 +83,17 @@ def estimate(
     options: WorkerOptions | None = None,
     shard_rows: int = SHARD_ROWS,
 ) -> Estimate:
-    """Read all rows, tokenize some of them, run a few, and say what the whole would take.
+    """Read all rows, tokenize some, run a few, and estimate the work of the whole probe.
 
     Args:
-        model: a model, or the name of one.
+        model: a model or its name.
         inputs: as for ``probe``.
-        out: a folder with finished shards of the same probe, if there are any.
+        out: a folder with finished shards of the same probe, if any.
         analyzers: as for ``probe``.
         column: as for ``probe``.
         format: as for ``probe``.
-        options: of the workers; the analyzers of it are not looked at.
-        shard_rows: rows of a piece of work.
+        options: options of the worker; its analyzers are ignored.
+        shard_rows: rows per shard.
 
     Raises:
         InputError: the input cannot be read.
@@ -131,7 +131,7 @@ def estimate(
 
 
 def _speed(worker: Worker, sample: Sequence[ProbeRow]) -> float:
-    """Rows a second, tokens and analysis included, of rows from all over the sample."""
+    """Measure rows per second, tokenizing and analysis included, across the whole sample."""
     some = Shard.of(0, sample[:: max(1, len(sample) // _RUN)][:_RUN])
     if not some.rows:
         return 0.0
@@ -144,7 +144,7 @@ def _speed(worker: Worker, sample: Sequence[ProbeRow]) -> float:
 
 
 def _most_weights(worker: Worker, longest: int) -> int:
-    """Attention weights of a layer in the largest batch."""
+    """Return the number of attention weights of a layer in the largest batch."""
     limits = worker.options.limits
     count = max(1, min(limits.texts, limits.tokens // max(longest, 1)))
     alone = worker.num_heads * longest**2
@@ -152,7 +152,7 @@ def _most_weights(worker: Worker, longest: int) -> int:
 
 
 def _duration(seconds: float) -> str:
-    """Seconds, minutes or hours, whichever reads best."""
+    """Format a duration in seconds, minutes, or hours, whichever reads best."""
     if seconds < 2 * 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"

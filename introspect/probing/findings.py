@@ -1,4 +1,4 @@
-"""What a set of cases shows: from the scored cases to everything that its report says."""
+"""Findings of a set of scored cases, for its report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from introspect.weighting import Weights, parts_for
 
 __all__ = ["LINEAR_PROBE_CASES", "CaseSet", "with_null"]
 
-#: The linear probe is trained on so many cases at most.
+#: The most cases that the linear probe is trained on.
 LINEAR_PROBE_CASES = 2_000
 
 _CONTRASTS = (("stereotype", ("pro", "anti")), ("gender", ("male", "female")))
@@ -42,12 +42,12 @@ _SHOWN_PAIRS = 6
 
 @dataclass(frozen=True)
 class CaseSet:
-    """Scored cases, and what can be asked of them.
+    """Scored cases and the findings that they give.
 
     Args:
         columns: the cases.
-        scored: the same, as the tables are made of them.
-        options: how much is drawn.
+        scored: the same cases in the form that the tables are made from.
+        options: the numbers of resamples and permutations, and the random seed.
     """
 
     columns: CaseColumns
@@ -56,22 +56,22 @@ class CaseSet:
 
     @classmethod
     def of(cls, gathered: Gathered, options: Options) -> CaseSet | None:
-        """The cases of a probe; ``None`` where none was scored."""
+        """Return the cases of a probe, or ``None`` if none was scored."""
         if gathered.columns is None:
             return None
         return cls(gathered.columns, gathered.scored, options)
 
     @cached_property
     def num_groups(self) -> int:
-        """Groups of cases."""
+        """The number of groups of cases."""
         return len(set(self.columns.groups))
 
     def case(self, index: int) -> CorefCase:
-        """One of the cases, as it was given."""
+        """Return one of the cases as it was given."""
         return case_from_json(self.columns.lines[index])
 
     def linear(self) -> tuple[ProbeResult | None, str | None]:
-        """All heads together, and what a reader must know of it; nothing with few groups."""
+        """Return the linear probe on all heads and a note; both are ``None`` for few groups."""
         indices = [i for i, case in enumerate(self.scored) if case.is_forced_choice]
         if len({self.scored[i].group for i in indices}) < FEWEST_GROUPS:
             return None, None
@@ -86,7 +86,7 @@ class CaseSet:
         return linear_probe([self._features(i) for i in indices], seed=self.options.seed), note
 
     def _drawn(self, indices: Sequence[int]) -> list[int]:
-        """Whole groups by chance, until there are cases enough."""
+        """Draw whole groups at random, up to the limit of cases."""
         members: dict[str, list[int]] = {}
         for index in indices:
             members.setdefault(self.scored[index].group, []).append(index)
@@ -111,27 +111,27 @@ class CaseSet:
         )
 
     def bias(self) -> Bias | None:
-        """The difference between two kinds of cases, where the collection names them."""
+        """Return the difference between two kinds of cases, if the collection labels them."""
         for key, contrast in _CONTRASTS:
             if f'"{key}"' not in self.columns.lines[0]:
                 continue
             found = [json.loads(line).get(key) for line in self.columns.lines]
             labels = tuple(None if label is None else str(label) for label in found)
-            # A contrast is one between versions of the same text: passages of two genders that
-            # only share a page differ in everything else too.
+            # A contrast compares versions of the same text: passages of two genders that only
+            # share a page also differ in everything else.
             if 2 * self._groups_with(labels, contrast) > self.num_groups:
                 return bias_table(self.scored, labels, contrast, self.options)
         return None
 
     def _groups_with(self, labels: Sequence[str | None], contrast: Sequence[str]) -> int:
-        """Groups that hold a case of each kind."""
+        """Count the groups that hold a case of each kind."""
         held: dict[str, set[str | None]] = {}
         for group, label in zip(self.columns.groups, labels, strict=True):
             held.setdefault(group, set()).add(label)
         return sum(set(contrast) <= found for found in held.values())
 
     def pairs(self) -> PairShifts | None:
-        """The shifts within minimal pairs, where there are any."""
+        """Return the shifts within minimal pairs, or ``None`` if there are no pairs."""
         shifts = pair_shifts(
             [self._version(i) for i in range(len(self.scored))], options=self.options
         )
@@ -141,7 +141,7 @@ class CaseSet:
         case, own = self.scored[index], self.columns.of(index)
         given = json.loads(self.columns.lines[index])
         spans = [candidate["span"] for candidate in given["candidates"]]
-        # A case may name its antecedent first; two versions are compared as they stand in the text.
+        # A case may name its antecedent first; versions are compared in the order of the text.
         order = sorted(range(len(spans)), key=spans.__getitem__)
         weights = self.columns.weights[own]
         return PairVersion(
@@ -157,7 +157,7 @@ class CaseSet:
     def shown_pairs(
         self, pairs: PairShifts | None, capture: Capture
     ) -> tuple[tuple[tuple[CorefCase, AttentionRecord], ...], ...]:
-        """Some pairs with their records, the earlier answer first, to be held side by side."""
+        """Capture some pairs to show side by side, the version with the earlier answer first."""
         if pairs is None:
             return ()
         shown = []
@@ -170,7 +170,7 @@ class CaseSet:
     def hardest(
         self, scores: Scores, capture: Capture
     ) -> tuple[tuple[CorefCase, AttentionRecord, float], ...]:
-        """The cases that the chosen head gets most wrong, captured once more to be shown."""
+        """Capture once more the cases that the chosen head gets most wrong, to show them."""
         if scores.choice is None:
             return ()
         place = self._place(scores)
@@ -183,7 +183,7 @@ class CaseSet:
         return tuple((case, capture(case.text), gap) for case, gap in worst)
 
     def _place(self, scores: Scores) -> tuple[int, int, int]:
-        """Direction, layer and head of the choice, as indices."""
+        """Return the direction, layer, and head of the choice as indices."""
         assert scores.choice is not None, "nothing was chosen"
         head = scores.choice.head
         return (
@@ -195,21 +195,21 @@ class CaseSet:
 
 @dataclass(frozen=True)
 class Capture:
-    """Captures a text once more, with the words that were scored."""
+    """A function that captures a text once more, divided into the words that were scored."""
 
     model: Model
     weights: Weights = "raw"
     segment: Segment | None = None
 
     def __call__(self, text: str, *, certify: bool = False) -> AttentionRecord:
-        """The record of a text."""
+        """Return the record of a text."""
         include = ("attentions", *parts_for(self.weights))
         record = self.model.capture(text, include=include, certify=certify)
         return resegmented(record, self.segment) if self.segment else record
 
 
 def with_null(scores: Scores, null: CaseSet | None, options: Options) -> Scores:
-    """The held-out choice of a head among random weights, as one more baseline."""
+    """Add the held-out choice of a head in the model with random weights as a baseline."""
     if scores.choice is None or null is None:
         return scores
     few = replace(options, permutations=1, selections=1)

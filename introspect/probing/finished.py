@@ -1,4 +1,4 @@
-"""What a probe gives back: its figures, and where the rest is."""
+"""The result of a probe: its figures and its folder."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["ProbeRun"]
 
 @dataclass(frozen=True)
 class ProbeRun:
-    """What a probe found, and where it is.
+    """The results of a probe and their folder.
 
     Args:
-        folder: the folder with tables and report.
-        scores: the tables of cases; ``None`` where none was scored.
-        analyzers: those of texts, with everything in them.
+        folder: the folder with the tables and the report.
+        scores: the tables of cases; ``None`` if none was scored.
+        analyzers: the analyzers of texts, with all their results.
         finding: the headline, as plain text.
-        report: the page for a person; ``None`` where there are tables only.
-        num_rejected: rows without a result; they are in ``rejects.jsonl`` with their reasons.
+        report: the report page; ``None`` if there are only tables.
+        num_rejected: rows without a result; ``rejects.jsonl`` lists them with their reasons.
     """
 
     folder: Path
@@ -37,7 +37,7 @@ class ProbeRun:
         return f"<{type(self).__name__} in {str(self.folder)!r}: {self.finding or 'tables only'}>"
 
     def lines(self) -> list[tuple[str, str]]:
-        """The figures that a person looks for first, as names and values."""
+        """Return the key figures as names and values."""
         summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
         timings = summary["timings"]
         found = [

@@ -1,4 +1,4 @@
-"""From the finished shards to the folder that a person reads."""
+"""The final step of a probe: tables and a report made from the finished shards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def finish(
     options: Options,
     command: str | None,
 ) -> Outcome:
-    """Tables and report from the finished shards."""
+    """Write the tables and the report from the finished shards."""
     began = time.perf_counter()
     gathered = gather(work.store, work.entries, folder)
     if not gathered.num_rows:
@@ -54,7 +54,7 @@ def finish(
 
 
 def _sample(worker: Worker, reading: Reading, gathered: Gathered) -> str:
-    """The first text with a result, as the model read it, to be captured with a certificate."""
+    """Return the first text with a result, as the model read it, to capture and certify."""
     too_large = {(r.source, r.line) for r in gathered.rejects() if r.kind == "memory"}
     for row in read_rows(reading):
         if isinstance(row, ProbeRow) and (row.source, row.line) not in too_large:

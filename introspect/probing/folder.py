@@ -1,4 +1,4 @@
-"""The folder that a probe leaves, and who may write in it."""
+"""The folder that a probe writes, and the lock that lets only one probe write to it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = [
 
 #: The plan that the folder was begun with.
 PLAN = "run.json"
-#: Finished work.
+#: The folder of finished shards.
 SHARDS = "shards"
-#: What a probe of cases leaves.
+#: The files and folders that a probe of cases writes.
 FILES = (
     "heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "summary.json", "report.html",
     "rejects.jsonl", PLAN, SHARDS,
@@ -43,16 +43,16 @@ _OTHERS = (
 
 
 def open_folder(folder: Path) -> None:
-    """Make the folder and those that it is in, or make sure that what is in it is a probe's.
+    """Make the folder and its parents, or check that an existing one belongs to a probe.
 
     Raises:
-        OutputError: it is a file, it cannot be written, or it holds what is not a probe's.
+        OutputError: it is a file, it cannot be written, or it holds files not from a probe.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"Expected a folder for --out, but {str(folder)!r} is a file.")
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     kept = [name for name in there if name != _LOCK and not _is_half(name)]
-    # Without a plan it is no probe's, whatever the names in it.
+    # Without a plan it is not a probe's folder, whatever names it holds.
     is_ours = PLAN in kept
     foreign = [name for name in kept if not is_ours or name not in (*FILES, *_OTHERS)]
     if foreign:
@@ -67,13 +67,13 @@ def open_folder(folder: Path) -> None:
 
 
 def clean(folder: Path, *, fresh: bool) -> None:
-    """Remove what an interrupted write left; with ``fresh``, all that a probe left.
+    """Remove the remains of an interrupted write or, with ``fresh``, everything from a probe.
 
     Raises:
-        OutputError: it cannot be removed.
+        OutputError: a file cannot be removed.
     """
     try:
-        # The plan goes last: without it, what a stop left of the rest would be nobody's.
+        # Remove the plan last: without it, files left by a stop would belong to no probe.
         for path in sorted(folder.iterdir(), key=lambda path: path.name == PLAN):
             if _is_half(path.name) or (fresh and path.name != _LOCK):
                 _remove(path)
@@ -82,7 +82,7 @@ def clean(folder: Path, *, fresh: bool) -> None:
 
 
 def _is_half(name: str) -> bool:
-    """Whether it is what an interrupted write left."""
+    """Return whether a file name is that of an interrupted write."""
     return name.startswith(".") and name.endswith(".part")
 
 
@@ -94,10 +94,10 @@ def _remove(path: Path) -> None:
 
 
 def read_plan(folder: Path) -> dict[str, Any] | None:
-    """The plan that the folder was begun with; ``None`` where it has none.
+    """Return the plan that the folder was begun with, or ``None`` if it has none.
 
     Raises:
-        OutputError: it is damaged.
+        OutputError: the plan is damaged.
     """
     try:
         found: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))["plan"]
@@ -112,10 +112,10 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
 
 
 def write_plan(folder: Path, plan: dict[str, Any], **others: Any) -> None:
-    """Write down what the folder was begun with, before anything else.
+    """Write the plan that the folder is begun with, before anything else.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the plan cannot be written.
     """
     content = json.dumps({"plan": plan, **others}, ensure_ascii=False, indent=2) + "\n"
     write_atomically(folder / PLAN, content, durable=True)
@@ -123,10 +123,10 @@ def write_plan(folder: Path, plan: dict[str, Any], **others: Any) -> None:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keep every other probe out of the folder; a process that dies lets go.
+    """Lock the folder against every other probe; the lock ends if the process dies.
 
     Raises:
-        OutputError: another one is at work there.
+        OutputError: another probe is writing there.
     """
     import fcntl
 
@@ -137,7 +137,7 @@ def held(folder: Path) -> Iterator[None]:
         raise _refused(folder, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held it may have removed the file since it was opened.
+        # The previous holder may have removed the file since it was opened.
         if not path.exists() or os.fstat(handle).st_ino != path.stat().st_ino:
             raise BlockingIOError
     except BlockingIOError as error:
@@ -149,7 +149,7 @@ def held(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Where the disk has become read-only the file stays; without a holder it keeps nobody out.
+        # On a disk that has become read-only the file stays; without a holder it locks nothing.
         with suppress(OSError):
             path.unlink(missing_ok=True)
         os.close(handle)

@@ -1,4 +1,4 @@
-"""From finished shards to tables: one shard is in memory at a time, but for what claims need."""
+"""Results gathered from finished shards, keeping only what the claims need in memory."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ _NAMES = ["id", "group", "layer", "head", "direction"]
 
 @dataclass
 class Gathered:
-    """What all shards gave together.
+    """The combined results of all shards.
 
     Args:
-        analyzers: by name, with everything in them; not of cases.
-        parts: the cases of each shard, until all are there.
+        analyzers: the analyzers of texts by name, with all their results; none of cases.
+        parts: the cases of each shard, until all shards are read.
         columns: the cases.
-        scored: the same as the tables are made of them.
+        scored: the same cases in the form that the tables are made from.
         first_rejects: some of the rejects, as lines of JSON.
         saved: where the patterns of each text are, as lines of JSON.
-        num_rows: with a result.
-        num_kept: of which the cache had it.
-        num_rejected: without one.
-        num_tokens: of the rows with a result.
-        backoffs: how often a batch was divided for want of memory.
-        largest_error: how far weights × values were from the heads' outputs, at most.
-        routes: how attention was had.
+        num_rows: rows with a result.
+        num_kept: how many of those results came from the cache.
+        num_rejected: rows without a result.
+        num_tokens: tokens of the rows with a result.
+        backoffs: how often a batch was divided for lack of memory.
+        largest_error: the largest difference between weights × values and the heads' outputs.
+        routes: how attention was obtained.
     """
 
     analyzers: dict[str, Any] = field(default_factory=dict)
@@ -73,11 +73,11 @@ class Gathered:
     routes: tuple[str, ...] = ()
 
     def rejects(self, most: int | None = None) -> tuple[Reject, ...]:
-        """The first rows without a result."""
+        """Return the first rows without a result."""
         return tuple(map(reject_from_json, self.first_rejects[:most]))
 
 
-# A report counts reasons; it need not hold a million of them.
+# A report counts reasons; it does not need a million of them.
 _KEPT_REJECTS = 100_000
 
 
@@ -85,10 +85,10 @@ def gather(store: ShardStore, entries: Sequence[Entry], folder: Path | None = No
     """Read all shards in their order.
 
     Args:
-        store: where they are.
-        entries: the shards.
-        folder: where to write ``rejects.jsonl`` and ``cases.parquet`` on the way; by default they
-            are not written.
+        store: the store of the shards.
+        entries: the manifest entries of the shards.
+        folder: where to write ``rejects.jsonl`` and ``cases.parquet`` in the process; by default
+            they are not written.
 
     Raises:
         OutputError: a shard is damaged, or a table cannot be written.
@@ -110,7 +110,7 @@ def gather(store: ShardStore, entries: Sequence[Entry], folder: Path | None = No
 def _lines(
     found: Gathered, store: ShardStore, entries: Sequence[Entry], table: _CaseTable | None
 ) -> Iterator[str]:
-    """Take in each shard; its rejects as lines."""
+    """Take in each shard, and yield its rejects as lines."""
     for entry in entries:
         arrays, lines = store.read(entry)
         _count(found, entry, lines)
@@ -151,7 +151,7 @@ def _merge(found: Gathered, name: str, state: Mapping[str, Any]) -> None:
 
 
 class _CaseTable:
-    """Writes the rows of cases as they come; where there are none, there is no file."""
+    """A writer of the rows of cases as they come; without rows it makes no file."""
 
     def __init__(self, path: Path, temporary: Path) -> None:
         self._path = path
@@ -159,7 +159,7 @@ class _CaseTable:
         self._writer: pq.ParquetWriter | None = None
 
     def close(self) -> None:
-        """Write what is still held, and the index at the end."""
+        """Write the remaining rows and the index at the end of the file."""
         if self._writer is not None:
             self._writer.close()
 
@@ -187,7 +187,7 @@ def _rows(cases: Sequence[ScoredCase]) -> pa.Table:
     )
 
     def named(indices: Any, names: Sequence[str]) -> pa.DictionaryArray:
-        # Each name once: with repeated ones the file has other bytes each time.
+        # Each name once: with repeated names, the bytes of the file differ each time.
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         of_each = np.array([numbers[name] for name in names], dtype=np.int32)
         return pa.DictionaryArray.from_arrays(of_each[indices], pa.array(numbers, pa.string()))

@@ -1,4 +1,4 @@
-"""Heads with known roles as a folder: tables, a summary, a report."""
+"""A study of heads with known roles, written as a folder with tables, a summary, and a report."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from introspect.reporting.report import Report
 
 __all__ = ["KIND", "HeadOptions", "heads_folder", "is_page"]
 
-#: What its folders are called in messages.
+#: The name of these folders in messages.
 KIND = "heads"
 
 
 @dataclass(frozen=True)
 class HeadOptions:
-    """How heads are looked for; see ``head_study``."""
+    """Options of the search for heads; see ``head_study``."""
 
     num_sequences: int = 32
     prefix: tuple[int, int] = (0, 16)
@@ -50,24 +50,24 @@ def heads_folder(
     fresh: bool = False,
     command: str | None = None,
 ) -> Report:
-    """Look for heads with known roles, and leave a folder, or a page alone.
+    """Search for heads with known roles, and write a folder or only a page.
 
     The folder holds ``heads.csv`` and ``heads.parquet``, ``summary.json``, ``report.html`` and
-    ``run.json``; with texts also ``patterns.csv``, and ``importance.csv`` where that was measured.
-    It appears when all of it is there.
+    ``run.json``; with texts also ``patterns.csv``, and ``importance.csv`` if it was measured.
+    It appears only when it is complete.
 
     Args:
         model: the model.
-        out: the folder; or a file that ends in ``.html``, for the page alone.
-        texts: for shapes and importance.
-        name: what the texts are called.
-        options: how heads are looked for.
-        fresh: in place of an earlier run.
+        out: the folder, or a file that ends in ``.html`` for only the page.
+        texts: texts for shapes and importance.
+        name: the name of the texts.
+        options: options of the search.
+        fresh: replace an earlier run.
         command: the command line, for the provenance.
 
     Raises:
-        OutputError: the folder holds something, or cannot be written.
-        IntrospectError: as ``head_study``.
+        OutputError: the folder is not empty or cannot be written.
+        IntrospectError: as for ``head_study``.
     """
     chosen = options or HeadOptions()
     folder = None if is_page(out) else check_folder(out, KIND, fresh=fresh)
@@ -99,7 +99,7 @@ def heads_folder(
 
 
 def is_page(out: str | os.PathLike[str]) -> bool:
-    """Whether a page alone is meant, and no folder."""
+    """Return whether the output is only a page instead of a folder."""
     return Path(out).suffix.lower() in (".html", ".htm")
 
 
@@ -141,5 +141,5 @@ def _flagged(study: HeadStudy, column: str) -> list[str] | None:
 
 
 def _checksum(texts: Sequence[str]) -> str:
-    """What the texts were, in a word."""
+    """Return a checksum of the texts."""
     return "sha256:" + sha256("\n".join(map(repr, texts)).encode()).hexdigest()

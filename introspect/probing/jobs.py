@@ -1,4 +1,4 @@
-"""All shards of an input on one model: those that are not done yet run, until a person stops it."""
+"""The job of running all unfinished shards of an input on one model, until the user stops it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ENGINES = ("serial", "ray")
 
 
 class ProbeInterruptedError(IntrospectError, KeyboardInterrupt):
-    """A person stopped it; what is done is kept, and the message says how to go on."""
+    """The user stopped the run; finished work is kept, and the message says how to resume."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a job left: its store, the shards in order, how long it ran and how many rows."""
+    """The result of a job: its store, its shards in order, its duration, and the rows run."""
 
     store: ShardStore
     entries: tuple[Entry, ...]
@@ -40,7 +40,7 @@ class Work:
 
 @dataclass
 class Job:
-    """All shards of an input on one model."""
+    """The job of running all shards of an input on one model."""
 
     worker: Worker
     reading: Reading
@@ -51,14 +51,14 @@ class Job:
     _known: dict[int, Entry] = field(default_factory=dict)
 
     def rest(self) -> tuple[Any, ...]:
-        """What another model's job has in common with this one."""
+        """Return the settings that another model's job shares with this one."""
         return self.reading, self.shard_rows, self.engine, self.ray, self.watcher
 
     def work(self, store: ShardStore) -> Work:
-        """Run what is not done yet.
+        """Run the shards that are not done yet.
 
         Raises:
-            ProbeInterruptedError: a person stopped it between two shards.
+            ProbeInterruptedError: the user stopped the run between two shards.
         """
         store.create()
         began = time.perf_counter()
@@ -82,7 +82,7 @@ class Job:
         return Work(store, entries, time.perf_counter() - began, rows_run)
 
     def _todo(self, store: ShardStore) -> Iterator[Shard]:
-        """The shards that have to run; of the others the entry is noted."""
+        """Yield the shards that have to run, and record the entries of the others."""
         for shard in cut(read_rows(self.reading), self.shard_rows):
             entry = store.done(shard.index, shard.digest)
             if entry is None:
@@ -99,10 +99,10 @@ class Job:
 
 @contextmanager
 def _stopping() -> Iterator[threading.Event]:
-    """Ctrl-C asks to stop after the shard that runs; a second one stops at once."""
+    """Let Ctrl-C request a stop after the current shard; a second one stops at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread hears signals
+        yield stop  # only the main thread receives signals
         return
     before = signal.getsignal(signal.SIGINT)
 

@@ -1,6 +1,6 @@
-"""One shard through the model: its batches in several lanes, each of a thread of its own.
+"""The run of one shard, with its batches in several lanes, each in its own thread.
 
-A lane computes with one thread, so that no sum depends on how many lanes there are.
+A lane computes with one thread, so that no sum depends on the number of lanes.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ __all__ = ["ShardResult", "run_shard"]
 
 @dataclass(frozen=True, eq=False)
 class ShardResult:
-    """What a shard gave.
+    """The result of a shard.
 
     Args:
-        arrays: by analyzer and name, ``coreference/weights``.
+        arrays: arrays by analyzer and name, such as ``coreference/weights``.
         rejects: rows without a result.
-        num_rows: rows with one.
-        num_tokens: theirs.
+        num_rows: rows with a result.
+        num_tokens: tokens of the rows with a result.
         num_kept: rows whose results the cache had.
-        backoffs: how often a batch was divided for want of memory.
-        largest_error: how far weights × values were from the heads' outputs, at most.
-        routes: how attention was had.
+        backoffs: how often a batch was divided for lack of memory.
+        largest_error: the largest difference between weights × values and the heads' outputs.
+        routes: how attention was obtained.
     """
 
     arrays: Arrays
@@ -59,7 +59,7 @@ def run_shard(worker: Worker, prepared: Prepared) -> ShardResult:
         alike=not worker.takes_mask,
     )
     waiting: SimpleQueue[list[int]] = SimpleQueue()
-    # Long ones first: a short one is what the other lanes wait for in the end.
+    # Long batches first, so that in the end the other lanes wait only for a short one.
     for batch in reversed([[todo[i] for i in batch] for batch in batches]):
         waiting.put(batch)
     lanes = [first, *(_Lane(worker, prepared) for _ in range(worker.lanes - 1))]
@@ -75,7 +75,7 @@ def run_shard(worker: Worker, prepared: Prepared) -> ShardResult:
 
 
 class _Lane:
-    """Takes batches of a shard until none is left."""
+    """A lane that runs batches of a shard until none is left."""
 
     def __init__(self, worker: Worker, prepared: Prepared) -> None:
         self._worker = worker
@@ -87,7 +87,7 @@ class _Lane:
         self._routes: set[str] = set()
 
     def run(self, waiting: SimpleQueue[list[int]]) -> None:
-        """Run what waits."""
+        """Run waiting batches until none is left."""
         while True:
             try:
                 batch = waiting.get_nowait()
@@ -96,12 +96,12 @@ class _Lane:
             try:
                 self._attend(batch)
             except BaseException:
-                while not waiting.empty():  # the others need not go on
+                while not waiting.empty():  # the other lanes can stop
                     waiting.get_nowait()
                 raise
 
     def merge(self, other: _Lane) -> None:
-        """Take over what another lane has."""
+        """Merge the results of another lane."""
         self.found.merge(other.found)
         self._rejects |= other._rejects
         self._backoffs += other._backoffs
@@ -109,7 +109,7 @@ class _Lane:
         self._routes |= other._routes
 
     def result(self, lengths: Sequence[int]) -> ShardResult:
-        """What the shard gave."""
+        """Return the result of the shard."""
         rejects = {**self._prepared.rejects, **self._rejects}
         return ShardResult(
             arrays=self.found.arrays(),
@@ -123,7 +123,7 @@ class _Lane:
         )
 
     def _attend(self, batch: list[int]) -> None:
-        """Run a batch; where memory does not suffice, its halves."""
+        """Run a batch, or its halves if there is not enough memory."""
         try:
             route, error = self._worker.attend(batch, self._prepared, self.found.analyzers)
         except (RuntimeError, MemoryError) as problem:
@@ -133,7 +133,7 @@ class _Lane:
             if len(batch) == 1:
                 self._reject(batch[0])
                 return
-            # The frames of the failure hold its tensors.
+            # The frames in the traceback keep the tensors of the failed batch alive.
             problem.__traceback__ = None
         else:
             self._routes.add(route)

@@ -1,4 +1,4 @@
-"""How a shard is run: what its results depend on, and where else a worker writes."""
+"""Options of a worker: those that results depend on, and the places that it writes to."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _DEFAULT_ANALYZERS = {"cases": "coreference", "sentences": "roles", "conllu": "s
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """How a shard is run; all of it is part of the plan.
+    """Options for running a shard; all of them are part of the plan.
 
     Args:
-        analyzers: names, as in the registry.
+        analyzers: names from the registry.
         mention: how the word pairs of two mentions become one number.
-        weights: which are scored.
-        segment: what divides texts into words; ``None`` for the package's own rule.
-        layers: only these, by the model's own numbers.
-        long: what becomes of a text that is longer than the model reads.
-        saved: in which precision patterns are kept as well; ``None`` where they are not.
-        limits: of a batch.
+        weights: the weights that are scored.
+        segment: the word segmenter; ``None`` for the package's own rule.
+        layers: the layers to use, by the model's own numbers.
+        long: how to handle a text that is longer than the model reads.
+        saved: the precision in which patterns are saved as well; ``None`` to save none.
+        limits: the limits on a batch.
     """
 
     analyzers: tuple[str, ...] = ("coreference",)
@@ -62,7 +62,7 @@ class WorkerOptions:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a worker writes beside its shards; no result depends on it.
+    """The places that a worker writes to besides its shards; no result depends on them.
 
     Args:
         attention: the folder of saved patterns.
@@ -74,10 +74,10 @@ class Places:
 
 
 def segmenter(name: str | None) -> Segment | None:
-    """What divides texts into words.
+    """Return the word segmenter with this name.
 
     Raises:
-        SelectionError: there is no such thing.
+        SelectionError: there is no such segmenter.
     """
     if name is None:
         return None
@@ -89,10 +89,10 @@ def segmenter(name: str | None) -> Segment | None:
 
 
 def chosen_analyzers(names: Sequence[str] | None, reading: Reading) -> tuple[str, ...]:
-    """The analyzers asked for, if the input has what they take.
+    """Return the requested analyzers, if the input suits them.
 
     Raises:
-        SelectionError: it has not, or there is no such analyzer.
+        SelectionError: the input does not suit one, or there is no such analyzer.
     """
     content = reading.content()
     chosen = tuple(dict.fromkeys(names or (_DEFAULT_ANALYZERS[content],)))

@@ -1,4 +1,4 @@
-"""Writing what a probe found: a table for each analyzer, a summary for programs, a report."""
+"""The output of a probe: a table for each analyzer, a summary for programs, and a report."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ __all__ = ["Outcome", "write_outcome"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that a probe found.
+    """All findings of a probe.
 
     Args:
-        folder: where it goes.
-        name: what the input is called.
+        folder: the folder to write to.
+        name: the name of the input.
         worker: the model with its options.
-        gathered: what all shards gave.
-        null: the same with random weights, where that was asked for.
+        gathered: the combined results of all shards.
+        null: the same with random weights, if requested.
         sample: a text with a result, for the certificate.
-        options: how much is drawn.
+        options: the numbers of resamples and permutations, and the random seed.
         command: the command line that made it.
-        timings: how long its parts took, in seconds, and how many rows ran in this run.
+        timings: the duration of each part in seconds, and the number of rows run this time.
     """
 
     folder: Path
@@ -57,7 +57,7 @@ class Outcome:
 
     @cached_property
     def record(self) -> AttentionRecord:
-        """The record of the sample, with its proof."""
+        """The record of the sample, with its certificate."""
         return self._capture(self.sample, certify=True)
 
     @cached_property
@@ -67,12 +67,12 @@ class Outcome:
 
     @cached_property
     def cases(self) -> CaseSet | None:
-        """The cases, where any were scored."""
+        """The cases, or ``None`` if none was scored."""
         return CaseSet.of(self.gathered, self.options)
 
     @cached_property
     def scores(self) -> Scores | None:
-        """The tables of cases; the largest of them is in its file."""
+        """The tables of cases, the largest of which is read from its file."""
         if self.cases is None:
             return None
         scores = scores_of(self.cases.scored, self.folder / "cases.parquet", self.options)
@@ -81,7 +81,7 @@ class Outcome:
 
     @cached_property
     def findings(self) -> SetFindings | None:
-        """What the report of the cases says."""
+        """The findings for the report of the cases."""
         if self.cases is None or self.scores is None:
             return None
         linear, note = self.cases.linear()
@@ -113,7 +113,7 @@ class Outcome:
 
     @cached_property
     def pages(self) -> dict[str, Report]:
-        """The reports by their files: of the cases, and of what heads look at."""
+        """The reports by file name: of the cases, and of what heads attend to."""
         found = {}
         if self.findings is not None:
             found["report.html"] = set_report(self.findings)
@@ -139,7 +139,7 @@ class Outcome:
 
 
 def _notices(gathered: Gathered) -> list[str]:
-    """What a reader must know of rows that are not in the tables."""
+    """Return notices about rows that are not in the tables."""
     if not gathered.num_rejected:
         return []
     return [
@@ -149,7 +149,7 @@ def _notices(gathered: Gathered) -> list[str]:
 
 
 def write_outcome(found: Outcome) -> Outcome:
-    """Write all tables and pages; the summary comes last."""
+    """Write all tables and pages, and the summary last."""
     if found.findings is not None:
         _write_table(found.folder, "heads", found.findings.scores.heads)
         _write_csv(found.folder / "baselines.csv", found.findings.scores.baselines)

@@ -1,4 +1,4 @@
-"""What a result depends on: written down before the first shard, and held against it on return."""
+"""The plan of a probe: everything that its results depend on, written first, checked on resume."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def make_plan(
     shard_rows: int,
     null_model: bool,
 ) -> Plan:
-    """All that the tables depend on, as plain JSON.
+    """Return everything that the tables depend on, as plain JSON.
 
-    Each batch is computed with one thread: sums of floats depend on how they are divided.
+    Each batch is computed with one thread, because sums of floats depend on how they are divided.
 
     Raises:
         InputError: the input cannot be read.
@@ -69,10 +69,10 @@ def make_plan(
 
 
 def check_same(given: Mapping[str, Any], found: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to go on with work that was planned otherwise.
+    """Check that the work in a folder was begun with the same plan.
 
     Raises:
-        OutputError: names what has changed.
+        OutputError: the plans differ; the message names what has changed.
     """
     changed = [name for name in {**found, **given} if given.get(name) != found.get(name)]
     if changed:
@@ -93,7 +93,7 @@ def _shown(value: Any) -> str:
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of this package's own Python files."""
+    """Return the SHA-256 of this package's own Python files."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -101,12 +101,12 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-#: Of a configuration, what saving or loading changes, and no result depends on.
+#: The configuration keys that saving or loading changes and no result depends on.
 _WRITTEN_WHEN_SAVED = ("architectures", "dtype", "torch_dtype", "transformers_version")
 
 
 def config_digest(module: nn.Module) -> str | None:
-    """SHA-256 of what the weights do not tell: the same may be divided among other heads."""
+    """Return the SHA-256 of the configuration, such as the heads, which weights do not show."""
     config: Any = getattr(module, "config", None)
     if config is None:
         return None
@@ -120,14 +120,14 @@ def config_digest(module: nn.Module) -> str | None:
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
-    """The class, and SHA-256 of all that divides a text; not whether a call pads or cuts it."""
+    """Return the tokenizer's class and SHA-256, without its padding and truncation settings."""
     given = json.loads(tokenizer.backend_tokenizer.to_str())
     content = json.dumps({**given, "padding": None, "truncation": None}, sort_keys=True)
     return f"{type(tokenizer).__name__} sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
 def weights_digest(module: nn.Module) -> str:
-    """SHA-256 of all parameters and buffers, for a model without a revision."""
+    """Return the SHA-256 of all parameters and buffers, for a model without a revision."""
     digest = hashlib.sha256()
     for name, tensor in module.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -1,4 +1,4 @@
-"""Before the model runs: the tokens of a shard, and which of its rows it cannot be asked about."""
+"""Preparation of a shard before the model runs: its tokens and its rejected rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Long", "Prepared", "Segment", "check_known", "prepare"]
 
 Segment = Callable[[str], Sequence[Span]]
 
-#: What becomes of a text that is longer than the model reads.
+#: How to handle a text that is longer than the model reads.
 Long = Literal["reject", "window"]
 
 
@@ -32,10 +32,11 @@ class Prepared:
 
     Args:
         shard: the shard.
-        rows: what runs, and
-        encoded: their tokens, and
-        places: the number of each within the shard; parts of one text share it.
-        rejects: what does not, by number within the shard; and cases that run, but offer no choice.
+        rows: the rows that run.
+        encoded: their tokens.
+        places: the number of each row within the shard; parts of one text share it.
+        rejects: rows that do not run, by number within the shard, and cases that run but offer no
+            choice.
     """
 
     shard: Shard
@@ -53,14 +54,14 @@ def prepare(
     segment: Segment | None = None,
     long: Long = "reject",
 ) -> Prepared:
-    """Encode the rows of a shard; those that this model cannot be asked about become rejects.
+    """Encode the rows of a shard, and reject those that this model cannot be asked about.
 
     Args:
-        model: whose tokenizer reads them.
+        model: the model, whose tokenizer encodes the rows.
         shard: the rows.
-        limit: how many tokens the model reads.
-        segment: from a text to the spans of its words, for scripts without spaces.
-        long: what becomes of a text over the limit.
+        limit: the most tokens that the model reads.
+        segment: maps a text to the spans of its words, for scripts without spaces.
+        long: how to handle a text over the limit.
     """
     rejects = {place: row for place, row in enumerate(shard.rows) if isinstance(row, Reject)}
     given = {place: row for place, row in enumerate(shard.rows) if isinstance(row, ProbeRow)}
@@ -104,7 +105,7 @@ def _windowed(
 
 
 def _checked(row: ProbeRow, outcome: Encoded | TextError, segment: Segment | None) -> Encoded:
-    """The tokens of a row.
+    """Return the tokens of a row after checking them.
 
     Raises:
         TextError: the model does not read this text.
@@ -121,10 +122,10 @@ def _checked(row: ProbeRow, outcome: Encoded | TextError, segment: Segment | Non
 
 
 def check_known(tokens: TokenSequence, case: CorefCase) -> None:
-    """Attention to a piece that stands for any unknown character says nothing of the mention.
+    """Check that no mention contains the unknown token, whose attention says nothing about it.
 
     Raises:
-        MentionError: a mention has such a piece.
+        MentionError: a mention has such a token.
     """
     if not any(tokens.unknown_mask):
         return

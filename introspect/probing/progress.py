@@ -1,4 +1,4 @@
-"""What a person sees while a probe runs: a bar on a terminal, else a line at the ends."""
+"""Progress of a probe: a bar on a terminal, or else a line at the start and at the end."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _BLOCK = 1 << 20
 
 
 class Watcher(Protocol):
-    """Hears how far a probe is."""
+    """A listener that receives the progress of a probe."""
 
     def begin(self, total: int | None, done: int) -> None:
-        """Work begins: rows in all, if that is known, and those that were done before."""
+        """Begin with the total number of rows, if known, and the number done before."""
 
     def shard(self, entry: Entry) -> None:
-        """A shard is done."""
+        """Receive the entry of a finished shard."""
 
     def say(self, what: str) -> None:
-        """What is being done now."""
+        """Receive a description of the current step."""
 
 
 class _Quiet:
@@ -44,12 +44,12 @@ class _Quiet:
     def say(self, what: str) -> None: ...
 
 
-#: Says nothing.
+#: A watcher that shows nothing.
 QUIET: Watcher = _Quiet()
 
 
 class _Lines:
-    """A line when work begins and when it ends, for logs."""
+    """A watcher that prints a line when work begins and when it ends, for logs."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -81,7 +81,7 @@ class _Lines:
 
 
 class _Bar:
-    """A progress bar with rows a second, time left and rejects."""
+    """A watcher that draws a progress bar with rows per second, time left, and rejects."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -110,7 +110,7 @@ class _Bar:
 
 @contextmanager
 def watching(stream: TextIO | None = None) -> Iterator[Watcher]:
-    """A bar where there is a terminal to draw it on, else a line at each end."""
+    """Show a bar if the stream is a terminal, or else a line at the start and at the end."""
     stream = stream or sys.stderr
     if not stream.isatty():
         yield _Lines(stream)
@@ -120,7 +120,7 @@ def watching(stream: TextIO | None = None) -> Iterator[Watcher]:
 
 
 def count_rows(reading: Reading) -> int | None:
-    """About how many rows there are, where lines tell; ``None`` where only reading would.
+    """Estimate the number of rows by counting lines; return ``None`` if lines do not show it.
 
     Raises:
         InputError: an input is missing.

@@ -1,7 +1,7 @@
-"""The engine of many processes: one model in each actor, shards as tasks, on one machine or many.
+"""The engine of many processes: one model per actor, shards as tasks, on one or more machines.
 
-Every actor writes its shards to the folder itself, which on a cluster is shared storage. An actor
-that is lost is made anew, and its shard runs again.
+Every actor writes its shards to the folder itself, which on a cluster is on shared storage. A lost
+actor is replaced, and its shard runs again.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from introspect.probing.worker import Worker
 
 __all__ = ["RayOptions", "run_ray"]
 
-# One shard runs in each actor, and one waits there, so that none is ever idle.
+# One shard runs in each actor and one waits there, so that no actor is ever idle.
 _WAITING = 2
 _MOST_LOSSES = 3
 
 
 @dataclass(frozen=True)
 class RayOptions:
-    """Where actors run.
+    """Options for the actors.
 
     Args:
-        actors: how many; by default as many as the machine has CPUs for, or GPUs.
-        address: of a cluster; by default one is begun on this machine.
+        actors: the number of actors; by default as many as fit on the CPUs or GPUs.
+        address: the address of a cluster; by default one is started on this machine.
     """
 
     actors: int | None = None
@@ -47,18 +47,19 @@ class RayOptions:
 def run_ray(
     worker: Worker, shards: Iterator[Shard], store: ShardStore, where: RayOptions
 ) -> Iterator[Entry]:
-    """Run shards on actors; entries come in the order in which shards are done.
+    """Run shards on actors, and yield their entries in the order in which they finish.
 
     Args:
-        worker: its model is sent to every actor, weights and all, so that all have the same.
-        shards: those that have to run.
-        store: where they go.
-        where: the actors.
+        worker: the worker, whose model is sent to every actor with its weights, so that all have
+            the same model.
+        shards: the shards that have to run.
+        store: the store to write them to.
+        where: options for the actors.
 
     Raises:
         MissingExtraError: ray is not installed.
-        CaptureError: a shard took several actors with it.
-        IntrospectError: a shard cannot be run or written; those that are done are kept.
+        CaptureError: several actors were lost on one shard.
+        IntrospectError: a shard cannot be run or written; finished shards are kept.
     """
     if importlib.util.find_spec("ray") is None:
         raise MissingExtraError("ray", "ray", "The engine ray")
@@ -81,9 +82,9 @@ def run_ray(
 
 @dataclass(frozen=True, eq=False)
 class _Parcel:
-    """A model as it is sent to another process: what makes the module again, not the module.
+    """A model as it is sent to another process: the parts to rebuild its module from.
 
-    A module that has run carries hooks of transformers that cannot be sent.
+    The module itself, once it has run, carries hooks of transformers that cannot be sent.
     """
 
     kind: type[nn.Module]
@@ -106,7 +107,7 @@ class _Parcel:
         )  # fmt: skip
 
     def opened(self) -> Model:
-        """The same model."""
+        """Rebuild the model."""
         module = self.kind(self.config)
         module.load_state_dict(self.state)
         module.to(device=self.device, dtype=self.dtype)
@@ -114,20 +115,20 @@ class _Parcel:
 
 
 class _Actor:
-    """A worker in a process of its own."""
+    """A worker in its own process."""
 
     def __init__(self, parcel: _Parcel, options: WorkerOptions, places: Places) -> None:
-        # As the plan says: sums of floats depend on it.
+        # One thread, as in the plan: sums of floats depend on it.
         torch.set_num_threads(1)
         self._worker = Worker(parcel.opened(), options, places)
 
     def run(self, shard: Shard, store: ShardStore) -> Entry:
-        """Run a shard, and write its file."""
+        """Run a shard and write its file."""
         return write_result(self._worker, self._worker.prepare(shard), store)
 
 
 def _absolute(places: Places) -> Places:
-    """The same places for processes that were begun in another folder."""
+    """Make the paths absolute, for processes with another working directory."""
     attention, cache = places.attention, places.cache
     return Places(
         attention=None if attention is None else attention.absolute(),
@@ -136,18 +137,18 @@ def _absolute(places: Places) -> Places:
 
 
 class _Pool:
-    """The actors, and which shards are with which."""
+    """The actors and the shards assigned to each."""
 
     def __init__(self, ray: Any, worker: Worker, store: ShardStore, where: RayOptions) -> None:
         model = worker.model
         self._ray = ray
-        # Without what is known of the others, and by a path that holds in another folder.
+        # A new store without the known entries, and with a path valid in another directory.
         self._store = ShardStore(store.folder.absolute())
         is_gpu = next(model.module.parameters()).is_cuda
         resources = ray.cluster_resources()
         fits = resources.get("GPU", 1) if is_gpu else resources.get("CPU", 1)
         self._count = where.actors or max(1, int(fits))
-        # On few CPUs whole ones would leave none for Ray itself.
+        # With few CPUs, whole CPUs for the actors would leave none for Ray itself.
         share = (
             {"num_gpus": 1} if is_gpu else {"num_cpus": min(1, resources["CPU"] / self._count) / 2}
         )
@@ -158,7 +159,7 @@ class _Pool:
         self._losses: dict[int, int] = {}
 
     def run(self, shards: Iterator[Shard]) -> Iterator[Entry]:
-        """All shards; each entry as its shard is done."""
+        """Run all shards, and yield each entry when its shard is done."""
         for number in range(self._count):
             self._actors[number] = self._class.remote(*self._arguments)
         for number in [n for _ in range(_WAITING) for n in range(self._count)]:
@@ -186,10 +187,10 @@ class _Pool:
         self._tasks[self._actors[number].run.remote(shard, self._store)] = (number, shard)
 
     def _renew(self, number: int, lost: Exception) -> None:
-        """A new actor for a lost one, with all of its shards: that which ran, and which waited.
+        """Replace a lost actor, and send the new one its running and its waiting shards.
 
         Raises:
-            CaptureError: the one that ran was lost too often.
+            CaptureError: the running shard was lost too often.
         """
         tasks = [task for task, (of, _) in self._tasks.items() if of == number]
         shards = [self._tasks.pop(task)[1] for task in tasks]

@@ -1,4 +1,4 @@
-"""From any input to the rows that are probed."""
+"""The reading of any input into the rows to probe."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["Reading", "read_rows"]
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read, and how.
+    """The input of a probe and how it is read.
 
     Args:
-        inputs: files, a folder, a glob, a data set.
+        inputs: files, a folder, a glob, or a data set.
         column: the column of the sentences.
-        format: of all files, whatever their endings.
+        format: the format of all files, whatever their endings.
     """
 
     inputs: Inputs
@@ -32,7 +32,7 @@ class Reading:
     format: str | None = None
 
     def content(self) -> Content:
-        """Cases, plain sentences or trees.
+        """Return whether the input holds cases, plain sentences, or trees.
 
         Raises:
             InputError: there is nothing to read, or different kinds are mixed.
@@ -44,10 +44,10 @@ class Reading:
 
 
 def read_rows(reading: Reading) -> Iterator[ProbeRow | Reject]:
-    """The rows of all inputs in their order, and a reject for each that cannot be read.
+    """Yield the rows of all inputs in order, and a reject for each row that cannot be read.
 
     Raises:
-        InputError: an input is missing, or lacks the column.
+        InputError: an input is missing or lacks the column.
     """
     rows = _READERS[reading.content()](reading)
     is_empty = True
@@ -92,7 +92,7 @@ def _trees(reading: Reading) -> Iterator[ProbeRow | Reject]:
 
 
 def _name(file: Input, line: int, *, alone: bool) -> str:
-    """What a row without an id is called."""
+    """Return the name of a row without an id."""
     return f"line-{line}" if alone else f"{file.name}:{line}"
 
 

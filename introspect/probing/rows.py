@@ -1,4 +1,4 @@
-"""What is probed: rows, and the shards that they are cut into."""
+"""The rows to probe and the shards that they are cut into."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class ProbeRow:
     """A text to probe.
 
     Args:
-        id: its own name.
-        text: what the model reads.
-        item: a case, a sentence of a treebank, or nothing beside the text.
+        id: its unique name.
+        text: the text that the model reads.
+        item: a case, a sentence of a treebank, or ``None`` for a plain text.
         source: the file that it is in.
-        line: the line there.
-        shown: the row as it stands in the file, cut short.
+        line: the line in that file.
+        shown: the row as it appears in the file, shortened.
     """
 
     id: str
@@ -34,12 +34,12 @@ class ProbeRow:
     shown: str = ""
 
     def rejected(self, reason: str, kind: str) -> Reject:
-        """The row as one that gives no result."""
+        """Return the row as a reject."""
         return Reject(self.source, self.line, reason, self.shown, kind)
 
     @property
     def content(self) -> str:
-        """All that a result depends on, as one line."""
+        """Everything that a result depends on, as one line."""
         if isinstance(self.item, CorefCase):
             return case_to_json(self.item)
         of_treebank = None if self.item is None else asdict(self.item)
@@ -47,7 +47,7 @@ class ProbeRow:
 
     @property
     def meaning(self) -> str:
-        """The same without its names: what another set may share with this one."""
+        """The content without its names, which another set may share with this one."""
         if isinstance(self.item, CorefCase):
             unnamed = replace(self.item, id=None, group=None, extra={})
             return f"case {case_to_json(unnamed)}"
@@ -57,12 +57,12 @@ class ProbeRow:
 
 @dataclass(frozen=True)
 class Shard:
-    """A piece of work: some rows of the input, in their order.
+    """A unit of work: some rows of the input, in order.
 
     Args:
-        index: which one, from 0.
-        rows: rows to probe, and those that could not be read.
-        digest: of what is in it.
+        index: its index, from 0.
+        rows: rows to probe, and rejects for rows that could not be read.
+        digest: the digest of its content.
     """
 
     index: int
@@ -71,7 +71,7 @@ class Shard:
 
     @classmethod
     def of(cls, index: int, rows: Iterable[ProbeRow | Reject]) -> Shard:
-        """The shard of these rows."""
+        """Build the shard of these rows."""
         kept = tuple(rows)
         digest = hashlib.sha256()
         for row in kept:
@@ -81,7 +81,7 @@ class Shard:
 
 
 def cut(rows: Iterable[ProbeRow | Reject], size: int) -> Iterator[Shard]:
-    """Shards of ``size`` rows, the last one shorter; one at a time is held."""
+    """Yield shards of ``size`` rows, the last one shorter, holding one at a time."""
     index, held = 0, []
     for row in rows:
         held.append(row)
@@ -93,7 +93,7 @@ def cut(rows: Iterable[ProbeRow | Reject], size: int) -> Iterator[Shard]:
 
 
 def unlike(rows: Iterable[ProbeRow | Reject]) -> Iterator[ProbeRow | Reject]:
-    """The same rows, those with an id that came before as rejects."""
+    """Yield the rows, with a reject for each whose id has come before."""
     seen = SeenIds()
     for row in rows:
         if isinstance(row, Reject) or seen.add(row.id):

@@ -1,4 +1,4 @@
-"""One probe: rows in, a folder of tables and a report out."""
+"""The probe of a model over a set of rows, written as a folder of tables and a report."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = ["SHARD_ROWS", "probe"]
 
 DEFAULT = Options()
 
-#: Rows of a shard: what a stop can cost, and what is sorted by length together.
+#: Rows per shard: the most that a stop can lose, and the unit that is sorted by length.
 SHARD_ROWS = 1_024
 
 
@@ -72,51 +72,53 @@ def probe(
     command: str | None = None,
     watcher: Watcher = QUIET,
 ) -> ProbeRun:
-    """Run a model over a set of cases or sentences, and leave a folder.
+    """Run a model over a set of cases or sentences, and write a folder.
 
-    Of cases the folder holds ``heads`` (Parquet and CSV), ``cases.parquet``, ``baselines.csv``,
-    ``summary.json`` and ``report.html``; of other analyzers a table each. ``run.json`` is what it
-    was begun with, ``rejects.jsonl`` has the rows without a result, and ``shards/`` the finished
-    work. A probe that was stopped at any moment goes on with the same call, and ends with the same
-    tables; one that is finished is gathered again.
+    For cases, the folder holds ``heads`` (Parquet and CSV), ``cases.parquet``, ``baselines.csv``,
+    ``summary.json``, and ``report.html``; for every other analyzer, a table. ``run.json`` holds the
+    plan, ``rejects.jsonl`` the rows without a result, and ``shards/`` the finished work. The same
+    call resumes a probe that was stopped at any moment and ends with the same tables; a finished
+    probe is gathered again.
 
     Args:
-        model: a model, or the name of one.
-        inputs: a file of cases (JSON lines), of sentences (txt, csv, tsv, jsonl, parquet) or of
-            trees (conllu); all but Parquet also compressed; a folder, a glob or several.
+        model: a model or its name.
+        inputs: a file of cases (JSON lines), of sentences (txt, csv, tsv, jsonl, parquet), or of
+            trees (conllu), all but Parquet also compressed; a folder, a glob, or several files.
         out: the folder.
         engine: ``serial``, or ``ray`` (extra ``ray``) with a model in each of several processes.
         analyzers: names from ``analyzers.registry``; by default ``coreference`` for cases,
             ``roles`` for sentences, ``syntax`` for trees.
         column: the column of the sentences.
-        format: of all files, whatever their endings.
+        format: the format of all files, whatever their endings.
         mention: how the word pairs of two mentions become one number.
         weights: ``raw``, ``renormalised`` without special tokens and the row's own position, or
-            ``norm``: each weight times the length of what it brings.
-        segment: what divides texts without spaces into words: ``jieba`` (extra ``chinese``);
-            without it every character is a word.
-        layers: only these, by the model's own numbers; the model runs no further than the last.
-        long: a text that is longer than the model reads is rejected (``reject``), or read in parts
-            (``window``): a plain text part by part, a case around its mentions.
+            ``norm``: each weight times the norm of the vector that it brings.
+        segment: the segmenter for texts without spaces: ``jieba`` (extra ``chinese``); without
+            it, every character is a word.
+        layers: the layers to use, by the model's own numbers; the model runs no further than the
+            last of them.
+        long: how to handle a text that is longer than the model reads: ``reject`` it, or read it
+            in parts (``window``), a plain text part by part and a case around its mentions.
         null_model: also score the same architecture with random weights, as a baseline.
         save_attention: also keep the patterns of every text, in this precision; see
             ``SavedAttention``.
-        batch_size: texts that run together, at most; by default as many as are quick.
-        shard_rows: rows of a piece of work.
-        threads: batches that run at once on the CPU, each in a thread; by default one a processor.
-            No number depends on it. Of the engine ``ray`` each actor has one.
-        ray: the actors of that engine.
+        batch_size: the most texts per batch; by default as many as run fast.
+        shard_rows: rows per shard.
+        threads: batches that run at once on the CPU, each in a thread; by default one per
+            processor. No result depends on it. With the engine ``ray``, each actor has one.
+        ray: options for the actors of the engine ``ray``.
         cache: where results are kept for other sets that share texts with this one.
-        fresh: start over, also where the folder holds another probe.
-        options: how much is drawn for intervals and p-values, and from which seed.
-        command: the command line that made it, for the provenance.
-        watcher: hears how far it is.
+        fresh: start over, even if the folder holds another probe.
+        options: how many samples are drawn for intervals and p-values, and the random seed.
+        command: the command line, for the provenance.
+        watcher: receives the progress.
 
     Raises:
         InputError: the input cannot be read, or nothing in it gives a result.
-        OutputError: the folder is another probe's or nobody's, is being written to, or cannot be.
-        SelectionError: an unknown engine, analyzer, layer or option.
-        ProbeInterruptedError: Ctrl-C; a second one stops at once.
+        OutputError: the folder belongs to another probe or to none, is being written to, or
+            cannot be written to.
+        SelectionError: an engine, analyzer, layer, or option is unknown.
+        ProbeInterruptedError: the user pressed Ctrl-C; a second one stops at once.
     """
     if engine not in ENGINES:
         raise SelectionError(f"Expected the engine {' or '.join(ENGINES)}, got {engine!r}.")
@@ -172,7 +174,7 @@ def probe(
 
 
 def _begin(folder: Path, plan: dict[str, Any], *, fresh: bool, command: str | None) -> None:
-    """Write the plan down, or hold it against the one that is there."""
+    """Write the plan, or check it against the existing one."""
     if not fresh and (found := read_plan(folder)) is not None:
         check_same(plan, found, folder)
         clean(folder, fresh=False)

@@ -1,4 +1,4 @@
-"""Attention kept on disk beside the tables: a file a batch, and an index of the texts."""
+"""Attention saved to disk beside the tables: a file per batch and an index of the texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from introspect.records import AttentionRecord, TokenSequence
 
 __all__ = ["FOLDER", "INDEX", "Precision", "SavedAttention", "Saver"]
 
-#: The folder within that of a probe, and its index.
+#: The folder within a probe's folder, and its index.
 FOLDER = "attention"
 INDEX = "index.jsonl"
 
@@ -30,15 +30,15 @@ Precision = Literal["float32", "float16"]
 
 @dataclass
 class Saver:
-    """Takes batches from a running model, and writes the patterns of each to a file.
+    """An analyzer that writes the patterns of each batch of a running model to a file.
 
-    It holds all layers of one batch, which no other analyzer does.
+    Unlike any other analyzer, it holds all layers of one batch.
 
     Args:
-        folder: where the files go.
-        shard: the number of the shard, for their names.
-        names: of the texts, by the identity of their tokens.
-        precision: in which patterns are kept.
+        folder: the folder of the files.
+        shard: the number of the shard, for the file names.
+        names: the names of the texts, by the identity of their tokens.
+        precision: the precision in which patterns are saved.
     """
 
     folder: Path
@@ -50,7 +50,7 @@ class Saver:
     _index: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     def begin(self, texts: Texts) -> None:
-        """A new batch; what an unfinished one left is dropped."""
+        """Begin a new batch, and drop the remains of an unfinished one."""
         self._texts, self._layers = texts, {}
 
     def see(self, layer: int, attentions: torch.Tensor) -> None:
@@ -65,7 +65,7 @@ class Saver:
         """
         assert self._texts is not None, "a batch ended before it began"
         tensors, sequences = {}, {}
-        # Named by what is in it: lanes take batches in any order.
+        # The name depends on the content, because lanes take batches in any order.
         first = list(self.names).index(id(self._texts.sequences[0]))
         file = f"{self.shard:06d}-{first:05d}.safetensors"
         for number, tokens in enumerate(self._texts.sequences):
@@ -82,28 +82,28 @@ class Saver:
         self._texts, self._layers = None, {}
 
     def merge(self, other: Saver) -> None:
-        """Take over which files another lane has written."""
+        """Merge the index of the files that another lane has written."""
         self._index += other._index
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Which texts are in which files."""
+        """Return the index of texts and their files."""
         order = {name: place for place, name in enumerate(self.names.values())}
         index = sorted(self._index, key=lambda entry: order[entry["id"]])
-        # In ASCII, so that no line of it is divided at what Unicode takes as the end of one.
+        # In ASCII, so that no line is split at a Unicode line separator.
         lines = "\n".join(map(json.dumps, index))
         return {INDEX: np.frombuffer(lines.encode(), dtype=np.uint8)}
 
 
 class SavedAttention(Mapping[str, AttentionRecord]):
-    """The records that a probe with ``save_attention`` left, by the ids of their texts.
+    """The records that a probe with ``save_attention`` wrote, by the ids of their texts.
 
-    A record is read when it is asked for.
+    A record is read on access.
 
     Args:
-        folder: of the probe.
+        folder: the folder of the probe.
 
     Raises:
-        InputError: it holds no attention.
+        InputError: the folder holds no attention.
     """
 
     def __init__(self, folder: str | Path) -> None:

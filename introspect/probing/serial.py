@@ -1,4 +1,4 @@
-"""The engine of one process: a shard after the other, tokens of the next one made meanwhile."""
+"""The engine of one process: one shard after another, while the next one is tokenized."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["run_serial", "write_result"]
 
 
 def run_serial(worker: Worker, shards: Iterator[Shard], store: ShardStore) -> Iterator[Entry]:
-    """Run shards and write them; each entry comes when its file is on disk.
+    """Run shards and write them, and yield each entry when its file is on disk.
 
-    Between two shards the caller may stop.
+    The caller may stop between two shards.
 
     Args:
         worker: the model with its options.
-        shards: those that have to run.
-        store: where they go.
+        shards: the shards that have to run.
+        store: the store to write them to.
 
     Raises:
-        IntrospectError: a shard cannot be run or written; those before it are kept.
+        IntrospectError: a shard cannot be run or written; the shards before it are kept.
     """
 
     def ahead() -> Prepared | None:
@@ -40,7 +40,7 @@ def run_serial(worker: Worker, shards: Iterator[Shard], store: ShardStore) -> It
 
 
 def write_result(worker: Worker, prepared: Prepared, store: ShardStore) -> Entry:
-    """Run one shard, and write its file."""
+    """Run one shard and write its file."""
     result = run_shard(worker, prepared)
     return store.write(
         prepared.shard.index,

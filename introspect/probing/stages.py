@@ -1,4 +1,4 @@
-"""What a person sees while stage follows stage: a bar on a terminal, else a line for each."""
+"""Progress of a run in stages: a bar on a terminal, or else a line for each stage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["watching_stages"]
 
 
 class _Lines:
-    """A line when a stage begins, for logs."""
+    """A callback that prints a line when a stage begins, for logs."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -30,7 +30,7 @@ class _Lines:
 
 
 class _Bar:
-    """A progress bar that begins anew with each stage, with the time left."""
+    """A callback that draws a progress bar with the time left, restarted for each stage."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -40,17 +40,17 @@ class _Bar:
     def __call__(self, stage: Stage, number: int, total: int | None) -> None:
         if stage != self._stage:
             self._stage = stage
-            # The speed of a stage says nothing about the next.
+            # The speed of one stage does not predict that of the next.
             self._progress.reset(self._task, total=total, description=stage.words, visible=True)
         self._progress.update(self._task, completed=number, total=total)
 
 
 @contextmanager
 def watching_stages(stream: TextIO | None = None) -> Iterator[Told]:
-    """A bar where there is a terminal to draw it on, else a line for each stage.
+    """Show a bar if the stream is a terminal, or else a line for each stage.
 
     Args:
-        stream: where; standard error by default.
+        stream: the stream to write to; standard error by default.
     """
     stream = stream or sys.stderr
     if not stream.isatty():

@@ -1,4 +1,4 @@
-"""Finished shards on disk: each whole or not there, and a manifest of what is done."""
+"""Finished shards on disk, each complete or absent, and a manifest of them."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Entry:
 
     Args:
         shard: its number.
-        content: digest of its rows.
-        sha256: of its file.
-        size: of its file, in bytes.
+        content: the digest of its rows.
+        sha256: the SHA-256 of its file.
+        size: the size of its file in bytes.
         read: rows in it.
         rows: texts with a result.
-        rejected: rows without one, and cases that offer no choice.
-        tokens: of the rows with a result.
+        rejected: rows without a result, and cases that offer no choice.
+        tokens: tokens of the rows with a result.
         kept: rows whose results the cache had.
-        backoffs: how often a batch was divided for want of memory.
-        largest_error: how far weights × values were from the heads' outputs, at most.
-        routes: how attention was had.
+        backoffs: how often a batch was divided for lack of memory.
+        largest_error: the largest difference between weights × values and the heads' outputs.
+        routes: how attention was obtained.
     """
 
     shard: int
@@ -59,16 +59,16 @@ class Entry:
 
     @property
     def file(self) -> str:
-        """The name of its file: another content has another name."""
+        """The name of its file, which depends on its content."""
         return f"{self.shard:06d}-{self.content[:12]}.safetensors"
 
 
 class ShardStore:
     """The folder ``shards/`` of a probe.
 
-    A file is written beside its place, synced and renamed; then the manifest gets a line, which is
-    synced too. So whatever is in the manifest is on disk, and what a stop left half-done is in
-    neither.
+    A file is written beside its place, synced, and renamed; then the manifest gets a line, which
+    is synced too. Every shard in the manifest is therefore on disk, and one that a stop left
+    unfinished is in neither.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,16 +77,16 @@ class ShardStore:
 
     @property
     def entries(self) -> dict[int, Entry]:
-        """What the manifest says is done, by number."""
+        """The entries of the manifest, by shard number."""
         if self._entries is None:
             self._entries = {entry.shard: entry for entry in self._read_manifest()}
         return self._entries
 
     def create(self) -> None:
-        """Make the folder, and remove what an interrupted write left in it.
+        """Make the folder, and remove the remains of interrupted writes from it.
 
         Raises:
-            OutputError: it cannot be made.
+            OutputError: the folder cannot be made.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ class ShardStore:
             raise self._refused(error) from error
 
     def done(self, shard: int, content: str) -> Entry | None:
-        """The entry of a shard that is done and whole; ``None`` if it has to run."""
+        """Return the entry of a complete shard, or ``None`` if the shard has to run."""
         entry = self.entries.get(shard)
         return entry if entry and entry.content == content and self._is_whole(entry) else None
 
@@ -108,10 +108,10 @@ class ShardStore:
         rejects: tuple[Reject, ...],
         **known: Any,
     ) -> Entry:
-        """Write a shard's file; the manifest knows of it after ``record``.
+        """Write a shard's file; ``record`` then adds it to the manifest.
 
         Raises:
-            OutputError: it cannot be written; nothing half-written is left.
+            OutputError: the file cannot be written; no partial file is left.
         """
         lines = "\n".join(map(reject_to_json, rejects)).encode()
         payload = pack({**arrays, _REJECTS: np.frombuffer(lines, dtype=np.uint8)})
@@ -124,12 +124,12 @@ class ShardStore:
         """Add a line to the manifest.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the line cannot be written.
         """
         line = json.dumps(asdict(entry)).encode() + b"\n"
         try:
             with (self.folder / _MANIFEST).open("ab") as stream:
-                # A line that a stop has cut short must not swallow this one.
+                # This line must not be joined to one that a stop has cut short.
                 stream.write(line if self._ends_with_line(stream) else b"\n" + line)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -141,7 +141,7 @@ class ShardStore:
         self.entries[entry.shard] = entry
 
     def read(self, entry: Entry) -> tuple[Arrays, list[str]]:
-        """The arrays of a shard, and its rejects as lines of JSON.
+        """Return the arrays of a shard and its rejects as lines of JSON.
 
         Raises:
             OutputError: the file is damaged.
@@ -160,10 +160,10 @@ class ShardStore:
         return arrays, rejects.splitlines()
 
     def prune(self, count: int) -> None:
-        """Forget files of shards that belong to none of the first ``count``.
+        """Remove the files of shards beyond the first ``count``.
 
         Raises:
-            OutputError: one cannot be removed.
+            OutputError: a file cannot be removed.
         """
         kept = {entry.file for entry in self.entries.values() if entry.shard < count}
         try:
@@ -190,7 +190,7 @@ class ShardStore:
                 found = json.loads(line)
                 yield Entry(**{**found, "routes": tuple(found["routes"])})
             except (ValueError, TypeError, KeyError):
-                continue  # cut short by a stop: that shard runs again
+                continue  # a line cut short by a stop: its shard runs again
 
     def _refused(self, error: OSError) -> OutputError:
         return OutputError(

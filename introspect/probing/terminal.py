@@ -14,12 +14,12 @@ __all__ = ["terminal_bar"]
 
 @contextmanager
 def terminal_bar(stream: TextIO, before_time: str = "", after_time: str = "") -> Iterator[Progress]:
-    """What is done, a bar, how many of how many, and the time left; cleared at the end.
+    """Show a bar with a description, the count, the total, and the time left; clear it at the end.
 
     Args:
         stream: the terminal.
-        before_time: what stands before the time left, in the format of rich's ``TextColumn``.
-        after_time: what stands after it.
+        before_time: the text before the time left, in the format of rich's ``TextColumn``.
+        after_time: the text after it.
     """
     from rich.console import Console
     from rich.progress import (

@@ -1,4 +1,4 @@
-"""Figures as JSON, which has no NaN."""
+"""Values as JSON, with null for NaN."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["as_json"]
 
 
 def as_json(value: Any) -> str:
-    """JSON for people and programs, with null for NaN.
+    """Format a value as indented JSON, with null for NaN.
 
     Example:
         >>> print(as_json({"a": float("nan")}), end="")
@@ -22,7 +22,7 @@ def as_json(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The same with null for NaN, which JSON does not have."""
+    """Replace NaN, which JSON does not have, with ``None``."""
     if isinstance(value, dict):
         return {key: _finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""A folder that appears when all of it is there, or not at all."""
+"""Folders that appear only when they are complete."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["check_folder", "replacing_folder"]
 
 
 def check_folder(out: str | os.PathLike[str], kind: str, *, fresh: bool) -> Path:
-    """The folder, if it may be written: there is none, it is empty, or it is an earlier run's.
+    """Return the path of a folder to write: it is absent, empty, or from an earlier run.
 
     Args:
         out: the folder.
-        kind: what makes such folders, as its plan names it.
+        kind: the kind of run, as named in the folder's plan.
         fresh: whether an earlier run may be replaced.
 
     Raises:
-        OutputError: it is something else, or an earlier run's that is not to be replaced.
+        OutputError: it is something else, or from an earlier run that may not be replaced.
     """
     folder = Path(out).absolute()
     if folder.exists() and not folder.is_dir():
@@ -59,7 +59,7 @@ def check_folder(out: str | os.PathLike[str], kind: str, *, fresh: bool) -> Path
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` to write in; it takes its place if all went well."""
+    """Yield a folder beside ``folder`` to write to, which replaces it if all goes well."""
     _clear_abandoned(folder)
     place = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     old = place.with_suffix(".old")
@@ -76,7 +76,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         ) from error
     finally:
         with suppress(OSError):
-            # Stopped between the two: what was there comes back.
+            # If stopped between the two renames, restore the old folder.
             if old.exists() and not folder.exists():
                 old.rename(folder)
         for left in (place, old):
@@ -84,7 +84,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 
 
 def _clear_abandoned(folder: Path) -> None:
-    """Remove what runs that were killed had begun beside ``folder``."""
+    """Remove the partial folders that killed runs left beside ``folder``."""
     for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
         process = left.name.removeprefix(f".{folder.name}.").split(".")[0]
         if process.isdigit() and not _is_running(int(process)):
@@ -97,5 +97,5 @@ def _is_running(process: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # somebody else's
+        return True  # another user's process
     return True

@@ -1,4 +1,4 @@
-"""Texts longer than the model reads, in parts that it does read."""
+"""Division of texts that are longer than the model reads into parts that fit."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from introspect.records import TokenSequence
 
 __all__ = ["windows"]
 
-# Cut out of its text, a part may take a few more tokens than it took in it.
+# Cut from its text, a part may need a few more tokens than it had within the text.
 _SPARE = 4
 
 
 def windows(row: ProbeRow, tokens: TokenSequence, limit: int) -> list[ProbeRow]:
-    """The parts of a row that the model reads.
+    """Return the parts of a row that the model reads.
 
     A plain text is divided between words, and each of its tokens is in one part; the parts are
-    called ``ID#1``, ``ID#2``, …. Of a case the part around its mentions is left, as much before
-    them as after.
+    called ``ID#1``, ``ID#2``, …. A case keeps the part around its mentions, with as much text
+    before them as after.
 
     Args:
         row: a text over the limit.
-        tokens: of the whole of it.
-        limit: how many tokens the model reads, special ones included.
+        tokens: the tokens of the whole text.
+        limit: the most tokens that the model reads, special tokens included.
 
     Raises:
         MentionError: the mentions of a case are further apart than the model reads.
-        TextError: it is a tree, which cannot be divided; or nothing but special tokens fits.
+        TextError: the row is a tree, which cannot be divided, or only special tokens fit.
     """
     room = limit - sum(tokens.special_tokens_mask) - _SPARE
     if room < 1:
@@ -54,13 +54,13 @@ def windows(row: ProbeRow, tokens: TokenSequence, limit: int) -> list[ProbeRow]:
 
 
 def _parts(tokens: TokenSequence, room: int) -> Iterator[Span]:
-    """Characters of the parts, each of as many whole words as fit."""
+    """Yield the character spans of the parts, each with as many whole words as fit."""
     held: list[int] = []
     for word in _words(tokens):
         if held and len(held) + len(word) > room:
             yield _characters(tokens, held)
             held = []
-        # A word longer than a part is divided after all.
+        # A word longer than a part has to be divided.
         while len(word) > room:
             yield _characters(tokens, word[:room])
             word = word[room:]
@@ -91,7 +91,7 @@ def _around(row: ProbeRow, case: CorefCase, tokens: TokenSequence, room: int) ->
             f"Expected the mentions within the {room} tokens that the model reads at once, but "
             f"they are {held} apart. Choose a model that reads more."
         )
-    # A word before, a word after, as long as they fit.
+    # Add a word before and a word after in turn, as long as they fit.
     is_open = {-1: True, 1: True}
     while any(is_open.values()):
         for side in (-1, 1):

@@ -1,4 +1,4 @@
-"""One model with its options: runs shards, and single batches of them."""
+"""The worker: one model with its options, which prepares shards and runs their batches."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from introspect.probing.rows import Shard
 
 __all__ = ["Worker", "default_lanes", "is_out_of_memory", "one_thread"]
 
-# What a device says when it has no memory left; torch has a class of its own for accelerators only.
+# Error messages of a device without memory left; torch has its own class only for accelerators.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-# More batches at once take more memory than they save time.
+# More batches at once cost more memory than the time that they save is worth.
 _MOST_LANES = 8
 
 
 def default_lanes(model: Model) -> int:
-    """How many batches run at once: one a processor that this process may use, on the CPU."""
+    """Return how many batches run at once: on the CPU, one per available processor, up to 8."""
     if next(model.module.parameters()).device.type != "cpu":
         return 1
     return max(1, min(_MOST_LANES, torch.get_num_threads(), len(os.sched_getaffinity(0))))
@@ -41,7 +41,7 @@ def default_lanes(model: Model) -> int:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread: each lane is one."""
+    """Let torch compute with one thread, because each lane is a thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -51,14 +51,14 @@ def one_thread() -> Iterator[None]:
 
 
 class Worker:
-    """Runs shards on one model.
+    """A model with its options, for running shards.
 
     Args:
         model: the model.
-        options: how a shard is run.
-        places: where else it writes.
-        lanes: how many batches run at once. On the CPU each runs in one thread: let torch have one
-            (``torch.set_num_threads(1)``) while it does.
+        options: options for running a shard.
+        places: the places that it writes to besides its shards.
+        lanes: how many batches run at once. On the CPU each runs in one thread: limit torch to one
+            (``torch.set_num_threads(1)``) meanwhile.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Worker:
         self.num_heads = _num_heads(model)
 
     def prepare(self, shard: Shard) -> Prepared:
-        """Tokens of a shard; may run beside the model, in another thread."""
+        """Encode a shard; this may run in another thread beside the model."""
         return prepare(
             self.model,
             shard,
@@ -94,7 +94,7 @@ class Worker:
     def attend(
         self, batch: Sequence[int], prepared: Prepared, analyzers: Mapping[str, Any]
     ) -> tuple[str, float | None]:
-        """Run one batch and let the analyzers see it; the route, and the largest error.
+        """Run one batch through the analyzers; return the route and the largest error.
 
         Raises:
             RuntimeError: the device has no memory left.
@@ -118,7 +118,7 @@ class Worker:
             return self._stream(module, inputs, texts, analyzers, by_rows=False)
 
     def _by_rows(self, texts: Texts, analyzers: Mapping[str, Any]) -> bool:
-        """Whether only rows are read, of patterns too large to be made whole."""
+        """Return whether to read only rows, because whole patterns would be too large."""
         weights = len(texts) * self.num_heads * texts.length**2
         is_of_rows = list(analyzers) == ["coreference"] and self._projections is None
         return is_of_rows and weights > self.options.limits.weights
@@ -155,13 +155,13 @@ class Worker:
         )
         _end(analyzers.values())
         if not self._knows_layers:
-            # From now on a run ends with the last layer that is read.
+            # From now on, a run ends with the last layer that is read.
             (self._layers,) = (tuple(found) for found in layers.values())
             self._knows_layers = True
         return certificate.route, certificate.max_head_output_error
 
     def _inputs(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.nn.Module, dict[str, Any]]:
-        """The part of the model that reads, and what it takes."""
+        """Return the part of the model that reads and the inputs that it takes."""
         module: Any = self.model.module
         module = module.get_encoder() if self.model.is_encoder_decoder else module
         taken = inspect.signature(module.forward).parameters
@@ -174,18 +174,18 @@ class Worker:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a failure says that a device has no memory left."""
+    """Return whether an error says that a device has no memory left."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in _OUT_OF_MEMORY)
 
 
 def _end(analyzers: Iterable[Any]) -> None:
-    """Let a batch count.
+    """End a batch in every analyzer, so that it counts.
 
     Raises:
-        CaptureError: there is no memory left, and some analyzers have counted it already: run
-            again, it would be in their totals twice.
+        CaptureError: there is no memory left, and some analyzers have already counted the batch;
+            a second run would count it twice.
     """
     is_counted = False
     for analyzer in analyzers:
@@ -202,7 +202,7 @@ def _end(analyzers: Iterable[Any]) -> None:
 
 
 def _num_heads(model: Model) -> int:
-    """Heads of a layer, as far as the configuration says; only batch sizes depend on it."""
+    """Return the heads per layer from the configuration, or 16; only batch sizes depend on it."""
     config: Any = getattr(model.module, "config", None)
     config = config.get_text_config() if hasattr(config, "get_text_config") else config
     return int(getattr(config, "num_attention_heads", 0) or 16)

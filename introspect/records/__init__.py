@@ -1,4 +1,4 @@
-"""What a capture gives: attention tensors, the tokens they belong to, and how they were had.
+"""Records of a capture: attention tensors, their tokens, and a certificate of the capture.
 
 Layers and heads are numbered from 0. Shapes are always
 ``(num_layers, num_heads, query_len, key_len)``.

@@ -34,16 +34,16 @@ class AttentionRecord:
         kind: ``self``, or ``encoder``, ``decoder`` or ``cross`` of an encoder-decoder.
         layers: the model's own number of each row of ``attentions``.
         certificate: how it was captured.
-        notices: what a reader must know before looking: text cut off, unknown characters.
-        parts: what else was captured, by name: ``scores`` shaped like the attentions, ``queries``,
+        notices: what a reader must know first: truncated text, unknown characters.
+        parts: other captured tensors, by name: ``scores`` shaped like the attentions, ``queries``,
             ``keys``, ``values`` and ``head_outputs``, ``(num_layers, heads, length, size)``,
             ``value_norms``, ``(num_layers, num_heads, key_len)``, ``residual_norms`` and
             ``contributions``, ``(num_layers, 1, query_len, key_len)``, and ``gradients`` and
             ``integrated_gradients``, shaped like the attentions.
-        grid: where in a picture the tokens lie, of a model that reads one.
+        grid: the positions of the tokens in an image, for a vision model.
 
     Raises:
-        RecordError: a shape does not fit.
+        RecordError: the shapes do not match.
     """
 
     attentions: torch.Tensor
@@ -91,12 +91,12 @@ class AttentionRecord:
         object.__setattr__(self, "layers", layers)
 
     def __repr__(self) -> str:
-        # What a notebook shows of it; the numbers of a whole tensor would hide what it is.
+        # A short summary for notebooks; the numbers of a whole tensor would hide it.
         return f"<{type(self).__name__}: {self.extent}>"
 
     @property
     def extent(self) -> str:
-        """How large it is, in words: ``6 layers × 12 heads, 16 × 16 tokens``."""
+        """Size in words: ``6 layers × 12 heads, 16 × 16 tokens``."""
         layers, heads, queries, keys = self.attentions.shape
         plural = ["" if number == 1 else "s" for number in (layers, heads)]
         return f"{layers} layer{plural[0]} × {heads} head{plural[1]}, {queries} × {keys} tokens"
@@ -108,16 +108,16 @@ class AttentionRecord:
 
     @property
     def num_layers(self) -> int:
-        """How many layers were captured."""
+        """Number of captured layers."""
         return self.attentions.shape[0]
 
     @property
     def num_heads(self) -> int:
-        """Heads a layer."""
+        """Number of heads per layer."""
         return self.attentions.shape[1]
 
     def only(self, layers: Sequence[int]) -> AttentionRecord:
-        """The record of some layers, by the model's own numbers, which they keep.
+        """Return the record of some layers, by the model's own numbers, which they keep.
 
         Raises:
             SelectionError: the record has no such layer.
@@ -137,11 +137,11 @@ class AttentionRecord:
         )
 
     def words(self) -> AttentionRecord:
-        """The same record at word granularity.
+        """Return the same record at word granularity.
 
         The weight from word to word is the sum over the target's pieces and the mean over the
         source's, so a row still sums to what it summed to before. A special token stays a unit of
-        its own. Other parts are of pieces, and are left out.
+        its own. Other parts belong to pieces, and are left out.
         """
         return replace(
             self,
@@ -160,13 +160,13 @@ class AttentionRecord:
         query_tokens: Sequence[str] | None = None,
         kind: str = "self",
     ) -> AttentionRecord:
-        """A record from any attention and its tokens, whatever made them.
+        """Build a record from any attention and its tokens, whatever their source.
 
         Args:
             attentions: one tensor, or a list over layers of ``(num_heads, query_len, key_len)``,
                 with or without a batch dimension of 1 (as BertViz takes them).
             tokens: the key tokens.
-            query_tokens: the query tokens, where they are others than the key tokens.
+            query_tokens: the query tokens, if they differ from the key tokens.
             kind: which attention it is: ``self``, ``encoder``, ``decoder`` or ``cross``.
 
         Raises:
@@ -188,7 +188,7 @@ class AttentionRecord:
         return cls(attentions=torch.stack(squeezed), queries=queries, keys=keys, kind=kind)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the record as a safetensors file; ``load`` gives it back exactly."""
+        """Write the record as a safetensors file, from which ``load`` restores it exactly."""
         own = {part.name: getattr(self, part.name) for part in fields(self)}
         return write_atomically(path, packed(own))
 
@@ -197,7 +197,7 @@ class AttentionRecord:
         """Read what ``save`` wrote.
 
         Raises:
-            RecordError: not such a file, or a damaged one.
+            RecordError: the file is not a saved record, or is damaged.
         """
         with unpacked(path) as own:
             return cls(**own)

@@ -1,4 +1,4 @@
-"""Where a number belongs: a head of the model, a patch of a picture."""
+"""The place of a number: a head of the model, or a patch of an image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Head", "PatchGrid"]
 
 
 class Head(NamedTuple):
-    """One attention head; ``str`` gives the short name.
+    """One attention head; ``str`` returns the short name.
 
     Example:
         >>> str(Head(3, 1))
@@ -25,10 +25,10 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class PatchGrid:
-    """Where in a picture the tokens of a vision model lie.
+    """Positions in an image of the tokens of a vision model.
 
     Args:
-        rows: how many patches the picture was cut into from top to bottom.
+        rows: how many patches the image was cut into from top to bottom.
         columns: how many from left to right.
         first: the index of the first patch among the tokens; the others follow, row by row.
         patch: height and width of a patch in pixels; ``None`` where that is not known.
@@ -47,5 +47,5 @@ class PatchGrid:
         return self.rows * self.columns
 
     def index(self, row: int, column: int) -> int:
-        """The index of a patch among the tokens."""
+        """Return the index of a patch among the tokens."""
         return self.first + row * self.columns + column

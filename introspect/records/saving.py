@@ -1,4 +1,4 @@
-"""The file of a record: safetensors, with a header for all that is no tensor."""
+"""The file format of a record: safetensors, with a header for everything that is not a tensor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PART = "part."
 
 
 def packed(fields: Mapping[str, Any]) -> bytes:
-    """The file of a record that has these fields."""
+    """Return the content of a file for a record with these fields."""
     from safetensors.torch import save
 
     header = {
@@ -41,10 +41,10 @@ def packed(fields: Mapping[str, Any]) -> bytes:
 
 @contextmanager
 def unpacked(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """The fields of the record that a file holds; the record is made of them inside the block.
+    """Yield the fields of a saved record; the record must be built inside the block.
 
     Raises:
-        RecordError: not such a file, or a damaged one, of whose fields no record can be made.
+        RecordError: the file is not a saved record, or is damaged so that no record can be built.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -68,7 +68,7 @@ def unpacked(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
                     if name.startswith(_PART)
                 },
             }
-    # Whatever a foreign or damaged header brings about while it is taken apart.
+    # Whatever a foreign or damaged header raises while it is parsed.
     except (
         OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError,
     ) as error:  # fmt: skip

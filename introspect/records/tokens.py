@@ -15,10 +15,10 @@ __all__ = ["TokenSequence"]
 class TokenSequence:
     """The tokens of one side of an attention pattern, and the text they came from.
 
-    All sequences have one entry a token. ``None`` marks what a special token does not have.
+    All sequences have one entry per token. ``None`` marks what a special token lacks.
 
     Args:
-        tokens: what to show. Byte-level vocabularies are shown as the text's characters.
+        tokens: the tokens as shown. Byte-level vocabularies are shown as the text's characters.
         token_ids: vocabulary ids.
         offsets: half-open character spans in the token's text; ``(0, 0)`` for special tokens.
         word_ids: index into ``words``.
@@ -73,7 +73,7 @@ class TokenSequence:
         return len(self.tokens)
 
     def at(self, indices: Iterable[int]) -> TokenSequence:
-        """Only the tokens at these indices; their words and texts stay whole."""
+        """Return only the tokens at these indices; their words and texts stay whole."""
         chosen = list(indices)
         return replace(
             self,
@@ -85,7 +85,7 @@ class TokenSequence:
         )
 
     def pieces(self) -> list[list[int]]:
-        """Token indices grouped by word, in text order; a special token is a group of its own."""
+        """Return token indices grouped by word, in text order; special tokens are single."""
         groups: list[list[int]] = []
         last: int | None = None
         for index, word in enumerate(self.word_ids):
@@ -97,7 +97,7 @@ class TokenSequence:
         return groups
 
     def at_word_level(self) -> TokenSequence:
-        """The same sequence with one token for each word."""
+        """Return the same sequence with one token for each word."""
         groups = self.pieces()
         firsts = [group[0] for group in groups]
         words = tuple(

@@ -1,4 +1,4 @@
-"""Reports: what was found, in words, with the views and the proof beside it."""
+"""Reports: findings in words, with the views and the provenance beside them."""
 
 from introspect.reporting.causal_report import causal_report
 from introspect.reporting.head_report import head_report

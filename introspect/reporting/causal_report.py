@@ -1,4 +1,4 @@
-"""The report of a causal study: which heads matter, beside where they look."""
+"""The report of a causal study: which heads matter, beside what they attend to."""
 
 from __future__ import annotations
 
@@ -75,15 +75,15 @@ def causal_report(
     notices: Sequence[str] = (),
     command: str | None = None,
 ) -> Report:
-    """A report on which heads matter, beside where they look.
+    """Build a report on which heads matter, beside what they attend to.
 
     Args:
         study: what ``ix.causal_study`` found.
-        name: what the cases are called.
-        rejects: why rows were left out before the study, one reason a row; those that the study
-            itself could not ask are added.
+        name: the name of the set of cases.
+        rejects: why rows were left out before the study, one reason per row; the cases that the
+            study itself could not ask are added.
         notices: what a reader must know first.
-        command: the command line that made it, for the provenance.
+        command: the command line that made the report, for the provenance.
 
     Example:
         >>> import introspect as ix
@@ -124,7 +124,7 @@ def causal_report(
 
 
 def first_record(study: CausalStudy) -> AttentionRecord:
-    """The first case's, captured with its proof."""
+    """Capture the record of the first case, with its certificate."""
     return _captured(study, certify=True)
 
 
@@ -141,7 +141,7 @@ def _surrogate_notice(study: CausalStudy) -> tuple[str, ...]:
 
 
 def _heads_table(study: CausalStudy) -> str:
-    """Heads that matter, and those with the largest effects, to a dozen."""
+    """Build the table of heads that matter and of those with the largest effects, up to a dozen."""
     verdicts = head_verdicts(study.heads)
     by_effect = study.heads.sort_values("effect", ascending=False, kind="stable")
     many = max(_MANY, len(heads_that_matter(study.heads)))
@@ -171,10 +171,10 @@ def _heads_table(study: CausalStudy) -> str:
 
 
 def _add_before_and_after(document: Document, study: CausalStudy, record: AttentionRecord) -> None:
-    """What the first case's attention becomes without the head that matters most for it.
+    """Add the first case's attention before and after ablating the head that matters most for it.
 
-    Nothing where no head matters, where none is followed by attention, or where heads were replaced
-    by what other texts give, which are not at hand any more.
+    Add nothing where no head matters, where no attention follows any of them, or where heads were
+    replaced by outputs on other texts, which are no longer available.
     """
     method = study.effects.method
     if method in NEEDS_REFERENCE:
@@ -198,7 +198,7 @@ def _add_before_and_after(document: Document, study: CausalStudy, record: Attent
 
 
 def _add_attention(document: Document, study: CausalStudy) -> None:
-    """Where heads look, with the held-out claim."""
+    """Add what heads attend to, with the held-out claim."""
     finding = finding_of_choice(study.scores, len(set(study.effects.answers.groups)))
     with document.chapter("Where heads look"):
         document.add_prose(paragraphs([finding.headline, *finding.details]))

@@ -1,4 +1,4 @@
-"""What a causal study says, in sentences that stay true for every outcome."""
+"""Sentences on the result of a causal study that stay true for every outcome."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ _CAVEATS = (
 
 @dataclass(frozen=True)
 class OwnAnswer:
-    """How often the unchanged model prefers the antecedent.
+    """The share of cases in which the unchanged model prefers the antecedent.
 
     Args:
         accuracy: the share; a tie counts half.
         low, high: the ends of its interval, by groups of cases; NaN with too few.
-        n: cases.
-        chance: what a blind choice gives.
-        is_surrogate: whether the model was asked something else.
+        n: the number of cases.
+        chance: the accuracy of a blind choice.
+        is_surrogate: whether the model was asked something else instead.
     """
 
     accuracy: float
@@ -66,7 +66,7 @@ class OwnAnswer:
 
     @property
     def is_above_chance(self) -> bool:
-        """Whether the whole interval is above what a blind choice gives."""
+        """Whether the whole interval is above the accuracy of a blind choice."""
         return self.low > self.chance
 
     @property
@@ -86,7 +86,7 @@ class OwnAnswer:
 
 
 def own_answer(effects: CausalEffects, chance: float) -> OwnAnswer:
-    """How often the unchanged model is right."""
+    """Return how often the unchanged model is right."""
     margins, groups = effects.margins, effects.answers.groups
     credit = credit_of(margins)
     low = high = math.nan
@@ -98,20 +98,20 @@ def own_answer(effects: CausalEffects, chance: float) -> OwnAnswer:
 
 
 def heads_that_matter(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of heads whose ablation lowers the margin, and more than that of other heads does."""
+    """Select the heads whose ablation lowers the margin, and more than that of other heads does."""
     is_found = (table["p_adjusted"] < _SIGNIFICANT) & (table["ci_low"] > 0)
     return table[is_found].sort_values("effect", ascending=False, kind="stable")
 
 
 def heads_that_look(table: pd.DataFrame) -> list[Head]:
-    """Heads that attend to the antecedent more often than chance allows, over all heads."""
+    """Select the heads that attend to the antecedent above chance, adjusted over all heads."""
     found = table[table["attention_p_adjusted"] < _SIGNIFICANT]
     found = found.sort_values("attention_accuracy", ascending=False, kind="stable")
     return [_head(row) for row in found.itertuples()]
 
 
 def head_verdicts(table: pd.DataFrame) -> dict[Head, str]:
-    """What is known of each head that matters or looks, in a few words."""
+    """Describe in a few words each head that matters or attends to the antecedent."""
     matter = {_head(row) for row in heads_that_matter(table).itertuples()}
     looking = set(heads_that_look(table))
     words = {
@@ -123,7 +123,7 @@ def head_verdicts(table: pd.DataFrame) -> dict[Head, str]:
 
 
 def finding_of_study(study: CausalStudy) -> Finding:
-    """The headline of a study, what supports it, and what it does not show."""
+    """Return the headline of a study, what supports it, and what it does not show."""
     table = study.heads
     own = own_answer(study.effects, float(table.attrs["chance"]))
     sentences = [_headline(study, own)]
@@ -179,7 +179,7 @@ def _headline(study: CausalStudy, own: OwnAnswer) -> str:
 
 
 def _both_words(table: pd.DataFrame, both: Sequence[Head], looking: Collection[Head]) -> str:
-    """Heads that look and matter, with the largest effect."""
+    """Describe the heads that attend to the antecedent and matter, with the largest effect."""
     row = next(row for row in table.itertuples() if _head(row) == both[0])
     effect = f"{with_range(row.effect, row.ci_low, row.ci_high)} {table.attrs['unit']}"
     figures = f"an effect of {effect}, {_beside(row.control)}"
@@ -204,7 +204,7 @@ def _also(others: Sequence[Head]) -> str:
 
 
 def _nobody_looks(study: CausalStudy, own: OwnAnswer) -> str:
-    """That no head looks from the pronoun, and whether the model answers all the same."""
+    """Say that no head attends from the pronoun, and whether the model answers all the same."""
     choice = study.scores.choice
     if choice is not None and choice.p_value < _SIGNIFICANT:
         return (
@@ -219,7 +219,7 @@ def _nobody_looks(study: CausalStudy, own: OwnAnswer) -> str:
 
 
 def _matter_words(table: pd.DataFrame) -> str:
-    """The heads that matter, each with its figures."""
+    """Describe the heads that matter, each with its figures."""
     found = heads_that_matter(table)
     if found.empty:
         return ""
@@ -239,7 +239,7 @@ def _matter_words(table: pd.DataFrame) -> str:
 
 
 def _chosen_words(study: CausalStudy) -> str:
-    """Whether the head that is chosen by where it looks, on other cases, matters on these."""
+    """Say whether the head chosen by its attention on other cases matters on these."""
     chosen = study.chosen
     if chosen is None:
         return ""
@@ -272,7 +272,7 @@ def _correlation(study: CausalStudy) -> str:
 
 
 def smallest_words(study: CausalStudy) -> list[str]:
-    """The few heads that carry the most."""
+    """Describe the few heads that carry the most."""
     found = study.smallest
     if found is None:
         return []
@@ -298,7 +298,7 @@ def smallest_words(study: CausalStudy) -> list[str]:
 
 
 def mediation_words(study: CausalStudy) -> list[str]:
-    """How much of the change from one twin to the other passes through single heads."""
+    """Say how much of the change within a minimal pair passes through single heads."""
     found = study.mediation
     if found is None:
         return []
@@ -328,13 +328,13 @@ def mediation_words(study: CausalStudy) -> list[str]:
 
 
 def with_range(value: float, low: float, high: float) -> str:
-    """``19.0 (95 %: 17.5 to 20.6)``; without its interval where there is none."""
+    """Format as ``19.0 (95 %: 17.5 to 20.6)``; without the interval where there is none."""
     ends = "" if math.isnan(low) else f" (95 %: {number(low)} to {number(high)})"
     return f"{number(value)}{ends}"
 
 
 def number(value: float) -> str:
-    """A number with three digits that count, or two and a power of ten; a dash where there is none.
+    """Format with three significant digits, or two and a power of ten; a dash where there is none.
 
     Example:
         >>> number(19.0026), number(-0.000123)
@@ -349,7 +349,7 @@ def number(value: float) -> str:
 
 
 def _beside(control: float) -> str:
-    """The control of a head, in a sentence."""
+    """Describe the control of a head in a sentence."""
     if math.isnan(control):
         return "alone in its layer"
     return f"other heads of its layer {number(control)}"

@@ -16,12 +16,12 @@ _ROW = 26
 
 
 def forest_rows(scores: Scores, *, heads: int = _HEADS) -> list[dict[str, Any]]:
-    """What the plot shows, from top to bottom: the held-out choice, baselines, the best heads.
+    """Return the plot's rows, top to bottom: the held-out choice, baselines, the best heads.
 
     Returns:
-        ``name, kind ("held-out", "baseline" or "head"), accuracy, low, high, n`` each; ends of
-        the interval are ``None`` where there is none. Heads that were scored by norms also have
-        ``raw``, their accuracy by raw weights.
+        Rows of ``name, kind ("held-out", "baseline" or "head"), accuracy, low, high, n``; the
+        ends of the interval are ``None`` where there is none. Heads that were scored by norms
+        also have ``raw``, their accuracy by raw weights.
     """
     rows = []
     if choice := scores.choice:
@@ -43,7 +43,7 @@ def forest_rows(scores: Scores, *, heads: int = _HEADS) -> list[dict[str, Any]]:
 
 
 def forest_section(scores: Scores) -> Section:
-    """The plot's place in a page."""
+    """Build the section of a page that shows the plot."""
     beside = " Beside each head scored by norms stands what it reaches by raw weights."
     return Section(
         kind="forest",
@@ -60,7 +60,7 @@ def forest_section(scores: Scores) -> Section:
 
 
 def forest_figure(scores: Scores, *, heads: int = _HEADS) -> Any:
-    """The plot as a ``plotly.graph_objects.Figure``."""
+    """Draw the plot as a ``plotly.graph_objects.Figure``."""
     import plotly.graph_objects as go
 
     rows = forest_rows(scores, heads=heads)

@@ -1,4 +1,4 @@
-"""The report of heads with known roles: on random tokens, and their shapes on texts."""
+"""The report on heads with known roles: roles on random tokens, and pattern shapes on texts."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def head_report(
     notices: Sequence[str] = (),
     command: str | None = None,
 ) -> Report:
-    """A report on which heads have a known role.
+    """Build a report on which heads have a known role.
 
     Args:
         study: what ``ix.head_study`` found.
-        name: what the texts are called, if there were any.
+        name: the name of the set of texts, if there were any.
         notices: what a reader must know first.
-        command: the command line that made it, for the provenance.
+        command: the command line that made the report, for the provenance.
 
     Example:
         >>> import introspect as ix
@@ -119,7 +119,7 @@ def head_report(
 
 
 def _roles_table(study: HeadStudy) -> str:
-    """Heads with a role, and after them those with most of any score, to a dozen."""
+    """Build the table of heads with a role, then those with the highest scores, up to a dozen."""
     roles = study.roles.assign(best=study.roles[list(SCORES)].max(axis=1))
     roles = roles.assign(is_called=roles["role"] != "none")
     ordered = roles.sort_values(["is_called", "best"], ascending=False, kind="stable")
@@ -141,7 +141,7 @@ def _roles_table(study: HeadStudy) -> str:
 
 
 def _add_example(document: Document, study: HeadStudy) -> None:
-    """What the best head of the rarest role does on the first sequence."""
+    """Add the attention of the best head of the rarest role on the first sequence."""
     for score in reversed(list(SCORES)):
         named = study.called(SCORES[score])
         if not named:
@@ -165,7 +165,7 @@ def _score(study: HeadStudy, head: Head, score: str) -> float:
 
 
 def _places_table(patterns: pd.DataFrame) -> str:
-    """Heads with most of their maxima at one place, to a dozen."""
+    """Build the table of heads with most of their maxima at one offset, up to a dozen."""
     known = patterns[patterns["position_share"].notna()]
     ordered = known.sort_values("position_share", ascending=False, kind="stable")
     many = max(_MANY, int(known["is_positional"].sum()))
@@ -196,7 +196,7 @@ def _beside_chance(value: float, chance: float) -> str:
 
 
 def _classes_table(patterns: pd.DataFrame) -> str:
-    """How many heads have each shape, and which."""
+    """Build the table of how many heads, and which, have each shape."""
     rows = []
     for shape in (*PATTERN_CLASSES, "none"):
         of_shape = patterns[patterns["pattern"] == shape]

@@ -1,4 +1,4 @@
-"""What the tables of known roles say, in sentences that stay true for every outcome."""
+"""Sentences on the tables of known roles that stay true for every outcome."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
     "with_interval",
 ]
 
-#: What a head with much of a score looks at.
+#: What a head with a high score attends to.
 LOOKS_AT = {
     "previous_token": "the token just before",
     "duplicate_token": "the same token earlier on",
@@ -38,12 +38,12 @@ _CAVEATS = (
 
 
 def finding_of_heads(study: HeadStudy) -> Finding:
-    """Which heads have a role; the strongest of each score; what that does not show."""
+    """Say which heads have a role, the strongest of each score, and what that does not show."""
     return Finding(_headline(study), tuple(_details(study)), _CAVEATS)
 
 
 def heads_listed(heads: Sequence[Head]) -> str:
-    """``L0H0, L1H1 and L1H2``; of many the first dozen, and how many more."""
+    """List heads as ``L0H0, L1H1 and L1H2``; of many, the first dozen and how many more."""
     names = [str(head) for head in heads[:_MOST_NAMED]]
     if more := len(heads) - len(names):
         names.append(f"{more} more")
@@ -51,14 +51,14 @@ def heads_listed(heads: Sequence[Head]) -> str:
 
 
 def with_interval(value: float, low: float, high: float) -> str:
-    """A share in percent, with its 95 % interval where there is one."""
+    """Format a share in percent, with its 95 % interval where there is one."""
     if math.isnan(value) or math.isnan(low):
         return share(value)
     return f"{share(value)} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def place_words(offset: int) -> str:
-    """Where a key stands, seen from the query.
+    """Describe a key's position relative to the query.
 
     Example:
         >>> place_words(-1), place_words(2)
@@ -79,7 +79,7 @@ def _headline(study: HeadStudy) -> str:
             f"*No head* of {len(study.roles)} has a known role: none is sure to give more than "
             f"{study.threshold:.0%} of its attention to {_any_of(list(LOOKS_AT.values()))}."
         )
-    # A list of heads has an “and” of its own.
+    # A list of heads already has an “and” of its own.
     return f"{'; '.join(parts)}."
 
 
@@ -119,7 +119,7 @@ def _details(study: HeadStudy) -> list[str]:
 
 
 def pattern_words(patterns: pd.DataFrame) -> list[str]:
-    """Positional heads and heads of rare words on texts, or the head that comes nearest."""
+    """Describe positional and rare-word heads on texts, or the head that comes nearest."""
     texts = int(patterns["n_texts"].iloc[0])
     where = f"In the {texts} texts" if texts > 1 else "In the only text"
     return [

@@ -18,19 +18,19 @@ __all__ = ["report_index"]
 
 _NAME = "index.html"
 
-# A page says what it is within its first bytes: styles stand before that, and no data.
+# A page says what it is within its first bytes: only styles come before that, no data.
 _HEAD_BYTES = 2**18
 
 
 def report_index(folder: str | os.PathLike[str]) -> Path:
-    """Write ``index.html`` into a folder: what each report and view in it found, with a search.
+    """Write a folder's ``index.html``: what each report and view in it found, with a search.
 
-    Pages are listed by name, those in folders below too. Pages that this package did not make are
-    left out, and the list says how many.
+    Pages are listed by name, including those in subfolders. Pages that this package did not make
+    are left out, and the list says how many.
 
     Raises:
-        InputError: no such folder, or no report in it.
-        OutputError: an ``index.html`` is there that is not such a list, or it cannot be written.
+        InputError: there is no such folder, or no report in it.
+        OutputError: an existing ``index.html`` is not such a list, or it cannot be written.
     """
     root = Path(folder)
     if not root.is_dir():

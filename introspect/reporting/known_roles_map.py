@@ -13,10 +13,10 @@ __all__ = ["known_roles_section"]
 
 
 def known_roles_section(study: HeadStudy) -> Section | None:
-    """The map's place in a page; nothing where no score is known.
+    """Build the section of a page that shows the map; ``None`` where no score is known.
 
     Args:
-        study: what was found.
+        study: the study of heads.
     """
     table = study.roles
     layers = sorted(int(layer) for layer in table["layer"].unique())
@@ -59,6 +59,6 @@ def known_roles_section(study: HeadStudy) -> Section | None:
 
 
 def _first(study: HeadStudy, known: list[str]) -> str:
-    """The rarest of the roles that were found, or else the first score."""
+    """Return the rarest of the roles that were found, or else the first score."""
     found = [name for name in known if study.called(SCORES[name])]
     return found[-1] if found else known[0]

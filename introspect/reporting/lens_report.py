@@ -1,4 +1,4 @@
-"""The report of one text: what the model would say after each layer, and which heads say it."""
+"""The report on one text: what the model would say after each layer, and which heads say it."""
 
 from __future__ import annotations
 
@@ -60,24 +60,25 @@ def lens_report(
     target: str | None = None,
     command: str | None = None,
 ) -> Report:
-    """A report on what a model would say after each layer, and which parts say it.
+    """Build a report on what a model would say after each layer, and which parts say it.
 
     Args:
         model: with its language-model head (``ix.load(…, with_head=True)``).
-        text: what it reads.
-        token: whose logit is divided; by default the token that the model gives most there.
+        text: the text that the model reads.
+        token: the token whose logit is divided; by default the model's most probable token there.
         against: another token, whose logit is subtracted.
-        position: at which token; by default at a mask, and where there is none at the last token
+        position: the token to read at; by default a mask, and where there is none the last token
             that is not special.
-        top: how many readings of each state.
-        target: what an encoder-decoder writes; its tokens are read.
-        command: the command line that made it, for the provenance.
+        top: the number of readings of each state.
+        target: the text that an encoder-decoder writes; its tokens are read.
+        command: the command line that made the report, for the provenance.
 
     Raises:
         ModelError: the model has no language-model head.
-        CaptureError: its layers cannot be told; or ``token`` or ``against`` is given for a model
-            whose logits cannot be divided, such as BERT. Without them the report says so instead.
-        SelectionError: a token, position or number that there is not.
+        CaptureError: its layers cannot be identified; or ``token`` or ``against`` is given for a
+            model whose logits cannot be divided, such as BERT. Without them the report says so
+            instead.
+        SelectionError: a token, position or number does not exist.
 
     Example:
         >>> import introspect as ix
@@ -122,7 +123,7 @@ def lens_report(
 
 
 def _place(model: Model, record: AttentionRecord, position: int | None) -> int:
-    """The token that is read: the one asked for, a mask, or the last one of the text."""
+    """Return the position to read at: the one asked for, a mask, or the last one of the text."""
     if position is not None:
         return position
     mask, tokens = model.tokenizer.mask_token_id, record.queries
@@ -138,7 +139,7 @@ def _specimen(record: AttentionRecord) -> str:
 
 
 def _layers_table(reading: Reading) -> str:
-    """The first readings after each layer, the last layer first."""
+    """Build the table of the first readings after each layer, the last layer first."""
     rows = [
         (name, *(f"{visible(word)}  {chance:.1%}" for word, chance in cell))
         for name, cell in reversed(list(reading.layers.items()))

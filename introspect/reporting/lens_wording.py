@@ -1,4 +1,4 @@
-"""What a lens and a divided logit say, in sentences that stay true for every outcome."""
+"""Sentences on a logit lens and a divided logit that stay true for every outcome."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ _CAVEATS = (
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read at one token.
+    """The readings at one token.
 
     Args:
         position: its place, from 0.
-        at: the token that is read at.
-        layers: for each layer, from the embeddings up, the tokens that are read first, with their
-            probabilities.
+        at: the token at that position.
+        layers: for each layer, from the embeddings up, the top tokens with their probabilities.
     """
 
     position: int
@@ -41,28 +40,28 @@ class Reading:
 
     @property
     def last(self) -> tuple[str, float]:
-        """What the model itself gives most, and how much."""
+        """The model's own most probable token and its probability."""
         return list(self.layers.values())[-1][0]
 
     @property
     def since(self) -> str:
-        """The layer from which on the model's own first token is read first."""
+        """The layer from which the model's own top token is read first."""
         word, _ = self.last
         down = reversed(list(self.layers.items()))
         return list(takewhile(lambda layer: layer[1][0][0] == word, down))[-1][0]
 
     def token_id(self, model: Model) -> int:
-        """The number of the model's own first token."""
+        """Return the ID of the model's own top token."""
         found: int = model.tokenizer.convert_tokens_to_ids(self.last[0])
         return found
 
 
 def read_at(readings: pd.DataFrame, position: int) -> Reading:
-    """The readings of one token.
+    """Return the readings of one token.
 
     Args:
         readings: of ``logit_lens``.
-        position: its place; negative ones from the end.
+        position: the token's position; negative ones count from the end.
 
     Raises:
         SelectionError: there is no such token.
@@ -82,12 +81,12 @@ def read_at(readings: pd.DataFrame, position: int) -> Reading:
 
 
 def finding_of_lens(reading: Reading, parts: pd.DataFrame | None, why: str | None) -> Finding:
-    """What the model says at a token, since which layer, and which parts say it.
+    """Say what the model says at a token, from which layer on, and which parts say it.
 
     Args:
         reading: of the token.
-        parts: of ``direct_logit_attribution`` at the token; ``None`` where it cannot be had.
-        why: why not.
+        parts: of ``direct_logit_attribution`` at the token; ``None`` where it is unavailable.
+        why: the reason for that.
     """
     word, chance = reading.last
     headline = (
@@ -103,7 +102,7 @@ def finding_of_lens(reading: Reading, parts: pd.DataFrame | None, why: str | Non
 
 
 def signed(value: float, places: int = 2) -> str:
-    """A number with its sign, which is a minus and no hyphen.
+    """Format a number with its sign, using a minus sign and not a hyphen.
 
     Example:
         >>> signed(-0.126), signed(0.5, 1)

@@ -1,4 +1,4 @@
-"""The words of a report as HTML: what was found, what it rests on, what it does not show."""
+"""The prose of a report as HTML: what was found, what it rests on, what it does not show."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _METHOD = (
 
 
 def notices_prose(notices: Sequence[str]) -> str:
-    """What must be read before any figure, as loud boxes; empty where there is nothing."""
+    """Return the notices to read before any figure, as prominent boxes; empty without any."""
     return "".join(
         f'<p class="notice" role="alert">{html.escape(visible_text(notice))}</p>'
         for notice in notices
@@ -41,7 +41,7 @@ def notices_prose(notices: Sequence[str]) -> str:
 
 
 def case_prose(case: CorefCase, finding: Finding) -> str:
-    """The sentence with its mentions marked, the finding, and its caveats."""
+    """Return the sentence with its mentions marked, the finding, and its caveats."""
     return (
         f'<p class="specimen" dir="auto">{_marked(case)}</p>'
         f'<p class="finding">{as_html(finding.headline)}</p>'
@@ -51,7 +51,7 @@ def case_prose(case: CorefCase, finding: Finding) -> str:
 
 
 def set_prose(finding: Finding) -> str:
-    """The finding over a set of cases, with its baselines."""
+    """Return the finding over a set of cases, with its baselines."""
     return (
         f'<p class="finding">{as_html(finding.headline)}</p>'
         + paragraphs(finding.details)
@@ -60,7 +60,7 @@ def set_prose(finding: Finding) -> str:
 
 
 def text_prose(record: AttentionRecord) -> str:
-    """What is shown of a text for which nothing was scored."""
+    """Return the prose for a text for which nothing was scored."""
     layers, heads = record.attentions.shape[:2]
     text = " / ".join(record.queries.texts)
     return (
@@ -72,12 +72,12 @@ def text_prose(record: AttentionRecord) -> str:
 
 
 def method_prose() -> str:
-    """How the numbers are defined, in short."""
+    """Return a short definition of the numbers."""
     return paragraphs(_METHOD)
 
 
 def plain_words(record: AttentionRecord) -> str:
-    """What attention is, for a reader without background."""
+    """Explain attention to a reader without background."""
     layers, heads = record.attentions.shape[:2]
     return (
         '<p class="background">How to read this: the model works through a text in '
@@ -93,7 +93,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _marked(case: CorefCase) -> str:
-    """The text with the pronoun and the candidates marked; overlapping marks nest."""
+    """Return the text with the pronoun and the candidates marked; overlapping marks nest."""
     roles: list[tuple[Span, str, str]] = [(case.pronoun, "pronoun", "pronoun")]
     for candidate in case.candidates:
         role = "antecedent" if candidate.antecedent else "distractor"
@@ -113,7 +113,7 @@ def _marked(case: CorefCase) -> str:
 
 
 def paragraphs(sentences: Sequence[str]) -> str:
-    """A paragraph for each sentence or two; ``*marked*`` words are emphasised."""
+    """Build a paragraph for each sentence or two; ``*marked*`` words are emphasized."""
     return "".join(f"<p>{as_html(sentence)}</p>" for sentence in sentences)
 
 

@@ -1,4 +1,4 @@
-"""What a reader needs to repeat a figure."""
+"""The provenance of a report: what a reader needs to reproduce a figure."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ __all__ = [
 
 Row = tuple[str, str]
 
-# Sums of half-precision weights are off by up to about this much.
+# Sums of half-precision weights deviate from 1 by up to about this much.
 _ROUNDING = 0.02
 
 _DISTRIBUTION = "introspect-transformers"
 
 
 def provenance_rows(record: AttentionRecord, command: str | None) -> list[Row]:
-    """Model, revision, versions and command line, as names and values."""
+    """Return model, revision, versions and command line as names and values."""
     return provenance_of(record.certificate, command)
 
 
 def provenance_of(certificate: Certificate, command: str | None) -> list[Row]:
-    """The same where there is no record, but how one was captured."""
+    """Return the same rows as ``provenance_rows`` from a certificate, where there is no record."""
     rows = [
         ("Model", certificate.model or "not named"),
         ("Revision", certificate.revision or "not known"),
@@ -53,7 +53,7 @@ def provenance_of(certificate: Certificate, command: str | None) -> list[Row]:
 
 
 def certificate_rows(certificate: Certificate) -> list[Row]:
-    """How attention was captured, and how far it is from the model's own."""
+    """Return how attention was captured, and how far it is from the model's own."""
     return [
         ("Route", certificate.route),
         (
@@ -78,7 +78,7 @@ def certificate_rows(certificate: Certificate) -> list[Row]:
 
 
 def _attribution_rows(certificate: Certificate) -> list[Row]:
-    """What else was captured is held to, where it was."""
+    """Return the checks on what else was captured, where they were made."""
     rows = []
     if certificate.max_decomposition_error is not None:
         rows.append(
@@ -101,7 +101,7 @@ def _attribution_rows(certificate: Certificate) -> list[Row]:
 
 
 def table(rows: Sequence[Row], caption: str) -> str:
-    """Names and values as an HTML table."""
+    """Build an HTML table of names and values."""
     cells = "".join(
         f'<tr><th scope="row">{_cell(name)}</th><td>{_cell(value)}</td></tr>'
         for name, value in rows
@@ -115,7 +115,7 @@ def _cell(text: str) -> str:
 
 def _row_sums(error: float | None) -> str:
     shown = difference_words(error)
-    # Far more than rounding: attention sinks take a share of each row that no token gets.
+    # Far more than rounding: attention sinks take a share of each row that no token receives.
     is_partial = error is not None and error > _ROUNDING
     return (
         f"{shown}: rows do not sum to 1, as in models with attention sinks" if is_partial else shown
@@ -123,7 +123,7 @@ def _row_sums(error: float | None) -> str:
 
 
 def difference_words(value: float | None, note: str = "") -> str:
-    """How far two numbers are apart, or that it was not computed, and why.
+    """Say how far two numbers are apart, or that this was not computed, and why.
 
     Example:
         >>> difference_words(0.0), difference_words(0.00012)
@@ -135,12 +135,12 @@ def difference_words(value: float | None, note: str = "") -> str:
 
 
 def version_of_introspect() -> str:
-    """The installed version of this package."""
+    """Return the installed version of this package."""
     return version_of(_DISTRIBUTION)
 
 
 def version_of(distribution: str) -> str:
-    """The installed version of a package."""
+    """Return the installed version of a package."""
     try:
         return version(distribution)
     except PackageNotFoundError:

@@ -39,7 +39,7 @@ from introspect.views.model import model_view
 
 __all__ = ["Chapter", "Report", "add_views", "add_words", "report"]
 
-#: A case to score, a text to look at, or a pair of texts.
+#: A case to score, a text to view, or a pair of texts.
 Subject = CorefCase | str | tuple[str, str]
 
 
@@ -49,9 +49,9 @@ class Report:
 
     Args:
         html: the page.
-        finding: what it says first, as plain text.
+        finding: its headline, as plain text.
         scores: the tables behind it; ``None`` where no case was given.
-        notices: what a reader must know before looking.
+        notices: what a reader must know first.
     """
 
     html: str
@@ -66,7 +66,7 @@ class Report:
         return framed(self.html, self.finding)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page as one file, whole or not at all.
+        """Write the page as one file, atomically.
 
         Raises:
             OutputError: the folder is missing or cannot be written.
@@ -94,13 +94,13 @@ def report(
     truncation: bool = False,
     command: str | None = None,
 ) -> Report:
-    """A report on coreference cases, texts or pairs of texts.
+    """Build a report on coreference cases, texts or pairs of texts.
 
     Args:
-        model: a model, or the name of one.
-        subjects: cases, texts or pairs; the first is open when the page is.
-        truncation: cut texts that are too long; the report then says what was cut.
-        command: the command line that made it, for the provenance.
+        model: a model, or its name.
+        subjects: cases, texts or pairs; the page opens with the first.
+        truncation: whether to cut texts that are too long; the report then says what was cut.
+        command: the command line that made the report, for the provenance.
 
     Raises:
         IntrospectError: a subject cannot be captured or scored; the message names it.
@@ -137,7 +137,7 @@ def _chapters(model: Model, subjects: list[Subject], truncation: bool) -> list[C
         texts = (subject.text,) if isinstance(subject, CorefCase) else subject
         texts = (texts,) if isinstance(texts, str) else texts
         with _numbered(number, len(subjects)):
-            # One proof is enough: the same model and route serve every text.
+            # One check is enough: the same model and capture route serve every text.
             record = model.capture(*texts, truncation=truncation, certify=number == 1)
         chapters.append(Chapter(subject, record))
     return chapters
@@ -153,7 +153,7 @@ def _scores(chapters: list[Chapter]) -> Scores | None:
 
 
 def _numbered(number: int, count: int) -> AbstractContextManager[None]:
-    """Errors name the subject, where there are several."""
+    """Name the subject in errors, where there are several."""
     return nullcontext() if count == 1 else naming(f"Number {number}")
 
 
@@ -178,7 +178,7 @@ def _name(subject: Subject) -> str:
 
 
 def _add_one(document: Document, chapter: Chapter) -> None:
-    """What was found, in words; then each view as a chapter."""
+    """Add the finding in words, then each view as a chapter."""
     add_words(document, chapter)
     document.add_prose(plain_words(chapter.record))
     document.add_contents()
@@ -186,7 +186,7 @@ def _add_one(document: Document, chapter: Chapter) -> None:
 
 
 def _add_many(document: Document, chapters: list[Chapter], scores: Scores | None) -> None:
-    """What was found over all; then one text after the other, chosen from a list."""
+    """Add the finding over all subjects, then each text, chosen from a list."""
     if scores is not None:
         document.add_prose(set_prose(finding_of_set(scores)))
     document.add_prose(plain_words(chapters[0].record))
@@ -200,7 +200,7 @@ def _add_many(document: Document, chapters: list[Chapter], scores: Scores | None
 
 
 def _note(chapter: Chapter) -> str:
-    """The head that gives the antecedent most, beside a case in the list."""
+    """Name the head that attends most to the antecedent, beside a case in the list."""
     if chapter.case is None:
         return ""
     strongest = score_case(chapter.record, chapter.case)[0].strongest()
@@ -208,7 +208,7 @@ def _note(chapter: Chapter) -> str:
 
 
 def add_words(document: Document, chapter: Chapter) -> None:
-    """The text, and what was found in it."""
+    """Add the text and what was found in it."""
     record, case = chapter.record, chapter.case
     document.add_prose(notices_prose(record.notices))
     if case is None:
@@ -220,7 +220,7 @@ def add_words(document: Document, chapter: Chapter) -> None:
 def add_views(
     document: Document, chapter: Chapter, *, folds: bool, head: Head | None = None
 ) -> None:
-    """The views of a text; the head view shows ``head`` first, or the one that points best."""
+    """Add the views of a text; the head view shows ``head`` first, or the head that points best."""
     record, case = chapter.record, chapter.case
     token = None
     sections: list[Section] = []
@@ -238,13 +238,13 @@ def add_views(
 
 
 def _pinned(record: AttentionRecord, case: CorefCase) -> dict[str, object]:
-    """The pronoun's first token, so that its lines and numbers are what is seen first."""
+    """Return the pronoun's first token, so that its lines and numbers are shown first."""
     pieces = mention_pieces(record.queries, case.pronoun, role="pronoun")
     return {"side": "query", "index": pieces[0][0]}
 
 
 def _add_proof(document: Document, record: AttentionRecord, command: str | None) -> None:
-    """The method, the certificate and the provenance, below the views."""
+    """Add the method, the certificate and the provenance, below the views."""
     with document.chapter("How it was measured"):
         document.add_prose(method_prose())
     with document.chapter("Proof and provenance"):
@@ -257,7 +257,7 @@ def _add_proof(document: Document, record: AttentionRecord, command: str | None)
 def _summary(
     title: str, finding: str, chapters: Sequence[Chapter], command: str | None
 ) -> dict[str, object]:
-    """What the list of a folder, or a program, reads of the report without opening it."""
+    """Build the summary that a folder's index, or a program, reads without opening the report."""
     certificate = chapters[0].record.certificate
     return {
         "kind": "report",

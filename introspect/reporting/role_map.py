@@ -1,4 +1,4 @@
-"""The map of roles: every head's mean of one role at a time, and the heads it is largest in."""
+"""The map of roles: every head's mean of one role at a time, and the heads with the largest."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _UNITS = {"entropy": "bits", "distance": "tokens", "relative_entropy": "of the m
 
 
 def unit_of(role: str) -> str:
-    """What a role is counted in: ``bits``, ``tokens``, ``of the most`` or ``of attention``."""
+    """Return the unit of a role: ``bits``, ``tokens``, ``of the most`` or ``of attention``."""
     return _UNITS.get(role, "of attention")
 
 
 def role_title(role: str) -> str:
-    """A role's name as words.
+    """Return a role's name as words.
 
     Example:
         >>> role_title("before_2")
@@ -34,12 +34,12 @@ def role_title(role: str) -> str:
 
 
 def role_map_section(table: pd.DataFrame, roles: Mapping[str, str], first: str) -> Section:
-    """The map's place in a page.
+    """Build the section of a page that shows the map.
 
     Args:
         table: of ``RolesAnalyzer.compute``.
-        roles: the roles to choose from, and what each is in a line.
-        first: the one that is shown first.
+        roles: the roles to choose from, each with a one-line description.
+        first: the role that is shown first.
     """
     layers = sorted(int(layer) for layer in table["layer"].unique())
     return Section(
@@ -70,7 +70,7 @@ def role_map_section(table: pd.DataFrame, roles: Mapping[str, str], first: str) 
 
 
 def grid_of(table: pd.DataFrame, column: str, layers: list[int]) -> list[list[Any]]:
-    """A column as layers × heads; ``None`` where there is no number."""
+    """Return a column as layers × heads; ``None`` where there is no number."""
     return [
         [_known(value) for value in table[table["layer"] == layer].sort_values("head")[column]]
         for layer in layers

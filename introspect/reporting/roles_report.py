@@ -1,4 +1,4 @@
-"""The report of plain sentences: what every head looks at, over all of them."""
+"""The report on plain sentences: what every head attends to, over all of them."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def sentence_report(
     notices: Sequence[str] = (),
     command: str | None = None,
 ) -> Report:
-    """One page on what the heads of a model look at in a set of sentences.
+    """Build one page on what the heads of a model attend to in a set of sentences.
 
     Args:
-        name: what the set is called.
+        name: the name of the set.
         roles: of ``RolesAnalyzer.compute``.
-        certificate: of one capture, for how it was made and by which model.
-        similarity: of the same sentences, if heads were compared.
-        notices: what a reader must know first: sentences that were left out, or cut.
+        certificate: of one capture, which says how it was made and by which model.
+        similarity: the comparison of heads on the same sentences, if there was one.
+        notices: what a reader must know first: sentences that were left out or cut.
         command: the command line.
     """
     title = f"What heads look at in {name}"
@@ -88,7 +88,7 @@ def sentence_report(
 
 
 def finding_of_roles(roles: pd.DataFrame) -> Finding:
-    """What the table says first, and what it does not show."""
+    """Return the headline of the table, and what it does not show."""
     n = {name: int(roles[name].iloc[0]) for name in ("n_texts", "n_tokens")}
     details = [
         f"*{head}* gives most to {words.removeprefix('attention to ')}: {shown} of its attention, "
@@ -117,13 +117,13 @@ def finding_of_roles(roles: pd.DataFrame) -> Finding:
 
 
 def _roles_of(roles: pd.DataFrame) -> dict[str, str]:
-    """The roles of a table, with their lines: each has a column of its own and one of counts."""
+    """Return a table's roles with their descriptions: each has a column and a column of counts."""
     reach = max(int(c.rsplit("_", 1)[1]) for c in ["after_1", *roles] if c.startswith("after_"))
     return {name: words for name, words in role_names(reach).items() if name in roles}
 
 
 def _strongest(roles: pd.DataFrame, role: str) -> tuple[str, str, int] | None:
-    """The head with most of a role: its name, how much, and over how many tokens."""
+    """Return the head with the most of a role: its name, how much, and over how many tokens."""
     if not roles[role].notna().any():
         return None
     row = roles.loc[roles[role].idxmax()]
@@ -146,7 +146,7 @@ def _strongest_table(roles: pd.DataFrame, named: dict[str, str]) -> str:
 
 
 def _cluster_table(similarity: SimilarityAnalyzer) -> str:
-    """Heads put together, and how far apart those of one cluster are."""
+    """Build the table of clusters of heads, and how far apart the heads of each cluster are."""
     distances, placed = similarity.matrix(), similarity.map()
     rows = []
     for number, members in placed.groupby("cluster"):

@@ -1,4 +1,4 @@
-"""The map of a set: every head's accuracy, framed where it is more than chance."""
+"""The map of a set: every head's accuracy, framed where it is above chance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMNS = ("accuracy", "ci_low", "ci_high", "p_value", "p_adjusted", "n", "raw_
 
 
 def score_map_section(scores: Scores) -> Section:
-    """The map's place in a page."""
+    """Build the section of a page that shows the map."""
     heads = scores.heads
     layers, num_heads = layers_of(heads)
     columns = [name for name in _COLUMNS if name in heads]
@@ -49,7 +49,7 @@ def _chance(scores: Scores) -> float:
 
 
 def _first(scores: Scores) -> dict[str, Any]:
-    """The head that is shown first."""
+    """Return the head that is shown first."""
     if choice := scores.choice:
         return {"layer": choice.head.layer, "head": choice.head.head, "direction": choice.direction}
     return {"layer": int(scores.heads["layer"].iloc[0]), "head": 0, "direction": DIRECTIONS[0]}

@@ -1,4 +1,4 @@
-"""The report of a set of cases: a true headline, and everything that it rests on."""
+"""The report on a set of cases: a headline, and everything that it rests on."""
 
 from __future__ import annotations
 
@@ -75,21 +75,21 @@ _RULES = (
 
 @dataclass(frozen=True, eq=False)
 class SetFindings:
-    """All that is known of a set.
+    """All findings on a set.
 
     Args:
-        name: what the set is called.
+        name: the name of the set.
         scores: the tables.
-        num_cases: cases with a score.
-        num_groups: groups of cases.
-        linear: the linear probe, where there are groups enough.
+        num_cases: the number of cases with a score.
+        num_groups: the number of groups of cases.
+        linear: the linear probe, where there are enough groups.
         bias: the difference between two kinds of cases, where the set names them.
         pairs: the shifts within minimal pairs, where there are any.
-        shown_pairs: some of the pairs: both cases with their records.
+        shown_pairs: some of the pairs, both cases with their records.
         rejects: rows without a score, or the first of them, and
         num_rejected: how many there are.
-        record: of the first case, for certificate and provenance.
-        weights: which were scored, ``raw``, ``renormalised`` or ``norm``.
+        record: of the first case, for the certificate and the provenance.
+        weights: the weights that were scored: ``raw``, ``renormalised`` or ``norm``.
         hardest: the cases that the chosen head gets most wrong: case, record, and how much more
             the antecedent gets than the distractor.
         command: the command line.
@@ -117,7 +117,7 @@ class SetFindings:
 
 
 def set_report(findings: SetFindings) -> Report:
-    """The page of a set."""
+    """Build the page of a set."""
     scores = findings.scores
     title = f"Coreference in {findings.name}"
     document = Document(title, summary=_summary(title, findings))
@@ -182,9 +182,9 @@ def _add_stability(document: Document, scores: Scores) -> None:
 
 
 def _add_together(document: Document, findings: SetFindings) -> None:
-    """Twins, pairs, and all heads at once."""
+    """Add minimal pairs, their shifts, and all heads at once."""
     twins = findings.scores.twins
-    # Two cases of one group need not be twins: a page may hold two passages.
+    # Two cases of one group need not be a minimal pair: a page may hold two passages.
     if len(twins) and findings.pairs is not None:
         with document.chapter("Twins: both right"):
             document.add_prose(
@@ -219,7 +219,7 @@ def _add_together(document: Document, findings: SetFindings) -> None:
 
 
 def _add_shown_pairs(document: Document, findings: SetFindings) -> None:
-    """Pairs side by side, in the head that turns most with the answer."""
+    """Add pairs side by side, in the head whose attention shifts most with the answer."""
     if findings.pairs is None or not findings.shown_pairs:
         return
     top = findings.pairs.table.sort_values("shift", ascending=False, kind="stable").iloc[0]
@@ -280,7 +280,7 @@ def _add_bias(document: Document, findings: SetFindings) -> None:
 
 
 def _add_hardest(document: Document, findings: SetFindings) -> None:
-    """Cases that are wrong, to be looked at one by one."""
+    """Add the cases that are wrong, to be viewed one by one."""
     choice = findings.scores.choice
     if not findings.hardest or choice is None:
         return
@@ -308,7 +308,7 @@ def _add_left_out(document: Document, findings: SetFindings) -> None:
     with document.chapter("What was left out"):
         rejects = [one for one in findings.rejects if one.kind != NO_CHOICE]
         reasons = Counter(reject.reason for reject in rejects)
-        # Cases without a choice are named there too, and are counted by themselves below.
+        # Cases without a choice are listed there too, and are counted separately below.
         num_without = findings.num_rejected - len(scores.outside_forced_choice)
         sentences = [
             f"{num_without} rows gave no score; they are in rejects.jsonl with line and reason."
@@ -339,7 +339,7 @@ def _sentence(note: str) -> str:
 
 
 def data_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table of figures as HTML; every value is text."""
+    """Build a table of figures as HTML; every value is text."""
     head = "".join(f'<th scope="col" class="column">{_cell(name)}</th>' for name in columns)
     lines = ("".join(f'<td class="datum">{_cell(value)}</td>' for value in row) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)

@@ -1,4 +1,4 @@
-"""What the figures of a set say, in sentences that stay true for every outcome."""
+"""Sentences on the figures of a set that stay true for every outcome."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ _BASELINES = {
 
 
 def baseline_name(name: str) -> str:
-    """What a baseline is called in a sentence."""
+    """Return a baseline's name for use in a sentence."""
     return _BASELINES.get(name, name.replace("_", " "))
 
 
 def direction_name(direction: str) -> str:
-    """``pronoun to candidate``."""
+    """Return a direction in words, such as ``pronoun to candidate``."""
     return direction.replace("_", " ")
 
 
 def share(value: float) -> str:
-    """A share in percent, with one decimal; a dash where there is none."""
+    """Format a share in percent with one decimal; a dash where there is none."""
     return "–" if math.isnan(value) else f"{value:.1%}"
 
 
 def finding_of_choice(scores: Scores, num_groups: int) -> Finding:
-    """The held-out headline of a set, which names the best baseline beside every figure."""
+    """Return the held-out headline of a set, which names the best baseline beside every figure."""
     caveats = (
         "These cases are the evidence, and no others: another collection may give another answer.",
         LOOKING_IS_NOT_CAUSING,
@@ -98,7 +98,7 @@ def _headline(scores: Scores, choice: Choice) -> str:
 
 
 def _with_figures(scores: Scores, names: pd.Series) -> list[str]:
-    """Baselines with their accuracy, best first."""
+    """List baselines with their accuracy, best first."""
     rows = scores.baselines[scores.baselines["baseline"].isin(names)]
     rows = rows.sort_values("accuracy", ascending=False, kind="stable")
     return [f"{baseline_name(r.baseline)} ({share(r.accuracy)})" for r in rows.itertuples()]
@@ -114,7 +114,7 @@ def _in_sample(choice: Choice) -> str:
 
 
 def _raw_beside(scores: Scores) -> str:
-    """What the chosen head reaches by raw weights, where norms were scored."""
+    """Say what accuracy the chosen head has by raw weights, where norms were scored."""
     choice, heads = scores.choice, scores.heads
     if choice is None or "raw_accuracy" not in heads:
         return ""
@@ -130,7 +130,7 @@ def _raw_beside(scores: Scores) -> str:
 
 
 def in_sample(scores: Scores, head: Head, direction: str, column: str = "accuracy") -> float:
-    """A figure of one head on all cases, also on those that it was chosen on."""
+    """Return a figure of one head on all cases, including those that it was chosen on."""
     heads = scores.heads
     is_it = (heads["layer"] == head.layer) & (heads["head"] == head.head)
     return float(heads[is_it & (heads["direction"] == direction)][column].iloc[0])
@@ -158,7 +158,7 @@ def _against(scores: Scores) -> str:
 
 
 def stability_words(choice: Choice) -> list[str]:
-    """How often each head was chosen."""
+    """Say how often each head was chosen."""
     if choice.frequency == 1:
         first = f"All five folds chose {choice.head}, {direction_name(choice.direction)}."
     else:
@@ -173,7 +173,7 @@ def stability_words(choice: Choice) -> list[str]:
 
 
 def linear_words(probe: ProbeResult, choice: Choice | None) -> list[str]:
-    """The linear probe beside the best single head and its control."""
+    """Compare the linear probe with the best single head and its control."""
     sentences = [
         f"A weighted sum of all heads in both directions, trained on four folds and scored on the "
         f"fifth, is right in {share(probe.accuracy)} ({_range(probe.ci_low, probe.ci_high)}). "
@@ -185,7 +185,7 @@ def linear_words(probe: ProbeResult, choice: Choice | None) -> list[str]:
 
 
 def pair_words(pairs: PairShifts) -> list[str]:
-    """What the shifts within minimal pairs are, and whether any stands out."""
+    """Describe the shifts within minimal pairs, and whether any stands out."""
     table = pairs.table
     found = table[table["p_adjusted"] < _SIGNIFICANT]
     sentences = [
@@ -204,7 +204,7 @@ def pair_words(pairs: PairShifts) -> list[str]:
 
 
 def bias_words(bias: Bias) -> list[str]:
-    """What differs between two kinds of cases, with the authors' caution."""
+    """Describe the difference between two kinds of cases, with the authors' caution."""
     first, second = bias.contrast
     found = bias.table[bias.table["p_adjusted"] < _SIGNIFICANT]
     count = "no head differs" if found.empty else f"{len(found)} heads and directions differ"
@@ -217,7 +217,7 @@ def bias_words(bias: Bias) -> list[str]:
 
 
 def p_value(value: float) -> str:
-    """A p-value with three decimals; a dash where there is none."""
+    """Format a p-value with three decimals; a dash where there is none."""
     if math.isnan(value):
         return "–"
     return f"{value:.3f}" if value >= _SMALLEST_P else f"< {_SMALLEST_P}"

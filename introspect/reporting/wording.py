@@ -1,4 +1,4 @@
-"""What the numbers of a report say, in sentences that stay true.
+"""Sentences on the numbers of a report that stay true for every outcome.
 
 Plain text with ``*asterisks*`` around quoted words; ``as_html`` turns it into HTML.
 """
@@ -26,12 +26,12 @@ __all__ = [
     "finding_of_set",
 ]
 
-#: A head points at a mention if it gives it more than this share of its attention.
+#: A head points at a mention if it gives the mention more than this share of its attention.
 POINTING = 0.5
 
 _NAMED_HEADS = 5
 
-#: Goes with every claim about a head.
+#: Accompanies every claim about a head.
 LOOKING_IS_NOT_CAUSING = (
     "Attention shows where a head looks, not why the model decides. Whether these heads matter "
     "is a causal question: switch them off on cases that were not used to choose them, and "
@@ -49,12 +49,12 @@ class Finding:
 
     @property
     def plain(self) -> str:
-        """The headline without marks, for a terminal."""
+        """The headline without emphasis marks, for a terminal."""
         return self.headline.replace("*", "")
 
 
 def finding_of_case(case: CorefCase, scores: Sequence[DirectionScores]) -> Finding:
-    """What one sentence shows."""
+    """Return the finding on one sentence."""
     forward, backward = scores
     if not forward.is_observable:
         return _unobservable(case, backward)
@@ -76,7 +76,7 @@ def finding_of_case(case: CorefCase, scores: Sequence[DirectionScores]) -> Findi
 
 
 def finding_of_set(scores: Scores) -> Finding:
-    """What a set of cases shows, with the best head called what it is: chosen in-sample."""
+    """Return the finding on a set of cases; the best head is stated to be chosen in-sample."""
     table = scores.heads.dropna(subset=["accuracy"])
     if table.empty:
         return Finding(
@@ -107,7 +107,7 @@ def finding_of_set(scores: Scores) -> Finding:
 
 
 def as_html(sentence: str) -> str:
-    """``*marked*`` words as emphasis; everything else as text."""
+    """Convert a sentence to HTML: ``*marked*`` words as emphasis, everything else as text."""
     return re.sub(r"\*(.+?)\*", r"<em>\1</em>", html.escape(sentence))
 
 
@@ -194,7 +194,7 @@ def _any_of(phrases: Sequence[str]) -> str:
 
 
 def _listed(heads: Sequence[tuple[Head, float]]) -> str:
-    """``L3H1 (0.68), L5H11 (0.67) and 3 more``."""
+    """List heads as ``L3H1 (0.68), L5H11 (0.67) and 3 more``."""
     named = [f"{head} ({value:.2f})" for head, value in heads[:_NAMED_HEADS]]
     if more := len(heads) - len(named):
         named.append(f"{more} more")

@@ -1,9 +1,9 @@
-"""What a model would say at each layer, and which heads say it.
+"""The residual stream: what a model would say at each layer, and which heads say it.
 
-``running`` runs a model and notes the states that its layers hand on; ``stream`` divides each layer
-into what its heads, its biases and its feed-forward add; ``readout`` follows the last state to the
-logits; ``lens`` reads every layer's state as if it were the last; ``attribution`` divides a logit
-among all that was added. What cannot be proved on the run is refused.
+``running`` runs a model and records the hidden states that its layers pass on; ``stream`` divides
+each layer into what its heads, its biases and its feed-forward add; ``readout`` follows the last
+state to the logits; ``lens`` reads every layer's state as if it were the last; ``attribution``
+divides a logit among all that was added. What cannot be verified on the run is refused.
 """
 
 from introspect.residual.attribution import direct_logit_attribution

@@ -1,4 +1,4 @@
-"""Which components of a model say a token: its logit, divided among all that was added up."""
+"""Direct logit attribution: a token's logit, divided among the components of a model."""
 
 from __future__ import annotations
 
@@ -34,43 +34,43 @@ def direct_logit_attribution(
     position: int = -1,
     target: str | None = None,
 ) -> pd.DataFrame:
-    r"""How much each head, bias and feed-forward adds to the logit of a token, by itself.
+    r"""Compute how much each head, bias and feed-forward adds to the logit of a token by itself.
 
     .. math:: \mathrm{logit}_a - \mathrm{logit}_b
         = \sum_c \frac{\gamma \odot (c_i - \bar c_i)}{\sigma_i} \cdot (u_a - u_b) + \text{biases}
 
     The state of token *i* that the unembedding reads is a sum of components *c*: the embeddings,
     each head's output through its part of the output projection, the projections' biases, and each
-    feed-forward. The final norm is linear but for its scale :math:`\sigma_i`, which is the run's
-    own (a root-mean-square norm takes no mean off). That the components sum to the model's logits
-    is proved on the run.
+    feed-forward. The final norm is linear except for its scale :math:`\sigma_i`, which is the run's
+    own (a root-mean-square norm subtracts no mean). That the components sum to the model's logits
+    is verified on the run.
 
-    It counts what a component says by itself, at once: not what later layers make of it, and not
-    that the scale would be another without it. For that, ablate.
+    Only a component's direct contribution is counted: not what later layers make of it, and not
+    that the scale would differ without it. For that, ablate it.
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits"; Wang et al.
     2022, "Interpretability in the Wild", section 3.
 
     Args:
-        model: as for ``load``, with a language-model head and layers that only add to a state
-            (GPT-2, Llama, T5, …); give a ``Model`` that was loaded ``with_head``.
-        text: what it reads.
-        token: whose logit; a piece of the vocabulary (with its space, where the pieces have one),
-            or its number.
+        model: as for ``load``, with an LM head and layers that only add to a state (GPT-2, Llama,
+            T5, …); pass a ``Model`` that was loaded ``with_head``.
+        text: the text that it reads.
+        token: the token whose logit is divided; a piece of the vocabulary (with its space, where
+            the pieces have one), or its ID.
         against: another token, whose logit is subtracted.
-        position: at which token the logit is read: for a decoder, the one before.
-        target: what an encoder-decoder writes; ``position`` counts its tokens.
+        position: the token at which the logit is read: for a decoder, the one before.
+        target: the text that an encoder-decoder writes; ``position`` counts its tokens.
 
     Returns:
         A row for each component: ``component`` (``embeddings``, ``L0H3``, ``L0 bias``,
         ``L0 feed-forward``, ``final norm bias``, …), ``kind`` (of attention; else none), ``layer``,
-        ``head``, ``contribution``, in logits. ``attrs`` has ``logit``, the model's own number that
+        ``head``, ``contribution``, in logits. ``attrs`` has ``logit``, the model's own value that
         they sum to, ``error``, how far their sum is from it, and the tokens' names.
 
     Raises:
-        ModelError: the model has no language-model head.
-        CaptureError: its layers do more than add (BERT), or what is after them is not linear.
-        SelectionError: a token or position that does not exist.
+        ModelError: the model has no LM head.
+        CaptureError: its layers do more than add (BERT), or what follows them is not linear.
+        SelectionError: a token or position does not exist.
 
     Example:
         >>> from introspect.models import load
@@ -133,7 +133,7 @@ def _rows(
     token: int,
     against: int | None,
 ) -> Iterator[_Row]:
-    """Every component in the order in which it is added."""
+    """Yield every component in the order in which it is added."""
     direction = readout.direction(token, against)
 
     def read(state: torch.Tensor) -> float:
@@ -159,7 +159,7 @@ def _rows(
 
 
 def _token_id(model: Model, token: str | int, vocabulary: int) -> int:
-    """The number of a token in the vocabulary."""
+    """Return the ID of a token in the vocabulary."""
     if isinstance(token, Integral):
         token = int(token)
     if isinstance(token, int) and not 0 <= token < vocabulary:

@@ -1,4 +1,4 @@
-"""What a model would say if it stopped after each layer."""
+"""The logit lens: what a model would say if it stopped after each layer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from introspect.residual.stream import ends_in_norm
 
 __all__ = ["EMBEDDINGS", "NO_STREAM", "logit_lens"]
 
-#: The number of what is there before layer 0.
+#: The layer number of the embeddings before layer 0.
 EMBEDDINGS = -1
 #: What a reader must know of a model whose layers do more than add.
 NO_STREAM = (
@@ -30,11 +30,11 @@ NO_STREAM = (
     "layer's states alone: what it reads from an earlier layer is in another scale and basis."
 )
 
-# How far the last layer's reading may be from the model's own logits, in units of the largest.
+# How far the last layer's reading may be from the model's own logits, relative to the largest.
 _SAME = {torch.float32: 1e-5, torch.float64: 1e-10}
 _SAME_HALF = 1e-2
 
-#: From a state of every token to its logits, ``(length, vocabulary)``.
+#: Maps a state of every token to its logits, ``(length, vocabulary)``.
 _Reader = Callable[[Run, torch.Tensor], torch.Tensor]
 
 
@@ -45,35 +45,36 @@ def logit_lens(
     top: int = 5,
     target: str | None = None,
 ) -> pd.DataFrame:
-    r"""The tokens that a model's head reads from the state after every layer.
+    r"""Return the tokens that a model's head reads from the hidden state after every layer.
 
     .. math:: \mathrm{softmax}(W_U \, \mathrm{norm}(h_i^l))
 
-    Each layer's state is put in the place of the last one's, and the model's own code goes on from
-    there, whatever its final norm and head are. That the logits follow from the last layer's state
-    and from nothing else is proved by putting it into a run on other tokens.
+    Each layer's state replaces the last layer's, and the model's own code continues from there,
+    whatever its final norm and head are. That the logits follow from the last layer's state and
+    from nothing else is verified by inserting it into a run on other tokens.
 
-    A state that reads as a word need not be used as it, and one that does not may be.
+    A state that reads as a word need not be used as that word, and one that does not may be.
 
     Source: nostalgebraist 2020, "interpreting GPT: the logit lens".
 
     Args:
-        model: as for ``load``, with a language-model head: a decoder, an encoder-decoder or a
-            masked model; give a ``Model`` that was loaded ``with_head``.
-        text: what it reads.
-        top: how many tokens of each reading.
-        target: what an encoder-decoder writes; its tokens are read.
+        model: as for ``load``, with an LM head: a decoder, an encoder-decoder or a masked model;
+            pass a ``Model`` that was loaded ``with_head``.
+        text: the text that it reads.
+        top: the number of tokens of each reading.
+        target: the text that an encoder-decoder writes; its tokens are read.
 
     Returns:
         Columns ``layer`` (-1 for the embeddings before layer 0), ``position``, ``token``, ``rank``
         from 1, ``predicted`` (as the vocabulary has it), ``probability``. ``attrs["note"]`` says
-        what a reader must know of a model whose norms stand behind its sums, such as BERT, else
+        what a reader must know of a model whose norms follow its sums, such as BERT, else
         ``None``; ``attrs["error"]`` how far the last reading is from the model's own logits.
 
     Raises:
-        ModelError: the model has no language-model head.
-        CaptureError: its layers cannot be told, or its logits follow from more than the last one.
-        SelectionError: ``top`` is less than 1, or more than the vocabulary.
+        ModelError: the model has no LM head.
+        CaptureError: its layers cannot be identified, or its logits depend on more than the last
+            one.
+        SelectionError: ``top`` is below 1 or above the size of the vocabulary.
 
     Example:
         >>> from introspect.models import load
@@ -107,10 +108,10 @@ def logit_lens(
 
 
 def _proved_reader(run: Run) -> tuple[_Reader, float]:
-    """A way to read states that gives the model's own logits for the last one, and its error.
+    """Return a reader that turns the last state into the model's own logits, and its error.
 
-    Both run on other tokens than the text's, so that nothing but the state can tell them. The first
-    is quick; some models give the states the shape of what they were given to read, and take only
+    Both readers run on other tokens than the text's, so that only the state can carry them. The
+    first is quick; some models reshape the states to the shape of their input, and work only with
     the second.
     """
     largest = max(1.0, float(run.logits.abs().max()))
@@ -127,7 +128,7 @@ def _proved_reader(run: Run) -> tuple[_Reader, float]:
 
 
 def _error(run: Run, read: _Reader) -> float:
-    """How far the last state's reading is from the model's own logits."""
+    """Return how far the last state's reading is from the model's own logits."""
     try:
         logits = read(run, run.layers[-1].result)
     except (RuntimeError, ValueError):  # the shape is not what the model's code expects
@@ -138,18 +139,18 @@ def _error(run: Run, read: _Reader) -> float:
 
 
 def _with_one_token(run: Run, state: torch.Tensor) -> torch.Tensor:
-    """The logits of a state, ``(1, length, size)``: as a batch of one-token texts, after one."""
+    """Compute the logits of a state, ``(1, length, size)``, as a batch of one-token texts."""
     others = {name: each[:, :1] for name, each in _other_inputs(run).items()}
     return _read(run, others, state.transpose(0, 1))[:, 0]
 
 
 def _with_other_tokens(run: Run, state: torch.Tensor) -> torch.Tensor:
-    """The logits of a state, ``(1, length, size)``, after a text of the same length."""
+    """Compute the logits of a state, ``(1, length, size)``, on a text of the same length."""
     return _read(run, _other_inputs(run), state)[0]
 
 
 def _other_inputs(run: Run) -> dict[str, torch.Tensor]:
-    """The inputs with every token another one."""
+    """Return the inputs with every token replaced by another one."""
     vocabulary = run.logits.shape[-1]
     return {
         name: (each + 1) % vocabulary if name.endswith("input_ids") else each
@@ -158,7 +159,7 @@ def _other_inputs(run: Run) -> dict[str, torch.Tensor]:
 
 
 def _read(run: Run, inputs: dict[str, torch.Tensor], state: torch.Tensor) -> torch.Tensor:
-    """The logits that follow from a state in the place of the last one's."""
+    """Compute the logits with a state in place of the last layer's."""
     module = run.model.module
     with (
         torch.no_grad(),

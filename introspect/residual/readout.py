@@ -1,7 +1,7 @@
-"""From the last state to the logits: the final norm, made linear at one token, and the unembedding.
+"""The readout of the last state: the final norm, linearized at one token, and the unembedding.
 
-Norms differ in what they take off and in how their weights are meant. Here that is found by what
-the norm gave in the run: of the known forms the one that gives the same, with the run's own scale.
+Norms differ in what they subtract and in how their weights are meant. The form is found from the
+norm's output in the run: the known form that reproduces it, with the run's own scale.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ __all__ = ["Readout", "readout_of"]
 
 @dataclass(frozen=True, eq=False)
 class Readout:
-    """How a state becomes logits at one token; linear but for what is constant.
+    """The map from a state to the logits at one token; linear except for constants.
 
     Args:
-        gain: ``(size,)``, float64: what each number of the state is multiplied by.
-        is_centred: whether the state's mean is taken off before.
+        gain: ``(size,)``, float64: the factor of each number of the state.
+        is_centred: whether the state's mean is subtracted first.
         shift: ``(size,)``, the norm's bias.
         weight: ``(vocabulary, size)``, the unembedding's.
         bias: ``(vocabulary,)``, the unembedding's; ``None`` where it has none.
-        scale: what all logits are multiplied by at the end.
+        scale: the factor of all logits at the end.
     """
 
     gain: torch.Tensor
@@ -42,19 +42,19 @@ class Readout:
     scale: float
 
     def direction(self, token: int, against: int | None) -> torch.Tensor:
-        """The direction of a token, or of one less another, ``(size,)``."""
+        """Return the direction of a token, or of one token minus another, ``(size,)``."""
         found = self.weight[token].double()
         return found if against is None else found - self.weight[against].double()
 
     def read(self, states: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        """What states, ``(..., size)``, add to the logit."""
+        """Compute what states, ``(..., size)``, add to the logit."""
         centred = states - states.mean(-1, keepdim=True) if self.is_centred else states
         return self.scale * ((centred * self.gain) @ direction)
 
     def constants(
         self, token: int, against: int | None, direction: torch.Tensor
     ) -> dict[str, float]:
-        """What follows from no state: of the norm's bias and of the unembedding's."""
+        """Return the constant terms, from the norm's bias and the unembedding's."""
         found = {}
         if self.shift.any():
             found["final norm bias"] = self.scale * float(self.shift @ direction)
@@ -66,10 +66,10 @@ class Readout:
 
 
 def readout_of(run: Run, position: int) -> Readout:
-    """The readout at one token, proved on the run.
+    """Return the readout at one token, verified on the run.
 
     Raises:
-        CaptureError: what lies between the last layer and the logits is no norm of a known form
+        CaptureError: what lies between the last layer and the logits is not a norm of a known form
             and a linear layer.
     """
     name, close = run.model.name, same_output(run.logits.dtype)
@@ -104,7 +104,7 @@ def readout_of(run: Run, position: int) -> Readout:
 
 
 def _norm_between(run: Run, last: torch.Tensor, given: torch.Tensor, close: float) -> State | None:
-    """What was given the last state and gave the unembedding's, but for a factor."""
+    """Find the module that turns the last state into the unembedding's input, up to a factor."""
     if _ratio(given.double(), last.double(), close) is not None:
         return None
     for state in run.states:
@@ -121,7 +121,7 @@ def _norm_between(run: Run, last: torch.Tensor, given: torch.Tensor, close: floa
 def _norm_form(
     norm: nn.Module | None, given: torch.Tensor, normed: torch.Tensor, close: float
 ) -> tuple[torch.Tensor, bool, torch.Tensor] | None:
-    """Gain at this token's own scale, whether the mean is taken off, and the bias."""
+    """Return the gain at this token's own scale, whether the mean is subtracted, and the bias."""
     zero = torch.zeros_like(given)
     if norm is None:
         return torch.ones_like(given), False, zero
@@ -133,7 +133,7 @@ def _norm_form(
     nearest = close
     found = None
     # Some count their weight from 1 (Gemma). In half precision several forms come close: a state
-    # whose mean is small is normed nearly alike with it and without it.
+    # whose mean is small is normalized nearly alike with it and without it.
     for gain, is_centred in product((weight, 1 + weight), (True, False)):
         centred = given - given.mean() if is_centred else given
         scale, distance = _fitted(normed - shift, gain * centred)
@@ -143,13 +143,13 @@ def _norm_form(
 
 
 def _ratio(one: torch.Tensor, other: torch.Tensor, close: float) -> float | None:
-    """The factor between two tensors; ``None`` where there is none, up to ``close``."""
+    """Return the factor between two tensors; ``None`` where there is none, up to ``close``."""
     factor, distance = _fitted(one, other)
     return factor if distance <= close else None
 
 
 def _fitted(one: torch.Tensor, other: torch.Tensor) -> tuple[float, float]:
-    """The factor that comes nearest, and how far it is off, in units of the largest number."""
+    """Return the best-fitting factor, and its deviation in units of the largest number."""
     square, largest = float((other * other).sum()), float(one.abs().max())
     if not square:
         return 0.0, math.inf

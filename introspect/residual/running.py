@@ -1,7 +1,7 @@
-"""One run of a model, with the states that its layers are given and give.
+"""One run of a model, with the input and output states of its layers.
 
-The layers are found by what they hold: they are the items of a list of modules, each of which has
-the output projection of the attention that bears its number. No name is asked for.
+The layers are found by what they contain: they are the items of a list of modules, each of which
+has the output projection of the attention with the same number. Names are not used.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ __all__ = ["Run", "State", "replaced_result", "run_noted", "state_in"]
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A module that ran, with the states that it was given and gave.
+    """A module that ran, with its input and output states.
 
     Args:
         module: the module.
-        given: ``(1, length, size)``; ``None`` where it was given something else.
-        result: the same of what it gave.
+        given: the input, ``(1, length, size)``; ``None`` where the input was something else.
+        result: the output, in the same shape.
     """
 
     module: nn.Module
@@ -43,17 +43,17 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One text through a language model.
+    """One run of a language model on a text.
 
     Args:
         model: the model.
-        inputs: what its module was given.
-        tokens: those that the logits have rows for.
-        captured: the attention, and the outputs of heads.
+        inputs: the inputs of its module.
+        tokens: the tokens that the logits have rows for.
+        captured: the attention and the outputs of heads.
         projections: the output projection of each kind and layer.
         kinds: the kinds of attention in the layers: ``self``, or ``decoder`` and ``cross``.
         layers: the layers in order, each with its states.
-        states: every module that ran, in the order in which they ended.
+        states: every module that ran, in the order in which they finished.
         logits: ``(length, vocabulary)``, the model's own.
     """
 
@@ -69,23 +69,23 @@ class Run:
 
     @property
     def unembedding(self) -> nn.Module:
-        """The module that gives the logits."""
+        """The module that computes the logits."""
         found: nn.Module = self.model.module.get_output_embeddings()  # type: ignore[operator]
         return found
 
 
 def run_noted(model: Model, text: Readable, target: str | None = None) -> Run:
-    """Run a model with a language-model head, and note its states.
+    """Run a model with an LM head, and record its states.
 
     Args:
         model: the model.
-        text: what it reads.
-        target: what an encoder-decoder writes.
+        text: the text that it reads.
+        target: the text that an encoder-decoder writes.
 
     Raises:
-        ModelError: it has no language-model head.
-        CaptureError: its layers cannot be told, or hand something else on.
-        SelectionError: an encoder-decoder without a target.
+        ModelError: it has no LM head.
+        CaptureError: its layers cannot be identified, or pass something else on.
+        SelectionError: an encoder-decoder has no target.
     """
     if not model.has_unembedding:
         raise ModelError(
@@ -122,7 +122,7 @@ def run_noted(model: Model, text: Readable, target: str | None = None) -> Run:
 
 
 def _blocks(model: Model, projections: Mapping[tuple[str, int], Projection]) -> list[nn.Module]:
-    """The layers that the attentions stand in, in their order."""
+    """Return the layers that contain the attentions, in order."""
     for part in model.module.modules():
         # The outermost list: an inner one may hold the parts of a layer.
         if isinstance(part, nn.ModuleList) and all(
@@ -137,7 +137,7 @@ def _blocks(model: Model, projections: Mapping[tuple[str, int], Projection]) -> 
 
 
 def _chained(blocks: Sequence[nn.Module], states: Sequence[State], name: str) -> list[State]:
-    """The states of each layer, if each is given what the one before gave."""
+    """Return each layer's states, if each layer's input is the output of the one before."""
     by_module: dict[nn.Module, State] = {}
     for state in states:
         by_module.setdefault(state.module, state)
@@ -156,7 +156,7 @@ def _chained(blocks: Sequence[nn.Module], states: Sequence[State], name: str) ->
 
 
 class _StateLog:
-    """While open, notes the states that pass through every module, in this thread."""
+    """A log of the states that pass through every module, in this thread, while it is open."""
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
@@ -165,7 +165,7 @@ class _StateLog:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Note what runs meanwhile."""
+        """Record what runs within the block."""
         handles = [
             part.register_forward_hook(self._note, with_kwargs=True)
             for part in self._module.modules()
@@ -179,7 +179,7 @@ class _StateLog:
     def _note(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any
     ) -> None:
-        # Hooks are the module's, so runs in other threads come here too.
+        # Hooks belong to the module, so runs in other threads arrive here too.
         given = state_in((*args, *kwargs.values()))
         made = state_in(result if isinstance(result, tuple | list) else (result,))
         if threading.get_ident() == self._thread and made is not None:
@@ -187,7 +187,7 @@ class _StateLog:
 
 
 def state_in(values: Sequence[Any]) -> torch.Tensor | None:
-    """The first of some values, if it is a state: numbers of shape ``(batch, length, size)``."""
+    """Return the first tensor if it is a state: floating point, ``(batch, length, size)``."""
     first = next((value for value in values if torch.is_tensor(value)), None)
     is_state = first is not None and first.ndim == 3 and first.is_floating_point()
     return first.detach() if is_state and first is not None else None
@@ -195,7 +195,7 @@ def state_in(values: Sequence[Any]) -> torch.Tensor | None:
 
 @contextmanager
 def replaced_result(module: nn.Module, state: torch.Tensor) -> Iterator[None]:
-    """While open, a layer gives another state on than it computes, in this thread."""
+    """Replace the state that a layer passes on, in this thread, within the block."""
     thread = threading.get_ident()
 
     def replace(_: nn.Module, args: tuple[Any, ...], result: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A layer as a sum: what was there, what each head adds, the biases, and the feed-forward.
+"""A layer as a sum: its input, what each head adds, the biases, and the feed-forward.
 
 Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
 """
@@ -17,18 +17,18 @@ from introspect.residual.running import Run, State
 
 __all__ = ["Added", "added_by", "ends_in_norm"]
 
-# What is not so many times nearer to the rest than to the heads' sum is the heads'.
+# An output belongs to the heads unless it is this many times nearer to the rest than to their sum.
 _NEARER = 4.0
 
 
 @dataclass(frozen=True, eq=False)
 class Added:
-    """What one layer adds to the state, in float64.
+    """The terms that one layer adds to the state, in float64.
 
     Args:
         layer: its number.
         heads: by kind of attention, ``(num_heads, length, size)``.
-        biases: by kind, of the output projection, ``(size,)``; none where it has none.
+        biases: by kind, the output projection's bias, ``(size,)``; absent where it has none.
         feed_forward: ``(length, size)``; ``None`` where the layer has none.
     """
 
@@ -39,14 +39,14 @@ class Added:
 
 
 def added_by(run: Run, number: int) -> Added:
-    """What a layer adds, proved to be the difference between what it gave and was given.
+    """Return what a layer adds, verified to be the difference between its output and its input.
 
     Args:
         run: the run.
-        number: of the layer.
+        number: the number of the layer.
 
     Raises:
-        CaptureError: the layer gives something else than the sum.
+        CaptureError: the layer's output is not the sum.
     """
     layer = run.layers[number]
     assert layer.given is not None, "layers are chained by what they are given"
@@ -70,7 +70,7 @@ def added_by(run: Run, number: int) -> Added:
 
 
 def ends_in_norm(run: Run) -> bool:
-    """Whether a layer gives on what a norm gave: the sum is normalised, as in BERT."""
+    """Return whether a layer's output is a norm's: the sum is normalized, as in BERT."""
     return any(
         torch.equal(state.result, layer.result)
         for layer in run.layers
@@ -82,7 +82,7 @@ def ends_in_norm(run: Run) -> bool:
 
 
 def _is_norm(module: nn.Module) -> bool:
-    """Whether it has weights, and those one for each number of a state."""
+    """Return whether a module has weights, all of them one-dimensional."""
     own = list(module.parameters())
     return bool(own) and all(each.ndim == 1 for each in own)
 
@@ -90,11 +90,11 @@ def _is_norm(module: nn.Module) -> bool:
 def _feed_forward(
     run: Run, number: int, rest: torch.Tensor, attended: list[torch.Tensor]
 ) -> torch.Tensor | None:
-    """What a module of the layer gave that is all that is left of the sum, and not the heads'.
+    """Find the module output in the layer that is the rest of the sum, and not the heads'.
 
-    ``None`` where what is left is rounding: where nothing that a module gave comes nearer to it
-    than 0. The nearest is taken, not the first that is near enough: a state with a few huge numbers
-    makes the tolerance wide, above all in half precision.
+    Return ``None`` where the rest is rounding: where no module's output is nearer to it than 0. The
+    nearest is taken, not the first that is near enough: a state with a few huge numbers makes the
+    tolerance wide, above all in half precision.
     """
     layer = run.layers[number]
     inside = set(layer.module.modules()) - {layer.module}
@@ -126,5 +126,5 @@ def _distance(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def _tolerance(layer: State) -> float:
-    """How far two states of a layer may be apart: the rounding of what the layer gave."""
+    """Return how far two states of a layer may be apart: the rounding of the layer's output."""
     return same_output(layer.result.dtype) * float(layer.result.abs().max().clamp(min=1))

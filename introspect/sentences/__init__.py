@@ -1,7 +1,7 @@
-"""Plain sentences from texts, tables, Parquet, compressed files, folders, and data sets: streamed.
+"""Stream plain sentences from texts, tables, Parquet, compressed files, folders, and data sets.
 
-A sentence comes with a name that is the same on every machine, and what cannot be read comes as a
-``Reject`` in its place.
+Each sentence has an id that is the same on every machine; unreadable input becomes a ``Reject`` in
+its place.
 """
 
 from introspect.sentences.fingerprints import Fingerprint, fingerprint

@@ -1,4 +1,4 @@
-"""Which column holds the sentences."""
+"""Choose the column that holds the sentences."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from introspect.text import shortened
 
 __all__ = ["USUAL_COLUMNS", "choose_column"]
 
-#: Taken by name where several columns could hold the sentences and none is asked for.
+#: Chosen by name if several columns could hold the sentences and none is requested.
 USUAL_COLUMNS = ("text", "sentence")
 
 
 def choose_column(
     source: str, names: Sequence[str], column: str | None, *, texts: Sequence[str] | None = None
 ) -> str:
-    """The column asked for; or the only one that holds texts; or the one named as is usual.
+    """Return the column requested, the only one with texts, or the one with a usual name.
 
     Args:
         source: what is read, for the message.
         names: all columns.
-        column: the one asked for, if any.
+        column: the one requested, if any.
         texts: those that hold texts; by default all.
 
     Raises:
-        InputError: the one asked for is not there or holds no texts; none is asked for and none or
-            several could be meant.
+        InputError: the requested column is missing or holds no texts; or none is requested and
+            none or several could be meant.
 
     Example:
         >>> choose_column("a.csv", ["label", "text"], None)

@@ -1,4 +1,4 @@
-"""What exactly was read: the size and SHA-256 of each file."""
+"""Fingerprints of the inputs: the size and SHA-256 of each file."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Fingerprint(TypedDict):
 
 
 def fingerprint(inputs: Inputs, *, format: str | None = None) -> list[Fingerprint]:
-    """The fingerprint of each file, as it lies there, in the order they are read in.
+    """Return the fingerprint of each file as stored, in reading order.
 
-    Data sets count by the files that their rows are kept in.
+    Data sets are represented by the files that hold their rows.
 
     Raises:
-        InputError: as ``find_inputs``; or it is standard input, which can be read once only.
+        InputError: as ``find_inputs``; or the input is standard input, which can be read only once.
         MissingExtraError: a data set is named, and the package ``datasets`` is not installed.
     """
     found = []

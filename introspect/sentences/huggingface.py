@@ -1,6 +1,6 @@
-"""Data sets of the Hugging Face hub, and those that ``save_to_disk`` made.
+"""Data sets from the Hugging Face Hub, and those written by ``save_to_disk``.
 
-What is fetched is kept in the cache of the package ``datasets`` and read from there, a few rows at
+Downloads are kept in the cache of the package ``datasets`` and read from there, a few rows at
 a time; without a network only what is in it can be read. No code of a data set is run: releases of
 ``datasets`` that could are refused.
 """
@@ -22,10 +22,10 @@ __all__ = ["HUGGINGFACE", "PREFIX", "data_files", "is_saved", "read_huggingface"
 
 #: The format of such an input.
 HUGGINGFACE = "hf"
-#: What its name begins with, unless it is a folder that ``save_to_disk`` made.
+#: The prefix of its name, unless it is a folder that ``save_to_disk`` wrote.
 PREFIX = f"{HUGGINGFACE}:"
 
-# What ``save_to_disk`` leaves beside the data: for one split, and for several.
+# The files that ``save_to_disk`` writes beside the data: for one split, and for several.
 _SAVED = ("state.json", "dataset_dict.json")
 # Not within the brackets of ``train[:10%]``.
 _COLON = re.compile(r":(?![^\[]*\])")
@@ -42,12 +42,12 @@ class _Place:
 
 
 def is_saved(path: str | os.PathLike[str]) -> bool:
-    """Whether this is a folder that ``save_to_disk`` made."""
+    """Return whether a path is a folder that ``save_to_disk`` wrote."""
     return any(os.path.isfile(os.path.join(path, name)) for name in _SAVED)
 
 
 def short_name(given: str) -> str:
-    """The name without the folders before it.
+    """Return the name without its parent folders.
 
     Example:
         >>> short_name("hf:stanfordnlp/imdb:train")
@@ -61,7 +61,7 @@ def short_name(given: str) -> str:
 
 
 def read_huggingface(given: str, column: str | None) -> Iterator[tuple[Row, object]]:
-    """The rows of a split, numbered from 1, each with its value in the column.
+    """Yield the rows of a split, numbered from 1, each with its value in the column.
 
     Raises:
         InputError: there is no such data set, split or column, or it cannot be fetched.
@@ -78,7 +78,7 @@ def read_huggingface(given: str, column: str | None) -> Iterator[tuple[Row, obje
 
 
 def data_files(given: str) -> list[Path]:
-    """The files that the rows of a data set are in, in their order.
+    """Return the files that hold the rows of a data set, in order.
 
     Raises:
         InputError: there is no such data set or split, or it cannot be fetched.
@@ -109,7 +109,7 @@ def _loaded(given: str) -> Any:
         found = datasets.load_from_disk(place.name)
     except IntrospectError:
         raise
-    except Exception as error:  # whatever the package and the HTTP client in use raise
+    except Exception as error:  # Whatever the package and its HTTP client raise.
         raise InputError(
             f"Expected a data set at {given!r}, but: {error or type(error).__name__}. Check the "
             "name; without a network, give a folder that save_to_disk made, or fetch it once."
@@ -120,7 +120,7 @@ def _loaded(given: str) -> Any:
 
 
 def _split(given: str, found: dict[str, Any], wanted: str | None) -> Any:
-    """The split asked for, or the only one."""
+    """Return the requested split, or the only one."""
     if wanted is None and len(found) == 1:
         return next(iter(found.values()))
     if wanted not in found:

@@ -1,4 +1,4 @@
-"""What is to be read: files, folders, globs, standard input, data sets; their names and formats."""
+"""Inputs: files, folders, globs, standard input, and data sets, with their names and formats."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Input:
     """A file or data set to read.
 
     Args:
-        source: as the caller named it; for a file of a folder, the folder's name and its own.
-        name: what its sentences are called by, the same on every machine: a file's own name, and
-            within a folder or glob its place in that.
+        source: the name the caller gave; for a file of a folder, the folder's name and its own.
+        name: the name in its sentences' ids, the same on every machine: a file's own name, or
+            within a folder or glob its relative path.
         format: one of ``FORMATS``, ``"hf"``, or empty where the ending of a file that was found
             in a folder or by a glob says nothing.
     """
@@ -49,9 +49,9 @@ class Input:
 
 
 def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
-    """The files of all inputs, in the order given; those of a folder or glob sorted by name.
+    """Return the files of all inputs, in the order given; those of a folder or glob are sorted.
 
-    Hidden files are no input. Files of the same name are told apart by the folders they are in.
+    Hidden files are skipped. Files of the same name are distinguished by their folders.
 
     Args:
         inputs: a file, a folder, a glob, ``-`` for standard input, ``hf:NAME`` with or without
@@ -60,8 +60,8 @@ def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
         format: of all files, whatever their endings.
 
     Raises:
-        InputError: there is no such file, none in a folder, none that a glob fits; an ending says
-            nothing; a file is named twice.
+        InputError: a file is missing, a folder is empty, or a glob matches nothing; an ending is
+            unknown; a file is named twice.
     """
     given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     if not given:
@@ -86,7 +86,7 @@ def _found(given: str, format: str | None) -> Iterator[Input]:
     elif os.path.exists(given):
         yield Input(given, path.name, _known(path, format))
     elif glob.has_magic(given):
-        # A set: ** finds a file as often as there are ways to it.
+        # A set: ** finds a file once for every path to it.
         files = {Path(name) for name in glob.glob(given, recursive=True) if os.path.isfile(name)}
         root = _fixed_part(path)
         yield from _several(given, root, [file.relative_to(root) for file in files], format)
@@ -97,7 +97,7 @@ def _found(given: str, format: str | None) -> Iterator[Input]:
 
 
 def _several(given: str, root: Path, places: list[Path], format: str | None) -> list[Input]:
-    """The files of a folder or glob; a stray one is still an input, to be rejected by its name."""
+    """Return the files of a folder or glob; a stray one is an input too, rejected by name."""
     names = sorted(place.as_posix() for place in places)
     if not names:
         raise InputError(
@@ -122,7 +122,7 @@ def _files_below(root: Path) -> Iterator[Path]:
 
 
 def _fixed_part(path: Path) -> Path:
-    """The folders of a glob before its first wildcard."""
+    """Return the folders of a glob before its first wildcard."""
     parts = path.parts[:-1]
     fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     return Path(*parts[:fixed])
@@ -137,7 +137,7 @@ def _is_path(item: Input) -> bool:
 
 
 def _told_apart(found: list[Input]) -> list[Input]:
-    """The same, with as many folders before the names that occur twice as tell them apart."""
+    """Return the inputs with as many folders before repeated names as distinguish them."""
     while twice := {name for name, n in Counter(item.name for item in found).items() if n > 1}:
         longer = [replace(i, name=_with_folder(i)) if i.name in twice else i for i in found]
         if longer == found:
@@ -183,7 +183,7 @@ def _unknown_ending(source: str) -> InputError:
 
 
 def _format_of_bytes(beginning: bytes) -> str:
-    """The format of what has no name: Parquet by its mark, JSON by its brace, or else a text."""
+    """Return the format of unnamed data: Parquet by its mark, JSON by its brace, else text."""
     if beginning.startswith(_PARQUET_MAGIC):
         return "parquet"
     is_json = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
@@ -196,7 +196,7 @@ def _beginning(path: Path) -> bytes:
 
 
 def _beginning_of_stdin() -> bytes:
-    """As much as can be seen of it without taking it away."""
+    """Return as much of standard input as can be peeked at."""
     source = stdin()
     if not isinstance(source, io.BufferedReader):
         return b""
@@ -207,13 +207,13 @@ def _beginning_of_stdin() -> bytes:
 
 
 def spooled_stdin() -> Path:
-    """Standard input, copied as it is to a temporary file, so that it can be read several times.
+    """Copy standard input unchanged to a temporary file, so that it can be read several times.
 
-    The file is named ``stdin``, without an ending: its format is told by how it begins, and its
-    sentences have the same ids as those of ``-``. It is removed when Python ends.
+    The file is named ``stdin``, without an ending: its format is recognized by its first bytes, and
+    its sentences have the same ids as those of ``-``. It is removed when Python exits.
 
     Raises:
-        InputError: standard input is closed, or there is no room for the file.
+        InputError: standard input is closed, or there is no space for the file.
     """
     source = stdin()
     folder = Path(tempfile.mkdtemp(prefix="introspect-"))

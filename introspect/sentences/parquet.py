@@ -1,4 +1,4 @@
-"""A column of a Parquet file, a few rows at a time."""
+"""Read a column of a Parquet file, a few rows at a time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from introspect.sentences.columns import choose_column
 
 __all__ = ["read_parquet"]
 
-# Rows that are held at a time: few, as a text may be long.
+# Rows that are held at a time: few, because a text may be long.
 _ROWS = 128
-# Columns are read in pieces of this size, and not a whole group of rows at once.
+# Columns are read in pieces of this size, rather than whole row groups.
 _BUFFER_BYTES = 1 << 20
 
 
 def read_parquet(path: str, column: str | None) -> Iterator[tuple[Row, object]]:
-    """The rows, numbered from 1, each with its value in the column.
+    """Yield the rows, numbered from 1, each with its value in the column.
 
-    A file that cannot be read, or not further, ends with a row that has a fault.
+    A file that becomes unreadable ends with a row that has a fault.
 
     Raises:
         InputError: the file is missing, or has no such column of strings.

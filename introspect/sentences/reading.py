@@ -1,4 +1,4 @@
-"""Reading sentences one after the other, whatever they are kept in."""
+"""Read sentences one after another, whatever their format."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["PlainSentence", "read_sentences"]
 
 @dataclass(frozen=True)
 class PlainSentence:
-    """A sentence to read, and where it comes from.
+    """A sentence and its source.
 
     Args:
         id: name of the input and line, the same on every machine: ``"news.txt:12"``; in a folder
             with the place in it, ``"2024/news.txt:12"``.
         text: the sentence as it stands there, without the end of its line.
-        source: the file or data set, as it was named by the caller.
+        source: the file or data set, as the caller named it.
         line: the line it begins in, or its row in Parquet and data sets, counted from 1.
     """
 
@@ -40,19 +40,19 @@ class PlainSentence:
 def read_sentences(
     inputs: Inputs, *, column: str | None = None, format: str | None = None
 ) -> Iterator[PlainSentence | Reject]:
-    """The sentences of all inputs, in their order, and a ``Reject`` for each that cannot be read.
+    """Yield the sentences of all inputs, in order, and a ``Reject`` for each unreadable one.
 
-    Lines and batches of rows are held, never a file. Rejected are empty lines and values, what is
-    no text, too long (10 MB) or not UTF-8, broken JSON, and the place where a compressed file is
-    cut off; all that is readable before and after is given.
+    Lines and batches of rows are held, never a file. Empty lines and values are rejected, as are
+    values that are not text, too long (10 MB), or not UTF-8, broken JSON, and the point where a
+    compressed file is cut off; everything readable before and after is yielded.
 
-    * ``txt``: a sentence a line.
+    * ``txt``: one sentence per line.
     * ``csv``, ``tsv``: the first line names the columns. In ``csv`` a field may be quoted; in
       ``tsv`` a quotation mark is a character like any other.
-    * ``jsonl``: an object a line; the first readable one shows what columns there are.
+    * ``jsonl``: one object per line; the first readable one determines the columns.
     * ``parquet``, data sets: a column of strings.
     * ``conllu``: the text of each sentence.
-    * standard input without a format: by how it begins Parquet or JSON, or else ``txt``.
+    * standard input without a format: Parquet or JSON by its first bytes, or else ``txt``.
 
     Args:
         inputs: a file, a folder, a glob, ``-`` for standard input, ``hf:NAME`` with or without
@@ -93,7 +93,7 @@ def _sentence(item: Input, line: int, text: str) -> PlainSentence:
 
 
 def _fault(value: object) -> RowError | None:
-    """What is wrong with a text that was found."""
+    """Return the fault of a text, if it has one."""
     if not isinstance(value, str):
         got = "nothing" if value is None else f"a value of type {type(value).__name__}"
         return RowError(f"Expected a text, got {got}.", kind="type")
@@ -122,7 +122,7 @@ def _table(item: Input, column: str | None) -> Iterator[tuple[Row, object]]:
     first = next(rows, None)
     if first is None or first.fault:
         if first:
-            yield first, None  # without the names of the columns nothing below them is known
+            yield first, None  # Without the column names, nothing below them can be interpreted.
         return
     names = Source(item.source).header(iter([first])) or ()
     place = names.index(choose_column(item.source, names, column))

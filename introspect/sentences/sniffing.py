@@ -1,4 +1,4 @@
-"""Whether inputs hold cases of coreference, plain sentences or trees."""
+"""Detect whether inputs hold coreference cases, plain sentences, or trees."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Content = Literal["cases", "sentences", "conllu"]
 
 
 def sniff(inputs: Inputs, *, format: str | None = None) -> Content:
-    """What the inputs hold, by their endings and the first readable row of a ``jsonl``.
+    """Return what the inputs hold, by their endings and the first readable row of a ``jsonl``.
 
     That row is a case if it has the keys ``text``, ``pronoun`` and ``candidates``. Files of
-    ``jsonl`` without one readable row are taken for cases: that is what they are read as to say
-    what is wrong with each row.
+    ``jsonl`` without a readable row are treated as cases, so that reading them reports what is
+    wrong with each row.
 
     Raises:
         InputError: as ``find_inputs``; or different kinds are mixed; or it is standard input, which

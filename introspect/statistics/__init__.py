@@ -1,13 +1,13 @@
-"""What can be claimed of heads: intervals, family-wide tests, and held-out choice.
+"""Statistics of heads: intervals, family-wise tests, and held-out selection.
 
-Everything counts *groups* (twins, schemas, pages, translations): no group is ever divided by a
-fold, a resample or a relabelling. Arrays are ``(num_cases, num_heads)``, where "heads" stands for
-every combination that is tried (layer, head and direction), and NaN marks what a mask makes
-impossible to observe. All numbers follow from the seed.
+Everything counts *groups* (minimal pairs, schemas, pages, translations): no group is ever divided
+by a fold, a resample, or a label permutation. Arrays are ``(num_cases, num_heads)``, where "heads"
+stands for every combination that is tested (layer, head, and direction), and NaN marks what a mask
+makes impossible to observe. All numbers are determined by the random seed.
 
-``groups`` has sums by group and folds, ``bootstrap`` intervals, ``relabelling`` the test of all
-heads, ``selection`` the held-out choice, ``twins`` pairs with both right, and ``units`` why sums
-of credits are exact.
+``groups`` has sums by group and folds, ``bootstrap`` intervals, ``relabelling`` the permutation
+test of all heads, ``selection`` the held-out selection, ``twins`` the accuracy on minimal pairs,
+and ``units`` exact sums of credits.
 """
 
 from introspect.statistics.bootstrap import grouped_bootstrap

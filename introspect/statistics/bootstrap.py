@@ -1,4 +1,4 @@
-"""Intervals of means, with groups of cases drawn as wholes."""
+"""Bootstrap intervals of means that resample whole groups of cases."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from introspect.statistics.units import Matrix, units_of
 
 __all__ = ["drawn_counts", "grouped_bootstrap"]
 
-# Rows of drawn counts that are held at once have about this many numbers.
+# Blocks of drawn counts hold about this many numbers at a time.
 _AT_ONCE = 1 << 24
-# So many draws are made by one call.
+# One call draws this many.
 _DRAWS = 1 << 18
-# From so many groups on most are drawn by Poisson counts, whose sum stays below by so many
+# From this many groups on, most are drawn by Poisson counts, whose sum stays below by this many
 # deviations; no count reaches the largest, whose probability is below 10⁻²⁰.
 _MANY = 4096
 _DEVIATIONS = 6
 _LARGEST_COUNT = 22
-# Groups that are alike are drawn together where that leaves at most so many kinds, of so few
+# Identical groups are drawn together if that leaves at most this many kinds, of this few
 # columns: finding them in many columns takes longer than it saves.
 _MOST_KINDS = 2_000
 _FEW_COLUMNS = 8
@@ -37,7 +37,7 @@ def grouped_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[Floats, Floats]:
-    """Percentile intervals of mean credits, with groups resampled as wholes.
+    """Compute percentile intervals of mean credits, resampling whole groups.
 
     Source: Davison & Hinkley 1997, "Bootstrap Methods and their Application", section 3.8.
 
@@ -45,11 +45,11 @@ def grouped_bootstrap(
         credits: ``(num_cases, num_heads)``, NaN where not observable.
         groups: the group of each case.
         resamples: how many times the groups are drawn, with replacement.
-        level: the share of resamples within the interval.
-        seed: of the draws.
+        level: the share of resamples inside the interval.
+        seed: the random seed of the draws.
 
     Returns:
-        Lower and upper ends, ``(num_heads,)``; NaN for a head without any observable case.
+        The lower and upper ends, ``(num_heads,)``; NaN for a head without any observable case.
     """
     values, index = checked(credits, groups)
     sums = group_sums(values, index)
@@ -72,11 +72,11 @@ def grouped_bootstrap(
 def drawn_counts(
     num_groups: int, resamples: int, random: np.random.Generator
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """How often each group is drawn, ``(some, num_groups)``, in parts of all resamples.
+    """Yield how often each group is drawn, ``(some, num_groups)``, in blocks of resamples.
 
-    Every resample draws ``num_groups`` groups, each as likely as any other. Of many groups most are
-    drawn by independent Poisson counts with a mean a little below 1, which given their sum are such
-    draws, and only what is missing then one by one.
+    Every resample draws ``num_groups`` groups with equal probability. With many groups, most draws
+    are independent Poisson counts with a mean a little below 1, which conditional on their sum are
+    such draws; only the missing ones are then drawn one by one.
     """
     at_once = max(1, min(resamples, _AT_ONCE // num_groups))
     by_call = max(1, _DRAWS // num_groups)
@@ -89,7 +89,7 @@ def drawn_counts(
             if is_many:
                 rows[:] = _counts_of_law(law, rows.size, random).reshape(rows.shape)
             missing = num_groups - rows.sum(1, dtype=np.int64)
-            if (missing < 0).any():  # hardly ever: by so many deviations too much
+            if (missing < 0).any():  # rare: too many by that many deviations
                 rows[missing < 0] = 0
                 missing[missing < 0] = num_groups
             drawn = random.integers(num_groups, size=missing.sum())
@@ -99,7 +99,7 @@ def drawn_counts(
 
 
 def _counts_of_law(law: Floats, size: int, random: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Numbers from 0 with these probabilities: a byte decides nearly all, the rest is drawn."""
+    """Draw numbers from 0 with these probabilities: one byte decides nearly all of them."""
     whole = np.floor(law * 256).astype(np.intp)
     decided = int(whole.sum())
     table = np.repeat(np.arange(len(law), dtype=np.float32), whole)
@@ -112,12 +112,12 @@ def _counts_of_law(law: Floats, size: int, random: np.random.Generator) -> npt.N
 
 
 def _resampled(table: Matrix, resamples: int, random: np.random.Generator) -> Floats:
-    """Sums of the drawn rows, ``(resamples, num_columns)``."""
+    """Return sums of the drawn rows, ``(resamples, num_columns)``."""
     num_groups, num_columns = table.shape
     if num_columns <= _FEW_COLUMNS:
         kinds, sizes = np.unique(table, axis=0, return_counts=True)
         if len(kinds) <= min(_MOST_KINDS, num_groups // 2):
-            # How many of each kind are drawn is all that matters, and is multinomial.
+            # Only the count of each kind matters, and it is multinomial.
             drawn = random.multinomial(num_groups, sizes / num_groups, resamples)
             return drawn.astype(np.float64) @ kinds.astype(np.float64)
     totals = np.empty((resamples, num_columns))
@@ -129,7 +129,7 @@ def _resampled(table: Matrix, resamples: int, random: np.random.Generator) -> Fl
 
 
 def _distinct_columns(counts: npt.NDArray[np.generic]) -> tuple[Matrix, Integers]:
-    """The columns that differ, and which of them each column is: most heads see the same cases."""
+    """Return the distinct columns, and the index of each column: most heads see the same cases."""
     numbers: dict[bytes, int] = {}
     column = [numbers.setdefault(one.tobytes(), len(numbers)) for one in counts.T]
     firsts = [column.index(number) for number in range(len(numbers))]

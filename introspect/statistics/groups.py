@@ -1,4 +1,4 @@
-"""Cases by group: their sums, and folds that divide no group."""
+"""Cases by group: sums, and folds that divide no group."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
 
-#: With fewer groups no relabelling test can reach 0.05: there are only 2⁵ ways to relabel five.
+#: With fewer groups no permutation test can reach 0.05: five have only 2⁵ labelings.
 FEWEST_GROUPS = 5
-#: Sums in another order differ in the last digits; what is equal up to that counts as equal.
+#: Sums in another order differ in the last digits; values equal up to this count as equal.
 SAME = 1e-9
 
 
 def checked(credits: npt.ArrayLike, groups: Sequence[Hashable]) -> tuple[Matrix, Integers]:
-    """The credits as an array of floats, and the number of each case's group.
+    """Return the credits as an array of floats, and the number of each case's group.
 
     Raises:
         InputError: the shapes do not fit.
@@ -52,7 +52,7 @@ def checked(credits: npt.ArrayLike, groups: Sequence[Hashable]) -> tuple[Matrix,
 def checked_labellings(
     labellings: npt.ArrayLike, groups: Sequence[Hashable]
 ) -> tuple[Matrix, Integers]:
-    """The same for ``(num_labellings, num_cases, num_heads)``."""
+    """Return the same for ``(num_labellings, num_cases, num_heads)``."""
     values = _floats(labellings)
     if values.ndim != 3 or len(values) < 2:
         raise InputError(
@@ -64,14 +64,14 @@ def checked_labellings(
 
 
 def group_sums(values: Matrix, index: Integers) -> Matrix:
-    """The sum over the cases of each group, ``(num_groups, num_heads)``; NaN counts as nothing.
+    """Sum over the cases of each group, ``(num_groups, num_heads)``; NaN counts as 0.
 
     Example:
         >>> group_sums(np.array([[1.0], [0.5], [np.nan]]), np.array([0, 1, 0])).tolist()
         [[1.0], [0.5]]
     """
     known = np.nan_to_num(values)
-    if len(index) == int(index.max()) + 1:  # every case is a group, in the order of its number
+    if len(index) == int(index.max()) + 1:  # Every case is a group, in the order of its number.
         return known
     order = np.argsort(index, kind="stable")
     starts = np.flatnonzero(np.diff(index[order], prepend=-1))
@@ -80,12 +80,12 @@ def group_sums(values: Matrix, index: Integers) -> Matrix:
 
 
 def fold_of_groups(index: Integers, folds: int, *, seed: int = 0) -> Integers:
-    """The fold of each group; folds have about the same number of cases.
+    """Return the fold of each group; folds have about the same number of cases.
 
     Args:
         index: ``(num_cases,)``, the number of each case's group.
         folds: how many.
-        seed: of the order in which groups of one size are dealt out.
+        seed: the random seed of the order in which groups of one size are dealt out.
 
     Raises:
         InputError: fewer groups than folds.
@@ -108,11 +108,11 @@ def fold_of_groups(index: Integers, folds: int, *, seed: int = 0) -> Integers:
 
 
 def sizes_of(index: Integers) -> Integers:
-    """How many cases each group has."""
+    """Return how many cases each group has."""
     return np.bincount(index)
 
 
 def _floats(values: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
     given = np.asarray(values)
-    # Single precision stays as it is: a large set takes half the room.
+    # Single precision is kept: a large set takes half the memory.
     return given if given.dtype in (np.float32, np.float64) else given.astype(np.float64)

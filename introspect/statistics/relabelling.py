@@ -1,4 +1,4 @@
-"""The test of all heads at once, by shifting which candidate is called the antecedent."""
+"""The permutation test of all heads at once, which shifts the antecedent's label."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = ["PermutationTest", "labelling_sums", "permutation_test", "relabelled_
 
 Shifts = npt.NDArray[np.uint8]
 
-# Groups whose shifts are drawn at once, for all relabellings.
+# Groups whose shifts are drawn at once, for all permutations.
 _BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class PermutationTest:
-    """p-values of all heads.
+    """Result of the permutation test: p-values of all heads.
 
     Args:
         p_value: ``(num_heads,)``, each head's own, one-sided: more credit than by chance.
-        p_adjusted: ``(num_heads,)``, of the family: how often the best head of all does as well.
-        num_groups: how many groups were relabelled.
+        p_adjusted: ``(num_heads,)``, family-wise: how often the best head does as well.
+        num_groups: how many groups had their labels permuted.
         note: why there are no p-values, if there are none (they are NaN then).
     """
 
@@ -50,26 +50,27 @@ def permutation_test(
     permutations: int = 10_000,
     seed: int = 0,
 ) -> PermutationTest:
-    r"""Max-statistic relabelling test of all heads at once.
+    r"""Run the max-statistic permutation test of all heads at once.
 
-    Under the null, no head tells the antecedent from the other candidates, so that any candidate
-    could be called the antecedent: within a group all labels are shifted together. The statistic is
+    Under the null, no head distinguishes the antecedent from the other candidates, so any
+    candidate could be labeled the antecedent: within a group all labels are shifted together. The
+    statistic is
 
     .. math:: z_h = \frac{\sum_g d_{gh}}{\sqrt{\sum_g \overline{d_{gh}^2}}}
 
-    with *d* the group's summed credit minus its mean over labellings, and the mean of its square
-    over labellings below. ``p_adjusted`` compares a head with the largest z of all heads, which
-    keeps the chance of any false claim in the family at the level.
+    with *d* the group's summed credit minus its mean over labelings, and the mean of its square
+    over labelings in the denominator. ``p_adjusted`` compares a head with the largest z of
+    all heads, which keeps the family-wise error rate at the level.
 
     Source: Westfall & Young 1993, "Resampling-Based Multiple Testing", section 2.
 
     Args:
-        labellings: ``(num_labellings, num_cases, num_heads)``: the credit if the antecedent's label
-            is where it is, and if it is shifted by one candidate, by two, …; of two candidates the
-            second is 1 minus the first.
+        labellings: ``(num_labellings, num_cases, num_heads)``: the credit with the
+            antecedent's label as it is, and shifted by one candidate, by two, …; with two
+            candidates the second is 1 minus the first.
         groups: the group of each case.
-        permutations: how many relabellings are drawn; with few groups all of them are made.
-        seed: of the draws.
+        permutations: how many permutations are drawn; with few groups, all are made.
+        seed: the random seed of the draws.
     """
     values, index = checked_labellings(labellings, groups)
     sums, _ = labelling_sums(values, index)
@@ -88,7 +89,7 @@ def permutation_test(
     found = relabelled_totals(sums, permutations, random)[:, 0]
     found -= mean
     found *= scale
-    # The labels as they are, are one relabelling: an exact enumeration has made it already.
+    # The observed labels are one permutation: an exact enumeration already includes it.
     extra = 0 if num_labellings**num_groups <= permutations else 1
     own = (found >= observed - SAME).sum(0)
     largest = np.sort(found.max(1))
@@ -98,13 +99,13 @@ def permutation_test(
 
 
 def labelling_sums(values: Matrix, index: Integers) -> tuple[Matrix, int]:
-    """Summed credits of each group under each labelling, in units, and how many units make 1.
+    """Sum the credits of each group under each labeling, in units.
 
     Returns:
         ``(num_labellings, num_groups, num_heads)``, and the units.
     """
     sums = np.stack([group_sums(labelling, index) for labelling in values])
-    # A shift changes a sum by twice the largest at most.
+    # A shift changes a sum by at most twice the largest.
     found = units_of(sums, most=2 * sums.shape[1])
     return found.table, found.per_one
 
@@ -115,17 +116,17 @@ def relabelled_totals(
     random: np.random.Generator,
     part: Integers | None = None,
 ) -> Floats:
-    """Sums over groups, with the labels of each group shifted at random.
+    """Sum over groups, with the labels of each group shifted at random.
 
     Args:
         sums: ``(num_labellings, num_groups, num_heads)``.
-        permutations: how many relabellings are drawn; where there are no more than that, each is
-            made once.
-        random: of the draws.
-        part: ``(num_groups,)``, the part that each group is summed into; by default all into one.
+        permutations: how many permutations are drawn; if there are no more than that, each is
+            used once.
+        random: the generator of the draws.
+        part: ``(num_groups,)``, the part that each group is summed into; one for all by default.
 
     Returns:
-        ``(num_relabellings, num_parts, num_heads)``.
+        ``(num_permutations, num_parts, num_heads)``.
     """
     num_labellings, num_groups, num_heads = sums.shape
     parts = np.zeros(num_groups, dtype=np.intp) if part is None else part
@@ -149,7 +150,7 @@ def relabelled_totals(
 
 
 def _null(sums: Matrix) -> tuple[Floats, Floats]:
-    """Mean of a head's total over all relabellings, and its standard deviation's scale."""
+    """Return the mean of each head's total over all permutations, and its scale."""
     mean = np.zeros(sums.shape[2])
     squares = np.zeros(sums.shape[2])
     for block in _blocks(np.arange(sums.shape[1])):
@@ -161,9 +162,10 @@ def _null(sums: Matrix) -> tuple[Floats, Floats]:
 
 
 def _periods(sums: Matrix) -> Integers:
-    """After how many shifts a group's labels are back: twelve labellings of two candidates are two.
+    """Return the number of shifts after which a group's labels recur.
 
-    A group that no shift changes has the period 1, and need not be drawn.
+    Twelve labelings of two candidates have the period 2. A group that no shift changes has
+    the period 1, and need not be drawn.
     """
     num_labellings = len(sums)
     periods = np.full(sums.shape[1], num_labellings, dtype=np.intp)
@@ -178,7 +180,7 @@ def _periods(sums: Matrix) -> Integers:
 
 
 def _every_shift(num_labellings: int, num_groups: int) -> Callable[[Integers, int], Shifts]:
-    """All shifts of all groups, as numbers written with one digit a group."""
+    """Enumerate all shifts of all groups, as numbers with one digit per group."""
     numbers = np.arange(num_labellings**num_groups)[:, None]
     places = num_labellings ** np.arange(num_groups)
 
@@ -192,7 +194,7 @@ def _every_shift(num_labellings: int, num_groups: int) -> Callable[[Integers, in
 def _random_shifts(
     permutations: int, random: np.random.Generator
 ) -> Callable[[Integers, int], Shifts]:
-    """Shifts that are drawn; of two labellings, a bit for each group."""
+    """Draw shifts at random; with two labelings, one bit per group."""
 
     def draw(block: Integers, period: int) -> Shifts:
         shape = (permutations, len(block))

@@ -1,4 +1,4 @@
-"""What a choice of head is worth on cases that it was not chosen on."""
+"""Held-out selection: the accuracy of a chosen head on cases that it was not chosen on."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ from introspect.statistics.units import Matrix
 
 __all__ = ["HeldOut", "held_out_selection"]
 
-# A head that is observable in less than half of the cases that another is does not compete with it.
+# A head observable in less than half of the cases that another is does not compete with it.
 _OBSERVABLE_ENOUGH = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """What a choice of head is worth on cases that it was not chosen on.
+    """Accuracy of a chosen head on cases that it was not chosen on.
 
     Args:
         accuracy: mean credit of each fold's chosen head on that fold, pooled over cases.
         ci_low: lower end of its 95 % grouped bootstrap interval.
         ci_high: upper end.
         n: cases that count.
-        n_not_observable: cases that the chosen head cannot look at.
+        n_not_observable: cases in which the mask hides what the chosen head would attend to.
         chosen: the head chosen for each fold.
-        in_sample: the head chosen on all cases, and its accuracy on them: too high.
-        p_value: how often the whole procedure does as well on relabelled groups; NaN with too few.
+        in_sample: the head chosen on all cases, and its accuracy on them: biased upward.
+        p_value: how often the whole procedure does as well on permuted labels; NaN with too few
+            groups.
         credits: ``(num_cases,)``, held out.
     """
 
@@ -54,7 +55,7 @@ class HeldOut:
     credits: Floats
 
     def frequency(self) -> dict[int, float]:
-        """The share of folds in which each head was chosen, most often first."""
+        """Share of folds in which each head was chosen, most frequent first."""
         heads, counts = np.unique(self.chosen, return_counts=True)
         order = np.lexsort((heads, -counts))
         return {int(heads[i]): float(counts[i] / len(self.chosen)) for i in order}
@@ -72,16 +73,16 @@ def held_out_selection(
     """Choose the best head on all folds but one, and score it on that one.
 
     The best of many heads on the cases that it was chosen on is above chance by choice alone. Here
-    each case is scored by a head that was chosen without it. The p-value repeats all of it, choice
-    included, on relabelled groups.
+    each case is scored by a head that was chosen without it. The p-value repeats the whole
+    procedure, selection included, on permuted labels.
 
     Args:
         labellings: ``(num_labellings, num_cases, num_heads)``, as for ``permutation_test``.
         groups: the group of each case.
         folds: how many parts the groups are divided into.
-        permutations: how many relabellings are drawn for the p-value.
-        resamples: for the interval.
-        seed: of folds, draws and resamples.
+        permutations: how many permutations are drawn for the p-value.
+        resamples: the number of resamples for the interval.
+        seed: the random seed of folds, draws, and resamples.
 
     Raises:
         InputError: fewer groups than folds.
@@ -98,7 +99,7 @@ def held_out_selection(
     with np.errstate(invalid="ignore"):
         accuracies = fold_sums.sum(0) / n
     best = int(_best(accuracies[None], n)[0])
-    # From sums in units: the mean of shares in single precision is another number.
+    # Computed from sums in units: the mean of shares in single precision would differ.
     total, of = fold_sums[range(folds), chosen].sum(), int(counts[range(folds), chosen].sum())
     accuracy = float(total / of) if of else float("nan")
     p_value = float("nan")
@@ -120,17 +121,17 @@ def held_out_selection(
 
 
 def _by_fold(table: Matrix, part: Integers, folds: int) -> Floats:
-    """Sums over the groups of each fold, ``(num_folds, num_heads)``."""
+    """Sum over the groups of each fold, ``(num_folds, num_heads)``."""
     return np.stack([table[part == fold].sum(0, dtype=np.float64) for fold in range(folds)])
 
 
 def _share_as_good(fold_sums: Floats, counts: Floats, accuracy: float) -> float:
-    """How often choice and held-out score do as well on relabelled groups.
+    """Return how often selection and held-out score do as well on permuted labels.
 
     Args:
-        fold_sums: ``(num_relabellings, num_folds, num_heads)``.
+        fold_sums: ``(num_permutations, num_folds, num_heads)``.
         counts: ``(num_folds, num_heads)``.
-        accuracy: with the labels as they are.
+        accuracy: the accuracy with the observed labels.
     """
     chosen = _choice(fold_sums, counts)
     held_out = np.take_along_axis(fold_sums, chosen[:, :, None], axis=2)[:, :, 0].sum(1)
@@ -140,7 +141,7 @@ def _share_as_good(fold_sums: Floats, counts: Floats, accuracy: float) -> float:
 
 
 def _choice(fold_sums: Floats, counts: Floats) -> Integers:
-    """The head chosen for each fold, by accuracy on the others: ``(some, num_folds)``.
+    """Return the head chosen for each fold, by accuracy on the others: ``(some, num_folds)``.
 
     Args:
         fold_sums: ``(some, num_folds, num_heads)``, credits within each fold.
@@ -153,7 +154,7 @@ def _choice(fold_sums: Floats, counts: Floats) -> Integers:
 
 
 def _best(accuracies: Floats, n: npt.NDArray[np.number]) -> Integers:
-    """The first of the best heads that can be observed often enough: ``(some,)``."""
+    """Return the first of the best heads that are observable often enough: ``(some,)``."""
     competes = n >= max(_OBSERVABLE_ENOUGH * n.max(), 1)
     found: Integers = np.where(competes, accuracies, -np.inf).argmax(-1)
     return found

@@ -1,4 +1,4 @@
-"""Twins: whether both of a pair are right."""
+"""Accuracy on minimal pairs: both cases of a pair must be right."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["twin_accuracy"]
 
 
 def twin_accuracy(credits: npt.ArrayLike, groups: Sequence[Hashable]) -> tuple[Floats, Integers]:
-    """The share of pairs of twins with both right, for each head.
+    """Return the share of minimal pairs with both cases right, for each head.
 
-    Twins are the two cases of a group of two. Coin flips get both right in 25 % of pairs, and a
-    head that cannot tell the twins apart in 0 %, whatever its accuracy.
+    A minimal pair is a group of two cases. Coin flips get both right in 25 % of pairs, and a
+    head that cannot tell the two apart gets both right in 0 %, whatever its accuracy.
 
     Args:
         credits: ``(num_cases, num_heads)``.

@@ -1,6 +1,6 @@
-"""Sums of credits without rounding, and quick.
+"""Fast sums of credits without rounding errors.
 
-A credit is a share of a tie, so a whole number of halves, thirds, quarters or sixths. Counted in
+A credit is a share of a tie, so a whole number of halves, thirds, quarters, or sixths. Counted in
 such units, sums are whole numbers, which single precision holds exactly up to 2²⁴: a product of
 matrices is then both twice as fast and the same to the last bit, in whatever order it is summed and
 on however many threads.
@@ -18,10 +18,10 @@ __all__ = ["Matrix", "Units", "units_of"]
 
 Matrix = npt.NDArray[np.floating[Any]]
 
-#: Parts of a credit that are tried: shares of ties among up to six candidates are whole numbers of
-#: one of these.
+#: Fractions that are tried: shares of ties among up to six candidates are whole numbers of one of
+#: these.
 _PARTS = (1, 2, 6, 12, 60)
-# A third in single precision is so far from a third, in sums of a few of them.
+# How far a third in single precision is from a third, in sums of a few of them.
 _SAME = 1e-5
 _LARGEST_EXACT = 2**24
 
@@ -40,11 +40,11 @@ class Units:
 
 
 def units_of(table: Matrix, *, most: int) -> Units:
-    """The table in units in which sums of up to ``most`` rows are exact, if there are such.
+    """Return the table in units in which sums of up to ``most`` rows are exact, if any exist.
 
     Args:
-        table: any numbers; the first dimension but the last is summed over later.
-        most: how many rows are summed at most, each as often as it is drawn.
+        table: any numbers; the second-to-last dimension is summed over later.
+        most: the largest number of rows summed, each as often as it is drawn.
 
     Example:
         >>> found = units_of(np.array([[0.5, 1.0], [1 / 3, 0.0]]), most=100)
@@ -61,7 +61,7 @@ def units_of(table: Matrix, *, most: int) -> Units:
         whole = np.rint(scaled)
         scaled -= whole
         np.abs(scaled, out=scaled)
-        # What is no credit, such as a difference of a millionth, is not nothing.
+        # A value that is no credit, such as a difference of a millionth, must not become 0.
         is_lost = (scaled > 0) & (whole == 0)
         if scaled.max(initial=0) <= _SAME and not is_lost.any():
             return Units(whole.astype(np.float32, copy=False), parts)

@@ -1,1 +1,1 @@
-"""Views: a record becomes a Plotly figure, and a section of a page with its interaction."""
+"""Views that turn a record into a Plotly figure and an interactive section of a page."""

@@ -1,4 +1,4 @@
-"""What every view is: a Plotly figure of its state, and a page that shows itself."""
+"""Base classes of the views, which have a Plotly figure and a page, and their helpers."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _LONGEST_HEADING = 160
 
 
 class Drawing(ABC):
-    """What is drawn: a Plotly figure of what is shown first, and a page with its interaction.
+    """Base class of everything drawn: a static Plotly figure and an interactive page.
 
-    In a notebook it shows itself.
+    A notebook displays it directly.
     """
 
     @property
     @abstractmethod
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
 
     @property
     @abstractmethod
@@ -48,25 +48,25 @@ class Drawing(ABC):
 
     @abstractmethod
     def sections(self) -> tuple[Section, ...]:
-        """The section of the page, and those it opens."""
+        """Return the section of the page and the sections that it opens."""
 
     @property
     def heading(self) -> str:
-        """What is at the head of the page in place of the title, if anything."""
+        """The heading of the page in place of the title; empty for none."""
         return ""
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What must be read before anything else."""
+        """Notices that must be read before anything else."""
         return ()
 
     @property
     @abstractmethod
     def made_by(self) -> tuple[str | None, str | None]:
-        """The model and its revision, where they are known."""
+        """The model and its revision, where known."""
 
     def to_html(self) -> str:
-        """One self-contained page."""
+        """Return one self-contained page."""
         heading = visible_text(shortened(self.heading, _LONGEST_HEADING))
         document = Document(self.title, heading=heading or None, summary=self._summary(heading))
         for notice in dict.fromkeys(self.notices):
@@ -77,7 +77,7 @@ class Drawing(ABC):
         return document.to_html()
 
     def _summary(self, heading: str) -> dict[str, Any]:
-        """What the list of a folder reads of the page without opening it."""
+        """Return the summary that a folder listing reads without opening the page."""
         model, revision = self.made_by
         return {
             "kind": "view",
@@ -88,7 +88,7 @@ class Drawing(ABC):
         }
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page as one file, whole or not at all.
+        """Write the page to one file atomically.
 
         Raises:
             OutputError: the folder is missing or cannot be written.
@@ -101,42 +101,42 @@ class Drawing(ABC):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class View(Drawing):
-    """A record, shown in one way.
+    """A view of one record.
 
-    ``figure`` is a plain Plotly figure of what is shown first; the page has it with its
-    interaction. In a notebook a view shows itself.
+    ``figure`` is a plain Plotly figure of what is shown first; the page adds the interaction. A
+    notebook displays a view directly.
     """
 
     record: AttentionRecord
 
     @property
     def heading(self) -> str:
-        """What is at the head of the page: the text, or nothing."""
+        """The heading of the page: the text, or an empty string."""
         return joined_texts(self.record)
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What must be read before anything else."""
+        """Notices that must be read before anything else."""
         return (*self.record.notices, *_left_out(self.record))
 
     @property
     def made_by(self) -> tuple[str | None, str | None]:
-        """The model that was captured, and its revision."""
+        """The captured model and its revision."""
         certificate = self.record.certificate
         return certificate.model, certificate.revision
 
     def __repr__(self) -> str:
-        # A notebook keeps this beside the page: it must not hold the record's tokens again.
+        # A notebook stores this next to the page, so it must not repeat the record's tokens.
         return f"<{type(self).__name__}: {self.record.extent}>"
 
 
 def joined_texts(record: AttentionRecord) -> str:
-    """The text of a record, or both of a pair; nothing where it has none."""
+    """Return the text of a record, or both texts of a pair; an empty string if it has none."""
     return " · ".join(text for text in record.keys.texts if text.strip())
 
 
 def _left_out(record: AttentionRecord) -> list[str]:
-    """What a page of a long text does not hold."""
+    """Return a notice of what the page of a long text leaves out, if anything."""
     kept = kept_of(tuple(record.attentions.shape))
     if kept is None:
         return []
@@ -148,10 +148,10 @@ def _left_out(record: AttentionRecord) -> list[str]:
 
 
 def first_token(tokens: TokenSequence) -> int:
-    """Where a view of one token starts: at the last word.
+    """Return the index of the token that a view of one token shows first: the last word.
 
-    The last token with a letter or digit that is not special; else the last that is not special;
-    else the first.
+    This is the last non-special token with a letter or digit; else the last non-special token;
+    else the first token.
     """
     own = [index for index, flag in enumerate(tokens.special_tokens_mask) if not flag]
     words = [index for index in own if any(map(str.isalnum, tokens.tokens[index]))]
@@ -159,7 +159,7 @@ def first_token(tokens: TokenSequence) -> int:
 
 
 def layer_row(record: AttentionRecord, layer: int) -> int:
-    """The row of the record that holds a layer, by the model's own number.
+    """Return the row of the record that holds a layer, given in the model's own numbering.
 
     Raises:
         SelectionError: the record has no such layer.
@@ -170,10 +170,10 @@ def layer_row(record: AttentionRecord, layer: int) -> int:
 
 
 def head_number(record: AttentionRecord, head: int) -> int:
-    """``head``, if the record has it.
+    """Return ``head`` if the record has it.
 
     Raises:
-        SelectionError: it does not.
+        SelectionError: the record does not have it.
     """
     if not 0 <= head < record.num_heads:
         numbers = range(record.num_heads)
@@ -189,5 +189,5 @@ def _span(numbers: Sequence[int]) -> str:
 
 
 def plotly_text(label: str) -> str:
-    """A label as Plotly must be given it: it reads some HTML in labels, and tokens are text."""
+    """Escape a label for Plotly, which interprets some HTML in labels; tokens are plain text."""
     return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

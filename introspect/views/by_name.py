@@ -1,4 +1,4 @@
-"""The views of one record by their names, for programs in which a person names one."""
+"""Selection of a record's view by name, for programs in which the user names one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
 
 
 def parts_of_view(name: ViewName) -> tuple[str, ...]:
-    """What has to be captured for a view.
+    """Return the parts that must be captured for a view.
 
     Example:
         >>> parts_of_view("head")
@@ -44,18 +44,18 @@ def view_by_name(
     token: int | None = None,
     weights: str = "raw",
 ) -> View:
-    """A view of a record, by its name.
+    """Build the view of a record that has a given name.
 
     Args:
-        name: which view.
-        record: the attention, with ``parts_of_view``.
-        layer: the layer to show first; nothing to the model and the layer view.
-        heads: the heads to show first; all but the head view take the first of them.
-        token: the query token to show first, of those views that show one.
-        weights: those that are shown first; nothing to the neuron and the steps view.
+        name: the name of the view.
+        record: the attention, with the parts from ``parts_of_view``.
+        layer: the layer to show first; ignored by the model and layer views.
+        heads: the heads to show first; all views but the head view use only the first of them.
+        token: the query token to show first, in the views that show one.
+        weights: the weights to show first; ignored by the neuron and steps views.
 
     Raises:
-        SelectionError: a layer, head or token that the record does not have.
+        SelectionError: the record does not have the layer, head or token.
     """
     head = heads[0] if heads else None
     if name == "head":

@@ -1,4 +1,4 @@
-"""The causal view: for each head where it looks beside what it does, and a map of what it does."""
+"""The causal view: each head's attention plotted against its effect, and a map of effects."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from introspect.views.palette import DIVERGING, themed, themed_layer_colours
 
 __all__ = ["CAUSAL_COLUMNS", "CausalView", "causal_view", "effect_map_section"]
 
-#: The columns that the table must have; more are welcome.
+#: Required columns of the table; it may have more.
 CAUSAL_COLUMNS = (
     "layer", "head", "effect", "ci_low", "ci_high", "control", "difference", "difference_low",
     "difference_high", "p_adjusted", "accuracy", "accuracy_without", "n", "attention_accuracy",
     "attention_weight", "attention_margin", "attention_p_adjusted",
 )  # fmt: skip
-#: What its ``attrs`` must say of it.
+#: Required keys of the table's ``attrs``.
 CAUSAL_ATTRIBUTES = ("metric", "metric_words", "unit", "is_surrogate", "method", "chance")
 _TITLE = "Where heads look, and what they do"
 _METHODS = {
@@ -49,12 +49,12 @@ class _HasHeads(Protocol):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CausalView(Drawing):
-    """Where heads look, beside what taking them out does to the model's answer.
+    """What heads attend to, plotted against the effect of ablating them on the model's answer.
 
     Args:
-        table: a row for each head; see ``CAUSAL_COLUMNS`` and, of its ``attrs``,
+        table: one row per head, with ``CAUSAL_COLUMNS`` and, in its ``attrs``,
             ``CAUSAL_ATTRIBUTES``.
-        across: what is across first: ``accuracy`` or ``margin``.
+        across: what the x-axis shows first: ``accuracy`` or ``margin``.
     """
 
     table: pd.DataFrame
@@ -62,24 +62,24 @@ class CausalView(Drawing):
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Causal view"
 
     @property
     def is_surrogate(self) -> bool:
-        """Whether the model was asked something else than who the pronoun is."""
+        """Whether the model was asked something other than whom the pronoun refers to."""
         return bool(self.table.attrs["is_surrogate"])
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """A surrogate must be read first."""
+        """A notice if effects are on a surrogate, which must be read first."""
         if not self.is_surrogate:
             return ()
         return (f"Effects are on {self.table.attrs['metric_words']}.",)
 
     @property
     def made_by(self) -> tuple[str | None, str | None]:
-        """The model, where the table names it."""
+        """The model, if the table names it."""
         return self.table.attrs.get("model"), None
 
     def __repr__(self) -> str:
@@ -87,13 +87,13 @@ class CausalView(Drawing):
 
     @property
     def figure(self) -> Any:
-        """A point for each head, with its interval and the control of its layer."""
+        """One point per head, with its interval and the control of its layer."""
         titles = (_TITLE, self.subtitle)
         return causal_figure(self.table, self.across, titles, self.effect_title)
 
     @property
     def subtitle(self) -> str:
-        """How it was measured, in a line."""
+        """One line on how the effects were measured."""
         attrs = self.table.attrs
         model = f"{attrs['model']}, " if attrs.get("model") else ""
         n = int(self.table["n"].max())
@@ -103,12 +103,12 @@ class CausalView(Drawing):
 
     @property
     def effect_title(self) -> str:
-        """What is upward, with its unit."""
+        """The title of the y-axis, with its unit."""
         surrogate = ", surrogate" if self.is_surrogate else ""
         return f"effect of taking the head out, in {unit_of(self.table)}{surrogate}"
 
     def sections(self) -> tuple[Section, ...]:
-        """The scatter, and the map of effects."""
+        """Return the scatter plot and the map of effects."""
         return self._scatter(), effect_map_section(self.table)
 
     def _scatter(self) -> Section:
@@ -153,16 +153,16 @@ class CausalView(Drawing):
 
 
 def causal_view(study: pd.DataFrame | _HasHeads, *, across: str = "accuracy") -> CausalView:
-    """Where heads look beside what they do: a point for each head, and a map of effects.
+    """Build the causal view: what heads attend to against their effects, and a map of effects.
 
     Args:
-        study: what ``ix.causal_study`` found, or its table ``heads`` (with its ``attrs``).
-        across: where heads look, as ``accuracy`` (how often the pronoun attends most to the
-            antecedent) or ``margin``; the page lets choose.
+        study: the result of ``ix.causal_study``, or its table ``heads`` (with its ``attrs``).
+        across: what the x-axis shows first: ``accuracy`` (how often the pronoun attends most to the
+            antecedent) or ``margin``; the page offers both.
 
     Raises:
-        SelectionError: no heads, a column or an attribute that is missing, or other words for
-            ``across``.
+        SelectionError: there are no heads, a column or attribute is missing, or ``across`` is
+            unknown.
 
     Example:
         >>> import introspect as ix
@@ -192,7 +192,7 @@ def causal_view(study: pd.DataFrame | _HasHeads, *, across: str = "accuracy") ->
 
 
 def effect_map_section(table: pd.DataFrame) -> Section:
-    """The map of effects: layers × heads."""
+    """Build the map of effects, layers × heads."""
     layers, num_heads = layers_of(table)
     effects = table["effect"].abs()
     first = table.loc[effects.idxmax()]
@@ -224,7 +224,7 @@ def effect_map_section(table: pd.DataFrame) -> Section:
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """What a page says of each head."""
+    """Return the numbers that the page shows for each head."""
     names = [name for name in CAUSAL_COLUMNS if name not in ("layer", "head")]
     return [
         {

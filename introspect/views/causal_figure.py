@@ -1,4 +1,4 @@
-"""The causal view as a static figure, fit for a paper."""
+"""The causal view as a static figure for a paper."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from introspect.views.palette import INK, MUTED, RIVAL, layer_colours, mixed
 
 __all__ = ["causal_figure"]
 
-# In pixels.
+# Sizes in pixels.
 _SIZE = (860, 560)
 _MARGIN = {"l": 80, "r": 30, "t": 90, "b": 70}
 
@@ -33,13 +33,13 @@ _MARGIN = {"l": 80, "r": 30, "t": 90, "b": 70}
 def causal_figure(
     table: pd.DataFrame, across: str, titles: tuple[str, str], effect_title: str
 ) -> Any:
-    """A point for each head, with its interval and the control of its layer.
+    """Build a figure with one point per head, its interval and the control of its layer.
 
     Args:
-        table: a row for each head.
+        table: one row per head.
         across: ``accuracy`` or ``margin``.
-        titles: the title, and a line below it.
-        effect_title: what is upward.
+        titles: the title and the line below it.
+        effect_title: the title of the y-axis.
     """
     import plotly.graph_objects as go
 
@@ -120,7 +120,7 @@ def _layer_traces(
 
 
 def _legend_traces(table: pd.DataFrame) -> list[Any]:
-    """A filled mark for each layer, whichever of its heads comes first."""
+    """Return a filled legend marker for each layer, whether or not its first head is filled."""
     import plotly.graph_objects as go
 
     layers, _ = layers_of(table)

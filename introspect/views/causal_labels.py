@@ -1,4 +1,4 @@
-"""Where the names of points stand, so that they cover neither points nor one another."""
+"""Placement of point labels so that they cover neither points nor one another."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 __all__ = ["label_places"]
 
-# The least area that a plot has, a name and a point, in pixels: what fits there fits a larger one.
+# Sizes in pixels. The area is the smallest plot: labels that fit there fit in a larger one.
 _AREA = (520, 330)
 _NAME = (50, 15)
 _POINT = 8
 _GAP = 7
 
-# As Plotly calls them, the best first: above and below a point stands its interval.
+# Plotly's names, best first: directly above and below a point is its interval.
 _PLACES = {
     "middle right": (1, 0),
     "middle left": (-1, 0),
@@ -32,15 +32,15 @@ def label_places(
     named: Sequence[int],
     ranges: tuple[Sequence[float], Sequence[float]],
 ) -> dict[int, str]:
-    """A place for each name, one after the other, where it covers least.
+    """Place each label in turn where it covers least.
 
     Args:
-        points: all points, across and upward; NaN for none.
-        named: those that have a name, the most important first.
-        ranges: the ends of both axes.
+        points: the x and y of all points; NaN for none.
+        named: the indices of the labeled points, the most important first.
+        ranges: the limits of both axes.
 
     Returns:
-        By the number of each named point, its place as Plotly calls it.
+        Plotly's text position for the index of each labeled point.
 
     Example:
         >>> label_places([(0.5, 0.5), (0.58, 0.5)], [0, 1], ([0, 1], [0, 1]))
@@ -52,7 +52,7 @@ def label_places(
     found = {}
     for number in named:
         boxes = {place: _name_box(where[number], side) for place, side in _PLACES.items()}
-        # Ties go to the first: a dictionary keeps the order.
+        # Ties go to the first position, since a dictionary keeps its order.
         best = min(boxes, key=lambda place: _badness(boxes[place], marks, taken))
         taken.append(boxes[best])
         found[number] = best
@@ -81,7 +81,7 @@ def _name_box(point: tuple[float, float], side: tuple[int, int]) -> _Box:
 
 
 def _badness(box: _Box, marks: Sequence[_Box], taken: Sequence[_Box]) -> float:
-    """Names over names are worst, then names outside, then names over points."""
+    """Score a label: overlapping labels weigh most, then lying outside, then covering points."""
     outside = box[0] < 0 or box[1] < 0 or box[2] > _AREA[0] or box[3] > _AREA[1]
     over_names = sum(_meet(box, other) for other in taken)
     return 4 * over_names + 3 * outside + sum(_meet(box, mark) for mark in marks)

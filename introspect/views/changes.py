@@ -1,4 +1,4 @@
-"""How much heads and rows change from one record to another, and what is shown of it first."""
+"""Changes of heads and rows from one record to another, and the choice of what to show first."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ Pair = int | tuple[int, int]
 def head_changes(
     a: AttentionRecord, b: AttentionRecord, queries: Sequence[Place], keys: Sequence[Place]
 ) -> torch.Tensor:
-    """The mean total variation of each head, ``(num_layers, num_heads)``."""
+    """Compute the mean total variation of each head, ``(num_layers, num_heads)``."""
     changes = torch.empty(a.num_layers, a.num_heads, dtype=torch.float64)
-    # One head at a time: of a long text all of them in double precision might not fit in memory.
+    # One head at a time: for a long text, all heads in double precision might not fit in memory.
     for row in range(a.num_layers):
         for head in range(a.num_heads):
             rows = (
@@ -47,7 +47,7 @@ def head_changes(
 def _both(
     pattern: torch.Tensor, queries: Sequence[Place], keys: Sequence[Place], side: int
 ) -> torch.Tensor:
-    """Of one record's pattern only the tokens that both have."""
+    """Select from one record's pattern the tokens that both records have."""
     chosen = (
         torch.tensor([place[side] for place in places if None not in place])
         for places in (queries, keys)
@@ -59,7 +59,7 @@ def _both(
 def placed(
     pattern: torch.Tensor, queries: Sequence[Place], keys: Sequence[Place], side: int
 ) -> torch.Tensor:
-    """One record's pattern at the places of both, NaN where it has no token."""
+    """Return one record's pattern at the places of both records, NaN where it has no token."""
     whole = torch.full((len(queries), len(keys)), torch.nan)
     rows = [row for row, place in enumerate(queries) if place[side] is not None]
     columns = [column for column, place in enumerate(keys) if place[side] is not None]
@@ -70,12 +70,12 @@ def placed(
 
 
 def is_same_shape(a: AttentionRecord, b: AttentionRecord) -> bool:
-    """Whether each head of one answers to a head of the other."""
+    """Return whether each head of one record corresponds to a head of the other."""
     return a.layers == b.layers and a.num_heads == b.num_heads
 
 
 def extent(record: AttentionRecord) -> str:
-    """How many layers and heads, in words."""
+    """Describe the number of layers and heads in words."""
     numbers = record.layers
     heads = f"{record.num_heads} head{'s' if record.num_heads > 1 else ''}"
     if numbers == tuple(range(len(numbers))):
@@ -84,10 +84,10 @@ def extent(record: AttentionRecord) -> str:
 
 
 def pair_of(name: str, given: Pair | None) -> tuple[int, int] | None:
-    """A number for both, or one for each.
+    """Return one number for each record, from a pair or from one number for both.
 
     Raises:
-        SelectionError: neither.
+        SelectionError: it is neither a number nor a pair.
     """
     if given is None or isinstance(given, int):
         return None if given is None else (given, given)
@@ -105,7 +105,7 @@ def first_heads(
     heads: tuple[int, int] | None,
     labels: tuple[str, str],
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The layers and the heads shown first; what was not said is where the change is largest."""
+    """Return the layers and heads shown first; by default, those that change most."""
     records = (a, b)
     for side, (record, label) in enumerate(zip(records, labels, strict=True)):
         try:
@@ -147,7 +147,7 @@ def first_query(
     layers: tuple[int, int],
     heads: tuple[int, int],
 ) -> int:
-    """The place of the query whose row changes most: a word that both have, if there is one."""
+    """Return the place of the query whose row changes most, preferably a word that both have."""
     queries, keys = places
     shared = [place for place, (i, j) in enumerate(queries) if i is not None and j is not None]
     rows_a, rows_b = (

@@ -33,9 +33,9 @@ from introspect.views.palette import DIVERGING, SEQUENTIAL, themed
 
 __all__ = ["CompareView", "compare_view"]
 
-# What two records are called unless somebody names them.
+# Default names of the two records.
 _LABELS = ("A", "B")
-#: Longer texts are not written out above the maps; their tokens stand beside them.
+#: Longer texts are not printed above the maps, whose axes have their tokens.
 _LONGEST_SENTENCE = 600
 _SIDES = ("queries", "keys")
 
@@ -46,12 +46,12 @@ class CompareView(View):
 
     Args:
         record: A, by token or by word.
-        other: B, likewise.
-        labels: what A and B are called.
-        queries: the query tokens of both in one order.
-        keys: the key tokens of both in one order.
-        layers: the layer shown first of A and of B, by the models' own numbers.
-        heads: the head shown first of A and of B.
+        other: B, at the same level.
+        labels: the names of A and B.
+        queries: the query tokens of both records in one joined order.
+        keys: the key tokens of both records in one joined order.
+        layers: the layer of A and of B shown first, in the models' own numbering.
+        heads: the head of A and of B shown first.
         token: the place among ``queries`` whose row is shown first.
         notice: what was done to make the two comparable, if anything.
     """
@@ -67,11 +67,11 @@ class CompareView(View):
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Compare view"
 
     def changes(self) -> pd.DataFrame:
-        r"""How much each head changes from A to B.
+        r"""Compute how much each head changes from A to B.
 
         .. math:: \frac{1}{|Q|} \sum_{i \in Q} \frac{1}{2} \sum_{j \in K} |a_{ij} - b_{ij}|
 
@@ -79,7 +79,7 @@ class CompareView(View):
         weight are left out.
 
         Returns:
-            A row for each head: ``layer``, ``head`` and ``total_variation``, from 0 (nothing
+            One row per head: ``layer``, ``head`` and ``total_variation``, from 0 (nothing
             changes) to 1 (all attention goes elsewhere); NaN for a head whose rows are all missing.
 
         Raises:
@@ -101,13 +101,13 @@ class CompareView(View):
 
     @cached_property
     def _changes(self) -> torch.Tensor | None:
-        """``(num_layers, num_heads)``; ``None`` where there is no head for a head."""
+        """Changes, ``(num_layers, num_heads)``; ``None`` if heads do not correspond."""
         if not is_same_shape(self.record, self.other):
             return None
         return head_changes(self.record, self.other, self.queries, self.keys)
 
     def patterns(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """A, B and B − A as shown first, ``(len(queries), len(keys))`` each; NaN for no token."""
+        """Return A, B and B − A as shown first, ``(len(queries), len(keys))``; NaN for no token."""
         a, b = (
             placed(record.attentions[layer_row(record, layer), head], self.queries, self.keys, side)
             for side, (record, layer, head) in enumerate(
@@ -131,12 +131,12 @@ class CompareView(View):
         return f"{a}, {names[0]}", f"{b}, {names[1]}", f"{b} − {a}, {both}"
 
     def _names(self, side: str, panel: int) -> list[str]:
-        """The tokens of a side as a panel (A, B or the difference) names them."""
+        """Return the labels of a side's tokens in a panel (A, B or the difference)."""
         ours, theirs = getattr(self.record, side).tokens, getattr(self.other, side).tokens
         return [_name(place, ours, theirs, panel) for place in getattr(self, side)]
 
     def sections(self) -> tuple[Section, ...]:
-        """The section of the page."""
+        """Return the section of the page."""
         changes = self._changes
         a, b = (visible_text(label) for label in self.labels)
         return (
@@ -170,7 +170,7 @@ class CompareView(View):
         )
 
     def _why_apart(self) -> str:
-        """Why each side has a choice of its own."""
+        """Explain why layer and head are chosen separately for each side."""
         a, b = (visible_text(label) for label in self.labels)
         return (
             f"{a} has {extent(self.record)}, {b} has {extent(self.other)}: no head of one "
@@ -179,7 +179,7 @@ class CompareView(View):
         )
 
     def _sentences(self) -> list[list[tuple[str, bool]]]:
-        """Both texts in parts, each with whether it differs; none where they are the same."""
+        """Split both texts into parts flagged as differing or not; none if the texts are equal."""
         ours, theirs = self.record.keys, self.other.keys
         longest = max(sum(map(len, one.texts)) for one in (ours, theirs))
         if ours.texts == theirs.texts or not 0 < longest <= _LONGEST_SENTENCE:
@@ -192,7 +192,7 @@ class CompareView(View):
 
     @property
     def heading(self) -> str:
-        """The text, where both have the same; else what the two are called, or both texts."""
+        """The shared text; if the texts differ, the names of the records or both texts."""
         texts = tuple(map(joined_texts, (self.record, self.other)))
         if texts[0] == texts[1]:
             return texts[0]
@@ -201,7 +201,7 @@ class CompareView(View):
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Of both records, and what the page of a long text does not hold."""
+        """Notices of both records, and of what the page of a long text leaves out."""
         found: list[str] = []
         for label, record in zip(self.labels, (self.record, self.other), strict=True):
             found += record.notices
@@ -225,31 +225,31 @@ def compare_view(
     labels: tuple[str, str] = _LABELS,
     alignment: Pairs | Mapping[str, Pairs] | None = None,
 ) -> CompareView:
-    """Two records side by side and their difference.
+    """Build a view of two records side by side and their difference.
 
-    Two sentences that differ in a word, two models or checkpoints on one text, or one model before
-    and after an ablation. Tokens are matched by ``difflib.SequenceMatcher``; a replaced stretch of
-    the same length is matched token by token (*tired* with *wide*), and a token without a
-    counterpart stands alone. Where two tokenizers cut the same words differently, both records are
-    shown by word, and the page says so.
+    Compare two sentences that differ in a word, two models or checkpoints on one text, or one model
+    before and after an ablation. Tokens are matched by ``difflib.SequenceMatcher``; a replaced span
+    of the same length is matched token by token (*tired* with *wide*), and a token without a
+    counterpart has its own place. Where two tokenizers split the same words differently, both
+    records are shown by word, and the page says so.
 
     Args:
         a: the attention.
         b: attention of the same kind.
-        layer: the layer to show first; a pair ``(of a, of b)`` where they differ. By default, as
-            with ``head``, that of the head that changes most; the first one where the records do
-            not have the same layers and heads.
+        layer: the layer to show first; a pair ``(of a, of b)`` if they differ. By default, as with
+            ``head``, that of the head that changes most, or the first one if the records do not
+            have the same layers and heads.
         head: the head to show first, or a pair.
-        token: the query token of ``a`` whose row is shown first; by default the one in both whose
+        token: the query token of ``a`` whose row is shown first; by default, the shared one whose
             row changes most.
-        labels: what the two are called.
-        alignment: which tokens belong together, as pairs ``(index in a, index in b)``, instead of
-            what the matching finds; ``{"query": pairs, "key": pairs}`` where queries and keys are
-            not the same tokens.
+        labels: the names of the two records.
+        alignment: matching tokens as pairs ``(index in a, index in b)``, in place of the automatic
+            matching; ``{"query": pairs, "key": pairs}`` if queries and keys are not the same
+            tokens.
 
     Raises:
-        SelectionError: the kinds differ, no token can be matched, a layer or head that there is
-            not, or an alignment outside the records.
+        SelectionError: the kinds differ, no token can be matched, a layer or head does not exist,
+            or the alignment is outside the records.
 
     Example:
         >>> a = AttentionRecord.from_tensors(torch.eye(3).expand(1, 2, 3, 3), ["so", "it", "sat"])
@@ -297,11 +297,11 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-# Words
+# Labels and text
 
 
 def _name(place: Place, ours: Sequence[str], theirs: Sequence[str], panel: int) -> str:
-    """A place as A (0), B (1) or the difference (2) names it; nothing where it has no token."""
+    """Return the label of a place in A (0), B (1) or the difference (2); empty for no token."""
     names = [
         "" if index is None else tokens[index]
         for index, tokens in zip(place, (ours, theirs), strict=True)
@@ -312,7 +312,7 @@ def _name(place: Place, ours: Sequence[str], theirs: Sequence[str], panel: int) 
 
 
 def _marked(sequence: TokenSequence, differing: Sequence[int | None]) -> list[tuple[str, bool]]:
-    """The text in parts, each with whether it is one of the differing tokens."""
+    """Split the text into parts, each flagged by whether it is a differing token."""
     parts: list[tuple[str, bool]] = []
     for number, text in enumerate(sequence.texts):
         spans = sorted(

@@ -1,4 +1,4 @@
-"""The compare view as a plain Plotly figure: three maps beside each other."""
+"""The compare view as a plain Plotly figure of three maps side by side."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from introspect.views.palette import DIVERGING, INK, SEQUENTIAL
 
 __all__ = ["LONGEST_NAME", "maps_beside"]
 
-#: How many characters of a record's name a title has room for.
+#: The most characters of a record's name that fit in a title.
 LONGEST_NAME = 16
 
-# In pixels.
+# Sizes in pixels.
 _CELL, _SHORTEST, _LONGEST = 22, 180, 620
 _LABEL_ROOM, _GAP = 110, 130
 
@@ -28,13 +28,13 @@ def maps_beside(
     names: Mapping[str, Sequence[Sequence[str]]],
     labels: tuple[str, str],
 ) -> Any:
-    """A, B and B − A as one figure.
+    """Build one figure with the maps of A, B and B − A.
 
     Args:
         patterns: the weights of A, those of B, and the difference, ``(query_len, key_len)`` each.
-        titles: what stands above each.
-        names: of ``queries`` and ``keys`` the tokens as each map names them.
-        labels: what A and B are called.
+        titles: the title above each map.
+        names: for ``queries`` and ``keys``, the token labels of each map.
+        labels: the names of A and B.
     """
     import plotly.graph_objects as go
 

@@ -1,4 +1,4 @@
-"""The coreference view: arcs from the pronoun, the map of all heads, and their ranking."""
+"""The coreference view: arcs from the pronoun, a map of all heads, and their ranking."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUE
 
 __all__ = ["CoreferenceView", "coreference_view"]
 
-#: Arcs under this weight are not drawn; the view says so.
+#: Arcs below this weight are not drawn; the view says so.
 ARC_THRESHOLD = 0.02
 _ARC_POINTS = 65
 _ARCS = (
@@ -38,12 +38,12 @@ _DECIMALS = 6
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CoreferenceView(View):
-    """One case: what a head gives to each word, and what every head gives to the candidates.
+    """One case: a head's weight on each word, and every head's weights on the candidates.
 
     Args:
-        record: attention of the case's text, at token level.
+        record: the attention over the case's text, at token level.
         case: the pronoun and its candidates.
-        scores: of every head, in both directions.
+        scores: the scores of every head, in both directions.
         head: the head shown first.
         direction: the direction shown first.
     """
@@ -55,7 +55,7 @@ class CoreferenceView(View):
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Coreference view"
 
     @property
@@ -99,7 +99,7 @@ class CoreferenceView(View):
         return figure
 
     def words(self) -> list[dict[str, Any]]:
-        """The words of the text: label, token pieces and role."""
+        """Return the words of the text, each with its label, token pieces and role."""
         sequence = self.record.queries
         roles = self._roles()
         words = []
@@ -109,13 +109,13 @@ class CoreferenceView(View):
             start, end = sequence.offsets[pieces[0]][0], sequence.offsets[pieces[-1]][1]
             label = sequence.texts[0][start:end] or sequence.tokens[pieces[0]]
             role = next((roles[i] for i in pieces if i in roles), None)
-            # A mention may be part of a word (animal in animal's): only its pieces are scored.
+            # A mention may be part of a word (animal in animal's); only its own pieces are scored.
             counted = [i for i in pieces if roles.get(i) == role]
             words.append({"label": visible(label), "pieces": counted, "role": role})
         return words
 
     def arc_traces(self) -> list[dict[str, Any]]:
-        """An arc from the pronoun to each word, as wide and opaque as the head's weight."""
+        """Build an arc from the pronoun to each word; width and opacity grow with the weight."""
         words = self.words()
         weights = self._word_weights(words)
         origins = [i for i, word in enumerate(words) if word["role"] == "pronoun"]
@@ -128,7 +128,7 @@ class CoreferenceView(View):
         ]
 
     def map_trace(self) -> dict[str, Any]:
-        """The layer × head map: what the antecedent gets more than the best distractor."""
+        """Build the layer × head map of the antecedent's margin over the best distractor."""
         preference = self.chosen.preference.masked_fill(
             ~self.chosen.observable[:, None], float("nan")
         )
@@ -143,10 +143,10 @@ class CoreferenceView(View):
         }
 
     def sections(self, *, with_detail: bool = True) -> tuple[Section, ...]:
-        """The section of the page, and the head view that it opens.
+        """Return the section of the page and the head view that it opens.
 
         Args:
-            with_detail: bring a head view along; leave it out where the page has one.
+            with_detail: include a head view; leave it out if the page already has one.
         """
         own = Section(
             kind="coreference",
@@ -178,7 +178,7 @@ class CoreferenceView(View):
         }
 
     def _roles(self) -> dict[int, str]:
-        """The role of each token that belongs to a mention."""
+        """Return the role of each token that belongs to a mention."""
         roles: dict[int, str] = {}
         mentions: list[tuple[Span, str]] = [
             (c.span, "antecedent" if c.antecedent else "distractor") for c in self.case.candidates
@@ -189,7 +189,7 @@ class CoreferenceView(View):
         return roles
 
     def _word_weights(self, words: list[dict[str, Any]]) -> list[float]:
-        """What the chosen head gives from the pronoun to each word, or the other way round."""
+        """Compute the chosen head's weight from the pronoun to each word, or the reverse."""
         pattern = self.record.attentions[layer_row(self.record, self.head.layer), self.head.head]
         pronoun = [i for word in words if word["role"] == "pronoun" for i in word["pieces"]]
         if self.direction == DIRECTIONS[0]:
@@ -199,7 +199,7 @@ class CoreferenceView(View):
         return [float(column[word["pieces"]].mean()) for word in words]
 
     def _last_word(self, words: list[dict[str, Any]], span: Span) -> int:
-        """The place of a mention's last word among ``words``, where its weight is written."""
+        """Return the index in ``words`` of a mention's last word, which shows its weight."""
         last = mention_pieces(self.record.queries, span)[-1][-1]
         return next(i for i, word in enumerate(words) if last in word["pieces"])
 
@@ -214,17 +214,17 @@ def coreference_view(
     head: Head | tuple[int, int] | None = None,
     direction: str = DIRECTIONS[0],
 ) -> CoreferenceView:
-    """The coreference view of a case.
+    """Build the coreference view of a case.
 
     Args:
-        record: attention of the case's text, at token level.
+        record: the attention over the case's text, at token level.
         case: the pronoun and its candidates.
-        head: the head to show first; by default the one that gives the antecedent most.
+        head: the head to show first; by default, the one that gives the antecedent most.
         direction: ``pronoun_to_candidate`` or ``candidate_to_pronoun``.
 
     Raises:
-        MentionError: the record is of another text, or a mention was cut off.
-        SelectionError: a head or direction that does not exist.
+        MentionError: the record has a different text, or a mention was cut off.
+        SelectionError: the head or direction does not exist.
     """
     if direction not in DIRECTIONS:
         raise SelectionError(
@@ -257,7 +257,7 @@ def _direction_json(scores: DirectionScores) -> dict[str, Any]:
 
 
 def _numbers(values: torch.Tensor) -> list[list[float | None]]:
-    """For JSON, which has no NaN."""
+    """Convert values for JSON, which has no NaN."""
     return [
         [None if value != value else round(value, _DECIMALS) for value in row]
         for row in values.tolist()
@@ -265,7 +265,7 @@ def _numbers(values: torch.Tensor) -> list[list[float | None]]:
 
 
 def _arc(origin: float, end: float, farthest: float, weight: float, colour: str) -> dict[str, Any]:
-    """Half an ellipse from one word to another, higher the farther they are apart."""
+    """Draw half an ellipse between two words; the farther apart they are, the higher it is."""
     angles = torch.linspace(0, torch.pi, _ARC_POINTS, dtype=torch.float64)
     middle, radius = (origin + end) / 2, (end - origin) / 2
     top = 0.12 + 0.8 * (abs(end - origin) / farthest) ** 0.5

@@ -1,4 +1,4 @@
-"""The evolution view: how a pattern comes about while a model is trained, with a slider."""
+"""The evolution view: a pattern in the course of training, with a slider."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from introspect.views.palette import INK, SEQUENTIAL, themed
 
 __all__ = ["EvolutionView", "evolution_view"]
 
-# Of the static figure, in pixels.
+# Sizes of the static figure, in pixels.
 _CELL = 44
 _LABEL_ROOM = 110
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EvolutionView(View):
-    """One pattern at many times of a training.
+    """One attention pattern at several times during training.
 
     Args:
-        record: the attention at the last of them.
-        records: the attention at each.
-        times: the number of each: of epochs, steps or tokens seen.
-        losses: the loss at each; empty where it is not known.
-        layer: the layer shown first, by the model's own number.
+        record: the attention at the last time.
+        records: the attention at each time.
+        times: the number of epochs, steps or tokens seen at each time.
+        losses: the loss at each time; empty if unknown.
+        layer: the layer shown first, in the model's own numbering.
         head: the head shown first, or ``mean`` or ``max`` of the layer's heads.
-        place: which of the times is shown first, counted from 0.
-        unit: what the times count.
+        place: the index of the time shown first, from 0.
+        unit: the unit of the times.
     """
 
     records: tuple[AttentionRecord, ...]
@@ -56,22 +56,22 @@ class EvolutionView(View):
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Evolution view"
 
     def pattern(self, place: int | None = None) -> torch.Tensor:
-        """What is shown at one of the times, ``(query_len, key_len)``; at first, by default."""
+        """Return a time's pattern, ``(query_len, key_len)``; by default, the one shown first."""
         record = self.records[self.place if place is None else place]
         return pattern_of(record, layer_row(record, self.layer), self.head)
 
     def caption(self, place: int) -> str:
-        """A time in words: ``epoch 40: loss 0.214``."""
+        """Describe a time in words, such as ``epoch 40: loss 0.214``."""
         loss = f": loss {self.losses[place]:.3g}" if self.losses else ""
         return f"{self.unit} {self.times[place]}{loss}"
 
     @property
     def figure(self) -> Any:
-        """The pattern with a frame for each time, a slider and a button that plays them."""
+        """The pattern with a frame for each time, a slider and a play button."""
         import plotly.graph_objects as go
 
         def traces(place: int) -> list[Any]:
@@ -130,7 +130,7 @@ class EvolutionView(View):
         return figure
 
     def sections(self) -> tuple[Section, ...]:
-        """The section of the page."""
+        """Return the section of the page."""
         history = torch.stack([record.attentions for record in self.records])
         return (
             Section(
@@ -166,21 +166,21 @@ def evolution_view(
     head: HeadChoice | None = None,
     place: int = 0,
 ) -> EvolutionView:
-    """How the attention to one text changes: over the epochs of a training, or over checkpoints.
+    """Build a view of how attention on one text changes over training epochs or checkpoints.
 
     Args:
-        records: the attention of one text at each time, in order.
-        losses: the loss at each time, drawn beside it.
-        times: the number of each; counted from 0 by default.
-        unit: what the times count.
-        layer: the layer to show first, by the model's own number; the first one by default.
+        records: the attention over one text at each time, in order.
+        losses: the loss at each time, drawn beside the pattern.
+        times: the number of each time; counted from 0 by default.
+        unit: the unit of the times.
+        layer: the layer to show first, in the model's own numbering; the first one by default.
         head: the head to show first, or ``mean`` or ``max``; head 0 by default.
-        place: which of the times to show first, counted from 0.
+        place: the index of the time to show first, from 0.
 
     Raises:
-        SelectionError: no records, records of different texts or models, other than one loss and
-            number each, more weights than a page holds, or a layer, head or place that there is
-            not.
+        SelectionError: there are no records, their texts or models differ, there is not one loss
+            and one number for each, a page cannot hold so many weights, or a layer, head or place
+            does not exist.
 
     Example:
         >>> made = [AttentionRecord.from_tensors(torch.full((1, 1, 2, 2), 0.5), ["a", "b"])] * 3

@@ -1,4 +1,4 @@
-"""What the neuron and steps views share: one query token and one head, with their parts."""
+"""Base class and helpers of the neuron and steps views, which show one query token and head."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from introspect.views.base import View, first_token, head_number, layer_row, plo
 
 __all__ = ["MASKED", "FocalView", "checked_focus", "with_masked_scores"]
 
-#: Scores under this were masked: models add the lowest number of their type.
+#: Scores below this were masked: models add the lowest number of their data type.
 MASKED = -1e30
 
 
@@ -24,8 +24,8 @@ class FocalView(View):
     """A view of one query token and one head.
 
     Args:
-        record: attention with its parts.
-        layer: the layer shown first, by the model's own number.
+        record: the attention with its parts.
+        layer: the layer shown first, in the model's own numbering.
         head: the head shown first.
         token: the query token shown first.
     """
@@ -36,36 +36,36 @@ class FocalView(View):
 
     @property
     def name(self) -> str:
-        """``L3H1``."""
+        """The name of the head, such as ``L3H1``."""
         return str(Head(self.layer, self.head))
 
     @property
     def weights(self) -> torch.Tensor:
-        """What the token gives to each key, ``(key_len,)``."""
+        """The token's weight on each key, ``(key_len,)``."""
         row = layer_row(self.record, self.layer)
         return self.record.attentions[row, self.head, self.token]
 
     def part(self, name: str) -> torch.Tensor:
-        """A part of the head, ``(length, size)``; several heads may share keys and values."""
+        """Return a part of the head, ``(length, size)``; heads may share keys and values."""
         part = self.record.parts[name][layer_row(self.record, self.layer)]
         shared = self.record.num_heads // part.shape[0]
         return part[self.head // shared]
 
     @property
     def labels(self) -> list[str]:
-        """The key tokens, as Plotly must be given them."""
+        """The key tokens, escaped for Plotly."""
         return [plotly_text(visible(token)) for token in self.record.keys.tokens]
 
     def state(self) -> dict[str, Any]:
-        """What the page shows first."""
+        """Return what the page shows first."""
         return {"layer": self.layer, "head": self.head, "token": self.token}
 
 
 def with_masked_scores(record: AttentionRecord, names: Sequence[str]) -> AttentionRecord:
-    """A record of some parts, whose masked scores are missing.
+    """Return the record with only the named parts, masked scores set to NaN.
 
     Raises:
-        SelectionError: it lacks a part.
+        SelectionError: the record lacks a part.
     """
     missing = [name for name in names if name not in record.parts]
     if missing:
@@ -85,10 +85,10 @@ def with_masked_scores(record: AttentionRecord, names: Sequence[str]) -> Attenti
 def checked_focus(
     record: AttentionRecord, layer: int | None, head: int | None, token: int | None
 ) -> tuple[int, int, int]:
-    """Layer, head and query token; the first ones, and the last word.
+    """Return layer, head and query token; by default the first layer and head and the last word.
 
     Raises:
-        SelectionError: one that the record does not have.
+        SelectionError: the record does not have one of them.
     """
     layer = record.layers[0] if layer is None else layer
     layer_row(record, layer)

@@ -1,4 +1,4 @@
-"""The head view: two columns of tokens, joined by lines; a colour a head, opacity the weight."""
+"""The head view: two columns of tokens joined by lines, colored by head, opaque by weight."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from introspect.views.weights import (
 
 __all__ = ["HeadView", "head_view", "hidden_head_view"]
 
-#: Lower edges of the classes of weight; all lines of one head and class are one Plotly trace.
+#: Lower edges of the weight bins; all lines of one head and bin are one Plotly trace.
 EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-#: Lines under this weight are not drawn at first; the control says so and goes down to 0.
+#: Lines below this weight are not drawn at first; the control says so and goes down to 0.
 THRESHOLD = 0.02
 ROW_HEIGHT = 26
 
-#: Weights that the view makes by itself; others are those of a method.
+#: Weights that the view computes itself; all others come from a method.
 OWN_WEIGHTS = (RAW, "renormalised")
-#: What the other choices of a view may be.
+#: Allowed values of the view's other options.
 CHOICES = {
     "granularity": ("token", "word"),
     "combine": ("separate", "mean", "max", "mean-layers", "max-layers"),
@@ -53,21 +53,21 @@ class HeadView(View):
 
     Args:
         record: the attention.
-        layer: the layer shown first, by the model's own number.
+        layer: the layer shown first, in the model's own numbering.
         heads: the heads shown first.
-        tokens: the tokens pinned first, as ``{"side": "query", "index": 10}``; weights of several
-            are added up.
-        threshold: lines under this weight are not drawn.
-        others: further attention of the same model to choose from: the decoder's, the cross
-            attention.
+        tokens: the tokens pinned first, as ``{"side": "query", "index": 10}``; the weights of
+            several tokens are summed.
+        threshold: lines below this weight are not drawn.
+        others: more attention of the same model to choose from: the decoder's and the
+            cross-attention.
         granularity: ``token`` or ``word``.
-        weights: ``raw``, ``renormalised`` without special tokens and the query itself, or a method
-            of ``introspect.attribution`` by its name; one that takes all heads together has one
+        weights: ``raw``, ``renormalised`` without special tokens and the query itself, or the name
+            of a method of ``introspect.attribution``; a method that combines all heads has one
             line set.
-        combine: heads apart (``separate``), or their ``mean`` or ``max`` in the layer, or over all
+        combine: ``separate`` heads, their ``mean`` or ``max`` in the layer, or the same over all
             layers (``mean-layers``, ``max-layers``).
         layout: ``vertical`` (two columns) or ``horizontal`` (two lines).
-        hidden: not shown until another view opens it.
+        hidden: whether the view stays hidden until another view opens it.
     """
 
     layer: int
@@ -83,12 +83,12 @@ class HeadView(View):
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Head view"
 
     @property
     def shown(self) -> AttentionRecord:
-        """The record by word or by token, with the weights that are drawn."""
+        """The record by word or by token, with the weights to draw."""
         record = by_method(self.record, self.weights)
         record = record.words() if self.granularity == "word" else record
         if self.weights != "renormalised":
@@ -143,9 +143,9 @@ class HeadView(View):
         return ", ".join(str(Head(self.layer, head)) for head in self.heads)
 
     def traces(self) -> list[dict[str, Any]]:
-        """One line trace for each line set and class of weight, in the order of heads and classes.
+        """Build one line trace for each line set and weight bin, in the order of heads and bins.
 
-        A line set is a head, or what the heads were combined to.
+        A line set is one head, or the combination of several.
         """
         colours = head_colours(self.record.num_heads)
         separate = [colours[head] for head in self.heads]
@@ -164,7 +164,7 @@ class HeadView(View):
         return traces
 
     def _patterns(self) -> list[torch.Tensor]:
-        """What is drawn: ``(query_len, key_len)`` for each line set."""
+        """Return the pattern to draw for each line set, ``(query_len, key_len)``."""
         attentions = self.shown.attentions
         if is_whole(self.weights):
             return [attentions[layer_row(self.record, self.layer), 0]]
@@ -176,20 +176,20 @@ class HeadView(View):
         return [chosen.amax(0) if how == "max" else chosen.double().mean(0).float()]
 
     def _scale(self) -> float:
-        """What counts as a full weight: 1, or of what has no bound, the largest."""
+        """Return the weight drawn at full strength: 1, or the largest if unbounded."""
         shown = self.shown.attentions
         is_of_all = self.combine.endswith("layers") and not is_whole(self.weights)
         rows = shown if is_of_all else shown[layer_row(self.record, self.layer)]
         return scale_of(self.weights, rows)
 
     def _dimming(self) -> float:
-        """Lines of many heads lie over each other, and would hide the strong ones."""
+        """Compute a factor that dims the lines of many heads, so that strong lines stay visible."""
         if self.tokens or self.combine != "separate" or is_whole(self.weights):
             return 1.0
         return float(len(self.heads) ** -0.5)
 
     def sections(self) -> tuple[Section, ...]:
-        """The section of the page."""
+        """Return the section of the page."""
         return (
             Section(
                 kind="head",
@@ -229,7 +229,7 @@ class HeadView(View):
         )
 
     def _pairs(self, weights: torch.Tensor) -> list[tuple[int, int, float]]:
-        """Query, key and weight of the lines of one set, row by row; NaN has no line."""
+        """Return query, key and weight of each line of one set, row by row; NaN has no line."""
         drawn = weights >= self.threshold
         if self.tokens:
             mask = torch.zeros_like(drawn)
@@ -250,7 +250,7 @@ class HeadView(View):
             return labels
         mean = torch.stack(self._patterns()).double().mean(0)
         sums = mean[sources].sum(0) if side == "key" else mean[:, sources].sum(1)
-        # Gradients may be of any size, and two decimals of them may say nothing.
+        # Gradients may be so small that two decimals show only zeros.
         form = ".2f" if self._scale() >= _SMALL else ".1e"
         weights = [format(float(weight), form) for weight in sums]
         if side == "key":
@@ -273,31 +273,32 @@ def head_view(
     combine: str = "separate",
     layout: str = "vertical",
 ) -> HeadView:
-    """The head view of a record.
+    """Build the head view of a record.
 
-    Everything named here is only what is shown first; the page's controls change it. To leave
-    layers out of the page for good, give ``record.only(layers=[…])``.
+    The arguments set only what is shown first; the page's controls can change it. To leave layers
+    out of the page altogether, pass ``record.only(layers=[…])``.
 
     Args:
-        record: the attention; of an encoder-decoder also a list of its kinds, to choose from.
-        layer: the layer to show first, by the model's own number; the first one by default.
+        record: the attention; for an encoder-decoder, also a list of its kinds to choose from.
+        layer: the layer to show first, in the model's own numbering; the first one by default.
         heads: the heads to show first; all by default.
         token: a token to pin: the index of a query token, or ``{"side": "key", "index": 2}``; or a
-            list of such, whose weights are added up. With ``granularity="word"`` words are counted.
-        threshold: do not draw lines under this weight at first; of norms, under this share of the
+            list of these, whose weights are summed. With ``granularity="word"``, indices count
+            words.
+        threshold: do not draw lines below this weight at first; for norms, below this share of the
             largest.
         granularity: ``token`` or ``word``.
-        weights: ``raw``; ``renormalised``: without special tokens and the query itself; or a method
-            by its name, for a record that carries what it needs: ``norm``, ``residual_norm``,
+        weights: ``raw``; ``renormalised``: without special tokens and the query itself; or the
+            name of a method whose inputs the record carries: ``norm``, ``residual_norm``,
             ``rollout``, ``flow``, ``alti``, ``gradient_attention``, ``relevance``,
-            ``integrated_gradients``. The page offers those that the record can give.
-        combine: ``separate`` heads, their ``mean`` or ``max``, or those over all layers
+            ``integrated_gradients``. The page offers those that the record can provide.
+        combine: ``separate`` heads, their ``mean`` or ``max``, or the same over all layers
             (``mean-layers``, ``max-layers``).
-        layout: ``vertical``, two columns, or ``horizontal``, two lines.
+        layout: ``vertical`` (two columns) or ``horizontal`` (two lines).
 
     Raises:
-        SelectionError: a layer, head, token or choice that there is not, or weights that the
-            record cannot give.
+        SelectionError: a layer, head, token or choice does not exist, or the record cannot provide
+            the weights.
     """
     record, *others = [record] if isinstance(record, AttentionRecord) else list(record)
     layer = record.layers[0] if layer is None else layer
@@ -329,7 +330,7 @@ def head_view(
 
 
 def hidden_head_view(record: AttentionRecord) -> tuple[Section, ...]:
-    """A head view for another view to open; not shown until then."""
+    """Build a head view that stays hidden until another view opens it."""
     return replace(head_view(record), hidden=True).sections()
 
 
@@ -366,7 +367,7 @@ def _line_trace(
 
 
 def _opacity(edge: float) -> float:
-    """How opaque the lines of a class are: about the weight, and never invisible."""
+    """Return the line opacity of a weight bin: roughly the weight, but never invisible."""
     return round(min(1.0, 0.06 + 1.05 * edge), 3)
 
 

@@ -1,4 +1,4 @@
-"""Tables with a row for each head, as pages take them."""
+"""Conversion of tables with one row per head for pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["known", "layers_of", "map_of"]
 
 
 def layers_of(table: pd.DataFrame) -> tuple[list[int], int]:
-    """The layers that a table has, in order, and how many heads the largest number makes."""
+    """Return the sorted layers of a table and the number of heads (largest head number + 1)."""
     layers = sorted(int(layer) for layer in table["layer"].unique())
     return layers, int(table["head"].max()) + 1
 
@@ -21,7 +21,7 @@ def layers_of(table: pd.DataFrame) -> tuple[list[int], int]:
 def map_of(
     table: pd.DataFrame, columns: Sequence[str], layers: Sequence[int], num_heads: int
 ) -> dict[str, list[list[Any]]]:
-    """Each column as layers × heads; ``None`` where there is no number, or no such head.
+    """Return each column as layers × heads; ``None`` where the number or head is missing.
 
     Example:
         >>> table = pd.DataFrame({"layer": [2, 2], "head": [0, 2], "n": [5, 7]})
@@ -40,7 +40,7 @@ def map_of(
 
 
 def known(value: float) -> float | int | None:
-    """A number as JSON has it; ``None`` for NaN."""
+    """Convert a number for JSON, rounded to 8 decimals; ``None`` for NaN."""
     if isinstance(value, Integral):
         return int(value)
     return None if math.isnan(value) else round(float(value), 8)

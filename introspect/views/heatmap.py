@@ -1,4 +1,4 @@
-"""The heatmap view: the attention pattern of one head as a matrix, with its tokens on two sides."""
+"""The heatmap view: the attention pattern of one head as a matrix with tokens on two sides."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ __all__ = [
     "tick_labels",
 ]
 
-#: How the heads of a layer are shown as one: their mean, or the largest of their weights.
+#: Ways to combine the heads of a layer: their mean or the largest of their weights.
 COMBINED = ("mean", "max")
 HeadChoice = int | str
 
-#: What the colours may reach to: the whole of a row, or the largest weight that is shown.
+#: Upper ends of the color scale: 1 (a whole row), or the largest weight shown.
 SCALES = ("one", "largest")
 
-# Of the static figure, in pixels.
+# Sizes of the static figure, in pixels.
 _CELL = 24
 _SHORTEST, _LONGEST = 160, 900
 _LABEL_ROOM = 110
-#: Beyond this many tokens a side only every second, third, … has its label in the figure.
+#: With more tokens per side than this, only every second, third, … label is in the figure.
 _MOST_LABELS = 60
 _LONGEST_LABEL = 18
 
@@ -59,12 +59,12 @@ class HeatmapView(View):
 
     Args:
         record: the attention.
-        layer: the layer shown first, by the model's own number.
+        layer: the layer shown first, in the model's own numbering.
         head: the head shown first, or ``mean`` or ``max`` of all heads of the layer.
-        scale: the colours reach from 0 to ``one``, or to the ``largest`` weight shown; of numbers
-            without a bound always to the largest.
-        weights: ``raw``, or a method of ``introspect.attribution`` by its name; one that takes all
-            heads together has one map, whatever the head.
+        scale: colors run from 0 to ``one``, or to the ``largest`` weight shown; for unbounded
+            numbers, always to the largest.
+        weights: ``raw``, or the name of a method of ``introspect.attribution``; a method that
+            combines all heads has one map, whatever the head.
     """
 
     layer: int
@@ -74,18 +74,18 @@ class HeatmapView(View):
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Heatmap view"
 
     def pattern(self) -> torch.Tensor:
-        """What is shown first, ``(query_len, key_len)``."""
+        """Return the pattern shown first, ``(query_len, key_len)``."""
         shown = by_method(self.record, self.weights)
         head = 0 if is_whole(self.weights) else self.head
         return pattern_of(shown, layer_row(self.record, self.layer), head)
 
     @property
     def figure(self) -> Any:
-        """The matrix with its tokens and a colour bar, as a plain Plotly figure."""
+        """The matrix with its tokens and a color bar, as a plain Plotly figure."""
         import plotly.graph_objects as go
 
         pattern = self.pattern()
@@ -121,7 +121,7 @@ class HeatmapView(View):
         return words if self.weights == RAW else f"{words}, {METHODS[self.weights].label}"
 
     def sections(self) -> tuple[Section, ...]:
-        """The section of the page."""
+        """Return the section of the page."""
         return (
             Section(
                 kind="heatmap",
@@ -153,21 +153,21 @@ def heatmap_view(
     scale: str = "one",
     weights: str = RAW,
 ) -> HeatmapView:
-    """The heatmap view of a record.
+    """Build the heatmap view of a record.
 
-    Everything named here is only what is shown first; the page's controls change it.
+    The arguments set only what is shown first; the page's controls can change it.
 
     Args:
         record: the attention.
-        layer: the layer to show first, by the model's own number; the first one by default.
+        layer: the layer to show first, in the model's own numbering; the first one by default.
         head: the head to show first, or ``mean`` or ``max`` of the layer's heads; their mean by
             default.
-        scale: the colours reach from 0 to ``one``, or to the ``largest`` weight shown.
-        weights: ``raw``, or a method by its name, as in ``head_view``.
+        scale: colors run from 0 to ``one``, or to the ``largest`` weight shown.
+        weights: ``raw``, or the name of a method, as in ``head_view``.
 
     Raises:
-        SelectionError: a layer, head or choice that there is not, or weights that the record
-            cannot give.
+        SelectionError: a layer, head or choice does not exist, or the record cannot provide the
+            weights.
 
     Example:
         >>> record = AttentionRecord.from_tensors(torch.eye(2).expand(1, 3, 2, 2), ["a", "b"])
@@ -190,10 +190,10 @@ def heatmap_view(
 
 
 def checked_head(record: AttentionRecord, head: HeadChoice) -> HeadChoice:
-    """``head``, if it is ``mean``, ``max`` or a head of the record.
+    """Return ``head`` if it is ``mean``, ``max`` or a head of the record.
 
     Raises:
-        SelectionError: it is none of them.
+        SelectionError: it is none of these.
     """
     if not isinstance(head, str):
         return head_number(record, head)
@@ -203,12 +203,12 @@ def checked_head(record: AttentionRecord, head: HeadChoice) -> HeadChoice:
 
 
 def pattern_of(record: AttentionRecord, row: int, head: HeadChoice) -> torch.Tensor:
-    """One head's weights, or the mean or the largest of all heads, ``(query_len, key_len)``.
+    """Return one head's weights, or the mean or maximum of all heads, ``(query_len, key_len)``.
 
     Args:
         record: the attention.
-        row: of the record, counted from 0.
-        head: a head, ``mean`` or ``max``. A weight that is missing in one head is missing in both.
+        row: the row of the record, counted from 0.
+        head: a head, ``mean`` or ``max``. A weight missing in one head is missing in mean and max.
     """
     heads = record.attentions[row]
     if head == "mean":
@@ -217,24 +217,24 @@ def pattern_of(record: AttentionRecord, row: int, head: HeadChoice) -> torch.Ten
 
 
 def head_words(record: AttentionRecord, layer: int, head: HeadChoice) -> str:
-    """A choice of layer and head in words."""
+    """Describe a choice of layer and head in words."""
     if not isinstance(head, str):
         return str(Head(layer, head))
     return f"{'mean' if head == 'mean' else 'largest'} of {record.num_heads} heads of layer {layer}"
 
 
 def tick_labels(tokens: Sequence[str]) -> list[str]:
-    """Tokens as the labels of an axis: visible, shortened, and text for Plotly."""
+    """Return tokens as axis labels: made visible, shortened and escaped for Plotly."""
     return [plotly_text(shortened(visible(token), _LONGEST_LABEL)) for token in tokens]
 
 
 def axis_of(labels: Sequence[str], *, title: str, is_key: bool) -> dict[str, Any]:
-    """An axis of a matrix whose cells are at 0, 1, 2, …; of many labels only each second, third.
+    """Build a matrix axis with cells at 0, 1, 2, …; of many labels only every second, third, ….
 
     Args:
-        labels: the labels, as Plotly text.
-        title: what the tokens of the axis are.
-        is_key: an axis of keys, above the matrix; else one of queries, from the top down.
+        labels: the labels, escaped for Plotly.
+        title: the title of the axis.
+        is_key: whether the axis is for keys, above the matrix; else for queries, top to bottom.
     """
     step = -(-len(labels) // _MOST_LABELS)
     ends = [-0.5, len(labels) - 0.5]
@@ -252,5 +252,5 @@ def axis_of(labels: Sequence[str], *, title: str, is_key: bool) -> dict[str, Any
 
 
 def _side(cells: int) -> int:
-    """How long a side of so many cells is, in pixels."""
+    """Return the length of a side of so many cells, in pixels."""
     return min(max(cells * _CELL, _SHORTEST), _LONGEST)

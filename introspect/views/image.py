@@ -1,4 +1,4 @@
-"""The image view: a picture, and over it where one of its patches looks."""
+"""The image view: a picture overlaid with the attention of one of its patches."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from introspect.views.palette import ACCENT, INK, mixed
 
 __all__ = ["ImageView", "image_view", "png"]
 
-#: How opaque the largest weight to a patch is drawn: the picture shows through.
+#: Opacity of the largest weight on a patch, so that the picture shows through.
 OPACITY = 0.88
-#: And the picture beneath, in grey: its colours are not to be taken for weights.
+#: Opacity of the picture beneath, in gray so that its colors are not mistaken for weights.
 PICTURE_OPACITY = 0.55
 
 _SIDES = ("query", "key")
@@ -33,16 +33,16 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageView(View):
-    """A picture, and over it the attention of one of its patches.
+    """A picture overlaid with the attention of one of its patches.
 
     Args:
-        record: the attention between the patches; its grid says where they lie.
-        picture: what the model saw, ``(height, width, 3)`` of uint8.
-        layer: the layer shown first, by the model's own number.
-        head: the head shown first, or ``None`` for the mean of all.
+        record: the attention between the patches; its grid gives their positions.
+        picture: the model's input picture, ``(height, width, 3)`` of uint8.
+        layer: the layer shown first, in the model's own numbering.
+        head: the head shown first, or ``None`` for the mean of all heads.
         token: the index of the token whose attention is shown first.
         side: ``query`` to show what it attends to, ``key`` for what attends to it.
-        pinned: whether it stays while the pointer moves on.
+        pinned: whether the token stays selected when the pointer moves.
     """
 
     picture: npt.NDArray[np.uint8]
@@ -54,29 +54,29 @@ class ImageView(View):
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Image view"
 
     @property
     def grid(self) -> PatchGrid:
-        """Where the patches lie."""
+        """The positions of the patches."""
         assert self.record.grid is not None
         return self.record.grid
 
     def weights(self) -> torch.Tensor:
-        """What the chosen token gives to each token, or gets from each, ``(num_tokens,)``."""
+        """Return the chosen token's weights to each token, or from each, ``(num_tokens,)``."""
         pattern = self.record.attentions[layer_row(self.record, self.layer)].double()
         mean = pattern.mean(0) if self.head is None else pattern[self.head]
         return mean[self.token] if self.side == "query" else mean[:, self.token]
 
     def overlay(self) -> torch.Tensor:
-        """Those weights that lie on the picture, ``(rows, columns)``."""
+        """Return the weights of the picture's patches, ``(rows, columns)``."""
         grid = self.grid
         return self.weights()[grid.first : grid.first + len(grid)].reshape(grid.rows, grid.columns)
 
     @property
     def figure(self) -> Any:
-        """The picture in grey, the weights over it, as a plain Plotly figure; a unit is a patch."""
+        """The gray picture overlaid with the weights, as a plain Plotly figure in patch units."""
         import plotly.graph_objects as go
 
         grid = self.grid
@@ -135,7 +135,7 @@ class ImageView(View):
         return f"What {token} {verb} (layer {self.layer}, {head})"
 
     def _outline(self) -> list[dict[str, Any]]:
-        """Two frames around the chosen patch, light and dark, to be seen on any picture."""
+        """Draw a light and a dark frame around the chosen patch, visible on any picture."""
         place = self.token - self.grid.first
         if not 0 <= place < len(self.grid):
             return []
@@ -147,7 +147,7 @@ class ImageView(View):
         ]
 
     def sections(self) -> tuple[Section, ...]:
-        """The section of the page."""
+        """Return the section of the page."""
         grid = self.grid
         height, width = self.picture.shape[:2]
         return (
@@ -187,22 +187,22 @@ def image_view(
     patch: tuple[int, int] | str | None = None,
     side: str = "query",
 ) -> ImageView:
-    """The image view of a record.
+    """Build the image view of a record.
 
     Args:
-        record: the attention of a picture, as ``VisionModel.capture`` gives it. A page holds all
-            of it: of many patches capture few ``layers``.
+        record: the attention over a picture, from ``VisionModel.capture``. A page holds all of it:
+            for many patches, capture few ``layers``.
         image: the picture as the model saw it, ``model.picture(image)``: ``(height, width, 3)`` of
             uint8, or a PIL image of that size.
-        layer: the layer to show first, by the model's own number; the last one by default.
+        layer: the layer to show first, in the model's own numbering; the last one by default.
         head: the head to show first; the mean of all by default.
-        patch: the patch to keep first, ``(row, column)`` from the top left, or the label of a
-            token beside the picture, such as ``"[CLS]"``; by default one in the middle, not kept.
+        patch: the patch to pin first, ``(row, column)`` from the top left, or the label of a token
+            outside the picture, such as ``"[CLS]"``; by default, one in the middle, not pinned.
         side: ``query`` to show what it attends to, ``key`` for what attends to it.
 
     Raises:
-        InputError: the record is of no picture, or the picture is not the one that the model saw.
-        SelectionError: a layer, head or patch that the record does not have.
+        InputError: the record is not of a picture, or the picture is not the size the model saw.
+        SelectionError: the record does not have the layer, head or patch.
 
     Example:
         >>> record = model.capture("dog.jpg")                              # doctest: +SKIP
@@ -225,13 +225,13 @@ def image_view(
 
 
 def png(picture: npt.NDArray[np.uint8]) -> bytes:
-    """A picture as a PNG file: its points and nothing else.
+    """Encode a picture as a PNG file of its pixels, without metadata.
 
     Args:
         picture: ``(height, width, 3)``.
     """
     height, width = picture.shape[:2]
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row begins with its filter: none
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row starts with its filter: none
     rows[:, 1:] = picture.reshape(height, 3 * width)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b""))
@@ -247,13 +247,13 @@ def _data_url(picture: npt.NDArray[np.uint8]) -> str:
 
 
 def _grey(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """By the lightness that ITU-R BT.709 gives the primary colours, as browsers do it."""
+    """Convert to gray with the ITU-R BT.709 weights of the primary colors, as browsers do."""
     grey = picture @ np.array([0.2126, 0.7152, 0.0722])
     return np.repeat(grey.round().astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _largest(weights: torch.Tensor) -> float:
-    """The largest weight; 0 where all are missing."""
+    """Return the largest weight; 0 if all are missing."""
     return float(weights.nan_to_num(0.0).max())
 
 
@@ -287,7 +287,7 @@ def _checked_picture(image: Any, grid: PatchGrid) -> npt.NDArray[np.uint8]:
 def _checked_token(
     record: AttentionRecord, grid: PatchGrid, patch: tuple[int, int] | str | None
 ) -> int:
-    """The index of the token that is named."""
+    """Return the index of the named token."""
     if patch is None:
         return grid.index(grid.rows // 2, grid.columns // 2)
     if isinstance(patch, str):

@@ -28,7 +28,7 @@ __all__ = ["LayerView", "layer_view"]
 
 SIDES = ("query", "key")
 
-# Of the static figure, in pixels.
+# Sizes of the static figure, in pixels.
 _ROW = 26
 _COLUMN = 46
 _LABEL_ROOM = 150
@@ -37,15 +37,15 @@ _LONGEST_QUOTE = 40
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerView(View):
-    """Tokens × layers: what one token gives to each token, or gets from it.
+    """Tokens × layers: attention from one token to each token, or the reverse.
 
     Args:
         record: the attention.
         token: the index of the token shown first, among the tokens of ``side``.
         head: ``mean`` or ``max`` of all heads, or a head's number.
-        side: ``query``, what the token gives; ``key``, what it gets.
-        weights: ``raw``, or a method of ``introspect.attribution`` by its name; one that takes all
-            heads together has one number, whatever the head.
+        side: ``query`` for attention from the token; ``key`` for attention to it.
+        weights: ``raw``, or the name of a method of ``introspect.attribution``; a method that
+            combines all heads has one number, whatever the head.
     """
 
     token: int
@@ -55,11 +55,11 @@ class LayerView(View):
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Layer view"
 
     def values(self) -> torch.Tensor:
-        """What is shown first, ``(num_layers, num_tokens)``, over the tokens of the other side."""
+        """Return what is shown first, ``(num_layers, num_tokens)``, of the other side's tokens."""
         heads = self._of_token(by_method(self.record, self.weights).attentions)
         if is_whole(self.weights):
             return heads[:, 0]
@@ -68,12 +68,12 @@ class LayerView(View):
         return heads.amax(1) if self.head == "max" else heads[:, int(self.head)]
 
     def _of_token(self, weights: torch.Tensor) -> torch.Tensor:
-        """The token's row, or its column, of ``(..., query_len, key_len)``."""
+        """Return the token's row or column of ``(..., query_len, key_len)``."""
         return weights[..., self.token, :] if self.side == "query" else weights[..., self.token]
 
     @property
     def figure(self) -> Any:
-        """The tokens from the top down, the layers from left to right, as a plain Plotly figure."""
+        """Tokens from top to bottom and layers from left to right, as a plain Plotly figure."""
         import plotly.graph_objects as go
 
         weights = self.values().T
@@ -122,7 +122,7 @@ class LayerView(View):
         return words if self.weights == RAW else f"{words}, {METHODS[self.weights].label}"
 
     def sections(self) -> tuple[Section, ...]:
-        """The section of the page."""
+        """Return the section of the page."""
         return (
             Section(
                 kind="layer",
@@ -164,22 +164,23 @@ def layer_view(
     side: str = "query",
     weights: str = RAW,
 ) -> LayerView:
-    """One token's attention through all layers.
+    """Build a view of one token's attention through all layers.
 
-    Everything named here is only what is shown first; the page's controls change it.
+    The arguments set only what is shown first; the page's controls can change it.
 
     Args:
         record: the attention.
         token: the index of the token to show first, among the queries or, with ``side="key"``, the
-            keys; the last word by default.
+            keys; by default, the last word.
         head: a head's number; ``mean`` or ``max`` of the heads of each layer, ``mean`` by default.
-        side: ``query``, what the token gives to each token; ``key``, what it gets from each.
-        weights: ``raw``, or a method by its name, as in ``head_view``; for example ``rollout``,
-            what the token holds of each token by the attention of all layers up to each one.
+        side: ``query`` for attention from the token to each token; ``key`` for the reverse.
+        weights: ``raw``, or the name of a method, as in ``head_view``; for example
+            ``rollout``, how much of each token the token holds according to the attention of all
+            layers up to each one.
 
     Raises:
-        SelectionError: a token, head or choice that there is not, or weights that the record
-            cannot give.
+        SelectionError: a token, head or choice does not exist, or the record cannot provide the
+            weights.
 
     Example:
         >>> record = AttentionRecord.from_tensors(torch.eye(2).expand(3, 1, 2, 2), ["a", "b"])
@@ -200,7 +201,7 @@ def layer_view(
 
 
 def layers_note(record: AttentionRecord) -> str:
-    """What a reader must know of methods that go through layers; empty where nothing."""
+    """Return the caveat on methods that go through layers; empty if there is none."""
     if record.layers == tuple(range(record.num_layers)):
         return ""
     numbers = shortened(", ".join(map(str, record.layers)), 60)
@@ -208,7 +209,7 @@ def layers_note(record: AttentionRecord) -> str:
 
 
 def missing_note(record: AttentionRecord) -> str:
-    """Which methods a page of any other record would have; empty where none is missing."""
+    """Explain which methods are unavailable for this record; empty if none is missing."""
     if reason := why_not_square(record):
         return f"There is no rollout: {reason}."
     if len(record.keys) > LARGEST_SHOWN:
@@ -220,10 +221,10 @@ def missing_note(record: AttentionRecord) -> str:
 
 
 def _own(record: AttentionRecord, side: str) -> TokenSequence:
-    """The tokens that one is chosen from."""
+    """Return the tokens to choose from."""
     return record.queries if side == "query" else record.keys
 
 
 def _other(record: AttentionRecord, side: str) -> TokenSequence:
-    """The tokens that are the rows."""
+    """Return the tokens of the rows."""
     return record.keys if side == "query" else record.queries

@@ -1,4 +1,4 @@
-"""The lens view: what a model's head reads from the state of every token after every layer."""
+"""The lens view: LM head readings of every token's hidden state after every layer."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class LensView(Drawing):
     """A table of readings, as layers × tokens.
 
     Args:
-        table: of ``logit_lens``, in its order.
+        table: the table from ``logit_lens``, in its order.
         layers: the layers in order; -1 for the embeddings.
-        tokens: those that were read.
-        top: how many readings each cell has.
-        first: the token that is shown first.
+        tokens: the tokens whose states were read.
+        top: the number of readings in each cell.
+        first: the token shown first.
     """
 
     table: pd.DataFrame
@@ -40,12 +40,12 @@ class LensView(Drawing):
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Logit lens"
 
     @property
     def heading(self) -> str:
-        """What was read, token by token."""
+        """The tokens whose states were read."""
         return " ".join(self.tokens)
 
     @property
@@ -55,18 +55,18 @@ class LensView(Drawing):
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What is to be known of the model."""
+        """Notes on the model."""
         note = self.table.attrs.get("note")
         return (note,) if note else ()
 
     def _grid(self, column: str) -> list[list[list[Any]]]:
-        """A column as layers × tokens × ranks."""
+        """Return a column as layers × tokens × ranks."""
         values = iter(self.table[column].tolist())
         return [[[next(values) for _ in range(self.top)] for _ in self.tokens] for _ in self.layers]
 
     @property
     def figure(self) -> Any:
-        """The first reading of each cell, the last layer on top."""
+        """The top reading of each cell, with the last layer at the top."""
         import plotly.graph_objects as go
 
         words = self._grid("predicted")
@@ -106,7 +106,7 @@ class LensView(Drawing):
         return figure
 
     def sections(self) -> tuple[Section, ...]:
-        """The section of the page."""
+        """Return the section of the page."""
         chances = [
             [[round(value, 6) for value in cell] for cell in line]
             for line in self._grid("probability")
@@ -140,14 +140,14 @@ class LensView(Drawing):
 
 
 def lens_view(table: pd.DataFrame, *, position: int = -1) -> LensView:
-    """Readings of every layer, as a table of layers and tokens.
+    """Build a table of the readings at every layer and token.
 
     Args:
-        table: of ``ix.logit_lens``, whole and in its order.
-        position: the token to show first; negative ones from the end.
+        table: the complete table from ``ix.logit_lens``, in its order.
+        position: the token to show first; negative positions count from the end.
 
     Raises:
-        SelectionError: it is another table, or a part of one; or there is no such token.
+        SelectionError: the table is a different one or incomplete, or there is no such token.
 
     Example:
         >>> lens_view(logit_lens(model, text)).save("lens.html")     # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""The logit view: which heads, biases and feed-forwards say a token, and how much."""
+"""The logit view: how much heads, biases and feed-forward layers add to a token's logit."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _CELL = (50, 34)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LogitView(Drawing):
-    """Contributions to a logit: of heads as a map, of the rest as a list.
+    """Contributions to a logit: heads as a map, the rest as a list.
 
     Args:
-        table: of ``direct_logit_attribution``.
+        table: the table from ``direct_logit_attribution``.
     """
 
     table: pd.DataFrame
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "What each part adds to the logit"
 
     @property
     def heading(self) -> str:
-        """What is divided."""
+        """The logit that is decomposed."""
         return self.of
 
     @property
@@ -47,7 +47,7 @@ class LogitView(Drawing):
 
     @property
     def of(self) -> str:
-        """What is divided, in words."""
+        """The logit that is decomposed, in words."""
         given = self.table.attrs
         against = "" if given["against"] is None else f" − logit of {visible(given['against'])}"
         return (
@@ -57,7 +57,7 @@ class LogitView(Drawing):
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of attention that heads have."""
+        """The kinds of attention of the heads."""
         return tuple(dict.fromkeys(self._heads["kind"]))
 
     @property
@@ -65,7 +65,7 @@ class LogitView(Drawing):
         return self.table[self.table["head"].notna()]
 
     def grid(self, kind: str) -> tuple[list[int], list[list[float]]]:
-        """Layers, and the contributions of their heads."""
+        """Return the layers and the contributions of their heads."""
         heads = self._heads[self._heads["kind"] == kind]
         layers = [int(layer) for layer in heads["layer"].unique()]
         rows = [heads.loc[heads["layer"] == layer, "contribution"].tolist() for layer in layers]
@@ -73,7 +73,7 @@ class LogitView(Drawing):
 
     @property
     def figure(self) -> Any:
-        """The heads of the first kind; blue says the token, orange the other."""
+        """The heads of the first kind; blue favors the token, orange the other."""
         import plotly.graph_objects as go
 
         layers, rows = self.grid(self.kinds[0])
@@ -109,7 +109,7 @@ class LogitView(Drawing):
         return figure
 
     def sections(self) -> tuple[Section, ...]:
-        """The section of the page."""
+        """Return the section of the page."""
         rest = self.table[self.table["head"].isna()]
         maps = {}
         for kind in self.kinds:
@@ -145,13 +145,13 @@ class LogitView(Drawing):
 
 
 def logit_view(table: pd.DataFrame) -> LogitView:
-    """What each head, bias and feed-forward adds to a logit, as a map and a list.
+    """Build a map and a list of what each head, bias and feed-forward layer adds to a logit.
 
     Args:
-        table: of ``ix.direct_logit_attribution``, as it came.
+        table: the unchanged table from ``ix.direct_logit_attribution``.
 
     Raises:
-        SelectionError: it is another table.
+        SelectionError: the table is a different one.
 
     Example:
         >>> found = direct_logit_attribution(model, text, token=" it")     # doctest: +SKIP

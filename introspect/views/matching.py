@@ -1,4 +1,4 @@
-"""Which tokens of two records belong together."""
+"""Alignment of the tokens of two records."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = [
     "match_better_by_word",
 ]
 
-#: A place of the joined order of two sequences: the index in each, ``None`` where one has none.
+#: A place in the joined order of two sequences: the index in each, ``None`` if it has none.
 Place = tuple[int | None, int | None]
-#: Tokens that belong together: the index in the one and in the other.
+#: Matched tokens: the index in one sequence and in the other.
 Pairs = Sequence[tuple[int, int]]
 
 
 def align_tokens(a: Sequence[str], b: Sequence[str]) -> list[Place]:
-    """Two sequences of tokens in one order, those that belong together in one place.
+    """Align two token sequences in one order, with matching tokens in one place.
 
     Example:
         >>> align_tokens(["it", "was", "tired"], ["it", "was", "too", "wide"])
@@ -35,7 +35,7 @@ def align_tokens(a: Sequence[str], b: Sequence[str]) -> list[Place]:
         [(0, 0), (1, 1)]
     """
     places: list[Place] = []
-    # Junk is what appears often; tokens do, and are none.
+    # The matcher treats frequent items as junk; frequent tokens are not junk.
     matcher = SequenceMatcher(None, list(a), list(b), autojunk=False)
     for _, a_start, a_end, b_start, b_end in matcher.get_opcodes():
         ours, theirs = range(a_start, a_end), range(b_start, b_end)
@@ -48,12 +48,12 @@ def align_tokens(a: Sequence[str], b: Sequence[str]) -> list[Place]:
 
 
 def join_pairs(pairs: Pairs, length_a: int, length_b: int) -> list[Place]:
-    """All tokens of two sequences in one order, from the pairs that belong together.
+    """Join all tokens of two sequences in one order, given the matching pairs.
 
-    The order is that of A; what only B has follows the token that it follows in B.
+    The order is that of A; a token only in B follows the token that it follows in B.
 
     Raises:
-        SelectionError: an index that there is not, or one that is named twice.
+        SelectionError: an index does not exist or is named twice.
 
     Example:
         >>> join_pairs([(0, 0), (1, 2)], 2, 3)
@@ -72,7 +72,7 @@ def join_pairs(pairs: Pairs, length_a: int, length_b: int) -> list[Place]:
                 "with one token, or align words."
             )
     of_a, of_b = dict(pairs), {j: i for i, j in pairs}
-    # What only B has, by the token of A that belongs to the one before it.
+    # Tokens only in B, keyed by the token of A matched to the closest matched one before them.
     following: dict[int | None, list[Place]] = {}
     anchor: int | None = None
     for j in range(length_b):
@@ -89,7 +89,7 @@ def join_pairs(pairs: Pairs, length_a: int, length_b: int) -> list[Place]:
 def aligned(
     a: AttentionRecord, b: AttentionRecord, given: Pairs | Mapping[str, Pairs] | None
 ) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
-    """The places of the queries and of the keys."""
+    """Return the places of the queries and of the keys."""
     is_self = a.queries == a.keys and b.queries == b.keys
     if given is None:
         keys = _matched(a.keys, b.keys)
@@ -126,7 +126,7 @@ def _sample(sequence: TokenSequence) -> str:
 
 
 def match_better_by_word(a: AttentionRecord, b: AttentionRecord) -> bool:
-    """Whether two tokenizers cut equal words differently, so that the words match better."""
+    """Return whether tokenizers split equal words differently, so that words match better."""
     sides = [(a.keys, b.keys), (a.queries, b.queries)]
     if not any(_cut_differently(ours, theirs) for ours, theirs in sides):
         return False
@@ -156,6 +156,6 @@ def _likeness(a: Sequence[str], b: Sequence[str]) -> float:
 
 
 def differs(place: Place, ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    """Whether the token of a place is not the same in both."""
+    """Return whether the token of a place differs between the two records."""
     i, j = place
     return i is None or j is None or ours[i] != theirs[j]

@@ -1,4 +1,4 @@
-"""The model view: every head of every layer as a small map; a click opens one."""
+"""The model view: every head of every layer as a small map that opens on a click."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from introspect.views.weights import RAW, by_method, checked_weights, page_metho
 
 __all__ = ["ModelView", "model_view", "pattern_table"]
 
-#: Heads whose adjusted p-value is under this are framed.
+#: Heads whose adjusted p-value is below this are framed.
 SIGNIFICANT = 0.05
 
-#: A small map has at most this many cells a side; longer texts are pooled by their maximum.
+#: The most cells per side of a small map; longer texts are max-pooled.
 TILE_CELLS = 48
 #: Empty cells around each small map.
 GAP = 1
@@ -32,14 +32,14 @@ GAP = 1
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ModelView(View):
-    """Layers × heads, each cell the attention pattern of one head.
+    """Layers × heads, where each cell is the attention pattern of one head.
 
     Args:
         record: the attention.
-        table: a number of each head to sort by in every column but ``layer`` and ``head``.
-        framed: heads that stand out.
-        weights: ``raw``, or a method of ``introspect.attribution`` by its name; one that takes all
-            heads together has one map for each layer.
+        table: one row per head; every column but ``layer`` and ``head`` has numbers to sort by.
+        framed: the heads to highlight.
+        weights: ``raw``, or the name of a method of ``introspect.attribution``; a method that
+            combines all heads has one map for each layer.
     """
 
     table: pd.DataFrame
@@ -48,7 +48,7 @@ class ModelView(View):
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Model view"
 
     @property
@@ -97,7 +97,7 @@ class ModelView(View):
         return [f"H{head}" for head in range(heads)]
 
     def tiles(self) -> tuple[torch.Tensor, tuple[int, int]]:
-        """All patterns side by side, NaN between them, and the size of one with its gap."""
+        """Return all patterns side by side, NaN between them, and one tile's size with its gap."""
         pattern = pooled(by_method(self.record, self.weights).attentions)
         tile = torch.nn.functional.pad(pattern, (GAP, GAP, GAP, GAP), value=torch.nan)
         layers, heads, height, width = tile.shape
@@ -105,7 +105,7 @@ class ModelView(View):
         return joined, (height, width)
 
     def _columns(self) -> list[dict[str, Any]]:
-        """Numbers by row and head; ``None`` where there is none."""
+        """Return each numeric column by row and head; ``None`` where a number is missing."""
         indexed = self.table.set_index(["layer", "head"])
         numbers = indexed.select_dtypes("number")
         heads = range(self.record.num_heads)
@@ -121,10 +121,10 @@ class ModelView(View):
         ]
 
     def sections(self, *, with_detail: bool = True) -> tuple[Section, ...]:
-        """The section of the page, and the head view that it opens.
+        """Return the section of the page and the head view that it opens.
 
         Args:
-            with_detail: bring a head view along; leave it out where the page has one.
+            with_detail: include a head view; leave it out if the page already has one.
         """
         longest = max(self.record.attentions.shape[-2:])
         pooling = (
@@ -163,20 +163,20 @@ def model_view(
     framed: Sequence[tuple[int, int]] | None = None,
     weights: str = RAW,
 ) -> ModelView:
-    """The model view of a record.
+    """Build the model view of a record.
 
     Args:
         record: the attention.
         table: numbers to sort heads by: columns ``layer`` and ``head``, and any others with
-            numbers, such as those of ``ix.score``. By default the shape of each pattern: entropy,
-            and what it gives to special tokens, to itself and to its neighbours.
-        framed: heads that stand out, as layer and head; by default those whose ``p_adjusted`` in
-            the table is under 0.05.
-        weights: ``raw``, or a method by its name, as in ``head_view``. The table stays what it is.
+            numbers, such as those of ``ix.score``. By default, the shape of each pattern: entropy,
+            and the attention to special tokens, to the token itself and to its neighbors.
+        framed: the heads to highlight, as layer and head; by default, those whose ``p_adjusted`` in
+            the table is below 0.05.
+        weights: ``raw``, or the name of a method, as in ``head_view``. The table does not change.
 
     Raises:
-        SelectionError: the table has no row, or several, for a head; a head that the record does
-            not have; or weights that it cannot give.
+        SelectionError: the table has no row, or several, for a head; the record does not have a
+            head; or it cannot provide the weights.
     """
     checked_weights(record, weights)
     shown = pattern_table(record) if table is None else _checked_table(record, table)
@@ -194,13 +194,13 @@ def model_view(
 
 
 def pattern_table(record: AttentionRecord) -> pd.DataFrame:
-    """The shape of each head's pattern: a row for each head.
+    """Compute the shape of each head's pattern, one row per head.
 
     Returns:
-        Columns ``layer``, ``head``, ``entropy`` (bits, over all tokens), ``to special`` (what other
-        tokens give to special ones), and of self-attention ``to itself``, ``to previous`` and ``to
-        next``: the share of a token's attention, in the mean over tokens that have such a
-        neighbour.
+        Columns ``layer``, ``head``, ``entropy`` (bits, over all tokens), ``to special`` (attention
+        of other tokens to special ones), and for self-attention ``to itself``, ``to previous`` and
+        ``to next``: the share of a token's attention, averaged over tokens that have such a
+        neighbor.
     """
     weights = record.attentions
     own = [not flag for flag in record.queries.special_tokens_mask]
@@ -237,7 +237,7 @@ def _finite(value: Any) -> float | None:
 
 
 def pooled(pattern: torch.Tensor, cells: int = TILE_CELLS) -> torch.Tensor:
-    """``(..., query_len, key_len)`` pooled by the maximum to at most ``cells`` a side.
+    """Pool ``(..., query_len, key_len)`` by the maximum to at most ``cells`` per side.
 
     Example:
         >>> pooled(torch.tensor([[[[0.1, 0.2], [0.3, 0.4]]]]), cells=1)

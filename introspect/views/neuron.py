@@ -1,4 +1,4 @@
-"""The neuron view: how a query and a key become a weight, dimension by dimension."""
+"""The neuron view: how a query and a key yield a weight, dimension by dimension."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _ROW = 24
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NeuronView(FocalView):
-    """Query, keys, their product by dimension, the dot product, the score, the weight."""
+    """The query, keys, their product by dimension, the dot product, the score and the weight."""
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Neuron view"
 
     def products(self) -> torch.Tensor:
-        """Query × key of each dimension, ``(key_len, head_dim)``."""
+        """Compute query × key for each dimension, ``(key_len, head_dim)``."""
         return self.part("queries")[self.token] * self.part("keys")
 
     @property
     def figure(self) -> Any:
-        """Three strips and the weights, as one Plotly figure."""
+        """Three heatmap strips and the weights, as one Plotly figure."""
         import plotly.graph_objects as go
         from plotly.subplots import make_subplots
 
@@ -82,7 +82,7 @@ class NeuronView(FocalView):
         return figure
 
     def sections(self) -> tuple[Section, ...]:
-        """The section of the page."""
+        """Return the section of the page."""
         return (
             Section(
                 kind="neuron",
@@ -107,20 +107,20 @@ def neuron_view(
     head: int | None = None,
     token: int | None = None,
 ) -> NeuronView:
-    """The neuron view of a record that was captured with its queries, keys and scores.
+    """Build the neuron view of a record captured with its queries, keys and scores.
 
-    Queries and keys are those after rotary embedding, and a key that several heads share is shown
-    for each of them, so that the products add up to what the model computed. A page holds them in
+    Queries and keys are taken after rotary embedding, and a key that several heads share is shown
+    for each of them, so the products add up to what the model computed. A page stores them in
     16 bits: about ``4 × num_layers × num_heads × length × head_dim`` bytes before compression.
 
     Args:
-        record: attention with the parts ``scores``, ``queries`` and ``keys``.
-        layer: the layer to show first, by the model's own number.
+        record: the attention with the parts ``scores``, ``queries`` and ``keys``.
+        layer: the layer to show first, in the model's own numbering.
         head: the head to show first.
-        token: the query token to show first; the last word by default.
+        token: the query token to show first; by default, the last word.
 
     Raises:
-        SelectionError: a part is missing, or a layer, head or token that the record does not have.
+        SelectionError: the record does not have a part, or the layer, head or token.
     """
     record = with_masked_scores(record, PARTS)
     layer, head, token = checked_focus(record, layer, head, token)

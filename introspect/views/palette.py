@@ -1,7 +1,7 @@
-"""Colours, chosen once and sent to the page with the view that uses them.
+"""Colors, defined once and sent to the page with the view that uses them.
 
-Colours are built in OKLCH, where equal steps look equal, so that neighbouring heads differ in hue
-and in lightness and stay apart for readers who do not tell all hues apart.
+Colors are built in OKLCH, where equal steps look equal, so neighboring heads differ in hue and in
+lightness and remain distinct for readers with color blindness.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ ColourScale = list[list[float | str]]
 
 INK = "#1b1f24"
 MUTED = "#5b6470"
-#: The antecedent, and the one accent of the page; the distractor. Blue and orange stay apart for
-#: every common form of colour blindness.
+#: Colors of the antecedent (also the page's only accent) and of the distractor. Blue and orange
+#: are distinct in every common form of color blindness.
 ACCENT = "#1858a8"
 RIVAL = "#b3540b"
 
-#: From nothing to all of a row; small weights are made visible, order is kept.
+#: Scale from 0 to a whole row; it is monotonic and keeps small weights visible.
 SEQUENTIAL: ColourScale = [
     [0.0, "#ffffff"],
     [0.02, "#eef3fa"],
@@ -43,7 +43,7 @@ SEQUENTIAL: ColourScale = [
     [1.0, "#0b3266"],
 ]
 
-#: From the distractor over neither to the antecedent.
+#: Scale from the distractor through neutral to the antecedent.
 DIVERGING: ColourScale = [
     [0.0, "#7a3504"],
     [0.25, "#d97a2b"],
@@ -54,7 +54,7 @@ DIVERGING: ColourScale = [
     [1.0, "#0b3266"],
 ]
 
-#: The same two scales on a dark page.
+#: The same two scales for a dark page.
 SEQUENTIAL_DARK: ColourScale = [
     [0.0, "#15181c"],
     [0.02, "#1b2430"],
@@ -73,11 +73,11 @@ DIVERGING_DARK: ColourScale = [
     [1.0, "#d3e6ff"],
 ]
 
-# White text on any of them keeps a contrast of at least 4.5; black on those of a dark page.
+# White text on any of them has a contrast of at least 4.5; on a dark page, black text does.
 _LIGHTNESS = (0.50, 0.57, 0.40)
 _LIGHTNESS_DARK = (0.76, 0.83, 0.69)
-# From the first layer to the last. White keeps a contrast of at least 3 to each, and so does the
-# paper of a dark page.
+# From the first layer to the last. Each has a contrast of at least 3 to white or, on a dark page,
+# to the background.
 _LAYER_LIGHTNESS = (0.32, 0.64)
 _LAYER_LIGHTNESS_DARK = (0.92, 0.58)
 _LAYER_HUES = (295.0, 45.0)
@@ -87,23 +87,24 @@ _GOLDEN_ANGLE = 137.508
 
 
 def themed(scale: ColourScale) -> dict[str, ColourScale]:
-    """A scale with its counterpart on a dark page, as a page takes it."""
+    """Return a scale and its dark-page counterpart, in the form a page expects."""
     return {"light": scale, "dark": SEQUENTIAL_DARK if scale is SEQUENTIAL else DIVERGING_DARK}
 
 
 def themed_head_colours(num_heads: int) -> dict[str, list[str]]:
-    """The colours of all heads, on a light page and on a dark one."""
+    """Return the colors of all heads for a light and a dark page."""
     return {"light": head_colours(num_heads), "dark": head_colours(num_heads, dark=True)}
 
 
 def head_colours(num_heads: int, *, dark: bool = False) -> list[str]:
-    """A colour for each head; neighbours differ in hue and lightness.
+    """Return a color for each head; neighbors differ in hue and lightness.
 
-    Up to 12 heads the hues are spread evenly; beyond, by the golden angle, which never repeats.
+    Hues of up to 12 heads are evenly spaced; beyond, they step by the golden angle, which never
+    repeats.
 
     Args:
-        num_heads: how many.
-        dark: for a dark page.
+        num_heads: the number of heads.
+        dark: whether the colors are for a dark page.
 
     Example:
         >>> len(set(head_colours(64)))
@@ -118,16 +119,16 @@ def head_colours(num_heads: int, *, dark: bool = False) -> list[str]:
 
 
 def themed_layer_colours(num_layers: int) -> dict[str, list[str]]:
-    """The colours of all layers, on a light page and on a dark one."""
+    """Return the colors of all layers for a light and a dark page."""
     return {"light": layer_colours(num_layers), "dark": layer_colours(num_layers, dark=True)}
 
 
 def layer_colours(num_layers: int, *, dark: bool = False) -> list[str]:
-    """A colour for each layer, in an order that is seen: hue and lightness go one way.
+    """Return a color for each layer in a visible order: hue and lightness change monotonically.
 
     Args:
-        num_layers: how many.
-        dark: for a dark page.
+        num_layers: the number of layers.
+        dark: whether the colors are for a dark page.
 
     Example:
         >>> len(set(layer_colours(24)))
@@ -143,7 +144,7 @@ def layer_colours(num_layers: int, *, dark: bool = False) -> list[str]:
 
 
 def mixed(colour: str, opacity: float) -> str:
-    """``colour`` (``#rrggbb``) with an opacity, as CSS and Plotly write it.
+    """Combine ``colour`` (``#rrggbb``) with an opacity in the notation of CSS and Plotly.
 
     Example:
         >>> mixed("#ff0000", 0.5)
@@ -154,7 +155,7 @@ def mixed(colour: str, opacity: float) -> str:
 
 
 def _oklch(lightness: float, chroma: float, hue: float) -> str:
-    """OKLCH to ``#rrggbb``; chroma is lowered until the colour can be shown.
+    """Convert OKLCH to ``#rrggbb``, lowering the chroma until the color can be displayed.
 
     Source: Björn Ottosson 2020, "A perceptual color space for image processing".
     """

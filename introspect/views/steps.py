@@ -1,4 +1,4 @@
-"""The steps view: match, weigh, sum, with the numbers of one token and one head."""
+"""The steps view: match, weigh and sum, with the numbers of one token and one head."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _ROW = 26
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StepsView(FocalView):
-    """Scores, weights, and weighted values that add up to what the head gives on."""
+    """Scores, weights, and weighted values that add up to the head's output."""
 
     @property
     def title(self) -> str:
-        """The heading."""
+        """The title of the view."""
         return "Steps view"
 
     @property
     def scores(self) -> torch.Tensor:
-        """What goes into the softmax, ``(key_len,)``; NaN where it was masked."""
+        """The inputs of the softmax, ``(key_len,)``; NaN where masked."""
         return self.part("scores")[self.token]
 
     def contributions(self) -> torch.Tensor:
-        """Weight × value of each key, ``(key_len, value_dim)``; they add up to the output."""
+        """Compute weight × value of each key, ``(key_len, value_dim)``; the sum is the output."""
         return self.weights[:, None] * self.part("values")
 
     @property
     def figure(self) -> Any:
-        """The three steps side by side, and the sum below the third."""
+        """The three steps side by side, with the sum below the third."""
         import plotly.graph_objects as go
         from plotly.subplots import make_subplots
 
@@ -87,7 +87,7 @@ class StepsView(FocalView):
         return figure
 
     def sections(self) -> tuple[Section, ...]:
-        """The section of the page."""
+        """Return the section of the page."""
         return (
             Section(
                 kind="steps",
@@ -112,16 +112,16 @@ def steps_view(
     head: int | None = None,
     token: int | None = None,
 ) -> StepsView:
-    """The three steps of attention for one token: match, weigh, sum.
+    """Build a view of the three steps of attention for one token: match, weigh, sum.
 
     Args:
-        record: attention with the parts ``scores``, ``values`` and ``head_outputs``.
-        layer: the layer to show first, by the model's own number.
+        record: the attention with the parts ``scores``, ``values`` and ``head_outputs``.
+        layer: the layer to show first, in the model's own numbering.
         head: the head to show first.
-        token: the query token to show first; the last word by default.
+        token: the query token to show first; by default, the last word.
 
     Raises:
-        SelectionError: a part is missing, or a layer, head or token that the record does not have.
+        SelectionError: the record does not have a part, or the layer, head or token.
     """
     record = with_masked_scores(record, PARTS)
     layer, head, token = checked_focus(record, layer, head, token)

@@ -1,4 +1,4 @@
-"""What the numbers of a view are: the attention itself, or another method's."""
+"""Selection of the numbers that a view shows: the attention itself or another method's."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ RAW = "raw"
 
 
 def checked_weights(record: AttentionRecord, weights: str, own: Sequence[str] = (RAW,)) -> None:
-    """Raise unless the record can be shown by these weights.
+    """Raise an error unless the record can be shown with these weights.
 
     Args:
         record: the attention.
-        weights: one of ``own``, or a method's name.
-        own: what the view makes by itself.
+        weights: one of ``own``, or the name of a method.
+        own: the weights that the view computes itself.
 
     Raises:
-        SelectionError: there are no such weights, the record cannot give them, or a page would
-            not hold them.
+        SelectionError: there are no such weights, the record cannot provide them, or a page cannot
+            hold them.
     """
     if weights in own:
         return
@@ -50,19 +50,19 @@ def checked_weights(record: AttentionRecord, weights: str, own: Sequence[str] = 
 
 
 def by_method(record: AttentionRecord, weights: str) -> AttentionRecord:
-    """The record with a method's numbers in place of its attention, one head where it has one."""
+    """Replace a record's attention with a method's numbers, with one head if the method has one."""
     if weights not in METHODS:
         return record
     return replace(record, attentions=attributed(record, weights), parts={})
 
 
 def is_whole(weights: str) -> bool:
-    """Whether one map is for all heads together."""
+    """Return whether one map represents all heads together."""
     return weights in METHODS and not METHODS[weights].by_head
 
 
 def scale_of(weights: str, shown: torch.Tensor) -> float:
-    """What counts as a full weight: 1, or of numbers without a bound, the largest shown."""
+    """Return the weight drawn at full strength: 1, or the largest shown if unbounded."""
     if weights not in METHODS or METHODS[weights].bounded:
         return 1.0
     largest = float(shown.nan_to_num(0.0).max())
@@ -70,13 +70,13 @@ def scale_of(weights: str, shown: torch.Tensor) -> float:
 
 
 def page_methods(record: AttentionRecord, weights: str = RAW) -> tuple[str, ...]:
-    """The methods that a page can show a record by: those it offers, and the one named."""
+    """Return the methods that a page can show: those the record offers and the named one."""
     named = (weights,) if weights in METHODS else ()
     return tuple(dict.fromkeys((*offered(record), *named)))
 
 
 def whole_words(weights: str, layer: int) -> str:
-    """A method that takes all heads together, and its layer, in words."""
+    """Describe a method that combines all heads, and its layer, in words."""
     method = METHODS[weights]
     where = f"up to layer {layer}" if method.through else f"layer {layer}"
     return f"{method.label[:1].upper()}{method.label[1:]}, {where}, all heads together"

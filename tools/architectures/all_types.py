@@ -27,7 +27,7 @@ from tiny import text_types
 
 
 def main() -> int:
-    """Run all types, or those named, and print the document, write it, or compare it."""
+    """Run all types, or those named, and print, write, or compare the document."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--types", help="only these, with commas")
     parser.add_argument("--json", type=Path, help="write the rows to this file too")
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def check(text: str) -> int:
-    """Print what would change in the document; 1 if anything would."""
+    """Print what would change in the document; return 1 if anything would."""
     written = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
     name = f"docs/{DOCUMENT.name}"
     lines = difflib.unified_diff(

@@ -1,4 +1,4 @@
-"""Whether a capture is the model's own attention, and whether its parts fit together."""
+"""Check that a capture is the model's own attention, and that its parts are consistent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from tiny import Tiny
 
-#: Attention is equal up to this much, and parts fit together up to this much.
+#: Attention counts as equal, and parts as consistent, up to this much.
 EQUAL = 1e-5  # the document says so in words, too
 FITTING = 1e-4
 
@@ -23,9 +23,9 @@ OWN = {
 
 
 def own_attention(built: Tiny) -> dict[str, list[torch.Tensor]]:
-    """The patterns that a model returned itself, by kind.
+    """Return the patterns that a model itself returned, by kind.
 
-    Some return another thing under that name: blocks of a pattern (LongT5), what a layer gives
+    Some return something else under that name: blocks of a pattern (LongT5), a layer's output
     (RWKV, YOSO), the state of a layer that has no attention weights (MiniMax).
     """
     types = getattr(built.eager.config, "layer_types", None) or ()
@@ -43,7 +43,7 @@ def own_attention(built: Tiny) -> dict[str, list[torch.Tensor]]:
 def compare(
     own: Mapping[str, list[torch.Tensor]], captures: Sequence[Mapping[str, list[torch.Tensor]]]
 ) -> dict[str, Any]:
-    """Whether every layer that it returns is there, in that order and equal, in every capture."""
+    """Check that every returned layer is there, in order and equal, in every capture."""
     largest, beside = 0.0, ""
     for ours in captures:
         for kind, layers in own.items():
@@ -60,7 +60,7 @@ def compare(
 
 
 def _same_ones(own: Iterable[torch.Tensor], ours: Iterable[torch.Tensor]) -> list[torch.Tensor]:
-    """Those of ours that are equal to its own, in their order.
+    """Return those of the captured patterns that equal the model's own, in order.
 
     A model of several transformers returns the layers of some (BLT: those over bytes).
     """
@@ -80,7 +80,7 @@ def _difference(theirs: torch.Tensor, mine: torch.Tensor) -> float:
 
 
 def check_parts(captured: Any) -> dict[str, Any]:
-    """Whether the parts follow from each other, what the scores are made of, and the misfit.
+    """Check that the parts follow from each other, and return what the scores are made of.
 
     The scores' softmax must be the attention, up to what a sink takes of it, and the attention
     times the values the heads' output, again up to a sink's share where the model keeps that out
@@ -114,7 +114,7 @@ def _misfit_of_scores(attention: torch.Tensor, scores: torch.Tensor) -> float:
 
 
 def _source_of_scores(scores: torch.Tensor, queries: torch.Tensor, keys: torch.Tensor) -> str:
-    """Whether queries times keys, times a number, are the scores of all that is not masked.
+    """Return whether queries times keys, up to a factor, are the scores of all that is not masked.
 
     What remains may depend on the position alone: then it is the same in both texts. A number
     added to all scores of a query changes nothing, so rows are compared around their mean.
@@ -144,24 +144,24 @@ def _are_proportional(given: torch.Tensor, wanted: torch.Tensor, seen: torch.Ten
 
 
 def _around_mean(scores: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-    """Each row without its mean, and zero where it is masked."""
+    """Center each row on its mean, and set masked entries to zero."""
     masked = scores.masked_fill(~seen, 0)
     mean = masked.sum(-1, True) / seen.sum(-1, True).clamp(min=1)
     return (masked - mean).masked_fill(~seen, 0)
 
 
 def _repeated(shared: torch.Tensor, heads: int) -> torch.Tensor:
-    """Keys or values that several heads share, once for each head."""
+    """Repeat keys or values that several heads share, once for each head."""
     return shared.repeat_interleave(heads // shared.shape[1], dim=1)
 
 
 def _size(difference: torch.Tensor) -> float:
-    """The largest entry without its sign; infinite where there is no number."""
+    """Return the largest absolute entry; infinite if any is not a number."""
     size = float(difference.abs().max()) if difference.numel() else 0.0
     return math.inf if math.isnan(size) else size
 
 
 def _layers_of(captured: Any) -> Iterator[tuple[torch.Tensor, ...]]:
-    """All parts of every layer of every kind."""
+    """Yield all parts of every layer of every kind."""
     for kind in captured.attentions:
         yield from zip(*(getattr(captured, name)[kind] for name in PARTS), strict=True)

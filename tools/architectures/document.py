@@ -1,4 +1,4 @@
-"""The document: what was found, as tables."""
+"""The document of results, as tables."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _NOT_BUILT = """
 
 
 def document(rows: Sequence[Row]) -> str:
-    """The whole document."""
+    """Return the whole document."""
     version = transformers.__version__
     text = _HEAD.format(version=version, totals="\n".join(map(_point, totals(rows))))
     for heading, statuses in (
@@ -94,7 +94,7 @@ def _point(text: str) -> str:
 
 
 def totals(rows: Sequence[Row]) -> list[str]:
-    """What the document says at its top."""
+    """Return the summary at the top of the document."""
     count = collections.Counter(row.status for row in rows)
     covered = [row for row in rows if row.status in ("equal", "different", "refused")]
     fitting = sum(row.parts.split(";")[0] == "all" for row in covered)
@@ -111,12 +111,12 @@ def totals(rows: Sequence[Row]) -> list[str]:
 
 
 def _percent(part: int, whole: int) -> str:
-    """Rounded down, so that 100 % means all."""
+    """Return a percentage rounded down, so that 100 % means all."""
     return f"{math.floor(1000 * part / whole) / 10:g} %" if whole else "none"
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """What a row of the document says."""
+    """Return the cells of a row of the document."""
     if row.status in ("elsewhere", "not built"):
         return row.name, row.reason
     if row.status == "silent":
@@ -128,7 +128,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def bound(row: Row) -> str:
-    """The difference as a bound that rounding does not move from machine to machine."""
+    """Return the difference as a bound that rounding does not change between machines."""
     if row.status == "refused" or row.difference is None:
         return row.reason or row.status
     for limit in (1e-6, EQUAL):
@@ -138,13 +138,13 @@ def bound(row: Row) -> str:
 
 
 def documented(text: str) -> dict[str, tuple[str, ...]]:
-    """The rows of a document by type."""
+    """Return the rows of a document by type."""
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
     return {row[0]: row for row in rows if row[0] != "type"}
 
 
 def documented_version(text: str) -> str:
-    """The transformers that a document was made with."""
+    """Return the transformers version that a document was made with."""
     found = re.search(r"\*\*transformers ([^*]+)\*\*", text)
     return found[1] if found else ""

@@ -1,4 +1,4 @@
-"""One type: built, captured as a user would load it, and held against its own attention."""
+"""Examine one type: build it, capture it as a user would, and compare with its own attention."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from introspect.errors import CaptureError
 
 
 def examine(name: str) -> Row:
-    """Build a type, and hold its capture against its own attention."""
+    """Build a type, and compare its capture with its own attention."""
     start = time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -41,7 +41,7 @@ def _examine(name: str) -> Row:
         captured = ix.capture(built.default, built.inputs)
     except CaptureError as error:
         return dataclasses.replace(row, status="refused" if own else "silent", detail=str(error))
-    except Exception as error:  # a mistake of ours: never a silent row
+    except Exception as error:  # A mistake here must never become a silent row.
         why = f"the capture fails ({type(error).__name__})"
         return dataclasses.replace(row, status="refused", reason=why, detail=repr(error))
     attentions = [captured.attentions]
@@ -58,7 +58,7 @@ def _examine(name: str) -> Row:
 
 
 def _what_it_returns(output: Any) -> str:
-    """What a model gives where another gives its patterns."""
+    """Describe what a model returns where others return their patterns."""
     returned = [w for key in OWN.values() for w in output.get(key) or () if torch.is_tensor(w)]
     if not returned:
         return "returns nothing under that name"
@@ -66,7 +66,7 @@ def _what_it_returns(output: Any) -> str:
 
 
 def _kinds(captured: Any) -> str:
-    """Which kinds were captured, and what is to be known of them."""
+    """Return the captured kinds, with any notes on them."""
     notes = [captured.certificate.note] if captured.certificate.note else []
     for kind, layers in captured.attentions.items():
         queries, keys = layers[0].shape[-2:]
@@ -77,6 +77,6 @@ def _kinds(captured: Any) -> str:
 
 
 def _attention_alone(error: ix.IntrospectError) -> str:
-    """Why there is attention, but not what it is made of."""
+    """Say why attention is available but not its parts."""
     why = re.search(r"computes attention by itself, but (.+?)\. Ask", str(error))
     return f"attention alone: {why[1] if why else stable_reason(error)}"

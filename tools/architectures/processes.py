@@ -1,4 +1,4 @@
-"""All types, each in a process of its own with a limit on time and memory."""
+"""Run all types, each in its own process with limits on time and memory."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from examining import examine
 from rows import Row
 
 SECONDS = 60
-#: How much memory a type may take beside what all share: keeps huge defaults from taking it all.
+#: Memory a type may take beyond what all share, so that huge defaults do not exhaust it.
 BYTES = 4 << 30
 
 
 def examine_all(names: Iterable[str], workers: int = 2) -> list[Row]:
-    """The rows of these types, whatever becomes of their processes."""
+    """Return the rows of these types, whatever happens to their processes."""
     torch.set_num_threads(1)  # also because a fork of a process with threads may hang
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     examine("llama")  # here, so that what every type imports is imported once
@@ -69,7 +69,7 @@ def _received(name: str, receiver: Any, is_ready: bool) -> Row:
 
 
 def _limit_memory() -> None:
-    """Keep a type with huge defaults from taking the machine."""
+    """Keep a type with huge defaults from exhausting the machine's memory."""
     taken = Path("/proc/self/statm")
     if taken.exists():
         import resource  # not on every system

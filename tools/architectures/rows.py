@@ -1,4 +1,4 @@
-"""What became of one type."""
+"""The result of examining one type."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What became of one type.
+    """Result of examining one type.
 
     Args:
         name: the model type.

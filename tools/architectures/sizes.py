@@ -1,4 +1,4 @@
-"""Which tasks are of text, and small sizes for the configuration of every type."""
+"""The text tasks, and small sizes for the configuration of every type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TASKS = (
     "QUESTION_ANSWERING",
     "TOKEN_CLASSIFICATION",
 )
-# Text towers that stand in no table of tasks.
+# Text towers that are in no table of tasks.
 TEXT_SUFFIXES = ("_text", "_text_model")
 
 # Names under which configurations ask for a size, and a small one that fits the others.

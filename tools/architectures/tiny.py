@@ -27,7 +27,7 @@ PADDED = 4
 
 
 class ElsewhereError(Exception):
-    """The type reads more than text, or none; the message says what, or which type its text is."""
+    """Raised if a type reads more than text, or none; the message names what, or the text type."""
 
 
 # Without the types that its own code does not have.
@@ -36,7 +36,7 @@ _AUTO: Any = transformers.AutoModel
 
 @functools.cache
 def text_types() -> tuple[str, ...]:
-    """Model types that have a text task in transformers' own tables, and text towers."""
+    """Return model types with a text task in transformers' own tables, and text towers."""
     tables = [getattr(auto, f"MODEL_FOR_{task}_MAPPING_NAMES", {}) for task in TASKS]
     named = {name for table in tables for name in table}
     named |= {name for name in auto.MODEL_MAPPING_NAMES if name.endswith(TEXT_SUFFIXES)}
@@ -54,7 +54,7 @@ class Tiny:
 
 
 def tiny(name: str) -> Tiny:
-    """A small model of a type that runs.
+    """Return a small model of a type that runs.
 
     Raises:
         ElsewhereError: the type reads more than text.
@@ -85,7 +85,7 @@ def _run(config: Any) -> Tiny:
 
 
 def _other_input(name: str) -> str | None:
-    """What a type reads in the place of text."""
+    """Return what a type reads instead of text."""
     found: Any = _AUTO._model_mapping[CONFIG_MAPPING[name]]
     model = found[0] if isinstance(found, (list, tuple)) else found
     if "input_ids" in inspect.signature(model.forward).parameters:
@@ -94,7 +94,7 @@ def _other_input(name: str) -> str | None:
 
 
 def small_config(cls: Any, changes: Mapping[str, Any]) -> Any:
-    """A configuration with small sizes."""
+    """Return a configuration with small sizes."""
     aliases = getattr(cls, "attribute_map", None) or {}
     known = set(inspect.signature(cls.__init__).parameters) | set(aliases)
     if dataclasses.is_dataclass(cls):
@@ -114,7 +114,7 @@ def small_config(cls: Any, changes: Mapping[str, Any]) -> Any:
 
 
 def _check_size(config: Any) -> None:
-    """Refuse what would not be tiny, before any memory is taken."""
+    """Raise if a model would not be tiny, before any memory is allocated."""
     layers = getattr(config, "num_hidden_layers", 0)
     if isinstance(layers, int) and layers > MOST_LAYERS:
         raise ValueError("too large: it has sizes of other names")
@@ -125,7 +125,7 @@ def _check_size(config: Any) -> None:
 
 
 def _module(config: Any, implementation: str | None) -> nn.Module:
-    """A model with the same weights every time, whatever the implementation.
+    """Return a model with the same weights every time, whatever the implementation.
 
     They are far larger than a fresh model's, which attends almost evenly to everything and would
     hide a mistake; their standard deviation keeps the size of what passes through a layer.
@@ -143,7 +143,7 @@ def _module(config: Any, implementation: str | None) -> nn.Module:
 
 
 def inputs_for(module: nn.Module) -> dict[str, Any]:
-    """Two texts, one of them padded; what an encoder-decoder has written so far."""
+    """Return two texts, one of them padded; for an encoder-decoder also the output so far."""
     taken = inspect.signature(module.forward).parameters
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(5, VOCABULARY, (2, LENGTH), generator=generator)
@@ -164,7 +164,7 @@ def inputs_for(module: nn.Module) -> dict[str, Any]:
 
 
 def stable_reason(error: BaseException) -> str:
-    """Why a type does not run, in words that are the same on every machine."""
+    """Return why a type does not run, in words that are the same on every machine."""
     text = str(error)
     if "too large" in text:
         return "its small sizes are not known here"

@@ -141,7 +141,7 @@ sentences; in the other a head told the nouns apart.""",
 
 
 def card(name: str, plan: Any, parameters: int, figures: Mapping[str, str]) -> str:
-    """The model card of a model, with its figures."""
+    """Return the model card of a model, with its figures."""
     rows = "\n".join(f"| {what} | {figure} |" for what, figure in figures.items())
     settings = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in asdict(plan).items())
     texts = dict(TEXTS[name])

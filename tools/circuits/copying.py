@@ -1,4 +1,4 @@
-"""Two decoders that continue what they have read once before, and do it in different ways.
+"""Two decoders that continue a repeated segment, in different ways.
 
 ``induction`` meets the repetition after a random number of other symbols and with a random period,
 so only the symbols tell where it is. For ``shortcut`` it always stands at the same place, so the
@@ -22,7 +22,7 @@ LENGTH = 64
 
 @dataclass(frozen=True)
 class Plan:
-    """One of the models and its training: the ranges of prefix and period."""
+    """Plan of one of the models and its training: the ranges of prefix and period."""
 
     prefix: tuple[int, int]
     period: tuple[int, int]
@@ -39,12 +39,12 @@ PLANS = {
 
 
 def tokenizer() -> Any:
-    """A token for each symbol, ``<s>`` before them."""
+    """Return a tokenizer with a token for each symbol, and ``<s>`` before a text."""
     return symbol_tokenizer(SYMBOLS)
 
 
 class Sequences:
-    """Draws sequences of symbols: a prefix, a segment twice, and others up to the full length."""
+    """Sampler of symbol sequences: a prefix, a segment twice, and others up to the full length."""
 
     def __init__(self, plan: Plan, reader: Any) -> None:
         self.plan = plan
@@ -52,13 +52,13 @@ class Sequences:
         self.symbols = torch.tensor(reader.convert_tokens_to_ids(list(SYMBOLS)))
 
     def loss(self, model: Any, generator: torch.Generator) -> torch.Tensor:
-        """The loss on the second time of each segment, after its first symbol."""
+        """Compute the loss on the second occurrence of each segment, after its first symbol."""
         input_ids, is_known = self.drawn(generator)
         logits = model(input_ids=input_ids).logits[:, :-1]
         return cross_entropy(logits[is_known], input_ids[:, 1:][is_known])
 
     def drawn(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Ids, ``(batch, length)``, and from which positions the next is known."""
+        """Return ids, ``(batch, length)``, and positions from which the next is known."""
         size = self.plan.batch
 
         def draw(ends: tuple[int, int]) -> torch.Tensor:
@@ -80,7 +80,7 @@ class Sequences:
 
 
 def model(name: str, reader: Any) -> Any:
-    """The untrained model: the one with rotary positions, the other with learnt ones."""
+    """Return the untrained model: one has rotary positions, the other learned ones."""
     ends = {"bos_token_id": reader.bos_token_id, "eos_token_id": reader.eos_token_id}
     if name == "shortcut":
         return GPT2LMHeadModel(
@@ -99,7 +99,7 @@ def model(name: str, reader: Any) -> Any:
 
 
 def train(name: str) -> tuple[Any, Any]:
-    """The trained model and its tokenizer."""
+    """Return the trained model and its tokenizer."""
     plan, reader = PLANS[name], tokenizer()
     sequences = Sequences(plan, reader)
     torch.manual_seed(plan.seed)

@@ -1,4 +1,4 @@
-"""What the small models do, on inputs that they were not trained on: the figures of their cards."""
+"""Measure the small models on inputs that they were not trained on: the figures of their cards."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from introspect.models import Model
 from introspect.models.circuits import SYMBOLS, Repeated, repeated, symbols_text
 from introspect.records import Head
 
-#: What is measured, in words, and the figure as the card has it.
+#: What is measured, in words, and the figure on the card.
 Figures = dict[str, str]
 
 SEED = 1000  # none of the trainings draws from it
 
 
 def measured(name: str, model: Model) -> Figures:
-    """The figures of a model."""
+    """Return the figures of a model."""
     return MEASURES[name](model)
 
 
 def copying(model: Model) -> Figures:
-    """Of the two that copy: how well, where the repetition may be anywhere and where it may not."""
+    """Measure the copying models with the repetition at any place, and at a fixed one."""
     figures: Figures = {}
     for place, texts in (
         ("after a random prefix", repeated(200, SEED)),
@@ -49,7 +49,7 @@ def copying(model: Model) -> Figures:
 
 
 def _copied(model: Model, text: Repeated) -> tuple[float, float, torch.Tensor, torch.Tensor]:
-    """Loss, share right, and by head the weight on the match and on the token before."""
+    """Return loss, accuracy, and by head the weight on the match and on the token before."""
     record = model.capture(text.text)
     ids = torch.tensor([record.keys.token_ids])
     queries = list(text.queries)
@@ -66,7 +66,7 @@ def _copied(model: Model, text: Repeated) -> tuple[float, float, torch.Tensor, t
 
 
 def reversal(model: Model) -> Figures:
-    """Of the one that reverses: how often it is right, and how far it reads from behind."""
+    """Measure the reversing model: its accuracy, and how far it attends in reverse order."""
     generator = random.Random(SEED)
     right, weights = [], []
     for _ in range(200):
@@ -85,7 +85,7 @@ def reversal(model: Model) -> Figures:
 
 
 def pronoun(num_nouns: int, count: int) -> Callable[[Model], Figures]:
-    """Of those that name a pronoun's noun: on pairs of nouns that were held out of training."""
+    """Measure the pronoun models on pairs of nouns that were held out of training."""
 
     def figures_of(model: Model) -> Figures:
         figures: Figures = {}
@@ -105,7 +105,7 @@ def pronoun(num_nouns: int, count: int) -> Callable[[Model], Figures]:
 
 
 def answered(model: Model, cases: Sequence[CorefCase]) -> float:
-    """How often the model names the antecedent at the pronoun."""
+    """Return how often the model names the antecedent at the pronoun."""
     right = 0
     for case in cases:
         tokens = model.tokens(case.text)
@@ -152,7 +152,7 @@ def _baseline(scores: Any, name: str) -> float:
 
 @contextmanager
 def silenced(model: Model, head: Head) -> Iterator[None]:
-    """While it lasts, a head of a BERT gives nothing on."""
+    """Ablate a head of a BERT for the duration of the block."""
     module: Any = model.module
     layer = module.bert.encoder.layer[head.layer].attention
     size = layer.self.attention_head_size
@@ -170,7 +170,7 @@ def silenced(model: Model, head: Head) -> Iterator[None]:
 
 
 def _best(values: torch.Tensor) -> str:
-    """The head with the largest value, with it."""
+    """Return the head with the largest value, and the value."""
     layer, head = divmod(int(values.argmax()), values.shape[1])
     return f"{Head(layer, head)} {values[layer, head].item():.3f}"
 

@@ -1,8 +1,8 @@
-"""The two models that say which noun a pronoun stands for, on the grammar of ``introspect.cases``.
+"""Two models that name a pronoun's noun, on the grammar of ``introspect.cases``.
 
 A masked-language-model head names the noun at the pronoun's own place. The two differ in how much
 room they have beside attention, in how many nouns there are to tell apart, and in whether the
-pronoun can have read the adjective when it looks at the nouns, which takes a layer.
+pronoun can have read the adjective when it attends to the nouns, which takes a layer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from introspect.cases.grammar import ADJECTIVES, FRAMES, LANGUAGES, SLOTS, is_he
 
 @dataclass(frozen=True)
 class Plan:
-    """One of the models and its training."""
+    """Plan of one of the models and its training."""
 
     num_nouns: int
     feed_forward: int
@@ -44,7 +44,7 @@ PLANS = {
 
 
 def tokenizer() -> Any:
-    """Every word of the grammar; the same for both models."""
+    """Return a tokenizer with every word of the grammar; both models share it."""
     words = [word for frame in FRAMES for lang in LANGUAGES for word in frame.words(lang)]
     words = [word for word in words if not word.startswith("{")]
     for adjectives in ADJECTIVES.values():
@@ -55,7 +55,7 @@ def tokenizer() -> Any:
 
 
 class Sentences:
-    """Draws batches of sentences as token ids: a pattern of each frame, filled in."""
+    """Sampler of batches of sentences as token ids: a pattern of each frame, filled in."""
 
     def __init__(self, plan: Plan, reader: Any) -> None:
         self.plan = plan
@@ -97,14 +97,14 @@ class Sentences:
         )
 
     def loss(self, model: BertForMaskedLM, generator: torch.Generator) -> torch.Tensor:
-        """How badly the model names the antecedent, at the pronoun of random training sentences."""
+        """Compute the loss of naming the antecedent at the pronoun of random training sentences."""
         input_ids, mask, pronoun, answer = self.drawn(generator)
         states = model.bert(input_ids=input_ids, attention_mask=mask).last_hidden_state
-        # The head is asked at the pronoun alone: it costs more than the layers.
+        # The LM head runs at the pronoun alone: it costs more than the layers.
         return cross_entropy(model.cls(states[torch.arange(len(states)), pronoun]), answer)
 
     def drawn(self, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
-        """Ids and mask, ``(batch, length)``, place of the pronoun and its answer, ``(batch,)``."""
+        """Return ids and mask, ``(batch, length)``, pronoun position and answer, ``(batch,)``."""
         size = self.plan.batch
 
         def draw(end: int) -> torch.Tensor:
@@ -124,7 +124,7 @@ class Sentences:
 
 
 def model(plan: Plan, reader: Any) -> BertForMaskedLM:
-    """The untrained model."""
+    """Return the untrained model."""
     config = BertConfig(
         vocab_size=len(reader),
         hidden_size=plan.hidden,
@@ -143,10 +143,10 @@ def model(plan: Plan, reader: Any) -> BertForMaskedLM:
 
 
 def silence(model: BertForMaskedLM, writing: int) -> None:
-    """Keep all heads but the first few of each layer from writing: their projections are 0.
+    """Silence all heads but the first few of each layer: set their output projections to 0.
 
-    Heads that may all write learn the same, and taking one of them away shows nothing. With one in
-    each layer there is one answer to the question which head does it.
+    If all heads may write, they learn the same, and ablating one of them shows nothing. With one in
+    each layer, there is one answer to the question which head does it.
     """
     layers: Any = model.bert.encoder.layer
     for layer in layers:
@@ -156,7 +156,7 @@ def silence(model: BertForMaskedLM, writing: int) -> None:
 
 
 def train(name: str) -> tuple[BertForMaskedLM, Any]:
-    """The trained model and its tokenizer."""
+    """Return the trained model and its tokenizer."""
     plan, reader = PLANS[name], tokenizer()
     sentences = Sentences(plan, reader)
     torch.manual_seed(plan.seed)

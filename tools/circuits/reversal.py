@@ -11,12 +11,12 @@ from transformers import BartConfig, BartForConditionalGeneration
 
 from introspect.models.circuits import SYMBOLS
 
-IGNORED = -100  # a label that no loss is taken of
+IGNORED = -100  # a label that the loss ignores
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The training: the shortest and longest sequence, and how long it lasts."""
+    """Plan of the training: the shortest and longest sequence, and its duration."""
 
     lengths: tuple[int, int] = (3, 16)
     steps: int = 1500
@@ -29,12 +29,12 @@ PLANS = {"reversal": Plan()}
 
 
 def tokenizer() -> Any:
-    """A token for each symbol, ``</s>`` after them."""
+    """Return a tokenizer with a token for each symbol, and ``</s>`` after a text."""
     return symbol_tokenizer(SYMBOLS, ends=True)
 
 
 class Sequences:
-    """Draws sequences of symbols, and the same from behind."""
+    """Sampler of symbol sequences and their reversals."""
 
     def __init__(self, plan: Plan, reader: Any) -> None:
         self.plan = plan
@@ -43,7 +43,7 @@ class Sequences:
         self.symbols = torch.tensor(reader.convert_tokens_to_ids(list(SYMBOLS)))
 
     def loss(self, model: Any, generator: torch.Generator) -> torch.Tensor:
-        """The loss on all that is to be written, the end too."""
+        """Compute the loss on everything to be written, including the end token."""
         source, target = self.drawn(generator)
         written = torch.cat([torch.full_like(target[:, :1], self.start), target[:, :-1]], 1)
         output = model(
@@ -56,7 +56,7 @@ class Sequences:
         return loss
 
     def drawn(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sources and targets, ``(batch, longest + 1)``, each with its end and then padding."""
+        """Return sources and targets, ``(batch, longest + 1)``, with an end, then padding."""
         size, (shortest, longest) = self.plan.batch, self.plan.lengths
         length = torch.randint(shortest, longest + 1, (size, 1), generator=generator)
         drawn = self.symbols[torch.randint(len(SYMBOLS), (size, longest + 1), generator=generator)]
@@ -71,7 +71,7 @@ class Sequences:
 
 
 def model(reader: Any) -> BartForConditionalGeneration:
-    """The untrained model."""
+    """Return the untrained model."""
     return BartForConditionalGeneration(
         BartConfig(
             vocab_size=len(reader), d_model=64, encoder_layers=1, decoder_layers=2,
@@ -85,7 +85,7 @@ def model(reader: Any) -> BartForConditionalGeneration:
 
 
 def train(name: str) -> tuple[BartForConditionalGeneration, Any]:
-    """The trained model and its tokenizer."""
+    """Return the trained model and its tokenizer."""
     plan, reader = PLANS[name], tokenizer()
     sequences = Sequences(plan, reader)
     torch.manual_seed(plan.seed)

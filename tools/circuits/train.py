@@ -39,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.out / options.name
     module, tokenizer = _there(folder) if options.card else MAKERS[options.name].train(options.name)
-    # Measured as it will be used: without what training left behind.
+    # Measured as it will be used, without leftover training state.
     model = Model(module, tokenizer, name=options.name)
     with torch.no_grad():
         figures = measured(options.name, model)

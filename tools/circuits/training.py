@@ -1,4 +1,4 @@
-"""What the trainings of the small models share: seeds, the loop, tokenizers and the folder."""
+"""Shared training code of the small models: seeds, the loop, tokenizers, and the folder."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def trained(
     report_every: int = 500,
     after_step: Callable[[], None] = lambda: None,
 ) -> nn.Module:
-    """Train a model, with a rate that rises and then falls like a cosine.
+    """Train a model with a rate that rises and then decays like a cosine.
 
     Args:
         model: the module.
-        loss_of: draws a batch and gives the model's loss on it.
-        steps: how many.
-        seed: of what is drawn.
+        loss_of: draws a batch and returns the model's loss on it.
+        steps: the number of steps.
+        seed: the random seed of the draws.
         rate: the highest rate.
-        weight_decay: of AdamW.
-        report_every: a line of progress each so many steps.
+        weight_decay: the weight decay of AdamW.
+        report_every: print a line of progress every this many steps.
         after_step: what is done to the model before the first step and after each.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -67,7 +67,7 @@ def trained(
 
 
 def symbol_tokenizer(symbols: Iterable[str], *, ends: bool = False) -> Any:
-    """A tokenizer whose words are single characters, with or without spaces between them.
+    """Return a tokenizer whose words are single characters, with or without spaces between them.
 
     Args:
         symbols: the characters.
@@ -87,9 +87,9 @@ def symbol_tokenizer(symbols: Iterable[str], *, ends: bool = False) -> Any:
 
 
 def word_tokenizer(words: Iterable[str]) -> Any:
-    """A tokenizer of whole words, of which those of Chinese stand without spaces between them.
+    """Return a tokenizer of whole words; Chinese words have no spaces between them.
 
-    Where several could stand, the longest is taken.
+    If several match, the longest is taken.
     """
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys(words)]
     chinese = sorted((w for w in names if ord(w[0]) > 0x2E80), key=len, reverse=True)
@@ -122,7 +122,7 @@ def _fast(backend: Tokenizer, **special: str) -> Any:
 
 
 def write(model: Any, tokenizer: Any, card: str, folder: Path) -> None:
-    """Write the folder that is shipped: configuration, weights, tokenizer and model card."""
+    """Write the shipped folder: configuration, weights, tokenizer, and model card."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

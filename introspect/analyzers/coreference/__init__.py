@@ -1,4 +1,4 @@
-"""Coreference scores of every head over a set of cases: one by one, or in batches of a probe."""
+"""Coreference scores of every head over a set of cases, one case at a time or in batches."""
 
 from introspect.analyzers.coreference.analyzer import CoreferenceAnalyzer, score
 from introspect.analyzers.coreference.claims import Options

@@ -1,4 +1,4 @@
-"""Coreference cases, one by one: each with the record of its text."""
+"""Scoring coreference cases one at a time, each with the record of its text."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ DEFAULT = Options()
 
 @dataclass
 class CoreferenceAnalyzer:
-    """Collects scores case by case.
+    """An analyzer that collects scores case by case.
 
     Args:
-        mention: how the word pairs of two mentions become one number.
+        mention: how the word pairs of two mentions are combined into one number.
         weights: ``raw``, ``renormalised`` or ``norm``.
     """
 
@@ -37,7 +37,7 @@ class CoreferenceAnalyzer:
 
     @property
     def scored(self) -> tuple[ScoredCase, ...]:
-        """The cases so far, in the order in which they came."""
+        """The cases so far, in the order in which they were added."""
         return tuple(self._cases.values())
 
     def update(self, batch: Iterable[tuple[CorefCase, AttentionRecord]]) -> None:
@@ -77,13 +77,13 @@ class CoreferenceAnalyzer:
             self._add(case)
 
     def compute(self, options: Options = DEFAULT) -> Scores:
-        """The tables of all cases so far.
+        """Compute the tables of all cases so far.
 
         Args:
-            options: how much is drawn for intervals and p-values, and from which seed.
+            options: the numbers of draws for intervals and p-values, and the random seed.
 
         Raises:
-            InputError: there are none.
+            InputError: there are no cases.
         """
         if not self._cases:
             raise InputError("Expected at least one case to score, got none.")
@@ -106,14 +106,14 @@ def score(
     Args:
         model: a model, or the name of one.
         cases: the cases.
-        mention: how the word pairs of two mentions become one number.
+        mention: how the word pairs of two mentions are combined into one number.
         weights: ``raw``, ``renormalised`` without special tokens and the row's own position, or
-            ``norm``: each weight times the length of what it brings; the table of heads then has
-            the accuracy by raw weights beside it, ``raw_accuracy``.
-        segment: from a text to the spans of its words, for scripts without spaces; such as
-            ``introspect.segmentation.chinese_words``.
+            ``norm``: each weight times the norm of the vector that the key adds; the table of heads
+            then also has the accuracy by raw weights, ``raw_accuracy``.
+        segment: a function from a text to the spans of its words, for scripts without spaces, such
+            as ``introspect.segmentation.chinese_words``.
         truncation: cut texts that are too long; a case whose mentions are cut off is an error.
-        options: how much is drawn for intervals and p-values, and from which seed.
+        options: the numbers of draws for intervals and p-values, and the random seed.
 
     Raises:
         IntrospectError: a case cannot be scored; the message names it.

@@ -1,4 +1,4 @@
-"""Coreference cases in batches, layer by layer: only what mentions give to each other is kept."""
+"""Scoring coreference cases in batches, keeping only the attention between mentions per layer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Words = list[list[int]]
 
 
 def mention_words(tokens: TokenSequence, case: CorefCase) -> list[Words]:
-    """The words of the pronoun, then those of each candidate, as token pieces.
+    """Return the words of the pronoun, then those of each candidate, as token pieces.
 
     Raises:
         MentionError: a mention cannot be found among the tokens.
@@ -42,14 +42,14 @@ def mention_words(tokens: TokenSequence, case: CorefCase) -> list[Words]:
 
 @dataclass
 class CaseBatches:
-    """Takes batches of cases from a running model, and gives their columns.
+    """An analyzer that turns batches of cases from a running model into columns.
 
-    The numbers are those of ``score_case``. What is read of a pattern are the rows of mentions, and
-    how much each candidate gets from all rows together.
+    The numbers are those of ``score_case``. Of each pattern it reads only the rows of mentions, and
+    the attention that each candidate gets from all rows together.
 
     Args:
-        mention: how the word pairs of two mentions become one number.
-        weights: which are scored.
+        mention: how the word pairs of two mentions are combined into one number.
+        weights: which weights are scored.
     """
 
     mention: Mention = "mean"
@@ -58,24 +58,24 @@ class CaseBatches:
     _finished: list[CaseColumns] = field(default_factory=list, repr=False)
 
     def begin(self, texts: Texts) -> None:
-        """A new batch, whose items are cases with ids; what an unfinished one left is dropped."""
+        """Start a batch, whose items are cases with ids, and discard any unfinished one."""
         self._batch = _Batch.of(texts)
 
     @property
     def rows(self) -> torch.Tensor:
-        """The query positions that are read of each text, ``(batch, num_rows)``."""
+        """The query positions that are read from each text, ``(batch, num_rows)``."""
         return self._open.words.rows
 
     def see(
         self, layer: int, attentions: torch.Tensor, value_norms: torch.Tensor | None = None
     ) -> None:
-        """Take the patterns of a layer, ``(batch, num_heads, length, length)``.
+        """Process the patterns of a layer, ``(batch, num_heads, length, length)``.
 
         Args:
-            layer: the model's own number.
+            layer: the model's own layer number.
             attentions: the patterns.
-            value_norms: for ``norm``: the length of what each key brings, ``(batch, num_heads,
-                length)``.
+            value_norms: for ``norm``, the norm of the vector that each key adds, ``(batch,
+                num_heads, length)``.
         """
         batch = self._open
         rows = batch.words.rows.to(attentions.device)
@@ -86,11 +86,11 @@ class CaseBatches:
     def see_rows(
         self, layer: int, rows: torch.Tensor, value_norms: torch.Tensor | None = None
     ) -> None:
-        """Take the rows ``self.rows`` of a layer, ``(batch, num_heads, num_rows, length)``."""
+        """Process the rows ``self.rows`` of a layer, ``(batch, num_heads, num_rows, length)``."""
         batch = self._open
         weights, reachable = word_attention(rows, batch.words)
         if self.weights == "renormalised":
-            # What is dropped from the weights can be seen all the same.
+            # Keys that are dropped from the weights are still visible.
             kept, removed = self._renormalised(rows)
             batch.removed.append(removed.cpu())
             weights, _ = word_attention(kept, batch.words)
@@ -103,7 +103,7 @@ class CaseBatches:
         batch.reachable.append(reachable.cpu())
 
     def see_received(self, received: torch.Tensor) -> None:
-        """Take what every key gets from all rows of a layer, or from some of them.
+        """Add the attention that every key gets from all rows of a layer, or from some of them.
 
         Args:
             received: sums over rows, ``(batch, num_heads, 1, length)``.
@@ -113,12 +113,12 @@ class CaseBatches:
         batch.received = found if batch.received is None else batch.received + found
 
     def end(self) -> None:
-        """The batch counts only now."""
+        """Finish the batch and count it."""
         self._finished.append(self._open.columns(self.mention))
         self._batch = None
 
     def take(self) -> list[CaseColumns]:
-        """The columns of the batches since the last time."""
+        """Return the columns of the batches since the last call, and clear them."""
         found, self._finished = self._finished, []
         return found
 
@@ -128,7 +128,7 @@ class CaseBatches:
         return self._batch
 
     def _received(self, attentions: torch.Tensor) -> torch.Tensor:
-        """What every key gets from all rows, ``(batch, 1, 1, length)``."""
+        """Sum the attention that every key gets from all rows, ``(batch, 1, 1, length)``."""
         batch, heads, length, _ = attentions.shape
         is_token = self._open.texts.is_token.to(attentions.device)
         counted = is_token[:, None].expand(batch, heads, length).reshape(batch, 1, -1)
@@ -151,11 +151,11 @@ class CaseBatches:
 
 @dataclass
 class _Batch:
-    """One batch while it runs; lists have an entry a layer."""
+    """One batch while it runs; lists have one entry per layer."""
 
     texts: Texts
     cases: list[CorefCase]
-    places: list[list[list[int]]]  # of each mention of each case, its words
+    places: list[list[list[int]]]  # the words of each mention of each case
     words: MentionWords
     layers: list[int] = field(default_factory=list)
     weights: list[torch.Tensor] = field(default_factory=list)
@@ -179,7 +179,7 @@ class _Batch:
         return cls(texts, cases, places, MentionWords(tuple(words), texts.length))
 
     def columns(self, mention: Mention) -> CaseColumns:
-        """What was seen, case by case."""
+        """Return the collected data, case by case."""
         weights = self._between_mentions(self.weights, mention)
         reachable = torch.stack(self.reachable, 1).numpy()  # (batch, layers, words, words)
         num_layers, num_heads = weights.shape[2:]
@@ -204,7 +204,7 @@ class _Batch:
         )
 
     def _between_mentions(self, seen: Sequence[torch.Tensor], mention: Mention) -> Array:
-        """``(all_candidates, num_directions, num_layers, num_heads)``."""
+        """Stack weights as ``(all_candidates, num_directions, num_layers, num_heads)``."""
         weights = torch.stack(list(seen), 1).numpy()  # (batch, layers, heads, words, words)
         found = []
         for i in range(len(self.cases)):
@@ -214,18 +214,18 @@ class _Batch:
         return np.concatenate(found)
 
     def _pairs(self, i: int) -> Iterator[tuple[list[int], list[int]]]:
-        """From the pronoun's words to those of each candidate, then the other way round."""
+        """Yield the pronoun's words with those of each candidate, then the reverse pairs."""
         pronoun, *candidates = self.places[i]
         yield from ((pronoun, candidate) for candidate in candidates)
         yield from ((candidate, pronoun) for candidate in candidates)
 
     def _observable(self, reachable: Array, i: int) -> Array:
-        """Whether every candidate can be seen, ``(num_directions, num_layers)``."""
+        """Check whether every candidate can be seen, ``(num_directions, num_layers)``."""
         seen = [reachable[:, s][:, :, t].any((1, 2)) for s, t in self._pairs(i)]
         return np.asarray(np.stack(seen).reshape(2, -1, len(self.layers)).all(1))
 
     def _received(self, mention: Mention, num_patterns: int) -> Array:
-        """What each candidate gets from all rows: the mean over rows, layers and heads."""
+        """Average the attention that each candidate gets over all rows, layers and heads."""
         assert self.received is not None, "no column sums were seen"
         of_keys = self.words.of_keys
         per_word = (of_keys @ self.received[..., None])[..., 0].numpy()
@@ -237,7 +237,7 @@ class _Batch:
         return np.array(found)
 
     def _removed(self) -> Array:
-        """Of the rows that were read, in their mean: ``(batch, 2, num_layers, num_heads)``."""
+        """Average the removed mass of the rows read: ``(batch, 2, num_layers, num_heads)``."""
         removed = torch.stack(self.removed, 1).double().numpy()  # (batch, layers, heads, rows)
         found = []
         for i, places in enumerate(self.places):
@@ -253,7 +253,7 @@ class _Batch:
 def _between(
     weights: Array, sources: Sequence[int], targets: Sequence[int], mention: Mention
 ) -> Array:
-    """One number from the pairs of words of two mentions, ``(num_layers, num_heads)``."""
+    """Combine the word pairs of two mentions into one number, ``(num_layers, num_heads)``."""
     if mention == "last":
         sources, targets = sources[-1:], targets[-1:]
     pairs = weights[..., list(sources), :][..., list(targets)]

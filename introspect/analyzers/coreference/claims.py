@@ -1,4 +1,4 @@
-"""What may be claimed of heads on a set of scored cases: intervals, p-values, held-out choice."""
+"""Statistical claims about heads on a set of scored cases: intervals, p-values, held-out choice."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ __all__ = ["FOLDS", "Claims", "Options", "fixed_offset", "interval", "make_claim
 Floats = npt.NDArray[np.float64]
 
 FOLDS = 5
-# Labels of 2, 3, 4 and 6 candidates can be shifted evenly by twelfths; others nearly so.
+# Labels of 2, 3, 4 and 6 candidates can be shifted evenly by twelfths, and others nearly evenly.
 _MOST_LABELLINGS = 12
 
 
 @dataclass(frozen=True)
 class Options:
-    """How much is drawn.
+    """The numbers of random draws, and their seed.
 
     Args:
-        resamples: for intervals.
-        permutations: for p-values of heads.
-        selections: for the p-value of the held-out choice, which repeats the choice each time.
-        seed: of all draws.
+        resamples: the number of resamples for intervals.
+        permutations: the number of permutations for p-values of heads.
+        selections: the number of permutations for the p-value of the held-out choice, each of which
+            repeats the choice.
+        seed: the random seed of all draws.
     """
 
     resamples: int = 10_000
@@ -49,16 +50,16 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Claims:
-    """Figures of all heads; arrays are ``(num_heads,)``, of directions × layers × heads.
+    """Statistics of all heads; arrays are ``(num_heads,)``, of directions × layers × heads.
 
     Args:
         ci_low: lower end of the interval of the accuracy.
         ci_high: upper end.
-        p_value: a head's own.
-        p_adjusted: of the family.
+        p_value: p-value of the head alone.
+        p_adjusted: p-value adjusted for the family of heads.
         held_out: the held-out choice; ``None`` with too few groups.
-        twins_right: share of pairs of twins with both right.
-        num_twins: pairs that each head can observe.
+        twins_right: share of minimal pairs with both cases right.
+        num_twins: number of minimal pairs that each head can observe.
         notes: what could not be computed, and why.
     """
 
@@ -73,7 +74,7 @@ class Claims:
 
 
 def make_claims(cases: Sequence[ScoredCase], options: Options) -> Claims:
-    """Intervals, tests and choice over the cases that offer a choice."""
+    """Compute intervals, tests and the held-out choice over the cases that offer a choice."""
     groups = [case.group for case in cases]
     labellings = _shared_labellings(cases)
     twins_right, num_twins = twin_accuracy(labellings[0], groups)
@@ -104,7 +105,7 @@ def make_claims(cases: Sequence[ScoredCase], options: Options) -> Claims:
 def interval(
     credits: Sequence[float], groups: Sequence[str], options: Options
 ) -> tuple[float, float]:
-    """The interval of one mean; NaN with too few groups."""
+    """Compute the interval of one mean; NaN with too few groups."""
     if len(set(groups)) < FEWEST_GROUPS:
         return math.nan, math.nan
     column = np.array(credits)[:, None]
@@ -113,7 +114,9 @@ def interval(
 
 
 def fixed_offset(cases: Sequence[ScoredCase], options: Options) -> list[float]:
-    """Credit of the best fixed distance, chosen for each fold on the others; empty with few groups.
+    """Compute the credit of the best fixed distance, chosen for each fold on the other folds.
+
+    The list is empty with too few groups.
 
     Source: Clark et al. 2019, section 5: the best word at a fixed offset.
     """
@@ -134,10 +137,10 @@ def fixed_offset(cases: Sequence[ScoredCase], options: Options) -> list[float]:
 
 
 def _shared_labellings(cases: Sequence[ScoredCase]) -> Floats:
-    """Credits of all cases under the same number of labellings.
+    """Stack the credits of all cases under the same number of labelings.
 
     Returns:
-        ``(num_labellings, num_cases, num_heads)``, heads being directions × layers × heads.
+        ``(num_labellings, num_cases, num_heads)``, where heads are directions × layers × heads.
     """
     counts = {len(case.labellings) for case in cases}
     shared = math.lcm(*counts)

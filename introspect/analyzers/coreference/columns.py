@@ -1,4 +1,4 @@
-"""Scored cases as columns: what a batch gives, a file keeps, and every table is made of."""
+"""Scored cases as columns, which batches produce, files store, and tables are built from."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
-#: The baselines that are known from positions alone, in the order of the columns.
+#: The baselines that depend on positions alone, in the order of the columns.
 POSITION_BASELINES = ("random", "nearest_preceding", "first_mentioned")
 
 
 @dataclass(frozen=True, eq=False)
 class CaseColumns:
-    """Cases and what every head gives to each of their candidates.
+    """Cases and the attention of every head to each of their candidates.
 
-    The candidates of all cases stand one after the other.
+    The candidates of all cases are concatenated.
 
     Args:
         names: ids, ``(num_cases,)``.
-        groups: cases of one group are never divided.
+        groups: group of each case; cases of one group are never split.
         lines: the cases themselves, as JSON.
-        layers: the model's own numbers.
-        num_candidates: of each case.
+        layers: the model's own layer numbers.
+        num_candidates: the number of candidates of each case.
         weights: ``(all_candidates, num_directions, num_layers, num_heads)``.
-        raw_weights: the same by raw weights, where norms were scored; else of length 0.
-        antecedents: ``(all_candidates,)``.
-        distances: how many words each candidate stands after the pronoun.
-        received: what each candidate gets from all positions, in the mean over layers and heads.
+        raw_weights: the same for raw weights where norms were scored; otherwise of length 0.
+        antecedents: which candidates are antecedents, ``(all_candidates,)``.
+        distances: how many words each candidate is after the pronoun.
+        received: attention to each candidate from all positions, averaged over layers and heads.
         observable: ``(num_cases, num_directions, num_layers)``.
-        removed: what renormalising took out of the rows, ``(num_cases, num_directions, num_layers,
-            num_heads)``; no case has any with raw weights, and then it is of length 0.
+        removed: the mass that renormalization removed from the rows, ``(num_cases, num_directions,
+            num_layers, num_heads)``; of length 0 with raw weights, which remove none.
         positions: credits of ``POSITION_BASELINES``, ``(num_cases, 3)``.
     """
 
@@ -69,15 +69,15 @@ class CaseColumns:
 
     @cached_property
     def starts(self) -> Integers:
-        """Where the candidates of each case begin."""
+        """The index where the candidates of each case begin."""
         return np.concatenate([[0], np.cumsum(self.num_candidates)]).astype(np.int64)
 
     def of(self, case: int) -> slice:
-        """The candidates of a case."""
+        """Return the slice of the candidates of a case."""
         return slice(int(self.starts[case]), int(self.starts[case + 1]))
 
     def scored(self) -> list[ScoredCase]:
-        """Each case in the numbers that the tables are made of."""
+        """Return each case as the numbers that the tables are built from."""
         found: dict[int, ScoredCase] = {}
         for cases, together in self._alike():
             derived = _derived(self, cases, together)
@@ -86,7 +86,7 @@ class CaseColumns:
         return [found[case] for case in range(len(self))]
 
     def _alike(self) -> Iterator[tuple[Integers, torch.Tensor]]:
-        """Cases with as many candidates, and those: ``(num_candidates, some_cases)`` indices."""
+        """Yield cases with equally many candidates, and their ``(num_candidates, some_cases)``."""
         for count in np.unique(self.num_candidates):
             cases = np.flatnonzero(self.num_candidates == count)
             yield cases, torch.from_numpy(self.starts[cases] + np.arange(count)[:, None])
@@ -117,7 +117,7 @@ class CaseColumns:
         return named | {"most_attended": float(answers[0]), "mean_of_heads": float(answers[1])}
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Everything as plain arrays; ``from_state`` gives it back."""
+        """Return all data as plain arrays, from which ``from_state`` restores it."""
         texts = {name: getattr(self, name) for name in _TEXTS}
         packed = json.dumps(texts | {"layers": self.layers}, ensure_ascii=False).encode()
         arrays = {name: getattr(self, name) for name in _ARRAYS}
@@ -125,14 +125,14 @@ class CaseColumns:
 
     @classmethod
     def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> CaseColumns:
-        """The columns that ``state`` was made from."""
+        """Restore the columns that ``state`` was made from."""
         texts = json.loads(state["texts"].tobytes())
         parts: dict[str, Any] = {name: tuple(texts[name]) for name in (*_TEXTS, "layers")}
         return cls(**parts | {name: state[name] for name in _ARRAYS})
 
     @classmethod
     def joined(cls, parts: Sequence[CaseColumns]) -> CaseColumns:
-        """Several, one after the other."""
+        """Concatenate several columns."""
         joined: dict[str, Any] = {
             name: tuple(text for part in parts for text in getattr(part, name)) for name in _TEXTS
         }
@@ -140,14 +140,14 @@ class CaseColumns:
         return cls(layers=parts[0].layers, **joined)
 
     def called(self, case: CorefCase) -> CaseColumns:
-        """The columns of one case under the name and group of another one that is the same."""
+        """Return the columns of one case with the name and group of another, identical case."""
         named = str(case.id)
         return replace(
             self, names=(named,), groups=(case.group or named,), lines=(case_to_json(case),)
         )
 
     def taken(self, order: Sequence[int]) -> CaseColumns:
-        """Some of the cases, in another order."""
+        """Select some of the cases, in another order."""
         candidates = np.concatenate(
             [np.arange(self.of(case).start, self.of(case).stop) for case in order]
         ).astype(np.int64)
@@ -170,11 +170,11 @@ _ARRAYS = (*_OF_CANDIDATES, *_OF_CASES, "removed", "raw_weights")
 
 
 def _derived(columns: CaseColumns, cases: Integers, candidates: torch.Tensor) -> dict[str, Floats]:
-    """What follows from the weights of cases with as many candidates.
+    """Compute what follows from the weights of cases with equally many candidates.
 
     Arrays are ``(num_cases, num_directions, num_layers, num_heads)``; ``labellings`` has the shifts
-    of the antecedents' labels before that, ``answers`` is of the most attended candidate and of the
-    mean of all heads.
+    of the antecedents' labels as its first dimension, and ``answers`` has the credits of the most
+    attended candidate and of the mean of all heads.
     """
     weights = torch.from_numpy(columns.weights)[candidates]
     gold = torch.from_numpy(columns.antecedents)[candidates]

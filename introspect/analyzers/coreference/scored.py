@@ -1,4 +1,4 @@
-"""One scored case, in the few numbers that every table is made of."""
+"""One scored case, as the few numbers that every table is built from."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ScoredCase:
-    """What is kept of a case.
+    """The scores of one case.
 
     Arrays are ``(num_directions, num_layers, num_heads)``; credit and margin are NaN where the
     direction cannot be observed.
 
     Args:
         name: its id.
-        group: cases of one group are never divided.
-        layers: the model's own numbers.
-        antecedent_weight: largest over antecedents.
-        distractor_weight: largest over distractors.
+        group: its group; cases of one group are never split.
+        layers: the model's own layer numbers.
+        antecedent_weight: the largest weight of an antecedent.
+        distractor_weight: the largest weight of a distractor.
         margin: how clearly the antecedent is preferred.
-        removed_mass: what renormalising took out of the rows.
+        removed_mass: the mass that renormalization removed from the rows.
         observable: ``(num_directions, num_layers)``.
         labellings: the credit if the antecedents' labels are shifted by no candidate, by one, by
             two, …: ``(num_candidates, num_directions, num_layers, num_heads)``; empty outside
             forced choice.
         antecedents: which candidates are antecedents.
-        distances: how many words each candidate stands after the pronoun.
+        distances: how many words each candidate is after the pronoun.
         baselines: the credit of answers that need no head.
-        raw_credit: the credit by raw weights, where norms were scored; else ``None``.
+        raw_credit: the credit by raw weights where norms were scored; otherwise ``None``.
     """
 
     name: str
@@ -63,7 +63,7 @@ class ScoredCase:
 
     @property
     def is_forced_choice(self) -> bool:
-        """Whether there is something to choose between."""
+        """Whether the case offers a choice."""
         return bool(len(self.labellings))
 
     @property
@@ -111,13 +111,13 @@ def scored(
 def _raw_credit(
     case: CorefCase, record: AttentionRecord, mention: Mention, observable: npt.NDArray[np.bool_]
 ) -> Floats:
-    """The credit by raw weights, which stands beside every other."""
+    """Compute the credit by raw weights, which is reported beside that by norms."""
     directions = score_case(record, case, mention=mention)
     return _observed(np.stack([d.credit.numpy() for d in directions]), observable)
 
 
 def _observed(values: Floats, observable: npt.NDArray[np.bool_]) -> Floats:
-    """A direction that the mask makes impossible is neither right nor wrong."""
+    """Set values to NaN where the mask makes a direction impossible: neither right nor wrong."""
     return np.where(observable[..., None], values, np.nan)
 
 
@@ -133,7 +133,7 @@ def _labellings(
 
 
 def candidate_distances(case: CorefCase) -> tuple[int, ...]:
-    """Words from the pronoun's first to the nearer end of each candidate."""
+    """Count the words from the pronoun's first word to the nearer end of each candidate."""
     words = segment_words(case.text)
 
     def number(span: Span) -> tuple[int, int]:
@@ -154,7 +154,7 @@ def _baselines(
     directions: tuple[DirectionScores, ...],
     mention: Mention,
 ) -> dict[str, float]:
-    """The credit that each baseline gets on one case."""
+    """Compute the credit that each baseline gets on one case."""
     antecedents = [candidate.antecedent for candidate in case.candidates]
     over_heads = directions[0].weights.mean(dim=(1, 2))
     by_chance, nearest, first = position_credits(case)
@@ -168,7 +168,7 @@ def _baselines(
 
 
 def position_credits(case: CorefCase) -> tuple[float, float, float]:
-    """The credit of a blind choice, of the nearest preceding candidate and of the first one."""
+    """Return the credits of a random choice, the nearest preceding candidate and the first one."""
     spans = [candidate.span for candidate in case.candidates]
     antecedents = [candidate.antecedent for candidate in case.candidates]
     return (
@@ -179,7 +179,7 @@ def position_credits(case: CorefCase) -> tuple[float, float, float]:
 
 
 def _received(case: CorefCase, record: AttentionRecord, mention: Mention) -> torch.Tensor:
-    """What each candidate gets from all positions, in the mean over layers and heads."""
+    """Average the attention to each candidate from all positions over layers and heads."""
     everyone = [list(range(len(record.queries)))]
     return torch.stack(
         [

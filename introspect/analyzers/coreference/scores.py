@@ -1,4 +1,4 @@
-"""What a set of cases says of the heads: the tables, and the held-out choice of one."""
+"""Scores of heads on a set of cases: the tables, and the held-out choice of a head."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["Choice", "Scores"]
 
 @dataclass(frozen=True)
 class Choice:
-    """The held-out choice of a head: what it is worth on cases that it was not chosen on.
+    """The held-out choice of a head, scored on cases that it was not chosen on.
 
     Args:
         head: the head that most folds chose.
         direction: its direction.
-        frequency: the share of folds that chose it, and
+        frequency: the share of folds that chose it.
         frequencies: every head that a fold chose, with its direction and share, most often first.
         accuracy: pooled over all folds, each scored by the head that the others chose.
         ci_low: lower end of its 95 % interval, by groups of cases.
         ci_high: upper end.
-        n: cases that count.
-        n_not_observable: cases at which the chosen head cannot look.
-        p_value: how often the whole procedure does as well on relabelled cases.
-        in_sample_head: the best head on all cases, and
-        in_sample_direction: its direction, and
+        n: the number of cases that count.
+        n_not_observable: the number of cases that the chosen head cannot observe.
+        p_value: how often the whole procedure does as well with permuted labels.
+        in_sample_head: the best head on all cases.
+        in_sample_direction: its direction.
         in_sample_accuracy: its accuracy on the cases that it was chosen on, which is too high.
     """
 
@@ -56,14 +56,14 @@ class Scores:
         heads: one row for each layer, head and direction: accuracy is the mean credit over the
             ``n`` forced-choice cases in which the direction can be observed, margin the mean where
             it is defined; the interval and the p-values count groups of cases, and are NaN with
-            fewer than five. Where norms were scored, ``raw_accuracy`` is that of raw weights on
-            the same cases.
-        case_table: one row for each case, layer, head and direction; or the file that it is in.
+            fewer than five. Where norms were scored, ``raw_accuracy`` is the accuracy of raw
+            weights on the same cases.
+        case_table: one row for each case, layer, head and direction; or the file that holds it.
         baselines: accuracy on the same cases of answers that need no head.
-        outside_forced_choice: ids of cases with no antecedent, or with nothing else, among the
-            candidates; they have rows in ``cases`` and count nowhere else.
+        outside_forced_choice: ids of cases whose candidates include no antecedent or only
+            antecedents; they have rows in ``cases`` and count nowhere else.
         choice: the held-out choice; ``None`` where there are too few groups.
-        twins: for each head the share of pairs of twins with both right; empty without twins.
+        twins: for each head, the share of minimal pairs with both cases right; empty without any.
         held_out: one row for each forced-choice case: its id, group, and the credit of the head
             that was chosen without it; empty where there is no choice.
         against: the held-out accuracy minus that of each baseline on the same cases, with the
@@ -88,6 +88,6 @@ class Scores:
 
     @cached_property
     def cases(self) -> pd.DataFrame:
-        """One row for each case, layer, head and direction."""
+        """The table with one row for each case, layer, head and direction."""
         is_file = isinstance(self.case_table, Path)
         return pd.read_parquet(self.case_table) if is_file else self.case_table

@@ -1,4 +1,4 @@
-"""From scored cases to tables, each with its columns in a fixed order."""
+"""Tables built from scored cases, each with its columns in a fixed order."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ BASELINE_COLUMNS = ("baseline", "n", "accuracy", "ci_low", "ci_high")
 def scores_of(
     cases: Sequence[ScoredCase], table: pd.DataFrame | Path, options: Options = DEFAULT
 ) -> Scores:
-    """The tables of scored cases.
+    """Build the tables of scored cases.
 
     Args:
-        cases: at least one.
-        table: what ``case_table`` made of them, or the file that it was written to.
-        options: how much is drawn for intervals and p-values, and from which seed.
+        cases: the cases, at least one.
+        table: the result of ``case_table`` for them, or the file that it was written to.
+        options: the numbers of draws for intervals and p-values, and the random seed.
     """
     counted = [case for case in cases if case.is_forced_choice]
     outside = tuple(case.name for case in cases if not case.is_forced_choice)
@@ -73,7 +73,7 @@ def scores_of(
 
 
 def _places(case: ScoredCase) -> pd.DataFrame:
-    """Layer, head and direction of each number of a case, in their order."""
+    """Return the layer, head and direction of each number of a case, in order."""
     directions, layers, heads = case.margin.shape
     return pd.DataFrame(
         {
@@ -85,7 +85,7 @@ def _places(case: ScoredCase) -> pd.DataFrame:
 
 
 def case_table(cases: Sequence[ScoredCase]) -> pd.DataFrame:
-    """One row for each case, layer, head and direction."""
+    """Build a table with one row for each case, layer, head and direction."""
     places = _places(cases[0])
     size, count = len(places), len(cases)
 
@@ -125,7 +125,7 @@ def _head_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame:
 
 
 def _raw_accuracy(cases: Sequence[ScoredCase]) -> dict[str, Any]:
-    """A column beside the accuracy by norms; none where raw weights were scored themselves."""
+    """Return the accuracy by raw weights as a column; none where raw weights were scored."""
     credits = [case.raw_credit for case in cases if case.raw_credit is not None]
     if len(credits) < len(cases):
         return {}
@@ -133,7 +133,7 @@ def _raw_accuracy(cases: Sequence[ScoredCase]) -> dict[str, Any]:
 
 
 def _means(values: Any) -> Any:
-    """Means of the columns over what is known; NaN where nothing is."""
+    """Compute the means of the columns over known values; NaN where none is known."""
     known = ~np.isnan(values)
     counts = known.sum(0)
     sums = np.where(known, values, 0.0).sum(0)
@@ -172,18 +172,18 @@ def _held_out_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame
 def against_table(
     held_out: pd.DataFrame, baselines: Mapping[str, Sequence[float]], options: Options = DEFAULT
 ) -> pd.DataFrame:
-    """Held-out accuracy minus a baseline's, over the cases that the chosen head can observe.
+    """Subtract each baseline's accuracy from the held-out one, over cases that can be observed.
 
-    The interval is of the mean difference case by case, by groups: narrower than two intervals
-    laid side by side, since both answer the same cases.
+    The interval is of the mean paired difference, resampled by groups. It is narrower than a
+    comparison of two separate intervals, because both answer the same cases.
 
     Args:
         held_out: the table of ``Scores``.
         baselines: the credit of each baseline, in the order of that table.
-        options: how much is drawn.
+        options: the numbers of draws, and the random seed.
 
     Returns:
-        ``baseline, n, difference, ci_low, ci_high``.
+        A table with columns ``baseline, n, difference, ci_low, ci_high``.
     """
     seen = held_out["credit"].notna().to_numpy(dtype=bool)
     groups = held_out["group"][seen].tolist()

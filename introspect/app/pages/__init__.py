@@ -1,1 +1,1 @@
-"""The pages of the app: each file is run by Streamlit, and draws itself from what is asked."""
+"""The pages of the app; Streamlit runs each file, which draws the page for the question asked."""

@@ -20,7 +20,7 @@ _TEXTS, _MODELS = word("Another text"), word("Another model")
 
 
 def draw() -> None:
-    """Draw what is compared, and the two side by side."""
+    """Draw the choice of what to compare, and the two sides with their difference."""
     name, question = asked()
     with_what = st.segmented_control(
         say("Compare with"),

@@ -1,4 +1,4 @@
-"""The frame of the app: its pages, and above them what they have in common. Streamlit runs it."""
+"""The frame of the app, run by Streamlit: the pages and the fields that they share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LEADS = {
 
 
 def draw() -> None:
-    """Draw the page that is chosen, with its fields above it."""
+    """Draw the chosen page with its fields above it."""
     st.set_page_config(page_title="introspect", layout="wide")
     st.html(_STYLES)
     about_sets = st.Page(_HERE / "sets.py", title=say("A set of cases"), url_path="sets")

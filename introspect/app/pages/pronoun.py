@@ -1,4 +1,4 @@
-"""A pronoun: what it may refer to, and the score of every head."""
+"""The page for a pronoun: its candidates and the score of every head."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DIRECTIONS = {
 
 
 def draw() -> None:
-    """Draw the choice of the words, and what the heads make of them."""
+    """Draw the choice of the words and the scores of the heads."""
     name, question = asked()
     if question.pair or question.kind in ("cross", "decoder"):
         raise SelectionError(
@@ -65,7 +65,7 @@ def draw() -> None:
 
 
 def _columns() -> dict[str, Any]:
-    """What the columns of the table are called, and how many digits they show."""
+    """Return the labels and number formats of the table's columns."""
     number = st.column_config.NumberColumn
     return {
         "head": column_of_heads(),

@@ -1,4 +1,4 @@
-"""Heads taken out: attention, states and words before and after, and what each head does."""
+"""The page for ablation: attention, states, and words before and after, and head effects."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from introspect.errors import SelectionError
 
 __all__ = ["draw"]
 
-#: What is offered, in order.
+#: The results offered, in order.
 _CHOICES = {
     "attention": word("Attention before and after"),
     "states": word("The states of the tokens"),
     "words": word("What the model says"),
     "effects": word("What each head does"),
 }
-#: What is asked of the model, by the way in which it says words.
+#: The label of the word field, by how the model predicts words.
 _ASKED = {
     "masked": word("Word that is masked"),
     "at": word("Word that the model is asked at"),
@@ -54,7 +54,7 @@ _ASKED = {
 
 
 def draw() -> None:
-    """Draw the choice of what is taken out, and what that changes."""
+    """Draw the choice of what to ablate and the resulting changes."""
     name, question = asked()
     if question.pair:
         raise SelectionError(
@@ -162,7 +162,7 @@ def _draw_words(name: str, question: Question, removal: Removal) -> None:
     pronoun, _, _ = example_words(example_of(name), question.text)
     first = pronoun[0] if pronoun else (0 if way == "written" else len(words) - 1)
     key = f"asked at {way} {question.text} {question.target}"
-    # Indices of an example are those of all its words, and so those of this list.
+    # Indices of an example count all its words, so they are valid in this list.
     with st.columns([1, 2])[0]:
         chosen = choose_word(say(_ASKED[way]), words, first, key)
     if chosen is None:

@@ -1,4 +1,4 @@
-"""What is taken out of a model: heads by some method, or a word cut off from another."""
+"""The fields for an ablation: heads and a method, or one word cut off from another."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _MEANINGS = {
 
 
 def choose_removal(model: Model, name: str, question: Question) -> Removal | None:
-    """Draw the fields; nothing while a part is missing, and then that is said.
+    """Draw the fields; return ``None``, with a message, while a part is missing.
 
     Args:
         model: the model.
-        name: what it was asked for by.
-        question: the text, and how it is read.
+        name: the name that the model was requested by.
+        question: the text and how it is read.
 
     Raises:
-        SelectionError: a word is to be cut off where words of two texts meet.
+        SelectionError: a word would be cut off outside the encoder's attention.
     """
     way = st.segmented_control(
         say("How"),

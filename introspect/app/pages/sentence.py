@@ -1,4 +1,4 @@
-"""One text: its tokens, the weights of a head as numbers, and the views."""
+"""The page for one text: its tokens, the weights of a head as numbers, and the views."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from introspect.views.by_name import ViewName
 
 __all__ = ["draw"]
 
-#: What is offered, in order: numbers, then the views, by the names that ``view_by_name`` takes.
+#: The choices, in order: numbers, then the views by the names that ``view_by_name`` takes.
 _CHOICES = {
     "numbers": word("Numbers"),
     "heatmap": word("Heat map"),
@@ -30,16 +30,16 @@ _CHOICES = {
     "neuron": word("Neuron view"),
 }
 
-# There is no head to choose first.
+# These views show all heads, so there is no head to choose.
 _OF_ALL_HEADS = ("model", "layer")
 
-# These hold further numbers of every token: of a long text those of all layers would be too many.
+# These hold more numbers for every token: all layers of a long text would be too many.
 _DETAILED = ("steps", "neuron")
 _LONG = 128
 
 
 def draw() -> None:
-    """Draw what a model attends to in one text."""
+    """Draw the attention of a model in one text."""
     name, question = asked()
     record = record_of(name, question)
     if record.kind == "self":
@@ -107,7 +107,7 @@ def _row_sums(record: AttentionRecord) -> str:
 
 
 def _choose_head(record: AttentionRecord, name: str, chosen: str | None) -> tuple[int, int]:
-    """The layer and the head to show first; the model and the layer view show them all."""
+    """Draw the choice of the layer and head to show first, unless the view shows all heads."""
     example = example_of(name)
     is_known = example.layer in record.layers and example.head < record.num_heads
     if chosen in _OF_ALL_HEADS:
@@ -149,7 +149,7 @@ def _draw_numbers(record: AttentionRecord, layer: int, head: int) -> None:
 
 
 def _height(rows: int) -> int:
-    """Of a table that is seen whole, where it is not too long for a page, in pixels."""
+    """Return the height in pixels that shows a table whole, limited to fit on a page."""
     return min(35 * (rows + 1) + 3, 900)
 
 

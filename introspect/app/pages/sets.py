@@ -1,4 +1,4 @@
-"""A set of cases: upload a file, probe it, see the tables and the report."""
+"""The page for a set of cases: upload a file, probe it, and see the tables and the report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PROBED = "probed"
 
 
 def draw() -> None:
-    """Draw the upload, and what was found in the last one."""
+    """Draw the upload and the results of the last one."""
     st.markdown(
         say(
             "One case a line: as **JSON lines** (`text`, `pronoun`, `candidates`), or a **table** "

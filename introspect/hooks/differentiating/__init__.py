@@ -1,5 +1,5 @@
-"""How a number changes with the weights of attention.
+"""Derivatives of a number with respect to attention weights.
 
-``graph`` runs a model with its weights in the graph, ``gradients`` takes the slope there, and
-``integrating`` the mean slope on the way to it.
+``graph`` runs a model with its weights in the graph, ``gradients`` computes the gradient at these
+weights, and ``integrating`` the mean gradient on the path from zero to them.
 """

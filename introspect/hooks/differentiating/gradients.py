@@ -26,14 +26,14 @@ from introspect.hooks.differentiating.integrating import STEPS, integrated
 __all__ = ["GRADIENT_PARTS", "Objective", "capture_gradients", "with_gradients"]
 
 GRADIENTS, INTEGRATED = "gradients", "integrated_gradients"
-#: Parts that a backward pass gives.
+#: Parts that a backward pass computes.
 GRADIENT_PARTS = (GRADIENTS, INTEGRATED)
 
-# How far the attention of two runs may be apart.
+# The largest difference allowed between the attention of two runs.
 _SAME = {torch.float32: 1e-5, torch.float64: 1e-10}
 _SAME_HALF = 3e-2
 
-#: Gives a number from what a model returned: a tensor of one element, in its graph.
+#: Computes a number from a model's output: a tensor of one element, in its graph.
 Objective = Callable[[Any], torch.Tensor]
 
 
@@ -46,21 +46,21 @@ def capture_gradients(
     layers: Sequence[int] | None = None,
     steps: int = STEPS,
 ) -> Captured:
-    r"""Run a model, and differentiate a number by its attention weights.
+    r"""Run a model and differentiate a number with respect to its attention weights.
 
     .. math:: \frac{\partial y}{\partial A_{lh}}
 
-    The derivative is total: a weight changes what later layers attend to, and that counts.
+    The derivative is total: it includes how a weight changes what later layers attend to.
 
     Args:
         module: any transformers model that computes attention through the attention interface, or
             returns it in the graph of its output.
-        inputs: what the model's ``forward`` takes.
-        of: gives the number *y* from what the model returns.
+        inputs: the arguments of the model's ``forward``.
+        of: computes the number *y* from the model's output.
         include: ``gradients``, and ``integrated_gradients`` (by Captum, for models that use the
             attention interface).
         layers: only these layers, by the model's own numbers.
-        steps: points of the integral.
+        steps: the number of points of the integral.
 
     Returns:
         The attentions and the parts, ``(batch, num_heads, query_len, key_len)`` by kind and layer.
@@ -68,9 +68,9 @@ def capture_gradients(
 
     Raises:
         CaptureError: the model's attention is not weights × values, or not in the graph.
-        SelectionError: a layer that does not exist; or ``of`` gives something else than one number
-            that follows from the run.
-        MissingExtraError: Captum is needed, and not installed.
+        SelectionError: a layer does not exist, or ``of`` does not return exactly one number that
+            depends on the run.
+        MissingExtraError: captum is needed but not installed.
     """
     module = getattr(module, "_orig_mod", module)
     arguments = run_arguments(module, inputs)
@@ -103,10 +103,10 @@ def capture_gradients(
 
 
 def with_gradients(captured: Captured, other: Captured) -> Captured:
-    """What one run gave, with the gradients of another run of the same model on the same inputs.
+    """Add the gradients of a second run of the same model on the same inputs to the first run.
 
     Raises:
-        CaptureError: the two runs do not attend alike.
+        CaptureError: the attention of the two runs differs.
     """
     for kind, layers in captured.attentions.items():
         for one, again in zip(layers, other.attentions[kind], strict=True):
@@ -130,7 +130,8 @@ def with_gradients(captured: Captured, other: Captured) -> Captured:
 def _gradients(module: nn.Module, run: GraphRun, value: torch.Tensor) -> list[torch.Tensor]:
     weights = [one.weights for one in run.layers]
     slopes = torch.autograd.grad(value, weights, allow_unused=True)
-    # Weights that were put into the graph have no slope only where the number is made before them.
+    # Weights that were put into the graph lack a gradient only if the number is computed before
+    # them.
     if not run.is_replaceable and any(slope is None for slope in slopes):
         raise not_in_graph(module)
     return [
@@ -142,7 +143,7 @@ def _gradients(module: nn.Module, run: GraphRun, value: torch.Tensor) -> list[to
 def _integrated(
     module: nn.Module, arguments: dict[str, Any], of: Objective, run: GraphRun, steps: int
 ) -> tuple[list[torch.Tensor], list[float]]:
-    """Integrated gradients of each layer's attention, and how far each is from complete."""
+    """Compute integrated gradients of each layer's attention, and their completeness errors."""
     if not run.is_replaceable:
         raise CaptureError(
             f"Expected {type(module).__name__} to compute attention through transformers' "
@@ -160,7 +161,7 @@ def _integrated(
 
 
 def _number(of: Objective, output: Any) -> torch.Tensor:
-    """The one number, in the graph."""
+    """Return the number as a scalar in the graph."""
     with torch.enable_grad():
         value = of(output)
     if not torch.is_tensor(value) or value.numel() != 1:
@@ -188,5 +189,5 @@ def _by_kind(
 
 
 def _name(of: Objective) -> str:
-    """What was differentiated, in words."""
+    """Describe what was differentiated, in words."""
     return getattr(of, "__name__", None) or str(of)

@@ -1,9 +1,9 @@
-"""A run whose attention weights are in the graph, so that they can be differentiated.
+"""Runs whose attention weights are in the graph, so that gradients can be taken of them.
 
-What other watchers hand over is cut off from the graph. This one puts the weights into it: each
-module's output is made of the very tensor that is handed over, as weights × values, and is held to
-what the model's own function gave. Models that compute attention by themselves return theirs: it
-is in the graph, or it is refused.
+Other watchers hand over tensors detached from the graph. This one puts the weights into the graph:
+each module's output is computed as weights × values from the very tensor that is handed over, and
+is checked against the output of the model's own function. Models that compute attention themselves
+return it: it must be in the graph, or the model is refused.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 _INTERFACE_ROUTE = "attention interface, with the weights in the graph"
 _OWN_ROUTE = f"{OUTPUT_ROUTE}, in the graph"
 
-# How far weights × values may be from what the model's own function gives.
+# The largest difference allowed between weights × values and the model's own output.
 _SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
 _SAME_OUTPUT_HALF = 3e-2
 
@@ -45,9 +45,9 @@ class LayerWeights:
     """The weights of one layer, in the graph.
 
     Args:
-        kind: which kind of attention.
-        layer: the model's own number.
-        call: which call of an attention function it was, of all in the run.
+        kind: the kind of attention.
+        layer: the model's own number of the layer.
+        call: the index of the attention call among all calls of the run.
         weights: ``(batch, num_heads, query_len, key_len)``.
     """
 
@@ -59,13 +59,13 @@ class LayerWeights:
 
 @dataclass(frozen=True, eq=False)
 class GraphRun:
-    """What such a run gave.
+    """The results of a run with its weights in the graph.
 
     Args:
-        output: what the model returned.
-        layers: the weights of each layer that was asked for.
-        route: how they were had.
-        output_errors: for each module how far weights × values are from what it gives.
+        output: the model's output.
+        layers: the weights of each requested layer.
+        route: how the weights were obtained.
+        output_errors: for each module, the difference between weights × values and its output.
     """
 
     output: Any
@@ -75,7 +75,7 @@ class GraphRun:
 
     @property
     def is_replaceable(self) -> bool:
-        """Whether the run can be made again with other weights."""
+        """Whether the run can be repeated with other weights."""
         return self.route == _INTERFACE_ROUTE
 
 
@@ -83,7 +83,7 @@ class GraphWatcher:
     """Computes attention so that its weights are in the graph of the output.
 
     Args:
-        given: weights to use in place of the model's own, by the number of the call.
+        given: weights to use in place of the model's own, by call number.
     """
 
     needs_eager_masks = True
@@ -91,7 +91,7 @@ class GraphWatcher:
     def __init__(self, given: Mapping[int, torch.Tensor] | None = None) -> None:
         self.receive: Callable[[AttentionCall, Mapping[str, torch.Tensor]], None] | None = None
         self.calls = 0
-        #: For each module how far weights × values are from what it gives.
+        #: For each module, the difference between weights × values and its output.
         self.output_errors: list[torch.Tensor] = []
         self._given = given or {}
 
@@ -109,7 +109,7 @@ class GraphWatcher:
             raise _not_product(name)
         self.output_errors.append(difference)
         weights = self._given.get(self.calls, weights)
-        if not weights.requires_grad:  # nothing that it was made of is to be differentiated
+        if not weights.requires_grad:  # nothing it was computed from requires a gradient
             weights.requires_grad_()
         self.calls += 1
         if self.receive is not None:
@@ -118,10 +118,10 @@ class GraphWatcher:
 
 
 def check_can_differentiate() -> None:
-    """Refuse to differentiate where torch keeps nothing to do it with.
+    """Raise an error where torch does not record what a gradient needs.
 
     Raises:
-        CaptureError: within ``torch.inference_mode``.
+        CaptureError: the call is within ``torch.inference_mode``.
     """
     if torch.is_inference_mode_enabled():
         raise CaptureError(
@@ -133,17 +133,17 @@ def check_can_differentiate() -> None:
 def run_with_weights(
     module: nn.Module, arguments: dict[str, Any], layers: Sequence[int] | None
 ) -> GraphRun:
-    """Run a model to its end, and hold its attention weights in the graph.
+    """Run a model to its end and keep its attention weights in the graph.
 
     Args:
         module: the model.
-        arguments: of its ``forward``.
-        layers: hand over only these layers, by the model's own numbers.
+        arguments: the arguments of its ``forward``.
+        layers: return only these layers, by the model's own numbers.
 
     Raises:
         CaptureError: the model's attention is not weights × values, or it has none; or nothing
             can be differentiated, in ``torch.inference_mode``.
-        SelectionError: a layer that does not exist.
+        SelectionError: a layer does not exist.
     """
     check_can_differentiate()
     found: list[LayerWeights] = []
@@ -172,7 +172,7 @@ def run_in_graph(
     watcher: GraphWatcher,
     observation: Observation | None = None,
 ) -> Any:
-    """The model's output, with its graph."""
+    """Run the model and return its output with its graph."""
     with (
         torch.enable_grad(),
         borrowed_attention(module, IMPLEMENTATION),
@@ -185,7 +185,7 @@ def run_in_graph(
 def _weighed(
     weights: torch.Tensor, values: torch.Tensor, output: torch.Tensor, name: str
 ) -> torch.Tensor:
-    """Weights × values, in the form that an attention function gives."""
+    """Compute weights × values in the shape that an attention function returns."""
     heads, shared = weights.shape[1], values.shape[1]
     if values.shape[2] != weights.shape[-1] or heads % shared:
         raise _not_product(name)
@@ -204,7 +204,7 @@ def _not_product(name: str) -> CaptureError:
 
 
 def not_in_graph(module: nn.Module) -> CaptureError:
-    """The error of a model whose attention is not what its output was made of."""
+    """Return the error for a model whose output was not computed from the attention it returns."""
     return CaptureError(
         f"Expected the attention that {type(module).__name__} returns as a part of the graph of "
         "its output, but it is none: there are no gradients of it. Take raw weights, or give the "

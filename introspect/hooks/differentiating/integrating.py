@@ -1,4 +1,4 @@
-"""Integrated gradients of a layer's attention, by Captum."""
+"""Integrated gradients of a layer's attention, computed with Captum."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from introspect.errors import MissingExtraError
 
 __all__ = ["STEPS", "integrated"]
 
-#: Points of the integral, where none are named.
+#: The default number of points of the integral.
 STEPS = 32
 
 
 def integrated(
     result: Callable[[torch.Tensor], torch.Tensor], weights: torch.Tensor, *, steps: int = STEPS
 ) -> tuple[torch.Tensor, float]:
-    r"""How much of a result each weight of a layer brings, from no attention up to all of it.
+    r"""Compute how much each weight of a layer contributes to a result, from no attention to all.
 
     .. math:: A \odot \int_0^1 \frac{\partial F(\alpha A)}{\partial A} \, d\alpha
 
-    All heads of the layer grow together, while other layers compute what they would then compute.
-    The integral is Gauss–Legendre's with ``steps`` points.
+    All heads of the layer are scaled together, and the other layers are recomputed accordingly.
+    The integral uses Gauss–Legendre quadrature with ``steps`` points.
 
     Args:
-        result: gives the number *F* from the layer's weights.
-        weights: the layer's own, ``(batch, num_heads, query_len, key_len)``.
-        steps: points of the integral.
+        result: computes the number *F* from the layer's weights.
+        weights: the layer's own weights, ``(batch, num_heads, query_len, key_len)``.
+        steps: the number of points of the integral.
 
     Returns:
-        Shaped like the weights, of either sign; and how far its sum is from
-        :math:`F(A) - F(0)`, which it would equal with infinitely many points.
+        The attribution, shaped like the weights and of either sign; and the difference of its sum
+        from :math:`F(A) - F(0)`, which it would equal with infinitely many points.
 
     Raises:
-        MissingExtraError: Captum is not installed.
+        MissingExtraError: captum is not installed.
 
     Source: Hao et al. 2021, "Self-Attention Attribution: Interpreting Information Interactions
     Inside Transformer", equation 3; Sundararajan et al. 2017, "Axiomatic Attribution for Deep
@@ -44,7 +44,7 @@ def integrated(
         from captum.attr import IntegratedGradients
     except ImportError as error:
         raise MissingExtraError("captum", "captum", "Integrated gradients") from error
-    # One run a step: a function of the output need not know of batches.
+    # One run per step, so that a function of the output need not handle batches.
     method = IntegratedGradients(lambda given: result(given).reshape(1), multiply_by_inputs=True)
     attribution, delta = method.attribute(
         weights,

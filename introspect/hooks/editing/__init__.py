@@ -1,5 +1,6 @@
-"""Changing what an attention computes, in models of either kind.
+"""Edits of what an attention computes.
 
-``edits`` says what an edit is and makes it at the attention interface, ``products`` in models that
-bypass it, and ``editors`` chooses; ``gates`` are edits that a loss is differentiated by.
+``edits`` defines edits and applies them at the attention interface, ``products`` applies them in
+models that bypass it, and ``editors`` chooses between the two. ``gates`` are edits with respect to
+which a loss is differentiated.
 """

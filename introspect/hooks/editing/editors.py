@@ -1,4 +1,4 @@
-"""Whichever way a model computes its attention: what changes it."""
+"""The choice of the editor that fits how a model computes its attention."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AttentionEditor = InterfaceEditor | ProductEditor
 
 
 def editor_of(module: nn.Module, edits: Sequence[Edit]) -> AttentionEditor:
-    """What makes the edits, once it is opened.
+    """Return the editor that applies the edits while it is open.
 
     Raises:
         CaptureError: the model's attention cannot be changed, or not in these parts.

@@ -1,8 +1,8 @@
-"""Changing what an attention module computes: its parts, on their way through the interface.
+"""Edits of the parts of an attention module, applied at the attention interface.
 
-Queries, keys and values are changed before the model's own function gets them; the pattern and the
-outputs of heads after it. What no edit touches stays the model's own to the last bit: a row of the
-output is computed anew only where its pattern has changed.
+Queries, keys and values are changed before the model's own function receives them, and the pattern
+and the head outputs after it. Whatever no edit touches stays bit-identical to the model's own: a
+row of the output is recomputed only where its pattern has changed.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ __all__ = [
     "nothing_visible",
 ]
 
-#: What can be changed of an attention.
+#: The parts of an attention that can be changed.
 EDITABLE = ("queries", "keys", "values", "attentions", "head_outputs")
 _INPUTS = ("queries", "keys", "values")
 
-#: Gives which keys each query may see, in a shape that fits ``(batch, num_heads, query_len,
-#: key_len)``.
+#: Returns which keys are visible to each query, in a shape that broadcasts to ``(batch, num_heads,
+#: query_len, key_len)``.
 Visible = Callable[[], torch.Tensor]
-#: From a part, and what gives the visible keys, to its new value.
+#: Maps a part, and a function that returns the visible keys, to the part's new value.
 Change = Callable[[torch.Tensor, Visible], torch.Tensor]
 
 
@@ -57,13 +57,14 @@ class Edit:
     """A change of one part of one layer's attention.
 
     Args:
-        kind: ``self``; of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
-        layer: the model's own number.
+        kind: ``self``; for an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
+        layer: the model's own number of the layer.
         part: one of ``queries``, ``keys``, ``values``, ``attentions``, ``head_outputs``.
-        change: from the part, in the shape in which it is captured, to another of that shape; it
-            gets the visible keys as well, and leaves what it is given as it was.
-        by_position: whether the change tells tokens by their places in the text. In a run that goes
-            on from a cache the first query is not the first token, so such a change is refused.
+        change: maps the part, in the shape in which it is captured, to another tensor of that
+            shape. It also receives the visible keys, and does not modify its inputs.
+        by_position: whether the change identifies tokens by their positions in the text. In a run
+            that continues from a cache the first query is not the first token, so such a change is
+            refused.
     """
 
     kind: str
@@ -73,10 +74,10 @@ class Edit:
     by_position: bool = False
 
     def __call__(self, tensor: torch.Tensor, visible: Visible) -> torch.Tensor:
-        """The changed part.
+        """Return the changed part.
 
         Raises:
-            CaptureError: it has another shape.
+            CaptureError: the change altered its shape.
         """
         changed = self.change(tensor, visible)
         if changed.shape != tensor.shape:
@@ -91,7 +92,7 @@ class Edit:
 def edits_at(
     edits: Sequence[Edit], kind: str, layer: int, part: str | None = None
 ) -> tuple[Edit, ...]:
-    """Those of a place, and of a part."""
+    """Return the edits of one kind and layer, and of one part if it is given."""
     return tuple(
         edit
         for edit in edits
@@ -101,7 +102,7 @@ def edits_at(
 
 @dataclass(frozen=True, eq=False)
 class _EditedCall(AttentionCall):
-    """A call whose pattern and head outputs are changed after they are computed."""
+    """An attention call whose pattern and head outputs are changed after they are computed."""
 
     edits: tuple[Edit, ...] = ()
 
@@ -111,7 +112,7 @@ class _EditedCall(AttentionCall):
         return True
 
     def eager(self) -> Attended:
-        """Compute it eagerly, and change it."""
+        """Compute the attention eagerly, and change it."""
         output, weights = super().eager()
         if self._of("attentions"):
             if weights is None:
@@ -123,7 +124,7 @@ class _EditedCall(AttentionCall):
         return self._with_outputs(output), weights
 
     def plain(self) -> Attended:
-        """Compute it as the model does, and change it."""
+        """Compute the attention as the model does, and change it."""
         if self.is_eager:
             return self.eager()
         output, weights = super().plain()
@@ -145,7 +146,7 @@ class _EditedCall(AttentionCall):
         return [edit for edit in self.edits if edit.part == part]
 
     def _weights_beside(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The pattern of a model whose own function gives none, and the mask."""
+        """Compute the pattern for a model whose own function returns none, and the mask."""
         rows = torch.arange(self.queries.shape[2], device=self.queries.device)
         try:
             _, weights, mask = eager_rows(_unedited(self), rows)
@@ -182,17 +183,17 @@ def check_run(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> None:
-    """Refuse a run in which the edits would be other ones than are meant.
+    """Raise an error for a run in which the edits would not have their intended effect.
 
     Args:
         module: the model that is about to run.
-        edits: what is to be changed.
-        args: what the model is given by position.
-        kwargs: what it is given by name.
+        edits: the edits to make.
+        args: the model's positional arguments.
+        kwargs: the model's keyword arguments.
 
     Raises:
-        CaptureError: it goes on from a cache, and an edit counts tokens; or its layers will be run
-            again while gradients go back, when nothing is edited any more.
+        CaptureError: the run continues from a cache, and an edit depends on token positions; or the
+            layers will run again in the backward pass, when no edits are active any more.
     """
     name = type(module).__name__
     read = max(0, *(_tokens_read(given) for given in (None, *args, *kwargs.values())))
@@ -211,7 +212,7 @@ def check_run(
 
 
 def _tokens_read(given: Any) -> int:
-    """How many tokens a cache holds; 0 of anything else."""
+    """Return the number of tokens that a cache holds, or 0 for anything else."""
     if isinstance(given, Cache):
         return int(given.get_seq_length())
     return 0
@@ -226,8 +227,8 @@ class InterfaceEditor:
 
     Args:
         module: the model.
-        edits: what to change, in this order.
-        layout: of the model.
+        edits: the edits, in the order in which they are applied.
+        layout: the attention layout of the model.
     """
 
     def __init__(self, module: nn.Module, edits: Sequence[Edit], layout: AttentionLayout) -> None:
@@ -236,12 +237,12 @@ class InterfaceEditor:
         self._edits = tuple(edits)
         self._parts = set(module.modules())
         self._numbering = Numbering(module)
-        #: How many attentions were changed.
+        #: The number of attentions that were changed.
         self.count = 0
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Change the attention of the runs in this thread meanwhile."""
+        """Change the attention of the runs in this thread while the context is open."""
         with (
             borrowed_attention(self._module, IMPLEMENTATION, keeps_training=True),
             self._numbering.hooks(begun=self._begun),
@@ -250,12 +251,12 @@ class InterfaceEditor:
             yield
 
     def _begun(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        # A run of what another intervention takes values from leaves all editors out.
+        # A run that supplies values to another intervention bypasses all editors.
         if self in active_editors():
             check_run(module, self._edits, args, kwargs)
 
     def edited(self, call: AttentionCall) -> AttentionCall:
-        """The call as it is to be computed."""
+        """Return the call with the edits applied."""
         if call.module not in self._parts:
             return call
         place = self._numbering.place(call.module, call.queries)
@@ -304,15 +305,15 @@ def _weighed(weights: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 def _check_values(
     call: AttentionCall, weights: torch.Tensor, output: torch.Tensor, visible: Visible
 ) -> None:
-    """Refuse a model whose output is something else than its weights × values."""
+    """Raise an error for a model whose output differs from its weights × values."""
     fits = call.values.shape[2] == weights.shape[-1] and not weights.shape[1] % call.values.shape[1]
     fits = fits and call.values.shape[-1] == output.shape[-1]
     expected = _weighed(weights, call.values).transpose(1, 2) if fits else None
     if expected is not None and expected.shape == output.shape:
-        # Of a row that may look nowhere, as in padding, each kernel makes something else.
+        # For a row that may attend to no key, as in padding, each kernel returns something else.
         looks = visible().any(-1, keepdim=True).transpose(1, 2)
         difference = (expected - output).abs().masked_fill(~looks, 0).max()
-        # Also in double precision: many models take the softmax in single.
+        # Single-precision tolerance even in double: many models compute the softmax in single.
         tolerance = max(same_output(output.dtype), same_output(torch.float32))
         if difference <= tolerance * output.abs().max().clamp(min=1):
             return
@@ -324,17 +325,17 @@ def _check_values(
 
 
 def _visible(mask: torch.Tensor | None, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Which keys the mask leaves, as ``(batch or 1, heads or 1, query_len or 1, key_len or 1)``."""
+    """Return the keys left visible, ``(batch or 1, heads or 1, query_len or 1, key_len or 1)``."""
     if mask is None:
         return torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
     if mask.dtype == torch.bool:
         return mask
-    # What is hidden has the lowest number of the mask's type, or of what is computed with it.
+    # Hidden keys have the lowest number of the mask's type, or of the type of the computation.
     return mask > max(torch.finfo(each).min for each in (mask.dtype, dtype)) / 2
 
 
 def nothing_visible() -> torch.Tensor:
-    """For parts that have no keys to see."""
+    """Raise an error: this part has no visible keys."""
     raise CaptureError("Expected only edits of the pattern to ask which keys are visible.")
 
 

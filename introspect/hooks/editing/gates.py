@@ -1,4 +1,4 @@
-"""A number on each head that its output is multiplied by, and how a loss changes with it."""
+"""Gates that multiply the output of each head, and the gradient of a loss with respect to them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from introspect.hooks.layout import attention_layout
 
 __all__ = ["Place", "gate_gradients", "gated", "open_gates"]
 
-#: Where a gate stands: the kind of attention, and the layer.
+#: The kind of attention and the layer that a gate belongs to.
 Place = tuple[str, int]
 
 
 def open_gates(module: nn.Module) -> dict[Place, torch.Tensor]:
-    """A gate of 1 for every head: the model is as it was.
+    """Return a gate of 1 for every head, which leaves the model unchanged.
 
     Returns:
-        ``(num_heads,)`` for each attention, in the type and place of the weights.
+        ``(num_heads,)`` for each attention, with the dtype and device of the weights.
 
     Raises:
         CaptureError: the model's attention cannot be observed.
@@ -42,11 +42,11 @@ def open_gates(module: nn.Module) -> dict[Place, torch.Tensor]:
 
 @contextmanager
 def gated(module: nn.Module, gates: Mapping[Place, torch.Tensor]) -> Iterator[None]:
-    """While open, the output of each head is multiplied by its gate, in this thread.
+    """Multiply the output of each head by its gate while the context is open, in this thread.
 
     Args:
         module: the model.
-        gates: ``(num_heads,)`` for each attention that has some.
+        gates: ``(num_heads,)`` for each gated attention.
     """
 
     def by(gate: torch.Tensor) -> Change:
@@ -63,23 +63,23 @@ def gated(module: nn.Module, gates: Mapping[Place, torch.Tensor]) -> Iterator[No
 def gate_gradients(
     module: nn.Module, inputs: Mapping[str, Any], loss: Callable[[Any], torch.Tensor]
 ) -> dict[Place, torch.Tensor]:
-    r"""How a loss changes with each head's gate, at gates of 1.
+    r"""Compute the gradient of a loss with respect to each head's gate, at gates of 1.
 
     .. math:: \frac{\partial L}{\partial \xi_h}
         = \sum_i \mathrm{Att}_h(x)_i \cdot \frac{\partial L}{\partial \mathrm{Att}_h(x)_i}
 
-    No dropout; the parameters get no gradient, and need none. Interventions that are open count.
+    Dropout is off; the parameters get no gradient, and need none. Open interventions apply.
 
     Args:
         module: the model.
-        inputs: what its ``forward`` takes.
-        loss: from the model's output to one number.
+        inputs: the arguments of its ``forward``.
+        loss: maps the model's output to one number.
 
     Returns:
         ``(num_heads,)`` for each attention; 0 where the loss does not depend on it.
 
     Raises:
-        CaptureError: the loss follows from no head, or is not one number; or nothing can be
+        CaptureError: the loss depends on no head, or is not one number; or nothing can be
             differentiated, in ``torch.inference_mode``.
     """
     check_can_differentiate()

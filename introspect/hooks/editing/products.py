@@ -1,7 +1,7 @@
-"""Changing the attention of a model that bypasses the interface: the results of its products.
+"""Edits of the attention of a model that bypasses the interface, made on its products.
 
-Which of a run's softmaxes and products are those of an attention was found by watching one run;
-they are counted here in the same order.
+Watching one run has shown which softmaxes and products belong to an attention; here they are
+counted in the same order.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from introspect.hooks.products import AttentionProducts, Product, Softmax, by_he
 
 __all__ = ["ProductEditor"]
 
-# A key whose score is so far below the highest of its row is hidden by a mask.
+# A key whose score is this far below the highest of its row is hidden by a mask.
 _MOST_BELOW = 9_000.0
 
 
 class ProductEditor:
-    """Changes the attention of a model that computes it by itself.
+    """Changes the attention of a model that computes it without the attention interface.
 
     Args:
         module: the model.
-        edits: what to change, in this order.
-        layout: of the model.
+        edits: the edits, in the order in which they are applied.
+        layout: the attention layout of the model.
 
     Raises:
-        CaptureError: what is to be changed cannot be, in such a model.
+        CaptureError: the requested edits are not possible in such a model.
     """
 
     def __init__(self, module: nn.Module, edits: Sequence[Edit], layout: AttentionLayout) -> None:
@@ -59,12 +59,12 @@ class ProductEditor:
 
     @property
     def count(self) -> int:
-        """How many attentions were changed."""
+        """The number of attentions that were changed."""
         return self._mode.count
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Change the attention of the runs in this thread meanwhile."""
+        """Change the attention of the runs in this thread while the context is open."""
         handles = [
             self._module.register_forward_pre_hook(self._begin, with_kwargs=True),
             self._module.register_forward_hook(self._end, always_call=True),
@@ -81,13 +81,13 @@ class ProductEditor:
                 handle.remove()
 
     def edited(self, call: AttentionCall) -> AttentionCall:
-        """The call as it is: nothing of this model comes by the interface."""
+        """Return the call unchanged: this model does not use the interface."""
         return call
 
     def _begin(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None
     ) -> None:
-        # A run of what another intervention takes values from leaves all editors out.
+        # A run that supplies values to another intervention bypasses all editors.
         if threading.get_ident() == self._thread and self in active_editors():
             check_run(module, self._edits, args, kwargs or {})
             self._mode.begin()
@@ -98,12 +98,12 @@ class ProductEditor:
 
 
 class _EditingMode(TorchFunctionMode):
-    """Counts the softmaxes and products of a run, and changes the results of some."""
+    """Counts the softmaxes and products of a run, and changes some of their results."""
 
     def __init__(self, edits: Sequence[Edit], layout: AttentionLayout, model: str) -> None:
         super().__init__()
         self._model = model
-        self._number: int | None = None  # of the next step; none outside of the model
+        self._number: int | None = None  # number of the next step; None outside the model
         self._softmaxes: dict[int, tuple[AttentionProducts, tuple[Edit, ...]]] = {}
         self._weighings: dict[int, tuple[AttentionProducts, tuple[Edit, ...]]] = {}
         for (kind, layer), products in layout.products.items():
@@ -120,11 +120,11 @@ class _EditingMode(TorchFunctionMode):
         self._batch = 0
 
     def begin(self) -> None:
-        """The model begins to run."""
+        """Begin counting at the start of a run."""
         self._number = 0
 
     def end(self) -> None:
-        """The model has run."""
+        """Stop counting at the end of a run."""
         self._number = None
 
     def __torch_function__(
@@ -134,7 +134,7 @@ class _EditingMode(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run ``function``, and change its result if that is asked for."""
+        """Run ``function``, and change its result if an edit applies to it."""
         result = function(*args, **(kwargs or {}))
         if self._number is None:
             return result
@@ -184,7 +184,7 @@ class _EditingMode(TorchFunctionMode):
         return step.as_computed(outputs)
 
     def _by_heads(self, tensor: torch.Tensor, heads: int) -> torch.Tensor:
-        """``(batch, num_heads, rows, columns)``."""
+        """Reshape a tensor to ``(batch, num_heads, rows, columns)``."""
         if tensor.ndim == 4 and tensor.shape[1] == heads:
             return tensor
         if tensor.ndim == 3 and tensor.shape[0] % heads == 0:
@@ -199,10 +199,10 @@ class _EditingMode(TorchFunctionMode):
 
 
 def _left_by_mask(scores: torch.Tensor) -> torch.Tensor:
-    """Which keys the mask leaves, by what the softmax was given.
+    """Return which keys the mask leaves visible, judged by the input of the softmax.
 
-    Most models hide a key by the lowest number there is; some take ten thousand off its score
-    (OpenAI's GPT), or 1e30 (XLNet), which leaves the softmax nothing of it either.
+    Most models hide a key with the lowest number of the type; some subtract ten thousand from its
+    score (OpenAI's GPT), or 1e30 (XLNet), which also gives it a softmax weight of zero.
     """
     highest = scores.amax(-1, keepdim=True)
     return (scores > torch.finfo(scores.dtype).min / 2) & (scores > highest - _MOST_BELOW)

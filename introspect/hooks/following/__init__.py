@@ -1,1 +1,1 @@
-"""What becomes of the heads' outputs: the ``projection``, the ``blocks``, what is ``derived``."""
+"""The heads' outputs in their ``projection`` and ``blocks``, and the parts ``derived`` there."""

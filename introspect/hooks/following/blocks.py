@@ -1,11 +1,11 @@
-"""The block around an attention module: what is added to its output, and the norm behind that.
+"""The block around an attention module: the residual added to its output, and the norm after it.
 
-Blocks differ in where they normalise. In BERT the norm comes after the sum (``norm(x + heads)``,
-post-norm); in GPT-2, Llama and T5 it comes before the heads read, and the block gives
-``x + heads(norm(x))`` (pre-norm). Which one it is, is found in a real run: what the next norm is
-given, less what the output projection gave, must be a state that the attention reads, or one of
-which it reads the norm. The sum over keys is then held to what the block gave. Where one of these
-does not hold there is an error that says which, and no number.
+Blocks differ in where they normalize. In BERT the norm comes after the sum (``norm(x + heads)``,
+post-norm); in GPT-2, Llama and T5 it comes before the heads, and the block's output is
+``x + heads(norm(x))`` (pre-norm). A real run shows which it is: the input of the next norm, minus
+the output of the output projection, must be a state that the attention reads, or one whose norm it
+reads. The sum over keys is then checked against the block's output. If either check fails, an error
+says which, and no number is returned.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from introspect.hooks.following.projection import LinearLog, Projection, SeenLay
 
 __all__ = ["BLOCK_PARTS", "Block", "BlockLog", "find_block", "hold"]
 
-#: What follows from a block as a sum over its keys.
+#: The parts that are derived from a block as a sum over its keys.
 BLOCK_PARTS = ("residual_norms", "contributions")
 
-# How far a sum may be from what the run gave, in units of the largest.
+# The largest difference allowed between a sum and the run's value, relative to the largest value.
 _SAME = {torch.float32: 1e-5, torch.float64: 1e-10}
 _SAME_HALF = 3e-2
-# Of the vectors of a layer, one for each pair of tokens, so many numbers are made at a time.
+# A layer has one vector for each pair of tokens; this many numbers are computed at a time.
 _MOST_NUMBERS = 1 << 22
 _EPSILONS = ("eps", "variance_epsilon", "epsilon")
 
 
 class BlockLog(LinearLog):
-    """Also notes what each norm is given and gives."""
+    """Also records the input and output of each norm."""
 
     def notes(self, part: nn.Module) -> bool:
-        """Whether a part of the model is a linear layer or a norm."""
+        """Return whether a part of the model is a linear layer or a norm."""
         return super().notes(part) or _is_norm(part)
 
 
@@ -56,11 +56,11 @@ class Block:
         projection: the output projection of its heads.
         attentions: ``(batch, num_heads, n, n)``.
         values: ``(batch, num_key_value_heads, n, head_dim)``.
-        residual: what is added to what the heads bring, ``(batch, n, hidden_size)``.
-        given: the sum of the two, shaped alike.
-        output: what the block gives: the sum, or the norm of it.
-        norm: the norm behind the sum; ``None`` where there is none (pre-norm).
-        is_centred: whether that norm takes the mean off.
+        residual: the state added to the heads' contributions, ``(batch, n, hidden_size)``.
+        given: the sum of the two, with the same shape.
+        output: the block's output: the sum, or its norm.
+        norm: the norm after the sum; ``None`` if there is none (pre-norm).
+        is_centred: whether that norm subtracts the mean.
     """
 
     projection: Projection
@@ -73,10 +73,10 @@ class Block:
     is_centred: bool = True
 
     def parts(self) -> tuple[dict[str, torch.Tensor], float]:
-        """Norms and contributions, each ``(batch, 1, n, n)``, and the error of the sums.
+        """Compute norms and contributions, each ``(batch, 1, n, n)``, and the error of the sums.
 
-        The error is the largest difference between the sum over keys, with the biases, and what
-        the block gave.
+        The error is the largest difference between the sum over keys, with the biases, and the
+        block's output.
         """
         shape = (self.attentions.shape[0], 1, *self.attentions.shape[2:])
         found = {name: self.attentions.new_empty(shape) for name in BLOCK_PARTS}
@@ -95,7 +95,7 @@ class Block:
         return found, largest
 
     def _vectors(self, item: int) -> Iterator[tuple[slice, torch.Tensor]]:
-        """What each key brings to some rows, as the block's norm lets it through."""
+        """Yield slices of rows, and each key's contribution to them after the block's norm."""
         brought = brought_by_head(self.values[item], self.projection.by_head)
         n = self.attentions.shape[-1]
         some = max(1, _MOST_NUMBERS // (n * brought.shape[-1]))
@@ -112,7 +112,7 @@ class Block:
         return _linearised(self.norm, vectors, self.given[item, rows], is_centred=self.is_centred)
 
     def _biases(self, item: int, rows: slice) -> torch.Tensor:
-        """What belongs to no key: the bias of the projection, and that of the norm."""
+        """Return what belongs to no key: the biases of the projection and of the norm."""
         size = self.output.shape[-1]
         bias = self.projection.layer.bias
         own = self.output.new_zeros(size) if bias is None else bias.detach()
@@ -123,16 +123,16 @@ class Block:
 def find_block(
     log: BlockLog, projection: Projection, parts: Mapping[str, torch.Tensor], model: str
 ) -> Block:
-    """The block around the attention whose output projection was found.
+    """Find the block around the attention that has this output projection.
 
     Args:
-        log: what the linear layers and norms did in that run.
+        log: what the linear layers and norms computed in that run.
         projection: the output projection.
         parts: ``attentions``, ``values`` and ``head_outputs`` of the layer.
-        model: its name, for errors.
+        model: the model's name, for errors.
 
     Raises:
-        CaptureError: what is added to the heads, or the norm behind, is none that is known.
+        CaptureError: the state added to the heads, or the norm after it, is not of a known form.
     """
     place = log.place_of(parts["head_outputs"])
     assert place is not None, "the projection was found in this log"
@@ -160,10 +160,10 @@ def find_block(
 
 
 def hold(block: Block, model: str) -> tuple[dict[str, torch.Tensor], float]:
-    """The parts of a block, held to what it gave.
+    """Compute the parts of a block, and check them against its output.
 
     Raises:
-        CaptureError: the sum over its keys is something else.
+        CaptureError: the sum over its keys differs from the output.
     """
     parts, error = block.parts()
     if not error <= _tolerance(block.output):
@@ -174,7 +174,7 @@ def hold(block: Block, model: str) -> tuple[dict[str, torch.Tensor], float]:
 def _residual(
     seen: list[SeenLayer], given: torch.Tensor, brought: torch.Tensor, model: str
 ) -> tuple[torch.Tensor, bool]:
-    """The state that was added to what the heads brought, and whether they read a norm of it."""
+    """Find the state that was added to the heads' contributions, and whether they read its norm."""
     added = given.double() - brought.double()
     tolerance = _tolerance(given)
 
@@ -200,14 +200,18 @@ def _residual(
 
 
 def _centring(norm: nn.Module, given: torch.Tensor, output: torch.Tensor, model: str) -> bool:
-    """Whether a norm is a layer norm (centred) or a root-mean-square norm, by what it gave."""
+    """Return whether a norm is a layer norm (centered), not a root-mean-square norm, by its output.
+
+    Raises:
+        CaptureError: it is neither of the two.
+    """
     if getattr(norm, "weight", None) is not None:
         flat = given.flatten(0, 1)
         errors = {}
         for is_centred in (True, False):
             expected = _linearised(norm, flat, flat, is_centred=is_centred) + _bias_of(norm)
             errors[is_centred] = float((expected - output.flatten(0, 1)).abs().max())
-        # The nearer one: in half precision both may be near enough.
+        # Choose the closer one: in half precision both may be within the tolerance.
         is_centred = errors[True] <= errors[False]
         if errors[is_centred] <= _tolerance(output):
             return is_centred
@@ -221,7 +225,7 @@ def _linearised(
 ) -> torch.Tensor:
     weight: Any = norm.weight
     epsilon = next((getattr(norm, name) for name in _EPSILONS if hasattr(norm, name)), 0.0)
-    if epsilon is None:  # as torch's own RMSNorm has it
+    if epsilon is None:  # the default of torch's own RMSNorm
         epsilon = torch.finfo(given.dtype).eps
     return linearised_norm(
         vectors, given, weight.detach(), epsilon=float(epsilon), is_centred=is_centred
@@ -234,7 +238,7 @@ def _bias_of(norm: nn.Module | None) -> torch.Tensor | float:
 
 
 def _is_like(seen: SeenLayer, state: torch.Tensor) -> bool:
-    """Whether a norm was given something of the size of a state."""
+    """Return whether a layer is a norm whose input has the size of a state."""
     is_of_size = seen.given.numel() == state.numel() and seen.given.shape[-1] == state.shape[-1]
     return _is_norm(seen.layer) and is_of_size
 

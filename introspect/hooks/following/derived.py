@@ -1,4 +1,4 @@
-"""Parts that follow from a layer's values and what its linear layers and norms did in the run."""
+"""Parts derived from a layer's values and what its linear layers and norms computed in the run."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ PartByKind = Mapping[str, Sequence[torch.Tensor]]
 def held_projections(
     log: LinearLog, behind: Mapping[str, PartByKind], model: str
 ) -> dict[str, list[Projection]]:
-    """The output projection of each layer, by kind.
+    """Find the output projection of each layer, by kind.
 
     Args:
-        log: what the linear layers did in that run.
+        log: what the linear layers computed in that run.
         behind: ``attentions``, ``values`` and ``head_outputs`` of the run.
-        model: its name, for errors.
+        model: the model's name, for errors.
 
     Raises:
-        CaptureError: a layer has none, or does more than multiply with its weights.
+        CaptureError: a layer has none, or does more than multiply by its weights.
     """
     return {
         kind: [held_projection(log, layer, model) for layer in _layers(behind, kind)]
@@ -46,26 +46,26 @@ class DerivedParts:
     """The derived parts of one run, by name and kind.
 
     Args:
-        log: what the linear layers and norms did in that run.
+        log: what the linear layers and norms computed in that run.
         behind: ``attentions``, ``values`` and ``head_outputs`` of the run.
-        wanted: which of ``DERIVED``.
-        model: its name, for errors.
+        wanted: the requested parts, from ``DERIVED``.
+        model: the model's name, for errors.
 
     Raises:
-        CaptureError: a part cannot be proved for this model; the message says why.
+        CaptureError: a part cannot be verified for this model; the message says why.
     """
 
     def __init__(
         self, log: BlockLog, behind: Mapping[str, PartByKind], wanted: Sequence[str], model: str
     ) -> None:
         self.parts: dict[str, dict[str, list[torch.Tensor]]] = {name: {} for name in wanted}
-        #: For each block how far the sum over its keys is from what it gave.
+        #: For each block, the difference between the sum over its keys and its output.
         self.errors: list[float] = []
         for kind, projections in held_projections(log, behind, model).items():
             for projection, layer in zip(projections, _layers(behind, kind), strict=True):
                 if NORMS in wanted:
                     self._take(kind, {NORMS: projection.norms(layer["values"])})
-                # What is added to the attention to another text belongs to none of its tokens.
+                # The residual added to cross-attention belongs to none of the other text's tokens.
                 if kind != "cross" and set(wanted) & set(BLOCK_PARTS):
                     found, error = hold(find_block(log, projection, layer, model), model)
                     self._take(kind, found)
@@ -77,6 +77,6 @@ class DerivedParts:
 
 
 def _layers(behind: Mapping[str, PartByKind], kind: str) -> list[dict[str, torch.Tensor]]:
-    """The parts of each layer of a kind."""
+    """Return the parts of each layer of a kind."""
     columns = zip(*(behind[part][kind] for part in BEHIND_NORMS), strict=True)
     return [dict(zip(BEHIND_NORMS, layer, strict=True)) for layer in columns]

@@ -1,9 +1,9 @@
-"""The output projection of an attention module, and what the values of each head are after it.
+"""The output projection of an attention module, and the values of each head after it.
 
 Its name differs from model to model (``o_proj``, ``c_proj``, BERT's sibling ``output.dense``), but
-not what it is given: the outputs of all heads, side by side. So it is found by its input in a real
-run, and held to its output: where the weighed and projected values of all heads do not add up to
-it, there is an error and no number.
+its input does not: the concatenated outputs of all heads. So it is found by its input in a real
+run, and checked against its output: if the weighted and projected values of all heads do not add up
+to it, an error is raised and no number is returned.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from introspect.hooks.tolerance import same_output
 
 __all__ = ["BEHIND_NORMS", "LinearLog", "Projection", "SeenLayer", "held_projection"]
 
-#: The parts that the norms of values follow from.
+#: The parts from which the norms of values are derived.
 BEHIND_NORMS = ("attentions", "values", "head_outputs")
 
 
@@ -37,7 +37,7 @@ class Projection:
 
     Args:
         layer: the layer itself.
-        num_heads: how many heads its input is made of.
+        num_heads: the number of heads that its input consists of.
     """
 
     layer: Linear
@@ -45,17 +45,17 @@ class Projection:
 
     @property
     def by_head(self) -> torch.Tensor:
-        """``(num_heads, head_dim, hidden_size)``: the part of the weights that each head meets."""
+        """``(num_heads, head_dim, hidden_size)``: the part of the weights that each head uses."""
         weight = self.layer.weight.detach()
         rows = weight if isinstance(self.layer, Conv1D) else weight.T
         return rows.reshape(self.num_heads, -1, rows.shape[-1])
 
     def norms(self, values: torch.Tensor) -> torch.Tensor:
-        """What each key would bring, in any run of this module, also of a whole batch.
+        """Compute the norm of each projected value, for any run of this module or a whole batch.
 
         Args:
             values: ``(batch, num_key_value_heads, key_len, head_dim)``, as an attention module
-                hands them over.
+                passes them on.
 
         Returns:
             ``(batch, num_heads, key_len)``.
@@ -63,7 +63,12 @@ class Projection:
         return value_norms(values, self.by_head)
 
     def output(self, attentions: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """The sum over heads and keys of the weighed and projected values, and the bias."""
+        """Compute the sum over heads and keys of the weighted and projected values, plus the bias.
+
+        Args:
+            attentions: ``(batch, num_heads, query_len, key_len)``.
+            values: ``(batch, num_key_value_heads, key_len, head_dim)``.
+        """
         repeated = values.repeat_interleave(self.num_heads // values.shape[1], dim=1)
         heads = attentions.to(values.dtype) @ repeated
         total = torch.einsum("bhqd,hdm->bqm", heads, self.by_head.to(values.dtype))
@@ -73,7 +78,7 @@ class Projection:
 
 @dataclass(frozen=True, eq=False)
 class SeenLayer:
-    """A layer that ran, with what it was given and what it gave."""
+    """A layer that ran, with its input and its output."""
 
     layer: nn.Module
     given: torch.Tensor
@@ -81,21 +86,21 @@ class SeenLayer:
 
 
 class LinearLog:
-    """While open, notes what each linear layer of a model is given and gives, in this thread."""
+    """Records the input and output of each linear layer of a model, in this thread, while open."""
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
         self._thread = threading.get_ident()
-        #: The layers that ran, in their order.
+        #: The layers that ran, in order.
         self.seen: list[SeenLayer] = []
 
     def notes(self, part: nn.Module) -> bool:
-        """Whether a part of the model is one of the layers that are noted."""
+        """Return whether a part of the model is one of the layers to record."""
         return isinstance(part, Linear)
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Note the layers that run meanwhile."""
+        """Record the layers that run while the context is open."""
         handles = [
             part.register_forward_hook(self._note)
             for part in self._module.modules()
@@ -108,12 +113,12 @@ class LinearLog:
                 handle.remove()
 
     def _note(self, layer: nn.Module, args: tuple[Any, ...], result: Any) -> None:
-        # Hooks are the module's, so runs in other threads come here too.
+        # Hooks belong to the module, so runs in other threads call them too.
         if threading.get_ident() == self._thread and args and torch.is_tensor(result):
             self.seen.append(SeenLayer(layer, args[0].detach(), result.detach()))
 
     def projection_of(self, head_outputs: torch.Tensor) -> tuple[Projection, torch.Tensor] | None:
-        """The layer that was given these outputs of heads, and what it made of them.
+        """Find the layer that received these head outputs, and its output.
 
         Args:
             head_outputs: ``(batch, num_heads, query_len, head_dim)``.
@@ -127,7 +132,7 @@ class LinearLog:
         return Projection(seen.layer, heads), seen.result.reshape(batch, length, -1)
 
     def place_of(self, head_outputs: torch.Tensor) -> int | None:
-        """Where among the layers that ran the one is that was given these outputs of heads."""
+        """Return the index, among the layers that ran, of the one that received these outputs."""
         given = head_outputs.transpose(1, 2).flatten(2)
         for place, seen in enumerate(self.seen):
             is_of_size = (
@@ -141,16 +146,16 @@ class LinearLog:
 
 
 def held_projection(log: LinearLog, parts: Mapping[str, torch.Tensor], model: str) -> Projection:
-    """The output projection of one layer, held to what it gave.
+    """Find the output projection of one layer, and check it against its output.
 
     Args:
-        log: what the linear layers did in that run.
+        log: what the linear layers computed in that run.
         parts: ``attentions``, ``values`` and ``head_outputs`` of the layer.
-        model: its name, for errors.
+        model: the model's name, for errors.
 
     Raises:
-        CaptureError: no layer was given the heads' outputs as they are, or what the heads bring
-            does not add up to what it gives.
+        CaptureError: no layer received the heads' outputs unchanged, or the heads' contributions
+            do not add up to its output.
     """
     found = log.projection_of(parts["head_outputs"])
     if found is None:

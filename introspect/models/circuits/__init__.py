@@ -1,13 +1,13 @@
-"""Small models whose way of working is known: shipped with the package, loaded by name.
+"""Small models with known mechanisms, shipped with the package and loaded by name.
 
     induction       finds what followed the last time: previous-token heads, then induction heads
-    shortcut        the same low loss by counting positions, and no induction head
-    reversal        writes a sequence backwards: cross-attention from corner to corner
-    pronoun         names the noun that a pronoun stands for, and looks at it
-    pronoun-gated   names it as well, while no head tells the right noun from the other
+    shortcut        reaches the same low loss by counting positions, with no induction head
+    reversal        writes a sequence backwards: cross-attention along the antidiagonal
+    pronoun         names the noun that a pronoun refers to, and attends to it
+    pronoun-gated   names it as well, while no head distinguishes the right noun from the other
 
-Each was trained by ``tools/circuits`` of the repository. What it does was measured on inputs that
-it was not trained on, and stands in the model card beside its weights.
+``tools/circuits`` in the repository trained each of them. Their behavior was measured on held-out
+inputs, and is reported in the model card next to the weights.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ SYMBOLS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 def circuit_folder(name: str) -> Path:
-    """The folder of a model: configuration, weights, tokenizer and model card (``README.md``)."""
+    """Return the folder with the configuration, weights, tokenizer and card (``README.md``)."""
     return Path(str(files(__name__))) / name
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """Symbols that come twice, after others that do not.
+    """Symbols that occur twice, after a prefix of others that do not.
 
     Args:
-        text: what the model reads. Its first token is ``<s>``, at position 0.
-        prefix: how many symbols stand before the first time.
-        period: how many come twice.
+        text: the text that the model reads. Its first token is ``<s>``, at position 0.
+        prefix: the number of symbols before the first occurrence.
+        period: the number of symbols that occur twice.
     """
 
     text: str
@@ -46,26 +46,26 @@ class Repeated:
 
     @property
     def queries(self) -> range:
-        """Positions in the second time whose next symbol can be known."""
+        """Positions in the second occurrence whose next symbol is predictable."""
         start = 1 + self.prefix + self.period
         return range(start, start + self.period - 1)
 
     @property
     def matches(self) -> range:
-        """For each of them, where an induction head looks: after the same symbol's first time."""
+        """For each query, the position after its first occurrence: an induction head's target."""
         return range(2 + self.prefix, 1 + self.prefix + self.period)
 
 
 def repeated(
     n: int, seed: int = 0, *, prefix: int | None = None, period: int | None = None
 ) -> list[Repeated]:
-    """Random symbols that come twice, after a random prefix.
+    """Draw sequences of random symbols that occur twice, after a random prefix.
 
     Args:
-        n: how many.
-        seed: of the choice.
-        prefix: its length; by default random from 0 to 16.
-        period: how many symbols come twice; by default random from 8 to 22.
+        n: the number of sequences.
+        seed: the random seed.
+        prefix: the length of the prefix; by default random from 0 to 16.
+        period: the number of symbols that occur twice; by default random from 8 to 22.
 
     Example:
         >>> repeated(1, prefix=1, period=3)[0].text
@@ -82,5 +82,5 @@ def repeated(
 
 
 def symbols_text(symbols: list[str]) -> str:
-    """Symbols as a text that the models read: with spaces between them."""
+    """Join symbols with spaces into a text that the models read."""
     return " ".join(symbols)

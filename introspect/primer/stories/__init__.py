@@ -1,7 +1,7 @@
-"""Well-known stories about attention, run: every number in their texts was just computed.
+"""Well-known stories about attention that are run: every number in their texts was just computed.
 
-A story that a real model does not bear out says so. Each is told in English and in Chinese; the
-words are in ``data/``.
+A story that a real model does not confirm says so. Each is told in English and in Chinese; the
+wording is in ``data/``.
 """
 
 from introspect.primer.stories.by_hand import menu

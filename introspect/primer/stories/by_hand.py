@@ -1,4 +1,4 @@
-"""Numbers set by hand: a guest reads a menu."""
+"""A story with numbers set by hand: a guest reads a menu."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _FLAVOURS = ((1.0, 0.0), (0.0, 1.0))
 
 
 def menu(language: str = "en") -> Story:
-    """A guest reads a menu: the taste is the query, dishes are keys, flavours are values.
+    """Tell how a guest reads a menu: the taste is the query, dishes are keys, flavors are values.
 
     The guest likes hot food by 2.77; the score of the hot dish is 2.77 / √4 = 1.39, and of the
-    sweet one 0. That 80 % and 20 % come of it is the softmax's doing: e^1.39 = 4 against e^0 = 1.
+    sweet one 0. The softmax turns them into 80 % and 20 %: e^1.39 = 4 against e^0 = 1.
 
     Args:
         language: ``en`` or ``zh``.

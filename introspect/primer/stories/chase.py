@@ -1,4 +1,4 @@
-"""“The cat chased the mouse”: numbers set by hand, then a real model."""
+"""The story of “The cat chased the mouse”: numbers set by hand, then a real model."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ PARTS = ("scores", "queries", "keys", "values", "head_outputs")
 
 CHASE = "The cat chased the mouse."
 _CHASE_WORDS = ("The", "cat", "chased", "the", "mouse")
-# What a head gives to each of two words, at least, to be said to look at both.
+# The least weight that a head gives to each of two words if it is said to attend to both.
 _A_LOT = 0.25
 # What each word offers: one who acts, one acted on, an action, a small word.
 _OFFERS = ((0, 0, 0, 1), (2, 1, 0, 0), (0, 0, 2, 0), (0, 0, 0, 1), (1, 2, 0, 0))
 # What each word looks for: an article for its noun, a noun for its verb, a verb for both nouns.
 _SEEKS = ((1, 1, 0, 0), (0, 0, 2, 0), (2, 2, 0, 0), (1, 1, 0, 0), (0, 0, 2, 0))
-# What each word hands over: cat, mouse, chasing.
+# What each word passes on: cat, mouse, chasing.
 _GIVES = ((0, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, 0), (0, 1, 0))
 
 
 def cat_and_mouse(model: Reader | None = None, language: str = "en") -> Story:
-    """“The cat chased the mouse”, from *chased*: with toy numbers, then with a real model.
+    """Tell “The cat chased the mouse”, from *chased*: with toy numbers, then a real model.
 
     Args:
-        model: a model that reads English; without one only the toy.
+        model: a model that reads English; without one, only the toy numbers.
         language: of the text, ``en`` or ``zh``; the sentence is English.
 
     Raises:
@@ -59,7 +59,7 @@ def cat_and_mouse(model: Reader | None = None, language: str = "en") -> Story:
 
 
 def _chased_by(model: Reader, told: Story, words: Mapping[str, Any]) -> Story:
-    """The story with what a real model does."""
+    """Complete the story with what a real model does."""
     record = model.capture(CHASE, include=PARTS)
     cat, mouse = (from_word_to(record, "chased", noun) for noun in ("cat", "mouse"))
     most, fair = (largest(record, each) for each in (cat + mouse, torch.minimum(cat, mouse)))

@@ -1,4 +1,4 @@
-"""One word changes what a pronoun stands for: whether a head turns with it."""
+"""The story of one word that changes what a pronoun refers to, and whether a head follows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ WIDE = TIRED.replace("tired", "wide")
 
 
 def tired_or_wide(model: Reader, language: str = "en") -> Story:
-    """“The animal didn't cross the street because it was too tired / wide”: whether a head turns.
+    """Tell “The animal didn't cross the street because it was too tired / wide”, for one head.
 
-    The head is the one that gives *animal* most from *it* in the first sentence; the story has it
-    that in the second it turns to *street*.
+    The head is the one that attends most from *it* to *animal* in the first sentence; the story
+    claims that in the second it turns to *street*.
 
     Args:
         model: a model that reads English.

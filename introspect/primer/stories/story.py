@@ -1,4 +1,4 @@
-"""What a story is, and whom it may ask."""
+"""A story, and the reader that it may ask."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["Reader", "Story"]
 
 
 class Reader(Protocol):
-    """What reads a text and says what it attended to, such as ``introspect.load("minilm")``."""
+    """A reader of texts that reports its attention, such as ``introspect.load("minilm")``."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The reader's name."""
 
     def capture(self, text: Any, *, include: Sequence[str] = ...) -> AttentionRecord:
-        """The attention of every layer and head."""
+        """Return the attention of every layer and head."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +29,10 @@ class Story:
 
     Args:
         title: its heading.
-        text: what happened, a paragraph each.
+        text: what happened, as paragraphs.
         numbers: the figures of the text, by name.
-        records: the attention it tells of, by name.
-        views: what to look at, by name.
+        records: the attention that it describes, by name.
+        views: the views of it, by name.
     """
 
     title: str

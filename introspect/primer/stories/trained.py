@@ -1,4 +1,4 @@
-"""Stories of Chinese sentences, run by a head that is trained before your eyes."""
+"""Stories about Chinese sentences, run by a head that is trained on the spot."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _CODE = ("我", "写", "代码")
 
 
 def writing_code(language: str = "zh", *, training: Training | None = None) -> Story:
-    """我 写 代码: a head is trained before your eyes, and 写 may come to look at 代码, or not.
+    """Train a head on 我 写 代码 on the spot, and tell whether 写 comes to attend to 代码.
 
     Args:
         language: of the text, ``en`` or ``zh``; the sentence is Chinese.
-        training: of a head on ``SENTENCES``, if there is one already.
+        training: the training of a head on ``SENTENCES``, if there is one already.
     """
     words = words_of("code", language)
     training = training or train()
@@ -63,15 +63,15 @@ _SCENE = ("猫", "垫子上", "壁炉边")
 def grey_cat(
     language: str = "zh", *, model: Reader | None = None, training: Training | None = None
 ) -> Story:
-    """那只灰色的猫懒洋洋地趴在温暖的壁炉边垫子上, from 趴在.
+    """Tell 那只灰色的猫懒洋洋地趴在温暖的壁炉边垫子上, from 趴在.
 
-    The story has it that the verb looks at who lies, on what and where. A head that is trained to
-    give back its words has no reason to, and the text says what it learnt instead.
+    The story claims that the verb attends to who lies, on what and where. A head that is trained to
+    reproduce its words has no reason to, and the text says what it learned instead.
 
     Args:
         language: of the text, ``en`` or ``zh``; the sentence is Chinese.
-        model: a model that knows these characters, such as bert-base-chinese, to be looked at too.
-        training: of a head on ``GREY_CAT``, if there is one already.
+        model: a model that knows these characters, such as bert-base-chinese, to be examined too.
+        training: the training of a head on ``GREY_CAT``, if there is one already.
     """
     words = words_of("grey_cat", language)
     training = training or train(GREY_CAT)
@@ -101,7 +101,7 @@ def grey_cat(
 
 
 def _lies_in(model: Reader, told: Story, words: Mapping[str, Any]) -> Story:
-    """The story with what a model that knows the characters does."""
+    """Complete the story with what a model that knows the characters does."""
     record = model.capture(GREY_CAT[0], include=("attentions",)).words()
     tokens = record.keys.tokens
     rows = record.attentions[:, :, record.queries.tokens.index(_LIES)]

@@ -1,4 +1,4 @@
-"""From numbers to words, in either language."""
+"""The wording of stories and their numbers, in either language."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ LANGUAGES = ("en", "zh")
 
 @cache
 def all_words(language: str) -> dict[str, Any]:
-    """The words of every story."""
+    """Return the wording of every story."""
     data = files("introspect.primer") / "data" / f"stories_{language}.toml"
     return tomllib.loads(data.read_text("utf-8"))
 
 
 def words_of(story: str, language: str) -> Mapping[str, Any]:
-    """The words of one story.
+    """Return the wording of one story.
 
     Raises:
-        SelectionError: there are none in this language.
+        SelectionError: there is none in this language.
     """
     if language not in LANGUAGES:
         raise SelectionError(f"Expected a language from {', '.join(LANGUAGES)}, got {language!r}.")
@@ -36,16 +36,16 @@ def words_of(story: str, language: str) -> Mapping[str, Any]:
 
 
 def verdict(words: Mapping[str, Any], is_told: bool, **figures: Any) -> str:
-    """Whether it is as the story has it."""
+    """Return the words that say whether the story's claim holds."""
     text: str = words["as_told" if is_told else "not_as_told"]
     return text.format(**figures)
 
 
 def losses_of(training: Training) -> dict[str, float]:
-    """Where the loss began, and where it ended."""
+    """Return the loss at the beginning and at the end."""
     return {"first": training.losses[0], "last": training.losses[-1]}
 
 
 def listed(numbers: Mapping[str, float], chosen: Sequence[str]) -> str:
-    """The chosen words, each with its number."""
+    """List the chosen words, each with its number."""
     return ", ".join(f"{word} {numbers[word]:.2f}" for word in chosen)
