@@ -19,11 +19,11 @@ from itertools import islice
 import torch
 
 import introspect as ix
-from introspect.analyzers.batches import BatchAnalyzer, Texts
-from introspect.analyzers.roles import RolesAnalyzer
-from introspect.analyzers.similarity import SimilarityAnalyzer
-from introspect.cases import own_cases, read_cases
-from introspect.mentions import CorefCase
+from introspect.data import own_cases, read_cases
+from introspect.studies.heads.analyzer import BatchAnalyzer, Texts
+from introspect.studies.heads.looks_at import RolesAnalyzer
+from introspect.studies.heads.similarity import SimilarityAnalyzer
+from introspect.text.mentions import CorefCase
 
 BATCH = 32
 # Comparing every two heads takes seconds on long texts: fewer runs are enough to see it.

@@ -30,16 +30,16 @@ import pandas as pd
 import torch
 
 import introspect as ix
-from introspect.cases import own_cases, read_cases, write_jsonl
-from introspect.mentions import CorefCase
+from introspect.data import own_cases, read_cases, write_jsonl
 from introspect.models import Model
-from introspect.probing.batches import BatchLimits, length_batches
-from introspect.probing.lanes import run_shard
-from introspect.probing.options import WorkerOptions
-from introspect.probing.rows import ProbeRow, Shard
-from introspect.probing.store import Entry
-from introspect.probing.worker import Worker, one_thread
-from introspect.scoring import score_case
+from introspect.runs.batches import BatchLimits, length_batches
+from introspect.runs.options import WorkerOptions
+from introspect.runs.rows import ProbeRow, Shard
+from introspect.runs.shard import run_shard
+from introspect.runs.store import Entry
+from introspect.runs.worker import Worker, one_thread
+from introspect.studies.coreference.case_scores import score_case
+from introspect.text.mentions import CorefCase
 
 GAP = ("gap", "gap/gap-validation.tsv")
 WINOBIAS = (
@@ -268,7 +268,7 @@ class Clock:
 
 def with_ray(model: Model, cases: Sequence[CorefCase]) -> None:
     """Two actors of one thread against one process of two lanes, once both are at work."""
-    from introspect.probing import RayOptions
+    from introspect.runs import RayOptions
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

@@ -36,8 +36,8 @@ from typing import Any
 
 import torch
 
-from introspect.interop import bertviz
 from introspect.records import AttentionRecord
+from introspect.views import bertviz
 from introspect.views.head import head_view
 from introspect.views.model import model_view
 

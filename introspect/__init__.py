@@ -14,22 +14,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from introspect.analyzers.coreference import Options, Scores, score
-    from introspect.attribution import (
-        alti,
-        contributions,
-        flow,
-        gradient_attention,
-        integrated_gradients,
-        relevance,
-        residual_norms,
-        rollout,
-    )
-    from introspect.causal import causal_effects, causal_study, mediation
     from introspect.errors import IntrospectError
-    from introspect.heads import detect_heads, head_importance, head_patterns, head_study
     from introspect.hooks import Captured, capture
-    from introspect.hooks.editing.edits import Edit
+    from introspect.hooks.edits.edits import Edit
     from introspect.interventions import (
         Intervention,
         ablate,
@@ -39,11 +26,23 @@ if TYPE_CHECKING:
         patch,
         scale,
     )
-    from introspect.mentions import Candidate, CorefCase
     from introspect.models import Model, VisionModel, load
     from introspect.models.objectives import logit_of, similarity_to
-    from introspect.probing import ProbeRun, SavedAttention, probe
-    from introspect.records import AttentionRecord, Certificate, Head, TokenSequence
+    from introspect.records import (
+        AttentionRecord,
+        Certificate,
+        Head,
+        TokenSequence,
+        alti,
+        contributions,
+        flow,
+        gradient_attention,
+        integrated_gradients,
+        relevance,
+        residual_norms,
+        rollout,
+    )
+    from introspect.records.weights import norms
     from introspect.reporting import (
         Report,
         causal_report,
@@ -52,22 +51,24 @@ if TYPE_CHECKING:
         report,
         report_index,
     )
-    from introspect.residual import direct_logit_attribution, logit_lens
+    from introspect.runs import ProbeRun, SavedAttention, probe
+    from introspect.studies.causal import causal_effects, causal_study, mediation
+    from introspect.studies.coreference import Options, Scores, score
+    from introspect.studies.heads import detect_heads, head_importance, head_patterns, head_study
+    from introspect.studies.lens import direct_logit_attribution, logit_lens
+    from introspect.text.mentions import Candidate, CorefCase
     from introspect.views.base import View
     from introspect.views.causal import causal_view
     from introspect.views.compare import compare_view
     from introspect.views.coreference import coreference_view
     from introspect.views.evolution import evolution_view
+    from introspect.views.focal import neuron_view, steps_view
     from introspect.views.head import head_view
     from introspect.views.heatmap import heatmap_view
     from introspect.views.image import image_view
     from introspect.views.layer import layer_view
-    from introspect.views.lens import lens_view
-    from introspect.views.logits import logit_view
+    from introspect.views.lens import lens_view, logit_view
     from introspect.views.model import model_view
-    from introspect.views.neuron import neuron_view
-    from introspect.views.steps import steps_view
-    from introspect.weighting import norms
 
 __version__ = "0.1.0"
 
@@ -142,71 +143,71 @@ __all__ = [
 
 _HOMES = {
     "AttentionRecord": "records",
-    "Candidate": "mentions",
+    "Candidate": "text.mentions",
     "Captured": "hooks",
     "Certificate": "records",
-    "CorefCase": "mentions",
-    "Edit": "hooks.editing.edits",
+    "CorefCase": "text.mentions",
+    "Edit": "hooks.edits.edits",
     "Head": "records",
     "Intervention": "interventions",
     "IntrospectError": "errors",
     "Model": "models",
-    "Options": "analyzers.coreference",
-    "ProbeRun": "probing",
+    "Options": "studies.coreference",
+    "ProbeRun": "runs",
     "Report": "reporting",
-    "SavedAttention": "probing",
-    "Scores": "analyzers.coreference",
+    "SavedAttention": "runs",
+    "Scores": "studies.coreference",
     "TokenSequence": "records",
     "View": "views.base",
     "VisionModel": "models",
     "ablate": "interventions",
-    "alti": "attribution",
+    "alti": "records",
     "capture": "hooks",
-    "causal_effects": "causal",
+    "causal_effects": "studies.causal",
     "causal_report": "reporting",
-    "causal_study": "causal",
+    "causal_study": "studies.causal",
     "causal_view": "views.causal",
     "compare_view": "views.compare",
-    "contributions": "attribution",
+    "contributions": "records",
     "coreference_view": "views.coreference",
-    "detect_heads": "heads",
-    "direct_logit_attribution": "residual",
+    "detect_heads": "studies.heads",
+    "direct_logit_attribution": "studies.lens",
     "edges_between": "interventions",
     "evolution_view": "views.evolution",
-    "flow": "attribution",
-    "gradient_attention": "attribution",
-    "head_importance": "heads",
-    "head_patterns": "heads",
+    "flow": "records",
+    "gradient_attention": "records",
+    "head_importance": "studies.heads",
+    "head_patterns": "studies.heads",
     "head_report": "reporting",
-    "head_study": "heads",
+    "head_study": "studies.heads",
     "head_view": "views.head",
     "heatmap_view": "views.heatmap",
     "image_view": "views.image",
-    "integrated_gradients": "attribution",
+    "integrated_gradients": "records",
     "intervene": "interventions",
     "knock_out": "interventions",
     "layer_view": "views.layer",
     "lens_report": "reporting",
     "lens_view": "views.lens",
     "load": "models",
-    "logit_lens": "residual",
+    "logit_lens": "studies.lens",
     "logit_of": "models.objectives",
-    "logit_view": "views.logits",
-    "mediation": "causal",
+    "logit_view": "views.lens",
+    "mediation": "studies.causal",
     "model_view": "views.model",
-    "neuron_view": "views.neuron",
-    "norms": "weighting",
+    "neuron_view": "views.focal",
+    "norms": "records.weights",
     "patch": "interventions",
-    "probe": "probing",
-    "relevance": "attribution",
+    "probe": "runs",
+    "relevance": "records",
     "report": "reporting",
     "report_index": "reporting",
-    "residual_norms": "attribution",
-    "rollout": "attribution",
+    "residual_norms": "records",
+    "rollout": "records",
     "scale": "interventions",
-    "score": "analyzers.coreference",
+    "score": "studies.coreference",
     "similarity_to": "models.objectives",
-    "steps_view": "views.steps",
+    "steps_view": "views.focal",
 }
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from introspect.alignment import assign_words
-from introspect.mentions import Candidate, CorefCase, find_mention
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.text import segment_words
+from introspect.records.alignment import assign_words
+from introspect.text.characters import segment_words
+from introspect.text.mentions import Candidate, CorefCase, find_mention
 
 TEXT = "The animal didn't cross the street because it was too tired."
 

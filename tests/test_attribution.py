@@ -7,12 +7,11 @@ import torch
 import transformers as tf
 
 import introspect as ix
-from introspect.attribution import LARGEST_SHOWN, METHODS, attributed, offered
 from introspect.errors import CaptureError, ModelError, RecordError, SelectionError
 from introspect.models import Model
 from introspect.models.circuits import repeated
-from introspect.records import AttentionRecord
-from introspect.reporting.provenance import certificate_rows
+from introspect.records import LARGEST_SHOWN, METHODS, AttentionRecord, attributed, offered
+from introspect.reporting.html import certificate_rows
 from tests import models_zoo as zoo
 from tests.synthetic import TEXT
 from tests.tokenizers_zoo import word_level

@@ -14,13 +14,13 @@ import torch
 import transformers
 
 import introspect as ix
-from introspect.cases import case_to_json, grammar_cases
-from introspect.causal.loading import load_to_ask
+from introspect.data import case_to_json, grammar_cases
 from introspect.errors import OutputError
-from introspect.files import write_atomically
+from introspect.io.files import write_atomically
+from introspect.io.folders import replacing_folder
 from introspect.page import read_summary
-from introspect.probing import causal_run
-from introspect.probing.whole_folder import replacing_folder
+from introspect.runs import causal as causal_run
+from introspect.studies.causal.metrics import load_to_ask
 
 from .test_cli import assert_refused, introspect
 

@@ -33,8 +33,13 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 # Every public name of these is on a page of the reference.
 PUBLIC = (
     "introspect",
-    *("introspect.primer", "introspect.cases", "introspect.probing"),
-    *("introspect.interventions", "introspect.causal", "introspect.heads", "introspect.residual"),
+    *("introspect.primer", "introspect.data", "introspect.runs"),
+    *(
+        "introspect.interventions",
+        "introspect.studies.causal",
+        "introspect.studies.heads",
+        "introspect.studies.lens",
+    ),
 )
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.alignment import assign_words
 from introspect.errors import MentionError, TextError
-from introspect.mentions import Candidate, CorefCase, find_mention
-from introspect.text import segment_words
+from introspect.records.alignment import assign_words
+from introspect.text.characters import segment_words
+from introspect.text.mentions import Candidate, CorefCase, find_mention
 from tests.synthetic import TEXT
 
 

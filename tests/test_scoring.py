@@ -12,7 +12,7 @@ import introspect as ix
 from introspect.errors import MentionError, SelectionError
 from introspect.functional.coreference import FLOOR, MENTION_OPTIONS
 from introspect.records import AttentionRecord, Head
-from introspect.scoring import DIRECTIONS, score_case
+from introspect.studies.coreference.case_scores import DIRECTIONS, score_case
 from tests.synthetic import TEXT, case, plant, record
 
 

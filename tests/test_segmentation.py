@@ -7,10 +7,10 @@ import sys
 import pytest
 
 import introspect as ix
-from introspect import segmentation
-from introspect.alignment import resegmented
 from introspect.errors import MissingExtraError, SelectionError
-from introspect.scoring import score_case
+from introspect.records.alignment import resegmented
+from introspect.studies.coreference.case_scores import score_case
+from introspect.text import chinese as segmentation
 from tests.synthetic import record
 
 TEXT = "狐狸没有过河, because it 太累了。"

@@ -10,7 +10,7 @@ import torch
 
 import introspect as ix
 from introspect import primer
-from introspect.cases import grammar_cases, write_jsonl
+from introspect.data import grammar_cases, write_jsonl
 
 TEXT = "The fox did not cross the river because it was too tired."
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from introspect.app.asking import Place
-from introspect.app.effects import study_of_case
 from introspect.app.questions import Question
-from introspect.app.removal import BeforeAfter, Removal, before_after, said_before_and_after
-from introspect.cases import case_to_json
-from introspect.causal.loading import load_to_ask
-from introspect.causal.study import CausalStudy
-from introspect.mentions import CorefCase
+from introspect.data import case_to_json
 from introspect.models import Model, load_text
-from introspect.models.quiet import hush
+from introspect.models.loader import hush
 from introspect.records import AttentionRecord
+from introspect.reporting import report
+from introspect.studies.causal.asking import Place
+from introspect.studies.causal.before_after import (
+    BeforeAfter,
+    Removal,
+    before_after,
+    said_before_and_after,
+    study_of_case,
+)
+from introspect.studies.causal.metrics import load_to_ask
+from introspect.studies.causal.study import CausalStudy
+from introspect.text.mentions import CorefCase
 from introspect.views.by_name import ViewName, parts_of_view, view_by_name
 from introspect.views.causal import causal_view
 from introspect.views.compare import compare_view
@@ -31,6 +37,7 @@ __all__ = [
     "page_of_study",
     "page_of_view",
     "record_of",
+    "report_of",
     "said_of",
     "study_named",
 ]
@@ -167,3 +174,13 @@ def study_named(
 def page_of_study(name: str, case: CorefCase, method: str, references: tuple[str, ...]) -> str:
     """Return the effect of every head on the answer to a case as a page."""
     return causal_view(study_named(name, case, method, references)).to_html()
+
+
+def report_of(name: str, subject: CorefCase | str | tuple[str, str], truncation: bool) -> str:
+    """Return a report on a case, a text, or a pair as a page.
+
+    Raises:
+        IntrospectError: the subject cannot be captured or scored.
+    """
+    made = report(model_named(name), [subject], truncation=truncation, command="introspect app")
+    return made.html

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pandas as pd
 
 from introspect.records import AttentionRecord, Head, TokenSequence
-from introspect.scoring import DirectionScores
-from introspect.text import visible
+from introspect.studies.coreference.case_scores import DirectionScores
+from introspect.text.characters import visible
 from introspect.views.base import head_number, layer_row
 from introspect.views.palette import SEQUENTIAL
 

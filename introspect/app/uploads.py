@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from introspect.cases import Reject, convert, reject_from_json
-from introspect.cases.opening import is_packed
+from introspect.data import Reject, convert, reject_from_json
 from introspect.errors import InputError
+from introspect.io.streams import is_packed
 from introspect.models import Model
-from introspect.probing import probe
-from introspect.probing.store import Entry
+from introspect.progress import Counts
+from introspect.runs import probe
 
 __all__ = ["ENDINGS", "MOST_BYTES", "MOST_ROWS", "SAMPLE", "Probed", "Upload", "probe_upload"]
 
@@ -216,8 +216,8 @@ class _Watcher:
         self._total, self._rows = total, done
         self._tell(0.0, "Reading")
 
-    def shard(self, entry: Entry) -> None:
-        self._rows += entry.read
+    def shard(self, shard: Counts) -> None:
+        self._rows += shard.read
         # The total is unknown until the end for formats whose rows cannot be counted in advance.
         total = self._total or self._rows
         self._tell(min(self._rows / total, 1.0), f"{self._rows:,} of {total:,} rows")

@@ -6,6 +6,6 @@ rejected. Heavy packages load inside the commands, so that ``--help`` answers at
 A command is a function in the module of its group, named in ``commands``.
 """
 
-from introspect.cli.running import main, program
+from introspect.cli.main import main, program
 
 __all__ = ["main", "program"]

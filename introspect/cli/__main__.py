@@ -1,6 +1,6 @@
 """``python -m introspect.cli``."""
 
-from introspect.cli.running import program
+from introspect.cli.main import program
 
 if __name__ == "__main__":
     program()

@@ -19,7 +19,7 @@ from introspect.cli.shared import (
     show_notices,
 )
 from introspect.errors import InputError
-from introspect.files import check_destination
+from introspect.io.files import check_destination
 
 __all__ = ["compare", "index", "report", "view"]
 
@@ -107,9 +107,9 @@ def view(
     """Write one interactive view."""
     check_destination(out)
     _check_view_options(kind, layer, head or [], token, weights)
-    from introspect.alignment import find_tokens
-    from introspect.attribution import parts_of
     from introspect.models import load_text
+    from introspect.records import parts_of
+    from introspect.records.alignment import find_tokens
     from introspect.views.by_name import parts_of_view, view_by_name
 
     parts = parts_of(weights, ("raw", "renormalised") if kind is ViewKind.head else ("raw",))
@@ -183,8 +183,8 @@ def compare(
             "model. Name what to compare with."
         )
     import introspect as ix
-    from introspect.alignment import find_tokens
     from introspect.models import load_text
+    from introspect.records.alignment import find_tokens
 
     loaded = {
         name: load_text(load(name, allow_pickle=allow_pickle)) for name in dict.fromkeys(names)

@@ -14,11 +14,12 @@ from introspect.cli.shared import (
     command_line,
     load,
     print_table,
+    show_notices,
 )
 from introspect.errors import InputError
-from introspect.files import check_destination
+from introspect.io.files import check_destination
 
-__all__ = ["cases", "probe"]
+__all__ = ["app", "cases", "doctor", "probe"]
 
 
 def cases(
@@ -29,7 +30,7 @@ def cases(
     ] = None,
 ) -> None:
     """Turn a collection into cases, one JSON object a line, and say what was left out."""
-    from introspect.cases import convert
+    from introspect.data import convert
 
     if out is not None:
         check_destination(out)
@@ -112,13 +113,13 @@ def probe(
 
     Stopped at any moment, the same command goes on where it was.
     """
-    from introspect.analyzers.coreference import Options
-    from introspect.probing import CacheOptions, RayOptions, estimate
-    from introspect.probing import probe as run_probe
-    from introspect.probing.batches import BatchLimits
-    from introspect.probing.options import WorkerOptions
-    from introspect.probing.progress import watching
-    from introspect.sentences import spooled_stdin
+    from introspect.data import spooled_stdin
+    from introspect.progress import watching
+    from introspect.runs import CacheOptions, RayOptions, estimate
+    from introspect.runs import probe as run_probe
+    from introspect.runs.batches import BatchLimits
+    from introspect.runs.options import WorkerOptions
+    from introspect.studies.coreference import Options
 
     given: list[Any] = [spooled_stdin() if name == "-" else name for name in files]
     loaded = load(model, allow_pickle=allow_pickle, device=device, dtype=dtype)
@@ -187,3 +188,38 @@ def _numbers(given: str) -> list[int]:
             raise InputError(f"Expected layers as 0-5 or 3,4, got {given!r}.")
         found += range(int(first), int(last or first) + 1)
     return sorted(set(found))
+
+
+def doctor(
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="A model to load and to capture from.")
+    ] = None,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Show versions and devices; with a model, what can be captured and how exactly."""
+    from introspect.doctor import environment, examination
+
+    print_table("Environment", environment())
+    if model is not None:
+        print_table(f"Model {model}", examination(load(model, allow_pickle=allow_pickle)))
+
+
+def app(
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; by default this machine alone.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port.", min=1, max=65_535)] = 8501,
+) -> None:
+    """Serve the app: type a sentence, see its attention (extra app). Ctrl-C ends it."""
+    from introspect.app.server import LOOPBACK, address_of, check_start, serve
+
+    check_start(host, port)
+    if host not in LOOPBACK:
+        show_notices(
+            (
+                "whoever reaches this address can load models, also from folders of this machine; "
+                "leave --host out to keep it to yourself",
+            )
+        )
+    typer.echo(address_of(host, port))
+    serve(host, port)

@@ -6,19 +6,29 @@ Rules 2, 3 and 5 of the methods (see docs/methods.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 __all__ = [
     "FLOOR",
     "MENTION_OPTIONS",
     "Mention",
+    "MentionWords",
     "best_of",
+    "chance",
+    "closest_to_offsets",
     "credit",
+    "first_mentioned",
     "margin",
     "mention_weights",
+    "nearest_preceding",
     "reachable",
+    "word_attention",
 ]
 
 #: A head whose total weight on all candidates is below this value gives no evidence.
@@ -173,3 +183,152 @@ def _beside(antecedents: Sequence[bool] | torch.Tensor, weights: torch.Tensor) -
     """Return which candidates are antecedents, with as many dimensions as the weights."""
     gold = torch.as_tensor(antecedents, dtype=torch.bool, device=weights.device)
     return gold[(...,) + (None,) * (weights.ndim - gold.ndim)]
+
+
+Span = tuple[int, int]
+
+
+def chance(antecedents: Sequence[bool]) -> float:
+    """Return the expected credit of a random choice: the share of candidates that are antecedents.
+
+    Example:
+        >>> chance([True, False])
+        0.5
+    """
+    return sum(antecedents) / len(antecedents)
+
+
+def nearest_preceding(
+    pronoun: Span, candidates: Sequence[Span], antecedents: Sequence[bool]
+) -> float:
+    """Return the credit of choosing the candidate that ends closest before the pronoun.
+
+    If none precedes the pronoun, the choice is the one that starts closest after it.
+
+    Example:
+        >>> nearest_preceding((43, 45), [(4, 10), (28, 34)], [True, False])
+        0.0
+    """
+    before = [(pronoun[0] - end, i) for i, (_, end) in enumerate(candidates) if end <= pronoun[0]]
+    after = [(start - pronoun[1], i) for i, (start, _) in enumerate(candidates)]
+    return _credit_of_nearest(before or after, antecedents)
+
+
+def first_mentioned(candidates: Sequence[Span], antecedents: Sequence[bool]) -> float:
+    """Return the credit of choosing the candidate that comes first in the text.
+
+    Example:
+        >>> first_mentioned([(4, 10), (28, 34)], [True, False])
+        1.0
+    """
+    return _credit_of_nearest([(start, i) for i, (start, _) in enumerate(candidates)], antecedents)
+
+
+def closest_to_offsets(
+    distances: Sequence[Sequence[int]],
+    antecedents: Sequence[Sequence[bool]],
+    offsets: Sequence[int],
+) -> npt.NDArray[np.float64]:
+    """Compute the credit of choosing the candidate whose distance is closest to a fixed one.
+
+    Args:
+        distances: for each case, how many words each candidate is after the pronoun; negative
+            before it.
+        antecedents: for each case, which candidates the pronoun refers to.
+        offsets: the fixed distances.
+
+    Returns:
+        ``(num_cases, num_offsets)``, from 0 to 1; candidates at the same distance share the credit.
+
+    Example:
+        >>> closest_to_offsets([[-8, -3]], [[True, False]], [-4, -7])
+        array([[0., 1.]])
+    """
+    shape = len(distances), max(map(len, distances))
+    places = np.zeros(shape, dtype=np.int64)
+    is_right, is_there = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    for row, (own, right) in enumerate(zip(distances, antecedents, strict=True)):
+        places[row, : len(own)], is_right[row, : len(own)] = own, right
+        is_there[row, : len(own)] = True
+    found = np.empty((len(distances), len(offsets)))
+    for column, offset in enumerate(offsets):
+        apart = np.where(is_there, np.abs(places - offset), np.iinfo(np.int64).max)
+        chosen = apart == apart.min(1, keepdims=True)
+        found[:, column] = (chosen & is_right).sum(1) / chosen.sum(1)
+    return found
+
+
+def _credit_of_nearest(distances: list[tuple[int, int]], antecedents: Sequence[bool]) -> float:
+    """Return the antecedents' share among the candidates at the smallest distance."""
+    smallest = min(distance for distance, _ in distances)
+    chosen = [antecedents[i] for distance, i in distances if distance == smallest]
+    return sum(chosen) / len(chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class MentionWords:
+    """The words of all mentions of each text of a batch, as matrices.
+
+    Args:
+        words: the words of each text, each a list of token indices.
+        length: the number of tokens in a row of the padded batch.
+    """
+
+    words: tuple[tuple[tuple[int, ...], ...], ...]
+    length: int
+
+    @cached_property
+    def rows(self) -> torch.Tensor:
+        """The pieces of each text's words, ``(batch, num_rows)``; padded with the first piece."""
+        pieces = [sorted({i for word in words for i in word}) for words in self.words]
+        most = max(map(len, pieces))
+        return torch.tensor([each + each[:1] * (most - len(each)) for each in pieces])
+
+    @cached_property
+    def of_keys(self) -> torch.Tensor:
+        """1 where a key is a piece of a word: ``(batch, num_words, length)``, float64."""
+        return self._membership(
+            self.length, [{i: i for w in words for i in w} for words in self.words]
+        )
+
+    @cached_property
+    def of_rows(self) -> torch.Tensor:
+        """1 where a row is a piece of a word: ``(batch, num_words, num_rows)``, float64."""
+        places = [
+            {piece: row for row, piece in reversed(list(enumerate(r)))} for r in self.rows.tolist()
+        ]
+        return self._membership(self.rows.shape[1], places)
+
+    @cached_property
+    def sizes(self) -> torch.Tensor:
+        """The number of pieces of each word, ``(batch, num_words)``; 1 for padding words."""
+        return self.of_rows.sum(-1).clamp(min=1)
+
+    def _membership(self, length: int, places: Sequence[dict[int, int]]) -> torch.Tensor:
+        most = max(map(len, self.words))
+        matrix = torch.zeros(len(self.words), most, length, dtype=torch.float64)
+        for text, words in enumerate(self.words):
+            for word, pieces in enumerate(words):
+                matrix[text, word, [places[text][piece] for piece in pieces]] = 1
+        return matrix
+
+
+def word_attention(rows: torch.Tensor, words: MentionWords) -> tuple[torch.Tensor, torch.Tensor]:
+    r"""Compute the attention from word to word, and whether the mask lets one attend to the other.
+
+    .. math:: T_{st} = \frac{1}{|s|} \sum_{i \in s} \sum_{j \in t} \alpha_{ij}
+
+    Args:
+        rows: ``(batch, num_heads, num_rows, length)``: the rows ``words.rows`` of one layer.
+        words: the words of the batch.
+
+    Returns:
+        ``(batch, num_heads, num_words, num_words)`` in float64; and ``(batch, num_words,
+        num_words)``, bool: whether any head gives any weight there.
+    """
+    of_keys = words.of_keys.to(rows.device).mT
+    of_rows = words.of_rows.to(rows.device)
+    weights = of_rows[:, None] @ (rows.double() @ of_keys[:, None])
+    seen = (rows != 0).any(1).double()
+    reachable = (of_rows @ seen @ of_keys) > 0
+    return weights / words.sizes.to(rows.device)[:, None, :, None], reachable

@@ -12,19 +12,19 @@ Three subpackages build on these: ``following`` traces the heads' outputs throug
 attention computes.
 """
 
+from introspect.hooks.capture import PARTS, capture, find_projections
 from introspect.hooks.captured import Captured
-from introspect.hooks.capturing import PARTS, capture, find_projections
 from introspect.hooks.certificate import verify
-from introspect.hooks.differentiating.gradients import (
+from introspect.hooks.downstream.projection import Projection
+from introspect.hooks.edits.gates import gate_gradients, gated, open_gates
+from introspect.hooks.generation import NEW_TOKENS, capture_generation
+from introspect.hooks.gradients.gradients import (
     GRADIENT_PARTS,
+    STEPS,
     Objective,
     capture_gradients,
     with_gradients,
 )
-from introspect.hooks.differentiating.integrating import STEPS
-from introspect.hooks.editing.gates import gate_gradients, gated, open_gates
-from introspect.hooks.following.projection import Projection
-from introspect.hooks.generating import NEW_TOKENS, capture_generation
 
 __all__ = [
     "GRADIENT_PARTS",

@@ -11,7 +11,7 @@ from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
 
-__all__ = ["checked_rows", "placed", "run_arguments"]
+__all__ = ["checked_rows", "placed", "run_arguments", "same_output"]
 
 
 def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,3 +84,12 @@ def _check_weights(module: nn.Module) -> None:
             f"Expected {type(module).__name__} with its weights in memory, but {len(empty)} of "
             f"them are on the meta device, for example {empty[0]}. Load the weights first."
         )
+
+
+_SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
+_SAME_OUTPUT_HALF = 3e-2
+
+
+def same_output(dtype: torch.dtype) -> float:
+    """Return the largest difference allowed, in units of the larger of 1 and the largest value."""
+    return _SAME_OUTPUT.get(dtype, _SAME_OUTPUT_HALF)

@@ -13,10 +13,10 @@ from torch import nn
 
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import run_arguments
-from introspect.hooks.borrowing import attention_implementation, borrowed_attention
+from introspect.hooks.bypass import OWN_OUTPUTS, are_weights
 from introspect.hooks.captured import Captured, PartByKind
 from introspect.hooks.interface import active_editors
-from introspect.hooks.own_output import OWN_OUTPUTS, are_weights
+from introspect.hooks.loans import attention_implementation, borrowed_attention
 from introspect.records import Certificate
 
 __all__ = ["certificate_of", "largest_of", "verify"]

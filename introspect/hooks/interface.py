@@ -28,7 +28,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from introspect.errors import CaptureError
-from introspect.hooks.borrowing import own_implementation
+from introspect.hooks.loans import own_implementation
 
 __all__ = [
     "IMPLEMENTATION",

@@ -14,11 +14,11 @@ from torch import nn
 
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import run_arguments
+from introspect.hooks.bypass import products_of_own_output
 from introspect.hooks.interface import unedited
 from introspect.hooks.observation import Observation
-from introspect.hooks.own_output import products_of_own_output
 from introspect.hooks.products import AttentionProducts
-from introspect.hooks.running import run_watched
+from introspect.hooks.run import run_watched
 from introspect.hooks.watchers import WholeWatcher
 
 __all__ = ["AttentionLayout", "HeadCount", "attention_layout", "few_tokens"]

@@ -10,7 +10,7 @@ from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.interface import AttentionCall
-from introspect.hooks.numbering import Numbering
+from introspect.hooks.layer_index import Numbering
 from introspect.hooks.watchers import Parts
 
 __all__ = ["AllSeen", "Observation", "Receive"]

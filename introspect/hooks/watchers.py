@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 import torch
 
 from introspect.errors import CaptureError
+from introspect.hooks.arguments import same_output
 from introspect.hooks.interface import Attended, AttentionCall
 from introspect.hooks.rows import RowsNotRecomputableError, eager_rows, pick_rows
 from introspect.hooks.softmax import SoftmaxInputs
-from introspect.hooks.tolerance import same_output
 
 __all__ = ["PARTS", "Parts", "RowWatcher", "WholeWatcher"]
 

@@ -7,8 +7,8 @@ taken from, and ``intervening`` opens and closes every intervention.
 
 from introspect.interventions.ablation import METHODS, ablate, scale
 from introspect.interventions.edges import edges_between, knock_out
-from introspect.interventions.intervening import Intervention, intervene
-from introspect.interventions.patching import patch
+from introspect.interventions.intervention import Intervention, intervene
+from introspect.interventions.patches import patch
 
 __all__ = [
     "METHODS",

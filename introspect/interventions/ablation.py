@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks.editing.edits import Change, Edit, Visible
+from introspect.hooks.edits.edits import Change, Edit, Visible
 from introspect.hooks.layout import attention_layout
-from introspect.interventions.intervening import Intervention, ModelLike, module_of
-from introspect.interventions.positions import chosen_positions
+from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.interventions.references import Inputs, Reference, run_references
 from introspect.interventions.targets import (
     HeadLike,
     HeadsByLayer,
     checked_kind,
+    chosen_positions,
     heads_by_layer,
     in_words,
 )

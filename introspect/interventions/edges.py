@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from introspect.alignment import mention_pieces
 from introspect.errors import CaptureError, SelectionError
-from introspect.functional.knockout import knocked_out
-from introspect.hooks.editing.edits import Change, Edit, Visible
+from introspect.functional.masks import knocked_out
+from introspect.hooks.edits.edits import Change, Edit, Visible
 from introspect.hooks.layout import attention_layout
-from introspect.interventions.intervening import Intervention, ModelLike, module_of
+from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.interventions.targets import HeadLike, checked_kind, heads_by_layer, in_words
-from introspect.mentions import Span, find_mention
 from introspect.models import Model
+from introspect.records.alignment import mention_pieces
+from introspect.text.mentions import Span, find_mention
 
 __all__ = ["Edge", "edges_between", "knock_out"]
 

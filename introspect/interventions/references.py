@@ -12,13 +12,12 @@ from torch import nn
 from introspect.errors import SelectionError, TextError
 from introspect.hooks import Captured
 from introspect.hooks.arguments import placed
-from introspect.hooks.borrowing import borrowed_attention
-from introspect.hooks.editing.edits import Edit, Visible
+from introspect.hooks.edits.edits import Edit, Visible
 from introspect.hooks.interface import IMPLEMENTATION, unedited
-from introspect.interventions.intervening import Intervention, ModelLike, module_of
+from introspect.hooks.loans import borrowed_attention
+from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.models import Model
-from introspect.models.batching import encode_batch, padded
-from introspect.models.encoding import length_limit
+from introspect.models.inputs import encode_batch, length_limit, padded
 
 __all__ = ["Inputs", "Reference", "run_parts", "run_references", "run_source"]
 

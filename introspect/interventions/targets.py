@@ -11,7 +11,14 @@ from introspect.errors import SelectionError
 from introspect.hooks.layout import AttentionLayout
 from introspect.records import Head
 
-__all__ = ["HeadLike", "HeadsByLayer", "checked_kind", "heads_by_layer", "in_words"]
+__all__ = [
+    "HeadLike",
+    "HeadsByLayer",
+    "checked_kind",
+    "chosen_positions",
+    "heads_by_layer",
+    "in_words",
+]
 
 #: A head, as ``Head(3, 1)``, ``(3, 1)`` or ``"L3H1"``; ``"L3"`` is the whole layer.
 HeadLike = Head | tuple[int, int] | str
@@ -146,3 +153,21 @@ def _range(layers: Sequence[int]) -> str:
     if list(layers) == list(range(layers[0], layers[-1] + 1)):
         return f"{layers[0]}–{layers[-1]}"
     return ", ".join(map(str, layers))
+
+
+def chosen_positions(positions: Sequence[int], length: int, name: str = "positions") -> list[int]:
+    """Return the positions after checking them.
+
+    Raises:
+        SelectionError: none, or one that a sequence of this length does not have.
+    """
+    try:
+        chosen = [index(position) for position in positions]
+    except TypeError:
+        chosen = []
+    if not chosen or not all(0 <= position < length for position in chosen):
+        raise SelectionError(
+            f"Expected `{name}` as whole numbers in 0–{length - 1}, got {positions!r}. Tokens are "
+            "numbered from 0."
+        )
+    return chosen

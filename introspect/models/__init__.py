@@ -1,6 +1,6 @@
 """Models that are found by name, loaded safely, and captured on a text or an image."""
 
-from introspect.models.loading import load, load_text
+from introspect.models.loader import load, load_text
 from introspect.models.model import Model
 from introspect.models.vision import VisionModel
 

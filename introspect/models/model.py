@@ -20,11 +20,16 @@ from introspect.hooks import (
     verify,
     with_gradients,
 )
-from introspect.models.encoding import Encoded, encode, encode_target, length_limit
-from introspect.models.planning import RunPlan, checked_kind, plan_run, taken
-from introspect.models.reading import Readable, as_reading
-from introspect.models.recording import make_record
-from introspect.models.writing import Generate, Writing, generation_options
+from introspect.models.generation import Generate, Writing, generation_options
+from introspect.models.inputs import (
+    Encoded,
+    Readable,
+    as_reading,
+    encode,
+    encode_target,
+    length_limit,
+)
+from introspect.models.run_plan import RunPlan, checked_kind, make_record, plan_run, taken
 from introspect.records import AttentionRecord, TokenSequence
 
 __all__ = ["Model"]

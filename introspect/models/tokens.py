@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Any
 
-from introspect.alignment import words_of_texts
-from introspect.mentions import Span
 from introspect.records import TokenSequence
+from introspect.records.alignment import words_of_texts
+from introspect.text.mentions import Span
 
 __all__ = ["assembled", "token_sequence"]
 

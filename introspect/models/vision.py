@@ -15,9 +15,9 @@ from torch import nn
 
 from introspect.errors import CaptureError, InputError, MissingExtraError, ModelError
 from introspect.hooks import Captured, capture, verify
-from introspect.models.recording import make_record
+from introspect.models.run_plan import make_record
 from introspect.records import AttentionRecord, PatchGrid, TokenSequence
-from introspect.text import shortened
+from introspect.text.characters import shortened
 
 __all__ = ["Picture", "VisionModel", "chosen_tower", "is_image_processor", "reads_pictures"]
 

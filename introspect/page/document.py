@@ -8,6 +8,7 @@ and the few lines that unpack them.
 from __future__ import annotations
 
 import html
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,19 +16,100 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from introspect.attribution import METHODS
-from introspect.files import write_atomically
-from introspect.page.codec import encode
-from introspect.page.embedding import as_json, binary_block, packed, policy_for
+from introspect.io.files import write_atomically
+from introspect.page.bundle import (
+    as_json,
+    binary_block,
+    bundle,
+    packed,
+    plotly_source,
+    policy_for,
+    read_asset,
+    style_sheet,
+)
+from introspect.page.codec import Floats, encode
 from introspect.page.record_data import encoded_method, encoded_part, record_json
-from introspect.page.scripts import bundle, plotly_source, read_asset
-from introspect.page.section import Section
-from introspect.page.styles import style_sheet
-from introspect.page.summary import summary_block
-from introspect.records import AttentionRecord
-from introspect.text import visible_text
+from introspect.records import METHODS, AttentionRecord
+from introspect.text.characters import visible_text
 
-__all__ = ["Document"]
+__all__ = ["Document", "Section", "framed", "read_summary", "summary_block"]
+
+_HEIGHT = 720
+
+
+def framed(page: str, title: str) -> str:
+    """Return the HTML of a frame that holds a whole page.
+
+    Args:
+        page: the page, as ``Document.to_html`` returns it.
+        title: the title of the frame.
+
+    Example:
+        >>> framed("<p>a</p>", "A page").partition(' style')[0]
+        '<iframe sandbox="allow-scripts allow-downloads" title="A page"'
+    """
+    return (
+        f'<iframe sandbox="allow-scripts allow-downloads" title="{html.escape(title)}" '
+        f'style="width:100%;height:{_HEIGHT}px;border:0" '
+        f'srcdoc="{html.escape(page, quote=True)}"></iframe>'
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One view of a page.
+
+    Args:
+        kind: the kind of view (``head``, ``model``, …).
+        title: its heading.
+        lead: what the view shows, in a sentence or two of plain text.
+        state: what it shows first, and data only this view needs; anything JSON can hold.
+        record: the attention it shows; ``None`` for figures over many texts.
+        hidden: do not show it until another view opens it.
+        others: other records that it shows beside the first.
+        parts: the parts it shows beside the attention (``queries``, …), for the records
+            that have them.
+        arrays: other numbers from 0 to 1 that only this view needs, by name.
+        methods: other methods that it shows each of its records with, by their names in
+            ``introspect.records``, first the one shown first.
+    """
+
+    kind: str
+    title: str
+    lead: str
+    state: dict[str, Any]
+    record: AttentionRecord | None = None
+    hidden: bool = False
+    others: tuple[AttentionRecord, ...] = ()
+    parts: tuple[str, ...] = ()
+    arrays: Mapping[str, Floats] = field(default_factory=dict)
+    methods: Sequence[Sequence[str]] = ()
+
+
+_OPENING = '<script type="application/json" id="report-summary">'
+
+
+def summary_block(summary: Mapping[str, Any] | None) -> str:
+    """Return the element for the page's head; empty without a summary."""
+    return "" if summary is None else f"{_OPENING}{as_json(summary)}</script>\n"
+
+
+def read_summary(page: str) -> dict[str, Any] | None:
+    """Return the summary in a page's head; ``None`` for a page not written by this package.
+
+    Args:
+        page: the page, or a beginning of it that includes the head.
+    """
+    _, found, rest = page.partition(_OPENING)
+    block, closed, _ = rest.partition("</script>")
+    if not (found and closed):
+        return None
+    try:
+        summary = json.loads(block)
+    except ValueError:
+        return None
+    return summary if isinstance(summary, dict) else None
+
 
 _NO_SCRIPT = (
     "The interactive views need JavaScript, which is switched off here. The words stand without it."

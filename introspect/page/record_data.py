@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from introspect.attribution import METHODS, attributed
 from introspect.page.codec import Encoded, SignedEncoded, encode_signed
-from introspect.records import AttentionRecord, TokenSequence
-from introspect.text import visible, visible_text
+from introspect.records import METHODS, AttentionRecord, TokenSequence, attributed
+from introspect.text.characters import visible, visible_text
 
 __all__ = ["encoded_method", "encoded_part", "record_json"]
 

@@ -19,7 +19,7 @@ from introspect.primer.attention import (
     self_attention,
     split_heads,
 )
-from introspect.primer.recording import record_of
+from introspect.primer.records import record_of
 from introspect.primer.stories import (
     Story,
     cat_and_mouse,
@@ -28,7 +28,7 @@ from introspect.primer.stories import (
     tired_or_wide,
     writing_code,
 )
-from introspect.primer.training import (
+from introspect.primer.trainer import (
     GREY_CAT,
     SENTENCES,
     SelfAttention,

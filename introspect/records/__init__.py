@@ -5,8 +5,41 @@ Layers and heads are numbered from 0. Shapes are always
 """
 
 from introspect.records.attention import KINDS, AttentionRecord
-from introspect.records.certificate import Certificate
-from introspect.records.places import Head, PatchGrid
+from introspect.records.attribution import (
+    alti,
+    contributions,
+    flow,
+    gradient_attention,
+    integrated_gradients,
+    relevance,
+    residual_norms,
+    rollout,
+    why_not_square,
+)
+from introspect.records.facts import Certificate, Head, PatchGrid
 from introspect.records.tokens import TokenSequence
+from introspect.records.weights import LARGEST_SHOWN, METHODS, Method, attributed, offered, parts_of
 
-__all__ = ["KINDS", "AttentionRecord", "Certificate", "Head", "PatchGrid", "TokenSequence"]
+__all__ = [
+    "KINDS",
+    "LARGEST_SHOWN",
+    "METHODS",
+    "AttentionRecord",
+    "Certificate",
+    "Head",
+    "Method",
+    "PatchGrid",
+    "TokenSequence",
+    "alti",
+    "attributed",
+    "contributions",
+    "flow",
+    "gradient_attention",
+    "integrated_gradients",
+    "offered",
+    "parts_of",
+    "relevance",
+    "residual_norms",
+    "rollout",
+    "why_not_square",
+]

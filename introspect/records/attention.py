@@ -11,11 +11,10 @@ from types import MappingProxyType
 import torch
 
 from introspect.errors import RecordError, SelectionError
-from introspect.files import write_atomically
 from introspect.functional.words import merge_pieces
-from introspect.records.certificate import Certificate
-from introspect.records.places import PatchGrid
-from introspect.records.saving import packed, unpacked
+from introspect.io.files import write_atomically
+from introspect.records.facts import Certificate, PatchGrid
+from introspect.records.storage import packed, unpacked
 from introspect.records.tokens import TokenSequence
 
 __all__ = ["KINDS", "AttentionRecord"]

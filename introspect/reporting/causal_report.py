@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from introspect.causal import CausalStudy
 from introspect.interventions.ablation import NEEDS_REFERENCE, ablate
 from introspect.page import Document
 from introspect.records import AttentionRecord, Head
-from introspect.reporting.causal_wording import (
+from introspect.reporting.causal_words import (
     finding_of_study,
     head_verdicts,
     heads_that_matter,
@@ -18,20 +17,23 @@ from introspect.reporting.causal_wording import (
     smallest_words,
     with_range,
 )
-from introspect.reporting.forest import forest_section
-from introspect.reporting.prose import notices_prose, paragraphs, set_prose
-from introspect.reporting.provenance import (
+from introspect.reporting.html import (
     certificate_rows,
+    notices_prose,
+    paragraphs,
     provenance_rows,
+    set_prose,
     table,
     version_of_introspect,
 )
 from introspect.reporting.report import Report
 from introspect.reporting.set_report import data_table
-from introspect.reporting.set_wording import finding_of_choice, p_value, share
-from introspect.text import shortened
+from introspect.reporting.set_words import finding_of_choice, p_value, share
+from introspect.studies.causal import CausalStudy
+from introspect.text.characters import shortened
 from introspect.views.causal import causal_view
 from introspect.views.compare import compare_view
+from introspect.views.forest import forest_section
 
 __all__ = ["causal_report", "first_record"]
 
@@ -87,7 +89,7 @@ def causal_report(
 
     Example:
         >>> import introspect as ix
-        >>> from introspect.cases import grammar_cases
+        >>> from introspect.data import grammar_cases
         >>> model = ix.load("pronoun", with_head=True)
         >>> study = ix.causal_study(model, grammar_cases(20))
         >>> print(ix.causal_report(study).finding[:54])

@@ -8,31 +8,29 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from introspect.alignment import mention_pieces
-from introspect.analyzers.coreference import CoreferenceAnalyzer, Scores
 from introspect.errors import InputError, naming
-from introspect.files import write_atomically
-from introspect.mentions import CorefCase
+from introspect.io.files import write_atomically
 from introspect.models import Model, load_text
 from introspect.page import Document, Section, framed
 from introspect.records import AttentionRecord, Head
-from introspect.reporting.prose import (
+from introspect.records.alignment import mention_pieces
+from introspect.reporting.findings import finding_of_case, finding_of_set
+from introspect.reporting.html import (
     case_prose,
+    certificate_rows,
     method_prose,
     notices_prose,
     plain_words,
-    set_prose,
-    text_prose,
-)
-from introspect.reporting.provenance import (
-    certificate_rows,
     provenance_rows,
+    set_prose,
     table,
+    text_prose,
     version_of_introspect,
 )
-from introspect.reporting.wording import finding_of_case, finding_of_set
-from introspect.scoring import score_case
-from introspect.text import shortened
+from introspect.studies.coreference import CoreferenceAnalyzer, Scores
+from introspect.studies.coreference.case_scores import score_case
+from introspect.text.characters import shortened
+from introspect.text.mentions import CorefCase
 from introspect.views.coreference import coreference_view
 from introspect.views.head import head_view
 from introspect.views.model import model_view

@@ -7,21 +7,23 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from introspect.analyzers.roles import role_names
-from introspect.analyzers.similarity import SimilarityAnalyzer
 from introspect.page import Document
 from introspect.records import Certificate
-from introspect.reporting.prose import notices_prose, paragraphs, set_prose
-from introspect.reporting.provenance import (
+from introspect.reporting.findings import LOOKING_IS_NOT_CAUSING, Finding
+from introspect.reporting.html import (
     certificate_rows,
+    notices_prose,
+    paragraphs,
     provenance_of,
+    set_prose,
     table,
     version_of_introspect,
 )
 from introspect.reporting.report import Report
-from introspect.reporting.role_map import role_map_section, role_title, unit_of
 from introspect.reporting.set_report import data_table
-from introspect.reporting.wording import LOOKING_IS_NOT_CAUSING, Finding
+from introspect.studies.heads.looks_at import role_names
+from introspect.studies.heads.similarity import SimilarityAnalyzer
+from introspect.views.head_maps import role_map_section, role_title, unit_of
 
 __all__ = ["finding_of_roles", "sentence_report"]
 

@@ -8,26 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from introspect.alignment import mention_pieces
-from introspect.analyzers.bias import Bias
-from introspect.analyzers.coreference import Scores
-from introspect.analyzers.linear_probe import ProbeResult
-from introspect.analyzers.pairs import PairShifts
-from introspect.cases import NO_CHOICE, Reject
-from introspect.mentions import CorefCase
+from introspect.data import NO_CHOICE, Reject
 from introspect.page import Document
 from introspect.records import AttentionRecord
-from introspect.reporting.forest import forest_section
-from introspect.reporting.prose import method_prose, paragraphs, plain_words, set_prose
-from introspect.reporting.provenance import (
+from introspect.records.alignment import mention_pieces
+from introspect.records.weights import Weights
+from introspect.reporting.findings import Finding
+from introspect.reporting.html import (
     certificate_rows,
+    method_prose,
+    paragraphs,
+    plain_words,
     provenance_rows,
+    set_prose,
     table,
     version_of_introspect,
 )
 from introspect.reporting.report import Chapter, Report, add_views, add_words
-from introspect.reporting.score_map import score_map_section
-from introspect.reporting.set_wording import (
+from introspect.reporting.set_words import (
     bias_words,
     direction_name,
     finding_of_choice,
@@ -38,10 +36,15 @@ from introspect.reporting.set_wording import (
     share,
     stability_words,
 )
-from introspect.reporting.wording import Finding
-from introspect.text import shortened, visible_text
+from introspect.studies.coreference import Scores
+from introspect.studies.coreference.bias import Bias
+from introspect.studies.coreference.linear_probe import ProbeResult
+from introspect.studies.coreference.pairs import PairShifts
+from introspect.text.characters import shortened, visible_text
+from introspect.text.mentions import CorefCase
 from introspect.views.compare import compare_view
-from introspect.weighting import Weights
+from introspect.views.forest import forest_section
+from introspect.views.head_maps import score_map_section
 
 __all__ = ["SetFindings", "set_report"]
 

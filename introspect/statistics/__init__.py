@@ -10,11 +10,9 @@ test of all heads, ``selection`` the held-out selection, ``twins`` the accuracy 
 and ``units`` exact sums of credits.
 """
 
-from introspect.statistics.bootstrap import grouped_bootstrap
-from introspect.statistics.groups import FEWEST_GROUPS, fold_of_groups
-from introspect.statistics.relabelling import PermutationTest, permutation_test
-from introspect.statistics.selection import HeldOut, held_out_selection
-from introspect.statistics.twins import twin_accuracy
+from introspect.statistics.groups import FEWEST_GROUPS, fold_of_groups, grouped_bootstrap
+from introspect.statistics.permutation import PermutationTest, permutation_test
+from introspect.statistics.selection import HeldOut, held_out_selection, twin_accuracy
 
 __all__ = [
     "FEWEST_GROUPS",

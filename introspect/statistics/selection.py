@@ -8,20 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from introspect.statistics.bootstrap import grouped_bootstrap
 from introspect.statistics.groups import (
     FEWEST_GROUPS,
     SAME,
     Floats,
     Integers,
+    Matrix,
+    checked,
     checked_labellings,
     fold_of_groups,
     group_sums,
+    grouped_bootstrap,
+    sizes_of,
 )
-from introspect.statistics.relabelling import labelling_sums, relabelled_totals
-from introspect.statistics.units import Matrix
+from introspect.statistics.permutation import labelling_sums, relabelled_totals
 
-__all__ = ["HeldOut", "held_out_selection"]
+__all__ = ["HeldOut", "held_out_selection", "twin_accuracy"]
 
 # A head observable in less than half of the cases that another is does not compete with it.
 _OBSERVABLE_ENOUGH = 0.5
@@ -158,3 +160,27 @@ def _best(accuracies: Floats, n: npt.NDArray[np.number]) -> Integers:
     competes = n >= max(_OBSERVABLE_ENOUGH * n.max(), 1)
     found: Integers = np.where(competes, accuracies, -np.inf).argmax(-1)
     return found
+
+
+def twin_accuracy(credits: npt.ArrayLike, groups: Sequence[Hashable]) -> tuple[Floats, Integers]:
+    """Return the share of minimal pairs with both cases right, for each head.
+
+    A minimal pair is a group of two cases. Coin flips get both right in 25 % of pairs, and a
+    head that cannot tell the two apart gets both right in 0 %, whatever its accuracy.
+
+    Args:
+        credits: ``(num_cases, num_heads)``.
+        groups: the group of each case.
+
+    Returns:
+        The shares, NaN without any pair, and how many pairs each head can observe.
+    """
+    values, index = checked(credits, groups)
+    order = np.argsort(index, kind="stable")
+    of_pairs = order[sizes_of(index)[index[order]] == 2]
+    pairs = values[of_pairs].reshape(-1, 2, values.shape[1])
+    observable = ~np.isnan(pairs).any(1)
+    both = (pairs > 1 - SAME).all(1) & observable
+    n = observable.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return both.sum(0) / n, n

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import torch
+
 from introspect.errors import SelectionError
-from introspect.files import write_atomically
+from introspect.io.files import write_atomically
 from introspect.page import Document, Section, framed
 from introspect.page.codec import kept_of
-from introspect.records import AttentionRecord, TokenSequence
-from introspect.text import shortened, visible_text
+from introspect.records import (
+    LARGEST_SHOWN,
+    METHODS,
+    AttentionRecord,
+    TokenSequence,
+    attributed,
+    offered,
+)
+from introspect.text.characters import shortened, visible_text
 
 __all__ = [
+    "RAW",
     "Drawing",
     "View",
+    "by_method",
+    "checked_weights",
     "first_token",
     "head_number",
+    "is_whole",
     "joined_texts",
+    "known",
     "layer_row",
+    "layers_of",
+    "map_of",
+    "page_methods",
     "plotly_text",
+    "scale_of",
+    "whole_words",
 ]
 
 _LONGEST_HEADING = 160
@@ -191,3 +213,98 @@ def _span(numbers: Sequence[int]) -> str:
 def plotly_text(label: str) -> str:
     """Escape a label for Plotly, which interprets some HTML in labels; tokens are plain text."""
     return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def layers_of(table: pd.DataFrame) -> tuple[list[int], int]:
+    """Return the sorted layers of a table and the number of heads (largest head number + 1)."""
+    layers = sorted(int(layer) for layer in table["layer"].unique())
+    return layers, int(table["head"].max()) + 1
+
+
+def map_of(
+    table: pd.DataFrame, columns: Sequence[str], layers: Sequence[int], num_heads: int
+) -> dict[str, list[list[Any]]]:
+    """Return each column as layers × heads; ``None`` where the number or head is missing.
+
+    Example:
+        >>> table = pd.DataFrame({"layer": [2, 2], "head": [0, 2], "n": [5, 7]})
+        >>> map_of(table, ["n"], [2], 3)
+        {'n': [[5, None, 7]]}
+    """
+    places = list(zip(table["layer"], table["head"], strict=True))
+    found = {}
+    for name in columns:
+        values = dict(zip(places, table[name], strict=True))
+        found[name] = [
+            [known(values.get((layer, head), math.nan)) for head in range(num_heads)]
+            for layer in layers
+        ]
+    return found
+
+
+def known(value: float) -> float | int | None:
+    """Convert a number for JSON, rounded to 8 decimals; ``None`` for NaN."""
+    if isinstance(value, Integral):
+        return int(value)
+    return None if math.isnan(value) else round(float(value), 8)
+
+
+RAW = "raw"
+
+
+def checked_weights(record: AttentionRecord, weights: str, own: Sequence[str] = (RAW,)) -> None:
+    """Raise an error unless the record can be shown with these weights.
+
+    Args:
+        record: the attention.
+        weights: one of ``own``, or the name of a method.
+        own: the weights that the view computes itself.
+
+    Raises:
+        SelectionError: there are no such weights, the record cannot provide them, or a page cannot
+            hold them.
+    """
+    if weights in own:
+        return
+    if weights not in METHODS:
+        known = ", ".join((*own, *METHODS))
+        raise SelectionError(f"Expected `weights` as one of {known}, got {weights!r}.")
+    if weights != "norm" and len(record.keys) > LARGEST_SHOWN:
+        raise SelectionError(
+            f"Expected at most {LARGEST_SHOWN} tokens to show by {weights}, got "
+            f"{len(record.keys)}. Shorten the text, or show raw weights."
+        )
+    attributed(record, weights)
+
+
+def by_method(record: AttentionRecord, weights: str) -> AttentionRecord:
+    """Replace a record's attention with a method's numbers, with one head if the method has one."""
+    if weights not in METHODS:
+        return record
+    return replace(record, attentions=attributed(record, weights), parts={})
+
+
+def is_whole(weights: str) -> bool:
+    """Return whether one map represents all heads together."""
+    return weights in METHODS and not METHODS[weights].by_head
+
+
+def scale_of(weights: str, shown: torch.Tensor) -> float:
+    """Return the weight drawn at full strength: 1, or the largest shown if unbounded."""
+    if weights not in METHODS or METHODS[weights].bounded:
+        return 1.0
+    largest = float(shown.nan_to_num(0.0).max())
+    return largest if largest > 0 else 1.0
+
+
+def page_methods(record: AttentionRecord, weights: str = RAW) -> tuple[str, ...]:
+    """Return the methods that a page can show: those the record offers and the named one."""
+    named = (weights,) if weights in METHODS else ()
+    return tuple(dict.fromkeys((*offered(record), *named)))
+
+
+def whole_words(weights: str, layer: int) -> str:
+    """Describe a method that combines all heads, and its layer, in words."""
+    method = METHODS[weights]
+    where = f"up to layer {layer}" if method.through else f"layer {layer}"
+    return f"{method.label[:1].upper()}{method.label[1:]}, {where}, all heads together"

@@ -7,12 +7,11 @@ from typing import Literal, get_args
 
 from introspect.records import AttentionRecord
 from introspect.views.base import View
+from introspect.views.focal import neuron_view, steps_view
 from introspect.views.head import head_view
 from introspect.views.heatmap import heatmap_view
 from introspect.views.layer import layer_view
 from introspect.views.model import model_view
-from introspect.views.neuron import neuron_view
-from introspect.views.steps import steps_view
 
 __all__ = ["VIEW_NAMES", "ViewName", "parts_of_view", "view_by_name"]
 

@@ -9,18 +9,17 @@ import pandas as pd
 
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.views.base import Drawing
-from introspect.views.causal_figure import causal_figure
-from introspect.views.causal_scales import (
+from introspect.views.base import Drawing, known, layers_of, map_of
+from introspect.views.causal_figure import (
     ACROSS,
     QUADRANTS,
     across_range,
+    causal_figure,
     effect_range,
     labels_of,
     middle_of,
     unit_of,
 )
-from introspect.views.head_tables import known, layers_of, map_of
 from introspect.views.palette import DIVERGING, themed, themed_layer_colours
 
 __all__ = ["CAUSAL_COLUMNS", "CausalView", "causal_view", "effect_map_section"]
@@ -166,7 +165,7 @@ def causal_view(study: pd.DataFrame | _HasHeads, *, across: str = "accuracy") ->
 
     Example:
         >>> import introspect as ix
-        >>> from introspect.cases import grammar_cases
+        >>> from introspect.data import grammar_cases
         >>> model = ix.load("pronoun", with_head=True)
         >>> study = ix.causal_study(model, grammar_cases(10), share=None, twins=False)
         >>> ix.causal_view(study)

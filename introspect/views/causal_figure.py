@@ -9,21 +9,171 @@ from typing import Any
 import pandas as pd
 
 from introspect.records import Head
-from introspect.views.base import plotly_text
-from introspect.views.causal_scales import (
-    ACROSS,
-    QUADRANTS,
-    across_range,
-    effect_range,
-    is_significant,
-    labels_of,
-    middle_of,
-    unit_of,
-)
-from introspect.views.head_tables import known, layers_of
+from introspect.views.base import known, layers_of, plotly_text
 from introspect.views.palette import INK, MUTED, RIVAL, layer_colours, mixed
 
-__all__ = ["causal_figure"]
+__all__ = [
+    "ACROSS",
+    "QUADRANTS",
+    "SIGNIFICANT",
+    "across_range",
+    "causal_figure",
+    "effect_range",
+    "is_significant",
+    "label_places",
+    "labels_of",
+    "middle_of",
+    "unit_of",
+]
+
+# Sizes in pixels. The area is the smallest plot: labels that fit there fit in a larger one.
+_AREA = (520, 330)
+_NAME = (50, 15)
+_POINT = 8
+_GAP = 7
+
+# Plotly's names, best first: directly above and below a point is its interval.
+_PLACES = {
+    "middle right": (1, 0),
+    "middle left": (-1, 0),
+    "top right": (1, 1),
+    "top left": (-1, 1),
+    "bottom right": (1, -1),
+    "bottom left": (-1, -1),
+    "top center": (0, 1),
+    "bottom center": (0, -1),
+}
+_Box = tuple[float, float, float, float]
+
+
+def label_places(
+    points: Sequence[tuple[float, float]],
+    named: Sequence[int],
+    ranges: tuple[Sequence[float], Sequence[float]],
+) -> dict[int, str]:
+    """Place each label in turn where it covers least.
+
+    Args:
+        points: the x and y of all points; NaN for none.
+        named: the indices of the labeled points, the most important first.
+        ranges: the limits of both axes.
+
+    Returns:
+        Plotly's text position for the index of each labeled point.
+
+    Example:
+        >>> label_places([(0.5, 0.5), (0.58, 0.5)], [0, 1], ([0, 1], [0, 1]))
+        {0: 'middle left', 1: 'middle right'}
+    """
+    where = [_pixels(point, ranges) for point in points]
+    marks = [_around(x, y, _POINT, _POINT) for x, y in where if not math.isnan(x + y)]
+    taken: list[_Box] = []
+    found = {}
+    for number in named:
+        boxes = {place: _name_box(where[number], side) for place, side in _PLACES.items()}
+        # Ties go to the first position, since a dictionary keeps its order.
+        best = min(boxes, key=lambda place: _badness(boxes[place], marks, taken))
+        taken.append(boxes[best])
+        found[number] = best
+    return found
+
+
+def _pixels(
+    point: tuple[float, float], ranges: tuple[Sequence[float], Sequence[float]]
+) -> tuple[float, float]:
+    x, y = (
+        (value - low) / (high - low) * size
+        for value, (low, high), size in zip(point, ranges, _AREA, strict=True)
+    )
+    return x, y
+
+
+def _around(x: float, y: float, width: float, height: float) -> _Box:
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def _name_box(point: tuple[float, float], side: tuple[int, int]) -> _Box:
+    width, height = _NAME
+    x = point[0] + side[0] * (width / 2 + _GAP)
+    y = point[1] + side[1] * (height / 2 + (_GAP if side[0] == 0 else 0))
+    return _around(x, y, width, height)
+
+
+def _badness(box: _Box, marks: Sequence[_Box], taken: Sequence[_Box]) -> float:
+    """Score a label: overlapping labels weigh most, then lying outside, then covering points."""
+    outside = box[0] < 0 or box[1] < 0 or box[2] > _AREA[0] or box[3] > _AREA[1]
+    over_names = sum(_meet(box, other) for other in taken)
+    return 4 * over_names + 3 * outside + sum(_meet(box, mark) for mark in marks)
+
+
+def _meet(a: _Box, b: _Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+#: What the x-axis can show.
+ACROSS = {
+    "accuracy": "how often the pronoun attends most to the antecedent",
+    "margin": "attention margin of the antecedent over the best distractor",
+}
+SIGNIFICANT = 0.05
+#: The labels of the quadrants, counterclockwise from the upper right.
+QUADRANTS = (
+    "looks and matters",
+    "matters, does not look here",
+    "neither looks nor matters",
+    "looks, does not matter",
+)
+_LABELS = 15
+# Padding of an axis beyond its numbers, and the least room on each side of its dividing line.
+_BEYOND = 0.08
+_LEAST_SIDE = 0.16
+_LEAST_ACROSS = 0.1
+
+
+def middle_of(table: pd.DataFrame, across: str) -> float:
+    """Return the x that separates heads that attend to the antecedent from those that do not."""
+    return float(table.attrs["chance"]) if across == "accuracy" else 0.0
+
+
+def across_range(values: Sequence[float] | pd.Series, middle: float) -> list[float]:
+    """Return the x-range from the least to the greatest value, with room around the middle."""
+    there = [float(value) for value in values if not math.isnan(value)] or [middle]
+    side = max(_LEAST_ACROSS, *(_LEAST_SIDE * abs(value - middle) for value in there))
+    low, high = min(*there, middle - side), max(*there, middle + side)
+    room = _BEYOND * (high - low)
+    return [low - room, high + room]
+
+
+def effect_range(table: pd.DataFrame) -> list[float]:
+    """Return the y-range of effects, intervals and controls, with room above and below zero."""
+    columns = table[["effect", "ci_low", "ci_high", "control"]].to_numpy(dtype=float).ravel()
+    there = [value for value in columns if not math.isnan(value)]
+    side = max(abs(value) for value in there) or 1.0
+    low, high = min(*there, -_LEAST_SIDE * side), max(*there, _LEAST_SIDE * side)
+    room = _BEYOND * (high - low)
+    return [low - room, high + room]
+
+
+def is_significant(row: Any) -> bool:
+    """Return whether a head has a larger effect than the other heads of its layer."""
+    return bool(row.p_adjusted < SIGNIFICANT)
+
+
+def unit_of(table: pd.DataFrame) -> str:
+    """Return the unit of the effects."""
+    return str(table.attrs["unit"])
+
+
+def labels_of(
+    table: pd.DataFrame, across: str, ranges: tuple[Sequence[float], Sequence[float]]
+) -> dict[int, str]:
+    """Return the label position of each significant head, by the index of its row."""
+    points = list(zip(table[f"attention_{across}"], table["effect"], strict=True))
+    found = [place for place, row in enumerate(table.itertuples()) if is_significant(row)]
+    found = [place for place in found if not math.isnan(points[place][0])]
+    largest = sorted(found, key=lambda place: -points[place][1])[:_LABELS]
+    return label_places(points, largest, ranges)
+
 
 # Sizes in pixels.
 _SIZE = (860, 560)

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from introspect.alignment import mention_pieces
 from introspect.errors import SelectionError
-from introspect.mentions import CorefCase, Span
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head
-from introspect.scoring import DIRECTIONS, DirectionScores, score_case
-from introspect.text import visible
+from introspect.records.alignment import mention_pieces
+from introspect.studies.coreference.case_scores import DIRECTIONS, DirectionScores, score_case
+from introspect.text.characters import visible
+from introspect.text.mentions import CorefCase, Span
 from introspect.views.base import View, head_number, layer_row, plotly_text
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, themed

@@ -9,11 +9,22 @@ from typing import Any
 import torch
 
 from introspect.errors import SelectionError
+from introspect.page import Section
 from introspect.records import AttentionRecord, Head
-from introspect.text import visible
+from introspect.text.characters import visible
 from introspect.views.base import View, first_token, head_number, layer_row, plotly_text
+from introspect.views.palette import DIVERGING, INK, themed
 
-__all__ = ["MASKED", "FocalView", "checked_focus", "with_masked_scores"]
+__all__ = [
+    "MASKED",
+    "FocalView",
+    "NeuronView",
+    "StepsView",
+    "checked_focus",
+    "neuron_view",
+    "steps_view",
+    "with_masked_scores",
+]
 
 #: Scores below this were masked: models add the lowest number of their data type.
 MASKED = -1e30
@@ -98,3 +109,226 @@ def checked_focus(
     if not 0 <= token < len(record.queries):
         raise SelectionError(f"Expected `token` in 0–{len(record.queries) - 1}, got {token}.")
     return layer, head, token
+
+
+PARTS = ("scores", "queries", "keys")
+_ROW = 24
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NeuronView(FocalView):
+    """The query, keys, their product by dimension, the dot product, the score and the weight."""
+
+    @property
+    def title(self) -> str:
+        """The title of the view."""
+        return "Neuron view"
+
+    def products(self) -> torch.Tensor:
+        """Compute query × key for each dimension, ``(key_len, head_dim)``."""
+        return self.part("queries")[self.token] * self.part("keys")
+
+    @property
+    def figure(self) -> Any:
+        """Three heatmap strips and the weights, as one Plotly figure."""
+        import plotly.graph_objects as go
+        from plotly.subplots import make_subplots
+
+        products, weights = self.products(), self.weights
+        figure = make_subplots(
+            rows=2,
+            cols=3,
+            shared_yaxes=True,
+            column_widths=[0.38, 0.38, 0.24],
+            row_heights=[0.08, 0.92],
+            vertical_spacing=0.04,
+            horizontal_spacing=0.03,
+            subplot_titles=["query q", "", "", "keys k", "q × k", "weight"],
+        )
+        query = self.part("queries")[self.token][None]
+        for matrix, row, column in ((query, 1, 1), (self.part("keys"), 2, 1), (products, 2, 2)):
+            largest = float(matrix.abs().nan_to_num().max()) or 1.0
+            strip = go.Heatmap(
+                z=matrix.numpy(), zmin=-largest, zmax=largest, colorscale=DIVERGING, showscale=False
+            )
+            figure.add_trace(strip, row=row, col=column)
+        dots = products.sum(-1)
+        bars = go.Bar(
+            x=weights.numpy(),
+            y=list(range(len(weights))),
+            orientation="h",
+            text=[f"{w:.2f} (q·k {dot:.1f})" for w, dot in zip(weights, dots, strict=True)],
+            marker={"color": "#3172c0"},
+        )
+        figure.add_trace(bars, row=2, col=3)
+        ticks = {"tickvals": list(range(len(weights))), "ticktext": self.labels}
+        figure.update_yaxes(autorange="reversed", row=2)
+        figure.update_yaxes(**ticks, row=2, col=1)
+        figure.update_yaxes(showticklabels=False, row=1)
+        word = plotly_text(visible(self.record.queries.tokens[self.token]))
+        figure.update_layout(
+            template="plotly_white",
+            title=f"{self.name}, from “{word}”",
+            width=940,
+            height=180 + _ROW * len(weights),
+            showlegend=False,
+            font={"color": INK},
+        )
+        return figure
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return the section of the page."""
+        return (
+            Section(
+                kind="neuron",
+                title=self.title,
+                lead=(
+                    "How one token weighs the others in one head: its query is multiplied with "
+                    "each key, dimension by dimension; the products are added up, scaled and "
+                    "masked to a score, and the softmax of the scores is the weight. Blue is "
+                    "positive, orange negative. Choose a token on the left."
+                ),
+                state={**self.state(), "scale": themed(DIVERGING), "rowHeight": 26},
+                record=self.record,
+                parts=PARTS,
+            ),
+        )
+
+
+def neuron_view(
+    record: AttentionRecord,
+    *,
+    layer: int | None = None,
+    head: int | None = None,
+    token: int | None = None,
+) -> NeuronView:
+    """Build the neuron view of a record captured with its queries, keys and scores.
+
+    Queries and keys are taken after rotary embedding, and a key that several heads share is shown
+    for each of them, so the products add up to what the model computed. A page stores them in
+    16 bits: about ``4 × num_layers × num_heads × length × head_dim`` bytes before compression.
+
+    Args:
+        record: the attention with the parts ``scores``, ``queries`` and ``keys``.
+        layer: the layer to show first, in the model's own numbering.
+        head: the head to show first.
+        token: the query token to show first; by default, the last word.
+
+    Raises:
+        SelectionError: the record does not have a part, or the layer, head or token.
+    """
+    record = with_masked_scores(record, PARTS)
+    layer, head, token = checked_focus(record, layer, head, token)
+    return NeuronView(record=record, layer=layer, head=head, token=token)
+
+
+PARTS_STEPS = ("scores", "values", "head_outputs")
+_ROW_STEPS = 26
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StepsView(FocalView):
+    """Scores, weights, and weighted values that add up to the head's output."""
+
+    @property
+    def title(self) -> str:
+        """The title of the view."""
+        return "Steps view"
+
+    @property
+    def scores(self) -> torch.Tensor:
+        """The inputs of the softmax, ``(key_len,)``; NaN where masked."""
+        return self.part("scores")[self.token]
+
+    def contributions(self) -> torch.Tensor:
+        """Compute weight × value of each key, ``(key_len, value_dim)``; the sum is the output."""
+        return self.weights[:, None] * self.part("values")
+
+    @property
+    def figure(self) -> Any:
+        """The three steps side by side, with the sum below the third."""
+        import plotly.graph_objects as go
+        from plotly.subplots import make_subplots
+
+        contributions, weights = self.contributions(), self.weights
+        number = len(weights)
+        figure = make_subplots(
+            rows=2,
+            cols=3,
+            row_heights=[0.9, 0.1],
+            vertical_spacing=0.06,
+            horizontal_spacing=0.04,
+            subplot_titles=["1 match: score", "2 weigh: softmax", "3 sum: weight × value", "", "",
+                            "what the head gives on"],
+        )  # fmt: skip
+        rows = list(range(number))
+        for column, values, colour in ((1, self.scores, "#5b6470"), (2, weights, "#3172c0")):
+            bars = go.Bar(
+                x=values.numpy(),
+                y=rows,
+                orientation="h",
+                text=[f"{float(v):.2f}" for v in values],
+                marker={"color": colour},
+            )
+            figure.add_trace(bars, row=1, col=column)
+        output = self.part("head_outputs")[self.token][None]
+        largest = float(torch.cat([contributions, output]).abs().nan_to_num().max()) or 1.0
+        for row, matrix in ((1, contributions), (2, output)):
+            strip = go.Heatmap(
+                z=matrix.numpy(), zmin=-largest, zmax=largest, colorscale=DIVERGING, showscale=False
+            )
+            figure.add_trace(strip, row=row, col=3)
+        figure.update_yaxes(autorange="reversed", showticklabels=False, row=1)
+        figure.update_yaxes(tickvals=rows, ticktext=self.labels, showticklabels=True, row=1, col=1)
+        figure.update_yaxes(showticklabels=False, row=2)
+        word = plotly_text(visible(self.record.queries.tokens[self.token]))
+        figure.update_layout(
+            template="plotly_white",
+            title=f"{self.name}, while it reads “{word}”",
+            width=960,
+            height=220 + _ROW_STEPS * number,
+            showlegend=False,
+            font={"color": INK},
+        )
+        return figure
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return the section of the page."""
+        return (
+            Section(
+                kind="steps",
+                title=self.title,
+                lead=(
+                    "Attention in three steps. Match: the token’s query is compared with every "
+                    "key, which gives a score. Weigh: the softmax turns the scores into weights "
+                    "that sum to 1. Sum: every value is multiplied by its weight, and all are "
+                    "added up to what the head gives on. Choose a token on the left."
+                ),
+                state={**self.state(), "scale": themed(DIVERGING), "rowHeight": _ROW_STEPS},
+                record=self.record,
+                parts=PARTS_STEPS,
+            ),
+        )
+
+
+def steps_view(
+    record: AttentionRecord,
+    *,
+    layer: int | None = None,
+    head: int | None = None,
+    token: int | None = None,
+) -> StepsView:
+    """Build a view of the three steps of attention for one token: match, weigh, sum.
+
+    Args:
+        record: the attention with the parts ``scores``, ``values`` and ``head_outputs``.
+        layer: the layer to show first, in the model's own numbering.
+        head: the head to show first.
+        token: the query token to show first; by default, the last word.
+
+    Raises:
+        SelectionError: the record does not have a part, or the layer, head or token.
+    """
+    record = with_masked_scores(record, PARTS_STEPS)
+    layer, head, token = checked_focus(record, layer, head, token)
+    return StepsView(record=record, layer=layer, head=head, token=token)

@@ -9,21 +9,24 @@ from typing import Any
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.renormalised import renormalised
+from introspect.functional.masks import renormalised
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head
-from introspect.text import visible
-from introspect.views.base import View, head_number, layer_row, plotly_text
-from introspect.views.palette import ACCENT, INK, head_colours, mixed, themed_head_colours
-from introspect.views.weights import (
+from introspect.text.characters import visible
+from introspect.views.base import (
     RAW,
+    View,
     by_method,
     checked_weights,
+    head_number,
     is_whole,
+    layer_row,
     page_methods,
+    plotly_text,
     scale_of,
     whole_words,
 )
+from introspect.views.palette import ACCENT, INK, head_colours, mixed, themed_head_colours
 
 __all__ = ["HeadView", "head_view", "hidden_head_view"]
 
@@ -62,7 +65,7 @@ class HeadView(View):
             cross-attention.
         granularity: ``token`` or ``word``.
         weights: ``raw``, ``renormalised`` without special tokens and the query itself, or the name
-            of a method of ``introspect.attribution``; a method that combines all heads has one
+            of a method of ``introspect.records``; a method that combines all heads has one
             line set.
         combine: ``separate`` heads, their ``mean`` or ``max`` in the layer, or the same over all
             layers (``mean-layers``, ``max-layers``).

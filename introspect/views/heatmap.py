@@ -8,22 +8,24 @@ from typing import Any
 
 import torch
 
-from introspect.attribution import METHODS
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.records import AttentionRecord, Head
-from introspect.text import shortened, visible
-from introspect.views.base import View, head_number, layer_row, plotly_text
-from introspect.views.palette import INK, SEQUENTIAL, themed
-from introspect.views.weights import (
+from introspect.records import METHODS, AttentionRecord, Head
+from introspect.text.characters import shortened, visible
+from introspect.views.base import (
     RAW,
+    View,
     by_method,
     checked_weights,
+    head_number,
     is_whole,
+    layer_row,
     page_methods,
+    plotly_text,
     scale_of,
     whole_words,
 )
+from introspect.views.palette import INK, SEQUENTIAL, themed
 
 __all__ = [
     "COMBINED",
@@ -63,7 +65,7 @@ class HeatmapView(View):
         head: the head shown first, or ``mean`` or ``max`` of all heads of the layer.
         scale: colors run from 0 to ``one``, or to the ``largest`` weight shown; for unbounded
             numbers, always to the largest.
-        weights: ``raw``, or the name of a method of ``introspect.attribution``; a method that
+        weights: ``raw``, or the name of a method of ``introspect.records``; a method that
             combines all heads has one map, whatever the head.
     """
 

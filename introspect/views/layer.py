@@ -7,22 +7,29 @@ from typing import Any
 
 import torch
 
-from introspect.attribution import LARGEST_SHOWN, METHODS, why_not_square
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.records import AttentionRecord, TokenSequence
-from introspect.text import shortened, visible
-from introspect.views.base import View, first_token, plotly_text
-from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
-from introspect.views.palette import INK, SEQUENTIAL, themed
-from introspect.views.weights import (
+from introspect.records import (
+    LARGEST_SHOWN,
+    METHODS,
+    AttentionRecord,
+    TokenSequence,
+    why_not_square,
+)
+from introspect.text.characters import shortened, visible
+from introspect.views.base import (
     RAW,
+    View,
     by_method,
     checked_weights,
+    first_token,
     is_whole,
     page_methods,
+    plotly_text,
     scale_of,
 )
+from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
+from introspect.views.palette import INK, SEQUENTIAL, themed
 
 __all__ = ["LayerView", "layer_view"]
 
@@ -44,7 +51,7 @@ class LayerView(View):
         token: the index of the token shown first, among the tokens of ``side``.
         head: ``mean`` or ``max`` of all heads, or a head's number.
         side: ``query`` for attention from the token; ``key`` for attention to it.
-        weights: ``raw``, or the name of a method of ``introspect.attribution``; a method that
+        weights: ``raw``, or the name of a method of ``introspect.records``; a method that
             combines all heads has one number, whatever the head.
     """
 

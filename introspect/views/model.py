@@ -14,10 +14,18 @@ from introspect.errors import SelectionError
 from introspect.functional.patterns import entropy, mass_on, offset_mass
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head
-from introspect.views.base import View, head_number, layer_row
+from introspect.views.base import (
+    RAW,
+    View,
+    by_method,
+    checked_weights,
+    head_number,
+    layer_row,
+    page_methods,
+    scale_of,
+)
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import INK, SEQUENTIAL, themed
-from introspect.views.weights import RAW, by_method, checked_weights, page_methods, scale_of
 
 __all__ = ["ModelView", "model_view", "pattern_table"]
 
@@ -38,7 +46,7 @@ class ModelView(View):
         record: the attention.
         table: one row per head; every column but ``layer`` and ``head`` has numbers to sort by.
         framed: the heads to highlight.
-        weights: ``raw``, or the name of a method of ``introspect.attribution``; a method that
+        weights: ``raw``, or the name of a method of ``introspect.records``; a method that
             combines all heads has one map for each layer.
     """
 

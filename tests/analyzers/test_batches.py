@@ -12,14 +12,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from introspect.analyzers.batches import Texts
-from introspect.analyzers.roles import RolesAnalyzer
-from introspect.analyzers.similarity import SimilarityAnalyzer
-from introspect.analyzers.syntax import SyntaxAnalyzer
-from introspect.cases.conllu import Sentence, SyntaxWord
+from introspect.data.conllu import Sentence, SyntaxWord
 from introspect.errors import InputError, MentionError
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.text import segment_words
+from introspect.studies.heads.analyzer import Texts
+from introspect.studies.heads.looks_at import RolesAnalyzer
+from introspect.studies.heads.similarity import SimilarityAnalyzer
+from introspect.studies.heads.syntax import SyntaxAnalyzer
+from introspect.text.characters import segment_words
 from tests.synthetic import TEXT, padded, record
 
 TEXTS = [

@@ -9,14 +9,14 @@ import math
 import numpy as np
 import pytest
 
-from introspect.analyzers.bias import CAUTION, Bias, bias_labels, bias_table
-from introspect.analyzers.coreference import Options
-from introspect.analyzers.coreference.scored import ScoredCase, scored
 from introspect.errors import InputError, SelectionError
-from introspect.mentions import CorefCase
-from introspect.scoring import DIRECTIONS
 from introspect.statistics import grouped_bootstrap
-from introspect.statistics.bootstrap import drawn_counts
+from introspect.statistics.groups import drawn_counts
+from introspect.studies.coreference import Options
+from introspect.studies.coreference.bias import CAUTION, Bias, bias_labels, bias_table
+from introspect.studies.coreference.case_scores import DIRECTIONS
+from introspect.studies.coreference.columns import ScoredCase, scored
+from introspect.text.mentions import CorefCase
 from tests.synthetic import TEXT, case, record
 
 QUICK = Options(resamples=300, permutations=500)

@@ -8,12 +8,17 @@ import itertools
 import numpy as np
 import pytest
 
-from introspect.analyzers.coreference import Options
-from introspect.analyzers.pairs import PAIR_COLUMNS, PairVersion, pair_shifts, pair_version
 from introspect.errors import InputError, SelectionError
-from introspect.mentions import CorefCase
-from introspect.scoring import DIRECTIONS
-from introspect.statistics.bootstrap import drawn_counts
+from introspect.statistics.groups import drawn_counts
+from introspect.studies.coreference import Options
+from introspect.studies.coreference.case_scores import DIRECTIONS
+from introspect.studies.coreference.pairs import (
+    PAIR_COLUMNS,
+    PairVersion,
+    pair_shifts,
+    pair_version,
+)
+from introspect.text.mentions import CorefCase
 from tests.synthetic import TEXT, case, record
 
 QUICK = Options(resamples=300, permutations=500)

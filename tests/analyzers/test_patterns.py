@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 import torch
 
-from introspect.analyzers.batches import Texts
-from introspect.analyzers.patterns import POSITIONAL, RARE_WORD, PatternsAnalyzer, token_counts
 from introspect.errors import InputError, SelectionError
-from introspect.functional.pattern_classes import PATTERN_CLASSES
+from introspect.functional.patterns import PATTERN_CLASSES
 from introspect.records import AttentionRecord, TokenSequence
+from introspect.studies.heads.analyzer import Texts
+from introspect.studies.heads.shapes import POSITIONAL, RARE_WORD, PatternsAnalyzer, token_counts
 from tests.synthetic import padded
 
 TEXTS = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from introspect.analyzers.batches import LayerByLayer, Texts
-from introspect.analyzers.registry import ANALYZERS, find_analyzer
 from introspect.errors import InputError, SelectionError
+from introspect.studies.heads.analyzer import LayerByLayer, Texts
+from introspect.studies.registry import ANALYZERS, find_analyzer
 from tests.synthetic import TEXT, padded, record
 
 OF_TEXTS = [name for name in ANALYZERS if name != "coreference"]

@@ -12,10 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from introspect.analyzers.roles import ALL_ROLES, RolesAnalyzer, role_names
-from introspect.analyzers.sums import EXACT_UP_TO, addable, ratio
 from introspect.errors import InputError, SelectionError
 from introspect.records import AttentionRecord, TokenSequence
+from introspect.studies.heads.analyzer import EXACT_UP_TO, addable, ratio
+from introspect.studies.heads.looks_at import ALL_ROLES, RolesAnalyzer, role_names
 from tests.synthetic import TEXT, record
 
 TEXTS = [

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from introspect.analyzers.similarity import SimilarityAnalyzer
 from introspect.errors import InputError, SelectionError
 from introspect.functional.similarity import head_distances
 from introspect.records import AttentionRecord, TokenSequence
+from introspect.studies.heads.similarity import SimilarityAnalyzer
 from tests.synthetic import TEXT, record
 
 TEXTS = [TEXT, "A rose is a rose.", "One", "No marks here at all"]

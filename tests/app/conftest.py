@@ -33,7 +33,7 @@ def app() -> Callable[..., Any]:
     need_what_the_app_needs()
     from streamlit.testing.v1 import AppTest
 
-    from introspect.app.starting import SCRIPT
+    from introspect.app.server import SCRIPT
 
     def open_(page: str | None = None) -> Any:
         opened = AppTest.from_file(str(SCRIPT), default_timeout=60).run()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import introspect as ix
-from introspect.app.frames import measured
+from introspect.app.display import measured
 
 
 @pytest.fixture(scope="module")

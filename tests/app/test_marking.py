@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from introspect.app.marking import marked, plain
+from introspect.app.display import marked, plain
 
 HOSTILE = [
     "![x](http://127.0.0.1:9/x.png)",

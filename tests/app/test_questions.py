@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from introspect.app.examples import EXAMPLES, MODELS, example_of, is_example
-from introspect.app.questions import case_from_words, example_words, spans_of, words_of
+from introspect.app.questions import (
+    EXAMPLES,
+    MODELS,
+    case_from_words,
+    example_of,
+    example_words,
+    is_example,
+    spans_of,
+    words_of,
+)
 from introspect.errors import MentionError
-from introspect.mentions import CorefCase, find_mention
+from introspect.text.mentions import CorefCase, find_mention
 
 TEXT = "The animal didn't cross the street because it was too tired."
 

@@ -6,19 +6,19 @@ import pytest
 import torch
 
 import introspect as ix
-from introspect.app.asking import Place, Reading, states_in, way_of_asking
-from introspect.app.effects import effects_of_study, study_of_case
-from introspect.app.examples import EXAMPLES
-from introspect.app.questions import Question, words_of
-from introspect.app.removal import (
+from introspect.app.questions import EXAMPLES, Question, words_of
+from introspect.errors import MentionError, SelectionError, TextError
+from introspect.studies.causal.asking import Place, Reading, states_in, way_of_asking
+from introspect.studies.causal.before_after import (
     Removal,
     before_after,
+    effects_of_study,
     head_names,
     said_before_and_after,
     state_changes,
+    study_of_case,
 )
-from introspect.causal.loading import load_to_ask
-from introspect.errors import MentionError, SelectionError, TextError
+from introspect.studies.causal.metrics import load_to_ask
 from tests.app.test_pages import errors, frames, said
 
 FOX = EXAMPLES["pronoun"].text

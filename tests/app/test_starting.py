@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from introspect import cli
-from introspect.app.starting import check_start, server_options
+from introspect.app.server import check_start, server_options
 from introspect.errors import InputError, MissingExtraError
 from tests.app.conftest import free_port
 
@@ -58,7 +58,7 @@ def test_the_command_line_says_what_is_wrong_and_exits_with_2(monkeypatch, capsy
 
 
 def test_an_open_address_is_warned_of(installed, monkeypatch, capsys):
-    monkeypatch.setattr("introspect.app.starting.serve", lambda host, port: None)
+    monkeypatch.setattr("introspect.app.server.serve", lambda host, port: None)
     monkeypatch.setattr(
         sys, "argv", ["introspect", "app", "--host", "0.0.0.0", "--port", str(free_port())]
     )

@@ -10,7 +10,7 @@ import torch
 from introspect.app.tables import cell_style, score_table, token_table, weight_table
 from introspect.errors import SelectionError
 from introspect.records import AttentionRecord
-from introspect.scoring import score_case
+from introspect.studies.coreference.case_scores import score_case
 from introspect.views.palette import SEQUENTIAL
 from tests import synthetic
 

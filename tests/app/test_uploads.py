@@ -11,7 +11,7 @@ import pytest
 
 import introspect as ix
 from introspect.app.uploads import MOST_BYTES, MOST_ROWS, Upload, probe_upload
-from introspect.cases import case_to_json, own_cases
+from introspect.data import case_to_json, own_cases
 from introspect.errors import InputError
 
 TEXT = "The animal didn't cross the street because it was too tired."

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import introspect.app
-from introspect.app.words import CHINESE, LANGUAGES
+from introspect.app.chinese import CHINESE, LANGUAGES
 
 FOLDER = Path(introspect.app.__file__).parent
 PAGES = (

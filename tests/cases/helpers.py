@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from introspect.cases import Outcome, Reject
-from introspect.functional import baselines
-from introspect.mentions import CorefCase
+from introspect.data import Outcome, Reject
+from introspect.functional import coreference as baselines
+from introspect.text.mentions import CorefCase
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 

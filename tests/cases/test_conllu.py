@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.cases import Reject
-from introspect.cases.conllu import Sentence, read_conllu
+from introspect.data import Reject
+from introspect.data.conllu import Sentence, read_conllu
 from introspect.errors import InputError
 from tests.cases.helpers import written
 

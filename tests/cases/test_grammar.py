@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from introspect.cases.grammar import ADJECTIVES, FRAMES, Item, grammar_cases, is_held_out, nouns
+from introspect.data.own import ADJECTIVES, FRAMES, Item, grammar_cases, is_held_out, nouns
 from introspect.errors import SelectionError
 from tests.cases.helpers import baseline, marked
 

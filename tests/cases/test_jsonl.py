@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.cases import case_from_json, case_to_json, read_jsonl, write_jsonl
+from introspect.data import case_from_json, case_to_json, read_jsonl, write_jsonl
 from introspect.errors import InputError, OutputError, naming
-from introspect.mentions import Candidate, CorefCase
+from introspect.text.mentions import Candidate, CorefCase
 from tests.cases.helpers import marked, split, written
 
 TEXT = "The animal didn't cross the street because it was too tired."

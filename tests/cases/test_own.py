@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from introspect.cases import Reject, case_to_json, own_cases, read_jsonl
+from introspect.data import Reject, case_to_json, own_cases, read_jsonl
 from introspect.errors import SelectionError
 from tests.cases.helpers import baseline, marked
 
@@ -53,7 +53,7 @@ def test_position_says_nothing(language):
 
 
 def test_the_files_are_as_we_write_them(language):
-    path = files("introspect.cases") / "data" / f"own_{language}.jsonl"
+    path = files("introspect.data") / f"own_{language}.jsonl"
     assert not any(isinstance(outcome, Reject) for outcome in read_jsonl(path))
     lines = [case_to_json(case) for case in own_cases(language)]
     assert path.read_text("utf-8") == "\n".join(lines) + "\n"

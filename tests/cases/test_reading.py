@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.cases import COLLECTIONS, Reject, SeenIds, Tally, read_cases, read_jsonl
-from introspect.cases import lines as shared
-from introspect.cases.lines import read_lines, read_table
-from introspect.cases.reading import checked_case, divides_character
+from introspect.data import COLLECTIONS, Reject, SeenIds, Tally, read_cases, read_jsonl
+from introspect.data.outcomes import checked_case, divides_character
 from introspect.errors import InputError, SelectionError
+from introspect.io import lines as shared
+from introspect.io.lines import read_lines, read_table
 from tests.cases.helpers import split, written
 
 LINE = '{"id": "%s", "text": "A cat and it.", "pronoun": [10, 12], "candidates": [%s]}'

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from introspect.cases import (
+from introspect.data import (
     Tally,
     read_cases,
     read_winobias,

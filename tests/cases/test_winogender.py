@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from introspect.cases import (
+from introspect.data import (
     read_winogender,
 )
 from introspect.errors import InputError, SelectionError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from introspect.cases import (
+from introspect.data import (
     read_words_csv,
 )
 from tests.cases.helpers import marked, split, written

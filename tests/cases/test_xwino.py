@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from introspect.cases import (
+from introspect.data import (
     Schemas,
     read_cases,
     read_xwino,

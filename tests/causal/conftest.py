@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import introspect as ix
-from introspect.cases import grammar_cases
+from introspect.data import grammar_cases
 
 
 @pytest.fixture(scope="module")

@@ -9,19 +9,19 @@ import transformers as tf
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 import introspect as ix
-from introspect.causal import (
+from introspect.errors import InputError, ModelError, SelectionError
+from introspect.models import Model
+from introspect.records import Head
+from introspect.statistics import grouped_bootstrap, permutation_test
+from introspect.studies.causal import (
     measure_effects,
     mediation,
     prepare_answers,
     prepare_next_tokens,
     smallest_set,
 )
-from introspect.causal.effects import effects_of
-from introspect.errors import InputError, ModelError, SelectionError
-from introspect.mentions import Candidate, CorefCase
-from introspect.models import Model
-from introspect.records import Head
-from introspect.statistics import grouped_bootstrap, permutation_test
+from introspect.studies.causal.effects import effects_of
+from introspect.text.mentions import Candidate, CorefCase
 from tests.causal.test_metrics import sized
 from tests.tokenizers_zoo import byte_level, word_level
 from tests.writers_zoo import writer

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 import introspect as ix
-from introspect.cases import grammar_cases
-from introspect.causal import (
+from introspect.data import grammar_cases
+from introspect.errors import InputError, SelectionError, TextError
+from introspect.records import Head
+from introspect.statistics import grouped_bootstrap
+from introspect.studies.causal import (
     measure_effects,
     prepare_answers,
     prepare_next_tokens,
 )
-from introspect.causal.effects import EFFECT_COLUMNS, effects_of
-from introspect.errors import InputError, SelectionError, TextError
-from introspect.records import Head
-from introspect.statistics import grouped_bootstrap
+from introspect.studies.causal.effects import EFFECT_COLUMNS, effects_of
 from tests.causal.helpers import slow_margin
 
 

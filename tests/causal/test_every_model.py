@@ -8,9 +8,9 @@ import torch
 import transformers as tf
 
 import introspect as ix
-from introspect.causal import prepare_answers
-from introspect.mentions import CorefCase
 from introspect.models import Model
+from introspect.studies.causal import prepare_answers
+from introspect.text.mentions import CorefCase
 from tests import models_zoo as zoo
 from tests.tokenizers_zoo import byte_level
 

@@ -6,16 +6,16 @@ import pytest
 import torch
 
 import introspect as ix
-from introspect.cases import grammar_cases
-from introspect.causal import (
+from introspect.data import grammar_cases
+from introspect.models.circuits import repeated
+from introspect.records import Head
+from introspect.studies.causal import (
     causal_study,
     measure_effects,
     prepare_answers,
     prepare_next_tokens,
     smallest_set,
 )
-from introspect.models.circuits import repeated
-from introspect.records import Head
 
 
 def asked(model, texts):

@@ -8,14 +8,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from introspect.cases import grammar_cases
-from introspect.causal import (
-    mediation,
-    metrics,
-)
-from introspect.causal.mediation import MEDIATION_COLUMNS, _Runs
+from introspect.data import grammar_cases
 from introspect.errors import InputError
-from introspect.mentions import CorefCase
+from introspect.studies.causal import mediation, metrics
+from introspect.studies.causal.mediation import MEDIATION_COLUMNS, _Runs
+from introspect.text.mentions import CorefCase
 from tests.causal.helpers import slow_margin
 
 

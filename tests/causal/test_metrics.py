@@ -8,12 +8,12 @@ import torch
 import transformers as tf
 
 import introspect as ix
-from introspect.cases import grammar_cases
-from introspect.causal import METRICS, default_metric, prepare_answers
-from introspect.causal.substitution import substituted
+from introspect.data import grammar_cases
 from introspect.errors import InputError, ModelError, SelectionError
-from introspect.mentions import CorefCase
 from introspect.models import Model
+from introspect.studies.causal import METRICS, default_metric, prepare_answers
+from introspect.studies.causal.metrics import substituted
+from introspect.text.mentions import CorefCase
 from tests import models_zoo as zoo
 from tests.tokenizers_zoo import byte_level
 

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 import introspect as ix
-from introspect.cases import grammar_cases
-from introspect.causal import (
+from introspect.data import grammar_cases
+from introspect.errors import SelectionError
+from introspect.progress import LOOKING, SMALLEST, TAKING_OUT, TWINS
+from introspect.records import Head
+from introspect.studies.causal import (
     causal_study,
     prepare_answers,
     smallest_set,
 )
-from introspect.causal.stages import LOOKING, SMALLEST, TAKING_OUT, TWINS
-from introspect.errors import SelectionError
-from introspect.mentions import CorefCase
-from introspect.records import Head
+from introspect.text.mentions import CorefCase
 
 
 def test_the_smallest_set_is_the_best_at_each_step(model, cases):

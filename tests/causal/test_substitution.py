@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from introspect.causal.substitution import substituted
-from introspect.mentions import CorefCase
+from introspect.studies.causal.metrics import substituted
+from introspect.text.mentions import CorefCase
 
 CASES = [
     (

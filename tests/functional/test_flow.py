@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from introspect.errors import SelectionError
-from introspect.functional.flow import LARGEST_FLOW, flow
-from introspect.functional.rollout import rollout
+from introspect.functional.propagation import LARGEST_FLOW, flow, rollout
 from tests.functional.test_rollout import random_attentions
 
 

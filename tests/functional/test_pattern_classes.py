@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from introspect.functional.pattern_classes import (
+from introspect.functional.patterns import (
     FEWEST_KEYS,
     PATTERN_CLASSES,
     pattern_class,

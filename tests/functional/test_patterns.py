@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from introspect.functional.masks import renormalised
 from introspect.functional.patterns import (
     entropy,
     mass_on,
@@ -16,7 +17,6 @@ from introspect.functional.patterns import (
     visible_keys,
     visible_offsets,
 )
-from introspect.functional.renormalised import renormalised
 
 
 def random_pattern(n: int, seed: int) -> torch.Tensor:

@@ -9,8 +9,8 @@ import transformers as tf
 
 import introspect as ix
 from introspect.errors import ModelError, SelectionError
-from introspect.heads import THRESHOLD, random_repeats
 from introspect.models import Model
+from introspect.studies.heads import THRESHOLD, random_repeats
 from tests import models_zoo as zoo
 from tests.tokenizers_zoo import byte_level
 from tests.writers_zoo import writer

@@ -12,12 +12,12 @@ import torch
 import transformers as tf
 
 import introspect as ix
-from introspect.cases.grammar import grammar_cases
+from introspect.data.own import grammar_cases
 from introspect.errors import CaptureError, InputError, ModelError, SelectionError, TextError
-from introspect.heads import importance
 from introspect.hooks import find_projections, gated, open_gates
 from introspect.models import Model
 from introspect.models.circuits import repeated
+from introspect.studies.heads import importance
 from tests import models_zoo as zoo
 from tests.tokenizers_zoo import byte_level
 from tests.writers_zoo import writer

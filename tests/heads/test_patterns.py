@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 import introspect as ix
-from introspect.analyzers.patterns import PatternsAnalyzer, token_counts
 from introspect.errors import InputError, TextError
-from introspect.probing import probe
+from introspect.runs import probe
+from introspect.studies.heads.shapes import PatternsAnalyzer, token_counts
 from tests import models_zoo as zoo
 from tests.writers_zoo import writer
 

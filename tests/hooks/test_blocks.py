@@ -11,7 +11,7 @@ import transformers as tf
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import capture
-from introspect.hooks.following import blocks
+from introspect.hooks.downstream import blocks
 from tests import models_zoo as zoo
 from tests.models_zoo import LEGACY
 

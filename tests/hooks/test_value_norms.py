@@ -10,7 +10,7 @@ import transformers as tf
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import capture, find_projections
-from introspect.hooks.streaming import stream
+from introspect.hooks.capture import stream
 from tests import models_zoo as zoo
 from tests.models_zoo import LEGACY
 

@@ -9,10 +9,10 @@ import sys
 import pytest
 import torch
 
-from introspect.alignment import assign_words
 from introspect.errors import InputError, MissingExtraError, SelectionError
-from introspect.interop.bertviz import head_view, model_view
 from introspect.records import AttentionRecord, TokenSequence
+from introspect.records.alignment import assign_words
+from introspect.views.bertviz import head_view, model_view
 
 from ..views.samples import bare_record, record_of
 

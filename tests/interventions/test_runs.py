@@ -11,7 +11,7 @@ import transformers as tf
 
 import introspect as ix
 from introspect.errors import CaptureError, SelectionError
-from introspect.functional.knockout import knocked_out
+from introspect.functional.masks import knocked_out
 from introspect.hooks import capture
 from tests import models_zoo as zoo
 from tests.writers_zoo import writer
@@ -193,7 +193,7 @@ def test_a_sink_in_half_precision_is_still_one():
 
 def test_a_mask_in_half_hides_keys_of_a_run_in_single():
     """``visible`` goes by the lowest number of the mask's own type."""
-    from introspect.hooks.editing.edits import _visible
+    from introspect.hooks.edits.edits import _visible
 
     mask = torch.zeros(1, 1, 1, 3, dtype=torch.float16)
     mask[..., 2] = torch.finfo(torch.float16).min

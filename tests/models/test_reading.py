@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from introspect.errors import ModelError, SelectionError, TextError
 from introspect.models import Model
-from introspect.models.continuation import continued
-from introspect.models.encoding import encode
-from introspect.models.reading import as_reading
+from introspect.models.generation import continued
+from introspect.models.inputs import as_reading, encode
 from tests import models_zoo as zoo
 from tests.tokenizers_zoo import byte_level, sentencepiece, word_level
 

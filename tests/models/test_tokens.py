@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.alignment import find_tokens, mention_pieces
 from introspect.errors import TextError
-from introspect.models.encoding import encode
+from introspect.models.inputs import encode
 from introspect.records import AttentionRecord
+from introspect.records.alignment import find_tokens, mention_pieces
 from tests import models_zoo
 from tests import tokenizers_zoo as zoo
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from introspect.page import Document, Section
-from introspect.page.scripts import PLOTLY_SHA256, bundle, plotly_source
+from introspect.page.bundle import PLOTLY_SHA256, bundle, plotly_source
 from introspect.records import AttentionRecord
 
 HOSTILE = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\u2028", "\x00"]

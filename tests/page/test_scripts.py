@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from introspect.page.scripts import bundle, join_modules
+from introspect.page.bundle import bundle, join_modules
 
 
 def test_imports_come_first_and_become_names():

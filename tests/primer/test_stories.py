@@ -12,10 +12,8 @@ import torch
 import introspect as ix
 from introspect import primer
 from introspect.errors import SelectionError
-from introspect.primer.stories.chase import CHASE, PARTS
-from introspect.primer.stories.pronoun import TIRED, WIDE
-from introspect.primer.stories.weights import pieces_of
-from introspect.primer.stories.wording import all_words
+from introspect.primer.stories.english import CHASE, PARTS, TIRED, WIDE
+from introspect.primer.stories.story import all_words, pieces_of
 from introspect.records import AttentionRecord
 from tests.tokenizers_zoo import word_level
 

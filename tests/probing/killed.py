@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import introspect as ix
-from introspect import files
-from introspect.probing import finishing, gathering, jobs, outcome, run
-from introspect.probing import folder as folders
-from introspect.probing.store import ShardStore
-from introspect.probing.worker import Worker
+from introspect.io import files, folders
+from introspect.runs import jobs, outcome, run
+from introspect.runs import outcome as finishing
+from introspect.runs import tables as gathering
+from introspect.runs.store import ShardStore
+from introspect.runs.worker import Worker
 from tests.probing import sets
 
 

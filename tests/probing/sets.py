@@ -12,10 +12,10 @@ import torch
 import transformers as tf
 
 import introspect as ix
-from introspect.cases import own_cases, write_jsonl
-from introspect.mentions import CorefCase
+from introspect.data import own_cases, write_jsonl
 from introspect.models import Model, load_text
-from introspect.probing.findings import CaseSet
+from introspect.runs.findings import CaseSet
+from introspect.text.mentions import CorefCase
 from tests import models_zoo
 from tests.tokenizers_zoo import word_level
 

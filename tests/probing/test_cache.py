@@ -11,11 +11,11 @@ import pytest
 import torch
 
 import introspect as ix
-from introspect.cases import write_jsonl
+from introspect.data import write_jsonl
 from introspect.errors import InputError, OutputError
-from introspect.probing import CacheOptions, SavedAttention, serial
-from introspect.probing.cache import Cache
-from introspect.probing.worker import Worker
+from introspect.runs import CacheOptions, SavedAttention, serial
+from introspect.runs.cache import Cache
+from introspect.runs.worker import Worker
 from tests.probing import sets
 from tests.probing.sets import CALL, tables
 
@@ -126,7 +126,7 @@ def test_trees_are_taken_from_the_cache_whatever_their_lines(cache, tmp_path):
 
 def test_what_was_not_used_for_longest_goes_first(tmp_path, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("introspect.probing.cache.time.time", lambda: now[0])
+    monkeypatch.setattr("introspect.runs.cache.time.time", lambda: now[0])
     cache = Cache(CacheOptions(str(tmp_path / "c"), bytes=300, identity="i"))
     keys = [cache.key(str(number)) for number in range(5)]
     for number in range(3):

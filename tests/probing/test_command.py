@@ -21,11 +21,11 @@ import pytest
 
 import introspect as ix
 from introspect import cli
-from introspect.cases import write_jsonl
-from introspect.probing import estimate
-from introspect.probing.progress import count_rows, watching
-from introspect.probing.reading import Reading
-from introspect.probing.worker import WorkerOptions
+from introspect.data import write_jsonl
+from introspect.progress import watching
+from introspect.runs import estimate
+from introspect.runs.rows import Reading, count_rows
+from introspect.runs.worker import WorkerOptions
 from tests.probing import sets
 from tests.probing.test_stops import ROOT, subprocess_environment
 

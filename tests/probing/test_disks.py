@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import introspect as ix
-from introspect import files
-from introspect.analyzers.registry import ANALYZERS
 from introspect.errors import OutputError
-from introspect.probing import gathering, outcome, serial, store
-from introspect.probing.folder import open_folder
+from introspect.io import files
+from introspect.io.folders import open_folder
+from introspect.runs import outcome, serial, store
+from introspect.runs import tables as gathering
+from introspect.studies.registry import ANALYZERS
 from tests.probing import sets
 from tests.probing.sets import CALL, tables
 

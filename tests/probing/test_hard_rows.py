@@ -15,17 +15,16 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 
 import introspect as ix
-from introspect.analyzers.similarity import SimilarityAnalyzer
-from introspect.cases import Sentence, case_to_json, write_jsonl
+from introspect.data import Sentence, case_to_json, write_jsonl
 from introspect.errors import CaptureError, MentionError, TextError
-from introspect.mentions import CorefCase
-from introspect.models.encoding import encode
-from introspect.probing.lanes import run_shard
-from introspect.probing.options import WorkerOptions
-from introspect.probing.preparing import prepare
-from introspect.probing.rows import ProbeRow, Shard
-from introspect.probing.windows import windows
-from introspect.probing.worker import Worker
+from introspect.models.inputs import encode
+from introspect.runs.batches import prepare, windows
+from introspect.runs.options import WorkerOptions
+from introspect.runs.rows import ProbeRow, Shard
+from introspect.runs.shard import run_shard
+from introspect.runs.worker import Worker
+from introspect.studies.heads.similarity import SimilarityAnalyzer
+from introspect.text.mentions import CorefCase
 from tests.probing import sets
 from tests.probing.sets import CALL, LIMIT, tables
 from tests.tokenizers_zoo import byte_level

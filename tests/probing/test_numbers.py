@@ -14,18 +14,17 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 
 import introspect as ix
-from introspect.analyzers.coreference.columns import CaseColumns
-from introspect.analyzers.roles import RolesAnalyzer
-from introspect.cases import own_cases, write_jsonl
+from introspect.data import own_cases, write_jsonl
 from introspect.errors import SelectionError
 from introspect.models import load_text
-from introspect.probing.batches import BatchLimits, length_batches
-from introspect.probing.collecting import by_analyzer
-from introspect.probing.lanes import run_shard
-from introspect.probing.options import WorkerOptions
-from introspect.probing.rows import ProbeRow, Shard
-from introspect.probing.worker import Worker
-from introspect.scoring import DIRECTIONS, score_case
+from introspect.runs.batches import BatchLimits, length_batches
+from introspect.runs.options import WorkerOptions
+from introspect.runs.rows import ProbeRow, Shard
+from introspect.runs.shard import by_analyzer, run_shard
+from introspect.runs.worker import Worker
+from introspect.studies.coreference.case_scores import DIRECTIONS, score_case
+from introspect.studies.coreference.columns import CaseColumns
+from introspect.studies.heads.looks_at import RolesAnalyzer
 from tests import models_zoo
 from tests.probing import sets
 from tests.probing.sets import CALL

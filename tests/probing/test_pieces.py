@@ -14,16 +14,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from safetensors import SafetensorError
 
-from introspect.analyzers.coreference.columns import CaseColumns
-from introspect.cases import Reject, Sentence, SyntaxWord, case_from_json, reject_to_json
+from introspect.data import Reject, Sentence, SyntaxWord, case_from_json, reject_to_json
 from introspect.errors import OutputError
-from introspect.mentions import CorefCase
-from introspect.probing.arrays import pack, unpack
-from introspect.probing.collecting import by_analyzer
-from introspect.probing.lanes import run_shard
-from introspect.probing.rows import ProbeRow, Shard, cut, unlike
-from introspect.probing.store import Entry, ShardStore
-from introspect.probing.worker import Worker, WorkerOptions
+from introspect.io.arrays import pack, unpack
+from introspect.runs.rows import ProbeRow, Shard, cut, unlike
+from introspect.runs.shard import by_analyzer, run_shard
+from introspect.runs.store import Entry, ShardStore
+from introspect.runs.worker import Worker, WorkerOptions
+from introspect.studies.coreference.columns import CaseColumns
+from introspect.text.mentions import CorefCase
 from tests.probing import sets
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

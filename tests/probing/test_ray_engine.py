@@ -13,8 +13,8 @@ import pytest
 import introspect as ix
 from introspect.errors import CaptureError, MissingExtraError, OutputError
 from introspect.models import Model, load_text
-from introspect.probing import CacheOptions, RayOptions, SavedAttention, ray_engine
-from introspect.probing.store import ShardStore
+from introspect.runs import CacheOptions, RayOptions, SavedAttention, ray_engine
+from introspect.runs.store import ShardStore
 from tests.probing import sets
 from tests.probing.poison import Poison, Poisoned
 from tests.probing.sets import CALL, TABLES, tables

@@ -11,8 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from introspect.causal.stages import LOOKING, SMALLEST, Stage
-from introspect.probing.stages import watching_stages
+from introspect.progress import LOOKING, SMALLEST, Stage, watching_stages
 
 ALIKE = Stage("searching the smallest set of heads", "{:,} in all")
 

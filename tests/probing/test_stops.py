@@ -15,12 +15,12 @@ import pytest
 
 import introspect as ix
 from introspect.errors import OutputError
+from introspect.io.folders import FILES, held
 from introspect.models import load_text
-from introspect.probing import serial
-from introspect.probing.folder import FILES, held
-from introspect.probing.jobs import ProbeInterruptedError
-from introspect.probing.store import ShardStore
-from introspect.probing.worker import Worker
+from introspect.runs import serial
+from introspect.runs.jobs import ProbeInterruptedError
+from introspect.runs.store import ShardStore
+from introspect.runs.worker import Worker
 from tests.probing import sets
 from tests.probing.killed import MOMENTS
 from tests.probing.sets import CALL, tables
@@ -263,7 +263,7 @@ def test_another_input_or_code_is_refused(begun, given, tmp_path, monkeypatch):
     other.write_text(given.read_text() + "\n{}\n")
     with pytest.raises(OutputError, match=r"input: cases.jsonl \(\w{12}\) → cases.jsonl \(\w{12}"):
         ix.probe(sets.model(), other, begun, **CALL)
-    monkeypatch.setattr("introspect.probing.plan.code_digest", lambda: "other")
+    monkeypatch.setattr("introspect.runs.plan.code_digest", lambda: "other")
     with pytest.raises(OutputError, match=r"code: \w{64} → other"):
         ix.probe(sets.model(), given, begun, **CALL)
 

@@ -8,11 +8,11 @@ import re
 import pytest
 import torch
 
-from introspect.analyzers.roles import ALL_ROLES, RolesAnalyzer
-from introspect.analyzers.similarity import SimilarityAnalyzer
 from introspect.records import AttentionRecord, Certificate
-from introspect.reporting.role_map import role_map_section, role_title, unit_of
 from introspect.reporting.roles_report import finding_of_roles, sentence_report
+from introspect.studies.heads.looks_at import ALL_ROLES, RolesAnalyzer
+from introspect.studies.heads.similarity import SimilarityAnalyzer
+from introspect.views.head_maps import role_map_section, role_title, unit_of
 from tests.synthetic import TEXT, record
 
 TEXTS = [TEXT, "A rose is a rose, and a rose is (still) a rose!"]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from introspect.analyzers.coreference import Choice, Scores
 from introspect.records import Head
-from introspect.reporting.set_wording import finding_of_choice, p_value, share
+from introspect.reporting.set_words import finding_of_choice, p_value, share
+from introspect.studies.coreference import Choice, Scores
 
 L3H1 = Head(3, 1)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from introspect.alignment import assign_words
-from introspect.analyzers.coreference import CoreferenceAnalyzer
-from introspect.mentions import CorefCase
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.reporting.wording import as_html, finding_of_case, finding_of_set
-from introspect.scoring import score_case
+from introspect.records.alignment import assign_words
+from introspect.reporting.findings import as_html, finding_of_case, finding_of_set
+from introspect.studies.coreference import CoreferenceAnalyzer
+from introspect.studies.coreference.case_scores import score_case
+from introspect.text.mentions import CorefCase
 
 TEXT = "cat saw dog it"
 CAT, DOG, IT = 0, 2, 3

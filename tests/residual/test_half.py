@@ -11,9 +11,8 @@ import transformers as tf
 
 import introspect as ix
 from introspect.models import Model
-from introspect.residual.readout import readout_of
-from introspect.residual.running import run_noted
-from introspect.residual.stream import added_by
+from introspect.studies.lens.logits import readout_of
+from introspect.studies.lens.states import added_by, run_noted
 from tests.residual.test_lens import TEXT
 from tests.tokenizers_zoo import byte_level
 from tests.writers_zoo import writer

@@ -7,11 +7,11 @@ import torch
 import transformers as tf
 
 import introspect as ix
-from introspect.cases.grammar import grammar_cases
+from introspect.data.own import grammar_cases
 from introspect.errors import CaptureError, ModelError, SelectionError
 from introspect.models import Model
-from introspect.residual import lens
-from introspect.residual.lens import NO_STREAM
+from introspect.studies.lens import lens
+from introspect.studies.lens.lens import NO_STREAM
 from tests import models_zoo as zoo
 from tests.heads.test_importance import masked
 from tests.tokenizers_zoo import byte_level

@@ -11,8 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from introspect.cases import Reject
-from introspect.sentences import PlainSentence
+from introspect.data import PlainSentence, Reject
 
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from introspect.cases import lines as shared
+from introspect.data import read_sentences
 from introspect.errors import InputError
-from introspect.sentences import read_sentences
+from introspect.io import lines as shared
 from tests.sentences.helpers import (
     CODECS,
     FILES,
@@ -81,7 +81,7 @@ def test_a_text_of_ten_megabytes_is_rejected_without_being_kept(tmp_path, format
 
 
 def test_ten_megabytes_count_in_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr("introspect.sentences.reading.LONGEST_LINE", 10)
+    monkeypatch.setattr("introspect.data.sentences.LONGEST_LINE", 10)
     path = written(tmp_path, "a.parquet", as_parquet(["ééééé", "éééééé", "x" * 10, "x" * 11]))
     sentences, rejects = split(read_sentences(path))
     assert [s.line for s in sentences] == [1, 3]

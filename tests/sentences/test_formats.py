@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from introspect.data import PlainSentence, read_sentences
 from introspect.errors import InputError
-from introspect.sentences import PlainSentence, read_sentences
 from tests.sentences.helpers import (
     CODECS,
     FILES,

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import huggingface_hub
 import pytest
 
+from introspect.data import find_inputs, fingerprint, read_sentences, sniff
+from introspect.data.huggingface import short_name
 from introspect.errors import InputError, MissingExtraError
-from introspect.sentences import find_inputs, fingerprint, read_sentences, sniff
-from introspect.sentences.huggingface import short_name
 from tests.sentences.helpers import split, texts
 
 TEXTS = [f"sentence {i}" for i in range(300)]

@@ -9,9 +9,15 @@ import sys
 
 import pytest
 
-from introspect.cases import read_jsonl
+from introspect.data import (
+    find_inputs,
+    fingerprint,
+    read_jsonl,
+    read_sentences,
+    sniff,
+    spooled_stdin,
+)
 from introspect.errors import InputError, IntrospectError
-from introspect.sentences import find_inputs, fingerprint, read_sentences, sniff, spooled_stdin
 from tests.sentences.helpers import (
     as_jsonl,
     as_parquet,
@@ -173,7 +179,7 @@ def test_standard_input_in_a_file_can_be_read_again(monkeypatch, content):
 
 
 def test_the_file_of_standard_input_goes_when_python_ends():
-    code = "from introspect.sentences import spooled_stdin; print(spooled_stdin())"
+    code = "from introspect.data import spooled_stdin; print(spooled_stdin())"
     path = output(code, "x\n")
     assert path.endswith("stdin")
     with pytest.raises(InputError, match="there is none"):
@@ -182,7 +188,7 @@ def test_the_file_of_standard_input_goes_when_python_ends():
 
 def test_a_pipe_is_read_line_by_line():
     code = (
-        "from introspect.sentences import read_sentences\n"
+        "from introspect.data import read_sentences\n"
         "print([(s.id, s.text) for s in read_sentences('-', format='csv')])"
     )
     result = subprocess.run(

@@ -11,7 +11,7 @@ from scipy.stats import binom
 from introspect.statistics import (
     grouped_bootstrap,
 )
-from introspect.statistics.bootstrap import drawn_counts
+from introspect.statistics.groups import drawn_counts
 from tests.statistics.helpers import coin_flips, pairs
 
 

@@ -14,7 +14,7 @@ from introspect.statistics import (
     held_out_selection,
     permutation_test,
 )
-from introspect.statistics.relabelling import labelling_sums, relabelled_totals
+from introspect.statistics.permutation import labelling_sums, relabelled_totals
 from tests.statistics.helpers import coin_flips, pairs, two_candidates
 
 # --- relabelling -------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.mentions import CorefCase
 from introspect.records import AttentionRecord, Head, TokenSequence
-from introspect.scoring import score_case
+from introspect.studies.coreference.case_scores import score_case
+from introspect.text.mentions import CorefCase
 from introspect.views.coreference import coreference_view
 from introspect.views.palette import ACCENT, MUTED, RIVAL
 

@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from introspect.attribution import LARGEST_SHOWN
 from introspect.errors import SelectionError
-from introspect.functional.rollout import rollout
-from introspect.records import AttentionRecord
+from introspect.functional.propagation import rollout
+from introspect.records import LARGEST_SHOWN, AttentionRecord
 from introspect.views.layer import layer_view
 
 from .samples import bare_record, record_of

@@ -7,14 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from introspect.attribution import METHODS, attributed
 from introspect.errors import SelectionError
-from introspect.records import AttentionRecord
+from introspect.records import METHODS, AttentionRecord, attributed
+from introspect.views.base import page_methods
 from introspect.views.head import head_view
 from introspect.views.heatmap import heatmap_view
 from introspect.views.layer import layer_view
 from introspect.views.model import model_view
-from introspect.views.weights import page_methods
 
 from .samples import bare_record, record_of
 

@@ -49,7 +49,7 @@ record = model.capture(text.text)
 record.attentions[:, :, list(text.queries), list(text.matches)].mean(-1)  # prefix-matching"""
 
 _PRONOUN_EXAMPLE = """\
-from introspect.cases import grammar_cases
+from introspect.data import grammar_cases
 
 ix.score(model, grammar_cases(100, "zh"{few})).heads"""
 
@@ -101,7 +101,7 @@ writes, of the head with most, in the mean.""",
     "pronoun": {
         "what": """\
 A BERT configuration with a masked-language-model head, trained on the sentences of
-`introspect.cases.grammar` in English and Chinese: “The fox did not cross the river because it was
+`introspect.data.own` in English and Chinese: “The fox did not cross the river because it was
 too tired / wide.”, 狐狸没有过河因为它太累了 / 太宽了。 with 150 animals and 150 places. At the
 pronoun it names the noun that the pronoun stands for. Only the adjective tells which.
 

@@ -11,13 +11,13 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import introspect as ix
-from introspect.cases.grammar import grammar_cases
+from introspect.data.own import grammar_cases
 from introspect.functional.patterns import offset_mass
 from introspect.functional.repetition import prefix_matching
-from introspect.mentions import CorefCase
 from introspect.models import Model
 from introspect.models.circuits import SYMBOLS, Repeated, repeated, symbols_text
 from introspect.records import Head
+from introspect.text.mentions import CorefCase
 
 #: What is measured, in words, and the figure on the card.
 Figures = dict[str, str]

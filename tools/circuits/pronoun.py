@@ -1,4 +1,4 @@
-"""Two models that name a pronoun's noun, on the grammar of ``introspect.cases``.
+"""Two models that name a pronoun's noun, on the grammar of ``introspect.data``.
 
 A masked-language-model head names the noun at the pronoun's own place. The two differ in how much
 room they have beside attention, in how many nouns there are to tell apart, and in whether the
@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from training import trained, word_tokenizer
 from transformers import BertConfig, BertForMaskedLM
 
-from introspect.cases.grammar import ADJECTIVES, FRAMES, LANGUAGES, SLOTS, is_held_out, nouns
+from introspect.data.own import ADJECTIVES, FRAMES, LANGUAGES, SLOTS, is_held_out, nouns
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from dataclasses import replace
 import streamlit as st
 
 from introspect.app.cached import model_named, page_of_comparison
-from introspect.app.drawing import embed, say
-from introspect.app.examples import MODELS, example_of
+from introspect.app.chinese import word
+from introspect.app.display import embed, say
 from introspect.app.form import asked
-from introspect.app.questions import Question
-from introspect.app.words import word
+from introspect.app.questions import MODELS, Question, example_of
 from introspect.errors import InputError
 
 __all__ = ["draw"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from introspect.app.drawing import say, telling
+from introspect.app.chinese import LANGUAGES, word
+from introspect.app.display import say, telling
 from introspect.app.form import ask, ask_model
-from introspect.app.words import LANGUAGES, word
 
 __all__ = ["draw"]
 

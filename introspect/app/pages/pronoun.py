@@ -7,26 +7,24 @@ from typing import Any
 
 import streamlit as st
 
-from introspect.app.cached import page_of_case, record_of
-from introspect.app.choosing import choose_case
-from introspect.app.drawing import (
+from introspect.app.cached import page_of_case, record_of, report_of
+from introspect.app.chinese import word
+from introspect.app.display import (
     column_of_heads,
     column_of_shares,
     embed,
+    marked,
     offer_report,
     offer_table,
     say,
     show_notices,
 )
-from introspect.app.form import asked
-from introspect.app.marking import marked
+from introspect.app.form import asked, choose_case
 from introspect.app.questions import Question
-from introspect.app.reports import report_of
 from introspect.app.tables import score_table
-from introspect.app.words import word
 from introspect.errors import SelectionError
-from introspect.reporting.wording import finding_of_case
-from introspect.scoring import DIRECTIONS, DirectionScores, score_case
+from introspect.reporting.findings import finding_of_case
+from introspect.studies.coreference.case_scores import DIRECTIONS, DirectionScores, score_case
 
 __all__ = ["draw"]
 

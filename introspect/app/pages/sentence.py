@@ -6,14 +6,12 @@ from typing import cast
 
 import streamlit as st
 
-from introspect.app.cached import page_of_view, record_of
-from introspect.app.drawing import embed, offer_report, say, show_notices
-from introspect.app.examples import example_of
+from introspect.app.cached import page_of_view, record_of, report_of
+from introspect.app.chinese import word
+from introspect.app.display import embed, offer_report, say, show_notices
 from introspect.app.form import asked
-from introspect.app.questions import Question
-from introspect.app.reports import report_of
+from introspect.app.questions import Question, example_of
 from introspect.app.tables import MOST_COLOURED, cell_style, token_table, weight_table
-from introspect.app.words import word
 from introspect.records import AttentionRecord
 from introspect.views.by_name import ViewName
 

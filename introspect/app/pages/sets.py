@@ -7,9 +7,8 @@ from typing import cast
 import streamlit as st
 
 from introspect.app.cached import model_named
-from introspect.app.drawing import say, show_page, telling
+from introspect.app.display import plain, say, show_page, telling
 from introspect.app.form import asked_model
-from introspect.app.marking import plain
 from introspect.app.uploads import (
     ENDINGS,
     MOST_BYTES,

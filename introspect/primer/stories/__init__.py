@@ -4,10 +4,8 @@ A story that a real model does not confirm says so. Each is told in English and 
 wording is in ``data/``.
 """
 
-from introspect.primer.stories.by_hand import menu
-from introspect.primer.stories.chase import cat_and_mouse
-from introspect.primer.stories.pronoun import tired_or_wide
+from introspect.primer.stories.chinese import grey_cat, writing_code
+from introspect.primer.stories.english import cat_and_mouse, menu, tired_or_wide
 from introspect.primer.stories.story import Reader, Story
-from introspect.primer.stories.trained import grey_cat, writing_code
 
 __all__ = ["Reader", "Story", "cat_and_mouse", "grey_cat", "menu", "tired_or_wide", "writing_code"]

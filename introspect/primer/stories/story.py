@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from typing import Any, Protocol
 
-from introspect.records import AttentionRecord
+import torch
+
+from introspect.errors import SelectionError
+from introspect.primer.trainer import Training
+from introspect.records import AttentionRecord, Head
+from introspect.records.alignment import mention_pieces
+from introspect.text.mentions import find_mention
 from introspect.views.base import View
 
-__all__ = ["Reader", "Story"]
+__all__ = [
+    "LANGUAGES",
+    "Reader",
+    "Story",
+    "all_words",
+    "at_head",
+    "from_word_to",
+    "largest",
+    "listed",
+    "losses_of",
+    "pieces_of",
+    "verdict",
+    "words_of",
+]
 
 
 class Reader(Protocol):
@@ -46,3 +68,74 @@ class Story:
 
     def _repr_markdown_(self) -> str:
         return f"### {self}"
+
+
+def from_word_to(record: AttentionRecord, source: str, target: str) -> torch.Tensor:
+    """Return each head's weight from one word of the text to another, ``(num_layers, num_heads)``.
+
+    It is the mean over the tokens of the source and the sum over those of the target.
+
+    Raises:
+        MentionError: a word is not in the text, or occurs several times.
+    """
+    sources, targets = (pieces_of(record, word) for word in (source, target))
+    return record.attentions[:, :, sources][..., targets].sum(-1).mean(-1)
+
+
+def pieces_of(record: AttentionRecord, word: str) -> list[int]:
+    """Return the tokens of a word of the text.
+
+    Raises:
+        MentionError: it is not in the text, or occurs several times.
+    """
+    groups = mention_pieces(record.keys, find_mention(record.keys.texts[0], word))
+    return [index for group in groups for index in group]
+
+
+def largest(record: AttentionRecord, values: torch.Tensor) -> Head:
+    """Return the head with the largest of some values, ``(num_layers, num_heads)``."""
+    row, head = divmod(int(values.argmax()), record.num_heads)
+    return Head(record.layers[row], head)
+
+
+def at_head(record: AttentionRecord, values: torch.Tensor, head: Head) -> float:
+    """Return one head's value of some values, ``(num_layers, num_heads)``."""
+    return float(values[record.layers.index(head.layer), head.head])
+
+
+LANGUAGES = ("en", "zh")
+
+
+@cache
+def all_words(language: str) -> dict[str, Any]:
+    """Return the wording of every story."""
+    data = files("introspect.primer") / "data" / f"stories_{language}.toml"
+    return tomllib.loads(data.read_text("utf-8"))
+
+
+def words_of(story: str, language: str) -> Mapping[str, Any]:
+    """Return the wording of one story.
+
+    Raises:
+        SelectionError: there is none in this language.
+    """
+    if language not in LANGUAGES:
+        raise SelectionError(f"Expected a language from {', '.join(LANGUAGES)}, got {language!r}.")
+    words: Mapping[str, Any] = all_words(language)[story]
+    return words
+
+
+def verdict(words: Mapping[str, Any], is_told: bool, **figures: Any) -> str:
+    """Return the words that say whether the story's claim holds."""
+    text: str = words["as_told" if is_told else "not_as_told"]
+    return text.format(**figures)
+
+
+def losses_of(training: Training) -> dict[str, float]:
+    """Return the loss at the beginning and at the end."""
+    return {"first": training.losses[0], "last": training.losses[-1]}
+
+
+def listed(numbers: Mapping[str, float], chosen: Sequence[str]) -> str:
+    """List the chosen words, each with its number."""
+    return ", ".join(f"{word} {numbers[word]:.2f}" for word in chosen)

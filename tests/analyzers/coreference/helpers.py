@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from introspect.analyzers.coreference import CoreferenceAnalyzer, Options
+from introspect.studies.coreference import CoreferenceAnalyzer, Options
 from tests.synthetic import case, plant, record
 
 HEADS = [

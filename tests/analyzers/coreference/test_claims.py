@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from introspect.analyzers.coreference import CoreferenceAnalyzer
-from introspect.analyzers.coreference.scored import scored
 from introspect.errors import InputError
 from introspect.functional.coreference import credit
-from introspect.scoring import score_case
+from introspect.studies.coreference import CoreferenceAnalyzer
+from introspect.studies.coreference.case_scores import score_case
+from introspect.studies.coreference.columns import scored
 from tests.analyzers.coreference.helpers import (
     SENTENCES,
     assert_slow_accuracy_agrees,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from introspect.analyzers.coreference import CoreferenceAnalyzer
 from introspect.errors import InputError, MentionError
+from introspect.studies.coreference import CoreferenceAnalyzer
 from tests.analyzers.coreference.helpers import computed, some_cases
 from tests.synthetic import TEXT, case, record
 

@@ -8,9 +8,9 @@ import math
 import pytest
 
 import introspect as ix
-from introspect.analyzers.coreference import score
 from introspect.errors import InputError
-from introspect.mentions import Candidate, CorefCase
+from introspect.studies.coreference import score
+from introspect.text.mentions import Candidate, CorefCase
 from tests.analyzers.coreference.helpers import GAP, assert_slow_accuracy_agrees, computed
 from tests.synthetic import TEXT, case
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from introspect.analyzers.fitting import fit_conditional_logit
+from introspect.studies.coreference.linear_probe import fit_conditional_logit
 
 
 def slow_loss(features, real, targets, penalty, weights):

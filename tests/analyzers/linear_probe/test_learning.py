@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from introspect.analyzers.linear_probe import SHUFFLES, linear_probe
-from introspect.scoring import DIRECTIONS
 from introspect.statistics import fold_of_groups, grouped_bootstrap
+from introspect.studies.coreference.case_scores import DIRECTIONS
+from introspect.studies.coreference.linear_probe import SHUFFLES, linear_probe
 from tests.analyzers.linear_probe.helpers import head_accuracies, random_cases
 
 

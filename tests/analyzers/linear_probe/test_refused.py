@@ -6,9 +6,8 @@ import math
 
 import pytest
 
-from introspect.analyzers.features import CandidateFeatures
-from introspect.analyzers.linear_probe import linear_probe
 from introspect.errors import InputError
+from introspect.studies.coreference.linear_probe import CandidateFeatures, linear_probe
 from tests.analyzers.linear_probe.helpers import random_cases
 
 

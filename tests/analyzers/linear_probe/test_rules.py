@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from introspect.analyzers import fitting
-from introspect.analyzers import linear_probe as module
-from introspect.analyzers.features import CandidateFeatures, CaseTable
-from introspect.analyzers.fitting import fit_conditional_logit
-from introspect.analyzers.linear_probe import PENALTIES, linear_probe
-from introspect.scoring import DIRECTIONS
+from introspect.studies.coreference import linear_probe as fitting
+from introspect.studies.coreference import linear_probe as module
+from introspect.studies.coreference.case_scores import DIRECTIONS
+from introspect.studies.coreference.linear_probe import (
+    PENALTIES,
+    CandidateFeatures,
+    CaseTable,
+    fit_conditional_logit,
+    linear_probe,
+)
 from tests.analyzers.linear_probe.helpers import random_cases
 
 

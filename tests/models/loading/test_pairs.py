@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from introspect.errors import ModelError
 from introspect.models import Model, load
-from introspect.models.quiet import barless, silent
+from introspect.models.loader import barless, silent
 from tests import models_zoo
 from tests.models.loading.helpers import EXPECTED_SHAPE, tiny, tokenizer
 from tests.writers_zoo import writer

@@ -9,9 +9,9 @@ import torch
 import transformers
 
 import introspect as ix
-from introspect.cases import grammar_cases, own_cases
+from introspect.data import grammar_cases, own_cases
 from introspect.models import Model
-from introspect.reporting.causal_wording import (
+from introspect.reporting.causal_words import (
     finding_of_study,
 )
 from tests.causal.test_every_model import MODELS

@@ -9,10 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from introspect.causal.smallest import SmallestSet
-from introspect.causal.study import ChosenByAttention
 from introspect.records import Head
-from introspect.reporting.causal_wording import (
+from introspect.reporting.causal_words import (
     finding_of_study,
     head_verdicts,
     mediation_words,
@@ -21,6 +19,8 @@ from introspect.reporting.causal_wording import (
     smallest_words,
     with_range,
 )
+from introspect.studies.causal.smallest import SmallestSet
+from introspect.studies.causal.study import ChosenByAttention
 from tests.reporting.causal.helpers import NAN, headline, made, rows_but
 from tests.views.causal.helpers import SURROGATE, table_of, without_tests
 

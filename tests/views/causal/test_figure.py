@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 import introspect as ix
-from introspect.views.causal_labels import label_places
-from introspect.views.causal_scales import across_range, effect_range
-from introspect.views.head_tables import map_of
+from introspect.views.base import map_of
+from introspect.views.causal_figure import across_range, effect_range, label_places
 from introspect.views.palette import layer_colours
 from tests.views.causal.helpers import NAN, SURROGATE, table_of, without_tests
 

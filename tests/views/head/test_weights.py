@@ -9,7 +9,7 @@ import torch
 
 import introspect as ix
 from introspect.errors import SelectionError
-from introspect.functional.renormalised import renormalised
+from introspect.functional.masks import renormalised
 from introspect.records import AttentionRecord
 from introspect.views.head import head_view
 from tests.views.head.helpers import (

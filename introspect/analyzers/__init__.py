@@ -1,1 +1,0 @@
-"""Thin accumulators over the functional layer, with ``update``, ``merge`` and ``compute``."""

@@ -1,0 +1,206 @@
+"""Texts, views, downloads, and error messages on the screen."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from introspect.app.chinese import LANGUAGES, in_language
+from introspect.errors import IntrospectError
+from introspect.text.characters import visible_text
+
+__all__ = [
+    "column_of_heads",
+    "column_of_shares",
+    "embed",
+    "marked",
+    "measured",
+    "offer_report",
+    "offer_table",
+    "plain",
+    "say",
+    "show_notices",
+    "show_page",
+    "telling",
+]
+
+_POLICY = "script-src "
+
+# The app has its own margins, so the page fills its frame's width and adds no space at the end.
+_STYLE = "<style>main { max-width: none; padding: 8px 2px 24px }</style>"
+
+# Streamlit adds a measuring script to the page. The policy would block it, and it never notices
+# that a page has become shorter, so it goes into a template, where it does not run.
+_REST_IS_NO_SCRIPT = "<template>"
+
+
+def measured(page: str) -> str:
+    """Return a page that reports its height to its frame whenever the height changes.
+
+    Its policy allows the reporting script by its hash, beside the page's own script, and nothing
+    else. The page that is downloaded does not change.
+
+    Args:
+        page: the page, as ``View.to_html`` returns it.
+    """
+    script = _script()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    before, found, after = page.partition(_POLICY)
+    assert found, "a page without a policy"
+    allowed = f"{before}{found}'sha256-{digest}' {after}"
+    return f"{allowed}{_STYLE}<script>{script}</script>{_REST_IS_NO_SCRIPT}"
+
+
+@cache
+def _script() -> str:
+    return (files("introspect.app") / "measure.js").read_text(encoding="utf-8")
+
+
+# Every character with a meaning in Markdown, or in Streamlit's formulas and colored words.
+_MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$^&:=\"'@/])")
+# A name between colons becomes a picture even if the colons are escaped, so an invisible word
+# joiner separates them.
+_SHORT_CODE = re.compile(r":(?=[\w+-]+(?:/[\w+-]+)*:)")
+_LINE_END = re.compile(r"[ \t]*[\r\n]+[ \t]*")
+
+
+def plain(text: str) -> str:
+    r"""Escape a text so that Streamlit's Markdown shows it verbatim.
+
+    Example:
+        >>> plain("![x](http://a.b) <b>")
+        '\\!\\[x\\]\\(http\\:\\/\\/a\\.b\\) \\<b\\>'
+    """
+    one_line = visible_text(_LINE_END.sub(" ", text.strip()))
+    return _MARKS.sub(r"\\\1", _SHORT_CODE.sub(":\u2060", one_line))
+
+
+def marked(sentence: str) -> str:
+    r"""Escape a sentence of a finding, keeping its ``*marked*`` words as emphasis.
+
+    Example:
+        >>> marked("L3H1 (0.68) points to *animal*.")
+        'L3H1 \\(0\\.68\\) points to *animal*\\.'
+    """
+    parts = sentence.split("*")
+    return "".join(
+        f"*{plain(part)}*" if number % 2 and part.strip() else _spaced(part)
+        for number, part in enumerate(parts)
+    )
+
+
+def _spaced(part: str) -> str:
+    """Escape a part as ``plain`` does, but keep the spaces at its ends."""
+    if not part.strip():
+        return part
+    before = part[: len(part) - len(part.lstrip())]
+    after = part[len(part.rstrip()) :]
+    return f"{before}{plain(part)}{after}"
+
+
+def say(text: str, **values: object) -> str:
+    """Return a text of the app in the chosen language, with its placeholders filled in."""
+    language = st.session_state.get("language", LANGUAGES[0])
+    return in_language(text, language).format(**values)
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Show an error of this block as a message; the code after the block still runs."""
+    try:
+        yield
+    except IntrospectError as error:
+        st.error(plain(str(error)))
+    except Exception as error:  # the app goes on after any error
+        what = plain(f"{type(error).__name__}: {error}")
+        st.error(f"Something went wrong that should not \\({what}\\)\\. The app goes on\\.")
+
+
+def show_notices(notices: Iterable[str]) -> None:
+    """Show what a reader must know before reading the results."""
+    for notice in dict.fromkeys(notices):
+        st.warning(plain(notice))
+
+
+def show_page(page: str, title: str) -> None:
+    """Show a page in a frame that is as tall as the page.
+
+    Args:
+        page: the page, as ``View.to_html`` or a report returns it.
+        title: the title of the frame.
+    """
+    st.iframe(measured(page), height="content", alt=title)
+
+
+def embed(page: str, title: str) -> None:
+    """Show a view's page in a frame, as in a notebook, with a button to download it.
+
+    Args:
+        page: the page, as ``View.to_html`` returns it.
+        title: the title of the frame.
+    """
+    show_page(page, title)
+    st.download_button(
+        say("Download this view"),
+        lambda: page,
+        file_name="view.html",
+        mime="text/html",
+        on_click="ignore",
+        key="download view",
+    )
+
+
+def offer_report(made: Callable[[], str], *, key: str) -> None:
+    """Show a button that makes a report and saves it.
+
+    Args:
+        made: makes the page; called when the button is pressed.
+        key: the key of the button.
+    """
+    st.download_button(
+        say("Download the report"),
+        made,
+        file_name="report.html",
+        mime="text/html",
+        on_click="ignore",
+        type="primary",
+        key=key,
+        help=say(
+            "One HTML file with these findings, the views, and how they were had. It opens without "
+            "a network."
+        ),
+    )
+
+
+def column_of_heads() -> Any:
+    """Return the table column that names the head of each row."""
+    return st.column_config.TextColumn(say("head"), help=say("Layer and head, from 0."))
+
+
+def column_of_shares() -> Any:
+    """Return the table column with each head's attention to the antecedent."""
+    return st.column_config.NumberColumn(
+        say("on the antecedent"),
+        format="%.4f",
+        help=say("The share of the attention that it gets."),
+    )
+
+
+def offer_table(table: pd.DataFrame, file_name: str) -> None:
+    """Show a button that saves a table as CSV."""
+    st.download_button(
+        say("Download the table"),
+        table.to_csv(index=False),
+        file_name=file_name,
+        mime="text/csv",
+        on_click="ignore",
+    )

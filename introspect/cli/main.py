@@ -1,0 +1,111 @@
+"""Run a command: its exit code, and a one-line message on failure."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from introspect.cli import pages, sets
+from introspect.cli import sets as machine
+from introspect.cli import studies as causes
+from introspect.cli import studies as insides
+from introspect.errors import IntrospectError
+
+__all__ = ["StoppedError", "app", "main", "program"]
+
+
+class StoppedError(Exception):
+    """Raised for Ctrl-C, in a form that the parser passes on with its message."""
+
+
+class _Commands(typer.core.TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; Typer alone would turn Ctrl-C into an exit code without a message."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise StoppedError(str(stop)) from stop
+
+
+app = typer.Typer(
+    name="introspect",
+    cls=_Commands,
+    help="See what a pretrained Transformer attends to, and whether it matters.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """See what a pretrained Transformer attends to, and whether it matters."""
+
+
+for _command in (
+    pages.report,
+    pages.view,
+    pages.compare,
+    sets.cases,
+    sets.probe,
+    insides.heads,
+    insides.lens,
+    causes.causal,
+    causes.ablate,
+    pages.index,
+    machine.doctor,
+    machine.app,
+):
+    app.command()(_command)
+
+
+def program() -> None:
+    """Run ``main`` in a process that ends with it, where a second Ctrl-C may come late."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        _fail("interrupted", None, code=1)
+    finally:
+        # From here on nothing is left to stop, and Python would only complain.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    arguments = sys.argv[1:]
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except typer.Abort:
+        _fail("interrupted", None, code=1)
+    except (KeyboardInterrupt, StoppedError) as stop:
+        _fail(str(stop) or "interrupted", None, code=1)
+    except IntrospectError as error:
+        _fail(str(error), error, code=2)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # what the parser raises for bad arguments
+            _fail(f"{error.format_message()} Try: introspect --help", error, code=2)
+        _fail(
+            f"{type(error).__name__}: {error} (a fault of introspect itself; "
+            "-v before the command shows where)",
+            error,
+            code=1,
+        )
+    sys.exit(code or 0)
+
+
+def _fail(message: str, error: BaseException | None, *, code: int) -> None:
+    if error is not None and {"-v", "--verbose"} & set(sys.argv[1:]):
+        traceback.print_exception(error)
+    line = " ".join(message.split())
+    print(f"introspect: error: {line}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,302 @@
+"""Commands that intervene on a model to measure what its heads do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from introspect.cli.shared import (
+    AllowPickle,
+    ModelName,
+    Text,
+    command_line,
+    load,
+    show_notices,
+    texts_of,
+)
+from introspect.errors import InputError, ModelError
+from introspect.io.files import check_destination
+
+__all__ = ["ablate", "causal", "heads", "lens"]
+
+Method = Annotated[
+    str, typer.Option(help="How heads are taken out: zero, mean, uniform or resample.")
+]
+ReferenceFile = Annotated[
+    Path | None, typer.Option(help="For mean and resample: a file with a text on each line.")
+]
+
+
+def causal(
+    file: Annotated[str, typer.Argument(help="Cases, one JSON object a line; - for stdin.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    model: ModelName = "minilm",
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="How the answer is read: pseudo-likelihood, at-pronoun, continuation, target or "
+            "surrogate; by default as the model's head allows."
+        ),
+    ] = None,
+    method: Method = "zero",
+    heads: Annotated[
+        str | None, typer.Option(help="Only these: L3H1,L5 (a whole layer); all by default.")
+    ] = None,
+    reference: ReferenceFile = None,
+    no_smallest: Annotated[
+        bool, typer.Option("--no-smallest", help="Do not look for the few heads that carry most.")
+    ] = False,
+    no_twins: Annotated[
+        bool, typer.Option("--no-twins", help="Do not measure effects between twins.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(help="Ask only so many of the first cases.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the intervals, and of what is drawn.")] = 0,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Put the new run in the place of an earlier one.")
+    ] = False,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Take each head out in turn, and leave a folder that says which heads matter."""
+    from introspect.io.folders import check_folder
+    from introspect.models.loader import hush
+    from introspect.progress import watching_stages
+    from introspect.runs.causal import KIND, causal_folder
+    from introspect.studies.causal.metrics import load_to_ask
+
+    check_folder(out, KIND, fresh=fresh)
+    texts = texts_of(reference)
+    hush()
+    loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
+    with watching_stages() as told:
+        result = causal_folder(
+            loaded,
+            file,
+            out,
+            heads=heads,
+            method=method,
+            reference=texts,
+            metric=metric,
+            share=None if no_smallest else 0.8,
+            twins=not no_twins,
+            limit=limit,
+            seed=seed,
+            fresh=fresh,
+            command=command_line(),
+            told=told,
+        )
+    show_notices(result.report.notices)
+    typer.echo(result.report.finding)
+    typer.echo(out / "report.html")
+    if result.rejects:
+        rejects = out / "rejects.jsonl"
+        typer.echo(
+            f"introspect: notice: {len(result.rejects)} rows rejected, see {rejects}", err=True
+        )
+        raise typer.Exit(3)
+
+
+def ablate(
+    text: Text,
+    heads: Annotated[
+        str | None,
+        typer.Option(help="L3H1,L5H11; L3 is a whole layer. With --edge all by default."),
+    ] = None,
+    method: Method = "zero",
+    reference: ReferenceFile = None,
+    edge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Cut single words off instead: it:animal, from the word that looks to the word "
+            "it looks at; repeatable."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="For resample.")] = 0,
+    model: ModelName = "minilm",
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("ablate.html"),
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Show what heads attend to before and after some are taken out."""
+    check_destination(out)
+    if heads is None and not edge:
+        raise InputError("Expected --heads or --edge: what to take out. Name for example L3H1.")
+    if edge and (method != "zero" or reference is not None):
+        raise InputError(
+            "Expected --edge without --method and --reference: an edge is cut, not replaced."
+        )
+    texts = texts_of(reference)
+    import introspect as ix
+    from introspect.models import load_text
+
+    loaded = load_text(load(model, allow_pickle=allow_pickle))
+    kind = "encoder" if loaded.is_encoder_decoder else None
+    change: Any
+    if edge:
+        edges = [pair for each in edge for pair in ix.edges_between(loaded, text, *_ends(each))]
+        change = ix.knock_out(loaded, edges, heads, kind=kind)
+    else:
+        change = ix.ablate(loaded, heads, method=method, reference=texts, kind=kind, seed=seed)
+    before = loaded.capture(text, kind=kind)
+    with change:
+        after = loaded.capture(text, kind=kind)
+    what = f"{', '.join(edge)} cut" if edge else change.words
+    result = ix.compare_view(before, after, labels=("unchanged", what))
+    show_notices(before.notices)
+    if not result.changes()["total_variation"].gt(0).any():
+        typer.echo(
+            "introspect: notice: no attention changes: what these heads give on is read by no "
+            "later attention.",
+            err=True,
+        )
+    typer.echo(result.save(out))
+
+
+def _ends(edge: str) -> tuple[str, str]:
+    query, found, key = edge.rpartition(":")
+    if not (found and query and key):
+        raise InputError(f"Expected an edge as it:animal, got {edge!r}.")
+    return query, key
+
+
+def heads(
+    out: Annotated[
+        Path, typer.Option(help="The folder to write, or a .html file for the page alone.")
+    ],
+    model: ModelName = "minilm",
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with a text on each line: also say which heads are positional or look at "
+            "rare words, what shape their patterns have, and how fast a loss changes with each."
+        ),
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(help="A head is called by a score that is surely above this.")
+    ] = 0.4,
+    sequences: Annotated[int, typer.Option(help="Random sequences that are read.")] = 32,
+    prefix: Annotated[
+        str, typer.Option(help="Fewest and most tokens before the block that comes twice.")
+    ] = "0-16",
+    period: Annotated[str, typer.Option(help="Fewest and most tokens of the block.")] = "8-22",
+    kind: Annotated[
+        str | None, typer.Option(help="Of an encoder-decoder: encoder, the default, or decoder.")
+    ] = None,
+    no_importance: Annotated[
+        bool, typer.Option("--no-importance", help="With --texts: leave out the loss.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the tokens and the intervals.")] = 0,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Put the new run in the place of an earlier one.")
+    ] = False,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Find previous-token, duplicate-token and induction heads; leave a folder or a page."""
+    from introspect.io.folders import check_folder
+    from introspect.models import load_text
+    from introspect.models.loader import hush
+    from introspect.runs.heads import KIND, HeadOptions, heads_folder, is_page
+    from introspect.studies.causal.metrics import load_to_ask
+
+    if is_page(out):
+        check_destination(out)
+    else:
+        check_folder(out, KIND, fresh=fresh)
+    given = texts_of(texts)
+    if texts is not None and not given:
+        raise InputError(f"Expected a text on each line of {str(texts)!r}, got none. Add some.")
+    options = HeadOptions(
+        num_sequences=sequences,
+        prefix=_ends_insides(prefix, "--prefix"),
+        period=_ends_insides(period, "--period"),
+        kind=kind,
+        threshold=threshold,
+        importance=not no_importance,
+        seed=seed,
+    )
+    hush()
+    # Only a loss needs the LM head.
+    with_loss = given is not None and not no_importance
+    loaded = (
+        load_to_ask(model, allow_pickle=allow_pickle)
+        if with_loss
+        else load_text(load(model, allow_pickle=allow_pickle))
+    )
+    result = heads_folder(
+        loaded,
+        out,
+        given,
+        name=None if texts is None else texts.name,
+        options=options,
+        fresh=fresh,
+        command=command_line(),
+    )
+    show_notices(result.notices)
+    typer.echo(result.finding)
+    typer.echo(out if is_page(out) else out / "report.html")
+
+
+def lens(
+    text: Text,
+    model: ModelName = "minilm",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose logit is divided among heads, biases and feed-forwards: one piece of the "
+            "vocabulary, with its space; by default what the model says."
+        ),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Another token, whose logit is subtracted.")
+    ] = None,
+    position: Annotated[
+        int | None,
+        typer.Option(
+            help="The token to read at, from 0, or from the end: -1; by default a mask, or else "
+            "the last token."
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(help="Readings of each state.")] = 5,
+    target: Annotated[
+        str | None, typer.Option(help="What an encoder-decoder writes; its tokens are read.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("lens.html"),
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Show what a model would say after each layer, and which heads say it."""
+    check_destination(out)
+    import introspect as ix
+    from introspect.models.loader import hush
+    from introspect.studies.causal.metrics import load_to_ask
+
+    hush()
+    loaded = load_to_ask(model, allow_pickle=allow_pickle)
+    if not loaded.has_unembedding:
+        raise ModelError(
+            f"Expected a model with a language-model head, whose unembedding turns states into "
+            f"words, but {loaded.name} was saved without one. Choose another, such as induction "
+            "or gpt2."
+        )
+    result = ix.lens_report(
+        loaded,
+        text,
+        token=token,
+        against=against,
+        position=position,
+        top=top,
+        target=target,
+        command=command_line(),
+    )
+    path = result.save(out)
+    show_notices(result.notices)
+    typer.echo(result.finding)
+    typer.echo(path)
+
+
+def _ends_insides(given: str, option: str) -> tuple[int, int]:
+    """Return the minimum and maximum, as ``8-22`` or one number names them."""
+    first, found, last = given.partition("-")
+    last = last if found else first
+    if not (first.strip().isdecimal() and last.strip().isdecimal()):
+        raise InputError(f"Expected {option} as fewest and most, 8-22, got {given!r}.")
+    return int(first), int(last)

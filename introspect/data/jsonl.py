@@ -1,0 +1,253 @@
+"""Cases as JSON, one object per line.
+
+    {"id": "w1", "text": "The cat ate because it was hungry.", "pronoun": [20, 22],
+     "candidates": [{"span": [4, 7], "antecedent": true}], "group": "cat"}
+
+``text``, ``pronoun`` and ``candidates`` are required. Spans are half-open character offsets.
+Other keys are kept: those of the case in ``extra``, those of the candidates in
+``extra["candidates"]``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from introspect.data.outcomes import Outcome, Reject, SeenIds, Source, checked_case
+from introspect.errors import InputError
+from introspect.io.files import write_lines
+from introspect.io.lines import PathLike, Row, RowError, read_lines
+from introspect.text.mentions import CorefCase, Span
+
+__all__ = [
+    "CASE_KEYS",
+    "case_from_json",
+    "case_to_json",
+    "object_from_json",
+    "read_jsonl",
+    "read_located",
+    "reject_from_json",
+    "reject_to_json",
+    "write_jsonl",
+]
+
+#: The keys that every case has.
+CASE_KEYS = ("text", "pronoun", "candidates")
+_OWN = (*CASE_KEYS, "id", "group")
+_OF_CANDIDATE = ("span", "antecedent")
+_TYPES = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outcome]:
+    """Yield the cases of a file, and a ``Reject`` for each bad line; blank lines are skipped.
+
+    Cases outside forced choice, with only right or only wrong candidates, are included.
+
+    Args:
+        path: the file.
+        seen: ids already used by other files.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    source = Source(path, seen)
+    yield from source.outcomes(read_lines(path), _parse)
+
+
+def read_located(path: PathLike) -> Iterator[tuple[Row | None, Outcome]]:
+    """Yield what ``read_jsonl`` does, each with its row, for callers that may still reject it."""
+    yield from Source(path).located(read_lines(path), _parse)
+
+
+def _parse(row: Row) -> list[CorefCase]:
+    return [case_from_json(row.raw)]
+
+
+def case_from_json(line: str) -> CorefCase:
+    """Return the case that a line of JSON holds.
+
+    Raises:
+        RowError: it holds none; the message says why, and ``kind`` says so in a word.
+    """
+    found = object_from_json(line)
+    if missing := [key for key in CASE_KEYS if key not in found]:
+        raise RowError(
+            f"Expected the keys {', '.join(missing)}, which are missing.", kind="missing_key"
+        )
+    extra = {key: value for key, value in found.items() if key not in _OWN}
+    candidates = [
+        _candidate(value, f"candidates[{i}]")
+        for i, value in enumerate(_typed(found["candidates"], list, "candidates"))
+    ]
+    if not candidates:
+        raise RowError("Expected at least one candidate, got none.", kind="no_candidates")
+    if any(rest for _, _, rest in candidates):
+        extra["candidates"] = [rest for _, _, rest in candidates]
+    return checked_case(
+        _typed(found["text"], str, "text"),
+        _span(found["pronoun"], "pronoun"),
+        [(span, antecedent) for span, antecedent, _ in candidates],
+        group=_optional_string(found, "group"),
+        id=_optional_string(found, "id"),
+        extra=extra,
+    )
+
+
+def object_from_json(line: str) -> dict[str, Any]:
+    """Return the object that a line of JSON holds.
+
+    Raises:
+        RowError: it holds none, or one that could not be written back as it was read.
+    """
+    try:
+        found = json.loads(
+            line,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_without_repeats,
+        )
+    except RowError:
+        raise
+    except RecursionError as error:
+        raise RowError("The JSON is nested too deeply.", kind="json") from error
+    except ValueError as error:
+        raise RowError(f"Expected JSON, but: {error}.", kind="json") from error
+    if not isinstance(found, dict):
+        raise RowError(f"Expected an object, {{…}}, got {_type_name(found)}.", kind="type")
+    # Only an escape can yield half a surrogate pair, which no file and no tokenizer accepts.
+    if "\\u" in line and _SURROGATE.search(json.dumps(found, ensure_ascii=False)):
+        raise RowError("The row holds half a character (a lone surrogate).", kind="character")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise RowError(f"Expected JSON, which has no {name}.", kind="json")
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(value := float(digits)):
+        raise RowError(f"Expected a number that can be kept, got {digits[:40]}.", kind="json")
+    return value
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise RowError(f"Expected each key once, got {repeated!r} several times.", kind="json")
+    return found
+
+
+def _candidate(value: Any, name: str) -> tuple[Span, bool, dict[str, Any]]:
+    value = _typed(value, dict, name)
+    if missing := [key for key in _OF_CANDIDATE if key not in value]:
+        raise RowError(f"Expected {' and '.join(missing)} in {name}.", kind="missing_key")
+    rest = {key: kept for key, kept in value.items() if key not in _OF_CANDIDATE}
+    return (
+        _span(value["span"], f"{name}.span"),
+        _typed(value["antecedent"], bool, f"{name}.antecedent"),
+        rest,
+    )
+
+
+def _span(value: Any, name: str) -> Span:
+    # Not isinstance: in Python, True is an int.
+    if isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value):
+        return (value[0], value[1])
+    got = json.dumps(value)
+    raise RowError(
+        f"Expected {name} as [start, end], two whole numbers, got {got[:60]}.", kind="type"
+    )
+
+
+def _typed(value: Any, kind: type, name: str) -> Any:
+    if not isinstance(value, kind):
+        raise RowError(f"Expected {name} as {_TYPES[kind]}, got {_type_name(value)}.", kind="type")
+    return value
+
+
+def _optional_string(found: dict[str, Any], key: str) -> str | None:
+    value = found.get(key)
+    return None if value is None else str(_typed(value, str, key))
+
+
+def _type_name(value: Any) -> str:
+    if value is None:
+        return "null"
+    return _TYPES.get(type(value), "a number")
+
+
+def case_to_json(case: CorefCase) -> str:
+    """Return the case as one line of JSON, without a line end; ``case_from_json`` reverses it.
+
+    Raises:
+        InputError: an extra key is one of the case's own, or its value cannot be expressed in JSON.
+
+    Example:
+        >>> case = CorefCase.from_words("It is a cat.", pronoun="It", antecedent="cat", id="w1")
+        >>> case_to_json(case)[:50]
+        '{"id": "w1", "text": "It is a cat.", "pronoun": [0'
+    """
+    extra = dict(case.extra)
+    rests = _of_candidates(case, extra.pop("candidates", None))
+    if taken := [key for key in extra if key in _OWN]:
+        raise InputError(f"Expected extra keys that are not the case's own, got {taken[0]!r}.")
+    named: dict[str, Any] = {"id": case.id, "text": case.text, "pronoun": list(case.pronoun)}
+    named["candidates"] = [
+        {"span": list(candidate.span), "antecedent": candidate.antecedent, **rest}
+        for candidate, rest in zip(case.candidates, rests, strict=True)
+    ]
+    named["group"] = case.group
+    kept = {key: value for key, value in named.items() if value is not None}
+    try:
+        line = json.dumps(kept | extra, ensure_ascii=False, allow_nan=False)
+        line.encode()
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"Expected the case {case.id!r} to hold what JSON can say, but: {error}."
+        ) from error
+    return line
+
+
+def _of_candidates(case: CorefCase, given: Any) -> Any:
+    """Return the extra keys of the candidates."""
+    if given is None:
+        return [{}] * len(case.candidates)
+    is_fitting = isinstance(given, list) and len(given) == len(case.candidates)
+    if not is_fitting or not all(
+        isinstance(g, dict) and g.keys().isdisjoint(_OF_CANDIDATE) for g in given
+    ):
+        raise InputError(
+            "Expected the extra key 'candidates' as a list with an object for each candidate, "
+            f"without {' and '.join(_OF_CANDIDATE)}, got {str(given)[:60]}."
+        )
+    return given
+
+
+def write_jsonl(path: PathLike, cases: Iterable[CorefCase]) -> Path:
+    """Write cases as they arrive to a temporary file beside ``path``, then rename it.
+
+    A failure, including one in the iterable, leaves the old file as it was.
+
+    Raises:
+        OutputError: the folder is missing or cannot be written.
+        InputError: a case cannot be expressed in JSON.
+    """
+    return write_lines(path, map(case_to_json, cases))
+
+
+def reject_to_json(reject: Reject) -> str:
+    """Return a rejected row as one line of JSON: source, line, reason, row, kind."""
+    return json.dumps(asdict(reject), ensure_ascii=True)
+
+
+def reject_from_json(line: str) -> Reject:
+    """Return the rejected row that ``reject_to_json`` wrote."""
+    return Reject(**json.loads(line))

@@ -1,0 +1,319 @@
+"""What all readers of collections share: cases, rejected rows, ids, and counts.
+
+A reader yields, in the order of the file, a ``CorefCase`` for each usable
+row and a ``Reject`` for each row that is not. It holds one row at a time, never the file.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+from introspect.errors import InputError, MentionError, TextError
+from introspect.io.lines import PathLike, Row, RowError
+from introspect.text.characters import shortened
+from introspect.text.mentions import Candidate, CorefCase, Span
+
+__all__ = [
+    "NO_CHOICE",
+    "Outcome",
+    "Reject",
+    "SeenIds",
+    "Source",
+    "Tally",
+    "checked_case",
+    "divides_character",
+]
+
+
+#: The kind of a reject whose row is a case without a choice: all candidates are right, or none.
+NO_CHOICE = "no_choice"
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that yields no case.
+
+    Args:
+        source: the file, as the caller named it.
+        line: its line, counted from 1; 0 means the file as a whole.
+        reason: what is wrong, in a sentence.
+        row: the row as it is in the file, cut after ``ROW_LENGTH`` characters with "…".
+        kind: a short key that rejects are counted by, for example ``"span"``.
+    """
+
+    source: str
+    line: int
+    reason: str
+    row: str
+    kind: str = "other"
+
+
+Outcome = CorefCase | Reject
+
+
+class Source:
+    """A file being read, with the ids seen so far; it turns rows into outcomes.
+
+    Args:
+        path: the file.
+        seen: the ids of other files, when several are read as one.
+    """
+
+    def __init__(self, path: PathLike, seen: SeenIds | None = None) -> None:
+        self.path = Path(path)
+        self.name = str(path)
+        self._seen = SeenIds() if seen is None else seen
+
+    def outcomes(
+        self, rows: Iterable[Row], parse: Callable[[Row], Sequence[CorefCase]]
+    ) -> Iterator[Outcome]:
+        """Yield the cases that ``parse`` makes of each row, or the reason why there are none."""
+        for _, outcome in self.located(rows, parse):
+            yield outcome
+
+    def located(
+        self, rows: Iterable[Row], parse: Callable[[Row], Sequence[CorefCase]]
+    ) -> Iterator[tuple[Row | None, Outcome]]:
+        """Yield each outcome with its row; ``None`` means the file as a whole."""
+        is_empty = True
+        for row in rows:
+            is_empty = False
+            for outcome in self._outcome(row, parse):
+                yield row, outcome
+        if is_empty:
+            reason = "The file is empty: there is no row in it."
+            yield None, Reject(self.name, 0, reason, "", "empty")
+
+    def header(self, rows: Iterator[Row]) -> tuple[str, ...] | None:
+        """Return the column names from the first row; ``None`` for an empty file.
+
+        Raises:
+            InputError: the first line cannot be read, or names a column twice.
+        """
+        first = next(rows, None)
+        if first is None:
+            return None
+        if first.fault:
+            raise InputError(f"{self.name}, line {first.line}: {first.fault}")
+        names = tuple(name.strip() for name in first.fields)
+        if twice := [name for name, times in Counter(names).items() if times > 1]:
+            raise InputError(
+                f"Expected each column of {self.name!r} once, but {twice[0]!r} is there "
+                f"{names.count(twice[0])} times. Rename one."
+            )
+        return names
+
+    def need(self, found: Sequence[str], required: Sequence[str]) -> None:
+        """Raise unless a table has all the required columns.
+
+        Raises:
+            InputError: a column is missing; the message names it and the columns found.
+        """
+        if missing := [name for name in required if name not in found]:
+            raise InputError(
+                f"Expected the columns {', '.join(required)} in {self.name!r}, but "
+                f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; "
+                f"found: {shortened(', '.join(found), 200)}. Add them to the first line."
+            )
+
+    def _outcome(self, row: Row, parse: Callable[[Row], Sequence[CorefCase]]) -> Iterator[Outcome]:
+        try:
+            if row.fault:
+                raise row.fault
+            cases = parse(row)
+        except (RowError, MentionError, TextError) as error:
+            yield self._reject(row, error)
+            return
+        for case in cases:
+            if case.id is not None and not self._seen.add(case.id):
+                reason = f"Expected an id of its own, but an earlier case has {case.id!r}."
+                yield self._reject(row, RowError(reason, kind="duplicate_id"))
+            else:
+                yield case
+
+    def _reject(self, row: Row, error: InputError) -> Reject:
+        kind = error.kind if isinstance(error, RowError) else "mention"
+        return Reject(self.name, row.line, str(error), row.shown, kind)
+
+
+def checked_case(
+    text: str,
+    pronoun: Span,
+    candidates: Sequence[tuple[Span, bool]],
+    **others: object,
+) -> CorefCase:
+    """Return a case after checking its spans: whole characters, kept apart where they must be.
+
+    Args:
+        text: the sentence or passage.
+        pronoun: its span.
+        candidates: the span of each, and whether it is an antecedent.
+        others: ``group``, ``id`` and ``extra`` of the case.
+
+    Raises:
+        RowError: a span is outside the text, reversed, blank, begins or ends inside a character,
+            a candidate overlaps the pronoun, or two candidates are the same span.
+    """
+    if not text.strip():
+        raise RowError("Expected a text with words in it, got an empty one.", kind="text")
+    _check_span(text, pronoun, "pronoun")
+    for span, _ in candidates:
+        _check_span(text, span, "candidate")
+        if span[0] < pronoun[1] and pronoun[0] < span[1]:
+            raise RowError(
+                f"The candidate {_quoted(text, span)} overlaps the pronoun at {pronoun}.",
+                kind="overlap",
+            )
+    spans = Counter(span for span, _ in candidates)
+    if twice := [span for span, times in spans.items() if times > 1]:
+        raise RowError(
+            f"Two candidates are the same span, {_quoted(text, twice[0])}.", kind="same_span"
+        )
+    made = tuple(Candidate(span, antecedent=antecedent) for span, antecedent in candidates)
+    return CorefCase(text, pronoun, made, **others)  # type: ignore[arg-type]
+
+
+def _check_span(text: str, span: Span, role: str) -> None:
+    start, end = span
+    if not 0 <= start < end <= len(text):
+        raise RowError(
+            f"Expected the span of the {role} as 0 <= start < end <= {len(text)}, "
+            f"got ({start}, {end}).",
+            kind="span",
+        )
+    if not text[start:end].strip():
+        raise RowError(f"The span of the {role}, ({start}, {end}), holds only spaces.", kind="span")
+    for offset in span:
+        if divides_character(text, offset):
+            raise RowError(
+                f"The span of the {role}, ({start}, {end}), divides a character at {offset}: "
+                f"U+{ord(text[offset - 1]):04X} and U+{ord(text[offset]):04X} belong together.",
+                kind="character",
+            )
+
+
+def _quoted(text: str, span: Span) -> str:
+    return f"{shortened(text[slice(*span)], 40)!r} at {span}"
+
+
+def divides_character(text: str, offset: int) -> bool:
+    r"""Return whether ``offset`` falls inside what a reader sees as one character.
+
+    That is: before a combining mark or variation selector, around a zero-width joiner, before a
+    skin tone, between the halves of a flag or of a surrogate pair.
+
+    Example:
+        >>> [divides_character("cafe\u0301s", offset) for offset in (3, 4, 5)]
+        [False, True, False]
+    """
+    if not 0 < offset < len(text):
+        return False
+    before, after = text[offset - 1], text[offset]
+    if unicodedata.category(after).startswith("M") or "\u200d" in (before, after):
+        return not before.isspace()
+    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\udc00" <= after <= "\udfff":
+        return True
+    if _is_regional(before) and _is_regional(after):
+        run = len(text[:offset]) - len(text[:offset].rstrip(_REGIONAL))
+        return run % 2 == 1
+    return False
+
+
+_REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+
+
+def _is_regional(character: str) -> bool:
+    return character in _REGIONAL
+
+
+# --- ids and counts ---------------------------------------------------------------------------
+
+
+class SeenIds:
+    """A set of ids that takes 16 to 32 bytes for each, whatever its length.
+
+    Kept are 64 bits of each id's hash, in a table with open addressing: among a million ids, two
+    different ones are taken for the same with a probability of 3e-8.
+
+    Example:
+        >>> seen = SeenIds()
+        >>> seen.add("w1"), seen.add("w2"), seen.add("w1")
+        (True, True, False)
+    """
+
+    def __init__(self) -> None:
+        self._table = array("Q", [0]) * 64
+        self._used = 0
+
+    def add(self, id: str) -> bool:
+        """Add an id; return False if it is already there."""
+        digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        if not self._put(int.from_bytes(digest) or 1):
+            return False
+        self._used += 1
+        if 2 * self._used > len(self._table):
+            self._grow()
+        return True
+
+    def _put(self, key: int) -> bool:
+        table, place = self._table, key % len(self._table)
+        while table[place]:
+            if table[place] == key:
+                return False
+            place = (place + 1) % len(table)
+        table[place] = key
+        return True
+
+    def _grow(self) -> None:
+        old, self._table = self._table, array("Q", [0]) * (2 * len(self._table))
+        for key in old:
+            if key:
+                self._put(key)
+
+
+@dataclass
+class Tally:
+    """How many cases there are, how many outside forced choice, and rejects by kind.
+
+    Example:
+        >>> tally = Tally.of([Reject("a.tsv", 3, "The line holds a NUL.", "x", "nul")])
+        >>> tally.cases, tally.rejected, tally.rejects["nul"]
+        (0, 1, 1)
+    """
+
+    cases: int = 0
+    outside_choice: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> Tally:
+        """Return the counts of all outcomes, which are read to the end."""
+        tally = cls()
+        for outcome in outcomes:
+            tally.add(outcome)
+        return tally
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        if isinstance(outcome, Reject):
+            self.rejects[outcome.kind] += 1
+        else:
+            self.cases += 1
+            self.outside_choice += not outcome.is_forced_choice
+
+    def watch(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Yield the same outcomes, counting each as it passes."""
+        for outcome in outcomes:
+            self.add(outcome)
+            yield outcome
+
+    @property
+    def rejected(self) -> int:
+        """Number of rows that yielded no case."""
+        return self.rejects.total()

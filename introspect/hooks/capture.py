@@ -1,0 +1,255 @@
+"""Run a model once and keep what its attention modules compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.errors import SelectionError
+from introspect.hooks.arguments import checked_rows, run_arguments
+from introspect.hooks.captured import Captured
+from introspect.hooks.certificate import certificate_of, largest_of
+from introspect.hooks.downstream.blocks import DERIVED, BlockLog, DerivedParts, held_projections
+from introspect.hooks.downstream.projection import BEHIND_NORMS, LinearLog, Projection
+from introspect.hooks.observation import Observation, Receive
+from introspect.hooks.rows import RowsNotRecomputableError, pick_rows
+from introspect.hooks.run import ROWS_ROUTE, run_watched, run_whole
+from introspect.hooks.watchers import PARTS as WATCHED_PARTS
+from introspect.hooks.watchers import RowWatcher
+from introspect.records import Certificate
+
+__all__ = ["PARTS", "Receive", "capture", "find_projections", "stream"]
+
+#: The parts of a model's attention that can be captured.
+PARTS = (*WATCHED_PARTS, *DERIVED)
+
+
+def capture(
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    include: Sequence[str] | str = ("attentions",),
+    *,
+    layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
+    rows: Sequence[int] | Sequence[Sequence[int]] | torch.Tensor | None = None,
+    dtype: torch.dtype | None = None,
+) -> Captured:
+    """Run ``module`` on ``inputs`` and capture its attention.
+
+    The model's own code runs, whatever implementation it was loaded with, and the model is
+    restored, even after an exception. There are no gradients and no dropout. The run stops after
+    the last requested layer.
+
+    Args:
+        module: any transformers model that computes attention through the attention interface, or
+            that returns it.
+        inputs: the arguments of the model's ``forward``, a dictionary of tensors.
+        include: the parts to keep: ``attentions``, ``scores``, ``queries``, ``keys``,
+            ``values``, ``head_outputs``, ``value_norms``, ``residual_norms``, ``contributions``.
+        layers: keep only these layers, by the model's own numbers.
+        heads: keep only these heads, in this order. Keys and values, which heads may share, are
+            kept whole.
+        rows: keep only these query positions, the same for all items of the batch or a list for
+            each. For an encoder-decoder they are positions of the decoder, in its self-attention
+            and its cross-attention. The model runs as it was loaded, so the cost grows with the
+            rows, not with the square of the length.
+        dtype: keep the parts in this type; by default as they are computed.
+
+    Raises:
+        CaptureError: a part is not available for this model, or it has no weights in memory.
+        SelectionError: a part, layer, head or row does not exist.
+    """
+    wanted = _checked_parts(include)
+    if layers is not None and not list(layers):
+        raise SelectionError(
+            "Expected at least one layer in `layers`, got none. Leave it out to keep all of them."
+        )
+    if heads is not None and not list(heads):
+        raise SelectionError(
+            "Expected at least one head in `heads`, got none. Leave it out to keep all of them."
+        )
+    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    arguments = run_arguments(module, inputs)
+    if set(DERIVED) & set(wanted) and rows is None:
+        return _capture_with_derived(module, arguments, wanted, layers, heads, dtype)
+    observation = Observation(module, layers, heads, dtype)
+    if rows is None:
+        return _capture_whole(module, arguments, wanted, observation)
+    if wanted != ("attentions",):
+        raise SelectionError(
+            f"Expected include=('attentions',) with `rows`, got {wanted}: of single rows only the "
+            "attention is computed. Leave `rows` out to have the other parts."
+        )
+    chosen = checked_rows(rows, arguments)
+    try:
+        watcher = RowWatcher(chosen, observation.has_rows, observation.see)
+        output = run_watched(module, arguments, observation, watcher)
+    except RowsNotRecomputableError:
+        whole = _capture_whole(module, arguments, wanted, Observation(module, layers, heads, dtype))
+        return _with_rows(whole, chosen)
+    observation.check(module)
+    return _captured(module, observation, output, ROWS_ROUTE, watcher.output_errors)
+
+
+def _capture_whole(
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    observation: Observation,
+) -> Captured:
+    """Capture whole patterns, through the interface or as the model returns them."""
+    output, route, output_errors = run_whole(module, arguments, wanted, observation)
+    captured = _captured(module, observation, output, route, output_errors)
+    if lacking := observation.missing_kinds:
+        note = f"{', '.join(lacking)} attention is not captured: the model does not return it whole"
+        captured = replace(captured, certificate=replace(captured.certificate, note=note))
+    return captured
+
+
+def _capture_with_derived(
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    layers: Sequence[int] | None,
+    heads: Sequence[int] | None,
+    dtype: torch.dtype | None,
+) -> Captured:
+    """Capture whole patterns, and the parts derived from all heads of a layer."""
+    watched = [part for part in wanted if part not in DERIVED]
+    inner = tuple(dict.fromkeys((*watched, *BEHIND_NORMS)))
+    log = BlockLog(module)
+    with log.open():
+        captured = _capture_whole(module, arguments, inner, Observation(module, layers, None, None))
+    behind = {part: getattr(captured, part) for part in BEHIND_NORMS}
+    asked = [part for part in wanted if part in DERIVED]
+    derived = DerivedParts(log, behind, asked, type(module).__name__)
+    # Select heads and convert the type only now: the sum needs all heads at full precision.
+    chooser = Observation(module, layers, heads, dtype)
+    given = {part: getattr(captured, part) for part in watched} | derived.parts
+    chosen: dict[str, Any] = {part: {} for part in BEHIND_NORMS}
+    for part, by_kind in given.items():
+        chosen[part] = {
+            kind: [chooser.kept(part, one) for one in of_kind] for kind, of_kind in by_kind.items()
+        }
+    error = largest_of(derived.errors)
+    certificate = replace(captured.certificate, max_decomposition_error=error)
+    return replace(captured, **chosen, certificate=certificate)
+
+
+def find_projections(
+    module: nn.Module, inputs: Mapping[str, Any]
+) -> dict[tuple[str, int], Projection]:
+    """Find the output projection of each layer, by kind of attention and layer number.
+
+    In a later run ``found[kind, layer].norms(values)`` returns the norms of a whole batch,
+    ``(batch, num_heads, key_len)``. These inputs verify that it matches the model's layer.
+
+    Args:
+        module: the model.
+        inputs: the arguments of its ``forward``; a short text is enough.
+
+    Raises:
+        CaptureError: a layer has none, or does more than multiply by its weights.
+    """
+    arguments = run_arguments(module, inputs)
+    log = LinearLog(module)
+    with log.open():
+        observation = Observation(module, None, None, None)
+        captured = _capture_whole(module, arguments, BEHIND_NORMS, observation)
+    behind = {part: getattr(captured, part) for part in BEHIND_NORMS}
+    projections = held_projections(log, behind, type(module).__name__)
+    return {
+        (kind, layer): projection
+        for kind, found in projections.items()
+        for layer, projection in zip(captured.layers[kind], found, strict=True)
+    }
+
+
+def _captured(
+    module: nn.Module,
+    observation: Observation,
+    output: Any,
+    route: str,
+    output_errors: Sequence[torch.Tensor],
+) -> Captured:
+    return Captured(
+        **{name: observation.parts.get(name, {}) for name in WATCHED_PARTS},
+        layers=observation.layers,
+        output=output,
+        certificate=certificate_of(
+            module, observation.parts.get("attentions", {}), route, output_errors
+        ),
+    )
+
+
+def _with_rows(whole: Captured, rows: torch.Tensor) -> Captured:
+    """Return rows of the whole patterns, with a certificate that says how they were obtained."""
+    attentions = {
+        kind: [pick_rows(layer, rows.to(layer.device), dim=2) for layer in layers]
+        for kind, layers in whole.attentions.items()
+        if kind != "encoder"
+    }
+    note = "rows cannot be computed by themselves in this model: taken from the whole pattern"
+    return replace(whole, attentions=attentions, certificate=replace(whole.certificate, note=note))
+
+
+def _checked_parts(include: Sequence[str] | str) -> tuple[str, ...]:
+    parts = (include,) if isinstance(include, str) else tuple(dict.fromkeys(include))
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown or not parts:
+        came = ", ".join(map(repr, unknown)) or "nothing"
+        raise SelectionError(f"Expected `include` from {', '.join(PARTS)}, got {came}.")
+    return parts
+
+
+def stream(
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    receive: Receive,
+    include: tuple[str, ...] = ("attentions",),
+    *,
+    layers: Sequence[int] | None = None,
+    rows: Sequence[Sequence[int]] | torch.Tensor | None = None,
+    counted: torch.Tensor | None = None,
+) -> tuple[dict[str, list[int]], Certificate]:
+    """Run ``module`` on ``inputs``, and pass the parts of each layer to ``receive``.
+
+    This works like ``capture``, but keeps nothing: a layer's tensors can be freed as soon as
+    ``receive`` returns. The run stops after the last of ``layers``: name all of them to skip what a
+    model computes after its last attention.
+
+    Args:
+        module: any transformers model that ``capture`` takes.
+        inputs: the arguments of its ``forward``.
+        receive: called with the kind of attention, the layer's number and its parts.
+        include: the parts to pass on.
+        layers: only these layers, by the model's own numbers; all by default.
+        rows: only these query positions, ``(batch, num_rows)``; the model runs as it was loaded.
+        counted: with ``rows``, also sum the attention that each key receives from these queries:
+            ``(batch, query_len)``, bool; passed on as ``received``, ``(batch, num_heads, 1,
+            key_len)``.
+
+    Returns:
+        The layers that were seen, by kind, and a certificate.
+
+    Raises:
+        RowsNotRecomputableError: rows computed separately are not what the model computes. Some
+            layers may have been passed on already: start over without ``rows``.
+        CaptureError, SelectionError: as for ``capture``.
+    """
+    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    arguments = run_arguments(module, inputs)
+    observation = Observation(module, layers, None, None, receive=receive)
+    if rows is None:
+        _, route, errors = run_whole(module, arguments, include, observation)
+    else:
+        chosen = checked_rows(rows, arguments)
+        watcher = RowWatcher(chosen, observation.has_rows, observation.see, counted)
+        run_watched(module, arguments, observation, watcher)
+        observation.check(module)
+        route, errors = ROWS_ROUTE, watcher.output_errors
+    return observation.layers, certificate_of(module, {}, route, errors)

@@ -1,0 +1,208 @@
+"""Edits of the attention of a model that bypasses the interface, made on its products.
+
+Watching one run has shown which softmaxes and products belong to an attention; here they are
+counted in the same order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from introspect.errors import CaptureError
+from introspect.hooks.edits.edits import Edit, check_run, edits_at, nothing_visible
+from introspect.hooks.interface import AttentionCall, active_editors, edited_by
+from introspect.hooks.layout import AttentionLayout
+from introspect.hooks.loans import borrowed_attention
+from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of
+
+__all__ = ["ProductEditor"]
+
+# A key whose score is this far below the highest of its row is hidden by a mask.
+_MOST_BELOW = 9_000.0
+
+
+class ProductEditor:
+    """Changes the attention of a model that computes it without the attention interface.
+
+    Args:
+        module: the model.
+        edits: the edits, in the order in which they are applied.
+        layout: the attention layout of the model.
+
+    Raises:
+        CaptureError: the requested edits are not possible in such a model.
+    """
+
+    def __init__(self, module: nn.Module, edits: Sequence[Edit], layout: AttentionLayout) -> None:
+        name = type(module).__name__
+        if getattr(getattr(module, "config", None), "is_encoder_decoder", False):
+            raise CaptureError(
+                f"Expected an encoder-decoder to compute attention through transformers' attention "
+                f"interface, to intervene in it, but {name} computes it by itself."
+            )
+        if refused := {edit.part for edit in edits} & {"queries", "keys"}:
+            raise CaptureError(
+                f"Expected edits of values, patterns or outputs of heads, got {sorted(refused)}: "
+                f"{name} computes attention by itself, and may use them in several products."
+            )
+        self._module = module
+        self._edits = tuple(edits)
+        self._mode = _EditingMode(edits, layout, name)
+        self._thread = threading.get_ident()
+
+    @property
+    def count(self) -> int:
+        """The number of attentions that were changed."""
+        return self._mode.count
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Change the attention of the runs in this thread while the context is open."""
+        handles = [
+            self._module.register_forward_pre_hook(self._begin, with_kwargs=True),
+            self._module.register_forward_hook(self._end, always_call=True),
+        ]
+        try:
+            with (
+                borrowed_attention(self._module, "eager", keeps_training=True),
+                edited_by(self),
+                self._mode,
+            ):
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def edited(self, call: AttentionCall) -> AttentionCall:
+        """Return the call unchanged: this model does not use the interface."""
+        return call
+
+    def _begin(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None
+    ) -> None:
+        # A run that supplies values to another intervention bypasses all editors.
+        if threading.get_ident() == self._thread and self in active_editors():
+            check_run(module, self._edits, args, kwargs or {})
+            self._mode.begin()
+
+    def _end(self, *_: Any) -> None:
+        if threading.get_ident() == self._thread:
+            self._mode.end()
+
+
+class _EditingMode(TorchFunctionMode):
+    """Counts the softmaxes and products of a run, and changes some of their results."""
+
+    def __init__(self, edits: Sequence[Edit], layout: AttentionLayout, model: str) -> None:
+        super().__init__()
+        self._model = model
+        self._number: int | None = None  # number of the next step; None outside the model
+        self._softmaxes: dict[int, tuple[AttentionProducts, tuple[Edit, ...]]] = {}
+        self._weighings: dict[int, tuple[AttentionProducts, tuple[Edit, ...]]] = {}
+        for (kind, layer), products in layout.products.items():
+            patterns = edits_at(edits, kind, layer, "attentions")
+            after = (
+                *edits_at(edits, kind, layer, "values"),
+                *edits_at(edits, kind, layer, "head_outputs"),
+            )
+            if patterns:
+                self._softmaxes[products.softmax] = products, patterns
+            if after:
+                self._weighings[products.weighing] = products, after
+        self.count = 0
+        self._batch = 0
+
+    def begin(self) -> None:
+        """Begin counting at the start of a run."""
+        self._number = 0
+
+    def end(self) -> None:
+        """Stop counting at the end of a run."""
+        self._number = None
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run ``function``, and change its result if an edit applies to it."""
+        result = function(*args, **(kwargs or {}))
+        if self._number is None:
+            return result
+        step = step_of(function, args, kwargs or {}, result)
+        if step is None:
+            return result
+        number, self._number = self._number, self._number + 1
+        if number in self._softmaxes:
+            return self._edited_softmax(step, *self._softmaxes[number])
+        if number in self._weighings:
+            return self._edited_product(step, *self._weighings[number])
+        return result
+
+    def _edited_softmax(
+        self, step: Any, products: AttentionProducts, edits: Sequence[Edit]
+    ) -> torch.Tensor:
+        if not isinstance(step, Softmax):
+            raise self._out_of_order()
+        given = self._by_heads(step.given, products.heads)
+        weights = self._by_heads(step.result, products.heads)
+        for edit in edits:
+            weights = edit(weights, lambda: _left_by_mask(given))
+        self.count += 1
+        return weights.reshape(step.result.shape)
+
+    def _edited_product(
+        self, step: Any, products: AttentionProducts, edits: Sequence[Edit]
+    ) -> torch.Tensor:
+        if not isinstance(step, Product):
+            raise self._out_of_order()
+        weights = self._by_heads(step.left, products.heads)
+        batch = weights.shape[0]
+        outputs = by_head(step.result, batch, products.heads)
+        if outputs.shape[:3] != weights.shape[:3]:
+            raise self._out_of_order()
+        before = values = by_head(step.right, batch, products.heads)
+        for edit in edits:
+            if edit.part == "values":
+                values = edit(values, nothing_visible)
+        if not torch.equal(values, before):
+            repeated = values.repeat_interleave(products.heads // values.shape[1], dim=1)
+            outputs = weights.to(values.dtype) @ repeated
+        for edit in edits:
+            if edit.part == "head_outputs":
+                outputs = edit(outputs, nothing_visible)
+        self.count += 1
+        return step.as_computed(outputs)
+
+    def _by_heads(self, tensor: torch.Tensor, heads: int) -> torch.Tensor:
+        """Reshape a tensor to ``(batch, num_heads, rows, columns)``."""
+        if tensor.ndim == 4 and tensor.shape[1] == heads:
+            return tensor
+        if tensor.ndim == 3 and tensor.shape[0] % heads == 0:
+            return tensor.reshape(-1, heads, *tensor.shape[1:])
+        raise self._out_of_order()
+
+    def _out_of_order(self) -> CaptureError:
+        return CaptureError(
+            f"Expected {self._model} to compute attention in the same order on every input, but "
+            "on this one it takes other steps. Nothing can be changed in it there."
+        )
+
+
+def _left_by_mask(scores: torch.Tensor) -> torch.Tensor:
+    """Return which keys the mask leaves visible, judged by the input of the softmax.
+
+    Most models hide a key with the lowest number of the type; some subtract ten thousand from its
+    score (OpenAI's GPT), or 1e30 (XLNet), which also gives it a softmax weight of zero.
+    """
+    highest = scores.amax(-1, keepdim=True)
+    return (scores > torch.finfo(scores.dtype).min / 2) & (scores > highest - _MOST_BELOW)

@@ -1,0 +1,229 @@
+"""Capture the attention of a model while it generates.
+
+The model reads each new token in a separate run, whose keys come from a cache. The rows of all runs
+are joined into one pattern over all tokens that were read, with every key at its absolute position,
+even if the cache keeps only the last ones.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.errors import CaptureError, SelectionError
+from introspect.hooks.arguments import run_arguments
+from introspect.hooks.bypass import OUTPUT_ROUTE, OWN_OUTPUTS
+from introspect.hooks.captured import Captured
+from introspect.hooks.certificate import certificate_of
+from introspect.hooks.interface import IMPLEMENTATION, watching
+from introspect.hooks.loans import borrowed_attention
+from introspect.hooks.observation import Observation
+from introspect.hooks.run import INTERFACE_ROUTE
+from introspect.hooks.watchers import WholeWatcher
+
+__all__ = ["NEW_TOKENS", "capture_generation"]
+
+#: The default number of new tokens.
+NEW_TOKENS = 20
+
+_WHILE = "while the model wrote"
+# For each run of the model, by kind: layer numbers and weights.
+_Steps = list[dict[str, list[tuple[int, torch.Tensor]]]]
+
+
+class _NothingSeenError(Exception):
+    """The interface saw no attention in the model's first run."""
+
+
+def capture_generation(
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    options: Mapping[str, Any],
+    *,
+    layers: Sequence[int] | None = None,
+) -> Captured:
+    """Let ``module`` generate, and capture the attention of every token that it reads.
+
+    The last token is generated but never read, so it has no row.
+
+    Args:
+        module: a model with an LM head.
+        inputs: the prompt, or the input of the encoder: one text.
+        options: further arguments of ``module.generate``.
+        layers: keep only these layers.
+
+    Returns:
+        Attention over all tokens that were read, ``(1, num_heads, query_len, key_len)`` for each
+        layer. The output is the sequence of all tokens, ``(1, length)``; for an encoder-decoder,
+        the tokens that its decoder read and generated.
+
+    Raises:
+        CaptureError: the model cannot generate, or does not read in text order.
+        SelectionError: the options generate several texts at once.
+    """
+    if not getattr(module, "can_generate", lambda: False)():
+        raise CaptureError(
+            f"Expected a model with a language-model head, to write with, got "
+            f"{type(module).__name__}. Load it with its head: ix.load(name, with_head=True)."
+        )
+    arguments = {**run_arguments(module, inputs), "use_cache": True, **options}
+    if "attention_mask" in inspect.signature(module.forward).parameters:
+        arguments.setdefault("attention_mask", torch.ones_like(arguments["input_ids"]))
+    _check_options(module, arguments)
+    try:
+        sequence, steps, errors = _watched(module, arguments, layers)
+        route = INTERFACE_ROUTE
+    except _NothingSeenError:
+        sequence, steps = _own(module, arguments, layers)
+        errors = []
+        route = OUTPUT_ROUTE
+    attentions, numbers = _joined(steps, read=sequence.shape[1] - 1)
+    if not attentions:
+        raise CaptureError(
+            f"Expected attention from {type(module).__name__} while it writes, but it computes it "
+            "neither through transformers' attention interface nor returns it."
+        )
+    return Captured(
+        attentions=attentions,
+        layers=numbers,
+        output=sequence,
+        certificate=certificate_of(module, attentions, f"{route}, {_WHILE}", errors),
+    )
+
+
+def _check_options(module: nn.Module, arguments: Mapping[str, Any]) -> None:
+    config = module.generation_config
+    several = [
+        name
+        for name in ("num_beams", "num_return_sequences")
+        if (arguments.get(name) or getattr(config, name, None) or 1) > 1
+    ]
+    refused = [
+        name
+        for name in ("assistant_model", "prompt_lookup_num_tokens", "custom_generate")
+        if arguments.get(name) is not None
+    ]
+    if several or refused:
+        raise SelectionError(
+            f"Expected options under which the model writes one text, token by token, got "
+            f"{', '.join(several + refused)}. Leave them out, or set them to 1: rows of several "
+            "texts cannot stand in one pattern."
+        )
+
+
+def _watched(
+    module: nn.Module, arguments: dict[str, Any], layers: Sequence[int] | None
+) -> tuple[torch.Tensor, _Steps, list[torch.Tensor]]:
+    """Generate a text; return the sequence, each run's attention and the errors (interface)."""
+    observation = Observation(module, layers, None, None, may_stop=False)
+    watcher = WholeWatcher(("attentions",), observation.see)
+    steps: _Steps = []
+
+    def end_of_run(*_: Any) -> None:
+        if observation.has_seen_nothing:
+            raise _NothingSeenError
+        if not steps:
+            observation.check(module)
+        steps.append(observation.turn())
+
+    handle = module.register_forward_hook(end_of_run)
+    try:
+        with (
+            torch.no_grad(),
+            borrowed_attention(module, IMPLEMENTATION),
+            observation.hooks(),
+            watching(watcher),
+        ):
+            sequence = module.generate(**arguments)  # type: ignore[operator]
+    finally:
+        handle.remove()
+    return _as_sequence(sequence), steps, watcher.output_errors
+
+
+def _own(
+    module: nn.Module, arguments: dict[str, Any], layers: Sequence[int] | None
+) -> tuple[torch.Tensor, _Steps]:
+    """Generate a text; return the sequence and each run's attention as the model returns it."""
+    with torch.no_grad(), borrowed_attention(module, "eager"):
+        output = module.generate(  # type: ignore[operator]
+            **{**arguments, "output_attentions": True, "return_dict_in_generate": True}
+        )
+    steps: _Steps = []
+    for kind, names in OWN_OUTPUTS.items():
+        runs = next((output[name] for name in names if output.get(name)), ())
+        for index, run in enumerate([runs] if kind == "encoder" else runs):
+            steps += [{}] * (index + 1 - len(steps))
+            chosen = [
+                (number, weights)
+                for number, weights in enumerate(run)
+                if layers is None or number in layers
+            ]
+            if chosen:
+                steps[index] = {**steps[index], kind: chosen}
+    return _as_sequence(output.sequences), steps
+
+
+def _as_sequence(output: Any) -> torch.Tensor:
+    sequence: torch.Tensor = getattr(output, "sequences", output)
+    return sequence
+
+
+def _joined(
+    steps: _Steps, *, read: int
+) -> tuple[dict[str, list[torch.Tensor]], dict[str, list[int]]]:
+    """Build patterns over all tokens that were read, and list their layer numbers, by kind."""
+    patterns: dict[str, list[torch.Tensor]] = {}
+    numbers: dict[str, list[int]] = {}
+    for kind in dict.fromkeys(kind for step in steps for kind in step):
+        runs = [step[kind] for step in steps if kind in step]
+        numbers[kind] = [number for number, _ in runs[0]]
+        by_layer = [[run[row][1] for run in runs] for row in range(len(runs[0]))]
+        if kind == "encoder":
+            patterns[kind] = [weights[0] for weights in by_layer]
+        else:
+            patterns[kind] = [_placed(weights, read, kind == "cross") for weights in by_layer]
+    return patterns, numbers
+
+
+def _placed(runs: Sequence[torch.Tensor], read: int, is_cross: bool) -> torch.Tensor:
+    """Place the rows of all runs in one pattern, with every key at its own position.
+
+    A run with fewer keys than tokens read has the last ones; a run with more has unfilled slots,
+    with no weight on them. The keys of cross-attention belong to the other text, and all of them
+    are always present.
+    """
+    batch, heads = runs[0].shape[:2]
+    keys = runs[0].shape[3] if is_cross else read
+    pattern = runs[0].new_zeros(batch, heads, read, keys)
+    position = 0
+    for weights in runs:
+        # Some devices begin one run too many before they know that the text has ended.
+        if position == read and weights.shape[2] == 1:
+            break
+        first = 0 if _reads_all_again(weights, position) else position
+        position = first + weights.shape[2]
+        kept = keys if is_cross else min(weights.shape[3], position)
+        if position > read or weights[..., kept:].any():
+            raise _out_of_order(position, read)
+        columns = slice(None) if is_cross else slice(position - kept, position)
+        pattern[:, :, first:position, columns] = weights[..., :kept]
+    if position != read:
+        raise _out_of_order(position, read)
+    return pattern
+
+
+def _reads_all_again(weights: torch.Tensor, position: int) -> bool:
+    """Return whether a run starts over at the first token, as it does without a cache."""
+    return position > 0 and weights.shape[2] == position + 1
+
+
+def _out_of_order(rows: int, read: int) -> CaptureError:
+    return CaptureError(
+        f"Expected the model to read {read} tokens one after the other while it writes, got "
+        f"{rows} rows of attention, in another order or with other tokens between. "
+        "Capture the text that it wrote instead."
+    )

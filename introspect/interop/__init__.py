@@ -1,1 +1,0 @@
-"""Interoperability: show a record in other tools."""

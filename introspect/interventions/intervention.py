@@ -1,0 +1,119 @@
+"""Open and close an intervention of any kind."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any
+
+from torch import nn
+
+from introspect.errors import SelectionError
+from introspect.hooks.edits.editors import AttentionEditor, editor_of
+from introspect.hooks.edits.edits import EDITABLE, Edit
+from introspect.hooks.layout import attention_layout
+from introspect.models import Model
+
+__all__ = ["Intervention", "ModelLike", "intervene", "module_of"]
+
+ModelLike = Model | nn.Module
+
+
+class Intervention(AbstractContextManager["Intervention"]):
+    """A change of a model that lasts as long as the ``with`` block, in the thread that opened it.
+
+    Interventions may be nested; a later one changes what the earlier ones leave. On exit, also by
+    an exception, the model is restored. An intervention can be opened again.
+
+    Args:
+        model: the model.
+        edits: the changes.
+        words: a description for reports.
+    """
+
+    def __init__(self, model: ModelLike, edits: Iterable[Edit], words: str = "edited") -> None:
+        self.module = module_of(model)
+        self.edits = tuple(edits)
+        self.words = words
+        # By thread: one that opened it must not close what another one did.
+        self._open: dict[int, list[tuple[Any, AttentionEditor]]] = {}
+
+    def __enter__(self) -> Intervention:
+        layout = attention_layout(self.module)
+        for edit in self.edits:
+            _check(edit, layout.heads)
+        editor = editor_of(self.module, self.edits)
+        opened = editor.open()
+        opened.__enter__()
+        self._open.setdefault(threading.get_ident(), []).append((opened, editor))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        opened, editor = self._open[threading.get_ident()].pop()
+        opened.__exit__(kind, error, traceback)
+        if error is None and self.edits and not editor.count:
+            warnings.warn(
+                f"The intervention ({self.words}) changed nothing: within it "
+                f"{type(self.module).__name__} computed no attention that it is about. Run the "
+                "model in the thread that opened it, before it ends.",
+                stacklevel=2,
+            )
+
+    def __repr__(self) -> str:
+        return f"Intervention({type(self.module).__name__}: {self.words})"
+
+
+def intervene(model: ModelLike, edits: Iterable[Edit]) -> Intervention:
+    """Change parts of a model's attention with custom functions.
+
+    Args:
+        model: a model of this package, or a transformers module.
+        edits: each a kind of attention, a layer, a part (``queries``, ``keys``, ``values``,
+            ``attentions``, ``head_outputs``) and a function from the part to its new value; the
+            part has the shape in which it is captured, ``(batch, num_heads, …)``.
+
+    Raises:
+        SelectionError: a layer or part that the model does not have.
+        CaptureError: its attention cannot be changed.
+
+    Example:
+        >>> import introspect as ix
+        >>> model = ix.load("pronoun")
+        >>> half = ix.Edit("self", 1, "head_outputs", lambda heads, visible: heads / 2)
+        >>> with ix.intervene(model, [half]):
+        ...     record = model.capture("The fox did not cross the river because it was too wide.")
+    """
+    return Intervention(model, edits)
+
+
+def module_of(model: ModelLike) -> nn.Module:
+    """Return the transformers module, unwrapping what torch.compile wraps.
+
+    Raises:
+        SelectionError: it is not a model.
+    """
+    module = model.module if isinstance(model, Model) else model
+    if not isinstance(module, nn.Module):
+        raise SelectionError(
+            f"Expected a model of ix.load, or a transformers module, got {type(model).__name__}."
+        )
+    return getattr(module, "_orig_mod", module)
+
+
+def _check(edit: Edit, places: Iterable[tuple[str, int]]) -> None:
+    known = sorted(places)
+    if (edit.kind, edit.layer) not in known:
+        raise SelectionError(
+            f"Expected an attention that the model has, such as {known[0]}, got "
+            f"{(edit.kind, edit.layer)}. Layers are numbered from 0."
+        )
+    if edit.part not in EDITABLE:
+        raise SelectionError(f"Expected `part` from {', '.join(EDITABLE)}, got {edit.part!r}.")

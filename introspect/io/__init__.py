@@ -1,0 +1,1 @@
+"""Reading and writing: streams, lines, files, folders and arrays."""

@@ -1,0 +1,73 @@
+"""Arrays as bytes: safetensors, which runs no code when read, with strings stored as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load, save
+
+__all__ = ["Arrays", "as_json", "pack", "unpack"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+# Prefix for the name of an array of strings, a type that the format lacks.
+_STRINGS = "strings:"
+
+
+def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Serialize arrays to bytes, the same for the same arrays; ``unpack`` restores them.
+
+    Example:
+        >>> unpack(pack({"a": np.arange(2), "b": np.array(["x"])}))["b"].tolist()
+        ['x']
+    """
+    found: Arrays = {}
+    for name, array in arrays.items():
+        if array.dtype.kind == "U":
+            text = json.dumps(array.tolist(), ensure_ascii=False).encode()
+            found[_STRINGS + name] = np.frombuffer(text, dtype=np.uint8)
+        else:
+            found[name] = array.copy(order="C")
+    return save(found)
+
+
+def unpack(content: bytes) -> Arrays:
+    """Return the arrays that were packed.
+
+    Raises:
+        SafetensorError: the bytes are damaged.
+    """
+    found: Arrays = {}
+    for name, array in load(content).items():
+        if name.startswith(_STRINGS):
+            texts = json.loads(array.tobytes())
+            found[name.removeprefix(_STRINGS)] = np.array(texts, dtype=np.str_)
+        else:
+            found[name] = array
+    return found
+
+
+def as_json(value: Any) -> str:
+    """Format a value as indented JSON, with null for NaN.
+
+    Example:
+        >>> print(as_json({"a": float("nan")}), end="")
+        {
+          "a": null
+        }
+    """
+    return json.dumps(_finite(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """Replace NaN, which JSON does not have, with ``None``."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,398 @@
+"""Encode a text as model inputs, with notices for the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import BatchEncoding
+
+from introspect.errors import ModelError, TextError
+from introspect.models.tokens import token_sequence
+from introspect.records import TokenSequence
+from introspect.text.characters import shortened
+from introspect.text.mentions import Span
+
+__all__ = [
+    "ASKED",
+    "Encoded",
+    "Readable",
+    "Reading",
+    "TooLongError",
+    "as_reading",
+    "check_text",
+    "encode",
+    "encode_batch",
+    "encode_target",
+    "encoded_as",
+    "length_limit",
+    "padded",
+]
+
+Readable = str | Sequence[str] | Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text, and what is known about it besides its characters.
+
+    Args:
+        text: the characters.
+        words: the spans of its words, if they were given; ``None`` to find them in the text.
+        is_templated: whether it already has all its special tokens, so the tokenizer adds none.
+    """
+
+    text: str
+    words: tuple[Span, ...] | None = None
+    is_templated: bool = False
+
+
+def as_reading(
+    tokenizer: Any, given: Readable, *, name: str, add_generation_prompt: bool = False
+) -> Reading:
+    """Convert a text, a list of words or a list of messages to one text.
+
+    Words are joined by spaces, as in the text that the model was trained on; each remains one word
+    of the record. Messages go through the tokenizer's chat template.
+
+    Args:
+        tokenizer: a fast tokenizer.
+        given: a text; words, ``["The", "cat"]``; or messages,
+            ``[{"role": "user", "content": "Hello."}]``.
+        name: the model's name, for errors.
+        add_generation_prompt: end the chat with the prompt for the model's answer.
+
+    Raises:
+        TextError: the input is neither a text nor words nor messages.
+        ModelError: the input is messages, but the tokenizer has no chat template.
+    """
+    if isinstance(given, str):
+        return Reading(given)
+    items: list[Any] = list(given) if isinstance(given, Sequence) else []
+    if items and all(isinstance(item, str) and item.strip() for item in items):
+        return _joined(items)
+    if items and all(isinstance(item, Mapping) and "role" in item for item in items):
+        return Reading(_templated(tokenizer, items, name, add_generation_prompt), is_templated=True)
+    raise TextError(
+        "Expected a text (str), a list of words, or a list of messages with role and content, got "
+        f"{type(given).__name__}{' of other things, or with nothing in it' if items else ''}. "
+        "Give for example 'The cat sat.', ['The', 'cat'] or [{'role': 'user', 'content': 'Hi'}]."
+    )
+
+
+def _joined(words: Sequence[str]) -> Reading:
+    spans = []
+    start = 0
+    for word in words:
+        spans.append((start, start + len(word)))
+        start += len(word) + 1
+    return Reading(" ".join(words), words=tuple(spans))
+
+
+def _templated(tokenizer: Any, messages: list[Any], name: str, add_generation_prompt: bool) -> str:
+    if not getattr(tokenizer, "chat_template", None):
+        raise ModelError(
+            f"Expected a chat template with the tokenizer of {name}, to read messages with, but it "
+            "has none: it is no instruction model. Give a text instead."
+        )
+    from jinja2.exceptions import TemplateError
+
+    try:
+        text = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=add_generation_prompt
+        )
+    except (TemplateError, TypeError, KeyError) as error:
+        raise TextError(
+            f"Expected messages that the chat template of {name} takes, but it refused them: "
+            f"{error}. Most want the roles user and assistant in turn."
+        ) from error
+    return str(text)
+
+
+# Tokenizers without a limit report a number near 10**30.
+_NO_LIMIT = 1 << 24
+_SHOWN_OF_CUT = 240
+
+
+class TooLongError(TextError):
+    """A text has more tokens than the model reads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """One text or pair, ready for the model; each tensor has a batch size of one."""
+
+    inputs: dict[str, torch.Tensor]
+    tokens: TokenSequence
+    notices: tuple[str, ...] = ()
+
+
+def encode(
+    tokenizer: Any,
+    text: str | Reading,
+    text_pair: str | Reading | None = None,
+    *,
+    limit: int | None = None,
+    truncation: bool = False,
+    as_target: bool = False,
+    as_prompt: bool = False,
+) -> Encoded:
+    """Encode a text or a pair as tokens and model inputs.
+
+    Args:
+        tokenizer: a fast tokenizer.
+        text: the text.
+        text_pair: the second text of a pair.
+        limit: the maximum number of tokens that the model reads; ``None`` for any number.
+        truncation: truncate the text at the limit, and say so in the notices.
+        as_target: encode the text as a target that the model writes.
+        as_prompt: omit an end token, because the model is to continue the text.
+
+    Raises:
+        TextError: the text is empty, not valid Unicode, or over the limit without truncation.
+    """
+    given = [text] if text_pair is None else [text, text_pair]
+    readings = [part if isinstance(part, Reading) else Reading(part) for part in given]
+    texts = [reading.text for reading in readings]
+    for part in texts:
+        check_text(part)
+    is_templated = any(reading.is_templated for reading in readings)
+    # The tokenizer gets a limit only to truncate: otherwise it must see the whole text, so that the
+    # error can say how long it is.
+    names = ("text_target", "text_pair_target") if as_target else ("text", "text_pair")
+    encoding = tokenizer(
+        **dict(zip(names, texts, strict=False)),
+        truncation=bool(truncation and limit),
+        max_length=limit if truncation else None,
+        add_special_tokens=not is_templated,
+        **ASKED,
+    )
+    encoded = encoded_as(tokenizer, encoding, readings, limit=limit)
+    return _without_end(tokenizer, encoded) if as_prompt else encoded
+
+
+#: The options of every tokenizer call. The limit is checked here, with an error instead of the
+#: tokenizer's warning.
+ASKED: dict[str, Any] = {
+    "return_offsets_mapping": True,
+    "return_special_tokens_mask": True,
+    "verbose": False,
+}
+
+
+def encoded_as(
+    tokenizer: Any, encoding: Any, readings: Sequence[Reading], *, limit: int | None
+) -> Encoded:
+    """Build the model's inputs and tokens from the tokenizer's encoding of one text or pair.
+
+    Raises:
+        TooLongError: the text is over the limit.
+        TextError: the text has no tokens.
+    """
+    texts = [reading.text for reading in readings]
+    is_templated = any(reading.is_templated for reading in readings)
+    count = len(encoding["input_ids"])
+    if limit is not None and count > limit:
+        raise TooLongError(
+            f"Expected at most {limit} tokens, got {count}: the text is longer than the "
+            "model reads. Shorten it, or cut its end with --truncate (truncation=True)."
+        )
+    tokens = token_sequence(
+        tokenizer,
+        encoding,
+        texts,
+        words=[reading.words for reading in readings],
+        special_ids=set(tokenizer.all_special_ids) if is_templated else (),
+    )
+    if all(tokens.special_tokens_mask):
+        raise TextError(
+            f"Expected a text with tokens in it, but the tokenizer makes none of "
+            f"{shortened(texts[0])!r}. Give another text."
+        )
+    names_read = [n for n in tokenizer.model_input_names if n in encoding]
+    inputs = {name: torch.tensor([encoding[name]]) for name in names_read}
+    return Encoded(inputs, tokens, (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens)))
+
+
+def _without_end(tokenizer: Any, encoded: Encoded) -> Encoded:
+    """Remove the end-of-text token if the tokenizer has added one."""
+    tokens = encoded.tokens
+    if not (tokens.special_tokens_mask[-1] and tokens.token_ids[-1] == tokenizer.eos_token_id):
+        return encoded
+    inputs = {name: tensor[:, :-1] for name, tensor in encoded.inputs.items()}
+    return replace(encoded, inputs=inputs, tokens=tokens.at(range(len(tokens) - 1)))
+
+
+def encode_target(
+    tokenizer: Any, target: str, *, start_id: int, limit: int | None, truncation: bool
+) -> Encoded:
+    """Encode what the decoder reads while it writes ``target``: the start token, then the target.
+
+    The end token is left out: it is written but never read.
+    """
+    encoded = encode(
+        tokenizer,
+        target,
+        limit=limit,
+        truncation=truncation,
+        as_target=True,
+        as_prompt=True,
+    )
+    tokens = encoded.tokens
+    shifted = replace(
+        tokens,
+        tokens=(tokenizer.convert_ids_to_tokens(start_id), *tokens.tokens),
+        token_ids=(start_id, *tokens.token_ids),
+        offsets=((0, 0), *tokens.offsets),
+        word_ids=(None, *tokens.word_ids),
+        special_tokens_mask=(True, *tokens.special_tokens_mask),
+        unknown_mask=(False, *tokens.unknown_mask),
+        sequence_ids=(None, *tokens.sequence_ids),
+    )
+    return replace(encoded, inputs={"input_ids": torch.tensor([shifted.token_ids])}, tokens=shifted)
+
+
+def length_limit(module: nn.Module, tokenizer: Any) -> int | None:
+    """Return the maximum number of tokens: the smaller of the model's and tokenizer's limits."""
+    limits = [int(tokenizer.model_max_length)]
+    positions = getattr(getattr(module, "config", None), "max_position_embeddings", None)
+    if isinstance(positions, int) and positions > 0:
+        limits.append(positions)
+    for name, part in module.named_modules():
+        # RoBERTa numbers its positions from after the padding index, so two of them are unused.
+        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding):
+            padding = part.padding_idx
+            limits.append(part.num_embeddings - (0 if padding is None else padding + 1))
+    smallest = min(limits)
+    return smallest if smallest < _NO_LIMIT else None
+
+
+def check_text(text: str) -> None:
+    """Check that ``text`` is a valid text.
+
+    Raises:
+        TextError: it is empty, not a string, or not valid Unicode.
+    """
+    if not isinstance(text, str):
+        raise TextError(f"Expected a text (str), got {type(text).__name__}. Give one sentence.")
+    if not text.strip():
+        raise TextError("Expected a text with words in it, got an empty one. Give a sentence.")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"Expected valid Unicode, but character {error.start} is half of a surrogate pair. "
+            "Read the text with the encoding it was written in."
+        ) from error
+
+
+def _cut_notices(tokens: TokenSequence) -> list[str]:
+    notices = []
+    for number, text in enumerate(tokens.texts):
+        ends = [
+            end
+            for (_, end), sequence in zip(tokens.offsets, tokens.sequence_ids, strict=True)
+            if sequence == number
+        ]
+        cut = text[max(ends, default=0) :].strip()
+        # A last character without a token was not truncated (some tokenizers drop control
+        # characters): truncation fills the model's length.
+        if cut and any(character.isalnum() for character in cut):
+            notices.append(
+                f"The text is longer than the model reads. Its last {len(cut)} characters were "
+                f"cut off and no figure knows of them: “{_abridged(cut)}”"
+            )
+    return notices
+
+
+def _abridged(text: str) -> str:
+    """Shorten a long text to its beginning and its end."""
+    if len(text) <= 2 * _SHOWN_OF_CUT:
+        return text
+    return f"{text[:_SHOWN_OF_CUT]} … {text[-_SHOWN_OF_CUT:]}"
+
+
+def _unknown_notices(tokenizer: Any, tokens: TokenSequence) -> list[str]:
+    characters = sum(len("".join(text.split())) for text in tokens.texts)
+    unknown = sum(
+        end - start
+        for (start, end), flag in zip(tokens.offsets, tokens.unknown_mask, strict=True)
+        if flag
+    )
+    if not unknown:
+        return []
+    extent = (
+        "Most of this text is unknown to the model"
+        if 2 * unknown > characters
+        else ("Part of this text is unknown to the model")
+    )
+    return [
+        f"{extent}: it reads {unknown} of the {characters} characters as "
+        f"{tokenizer.unk_token}, and so cannot tell them apart. What the views show of them says "
+        "nothing about their meaning. Choose a model that was trained on this language."
+    ]
+
+
+def encode_batch(
+    tokenizer: Any, texts: Sequence[str], *, limit: int | None = None
+) -> list[Encoded | TextError]:
+    """Encode each text as ``encode`` does, or return its error in its place.
+
+    Args:
+        tokenizer: a fast tokenizer.
+        texts: the texts.
+        limit: the maximum number of tokens that the model reads.
+    """
+    found: list[Encoded | TextError | None] = [None] * len(texts)
+    fit = []
+    for number, text in enumerate(texts):
+        try:
+            check_text(text)
+            fit.append(number)
+        except TextError as error:
+            found[number] = error
+    for number, encoding in zip(fit, _encodings(tokenizer, [texts[i] for i in fit]), strict=True):
+        try:
+            found[number] = encoded_as(tokenizer, encoding, [Reading(texts[number])], limit=limit)
+        except TextError as error:
+            found[number] = error
+    return [each for each in found if each is not None]
+
+
+def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
+    """Yield one encoding per text from a single tokenizer call."""
+    if not texts:
+        return
+    together = tokenizer(list(texts), truncation=False, **ASKED)
+    for number, encoding in enumerate(together.encodings):
+        yield BatchEncoding({name: of[number] for name, of in together.items()}, encoding=encoding)
+
+
+def padded(tokenizer: Any, encoded: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+    """Pad the inputs of several texts on the right, each to ``(batch, length)``.
+
+    Generative models are padded on the right too, although they are usually padded on the left:
+    nothing is generated here, and a text's tokens keep their positions.
+
+    Args:
+        tokenizer: the model's tokenizer.
+        encoded: the texts.
+
+    Returns:
+        The inputs that the tokenizer names for the model, and always an attention mask.
+    """
+    length = max(len(each.tokens) for each in encoded)
+    fill = {"input_ids": tokenizer.pad_token_id or 0}
+    inputs = {
+        name: torch.full((len(encoded), length), fill.get(name, 0), dtype=torch.long)
+        for name in encoded[0].inputs
+    }
+    mask = torch.zeros((len(encoded), length), dtype=torch.long)
+    for row, each in enumerate(encoded):
+        for name, values in each.inputs.items():
+            inputs[name][row, : values.shape[1]] = values[0]
+        mask[row, : len(each.tokens)] = 1
+    return {**inputs, "attention_mask": mask}

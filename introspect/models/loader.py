@@ -1,0 +1,329 @@
+"""Load a model with its tokenizer or image processor."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple, overload
+
+import torch
+from torch import nn
+
+from introspect.errors import MissingExtraError, ModelError
+from introspect.models.model import Model
+from introspect.models.sources import Source, find_source
+from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
+
+__all__ = ["barless", "hush", "load", "load_text", "silent"]
+
+_lock = threading.Lock()
+# Restores each setting to its value before the first change; how many still need it changed.
+_before: dict[str, Callable[[], None]] = {}
+_needed: dict[str, int] = {}
+
+
+def hush() -> None:
+    """Silence the output of transformers and the hub client while a model is loaded."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Suppress transformers' messages, except errors, for the duration of the block."""
+    from transformers.utils import logging
+
+    def change() -> Callable[[], None]:
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        return lambda: logging.set_verbosity(verbosity)
+
+    with _changed("verbosity", change):
+        yield
+
+
+@contextmanager
+def barless() -> Iterator[None]:
+    """Suppress transformers' progress bars for the duration of the block."""
+    from transformers.utils import logging
+
+    def change() -> Callable[[], None]:
+        if not logging.is_progress_bar_enabled():
+            return lambda: None
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        return logging.enable_progress_bar
+
+    with _changed("bars", change):
+        yield
+
+
+@contextmanager
+def _changed(name: str, change: Callable[[], Callable[[], None]]) -> Iterator[None]:
+    """Change a process-wide setting for the first thread that needs it; the last one restores it.
+
+    If each thread restored what it found, the setting could stay changed forever.
+    """
+    with _lock:
+        if not _needed.get(name):
+            _before[name] = change()
+        _needed[name] = _needed.get(name, 0) + 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _needed[name] -= 1
+            if not _needed[name]:
+                _before.pop(name)()
+
+
+# Heads that may be missing from a base model's file without affecting any attention.
+_HARMLESS = ("pooler", "classifier", "lm_head", "position_ids")
+_HARMLESS_WITH_HEAD = ("pooler", "position_ids")
+_SMALLEST_VOCABULARY = 2
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
+
+_Loadable = str | os.PathLike[str] | tuple[nn.Module, Any]
+
+
+# A type checker can tell which of the two is returned only by the tower, not by the name.
+@overload
+def load(
+    model: VisionModel | _Loadable,
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    allow_pickle: bool = False,
+    with_head: bool = False,
+    tower: Literal["vision"],
+) -> VisionModel: ...
+@overload
+def load(
+    model: Model | _Loadable = "minilm",
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    allow_pickle: bool = False,
+    with_head: bool = False,
+    tower: Literal["text"] | None = None,
+) -> Model: ...
+def load(
+    model: Model | VisionModel | _Loadable = "minilm",
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    allow_pickle: bool = False,
+    with_head: bool = False,
+    tower: Literal["vision", "text"] | None = None,
+) -> Model | VisionModel:
+    """Load a model whose attention can be captured.
+
+    Args:
+        model: an alias (``minilm``; or ``induction``, ``shortcut``, ``reversal``, ``pronoun``,
+            ``pronoun-gated``, which come with the package), the id of a model on the hub, a local
+            folder, or a pair ``(module, tokenizer)`` or ``(module, image_processor)`` of
+            transformers objects, which are used unchanged.
+        device: the device to run on; by default the CPU, or the device of a given module.
+        dtype: the data type in which a named model runs: ``float32``, ``bfloat16`` or ``float16``;
+            by default as it was saved.
+        allow_pickle: also load weights in Python's pickle format. Only for files you trust.
+        with_head: load the model with the head that it was saved with, as generation
+            (``generate=True``) requires; by default only the layers that attend are loaded.
+        tower: ``vision`` or ``text``, for a model that has one of each (CLIP).
+
+    Returns:
+        A ``Model``, or a ``VisionModel`` for a model that reads images.
+
+    Raises:
+        ModelError: the model is not found, unsafe, incomplete, or has no fast tokenizer or image
+            processor.
+        MissingExtraError: the model reads images, and pillow is not installed.
+
+    Example:
+        >>> load("minilm").module.config.num_attention_heads     # doctest: +SKIP
+        12
+    """
+    if dtype is not None and not isinstance(model, str | os.PathLike):
+        raise ModelError(
+            f"Expected a model's name beside dtype={dtype!r}, got {type(model).__name__}: what was "
+            "loaded already is used as it is. Load it in that type yourself."
+        )
+    if isinstance(model, Model | VisionModel):
+        return model
+    if isinstance(model, str | os.PathLike):
+        model = os.fspath(model)
+        source = find_source(model, allow_pickle=allow_pickle)
+        numbers = _Numbers(_device(device), _dtype(dtype))
+        return _load_source(
+            source, numbers, allow_pickle=allow_pickle, with_head=with_head, tower=tower
+        )
+    if not (isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], nn.Module)):
+        raise ModelError(
+            "Expected a model's name, a folder or a pair (module, tokenizer), got "
+            f"{type(model).__name__}. Give for example load((module, tokenizer))."
+        )
+    name = getattr(getattr(model[0], "config", None), "name_or_path", "") or type(model[0]).__name__
+    module = chosen_tower(model[0], tower, name)
+    return _paired(module if device is None else module.to(device), model[1], name=name)
+
+
+def _paired(
+    module: nn.Module, reader: Any, *, name: str, revision: str | None = None
+) -> Model | VisionModel:
+    """Combine a module with its tokenizer or image processor."""
+    kind = VisionModel if reads_pictures(module) or is_image_processor(reader) else Model
+    return kind(module, reader, name=name, revision=revision)
+
+
+def load_text(model: Model | _Loadable) -> Model:
+    """Load a model of text, as ``load`` does.
+
+    Raises:
+        ModelError: the model reads images.
+    """
+    # Only loading shows what kind of model a name stands for.
+    loaded: Model | VisionModel = load(model)
+    if isinstance(loaded, VisionModel):
+        raise ModelError(
+            f"Expected a model that reads text, but {loaded.name} reads pictures. Capture a "
+            "picture with it, and show it with ix.image_view; or choose a model of text."
+        )
+    return loaded
+
+
+class _Numbers(NamedTuple):
+    """The device and the data type of a model."""
+
+    device: torch.device | None
+    dtype: torch.dtype | None
+
+
+def _device(name: str | torch.device | None) -> torch.device | None:
+    if name is None or isinstance(name, torch.device):
+        return name
+    try:
+        # Only allocating a tensor on the device shows whether it exists.
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(
+            f"Expected a device of this machine, such as cpu, got {name!r}: {_first_line(error)} "
+            "introspect doctor lists them."
+        ) from error
+
+
+def _dtype(name: str | torch.dtype | None) -> torch.dtype | None:
+    found = getattr(torch, name, None) if isinstance(name, str) else name
+    if (found is not None and found not in _DTYPES) or (name is not None and found is None):
+        names = ", ".join(str(each).removeprefix("torch.") for each in _DTYPES)
+        raise ModelError(f"Expected `dtype` from {names}, got {name!r}.")
+    return found
+
+
+def _load_source(
+    source: Source, numbers: _Numbers, *, allow_pickle: bool, with_head: bool, tower: str | None
+) -> Model | VisionModel:
+    from safetensors import SafetensorError
+    from transformers import AutoModel
+
+    options: dict[str, Any] = {
+        "trust_remote_code": False,
+        "local_files_only": source.is_local,
+    }
+    try:
+        kind = _class_with_head(source, options) if with_head else AutoModel
+        with _quietly(source):
+            module, report = kind.from_pretrained(
+                source.location,
+                use_safetensors=None if allow_pickle else True,
+                output_loading_info=True,
+                **options,
+            )
+        module = chosen_tower(module, tower, source.name)
+        reader = _reader_class(module).from_pretrained(source.location, **options)
+    except MissingExtraError:
+        raise
+    except (
+        OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError,
+    ) as error:  # fmt: skip
+        raise ModelError(
+            f"Expected to load {source.name!r}, but it failed: {_first_line(error)} "
+            "Check the name, that the weights are safetensors, and that the repository needs no "
+            "code of its own."
+        ) from error
+    if not reads_pictures(module):
+        _check_vocabulary(reader, source.name)
+    missing = sorted(
+        key
+        for key in report["missing_keys"]
+        if not any(part in key for part in (_HARMLESS_WITH_HEAD if with_head else _HARMLESS))
+    )
+    if missing:
+        raise ModelError(
+            f"Expected the weights of every layer in {source.name!r}, but {len(missing)} are "
+            f"missing, for example {missing[0]}: they would be random. Give complete weights."
+        )
+    revision = source.revision or getattr(module.config, "_commit_hash", None)
+    module.eval()
+    if any(choice is not None for choice in numbers):
+        module.to(device=numbers.device, dtype=numbers.dtype)
+    return _paired(module, reader, name=source.name, revision=revision)
+
+
+@contextmanager
+def _quietly(source: Source) -> Iterator[None]:
+    """Suppress transformers' report on weights: missing ones raise an error here.
+
+    Downloads show their progress; loading from disk does not.
+    """
+    with silent():
+        if not source.is_local:
+            yield
+            return
+        with barless():
+            yield
+
+
+def _reader_class(module: nn.Module) -> Any:
+    """Return the class that loads a module's tokenizer or image processor."""
+    from transformers import AutoImageProcessor, AutoTokenizer
+
+    if not reads_pictures(module):
+        return AutoTokenizer
+    if importlib.util.find_spec("PIL") is None:
+        raise MissingExtraError("pillow", "vision", "A model that reads pictures")
+    return AutoImageProcessor
+
+
+def _check_vocabulary(tokenizer: Any, name: str) -> None:
+    # Without its files transformers creates a tokenizer of special tokens only.
+    if len(tokenizer) - len(set(tokenizer.all_special_tokens)) < _SMALLEST_VOCABULARY:
+        raise ModelError(
+            f"Expected a tokenizer with {name!r}, but it has no vocabulary: every word "
+            "would be unknown. Copy its files there, tokenizer.json above all."
+        )
+
+
+def _class_with_head(source: Source, options: dict[str, Any]) -> Any:
+    """Return the class that the model was saved from."""
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(source.location, **options)
+    named = (config.architectures or [""])[0]
+    found = getattr(transformers, named, None)
+    if found is None or not hasattr(found, "from_pretrained"):
+        raise ModelError(
+            f"Expected the configuration of {source.name!r} to name the class with its head, got "
+            f"{named or 'none'}. Load the module with transformers, and give load((module, "
+            "tokenizer))."
+        )
+    return found
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

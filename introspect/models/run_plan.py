@@ -1,0 +1,189 @@
+"""Plans of the run that computes the attention or the output for a text."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from introspect.errors import CaptureError, SelectionError
+from introspect.models.inputs import Encoded
+from introspect.records import KINDS, AttentionRecord, TokenSequence
+
+if TYPE_CHECKING:
+    from introspect.hooks import Captured
+
+__all__ = ["RunPlan", "checked_kind", "make_record", "plan_run", "stacked", "taken"]
+
+
+@dataclass(frozen=True, eq=False)
+class RunPlan:
+    """One run of a model on a text.
+
+    Args:
+        module: the part of the model to run: all of it, or the encoder of an encoder-decoder that
+            writes nothing.
+        inputs: its inputs, each with a batch size of one.
+        kind: the requested kind of attention.
+        source: the text that is read.
+        written: the text that an encoder-decoder writes; ``None`` if there is none.
+    """
+
+    module: nn.Module
+    inputs: dict[str, torch.Tensor]
+    kind: str
+    source: Encoded
+    written: Encoded | None = None
+
+    @property
+    def queries(self) -> Encoded:
+        """The side that attends."""
+        if self.written is not None and self.kind in ("decoder", "cross"):
+            return self.written
+        return self.source
+
+    @property
+    def keys(self) -> Encoded:
+        """The side that is attended to."""
+        if self.written is not None and self.kind == "decoder":
+            return self.written
+        return self.source
+
+    @property
+    def tokens(self) -> TokenSequence:
+        """The tokens that the output has a row for."""
+        return (self.source if self.written is None else self.written).tokens
+
+
+def plan_run(module: nn.Module, kind: str, source: Encoded, written: Encoded | None) -> RunPlan:
+    """Choose the part of a model to run for a kind of attention, and the inputs that it takes."""
+    if kind == "encoder" and written is None:
+        module = module.get_encoder()  # type: ignore[operator]
+    inputs = dict(source.inputs)
+    if written is not None:
+        inputs["decoder_input_ids"] = written.inputs["input_ids"]
+    return RunPlan(module, taken(module, inputs), kind, source, written)
+
+
+def taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Select the inputs that the module takes."""
+    taken = inspect.signature(module.forward).parameters
+    return {name: value for name, value in inputs.items() if name in taken}
+
+
+def checked_kind(
+    kind: str | None,
+    *,
+    name: str,
+    is_encoder_decoder: bool,
+    has_target: bool,
+    generates: bool = False,
+) -> str:
+    """Return the requested kind of attention, or the default kind.
+
+    Args:
+        kind: the requested kind; ``None`` for the default.
+        name: the model's name, for errors.
+        is_encoder_decoder: whether the model reads one text and writes another.
+        has_target: whether the text that it writes is given.
+        generates: whether it generates the text itself.
+
+    Raises:
+        SelectionError: the model has no attention of this kind, or there is no target for it.
+    """
+    if kind is not None and kind not in KINDS:
+        raise SelectionError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")
+    if not is_encoder_decoder:
+        if has_target or kind not in (None, "self"):
+            raise SelectionError(
+                f"Expected an encoder-decoder for `target` or kind={kind!r}, but {name} "
+                "is none: it has self-attention only. Leave both out."
+            )
+        return "self"
+    if kind == "self":
+        raise SelectionError(
+            f"Expected kind as encoder, decoder or cross, got 'self': {name} is an "
+            "encoder-decoder and has three kinds of attention."
+        )
+    writes = generates or has_target
+    kind = kind or ("cross" if writes else "encoder")
+    if kind != "encoder" and not writes:
+        raise SelectionError(
+            f"Expected a target for {kind} attention: the text that {name} writes. "
+            "Give it with target='…', or let the model write with generate=True."
+        )
+    return kind
+
+
+def make_record(
+    captured: Captured,
+    kind: str,
+    *,
+    queries: TokenSequence,
+    keys: TokenSequence,
+    name: str,
+    parts: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> AttentionRecord:
+    """Build the record of the only item of a batch.
+
+    Args:
+        captured: the results of the run.
+        kind: the kind of attention.
+        queries: the tokens that attend.
+        keys: the tokens attended to.
+        name: the model's name, for errors.
+        parts: the other parts to include besides the attention.
+        notices: notices for the reader.
+
+    Raises:
+        CaptureError: the run has no such attention or part, or its shape does not match the tokens.
+    """
+    if kind not in captured.attentions:
+        raise CaptureError(
+            f"Expected {kind} attention from {name}, got only "
+            f"{', '.join(captured.attentions)}. Ask for one of those with `kind`."
+        )
+    attentions = stacked(captured.attentions[kind])
+    if attentions.shape[2:] != (len(queries), len(keys)):
+        raise CaptureError(
+            f"Expected {kind} attention over {len(queries)} × {len(keys)} tokens "
+            f"from {name}, got {tuple(attentions.shape[2:])}: it attends within windows "
+            "or blocks and returns only those. Use introspect.capture to have them as they are."
+        )
+    lacking = [part for part in parts if kind not in getattr(captured, part)]
+    if lacking:
+        raise CaptureError(
+            f"Expected {', '.join(lacking)} of the {kind} attention of {name}, but there is none: "
+            "what is added to attention to another text is a state of its own token, which is none "
+            "of the keys. Take 'value_norms', or another `kind`."
+        )
+    return AttentionRecord(
+        attentions=attentions,
+        parts={part: stacked(getattr(captured, part)[kind]) for part in parts},
+        queries=queries,
+        keys=keys,
+        kind=kind,
+        layers=tuple(captured.layers[kind]),
+        certificate=captured.certificate,
+        notices=tuple(dict.fromkeys(notices)),
+    )
+
+
+def stacked(layers: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Stack the layers of the only item of the batch to ``(num_layers, heads, ...)``.
+
+    Raises:
+        CaptureError: the layers have different shapes.
+    """
+    shapes = {tuple(layer.shape[1:]) for layer in layers}
+    if len(shapes) > 1:
+        raise CaptureError(
+            f"Expected layers of one shape, got {sorted(shapes)}: some layers have other heads or "
+            "see other tokens. Capture them apart with `layers`."
+        )
+    return torch.stack([layer[0].float().cpu() for layer in layers])

@@ -1,0 +1,214 @@
+"""The methods: each a function of a record, all with one signature."""
+
+from __future__ import annotations
+
+import torch
+
+from introspect.errors import SelectionError
+from introspect.functional import propagation as _alti
+from introspect.functional import propagation as _flow
+from introspect.functional import propagation as _rollout
+from introspect.functional import relevance as _relevance
+from introspect.records import AttentionRecord
+
+__all__ = [
+    "alti",
+    "contributions",
+    "flow",
+    "gradient_attention",
+    "integrated_gradients",
+    "relevance",
+    "residual_norms",
+    "rollout",
+    "why_not_square",
+]
+
+
+def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
+    """Compute how much of each input token is in each token after every layer, by attention alone.
+
+    Args:
+        record: self-attention, all its rows. Of a record of some layers, through those alone.
+        residual: the part that bypasses the attention unchanged.
+
+    Returns:
+        ``(num_layers, 1, n, n)``, float64, from 0 to 1; rows sum to 1.
+
+    Raises:
+        SelectionError: attention to another text, or of some rows only.
+
+    Source: Abnar and Zuidema 2020; the formula is in ``introspect.functional.propagation``.
+
+    Example:
+        >>> layer = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]])
+        >>> rollout(AttentionRecord.from_tensors([layer, layer], ["a", "b"]))[-1, 0]
+        tensor([[1.0000, 0.0000],
+                [0.4375, 0.5625]], dtype=torch.float64)
+    """
+    _check_square(record, "rollout")
+    return _rollout.rollout(record.attentions, residual=residual)[:, None]
+
+
+def flow(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
+    """Compute the maximum attention flow from each token after every layer to each input token.
+
+    Args:
+        record: self-attention, all its rows, of at most 64 tokens.
+        residual: the part that bypasses the attention unchanged.
+
+    Returns:
+        ``(num_layers, 1, n, n)``, float64, from 0 to 1; rows do not sum to 1.
+
+    Raises:
+        SelectionError: attention to another text, or of some rows only; or more than 64 tokens.
+
+    Source: Abnar and Zuidema 2020; the network is in ``introspect.functional.propagation``.
+    """
+    _check_square(record, "flow")
+    return _flow.flow(record.attentions, residual=residual)[:, None]
+
+
+def residual_norms(record: AttentionRecord) -> torch.Tensor:
+    r"""Compute the norm of the vector that each key contributes through the whole attention block.
+
+    .. math:: \lVert g_i(T_{ij}) \rVert, \qquad
+              T_{ij} = \sum_h \alpha^h_{ij} v_j^h W_O^h + [i = j] \, x_i
+
+    where *g* is the layer norm behind the sum, as it acts on a part of the sum; a block that
+    normalizes before its attention has none.
+
+    Args:
+        record: captured with ``include=("residual_norms",)``.
+
+    Returns:
+        ``(num_layers, 1, n, n)``, from 0 up; rows do not sum to 1.
+
+    Raises:
+        SelectionError: the record carries none.
+
+    Source: Kobayashi et al. 2021, "Incorporating Residual and Normalization Layers into Analysis of
+    Masked Language Models".
+    """
+    return _part(record, "residual_norms")
+
+
+def contributions(record: AttentionRecord) -> torch.Tensor:
+    """Return the share of each key in the output of one layer's attention block.
+
+    Args:
+        record: captured with ``include=("contributions",)``.
+
+    Returns:
+        ``(num_layers, 1, n, n)``, from 0 to 1; rows sum to 1.
+
+    Raises:
+        SelectionError: the record carries none.
+
+    Source: Ferrando et al. 2022; the formula is in ``introspect.functional.propagation``.
+    """
+    return _part(record, "contributions")
+
+
+def alti(record: AttentionRecord) -> torch.Tensor:
+    """Compute the contributions of each input token to each token after every layer.
+
+    Args:
+        record: captured with ``include=("contributions",)``; of some layers, through those alone.
+
+    Returns:
+        ``(num_layers, 1, n, n)``, float64, from 0 to 1; rows sum to 1.
+
+    Raises:
+        SelectionError: the record carries no contributions.
+
+    Source: Ferrando et al. 2022, "Measuring the Mixing of Contextual Information in the
+    Transformer".
+    """
+    return _alti.alti(contributions(record)[:, 0])[:, None]
+
+
+def gradient_attention(record: AttentionRecord) -> torch.Tensor:
+    r"""Multiply each weight by its gradient, and keep the positive part: :math:`(A ∇A)^+`.
+
+    Args:
+        record: captured with ``include=("gradients",)`` and ``of``, which names the number.
+
+    Returns:
+        ``(num_layers, num_heads, query_len, key_len)``, from 0 up, in units of that number.
+
+    Raises:
+        SelectionError: the record carries no gradients.
+
+    Source: Chefer et al. 2021; the formula is in ``introspect.functional.relevance``.
+    """
+    return _relevance.gradient_attention(record.attentions, _part(record, "gradients"))
+
+
+def relevance(record: AttentionRecord) -> torch.Tensor:
+    r"""Compute what the layers so far add to a token from each input token: :math:`R_l - I`.
+
+    Args:
+        record: self-attention, captured with ``include=("gradients",)`` and ``of``.
+
+    Returns:
+        ``(num_layers, 1, n, n)``, float64, from 0 up. The identity that *R* starts from is
+        subtracted: it stands for each token's own state, and is 1 however small the rest is.
+
+    Raises:
+        SelectionError: the record carries no gradients, or is attention to another text.
+
+    Source: Chefer et al. 2021, "Generic Attention-model Explainability for Interpreting Bi-Modal
+    and Encoder-Decoder Transformers".
+    """
+    _check_square(record, "relevance")
+    total = _relevance.relevance(record.attentions, _part(record, "gradients"))
+    return (total - torch.eye(total.shape[-1], dtype=total.dtype))[:, None]
+
+
+def integrated_gradients(record: AttentionRecord) -> torch.Tensor:
+    """Return how much each weight of a layer contributes to a number, integrated from no attention.
+
+    Args:
+        record: captured with ``include=("integrated_gradients",)`` and ``of``.
+
+    Returns:
+        ``(num_layers, num_heads, query_len, key_len)``, of either sign. Over a layer they sum to
+        the change of the number when that layer's attention is removed, within
+        ``record.certificate.max_completeness_error``.
+
+    Raises:
+        SelectionError: the record carries none.
+
+    Source: Hao et al. 2021, "Self-Attention Attribution: Interpreting Information Interactions
+    Inside Transformer".
+    """
+    return _part(record, "integrated_gradients")
+
+
+def why_not_square(record: AttentionRecord) -> str | None:
+    """Say why a record is not self-attention with all its rows; return ``None`` if it is."""
+    if record.queries == record.keys:
+        return None
+    return (
+        f"it is {record.kind} attention of {len(record.queries)} query tokens to "
+        f"{len(record.keys)} others"
+    )
+
+
+def _check_square(record: AttentionRecord, name: str) -> None:
+    if reason := why_not_square(record):
+        raise SelectionError(
+            f"Expected attention of a text to itself, with all its rows, for {name}, but {reason}. "
+            "Capture self-attention, without `rows`."
+        )
+
+
+def _part(record: AttentionRecord, name: str) -> torch.Tensor:
+    if name not in record.parts:
+        also = " and `of`" if "gradients" in name else ""
+        raise SelectionError(
+            f"Expected a record with {name}, but it carries "
+            f"{', '.join(record.parts) or 'the attention only'}. Capture it with "
+            f"include=({name!r},){also}; a record by word has none."
+        )
+    return record.parts[name]

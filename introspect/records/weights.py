@@ -1,0 +1,281 @@
+"""The weights of a head: as captured, without special tokens, or by norm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+from weakref import WeakKeyDictionary
+
+import torch
+
+from introspect.errors import SelectionError
+from introspect.functional.masks import FLOOR, renormalised
+from introspect.functional.norms import norm_weights
+from introspect.records import AttentionRecord
+from introspect.records.attribution import (
+    alti,
+    flow,
+    gradient_attention,
+    integrated_gradients,
+    relevance,
+    residual_norms,
+    rollout,
+    why_not_square,
+)
+
+__all__ = [
+    "LARGEST_SHOWN",
+    "METHODS",
+    "WEIGHT_OPTIONS",
+    "Method",
+    "Weights",
+    "attributed",
+    "checked_weights",
+    "norms",
+    "offered",
+    "parts_for",
+    "parts_of",
+    "weighted",
+]
+
+Weights = Literal["raw", "renormalised", "norm"]
+WEIGHT_OPTIONS: tuple[Weights, ...] = get_args(Weights)
+
+_NORMS = "value_norms"
+
+
+def norms(record: AttentionRecord) -> torch.Tensor:
+    r"""Compute the norm of the vector that each key contributes to each query, by layer and head.
+
+    .. math:: \alpha_{ij} \, \lVert v_j W_O \rVert
+
+    A large weight on a small vector moves little: most attention to special tokens is of this kind.
+
+    Args:
+        record: captured with ``include=("value_norms",)``.
+
+    Returns:
+        ``(num_layers, num_heads, query_len, key_len)``, from 0 up; rows do not sum to 1.
+
+    Raises:
+        SelectionError: the record carries no norms of values.
+
+    Source: Kobayashi et al. 2020, "Attention is Not Only a Weight: Analyzing Transformers with
+    Vector Norms".
+    """
+    if _NORMS not in record.parts:
+        raise SelectionError(
+            "Expected a record with the norms of its values, but it carries "
+            f"{', '.join(record.parts) or 'the attention only'}. Capture it with "
+            "include=('value_norms',); a record by word has none."
+        )
+    return norm_weights(record.attentions, record.parts[_NORMS])
+
+
+def parts_for(weights: Weights) -> tuple[str, ...]:
+    """Return what must be captured besides the attention to compute these weights."""
+    return (_NORMS,) if weights == "norm" else ()
+
+
+def checked_weights(weights: str, allowed: Sequence[str] = WEIGHT_OPTIONS) -> None:
+    """Raise a ``SelectionError`` unless the weights are known."""
+    if weights not in allowed:
+        raise SelectionError(f"Expected `weights` as one of {', '.join(allowed)}, got {weights!r}.")
+
+
+def weighted(record: AttentionRecord, weights: Weights) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the weights of a record that are scored, and the mass removed from each row.
+
+    Args:
+        record: attention of a text over itself.
+        weights: ``raw``; ``renormalised``: special tokens and the row's own position dropped, and
+            the rest of a row rescaled to sum to 1 (a row with nothing left gives 0); or ``norm``:
+            each weight times the norm of what it contributes.
+
+    Returns:
+        Shaped like the attentions, and ``(num_layers, num_heads, query_len)``; only renormalizing
+        removes anything.
+
+    Raises:
+        SelectionError: unknown ``weights``, or a record without what they need.
+    """
+    checked_weights(weights)
+    pattern = record.attentions
+    if weights == "renormalised":
+        kept, removed = renormalised(pattern, record.keys.special_tokens_mask, is_self=True)
+        is_nothing_left = (1 - removed < FLOOR)[..., None]
+        return kept.masked_fill(is_nothing_left, 0.0), removed
+    return norms(record) if weights == "norm" else pattern, torch.zeros(pattern.shape[:-1])
+
+
+#: A page of more tokens has none of these but norms: a map is as large as one head's attention
+#: in every layer.
+LARGEST_SHOWN = 256
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of weighting what a token receives from another.
+
+    Args:
+        function: from a record to the tensor.
+        part: what must be captured besides the attention; ``None`` if the attention suffices.
+        label: its name in words.
+        number: what one number means.
+        by_head: whether each head has its own map; else one map covers all of them.
+        through: whether a layer's map covers all layers up to it.
+        bounded: whether its numbers lie between 0 and 1.
+        square: whether it applies only to self-attention.
+        offered: whether a page offers it by default if the record supports it;
+            false for slow methods.
+    """
+
+    function: Callable[[AttentionRecord], torch.Tensor]
+    part: str | None
+    label: str
+    number: str
+    by_head: bool = False
+    through: bool = False
+    bounded: bool = False
+    square: bool = True
+    offered: bool = True
+
+    @property
+    def is_gradient(self) -> bool:
+        """Whether it needs a number to differentiate."""
+        return self.part is not None and "gradients" in self.part
+
+
+#: The methods by their names for ``weights=`` in the views.
+METHODS = {
+    "norm": Method(
+        norms,
+        "value_norms",
+        "by norm",
+        "weight × length of what the key brings",
+        by_head=True,
+        square=False,
+    ),
+    "residual_norm": Method(
+        residual_norms,
+        "residual_norms",
+        "norm with residual",
+        "length of what the key brings through the block",
+    ),
+    "rollout": Method(
+        rollout,
+        None,
+        "rollout",
+        "share of the input token, by rollout",
+        through=True,
+        bounded=True,
+    ),
+    "flow": Method(
+        flow,
+        None,
+        "flow",
+        "maximum flow to the input token",
+        through=True,
+        bounded=True,
+        offered=False,
+    ),
+    "alti": Method(
+        alti,
+        "contributions",
+        "ALTI",
+        "contribution of the input token, by ALTI",
+        through=True,
+        bounded=True,
+    ),
+    "gradient_attention": Method(
+        gradient_attention,
+        "gradients",
+        "gradient × attention",
+        "weight × its gradient, where positive",
+        by_head=True,
+        square=False,
+    ),
+    "relevance": Method(
+        relevance,
+        "gradients",
+        "relevance",
+        "relevance of the input token, by gradients through all layers",
+        through=True,
+    ),
+    "integrated_gradients": Method(
+        integrated_gradients,
+        "integrated_gradients",
+        "integrated gradients",
+        "integrated gradient of the weight",
+        by_head=True,
+        square=False,
+    ),
+}
+
+
+_slow: WeakKeyDictionary[AttentionRecord, dict[str, torch.Tensor]] = WeakKeyDictionary()
+
+
+def attributed(record: AttentionRecord, weights: str) -> torch.Tensor:
+    """Compute the numbers of a method by its name.
+
+    Args:
+        record: the attention, and what else the method needs.
+        weights: a name in ``METHODS``.
+
+    Returns:
+        ``(num_layers, num_heads or 1, query_len, key_len)``.
+
+    Raises:
+        SelectionError: the method is unknown, or the record does not support it.
+    """
+    if weights not in METHODS:
+        raise SelectionError(f"Expected a method as one of {', '.join(METHODS)}, got {weights!r}.")
+    method = METHODS[weights]
+    if method.offered:
+        return method.function(record)
+    # A view is drawn and described from the same numbers, which take seconds to compute.
+    known = _slow.setdefault(record, {})
+    if weights not in known:
+        known[weights] = method.function(record)
+    return known[weights]
+
+
+def parts_of(weights: str, own: Sequence[str] = ("raw",)) -> tuple[str, ...]:
+    """Return what must be captured besides the attention for weights that need only a text.
+
+    Args:
+        weights: one of ``own``, or a method's name.
+        own: names that need nothing.
+
+    Raises:
+        SelectionError: the weights are unknown, or need a number to differentiate.
+    """
+    if weights in own:
+        return ()
+    alone = [name for name, method in METHODS.items() if not method.is_gradient]
+    if weights not in METHODS:
+        known = ", ".join((*own, *alone))
+        raise SelectionError(f"Expected `weights` as one of {known}, got {weights!r}.")
+    if weights not in alone:
+        raise SelectionError(
+            f"Expected weights that follow from the text alone, got {weights!r}, which needs a "
+            "number to differentiate. In Python: model.capture(text, include=("
+            f"{METHODS[weights].part!r},), of=...)."
+        )
+    part = METHODS[weights].part
+    return () if part is None else (part,)
+
+
+def offered(record: AttentionRecord) -> tuple[str, ...]:
+    """Return the names of the methods that a page offers for a record: those that are fast."""
+    is_square = why_not_square(record) is None
+    return tuple(
+        name
+        for name, method in METHODS.items()
+        if method.offered
+        and (method.part is None or method.part in record.parts)
+        and (is_square or not method.square)
+        and (name == "norm" or len(record.keys) <= LARGEST_SHOWN)
+    )

@@ -1,0 +1,201 @@
+"""Sentences on the numbers of a report that stay true for every outcome.
+
+Plain text with ``*asterisks*`` around quoted words; ``as_html`` turns it into HTML.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from introspect.functional.coreference import first_mentioned, nearest_preceding
+from introspect.records import Head
+from introspect.studies.coreference import Scores
+from introspect.studies.coreference.case_scores import DirectionScores
+from introspect.text.characters import visible_text
+from introspect.text.mentions import CorefCase
+
+__all__ = [
+    "LOOKING_IS_NOT_CAUSING",
+    "POINTING",
+    "Finding",
+    "as_html",
+    "finding_of_case",
+    "finding_of_set",
+]
+
+#: A head points at a mention if it gives the mention more than this share of its attention.
+POINTING = 0.5
+
+_NAMED_HEADS = 5
+
+#: Accompanies every claim about a head.
+LOOKING_IS_NOT_CAUSING = (
+    "Attention shows where a head looks, not why the model decides. Whether these heads matter "
+    "is a causal question: switch them off on cases that were not used to choose them, and "
+    "compare with random heads of the same layer."
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A headline, what supports it, and what it does not show."""
+
+    headline: str
+    details: tuple[str, ...]
+    caveats: tuple[str, ...]
+
+    @property
+    def plain(self) -> str:
+        """The headline without emphasis marks, for a terminal."""
+        return self.headline.replace("*", "")
+
+
+def finding_of_case(case: CorefCase, scores: Sequence[DirectionScores]) -> Finding:
+    """Return the finding on one sentence."""
+    forward, backward = scores
+    if not forward.is_observable:
+        return _unobservable(case, backward)
+    num_heads = forward.antecedent_weight.numel()
+    caveats = (
+        f"One sentence is an example, not evidence. Among {num_heads} heads some will look right "
+        "by chance, and no accuracy on held-out cases was measured here: this report does not "
+        "show that a head resolves coreference in general.",
+        LOOKING_IS_NOT_CAUSING,
+    )
+    if not case.antecedents:
+        return Finding(
+            f"No antecedent was given for {_quoted(case, case.pronoun)}: the figures show where "
+            "heads look, and none is called right.",
+            (),
+            caveats,
+        )
+    return Finding(_headline(case, forward), tuple(_details(case, forward)), caveats)
+
+
+def finding_of_set(scores: Scores) -> Finding:
+    """Return the finding on a set of cases; the best head is stated to be chosen in-sample."""
+    table = scores.heads.dropna(subset=["accuracy"])
+    if table.empty:
+        return Finding(
+            "None of these cases offers a right and a wrong answer, so no head was scored.",
+            (),
+            (LOOKING_IS_NOT_CAUSING,),
+        )
+    best = table.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
+    head = Head(int(best["layer"]), int(best["head"]))
+    direction = str(best["direction"]).replace("_", " ")
+    baselines = ", ".join(
+        f"{str(name).replace('_', ' ')} {accuracy:.0%}"
+        for name, accuracy in zip(
+            scores.baselines["baseline"], scores.baselines["accuracy"], strict=True
+        )
+    )
+    return Finding(
+        f"Over {int(best['n'])} cases {head} ({direction}) chooses the antecedent most often, "
+        f"in {best['accuracy']:.0%}: an in-sample figure, not a held-out one.",
+        (f"On the same cases, without any head: {baselines}.",),
+        (
+            f"The head was chosen among {len(table)} heads and directions on the very cases it is "
+            "scored on, so chance alone lifts this figure. No held-out accuracy was measured "
+            "here: this report does not show that the head resolves coreference.",
+            LOOKING_IS_NOT_CAUSING,
+        ),
+    )
+
+
+def as_html(sentence: str) -> str:
+    """Convert a sentence to HTML: ``*marked*`` words as emphasis, everything else as text."""
+    return re.sub(r"\*(.+?)\*", r"<em>\1</em>", html.escape(sentence))
+
+
+def _headline(case: CorefCase, scores: DirectionScores) -> str:
+    pronoun = _quoted(case, case.pronoun)
+    antecedent = _any_of([_quoted(case, c.span) for c in case.antecedents])
+    strongest = scores.strongest()
+    pointing = [(head, weight) for head, weight in strongest if weight > POINTING]
+    if pointing:
+        verb = "points" if len(pointing) == 1 else "point"
+        return f"{_listed(pointing)} {verb} from {pronoun} to {antecedent}."
+    best, weight = strongest[0]
+    return (
+        f"No head points from {pronoun} to {antecedent}: the strongest, {best}, gives it "
+        f"{weight:.2f} of its attention."
+    )
+
+
+def _details(case: CorefCase, scores: DirectionScores) -> list[str]:
+    pronoun = _quoted(case, case.pronoun)
+    antecedent = _any_of([_quoted(case, c.span) for c in case.antecedents])
+    details = [
+        f"A head is said to point at a word if it gives it more than half of the attention of "
+        f"{pronoun}; the number is that share."
+    ]
+    if not case.distractors:
+        return [*details, "No distractor was given, so no choice between candidates was scored."]
+    layers = scores.observable
+    right = int((scores.credit[layers] == 1).sum())
+    total = scores.credit[layers].numel()
+    distractor = _any_of([_quoted(case, c.span) for c in case.distractors])
+    details.append(
+        f"{right} of {total} heads give {antecedent} more than {distractor}; heads that chose "
+        f"blindly would in about {_blind(case) * total:.0f}."
+    )
+    astray = [
+        (head, value)
+        for head in scores.ranked()
+        if (value := float(scores.distractor_weight[scores.row(head), head.head])) > POINTING
+    ]
+    if astray:
+        verb = "points" if len(astray) == 1 else "point"
+        details.append(f"{_listed(astray)} {verb} to {distractor} instead.")
+    return [*details, _position_answers(case)]
+
+
+def _blind(case: CorefCase) -> float:
+    return len(case.antecedents) / len(case.candidates)
+
+
+def _position_answers(case: CorefCase) -> str:
+    spans = [candidate.span for candidate in case.candidates]
+    gold = [candidate.antecedent for candidate in case.candidates]
+    answers = [
+        ("the nearest candidate before the pronoun", nearest_preceding(case.pronoun, spans, gold)),
+        ("the first candidate in the text", first_mentioned(spans, gold)),
+    ]
+    judged = [f"{rule} {'is right' if credit == 1 else 'is wrong'}" for rule, credit in answers]
+    return f"Position alone: {judged[0]}, {judged[1]}."
+
+
+def _unobservable(case: CorefCase, backward: DirectionScores) -> Finding:
+    pronoun = _quoted(case, case.pronoun)
+    other = (
+        "The other direction, from the candidates to the pronoun, can be observed."
+        if backward.is_observable
+        else "Nor can the other direction."
+    )
+    return Finding(
+        f"What {pronoun} attends to among the candidates cannot be observed: this model reads "
+        "from left to right, and a candidate comes after the pronoun.",
+        (other,),
+        (LOOKING_IS_NOT_CAUSING,),
+    )
+
+
+def _quoted(case: CorefCase, span: tuple[int, int]) -> str:
+    # An asterisk in the text itself would end the emphasis early.
+    return f"*{visible_text(case.phrase(span)).replace('*', '∗')}*"
+
+
+def _any_of(phrases: Sequence[str]) -> str:
+    return " or ".join(dict.fromkeys(phrases))
+
+
+def _listed(heads: Sequence[tuple[Head, float]]) -> str:
+    """List heads as ``L3H1 (0.68), L5H11 (0.67) and 3 more``."""
+    named = [f"{head} ({value:.2f})" for head, value in heads[:_NAMED_HEADS]]
+    if more := len(heads) - len(named):
+        named.append(f"{more} more")
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"

@@ -1,0 +1,235 @@
+"""Sentences on the figures of a set that stay true for every outcome."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from introspect.records import Head
+from introspect.reporting.findings import LOOKING_IS_NOT_CAUSING, Finding
+from introspect.studies.coreference import Choice, Scores
+from introspect.studies.coreference.bias import Bias
+from introspect.studies.coreference.linear_probe import ProbeResult
+from introspect.studies.coreference.pairs import PairShifts
+
+__all__ = [
+    "baseline_name",
+    "bias_words",
+    "direction_name",
+    "finding_of_choice",
+    "in_sample",
+    "linear_words",
+    "p_value",
+    "pair_words",
+    "share",
+    "stability_words",
+]
+
+_SIGNIFICANT = 0.05
+_SMALLEST_P = 0.001
+
+_BASELINES = {
+    "random": "chance",
+    "nearest_preceding": "the nearest candidate",
+    "first_mentioned": "the first candidate",
+    "most_attended": "the most attended candidate",
+    "mean_of_heads": "the mean of all heads",
+    "fixed_offset": "the best fixed distance",
+    "random_weights": "the same model with random weights",
+}
+
+
+def baseline_name(name: str) -> str:
+    """Return a baseline's name for use in a sentence."""
+    return _BASELINES.get(name, name.replace("_", " "))
+
+
+def direction_name(direction: str) -> str:
+    """Return a direction in words, such as ``pronoun to candidate``."""
+    return direction.replace("_", " ")
+
+
+def share(value: float) -> str:
+    """Format a share in percent with one decimal; a dash where there is none."""
+    return "–" if math.isnan(value) else f"{value:.1%}"
+
+
+def finding_of_choice(scores: Scores, num_groups: int) -> Finding:
+    """Return the held-out headline of a set, which names the best baseline beside every figure."""
+    caveats = (
+        "These cases are the evidence, and no others: another collection may give another answer.",
+        LOOKING_IS_NOT_CAUSING,
+    )
+    if scores.heads.empty:
+        headline = "None of these cases offers a right and a wrong answer: no head was scored."
+        return Finding(headline, (), caveats)
+    if scores.choice is None:
+        headline = (
+            f"{num_groups} groups of cases are too few for a held-out figure: nothing is claimed "
+            "of any head."
+        )
+        return Finding(headline, (_baselines(scores),), caveats)
+    choice = scores.choice
+    details = (_in_sample(choice), _raw_beside(scores), _baselines(scores), _against(scores))
+    return Finding(_headline(scores, choice), tuple(filter(None, details)), caveats)
+
+
+def _headline(scores: Scores, choice: Choice) -> str:
+    held_out = (
+        f"{share(choice.accuracy)} of {choice.n} cases ({_range(choice.ci_low, choice.ci_high)})"
+    )
+    if not choice.p_value < _SIGNIFICANT:
+        return (
+            "No evidence that a head resolves these cases: heads chosen on other cases are right "
+            f"in {held_out}, which chance does as well ({_p(choice.p_value)})."
+        )
+    chosen = (
+        f"heads chosen on other cases – most often {choice.head}, "
+        f"{direction_name(choice.direction)} – are right in {held_out}"
+    )
+    is_beaten = scores.against["ci_low"] > 0
+    beaten = _with_figures(scores, scores.against[is_beaten]["baseline"])
+    unbeaten = _with_figures(scores, scores.against[~is_beaten]["baseline"])
+    if not unbeaten:
+        return f"Held out, {chosen}, more than every baseline; the best, {beaten[0]}."
+    more = f", more than {_listed(beaten, 'and')}" if beaten else ""
+    return f"No head beats {_listed(unbeaten, 'or')}: {chosen}{more}."
+
+
+def _with_figures(scores: Scores, names: pd.Series) -> list[str]:
+    """List baselines with their accuracy, best first."""
+    rows = scores.baselines[scores.baselines["baseline"].isin(names)]
+    rows = rows.sort_values("accuracy", ascending=False, kind="stable")
+    return [f"{baseline_name(r.baseline)} ({share(r.accuracy)})" for r in rows.itertuples()]
+
+
+def _in_sample(choice: Choice) -> str:
+    return (
+        f"In-sample, the best of all heads and directions is {choice.in_sample_head} "
+        f"({direction_name(choice.in_sample_direction)}) with "
+        f"{share(choice.in_sample_accuracy)}: too high, since it was chosen on the cases that it "
+        "is scored on."
+    )
+
+
+def _raw_beside(scores: Scores) -> str:
+    """Say what accuracy the chosen head has by raw weights, where norms were scored."""
+    choice, heads = scores.choice, scores.heads
+    if choice is None or "raw_accuracy" not in heads:
+        return ""
+    by_raw = heads.loc[heads["raw_accuracy"].idxmax()]
+    return (
+        "Norm-weighted attention was scored, each weight times the length of what it brings. "
+        f"{choice.head} ({direction_name(choice.direction)}) is right in-sample in "
+        f"{share(in_sample(scores, choice.head, choice.direction))} by norms and in "
+        f"{share(in_sample(scores, choice.head, choice.direction, 'raw_accuracy'))} by raw "
+        f"weights; the best of all by raw weights is {Head(by_raw['layer'], by_raw['head'])} "
+        f"({direction_name(by_raw['direction'])}) with {share(by_raw['raw_accuracy'])}."
+    )
+
+
+def in_sample(scores: Scores, head: Head, direction: str, column: str = "accuracy") -> float:
+    """Return a figure of one head on all cases, including those that it was chosen on."""
+    heads = scores.heads
+    is_it = (heads["layer"] == head.layer) & (heads["head"] == head.head)
+    return float(heads[is_it & (heads["direction"] == direction)][column].iloc[0])
+
+
+def _baselines(scores: Scores) -> str:
+    named = [
+        f"{baseline_name(row.baseline)} {share(row.accuracy)}"
+        for row in scores.baselines.itertuples()
+    ]
+    return f"On the same cases: {', '.join(named)}."
+
+
+def _against(scores: Scores) -> str:
+    rows = scores.against.merge(scores.baselines[["baseline", "accuracy"]], on="baseline")
+    if rows.empty:
+        return ""
+    best = rows.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
+    side = "above" if best["difference"] >= 0 else "below"
+    return (
+        f"Case by case, the held-out choice is {100 * abs(best['difference']):.1f} points {side} "
+        f"{baseline_name(best['baseline'])} (95 % of the difference: {100 * best['ci_low']:+.1f} "
+        f"to {100 * best['ci_high']:+.1f})."
+    )
+
+
+def stability_words(choice: Choice) -> list[str]:
+    """Say how often each head was chosen."""
+    if choice.frequency == 1:
+        first = f"All five folds chose {choice.head}, {direction_name(choice.direction)}."
+    else:
+        first = (
+            f"The folds chose {len(choice.frequencies)} different heads: the held-out figure is "
+            "that of the procedure, not of one head."
+        )
+    return [
+        first,
+        f"On relabelled cases the procedure does as well or better with {_p(choice.p_value)}.",
+    ]
+
+
+def linear_words(probe: ProbeResult, choice: Choice | None) -> list[str]:
+    """Compare the linear probe with the best single head and its control."""
+    sentences = [
+        f"A weighted sum of all heads in both directions, trained on four folds and scored on the "
+        f"fifth, is right in {share(probe.accuracy)} ({_range(probe.ci_low, probe.ci_high)}). "
+        f"Trained on shuffled labels it reaches {share(probe.control_accuracy)}."
+    ]
+    if choice is not None:
+        sentences.append(f"The best single head, held out as well: {share(choice.accuracy)}.")
+    return sentences
+
+
+def pair_words(pairs: PairShifts) -> list[str]:
+    """Describe the shifts within minimal pairs, and whether any stands out."""
+    table = pairs.table
+    found = table[table["p_adjusted"] < _SIGNIFICANT]
+    sentences = [
+        f"In {len(pairs.pairs)} pairs a word or two turn the answer from one candidate to the "
+        "other. The shift of a head is how far its share turns with them, from −2 to 2; a head "
+        "that does not notice the change has 0.",
+    ]
+    if table["p_adjusted"].isna().all():
+        sentences.append("The pairs are too few for a test.")
+    elif found.empty:
+        sentences.append("No head turns with the answer more than chance allows.")
+    else:
+        count = "1 head and direction turns" if len(found) == 1 else f"{len(found)} heads turn"
+        sentences.append(f"{count} with the answer (adjusted p below 0.05).")
+    return [*sentences, *(f"{note[:1].upper()}{note[1:]}." for note in pairs.notes)]
+
+
+def bias_words(bias: Bias) -> list[str]:
+    """Describe the difference between two kinds of cases, with the authors' caution."""
+    first, second = bias.contrast
+    found = bias.table[bias.table["p_adjusted"] < _SIGNIFICANT]
+    count = "no head differs" if found.empty else f"{len(found)} heads and directions differ"
+    return [
+        f"The accuracy on *{first}* minus that on *{second}* cases, over {bias.num_groups} groups "
+        f"that hold both: {count} by more than chance allows (adjusted p below 0.05).",
+        f"*{bias.caution}*",
+        *(f"{note[:1].upper()}{note[1:]}." for note in bias.notes),
+    ]
+
+
+def p_value(value: float) -> str:
+    """Format a p-value with three decimals; a dash where there is none."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:.3f}" if value >= _SMALLEST_P else f"< {_SMALLEST_P}"
+
+
+def _range(low: float, high: float) -> str:
+    return f"95 %: {100 * low:.1f}–{100 * high:.1f}"
+
+
+def _p(value: float) -> str:
+    return f"p = {value:.3f}" if value >= _SMALLEST_P else f"p < {_SMALLEST_P}"
+
+
+def _listed(names: list[str], last: str) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

@@ -1,0 +1,313 @@
+"""Preparation of a shard before the model runs: its tokens and its rejected rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from introspect.data import NO_CHOICE, Reject
+from introspect.errors import InputError, MentionError, SelectionError, TextError
+from introspect.models import Model
+from introspect.models.inputs import Encoded, TooLongError, encode_batch
+from introspect.records import TokenSequence
+from introspect.records.alignment import mention_pieces, resegmented_tokens
+from introspect.runs.rows import ProbeRow, Shard
+from introspect.studies.coreference.batch import mention_words
+from introspect.text.mentions import Candidate, CorefCase, Span
+
+__all__ = [
+    "BatchLimits",
+    "Long",
+    "Prepared",
+    "Segment",
+    "check_known",
+    "length_batches",
+    "prepare",
+    "windows",
+]
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """Limits on the size of a batch, padding included.
+
+    Args:
+        texts: the most texts.
+        tokens: the most tokens, in all texts together.
+        weights: the most attention weights of one layer.
+
+    Raises:
+        SelectionError: a limit is below 1.
+    """
+
+    texts: int = 64
+    tokens: int = 4_096
+    weights: int = 32_000_000
+
+    def __post_init__(self) -> None:
+        for name in ("texts", "tokens", "weights"):
+            if getattr(self, name) < 1:
+                raise SelectionError(
+                    f"Expected at least 1 as the limit of {name} in a batch, got "
+                    f"{getattr(self, name)}."
+                )
+
+    def allow(self, count: int, length: int, num_heads: int) -> bool:
+        """Return whether ``count`` texts padded to ``length`` may run together; one always may."""
+        return count == 1 or (
+            count <= self.texts
+            and count * length <= self.tokens
+            and count * num_heads * length**2 <= self.weights
+        )
+
+
+def length_batches(
+    lengths: Sequence[int], limits: BatchLimits, *, num_heads: int, alike: bool = False
+) -> Iterator[list[int]]:
+    """Yield the indices of texts that run together, short texts first.
+
+    Args:
+        lengths: the number of tokens of each text.
+        limits: the limits on a batch.
+        num_heads: the number of heads of a layer.
+        alike: batch only texts of the same length, for models that take no mask.
+
+    Example:
+        >>> list(length_batches([5, 9, 5, 8], BatchLimits(texts=2), num_heads=1))
+        [[0, 2], [3, 1]]
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        length = lengths[index]
+        is_alike = not alike or not batch or lengths[batch[0]] == length
+        if batch and not (is_alike and limits.allow(len(batch) + 1, length, num_heads)):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+# Cut from its text, a part may need a few more tokens than it had within the text.
+_SPARE = 4
+
+
+def windows(row: ProbeRow, tokens: TokenSequence, limit: int) -> list[ProbeRow]:
+    """Return the parts of a row that the model reads.
+
+    A plain text is divided between words, and each of its tokens is in one part; the parts are
+    called ``ID#1``, ``ID#2``, …. A case keeps the part around its mentions, with as much text
+    before them as after.
+
+    Args:
+        row: a text over the limit.
+        tokens: the tokens of the whole text.
+        limit: the most tokens that the model reads, special tokens included.
+
+    Raises:
+        MentionError: the mentions of a case are further apart than the model reads.
+        TextError: the row is a tree, which cannot be divided, or only special tokens fit.
+    """
+    room = limit - sum(tokens.special_tokens_mask) - _SPARE
+    if room < 1:
+        raise TextError(
+            f"Expected room for a word in {limit} tokens, beside the special ones, got none. "
+            "Choose a model that reads more."
+        )
+    if row.item is None:
+        parts = _parts(tokens, room)
+        return [
+            replace(row, id=f"{row.id}#{number}", text=row.text[start:end])
+            for number, (start, end) in enumerate(parts, start=1)
+        ]
+    if isinstance(row.item, CorefCase):
+        return [_around(row, row.item, tokens, room)]
+    raise TextError(
+        f"Expected at most {limit} tokens of a sentence with a tree, got {len(tokens)}: it is "
+        "longer than the model reads, and a tree cannot be divided."
+    )
+
+
+def _parts(tokens: TokenSequence, room: int) -> Iterator[Span]:
+    """Yield the character spans of the parts, each with as many whole words as fit."""
+    held: list[int] = []
+    for word in _words(tokens):
+        if held and len(held) + len(word) > room:
+            yield _characters(tokens, held)
+            held = []
+        # A word longer than a part has to be divided.
+        while len(word) > room:
+            yield _characters(tokens, word[:room])
+            word = word[room:]
+        held += word
+    if held:
+        yield _characters(tokens, held)
+
+
+def _words(tokens: TokenSequence) -> Iterator[list[int]]:
+    for word in tokens.pieces():
+        if not tokens.special_tokens_mask[word[0]]:
+            yield word
+
+
+def _characters(tokens: TokenSequence, pieces: list[int]) -> Span:
+    spans = [tokens.offsets[i] for i in pieces if tokens.offsets[i][0] < tokens.offsets[i][1]]
+    return (spans[0][0], spans[-1][1]) if spans else (0, 0)
+
+
+def _around(row: ProbeRow, case: CorefCase, tokens: TokenSequence, room: int) -> ProbeRow:
+    mentioned = [i for mention in mention_words(tokens, case) for word in mention for i in word]
+    words = list(_words(tokens))
+    of_piece = {piece: number for number, word in enumerate(words) for piece in word}
+    first, last = (of_piece[end(mentioned)] for end in (min, max))
+    held = sum(len(word) for word in words[first : last + 1])
+    if held > room:
+        raise MentionError(
+            f"Expected the mentions within the {room} tokens that the model reads at once, but "
+            f"they are {held} apart. Choose a model that reads more."
+        )
+    # Add a word before and a word after in turn, as long as they fit.
+    is_open = {-1: True, 1: True}
+    while any(is_open.values()):
+        for side in (-1, 1):
+            number = first - 1 if side < 0 else last + 1
+            fits = 0 <= number < len(words) and held + len(words[number]) <= room
+            is_open[side] = is_open[side] and fits
+            if is_open[side]:
+                held += len(words[number])
+                first, last = (number, last) if side < 0 else (first, number)
+    start, end = _characters(tokens, [i for word in words[first : last + 1] for i in word])
+    # A mention may begin or end inside a word.
+    spans = [case.pronoun, *(candidate.span for candidate in case.candidates)]
+    start, end = min(start, *(s for s, _ in spans)), max(end, *(e for _, e in spans))
+
+    def moved(span: Span) -> Span:
+        return span[0] - start, span[1] - start
+
+    cut = replace(
+        case,
+        text=case.text[start:end],
+        pronoun=moved(case.pronoun),
+        candidates=tuple(Candidate(moved(c.span), c.antecedent) for c in case.candidates),
+    )
+    return replace(row, text=cut.text, item=cut)
+
+
+Segment = Callable[[str], Sequence[Span]]
+
+#: How to handle a text that is longer than the model reads.
+Long = Literal["reject", "window"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A shard, ready for the model.
+
+    Args:
+        shard: the shard.
+        rows: the rows that run.
+        encoded: their tokens.
+        places: the number of each row within the shard; parts of one text share it.
+        rejects: rows that do not run, by number within the shard, and cases that run but offer no
+            choice.
+    """
+
+    shard: Shard
+    rows: tuple[ProbeRow, ...]
+    encoded: tuple[Encoded, ...]
+    places: tuple[int, ...]
+    rejects: dict[int, Reject]
+
+
+def prepare(
+    model: Model,
+    shard: Shard,
+    *,
+    limit: int | None,
+    segment: Segment | None = None,
+    long: Long = "reject",
+) -> Prepared:
+    """Encode the rows of a shard, and reject those that this model cannot be asked about.
+
+    Args:
+        model: the model, whose tokenizer encodes the rows.
+        shard: the rows.
+        limit: the most tokens that the model reads.
+        segment: maps a text to the spans of its words, for scripts without spaces.
+        long: how to handle a text over the limit.
+    """
+    rejects = {place: row for place, row in enumerate(shard.rows) if isinstance(row, Reject)}
+    given = {place: row for place, row in enumerate(shard.rows) if isinstance(row, ProbeRow)}
+    outcomes = _encoded(model, [row.text for row in given.values()], limit)
+    found: list[tuple[int, ProbeRow, Encoded]] = []
+    for (place, row), outcome in zip(given.items(), outcomes, strict=True):
+        try:
+            if isinstance(outcome, TooLongError) and long == "window" and limit is not None:
+                parts = list(_windowed(model, row, limit))
+            else:
+                parts = [(row, outcome)]
+            found += [(place, part, _checked(part, each, segment)) for part, each in parts]
+            if isinstance(row.item, CorefCase) and not row.item.is_forced_choice:
+                which = (
+                    "all of its candidates are"
+                    if row.item.antecedents
+                    else ("none of its candidates is")
+                )
+                reason = f"Offers no choice: {which} an antecedent. It counts in no accuracy."
+                rejects[place] = row.rejected(reason, NO_CHOICE)
+        except InputError as error:
+            kind = "mention" if isinstance(error, MentionError) else "text"
+            rejects[place] = row.rejected(str(error), kind)
+    places, rows, encoded = zip(*found, strict=True) if found else ((), (), ())
+    return Prepared(shard, rows, encoded, places, rejects)
+
+
+def _encoded(model: Model, texts: Sequence[str], limit: int | None) -> list[Encoded | TextError]:
+    with model.tokenizing():
+        return encode_batch(model.tokenizer, texts, limit=limit)
+
+
+def _windowed(
+    model: Model, row: ProbeRow, limit: int
+) -> Iterator[tuple[ProbeRow, Encoded | TextError]]:
+    (whole,) = _encoded(model, [row.text], None)
+    if isinstance(whole, TextError):
+        raise whole
+    parts = windows(row, whole.tokens, limit)
+    yield from zip(parts, _encoded(model, [part.text for part in parts], limit), strict=True)
+
+
+def _checked(row: ProbeRow, outcome: Encoded | TextError, segment: Segment | None) -> Encoded:
+    """Return the tokens of a row after checking them.
+
+    Raises:
+        TextError: the model does not read this text.
+        MentionError: a mention has no tokens, or the tokenizer does not know it.
+    """
+    if isinstance(outcome, TextError):
+        raise outcome
+    if segment is not None:
+        outcome = replace(outcome, tokens=resegmented_tokens(outcome.tokens, segment))
+    if isinstance(row.item, CorefCase):
+        mention_words(outcome.tokens, row.item)
+        check_known(outcome.tokens, row.item)
+    return outcome
+
+
+def check_known(tokens: TokenSequence, case: CorefCase) -> None:
+    """Check that no mention contains the unknown token, whose attention says nothing about it.
+
+    Raises:
+        MentionError: a mention has such a token.
+    """
+    if not any(tokens.unknown_mask):
+        return
+    for span in (case.pronoun, *(candidate.span for candidate in case.candidates)):
+        pieces = [i for word in mention_pieces(tokens, span) for i in word]
+        if any(tokens.unknown_mask[piece] for piece in pieces):
+            raise MentionError(
+                f"Expected a tokenizer that knows {case.phrase(span)!r}, but this model's reads "
+                f"{'it' if len(pieces) == 1 else 'a part of it'} as unknown. Use a model whose "
+                "vocabulary has these characters."
+            )

@@ -1,0 +1,253 @@
+"""A causal study of a file of cases, written as a folder with tables, a summary, and a report."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from introspect.data import Reject, read_located, reject_to_json
+from introspect.errors import InputError, SelectionError
+from introspect.io.arrays import as_json
+from introspect.io.folders import PLAN, check_folder, replacing_folder
+from introspect.models import Model
+from introspect.progress import Stage, Told, told_nobody
+from introspect.reporting.causal_report import causal_report, first_record
+from introspect.reporting.causal_words import (
+    finding_of_study,
+    heads_that_look,
+    heads_that_matter,
+    own_answer,
+)
+from introspect.reporting.html import provenance_rows, version_of_introspect
+from introspect.reporting.report import Report
+from introspect.studies.causal import CausalStudy, causal_study
+from introspect.text.mentions import CorefCase
+
+__all__ = ["KIND", "CausalFolder", "causal_folder"]
+
+#: The name of these folders in messages.
+KIND = "causal"
+_WRITING = Stage("writing the report")
+
+
+@dataclass(frozen=True)
+class CausalFolder:
+    """The results of a causal study and their folder.
+
+    Args:
+        folder: the folder.
+        study: the study.
+        report: its report.
+        rejects: rows that the model was not asked about, with line and reason.
+    """
+
+    folder: Path
+    study: CausalStudy
+    report: Report
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The cases of a file, each with its line and text, and the rows that are not cases."""
+
+    cases: list[CorefCase]
+    places: list[tuple[int, str]]
+    rejects: list[Reject]
+    is_cut: bool
+
+
+def causal_folder(
+    model: Model,
+    file: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    heads: str | None = None,
+    method: str = "zero",
+    reference: Sequence[str] | None = None,
+    metric: str | None = None,
+    share: float | None = 0.8,
+    twins: bool = True,
+    limit: int | None = None,
+    seed: int = 0,
+    fresh: bool = False,
+    command: str | None = None,
+    told: Told = told_nobody,
+) -> CausalFolder:
+    """Ask a model about the cases of a file with each head ablated, and write a folder.
+
+    The folder holds ``effects`` (CSV and Parquet), ``case_effects.parquet``, ``summary.json``,
+    ``report.html``, ``rejects.jsonl``, ``run.json``, and, if they were measured, ``mediation.csv``
+    and ``smallest.csv``. It appears only when it is complete.
+
+    Args:
+        model: the model; without an LM head, the answer is a stated surrogate.
+        file: cases, one JSON object per line.
+        out: the folder.
+        heads: the heads, such as ``L3H1,L5``; all by default.
+        method: the ablation method.
+        reference: texts for ``mean`` and ``resample``; by default those of the cases.
+        metric: how the answer is read.
+        share: search for the heads that carry this share of the effect of all; ``None`` skips
+            the search.
+        twins: whether effects within minimal pairs are measured.
+        limit: use only this many of the first cases; the report says so.
+        seed: the random seed of the intervals and samples.
+        fresh: replace an earlier run.
+        command: the command line, for the provenance.
+        told: a callback that receives the stage, how much of it is done, and its total.
+
+    Raises:
+        InputError: the file cannot be read, or no case can be asked.
+        OutputError: the folder is not empty or cannot be written.
+        SelectionError: a head, method, or metric does not exist.
+    """
+    folder = check_folder(out, KIND, fresh=fresh)
+    rows = _read(file, limit)
+    began = time.monotonic()
+    study = causal_study(
+        model, rows.cases, heads, method=method, reference=reference, metric=metric, share=share,
+        twins=twins, seed=seed, told=told,
+    )  # fmt: skip
+    told(_WRITING, 0, None)
+    rejects = sorted([*rows.rejects, *_unasked(str(file), rows, study)], key=lambda one: one.line)
+    notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
+    report = causal_report(
+        study,
+        name="standard input" if str(file) == "-" else Path(file).name,
+        rejects=[one.reason for one in rows.rejects],
+        notices=notices,
+        command=command,
+    )
+    plan = {
+        "kind": KIND,
+        "cases": _checksum(rows.cases),
+        "model": model.name,
+        "revision": model.revision,
+        "heads": heads,
+        "method": method,
+        "reference": None if reference is None else _checksum(reference),
+        "metric": study.heads.attrs["metric"],
+        "share": share,
+        "twins": twins,
+        "limit": limit,
+        "seed": seed,
+    }
+    with replacing_folder(folder) as place:
+        _write_tables(place, study)
+        (place / "report.html").write_text(report.html, encoding="utf-8")
+        lines = "".join(f"{reject_to_json(one)}\n" for one in rejects)
+        (place / "rejects.jsonl").write_text(lines, encoding="utf-8")
+        summary = _summary(study, len(rejects), time.monotonic() - began, command)
+        (place / "summary.json").write_text(as_json(summary), encoding="utf-8")
+        run = {"plan": plan, "command": command, "introspect": version_of_introspect()}
+        (place / PLAN).write_text(as_json(run), encoding="utf-8")
+    return CausalFolder(folder, study, report, tuple(rejects))
+
+
+def _read(file: str | os.PathLike[str], limit: int | None) -> _Rows:
+    """Read the cases of a file, up to the limit."""
+    if limit is not None and limit < 1:
+        raise SelectionError(f"Expected a limit of at least 1 case, got {limit}.")
+    rows = _Rows([], [], [], is_cut=False)
+    located = iter(read_located(file))
+    for row, outcome in located:
+        if isinstance(outcome, Reject):
+            rows.rejects.append(outcome)
+            continue
+        assert row is not None  # only a file without rows is handled differently
+        rows.cases.append(outcome)
+        rows.places.append((row.line, row.shown))
+        if len(rows.cases) == limit:
+            more = any(isinstance(each, CorefCase) for _, each in islice(located, 1))
+            return _Rows(rows.cases, rows.places, rows.rejects, is_cut=more)
+    if not rows.cases:
+        why = f" The first row: {rows.rejects[0].reason}" if rows.rejects else ""
+        raise InputError(f"Expected cases in {str(file)!r}, got none.{why}")
+    return rows
+
+
+def _unasked(file: str, rows: _Rows, study: CausalStudy) -> Iterator[Reject]:
+    """Yield a reject for each case that the study left out, with its line."""
+    for number, reason in study.rejected:
+        line, shown = rows.places[number]
+        yield Reject(file, line, reason, shown, "not_asked")
+
+
+def _write_tables(place: Path, study: CausalStudy) -> None:
+    study.heads.to_parquet(place / "effects.parquet", index=False)
+    study.heads.to_csv(place / "effects.csv", index=False)
+    study.effects.cases.to_parquet(place / "case_effects.parquet", index=False)
+    if study.mediation is not None:
+        study.mediation.heads.to_csv(place / "mediation.csv", index=False)
+    if study.smallest is not None:
+        study.smallest.steps.to_csv(place / "smallest.csv", index=False)
+
+
+def _summary(
+    study: CausalStudy, num_rejected: int, seconds: float, command: str | None
+) -> dict[str, Any]:
+    own = own_answer(study.effects, float(study.heads.attrs["chance"]))
+    choice = study.scores.choice
+    return {
+        "finding": finding_of_study(study).plain,
+        **study.heads.attrs,
+        "n": own.n,
+        "num_groups": len(set(study.effects.answers.groups)),
+        "accuracy": {"value": own.accuracy, "ci_low": own.low, "ci_high": own.high},
+        "heads_that_matter": _records(heads_that_matter(study.heads)),
+        "heads_that_look": [str(head) for head in heads_that_look(study.heads)],
+        "chosen_by_attention": None
+        if study.chosen is None
+        else {**asdict(study.chosen), "heads": [str(head) for head in study.chosen.heads]},
+        "held_out_attention": None
+        if choice is None
+        else {
+            "head": str(choice.head),
+            "direction": choice.direction,
+            "accuracy": choice.accuracy,
+            "ci_low": choice.ci_low,
+            "ci_high": choice.ci_high,
+            "p_value": choice.p_value,
+        },
+        "correlation": study.correlation,
+        "smallest": None
+        if study.smallest is None
+        else {
+            "heads": [str(head) for head in study.smallest.heads],
+            "total": study.smallest.total,
+            "reached": study.smallest.reached,
+            "steps": _records(study.smallest.steps),
+        },
+        "twins": None
+        if study.mediation is None
+        else {
+            "heads": _records(study.mediation.heads),
+            "left_out": dict(study.mediation.left_out),
+        },
+        "notes": list(study.notes),
+        "rejected": num_rejected,
+        "seconds": round(seconds, 1),
+        "provenance": dict(provenance_rows(first_record(study), command)),
+    }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table for JSON, with NumPy numbers converted to Python's."""
+    return [
+        {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def _checksum(parts: Sequence[object]) -> str:
+    """Return a checksum of the cases or texts."""
+    return "sha256:" + sha256("\n".join(map(repr, parts)).encode()).hexdigest()

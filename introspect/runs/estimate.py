@@ -1,0 +1,157 @@
+"""An estimate of the work of a probe before it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from introspect.data import Inputs
+from introspect.io.folders import SHARDS
+from introspect.models import Model, load_text
+from introspect.runs.options import WorkerOptions, chosen_analyzers
+from introspect.runs.rows import ProbeRow, Reading, Shard, cut, read_rows
+from introspect.runs.run import SHARD_ROWS
+from introspect.runs.shard import run_shard
+from introspect.runs.store import ShardStore
+from introspect.runs.worker import Worker, default_lanes, one_thread
+
+__all__ = ["Estimate", "estimate"]
+
+# The numbers of rows that are tokenized, and of those that also run, to predict the time.
+_TOKENIZED = 2_048
+_RUN = 128
+_WARM = 8
+_FLOAT = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The estimated work of a probe.
+
+    Args:
+        rows: rows in the input.
+        unreadable: how many of them cannot be read.
+        done: rows in finished shards of the folder.
+        shards: the number of shards.
+        rejected_share: the share of tokenized rows that the model cannot be asked about.
+        tokens_per_row: the mean number of tokens of the tokenized rows.
+        longest: the most tokens in one of them.
+        rows_per_second: the speed of the rows that ran.
+        batch_bytes: the most memory for attention of one layer in the largest batch.
+    """
+
+    rows: int
+    unreadable: int
+    done: int
+    shards: int
+    rejected_share: float
+    tokens_per_row: float
+    longest: int
+    rows_per_second: float
+    batch_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """The time that the remaining rows would take, in seconds."""
+        return (self.rows - self.unreadable - self.done) / max(self.rows_per_second, 1e-9)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return the estimate as names and values to show to a user."""
+        return [
+            ("Rows", f"{self.rows:,}, of which {self.unreadable:,} cannot be read"),
+            ("Done before", f"{self.done:,} rows"),
+            ("Shards", f"{self.shards:,}"),
+            ("Tokens a row", f"{self.tokens_per_row:.1f}, at most {self.longest:,} (of a sample)"),
+            ("Rejected", f"{100 * self.rejected_share:.1f} % of the sample"),
+            ("Speed", f"{self.rows_per_second:,.0f} rows a second (measured on a sample)"),
+            ("Time left", _duration(self.seconds)),
+            ("Attention in memory", f"{self.batch_bytes / 2**20:,.0f} MB at most, of one layer"),
+        ]
+
+
+def estimate(
+    model: Model | str,
+    inputs: Inputs,
+    out: Path | None = None,
+    *,
+    analyzers: Sequence[str] | None = None,
+    column: str | None = None,
+    format: str | None = None,
+    options: WorkerOptions | None = None,
+    shard_rows: int = SHARD_ROWS,
+) -> Estimate:
+    """Read all rows, tokenize some, run a few, and estimate the work of the whole probe.
+
+    Args:
+        model: a model or its name.
+        inputs: as for ``probe``.
+        out: a folder with finished shards of the same probe, if any.
+        analyzers: as for ``probe``.
+        column: as for ``probe``.
+        format: as for ``probe``.
+        options: options of the worker; its analyzers are ignored.
+        shard_rows: rows per shard.
+
+    Raises:
+        InputError: the input cannot be read.
+    """
+    reading = Reading(inputs, column, format)
+    given = options or WorkerOptions()
+    chosen = WorkerOptions(**{**vars(given), "analyzers": chosen_analyzers(analyzers, reading)})
+    loaded = load_text(model)
+    worker = Worker(loaded, chosen, lanes=default_lanes(loaded))
+    store = ShardStore(out / SHARDS) if out is not None else None
+    rows = unreadable = done = shards = 0
+    sample: list[ProbeRow] = []
+    for shard in cut(read_rows(reading), shard_rows):
+        readable = [row for row in shard.rows if isinstance(row, ProbeRow)]
+        shards += 1
+        rows += len(shard.rows)
+        unreadable += len(shard.rows) - len(readable)
+        if store is not None and store.done(shard.index, shard.digest):
+            done += len(readable)
+        sample += readable[: _TOKENIZED - len(sample)]
+    tokenized = worker.prepare(Shard.of(0, sample))
+    lengths = [len(each.tokens) for each in tokenized.encoded]
+    longest = max(lengths, default=0)
+    return Estimate(
+        rows=rows,
+        unreadable=unreadable,
+        done=done,
+        shards=shards,
+        rejected_share=len(tokenized.rejects) / max(len(sample), 1),
+        tokens_per_row=sum(lengths) / max(len(lengths), 1),
+        longest=longest,
+        rows_per_second=_speed(worker, sample),
+        batch_bytes=_FLOAT * _most_weights(worker, longest),
+    )
+
+
+def _speed(worker: Worker, sample: Sequence[ProbeRow]) -> float:
+    """Measure rows per second, tokenizing and analysis included, across the whole sample."""
+    some = Shard.of(0, sample[:: max(1, len(sample) // _RUN)][:_RUN])
+    if not some.rows:
+        return 0.0
+    first = worker.prepare(Shard.of(0, some.rows[:_WARM]))
+    with one_thread():
+        run_shard(worker, first)  # learns the model's layers, and warms up
+        began = time.perf_counter()
+        run_shard(worker, worker.prepare(some))
+        return len(some.rows) / (time.perf_counter() - began)
+
+
+def _most_weights(worker: Worker, longest: int) -> int:
+    """Return the number of attention weights of a layer in the largest batch."""
+    limits = worker.options.limits
+    count = max(1, min(limits.texts, limits.tokens // max(longest, 1)))
+    alone = worker.num_heads * longest**2
+    return max(alone, min(limits.weights, count * alone))
+
+
+def _duration(seconds: float) -> str:
+    """Format a duration in seconds, minutes, or hours, whichever reads best."""
+    if seconds < 2 * 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,230 @@
+"""Findings of a set of scored cases, for its report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from introspect.data import case_from_json
+from introspect.models import Model
+from introspect.records import AttentionRecord
+from introspect.records.alignment import resegmented
+from introspect.records.weights import Weights, parts_for
+from introspect.runs.batches import Segment
+from introspect.runs.tables import Gathered
+from introspect.statistics import FEWEST_GROUPS
+from introspect.studies.coreference import Options, Scores
+from introspect.studies.coreference.bias import Bias, bias_table
+from introspect.studies.coreference.case_scores import DIRECTIONS
+from introspect.studies.coreference.columns import CaseColumns, ScoredCase
+from introspect.studies.coreference.linear_probe import CandidateFeatures, ProbeResult, linear_probe
+from introspect.studies.coreference.pairs import PairShifts, PairVersion, pair_shifts
+from introspect.studies.coreference.tables import against_table, scores_of
+from introspect.text.mentions import CorefCase
+
+__all__ = ["LINEAR_PROBE_CASES", "CaseSet", "with_null"]
+
+#: The most cases that the linear probe is trained on.
+LINEAR_PROBE_CASES = 2_000
+
+_CONTRASTS = (("stereotype", ("pro", "anti")), ("gender", ("male", "female")))
+_HARDEST = 8
+_SHOWN_PAIRS = 6
+
+
+@dataclass(frozen=True)
+class CaseSet:
+    """Scored cases and the findings that they give.
+
+    Args:
+        columns: the cases.
+        scored: the same cases in the form that the tables are made from.
+        options: the numbers of resamples and permutations, and the random seed.
+    """
+
+    columns: CaseColumns
+    scored: Sequence[ScoredCase]
+    options: Options
+
+    @classmethod
+    def of(cls, gathered: Gathered, options: Options) -> CaseSet | None:
+        """Return the cases of a probe, or ``None`` if none was scored."""
+        if gathered.columns is None:
+            return None
+        return cls(gathered.columns, gathered.scored, options)
+
+    @cached_property
+    def num_groups(self) -> int:
+        """The number of groups of cases."""
+        return len(set(self.columns.groups))
+
+    def case(self, index: int) -> CorefCase:
+        """Return one of the cases as it was given."""
+        return case_from_json(self.columns.lines[index])
+
+    def linear(self) -> tuple[ProbeResult | None, str | None]:
+        """Return the linear probe on all heads and a note; both are ``None`` for few groups."""
+        indices = [i for i, case in enumerate(self.scored) if case.is_forced_choice]
+        if len({self.scored[i].group for i in indices}) < FEWEST_GROUPS:
+            return None, None
+        note = None
+        if len(indices) > LINEAR_PROBE_CASES:
+            chosen = self._drawn(indices)
+            note = (
+                f"the linear probe was trained and scored on {len(chosen):,} of the "
+                f"{len(indices):,} cases, whole groups drawn by the seed"
+            )
+            indices = chosen
+        return linear_probe([self._features(i) for i in indices], seed=self.options.seed), note
+
+    def _drawn(self, indices: Sequence[int]) -> list[int]:
+        """Draw whole groups at random, up to the limit of cases."""
+        members: dict[str, list[int]] = {}
+        for index in indices:
+            members.setdefault(self.scored[index].group, []).append(index)
+        groups = list(members)
+        kept: list[int] = []
+        for number in np.random.default_rng(self.options.seed).permutation(len(groups)):
+            own = members[groups[number]]
+            if len(kept) + len(own) > LINEAR_PROBE_CASES:
+                break
+            kept += own
+        return sorted(kept)
+
+    def _features(self, index: int) -> CandidateFeatures:
+        case = self.scored[index]
+        weights = self.columns.weights[self.columns.of(index)]
+        return CandidateFeatures(
+            name=case.name,
+            group=case.group,
+            weights=weights * case.observable[..., None],
+            antecedents=case.antecedents,
+            layers=case.layers,
+        )
+
+    def bias(self) -> Bias | None:
+        """Return the difference between two kinds of cases, if the collection labels them."""
+        for key, contrast in _CONTRASTS:
+            if f'"{key}"' not in self.columns.lines[0]:
+                continue
+            found = [json.loads(line).get(key) for line in self.columns.lines]
+            labels = tuple(None if label is None else str(label) for label in found)
+            # A contrast compares versions of the same text: passages of two genders that only
+            # share a page also differ in everything else.
+            if 2 * self._groups_with(labels, contrast) > self.num_groups:
+                return bias_table(self.scored, labels, contrast, self.options)
+        return None
+
+    def _groups_with(self, labels: Sequence[str | None], contrast: Sequence[str]) -> int:
+        """Count the groups that hold a case of each kind."""
+        held: dict[str, set[str | None]] = {}
+        for group, label in zip(self.columns.groups, labels, strict=True):
+            held.setdefault(group, set()).add(label)
+        return sum(set(contrast) <= found for found in held.values())
+
+    def pairs(self) -> PairShifts | None:
+        """Return the shifts within minimal pairs, or ``None`` if there are no pairs."""
+        shifts = pair_shifts(
+            [self._version(i) for i in range(len(self.scored))], options=self.options
+        )
+        return shifts if shifts.pairs else None
+
+    def _version(self, index: int) -> PairVersion:
+        case, own = self.scored[index], self.columns.of(index)
+        given = json.loads(self.columns.lines[index])
+        spans = [candidate["span"] for candidate in given["candidates"]]
+        # A case may name its antecedent first; versions are compared in the order of the text.
+        order = sorted(range(len(spans)), key=spans.__getitem__)
+        weights = self.columns.weights[own]
+        return PairVersion(
+            name=case.name,
+            group=case.group,
+            phrases=tuple(given["text"][slice(*spans[i])] for i in order),
+            antecedents=tuple(case.antecedents[i] for i in order),
+            weights=weights if order == sorted(order) else weights[order],
+            observable=case.observable,
+            layers=case.layers,
+        )
+
+    def shown_pairs(
+        self, pairs: PairShifts | None, capture: Capture
+    ) -> tuple[tuple[tuple[CorefCase, AttentionRecord], ...], ...]:
+        """Capture some pairs to show side by side, the version with the earlier answer first."""
+        if pairs is None:
+            return ()
+        shown = []
+        for group in pairs.pairs[:_SHOWN_PAIRS]:
+            members = [i for i, name in enumerate(self.columns.groups) if name == group]
+            cases = sorted((self.case(i) for i in members), key=lambda c: c.antecedents[0].span)
+            shown.append(tuple((case, capture(case.text)) for case in cases))
+        return tuple(shown)
+
+    def hardest(
+        self, scores: Scores, capture: Capture
+    ) -> tuple[tuple[CorefCase, AttentionRecord, float], ...]:
+        """Capture once more the cases that the chosen head gets most wrong, to show them."""
+        if scores.choice is None:
+            return ()
+        place = self._place(scores)
+        gaps = [
+            (float(case.antecedent_weight[place] - case.distractor_weight[place]), index)
+            for index, case in enumerate(self.scored)
+            if case.is_forced_choice and case.credit[place] < 1
+        ]
+        worst = [(self.case(index), gap) for gap, index in sorted(gaps)[:_HARDEST]]
+        return tuple((case, capture(case.text), gap) for case, gap in worst)
+
+    def _place(self, scores: Scores) -> tuple[int, int, int]:
+        """Return the direction, layer, and head of the choice as indices."""
+        assert scores.choice is not None, "nothing was chosen"
+        head = scores.choice.head
+        return (
+            DIRECTIONS.index(scores.choice.direction),
+            self.columns.layers.index(head.layer),
+            head.head,
+        )
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A function that captures a text once more, divided into the words that were scored."""
+
+    model: Model
+    weights: Weights = "raw"
+    segment: Segment | None = None
+
+    def __call__(self, text: str, *, certify: bool = False) -> AttentionRecord:
+        """Return the record of a text."""
+        include = ("attentions", *parts_for(self.weights))
+        record = self.model.capture(text, include=include, certify=certify)
+        return resegmented(record, self.segment) if self.segment else record
+
+
+def with_null(scores: Scores, null: CaseSet | None, options: Options) -> Scores:
+    """Add the held-out choice of a head in the model with random weights as a baseline."""
+    if scores.choice is None or null is None:
+        return scores
+    few = replace(options, permutations=1, selections=1)
+    found = scores_of(null.scored, pd.DataFrame(), few)
+    if found.choice is None:
+        return scores
+    choice = found.choice
+    row: tuple[Any, ...] = (
+        "random_weights", choice.n, choice.accuracy, choice.ci_low, choice.ci_high,
+    )  # fmt: skip
+    baselines = pd.DataFrame([row], columns=list(scores.baselines.columns))
+    credits = scores.held_out[["id"]].merge(found.held_out[["id", "credit"]], how="left", on="id")
+    against = against_table(
+        scores.held_out, {"random_weights": credits["credit"].fillna(0.5).tolist()}, options
+    )
+    return replace(
+        scores,
+        baselines=pd.concat([scores.baselines, baselines], ignore_index=True),
+        against=pd.concat([scores.against, against], ignore_index=True),
+    )

@@ -1,0 +1,144 @@
+"""A study of heads with known roles, written as a folder with tables, a summary, and a report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from introspect.io.arrays import as_json
+from introspect.io.folders import PLAN, check_folder, replacing_folder
+from introspect.models import Model
+from introspect.records import Head
+from introspect.reporting.head_report import head_report
+from introspect.reporting.html import provenance_rows, version_of_introspect
+from introspect.reporting.report import Report
+from introspect.studies.heads import HeadStudy, head_study
+from introspect.studies.heads.known_roles import SCORES
+from introspect.studies.heads.shapes import POSITIONAL, RARE_WORD
+
+__all__ = ["KIND", "HeadOptions", "heads_folder", "is_page"]
+
+#: The name of these folders in messages.
+KIND = "heads"
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """Options of the search for heads; see ``head_study``."""
+
+    num_sequences: int = 32
+    prefix: tuple[int, int] = (0, 16)
+    period: tuple[int, int] = (8, 22)
+    kind: str | None = None
+    threshold: float = 0.4
+    importance: bool = True
+    seed: int = 0
+
+
+def heads_folder(
+    model: Model,
+    out: str | os.PathLike[str],
+    texts: Sequence[str] | None = None,
+    *,
+    name: str | None = None,
+    options: HeadOptions | None = None,
+    fresh: bool = False,
+    command: str | None = None,
+) -> Report:
+    """Search for heads with known roles, and write a folder or only a page.
+
+    The folder holds ``heads.csv`` and ``heads.parquet``, ``summary.json``, ``report.html`` and
+    ``run.json``; with texts also ``patterns.csv``, and ``importance.csv`` if it was measured.
+    It appears only when it is complete.
+
+    Args:
+        model: the model.
+        out: the folder, or a file that ends in ``.html`` for only the page.
+        texts: texts for shapes and importance.
+        name: the name of the texts.
+        options: options of the search.
+        fresh: replace an earlier run.
+        command: the command line, for the provenance.
+
+    Raises:
+        OutputError: the folder is not empty or cannot be written.
+        IntrospectError: as for ``head_study``.
+    """
+    chosen = options or HeadOptions()
+    folder = None if is_page(out) else check_folder(out, KIND, fresh=fresh)
+    study = head_study(model, texts, **asdict(chosen))
+    report = head_report(study, name=name, command=command)
+    if folder is None:
+        report.save(out)
+        return report
+    plan = {
+        "kind": KIND,
+        "model": model.name,
+        "revision": model.revision,
+        "texts": None if texts is None else _checksum(texts),
+        "options": asdict(chosen),
+    }
+    with replacing_folder(folder) as place:
+        study.roles.to_csv(place / "heads.csv", index=False)
+        study.roles.to_parquet(place / "heads.parquet", index=False)
+        if study.patterns is not None:
+            study.patterns.to_csv(place / "patterns.csv", index=False)
+        if study.importance is not None:
+            study.importance.to_csv(place / "importance.csv", index=False)
+        (place / "report.html").write_text(report.html, encoding="utf-8")
+        summary = _summary(study, report, command)
+        (place / "summary.json").write_text(as_json(summary), encoding="utf-8")
+        run = {"plan": plan, "command": command, "introspect": version_of_introspect()}
+        (place / PLAN).write_text(as_json(run), encoding="utf-8")
+    return report
+
+
+def is_page(out: str | os.PathLike[str]) -> bool:
+    """Return whether the output is only a page instead of a folder."""
+    return Path(out).suffix.lower() in (".html", ".htm")
+
+
+def _summary(study: HeadStudy, report: Report, command: str | None) -> dict[str, Any]:
+    first = study.roles.iloc[0]
+    return {
+        "finding": report.finding,
+        "threshold": study.threshold,
+        "num_sequences": int(first["n_sequences"]),
+        "length": int(first["length"]),
+        "roles": {role: [str(head) for head in study.called(role)] for role in SCORES.values()},
+        "strongest": {score: _strongest(study, score) for score in SCORES},
+        "texts": study.num_texts,
+        "positional": _flagged(study, "is_positional"),
+        "positional_threshold": POSITIONAL,
+        "rare_word": _flagged(study, "is_rare_word"),
+        "rare_word_threshold": RARE_WORD,
+        "loss": None if study.importance is None else study.importance.attrs["loss"],
+        "notes": list(study.notes),
+        "provenance": dict(provenance_rows(study.record, command)),
+    }
+
+
+def _strongest(study: HeadStudy, score: str) -> dict[str, Any] | None:
+    head = study.strongest(score)
+    if head is None:
+        return None
+    rows = study.roles
+    row = rows[(rows["layer"] == head.layer) & (rows["head"] == head.head)].iloc[0]
+    ends = {end: float(row[f"{score}_{end}"]) for end in ("ci_low", "ci_high", "baseline")}
+    return {"head": str(head), "value": float(row[score]), **ends}
+
+
+def _flagged(study: HeadStudy, column: str) -> list[str] | None:
+    if study.patterns is None:
+        return None
+    rows = study.patterns[study.patterns[column]]
+    return [str(Head(int(row.layer), int(row.head))) for row in rows.itertuples()]
+
+
+def _checksum(texts: Sequence[str]) -> str:
+    """Return a checksum of the texts."""
+    return "sha256:" + sha256("\n".join(map(repr, texts)).encode()).hexdigest()

@@ -1,0 +1,117 @@
+"""The job of running all unfinished shards of an input on one model, until the user stops it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from introspect.errors import IntrospectError
+from introspect.progress import Watcher
+from introspect.runs.ray_engine import RayOptions, run_ray
+from introspect.runs.rows import Reading, Shard, count_rows, cut, read_rows
+from introspect.runs.serial import run_serial
+from introspect.runs.store import Entry, ShardStore
+from introspect.runs.worker import Worker, one_thread
+
+__all__ = ["ENGINES", "Job", "ProbeInterruptedError", "Work"]
+
+ENGINES = ("serial", "ray")
+
+
+class ProbeInterruptedError(IntrospectError, KeyboardInterrupt):
+    """The user stopped the run; finished work is kept, and the message says how to resume."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The result of a job: its store, its shards in order, its duration, and the rows run."""
+
+    store: ShardStore
+    entries: tuple[Entry, ...]
+    seconds: float
+    rows_run: int
+
+
+@dataclass
+class Job:
+    """The job of running all shards of an input on one model."""
+
+    worker: Worker
+    reading: Reading
+    shard_rows: int
+    engine: str
+    ray: RayOptions
+    watcher: Watcher
+    _known: dict[int, Entry] = field(default_factory=dict)
+
+    def rest(self) -> tuple[Any, ...]:
+        """Return the settings that another model's job shares with this one."""
+        return self.reading, self.shard_rows, self.engine, self.ray, self.watcher
+
+    def work(self, store: ShardStore) -> Work:
+        """Run the shards that are not done yet.
+
+        Raises:
+            ProbeInterruptedError: the user stopped the run between two shards.
+        """
+        store.create()
+        began = time.perf_counter()
+        rows_run = 0
+        total = count_rows(self.reading)
+        self.watcher.begin(total, 0)
+        todo = self._todo(store)
+        with one_thread(), _stopping() as stop:
+            for entry in self._engine(todo, store):
+                store.record(entry)
+                self._known[entry.shard] = entry
+                rows_run += entry.read
+                self.watcher.shard(entry)
+                if stop.is_set():
+                    raise ProbeInterruptedError(
+                        f"Stopped by you after {len(self._known)} finished shards of "
+                        f"{self.shard_rows} rows. Run the same command again to go on."
+                    )
+        store.prune(len(self._known))
+        entries = tuple(self._known[number] for number in sorted(self._known))
+        return Work(store, entries, time.perf_counter() - began, rows_run)
+
+    def _todo(self, store: ShardStore) -> Iterator[Shard]:
+        """Yield the shards that have to run, and record the entries of the others."""
+        for shard in cut(read_rows(self.reading), self.shard_rows):
+            entry = store.done(shard.index, shard.digest)
+            if entry is None:
+                yield shard
+            else:
+                self._known[shard.index] = entry
+                self.watcher.shard(entry)
+
+    def _engine(self, todo: Iterator[Shard], store: ShardStore) -> Iterator[Entry]:
+        if self.engine == "serial":
+            return run_serial(self.worker, todo, store)
+        return run_ray(self.worker, todo, store, self.ray)
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Let Ctrl-C request a stop after the current shard; a second one stops at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread receives signals
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

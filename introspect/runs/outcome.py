@@ -1,0 +1,310 @@
+"""The output of a probe: a table for each analyzer, a summary for programs, and a report."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from introspect.errors import InputError
+from introspect.io.arrays import as_json
+from introspect.io.files import replacing, write_atomically, write_lines
+from introspect.records import AttentionRecord
+from introspect.reporting.html import provenance_rows
+from introspect.reporting.report import Report
+from introspect.reporting.roles_report import sentence_report
+from introspect.reporting.set_report import SetFindings, set_report
+from introspect.runs.findings import Capture, CaseSet, with_null
+from introspect.runs.jobs import Work
+from introspect.runs.options import segmenter
+from introspect.runs.rows import ProbeRow, Reading, Shard, read_rows
+from introspect.runs.saved_attention import FOLDER, INDEX
+from introspect.runs.tables import Gathered, gather
+from introspect.runs.worker import Worker
+from introspect.studies.coreference import Options, Scores
+from introspect.studies.coreference.linear_probe import ProbeResult
+from introspect.studies.coreference.tables import scores_of
+
+__all__ = ["Outcome", "finish", "write_outcome"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All findings of a probe.
+
+    Args:
+        folder: the folder to write to.
+        name: the name of the input.
+        worker: the model with its options.
+        gathered: the combined results of all shards.
+        null: the same with random weights, if requested.
+        sample: a text with a result, for the certificate.
+        options: the numbers of resamples and permutations, and the random seed.
+        command: the command line that made it.
+        timings: the duration of each part in seconds, and the number of rows run this time.
+    """
+
+    folder: Path
+    name: str
+    worker: Worker
+    gathered: Gathered
+    null: Gathered | None
+    sample: str
+    options: Options
+    command: str | None
+    timings: Mapping[str, float]
+
+    @cached_property
+    def record(self) -> AttentionRecord:
+        """The record of the sample, with its certificate."""
+        return self._capture(self.sample, certify=True)
+
+    @cached_property
+    def _capture(self) -> Capture:
+        options = self.worker.options
+        return Capture(self.worker.model, options.weights, segmenter(options.segment))
+
+    @cached_property
+    def cases(self) -> CaseSet | None:
+        """The cases, or ``None`` if none was scored."""
+        return CaseSet.of(self.gathered, self.options)
+
+    @cached_property
+    def scores(self) -> Scores | None:
+        """The tables of cases, the largest of which is read from its file."""
+        if self.cases is None:
+            return None
+        scores = scores_of(self.cases.scored, self.folder / "cases.parquet", self.options)
+        null = None if self.null is None else CaseSet.of(self.null, self.options)
+        return with_null(scores, null, self.options)
+
+    @cached_property
+    def findings(self) -> SetFindings | None:
+        """The findings for the report of the cases."""
+        if self.cases is None or self.scores is None:
+            return None
+        linear, note = self.cases.linear()
+        scores = self.scores
+        if note is not None:
+            scores = replace(scores, notes=(*scores.notes, note))
+        pairs = self.cases.pairs()
+        return SetFindings(
+            name=self.name,
+            scores=scores,
+            num_cases=len(self.cases.scored),
+            num_groups=self.cases.num_groups,
+            linear=linear,
+            bias=self.cases.bias(),
+            pairs=pairs,
+            shown_pairs=self.cases.shown_pairs(pairs, self._capture),
+            rejects=self.gathered.rejects(),
+            num_rejected=self.gathered.num_rejected,
+            record=self.record,
+            weights=self.worker.options.weights,
+            hardest=self.cases.hardest(scores, self._capture),
+            command=self.command,
+        )
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The table of each analyzer of texts."""
+        return {name: analyzer.compute() for name, analyzer in self.gathered.analyzers.items()}
+
+    @cached_property
+    def pages(self) -> dict[str, Report]:
+        """The reports by file name: of the cases, and of what heads attend to."""
+        found = {}
+        if self.findings is not None:
+            found["report.html"] = set_report(self.findings)
+        if "roles" in self.tables:
+            page = "heads.html" if found else "report.html"
+            found[page] = sentence_report(
+                self.name,
+                self.tables["roles"],
+                self.record.certificate,
+                similarity=self.gathered.analyzers.get("similarity"),
+                notices=_notices(self.gathered),
+                command=self.command,
+            )
+        return found
+
+    @property
+    def finding(self) -> str:
+        """The headline, as plain text."""
+        for page in self.pages.values():
+            return page.finding
+        files = ", ".join(f"{name}.csv" for name in self.tables)
+        return f"{self.gathered.num_rows:,} texts of {self.name}; the tables are in {files}."
+
+
+def _notices(gathered: Gathered) -> list[str]:
+    """Return notices about rows that are not in the tables."""
+    if not gathered.num_rejected:
+        return []
+    return [
+        f"{gathered.num_rejected:,} rows gave no result; they are in rejects.jsonl with line and "
+        "reason."
+    ]
+
+
+def write_outcome(found: Outcome) -> Outcome:
+    """Write all tables and pages, and the summary last."""
+    if found.findings is not None:
+        _write_table(found.folder, "heads", found.findings.scores.heads)
+        _write_csv(found.folder / "baselines.csv", found.findings.scores.baselines)
+    for name, table in found.tables.items():
+        _write_table(found.folder, name, table)
+        if name == "similarity":
+            _write_csv(found.folder / "clusters.csv", found.gathered.analyzers[name].map())
+    if found.gathered.saved:
+        write_lines(found.folder / FOLDER / INDEX, found.gathered.saved)
+    for name, page in found.pages.items():
+        write_atomically(found.folder / name, page.html)
+    write_atomically(found.folder / "summary.json", as_json(_summary(found)))
+    return found
+
+
+def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+    with replacing(folder / f"{name}.parquet") as place:
+        table.to_parquet(place, index=False)
+    _write_csv(folder / f"{name}.csv", table)
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    write_atomically(path, table.to_csv(index=False))
+
+
+def _summary(found: Outcome) -> dict[str, Any]:
+    gathered = found.gathered
+    return {
+        "finding": found.finding,
+        **({} if found.findings is None else _of_cases(found.findings)),
+        "analyzers": list(found.worker.options.analyzers),
+        "texts": gathered.num_rows,
+        "tokens": gathered.num_tokens,
+        "texts_from_cache": gathered.num_kept,
+        "rejected": gathered.num_rejected,
+        "timings": dict(found.timings),
+        "capture": {
+            "routes": gathered.routes,
+            "largest_head_output_error": gathered.largest_error,
+            "batches_divided_for_want_of_memory": gathered.backoffs,
+        },
+        "provenance": dict(provenance_rows(found.record, found.command)),
+    }
+
+
+def _of_cases(findings: SetFindings) -> dict[str, Any]:
+    scores = findings.scores
+    choice = scores.choice
+    return {
+        "selected": []
+        if choice is None
+        else [
+            {"layer": head.layer, "head": head.head, "direction": direction, "share": share}
+            for head, direction, share in choice.frequencies
+        ],
+        "held_out": None
+        if choice is None
+        else {
+            "accuracy": choice.accuracy,
+            "ci_low": choice.ci_low,
+            "ci_high": choice.ci_high,
+            "p_value": choice.p_value,
+            "n": choice.n,
+        },
+        "in_sample": None
+        if choice is None
+        else {
+            "layer": choice.in_sample_head.layer,
+            "head": choice.in_sample_head.head,
+            "direction": choice.in_sample_direction,
+            "accuracy": choice.in_sample_accuracy,
+        },
+        "baselines": scores.baselines.to_dict("records"),
+        "against": scores.against.to_dict("records"),
+        "linear_probe": _of_linear(findings.linear),
+        "n": len(scores.held_out) or None,
+        "num_groups": findings.num_groups,
+        "outside_forced_choice": len(scores.outside_forced_choice),
+        "notes": list(scores.notes),
+    }
+
+
+def _of_linear(linear: ProbeResult | None) -> dict[str, float] | None:
+    if linear is None:
+        return None
+    return {
+        "accuracy": linear.accuracy,
+        "ci_low": linear.ci_low,
+        "ci_high": linear.ci_high,
+        "in_sample_accuracy": linear.in_sample_accuracy,
+        "shuffled_labels": linear.control_accuracy,
+    }
+
+
+def finish(
+    folder: Path,
+    worker: Worker,
+    reading: Reading,
+    work: Work,
+    null: Work | None,
+    options: Options,
+    command: str | None,
+) -> Outcome:
+    """Write the tables and the report from the finished shards."""
+    began = time.perf_counter()
+    gathered = gather(work.store, work.entries, folder)
+    if not gathered.num_rows:
+        raise InputError(_nothing(reading, gathered))
+    randomly = None if null is None else gather(null.store, null.entries)
+    return write_outcome(
+        Outcome(
+            folder=folder,
+            name=_name(reading),
+            worker=worker,
+            gathered=gathered,
+            null=randomly,
+            sample=_sample(worker, reading, gathered),
+            options=options,
+            command=command,
+            timings={
+                "model": work.seconds,
+                "gathering": time.perf_counter() - began,
+                "rows_run": work.rows_run,
+                "rows_per_second": work.rows_run / max(work.seconds, 1e-9),
+            },
+        ),
+    )
+
+
+def _sample(worker: Worker, reading: Reading, gathered: Gathered) -> str:
+    """Return the first text with a result, as the model read it, to capture and certify."""
+    too_large = {(r.source, r.line) for r in gathered.rejects() if r.kind == "memory"}
+    for row in read_rows(reading):
+        if isinstance(row, ProbeRow) and (row.source, row.line) not in too_large:
+            for part in worker.prepare(Shard.of(0, [row])).rows:
+                return part.text
+    raise InputError("Expected a row with a result, got none.")
+
+
+def _name(reading: Reading) -> str:
+    given = reading.inputs
+    names = [given] if isinstance(given, str | os.PathLike) else list(given)
+    first = Path(names[0]).name or str(names[0])
+    return first if len(names) == 1 else f"{first} and {len(names) - 1} more"
+
+
+def _nothing(reading: Reading, gathered: Gathered) -> str:
+    found = gathered.rejects(1)
+    first = f" The first: line {found[0].line}: {found[0].reason}" if found else ""
+    return (
+        f"Expected at least one row with a result in {_name(reading)!r}, got none; "
+        f"{gathered.num_rejected} rows were rejected, see rejects.jsonl.{first}"
+    )

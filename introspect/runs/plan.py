@@ -1,0 +1,136 @@
+"""The plan of a probe: everything that its results depend on, written first, checked on resume."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+
+from introspect.data import fingerprint
+from introspect.errors import OutputError
+from introspect.models import Model
+from introspect.reporting.html import version_of_introspect
+from introspect.runs.options import WorkerOptions
+from introspect.runs.rows import Reading
+from introspect.studies.coreference import Options
+
+__all__ = ["Plan", "check_same", "code_digest", "make_plan"]
+
+Plan = dict[str, Any]
+
+
+def make_plan(
+    model: Model,
+    reading: Reading,
+    options: WorkerOptions,
+    claims: Options,
+    *,
+    shard_rows: int,
+    null_model: bool,
+) -> Plan:
+    """Return everything that the tables depend on, as plain JSON.
+
+    Each batch is computed with one thread, because sums of floats depend on how they are divided.
+
+    Raises:
+        InputError: the input cannot be read.
+    """
+    parameter = next(model.module.parameters())
+    plan = {
+        "input": fingerprint(reading.inputs, format=reading.format),
+        "column": reading.column,
+        "format": reading.format,
+        "model": model.name,
+        "revision": model.revision or weights_digest(model.module),
+        "config": config_digest(model.module),
+        "tokenizer": tokenizer_digest(model.tokenizer),
+        "dtype": str(parameter.dtype).removeprefix("torch."),
+        "device": parameter.device.type,
+        "threads": 1,
+        **asdict(options),
+        "claims": asdict(claims),
+        "null_model": null_model,
+        "shard_rows": shard_rows,
+        "introspect": version_of_introspect(),
+        "code": code_digest(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+    found: Plan = json.loads(json.dumps(plan))
+    return found
+
+
+def check_same(given: Mapping[str, Any], found: Mapping[str, Any], folder: Path) -> None:
+    """Check that the work in a folder was begun with the same plan.
+
+    Raises:
+        OutputError: the plans differ; the message names what has changed.
+    """
+    changed = [name for name in {**found, **given} if given.get(name) != found.get(name)]
+    if changed:
+        shown = "; ".join(
+            f"{name}: {_shown(found.get(name))} → {_shown(given.get(name))}" for name in changed
+        )
+        raise OutputError(
+            f"Expected the plan that {str(folder)!r} was begun with, but this has changed: {shown}."
+            " Go on as it was begun, name another folder, or add --fresh to start over."
+        )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "sha256" in value[0]:
+        return ", ".join(f"{file['name']} ({file['sha256'][:12]})" for file in value)
+    return str(value)
+
+
+@cache
+def code_digest() -> str:
+    """Return the SHA-256 of this package's own Python files."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+#: The configuration keys that saving or loading changes and no result depends on.
+_WRITTEN_WHEN_SAVED = ("architectures", "dtype", "torch_dtype", "transformers_version")
+
+
+def config_digest(module: nn.Module) -> str | None:
+    """Return the SHA-256 of the configuration, such as the heads, which weights do not show."""
+    config: Any = getattr(module, "config", None)
+    if config is None:
+        return None
+    given = {
+        name: value
+        for name, value in config.to_dict().items()
+        if not name.startswith("_") and name not in _WRITTEN_WHEN_SAVED
+    }
+    content = json.dumps(given, sort_keys=True, default=str)
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Return the tokenizer's class and SHA-256, without its padding and truncation settings."""
+    given = json.loads(tokenizer.backend_tokenizer.to_str())
+    content = json.dumps({**given, "padding": None, "truncation": None}, sort_keys=True)
+    return f"{type(tokenizer).__name__} sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Return the SHA-256 of all parameters and buffers, for a model without a revision."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().flatten()
+        digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,229 @@
+"""The reading of any input into the rows to probe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+
+from introspect.data import (
+    Input,
+    Inputs,
+    Reject,
+    SeenIds,
+    Sentence,
+    case_to_json,
+    find_inputs,
+    read_conllu,
+    read_located,
+    read_sentences,
+    reject_to_json,
+    sniff,
+)
+from introspect.data.kinds import Content
+from introspect.errors import InputError
+from introspect.io.lines import ROW_LENGTH
+from introspect.io.streams import codec_of
+from introspect.text.characters import shortened
+from introspect.text.mentions import CorefCase
+
+_BY_LINES = ("txt", "jsonl", "csv", "tsv")
+_BLOCK = 1 << 20
+__all__ = ["ProbeRow", "Reading", "Shard", "count_rows", "cut", "read_rows", "unlike"]
+
+
+@dataclass(frozen=True)
+class ProbeRow:
+    """A text to probe.
+
+    Args:
+        id: its unique name.
+        text: the text that the model reads.
+        item: a case, a sentence of a treebank, or ``None`` for a plain text.
+        source: the file that it is in.
+        line: the line in that file.
+        shown: the row as it appears in the file, shortened.
+    """
+
+    id: str
+    text: str
+    item: CorefCase | Sentence | None = None
+    source: str = ""
+    line: int = 0
+    shown: str = ""
+
+    def rejected(self, reason: str, kind: str) -> Reject:
+        """Return the row as a reject."""
+        return Reject(self.source, self.line, reason, self.shown, kind)
+
+    @property
+    def content(self) -> str:
+        """Everything that a result depends on, as one line."""
+        if isinstance(self.item, CorefCase):
+            return case_to_json(self.item)
+        of_treebank = None if self.item is None else asdict(self.item)
+        return json.dumps([self.id, self.text, of_treebank], ensure_ascii=False)
+
+    @property
+    def meaning(self) -> str:
+        """The content without its names, which another set may share with this one."""
+        if isinstance(self.item, CorefCase):
+            unnamed = replace(self.item, id=None, group=None, extra={})
+            return f"case {case_to_json(unnamed)}"
+        of_treebank = None if self.item is None else asdict(replace(self.item, id=None, line=0))
+        return json.dumps([self.text, of_treebank], ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A unit of work: some rows of the input, in order.
+
+    Args:
+        index: its index, from 0.
+        rows: rows to probe, and rejects for rows that could not be read.
+        digest: the digest of its content.
+    """
+
+    index: int
+    rows: tuple[ProbeRow | Reject, ...]
+    digest: str
+
+    @classmethod
+    def of(cls, index: int, rows: Iterable[ProbeRow | Reject]) -> Shard:
+        """Build the shard of these rows."""
+        kept = tuple(rows)
+        digest = hashlib.sha256()
+        for row in kept:
+            line = row.content if isinstance(row, ProbeRow) else reject_to_json(row)
+            digest.update(line.encode("utf-8", "surrogatepass") + b"\n")
+        return cls(index, kept, digest.hexdigest())
+
+
+def cut(rows: Iterable[ProbeRow | Reject], size: int) -> Iterator[Shard]:
+    """Yield shards of ``size`` rows, the last one shorter, holding one at a time."""
+    index, held = 0, []
+    for row in rows:
+        held.append(row)
+        if len(held) == size:
+            yield Shard.of(index, held)
+            index, held = index + 1, []
+    if held:
+        yield Shard.of(index, held)
+
+
+def unlike(rows: Iterable[ProbeRow | Reject]) -> Iterator[ProbeRow | Reject]:
+    """Yield the rows, with a reject for each whose id has come before."""
+    seen = SeenIds()
+    for row in rows:
+        if isinstance(row, Reject) or seen.add(row.id):
+            yield row
+        else:
+            reason = f"Expected an id of its own, but an earlier row has {row.id!r}."
+            yield row.rejected(reason, "duplicate_id")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The input of a probe and how it is read.
+
+    Args:
+        inputs: files, a folder, a glob, or a data set.
+        column: the column of the sentences.
+        format: the format of all files, whatever their endings.
+    """
+
+    inputs: Inputs
+    column: str | None = None
+    format: str | None = None
+
+    def content(self) -> Content:
+        """Return whether the input holds cases, plain sentences, or trees.
+
+        Raises:
+            InputError: there is nothing to read, or different kinds are mixed.
+        """
+        found = sniff(self.inputs, format=self.format)
+        if found == "cases" and self.column is not None:
+            return "sentences"
+        return found
+
+
+def read_rows(reading: Reading) -> Iterator[ProbeRow | Reject]:
+    """Yield the rows of all inputs in order, and a reject for each row that cannot be read.
+
+    Raises:
+        InputError: an input is missing or lacks the column.
+    """
+    rows = _READERS[reading.content()](reading)
+    is_empty = True
+    for row in unlike(rows):
+        is_empty = False
+        yield row
+    if is_empty:
+        raise InputError(f"Expected rows in {reading.inputs!r}, got none. Check the file.")
+
+
+def _sentences(reading: Reading) -> Iterator[ProbeRow | Reject]:
+    for found in read_sentences(reading.inputs, column=reading.column, format=reading.format):
+        if isinstance(found, Reject):
+            yield found
+        else:
+            shown = shortened(found.text, ROW_LENGTH)
+            yield ProbeRow(found.id, found.text, None, found.source, found.line, shown)
+
+
+def _cases(reading: Reading) -> Iterator[ProbeRow | Reject]:
+    files = find_inputs(reading.inputs, format=reading.format)
+    for file in files:
+        for row, case in read_located(file.source):
+            if isinstance(case, Reject) or row is None:
+                yield case if isinstance(case, Reject) else Reject(file.source, 0, "", "")
+                continue
+            name = case.id or _name(file, row.line, alone=len(files) == 1)
+            named = case if case.id == name else replace(case, id=name)
+            yield ProbeRow(name, case.text, named, file.source, row.line, row.shown)
+
+
+def _trees(reading: Reading) -> Iterator[ProbeRow | Reject]:
+    files = find_inputs(reading.inputs, format=reading.format)
+    for file in files:
+        for found in read_conllu(file.source):
+            if isinstance(found, Reject):
+                yield found
+                continue
+            name = found.id or _name(file, found.line, alone=len(files) == 1)
+            shown = shortened(found.text, ROW_LENGTH)
+            yield ProbeRow(name, found.text, found, file.source, found.line, shown)
+
+
+def _name(file: Input, line: int, *, alone: bool) -> str:
+    """Return the name of a row without an id."""
+    return f"line-{line}" if alone else f"{file.name}:{line}"
+
+
+_READERS: Mapping[Content, Callable[[Reading], Iterator[ProbeRow | Reject]]] = MappingProxyType(
+    {"cases": _cases, "sentences": _sentences, "conllu": _trees}
+)
+
+
+def count_rows(reading: Reading) -> int | None:
+    """Estimate the number of rows by counting lines; return ``None`` if lines do not show it.
+
+    Raises:
+        InputError: an input is missing.
+    """
+    files = find_inputs(reading.inputs, format=reading.format)
+    if any(file.format not in _BY_LINES or codec_of(file.source) for file in files):
+        return None
+    total = 0
+    for file in files:
+        with open(file.source, "rb") as stream:
+            last = b"\n"
+            while block := stream.read(_BLOCK):
+                total += block.count(b"\n")
+                last = block[-1:]
+            total += last != b"\n"
+        total -= file.format in ("csv", "tsv")
+    return total

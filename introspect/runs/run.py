@@ -1,0 +1,243 @@
+"""The probe of a model over a set of rows, written as a folder of tables and a report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from introspect.data import Inputs, Reject, reject_from_json
+from introspect.errors import SelectionError
+from introspect.functional.coreference import Mention
+from introspect.io.folders import (
+    SHARDS,
+    clean,
+    held,
+    open_folder,
+    read_plan,
+    write_plan,
+)
+from introspect.models import Model, load_text
+from introspect.models.null import null_model as random_weights
+from introspect.progress import QUIET, Watcher
+from introspect.records.weights import Weights
+from introspect.runs.batches import BatchLimits, Long
+from introspect.runs.cache import CacheOptions, identity_of
+from introspect.runs.jobs import ENGINES, Job
+from introspect.runs.options import Places, WorkerOptions, chosen_analyzers
+from introspect.runs.outcome import finish
+from introspect.runs.plan import check_same, make_plan
+from introspect.runs.ray_engine import RayOptions
+from introspect.runs.rows import Reading
+from introspect.runs.saved_attention import FOLDER, Precision
+from introspect.runs.store import ShardStore
+from introspect.runs.worker import Worker, default_lanes
+from introspect.studies.coreference import Options, Scores
+
+__all__ = ["SHARD_ROWS", "ProbeRun", "probe"]
+
+
+@dataclass(frozen=True)
+class ProbeRun:
+    """The results of a probe and their folder.
+
+    Args:
+        folder: the folder with the tables and the report.
+        scores: the tables of cases; ``None`` if none was scored.
+        analyzers: the analyzers of texts, with all their results.
+        finding: the headline, as plain text.
+        report: the report page; ``None`` if there are only tables.
+        num_rejected: rows without a result; ``rejects.jsonl`` lists them with their reasons.
+    """
+
+    folder: Path
+    scores: Scores | None
+    analyzers: dict[str, Any]
+    finding: str
+    report: Path | None
+    num_rejected: int
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} in {str(self.folder)!r}: {self.finding or 'tables only'}>"
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return the key figures as names and values."""
+        summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
+        timings = summary["timings"]
+        found = [
+            ("Texts", f"{summary['texts']:,}, {summary['tokens']:,} tokens"),
+            ("Rejected", f"{self.num_rejected:,}"),
+            (
+                "Model",
+                f"{timings['model']:.0f} s, {timings['rows_per_second']:,.0f} texts a second",
+            ),
+        ]
+        if self.scores is None or self.scores.choice is None:
+            return found
+        choice = self.scores.choice
+        found += [
+            ("Held out", _percent(choice.accuracy, choice.ci_low, choice.ci_high)),
+            ("Most often chosen", f"{choice.head}, {choice.direction}"),
+            ("Best in-sample", f"{choice.in_sample_head}, {_percent(choice.in_sample_accuracy)}"),
+        ]
+        baselines = self.scores.baselines.itertuples()
+        return found + [
+            (row.baseline, _percent(row.accuracy, row.ci_low, row.ci_high)) for row in baselines
+        ]
+
+    @property
+    def rejects(self) -> tuple[Reject, ...]:
+        """All rows without a result, read from the folder."""
+        with (self.folder / "rejects.jsonl").open(encoding="utf-8") as lines:
+            return tuple(map(reject_from_json, lines))
+
+
+def _percent(value: float, low: float | None = None, high: float | None = None) -> str:
+    ends = "" if low is None or high is None else f" (95 %: {100 * low:.1f}–{100 * high:.1f})"
+    return f"{100 * value:.1f} %{ends}"
+
+
+DEFAULT = Options()
+
+#: Rows per shard: the most that a stop can lose, and the unit that is sorted by length.
+SHARD_ROWS = 1_024
+
+
+def probe(
+    model: Model | str,
+    inputs: Inputs,
+    out: str | os.PathLike[str],
+    *,
+    engine: str = "serial",
+    analyzers: Sequence[str] | None = None,
+    column: str | None = None,
+    format: str | None = None,
+    mention: Mention = "mean",
+    weights: Weights = "raw",
+    segment: str | None = None,
+    layers: Sequence[int] | None = None,
+    long: Long = "reject",
+    null_model: bool = False,
+    save_attention: Precision | None = None,
+    batch_size: int | None = None,
+    shard_rows: int = SHARD_ROWS,
+    threads: int | None = None,
+    ray: RayOptions | None = None,
+    cache: CacheOptions | None = None,
+    fresh: bool = False,
+    options: Options = DEFAULT,
+    command: str | None = None,
+    watcher: Watcher = QUIET,
+) -> ProbeRun:
+    """Run a model over a set of cases or sentences, and write a folder.
+
+    For cases, the folder holds ``heads`` (Parquet and CSV), ``cases.parquet``, ``baselines.csv``,
+    ``summary.json``, and ``report.html``; for every other analyzer, a table. ``run.json`` holds the
+    plan, ``rejects.jsonl`` the rows without a result, and ``shards/`` the finished work. The same
+    call resumes a probe that was stopped at any moment and ends with the same tables; a finished
+    probe is gathered again.
+
+    Args:
+        model: a model or its name.
+        inputs: a file of cases (JSON lines), of sentences (txt, csv, tsv, jsonl, parquet), or of
+            trees (conllu), all but Parquet also compressed; a folder, a glob, or several files.
+        out: the folder.
+        engine: ``serial``, or ``ray`` (extra ``ray``) with a model in each of several processes.
+        analyzers: names from ``analyzers.registry``; by default ``coreference`` for cases,
+            ``roles`` for sentences, ``syntax`` for trees.
+        column: the column of the sentences.
+        format: the format of all files, whatever their endings.
+        mention: how the word pairs of two mentions become one number.
+        weights: ``raw``, ``renormalised`` without special tokens and the row's own position, or
+            ``norm``: each weight times the norm of the vector that it brings.
+        segment: the segmenter for texts without spaces: ``jieba`` (extra ``chinese``); without
+            it, every character is a word.
+        layers: the layers to use, by the model's own numbers; the model runs no further than the
+            last of them.
+        long: how to handle a text that is longer than the model reads: ``reject`` it, or read it
+            in parts (``window``), a plain text part by part and a case around its mentions.
+        null_model: also score the same architecture with random weights, as a baseline.
+        save_attention: also keep the patterns of every text, in this precision; see
+            ``SavedAttention``.
+        batch_size: the most texts per batch; by default as many as run fast.
+        shard_rows: rows per shard.
+        threads: batches that run at once on the CPU, each in a thread; by default one per
+            processor. No result depends on it. With the engine ``ray``, each actor has one.
+        ray: options for the actors of the engine ``ray``.
+        cache: where results are kept for other sets that share texts with this one.
+        fresh: start over, even if the folder holds another probe.
+        options: how many samples are drawn for intervals and p-values, and the random seed.
+        command: the command line, for the provenance.
+        watcher: receives the progress.
+
+    Raises:
+        InputError: the input cannot be read, or nothing in it gives a result.
+        OutputError: the folder belongs to another probe or to none, is being written to, or
+            cannot be written to.
+        SelectionError: an engine, analyzer, layer, or option is unknown.
+        ProbeInterruptedError: the user pressed Ctrl-C; a second one stops at once.
+    """
+    if engine not in ENGINES:
+        raise SelectionError(f"Expected the engine {' or '.join(ENGINES)}, got {engine!r}.")
+    reading = Reading(inputs, column, format)
+    worker_options = WorkerOptions(
+        analyzers=chosen_analyzers(analyzers, reading),
+        mention=mention,
+        weights=weights,
+        segment=segment,
+        layers=None if layers is None else tuple(layers),
+        long=long,
+        saved=save_attention,
+        limits=BatchLimits() if batch_size is None else BatchLimits(texts=batch_size),
+    )
+    if threads is not None and threads < 1:
+        raise SelectionError(f"Expected at least 1 thread, got {threads}.")
+    if shard_rows < 1:
+        raise SelectionError(f"Expected at least 1 row in a shard, got {shard_rows}.")
+    folder = Path(out)
+    loaded = load_text(model)
+    plan = make_plan(
+        loaded, reading, worker_options, options, shard_rows=shard_rows, null_model=null_model
+    )
+    places = Places(
+        attention=None if save_attention is None else folder / FOLDER,
+        cache=None if cache is None else replace(cache, identity=identity_of(plan)),
+    )
+    lanes = threads or default_lanes(loaded)
+    worker = Worker(loaded, worker_options, places, lanes=lanes)
+    open_folder(folder)
+    with held(folder):
+        _begin(folder, plan, fresh=fresh, command=command)
+        if places.attention is not None:
+            places.attention.mkdir(exist_ok=True)
+        job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), watcher)
+        work = job.work(ShardStore(folder / SHARDS))
+        null = None
+        if null_model and "coreference" in worker_options.analyzers:
+            watcher.say("probing random weights")
+            alone = replace(worker_options, saved=None)
+            twin = Job(Worker(random_weights(loaded), alone, lanes=lanes), *job.rest())
+            null = twin.work(ShardStore(folder / SHARDS / "random-weights"))
+        watcher.say("gathering")
+        found = finish(folder, worker, reading, work, null, options, command)
+    return ProbeRun(
+        folder=folder,
+        scores=found.scores,
+        analyzers=found.gathered.analyzers,
+        finding=found.finding,
+        report=folder / "report.html" if found.pages else None,
+        num_rejected=found.gathered.num_rejected,
+    )
+
+
+def _begin(folder: Path, plan: dict[str, Any], *, fresh: bool, command: str | None) -> None:
+    """Write the plan, or check it against the existing one."""
+    if not fresh and (found := read_plan(folder)) is not None:
+        check_same(plan, found, folder)
+        clean(folder, fresh=False)
+        return
+    clean(folder, fresh=True)
+    write_plan(folder, plan, command=command)

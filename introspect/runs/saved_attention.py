@@ -1,0 +1,138 @@
+"""Attention saved to disk beside the tables: a file per batch and an index of the texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+from introspect.errors import InputError
+from introspect.io.files import write_atomically
+from introspect.records import AttentionRecord, TokenSequence
+from introspect.studies.heads.analyzer import Texts
+
+__all__ = ["FOLDER", "INDEX", "Precision", "SavedAttention", "Saver"]
+
+#: The folder within a probe's folder, and its index.
+FOLDER = "attention"
+INDEX = "index.jsonl"
+
+Precision = Literal["float32", "float16"]
+
+
+@dataclass
+class Saver:
+    """An analyzer that writes the patterns of each batch of a running model to a file.
+
+    Unlike any other analyzer, it holds all layers of one batch.
+
+    Args:
+        folder: the folder of the files.
+        shard: the number of the shard, for the file names.
+        names: the names of the texts, by the identity of their tokens.
+        precision: the precision in which patterns are saved.
+    """
+
+    folder: Path
+    shard: int
+    names: Mapping[int, str]
+    precision: Precision = "float32"
+    _texts: Texts | None = field(default=None, repr=False)
+    _layers: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
+    _index: list[dict[str, Any]] = field(default_factory=list, repr=False)
+
+    def begin(self, texts: Texts) -> None:
+        """Begin a new batch, and drop the remains of an unfinished one."""
+        self._texts, self._layers = texts, {}
+
+    def see(self, layer: int, attentions: torch.Tensor) -> None:
+        """Take the patterns of a layer, ``(batch, num_heads, length, length)``."""
+        self._layers[layer] = attentions.to("cpu", getattr(torch, self.precision))
+
+    def end(self) -> None:
+        """Write the batch.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        assert self._texts is not None, "a batch ended before it began"
+        tensors, sequences = {}, {}
+        # The name depends on the content, because lanes take batches in any order.
+        first = list(self.names).index(id(self._texts.sequences[0]))
+        file = f"{self.shard:06d}-{first:05d}.safetensors"
+        for number, tokens in enumerate(self._texts.sequences):
+            length, name = len(tokens), self.names[id(tokens)]
+            own = [layer[number, :, :length, :length] for layer in self._layers.values()]
+            tensors[str(number)] = torch.stack(own)
+            sequences[str(number)] = asdict(tokens)
+            self._index.append({"id": name, "file": file, "key": str(number)})
+        header = {
+            "layers": json.dumps(list(self._layers)),
+            "sequences": json.dumps(sequences, ensure_ascii=False),
+        }
+        write_atomically(self.folder / file, save(tensors, header), durable=True)
+        self._texts, self._layers = None, {}
+
+    def merge(self, other: Saver) -> None:
+        """Merge the index of the files that another lane has written."""
+        self._index += other._index
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the index of texts and their files."""
+        order = {name: place for place, name in enumerate(self.names.values())}
+        index = sorted(self._index, key=lambda entry: order[entry["id"]])
+        # In ASCII, so that no line is split at a Unicode line separator.
+        lines = "\n".join(map(json.dumps, index))
+        return {INDEX: np.frombuffer(lines.encode(), dtype=np.uint8)}
+
+
+class SavedAttention(Mapping[str, AttentionRecord]):
+    """The records that a probe with ``save_attention`` wrote, by the ids of their texts.
+
+    A record is read on access.
+
+    Args:
+        folder: the folder of the probe.
+
+    Raises:
+        InputError: the folder holds no attention.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder) / FOLDER
+        try:
+            with (self._folder / INDEX).open(encoding="utf-8") as lines:
+                self._places = {entry["id"]: entry for entry in map(json.loads, lines)}
+        except OSError as error:
+            raise InputError(
+                f"Expected saved attention in {str(folder)!r}, but there is no index of it. Probe "
+                "with save_attention (--save-attention) first."
+            ) from error
+
+    def __getitem__(self, name: str) -> AttentionRecord:
+        place = self._places[name]
+        with safe_open(self._folder / place["file"], framework="pt") as file:
+            header = file.metadata()
+            attentions = file.get_tensor(place["key"]).float()
+        given = json.loads(header["sequences"])[place["key"]]
+        tokens = TokenSequence(**{key: _frozen(value) for key, value in given.items()})
+        layers = tuple(json.loads(header["layers"]))
+        return AttentionRecord(attentions=attentions, queries=tokens, keys=tokens, layers=layers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _frozen(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)

@@ -1,0 +1,320 @@
+"""The run of one shard, with its batches in several lanes, each in its own thread.
+
+A lane computes with one thread, so that no sum depends on the number of lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+import torch
+
+from introspect.data import Reject
+from introspect.io.arrays import Arrays, pack, unpack
+from introspect.runs.batches import Prepared, length_batches
+from introspect.runs.cache import Cache
+from introspect.runs.options import Places, WorkerOptions
+from introspect.runs.saved_attention import Saver
+from introspect.runs.worker import Worker, is_out_of_memory
+from introspect.studies.coreference.batch import CaseBatches
+from introspect.studies.coreference.columns import CaseColumns
+from introspect.studies.heads.analyzer import Texts
+from introspect.studies.registry import find_analyzer
+from introspect.text.mentions import CorefCase
+
+__all__ = ["Collection", "ShardResult", "by_analyzer", "run_shard"]
+
+
+class Collection:
+    """The results of a shard, collected from batches of a running model and from other lanes.
+
+    Args:
+        prepared: the shard.
+        options: the options, with the names of the analyzers.
+        places: where patterns are saved, if they are.
+        cache: where results are kept for other sets.
+    """
+
+    def __init__(
+        self, prepared: Prepared, options: WorkerOptions, places: Places, cache: Cache | None
+    ) -> None:
+        self._prepared = prepared
+        self._cache = cache
+        self._totals = new_analyzers(options)
+        #: The analyzers that see each batch.
+        self.analyzers = dict(self._totals)
+        if cache is not None:
+            # A cached result must depend on its own text alone.
+            kinds = {name: type(one) for name, one in self._totals.items() if name != "coreference"}
+            self.analyzers |= {name: PerText(kind) for name, kind in kinds.items()}
+        if options.saved is not None and places.attention is not None:
+            tokens = [id(each.tokens) for each in prepared.encoded]
+            names = dict(zip(tokens, [row.id for row in prepared.rows], strict=True))
+            saver = Saver(places.attention, prepared.shard.index, names, options.saved)
+            self._totals["attention"] = saver
+            # It ends first: it needs the most memory, and nothing has been counted by then.
+            self.analyzers = {"attention": saver, **self.analyzers}
+        self._columns: list[CaseColumns] = []
+        #: Rows with a result, in the order in which they ran.
+        self.order: list[int] = []
+        self.num_kept = 0
+
+    def take(self, batch: Sequence[int]) -> None:
+        """Collect the analyzers' results for a batch that has been seen completely."""
+        self.order += batch
+        kept: list[Arrays] = [{} for _ in batch]
+        if "coreference" in self.analyzers:
+            (columns,) = self.analyzers["coreference"].take()
+            self._columns.append(columns)
+            if self._cache is not None:
+                for place, own in enumerate(kept):
+                    own |= _named("coreference", columns.taken([place]).state())
+        for name, analyzer in self.analyzers.items():
+            if isinstance(analyzer, PerText):
+                for own, alone in zip(kept, analyzer.take(), strict=True):
+                    own |= _named(name, alone.state())
+                    self._totals[name].merge(alone)
+        if self._cache is not None:
+            keys = [self._cache.key(self._prepared.rows[i].meaning) for i in batch]
+            self._cache.put({key: pack(own) for key, own in zip(keys, kept, strict=True)})
+
+    def take_kept(self) -> list[int]:
+        """Take the results that the cache has, and return the rows that have to run."""
+        rows = self._prepared.rows
+        if self._cache is None or "attention" in self.analyzers:
+            return list(range(len(rows)))  # patterns are never cached
+        keys = [self._cache.key(row.meaning) for row in rows]
+        found = self._cache.get(list(set(keys)))
+        for index, key in enumerate(keys):
+            if (content := found.get(key)) is not None:
+                self._take_one(index, unpack(content))
+        return [index for index, key in enumerate(keys) if key not in found]
+
+    def _take_one(self, index: int, arrays: Arrays) -> None:
+        self.order.append(index)
+        self.num_kept += 1
+        item = self._prepared.rows[index].item
+        for name, state in by_analyzer(arrays).items():
+            if name != "coreference":
+                total = self._totals[name]
+                total.merge(type(total).from_state(state))
+            elif isinstance(item, CorefCase):
+                self._columns.append(CaseColumns.from_state(state).called(item))
+
+    def merge(self, other: Collection) -> None:
+        """Merge the results of another lane for the same shard."""
+        self.order += other.order
+        self.num_kept += other.num_kept
+        self._columns += other._columns
+        for name, total in self._totals.items():
+            if name != "coreference":
+                total.merge(other._totals[name])
+
+    def arrays(self) -> Arrays:
+        """Return all results, with cases in the order of the rows."""
+        found: Arrays = {}
+        for name, analyzer in self._totals.items():
+            if name != "coreference":
+                found |= _named(name, analyzer.state())
+            elif self._columns:
+                columns = CaseColumns.joined(self._columns)
+                order = np.argsort(self.order, kind="stable").tolist()
+                found |= _named(name, columns.taken(order).state())
+        return found
+
+
+def new_analyzers(options: WorkerOptions) -> dict[str, Any]:
+    """Return a new, empty analyzer for each name."""
+    return {
+        name: CaseBatches(options.mention, options.weights)
+        if name == "coreference"
+        else find_analyzer(name).make()
+        for name in options.analyzers
+    }
+
+
+def _named(name: str, state: Arrays) -> Arrays:
+    return {f"{name}/{key}": value for key, value in state.items()}
+
+
+def by_analyzer(arrays: Arrays) -> dict[str, Arrays]:
+    """Group the arrays of a shard by analyzer."""
+    found: dict[str, Arrays] = {}
+    for key, array in arrays.items():
+        name, _, part = key.partition("/")
+        found.setdefault(name, {})[part] = array
+    return found
+
+
+class PerText:
+    """A separate analyzer for each text of a batch, so that a result depends on its text alone.
+
+    Args:
+        kind: makes an analyzer.
+    """
+
+    def __init__(self, kind: Callable[[], Any]) -> None:
+        self._kind = kind
+        self._lengths: tuple[int, ...] = ()
+        self._own: list[Any] = []
+
+    def begin(self, texts: Texts) -> None:
+        """Begin a new batch."""
+        self._lengths = texts.lengths
+        self._own = [self._kind() for _ in texts.sequences]
+        for own, tokens, item in zip(self._own, texts.sequences, texts.items, strict=True):
+            own.begin(Texts((tokens,), (item,)))
+
+    def see(self, layer: int, attentions: torch.Tensor) -> None:
+        """Pass each analyzer the patterns of its text, without the padding."""
+        for number, (own, length) in enumerate(zip(self._own, self._lengths, strict=True)):
+            own.see(layer, attentions[number : number + 1, :, :length, :length])
+
+    def end(self) -> None:
+        """Count the batch in every analyzer."""
+        for own in self._own:
+            own.end()
+
+    def take(self) -> list[Any]:
+        """Return the analyzers of the last batch, in the order of its texts, and forget them."""
+        found, self._own = self._own, []
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class ShardResult:
+    """The result of a shard.
+
+    Args:
+        arrays: arrays by analyzer and name, such as ``coreference/weights``.
+        rejects: rows without a result.
+        num_rows: rows with a result.
+        num_tokens: tokens of the rows with a result.
+        num_kept: rows whose results the cache had.
+        backoffs: how often a batch was divided for lack of memory.
+        largest_error: the largest difference between weights × values and the heads' outputs.
+        routes: how attention was obtained.
+    """
+
+    arrays: Arrays
+    rejects: tuple[Reject, ...]
+    num_rows: int
+    num_tokens: int
+    num_kept: int
+    backoffs: int
+    largest_error: float | None
+    routes: tuple[str, ...]
+
+
+def run_shard(worker: Worker, prepared: Prepared) -> ShardResult:
+    """Run all batches of a shard, and put their results in the order of its rows."""
+    first = _Lane(worker, prepared)
+    todo = first.found.take_kept()
+    lengths = [len(each.tokens) for each in prepared.encoded]
+    batches = length_batches(
+        [lengths[i] for i in todo],
+        worker.options.limits,
+        num_heads=worker.num_heads,
+        alike=not worker.takes_mask,
+    )
+    waiting: SimpleQueue[list[int]] = SimpleQueue()
+    # Long batches first, so that in the end the other lanes wait only for a short one.
+    for batch in reversed([[todo[i] for i in batch] for batch in batches]):
+        waiting.put(batch)
+    lanes = [first, *(_Lane(worker, prepared) for _ in range(worker.lanes - 1))]
+    if len(lanes) == 1:
+        first.run(waiting)
+    else:
+        with ThreadPoolExecutor(len(lanes), thread_name_prefix="introspect-lane") as threads:
+            for running in [threads.submit(lane.run, waiting) for lane in lanes]:
+                running.result()
+    for lane in lanes[1:]:
+        first.merge(lane)
+    return first.result(lengths)
+
+
+class _Lane:
+    """A lane that runs batches of a shard until none is left."""
+
+    def __init__(self, worker: Worker, prepared: Prepared) -> None:
+        self._worker = worker
+        self._prepared = prepared
+        self.found = Collection(prepared, worker.options, worker.places, worker.cache)
+        self._rejects: dict[int, Reject] = {}
+        self._backoffs = 0
+        self._errors: list[float] = []
+        self._routes: set[str] = set()
+
+    def run(self, waiting: SimpleQueue[list[int]]) -> None:
+        """Run waiting batches until none is left."""
+        while True:
+            try:
+                batch = waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                self._attend(batch)
+            except BaseException:
+                while not waiting.empty():  # the other lanes can stop
+                    waiting.get_nowait()
+                raise
+
+    def merge(self, other: _Lane) -> None:
+        """Merge the results of another lane."""
+        self.found.merge(other.found)
+        self._rejects |= other._rejects
+        self._backoffs += other._backoffs
+        self._errors += other._errors
+        self._routes |= other._routes
+
+    def result(self, lengths: Sequence[int]) -> ShardResult:
+        """Return the result of the shard."""
+        rejects = {**self._prepared.rejects, **self._rejects}
+        return ShardResult(
+            arrays=self.found.arrays(),
+            rejects=tuple(rejects[place] for place in sorted(rejects)),
+            num_rows=len(self.found.order),
+            num_tokens=sum(lengths[i] for i in self.found.order),
+            num_kept=self.found.num_kept,
+            backoffs=self._backoffs,
+            largest_error=max(self._errors, default=None),
+            routes=tuple(sorted(self._routes)),
+        )
+
+    def _attend(self, batch: list[int]) -> None:
+        """Run a batch, or its halves if there is not enough memory."""
+        try:
+            route, error = self._worker.attend(batch, self._prepared, self.found.analyzers)
+        except (RuntimeError, MemoryError) as problem:
+            if not is_out_of_memory(problem):
+                raise
+            self._backoffs += 1
+            if len(batch) == 1:
+                self._reject(batch[0])
+                return
+            # The frames in the traceback keep the tensors of the failed batch alive.
+            problem.__traceback__ = None
+        else:
+            self._routes.add(route)
+            self._errors += [] if error is None else [error]
+            self.found.take(batch)
+            return
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        middle = len(batch) // 2
+        self._attend(batch[:middle])
+        self._attend(batch[middle:])
+
+    def _reject(self, index: int) -> None:
+        tokens = len(self._prepared.encoded[index].tokens)
+        reason = (
+            f"Expected memory enough for a text of {tokens} tokens, but the device has none left. "
+            "Use a device with more, or divide the text."
+        )
+        place = self._prepared.places[index]
+        self._rejects[place] = self._prepared.rows[index].rejected(reason, "memory")

@@ -1,0 +1,206 @@
+"""Finished shards on disk, each complete or absent, and a manifest of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+
+from introspect.data import Reject, reject_to_json
+from introspect.errors import OutputError
+from introspect.io.arrays import Arrays, pack, unpack
+from introspect.io.files import write_atomically
+
+__all__ = ["Entry", "ShardStore"]
+
+_REJECTS = "rejects"
+_MANIFEST = "manifest.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the manifest: a shard that is done.
+
+    Args:
+        shard: its number.
+        content: the digest of its rows.
+        sha256: the SHA-256 of its file.
+        size: the size of its file in bytes.
+        read: rows in it.
+        rows: texts with a result.
+        rejected: rows without a result, and cases that offer no choice.
+        tokens: tokens of the rows with a result.
+        kept: rows whose results the cache had.
+        backoffs: how often a batch was divided for lack of memory.
+        largest_error: the largest difference between weights × values and the heads' outputs.
+        routes: how attention was obtained.
+    """
+
+    shard: int
+    content: str
+    sha256: str
+    size: int
+    read: int
+    rows: int
+    rejected: int
+    tokens: int
+    kept: int = 0
+    backoffs: int = 0
+    largest_error: float | None = None
+    routes: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The name of its file, which depends on its content."""
+        return f"{self.shard:06d}-{self.content[:12]}.safetensors"
+
+
+class ShardStore:
+    """The folder ``shards/`` of a probe.
+
+    A file is written beside its place, synced, and renamed; then the manifest gets a line, which
+    is synced too. Every shard in the manifest is therefore on disk, and one that a stop left
+    unfinished is in neither.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._entries: dict[int, Entry] | None = None
+
+    @property
+    def entries(self) -> dict[int, Entry]:
+        """The entries of the manifest, by shard number."""
+        if self._entries is None:
+            self._entries = {entry.shard: entry for entry in self._read_manifest()}
+        return self._entries
+
+    def create(self) -> None:
+        """Make the folder, and remove the remains of interrupted writes from it.
+
+        Raises:
+            OutputError: the folder cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for half in self.folder.glob(".*.part"):
+                half.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def done(self, shard: int, content: str) -> Entry | None:
+        """Return the entry of a complete shard, or ``None`` if the shard has to run."""
+        entry = self.entries.get(shard)
+        return entry if entry and entry.content == content and self._is_whole(entry) else None
+
+    def write(
+        self,
+        shard: int,
+        content: str,
+        arrays: Mapping[str, npt.NDArray[Any]],
+        rejects: tuple[Reject, ...],
+        **known: Any,
+    ) -> Entry:
+        """Write a shard's file; ``record`` then adds it to the manifest.
+
+        Raises:
+            OutputError: the file cannot be written; no partial file is left.
+        """
+        lines = "\n".join(map(reject_to_json, rejects)).encode()
+        payload = pack({**arrays, _REJECTS: np.frombuffer(lines, dtype=np.uint8)})
+        digest = hashlib.sha256(payload).hexdigest()
+        entry = Entry(shard, content, digest, len(payload), rejected=len(rejects), **known)
+        write_atomically(self.folder / entry.file, payload, durable=True)
+        return entry
+
+    def record(self, entry: Entry) -> None:
+        """Add a line to the manifest.
+
+        Raises:
+            OutputError: the line cannot be written.
+        """
+        line = json.dumps(asdict(entry)).encode() + b"\n"
+        try:
+            with (self.folder / _MANIFEST).open("ab") as stream:
+                # This line must not be joined to one that a stop has cut short.
+                stream.write(line if self._ends_with_line(stream) else b"\n" + line)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise OutputError(
+                f"Expected to write {str(self.folder / _MANIFEST)!r}, but the system refused: "
+                f"{error.strerror or error}. What is done is kept; run the same command to go on."
+            ) from error
+        self.entries[entry.shard] = entry
+
+    def read(self, entry: Entry) -> tuple[Arrays, list[str]]:
+        """Return the arrays of a shard and its rejects as lines of JSON.
+
+        Raises:
+            OutputError: the file is damaged.
+        """
+        try:
+            payload = (self.folder / entry.file).read_bytes()
+            if hashlib.sha256(payload).hexdigest() != entry.sha256:
+                raise ValueError("its digest is not that of the manifest")
+            arrays = unpack(payload)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise OutputError(
+                f"Expected the finished shard {entry.file}, but it cannot be read: {error}. "
+                "Run the same command again: it makes this shard anew."
+            ) from error
+        rejects = arrays.pop(_REJECTS).tobytes().decode()
+        return arrays, rejects.splitlines()
+
+    def prune(self, count: int) -> None:
+        """Remove the files of shards beyond the first ``count``.
+
+        Raises:
+            OutputError: a file cannot be removed.
+        """
+        kept = {entry.file for entry in self.entries.values() if entry.shard < count}
+        try:
+            for path in self.folder.glob("*.safetensors"):
+                if path.name not in kept:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _is_whole(self, entry: Entry) -> bool:
+        try:
+            with (self.folder / entry.file).open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest() == entry.sha256
+        except OSError:
+            return False
+
+    def _read_manifest(self) -> Iterator[Entry]:
+        try:
+            lines = (self.folder / _MANIFEST).read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:
+                found = json.loads(line)
+                yield Entry(**{**found, "routes": tuple(found["routes"])})
+            except (ValueError, TypeError, KeyError):
+                continue  # a line cut short by a stop: its shard runs again
+
+    def _refused(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"Expected to write in {str(self.folder)!r}, but the system refused: "
+            f"{error.strerror or error}. Name a place you may write to."
+        )
+
+    def _ends_with_line(self, stream: Any) -> bool:
+        if not stream.tell():
+            return True
+        with (self.folder / _MANIFEST).open("rb") as reader:
+            reader.seek(-1, os.SEEK_END)
+            return reader.read(1) == b"\n"

@@ -1,0 +1,1 @@
+"""Studies: the questions asked of a model, each with the tables that answer it."""

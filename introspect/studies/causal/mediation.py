@@ -1,0 +1,298 @@
+"""Causal mediation: how much of the change within a minimal pair passes through each head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from introspect.errors import InputError, IntrospectError, ModelError
+from introspect.hooks.edits.edits import Edit
+from introspect.hooks.layout import attention_layout
+from introspect.interventions.intervention import Intervention
+from introspect.interventions.patches import patched
+from introspect.interventions.references import run_parts
+from introspect.interventions.targets import HeadLike, checked_kind, heads_by_layer
+from introspect.models import Model
+from introspect.records import Head
+from introspect.statistics import grouped_bootstrap
+from introspect.statistics.groups import FEWEST_GROUPS
+from introspect.studies.causal.answers import (
+    Answers,
+    Batch,
+    Reading,
+    Ready,
+    answers_of,
+    questions_of,
+)
+from introspect.studies.causal.metrics import Floats, default_metric, metric_named
+from introspect.text.mentions import CorefCase
+
+__all__ = ["MEDIATION_COLUMNS", "Mediation", "mediation"]
+
+MEDIATION_COLUMNS = (
+    "layer", "head", "total", "indirect", "indirect_low", "indirect_high", "direct", "direct_low",
+    "direct_high", "share", "n",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Mediation:
+    """Total, direct and indirect effects.
+
+    Args:
+        heads: one row for each head; see ``mediation``.
+        left_out: groups that are not a minimal pair, and why.
+        notes: what could not be computed.
+    """
+
+    heads: pd.DataFrame
+    left_out: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def mediation(
+    model: Model,
+    cases: Iterable[CorefCase],
+    heads: Iterable[HeadLike] | HeadLike | None = None,
+    *,
+    metric: str | None = None,
+    kind: str | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    done: Callable[[int, int], None] = lambda number, total: None,
+) -> Mediation:
+    r"""Measure total, direct and indirect effects of changing a case into the other of its pair.
+
+    A minimal pair is the two cases of a group with the same candidates whose antecedents differ, as
+    in "… because it was too tired" and "… too wide". Let :math:`y(x)` be the margin by which the
+    model prefers the antecedent of *x* to that of the other case :math:`x'`, and let
+    :math:`y(x; h \to x')` be the same where head *h* outputs what it outputs for :math:`x'`. In the
+    mean over pairs, each taken both ways,
+
+    .. math::
+        \text{total} &= y(x) - y(x') \\
+        \text{indirect}_h &= y(x) - y(x; h \to x') \\
+        \text{direct}_h &= y(x) - y(x'; h \to x)
+
+    The indirect effect is how much of the change the head brings about by itself; the direct effect
+    is what is left of the change when the head does not take part in it. ``share`` is
+    indirect / total. Effects of several heads do not add up to the total.
+
+    Args:
+        model: the model, with its head if the metric reads its answer.
+        cases: the cases; those of a minimal pair share a ``group``.
+        heads: the heads to patch; all by default.
+        metric: the way the answer is read; see ``introspect.studies.causal.METRICS``.
+        kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.
+        batch_size: the number of sequences that are read at once.
+        seed: the random seed of the intervals.
+        done: called before the first head, and after each head of each batch of pairs, with the
+            number of runs made with a head of the other case, and their total.
+
+    Raises:
+        InputError: there is no minimal pair whose cases have the same number of tokens.
+
+    Source: Vig et al. 2020, https://arxiv.org/abs/2004.12265, section 3.
+    """
+    pairs, left_out = _twins(cases)
+    if not pairs:
+        raise InputError(_no_twins(left_out))
+    first, second, kept = _aligned(model, pairs, left_out, metric, batch_size)
+    layout = attention_layout(model.module)
+    kind = checked_kind(layout, _kind(kind, first))
+    by_layer = heads_by_layer(layout, kind, heads)
+    chosen = [Head(layer, number) for layer in by_layer for number in by_layer[layer]]
+    runs = _Runs(first, second, kind, chosen)
+    runs.run(done)
+    return Mediation(*_tables(runs, kept, chosen, seed, left_out))
+
+
+def _tables(
+    runs: _Runs,
+    groups: Sequence[str],
+    heads: Sequence[Head],
+    seed: int,
+    left_out: Mapping[str, str],
+) -> tuple[pd.DataFrame, Mapping[str, str], tuple[str, ...]]:
+    total, indirect, direct = runs.effects()
+    notes: tuple[str, ...] = ()
+    if len(set(groups)) < FEWEST_GROUPS:
+        notes = (f"no intervals: {len(set(groups))} pairs of twins are too few",)
+        nothing = np.full(len(heads), np.nan)
+        ends = [(nothing, nothing)] * 2
+    else:
+        ends = [grouped_bootstrap(values, groups, seed=seed) for values in (indirect, direct)]
+    mean = float(total.mean())
+    table = pd.DataFrame(
+        {
+            "layer": [head.layer for head in heads],
+            "head": [head.head for head in heads],
+            "total": mean,
+            "indirect": indirect.mean(0),
+            "indirect_low": ends[0][0],
+            "indirect_high": ends[0][1],
+            "direct": direct.mean(0),
+            "direct_low": ends[1][0],
+            "direct_high": ends[1][1],
+            "share": indirect.mean(0) / mean if mean else np.nan,
+            "n": len(set(groups)),
+        },
+        columns=list(MEDIATION_COLUMNS),
+    )
+    table.attrs |= {
+        "metric": runs.metric.name,
+        "metric_words": runs.metric.words,
+        "is_surrogate": runs.metric.is_surrogate,
+    }
+    return table, left_out, notes
+
+
+class _Runs:
+    """Runs of each batch of pairs, unchanged and with each head of the other case."""
+
+    def __init__(self, first: Answers, second: Answers, kind: str, heads: Sequence[Head]) -> None:
+        self._first, self._second = first, second
+        self._kind = kind
+        self._heads = heads
+        self._layers = sorted({head.layer for head in heads})
+        self.metric = first.metric
+        self._own = first.reading()
+        self._twins = second.reading()
+        # The other case's head in the case's run, and the case's head in the other case's run.
+        self._of_twin = {head: first.reading() for head in heads}
+        self._of_own = {head: second.reading() for head in heads}
+
+    def run(self, done: Callable[[int, int], None]) -> None:
+        batches = list(zip(self._first.batches, self._second.batches, strict=True))
+        number, total = 0, 2 * len(batches) * len(self._heads)
+        done(number, total)
+        for mine, theirs in batches:
+            self._own.add(mine, self._first.run(mine))
+            self._twins.add(theirs, self._second.run(theirs))
+            own = self._outputs(self._first, mine)
+            others = self._outputs(self._second, theirs)
+            for head in self._heads:
+                self._put(head, others, self._first, mine, self._of_twin[head])
+                self._put(head, own, self._second, theirs, self._of_own[head])
+                number += 2
+                done(number, total)
+
+    def effects(self) -> tuple[Floats, Floats, Floats]:
+        """Return total, ``(num_cases,)``; indirect and direct, ``(num_cases, num_heads)``."""
+        own = self._preference(self._own)
+        total = own - self._preference(self._twins)
+        indirect = [own - self._preference(self._of_twin[head]) for head in self._heads]
+        direct = [own - self._preference(self._of_own[head]) for head in self._heads]
+        return total, np.stack(indirect, axis=1), np.stack(direct, axis=1)
+
+    def _preference(self, reading: Reading) -> Floats:
+        """Compute the preference for the case's own antecedent, also where the other was read."""
+        return self._first.margins(reading.scores())
+
+    def _outputs(self, answers: Answers, batch: Batch) -> dict[int, torch.Tensor]:
+        module = answers.asked
+        return run_parts(
+            answers.model.module,
+            batch.inputs,
+            "head_outputs",
+            self._kind,
+            self._layers,
+            run=module,
+        )
+
+    def _put(
+        self,
+        head: Head,
+        outputs: Mapping[int, torch.Tensor],
+        answers: Answers,
+        batch: Batch,
+        reading: Reading,
+    ) -> None:
+        change = patched(outputs[head.layer], [head.head])
+        edit = Edit(self._kind, head.layer, "head_outputs", change)
+        with Intervention(answers.model, [edit], f"{head} of the twin"):
+            reading.add(batch, answers.run(batch))
+
+
+def _twins(
+    cases: Iterable[CorefCase],
+) -> tuple[list[tuple[CorefCase, CorefCase]], dict[str, str]]:
+    """Return minimal pairs (same candidates, other antecedents), and why other groups are none."""
+    by_group: dict[str, list[CorefCase]] = {}
+    for case in cases:
+        if case.group is not None:
+            by_group.setdefault(case.group, []).append(case)
+    pairs, left_out = [], {}
+    for group, members in by_group.items():
+        if len(members) != 2:
+            left_out[group] = f"it has {len(members)} cases, not 2"
+            continue
+        ordered = [_by_place(case) for case in members]
+        phrases = [[case.phrase(c.span) for c in case.candidates] for case in ordered]
+        marks = [[c.antecedent for c in case.candidates] for case in ordered]
+        if phrases[0] != phrases[1]:
+            left_out[group] = "its cases have other candidates"
+        elif marks[0] == marks[1] or not all(case.is_forced_choice for case in ordered):
+            left_out[group] = "its cases have the same antecedent"
+        else:
+            pairs.append((ordered[0], ordered[1]))
+    return pairs, left_out
+
+
+def _by_place(case: CorefCase) -> CorefCase:
+    return replace(case, candidates=tuple(sorted(case.candidates, key=lambda c: c.span)))
+
+
+def _aligned(
+    model: Model,
+    pairs: Sequence[tuple[CorefCase, CorefCase]],
+    left_out: dict[str, str],
+    metric: str | None,
+    batch_size: int,
+) -> tuple[Answers, Answers, list[str]]:
+    """Return both sides of the pairs whose questions have the same lengths, each pair both ways."""
+    chosen = default_metric(model) if metric is None else metric_named(metric)
+    first: list[Ready] = []
+    second: list[Ready] = []
+    for pair in pairs:
+        group = str(pair[0].group)
+        try:
+            one, other = ((case, questions_of(model, chosen, case)) for case in pair)
+        except ModelError:
+            raise
+        except IntrospectError as error:
+            left_out[group] = str(error)
+            continue
+        if _lengths(one) != _lengths(other):
+            left_out[group] = "its cases have other numbers of tokens"
+            continue
+        first += [one, other]
+        second += [other, one]
+    if not first:
+        raise InputError(_no_twins(left_out))
+    mine, theirs = (
+        answers_of(model, chosen, side, batch_size=batch_size) for side in (first, second)
+    )
+    return mine, theirs, [str(case.group) for case, _ in first]
+
+
+def _lengths(ready: Ready) -> list[tuple[int | None, int]]:
+    """Return each question's candidate and number of tokens, which must be equal within a pair."""
+    return [(question.candidate, len(question.encoded.tokens)) for question in ready[1]]
+
+
+def _kind(kind: str | None, answers: Answers) -> str | None:
+    is_half = answers.metric.is_surrogate and answers.model.is_encoder_decoder
+    return "encoder" if kind is None and is_half else kind
+
+
+def _no_twins(left_out: Mapping[str, str]) -> str:
+    why = "; ".join(f"{group}: {reason}" for group, reason in list(left_out.items())[:3])
+    return (
+        "Expected pairs of twins: two cases of one group with the same candidates, the same number "
+        f"of tokens and other antecedents, got none ({why or 'no case has a group'})."
+    )

@@ -1,0 +1,199 @@
+"""The few heads that together carry most of what attention does for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from introspect.errors import SelectionError
+from introspect.interventions.ablation import Ablations
+from introspect.interventions.targets import HeadLike, HeadsByLayer, heads_by_layer
+from introspect.records import Head
+from introspect.studies.causal.effects import ablations_for
+from introspect.studies.causal.metrics import Asked, accuracy_of
+
+__all__ = ["SmallestSet", "smallest_set"]
+
+_COLUMNS = (
+    "step", "layer", "head", "effect", "share", "accuracy_without", "effect_of_random",
+    "accuracy_with_only",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class SmallestSet:
+    """Heads, in the order in which they were added.
+
+    Args:
+        steps: one row for each head: the effect of ablating it with those before it, its share of
+            the whole effect, the accuracy without them, the mean effect of random sets with as
+            many heads in each layer, and the accuracy where *only* they are left.
+        total: the effect of ablating all heads.
+        reached: whether they carry the requested share.
+        words: the finding, in a sentence.
+    """
+
+    steps: pd.DataFrame
+    total: float
+    reached: bool
+    words: str
+
+    @property
+    def heads(self) -> list[Head]:
+        """The heads."""
+        return [Head(int(row.layer), int(row.head)) for row in self.steps.itertuples()]
+
+
+def smallest_set(
+    answers: Asked,
+    heads: Iterable[HeadLike] | HeadLike | None = None,
+    *,
+    share: float = 0.8,
+    most: int = 8,
+    method: str = "zero",
+    reference: Iterable[str] | None = None,
+    kind: str | None = None,
+    random_sets: int = 10,
+    seed: int = 0,
+    done: Callable[[int, int], None] = lambda number, total: None,
+) -> SmallestSet:
+    r"""Search greedily for the heads that carry most, adding the one whose ablation costs most.
+
+    Let :math:`e_S` be the effect of ablating a set of heads together. The search begins with none,
+    adds the head that makes :math:`e_S` largest, and ends when
+    :math:`e_S \ge 0.8 \cdot e_{\text{all}}`. It is greedy: a smaller set may exist. Redundant heads
+    show an effect only together, which is why they are ablated together.
+
+    Args:
+        answers: of ``prepare_answers`` or ``prepare_next_tokens``.
+        heads: the heads to choose among; all by default.
+        share: the share of the effect of all heads to reach.
+        most: the largest number of heads; the search ends there, reached or not.
+        method: the method of ablation, as in ``causal_effects``.
+        reference: the reference texts of the method.
+        kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.
+        random_sets: the number of random sets that each step is compared with.
+        seed: the random seed of what is drawn.
+        done: called before the first run and after each with the number of runs made and the
+            most that there can be: the search ends as soon as the share is reached.
+
+    Raises:
+        SelectionError: the share is not between 0 and 1, ``most`` is below 1, or a head does not
+            exist.
+
+    Source: the greedy search of Vig et al. 2020, https://arxiv.org/abs/2004.12265, section 4.
+    """
+    if not 0 < share <= 1:
+        raise SelectionError(f"Expected `share` above 0 and at most 1, got {share}.")
+    if most < 1:
+        raise SelectionError(f"Expected `most` of at least 1, got {most}.")
+    ablations = ablations_for(answers, method, reference, kind, seed)
+    everything = heads_by_layer(ablations.layout, ablations.kind, None)
+    pool = heads_by_layer(ablations.layout, ablations.kind, heads)
+    remaining = [Head(layer, number) for layer in pool for number in pool[layer]]
+    made, at_most = 0, _most_runs(len(remaining), most, random_sets)
+    done(made, at_most)
+    clean = answers.margins()
+
+    def effect(chosen: HeadsByLayer) -> tuple[float, float]:
+        nonlocal made
+        with ablations.of(chosen):
+            margins = answers.margins()
+        made += 1
+        done(made, at_most)
+        return float((clean - margins).mean()), accuracy_of(margins)
+
+    total, _ = effect(everything)
+    random = np.random.default_rng(seed)
+    chosen: list[Head] = []
+    rows = []
+    while remaining and len(chosen) < most and total > 0:
+        tried = {head: effect(_by_layer([*chosen, head])) for head in remaining}
+        best = max(tried, key=lambda head: tried[head][0])
+        remaining.remove(best)
+        chosen.append(best)
+        found, accuracy = tried[best]
+        drawn = [_drawn_like(chosen, ablations, random) for _ in range(random_sets)]
+        left = _without(everything, chosen)
+        rows.append(
+            {
+                "step": len(chosen),
+                "layer": best.layer,
+                "head": best.head,
+                "effect": found,
+                "share": found / total,
+                "accuracy_without": accuracy,
+                "effect_of_random": float(np.mean([effect(each)[0] for each in drawn]))
+                if drawn
+                else np.nan,
+                "accuracy_with_only": effect(left)[1] if left else accuracy_of(clean),
+            }
+        )
+        if found >= share * total:
+            break
+    steps = pd.DataFrame(rows, columns=list(_COLUMNS))
+    reached = bool(len(steps)) and bool(steps["share"].iloc[-1] >= share)
+    return SmallestSet(steps, total, reached, _words(chosen, steps, total, share, reached=reached))
+
+
+def _most_runs(heads: int, most: int, random_sets: int) -> int:
+    """Compute how often the model is asked if the search continues to its last head.
+
+    It is asked once without any head; then, for each head that is added, with each of the others,
+    with the random sets, and with only those that were added.
+    """
+    steps = min(most, heads)
+    return 1 + sum(heads - step + random_sets + 1 for step in range(steps))
+
+
+def _by_layer(heads: Iterable[Head]) -> HeadsByLayer:
+    found: HeadsByLayer = {}
+    for layer, number in sorted(heads):
+        found.setdefault(layer, []).append(number)
+    return found
+
+
+def _without(everything: HeadsByLayer, heads: Iterable[Head]) -> HeadsByLayer:
+    gone = set(heads)
+    left = {
+        layer: [number for number in numbers if Head(layer, number) not in gone]
+        for layer, numbers in everything.items()
+    }
+    return {layer: numbers for layer, numbers in left.items() if numbers}
+
+
+def _drawn_like(
+    heads: Iterable[Head], ablations: Ablations, random: np.random.Generator
+) -> HeadsByLayer:
+    """Draw as many heads in each layer, from all heads of the layer."""
+    drawn = {}
+    for layer, numbers in _by_layer(heads).items():
+        count = ablations.layout.heads[ablations.kind, layer].heads
+        drawn[layer] = sorted(random.permutation(count)[: len(numbers)].tolist())
+    return drawn
+
+
+def _words(
+    heads: list[Head], steps: pd.DataFrame, total: float, share: float, *, reached: bool
+) -> str:
+    if not heads:
+        return (
+            f"Ablating all heads does not lower the margin (effect {total:.3g}): there is nothing "
+            "for a set of heads to carry."
+        )
+    names = ", ".join(map(str, heads))
+    carried = steps["share"].iloc[-1]
+    if reached:
+        carry = "alone carries" if len(heads) == 1 else "together carry"
+        return (
+            f"{names} {carry} {carried:.0%} of the effect of ablating all heads ({total:.3g}), "
+            "found by adding one at a time."
+        )
+    carry = "carries" if len(heads) == 1 else "carry"
+    return (
+        f"No {len(heads)} heads found by adding one at a time carry {share:.0%} of the effect of "
+        f"ablating all heads ({total:.3g}): {names} {carry} {carried:.0%}."
+    )

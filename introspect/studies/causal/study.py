@@ -1,0 +1,246 @@
+"""The whole study of a set of cases: what heads attend to, beside what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from introspect.errors import InputError, SelectionError
+from introspect.interventions.targets import HeadLike
+from introspect.models import Model
+from introspect.progress import LOOKING, SMALLEST, TAKING_OUT, TWINS, Told, told_nobody
+from introspect.records import Head
+from introspect.statistics import grouped_bootstrap
+from introspect.statistics.groups import FEWEST_GROUPS, checked, fold_of_groups
+from introspect.studies.causal.answers import Rejected, prepare_answers
+from introspect.studies.causal.effects import CausalEffects, measure_effects
+from introspect.studies.causal.mediation import Mediation, mediation
+from introspect.studies.causal.metrics import Floats
+from introspect.studies.causal.smallest import SmallestSet, smallest_set
+from introspect.studies.coreference import Options, Scores, score
+from introspect.text.mentions import CorefCase
+
+__all__ = ["CausalStudy", "ChosenByAttention", "causal_study"]
+
+DIRECTION = "pronoun_to_candidate"
+_FOLDS = 2
+
+
+@dataclass(frozen=True)
+class ChosenByAttention:
+    """The effect of a head chosen by its attention, on cases that it was not chosen on.
+
+    Args:
+        heads: the head that each half of the cases chose, in the order of the halves.
+        effect: its mean effect on the other half's cases, pooled.
+        ci_low, ci_high: of the effect, by groups of cases.
+        control: the mean effect of the heads that it is compared with, on the same cases.
+        difference: effect minus control.
+        difference_low, difference_high: of the difference.
+        n: the number of cases.
+    """
+
+    heads: tuple[Head, ...]
+    effect: float
+    ci_low: float
+    ci_high: float
+    control: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class CausalStudy:
+    """A set of cases, scored by what heads attend to, and asked with and without each head.
+
+    Args:
+        effects: the effect of each head.
+        scores: the scores of what each head attends to, on the same cases.
+        heads: both in one table, one row for each head: the columns of ``effects.heads``, and
+            ``attention_accuracy`` (how often the pronoun attends most to the antecedent),
+            ``attention_weight`` (how much of its attention the antecedent gets),
+            ``attention_margin`` and ``attention_p_adjusted`` (of that accuracy, over all heads).
+            Its ``attrs`` are those of ``effects.heads``, and ``chance``: the accuracy of a blind
+            choice.
+        correlation: Spearman's, over heads, of attention accuracy and effect; NaN where one of the
+            two is the same for all.
+        chosen: the effect of the head chosen by its attention on other cases; ``None`` with too few
+            groups.
+        smallest: the few heads that carry the most; ``None`` if that was not requested.
+        mediation: effects within minimal pairs; ``None`` without such pairs.
+        rejected: the cases that cannot be asked: their number among those given, and why.
+        notes: what could not be computed, and why.
+    """
+
+    effects: CausalEffects
+    scores: Scores
+    heads: pd.DataFrame
+    correlation: float
+    chosen: ChosenByAttention | None
+    smallest: SmallestSet | None
+    mediation: Mediation | None
+    rejected: tuple[Rejected, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        cases = len(self.effects.margins)
+        return f"<{type(self).__name__}: {len(self.heads)} heads, {cases} cases>"
+
+
+def causal_study(
+    model: Model,
+    cases: Iterable[CorefCase],
+    heads: Iterable[HeadLike] | HeadLike | None = None,
+    *,
+    method: str = "zero",
+    reference: Iterable[str] | None = None,
+    metric: str | None = None,
+    share: float | None = 0.8,
+    twins: bool = True,
+    kind: str | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    told: Told = told_nobody,
+) -> CausalStudy:
+    """Ask a model about cases with each head ablated, and compare that with its attention.
+
+    Args:
+        model: a model with its LM head (``ix.load(…, with_head=True)``); without one the answer is
+            a stated surrogate.
+        cases: cases with an antecedent and a distractor.
+        heads: the heads to ablate; all by default.
+        method: the method of ablation: ``zero``, ``mean``, ``uniform`` or ``resample``.
+        reference: texts for ``mean`` and ``resample``; by default those of the cases.
+        metric: the way the answer is read; see ``introspect.studies.causal.METRICS``.
+        share: search for the smallest set of heads that carries this share of the effect of all;
+            ``None`` to skip the search, since it takes as many runs for each head of the set as
+            there are heads.
+        twins: whether to measure effects within minimal pairs, where there are any.
+        kind: for an encoder-decoder, only ``encoder``, whose attention is scored.
+        batch_size: the number of sequences that are read at once.
+        seed: the random seed of the intervals and of what is drawn.
+        told: called with what is being done (``words``, as each stage begins), how much of it is
+            done, and of how much; ``None`` where it is unknown.
+
+    Raises:
+        InputError: no case can be asked.
+        SelectionError: a head, method, metric or kind does not exist.
+    """
+    if model.is_encoder_decoder and kind not in (None, "encoder"):
+        raise SelectionError(
+            f"Expected kind='encoder' to compare effects with where heads look, got {kind!r}: "
+            "cases are scored in what the encoder reads. Take ix.causal_effects for other kinds."
+        )
+    kind = "encoder" if model.is_encoder_decoder else kind
+    answers = prepare_answers(model, cases, metric, batch_size=batch_size)
+    options = {"method": method, "reference": reference, "kind": kind, "seed": seed}
+    effects = measure_effects(answers, heads, done=partial(told, TAKING_OUT), **options)  # type: ignore[arg-type]
+    told(LOOKING, 0, None)
+    scores = score(model, answers.cases, options=Options(seed=seed))
+    notes = list(effects.notes)
+    chosen = _chosen(effects, scores, seed)
+    if chosen is None:
+        notes.append("no head is chosen by its attention: too few groups, or no head can look")
+    found = None
+    if share is not None:
+        found = smallest_set(answers, heads, share=share, done=partial(told, SMALLEST), **options)  # type: ignore[arg-type]
+    mediated = None
+    if twins:
+        try:
+            mediated = mediation(
+                model, answers.cases, heads, metric=answers.metric.name, kind=kind,
+                batch_size=batch_size, seed=seed, done=partial(told, TWINS),
+            )  # fmt: skip
+        except InputError as error:
+            notes.append(f"no effects between twins: {error}")
+    table = _joined(effects.heads, scores)
+    return CausalStudy(
+        effects=effects,
+        scores=scores,
+        heads=table,
+        correlation=_correlation(table),
+        chosen=chosen,
+        smallest=found,
+        mediation=mediated,
+        rejected=answers.rejected,
+        notes=tuple(notes),
+    )
+
+
+def _joined(effects: pd.DataFrame, scores: Scores) -> pd.DataFrame:
+    on = ["layer", "head"]
+    looks = scores.heads[scores.heads["direction"] == DIRECTION].set_index(on)
+    cases = scores.cases[scores.cases["direction"] == DIRECTION]
+    looks["weight"] = cases.groupby(on)["antecedent_weight"].mean()
+    columns = looks[["accuracy", "weight", "margin", "p_adjusted"]].add_prefix("attention_")
+    joined = effects.merge(columns.reset_index(), on=on, how="left", validate="1:1")
+    baselines = scores.baselines.set_index("baseline")["accuracy"]
+    # Joining keeps a table's attrs only where both tables have the same.
+    joined.attrs = {**effects.attrs, "chance": float(baselines["random"])}
+    return joined
+
+
+def _correlation(table: pd.DataFrame) -> float:
+    known = table[["attention_accuracy", "effect"]].dropna()
+    if len(known) < 3 or (known.nunique() < 2).any():
+        return float("nan")
+    return float(spearmanr(known["attention_accuracy"], known["effect"]).statistic)
+
+
+def _chosen(effects: CausalEffects, scores: Scores, seed: int) -> ChosenByAttention | None:
+    """Choose a head by attention on each half of the groups, and measure it on the other half."""
+    groups = effects.answers.groups
+    if len(set(groups)) < FEWEST_GROUPS:
+        return None
+    values, heads = effects.by_case()
+    controls = effects.controls_by_case()
+    credits = _credits(scores, heads, len(groups))
+    _, index = checked(values, groups)
+    fold = fold_of_groups(index, _FOLDS, seed=seed)[index]
+    picked: list[Head] = []
+    effect, control = np.full(len(values), np.nan), np.full(len(values), np.nan)
+    for number in range(_FOLDS):
+        training = credits[fold != number]
+        known = ~np.isnan(training).all(0)
+        if not known.any():
+            return None
+        means = np.where(
+            known, np.nansum(training, 0) / np.maximum(1, (~np.isnan(training)).sum(0)), -1
+        )
+        best = int(means.argmax())
+        picked.append(heads[best])
+        is_held_out = fold == number
+        effect[is_held_out] = values[is_held_out, best]
+        control[is_held_out] = controls[is_held_out, best]
+    against = effect - control
+    columns = np.stack([effect, against], axis=1)
+    low, high = grouped_bootstrap(columns, groups, seed=seed)
+    return ChosenByAttention(
+        heads=tuple(picked),
+        effect=float(effect.mean()),
+        ci_low=float(low[0]),
+        ci_high=float(high[0]),
+        control=float(np.nanmean(control)) if not np.isnan(control).all() else float("nan"),
+        difference=float(np.nanmean(against)) if not np.isnan(against).all() else float("nan"),
+        difference_low=float(low[1]),
+        difference_high=float(high[1]),
+        n=len(effect),
+    )
+
+
+def _credits(scores: Scores, heads: list[Head], num_cases: int) -> Floats:
+    """Return the credit from the pronoun to the candidates, ``(num_cases, num_heads)``."""
+    looks = scores.cases[scores.cases["direction"] == DIRECTION]
+    columns = []
+    for head in heads:
+        of_head = looks[(looks["layer"] == head.layer) & (looks["head"] == head.head)]
+        values = of_head["credit"].to_numpy(dtype=float)
+        columns.append(values if len(values) == num_cases else np.full(num_cases, np.nan))
+    return np.stack(columns, axis=1)

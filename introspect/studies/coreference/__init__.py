@@ -1,0 +1,7 @@
+"""Coreference scores of every head over a set of cases, one case at a time or in batches."""
+
+from introspect.studies.coreference.claims import Options
+from introspect.studies.coreference.score import CoreferenceAnalyzer, score
+from introspect.studies.coreference.tables import Choice, Scores
+
+__all__ = ["Choice", "CoreferenceAnalyzer", "Options", "Scores", "score"]

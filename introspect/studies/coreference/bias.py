@@ -1,0 +1,326 @@
+"""Bias: whether a head finds the antecedent more often with one kind of pronoun than another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from introspect.errors import InputError, SelectionError
+from introspect.statistics import FEWEST_GROUPS, permutation_test
+from introspect.statistics.groups import drawn_counts
+from introspect.studies.coreference import Options
+from introspect.studies.coreference.case_scores import DIRECTIONS
+from introspect.studies.coreference.columns import ScoredCase
+from introspect.text.characters import shortened
+from introspect.text.mentions import CorefCase
+
+__all__ = ["CAUTION", "NEUTRAL", "Bias", "bias_labels", "bias_table"]
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.intp]
+
+#: A caution that accompanies every result: Rudinger et al. 2018, section 3.
+CAUTION = (
+    "A difference may show that a bias is present; the lack of one cannot show that it is absent."
+)
+#: The label of cases that are reported beside the contrast and never enter the difference.
+NEUTRAL = "neutral"
+
+DEFAULT = Options()
+_LEVEL = 0.95
+# A note names this many groups and counts the rest.
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Bias:
+    """The difference in accuracy between two kinds of cases.
+
+    Args:
+        table: one row for each layer, head and direction: accuracy and number of cases of each
+            kind, over groups that hold both; ``difference``, the first minus the second, from -1
+            to 1, with its interval and two-sided p-values; accuracy and number of neutral cases.
+        contrast: the labels of the two kinds.
+        num_groups: the number of groups that hold both kinds.
+        notes: what could not be computed or was left out, and why.
+        caution: what the result cannot show.
+    """
+
+    table: pd.DataFrame
+    contrast: tuple[str, str]
+    num_groups: int
+    notes: tuple[str, ...] = ()
+    caution: str = CAUTION
+
+
+def bias_labels(cases: Sequence[CorefCase], by: str = "stereotype") -> tuple[str | None, ...]:
+    """Return the label of each case, from the data of its collection.
+
+    Args:
+        cases: the cases.
+        by: the key in ``extra``: ``stereotype`` in WinoBias ("pro", "anti"), ``gender`` in
+            Winogender ("male", "female", "neutral").
+
+    Returns:
+        A label for each case, ``None`` for one without.
+
+    Raises:
+        InputError: no case has the key.
+    """
+    found = tuple(None if case.extra.get(by) is None else str(case.extra[by]) for case in cases)
+    if all(label is None for label in found):
+        raise InputError(
+            f"Expected cases with {by!r} in `extra`, but none of {len(found)} has it. Name another "
+            "key with `by`."
+        )
+    return found
+
+
+def bias_table(
+    scored: Sequence[ScoredCase],
+    labels: Sequence[str | None],
+    contrast: tuple[str, str] = ("pro", "anti"),
+    options: Options = DEFAULT,
+) -> Bias:
+    r"""Compute the difference in a head's accuracy between two kinds of cases.
+
+    .. math:: \text{difference} = \operatorname*{mean}_{i \in A} c_i
+              - \operatorname*{mean}_{i \in B} c_i
+
+    with the credit *c*, over the groups that hold cases of both kinds *A* and *B* in which the head
+    can be observed, so that both kinds use the same sentences. The interval resamples whole groups.
+    The p-values permute the two labels within groups; they are two-sided, and ``p_adjusted``
+    compares with the largest value over all heads and directions.
+
+    Source: Zhao et al. 2018 (WinoBias) and Rudinger et al. 2018 (Winogender).
+
+    Args:
+        scored: the cases, of one model; those outside forced choice are left out.
+        labels: the label of each case: one of the contrast, ``neutral``, or ``None``.
+        contrast: the two labels that are compared.
+        options: the numbers of draws for intervals and p-values, and the random seed.
+
+    Raises:
+        InputError: there is not one label for each case, the cases are of several models, or no
+            case offers a choice.
+        SelectionError: the contrast compares a label with itself or with the neutral one.
+    """
+    _check(scored, labels, contrast)
+    kept = [i for i, case in enumerate(scored) if case.is_forced_choice]
+    if not kept:
+        raise InputError("Expected at least one case of forced choice, got none.")
+    credits = np.stack([scored[i].credit.ravel() for i in kept])
+    kinds = np.array([labels[i] or "" for i in kept], dtype=object)
+    groups = [scored[i].group for i in kept]
+    sides = _Sides.of(credits, kinds, groups, contrast)
+    p_value, p_adjusted = _p_values(sides, options)
+    low, high = _interval(sides, options)
+    neutral = credits[kinds == NEUTRAL]
+    table = _places(scored[0]).assign(
+        **_accuracies(sides, contrast),
+        difference=sides.difference(),
+        ci_low=low,
+        ci_high=high,
+        p_value=p_value,
+        p_adjusted=p_adjusted,
+        accuracy_neutral=_ratio(np.nansum(neutral, axis=0), (~np.isnan(neutral)).sum(0)),
+        n_neutral=(~np.isnan(neutral)).sum(0),
+    )
+    notes = [
+        *_of_cases(len(scored) - len(kept), kinds, contrast),
+        *_of_groups(kinds, groups, contrast, sides.num_groups),
+    ]
+    return Bias(table, contrast, sides.num_groups, tuple(notes))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sides:
+    """The cases of the contrast, in the groups that hold both kinds.
+
+    For each head, only groups in which both kinds can be observed count.
+
+    Args:
+        credits: ``(num_cases, num_heads)``, NaN where the case does not count for a head.
+        is_first: ``(num_cases,)``, whether a case is of the first kind.
+        index: ``(num_cases,)``, the number of its group.
+        num_groups: the number of groups.
+    """
+
+    credits: Floats
+    is_first: npt.NDArray[np.bool_]
+    index: Integers
+    num_groups: int
+
+    @classmethod
+    def of(
+        cls,
+        credits: Floats,
+        kinds: npt.NDArray[np.object_],
+        groups: Sequence[str],
+        contrast: tuple[str, str],
+    ) -> _Sides:
+        numbers = {name: i for i, name in enumerate(_with_both(kinds, groups, contrast))}
+        held = [i for i, group in enumerate(groups) if group in numbers and kinds[i] in contrast]
+        index = np.array([numbers[groups[i]] for i in held], dtype=np.intp)
+        is_first = np.array([kinds[i] == contrast[0] for i in held], dtype=bool)
+        every = cls(credits[held], is_first, index, len(numbers))
+        first, second = every.sums()[1]
+        both = (first > 0) & (second > 0)
+        return replace(every, credits=np.where(both[index], every.credits, np.nan))
+
+    def sums(self) -> tuple[Floats, Floats]:
+        """Return summed credits and numbers of cases, ``(2, num_groups, num_heads)`` each."""
+        shape = (2, self.num_groups, self.credits.shape[1])
+        sums, counts = np.zeros(shape), np.zeros(shape)
+        places = (np.where(self.is_first, 0, 1), self.index)
+        np.add.at(sums, places, np.nan_to_num(self.credits))
+        np.add.at(counts, places, ~np.isnan(self.credits))
+        return sums, counts
+
+    def difference(self) -> Floats:
+        """Return the mean credit of the first kind minus the second's, ``(num_heads,)``."""
+        sums, counts = (values.sum(1) for values in self.sums())
+        means = _ratio(sums, counts)
+        found: Floats = means[0] - means[1]
+        return found
+
+
+def _interval(sides: _Sides, options: Options) -> tuple[Floats, Floats]:
+    """Compute the percentile interval of the difference by resampling whole groups."""
+    sums, counts = sides.sums()
+    ends = np.full((2, sums.shape[2]), np.nan)
+    if sides.num_groups < FEWEST_GROUPS:
+        return ends[0], ends[1]
+    random = np.random.default_rng(options.seed)
+    found = []
+    for part in drawn_counts(sides.num_groups, options.resamples, random):
+        drawn = part.astype(np.float64)
+        first, second = (_ratio(drawn @ sums[side], drawn @ counts[side]) for side in (0, 1))
+        found.append(first - second)
+    known = counts.any((0, 1))
+    tail = (1 - _LEVEL) / 2
+    ends[:, known] = np.nanquantile(np.concatenate(found)[:, known], [tail, 1 - tail], axis=0)
+    return ends[0], ends[1]
+
+
+def _p_values(sides: _Sides, options: Options) -> tuple[Floats, Floats]:
+    """Compute the two-sided p-values of each head and of the family.
+
+    If credits are deviations from a head's mean, the sum over the first kind minus the sum over the
+    second is proportional to the difference, even where a group has more cases of one kind; and
+    swapping the labels of a group flips the sign of its part.
+    """
+    num_heads = sides.credits.shape[1]
+    if sides.num_groups < FEWEST_GROUPS:
+        return np.full(num_heads, np.nan), np.full(num_heads, np.nan)
+    counts = (~np.isnan(sides.credits)).sum(0)
+    deviations = sides.credits - _ratio(np.nansum(sides.credits, axis=0), counts)
+    signed = np.where(sides.is_first[:, None], deviations, -deviations)
+    # Each head appears with both signs, because the larger of the two is its absolute value.
+    both = np.concatenate([signed, -signed], axis=1)
+    test = permutation_test(
+        np.stack([both, -both]),
+        [int(group) for group in sides.index],
+        permutations=options.permutations,
+        seed=options.seed,
+    )
+    own = np.minimum(2 * test.p_value.reshape(2, num_heads).min(0), 1)
+    family = np.maximum(test.p_adjusted.reshape(2, num_heads).min(0), own)
+    return np.where(counts > 0, own, np.nan), np.where(counts > 0, family, np.nan)
+
+
+def _accuracies(sides: _Sides, contrast: tuple[str, str]) -> dict[str, npt.NDArray[Any]]:
+    sums, counts = (values.sum(1) for values in sides.sums())
+    return {
+        f"{name}_{label}": values[side]
+        for name, values in (("accuracy", _ratio(sums, counts)), ("n", counts.astype(np.int64)))
+        for side, label in enumerate(contrast)
+    }
+
+
+def _with_both(
+    kinds: npt.NDArray[np.object_], groups: Sequence[str], contrast: tuple[str, str]
+) -> list[str]:
+    """Return the groups that hold cases of both kinds, in their order."""
+    first, second = (
+        {group for group, kind in zip(groups, kinds, strict=True) if kind == label}
+        for label in contrast
+    )
+    return [group for group in dict.fromkeys(groups) if group in first and group in second]
+
+
+def _of_cases(
+    num_outside: int, kinds: npt.NDArray[np.object_], contrast: tuple[str, str]
+) -> Iterator[str]:
+    if num_outside:
+        yield f"{num_outside} cases left out: outside forced choice"
+    others = sorted(kind for kind in kinds if kind and kind not in (*contrast, NEUTRAL))
+    if others:
+        yield f"{len(others)} cases left out: labelled {', '.join(dict.fromkeys(others))}"
+    if unlabelled := sum(not kind for kind in kinds):
+        yield f"{unlabelled} cases left out: without a label"
+
+
+def _of_groups(
+    kinds: npt.NDArray[np.object_],
+    groups: Sequence[str],
+    contrast: tuple[str, str],
+    num_groups: int,
+) -> Iterator[str]:
+    held = [group for group, kind in zip(groups, kinds, strict=True) if kind in contrast]
+    both = set(_with_both(kinds, groups, contrast))
+    if single := [shortened(group) for group in dict.fromkeys(held) if group not in both]:
+        more = f" and {len(single) - _NAMED} more" if len(single) > _NAMED else ""
+        yield (
+            f"{len(single)} groups left out, which hold only one of {contrast[0]} and "
+            f"{contrast[1]}: {', '.join(single[:_NAMED])}{more}"
+        )
+    if num_groups < FEWEST_GROUPS:
+        yield (
+            f"no intervals or p-values: {num_groups} groups with both {contrast[0]} and "
+            f"{contrast[1]} are too few; it takes at least {FEWEST_GROUPS}"
+        )
+
+
+def _ratio(sums: Floats, counts: npt.NDArray[Any]) -> Floats:
+    """Divide sums by counts; the mean is NaN where nothing was summed."""
+    found: Floats = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    return found
+
+
+def _places(case: ScoredCase) -> pd.DataFrame:
+    directions, layers, heads = case.margin.shape
+    return pd.DataFrame(
+        {
+            "layer": np.tile(np.repeat(case.layers, heads), directions),
+            "head": np.tile(np.arange(heads), directions * layers),
+            "direction": np.repeat(DIRECTIONS[:directions], layers * heads),
+        }
+    )
+
+
+def _check(
+    scored: Sequence[ScoredCase], labels: Sequence[str | None], contrast: tuple[str, str]
+) -> None:
+    if len(scored) != len(labels):
+        raise InputError(
+            f"Expected a label for each case, got {len(labels)} for {len(scored)} cases. Give None "
+            "to a case without one."
+        )
+    if len(set(contrast)) != 2 or NEUTRAL in contrast or not all(contrast):
+        raise SelectionError(
+            f"Expected `contrast` as two different labels other than {NEUTRAL!r}, got {contrast}."
+        )
+    for case in scored:
+        first = scored[0]
+        if (case.layers, case.margin.shape) != (first.layers, first.margin.shape):
+            raise InputError(
+                f"Expected cases scored with one model, got directions, layers and heads of "
+                f"{first.margin.shape} for {first.name!r} and {case.margin.shape} for "
+                f"{case.name!r}."
+            )

@@ -1,0 +1,153 @@
+"""Statistical claims about heads on a set of scored cases: intervals, p-values, held-out choice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from introspect.functional.coreference import closest_to_offsets
+from introspect.statistics import (
+    FEWEST_GROUPS,
+    HeldOut,
+    fold_of_groups,
+    grouped_bootstrap,
+    held_out_selection,
+    permutation_test,
+    twin_accuracy,
+)
+from introspect.studies.coreference.columns import ScoredCase
+
+__all__ = ["FOLDS", "Claims", "Options", "fixed_offset", "interval", "make_claims"]
+
+Floats = npt.NDArray[np.float64]
+
+FOLDS = 5
+# Labels of 2, 3, 4 and 6 candidates can be shifted evenly by twelfths, and others nearly evenly.
+_MOST_LABELLINGS = 12
+
+
+@dataclass(frozen=True)
+class Options:
+    """The numbers of random draws, and their seed.
+
+    Args:
+        resamples: the number of resamples for intervals.
+        permutations: the number of permutations for p-values of heads.
+        selections: the number of permutations for the p-value of the held-out choice, each of which
+            repeats the choice.
+        seed: the random seed of all draws.
+    """
+
+    resamples: int = 10_000
+    permutations: int = 10_000
+    selections: int = 1_000
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Claims:
+    """Statistics of all heads; arrays are ``(num_heads,)``, of directions × layers × heads.
+
+    Args:
+        ci_low: lower end of the interval of the accuracy.
+        ci_high: upper end.
+        p_value: p-value of the head alone.
+        p_adjusted: p-value adjusted for the family of heads.
+        held_out: the held-out choice; ``None`` with too few groups.
+        twins_right: share of minimal pairs with both cases right.
+        num_twins: number of minimal pairs that each head can observe.
+        notes: what could not be computed, and why.
+    """
+
+    ci_low: Floats
+    ci_high: Floats
+    p_value: Floats
+    p_adjusted: Floats
+    held_out: HeldOut | None
+    twins_right: Floats
+    num_twins: npt.NDArray[np.intp]
+    notes: tuple[str, ...] = ()
+
+
+def make_claims(cases: Sequence[ScoredCase], options: Options) -> Claims:
+    """Compute intervals, tests and the held-out choice over the cases that offer a choice."""
+    groups = [case.group for case in cases]
+    labellings = _shared_labellings(cases)
+    twins_right, num_twins = twin_accuracy(labellings[0], groups)
+    if len(set(groups)) < FEWEST_GROUPS:
+        nothing = np.full(labellings.shape[2], np.nan)
+        note = (
+            f"no intervals, p-values or held-out figure: {len(set(groups))} groups of cases are "
+            f"too few; it takes at least {FEWEST_GROUPS}"
+        )
+        return Claims(nothing, nothing, nothing, nothing, None, twins_right, num_twins, (note,))
+    low, high = grouped_bootstrap(
+        labellings[0], groups, resamples=options.resamples, seed=options.seed
+    )
+    test = permutation_test(
+        labellings, groups, permutations=options.permutations, seed=options.seed
+    )
+    held_out = held_out_selection(
+        labellings,
+        groups,
+        folds=FOLDS,
+        permutations=options.selections,
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    return Claims(low, high, test.p_value, test.p_adjusted, held_out, twins_right, num_twins)
+
+
+def interval(
+    credits: Sequence[float], groups: Sequence[str], options: Options
+) -> tuple[float, float]:
+    """Compute the interval of one mean; NaN with too few groups."""
+    if len(set(groups)) < FEWEST_GROUPS:
+        return math.nan, math.nan
+    column = np.array(credits)[:, None]
+    low, high = grouped_bootstrap(column, groups, resamples=options.resamples, seed=options.seed)
+    return float(low[0]), float(high[0])
+
+
+def fixed_offset(cases: Sequence[ScoredCase], options: Options) -> list[float]:
+    """Compute the credit of the best fixed distance, chosen for each fold on the other folds.
+
+    The list is empty with too few groups.
+
+    Source: Clark et al. 2019, section 5: the best word at a fixed offset.
+    """
+    numbers: dict[str, int] = {}
+    index = np.array([numbers.setdefault(case.group, len(numbers)) for case in cases])
+    if len(numbers) < FEWEST_GROUPS:
+        return []
+    offsets = sorted({distance for case in cases for distance in case.distances})
+    credits = closest_to_offsets(
+        [case.distances for case in cases], [case.antecedents for case in cases], offsets
+    )
+    fold = fold_of_groups(index, FOLDS, seed=options.seed)[index]
+    found = np.empty(len(cases))
+    for number in range(FOLDS):
+        best = credits[fold != number].mean(0).argmax()
+        found[fold == number] = credits[fold == number, best]
+    return [float(value) for value in found]
+
+
+def _shared_labellings(cases: Sequence[ScoredCase]) -> Floats:
+    """Stack the credits of all cases under the same number of labelings.
+
+    Returns:
+        ``(num_labellings, num_cases, num_heads)``, where heads are directions × layers × heads.
+    """
+    counts = {len(case.labellings) for case in cases}
+    shared = math.lcm(*counts)
+    shared = shared if shared <= _MOST_LABELLINGS else _MOST_LABELLINGS
+    return np.stack(
+        [
+            [case.labellings[shift * len(case.labellings) // shared].ravel() for case in cases]
+            for shift in range(shared)
+        ]
+    )

@@ -1,0 +1,390 @@
+"""Scored cases as columns, which batches produce, files store, and tables are built from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from introspect.data import case_to_json
+from introspect.functional.coreference import (
+    Mention,
+    best_of,
+    chance,
+    credit,
+    first_mentioned,
+    margin,
+    mention_weights,
+    nearest_preceding,
+)
+from introspect.records import AttentionRecord
+from introspect.records.alignment import mention_pieces
+from introspect.records.weights import Weights
+from introspect.studies.coreference.case_scores import DirectionScores, score_case
+from introspect.text.characters import segment_words
+from introspect.text.mentions import CorefCase, Span
+
+__all__ = [
+    "POSITION_BASELINES",
+    "CaseColumns",
+    "ScoredCase",
+    "candidate_distances",
+    "position_credits",
+    "scored",
+]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredCase:
+    """The scores of one case.
+
+    Arrays are ``(num_directions, num_layers, num_heads)``; credit and margin are NaN where the
+    direction cannot be observed.
+
+    Args:
+        name: its id.
+        group: its group; cases of one group are never split.
+        layers: the model's own layer numbers.
+        antecedent_weight: the largest weight of an antecedent.
+        distractor_weight: the largest weight of a distractor.
+        margin: how clearly the antecedent is preferred.
+        removed_mass: the mass that renormalization removed from the rows.
+        observable: ``(num_directions, num_layers)``.
+        labellings: the credit if the antecedents' labels are shifted by no candidate, by one, by
+            two, …: ``(num_candidates, num_directions, num_layers, num_heads)``; empty outside
+            forced choice.
+        antecedents: which candidates are antecedents.
+        distances: how many words each candidate is after the pronoun.
+        baselines: the credit of answers that need no head.
+        raw_credit: the credit by raw weights where norms were scored; otherwise ``None``.
+    """
+
+    name: str
+    group: str
+    layers: tuple[int, ...]
+    antecedent_weight: Floats
+    distractor_weight: Floats
+    margin: Floats
+    removed_mass: Floats
+    observable: npt.NDArray[np.bool_]
+    labellings: Floats
+    antecedents: tuple[bool, ...]
+    distances: tuple[int, ...]
+    baselines: dict[str, float]
+    raw_credit: Floats | None = None
+
+    @property
+    def is_forced_choice(self) -> bool:
+        """Whether the case offers a choice."""
+        return bool(len(self.labellings))
+
+    @property
+    def credit(self) -> Floats:
+        """Credit with the labels as they are; NaN outside forced choice."""
+        credit: Floats = np.full(self.margin.shape, np.nan)
+        return self.labellings[0] if self.is_forced_choice else credit
+
+
+def scored(
+    case: CorefCase,
+    record: AttentionRecord,
+    name: str,
+    mention: Mention,
+    weights: Weights = "raw",
+) -> ScoredCase:
+    """Score a case with the record of its text.
+
+    Raises:
+        MentionError: a mention cannot be found among the tokens.
+    """
+    directions = score_case(record, case, mention=mention, weights=weights)
+    antecedents = tuple(candidate.antecedent for candidate in case.candidates)
+    observable = np.stack([d.observable.numpy() for d in directions])
+    empty = np.empty((0, *observable.shape, record.num_heads))
+    return ScoredCase(
+        name=name,
+        group=case.group if case.group is not None else name,
+        layers=directions[0].layers,
+        antecedent_weight=np.stack([d.antecedent_weight.numpy() for d in directions]),
+        distractor_weight=np.stack([d.distractor_weight.numpy() for d in directions]),
+        margin=_observed(np.stack([d.margin.numpy() for d in directions]), observable),
+        removed_mass=np.stack([d.removed_mass.numpy() for d in directions]),
+        observable=observable,
+        labellings=_labellings(directions, antecedents, observable)
+        if case.is_forced_choice
+        else empty,
+        antecedents=antecedents,
+        distances=candidate_distances(case),
+        baselines=_baselines(case, record, directions, mention) if case.is_forced_choice else {},
+        raw_credit=_raw_credit(case, record, mention, observable) if weights == "norm" else None,
+    )
+
+
+def _raw_credit(
+    case: CorefCase, record: AttentionRecord, mention: Mention, observable: npt.NDArray[np.bool_]
+) -> Floats:
+    """Compute the credit by raw weights, which is reported beside that by norms."""
+    directions = score_case(record, case, mention=mention)
+    return _observed(np.stack([d.credit.numpy() for d in directions]), observable)
+
+
+def _observed(values: Floats, observable: npt.NDArray[np.bool_]) -> Floats:
+    """Set values to NaN where the mask makes a direction impossible: neither right nor wrong."""
+    return np.where(observable[..., None], values, np.nan)
+
+
+def _labellings(
+    directions: tuple[DirectionScores, ...],
+    antecedents: tuple[bool, ...],
+    observable: npt.NDArray[np.bool_],
+) -> Floats:
+    count = len(antecedents)
+    shifted = [antecedents[-shift:] + antecedents[:-shift] for shift in range(count)]
+    credits = [[credit(d.weights, labels).numpy() for d in directions] for labels in shifted]
+    return _observed(np.array(credits), observable)
+
+
+def candidate_distances(case: CorefCase) -> tuple[int, ...]:
+    """Count the words from the pronoun's first word to the nearer end of each candidate."""
+    words = segment_words(case.text)
+
+    def number(span: Span) -> tuple[int, int]:
+        inside = [i for i, (start, end) in enumerate(words) if start < span[1] and span[0] < end]
+        return (inside[0], inside[-1]) if inside else (0, 0)
+
+    first, last = number(case.pronoun)
+    distances = []
+    for candidate in case.candidates:
+        start, end = number(candidate.span)
+        distances.append(end - first if end < first else max(start - last, 0))
+    return tuple(distances)
+
+
+def _baselines(
+    case: CorefCase,
+    record: AttentionRecord,
+    directions: tuple[DirectionScores, ...],
+    mention: Mention,
+) -> dict[str, float]:
+    """Compute the credit that each baseline gets on one case."""
+    antecedents = [candidate.antecedent for candidate in case.candidates]
+    over_heads = directions[0].weights.mean(dim=(1, 2))
+    by_chance, nearest, first = position_credits(case)
+    return {
+        "random": by_chance,
+        "nearest_preceding": nearest,
+        "first_mentioned": first,
+        "most_attended": float(credit(_received(case, record, mention), antecedents)),
+        "mean_of_heads": float(credit(over_heads, antecedents)),
+    }
+
+
+def position_credits(case: CorefCase) -> tuple[float, float, float]:
+    """Return the credits of a random choice, the nearest preceding candidate and the first one."""
+    spans = [candidate.span for candidate in case.candidates]
+    antecedents = [candidate.antecedent for candidate in case.candidates]
+    return (
+        chance(antecedents),
+        nearest_preceding(case.pronoun, spans, antecedents),
+        first_mentioned(spans, antecedents),
+    )
+
+
+def _received(case: CorefCase, record: AttentionRecord, mention: Mention) -> torch.Tensor:
+    """Average the attention to each candidate from all positions over layers and heads."""
+    everyone = [list(range(len(record.queries)))]
+    return torch.stack(
+        [
+            mention_weights(
+                record.attentions, everyone, mention_pieces(record.keys, c.span), mention=mention
+            ).mean()
+            for c in case.candidates
+        ]
+    )
+
+
+Bools = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
+
+#: The baselines that depend on positions alone, in the order of the columns.
+POSITION_BASELINES = ("random", "nearest_preceding", "first_mentioned")
+
+
+@dataclass(frozen=True, eq=False)
+class CaseColumns:
+    """Cases and the attention of every head to each of their candidates.
+
+    The candidates of all cases are concatenated.
+
+    Args:
+        names: ids, ``(num_cases,)``.
+        groups: group of each case; cases of one group are never split.
+        lines: the cases themselves, as JSON.
+        layers: the model's own layer numbers.
+        num_candidates: the number of candidates of each case.
+        weights: ``(all_candidates, num_directions, num_layers, num_heads)``.
+        raw_weights: the same for raw weights where norms were scored; otherwise of length 0.
+        antecedents: which candidates are antecedents, ``(all_candidates,)``.
+        distances: how many words each candidate is after the pronoun.
+        received: attention to each candidate from all positions, averaged over layers and heads.
+        observable: ``(num_cases, num_directions, num_layers)``.
+        removed: the mass that renormalization removed from the rows, ``(num_cases, num_directions,
+            num_layers, num_heads)``; of length 0 with raw weights, which remove none.
+        positions: credits of ``POSITION_BASELINES``, ``(num_cases, 3)``.
+    """
+
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+    lines: tuple[str, ...]
+    layers: tuple[int, ...]
+    num_candidates: Integers
+    weights: Floats
+    raw_weights: Floats
+    antecedents: Bools
+    distances: Integers
+    received: Floats
+    observable: Bools
+    removed: Floats
+    positions: Floats
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def starts(self) -> Integers:
+        """The index where the candidates of each case begin."""
+        return np.concatenate([[0], np.cumsum(self.num_candidates)]).astype(np.int64)
+
+    def of(self, case: int) -> slice:
+        """Return the slice of the candidates of a case."""
+        return slice(int(self.starts[case]), int(self.starts[case + 1]))
+
+    def scored(self) -> list[ScoredCase]:
+        """Return each case as the numbers that the tables are built from."""
+        found: dict[int, ScoredCase] = {}
+        for cases, together in self._alike():
+            derived = _derived(self, cases, together)
+            for place, case in enumerate(cases):
+                found[int(case)] = self._scored(int(case), place, derived)
+        return [found[case] for case in range(len(self))]
+
+    def _alike(self) -> Iterator[tuple[Integers, torch.Tensor]]:
+        """Yield cases with equally many candidates, and their ``(num_candidates, some_cases)``."""
+        for count in np.unique(self.num_candidates):
+            cases = np.flatnonzero(self.num_candidates == count)
+            yield cases, torch.from_numpy(self.starts[cases] + np.arange(count)[:, None])
+
+    def _scored(self, case: int, place: int, derived: Mapping[str, Floats]) -> ScoredCase:
+        own = self.of(case)
+        antecedents = tuple(map(bool, self.antecedents[own]))
+        is_choice = any(antecedents) and not all(antecedents)
+        labellings = derived["labellings"][:, place]
+        return ScoredCase(
+            name=self.names[case],
+            group=self.groups[case],
+            layers=self.layers,
+            antecedent_weight=derived["antecedent_weight"][place],
+            distractor_weight=derived["distractor_weight"][place],
+            margin=derived["margin"][place],
+            removed_mass=derived["removed_mass"][place],
+            observable=self.observable[case],
+            labellings=labellings if is_choice else labellings[:0],
+            antecedents=antecedents,
+            distances=tuple(map(int, self.distances[own])),
+            baselines=self._baselines(case, derived["answers"][:, place]) if is_choice else {},
+            raw_credit=derived["raw_credit"][place] if len(self.raw_weights) else None,
+        )
+
+    def _baselines(self, case: int, answers: Floats) -> dict[str, float]:
+        named = dict(zip(POSITION_BASELINES, map(float, self.positions[case]), strict=True))
+        return named | {"most_attended": float(answers[0]), "mean_of_heads": float(answers[1])}
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all data as plain arrays, from which ``from_state`` restores it."""
+        texts = {name: getattr(self, name) for name in _TEXTS}
+        packed = json.dumps(texts | {"layers": self.layers}, ensure_ascii=False).encode()
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        return {**arrays, "texts": np.frombuffer(packed, dtype=np.uint8)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> CaseColumns:
+        """Restore the columns that ``state`` was made from."""
+        texts = json.loads(state["texts"].tobytes())
+        parts: dict[str, Any] = {name: tuple(texts[name]) for name in (*_TEXTS, "layers")}
+        return cls(**parts | {name: state[name] for name in _ARRAYS})
+
+    @classmethod
+    def joined(cls, parts: Sequence[CaseColumns]) -> CaseColumns:
+        """Concatenate several columns."""
+        joined: dict[str, Any] = {
+            name: tuple(text for part in parts for text in getattr(part, name)) for name in _TEXTS
+        }
+        joined |= {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
+        return cls(layers=parts[0].layers, **joined)
+
+    def called(self, case: CorefCase) -> CaseColumns:
+        """Return the columns of one case with the name and group of another, identical case."""
+        named = str(case.id)
+        return replace(
+            self, names=(named,), groups=(case.group or named,), lines=(case_to_json(case),)
+        )
+
+    def taken(self, order: Sequence[int]) -> CaseColumns:
+        """Select some of the cases, in another order."""
+        candidates = np.concatenate(
+            [np.arange(self.of(case).start, self.of(case).stop) for case in order]
+        ).astype(np.int64)
+        cases = np.asarray(order, dtype=np.int64)
+        taken: dict[str, Any] = {
+            name: tuple(getattr(self, name)[case] for case in order) for name in _TEXTS
+        }
+        taken |= {name: getattr(self, name)[candidates] for name in _OF_CANDIDATES}
+        taken |= {name: getattr(self, name)[cases] for name in _OF_CASES}
+        taken["removed"] = self.removed[cases] if len(self.removed) else self.removed
+        raw = self.raw_weights
+        taken["raw_weights"] = raw[candidates] if len(raw) else raw
+        return replace(self, **taken)
+
+
+_TEXTS = ("names", "groups", "lines")
+_OF_CANDIDATES = ("weights", "antecedents", "distances", "received")
+_OF_CASES = ("num_candidates", "observable", "positions")
+_ARRAYS = (*_OF_CANDIDATES, *_OF_CASES, "removed", "raw_weights")
+
+
+def _derived(columns: CaseColumns, cases: Integers, candidates: torch.Tensor) -> dict[str, Floats]:
+    """Compute what follows from the weights of cases with equally many candidates.
+
+    Arrays are ``(num_cases, num_directions, num_layers, num_heads)``; ``labellings`` has the shifts
+    of the antecedents' labels as its first dimension, and ``answers`` has the credits of the most
+    attended candidate and of the mean of all heads.
+    """
+    weights = torch.from_numpy(columns.weights)[candidates]
+    gold = torch.from_numpy(columns.antecedents)[candidates]
+    seen = torch.from_numpy(columns.observable[cases])[..., None]
+    shifts = [credit(weights, gold.roll(shift, 0)) for shift in range(len(gold))]
+    # A direction that the mask makes impossible is neither right nor wrong.
+    labellings = torch.stack(shifts).masked_fill(~seen, torch.nan)
+    nothing = np.zeros(weights.shape[1:])
+    over_heads = weights[:, :, 0].mean((-2, -1))
+    received = torch.from_numpy(columns.received)[candidates]
+    beside = {}
+    if len(columns.raw_weights):
+        by_raw = credit(torch.from_numpy(columns.raw_weights)[candidates], gold)
+        beside["raw_credit"] = by_raw.masked_fill(~seen, torch.nan).numpy()
+    return beside | {
+        "labellings": labellings.numpy(),
+        "antecedent_weight": best_of(weights, gold).numpy(),
+        "distractor_weight": best_of(weights, gold, distractors=True).numpy(),
+        "margin": margin(weights, gold).masked_fill(~seen, torch.nan).numpy(),
+        "removed_mass": columns.removed[cases] if len(columns.removed) else nothing,
+        "answers": torch.stack([credit(received, gold), credit(over_heads, gold)]).numpy(),
+    }

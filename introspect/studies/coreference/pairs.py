@@ -1,0 +1,291 @@
+"""Minimal pairs, which test if a head shifts to the other candidate when a word changes the answer.
+
+"The animal didn't cross the street because it was too tired / wide."
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from introspect.errors import InputError, SelectionError
+from introspect.functional.coreference import FLOOR, Mention
+from introspect.records import AttentionRecord
+from introspect.records.weights import Weights
+from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
+from introspect.studies.coreference import Options
+from introspect.studies.coreference.case_scores import DIRECTIONS, score_case
+from introspect.text.characters import shortened
+from introspect.text.mentions import CorefCase
+
+__all__ = ["PAIR_COLUMNS", "Measure", "PairShifts", "PairVersion", "pair_shifts", "pair_version"]
+
+Floats = npt.NDArray[np.float64]
+
+Measure = Literal["share", "raw"]
+
+#: The columns of the table, in order.
+PAIR_COLUMNS = (
+    "layer", "head", "direction", "n_pairs", "n_not_observable", "n_undefined", "shift", "ci_low",
+    "ci_high", "p_value", "p_adjusted",
+)  # fmt: skip
+
+DEFAULT = Options()
+# A note names this many groups that are not pairs and counts the rest.
+_NAMED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class PairVersion:
+    """One version of a potential minimal pair.
+
+    Args:
+        name: the case's id.
+        group: the case's group.
+        phrases: the candidates' words, in the order of the text.
+        antecedents: which candidates the pronoun refers to.
+        weights: ``(num_candidates, num_directions, num_layers, num_heads)``.
+        observable: ``(num_directions, num_layers)``.
+        layers: the model's own numbers.
+    """
+
+    name: str
+    group: str
+    phrases: tuple[str, ...]
+    antecedents: tuple[bool, ...]
+    weights: Floats
+    observable: npt.NDArray[np.bool_]
+    layers: tuple[int, ...]
+
+    @property
+    def is_forced_choice(self) -> bool:
+        """Whether there is a right and a wrong answer."""
+        return any(self.antecedents) and not all(self.antecedents)
+
+
+@dataclass(frozen=True)
+class PairShifts:
+    """The shift of each head within minimal pairs.
+
+    Args:
+        table: one row for each layer, head and direction. ``shift`` is the mean over the
+            ``n_pairs`` in which it is defined; the p-values test whether it is above 0.
+        pairs: the groups that are pairs.
+        notes: what could not be computed or was left out, and why.
+    """
+
+    table: pd.DataFrame
+    pairs: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def pair_version(
+    case: CorefCase,
+    record: AttentionRecord,
+    mention: Mention = "mean",
+    weights: Weights = "raw",
+) -> PairVersion:
+    """Extract the data that a pair needs from one of its cases.
+
+    Args:
+        case: the pronoun and its candidates.
+        record: attention of the case's text.
+        mention: how the word pairs of two mentions are combined into one number.
+        weights: ``raw``, ``renormalised`` or ``norm``.
+
+    Raises:
+        MentionError: a mention cannot be found among the tokens.
+    """
+    directions = score_case(record, case, mention=mention, weights=weights)
+    name = case.id if case.id is not None else case.text
+    # A case may list its antecedent first, but two versions are compared in the order of the text.
+    order = sorted(range(len(case.candidates)), key=lambda i: case.candidates[i].span)
+    return PairVersion(
+        name=name,
+        group=case.group if case.group is not None else name,
+        phrases=tuple(case.phrase(case.candidates[i].span) for i in order),
+        antecedents=tuple(case.candidates[i].antecedent for i in order),
+        weights=np.stack([d.weights.numpy()[order] for d in directions], axis=1),
+        observable=np.stack([d.observable.numpy() for d in directions]),
+        layers=directions[0].layers,
+    )
+
+
+def pair_shifts(
+    versions: Sequence[PairVersion],
+    *,
+    measure: Measure = "share",
+    options: Options = DEFAULT,
+) -> PairShifts:
+    r"""Compute how far each head shifts from one candidate to the other, over all pairs.
+
+    A pair is a group of exactly two cases of forced choice with the same candidates in the same
+    order of the text, each with one antecedent, which differs. With *f* the earlier and *s* the
+    later of the two antecedents, and *F*, *S* the versions in which they are right,
+
+    .. math:: \text{shift} = (b_f - b_s)_F - (b_f - b_s)_S,
+              \qquad b_f = \frac{a_f}{a_f + a_s}
+
+    from -2 to 2; 0 for a head that ignores the word that differs, above 0 for one that follows the
+    answer. A share is undefined where the two candidates together get less than the floor. With
+    ``measure="raw"``, *b* is the weight itself.
+
+    The p-values come from swapping the two versions of a pair; ``p_adjusted`` compares with the
+    largest value over all heads and directions, one-sided.
+
+    Args:
+        versions: the cases, in any order.
+        measure: ``share`` or ``raw``.
+        options: the numbers of draws for intervals and p-values, and the random seed.
+
+    Raises:
+        InputError: there is no case, or the cases are of several models.
+        SelectionError: ``measure`` is unknown.
+    """
+    if measure not in ("share", "raw"):
+        raise SelectionError(f"Expected `measure` as share or raw, got {measure!r}.")
+    _check_alike(versions)
+    pairs, others = _paired(versions)
+    shape = versions[0].weights.shape[1:]
+    shifts = np.empty((len(pairs), math.prod(shape)))
+    seen = np.empty(shifts.shape, dtype=bool)
+    for number, pair in enumerate(pairs.values()):
+        observable = pair[0].observable & pair[1].observable
+        seen[number] = np.broadcast_to(observable[..., None], shape).ravel()
+        shifts[number] = _shift(pair, measure)
+    shifts[~seen] = np.nan
+    defined = ~np.isnan(shifts)
+    low, high, p_value, p_adjusted, notes = _claims(shifts, list(pairs), options)
+    table = _places(versions[0]).assign(
+        n_pairs=defined.sum(0),
+        n_not_observable=(~seen).sum(0),
+        n_undefined=(seen & ~defined).sum(0),
+        shift=_means(shifts),
+        ci_low=low,
+        ci_high=high,
+        p_value=p_value,
+        p_adjusted=p_adjusted,
+    )
+    return PairShifts(table[list(PAIR_COLUMNS)], tuple(pairs), (*_of_others(others), *notes))
+
+
+Pair = tuple[PairVersion, PairVersion]
+
+
+def _paired(versions: Sequence[PairVersion]) -> tuple[dict[str, Pair], dict[str, str]]:
+    """Return the pairs by group, and for the other groups the reason why they are not pairs."""
+    groups: dict[str, list[PairVersion]] = {}
+    for version in versions:
+        groups.setdefault(version.group, []).append(version)
+    pairs: dict[str, Pair] = {}
+    others: dict[str, str] = {}
+    for name, members in groups.items():
+        if reason := _why_no_pair(members):
+            others[name] = reason
+            continue
+        # The order of the two makes no difference, because swapping them changes both signs.
+        pairs[name] = (members[0], members[1])
+    return pairs, others
+
+
+def _why_no_pair(members: Sequence[PairVersion]) -> str:
+    """Return the reason why a group is not a pair, or an empty string for one that is."""
+    if not all(version.is_forced_choice for version in members):
+        return "a case outside forced choice"
+    if len(members) != 2:
+        return "not two cases"
+    one, other = members
+    if one.phrases != other.phrases:
+        return "different candidates"
+    if sum(one.antecedents) != 1 or sum(other.antecedents) != 1:
+        return "several antecedents"
+    return "the same antecedent" if one.antecedents == other.antecedents else ""
+
+
+def _shift(pair: Pair, measure: Measure) -> Floats:
+    places = (pair[0].antecedents.index(True), pair[1].antecedents.index(True))
+    first, second = (_preference(version, places, measure) for version in pair)
+    shift: Floats = first - second
+    return shift
+
+
+def _preference(version: PairVersion, places: tuple[int, int], measure: Measure) -> Floats:
+    """Compute how much more the earlier antecedent gets than the later one, as a flat array."""
+    earlier, later = (version.weights[place].ravel() for place in places)
+    preference: Floats = earlier - later
+    if measure == "raw":
+        return preference
+    total = earlier + later
+    undefined = np.full(total.shape, np.nan)
+    share: Floats = np.divide(preference, total, out=undefined, where=total >= FLOOR)
+    return share
+
+
+def _claims(
+    shifts: Floats, names: Sequence[str], options: Options
+) -> tuple[Floats, Floats, Floats, Floats, tuple[str, ...]]:
+    """Compute intervals and p-values of the mean shift of each head, and notes on missing ones."""
+    if len(names) < FEWEST_GROUPS:
+        nothing = np.full(shifts.shape[1], np.nan)
+        note = (
+            f"no intervals or p-values: {len(names)} pairs are too few; it takes at least "
+            f"{FEWEST_GROUPS}"
+        )
+        return nothing, nothing, nothing, nothing, (note,)
+    low, high = grouped_bootstrap(shifts, names, resamples=options.resamples, seed=options.seed)
+    # Swapping the two versions flips the sign of a shift.
+    test = permutation_test(
+        np.stack([shifts, -shifts]), names, permutations=options.permutations, seed=options.seed
+    )
+    known = ~np.isnan(shifts).all(0)
+    p_value, p_adjusted = (np.where(known, p, np.nan) for p in (test.p_value, test.p_adjusted))
+    return low, high, p_value, p_adjusted, ()
+
+
+def _of_others(others: dict[str, str]) -> Iterator[str]:
+    """Yield one note for each reason why groups are not pairs."""
+    for reason in dict.fromkeys(others.values()):
+        names = [shortened(name) for name, why in others.items() if why == reason]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield (
+            f"{len(names)} {'group is' if len(names) == 1 else 'groups are'} no pair "
+            f"({reason}): {', '.join(names[:_NAMED])}{more}"
+        )
+
+
+def _means(values: Floats) -> Floats:
+    known = ~np.isnan(values)
+    counts = known.sum(0)
+    sums = np.where(known, values, 0).sum(0)
+    means: Floats = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    return means
+
+
+def _places(version: PairVersion) -> pd.DataFrame:
+    directions, layers, heads = version.weights.shape[1:]
+    return pd.DataFrame(
+        {
+            "layer": np.tile(np.repeat(version.layers, heads), directions),
+            "head": np.tile(np.arange(heads), directions * layers),
+            "direction": np.repeat(DIRECTIONS[:directions], layers * heads),
+        }
+    )
+
+
+def _check_alike(versions: Sequence[PairVersion]) -> None:
+    if not versions:
+        raise InputError("Expected at least one case, got none.")
+    first = versions[0]
+    for version in versions:
+        if (version.weights.shape[1:], version.layers) != (first.weights.shape[1:], first.layers):
+            raise InputError(
+                f"Expected cases of one model, got directions, layers and heads of "
+                f"{first.weights.shape[1:]} for {first.name!r} and {version.weights.shape[1:]} "
+                f"for {version.name!r}."
+            )

@@ -1,0 +1,312 @@
+"""Tables built from scored cases, each with its columns in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from introspect.records import Head
+from introspect.studies.coreference.case_scores import DIRECTIONS
+from introspect.studies.coreference.claims import (
+    Claims,
+    Options,
+    fixed_offset,
+    interval,
+    make_claims,
+)
+from introspect.studies.coreference.columns import ScoredCase
+
+__all__ = ["CASE_COLUMNS", "Choice", "Scores", "against_table", "case_table", "scores_of"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The held-out choice of a head, scored on cases that it was not chosen on.
+
+    Args:
+        head: the head that most folds chose.
+        direction: its direction.
+        frequency: the share of folds that chose it.
+        frequencies: every head that a fold chose, with its direction and share, most often first.
+        accuracy: pooled over all folds, each scored by the head that the others chose.
+        ci_low: lower end of its 95 % interval, by groups of cases.
+        ci_high: upper end.
+        n: the number of cases that count.
+        n_not_observable: the number of cases that the chosen head cannot observe.
+        p_value: how often the whole procedure does as well with permuted labels.
+        in_sample_head: the best head on all cases.
+        in_sample_direction: its direction.
+        in_sample_accuracy: its accuracy on the cases that it was chosen on, which is too high.
+    """
+
+    head: Head
+    direction: str
+    frequency: float
+    accuracy: float
+    ci_low: float
+    ci_high: float
+    n: int
+    n_not_observable: int
+    p_value: float
+    in_sample_head: Head
+    in_sample_direction: str
+    in_sample_accuracy: float
+    frequencies: tuple[tuple[Head, str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Coreference scores as tables.
+
+    Args:
+        heads: one row for each layer, head and direction: accuracy is the mean credit over the
+            ``n`` forced-choice cases in which the direction can be observed, margin the mean where
+            it is defined; the interval and the p-values count groups of cases, and are NaN with
+            fewer than five. Where norms were scored, ``raw_accuracy`` is the accuracy of raw
+            weights on the same cases.
+        case_table: one row for each case, layer, head and direction; or the file that holds it.
+        baselines: accuracy on the same cases of answers that need no head.
+        outside_forced_choice: ids of cases whose candidates include no antecedent or only
+            antecedents; they have rows in ``cases`` and count nowhere else.
+        choice: the held-out choice; ``None`` where there are too few groups.
+        twins: for each head, the share of minimal pairs with both cases right; empty without any.
+        held_out: one row for each forced-choice case: its id, group, and the credit of the head
+            that was chosen without it; empty where there is no choice.
+        against: the held-out accuracy minus that of each baseline on the same cases, with the
+            interval of the difference; empty where there is no choice.
+        notes: what could not be computed, and why.
+    """
+
+    heads: pd.DataFrame
+    case_table: pd.DataFrame | Path
+    baselines: pd.DataFrame
+    outside_forced_choice: tuple[str, ...] = ()
+    choice: Choice | None = None
+    twins: pd.DataFrame = field(default_factory=pd.DataFrame)
+    held_out: pd.DataFrame = field(default_factory=pd.DataFrame)
+    against: pd.DataFrame = field(default_factory=pd.DataFrame)
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        heads = len(self.heads[["layer", "head"]].drop_duplicates())
+        cases = int(self.baselines["n"].max()) if len(self.baselines) else 0
+        return f"<{type(self).__name__}: {heads} heads, {cases} cases of forced choice>"
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        """The table with one row for each case, layer, head and direction."""
+        is_file = isinstance(self.case_table, Path)
+        return pd.read_parquet(self.case_table) if is_file else self.case_table
+
+
+DEFAULT = Options()
+
+#: The columns of the tables, in order.
+HEAD_COLUMNS = (
+    "layer", "head", "direction", "n", "n_not_observable", "accuracy", "ci_low", "ci_high",
+    "margin", "p_value", "p_adjusted",
+)  # fmt: skip
+CASE_COLUMNS = (
+    "id", "group", "layer", "head", "direction", "antecedent_weight", "distractor_weight",
+    "credit", "removed_mass",
+)  # fmt: skip
+BASELINE_COLUMNS = ("baseline", "n", "accuracy", "ci_low", "ci_high")
+
+
+def scores_of(
+    cases: Sequence[ScoredCase], table: pd.DataFrame | Path, options: Options = DEFAULT
+) -> Scores:
+    """Build the tables of scored cases.
+
+    Args:
+        cases: the cases, at least one.
+        table: the result of ``case_table`` for them, or the file that it was written to.
+        options: the numbers of draws for intervals and p-values, and the random seed.
+    """
+    counted = [case for case in cases if case.is_forced_choice]
+    outside = tuple(case.name for case in cases if not case.is_forced_choice)
+    if not counted:
+        return Scores(
+            heads=pd.DataFrame(columns=list(HEAD_COLUMNS)),
+            case_table=table,
+            baselines=pd.DataFrame(columns=list(BASELINE_COLUMNS)),
+            outside_forced_choice=outside,
+        )
+    claims = make_claims(counted, options)
+    baselines = _baseline_credits(counted, options)
+    held_out = _held_out_table(counted, claims)
+    return Scores(
+        heads=_head_table(counted, claims),
+        case_table=table,
+        baselines=_baseline_table(baselines, [case.group for case in counted], options),
+        outside_forced_choice=outside,
+        choice=_choice(counted[0], claims),
+        twins=_twin_table(counted[0], claims),
+        held_out=held_out,
+        against=against_table(held_out, baselines, options),
+        notes=claims.notes,
+    )
+
+
+def _places(case: ScoredCase) -> pd.DataFrame:
+    """Return the layer, head and direction of each number of a case, in order."""
+    directions, layers, heads = case.margin.shape
+    return pd.DataFrame(
+        {
+            "layer": np.tile(np.repeat(case.layers, heads), directions),
+            "head": np.tile(np.arange(heads), directions * layers),
+            "direction": np.repeat(DIRECTIONS, layers * heads),
+        }
+    )
+
+
+def case_table(cases: Sequence[ScoredCase]) -> pd.DataFrame:
+    """Build a table with one row for each case, layer, head and direction."""
+    places = _places(cases[0])
+    size, count = len(places), len(cases)
+
+    def column(name: str) -> Any:
+        return np.concatenate([getattr(case, name).ravel() for case in cases])
+
+    table = pd.DataFrame(
+        {
+            "id": np.repeat(np.array([case.name for case in cases], dtype=object), size),
+            "group": np.repeat(np.array([case.group for case in cases], dtype=object), size),
+            **{name: np.tile(places[name].to_numpy(), count) for name in places},
+            "antecedent_weight": column("antecedent_weight"),
+            "distractor_weight": column("distractor_weight"),
+            "credit": column("credit"),
+            "removed_mass": column("removed_mass"),
+        }
+    )
+    return table[list(CASE_COLUMNS)]
+
+
+def _head_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame:
+    credits = np.stack([case.credit.ravel() for case in cases])
+    margins = np.stack([case.margin.ravel() for case in cases])
+    n = (~np.isnan(credits)).sum(0)
+    table = _places(cases[0]).assign(
+        n=n,
+        n_not_observable=len(cases) - n,
+        accuracy=_means(credits),
+        ci_low=claims.ci_low,
+        ci_high=claims.ci_high,
+        margin=_means(margins),
+        p_value=claims.p_value,
+        p_adjusted=claims.p_adjusted,
+    )
+    beside = _raw_accuracy(cases)
+    return table[list(HEAD_COLUMNS)].assign(**beside)
+
+
+def _raw_accuracy(cases: Sequence[ScoredCase]) -> dict[str, Any]:
+    """Return the accuracy by raw weights as a column; none where raw weights were scored."""
+    credits = [case.raw_credit for case in cases if case.raw_credit is not None]
+    if len(credits) < len(cases):
+        return {}
+    return {"raw_accuracy": _means(np.stack([credit.ravel() for credit in credits]))}
+
+
+def _means(values: Any) -> Any:
+    """Compute the means of the columns over known values; NaN where none is known."""
+    known = ~np.isnan(values)
+    counts = known.sum(0)
+    sums = np.where(known, values, 0.0).sum(0)
+    return np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+
+
+def _baseline_credits(cases: Sequence[ScoredCase], options: Options) -> dict[str, list[float]]:
+    credits = {name: [case.baselines[name] for case in cases] for name in cases[0].baselines}
+    if by_offset := fixed_offset(cases, options):
+        credits["fixed_offset"] = by_offset
+    return credits
+
+
+def _baseline_table(
+    credits: Mapping[str, Sequence[float]], groups: Sequence[str], options: Options
+) -> pd.DataFrame:
+    rows = [
+        (name, len(values), float(np.mean(values)), *interval(values, groups, options))
+        for name, values in credits.items()
+    ]
+    return pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
+
+
+def _held_out_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame:
+    if claims.held_out is None:
+        return pd.DataFrame(columns=["id", "group", "credit"])
+    return pd.DataFrame(
+        {
+            "id": [case.name for case in cases],
+            "group": [case.group for case in cases],
+            "credit": claims.held_out.credits,
+        }
+    )
+
+
+def against_table(
+    held_out: pd.DataFrame, baselines: Mapping[str, Sequence[float]], options: Options = DEFAULT
+) -> pd.DataFrame:
+    """Subtract each baseline's accuracy from the held-out one, over cases that can be observed.
+
+    The interval is of the mean paired difference, resampled by groups. It is narrower than a
+    comparison of two separate intervals, because both answer the same cases.
+
+    Args:
+        held_out: the table of ``Scores``.
+        baselines: the credit of each baseline, in the order of that table.
+        options: the numbers of draws, and the random seed.
+
+    Returns:
+        A table with columns ``baseline, n, difference, ci_low, ci_high``.
+    """
+    seen = held_out["credit"].notna().to_numpy(dtype=bool)
+    groups = held_out["group"][seen].tolist()
+    rows = []
+    for name, credits in baselines.items() if seen.any() else ():
+        difference = (held_out["credit"].to_numpy(dtype=float) - np.asarray(credits))[seen]
+        ends = interval(list(difference), groups, options)
+        rows.append((name, int(seen.sum()), float(difference.mean()), *ends))
+    return pd.DataFrame(rows, columns=["baseline", "n", "difference", "ci_low", "ci_high"])
+
+
+def _choice(case: ScoredCase, claims: Claims) -> Choice | None:
+    found = claims.held_out
+    if found is None:
+        return None
+    places = _places(case)
+
+    def place(index: int) -> tuple[Head, str]:
+        row = places.iloc[index]
+        return Head(int(row["layer"]), int(row["head"])), str(row["direction"])
+
+    frequencies = tuple((*place(index), share) for index, share in found.frequency().items())
+    head, direction, frequency = frequencies[0]
+    best, best_direction = place(found.in_sample[0])
+    return Choice(
+        head=head,
+        direction=direction,
+        frequency=frequency,
+        accuracy=found.accuracy,
+        ci_low=found.ci_low,
+        ci_high=found.ci_high,
+        n=found.n,
+        n_not_observable=found.n_not_observable,
+        p_value=found.p_value,
+        in_sample_head=best,
+        in_sample_direction=best_direction,
+        in_sample_accuracy=found.in_sample[1],
+        frequencies=frequencies,
+    )
+
+
+def _twin_table(case: ScoredCase, claims: Claims) -> pd.DataFrame:
+    table = _places(case).assign(n_pairs=claims.num_twins, both_right=claims.twins_right)
+    return table if claims.num_twins.any() else table.iloc[:0]

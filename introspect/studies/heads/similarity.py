@@ -1,0 +1,269 @@
+"""Similarity of heads over many texts: distances between heads, their clusters and a map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from introspect.errors import InputError, SelectionError
+from introspect.functional.similarity import classical_mds, head_distance_sums
+from introspect.records import AttentionRecord, Head
+from introspect.studies.heads.analyzer import LayerByLayer, State, Texts, addable, ratio
+
+__all__ = ["DEFAULT_CLUSTERS", "SimilarityAnalyzer"]
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+#: The default number of clusters by which a map is colored.
+DEFAULT_CLUSTERS = 8
+
+# Merges at heights that differ by less than this count as one merge.
+_SAME = 1e-12
+
+
+@dataclass
+class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
+    """Jensen–Shannon distances between every two heads, averaged over the tokens of many texts.
+
+    Every query that is not a special token counts once. One pass over all texts, any division into
+    batches and any merge of parts, in any order, give the same distances to the last bit (see
+    ``sums.addable``).
+
+    Heads are compared across layers, so the rows of all layers of a batch are kept until its end.
+    Because there are so many pairs of heads, this costs more than the model itself on texts of more
+    than a few sentences.
+    """
+
+    _layers: tuple[int, ...] = ()
+    _sums: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    _counts: Integers = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    _num_texts: int = 0
+
+    def update(self, record: AttentionRecord) -> None:
+        """Add the tokens of one text.
+
+        Args:
+            record: attention of any kind, including from one text to another.
+
+        Raises:
+            InputError: the record is of a different model than earlier ones.
+        """
+        queries = ~torch.tensor(record.queries.special_tokens_mask)
+        self._count(record.layers, [record.attentions[:, :, queries]])
+
+    def _look(self, texts: Texts, attentions: torch.Tensor) -> list[torch.Tensor]:
+        places = zip(attentions, texts.lengths, texts.is_query, strict=True)
+        return [
+            pattern[:, is_query.to(pattern.device), :length].float().cpu()
+            for pattern, length, is_query in places
+        ]
+
+    def _add(self, texts: Texts, looks: Mapping[int, list[torch.Tensor]]) -> None:
+        rows = [torch.stack(layers) for layers in zip(*looks.values(), strict=True)]
+        self._count(tuple(looks), rows)
+
+    def _count(self, layers: tuple[int, ...], texts: Sequence[torch.Tensor]) -> None:
+        """Add the counted rows of several texts, ``(num_layers, num_heads, some, key_len)``."""
+        self._fit(layers, texts[0].shape[0] * texts[0].shape[1])
+        for rows in texts:
+            # Process each text alone and without padding, so that its sums are always the same.
+            sums, counts = head_distance_sums(rows)
+            self._sums += addable(sums.numpy())
+            self._counts += counts.numpy()
+        self._num_texts += len(texts)
+
+    def merge(self, other: SimilarityAnalyzer) -> None:
+        """Take over what another analyzer has collected from other texts.
+
+        Raises:
+            InputError: the two are of different models.
+        """
+        if not other._num_texts:
+            return
+        self._fit(other._layers, len(other._sums))
+        self._sums += other._sums
+        self._counts += other._counts
+        self._num_texts += other._num_texts
+
+    def compute(self) -> pd.DataFrame:
+        """Return a table with one row for every two heads.
+
+        Returns:
+            Columns ``head_a`` and ``head_b`` (names such as ``L3H1``, the earlier one first),
+            ``distance`` from 0 to 1, NaN where the two have no query in common, and ``n``, the
+            number of queries at which both have a row.
+
+        Raises:
+            InputError: there are no texts.
+        """
+        distances = self._distances()
+        names = np.array([str(head) for head in self.heads], dtype=object)
+        first, second = np.triu_indices(len(names), k=1)
+        return pd.DataFrame(
+            {
+                "head_a": names[first],
+                "head_b": names[second],
+                "distance": distances[first, second],
+                "n": self._counts[first, second],
+            }
+        )
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The heads, in the order of the matrix."""
+        per_layer = len(self._sums) // max(len(self._layers), 1)
+        return tuple(Head(layer, head) for layer in self._layers for head in range(per_layer))
+
+    def matrix(self) -> pd.DataFrame:
+        """Return all distances as a square table, with the names of the heads on both sides.
+
+        Raises:
+            InputError: there are no texts.
+        """
+        distances = self._distances()
+        names = [str(head) for head in self.heads]
+        return pd.DataFrame(distances, index=names, columns=names)
+
+    def clusters(self, n: int | None = None, *, threshold: float | None = None) -> pd.DataFrame:
+        """Cluster the heads by average linkage.
+
+        Args:
+            n: the number of clusters, from 1 to the number of heads.
+            threshold: alternatively, the mean distance up to which clusters are joined, from 0 to
+                1.
+
+        Returns:
+            Columns ``layer``, ``head`` and ``cluster``, numbered from 0 in the order of their first
+            heads.
+
+        Raises:
+            SelectionError: not exactly one of the two is given, or it is out of range.
+            InputError: there are no texts, or two heads have no query in common.
+        """
+        distances = self._complete()
+        _check_cut(n, threshold, len(distances))
+        return self._places().assign(cluster=_cut(distances, n, threshold))
+
+    def map(self, n: int | None = None, *, threshold: float | None = None) -> pd.DataFrame:
+        """Place a point for each head, so that heads with similar attention are near each other.
+
+        The points come from classical scaling to two dimensions; the axes have no meaning.
+
+        Args:
+            n: the number of clusters; ``DEFAULT_CLUSTERS`` if neither argument is given.
+            threshold: alternatively, the mean distance up to which clusters are joined.
+
+        Returns:
+            Columns ``layer``, ``head``, ``x``, ``y`` and ``cluster``.
+            ``attrs["explained_share"]`` is the share of the positive eigenvalues that the two axes
+            account for, from 0 to 1: report it with the map.
+
+        Raises:
+            SelectionError: both arguments are given, or one is out of range.
+            InputError: there are no texts, or two heads have no query in common.
+        """
+        distances = self._complete()
+        if n is None and threshold is None:
+            n = min(DEFAULT_CLUSTERS, len(distances))
+        _check_cut(n, threshold, len(distances))
+        points, share = classical_mds(distances)
+        table = self._places().assign(x=points[:, 0], y=points[:, 1])
+        table["cluster"] = _cut(distances, n, threshold)
+        table.attrs["explained_share"] = share
+        return table
+
+    def state(self) -> State:
+        """Return all collected data as arrays."""
+        return {
+            "layers": np.array(self._layers, dtype=np.int64),
+            "sums": self._sums.copy(),
+            "counts": self._counts.copy(),
+            "num_texts": np.array(self._num_texts),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Restore the analyzer that had this state."""
+        return cls(
+            _layers=tuple(state["layers"].tolist()),
+            _sums=np.array(state["sums"], dtype=np.float64),
+            _counts=np.array(state["counts"], dtype=np.int64),
+            _num_texts=int(state["num_texts"]),
+        )
+
+    def _places(self) -> pd.DataFrame:
+        return pd.DataFrame(self.heads, columns=["layer", "head"])
+
+    def _distances(self) -> Floats:
+        if not self._num_texts:
+            raise InputError("Expected at least one text to compare heads on, got none.")
+        return ratio(self._sums, self._counts)
+
+    def _complete(self) -> Floats:
+        distances = self._distances()
+        if np.isnan(distances).any():
+            a, b = np.argwhere(np.isnan(distances))[0]
+            raise InputError(
+                f"Expected a common query for every two heads, but {self.heads[a]} and "
+                f"{self.heads[b]} have none: their rows are missing. Leave such layers out."
+            )
+        return distances
+
+    def _fit(self, layers: tuple[int, ...], num_heads: int) -> None:
+        """Allocate arrays at the first record, and require its layers and heads of later ones."""
+        if not self._num_texts:
+            self._layers = layers
+            self._sums = np.zeros((num_heads, num_heads))
+            self._counts = np.zeros((num_heads, num_heads), dtype=np.int64)
+        elif (layers, num_heads) != (self._layers, len(self._sums)):
+            raise InputError(
+                f"Expected records of one model, got {len(self._sums)} heads in "
+                f"{len(self._layers)} layers and {num_heads} in {len(layers)}. "
+                "Use one analyzer for each model."
+            )
+
+
+def _check_cut(n: int | None, threshold: float | None, num_heads: int) -> None:
+    if (n is None) == (threshold is None):
+        raise SelectionError(
+            f"Expected either `n` or `threshold` for clusters, got n={n} and threshold={threshold}."
+        )
+    if n is not None and not 1 <= n <= num_heads:
+        raise SelectionError(f"Expected `n` from 1 to {num_heads}, the number of heads, got {n}.")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise SelectionError(f"Expected `threshold` from 0 to 1, got {threshold}.")
+
+
+def _cut(distances: Floats, n: int | None, threshold: float | None) -> Integers:
+    """Return the cluster of each head after the first merges of the tree, which are the nearest."""
+    merges = _linkage(distances)
+    if n is not None:
+        num_merges = len(distances) - n
+    else:
+        num_merges = sum(1 for merge in merges if merge[2] <= (threshold or 0.0) + _SAME)
+    members = [[i] for i in range(len(distances))]
+    for a, b, *_ in merges[:num_merges]:
+        members.append(members[int(a)] + members[int(b)])
+        members[int(a)] = members[int(b)] = []
+    clusters = np.empty(len(distances), dtype=np.int64)
+    for number, cluster in enumerate(sorted(sorted(m) for m in members if m)):
+        clusters[cluster] = number
+    return clusters
+
+
+def _linkage(distances: Floats) -> Sequence[Any]:
+    if len(distances) < 2:
+        return []
+    # Imported here because scipy takes longer to load than the rest of this module.
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
+
+    merges: Sequence[Any] = linkage(squareform(distances, checks=False), "average")
+    return merges

@@ -1,0 +1,183 @@
+"""The study of a model's heads by themselves: roles on random tokens, shapes on texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+
+from introspect.errors import CaptureError, ModelError
+from introspect.hooks import capture, verify
+from introspect.models import Model
+from introspect.models.run_plan import make_record
+from introspect.models.tokens import assembled
+from introspect.records import AttentionRecord, Head
+from introspect.studies.heads.importance import head_importance
+from introspect.studies.heads.known_roles import (
+    SCORES,
+    THRESHOLD,
+    checked_kind,
+    detect_heads,
+    random_repeats,
+    run_plan,
+)
+from introspect.studies.heads.shapes import head_patterns
+
+__all__ = ["HeadStudy", "head_study"]
+
+
+@dataclass(frozen=True, eq=False)
+class HeadStudy:
+    """Findings on the heads of a model by themselves.
+
+    Args:
+        roles: of ``detect_heads``: a row for each head.
+        threshold: the score above which a head has a role.
+        record: the attention on the first of the random sequences, in the layers of the heads with
+            the highest of each score, and how it was captured.
+        patterns: of ``head_patterns``, on texts; ``None`` without texts.
+        importance: of ``head_importance``, on the same; ``None`` where it was not measured.
+        num_texts: the number of texts.
+        notes: what was not measured, and why.
+    """
+
+    roles: pd.DataFrame
+    threshold: float
+    record: AttentionRecord
+    patterns: pd.DataFrame | None = None
+    importance: pd.DataFrame | None = None
+    num_texts: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        named = int((self.roles["role"] != "none").sum())
+        return f"<{type(self).__name__}: {named} of {len(self.roles)} heads have a role>"
+
+    def called(self, role: str) -> list[Head]:
+        """Return the heads of a role, such as ``induction``."""
+        rows = self.roles[self.roles["role"] == role]
+        return [Head(int(row.layer), int(row.head)) for row in rows.itertuples()]
+
+    def strongest(self, score: str) -> Head | None:
+        """Return the head with the highest score; ``None`` where a mask hides all that counts."""
+        if not self.roles[score].notna().any():
+            return None
+        row = self.roles.loc[self.roles[score].idxmax()]
+        return Head(int(row["layer"]), int(row["head"]))
+
+
+def head_study(
+    model: Model,
+    texts: Sequence[str] | None = None,
+    *,
+    num_sequences: int = 32,
+    prefix: tuple[int, int] = (0, 16),
+    period: tuple[int, int] = (8, 22),
+    kind: str | None = None,
+    threshold: float = THRESHOLD,
+    importance: bool = True,
+    seed: int = 0,
+) -> HeadStudy:
+    """Find heads with known roles; on texts, also measure pattern shapes and importance.
+
+    Args:
+        model: the model; without its LM head, importance is left out with a note.
+        texts: for ``head_patterns`` and ``head_importance``; without them only roles are measured,
+            which need no text.
+        num_sequences: the number of random sequences, as for ``detect_heads``.
+        prefix: the fewest and most tokens before the block that occurs twice.
+        period: the fewest and most tokens of the block.
+        kind: the kind of attention.
+        threshold: the score above which a head has a role.
+        importance: whether to measure importance.
+        seed: the random seed of the tokens and the intervals.
+
+    Raises:
+        SelectionError: the model cannot read the sequences, or does not have the kind.
+        ModelError: the model has no token embeddings.
+        InputError: there is no text.
+
+    Example:
+        >>> from introspect.models import load
+        >>> study = head_study(load("induction"), num_sequences=4)
+        >>> study.called("previous-token"), study.called("duplicate-token")
+        ([Head(layer=0, head=0)], [])
+    """
+    kind = checked_kind(model, kind)
+    shape = {"prefix": prefix, "period": period}
+    roles = detect_heads(
+        model, num_sequences=num_sequences, kind=kind, threshold=threshold, seed=seed, **shape
+    )
+    study = HeadStudy(
+        roles, threshold, record=_record(model, roles, kind, seed, num_sequences, shape)
+    )
+    if texts is None:
+        return study
+    patterns = head_patterns(model, texts)
+    measured, notes = None, []
+    if kind == "decoder":
+        notes.append("Shapes are those of the encoder, which reads the texts.")
+    if importance and not model.has_unembedding:
+        notes.append(
+            f"Importance was not measured: {model.name} has no language-model head, so no loss."
+        )
+    elif importance:
+        try:
+            measured = _importance(model, texts, seed)
+        except (ModelError, CaptureError) as error:
+            notes.append(f"Importance was not measured. {error}")
+    return replace(
+        study,
+        patterns=patterns,
+        importance=measured,
+        num_texts=len(texts),
+        notes=tuple(notes),
+    )
+
+
+def _importance(model: Model, texts: Sequence[str], seed: int) -> pd.DataFrame:
+    if model.is_encoder_decoder:
+        raise ModelError(
+            f"Expected a model that reads one text, but {model.name} reads one and writes another. "
+            "Give ix.head_importance what it should write, as `targets`."
+        )
+    return head_importance(model, texts, seed=seed)
+
+
+def _record(
+    model: Model,
+    roles: pd.DataFrame,
+    kind: str,
+    seed: int,
+    num_sequences: int,
+    shape: dict[str, tuple[int, int]],
+) -> AttentionRecord:
+    """Capture the record of the first random sequence, with its certificate."""
+    repeats = random_repeats(model, num_sequences, seed=seed, **shape)
+    module, inputs = run_plan(model, repeats.ids[:1], kind)
+    captured = capture(module, inputs)
+    certificate = replace(
+        verify(module, inputs, captured),
+        model=model.name,
+        revision=model.revision,
+        tokenizer=type(model.tokenizer).__name__,
+    )
+    name = kind if kind in captured.attentions else "self"
+    best = {int(roles.loc[roles[s].idxmax(), "layer"]) for s in SCORES if roles[s].notna().any()}
+    kept = [row for row, layer in enumerate(captured.layers[name]) if layer in best]
+    ids = repeats.ids[0].tolist()
+    special = [not repeats.first <= place < repeats.stop for place in range(len(ids))]
+    tokens = assembled(
+        model.tokenizer, ids, special, [(0, 0)] * len(ids), [None] * len(ids), texts=()
+    )
+    whole = make_record(
+        replace(captured, certificate=certificate),
+        name,
+        queries=tokens,
+        keys=tokens,
+        name=model.name,
+    )
+    return replace(
+        whole, attentions=whole.attentions[kept], layers=tuple(whole.layers[row] for row in kept)
+    )

@@ -1,0 +1,475 @@
+"""Heads that follow syntactic relations, compared with a fixed-offset baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from introspect.data.conllu import Sentence
+from introspect.errors import InputError, MentionError
+from introspect.functional.coreference import FLOOR
+from introspect.functional.patterns import visible_keys
+from introspect.functional.words import merge_pieces
+from introspect.records import AttentionRecord, TokenSequence
+from introspect.records.alignment import mention_pieces
+from introspect.studies.heads.analyzer import (
+    LayerByLayer,
+    State,
+    Texts,
+    addable,
+    check_is_self,
+    ratio,
+)
+
+__all__ = [
+    "SYNTAX_COLUMNS",
+    "SYNTAX_DIRECTIONS",
+    "Found",
+    "Relation",
+    "Sought",
+    "SyntaxAnalyzer",
+    "checked_sentence",
+    "look",
+    "seek",
+    "summed",
+]
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+#: From the dependent's row to its syntactic head, and from the syntactic head's row back.
+SYNTAX_DIRECTIONS = ("dependent_to_head", "head_to_dependent")
+
+
+@dataclass
+class Relation:
+    """Totals of one relation in one direction; arrays are ``(num_layers, num_heads)``.
+
+    Args:
+        credits: summed credits.
+        n: the number of pairs of words that count.
+        not_observable: the number of pairs that the mask makes impossible.
+        missing: the number of pairs whose row is NaN.
+        at_offset: the number of counted pairs at each offset in words.
+        unaligned: the number of pairs without separate tokens for both words.
+    """
+
+    credits: Floats
+    n: Integers
+    not_observable: Integers
+    missing: Integers
+    at_offset: dict[int, Integers] = field(default_factory=dict)
+    unaligned: int = 0
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> Relation:
+        """Build empty totals."""
+        n, not_observable, missing = (np.zeros(shape, np.int64) for _ in range(3))
+        return cls(np.zeros(shape), n, not_observable, missing)
+
+    def add(self, other: Relation) -> None:
+        """Add the totals of another."""
+        self.credits += other.credits
+        self.n += other.n
+        self.not_observable += other.not_observable
+        self.missing += other.missing
+        self.unaligned += other.unaligned
+        for offset, count in other.at_offset.items():
+            self.at_offset[offset] = self.at_offset.get(offset, 0) + count
+
+    def baseline(self) -> tuple[Integers, Integers]:
+        """Return the offset that is most often right, and how often; the nearest one if tied."""
+        best, count = np.zeros(self.n.shape, np.int64), np.zeros(self.n.shape, np.int64)
+        for offset in sorted(self.at_offset, key=lambda o: (abs(o), o)):
+            is_better = self.at_offset[offset] > count
+            best = np.where(is_better, offset, best)
+            count = np.where(is_better, self.at_offset[offset], count)
+        return best, count
+
+
+@dataclass(frozen=True, eq=False)
+class Sought:
+    """The pairs of units to score in one text.
+
+    Args:
+        units: the token indices of each word, or of words that share a piece.
+        sources: the unit that attends, for every pair in both directions.
+        targets: the unit that should be attended to, for every pair.
+        pairs: the indices of the pairs of each relation and direction.
+        unaligned: for each, the number of pairs without separate units.
+    """
+
+    units: list[list[int]]
+    sources: Integers
+    targets: Integers
+    pairs: dict[tuple[str, str], list[int]]
+    unaligned: dict[tuple[str, str], int]
+
+
+class Found(NamedTuple):
+    """Results of all pairs of one text in one layer, ``(num_heads, num_pairs)`` each.
+
+    Args:
+        credits: 0 where a pair does not count.
+        not_observable: whether the mask makes the pair impossible.
+        missing: whether the row of the pair is NaN.
+    """
+
+    credits: Floats
+    not_observable: npt.NDArray[np.bool_]
+    missing: npt.NDArray[np.bool_]
+
+
+def checked_sentence(item: object, tokens: TokenSequence) -> Sentence:
+    """Return the sentence that accompanies a text.
+
+    Raises:
+        InputError: the text comes without a sentence.
+        MentionError: the text is not that of the sentence.
+    """
+    if not isinstance(item, Sentence):
+        raise InputError(
+            "Expected a sentence of a treebank with each text to find relations in, got "
+            f"{type(item).__name__}. Read a CoNLL-U file, and give its sentences with their texts."
+        )
+    if not tokens.texts or tokens.texts[0] != item.text:
+        raise MentionError(
+            "Expected a record of the sentence's own text, but its tokens come from another one. "
+            "Capture sentence.text, so that character offsets mean the same."
+        )
+    return item
+
+
+def seek(tokens: TokenSequence, sentence: Sentence, subtypes: bool) -> Sought:
+    """Find the dependent and head of each relation, as units, in both directions."""
+    units, unit_of = _units(tokens, sentence)
+    found: list[tuple[int, int]] = []
+    pairs: dict[tuple[str, str], list[int]] = {}
+    unaligned: dict[tuple[str, str], int] = {}
+    for index, word in enumerate(sentence.words):
+        if word.head is None or not word.deprel:
+            continue
+        name = word.deprel if subtypes else word.deprel.split(":")[0]
+        dependent, head = unit_of[index], unit_of[word.head]
+        ways = ((dependent, head), (head, dependent))
+        for direction, (source, target) in zip(SYNTAX_DIRECTIONS, ways, strict=True):
+            key = (name, direction)
+            if source is None or target is None or source == target:
+                unaligned[key] = unaligned.get(key, 0) + 1
+            else:
+                pairs.setdefault(key, []).append(len(found))
+                found.append((source, target))
+    sources, targets = np.array(found, dtype=np.int64).reshape(-1, 2).T
+    # If nothing is left of the text, use a placeholder unit that no pair refers to.
+    return Sought(units or [[0]], sources, targets, pairs, unaligned)
+
+
+def _units(tokens: TokenSequence, sentence: Sentence) -> tuple[list[list[int]], list[int | None]]:
+    """Split the sentence into units: the pieces of each word, or of words that share a piece.
+
+    Returns:
+        Units in order as token indices, and the unit of each word; ``None`` for a word cut off.
+    """
+    units: list[list[int]] = []
+    unit_of: list[int | None] = []
+    for pieces in _pieces(tokens, sentence):
+        if not pieces:
+            unit_of.append(None)
+            continue
+        # Words are in order, so a piece can only be shared with the last unit.
+        if units and units[-1][-1] >= pieces[0]:
+            units[-1] = sorted({*units[-1], *pieces})
+        else:
+            units.append(pieces)
+        unit_of.append(len(units) - 1)
+    return units, unit_of
+
+
+def _pieces(tokens: TokenSequence, sentence: Sentence) -> Iterator[list[int]]:
+    for word in sentence.words:
+        try:
+            words = mention_pieces(tokens, word.span, role="word")
+        except MentionError:
+            yield []
+            continue
+        yield sorted(index for pieces in words for index in pieces)
+
+
+def look(attentions: torch.Tensor, sought: Sought) -> Found:
+    """Score all pairs of a text in one layer, ``(num_heads, length, length)``."""
+    units = sought.units
+    missing = _missing(attentions, units)[:, sought.sources]
+    observed = _observed(attentions, units)
+    # Sums over groups would spread NaN into rows without any; `missing` already records it.
+    pattern = merge_pieces(attentions.nan_to_num(0.0).double(), units, units)
+    shares = _shares(pattern, observed)[:, sought.sources, sought.targets]
+    not_observable = ~observed[sought.sources, sought.targets] & ~missing
+    credits = shares.masked_fill(not_observable | missing, 0)
+    return Found(credits.numpy(), not_observable.numpy(), missing.numpy())
+
+
+def summed(found: Found, sought: Sought, chosen: list[int]) -> Relation:
+    """Sum the chosen pairs of a text; ``found`` holds all its pairs, layers first."""
+    not_observable, missing = found.not_observable[..., chosen], found.missing[..., chosen]
+    counts = (~not_observable & ~missing).astype(np.int64)
+    offsets = (sought.targets - sought.sources)[chosen]
+    return Relation(
+        addable(found.credits[..., chosen].sum(-1)),
+        counts.sum(-1),
+        not_observable.sum(-1),
+        missing.sum(-1),
+        {int(o): counts[..., offsets == o].sum(-1) for o in np.unique(offsets)},
+    )
+
+
+def _missing(attentions: torch.Tensor, units: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Check whether a piece of a unit has a missing row: ``(num_heads, num_units)``."""
+    rows = attentions.isnan().any(-1)
+    return torch.stack([rows[..., list(unit)].any(-1) for unit in units], dim=-1)
+
+
+def _observed(attentions: torch.Tensor, units: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Check whether a unit can see any piece of another: ``(num_units, num_units)``."""
+    visible = visible_keys(attentions).double()
+    others = ~torch.eye(len(units), dtype=torch.bool)
+    return (merge_pieces(visible, units, units) > 0) & others
+
+
+def _shares(pattern: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+    """Compute the credit of each unit as the answer: 1 for the only maximum, 1/k for k tied.
+
+    Args:
+        pattern: ``(num_heads, num_units, num_units)``.
+        observed: ``(num_units, num_units)``: which units compete.
+
+    Returns:
+        Shaped like ``pattern``; rows sum to 1 where any unit competes, and are 0 elsewhere.
+    """
+    weights = pattern.masked_fill(~observed, 0)
+    is_best = weights == weights.amax(-1, keepdim=True)
+    is_best |= weights.sum(-1, keepdim=True) < FLOOR
+    is_best &= observed
+    return is_best / is_best.sum(-1, keepdim=True).clamp(min=1).double()
+
+
+#: The columns of the table, in order.
+SYNTAX_COLUMNS = (
+    "relation", "layer", "head", "direction", "n", "n_not_observable", "n_missing", "n_unaligned",
+    "accuracy", "baseline_offset", "baseline_accuracy",
+)  # fmt: skip
+
+
+# The fields of ``Relation`` that are counted for each layer and head.
+_COUNTS = ("n", "not_observable", "missing")
+
+
+@dataclass
+class SyntaxAnalyzer(LayerByLayer[list[Found]]):
+    """How often a head's strongest attention from a word goes to its syntactic head, and back.
+
+    Words are the treebank's, each consisting of the token pieces that contain its characters:
+    attention to a word is the sum over its pieces, attention from it the mean. Words that share a
+    piece are merged. Special tokens and the word itself are left out. Words tied for the maximum
+    share the credit, and if all words together get less than a floor (1e-6), all visible words are
+    tied.
+
+    This is a batch analyzer: each text comes with its ``Sentence``. One pass over all sentences,
+    any division into batches and any merge of parts, in any order, give the same table to the last
+    bit (see ``sums.addable``).
+
+    Args:
+        subtypes: whether ``nsubj:pass`` is a separate relation or counts as ``nsubj``.
+    """
+
+    subtypes: bool = True
+    _layers: tuple[int, ...] = ()
+    _num_heads: int = 0
+    _relations: dict[tuple[str, str], Relation] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._sought: list[Sought] = []
+
+    def update(self, record: AttentionRecord, sentence: Sentence) -> None:
+        """Add the relations of one sentence.
+
+        Args:
+            record: attention of the sentence's text over all of itself, at token level.
+            sentence: its words, heads and relations.
+
+        Raises:
+            MentionError: the record is of another text.
+            SelectionError: the attention is from one text to another, or covers only some tokens.
+            InputError: the record is of a different model than earlier ones.
+        """
+        check_is_self(record, "relations")
+        self._take(record, sentence)
+
+    def begin(self, texts: Texts) -> None:
+        """Start a batch, and discard any unfinished one.
+
+        Raises:
+            InputError: a text comes without its sentence.
+            MentionError: a text is not that of its sentence.
+        """
+        self._drop()
+        self._sought = [
+            seek(tokens, checked_sentence(item, tokens), self.subtypes)
+            for tokens, item in zip(texts.sequences, texts.items, strict=True)
+        ]
+        super().begin(texts)
+
+    def _look(self, texts: Texts, attentions: torch.Tensor) -> list[Found]:
+        places = zip(attentions, texts.lengths, self._sought, strict=True)
+        return [
+            look(pattern[:, :length, :length].contiguous().float().cpu(), sought)
+            for pattern, length, sought in places
+        ]
+
+    def _add(self, texts: Texts, looks: Mapping[int, list[Found]]) -> None:
+        by_text = list(zip(*looks.values(), strict=True))
+        self._fit(tuple(looks), by_text[0][0].credits.shape[0])
+        for sought, layers in zip(self._sought, by_text, strict=True):
+            found = Found(*(np.stack(values) for values in zip(*layers, strict=True)))
+            for (relation, direction), chosen in sought.pairs.items():
+                self._count(relation, direction, summed(found, sought, chosen))
+            for (relation, direction), number in sought.unaligned.items():
+                self._of(relation, direction).unaligned += number
+
+    def merge(self, other: SyntaxAnalyzer) -> None:
+        """Take over what another analyzer has collected from other sentences.
+
+        Raises:
+            InputError: the two are of different models, or differ in ``subtypes``.
+        """
+        if self.subtypes != other.subtypes:
+            raise InputError(
+                f"Expected analyzers of one kind to merge, got subtypes={self.subtypes} and "
+                f"subtypes={other.subtypes}."
+            )
+        if not other._layers:
+            return
+        self._fit(other._layers, other._num_heads)
+        for (relation, direction), found in other._relations.items():
+            self._count(relation, direction, found)
+
+    def compute(self) -> pd.DataFrame:
+        """Return a table with one row for each relation, direction, layer and head.
+
+        Returns:
+            The columns ``SYNTAX_COLUMNS``. ``accuracy`` is the mean credit over the ``n`` pairs of
+            words that count. Counted separately: ``n_not_observable``, where the mask hides one
+            word from the other; ``n_missing``, where the row is NaN; ``n_unaligned``, where a word
+            was cut off or both are one word for the model. ``baseline_offset`` is the offset in
+            words that is most often right on the same pairs, and ``baseline_accuracy`` its
+            accuracy: it is in-sample, as is the accuracy of a head chosen from this table.
+
+        Raises:
+            InputError: there are no sentences.
+        """
+        if not self._layers:
+            raise InputError("Expected at least one sentence to find relations in, got none.")
+        tables = [
+            self._table(relation, direction)
+            for relation in sorted({name for name, _ in self._relations})
+            for direction in SYNTAX_DIRECTIONS
+        ]
+        if not tables:
+            return pd.DataFrame(columns=list(SYNTAX_COLUMNS))
+        return pd.concat(tables, ignore_index=True)[list(SYNTAX_COLUMNS)]
+
+    def _table(self, relation: str, direction: str) -> pd.DataFrame:
+        found = self._relations[relation, direction]
+        offset, count = found.baseline()
+        n = found.n.ravel()
+        return pd.DataFrame(
+            {
+                "relation": relation,
+                "direction": direction,
+                "layer": np.repeat(self._layers, self._num_heads),
+                "head": np.tile(np.arange(self._num_heads), len(self._layers)),
+                "n": n,
+                "n_not_observable": found.not_observable.ravel(),
+                "n_missing": found.missing.ravel(),
+                "n_unaligned": found.unaligned,
+                "accuracy": ratio(found.credits.ravel(), n),
+                "baseline_offset": pd.Series(offset.ravel(), dtype="Int64").mask(n == 0),
+                "baseline_accuracy": ratio(count.ravel(), n),
+            }
+        )
+
+    def state(self) -> State:
+        """Return all collected data and ``subtypes`` as arrays."""
+        keys = sorted(self._relations)
+        found = [self._relations[key] for key in keys]
+        at_offset = [
+            (number, offset, relation.at_offset[offset])
+            for number, relation in enumerate(found)
+            for offset in sorted(relation.at_offset)
+        ]
+        shape = (len(found), len(self._layers), self._num_heads)
+        counts = {
+            name: np.array([getattr(relation, name) for relation in found], np.int64).reshape(shape)
+            for name in _COUNTS
+        }
+        return counts | {
+            "subtypes": np.array(self.subtypes),
+            "layers": np.array(self._layers, dtype=np.int64),
+            "num_heads": np.array(self._num_heads),
+            "relations": np.array([relation for relation, _ in keys], dtype=np.str_),
+            "directions": np.array([direction for _, direction in keys], dtype=np.str_),
+            "credits": np.array([relation.credits for relation in found]).reshape(shape),
+            "unaligned": np.array([relation.unaligned for relation in found], dtype=np.int64),
+            "offset_relations": np.array([number for number, *_ in at_offset], dtype=np.int64),
+            "offsets": np.array([offset for _, offset, _ in at_offset], dtype=np.int64),
+            "offset_counts": np.array([n for *_, n in at_offset], dtype=np.int64).reshape(
+                (len(at_offset), *shape[1:])
+            ),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Restore the analyzer that had this state."""
+        found = [
+            Relation(
+                credits=np.array(state["credits"][i], dtype=np.float64),
+                n=np.array(state["n"][i], dtype=np.int64),
+                not_observable=np.array(state["not_observable"][i], dtype=np.int64),
+                missing=np.array(state["missing"][i], dtype=np.int64),
+                unaligned=int(unaligned),
+            )
+            for i, unaligned in enumerate(state["unaligned"])
+        ]
+        offsets = (state[name] for name in ("offset_relations", "offsets", "offset_counts"))
+        for number, offset, counts in zip(*offsets, strict=True):
+            found[number].at_offset[int(offset)] = np.array(counts, dtype=np.int64)
+        keys = zip(state["relations"].tolist(), state["directions"].tolist(), strict=True)
+        return cls(
+            subtypes=bool(state["subtypes"]),
+            _layers=tuple(state["layers"].tolist()),
+            _num_heads=int(state["num_heads"]),
+            _relations=dict(zip(keys, found, strict=True)),
+        )
+
+    def _of(self, relation: str, direction: str) -> Relation:
+        shape = (len(self._layers), self._num_heads)
+        return self._relations.setdefault((relation, direction), Relation.empty(shape))
+
+    def _count(self, relation: str, direction: str, found: Relation) -> None:
+        self._of(relation, direction).add(found)
+
+    def _fit(self, layers: tuple[int, ...], num_heads: int) -> None:
+        """Store the layers and heads of the first record, and require them of later ones."""
+        if not self._layers:
+            self._layers, self._num_heads = layers, num_heads
+        elif (layers, num_heads) != (self._layers, self._num_heads):
+            raise InputError(
+                f"Expected records of one model, got {len(self._layers)} layers of "
+                f"{self._num_heads} heads and {len(layers)} of {num_heads}. "
+                "Use one analyzer for each model."
+            )

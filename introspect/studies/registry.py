@@ -1,0 +1,85 @@
+"""A registry, by name, of the analyzers that process a model's attention batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from introspect.errors import SelectionError
+from introspect.studies.coreference.batch import CaseBatches
+from introspect.studies.heads.looks_at import RolesAnalyzer
+from introspect.studies.heads.shapes import PatternsAnalyzer
+from introspect.studies.heads.similarity import SimilarityAnalyzer
+from introspect.studies.heads.syntax import SyntaxAnalyzer
+
+__all__ = ["ANALYZERS", "AnalyzerKind", "find_analyzer"]
+
+
+@dataclass(frozen=True)
+class AnalyzerKind:
+    """An analyzer and its inputs.
+
+    Args:
+        make: the class, a ``BatchAnalyzer`` or ``CaseBatches``; called without arguments, it
+            returns an empty analyzer.
+        description: what it finds, in one line.
+        takes: what a text must come with: a coreference case, nothing, or a treebank's sentence.
+        needs: whether it needs whole patterns or only selected rows.
+    """
+
+    make: Callable[[], Any]
+    description: str
+    takes: Literal["cases", "sentences", "conllu"]
+    needs: Literal["rows", "patterns"] = "patterns"
+
+
+#: Every batch analyzer, by its name on the command line.
+ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
+    {
+        "coreference": AnalyzerKind(
+            CaseBatches,
+            "which heads look from a pronoun to its antecedent, beside baselines and held out",
+            takes="cases",
+            needs="rows",
+        ),
+        "patterns": AnalyzerKind(
+            PatternsAnalyzer,
+            "positional heads and the shape of every head's patterns: vertical, diagonal, block, …",
+            takes="sentences",
+        ),
+        "roles": AnalyzerKind(
+            RolesAnalyzer,
+            "entropy, sinks, positions, repetitions, punctuation and distance of every head",
+            takes="sentences",
+        ),
+        "similarity": AnalyzerKind(
+            SimilarityAnalyzer,
+            "how far apart every two heads are; several times the cost of the model on long texts",
+            takes="sentences",
+        ),
+        "syntax": AnalyzerKind(
+            SyntaxAnalyzer,
+            "which heads follow which relation of a treebank, beside the best fixed offset",
+            takes="conllu",
+        ),
+    }
+)
+
+
+def find_analyzer(name: str) -> AnalyzerKind:
+    """Return the analyzer with this name.
+
+    Raises:
+        SelectionError: there is no analyzer with this name.
+
+    Example:
+        >>> find_analyzer("roles").takes
+        'sentences'
+    """
+    if name not in ANALYZERS:
+        raise SelectionError(
+            f"Expected an analyzer from {', '.join(sorted(ANALYZERS))}, got {name!r}."
+        )
+    return ANALYZERS[name]

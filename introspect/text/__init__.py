@@ -1,0 +1,1 @@
+"""Text: characters, words of Chinese, and mentions."""

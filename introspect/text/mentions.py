@@ -1,0 +1,204 @@
+"""A coreference case: a text, a pronoun in it, and what the pronoun may refer to.
+
+All spans are half-open character offsets ``(start, end)`` into the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from introspect.errors import MentionError, TextError
+from introspect.text.characters import SPACED_LETTER, is_unspaced, shortened
+
+__all__ = ["Candidate", "CorefCase", "Span", "find_mention"]
+
+Span = tuple[int, int]
+
+_NUMBERED = re.compile(r"(?P<phrase>.+)#(?P<number>\d{1,9})", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One thing the pronoun may refer to; ``antecedent`` says whether it does."""
+
+    span: Span
+    antecedent: bool = False
+
+
+@dataclass(frozen=True)
+class CorefCase:
+    """A text, the pronoun's span and the candidates', with at least one candidate.
+
+    Args:
+        text: the sentence or passage.
+        pronoun: span of the pronoun.
+        candidates: the antecedent and its distractors.
+        group: cases of one group (minimal pairs, translations) stay together in every split.
+        id: a name for tables and reports.
+        extra: any other keys, kept as given.
+
+    Raises:
+        TextError: the text is empty.
+        MentionError: a span is outside the text, empty, reversed, blank or overlaps the pronoun.
+
+    Example:
+        >>> case = CorefCase.from_words("The cat ate because it was hungry.",
+        ...                             pronoun="it", antecedent="cat")
+        >>> case.pronoun, case.candidates[0].span
+        ((20, 22), (4, 7))
+    """
+
+    text: str
+    pronoun: Span
+    candidates: tuple[Candidate, ...]
+    group: str | None = None
+    id: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise TextError("Expected a text with words in it, got an empty one. Give a sentence.")
+        if not self.candidates:
+            raise MentionError("Expected at least one candidate for the pronoun, got none.")
+        pronoun = _checked_span(self.text, self.pronoun, "pronoun")
+        candidates = tuple(
+            replace(c, span=_checked_span(self.text, c.span, "candidate")) for c in self.candidates
+        )
+        for start, end in (candidate.span for candidate in candidates):
+            if start < pronoun[1] and pronoun[0] < end:
+                raise MentionError(
+                    f"Expected candidates apart from the pronoun, but {self.text[start:end]!r} at "
+                    f"({start}, {end}) overlaps the pronoun at {pronoun}. Correct one of the two."
+                )
+        object.__setattr__(self, "pronoun", pronoun)
+        object.__setattr__(self, "candidates", candidates)
+        object.__setattr__(self, "extra", MappingProxyType(dict(self.extra)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only view cannot be pickled, which is needed to reach another process.
+        kept = (self.text, self.pronoun, self.candidates, self.group, self.id, dict(self.extra))
+        return type(self), kept
+
+    @classmethod
+    def from_words(
+        cls,
+        text: str,
+        *,
+        pronoun: str,
+        antecedent: str | None = None,
+        distractors: Iterable[str] = (),
+        group: str | None = None,
+        id: str | None = None,
+    ) -> CorefCase:
+        """Find the words in the text; ``it#2`` means the second *it*.
+
+        Raises:
+            MentionError: a word is not in the text, or occurs several times.
+        """
+        if isinstance(distractors, str):
+            distractors = (distractors,)
+        candidates = (
+            []
+            if antecedent is None
+            else [Candidate(find_mention(text, antecedent, role="antecedent"), antecedent=True)]
+        )
+        candidates += [Candidate(find_mention(text, d, role="distractor")) for d in distractors]
+        return cls(
+            text=text,
+            pronoun=find_mention(text, pronoun, role="pronoun"),
+            candidates=tuple(candidates),
+            group=group,
+            id=id,
+        )
+
+    @property
+    def antecedents(self) -> tuple[Candidate, ...]:
+        """The candidates the pronoun does refer to."""
+        return tuple(c for c in self.candidates if c.antecedent)
+
+    @property
+    def distractors(self) -> tuple[Candidate, ...]:
+        """The candidates it does not refer to."""
+        return tuple(c for c in self.candidates if not c.antecedent)
+
+    @property
+    def is_forced_choice(self) -> bool:
+        """Whether the case offers a right and a wrong answer (methods, rule 6)."""
+        return bool(self.antecedents) and bool(self.distractors)
+
+    def phrase(self, span: Span) -> str:
+        """Return the text of a span."""
+        return self.text[span[0] : span[1]]
+
+
+def find_mention(text: str, phrase: str, *, role: str = "mention") -> Span:
+    """Find the one place where ``phrase`` occurs in ``text`` as whole words.
+
+    ``phrase#2`` picks the second place. Case is respected first; it is ignored only if the phrase
+    does not occur as written.
+
+    Example:
+        >>> find_mention("It rained, and it stopped.", "it")
+        (15, 17)
+
+    Raises:
+        TextError: the text is empty.
+        MentionError: the phrase is not in the text, or occurs several times and no number is given.
+    """
+    if not text.strip():
+        raise TextError("Expected a text with words in it, got an empty one. Give a sentence.")
+    number: int | None = None
+    spans = _occurrences(text, phrase)
+    if not spans and (match := _NUMBERED.fullmatch(phrase)):
+        phrase, number = match["phrase"], int(match["number"])
+        spans = _occurrences(text, phrase)
+    if not spans:
+        raise MentionError(
+            f"Expected the {role} {phrase!r} as a word of the text, but it is not there: "
+            f"{shortened(text)!r}. Check the spelling."
+        )
+    if number is None and len(spans) > 1:
+        raise MentionError(
+            f"Expected one {role} {phrase!r}, but the text has {len(spans)}. Say which one with "
+            f"a number from {phrase}#1 to {phrase}#{len(spans)}, for example {phrase}#2."
+        )
+    if number is not None and not 1 <= number <= len(spans):
+        raise MentionError(
+            f"Expected {phrase}#1 to {phrase}#{len(spans)} as {role}, got {phrase}#{number}: "
+            f"the text has {phrase!r} {len(spans)} time(s)."
+        )
+    return spans[(number or 1) - 1]
+
+
+def _occurrences(text: str, phrase: str) -> list[Span]:
+    if not phrase.strip():
+        return []
+    # Han and Kana are written without spaces, so a word boundary is only asked for between two
+    # letters of scripts that have them.
+    head = f"(?<!{SPACED_LETTER})" if _has_word_boundary(phrase[0]) else ""
+    tail = f"(?!{SPACED_LETTER})" if _has_word_boundary(phrase[-1]) else ""
+    pattern = head + re.escape(phrase) + tail
+    exact = [match.span() for match in re.finditer(pattern, text)]
+    return exact or [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
+
+
+def _has_word_boundary(character: str) -> bool:
+    return character.isalnum() and not is_unspaced(character)
+
+
+def _checked_span(text: str, span: Span, role: str) -> Span:
+    start, end = (int(span[0]), int(span[1]))
+    if not 0 <= start < end <= len(text):
+        raise MentionError(
+            f"Expected the span of the {role} as 0 <= start < end <= {len(text)}, "
+            f"got ({start}, {end}). Spans are half-open character offsets into the text."
+        )
+    if not text[start:end].strip():
+        raise MentionError(
+            f"Expected a word at the span of the {role}, but ({start}, {end}) holds only spaces."
+        )
+    return start, end
