@@ -14,7 +14,7 @@ from introspect.models import Model
 from introspect.reporting.causal_words import (
     finding_of_study,
 )
-from tests.causal.test_every_model import MODELS
+from tests.studies.causal.test_every_model import MODELS
 from tests.tokenizers_zoo import byte_level
 
 # --- known answers ----------------------------------------------------------------------------

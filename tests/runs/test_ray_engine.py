@@ -1,0 +1,141 @@
+"""The engine of many processes: the same bytes as one, also where processes are lost."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import introspect as ix
+from introspect.errors import CaptureError, MissingExtraError, OutputError
+from introspect.models import Model, load_text
+from introspect.runs import CacheOptions, RayOptions, SavedAttention, ray_engine
+from introspect.runs.store import ShardStore
+from tests.runs import sets
+from tests.runs.poison import Poison, Poisoned
+from tests.runs.sets import CALL, TABLES, tables
+
+pytestmark = pytest.mark.usefixtures("lean")
+
+#: Of an actor most of the time is its start.
+ONE = {"engine": "ray", "ray": RayOptions(actors=1)}
+TWO = {"engine": "ray", "ray": RayOptions(actors=2)}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two processors on this machine, for all tests here."""
+    ray = pytest.importorskip("ray", reason="ray (extra ray) is missing")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    return sets.case_file(tmp_path_factory.mktemp("given"))
+
+
+@pytest.fixture(scope="module")
+def serial(given, model, tmp_path_factory):
+    out = tmp_path_factory.mktemp("serial") / "x"
+    ix.probe(model, given, out, **CALL)
+    return out
+
+
+def shards(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (out / "shards").glob("*.safetensors")}
+
+
+@pytest.fixture(scope="module")
+def model():
+    inner = sets.model().module
+    module = Poisoned(inner.config)
+    module.load_state_dict(inner.state_dict())
+    return load_text((module.eval(), sets.tokenizer()))
+
+
+@contextmanager
+def poisoned(model: Model, times: int, folder: Path):
+    """While the model ends the process that runs a certain word, so many times."""
+    folder.mkdir()
+    token = sets.tokenizer().get_vocab()[WORD]
+    model.module.config._poison = Poison(token, times, folder, os.getpid())
+    try:
+        yield
+    finally:
+        del model.module.config._poison
+
+
+#: In the third shard only.
+WORD = next(
+    word
+    for word in sets.cases()[16].text.split()
+    if sum(word in case.text.split() for case in sets.cases()) == 1
+)
+
+
+def test_two_actors_give_the_bytes_of_one_process(cluster, given, model, tmp_path, monkeypatch):
+    """Of every analyzer and of saved attention, in a folder whose path holds only here."""
+    monkeypatch.chdir(tmp_path)
+    call = {**CALL, "analyzers": ["coreference", "roles"], "save_attention": "float16"}
+    ix.probe(model, given, "x", **call)
+    ix.probe(model, given, "y", cache=CacheOptions("results"), **call, **TWO)
+    assert shards(tmp_path / "x") == shards(tmp_path / "y")
+    names = (*TABLES, "roles.parquet", "roles.csv", "attention/index.jsonl")
+    assert tables(tmp_path / "x", names) == tables(tmp_path / "y", names)
+    assert (tmp_path / "results").exists()
+    assert len(SavedAttention(tmp_path / "y")) == len(sets.cases())
+
+
+def test_an_actor_that_dies_is_made_anew_and_its_shards_run_again(
+    cluster, given, model, serial, tmp_path
+):
+    with poisoned(model, 1, tmp_path / "deaths"):
+        ix.probe(model, given, tmp_path / "x", **CALL, **ONE)
+    assert len(list((tmp_path / "deaths").iterdir())) == 1
+    assert shards(tmp_path / "x") == shards(serial)
+    assert tables(tmp_path / "x") == tables(serial)
+    entries = (tmp_path / "x" / "shards" / "manifest.jsonl").read_text().splitlines()
+    assert len(entries) == 5
+
+
+def test_a_shard_that_always_takes_its_actor_with_it_is_named(
+    cluster, given, model, serial, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ray_engine, "_MOST_LOSSES", 1)
+    out = tmp_path / "x"
+    with (
+        poisoned(model, 99, tmp_path / "deaths"),
+        pytest.raises(CaptureError, match=r"shard 2 to run.*lost 2 times.*is kept"),
+    ):
+        ix.probe(model, given, out, **CALL, **ONE)
+    assert len(list((tmp_path / "deaths").iterdir())) == 2
+    assert set(ShardStore(out / "shards").entries) == {0, 1}
+    # One process goes on where many have failed.
+    ix.probe(model, given, out, **CALL)
+    assert shards(out) == shards(serial)
+    assert tables(out) == tables(serial)
+
+
+def test_an_error_in_an_actor_is_the_error_of_the_probe(cluster, given, model, tmp_path):
+    """A folder where the file of a shard should be, which no permission of root's removes."""
+    out = tmp_path / "x"
+    ix.probe(model, given, out, **CALL)
+    (file,) = (out / "shards").glob("000001-*")
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(OutputError, match=r"000001-\w+\.safetensors"):
+        ix.probe(model, given, out, **CALL, **ONE)
+
+
+def test_without_ray_the_message_has_the_command(given, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[ray\]"):
+        ix.probe(model, given, tmp_path / "x", **CALL, **TWO)

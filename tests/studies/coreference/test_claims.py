@@ -1,0 +1,91 @@
+"""What may be claimed of heads, and the slow loop beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from introspect.errors import InputError
+from introspect.functional.coreference import credit
+from introspect.studies.coreference import CoreferenceAnalyzer
+from introspect.studies.coreference.case_scores import score_case
+from introspect.studies.coreference.columns import scored
+from tests.studies.coreference.helpers import (
+    SENTENCES,
+    assert_slow_accuracy_agrees,
+    computed,
+    computed_quickly,
+    many_cases,
+)
+from tests.synthetic import case, record
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_slow_loop_agrees_on_synthetic_cases(causal):
+    texts = [
+        text.replace("was", "w" + "a" * (n % 5) + "s") for n in range(50) for text in SENTENCES
+    ]
+    batch = [
+        (
+            case(text, pronoun="It" if text.startswith("It") else "it", id=str(number)),
+            record(text, seed=number, causal=causal),
+        )
+        for number, text in enumerate(texts)
+    ]
+    assert_slow_accuracy_agrees(batch, computed(batch).heads)
+
+
+def test_a_planted_head_is_claimed_with_its_held_out_figure():
+    scores = computed_quickly(many_cases(60, right=0.9))
+    row = scores.heads.query("layer == 1 and head == 2 and direction == 'pronoun_to_candidate'")
+    assert row["p_adjusted"].item() < 0.05
+    assert row["ci_low"].item() > 0.75
+    assert row["ci_low"].item() <= row["accuracy"].item() <= row["ci_high"].item()
+    choice = scores.choice
+    assert (choice.head, choice.direction) == ((1, 2), "pronoun_to_candidate")
+    assert choice.frequency == 1
+    assert choice.accuracy == pytest.approx(row["accuracy"].item())
+    assert choice.n == 60 and choice.n_not_observable == 0
+    assert choice.p_value < 0.05
+    assert scores.heads["p_adjusted"].idxmin() == row.index[0]
+
+
+def test_baselines_have_intervals_and_a_fixed_offset():
+    baselines = computed_quickly(many_cases(40)).baselines.set_index("baseline")
+    assert {"random", "nearest_preceding", "fixed_offset"} <= set(baselines.index)
+    assert (baselines["ci_low"] <= baselines["accuracy"]).all()
+    assert (baselines["accuracy"] <= baselines["ci_high"]).all()
+    # The answer stands at one distance in each of the four sentences: position gives it away.
+    assert baselines.loc["fixed_offset", "n"] == 40
+
+
+def test_with_few_groups_nothing_is_claimed_and_it_says_so():
+    scores = computed_quickly(many_cases(40, group_size=10))
+    assert scores.choice is None
+    assert scores.heads[["ci_low", "p_value", "p_adjusted"]].isna().all(axis=None)
+    assert "4 groups" in scores.notes[0]
+    assert not (scores.baselines["baseline"] == "fixed_offset").any()
+
+
+def test_twins_are_counted_in_pairs():
+    scores = computed_quickly(many_cases(40, right=1.0, group_size=2))
+    row = scores.twins.query("layer == 1 and head == 2 and direction == 'pronoun_to_candidate'")
+    assert row["n_pairs"].item() == 20
+    assert row["both_right"].item() == 1
+    assert computed_quickly(many_cases(8)).twins.empty
+
+
+def test_three_candidates_are_relabelled_in_three_ways():
+    given = case(distractors=["street", "tired"], id="three")
+    made = scored(given, record(), "three", "mean")
+    weights = score_case(record(), given)[0].weights
+    for shift in range(3):
+        labels = [i == shift for i in range(3)]
+        expected = credit(weights, labels).numpy()
+        assert made.labellings[shift, 0] == pytest.approx(expected)
+
+
+def test_records_of_different_models_are_refused():
+    analyzer = CoreferenceAnalyzer()
+    analyzer.update([(case(id="a"), record())])
+    with pytest.raises(InputError, match="one model"):
+        analyzer.update([(case(id="b"), record(heads=5))])
