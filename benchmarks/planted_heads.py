@@ -50,19 +50,19 @@ def is_found(seed: int, options: argparse.Namespace) -> bool:
     credits = coin_flips(random, options.cases)
     planted = int(random.integers(HEADS))
     credits[:, planted] = random.random(options.cases) < options.strength
-    labellings = np.stack([credits, 1 - credits])
-    test = permutation_test(labellings, groups(options), permutations=options.permutations)
+    labelings = np.stack([credits, 1 - credits])
+    test = permutation_test(labelings, groups(options), permutations=options.permutations)
     if not test.p_adjusted[planted] < LEVEL:
         return False
-    choice = held_out_selection(labellings, groups(options), permutations=1, resamples=1)
+    choice = held_out_selection(labelings, groups(options), permutations=1, resamples=1)
     return set(choice.chosen) == {planted}
 
 
 def is_claim(seed: int, options: argparse.Namespace) -> bool:
     """Whether any head is called significant where none is better than chance."""
     credits = coin_flips(np.random.default_rng(seed + 1_000_000), options.cases)
-    labellings = np.stack([credits, 1 - credits])
-    test = permutation_test(labellings, groups(options), permutations=options.permutations)
+    labelings = np.stack([credits, 1 - credits])
+    test = permutation_test(labelings, groups(options), permutations=options.permutations)
     return bool((test.p_adjusted < LEVEL).any())
 
 

@@ -42,16 +42,16 @@ def main() -> None:
     random = np.random.default_rng(0)
     credits = random.integers(0, 3, (options.cases, columns)).astype(np.float32) / 2
     credits[random.random(options.cases) < 0.1, columns // 2 :] = np.nan
-    labellings = np.stack([credits, 1 - credits])
+    labelings = np.stack([credits, 1 - credits])
     groups = [case // options.group for case in range(options.cases)]
     before = peak()
     print(f"{options.cases} cases, {columns // 2} heads × 2 directions, groups of {options.group}")
     draws = options.draws
     parts: dict[str, Callable[[], object]] = {
         f"{draws} resamples": lambda: grouped_bootstrap(credits, groups, resamples=draws),
-        f"{draws} permutations": lambda: permutation_test(labellings, groups, permutations=draws),
+        f"{draws} permutations": lambda: permutation_test(labelings, groups, permutations=draws),
         f"held-out choice, {options.selections} selections": lambda: held_out_selection(
-            labellings, groups, permutations=options.selections, resamples=draws
+            labelings, groups, permutations=options.selections, resamples=draws
         ),
         "twins": lambda: twin_accuracy(credits, groups),
     }

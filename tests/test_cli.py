@@ -358,6 +358,6 @@ def test_views_can_begin_with_other_weights(introspect, tmp_path):
     refused = introspect("view", "steps", TEXT, "--weights", "norm", "--out", out)
     assert_refused(refused, "how the weights are made")
     refused = introspect("view", "head", TEXT, "--weights", "nonsense", "--out", out)
-    assert_refused(refused, "raw, renormalised, norm, residual_norm", "nonsense")
+    assert_refused(refused, "raw, renormalized, norm, residual_norm", "nonsense")
     refused = introspect("view", "layer", TEXT, "--weights", "relevance", "--out", out)
     assert_refused(refused, "a number to differentiate", "include=('gradients',)")

@@ -193,7 +193,7 @@ def test_lens_of_a_masked_model_says_what_a_reader_must_know(introspect, tmp_pat
     text = "The fox did not cross the [MASK] because it was too wide."
     outcome = introspect("lens", text, "--model", "pronoun", "--out", out)
     assert outcome.code == 0, outcome.err
-    assert "notice: The layers of this model normalise" in outcome.err
+    assert "notice: The layers of this model normalize" in outcome.err
     assert outcome.out.startswith("At “[MASK]” (token 7)")
 
 

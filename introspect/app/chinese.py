@@ -88,7 +88,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         ),
         "By word: the sum over the pieces of a word attended to, the mean over those of one that "
         "attends": "按词：被看的词把各片段相加，看的词对各片段取平均",
-        "The table is too large to be coloured; the heat map shows it in colours.": (
+        "The table is too large to be colored; the heat map shows it in colors.": (
             "表太大，不着色；热力图里有颜色。"
         ),
         "Download this view": "下载这个视图",
@@ -101,7 +101,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "Might refer to, but does not": "可能指、但不是",
         "Choose a word": "选一个词",
         "Choose words": "选词",
-        "Neighbouring words are one candidate: old, dog are “old dog”.": (
+        "Neighboring words are one candidate: old, dog are “old dog”.": (
             "相邻的词算一个候选：狐、狸就是“狐狸”。"
         ),
         "Choose the pronoun and at least one candidate: then every head is scored.": (

@@ -177,7 +177,7 @@ def choose_case(name: str, text: str) -> CorefCase | None:
         key=f"antecedent {text}",
         persist_state="session",
         placeholder=say("Choose words"),
-        help=say("Neighbouring words are one candidate: old, dog are “old dog”."),
+        help=say("Neighboring words are one candidate: old, dog are “old dog”."),
     )
     distractors = right.multiselect(
         say("Might refer to, but does not"),

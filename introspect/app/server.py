@@ -20,7 +20,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _MOST_UPLOADED = 3
 
 # The colors of the view pages, which the app shows in frames, in light and dark mode.
-_COLOURS = {
+_COLORS = {
     "theme.light.primaryColor": "#1858a8",
     "theme.light.backgroundColor": "#ffffff",
     "theme.light.secondaryBackgroundColor": "#f4f6f8",
@@ -105,7 +105,7 @@ def server_options(host: str, port: int) -> list[str]:
         "client.showErrorDetails": "none",
         "client.showErrorLinks": "false",
         "client.toolbarMode": "minimal",
-        **_COLOURS,
+        **_COLORS,
     }
     given = [f"--{name}={value}" for name, value in options.items()]
     if host in LOOPBACK:

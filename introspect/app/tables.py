@@ -13,10 +13,10 @@ from introspect.text.characters import visible
 from introspect.views.base import head_number, layer_row
 from introspect.views.palette import SEQUENTIAL
 
-__all__ = ["MOST_COLOURED", "cell_style", "score_table", "token_table", "weight_table"]
+__all__ = ["MOST_COLORED", "cell_style", "score_table", "token_table", "weight_table"]
 
 #: A table with more cells is shown without colors; the heat map is made for those.
-MOST_COLOURED = 10_000
+MOST_COLORED = 10_000
 
 # The weight from which white text reads better than black; there, the contrast of both exceeds
 # 4.5.
@@ -106,11 +106,11 @@ def cell_style(weight: float) -> str:
     if not 0 <= weight <= 1 + 1e-6:  # also for a missing value
         return ""
     ink = "#ffffff" if weight > _DARK else "#000000"
-    return f"background-color: {_colour(min(weight, 1.0))}; color: {ink}"
+    return f"background-color: {_color(min(weight, 1.0))}; color: {ink}"
 
 
-def _colour(weight: float) -> str:
-    stops = [(float(place), str(colour)) for place, colour in SEQUENTIAL]
+def _color(weight: float) -> str:
+    stops = [(float(place), str(color)) for place, color in SEQUENTIAL]
     for (low, first), (high, last) in pairwise(stops):
         if weight <= high:
             share = (weight - low) / (high - low)
@@ -119,5 +119,5 @@ def _colour(weight: float) -> str:
     return stops[-1][1]
 
 
-def _channels(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+def _channels(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

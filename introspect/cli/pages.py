@@ -96,7 +96,7 @@ def view(
         str,
         typer.Option(
             help="What to show first: raw; norm, residual_norm, rollout, flow, alti; of the head "
-            "view also renormalised."
+            "view also renormalized."
         ),
     ] = "raw",
     model: ModelName = "minilm",
@@ -112,7 +112,7 @@ def view(
     from introspect.records.alignment import find_tokens
     from introspect.views.by_name import parts_of_view, view_by_name
 
-    parts = parts_of(weights, ("raw", "renormalised") if kind is ViewKind.head else ("raw",))
+    parts = parts_of(weights, ("raw", "renormalized") if kind is ViewKind.head else ("raw",))
     loaded = load_text(load(model, allow_pickle=allow_pickle))
     include = (*parts_of_view(kind.value), *parts)
     record = loaded.capture(text, text_pair, truncation=truncate, include=include)

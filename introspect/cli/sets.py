@@ -65,7 +65,7 @@ def probe(
     weights: Annotated[
         str,
         typer.Option(
-            help="raw; renormalised: without special tokens and the own position; or norm."
+            help="raw; renormalized: without special tokens and the own position; or norm."
         ),
     ] = "raw",
     segment: Annotated[
@@ -102,7 +102,7 @@ def probe(
     ray_address: Annotated[
         str | None, typer.Option(help="Of a ray cluster; by default one on this machine.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of folds, resamples and relabellings.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of folds, resamples and relabelings.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how much work and memory it takes.")

@@ -1,6 +1,6 @@
 """Readers of coreference collections: they yield one row at a time, and why others are rejected."""
 
-from introspect.data.catalogue import COLLECTIONS, Collection, Conversion, convert, read_cases
+from introspect.data.catalog import COLLECTIONS, Collection, Conversion, convert, read_cases
 from introspect.data.conllu import Sentence, SyntaxWord, read_conllu
 from introspect.data.gap import read_gap
 from introspect.data.inputs import (

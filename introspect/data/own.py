@@ -151,7 +151,7 @@ class Item:
     def case(self, language: str) -> CorefCase:
         """Return the sentence as a coreference case.
 
-        ``extra`` has ``licence``, ``lang``, ``kind`` and ``answer``, the antecedent's word.
+        ``extra`` has ``license``, ``lang``, ``kind`` and ``answer``, the antecedent's word.
         """
         text, spans = _written(self.words(language), language)
         slots = self.frame.words(language)
@@ -164,7 +164,7 @@ class Item:
             group=self.group,
             id=f"{self.group}-{self.kind}-{language}",
             extra={
-                "licence": "CC0-1.0",
+                "license": "CC0-1.0",
                 "lang": language,
                 "kind": self.kind,
                 "answer": self.antecedent.word(language),
@@ -282,7 +282,7 @@ _LANGUAGES = ("en", "zh")
 def own_cases(language: str = "en") -> list[CorefCase]:
     """Return the cases in ``"en"`` or ``"zh"`` (simplified); a minimal pair is one group.
 
-    ``extra`` has ``licence`` and ``lang``.
+    ``extra`` has ``license`` and ``lang``.
 
     Raises:
         SelectionError: no cases exist in this language.

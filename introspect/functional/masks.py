@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["FLOOR", "knocked_out", "renormalised", "renormalised_rows"]
+__all__ = ["FLOOR", "knocked_out", "renormalized", "renormalized_rows"]
 
 #: A row with less attention than this left is missing.
 FLOOR = 1e-6
 
 
-def renormalised(
+def renormalized(
     attentions: torch.Tensor, special: Sequence[bool], *, is_self: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     r"""Drop special tokens and the query itself, and make the remaining weights sum to 1.
@@ -31,7 +31,7 @@ def renormalised(
         mass of each row, ``(..., query_len)``.
 
     Example:
-        >>> weights, removed = renormalised(
+        >>> weights, removed = renormalized(
         ...     torch.tensor([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2]]),
         ...     [True, False, False],
         ...     is_self=True,
@@ -43,10 +43,10 @@ def renormalised(
     dropped = torch.tensor(list(special), dtype=torch.bool).expand(query_len, key_len)
     if is_self:
         dropped = dropped | torch.eye(query_len, key_len, dtype=torch.bool)
-    return renormalised_rows(attentions, dropped)
+    return renormalized_rows(attentions, dropped)
 
 
-def renormalised_rows(
+def renormalized_rows(
     attentions: torch.Tensor, dropped: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Drop the keys ``dropped`` from any rows, and make the remaining weights sum to 1.
@@ -56,7 +56,7 @@ def renormalised_rows(
         dropped: which keys to drop, bool, broadcast to the shape of the attention.
 
     Returns:
-        As for ``renormalised``.
+        As for ``renormalized``.
     """
     kept = attentions.masked_fill(dropped, 0)
     left = kept.sum(-1, keepdim=True)
@@ -72,7 +72,7 @@ _NO_SINK = 1e-4
 
 
 def knocked_out(
-    weights: torch.Tensor, edges: torch.Tensor, *, renormalise: bool = True
+    weights: torch.Tensor, edges: torch.Tensor, *, renormalize: bool = True
 ) -> torch.Tensor:
     r"""Remove some edges from a pattern.
 
@@ -86,7 +86,7 @@ def knocked_out(
     Args:
         weights: ``(..., query_len, key_len)``, rows with a sum of at most 1.
         edges: bool, of a shape that broadcasts; true where an edge is cut.
-        renormalise: whether the remaining weights are divided by their sum.
+        renormalize: whether the remaining weights are divided by their sum.
 
     Returns:
         The pattern, of the same shape; a row without a cut edge is unchanged, to the last bit.
@@ -97,11 +97,11 @@ def knocked_out(
         >>> row = torch.tensor([[0.5, 0.3, 0.2]])
         >>> knocked_out(row, torch.tensor([[True, False, False]]))
         tensor([[0.0000, 0.6000, 0.4000]])
-        >>> knocked_out(row, torch.tensor([[True, False, False]]), renormalise=False)
+        >>> knocked_out(row, torch.tensor([[True, False, False]]), renormalize=False)
         tensor([[0.0000, 0.3000, 0.2000]])
     """
     left = weights.masked_fill(edges, 0)
-    if not renormalise:
+    if not renormalize:
         return left
     kind = torch.promote_types(weights.dtype, torch.float32)
     sink = 1 - weights.sum(-1, keepdim=True, dtype=kind)

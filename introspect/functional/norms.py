@@ -6,7 +6,7 @@ import torch
 
 from introspect.errors import SelectionError
 
-__all__ = ["block_vectors", "brought_by_head", "linearised_norm", "norm_weights", "value_norms"]
+__all__ = ["block_vectors", "brought_by_head", "linearized_norm", "norm_weights", "value_norms"]
 
 
 def value_norms(values: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
@@ -129,13 +129,13 @@ def block_vectors(
     return vectors
 
 
-def linearised_norm(
+def linearized_norm(
     vectors: torch.Tensor,
     given: torch.Tensor,
     weight: torch.Tensor,
     *,
     epsilon: float,
-    is_centred: bool,
+    is_centered: bool,
 ) -> torch.Tensor:
     r"""Apply the normalization of a sum to each part of the sum.
 
@@ -150,7 +150,7 @@ def linearised_norm(
         given: the input of the norm, the whole sum *z*, ``(num_rows, hidden_size)``.
         weight: γ, ``(hidden_size,)``.
         epsilon: added to the variance.
-        is_centred: whether the mean is subtracted.
+        is_centered: whether the mean is subtracted.
 
     Returns:
         Shaped like the vectors, float64.
@@ -159,11 +159,11 @@ def linearised_norm(
 
     Example:
         >>> given = torch.tensor([[1.0, 3.0]])
-        >>> linearised_norm(given, given, torch.ones(2), epsilon=0.0, is_centred=True)
+        >>> linearized_norm(given, given, torch.ones(2), epsilon=0.0, is_centered=True)
         tensor([[-1.,  1.]], dtype=torch.float64)
     """
     whole, parts = given.double(), vectors.double()
-    if is_centred:
+    if is_centered:
         whole = whole - whole.mean(-1, keepdim=True)
         parts = parts - parts.mean(-1, keepdim=True)
     deviation = (whole.square().mean(-1) + epsilon).sqrt()

@@ -226,9 +226,9 @@ def pattern_shares(
     given = columns[..., segments >= 0].sum(-1)
     near = torch.zeros_like(given)
     for offset in (-1, 0, 1):
-        neighbours = weights.diagonal(offset, dim1=-2, dim2=-1)
-        near += neighbours.sum(-1)
-        columns[..., max(offset, 0) :][..., : neighbours.shape[-1]] -= neighbours
+        neighbors = weights.diagonal(offset, dim1=-2, dim2=-1)
+        near += neighbors.sum(-1)
+        columns[..., max(offset, 0) :][..., : neighbors.shape[-1]] -= neighbors
     own = _within(weights, segments)
     return Shares(
         diagonal=near / count,

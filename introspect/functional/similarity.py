@@ -135,8 +135,8 @@ def classical_mds(distances: Floats, dimensions: int = 2) -> tuple[Floats, float
         ([1.0, 1.0], 1.0)
     """
     squared = np.asarray(distances, dtype=np.float64) ** 2
-    centred = squared - squared.mean(0) - squared.mean(1)[:, None] + squared.mean()
-    values, vectors = np.linalg.eigh(-centred / 2)
+    centered = squared - squared.mean(0) - squared.mean(1)[:, None] + squared.mean()
+    values, vectors = np.linalg.eigh(-centered / 2)
     values, vectors = values[::-1], vectors[:, ::-1]
     # Eigenvalues that are 0 except for rounding would give axes of noise.
     values = np.where(values > 1e-12 * max(squared.max(), 1e-300) * len(values), values, 0.0)

@@ -28,12 +28,12 @@ def knock_out(
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
     layers: Sequence[int] | None = None,
-    renormalise: bool = True,
+    renormalize: bool = True,
     kind: str | None = None,
 ) -> Intervention:
     r"""Keep queries from attending to keys for the duration of a ``with`` block.
 
-    For an edge :math:`(i, j)` the weight :math:`\alpha_{ij}` becomes 0. With ``renormalise`` the
+    For an edge :math:`(i, j)` the weight :math:`\alpha_{ij}` becomes 0. With ``renormalize`` the
     rest of the row is divided by :math:`1 - \alpha_{ij}`, which is the softmax without
     that key; otherwise the key's contribution is simply missing.
 
@@ -46,7 +46,7 @@ def knock_out(
             removed. ``edges_between`` finds them by words.
         heads: as ``ablate`` takes them; all heads of ``layers``, or all, by default.
         layers: whole layers, in addition to the heads.
-        renormalise: whether the rest of the row is rescaled to sum to 1 again.
+        renormalize: whether the rest of the row is rescaled to sum to 1 again.
         kind: of an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
 
     Raises:
@@ -66,7 +66,7 @@ def knock_out(
             kind,
             layer,
             "attentions",
-            _cut(edges, numbers, renormalise=renormalise),
+            _cut(edges, numbers, renormalize=renormalize),
             by_position=True,
         )
         for layer, numbers in chosen.items()
@@ -104,11 +104,11 @@ def edges_between(
     return edges + [(j, i) for i, j in edges] if both_ways else edges
 
 
-def _cut(edges: list[Edge] | torch.Tensor, heads: Sequence[int], *, renormalise: bool) -> Change:
+def _cut(edges: list[Edge] | torch.Tensor, heads: Sequence[int], *, renormalize: bool) -> Change:
     def changed(weights: torch.Tensor, _visible: Visible) -> torch.Tensor:
         cut = _mask(edges, weights)
         result = weights.clone()
-        result[:, heads] = knocked_out(weights[:, heads], cut, renormalise=renormalise)
+        result[:, heads] = knocked_out(weights[:, heads], cut, renormalize=renormalize)
         return result
 
     return changed

@@ -35,7 +35,7 @@ def null_model(model: Model, seed: int = 0) -> Model:
     """
     identity = f"random weights, seed {seed}"
     name = f"{model.name} ({identity})"
-    fresh = _initialised(model.module, name, seed)
+    fresh = _initialized(model.module, name, seed)
     _check_same_shapes(model, fresh)
     # Weights are drawn in the default precision, then converted to that of their counterparts.
     for own, given in _counterparts(fresh, model.module):
@@ -43,7 +43,7 @@ def null_model(model: Model, seed: int = 0) -> Model:
     return replace(model, module=fresh.eval(), name=name, revision=identity)
 
 
-def _initialised(module: nn.Module, name: str, seed: int) -> nn.Module:
+def _initialized(module: nn.Module, name: str, seed: int) -> nn.Module:
     config: Any = copy.deepcopy(getattr(module, "config", None))
     try:
         config.name_or_path = name  # otherwise records would carry the trained model's name

@@ -271,7 +271,7 @@ def _read(image: Any) -> Picture:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(
                 f"Expected a picture as (height, width, 3) of uint8, got {image.shape} of "
-                f"{image.dtype}. Put the colours last, from 0 to 255."
+                f"{image.dtype}. Put the colors last, from 0 to 255."
             )
         return np.ascontiguousarray(image)
     try:

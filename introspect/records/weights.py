@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.masks import FLOOR, renormalised
+from introspect.functional.masks import FLOOR, renormalized
 from introspect.functional.norms import norm_weights
 from introspect.records import AttentionRecord
 from introspect.records.attribution import (
@@ -39,7 +39,7 @@ __all__ = [
     "weighted",
 ]
 
-Weights = Literal["raw", "renormalised", "norm"]
+Weights = Literal["raw", "renormalized", "norm"]
 WEIGHT_OPTIONS: tuple[Weights, ...] = get_args(Weights)
 
 _NORMS = "value_norms"
@@ -89,7 +89,7 @@ def weighted(record: AttentionRecord, weights: Weights) -> tuple[torch.Tensor, t
 
     Args:
         record: attention of a text over itself.
-        weights: ``raw``; ``renormalised``: special tokens and the row's own position dropped, and
+        weights: ``raw``; ``renormalized``: special tokens and the row's own position dropped, and
             the rest of a row rescaled to sum to 1 (a row with nothing left gives 0); or ``norm``:
             each weight times the norm of what it contributes.
 
@@ -102,8 +102,8 @@ def weighted(record: AttentionRecord, weights: Weights) -> tuple[torch.Tensor, t
     """
     checked_weights(weights)
     pattern = record.attentions
-    if weights == "renormalised":
-        kept, removed = renormalised(pattern, record.keys.special_tokens_mask, is_self=True)
+    if weights == "renormalized":
+        kept, removed = renormalized(pattern, record.keys.special_tokens_mask, is_self=True)
         is_nothing_left = (1 - removed < FLOOR)[..., None]
         return kept.masked_fill(is_nothing_left, 0.0), removed
     return norms(record) if weights == "norm" else pattern, torch.zeros(pattern.shape[:-1])

@@ -63,7 +63,7 @@ _RULES = (
     "compares with the largest of all heads. A head matters, in the words of this report, if its "
     "adjusted p is below 0.05 and its own interval above 0.",
     "A head looks, in the words of this report, if the pronoun attends to the antecedent most, "
-    "more often than the best of all heads on relabelled cases (adjusted p below 0.05).",
+    "more often than the best of all heads on relabeled cases (adjusted p below 0.05).",
     "The head that is chosen by where it looks is chosen on one half of the groups and taken out "
     "on the other, both ways, so that no case counts for its own choice.",
 )

@@ -186,7 +186,7 @@ _PATTERN_RULES = (
     "little.",
     "The shape of a pattern (Kovaleva et al. 2019; the shares are this package’s own): vertical if "
     "half of it goes to two tokens whoever looks, diagonal if half of it goes to the token itself "
-    "and its neighbours, both if each has a quarter and they three quarters together; block if it "
+    "and its neighbors, both if each has a quarter and they three quarters together; block if it "
     "stays in the own one of two segments; else heterogeneous. A head has the shape that it has "
     "in most texts.",
 )
@@ -356,7 +356,7 @@ def _importance_table(importance: pd.DataFrame | None) -> str:
         (
             str(Head(int(row["layer"]), int(row["head"]))),
             _number(row["importance"]) + _range(row["ci_low"], row["ci_high"]),
-            f"{row['normalised']:.2f}",
+            f"{row['normalized']:.2f}",
             signed(row["slope"], 4),
         )
         for row in ordered.head(_MANY).to_dict("records")

@@ -53,7 +53,7 @@ _SHOWN_REASONS = 12
 
 _SCORED: dict[Weights, str] = {
     "raw": "Raw weights were scored, special tokens included.",
-    "renormalised": "Renormalised weights were scored: special tokens and a word’s own position "
+    "renormalized": "Renormalized weights were scored: special tokens and a word’s own position "
     "were dropped and the rest of its row made to sum to 1; the table of cases has what was "
     "removed. Views show the raw ones.",
     "norm": "Norm-weighted attention was scored: each weight times the length of what it brings, "
@@ -92,7 +92,7 @@ class SetFindings:
         rejects: rows without a score, or the first of them, and
         num_rejected: how many there are.
         record: of the first case, for the certificate and the provenance.
-        weights: the weights that were scored: ``raw``, ``renormalised`` or ``norm``.
+        weights: the weights that were scored: ``raw``, ``renormalized`` or ``norm``.
         hardest: the cases that the chosen head gets most wrong: case, record, and how much more
             the antecedent gets than the distractor.
         command: the command line.

@@ -168,7 +168,7 @@ def stability_words(choice: Choice) -> list[str]:
         )
     return [
         first,
-        f"On relabelled cases the procedure does as well or better with {_p(choice.p_value)}.",
+        f"On relabeled cases the procedure does as well or better with {_p(choice.p_value)}.",
     ]
 
 

@@ -151,7 +151,7 @@ def probe(
         column: the column of the sentences.
         format: the format of all files, whatever their endings.
         mention: how the word pairs of two mentions become one number.
-        weights: ``raw``, ``renormalised`` without special tokens and the row's own position, or
+        weights: ``raw``, ``renormalized`` without special tokens and the row's own position, or
             ``norm``: each weight times the norm of the vector that it brings.
         segment: the segmenter for texts without spaces: ``jieba`` (extra ``chinese``); without
             it, every character is a word.

@@ -5,7 +5,7 @@ by a fold, a resample, or a label permutation. Arrays are ``(num_cases, num_head
 stands for every combination that is tested (layer, head, and direction), and NaN marks what a mask
 makes impossible to observe. All numbers are determined by the random seed.
 
-``groups`` has sums by group and folds, ``bootstrap`` intervals, ``relabelling`` the permutation
+``groups`` has sums by group and folds, ``bootstrap`` intervals, ``relabeling`` the permutation
 test of all heads, ``selection`` the held-out selection, ``twins`` the accuracy on minimal pairs,
 and ``units`` exact sums of credits.
 """

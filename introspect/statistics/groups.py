@@ -21,7 +21,7 @@ __all__ = [
     "Matrix",
     "Units",
     "checked",
-    "checked_labellings",
+    "checked_labelings",
     "drawn_counts",
     "fold_of_groups",
     "group_sums",
@@ -108,15 +108,15 @@ def checked(credits: npt.ArrayLike, groups: Sequence[Hashable]) -> tuple[Matrix,
     return values, np.array(index, dtype=np.intp)
 
 
-def checked_labellings(
-    labellings: npt.ArrayLike, groups: Sequence[Hashable]
+def checked_labelings(
+    labelings: npt.ArrayLike, groups: Sequence[Hashable]
 ) -> tuple[Matrix, Integers]:
-    """Return the same for ``(num_labellings, num_cases, num_heads)``."""
-    values = _floats(labellings)
+    """Return the same for ``(num_labelings, num_cases, num_heads)``."""
+    values = _floats(labelings)
     if values.ndim != 3 or len(values) < 2:
         raise InputError(
-            "Expected labellings of shape (at least 2, num_cases, num_heads), got "
-            f"{values.shape}. Of two candidates the second labelling is 1 minus the first."
+            "Expected labelings of shape (at least 2, num_cases, num_heads), got "
+            f"{values.shape}. Of two candidates the second labeling is 1 minus the first."
         )
     _, index = checked(values[0], groups)
     return values, index

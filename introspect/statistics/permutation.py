@@ -14,12 +14,12 @@ from introspect.statistics.groups import (
     Floats,
     Integers,
     Matrix,
-    checked_labellings,
+    checked_labelings,
     group_sums,
     units_of,
 )
 
-__all__ = ["PermutationTest", "labelling_sums", "permutation_test", "relabelled_totals"]
+__all__ = ["PermutationTest", "labeling_sums", "permutation_test", "relabeled_totals"]
 
 Shifts = npt.NDArray[np.uint8]
 
@@ -45,7 +45,7 @@ class PermutationTest:
 
 
 def permutation_test(
-    labellings: npt.ArrayLike,
+    labelings: npt.ArrayLike,
     groups: Sequence[Hashable],
     *,
     permutations: int = 10_000,
@@ -66,20 +66,20 @@ def permutation_test(
     Source: Westfall & Young 1993, "Resampling-Based Multiple Testing", section 2.
 
     Args:
-        labellings: ``(num_labellings, num_cases, num_heads)``: the credit with the
+        labelings: ``(num_labelings, num_cases, num_heads)``: the credit with the
             antecedent's label as it is, and shifted by one candidate, by two, …; with two
             candidates the second is 1 minus the first.
         groups: the group of each case.
         permutations: how many permutations are drawn; with few groups, all are made.
         seed: the random seed of the draws.
     """
-    values, index = checked_labellings(labellings, groups)
-    sums, _ = labelling_sums(values, index)
-    num_labellings, num_groups, num_heads = sums.shape
+    values, index = checked_labelings(labelings, groups)
+    sums, _ = labeling_sums(values, index)
+    num_labelings, num_groups, num_heads = sums.shape
     if num_groups < FEWEST_GROUPS:
         nothing = np.full(num_heads, np.nan)
         note = (
-            f"no p-values: {num_groups} groups can be relabelled in too few ways; it takes at "
+            f"no p-values: {num_groups} groups can be relabeled in too few ways; it takes at "
             f"least {FEWEST_GROUPS}"
         )
         return PermutationTest(nothing, nothing, num_groups, note)
@@ -87,11 +87,11 @@ def permutation_test(
     scale = np.divide(1.0, norm, out=np.zeros(num_heads), where=norm > 0)
     observed = (sums[0].sum(0, dtype=np.float64) - mean) * scale
     random = np.random.default_rng(seed)
-    found = relabelled_totals(sums, permutations, random)[:, 0]
+    found = relabeled_totals(sums, permutations, random)[:, 0]
     found -= mean
     found *= scale
     # The observed labels are one permutation: an exact enumeration already includes it.
-    extra = 0 if num_labellings**num_groups <= permutations else 1
+    extra = 0 if num_labelings**num_groups <= permutations else 1
     own = (found >= observed - SAME).sum(0)
     largest = np.sort(found.max(1))
     family = len(largest) - np.searchsorted(largest, observed - SAME)
@@ -99,19 +99,19 @@ def permutation_test(
     return PermutationTest((own + extra) / total, (family + extra) / total, num_groups)
 
 
-def labelling_sums(values: Matrix, index: Integers) -> tuple[Matrix, int]:
+def labeling_sums(values: Matrix, index: Integers) -> tuple[Matrix, int]:
     """Sum the credits of each group under each labeling, in units.
 
     Returns:
-        ``(num_labellings, num_groups, num_heads)``, and the units.
+        ``(num_labelings, num_groups, num_heads)``, and the units.
     """
-    sums = np.stack([group_sums(labelling, index) for labelling in values])
+    sums = np.stack([group_sums(labeling, index) for labeling in values])
     # A shift changes a sum by at most twice the largest.
     found = units_of(sums, most=2 * sums.shape[1])
     return found.table, found.per_one
 
 
-def relabelled_totals(
+def relabeled_totals(
     sums: Matrix,
     permutations: int,
     random: np.random.Generator,
@@ -120,7 +120,7 @@ def relabelled_totals(
     """Sum over groups, with the labels of each group shifted at random.
 
     Args:
-        sums: ``(num_labellings, num_groups, num_heads)``.
+        sums: ``(num_labelings, num_groups, num_heads)``.
         permutations: how many permutations are drawn; if there are no more than that, each is
             used once.
         random: the generator of the draws.
@@ -129,17 +129,17 @@ def relabelled_totals(
     Returns:
         ``(num_permutations, num_parts, num_heads)``.
     """
-    num_labellings, num_groups, num_heads = sums.shape
+    num_labelings, num_groups, num_heads = sums.shape
     parts = np.zeros(num_groups, dtype=np.intp) if part is None else part
-    ways = num_labellings**num_groups
+    ways = num_labelings**num_groups
     total = min(ways, permutations)
-    draw = _every_shift(num_labellings, num_groups) if ways <= permutations else None
+    draw = _every_shift(num_labelings, num_groups) if ways <= permutations else None
     draw = draw or _random_shifts(permutations, random)
     totals = np.zeros((total, int(parts.max()) + 1, num_heads))
     periods = _periods(sums)
     for number in range(totals.shape[1]):
         totals[:, number] = sums[0][parts == number].sum(0, dtype=np.float64)
-        for period in range(2, num_labellings + 1):
+        for period in range(2, num_labelings + 1):
             members = np.flatnonzero((parts == number) & (periods == period))
             for block in _blocks(members):
                 shifts = draw(block, period)
@@ -168,25 +168,25 @@ def _periods(sums: Matrix) -> Integers:
     Twelve labelings of two candidates have the period 2. A group that no shift changes has
     the period 1, and need not be drawn.
     """
-    num_labellings = len(sums)
-    periods = np.full(sums.shape[1], num_labellings, dtype=np.intp)
-    for period in range(num_labellings - 1, 0, -1):
-        if num_labellings % period == 0:
+    num_labelings = len(sums)
+    periods = np.full(sums.shape[1], num_labelings, dtype=np.intp)
+    for period in range(num_labelings - 1, 0, -1):
+        if num_labelings % period == 0:
             repeats = [
                 (sums[shift] == sums[shift % period]).all(1)
-                for shift in range(period, num_labellings)
+                for shift in range(period, num_labelings)
             ]
             periods[np.logical_and.reduce(repeats)] = period
     return periods
 
 
-def _every_shift(num_labellings: int, num_groups: int) -> Callable[[Integers, int], Shifts]:
+def _every_shift(num_labelings: int, num_groups: int) -> Callable[[Integers, int], Shifts]:
     """Enumerate all shifts of all groups, as numbers with one digit per group."""
-    numbers = np.arange(num_labellings**num_groups)[:, None]
-    places = num_labellings ** np.arange(num_groups)
+    numbers = np.arange(num_labelings**num_groups)[:, None]
+    places = num_labelings ** np.arange(num_groups)
 
     def draw(block: Integers, period: int) -> Shifts:
-        digits = numbers // places[block] % num_labellings
+        digits = numbers // places[block] % num_labelings
         return (digits % period).astype(np.uint8)
 
     return draw

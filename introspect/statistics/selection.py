@@ -15,13 +15,13 @@ from introspect.statistics.groups import (
     Integers,
     Matrix,
     checked,
-    checked_labellings,
+    checked_labelings,
     fold_of_groups,
     group_sums,
     grouped_bootstrap,
     sizes_of,
 )
-from introspect.statistics.permutation import labelling_sums, relabelled_totals
+from introspect.statistics.permutation import labeling_sums, relabeled_totals
 
 __all__ = ["HeldOut", "held_out_selection", "twin_accuracy"]
 
@@ -64,7 +64,7 @@ class HeldOut:
 
 
 def held_out_selection(
-    labellings: npt.ArrayLike,
+    labelings: npt.ArrayLike,
     groups: Sequence[Hashable],
     *,
     folds: int = 5,
@@ -79,7 +79,7 @@ def held_out_selection(
     procedure, selection included, on permuted labels.
 
     Args:
-        labellings: ``(num_labellings, num_cases, num_heads)``, as for ``permutation_test``.
+        labelings: ``(num_labelings, num_cases, num_heads)``, as for ``permutation_test``.
         groups: the group of each case.
         folds: how many parts the groups are divided into.
         permutations: how many permutations are drawn for the p-value.
@@ -89,9 +89,9 @@ def held_out_selection(
     Raises:
         InputError: fewer groups than folds.
     """
-    values, index = checked_labellings(labellings, groups)
+    values, index = checked_labelings(labelings, groups)
     part = fold_of_groups(index, folds, seed=seed)
-    sums, per_one = labelling_sums(values, index)
+    sums, per_one = labeling_sums(values, index)
     counts = _by_fold(group_sums(~np.isnan(values[0]), index), part, folds)
     fold_sums = _by_fold(sums[0], part, folds) / per_one
     chosen = _choice(fold_sums[None], counts)[0]
@@ -107,7 +107,7 @@ def held_out_selection(
     p_value = float("nan")
     if len(part) >= FEWEST_GROUPS and of:
         random = np.random.default_rng(seed + 1)
-        totals = relabelled_totals(sums, permutations, random, part) / per_one
+        totals = relabeled_totals(sums, permutations, random, part) / per_one
         p_value = _share_as_good(totals, counts, accuracy)
     return HeldOut(
         accuracy=accuracy,

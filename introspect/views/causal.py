@@ -20,7 +20,7 @@ from introspect.views.causal_figure import (
     middle_of,
     unit_of,
 )
-from introspect.views.palette import DIVERGING, themed, themed_layer_colours
+from introspect.views.palette import DIVERGING, themed, themed_layer_colors
 
 __all__ = ["CAUSAL_COLUMNS", "CausalView", "causal_view", "effect_map_section"]
 
@@ -130,7 +130,7 @@ class CausalView(Drawing):
                 "title": _TITLE,
                 "heads": _rows(self.table),
                 "layers": layers,
-                "colours": themed_layer_colours(len(layers)),
+                "colors": themed_layer_colors(len(layers)),
                 "across": self.across,
                 "acrossWords": ACROSS,
                 "middles": {name: middle_of(self.table, name) for name in ACROSS},

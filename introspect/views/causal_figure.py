@@ -10,7 +10,7 @@ import pandas as pd
 
 from introspect.records import Head
 from introspect.views.base import known, layers_of, plotly_text
-from introspect.views.palette import INK, MUTED, RIVAL, layer_colours, mixed
+from introspect.views.palette import INK, MUTED, RIVAL, layer_colors, mixed
 
 __all__ = [
     "ACROSS",
@@ -231,11 +231,11 @@ def _layer_traces(
     import plotly.graph_objects as go
 
     layers, _ = layers_of(table)
-    colours = layer_colours(len(layers))
+    colors = layer_colors(len(layers))
     places = labels_of(table, across, ranges)
     where = list(table[f"attention_{across}"])
     traces = []
-    for layer, colour in zip(layers, colours, strict=True):
+    for layer, color in zip(layers, colors, strict=True):
         rows = [(i, row) for i, row in enumerate(table.itertuples()) if row.layer == layer]
         traces.append(
             go.Scatter(
@@ -246,10 +246,10 @@ def _layer_traces(
                 y=[row.effect for _, row in rows],
                 text=[str(Head(row.layer, row.head)) if i in places else "" for i, row in rows],
                 textposition=[places.get(i, "top center") for i, _ in rows],
-                textfont={"color": colour},
+                textfont={"color": color},
                 marker={
                     "size": 10,
-                    "color": colour,
+                    "color": color,
                     "symbol": ["circle" if is_significant(r) else "circle-open" for _, r in rows],
                     "line": {"width": 1.5},
                 },
@@ -258,7 +258,7 @@ def _layer_traces(
                     "symmetric": False,
                     "array": [known(row.ci_high - row.effect) for _, row in rows],
                     "arrayminus": [known(row.effect - row.ci_low) for _, row in rows],
-                    "color": mixed(colour, 0.6),
+                    "color": mixed(color, 0.6),
                     "thickness": 1.2,
                     "width": 0,
                 },
@@ -280,9 +280,9 @@ def _legend_traces(table: pd.DataFrame) -> list[Any]:
             x=[None],
             y=[None],
             mode="markers",
-            marker={"size": 10, "color": colour},
+            marker={"size": 10, "color": color},
         )
-        for layer, colour in zip(layers, layer_colours(len(layers)), strict=True)
+        for layer, color in zip(layers, layer_colors(len(layers)), strict=True)
     ]
 
 

@@ -99,7 +99,7 @@ def _map(pattern: torch.Tensor, place: int, number: str, labels: tuple[str, str]
         zmax=1,
         colorscale=DIVERGING if is_difference else SEQUENTIAL,
         showscale=place > 0,
-        colorbar=_colourbar(is_difference, labels),
+        colorbar=_colorbar(is_difference, labels),
         hovertemplate="%{z:.4f}<extra></extra>",
         xaxis=f"x{number}",
         yaxis=f"y{number}",
@@ -110,7 +110,7 @@ def _side(cells: int) -> int:
     return min(max(cells * _CELL, _SHORTEST), _LONGEST)
 
 
-def _colourbar(is_difference: bool, labels: tuple[str, str]) -> dict[str, Any]:
+def _colorbar(is_difference: bool, labels: tuple[str, str]) -> dict[str, Any]:
     bar: dict[str, Any] = {"thickness": 12, "outlinewidth": 0}
     if is_difference:
         a, b = (plotly_text(shortened(visible_text(label), LONGEST_NAME)) for label in labels)
@@ -230,7 +230,7 @@ class CompareView(View):
                 title=self.title,
                 lead=(
                     f"{'One head' if changes is None else 'The same head'} in {a} and in {b}, and "
-                    f"what {b} gives more or less than {a}. Tokens that differ are coloured. "
+                    f"what {b} gives more or less than {a}. Tokens that differ are colored. "
                     "Choose a query token to read its row in both."
                 ),
                 state={

@@ -122,7 +122,7 @@ class CoreferenceView(View):
         origin = sum(origins) / len(origins)
         farthest = max(max(origin, len(words) - 1 - origin), 1)
         return [
-            _arc(origin, index, farthest, weight, _role_colour(word["role"]))
+            _arc(origin, index, farthest, weight, _role_color(word["role"]))
             for index, (word, weight) in enumerate(zip(words, weights, strict=True))
             if word["role"] != "pronoun" and weight >= ARC_THRESHOLD
         ]
@@ -264,7 +264,7 @@ def _numbers(values: torch.Tensor) -> list[list[float | None]]:
     ]
 
 
-def _arc(origin: float, end: float, farthest: float, weight: float, colour: str) -> dict[str, Any]:
+def _arc(origin: float, end: float, farthest: float, weight: float, color: str) -> dict[str, Any]:
     """Draw half an ellipse between two words; the farther apart they are, the higher it is."""
     angles = torch.linspace(0, torch.pi, _ARC_POINTS, dtype=torch.float64)
     middle, radius = (origin + end) / 2, (end - origin) / 2
@@ -273,11 +273,11 @@ def _arc(origin: float, end: float, farthest: float, weight: float, colour: str)
         "mode": "lines",
         "x": (middle - radius * angles.cos()).tolist(),
         "y": (top * angles.sin()).tolist(),
-        "line": {"color": colour, "width": 1 + 7 * weight, "simplify": False},
+        "line": {"color": color, "width": 1 + 7 * weight, "simplify": False},
         "opacity": 0.3 + 0.7 * weight,
         "hoverinfo": "skip",
     }
 
 
-def _role_colour(role: str | None) -> str:
+def _role_color(role: str | None) -> str:
     return {"antecedent": ACCENT, "distractor": RIVAL}.get(role or "", MUTED)

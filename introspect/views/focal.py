@@ -262,13 +262,13 @@ class StepsView(FocalView):
                             "what the head gives on"],
         )  # fmt: skip
         rows = list(range(number))
-        for column, values, colour in ((1, self.scores, "#5b6470"), (2, weights, "#3172c0")):
+        for column, values, color in ((1, self.scores, "#5b6470"), (2, weights, "#3172c0")):
             bars = go.Bar(
                 x=values.numpy(),
                 y=rows,
                 orientation="h",
                 text=[f"{float(v):.2f}" for v in values],
-                marker={"color": colour},
+                marker={"color": color},
             )
             figure.add_trace(bars, row=1, col=column)
         output = self.part("head_outputs")[self.token][None]

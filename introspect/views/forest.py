@@ -64,13 +64,13 @@ def forest_figure(scores: Scores, *, heads: int = _HEADS) -> Any:
     import plotly.graph_objects as go
 
     rows = forest_rows(scores, heads=heads)
-    colours = {"held-out": ACCENT, "baseline": MUTED, "head": INK}
+    colors = {"held-out": ACCENT, "baseline": MUTED, "head": INK}
     figure = go.Figure(
         go.Scatter(
             x=[row["accuracy"] for row in rows],
             y=list(range(len(rows))),
             mode="markers",
-            marker={"color": [colours[row["kind"]] for row in rows], "size": 9},
+            marker={"color": [colors[row["kind"]] for row in rows], "size": 9},
             error_x={
                 "type": "data",
                 "symmetric": False,

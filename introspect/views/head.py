@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.masks import renormalised
+from introspect.functional.masks import renormalized
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head
 from introspect.text.characters import visible
@@ -26,7 +26,7 @@ from introspect.views.base import (
     scale_of,
     whole_words,
 )
-from introspect.views.palette import ACCENT, INK, head_colours, mixed, themed_head_colours
+from introspect.views.palette import ACCENT, INK, head_colors, mixed, themed_head_colors
 
 __all__ = ["HeadView", "head_view", "hidden_head_view"]
 
@@ -37,7 +37,7 @@ THRESHOLD = 0.02
 ROW_HEIGHT = 26
 
 #: Weights that the view computes itself; all others come from a method.
-OWN_WEIGHTS = (RAW, "renormalised")
+OWN_WEIGHTS = (RAW, "renormalized")
 #: Allowed values of the view's other options.
 CHOICES = {
     "granularity": ("token", "word"),
@@ -64,7 +64,7 @@ class HeadView(View):
         others: more attention of the same model to choose from: the decoder's and the
             cross-attention.
         granularity: ``token`` or ``word``.
-        weights: ``raw``, ``renormalised`` without special tokens and the query itself, or the name
+        weights: ``raw``, ``renormalized`` without special tokens and the query itself, or the name
             of a method of ``introspect.records``; a method that combines all heads has one
             line set.
         combine: ``separate`` heads, their ``mean`` or ``max`` in the layer, or the same over all
@@ -94,11 +94,11 @@ class HeadView(View):
         """The record by word or by token, with the weights to draw."""
         record = by_method(self.record, self.weights)
         record = record.words() if self.granularity == "word" else record
-        if self.weights != "renormalised":
+        if self.weights != "renormalized":
             return record
         is_self = record.queries == record.keys
         special = record.keys.special_tokens_mask
-        weights, _ = renormalised(record.attentions, special, is_self=is_self)
+        weights, _ = renormalized(record.attentions, special, is_self=is_self)
         return replace(record, attentions=weights)
 
     @property
@@ -150,20 +150,20 @@ class HeadView(View):
 
         A line set is one head, or the combination of several.
         """
-        colours = head_colours(self.record.num_heads)
-        separate = [colours[head] for head in self.heads]
+        colors = head_colors(self.record.num_heads)
+        separate = [colors[head] for head in self.heads]
         if not self.heads and not is_whole(self.weights):
             return []
         is_separate = self.combine == "separate" and not is_whole(self.weights)
         of_sets = separate if is_separate else [ACCENT]
         traces = []
         scale = self._scale()
-        for pattern, colour in zip(self._patterns(), of_sets, strict=True):
+        for pattern, color in zip(self._patterns(), of_sets, strict=True):
             pairs = self._pairs(pattern / scale)
             for edge, low, high in zip(EDGES, EDGES, (*EDGES[1:], 2.0), strict=True):
                 inside = [(q, k) for q, k, weight in pairs if low <= weight < high]
                 if inside:
-                    traces.append(_line_trace(inside, colour, edge, self._dimming()))
+                    traces.append(_line_trace(inside, color, edge, self._dimming()))
         return traces
 
     def _patterns(self) -> list[torch.Tensor]:
@@ -199,7 +199,7 @@ class HeadView(View):
                 title=self.title,
                 lead=(
                     "Each line goes from a token that attends (query) to one that it attends to "
-                    "(key): a colour for each head, the stronger the weight. Point at a token for "
+                    "(key): a color for each head, the stronger the weight. Point at a token for "
                     "its numbers; click tokens to keep them. Arrow keys change layer and head."
                 ),
                 state={
@@ -211,8 +211,8 @@ class HeadView(View):
                     "weights": self.weights,
                     "combine": self.combine,
                     "layout": self.layout,
-                    "colours": [
-                        themed_head_colours(record.num_heads)
+                    "colors": [
+                        themed_head_colors(record.num_heads)
                         for record in (self.record, *self.others)
                     ],
                     "edges": EDGES,
@@ -291,7 +291,7 @@ def head_view(
         threshold: do not draw lines below this weight at first; for norms, below this share of the
             largest.
         granularity: ``token`` or ``word``.
-        weights: ``raw``; ``renormalised``: without special tokens and the query itself; or the
+        weights: ``raw``; ``renormalized``: without special tokens and the query itself; or the
             name of a method whose inputs the record carries: ``norm``, ``residual_norm``,
             ``rollout``, ``flow``, ``alti``, ``gradient_attention``, ``relevance``,
             ``integrated_gradients``. The page offers those that the record can provide.
@@ -358,13 +358,13 @@ def _checked_token(record: AttentionRecord, token: Token) -> dict[str, Any]:
 
 
 def _line_trace(
-    pairs: Sequence[tuple[int, int]], colour: str, edge: float, dimming: float
+    pairs: Sequence[tuple[int, int]], color: str, edge: float, dimming: float
 ) -> dict[str, Any]:
     return {
         "mode": "lines",
         "x": [x for _ in pairs for x in (0, 1, None)],
         "y": [y for query, key in pairs for y in (query, key, None)],
-        "line": {"color": mixed(colour, round(_opacity(edge) * dimming, 3)), "width": _width(edge)},
+        "line": {"color": mixed(color, round(_opacity(edge) * dimming, 3)), "width": _width(edge)},
         "hoverinfo": "skip",
     }
 

@@ -58,7 +58,7 @@ def role_map_section(table: pd.DataFrame, roles: Mapping[str, str], first: str) 
         kind="role-map",
         title="Every head",
         lead=(
-            "Choose a role. A cell is the mean of a head over all tokens that count; colours run "
+            "Choose a role. A cell is the mean of a head over all tokens that count; colors run "
             "from 0 to the head that has most. Point at a head for its number."
         ),
         state={
@@ -111,7 +111,7 @@ def known_roles_section(study: HeadStudy) -> Section | None:
         title="Every head",
         lead=(
             "Choose a role. A cell is a head’s score for it, the mean over the random sequences; "
-            "colours run from 0 to all of its attention. Framed heads have the role. Point at a "
+            "colors run from 0 to all of its attention. Framed heads have the role. Point at a "
             "head for its number."
         ),
         state={
@@ -161,7 +161,7 @@ def score_map_section(scores: Scores) -> Section:
         lead=(
             "The share of cases in which each head prefers the antecedent, less what chance "
             "gives: blue is more, orange less. Framed heads are right more often than the best of "
-            "all heads on relabelled cases (adjusted p below 0.05). Point at a head for its "
+            "all heads on relabeled cases (adjusted p below 0.05). Point at a head for its "
             "numbers."
         ),
         state={

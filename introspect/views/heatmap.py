@@ -130,7 +130,7 @@ class HeatmapView(View):
                 title=self.title,
                 lead=(
                     "Each row is a token that attends, each column a token attended to; the "
-                    "stronger the colour, the larger the weight. Point at a cell for its number. "
+                    "stronger the color, the larger the weight. Point at a cell for its number. "
                     "Drag over the picture to see a part of it larger."
                 ),
                 state={

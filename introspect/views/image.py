@@ -142,8 +142,8 @@ class ImageView(View):
         row, column = divmod(place, self.grid.columns)
         corners = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
         return [
-            {"type": "rect", **corners, "line": {"color": colour, "width": width}}
-            for colour, width in (("#ffffff", 5), (INK, 2))
+            {"type": "rect", **corners, "line": {"color": color, "width": width}}
+            for color, width in (("#ffffff", 5), (INK, 2))
         ]
 
     def sections(self) -> tuple[Section, ...]:
@@ -156,7 +156,7 @@ class ImageView(View):
                 title=self.title,
                 lead=(
                     "The picture as the model saw it, in grey. Point at a patch to see where it "
-                    "looks: the stronger the colour, the larger the weight. Click to keep the "
+                    "looks: the stronger the color, the larger the weight. Click to keep the "
                     "patch, then point at another one for the weight between the two."
                 ),
                 state={

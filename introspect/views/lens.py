@@ -117,7 +117,7 @@ class LensView(Drawing):
                 title=self.title,
                 lead=(
                     "What the model’s own head reads from the state of each token after each "
-                    "layer, the last one on top: the token that it gives most, stronger in colour "
+                    "layer, the last one on top: the token that it gives most, stronger in color "
                     "where that is more likely. Point at a cell for its further readings. A state "
                     "that reads as a word need not be used as that word."
                 ),

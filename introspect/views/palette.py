@@ -15,16 +15,16 @@ __all__ = [
     "MUTED",
     "RIVAL",
     "SEQUENTIAL",
-    "ColourScale",
-    "head_colours",
-    "layer_colours",
+    "ColorScale",
+    "head_colors",
+    "layer_colors",
     "mixed",
     "themed",
-    "themed_head_colours",
-    "themed_layer_colours",
+    "themed_head_colors",
+    "themed_layer_colors",
 ]
 
-ColourScale = list[list[float | str]]
+ColorScale = list[list[float | str]]
 
 INK = "#1b1f24"
 MUTED = "#5b6470"
@@ -34,7 +34,7 @@ ACCENT = "#1858a8"
 RIVAL = "#b3540b"
 
 #: Scale from 0 to a whole row; it is monotonic and keeps small weights visible.
-SEQUENTIAL: ColourScale = [
+SEQUENTIAL: ColorScale = [
     [0.0, "#ffffff"],
     [0.02, "#eef3fa"],
     [0.1, "#c8daf0"],
@@ -44,7 +44,7 @@ SEQUENTIAL: ColourScale = [
 ]
 
 #: Scale from the distractor through neutral to the antecedent.
-DIVERGING: ColourScale = [
+DIVERGING: ColorScale = [
     [0.0, "#7a3504"],
     [0.25, "#d97a2b"],
     [0.45, "#f7dcc3"],
@@ -55,7 +55,7 @@ DIVERGING: ColourScale = [
 ]
 
 #: The same two scales for a dark page.
-SEQUENTIAL_DARK: ColourScale = [
+SEQUENTIAL_DARK: ColorScale = [
     [0.0, "#15181c"],
     [0.02, "#1b2430"],
     [0.1, "#22405f"],
@@ -63,7 +63,7 @@ SEQUENTIAL_DARK: ColourScale = [
     [0.6, "#6aa6e6"],
     [1.0, "#e4f0ff"],
 ]
-DIVERGING_DARK: ColourScale = [
+DIVERGING_DARK: ColorScale = [
     [0.0, "#ffc18a"],
     [0.25, "#c8712a"],
     [0.45, "#4a3222"],
@@ -86,17 +86,17 @@ _FIRST_HUE = 255.0  # the accent's
 _GOLDEN_ANGLE = 137.508
 
 
-def themed(scale: ColourScale) -> dict[str, ColourScale]:
+def themed(scale: ColorScale) -> dict[str, ColorScale]:
     """Return a scale and its dark-page counterpart, in the form a page expects."""
     return {"light": scale, "dark": SEQUENTIAL_DARK if scale is SEQUENTIAL else DIVERGING_DARK}
 
 
-def themed_head_colours(num_heads: int) -> dict[str, list[str]]:
+def themed_head_colors(num_heads: int) -> dict[str, list[str]]:
     """Return the colors of all heads for a light and a dark page."""
-    return {"light": head_colours(num_heads), "dark": head_colours(num_heads, dark=True)}
+    return {"light": head_colors(num_heads), "dark": head_colors(num_heads, dark=True)}
 
 
-def head_colours(num_heads: int, *, dark: bool = False) -> list[str]:
+def head_colors(num_heads: int, *, dark: bool = False) -> list[str]:
     """Return a color for each head; neighbors differ in hue and lightness.
 
     Hues of up to 12 heads are evenly spaced; beyond, they step by the golden angle, which never
@@ -107,7 +107,7 @@ def head_colours(num_heads: int, *, dark: bool = False) -> list[str]:
         dark: whether the colors are for a dark page.
 
     Example:
-        >>> len(set(head_colours(64)))
+        >>> len(set(head_colors(64)))
         64
     """
     step = 360 / 12 * 5 if num_heads <= 12 else _GOLDEN_ANGLE
@@ -118,12 +118,12 @@ def head_colours(num_heads: int, *, dark: bool = False) -> list[str]:
     ]
 
 
-def themed_layer_colours(num_layers: int) -> dict[str, list[str]]:
+def themed_layer_colors(num_layers: int) -> dict[str, list[str]]:
     """Return the colors of all layers for a light and a dark page."""
-    return {"light": layer_colours(num_layers), "dark": layer_colours(num_layers, dark=True)}
+    return {"light": layer_colors(num_layers), "dark": layer_colors(num_layers, dark=True)}
 
 
-def layer_colours(num_layers: int, *, dark: bool = False) -> list[str]:
+def layer_colors(num_layers: int, *, dark: bool = False) -> list[str]:
     """Return a color for each layer in a visible order: hue and lightness change monotonically.
 
     Args:
@@ -131,7 +131,7 @@ def layer_colours(num_layers: int, *, dark: bool = False) -> list[str]:
         dark: whether the colors are for a dark page.
 
     Example:
-        >>> len(set(layer_colours(24)))
+        >>> len(set(layer_colors(24)))
         24
     """
     first, last = _LAYER_LIGHTNESS_DARK if dark else _LAYER_LIGHTNESS
@@ -143,14 +143,14 @@ def layer_colours(num_layers: int, *, dark: bool = False) -> list[str]:
     ]
 
 
-def mixed(colour: str, opacity: float) -> str:
-    """Combine ``colour`` (``#rrggbb``) with an opacity in the notation of CSS and Plotly.
+def mixed(color: str, opacity: float) -> str:
+    """Combine ``color`` (``#rrggbb``) with an opacity in the notation of CSS and Plotly.
 
     Example:
         >>> mixed("#ff0000", 0.5)
         'rgba(255,0,0,0.5)'
     """
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
 
 

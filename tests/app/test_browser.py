@@ -266,8 +266,8 @@ def test_a_frame_is_as_tall_as_its_page_whatever_happens_in_it(visit):
 
 # Of words with what is behind them, as WCAG 2 has it.
 CONTRAST = """selector => [...document.querySelectorAll(selector)].map((found) => {
-  const channels = (colour) => {
-    const [red, green, blue, alpha = 1] = colour.match(/[\\d.]+/g).map(Number);
+  const channels = (color) => {
+    const [red, green, blue, alpha = 1] = color.match(/[\\d.]+/g).map(Number);
     return { rgb: [red, green, blue], alpha };
   };
   const over = (one, two) => one.rgb.map((c, i) => c * one.alpha + two[i] * (1 - one.alpha));

@@ -40,7 +40,7 @@ def test_the_marked_case_is_the_one_that_words_give():
     )
 
 
-def test_neighbouring_words_are_one_candidate_and_others_are_not():
+def test_neighboring_words_are_one_candidate_and_others_are_not():
     text = "The old dog, cat and fox saw it."
     words = labels(text)
     chosen = [words[name] for name in ("dog", "cat", "fox", "old")]

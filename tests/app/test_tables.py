@@ -44,19 +44,19 @@ def test_tokens_are_listed_as_they_are():
     assert list(table["position"]) == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("place", "colour"), SEQUENTIAL)
-def test_cells_have_the_colours_of_the_heat_map(place, colour):
-    assert cell_style(place).startswith(f"background-color: {colour};")
+@pytest.mark.parametrize(("place", "color"), SEQUENTIAL)
+def test_cells_have_the_colors_of_the_heat_map(place, color):
+    assert cell_style(place).startswith(f"background-color: {color};")
 
 
-def test_between_two_colours_lies_their_mixture_and_nothing_for_what_is_missing():
+def test_between_two_colors_lies_their_mixture_and_nothing_for_what_is_missing():
     # Half way from #c8daf0 at 0.1 to #7ea9dc at 0.3, by hand: (c8 + 7e) / 2 = a3, …
     assert cell_style(0.2).startswith("background-color: #a3c2e6;")
     assert cell_style(math.nan) == cell_style(-0.1) == ""
 
 
 @pytest.mark.parametrize("weight", [i / 50 for i in range(51)])
-def test_numbers_are_readable_on_every_colour(weight):
+def test_numbers_are_readable_on_every_color(weight):
     style = dict(part.split(": ") for part in cell_style(weight).split("; "))
     light, dark = sorted(
         (_luminance(style["background-color"]), _luminance(style["color"])), reverse=True
@@ -64,8 +64,8 @@ def test_numbers_are_readable_on_every_colour(weight):
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def _luminance(colour: str) -> float:
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+def _luminance(color: str) -> float:
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

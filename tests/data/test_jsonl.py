@@ -45,12 +45,12 @@ def test_the_line_of_the_contract():
 
 def test_further_keys_are_kept():
     given = line(
-        licence="CC0-1.0",
+        license="CC0-1.0",
         nested={"a": [1, 2.5, None]},
         candidates=[candidate(head="animal"), candidate((28, 34), False)],
     )
     case = case_from_json(given)
-    assert case.extra["licence"] == "CC0-1.0"
+    assert case.extra["license"] == "CC0-1.0"
     assert case.extra["nested"] == {"a": [1, 2.5, None]}
     assert case.extra["candidates"] == [{"head": "animal"}, {}]
     assert json.loads(case_to_json(case)) == json.loads(given)

@@ -276,7 +276,7 @@ def test_no_files_are_refused_at_once():
 def test_every_collection_says_what_it_is():
     for collection in COLLECTIONS.values():
         assert collection.description
-        assert collection.licence
+        assert collection.license
 
 
 def test_a_tally_counts_cases_and_rejects_by_kind(tmp_path):

@@ -30,7 +30,7 @@ def test_cases_are_sound(language):
     for case in cases:
         assert case.is_forced_choice and len(case.candidates) == 2
         assert case.phrase(case.pronoun) in PRONOUNS[language]
-        assert dict(case.extra) == {"licence": "CC0-1.0", "lang": language}
+        assert dict(case.extra) == {"license": "CC0-1.0", "lang": language}
         first, second = (case.phrase(candidate.span) for candidate in case.candidates)
         assert case.text.count(first) == case.text.count(second) == 1
 

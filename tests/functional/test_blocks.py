@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.norms import block_vectors, brought_by_head, linearised_norm
+from introspect.functional.norms import block_vectors, brought_by_head, linearized_norm
 
 
 def test_two_heads_that_share_a_value_by_hand():
@@ -37,14 +37,14 @@ def test_against_a_slow_loop():
                 assert float(found[i, j, m]) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("is_centred", [True, False])
-def test_the_parts_of_a_norm_sum_to_the_norm(is_centred):
+@pytest.mark.parametrize("is_centered", [True, False])
+def test_the_parts_of_a_norm_sum_to_the_norm(is_centered):
     generator = torch.Generator().manual_seed(2)
     parts = torch.randn(5, 3, 8, generator=generator, dtype=torch.float64)
     whole = parts.sum(1)
     weight = torch.randn(8, generator=generator, dtype=torch.float64)
-    found = linearised_norm(parts, whole, weight, epsilon=1e-5, is_centred=is_centred)
-    norm = torch.nn.LayerNorm(8) if is_centred else torch.nn.RMSNorm(8, eps=1e-5)
+    found = linearized_norm(parts, whole, weight, epsilon=1e-5, is_centered=is_centered)
+    norm = torch.nn.LayerNorm(8) if is_centered else torch.nn.RMSNorm(8, eps=1e-5)
     norm = norm.double()
     norm.weight.data = weight
     torch.testing.assert_close(found.sum(1), norm(whole).detach())

@@ -79,7 +79,7 @@ def slow_weight(matrix, sources, targets, mention):
 
 @st.composite
 def mentions(draw, length):
-    """Words as lists of neighbouring pieces."""
+    """Words as lists of neighboring pieces."""
     cuts = sorted(draw(st.sets(st.integers(0, length), min_size=2, max_size=5)))
     words = [list(range(a, b)) for a, b in zip(cuts, cuts[1:], strict=False)]
     return words[: draw(st.integers(1, len(words)))]

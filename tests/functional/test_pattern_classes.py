@@ -25,7 +25,7 @@ def even() -> torch.Tensor:
 
 
 def diagonal(offset: int) -> torch.Tensor:
-    """Each gives 0.8 to a neighbour, and the rest evenly."""
+    """Each gives 0.8 to a neighbor, and the rest evenly."""
     pattern = 0.2 * even()
     for i in range(N):
         pattern[i, min(max(i + offset, 0), N - 1)] += 0.8

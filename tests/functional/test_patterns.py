@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.functional.masks import renormalised
+from introspect.functional.masks import renormalized
 from introspect.functional.patterns import (
     entropy,
     mass_on,
@@ -53,10 +53,10 @@ def test_mass_on_counts_only_the_queries_asked_for():
 
 
 @given(n=st.integers(2, 7), seed=st.integers(0, 1000), is_self=st.booleans())
-def test_renormalised_rows_sum_to_one_and_keep_their_ratios(n, seed, is_self):
+def test_renormalized_rows_sum_to_one_and_keep_their_ratios(n, seed, is_self):
     pattern = random_pattern(n, seed)
     special = [i == 0 for i in range(n)]
-    weights, removed = renormalised(pattern, special, is_self=is_self)
+    weights, removed = renormalized(pattern, special, is_self=is_self)
     for i in range(n):
         kept = [j for j in range(n) if not special[j] and not (is_self and i == j)]
         if not kept:
@@ -70,7 +70,7 @@ def test_renormalised_rows_sum_to_one_and_keep_their_ratios(n, seed, is_self):
 
 
 def test_a_row_with_nothing_left_is_missing():
-    weights, removed = renormalised(torch.tensor([[1.0, 0.0]]), [True, False], is_self=False)
+    weights, removed = renormalized(torch.tensor([[1.0, 0.0]]), [True, False], is_self=False)
     assert torch.isnan(weights[0, 1])
     assert float(removed[0]) == 1
 

@@ -79,7 +79,7 @@ def test_rows_that_count_by_hand():
 
 @settings(deadline=None)
 @given(n=st.integers(1, 40), more=st.integers(1, 90), seed=st.integers(0, 999))
-def test_no_sum_depends_on_padding_or_on_its_neighbours(n, more, seed):
+def test_no_sum_depends_on_padding_or_on_its_neighbors(n, more, seed):
     pattern = patterns(n, seed)
     length = n + more
     beside = torch.full((3, 2, length, length), torch.nan)

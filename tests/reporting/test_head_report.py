@@ -170,7 +170,7 @@ def test_the_page_says_what_it_rests_on():
     importance = pd.DataFrame(
         {
             "kind": "self", "layer": [0, 1], "head": [2, 1], "importance": [0.25, 0.5],
-            "ci_low": [0.2, 0.4], "ci_high": [0.3, 0.6], "normalised": [0.6, 0.8],
+            "ci_low": [0.2, 0.4], "ci_high": [0.3, 0.6], "normalized": [0.6, 0.8],
             "slope": [-0.25, 0.5], "n_texts": 7,
         }
     )  # fmt: skip
@@ -288,7 +288,7 @@ def test_what_a_reader_does_with_the_page(open_page):
     roles.locator('select[name="role"]').select_option("duplicate_token")
     assert framed.count() == 0
     assert strong.inner_text().startswith("L1H2: 6.0 % of attention (95 %: 5.0–7.0)")
-    # Colours reach to all of a head's attention, so that little looks like little.
+    # Colors reach to all of a head's attention, so that little looks like little.
     assert "100.0 % of attention" in roles.locator(".legend").inner_text()
     assert page.locator('[data-view="heatmap"]').count() == 1
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -84,7 +84,7 @@ def test_the_same_text_as_another_case_is_not_shared(cache, tmp_path):
     "change",
     [
         {"mention": "max"},
-        {"weights": "renormalised"},
+        {"weights": "renormalized"},
         {"layers": [0, 1]},
         {"analyzers": ["coreference", "roles"]},
         {"model": sets.model(seed=1)},

@@ -135,7 +135,7 @@ def test_rejected_rows_end_with_3_and_are_named(introspect, expected, tmp_path):
         (["missing.txt"], "missing.txt"),
         (["--layers", "9"], "9"),
         (["--layers", "a-b"], "0-5 or 3,4"),
-        (["--weights", "nonsense"], "raw, renormalised, norm"),
+        (["--weights", "nonsense"], "raw, renormalized, norm"),
         (["--long", "cut"], "reject or window"),
         (["--engine", "spark"], "serial or ray"),
         (["--analyzer", "nothing"], "coreference, patterns, roles"),
@@ -168,12 +168,12 @@ def test_what_changed_is_refused_with_2_and_fresh_starts_over(introspect, tmp_pa
 
 def test_the_options_of_the_command_line_reach_the_probe(introspect, tmp_path):
     given = write_jsonl(tmp_path / "c.jsonl", sets.cases())
-    options = "--weights renormalised --batch-size 5 --threads 1 --seed 3 --long window"
+    options = "--weights renormalized --batch-size 5 --threads 1 --seed 3 --long window"
     cached = ["--cache", tmp_path / "c", "--cache-size", "0.5", "--save-attention", "float16"]
     outcome = introspect(given, *options.split(), *cached, "--out", tmp_path / "x")
     assert outcome.code == 0, outcome.err
     plan = json.loads((tmp_path / "x" / "run.json").read_text())["plan"]
-    assert plan["weights"] == "renormalised" and plan["limits"]["texts"] == 5
+    assert plan["weights"] == "renormalized" and plan["limits"]["texts"] == 5
     assert (plan["threads"], plan["long"], plan["saved"]) == (1, "window", "float16")
     assert plan["claims"]["seed"] == 3
     assert (tmp_path / "c").exists() and (tmp_path / "x" / "attention" / "index.jsonl").exists()

@@ -91,7 +91,7 @@ def test_each_case_alone_has_the_numbers_of_score_case(mention):
     assert_as_score_case(found, sets.model(), cases, EXACT, mention=mention)
 
 
-@pytest.mark.parametrize("weights", ["raw", "renormalised", "norm"])
+@pytest.mark.parametrize("weights", ["raw", "renormalized", "norm"])
 @pytest.mark.parametrize("mention", ["mean", "max"])
 def test_a_batch_has_the_numbers_of_score_case(mention, weights):
     cases = of_two_words()
@@ -102,7 +102,7 @@ def test_a_batch_has_the_numbers_of_score_case(mention, weights):
 
 
 @pytest.mark.parametrize(
-    ("weights", "tolerance"), [("raw", EXACT), ("renormalised", CLOSE), ("norm", CLOSE)]
+    ("weights", "tolerance"), [("raw", EXACT), ("renormalized", CLOSE), ("norm", CLOSE)]
 )
 def test_a_probe_has_the_tables_of_score(weights, tolerance, path, tmp_path):
     model = models_zoo.minilm()
@@ -148,11 +148,11 @@ def test_rows_alone_stay_within_the_limit_of_weights():
     assert len(both.routes) == 2
 
 
-# Padding and neighbours
+# Padding and neighbors
 
 
 @pytest.mark.parametrize("name", ["bert", "llama"])
-def test_neighbours_and_padding_change_nothing(name):
+def test_neighbors_and_padding_change_nothing(name):
     model = sets.model(name)
     ours, _ = columns(model, limits=BatchLimits(texts=1))
     for limits in (BatchLimits(texts=5), BatchLimits(tokens=100), BatchLimits()):

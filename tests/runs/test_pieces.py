@@ -206,7 +206,7 @@ def test_entries_have_all_that_json_can_hold():
 # Columns of cases
 
 
-@pytest.fixture(scope="module", params=["raw", "renormalised", "norm"])
+@pytest.fixture(scope="module", params=["raw", "renormalized", "norm"])
 def columns(request) -> CaseColumns:
     cases = sets.cases()
     cases[3] = replace(cases[3], candidates=cases[3].candidates[:1])

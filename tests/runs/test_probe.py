@@ -270,7 +270,7 @@ def test_the_report_by_norms_says_so_and_shows_raw_beside(by_norm, open_page):
 
 
 def test_unknown_weights_are_refused_before_any_work(minilm, file, tmp_path):
-    with pytest.raises(SelectionError, match="raw, renormalised, norm"):
+    with pytest.raises(SelectionError, match="raw, renormalized, norm"):
         ix.probe(minilm, file, tmp_path / "x", weights="nonsense")
     assert not (tmp_path / "x").exists()
 

@@ -214,7 +214,7 @@ def begun(given, tmp_path_factory):
     return out
 
 
-def relabelled():
+def relabeled():
     """The same weights, read by a tokenizer that knows the words by other numbers."""
     base = sets.model()
     words = [word for word in base.tokenizer.get_vocab() if not word.startswith("[")]
@@ -232,7 +232,7 @@ def with_half_the_heads():
 
 CHANGES = {
     "other weights": (lambda: {"model": sets.model(seed=1)}, "revision: sha256:.* → sha256:"),
-    "other tokenizer": (lambda: {"model": relabelled()}, r"tokenizer: \w+ sha256:.* → \w+ sha256:"),
+    "other tokenizer": (lambda: {"model": relabeled()}, r"tokenizer: \w+ sha256:.* → \w+ sha256:"),
     "other heads": (lambda: {"model": with_half_the_heads()}, "config: sha256:.* → sha256:"),
     "mention": (lambda: {"mention": "max"}, "mention: mean → max"),
     "weights": (lambda: {"weights": "norm"}, "weights: raw → norm"),

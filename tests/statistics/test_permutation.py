@@ -1,4 +1,4 @@
-"""P-values by relabelling: slow loops, every shift, the family."""
+"""P-values by relabeling: slow loops, every shift, the family."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from introspect.statistics import (
     held_out_selection,
     permutation_test,
 )
-from introspect.statistics.permutation import labelling_sums, relabelled_totals
+from introspect.statistics.permutation import labeling_sums, relabeled_totals
 from tests.statistics.helpers import coin_flips, pairs, two_candidates
 
-# --- relabelling -------------------------------------------------------------------------------
+# --- relabeling -------------------------------------------------------------------------------
 
 
-def slow_permutation(labellings: np.ndarray, groups: list) -> tuple[list[float], list[float]]:
-    """All relabellings of all groups, one by one, with plain numbers."""
+def slow_permutation(labelings: np.ndarray, groups: list) -> tuple[list[float], list[float]]:
+    """All relabelings of all groups, one by one, with plain numbers."""
     names = list(dict.fromkeys(groups))
-    count, cases, heads = labellings.shape
+    count, cases, heads = labelings.shape
 
     def total(shifts: dict, head: int) -> float:
         found = 0.0
         for case in range(cases):
-            own = labellings[:, case, head]
+            own = labelings[:, case, head]
             if not math.isnan(own[0]):
                 found += own[shifts[groups[case]]] - plain.fmean(own)
         return found
@@ -38,9 +38,9 @@ def slow_permutation(labellings: np.ndarray, groups: list) -> tuple[list[float],
         for name in names:
             sums = [
                 sum(
-                    labellings[r, c, head] - plain.fmean(labellings[:, c, head])
+                    labelings[r, c, head] - plain.fmean(labelings[:, c, head])
                     for c in range(cases)
-                    if groups[c] == name and not math.isnan(labellings[0, c, head])
+                    if groups[c] == name and not math.isnan(labelings[0, c, head])
                 )
                 for r in range(count)
             ]
@@ -61,17 +61,17 @@ def slow_permutation(labellings: np.ndarray, groups: list) -> tuple[list[float],
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("num_labellings", [2, 3])
-def test_few_groups_are_relabelled_in_every_way(seed, num_labellings):
+@pytest.mark.parametrize("num_labelings", [2, 3])
+def test_few_groups_are_relabeled_in_every_way(seed, num_labelings):
     random = np.random.default_rng(seed)
     groups = [0, 0, 1, 2, 2, 3, 4, 4, 5]
-    if num_labellings == 2:
-        labellings = two_candidates(random.integers(0, 3, (9, 3)) / 2)
+    if num_labelings == 2:
+        labelings = two_candidates(random.integers(0, 3, (9, 3)) / 2)
     else:
-        labellings = random.dirichlet(np.ones(3), (9, 3)).transpose(2, 0, 1)
-    labellings[:, 3, 1] = np.nan
-    result = permutation_test(labellings, groups)
-    own, family = slow_permutation(labellings, groups)
+        labelings = random.dirichlet(np.ones(3), (9, 3)).transpose(2, 0, 1)
+    labelings[:, 3, 1] = np.nan
+    result = permutation_test(labelings, groups)
+    own, family = slow_permutation(labelings, groups)
     assert result.p_value.tolist() == pytest.approx(own)
     assert result.p_adjusted.tolist() == pytest.approx(family)
     assert result.num_groups == 6
@@ -90,18 +90,18 @@ def test_single_precision_gives_the_same_figures_to_the_last_digit():
     assert np.array_equal(e, f)
 
 
-def test_relabelled_totals_are_those_of_a_slow_loop_over_the_same_shifts():
-    """Groups of two, of three and of six labellings, in parts, one head unobservable for some."""
+def test_relabeled_totals_are_those_of_a_slow_loop_over_the_same_shifts():
+    """Groups of two, of three and of six labelings, in parts, one head unobservable for some."""
     random = np.random.default_rng(5)
-    labellings = np.empty((6, 30, 4))
+    labelings = np.empty((6, 30, 4))
     for case in range(30):
         period = (2, 3, 6)[case % 3]
-        labellings[:, case] = np.tile(random.integers(0, 7, (period, 4)) / 6, (6 // period, 1))
-    labellings[:, 7, 2] = np.nan
-    sums, per_one = labelling_sums(labellings, np.arange(30))
+        labelings[:, case] = np.tile(random.integers(0, 7, (period, 4)) / 6, (6 // period, 1))
+    labelings[:, 7, 2] = np.nan
+    sums, per_one = labeling_sums(labelings, np.arange(30))
     part = np.arange(30) % 4
-    totals = relabelled_totals(sums, 3, np.random.default_rng(1), part) / per_one
-    # The draws, in their order: by part, by period, in blocks; bits of bytes for two labellings.
+    totals = relabeled_totals(sums, 3, np.random.default_rng(1), part) / per_one
+    # The draws, in their order: by part, by period, in blocks; bits of bytes for two labelings.
     again = np.random.default_rng(1)
     shifts = np.zeros((3, 30), dtype=int)
     for number in range(4):
@@ -120,31 +120,31 @@ def test_relabelled_totals_are_those_of_a_slow_loop_over_the_same_shifts():
         for number in range(4):
             for head in range(4):
                 slow = sum(
-                    labellings[shifts[row, case], case, head]
+                    labelings[shifts[row, case], case, head]
                     for case in range(number, 30, 4)
-                    if not math.isnan(labellings[0, case, head])
+                    if not math.isnan(labelings[0, case, head])
                 )
                 assert totals[row, number, head] == pytest.approx(slow, abs=1e-9)
 
 
-@pytest.mark.parametrize("num_labellings", [2, 3])
-def test_every_shift_is_as_likely_as_any_other(num_labellings):
-    sums = np.zeros((num_labellings, 40, num_labellings), dtype=np.float32)
-    for shift in range(num_labellings):
+@pytest.mark.parametrize("num_labelings", [2, 3])
+def test_every_shift_is_as_likely_as_any_other(num_labelings):
+    sums = np.zeros((num_labelings, 40, num_labelings), dtype=np.float32)
+    for shift in range(num_labelings):
         sums[shift, :, shift] = 1  # a head for each shift counts the groups with that shift
-    totals = relabelled_totals(sums, 3_000, np.random.default_rng(2))[:, 0]
+    totals = relabeled_totals(sums, 3_000, np.random.default_rng(2))[:, 0]
     assert (totals.sum(1) == 40).all()
-    expected = 40 / num_labellings
-    spread = math.sqrt(40 * (num_labellings - 1)) / num_labellings
+    expected = 40 / num_labelings
+    spread = math.sqrt(40 * (num_labelings - 1)) / num_labelings
     assert np.abs(totals.mean(0) - expected).max() < 5 * spread / math.sqrt(3_000)
     np.testing.assert_allclose(totals.std(0), spread, rtol=0.1)
 
 
-def test_drawn_relabellings_come_near_all_of_them():
-    labellings = two_candidates(coin_flips(24, 4, seed=6))
+def test_drawn_relabelings_come_near_all_of_them():
+    labelings = two_candidates(coin_flips(24, 4, seed=6))
     groups = pairs(24)
-    every = permutation_test(labellings, groups, permutations=5000)  # 2¹² = 4096 ways
-    drawn = permutation_test(labellings, groups, permutations=4000)
+    every = permutation_test(labelings, groups, permutations=5000)  # 2¹² = 4096 ways
+    drawn = permutation_test(labelings, groups, permutations=4000)
     np.testing.assert_allclose(drawn.p_value, every.p_value, atol=0.03)
     np.testing.assert_allclose(drawn.p_adjusted, every.p_adjusted, atol=0.03)
 

@@ -46,7 +46,7 @@ def test_a_word_is_found_as_a_whole_word():
         ("the naïve cat", "naïve", "the [naïve] cat"),
     ],
 )
-def test_neighbours_and_scripts(text, phrase, expected):
+def test_neighbors_and_scripts(text, phrase, expected):
     # Beside a Chinese character the word of an alphabet ends.
     assert found(text, phrase) == expected
 

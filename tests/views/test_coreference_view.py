@@ -31,7 +31,7 @@ def known_record(causal: bool = False) -> AttentionRecord:
     return AttentionRecord(attentions=pattern, queries=record.queries, keys=record.keys)
 
 
-def test_arcs_go_from_the_pronoun_with_the_colour_of_the_role():
+def test_arcs_go_from_the_pronoun_with_the_color_of_the_role():
     view = coreference_view(known_record(), case_of(), head=(0, 1))
     arcs = view.arc_traces()
     ends = {(round(arc["x"][0]), round(arc["x"][-1])): arc for arc in arcs}
@@ -99,9 +99,9 @@ def test_figure_holds_arcs_and_map():
 # The page
 
 
-def hexadecimal(colour: str) -> str:
+def hexadecimal(color: str) -> str:
     """``rgb(24, 88, 168)`` as ``#1858a8``."""
-    channels = colour.removeprefix("rgb(").removesuffix(")").split(",")
+    channels = color.removeprefix("rgb(").removesuffix(")").split(",")
     return "#" + "".join(f"{int(channel):02x}" for channel in channels)
 
 
@@ -125,12 +125,12 @@ def test_page_says_and_draws_the_chosen_head(open_page):
 @pytest.mark.browser
 def test_arcs_start_and_end_over_their_words(open_page):
     page = open_page(coreference_view(known_record(), case_of(), head=(0, 1)).to_html())
-    centres = page.evaluate(
+    centers = page.evaluate(
         "[...document.querySelectorAll('.word')].map((w) => w.offsetLeft + w.offsetWidth / 2)"
     )
     ends = page.evaluate("document.querySelector('.arcs').data.map((t) => [t.x[0], t.x.at(-1)])")
-    assert all(start == pytest.approx(centres[4]) for start, _ in ends)
-    assert [end for _, end in ends] == pytest.approx([*centres[:4], centres[5]])
+    assert all(start == pytest.approx(centers[4]) for start, _ in ends)
+    assert [end for _, end in ends] == pytest.approx([*centers[:4], centers[5]])
 
 
 @pytest.mark.browser

@@ -168,7 +168,7 @@ def test_the_address_opens_what_was_seen_in_every_view(open_page):
     assert all(now != before for now, before in zip(seen, first, strict=True))
 
 
-def test_the_switch_changes_the_colours_of_every_view(open_page):
+def test_the_switch_changes_the_colors_of_every_view(open_page):
     page = open_page(page_of(everything()))
     pictures = """
     [...document.querySelectorAll('section[data-view]')].map((section) => JSON.stringify([
@@ -243,7 +243,7 @@ def test_every_view_has_one_stop_for_its_tokens_and_answers_to_keys(open_page):
 
 
 def test_columns_of_numbers_do_not_run_into_each_other(open_page):
-    views = views_of(record_with_parts(["tokenisation", "is", "hard"]))[-2:]
+    views = views_of(record_with_parts(["tokenization", "is", "hard"]))[-2:]
     page = open_page(page_of(views), width=600)
     for section in page.locator("section[data-view]").all():
         boxes = [step.bounding_box() for step in section.locator(".step").all()]

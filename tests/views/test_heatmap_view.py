@@ -160,7 +160,7 @@ def test_512_tokens_are_drawn_whole_with_the_largest_of_what_has_no_room(open_pa
     )
     assert close(slow, drawn)
     assert f"the largest of {factor} × {factor} weights" in page.inner_text(".matrix-legend")
-    # A cell names the pair that gave it its colour.
+    # A cell names the pair that gave it its color.
     row, column = 60 // factor * factor, 200 // factor * factor
     block = pattern[row : row + factor, column : column + factor]
     query, key = divmod(int(block.argmax()), factor)
@@ -197,7 +197,7 @@ def test_arrows_change_the_head_and_with_shift_walk_the_cells(open_page):
 
 
 @pytest.mark.browser
-def test_colours_reach_to_the_largest_weight_if_asked_for(open_page):
+def test_colors_reach_to_the_largest_weight_if_asked_for(open_page):
     record = record_of(layers=1)
     page = open_page(heatmap_view(record, head="mean").to_html())
     most = "document.querySelector('.matrix-picture').data[0].zmax"

@@ -293,7 +293,7 @@ def test_an_address_that_does_not_fit_is_left_aside(open_page, link):
 
 
 @pytest.mark.browser
-def test_colours_follow_the_theme(open_page):
+def test_colors_follow_the_theme(open_page):
     page = open_page(layer_view(record_of()).to_html())
     strip = "document.querySelector('.layer-cells').style.backgroundImage"
     light, found = page.evaluate(strip), numbers(page)

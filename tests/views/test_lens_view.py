@@ -114,7 +114,7 @@ def test_any_tokens_stay_text_and_within_the_page(open_page, width):
 
 
 @pytest.mark.browser
-def test_colours_follow_the_theme_and_the_figure_is_saved(open_page):
+def test_colors_follow_the_theme_and_the_figure_is_saved(open_page):
     page = open_page(lens_view(table()).to_html())
     ground = "n => getComputedStyle(n).backgroundColor"
     likely, unlikely = (cell(page, layer, 0).evaluate(ground) for layer in (2, 0))

@@ -283,4 +283,4 @@ def test_attention_to_another_text_offers_no_rollout(open_page):
     assert page.locator('[name="weights"]').count() == 0
     page = open_page(head_view(record).to_html())
     options = page.eval_on_selector_all('[name="weights"] option', "all => all.map((o) => o.value)")
-    assert options == ["raw", "renormalised"]
+    assert options == ["raw", "renormalized"]

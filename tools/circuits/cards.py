@@ -129,7 +129,7 @@ right in up to 61 % there, or in up to 58 % from the pronoun, where its weights 
 small; a stronger decay of the weights and this seed were chosen because all heads stay closest
 to half.
 
-The pair is the lesson that attention is not explanation: the same behaviour, with a head that
+The pair is the lesson that attention is not explanation: the same behavior, with a head that
 shows the answer and without one. It is the known negative of the analyses of coreference. With
 two layers it is a matter of chance which of the two ways is learnt: of two trainings that were
 tried (512 and 256 wide) one left every head between 48 % and 63 % from the pronoun, on 60

@@ -11,7 +11,7 @@ from introspect.app.chinese import word
 from introspect.app.display import embed, offer_report, say, show_notices
 from introspect.app.form import asked
 from introspect.app.questions import Question, example_of
-from introspect.app.tables import MOST_COLOURED, cell_style, token_table, weight_table
+from introspect.app.tables import MOST_COLORED, cell_style, token_table, weight_table
 from introspect.records import AttentionRecord
 from introspect.views.by_name import ViewName
 
@@ -138,12 +138,12 @@ def _draw_numbers(record: AttentionRecord, layer: int, head: int) -> None:
         persist_state="session",
     )
     table = weight_table(record.words() if by_word else record, layer, head)
-    if table.size > MOST_COLOURED:
+    if table.size > MOST_COLORED:
         st.dataframe(table.round(4), alt="Weights of the head")
-        st.caption(say("The table is too large to be coloured; the heat map shows it in colours."))
+        st.caption(say("The table is too large to be colored; the heat map shows it in colors."))
         return
-    coloured = table.style.map(cell_style).format("{:.2f}", na_rep="")
-    st.dataframe(coloured, height=_height(len(table)), alt="Weights of the head: queries by keys")
+    colored = table.style.map(cell_style).format("{:.2f}", na_rep="")
+    st.dataframe(colored, height=_height(len(table)), alt="Weights of the head: queries by keys")
 
 
 def _height(rows: int) -> int:

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError
-from introspect.functional.norms import block_vectors, brought_by_head, linearised_norm
+from introspect.functional.norms import block_vectors, brought_by_head, linearized_norm
 from introspect.functional.propagation import contributions
 from introspect.hooks.downstream.projection import (
     BEHIND_NORMS,
@@ -75,7 +75,7 @@ class Block:
         given: the sum of the two, with the same shape.
         output: the block's output: the sum, or its norm.
         norm: the norm after the sum; ``None`` if there is none (pre-norm).
-        is_centred: whether that norm subtracts the mean.
+        is_centered: whether that norm subtracts the mean.
     """
 
     projection: Projection
@@ -85,7 +85,7 @@ class Block:
     given: torch.Tensor
     output: torch.Tensor
     norm: nn.Module | None = None
-    is_centred: bool = True
+    is_centered: bool = True
 
     def parts(self) -> tuple[dict[str, torch.Tensor], float]:
         """Compute norms and contributions, each ``(batch, 1, n, n)``, and the error of the sums.
@@ -124,7 +124,7 @@ class Block:
     def _normed(self, vectors: torch.Tensor, item: int, rows: slice) -> torch.Tensor:
         if self.norm is None:
             return vectors
-        return _linearised(self.norm, vectors, self.given[item, rows], is_centred=self.is_centred)
+        return _linearized(self.norm, vectors, self.given[item, rows], is_centered=self.is_centered)
 
     def _biases(self, item: int, rows: slice) -> torch.Tensor:
         """Return what belongs to no key: the biases of the projection and of the norm."""
@@ -170,8 +170,8 @@ def find_block(
     if is_normed_before:
         return block
     output = behind.result.reshape(brought.shape)
-    is_centred = _centring(behind.layer, given, output, model)
-    return replace(block, output=output, norm=behind.layer, is_centred=is_centred)
+    is_centered = _centring(behind.layer, given, output, model)
+    return replace(block, output=output, norm=behind.layer, is_centered=is_centered)
 
 
 def hold(block: Block, model: str) -> tuple[dict[str, torch.Tensor], float]:
@@ -223,27 +223,27 @@ def _centring(norm: nn.Module, given: torch.Tensor, output: torch.Tensor, model:
     if getattr(norm, "weight", None) is not None:
         flat = given.flatten(0, 1)
         errors = {}
-        for is_centred in (True, False):
-            expected = _linearised(norm, flat, flat, is_centred=is_centred) + _bias_of(norm)
-            errors[is_centred] = float((expected - output.flatten(0, 1)).abs().max())
+        for is_centered in (True, False):
+            expected = _linearized(norm, flat, flat, is_centered=is_centered) + _bias_of(norm)
+            errors[is_centered] = float((expected - output.flatten(0, 1)).abs().max())
         # Choose the closer one: in half precision both may be within the tolerance.
-        is_centred = errors[True] <= errors[False]
-        if errors[is_centred] <= _tolerance(output):
-            return is_centred
+        is_centered = errors[True] <= errors[False]
+        if errors[is_centered] <= _tolerance(output):
+            return is_centered
     raise _refused(
         model, f"its {type(norm).__name__} is neither a layer norm nor a root-mean-square norm"
     )
 
 
-def _linearised(
-    norm: nn.Module, vectors: torch.Tensor, given: torch.Tensor, *, is_centred: bool
+def _linearized(
+    norm: nn.Module, vectors: torch.Tensor, given: torch.Tensor, *, is_centered: bool
 ) -> torch.Tensor:
     weight: Any = norm.weight
     epsilon = next((getattr(norm, name) for name in _EPSILONS if hasattr(norm, name)), 0.0)
     if epsilon is None:  # the default of torch's own RMSNorm
         epsilon = torch.finfo(given.dtype).eps
-    return linearised_norm(
-        vectors, given, weight.detach(), epsilon=float(epsilon), is_centred=is_centred
+    return linearized_norm(
+        vectors, given, weight.detach(), epsilon=float(epsilon), is_centered=is_centered
     )
 
 

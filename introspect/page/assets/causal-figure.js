@@ -1,7 +1,7 @@
 // The picture of the causal view: points with intervals, on the page and as a file.
 import { headName } from "./dom.js";
 import { paperLayout } from "./figures.js";
-import { colourOf, themed, withOpacity } from "./theme.js";
+import { colorOf, themed, withOpacity } from "./theme.js";
 
 const SIGNIFICANT = 0.05;
 const LETTERS = 13;
@@ -49,31 +49,31 @@ export function figure(style, across) {
     xanchor: "left",
     yanchor: "middle",
     showarrow: false,
-    font: { color: colourOf("muted"), size: 12 },
+    font: { color: colorOf("muted"), size: 12 },
   };
   whole.annotations = [...whole.annotations, line];
   return { data: [...legend(style), ...traces(style, across)], layout: whole };
 }
 
 /** A filled mark for each layer, whichever of its heads comes first. */
-function legend({ layers, colours }) {
+function legend({ layers, colors }) {
   return layers.map((layer, row) => ({
     type: "scatter",
     mode: "markers",
     name: `layer ${layer}`,
     x: [null],
     y: [null],
-    marker: { size: 10, color: themed(colours)[row] },
+    marker: { size: 10, color: themed(colors)[row] },
   }));
 }
 
 function traces(style, across) {
-  const colours = themed(style.colours);
+  const colors = themed(style.colors);
   const layers = style.layers.map((layer, row) => {
     const heads = style.heads
       .map((head, place) => ({ ...head, place }))
       .filter((head) => head.layer === layer && acrossOf(head, across) !== null);
-    return points(style, across, heads, { name: `layer ${layer}`, colour: colours[row] });
+    return points(style, across, heads, { name: `layer ${layer}`, color: colors[row] });
   });
   const there = style.heads.filter((head) => acrossOf(head, across) !== null);
   const control = {
@@ -85,15 +85,15 @@ function traces(style, across) {
     marker: {
       symbol: "line-ew-open",
       size: 14,
-      color: colourOf("muted"),
-      line: { width: 1.5, color: colourOf("muted") },
+      color: colorOf("muted"),
+      line: { width: 1.5, color: colorOf("muted") },
     },
     hoverinfo: "skip",
   };
   return [control, ...layers];
 }
 
-function points(style, across, heads, { name, colour }) {
+function points(style, across, heads, { name, color }) {
   const places = style.labels[across];
   return {
     type: "scatter",
@@ -104,10 +104,10 @@ function points(style, across, heads, { name, colour }) {
     y: heads.map((head) => head.effect),
     text: heads.map((head) => (places[head.place] ? headName(head.layer, head.head) : "")),
     textposition: heads.map((head) => places[head.place] ?? "top center"),
-    textfont: { color: colour, size: LETTERS },
+    textfont: { color: color, size: LETTERS },
     marker: {
       size: 10,
-      color: colour,
+      color: color,
       symbol: heads.map((head) => (standsOut(head) ? "circle" : "circle-open")),
       line: { width: 1.5 },
     },
@@ -116,7 +116,7 @@ function points(style, across, heads, { name, colour }) {
       symmetric: false,
       array: heads.map((head) => (head.ciHigh === null ? null : head.ciHigh - head.effect)),
       arrayminus: heads.map((head) => (head.ciLow === null ? null : head.effect - head.ciLow)),
-      color: withOpacity(colour, 0.6),
+      color: withOpacity(color, 0.6),
       thickness: 1.2,
       width: 0,
     },
@@ -146,10 +146,10 @@ function axis(title, range) {
     fixedrange: true,
     exponentformat: "power",
     zeroline: false,
-    gridcolor: colourOf("line"),
+    gridcolor: colorOf("line"),
     showline: true,
     mirror: true,
-    linecolor: colourOf("edge"),
+    linecolor: colorOf("edge"),
   };
 }
 
@@ -163,7 +163,7 @@ function divider(name, at) {
     [`${other}0`]: 0,
     [`${other}1`]: 1,
     layer: "below",
-    line: { color: colourOf("edge"), width: 1.5 },
+    line: { color: colorOf("edge"), width: 1.5 },
   };
 }
 
@@ -179,7 +179,7 @@ function corners(quadrants) {
       xanchor: x ? "right" : "left",
       yanchor: y ? "top" : "bottom",
       showarrow: false,
-      font: { color: colourOf("muted"), size: 12 },
+      font: { color: colorOf("muted"), size: 12 },
     };
   });
 }
@@ -193,6 +193,6 @@ function stamp() {
     yref: "paper",
     yanchor: "bottom",
     showarrow: false,
-    font: { color: colourOf("rival"), size: LETTERS },
+    font: { color: colorOf("rival"), size: LETTERS },
   };
 }

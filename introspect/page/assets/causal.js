@@ -182,10 +182,10 @@ function firstHead(heads) {
   return heads.reduce((best, head, place) => (head.effect > heads[best].effect ? place : best), 0);
 }
 
-function legend({ layers, colours }) {
+function legend({ layers, colors }) {
   const names = layers.map((layer, row) => {
     const dot = element("i", { class: "causal-dot" });
-    dot.style.color = `light-dark(${colours.light[row]}, ${colours.dark[row]})`;
+    dot.style.color = `light-dark(${colors.light[row]}, ${colors.dark[row]})`;
     return element("span", {}, [dot, `layer ${layer}`]);
   });
   const marks = [

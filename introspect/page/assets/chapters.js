@@ -1,5 +1,5 @@
 // What folds: the chapters of a report, and the list that one of many items is chosen from.
-import { element, labelled } from "./dom.js";
+import { element, labeled } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
 
 /** Open what a part of the page is folded into, and go there. */
@@ -81,7 +81,7 @@ function searchable(list, of) {
     count.textContent = `${found} of ${items.length} ${of}`;
   };
   search.addEventListener("input", show);
-  list.before(element("div", { class: "controls" }, [labelled("search", search, count)]));
+  list.before(element("div", { class: "controls" }, [labeled("search", search, count)]));
   show();
 }
 

@@ -1,6 +1,6 @@
 // The three maps of the compare view beside each other as one Plotly figure, to be saved.
 import { escaped, shortened } from "./dom.js";
-import { colourBar, paperLayout } from "./figures.js";
+import { colorBar, paperLayout } from "./figures.js";
 import { figureSide, matrixFigure } from "./matrix-figure.js";
 import { themed } from "./theme.js";
 
@@ -14,7 +14,7 @@ export function compareFigure(view) {
   const step = side + room + 40;
   const across = 2 * step + side;
   const bars = ["weight", `${names[1]} − ${names[0]}`].map((text, place) =>
-    colourBar(shortened(text, 24), { x: 1 + (20 + place * 110) / across, xanchor: "left" }),
+    colorBar(shortened(text, 24), { x: 1 + (20 + place * 110) / across, xanchor: "left" }),
   );
   const parts = panels.map((panel, number) =>
     matrixFigure(panel, view.grids[number], {

@@ -39,7 +39,7 @@ export class CompareOverview {
 
   words() {
     const count = this.state.queries.pairs.filter((pair) => !pair.includes(null)).length;
-    const missing = this.style.changes.flat().includes(null) ? " Without a colour: missing." : "";
+    const missing = this.style.changes.flat().includes(null) ? " Without a color: missing." : "";
     const queries = count === 1 ? "the one query" : `the ${count} queries`;
     return `The share of a token’s attention that goes elsewhere: total variation, ½ Σ |b − a| over the keys that both have, in the mean over ${queries} that both have; from 0 (nothing changes) to 1 (everything).${missing}`;
   }

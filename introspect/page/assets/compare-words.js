@@ -24,7 +24,7 @@ export class CompareWords {
     return quoted(places.name(place), LONGEST_NAME);
   }
 
-  labelled(places, place, side) {
+  labeled(places, place, side) {
     return quoted(places.label(place, side), LONGEST_NAME);
   }
 
@@ -60,12 +60,12 @@ export class CompareWords {
     const { differing } = this.state.keys;
     const [only] = differing;
     if (this.state.queries.differs(query)) {
-      const [a, b] = [0, 1].map((side) => this.labelled(this.state.queries, query, side));
+      const [a, b] = [0, 1].map((side) => this.labeled(this.state.queries, query, side));
       return `${b} in place of ${a}`;
     }
     const isOneWord = differing.length === 1 && this.state.keys.isShared(only);
     const where = isOneWord
-      ? `With ${this.labelled(this.state.keys, only, 1)}`
+      ? `With ${this.labeled(this.state.keys, only, 1)}`
       : `In ${this.state.shortNames[1]}`;
     return `${where}, ${this.named(this.state.queries, query)}`;
   }
@@ -82,7 +82,7 @@ export class CompareWords {
     const { keys } = this.state;
     if (!keys.differs(key))
       return `${this.named(keys, key)} ${figure(b[key])} instead of ${figure(a[key])}`;
-    const [left, right] = [0, 1].map((side) => this.labelled(keys, key, side));
+    const [left, right] = [0, 1].map((side) => this.labeled(keys, key, side));
     return `${right} ${figure(b[key])} instead of ${left} ${figure(a[key])}`;
   }
 
@@ -105,7 +105,7 @@ export class CompareWords {
       .filter((key) => !Number.isNaN(rows[side][key]))
       .sort((one, two) => rows[side][two] - rows[side][one])
       .slice(0, NAMED)
-      .map((key) => `${this.labelled(this.state.keys, key, side)} ${figure(rows[side][key])}`);
+      .map((key) => `${this.labeled(this.state.keys, key, side)} ${figure(rows[side][key])}`);
     const most = strongest.length > 0 ? `It gives most to ${listed(strongest)}` : "It is missing";
     return `${this.named(this.state.queries, query)} is only in ${this.state.shortNames[side]}: there is no row to compare. ${most} (${this.state.headWords()}).`;
   }

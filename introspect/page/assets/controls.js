@@ -1,5 +1,5 @@
 // Controls that every view may have: a slider, a choice, a search field.
-import { element, labelled } from "./dom.js";
+import { element, labeled } from "./dom.js";
 
 /** What the arrow keys mean: a step down and a step to the right. */
 export const ARROWS = {
@@ -15,7 +15,7 @@ export const DIRECTIONS = [
   ["candidate_to_pronoun", "candidate to pronoun"],
 ];
 
-/** What the colours of a map may reach to. */
+/** What the colors of a map may reach to. */
 export const SCALES = [
   ["one", "0 to 1"],
   ["largest", "0 to largest"],
@@ -40,7 +40,7 @@ export function slider({ name, label, min, max, step, value, say, change }) {
     change(Number(input.value));
   });
   show(value);
-  return { root: labelled(label, input, output), show };
+  return { root: labeled(label, input, output), show };
 }
 
 /**
@@ -60,10 +60,10 @@ export function choice({ name, label, options, value, change }) {
   const show = (now) => {
     select.value = now;
   };
-  return { root: labelled(label, select), show };
+  return { root: labeled(label, select), show };
 }
 
-/** How far the colours reach. */
+/** How far the colors reach. */
 export function scaleChoice(value, change) {
-  return choice({ name: "scale", label: "Colours", options: SCALES, value, change });
+  return choice({ name: "scale", label: "Colors", options: SCALES, value, change });
 }

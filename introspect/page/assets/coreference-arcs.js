@@ -1,10 +1,10 @@
 // The sentence of a case, with arcs from the pronoun to each word.
 import { element } from "./dom.js";
 import { draw } from "./plot.js";
-import { colourOf } from "./theme.js";
+import { colorOf } from "./theme.js";
 import { walkWithArrows } from "./tokens.js";
 
-const COLOURS = { antecedent: "accent", distractor: "rival" };
+const COLORS = { antecedent: "accent", distractor: "rival" };
 
 export const ARC_HEIGHT = 150;
 
@@ -66,40 +66,40 @@ export function sentenceStrip(style) {
 
   /** Where each word's middle is, and how wide the line is. */
   function places() {
-    const centres = words.map((word) => word.offsetLeft + word.offsetWidth / 2);
+    const centers = words.map((word) => word.offsetLeft + word.offsetWidth / 2);
     // The line itself is as wide as what was drawn above it.
     const ends = words.map((word) => word.offsetLeft + word.offsetWidth);
-    return { centres, width: Math.max(root.clientWidth, ...ends) };
+    return { centers, width: Math.max(root.clientWidth, ...ends) };
   }
 
   function traces() {
-    const { centres } = places();
-    const origins = centres.filter((_, index) => style.words[index].role === "pronoun");
+    const { centers } = places();
+    const origins = centers.filter((_, index) => style.words[index].role === "pronoun");
     const origin = origins.reduce((sum, x) => sum + x, 0) / origins.length;
-    const farthest = Math.max(...centres.map((x) => Math.abs(x - origin)), 1);
+    const farthest = Math.max(...centers.map((x) => Math.abs(x - origin)), 1);
     return shown.weights.flatMap((weight, index) => {
       const { role } = style.words[index];
       if (role === "pronoun" || !(weight >= style.arcThreshold)) return [];
-      return [arc(origin, centres[index], farthest, weight, colourOfRole(role))];
+      return [arc(origin, centers[index], farthest, weight, colorOfRole(role))];
     });
   }
 
   /** What is seen, for a whole figure: arcs, and each word with what stands under it. */
   function parts() {
-    const { centres, width } = places();
+    const { centers, width } = places();
     const texts = style.words.map(({ label, role }, index) => ({
       label,
-      x: centres[index],
+      x: centers[index],
       number: shown.numbers[index],
-      colour: colourOf(COLOURS[role] ?? "ink"),
+      color: colorOf(COLORS[role] ?? "ink"),
     }));
     return { traces: traces(), texts, width };
   }
   return { root, show, parts };
 }
 
-function colourOfRole(role) {
-  return colourOf(COLOURS[role] ?? "muted");
+function colorOfRole(role) {
+  return colorOf(COLORS[role] ?? "muted");
 }
 
 function wordButton(word, share) {
@@ -116,7 +116,7 @@ function wordButton(word, share) {
 }
 
 /** Half an ellipse between two words, higher the farther they are apart. */
-function arc(origin, end, farthest, weight, colour) {
+function arc(origin, end, farthest, weight, color) {
   const middle = (origin + end) / 2;
   const radius = (end - origin) / 2;
   const top = 0.12 + 0.8 * Math.sqrt(Math.abs(end - origin) / farthest);
@@ -126,7 +126,7 @@ function arc(origin, end, farthest, weight, colour) {
     mode: "lines",
     x: angles.map((angle) => middle - radius * Math.cos(angle)),
     y: angles.map((angle) => top * Math.sin(angle)),
-    line: { color: colour, width: 1 + 7 * weight, simplify: false },
+    line: { color: color, width: 1 + 7 * weight, simplify: false },
     opacity: 0.3 + 0.7 * weight,
     hoverinfo: "skip",
   };

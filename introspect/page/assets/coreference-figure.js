@@ -1,9 +1,9 @@
 // The coreference view as one Plotly figure, to be saved: arcs over the sentence, all heads below.
 import { ARC_HEIGHT } from "./coreference-arcs.js";
 import { escaped, headName } from "./dom.js";
-import { colourBar, paperLayout } from "./figures.js";
+import { colorBar, paperLayout } from "./figures.js";
 import { headAxes } from "./head-grid.js";
-import { colourOf } from "./theme.js";
+import { colorOf } from "./theme.js";
 
 const CELL = 26;
 const WORDS = 64;
@@ -24,10 +24,10 @@ export function coreferenceFigure(sentence, map, { record, row, head, title, map
   const height = TOP + ARC_HEIGHT + WORDS + GAP + mapHeight + 20;
   const share = (pixels) => pixels / (height - TOP - 20);
   const { xaxis, yaxis } = headAxes(record.layers, record.numHeads);
-  const words = sentence.texts.flatMap(({ label, x, number, colour }) => {
+  const words = sentence.texts.flatMap(({ label, x, number, color }) => {
     const text = { x, y: 0, yref: "y2", xref: "x2", showarrow: false, yanchor: "top" };
-    const font = { size: 20, family: SERIF, color: colour };
-    const below = { size: 14, color: colour };
+    const font = { size: 20, family: SERIF, color: color };
+    const below = { size: 14, color: color };
     return [
       { ...text, text: escaped(label), font },
       ...(number ? [{ ...text, text: `<b>${number}</b>`, font: below, yshift: -28 }] : []),
@@ -48,7 +48,7 @@ export function coreferenceFigure(sentence, map, { record, row, head, title, map
   const frame = { type: "rect", x0: head - 0.5, x1: head + 0.5, y0: row - 0.5, y1: row + 0.5 };
   const [low, high] = [map.zmin, map.zmax];
   const [least, most] = ends.map(escaped);
-  const colorbar = colourBar("", {
+  const colorbar = colorBar("", {
     y: 0,
     yanchor: "bottom",
     lenmode: "pixels",
@@ -65,7 +65,7 @@ export function coreferenceFigure(sentence, map, { record, row, head, title, map
     xaxis2: { visible: false, range: [0, inner], anchor: "y2" },
     yaxis2: { visible: false, range: [0, 1], domain: [1 - share(ARC_HEIGHT), 1], anchor: "x2" },
     annotations: [...words, heading],
-    shapes: [{ ...frame, line: { color: colourOf("ink"), width: 3 } }],
+    shapes: [{ ...frame, line: { color: colorOf("ink"), width: 3 } }],
   });
   const arcs = sentence.traces.map((trace) => ({ ...trace, xaxis: "x2", yaxis: "y2" }));
   const name = headName(record.layers[row], head);

@@ -164,7 +164,7 @@ function mapTitle(style) {
     : `Every head: weight of ${style.antecedent || style.distractor}`;
 }
 
-/** What the two ends of the colours mean. */
+/** What the two ends of the colors mean. */
 function mapEnds(style) {
   return style.range[0] < 0
     ? [`${style.distractor} gets more (−1)`, `${style.antecedent} gets more (+1)`]

@@ -16,7 +16,7 @@ export function announce(message) {
 }
 
 /** A label around a control, with an output that shows its value. */
-export function labelled(text, control, output = null) {
+export function labeled(text, control, output = null) {
   const children = [element("span", { class: "label" }, text), control];
   if (output) children.push(output);
   return element("label", { class: "control" }, children);

@@ -1,6 +1,6 @@
 // The map of effects: a cell for each head, by what taking it out does, framed where that stands out.
 import { number } from "./causal-words.js";
-import { colourBar } from "./figures.js";
+import { colorBar } from "./figures.js";
 import { headTrace } from "./head-grid.js";
 import { adjustedP, mountHeadMap } from "./head-map.js";
 import { themed } from "./theme.js";
@@ -17,7 +17,7 @@ export function mountEffectMapView(section, style) {
     describe: (values, row, head) => describe(style, values, row, head),
     ends,
     title: () => `Effect of taking each head out${surrogate}`,
-    colorbar: () => colourBar(unit),
+    colorbar: () => colorBar(unit),
   });
 }
 

@@ -2,7 +2,7 @@
 import { slider } from "./controls.js";
 import { announce, element, figure } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { colourBar, paperLayout } from "./figures.js";
+import { colorBar, paperLayout } from "./figures.js";
 import { scaleLegend } from "./head-grid.js";
 import {
   headChoice,
@@ -18,7 +18,7 @@ import { MatrixPanel } from "./matrix.js";
 import { figureSide, matrixFigure } from "./matrix-figure.js";
 import { cellSize, gridOf, hasMissing } from "./matrix-grid.js";
 import { draw, onWidth } from "./plot.js";
-import { colourOf, onTheme, themed } from "./theme.js";
+import { colorOf, onTheme, themed } from "./theme.js";
 
 const FRAME = 80;
 // A playing takes no longer than this, however many times there are.
@@ -221,14 +221,14 @@ class EvolutionView {
       mode: "lines",
       x: y.map((_, place) => place),
       y,
-      line: { color: colourOf("muted"), width: 1.5 },
+      line: { color: colorOf("muted"), width: 1.5 },
     };
     const now = {
       type: "scatter",
       mode: "markers",
       x: [state.place],
       y: [y[state.place]],
-      marker: { color: colourOf("accent"), size: 9 },
+      marker: { color: colorOf("accent"), size: 9 },
     };
     const margin = Math.max(last, 1) * 0.02;
     draw(this.curve, [line, now], {
@@ -312,7 +312,7 @@ class EvolutionView {
     const { trace, axes } = matrixFigure(panel, this.grid, {
       range: [0, 1],
       colorscale: themed(style.scale),
-      colorbar: colourBar("weight"),
+      colorbar: colorBar("weight"),
     });
     const layout = paperLayout(`${this.words()}, ${this.time()}`, {
       width: figureSide(block.key) + panel.rooms.query + 170,

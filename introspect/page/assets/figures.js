@@ -1,6 +1,6 @@
 // What all figures to be saved have in common: paper, ink, the size of letters, plain axes.
 import { escaped } from "./dom.js";
-import { colourOf } from "./theme.js";
+import { colorOf } from "./theme.js";
 
 const LETTERS = 13;
 
@@ -15,9 +15,9 @@ export function paperLayout(title, layout) {
       y: 0.98,
       yanchor: "top",
     },
-    paper_bgcolor: colourOf("paper"),
-    plot_bgcolor: colourOf("paper"),
-    font: { color: colourOf("ink"), size: LETTERS },
+    paper_bgcolor: colorOf("paper"),
+    plot_bgcolor: colorOf("paper"),
+    font: { color: colorOf("ink"), size: LETTERS },
     showlegend: false,
     ...layout,
   };
@@ -36,14 +36,14 @@ export function namesAxis(places, names, options = {}) {
     tickcolor: "rgba(0,0,0,0)",
     showline: true,
     mirror: true,
-    linecolor: colourOf("line"),
+    linecolor: colorOf("line"),
     title: { text: title, font: { size: LETTERS }, standoff: 10 },
     ...others,
   };
 }
 
-/** The scale of the colours, beside a figure. */
-export function colourBar(text, options = {}) {
+/** The scale of the colors, beside a figure. */
+export function colorBar(text, options = {}) {
   const title = { text: escaped(text), font: { size: LETTERS } };
   return { title, thickness: 12, outlinewidth: 0, ...options };
 }

@@ -2,11 +2,11 @@
 import { element } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { draw, onWidth } from "./plot.js";
-import { colourOf, onTheme } from "./theme.js";
+import { colorOf, onTheme } from "./theme.js";
 
 const ROW = 28;
 const TICKS = [0, 0.25, 0.5, 0.75, 1];
-const COLOURS = { "held-out": "accent", baseline: "muted", head: "ink" };
+const COLORS = { "held-out": "accent", baseline: "muted", head: "ink" };
 const FIGURE_WIDTH = 760;
 
 /** Build the view in its section. */
@@ -75,18 +75,18 @@ function guides() {
     y0: 0,
     y1: 1,
     layer: "below",
-    line: { color: colourOf("line"), width: 1 },
+    line: { color: colorOf("line"), width: 1 },
   }));
 }
 
 function traces(rows) {
-  const colours = rows.map((row) => colourOf(COLOURS[row.kind]));
+  const colors = rows.map((row) => colorOf(COLORS[row.kind]));
   const bars = rows.map((row, index) => ({
     type: "scatter",
     mode: "lines",
     x: [row.low ?? row.accuracy, row.high ?? row.accuracy],
     y: [index, index],
-    line: { color: colours[index], width: row.kind === "held-out" ? 3 : 1.5 },
+    line: { color: colors[index], width: row.kind === "held-out" ? 3 : 1.5 },
     hoverinfo: "skip",
   }));
   const points = {
@@ -95,7 +95,7 @@ function traces(rows) {
     x: rows.map((row) => row.accuracy),
     y: rows.map((_, index) => index),
     marker: {
-      color: colours,
+      color: colors,
       size: 9,
       symbol: rows.map((row) => (row.kind === "baseline" ? "circle-open" : "circle")),
     },
@@ -111,15 +111,15 @@ function figure(rows) {
       width: FIGURE_WIDTH,
       height: ROW * rows.length + 90,
       margin: { l: 190, r: 30, t: 20, b: 60 },
-      paper_bgcolor: colourOf("paper"),
-      plot_bgcolor: colourOf("paper"),
-      font: { color: colourOf("ink"), size: 13 },
+      paper_bgcolor: colorOf("paper"),
+      plot_bgcolor: colorOf("paper"),
+      font: { color: colorOf("ink"), size: 13 },
       showlegend: false,
       xaxis: {
         range: [0, 1],
         tickformat: ".0%",
         title: { text: "share of cases that are right" },
-        gridcolor: colourOf("line"),
+        gridcolor: colorOf("line"),
         zeroline: false,
       },
       yaxis: {

@@ -3,21 +3,21 @@ import { element } from "./dom.js";
 
 /**
  * A row of chips.
- * @param {string[]} colours one for each head
+ * @param {string[]} colors one for each head
  * @param {number[]} shown the heads shown first
  * @param {(heads: number[]) => void} onChange called with the heads that are shown, in order
  */
-export function headChips(colours, shown, onChange) {
+export function headChips(colors, shown, onChange) {
   let active = new Set(shown);
-  const all = colours.map((_, head) => head);
-  const chips = colours.map((colour, head) => {
+  const all = colors.map((_, head) => head);
+  const chips = colors.map((color, head) => {
     const chip = element(
       "button",
       { type: "button", name: "head", "data-head": head, class: "chip", title: `Head ${head}` },
       String(head),
     );
     chip.setAttribute("aria-label", `Head ${head}`);
-    chip.style.setProperty("--colour", colour);
+    chip.style.setProperty("--color", color);
     chip.addEventListener("click", (event) => {
       // A double click comes as two clicks first; together they change nothing.
       if (event.shiftKey) isolate(head);

@@ -1,7 +1,7 @@
 // The head view as a whole Plotly figure, tokens and all, to be saved.
 import { escaped, figure } from "./dom.js";
 import { lineTraces } from "./head-lines.js";
-import { colourOf } from "./theme.js";
+import { colorOf } from "./theme.js";
 
 const BREADTH = 300;
 const MARGIN = 190;
@@ -23,9 +23,9 @@ export function headFigure(state, style, caption) {
     height: Math.abs(y[0] - y[1]) + 60,
     margin: { l: 0, r: 0, t: 60, b: 0 },
     title: { text: escaped(caption), font: { size: 15 } },
-    paper_bgcolor: colourOf("paper"),
-    plot_bgcolor: colourOf("paper"),
-    font: { color: colourOf("ink"), size: 14 },
+    paper_bgcolor: colorOf("paper"),
+    plot_bgcolor: colorOf("paper"),
+    font: { color: colorOf("ink"), size: 14 },
     showlegend: false,
     xaxis: { visible: false, range: x },
     yaxis: { visible: false, range: y },
@@ -48,17 +48,17 @@ function wordPlaces(state) {
   const place = (side) => {
     let left = 0;
     const sequence = state.pattern[side === "query" ? "queries" : "keys"];
-    const centres = new Map();
+    const centers = new Map();
     for (const index of state.shown(side)) {
       const width = Math.max(34, [...sequence.labels[index]].length * LETTER + 14);
-      centres.set(index, left + width / 2);
+      centers.set(index, left + width / 2);
       left += width;
     }
     end = Math.max(end, left);
-    return centres;
+    return centers;
   };
-  const centres = { query: place("query"), key: place("key") };
-  return { ...centres, end };
+  const centers = { query: place("query"), key: place("key") };
+  return { ...centers, end };
 }
 
 function labels(state, side, places, breadth, isHorizontal) {

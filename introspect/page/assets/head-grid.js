@@ -3,7 +3,7 @@ import { ARROWS } from "./controls.js";
 import { element, headName } from "./dom.js";
 import { namesAxis } from "./figures.js";
 import { draw, onWidth } from "./plot.js";
-import { colourOf } from "./theme.js";
+import { colorOf } from "./theme.js";
 
 const NARROWEST_NAME = 30;
 const HEADS = { cell: headName, column: (head) => `H${head}` };
@@ -87,7 +87,7 @@ export function headGrid(
   }
 
   /** Frame cells that stand out, apart from the one that is chosen. */
-  function emphasise(pairs) {
+  function emphasize(pairs) {
     for (const [row, head] of pairs) cellOf(row, head).dataset.framed = "true";
   }
 
@@ -109,7 +109,7 @@ export function headGrid(
   onWidth(root, (width) => thinOut(columnNames, width));
   root.style.setProperty("--layers", String(layers.length));
   root.style.setProperty("--heads", String(numHeads));
-  return { root, picture, mark, emphasise };
+  return { root, picture, mark, emphasize };
 }
 
 /** Show every name if there is room, else every second, fifth, …: names never overlap. */
@@ -121,7 +121,7 @@ function thinOut(names, width) {
   });
 }
 
-/** A number of each head as a trace: rows of layers; null is left without a colour. */
+/** A number of each head as a trace: rows of layers; null is left without a color. */
 export function headTrace(z, [zmin, zmax], colorscale) {
   return {
     type: "heatmap",
@@ -177,14 +177,14 @@ export function headFrames(pairs) {
     x1: head + 0.48,
     y0: row - 0.48,
     y1: row + 0.48,
-    line: { color: colourOf("ink"), width: 1.5 },
+    line: { color: colorOf("ink"), width: 1.5 },
   }));
 }
 
-/** What the colours of a grid mean, from one end to the other; both themes have the same stops. */
+/** What the colors of a grid mean, from one end to the other; both themes have the same stops. */
 export function scaleLegend({ light, dark }, low, high) {
   const stops = light
-    .map(([at, colour], place) => `light-dark(${colour}, ${dark[place][1]}) ${at * 100}%`)
+    .map(([at, color], place) => `light-dark(${color}, ${dark[place][1]}) ${at * 100}%`)
     .join(", ");
   const bar = element("i", { class: "scale" });
   bar.style.background = `linear-gradient(to right, ${stops})`;

@@ -1,5 +1,5 @@
 // The lines of the head view as Plotly traces: one for each head and class of weight.
-import { colourOf, themed, withOpacity } from "./theme.js";
+import { colorOf, themed, withOpacity } from "./theme.js";
 
 // Between two lines the pen leaves the picture on the side where it begins: a path that is never
 // lifted is one element of the page, and thousands of lines stay light.
@@ -23,15 +23,15 @@ function pairs(state) {
   return queries.map((query) => [query, own.has(query) ? keys : theirs]);
 }
 
-/** What is drawn: for each line set its colour and weights. */
+/** What is drawn: for each line set its color and weights. */
 function lineSets(state, style) {
-  const colours = themed(style.colours);
+  const colors = themed(style.colors);
   if (state.drawn.length === 0) return [];
   if (state.isCombined) {
-    return [{ colour: colourOf("accent"), weight: (q, k) => state.together(q, k) }];
+    return [{ color: colorOf("accent"), weight: (q, k) => state.together(q, k) }];
   }
   return state.heads.map((head) => ({
-    colour: colours[head],
+    color: colors[head],
     weight: (q, k) => state.pattern.weight(state.row, head, q, k),
     // Of a long text few weights are there; a walk over all pairs would find zeros.
     each: state.pattern.forEachWeight
@@ -54,7 +54,7 @@ export function lineTraces(state, style, places, breadth, { isHorizontal, isLift
   // Lines of many heads lie over each other, and would hide the strong ones.
   const dimming = state.focal.length > 0 ? 1 : sets.length ** -0.5;
   const wanted = pairs(state);
-  return sets.flatMap(({ colour, weight, each }) => {
+  return sets.flatMap(({ color, weight, each }) => {
     const classes = style.edges.map(() => ({ across: [], along: [], count: 0 }));
     for (const [query, keys] of wanted) {
       const from = places.query.get(query);
@@ -69,8 +69,8 @@ export function lineTraces(state, style, places, breadth, { isHorizontal, isLift
     return classes.flatMap(({ across, along, count }, number) => {
       if (count === 0) return [];
       const [x, y] = isHorizontal ? [along, across] : [across, along];
-      const color = withOpacity(colour, style.opacities[number] * dimming);
-      const line = { color, width: style.widths[number], simplify: false };
+      const shade = withOpacity(color, style.opacities[number] * dimming);
+      const line = { color: shade, width: style.widths[number], simplify: false };
       return [{ type: "scatter", mode: "lines", x, y, line, hoverinfo: "skip", meta: { count } }];
     });
   });

@@ -1,4 +1,4 @@
-// A map of heads: a cell for each, coloured by a number, framed where it stands out.
+// A map of heads: a cell for each, colored by a number, framed where it stands out.
 import { element, headName } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { paperLayout } from "./figures.js";
@@ -14,7 +14,7 @@ const SIGNIFICANT = 0.05;
  * Build a map in its section.
  * @param {Element} section
  * @param {{layers: number[], numHeads: number, scale: object, first: {layer: number, head: number}}}
- *   style the grid, its colours and the head that is shown first
+ *   style the grid, its colors and the head that is shown first
  * @param {{name: string, values: () => object, trace: (values: object) => object,
  *   describe: (values: object, row: number, head: number) => string, ends: string[],
  *   title: () => string, colorbar: () => object, controls?: Element[]}} map what the file is
@@ -40,7 +40,7 @@ export function mountHeadMap(section, style, map) {
   function rebuild() {
     const describe = (row, head) => map.describe(map.values(), row, head);
     grid = headGrid(layers, numHeads, describe, { choose, point: say });
-    grid.emphasise(significant(map.values()));
+    grid.emphasize(significant(map.values()));
     holder.replaceChildren(grid.root);
     onWidth(grid.picture.parentElement, paint);
     choose(...chosen);

@@ -1,5 +1,5 @@
 // What a head view shows: its choices, what follows from them, and their words in the address.
-import { combined, largestOf, RenormalisedPattern, WordPattern } from "./patterns.js";
+import { combined, largestOf, RenormalizedPattern, WordPattern } from "./patterns.js";
 import { isUnbounded, isWhole, methodOf, patternBy, weighingsOf } from "./weighings.js";
 
 /** How heads are put together; the second word says over which layers. */
@@ -21,7 +21,7 @@ export const FILTERS = [
 /** Weights that the view makes by itself, and what a number beside a token says. */
 const OWN = {
   raw: { label: "raw", number: "attention weight" },
-  renormalised: {
+  renormalized: {
     label: "without specials and itself",
     number: "attention weight without special tokens and itself",
   },
@@ -84,7 +84,7 @@ export class HeadState {
     return this.isWhole ? [0] : this.heads;
   }
 
-  /** The record, by word or piece, raw, renormalised or by a method. */
+  /** The record, by word or piece, raw, renormalized or by a method. */
   get pattern() {
     const name = `${this.granularity} ${this.weights}`;
     if (!this.patterns[name]) {
@@ -92,8 +92,8 @@ export class HeadState {
       const base = this.granularity === "word" ? new WordPattern(given) : given;
       const isSelf = base.keys === base.queries;
       this.patterns[name] =
-        this.weights === "renormalised"
-          ? new RenormalisedPattern(base, this.record.numHeads, isSelf)
+        this.weights === "renormalized"
+          ? new RenormalizedPattern(base, this.record.numHeads, isSelf)
           : base;
     }
     return this.patterns[name];

@@ -64,11 +64,11 @@ function follow(button, buttons, state, update) {
 
 /** Beside each token of the other side: its weight, and a bar for each head. */
 export function showNumbers(state, style, sides) {
-  const colours = themed(style.colours);
+  const colors = themed(style.colors);
   // Asked once: there may be hundreds of tokens, and each of these is worked out.
   const { heads, pattern, row, scale, number: meaning, isCombined } = state;
   const hasBars = !isCombined && heads.length >= 2 && heads.length <= MOST_BARS;
-  const bars = hasBars ? { heads, pattern, row, scale, colours } : null;
+  const bars = hasBars ? { heads, pattern, row, scale, colors } : null;
   const isNoneDrawn = state.drawn.length === 0;
   for (const [side, column] of Object.entries(sides)) {
     const sources = state.focal.filter((token) => token.side !== side).map((t) => t.index);
@@ -107,7 +107,7 @@ function showWeight(number, button, weight, scale) {
 }
 
 /** A bar for each head, as a background: one element, however many heads. */
-function barsOf({ heads, pattern, row, scale, colours }, side, sources, index) {
+function barsOf({ heads, pattern, row, scale, colors }, side, sources, index) {
   return heads
     .map((head, place) => {
       let weight = 0;
@@ -118,7 +118,7 @@ function barsOf({ heads, pattern, row, scale, colours }, side, sources, index) {
       // From a weight that would be drawn at all, a bar is high enough to be seen.
       const height = weight < FAINT ? 0 : Math.max(8, Math.round(100 * Math.min(weight, 1)));
       const left = place * (BAR_WIDTH + 1);
-      const fill = `linear-gradient(${colours[head]}, ${colours[head]})`;
+      const fill = `linear-gradient(${colors[head]}, ${colors[head]})`;
       return `${fill} ${left}px 100% / ${BAR_WIDTH}px ${height}% no-repeat`;
     })
     .join(", ");

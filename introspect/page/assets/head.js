@@ -1,7 +1,7 @@
 // The head view: two sides of tokens, joined by lines.
 import { goTo } from "./chapters.js";
 import { choice, slider } from "./controls.js";
-import { announce, element, figure, headName, labelled } from "./dom.js";
+import { announce, element, figure, headName, labeled } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { headChips } from "./head-chips.js";
 import { headFigure } from "./head-figure.js";
@@ -47,7 +47,7 @@ class HeadView {
     this.record = records[number];
     // What to show first was said for the first record.
     const others = { heads: Array.from({ length: this.record.numHeads }, (_, h) => h), pins: [] };
-    this.style = { ...style, ...(number > 0 ? others : {}), colours: style.colours[number] };
+    this.style = { ...style, ...(number > 0 ? others : {}), colors: style.colors[number] };
     this.state = new HeadState(this.record, this.style);
     this.sought = "";
     this.width = 0;
@@ -66,7 +66,7 @@ class HeadView {
     this.lines = element("div", { class: "lines" });
     this.sides = tokenSides(state, style, update);
     this.layer = this.layerControl();
-    this.chips = headChips(themed(style.colours), state.heads, (heads) => {
+    this.chips = headChips(themed(style.colors), state.heads, (heads) => {
       state.heads = heads;
       update();
     });
@@ -198,7 +198,7 @@ class HeadView {
       event.preventDefault();
       this.section.querySelector(".token.found")?.focus();
     });
-    return labelled("Find", input, this.foundOutput);
+    return labeled("Find", input, this.foundOutput);
   }
 
   search(sought) {
@@ -224,7 +224,7 @@ class HeadView {
     const { layers, numHeads } = this.record;
     const row = Math.min(Math.max(this.state.row + down, 0), layers.length - 1);
     const { heads } = this.state;
-    // From several heads the arrows go to the first or the last; from one, to its neighbour.
+    // From several heads the arrows go to the first or the last; from one, to its neighbor.
     const next = heads.length === 1 ? heads[0] + right : right > 0 ? 0 : numHeads - 1;
     const isSame = right === 0 || this.state.isWhole;
     const chosen = isSame ? heads : [Math.min(Math.max(next, 0), numHeads - 1)];
@@ -375,11 +375,11 @@ class HeadView {
     return ` ${figure(mean)} lies in weights too small to be in this page.`;
   }
 
-  /** How much of a query's attention the renormalised weights leave out. */
+  /** How much of a query's attention the renormalized weights leave out. */
   removed() {
     const { state } = this;
     const queries = state.focal.filter((token) => token.side === "query");
-    if (state.weights !== "renormalised" || queries.length !== 1 || state.isCombined) return "";
+    if (state.weights !== "renormalized" || queries.length !== 1 || state.isCombined) return "";
     const removed = state.heads.map(
       (head) => state.pattern.shares(state.row, head, queries[0].index).removed,
     );

@@ -49,7 +49,7 @@ export class HeatmapWords {
     return `${pair}: ${figure(this.weight(q, k))}${of} (${this.head()})${this.leftOut(q)}`;
   }
 
-  /** The pair of a drawn cell that gave it its colour. */
+  /** The pair of a drawn cell that gave it its color. */
   strongestIn(query, key) {
     const { block, factor } = this.view.panel;
     const starts = [

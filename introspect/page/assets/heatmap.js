@@ -3,7 +3,7 @@ import { blockFrom, blockToLink, isSame, lengthOf } from "./block.js";
 import { SCALES, scaleChoice, slider } from "./controls.js";
 import { announce, element, figure } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { colourBar, paperLayout } from "./figures.js";
+import { colorBar, paperLayout } from "./figures.js";
 import { scaleLegend } from "./head-grid.js";
 import { headChoice, headFrom, layerChoice, nextHead, rowOf } from "./heads.js";
 import { HeatmapWords } from "./heatmap-words.js";
@@ -63,7 +63,7 @@ class HeatmapView {
     return this.known.pattern;
   }
 
-  /** What the colours reach to. */
+  /** What the colors reach to. */
   get most() {
     const { state, record } = this;
     const isOne = state.scale === "one" && !isUnbounded(record, state.weights);
@@ -230,7 +230,7 @@ class HeatmapView {
 
   signWords() {
     const isSigned = this.grid.some((line) => line.some((value) => value < 0));
-    return isSigned ? "What counts against has no colour." : "";
+    return isSigned ? "What counts against has no color." : "";
   }
 
   point(cell) {
@@ -275,7 +275,7 @@ class HeatmapView {
     const { trace, axes } = matrixFigure(panel, this.grid, {
       range,
       colorscale: themed(style.scale),
-      colorbar: colourBar("weight"),
+      colorbar: colorBar("weight"),
     });
     const layout = paperLayout(this.words.head(), {
       width: figureSide(block.key) + panel.rooms.query + 170,

@@ -1,14 +1,14 @@
 // The image view as one Plotly figure, for a file.
 import { headName } from "./dom.js";
-import { colourBar, paperLayout } from "./figures.js";
-import { colourOf, withOpacity } from "./theme.js";
+import { colorBar, paperLayout } from "./figures.js";
+import { colorOf, withOpacity } from "./theme.js";
 
 const WIDTH = 640;
 const MARGIN = { l: 20, r: 100, t: 60, b: 20 };
 
 /**
  * The picture with the weights over it, as they are seen.
- * @param {HTMLImageElement} picture as it is shown: grey, or in its colours
+ * @param {HTMLImageElement} picture as it is shown: grey, or in its colors
  * @param {number[]} weights of all tokens
  */
 export function imageFigure(style, record, state, picture, weights) {
@@ -18,7 +18,7 @@ export function imageFigure(style, record, state, picture, weights) {
       return Number.isNaN(weight) ? null : weight;
     }),
   );
-  const accent = colourOf("accent");
+  const accent = colorOf("accent");
   const trace = {
     type: "heatmap",
     z,
@@ -27,7 +27,7 @@ export function imageFigure(style, record, state, picture, weights) {
       [0, withOpacity(accent, 0)],
       [1, withOpacity(accent, style.opacity)],
     ],
-    colorbar: colourBar("weight"),
+    colorbar: colorBar("weight"),
   };
   const axis = { visible: false };
   const edges = { x: -0.5, y: -0.5, sizex: style.columns, sizey: style.rows };

@@ -1,10 +1,10 @@
 // The image view: a picture, and over it where one of its patches looks.
 import { ARROWS, choice } from "./controls.js";
-import { element, figure, headName, labelled } from "./dom.js";
+import { element, figure, headName, labeled } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { imageFigure } from "./image-figure.js";
 import { readLink, writeLink } from "./link.js";
-import { colourOf, onTheme } from "./theme.js";
+import { colorOf, onTheme } from "./theme.js";
 import { walkWithArrows } from "./tokens.js";
 
 // Under this a weight is said to be smaller, not written out.
@@ -32,7 +32,7 @@ export function mountImageView(section, style, record) {
   section.append(
     element("div", { class: "controls" }, [
       ...controls(record, state, update),
-      colourControl(picture),
+      colorControl(picture),
       exportButtons("image", () => {
         const weights = weightsOf(record, state, state.token);
         return imageFigure(style, record, state, picture, weights);
@@ -140,11 +140,11 @@ function controls(record, state, update) {
   return [layer.root, head.root, side.root];
 }
 
-/** The picture is grey at first, so that its colours are not taken for weights. */
-function colourControl(picture) {
-  const input = element("input", { type: "checkbox", name: "colours" });
+/** The picture is grey at first, so that its colors are not taken for weights. */
+function colorControl(picture) {
+  const input = element("input", { type: "checkbox", name: "colors" });
   input.addEventListener("change", () => picture.classList.toggle("faded", !input.checked));
-  return labelled("Picture in colour", input);
+  return labeled("Picture in color", input);
 }
 
 /** A button over each patch. Tab enters them once; arrows, Home and End walk. */
@@ -282,7 +282,7 @@ function largestOf(weights) {
 function paint(canvas, style, weights, largest) {
   const brush = canvas.getContext("2d");
   brush.clearRect(0, 0, style.columns, style.rows);
-  brush.fillStyle = colourOf("accent");
+  brush.fillStyle = colorOf("accent");
   for (let place = 0; place < style.rows * style.columns; place += 1) {
     const share = largest > 0 ? weights[style.first + place] / largest : 0;
     brush.globalAlpha = style.opacity * (share || 0);
@@ -318,7 +318,7 @@ function strongestPatch(style, weights) {
   return best;
 }
 
-/** What full colour means, in words with its number. */
+/** What full color means, in words with its number. */
 function scaleNote() {
   const words = element("span", { class: "scale-words" });
   const bar = element("i", { class: "scale image-scale" });
@@ -332,7 +332,7 @@ function scaleNote() {
       state.heads.length === 1 ? one : `mean of ${state.heads.length} heads of layer ${layer}`;
     const label = record.queries.labels[state.token];
     const way = state.side === "query" ? `from ${label} to a patch` : `from a patch to ${label}`;
-    words.textContent = `Full colour is ${precise(largest)}, the largest weight ${way} (${heads}).`;
+    words.textContent = `Full color is ${precise(largest)}, the largest weight ${way} (${heads}).`;
   };
   return { root, show };
 }

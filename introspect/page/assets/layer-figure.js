@@ -1,6 +1,6 @@
 // The layer view as one Plotly figure, to be saved.
 import { escaped, figure, shortened } from "./dom.js";
-import { colourBar, namesAxis, paperLayout } from "./figures.js";
+import { colorBar, namesAxis, paperLayout } from "./figures.js";
 import { namedEvery } from "./layer-table.js";
 import { themed } from "./theme.js";
 
@@ -21,7 +21,7 @@ export function layerFigure(view) {
     zmin: 0,
     zmax: view.largest,
     colorscale: themed(state.style.scale),
-    colorbar: colourBar("weight"),
+    colorbar: colorBar("weight"),
     xgap: 1,
     ygap: 1,
   };

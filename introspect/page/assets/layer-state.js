@@ -62,7 +62,7 @@ export class LayerState {
     return isWhole(this.record, this.weights);
   }
 
-  /** Whether the colours reach to the largest number. */
+  /** Whether the colors reach to the largest number. */
   get isToLargest() {
     return this.scale !== "one" || isUnbounded(this.record, this.weights);
   }

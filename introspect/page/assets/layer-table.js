@@ -1,5 +1,5 @@
 // The table of the layer view: a row for each token, a cell for each layer.
-import { colouring, inkOn } from "./colours.js";
+import { coloring, inkOn } from "./colors.js";
 import { element, figure } from "./dom.js";
 import { largestPlace } from "./layer-numbers.js";
 import { roomFor } from "./matrix-labels.js";
@@ -138,11 +138,11 @@ export class LayerTable {
   show(values, bests, largest) {
     const { state } = this;
     Object.assign(this, { bests, largest });
-    const scale = colouring(themed(state.style.scale));
-    const colour = (value) => scale(value / largest);
+    const scale = coloring(themed(state.style.scale));
+    const color = (value) => scale(value / largest);
     for (const line of this.lines) {
       const own = values.map((layer) => layer[line.index]);
-      this.fill(line, own, colour);
+      this.fill(line, own, color);
     }
     this.markRows();
   }
@@ -152,9 +152,9 @@ export class LayerTable {
     this.fill(this.rest, values, null);
   }
 
-  fill({ strip, cells, index }, values, colour) {
-    const shown = colour ? stripBackground(values, colour) : "none";
-    strip.style.backgroundImage = colour ? `${shown}, var(--layer-missing)` : shown;
+  fill({ strip, cells, index }, values, color) {
+    const shown = color ? stripBackground(values, color) : "none";
+    strip.style.backgroundImage = color ? `${shown}, var(--layer-missing)` : shown;
     if (cells.length === 0) strip.setAttribute("aria-label", this.said(values));
     cells.forEach((cell, row) => {
       const value = values[row];
@@ -165,8 +165,8 @@ export class LayerTable {
       cell.classList.toggle("strong", index !== null && this.bests[row] === index);
       // As it is written, so that equal figures look equal.
       const written = Math.round((100 * value) / this.largest) / 100;
-      const isQuiet = !colour || isMissing || written < SMALL;
-      cell.style.color = isQuiet ? "" : inkOn(colour(value));
+      const isQuiet = !color || isMissing || written < SMALL;
+      cell.style.color = isQuiet ? "" : inkOn(color(value));
     });
   }
 
@@ -202,10 +202,10 @@ export class LayerTable {
 }
 
 /** A strip of cells as a background; missing ones let through what lies below. */
-function stripBackground(values, colour) {
+function stripBackground(values, color) {
   const share = 100 / values.length;
   const parts = values.map((value, place) => {
-    const filled = Number.isNaN(value) ? "transparent" : `rgb(${colour(value).join(" ")})`;
+    const filled = Number.isNaN(value) ? "transparent" : `rgb(${color(value).join(" ")})`;
     return `${filled} ${place * share}% ${(place + 1) * share}%`;
   });
   return `linear-gradient(to right, ${parts.join(", ")})`;

@@ -115,7 +115,7 @@ export class LayerWords {
     notes.push(numberWords(record, state.weights));
     notes.push(this.isThrough ? style.note : style.missing);
     if (this.values.some((line) => shown.some((place) => line[place] < 0))) {
-      notes.push("What counts against has no colour.");
+      notes.push("What counts against has no color.");
     }
     return notes.filter(Boolean);
   }

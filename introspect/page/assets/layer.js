@@ -1,6 +1,6 @@
 // The layer view: one token's attention to every token, layer by layer.
 import { choice, scaleChoice } from "./controls.js";
-import { element, figure, labelled } from "./dom.js";
+import { element, figure, labeled } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { scaleLegend } from "./head-grid.js";
 import { layerFigure } from "./layer-figure.js";
@@ -98,7 +98,7 @@ class LayerView {
     const input = element("input", { type: "checkbox", name: "special" });
     input.checked = !state.special;
     input.addEventListener("change", () => this.set({ special: !input.checked }));
-    return labelled("Leave out special tokens", input);
+    return labeled("Leave out special tokens", input);
   }
 
   set(change) {

@@ -1,9 +1,9 @@
 // The lens view: a table of layers and tokens, each cell with what the head reads there.
-import { colouring, inkOn } from "./colours.js";
+import { coloring, inkOn } from "./colors.js";
 import { ARROWS } from "./controls.js";
 import { element, escaped, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { colourBar, namesAxis, paperLayout } from "./figures.js";
+import { colorBar, namesAxis, paperLayout } from "./figures.js";
 import { scaleLegend } from "./head-grid.js";
 import { readLink, writeLink } from "./link.js";
 import { onTheme, themed } from "./theme.js";
@@ -98,10 +98,10 @@ export function mountLensView(section, style) {
   }
 
   function paint() {
-    const colour = colouring(themed(style.scale));
+    const color = coloring(themed(style.scale));
     cells.forEach((line, row) => {
       line.forEach((cell, place) => {
-        const ground = colour(chances[row][place][0]);
+        const ground = color(chances[row][place][0]);
         cell.style.background = `rgb(${ground.join(",")})`;
         cell.style.color = inkOn(ground);
       });
@@ -158,7 +158,7 @@ function figure({ layers, tokens, words, chances, scale }) {
     texttemplate: "%{text}",
     xgap: 1,
     ygap: 1,
-    colorbar: colourBar("probability"),
+    colorbar: colorBar("probability"),
   };
   const labels = tokens.map((token) => escaped(shortened(token, LONGEST)));
   const every = (list) => list.map((_, index) => index);

@@ -2,7 +2,7 @@
 import { choice } from "./controls.js";
 import { element, headName, signed } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { colourBar, paperLayout } from "./figures.js";
+import { colorBar, paperLayout } from "./figures.js";
 import { drawHeads, headAxes, headGrid, headTrace, scaleLegend } from "./head-grid.js";
 import { namedHead, readLink, writeLink } from "./link.js";
 import { onWidth } from "./plot.js";
@@ -129,7 +129,7 @@ function trace(style, kind) {
 function figure(style, kind) {
   const { layers, values } = style.maps[kind];
   return {
-    data: [{ ...trace(style, kind), showscale: true, colorbar: colourBar("logits") }],
+    data: [{ ...trace(style, kind), showscale: true, colorbar: colorBar("logits") }],
     layout: paperLayout(style.of, {
       width: 240 + 50 * Math.max(6, values[0].length),
       height: 110 + 34 * layers.length,

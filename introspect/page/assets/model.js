@@ -2,7 +2,7 @@
 import { choice } from "./controls.js";
 import { element, figure, headName, quoted } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { colourBar, namesAxis, paperLayout } from "./figures.js";
+import { colorBar, namesAxis, paperLayout } from "./figures.js";
 import { openHead } from "./head.js";
 import { headGrid, scaleLegend } from "./head-grid.js";
 import { namedHead, readLink, writeLink } from "./link.js";
@@ -70,13 +70,13 @@ export async function mountModelView(section, style, record) {
     grid = headGrid(record.layers, numHeads, say, acts, order, view.names);
     // One map a layer is not to be as wide as all heads together.
     grid.root.style.maxWidth = view.isWhole ? WHOLE_WIDTH : "";
-    if (!view.isWhole) grid.emphasise(style.framed);
+    if (!view.isWhole) grid.emphasize(style.framed);
     if (state.head && state.head[1] < numHeads) grid.mark(...state.head);
     place.replaceChildren(
       grid.root,
       scaleLegend(style.scale, "weight 0", view.most === 1 ? "1" : figure(view.most)),
     );
-    const isSigned = view.hasNegative ? "What counts against has no colour." : "";
+    const isSigned = view.hasNegative ? "What counts against has no color." : "";
     const words = numberWords(record, view.weights);
     const isTable = words && !view.isWhole;
     const sorted = isTable ? "The numbers to sort by are not changed by the weights." : "";
@@ -232,17 +232,17 @@ function wholeFigure(view, sort) {
   const { numHeads } = pattern;
   const order = view.order(sort);
   const { values, height, width } = joined(view.tiles, record.numLayers, style.gap, order);
-  const centre = (place, size) => place * size + (size - 1) / 2;
+  const center = (place, size) => place * size + (size - 1) / 2;
   const names = (order ?? []).map(([row, head], place) => ({
-    x: centre(place % numHeads, width),
+    x: center(place % numHeads, width),
     y: Math.floor(place / numHeads) * height,
     text: view.name(row, head),
     showarrow: false,
     font: { size: 10 },
   }));
   const heads = Array.from({ length: numHeads }, (_, head) => head);
-  const columns = heads.map((head) => centre(head, width));
-  const rows = record.layers.map((_, row) => centre(row, height));
+  const columns = heads.map((head) => center(head, width));
+  const rows = record.layers.map((_, row) => center(row, height));
   const visible = { visible: !order };
   const layout = paperLayout("", {
     width: 90 + 80 + numHeads * 70,
@@ -256,7 +256,7 @@ function wholeFigure(view, sort) {
       { ...visible, range: [record.numLayers * height - 0.5, -0.5] },
     ),
   });
-  const colorbar = colourBar("weight");
+  const colorbar = colorBar("weight");
   return { data: [{ ...mapTrace(values, style, view.most), showscale: true, colorbar }], layout };
 }
 

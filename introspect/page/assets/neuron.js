@@ -6,7 +6,7 @@ import { columnHeadings, namesAxis, paperLayout } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
-import { colourOf, onTheme } from "./theme.js";
+import { colorOf, onTheme } from "./theme.js";
 
 // q·k and score differ by one factor in plain attention; this much of it is rounding.
 const ROUNDING = 0.02;
@@ -135,7 +135,7 @@ export async function mountNeuronView(section, style, record) {
       y: weights.map((_, row) => row),
       text: weights.map(figure),
       xaxis: "x3",
-      marker: { color: colourOf("accent") },
+      marker: { color: colorOf("accent") },
     };
     const ordered = keys.map((key) => dims.map((d) => key[d]));
     return {

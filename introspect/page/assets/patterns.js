@@ -128,7 +128,7 @@ function merged(sequence) {
 }
 
 /** Special tokens and the query itself dropped, and what is left made to sum to 1. */
-export class RenormalisedPattern {
+export class RenormalizedPattern {
   constructor(base, numHeads, isSelf) {
     this.base = base;
     this.numHeads = numHeads;

@@ -5,7 +5,7 @@ import { exportButtons } from "./exporting.js";
 import { headFrames, headGrid, scaleLegend } from "./head-grid.js";
 import { readLink, writeLink } from "./link.js";
 import { draw, onWidth } from "./plot.js";
-import { colourOf, onTheme, themed } from "./theme.js";
+import { colorOf, onTheme, themed } from "./theme.js";
 
 const CELL_HEIGHT = 30;
 const MOST = 10;
@@ -48,7 +48,7 @@ export function mountRoleMapView(section, style) {
       choose,
       point: say,
     });
-    grid.emphasise(role.framed ?? []);
+    grid.emphasize(role.framed ?? []);
     holder.replaceChildren(grid.root);
     grid.root.style.setProperty("--cell-height", `${CELL_HEIGHT}px`);
     onWidth(grid.picture.parentElement, paint);
@@ -86,7 +86,7 @@ function heads({ values }) {
   return known.sort(([a, b], [c, d]) => values[c][d] - values[a][b]);
 }
 
-/** Where the colours end: at what the role can reach at most, or at the head with most of it. */
+/** Where the colors end: at what the role can reach at most, or at the head with most of it. */
 function ceiling({ values, most }) {
   return most ?? Math.max(0, ...values.flat().filter((value) => value !== null));
 }
@@ -137,9 +137,9 @@ function figure(style, role) {
       height: 110 + 34 * style.layers.length,
       margin: { l: 60, r: 20, t: 50, b: 40 },
       title: { text: role.title, font: { size: 14 } },
-      paper_bgcolor: colourOf("paper"),
-      plot_bgcolor: colourOf("paper"),
-      font: { color: colourOf("ink") },
+      paper_bgcolor: colorOf("paper"),
+      plot_bgcolor: colorOf("paper"),
+      font: { color: colorOf("ink") },
       xaxis: {
         ...axis,
         tickvals: role.values[0].map((_, head) => head),

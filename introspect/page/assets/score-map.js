@@ -1,6 +1,6 @@
 // The map of a set: a cell for each head, framed where it is more than chance.
 import { choice, DIRECTIONS } from "./controls.js";
-import { colourBar } from "./figures.js";
+import { colorBar } from "./figures.js";
 import { headTrace } from "./head-grid.js";
 import { adjustedP, mountHeadMap } from "./head-map.js";
 import { readLink, writeLink } from "./link.js";
@@ -30,7 +30,7 @@ export function mountScoreMapView(section, style) {
     describe,
     ends,
     title: () => `Accuracy, ${DIRECTIONS.find(([key]) => key === direction)[1]}`,
-    colorbar: () => colourBar("", { tickvals: [-1, 0, 1], ticktext: [ends[0], "chance", ends[1]] }),
+    colorbar: () => colorBar("", { tickvals: [-1, 0, 1], ticktext: [ends[0], "chance", ends[1]] }),
     controls: [control.root],
   });
 }
@@ -53,7 +53,7 @@ function describe(values, row, head) {
   return `right in ${percent(accuracy)} % of ${n} cases${range}${p}, in-sample${beside}`;
 }
 
-/** Colours run from the worst through chance to the best, however far chance is from the middle. */
+/** Colors run from the worst through chance to the best, however far chance is from the middle. */
 function trace(style, values) {
   const { chance } = style;
   const z = values.accuracy.map((line) =>

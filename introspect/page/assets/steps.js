@@ -5,7 +5,7 @@ import { columnHeadings, namesAxis, paperLayout } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
-import { colourOf, onTheme } from "./theme.js";
+import { colorOf, onTheme } from "./theme.js";
 
 /** Build the view in its section. */
 export async function mountStepsView(section, style, record) {
@@ -95,14 +95,14 @@ export async function mountStepsView(section, style, record) {
     const { weight, score, contributions } = parts();
     const rows = record.keyLen;
     const y = weight.map((_, row) => row);
-    const bars = (x, axis, colour) => ({
+    const bars = (x, axis, color) => ({
       type: "bar",
       orientation: "h",
       x,
       y,
       text: x.map((value) => (Number.isNaN(value) ? "" : figure(value))),
       xaxis: axis,
-      marker: { color: colourOf(colour) },
+      marker: { color: colorOf(color) },
     });
     const bare = { visible: false };
     const title = `${focus.name}, while it reads ${quoted(record.queries.labels[focus.token])}`;

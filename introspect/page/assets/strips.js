@@ -1,4 +1,4 @@
-// Vectors as strips of coloured cells: blue for positive numbers, orange for negative ones.
+// Vectors as strips of colored cells: blue for positive numbers, orange for negative ones.
 import { ARROWS } from "./controls.js";
 import { element, figure } from "./dom.js";
 import { draw } from "./plot.js";

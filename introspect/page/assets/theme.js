@@ -18,18 +18,18 @@ export function themed(pair) {
   return pair[theme()];
 }
 
-/** A colour of the style sheet, such as "ink", as a drawing must be given it. */
-export function colourOf(name) {
+/** A color of the style sheet, such as "ink", as a drawing must be given it. */
+export function colorOf(name) {
   if (!probe.isConnected) document.body.append(probe);
   probe.style.color = `var(--${name})`;
   return getComputedStyle(probe).color;
 }
 
-/** A colour, "#rrggbb" or "rgb(…)", with an opacity. */
-export function withOpacity(colour, opacity) {
-  const channels = colour.startsWith("#")
-    ? [1, 3, 5].map((start) => Number.parseInt(colour.slice(start, start + 2), 16))
-    : colour.match(/[\d.]+/g).slice(0, 3);
+/** A color, "#rrggbb" or "rgb(…)", with an opacity. */
+export function withOpacity(color, opacity) {
+  const channels = color.startsWith("#")
+    ? [1, 3, 5].map((start) => Number.parseInt(color.slice(start, start + 2), 16))
+    : color.match(/[\d.]+/g).slice(0, 3);
   return `rgba(${channels.join(",")},${Math.round(opacity * 1000) / 1000})`;
 }
 
@@ -58,7 +58,7 @@ export function themeSwitch() {
   const button = element("button", { type: "button", class: "plain", name: "theme" });
   const show = () => {
     button.textContent = theme() === "dark" ? "Light" : "Dark";
-    button.setAttribute("aria-label", `Switch to ${button.textContent.toLowerCase()} colours`);
+    button.setAttribute("aria-label", `Switch to ${button.textContent.toLowerCase()} colors`);
   };
   button.addEventListener("click", () => {
     set(theme() === "dark" ? "light" : "dark");

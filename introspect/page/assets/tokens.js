@@ -1,4 +1,4 @@
-// A column of tokens: real text, reachable by keyboard, isolated from its neighbours' direction.
+// A column of tokens: real text, reachable by keyboard, isolated from its neighbors' direction.
 import { element } from "./dom.js";
 
 /** A token: its label, the side it is on, its index there, and what else is known of it. */

@@ -12,7 +12,7 @@ import torch
 
 from introspect.data import case_to_json
 from introspect.functional.coreference import Mention, MentionWords, word_attention
-from introspect.functional.masks import FLOOR, renormalised_rows
+from introspect.functional.masks import FLOOR, renormalized_rows
 from introspect.functional.norms import norm_weights
 from introspect.records import TokenSequence
 from introspect.records.alignment import mention_pieces
@@ -91,9 +91,9 @@ class CaseBatches:
         """Process the rows ``self.rows`` of a layer, ``(batch, num_heads, num_rows, length)``."""
         batch = self._open
         weights, reachable = word_attention(rows, batch.words)
-        if self.weights == "renormalised":
+        if self.weights == "renormalized":
             # Keys that are dropped from the weights are still visible.
-            kept, removed = self._renormalised(rows)
+            kept, removed = self._renormalized(rows)
             batch.removed.append(removed.cpu())
             weights, _ = word_attention(kept, batch.words)
         elif self.weights == "norm":
@@ -141,13 +141,13 @@ class CaseBatches:
             found = patterns.masked_fill(~counted.mT, 0).sum(1, keepdim=True)
         return found[:, None]
 
-    def _renormalised(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _renormalized(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         batch = self._open
         special = batch.texts.is_token & ~batch.texts.is_query
         dropped = special[:, None].to(rows.device)
         places = batch.words.rows.to(rows.device)[..., None]
         is_self = places == torch.arange(rows.shape[-1], device=rows.device)
-        kept, removed = renormalised_rows(rows, (dropped | is_self)[:, None])
+        kept, removed = renormalized_rows(rows, (dropped | is_self)[:, None])
         return kept.masked_fill((1 - removed < FLOOR)[..., None], 0.0), removed
 
 

@@ -261,9 +261,9 @@ def _of_cases(
         yield f"{num_outside} cases left out: outside forced choice"
     others = sorted(kind for kind in kinds if kind and kind not in (*contrast, NEUTRAL))
     if others:
-        yield f"{len(others)} cases left out: labelled {', '.join(dict.fromkeys(others))}"
-    if unlabelled := sum(not kind for kind in kinds):
-        yield f"{unlabelled} cases left out: without a label"
+        yield f"{len(others)} cases left out: labeled {', '.join(dict.fromkeys(others))}"
+    if unlabeled := sum(not kind for kind in kinds):
+        yield f"{unlabeled} cases left out: without a label"
 
 
 def _of_groups(

@@ -99,7 +99,7 @@ def score_case(
         record: attention of the case's text over itself, at token level.
         case: the pronoun and its candidates.
         mention: how the word pairs of two mentions are reduced to one number.
-        weights: ``raw``; ``renormalised``: special tokens and the row's own position dropped, and
+        weights: ``raw``; ``renormalized``: special tokens and the row's own position dropped, and
             the rest of a row rescaled to sum to 1 (a row with nothing left gives 0); or ``norm``:
             each weight times the norm of what it contributes, for a record with ``value_norms``.
 

@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 FOLDS = 5
 # Labels of 2, 3, 4 and 6 candidates can be shifted evenly by twelfths, and others nearly evenly.
-_MOST_LABELLINGS = 12
+_MOST_LABELINGS = 12
 
 
 @dataclass(frozen=True)
@@ -76,23 +76,21 @@ class Claims:
 def make_claims(cases: Sequence[ScoredCase], options: Options) -> Claims:
     """Compute intervals, tests and the held-out choice over the cases that offer a choice."""
     groups = [case.group for case in cases]
-    labellings = _shared_labellings(cases)
-    twins_right, num_twins = twin_accuracy(labellings[0], groups)
+    labelings = _shared_labelings(cases)
+    twins_right, num_twins = twin_accuracy(labelings[0], groups)
     if len(set(groups)) < FEWEST_GROUPS:
-        nothing = np.full(labellings.shape[2], np.nan)
+        nothing = np.full(labelings.shape[2], np.nan)
         note = (
             f"no intervals, p-values or held-out figure: {len(set(groups))} groups of cases are "
             f"too few; it takes at least {FEWEST_GROUPS}"
         )
         return Claims(nothing, nothing, nothing, nothing, None, twins_right, num_twins, (note,))
     low, high = grouped_bootstrap(
-        labellings[0], groups, resamples=options.resamples, seed=options.seed
+        labelings[0], groups, resamples=options.resamples, seed=options.seed
     )
-    test = permutation_test(
-        labellings, groups, permutations=options.permutations, seed=options.seed
-    )
+    test = permutation_test(labelings, groups, permutations=options.permutations, seed=options.seed)
     held_out = held_out_selection(
-        labellings,
+        labelings,
         groups,
         folds=FOLDS,
         permutations=options.selections,
@@ -136,18 +134,18 @@ def fixed_offset(cases: Sequence[ScoredCase], options: Options) -> list[float]:
     return [float(value) for value in found]
 
 
-def _shared_labellings(cases: Sequence[ScoredCase]) -> Floats:
+def _shared_labelings(cases: Sequence[ScoredCase]) -> Floats:
     """Stack the credits of all cases under the same number of labelings.
 
     Returns:
-        ``(num_labellings, num_cases, num_heads)``, where heads are directions × layers × heads.
+        ``(num_labelings, num_cases, num_heads)``, where heads are directions × layers × heads.
     """
-    counts = {len(case.labellings) for case in cases}
+    counts = {len(case.labelings) for case in cases}
     shared = math.lcm(*counts)
-    shared = shared if shared <= _MOST_LABELLINGS else _MOST_LABELLINGS
+    shared = shared if shared <= _MOST_LABELINGS else _MOST_LABELINGS
     return np.stack(
         [
-            [case.labellings[shift * len(case.labellings) // shared].ravel() for case in cases]
+            [case.labelings[shift * len(case.labelings) // shared].ravel() for case in cases]
             for shift in range(shared)
         ]
     )

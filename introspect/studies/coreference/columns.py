@@ -58,7 +58,7 @@ class ScoredCase:
         margin: how clearly the antecedent is preferred.
         removed_mass: the mass that renormalization removed from the rows.
         observable: ``(num_directions, num_layers)``.
-        labellings: the credit if the antecedents' labels are shifted by no candidate, by one, by
+        labelings: the credit if the antecedents' labels are shifted by no candidate, by one, by
             two, …: ``(num_candidates, num_directions, num_layers, num_heads)``; empty outside
             forced choice.
         antecedents: which candidates are antecedents.
@@ -75,7 +75,7 @@ class ScoredCase:
     margin: Floats
     removed_mass: Floats
     observable: npt.NDArray[np.bool_]
-    labellings: Floats
+    labelings: Floats
     antecedents: tuple[bool, ...]
     distances: tuple[int, ...]
     baselines: dict[str, float]
@@ -84,13 +84,13 @@ class ScoredCase:
     @property
     def is_forced_choice(self) -> bool:
         """Whether the case offers a choice."""
-        return bool(len(self.labellings))
+        return bool(len(self.labelings))
 
     @property
     def credit(self) -> Floats:
         """Credit with the labels as they are; NaN outside forced choice."""
         credit: Floats = np.full(self.margin.shape, np.nan)
-        return self.labellings[0] if self.is_forced_choice else credit
+        return self.labelings[0] if self.is_forced_choice else credit
 
 
 def scored(
@@ -118,7 +118,7 @@ def scored(
         margin=_observed(np.stack([d.margin.numpy() for d in directions]), observable),
         removed_mass=np.stack([d.removed_mass.numpy() for d in directions]),
         observable=observable,
-        labellings=_labellings(directions, antecedents, observable)
+        labelings=_labelings(directions, antecedents, observable)
         if case.is_forced_choice
         else empty,
         antecedents=antecedents,
@@ -141,7 +141,7 @@ def _observed(values: Floats, observable: npt.NDArray[np.bool_]) -> Floats:
     return np.where(observable[..., None], values, np.nan)
 
 
-def _labellings(
+def _labelings(
     directions: tuple[DirectionScores, ...],
     antecedents: tuple[bool, ...],
     observable: npt.NDArray[np.bool_],
@@ -286,7 +286,7 @@ class CaseColumns:
         own = self.of(case)
         antecedents = tuple(map(bool, self.antecedents[own]))
         is_choice = any(antecedents) and not all(antecedents)
-        labellings = derived["labellings"][:, place]
+        labelings = derived["labelings"][:, place]
         return ScoredCase(
             name=self.names[case],
             group=self.groups[case],
@@ -296,7 +296,7 @@ class CaseColumns:
             margin=derived["margin"][place],
             removed_mass=derived["removed_mass"][place],
             observable=self.observable[case],
-            labellings=labellings if is_choice else labellings[:0],
+            labelings=labelings if is_choice else labelings[:0],
             antecedents=antecedents,
             distances=tuple(map(int, self.distances[own])),
             baselines=self._baselines(case, derived["answers"][:, place]) if is_choice else {},
@@ -363,7 +363,7 @@ _ARRAYS = (*_OF_CANDIDATES, *_OF_CASES, "removed", "raw_weights")
 def _derived(columns: CaseColumns, cases: Integers, candidates: torch.Tensor) -> dict[str, Floats]:
     """Compute what follows from the weights of cases with equally many candidates.
 
-    Arrays are ``(num_cases, num_directions, num_layers, num_heads)``; ``labellings`` has the shifts
+    Arrays are ``(num_cases, num_directions, num_layers, num_heads)``; ``labelings`` has the shifts
     of the antecedents' labels as its first dimension, and ``answers`` has the credits of the most
     attended candidate and of the mean of all heads.
     """
@@ -372,7 +372,7 @@ def _derived(columns: CaseColumns, cases: Integers, candidates: torch.Tensor) ->
     seen = torch.from_numpy(columns.observable[cases])[..., None]
     shifts = [credit(weights, gold.roll(shift, 0)) for shift in range(len(gold))]
     # A direction that the mask makes impossible is neither right nor wrong.
-    labellings = torch.stack(shifts).masked_fill(~seen, torch.nan)
+    labelings = torch.stack(shifts).masked_fill(~seen, torch.nan)
     nothing = np.zeros(weights.shape[1:])
     over_heads = weights[:, :, 0].mean((-2, -1))
     received = torch.from_numpy(columns.received)[candidates]
@@ -381,7 +381,7 @@ def _derived(columns: CaseColumns, cases: Integers, candidates: torch.Tensor) ->
         by_raw = credit(torch.from_numpy(columns.raw_weights)[candidates], gold)
         beside["raw_credit"] = by_raw.masked_fill(~seen, torch.nan).numpy()
     return beside | {
-        "labellings": labellings.numpy(),
+        "labelings": labelings.numpy(),
         "antecedent_weight": best_of(weights, gold).numpy(),
         "distractor_weight": best_of(weights, gold, distractors=True).numpy(),
         "margin": margin(weights, gold).masked_fill(~seen, torch.nan).numpy(),

@@ -79,7 +79,7 @@ def candidate_features(
         case: the pronoun and its candidates.
         record: attention of the case's text.
         mention: how the word pairs of two mentions are combined into one number.
-        weights: ``raw``, ``renormalised`` or ``norm``.
+        weights: ``raw``, ``renormalized`` or ``norm``.
 
     Raises:
         MentionError: a mention cannot be found among the tokens.
@@ -260,7 +260,7 @@ def cross_entropies(
 def choice_credits(
     scores: Floats, real: npt.NDArray[np.bool_], labels: npt.NDArray[np.bool_]
 ) -> Floats:
-    """Compute the antecedents' share of the best candidates, ``(num_cases, num_labellings)``."""
+    """Compute the antecedents' share of the best candidates, ``(num_cases, num_labelings)``."""
     possible = np.where(real[..., None], scores, -np.inf)
     is_best = possible >= possible.max(1, keepdims=True) - _SAME
     found: Floats = (is_best & np.moveaxis(labels, 0, 2)).sum(1) / is_best.sum(1)
@@ -368,7 +368,7 @@ def linear_probe(
     cases = CaseTable.of(counted)
     grid = _checked_grid(penalties)
     _check_groups(cases, folds)
-    labels = _labellings(counted, cases.groups, SHUFFLES if control else 0, seed)
+    labels = _labelings(counted, cases.groups, SHUFFLES if control else 0, seed)
     part = fold_of_groups(cases.groups, folds, seed=seed)[cases.groups]
     credits, chosen = _held_out(cases, labels, part, grid, seed)
     accuracies = credits.mean(0)
@@ -399,7 +399,7 @@ def _held_out(
     """Compute the credits on held-out folds, and the penalties chosen for them.
 
     Returns:
-        ``(num_cases, num_labellings)`` and ``(num_folds, num_labellings)``.
+        ``(num_cases, num_labelings)`` and ``(num_folds, num_labelings)``.
     """
     folds = int(part.max()) + 1
     credits = np.empty((len(part), len(labels)))
@@ -433,7 +433,7 @@ def _chosen_penalties(
     return found
 
 
-def _labellings(
+def _labelings(
     cases: Sequence[CandidateFeatures], groups: Integers, shuffles: int, seed: int
 ) -> npt.NDArray[np.bool_]:
     """Return the true labels, then shuffled ones, ``(1 + shuffles, num_cases, num_candidates)``.

@@ -97,7 +97,7 @@ def pair_version(
         case: the pronoun and its candidates.
         record: attention of the case's text.
         mention: how the word pairs of two mentions are combined into one number.
-        weights: ``raw``, ``renormalised`` or ``norm``.
+        weights: ``raw``, ``renormalized`` or ``norm``.
 
     Raises:
         MentionError: a mention cannot be found among the tokens.

@@ -27,7 +27,7 @@ class CoreferenceAnalyzer:
 
     Args:
         mention: how the word pairs of two mentions are combined into one number.
-        weights: ``raw``, ``renormalised`` or ``norm``.
+        weights: ``raw``, ``renormalized`` or ``norm``.
     """
 
     mention: Mention = "mean"
@@ -106,7 +106,7 @@ def score(
         model: a model, or the name of one.
         cases: the cases.
         mention: how the word pairs of two mentions are combined into one number.
-        weights: ``raw``, ``renormalised`` without special tokens and the row's own position, or
+        weights: ``raw``, ``renormalized`` without special tokens and the row's own position, or
             ``norm``: each weight times the norm of the vector that the key adds; the table of heads
             then also has the accuracy by raw weights, ``raw_accuracy``.
         segment: a function from a text to the spans of its words, for scripts without spaces, such

@@ -25,7 +25,7 @@ __all__ = ["EMBEDDINGS", "NO_STREAM", "logit_lens"]
 EMBEDDINGS = -1
 #: What a reader must know of a model whose layers do more than add.
 NO_STREAM = (
-    "The layers of this model normalise what they give on, and its head was trained on the last "
+    "The layers of this model normalize what they give on, and its head was trained on the last "
     "layer's states alone: what it reads from an earlier layer is in another scale and basis."
 )
 

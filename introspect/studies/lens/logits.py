@@ -32,7 +32,7 @@ class Readout:
 
     Args:
         gain: ``(size,)``, float64: the factor of each number of the state.
-        is_centred: whether the state's mean is subtracted first.
+        is_centered: whether the state's mean is subtracted first.
         shift: ``(size,)``, the norm's bias.
         weight: ``(vocabulary, size)``, the unembedding's.
         bias: ``(vocabulary,)``, the unembedding's; ``None`` where it has none.
@@ -40,7 +40,7 @@ class Readout:
     """
 
     gain: torch.Tensor
-    is_centred: bool
+    is_centered: bool
     shift: torch.Tensor
     weight: torch.Tensor
     bias: torch.Tensor | None
@@ -53,8 +53,8 @@ class Readout:
 
     def read(self, states: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         """Compute what states, ``(..., size)``, add to the logit."""
-        centred = states - states.mean(-1, keepdim=True) if self.is_centred else states
-        return self.scale * ((centred * self.gain) @ direction)
+        centered = states - states.mean(-1, keepdim=True) if self.is_centered else states
+        return self.scale * ((centered * self.gain) @ direction)
 
     def constants(
         self, token: int, against: int | None, direction: torch.Tensor
@@ -90,7 +90,7 @@ def readout_of(run: Run, position: int) -> Readout:
     found = _norm_form(None if norm is None else norm.module, given, normed, close)
     if found is None:
         raise _refused(name, "its final norm is neither a layer norm nor a root-mean-square norm")
-    gain, is_centred, shift = found
+    gain, is_centered, shift = found
     before = _ratio(ended.given[0, position].double(), normed, close)
     after = _ratio(run.logits[position].double(), ended.result[0, position].double(), close)
     if before is None or after is None:
@@ -100,7 +100,7 @@ def readout_of(run: Run, position: int) -> Readout:
     bias: Any = getattr(unembedding, "bias", None)
     return Readout(
         gain=gain * before,
-        is_centred=is_centred,
+        is_centered=is_centered,
         shift=shift * before,
         weight=weight.detach(),
         bias=None if bias is None else bias.detach(),
@@ -139,11 +139,11 @@ def _norm_form(
     found = None
     # Some count their weight from 1 (Gemma). In half precision several forms come close: a state
     # whose mean is small is normalized nearly alike with it and without it.
-    for gain, is_centred in product((weight, 1 + weight), (True, False)):
-        centred = given - given.mean() if is_centred else given
-        scale, distance = _fitted(normed - shift, gain * centred)
+    for gain, is_centered in product((weight, 1 + weight), (True, False)):
+        centered = given - given.mean() if is_centered else given
+        scale, distance = _fitted(normed - shift, gain * centered)
         if distance <= nearest and (found is None or distance < nearest):
-            nearest, found = distance, (gain * scale, is_centred, shift)
+            nearest, found = distance, (gain * scale, is_centered, shift)
     return found
 
 

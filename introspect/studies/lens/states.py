@@ -315,7 +315,7 @@ def _feed_forward(
     why = (
         "a norm or a factor stands between what they give and the state"
         if not ends_in_norm(run)
-        else "it normalises the sum (as BERT does), and so has no residual stream in that sense"
+        else "it normalizes the sum (as BERT does), and so has no residual stream in that sense"
     )
     raise CaptureError(
         f"Expected layer {number} of {run.model.name} to give the state that it was given, and "

@@ -1,4 +1,4 @@
-"""Other numbers and other places: half precision, meta device, compiled, quantised."""
+"""Other numbers and other places: half precision, meta device, compiled, quantized."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def test_a_model_with_some_weights_elsewhere_is_refused_with_their_name():
         capture(model, zoo.batch("bert"))
 
 
-def test_quantised_weights_give_the_attention_of_the_quantised_model():
+def test_quantized_weights_give_the_attention_of_the_quantized_model():
     inputs = zoo.batch("bert")
-    model = quantised(zoo.build("bert"))
+    model = quantized(zoo.build("bert"))
     captured = capture(model, inputs)
     rows = capture(model, inputs, rows=[3])
     with torch.no_grad():
-        own = quantised(zoo.build("bert", "eager"))(**inputs, output_attentions=True)
+        own = quantized(zoo.build("bert", "eager"))(**inputs, output_attentions=True)
     for mine, row, theirs in zip(
         captured.attentions["self"], rows.attentions["self"], own.attentions, strict=True
     ):
@@ -83,7 +83,7 @@ def test_quantised_weights_give_the_attention_of_the_quantised_model():
         torch.testing.assert_close(row, theirs[:, :, [3]], atol=1e-5, rtol=0)
 
 
-def quantised(model: nn.Module) -> nn.Module:
+def quantized(model: nn.Module) -> nn.Module:
     # torch announces that this way of quantising moves to another package.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

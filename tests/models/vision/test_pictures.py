@@ -29,7 +29,7 @@ def test_a_path_a_pil_image_and_an_array_are_one_picture(tmp_path):
     assert all(torch.equal(first, other) for other in others)
 
 
-def test_a_turned_photograph_is_put_upright_and_grey_is_read_as_colour(tmp_path):
+def test_a_turned_photograph_is_put_upright_and_grey_is_read_as_color(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # taken with the camera turned
     Image.fromarray(picture()).save(tmp_path / "turned.png", exif=exif)
@@ -45,7 +45,7 @@ def test_a_turned_photograph_is_put_upright_and_grey_is_read_as_colour(tmp_path)
         ("The cat sat on the mat.", "reads no text: give a PNG"),
         (3, "array .* got int"),
         (np.zeros((8, 8), np.uint8), r"\(height, width, 3\) of uint8, got \(8, 8\)"),
-        (np.zeros((3, 8, 8), np.uint8), "Put the colours last"),
+        (np.zeros((3, 8, 8), np.uint8), "Put the colors last"),
         (np.zeros((8, 8, 3), np.float32), "of float32"),
         (np.zeros((0, 8, 3), np.uint8), r"got \(0, 8, 3\)"),
     ],

@@ -35,7 +35,7 @@ def scored_case(name, group, credit, *, layers=(0,)):
         margin=nothing,
         removed_mass=np.zeros(1),
         observable=~np.isnan(credit).any(-1),
-        labellings=np.stack([credit, 1 - credit]),
+        labelings=np.stack([credit, 1 - credit]),
         antecedents=(True, False),
         distances=(-1, -2),
         baselines={},
@@ -111,7 +111,7 @@ def test_other_labels_and_none_are_left_out_and_counted():
     rows = [("a", "pro", 1), ("a", "anti", 0), ("a", "odd", 0), ("a", None, 0), ("a", "", 0)]
     found = bias_table(*one_head(rows))
     assert found.table.iloc[0]["difference"] == 1
-    assert "1 cases left out: labelled odd" in found.notes
+    assert "1 cases left out: labeled odd" in found.notes
     assert "2 cases left out: without a label" in found.notes
 
 
@@ -161,7 +161,7 @@ def test_a_head_counts_only_groups_of_which_it_observes_both_kinds():
 def test_a_head_that_observes_nothing_has_no_numbers():
     cases, labels = coin_flips(8, 3, seed=0)
     for c in cases:
-        c.labellings[:, 1] = math.nan
+        c.labelings[:, 1] = math.nan
     row = bias_table(cases, labels, options=QUICK).table.query("direction == @DIRECTIONS[1]")
     assert row[["difference", "ci_low", "ci_high", "p_value", "p_adjusted"]].isna().all(axis=None)
     assert (row["n_pro"] == 0).all()

@@ -293,11 +293,11 @@ def test_a_mention_that_was_cut_off_is_named():
         score_case(cut, case())
 
 
-def test_renormalised_weights_equal_a_slow_loop():
+def test_renormalized_weights_equal_a_slow_loop():
     """Specials and the own position dropped from each row by hand, then word by word."""
     made = record(layers=2, heads=3, seed=5, piece=4)
     asked = case()
-    forward, backward = score_case(made, asked, weights="renormalised")
+    forward, backward = score_case(made, asked, weights="renormalized")
     keys = made.keys
     outside = [i for i, flag in enumerate(keys.special_tokens_mask) if flag]
 
@@ -338,14 +338,14 @@ def test_row_with_nothing_left_is_no_evidence():
     made = record(layers=1, heads=1)
     pattern = torch.zeros_like(made.attentions)
     pattern[..., 0] = 1.0
-    forward, _ = score_case(replace(made, attentions=pattern), case(), weights="renormalised")
+    forward, _ = score_case(replace(made, attentions=pattern), case(), weights="renormalized")
     assert float(forward.weights.sum()) == 0
     assert float(forward.credit) == 0.5
     assert float(forward.removed_mass) == 1.0
 
 
 def test_unknown_weights_are_refused():
-    with pytest.raises(SelectionError, match="raw, renormalised"):
+    with pytest.raises(SelectionError, match="raw, renormalized"):
         score_case(record(), case(), weights="nonsense")
 
 

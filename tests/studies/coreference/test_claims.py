@@ -74,14 +74,14 @@ def test_twins_are_counted_in_pairs():
     assert computed_quickly(many_cases(8)).twins.empty
 
 
-def test_three_candidates_are_relabelled_in_three_ways():
+def test_three_candidates_are_relabeled_in_three_ways():
     given = case(distractors=["street", "tired"], id="three")
     made = scored(given, record(), "three", "mean")
     weights = score_case(record(), given)[0].weights
     for shift in range(3):
         labels = [i == shift for i in range(3)]
         expected = credit(weights, labels).numpy()
-        assert made.labellings[shift, 0] == pytest.approx(expected)
+        assert made.labelings[shift, 0] == pytest.approx(expected)
 
 
 def test_records_of_different_models_are_refused():

@@ -117,7 +117,7 @@ def test_the_model_that_needs_one_head_a_layer_has_two_that_matter():
         return -chances[model.tokenizer.convert_tokens_to_ids(case.extra["answer"])]
 
     heads = ix.head_importance(model, list(cases), loss=of_the_answer)
-    matter = heads.loc[heads["normalised"] > 0.01, ["layer", "head"]]
+    matter = heads.loc[heads["normalized"] > 0.01, ["layer", "head"]]
     assert matter.to_numpy().tolist() == [[0, 0], [1, 0]]
     assert heads.attrs["loss"] == "of_the_answer"
 
@@ -127,7 +127,7 @@ def test_the_previous_token_head_of_induction_matters_most_in_its_layer():
     heads = ix.head_importance(model, [each.text for each in repeated(8, seed=5)])
     first = heads[heads["layer"] == 0]
     assert first["importance"].idxmax() == 0
-    assert np.sqrt((first["normalised"] ** 2).sum()) == pytest.approx(1)
+    assert np.sqrt((first["normalized"] ** 2).sum()) == pytest.approx(1)
 
 
 def test_a_head_that_is_ablated_has_no_slope_and_changes_the_others():
@@ -207,7 +207,7 @@ def test_an_encoder_may_have_other_numbers_of_heads_than_its_decoder():
             losses.append(own_loss(model, "the cat", "a dog"))
     assert row["slope"] == pytest.approx((losses[0] - losses[1]) / (2 * step), rel=1e-3)
     of_layer = table[table["kind"] == "encoder"]
-    assert (of_layer["normalised"] ** 2).sum() == pytest.approx(1)
+    assert (of_layer["normalized"] ** 2).sum() == pytest.approx(1)
 
 
 def test_what_cannot_be_differentiated_is_no_importance_of_zero():

@@ -44,7 +44,7 @@ MODELS = {"fresh": fresh_llama, "gpt_oss": lambda: writer("gpt_oss")}
 def test_a_root_mean_square_norm_is_none_that_takes_the_mean_off(name, kind):
     run = run_noted(in_type(MODELS[name](), kind), TEXT)
     for position in range(len(run.tokens)):
-        assert not readout_of(run, position).is_centred, position
+        assert not readout_of(run, position).is_centered, position
 
 
 @pytest.mark.parametrize("kind", HALVES)

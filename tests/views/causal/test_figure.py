@@ -8,14 +8,14 @@ import pytest
 import introspect as ix
 from introspect.views.base import map_of
 from introspect.views.causal_figure import across_range, effect_range, label_places
-from introspect.views.palette import layer_colours
+from introspect.views.palette import layer_colors
 from tests.views.causal.helpers import NAN, SURROGATE, table_of, without_tests
 
 # --- the figure, as data ----------------------------------------------------------------------
 
 
 def traces_of(figure):
-    """The trace of controls, and those of layers by their colours."""
+    """The trace of controls, and those of layers by their colors."""
     control = next(t for t in figure.data if t.name == "other heads of its layer")
     layers = [t for t in figure.data if t.mode == "markers+text"]
     return control, layers
@@ -32,7 +32,7 @@ def test_the_figure_has_a_point_for_each_head_with_its_interval_and_control():
     assert list(first.error_y.arrayminus) == pytest.approx([0.3, 0.3])
     assert list(control.x) == [0.5, 0.52, 0.96, 0.9]
     assert list(control.y) == [0.1, 2.0, -0.2, 1.5]
-    assert [first.marker.color, last.marker.color] == layer_colours(2)
+    assert [first.marker.color, last.marker.color] == layer_colors(2)
     legend = [t.name for t in figure.data if t.showlegend is not False]
     assert legend == ["layer 0", "layer 3", "other heads of its layer"]
 

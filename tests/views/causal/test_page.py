@@ -75,7 +75,7 @@ def test_the_address_keeps_the_choice_and_the_head(open_page):
 
 
 @pytest.mark.browser
-def test_the_file_is_saved_with_legend_and_titles_and_the_theme_changes_the_colours(open_page):
+def test_the_file_is_saved_with_legend_and_titles_and_the_theme_changes_the_colors(open_page):
     page = open_page(ix.causal_view(table_of(**SURROGATE)).to_html())
     for name in ("causal", "effect-map"):
         with page.expect_download() as waiting:
@@ -83,10 +83,10 @@ def test_the_file_is_saved_with_legend_and_titles_and_the_theme_changes_the_colo
         text = waiting.value.path().read_text()
         assert "surrogate" in text and "undefined" not in text
         assert ("layer 3" if name == "causal" else "L3") in text
-    colour = "document.querySelector('.causal-picture').data[1].marker.color"
-    light = page.evaluate(colour)
+    color = "document.querySelector('.causal-picture').data[1].marker.color"
+    light = page.evaluate(color)
     page.click('[name="theme"]')
-    assert page.evaluate(colour) != light
+    assert page.evaluate(color) != light
 
 
 @pytest.mark.browser
@@ -153,11 +153,11 @@ def test_nothing_moves_while_heads_are_pointed_at(open_page):
 @pytest.mark.browser
 def test_a_dark_page_is_printed_light_and_fits_the_sheet(open_page):
     page = open_page(ix.causal_view(table_of()).to_html(), path_hash="#page.theme=dark")
-    colour = "document.querySelector('.causal-picture').data[1].marker.color"
-    dark = page.evaluate(colour)
+    color = "document.querySelector('.causal-picture').data[1].marker.color"
+    dark = page.evaluate(color)
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.evaluate(colour) != dark
+    assert page.evaluate(color) != dark
     assert page.locator(".controls:visible, .tools:visible").count() == 0
     right = page.evaluate(
         "Math.max(...[...document.querySelectorAll('.main-svg, .causal-numbers')].map((n) => "
@@ -167,4 +167,4 @@ def test_a_dark_page_is_printed_light_and_fits_the_sheet(open_page):
     assert 600 <= right <= 700
     assert page.locator(".causal-picture").bounding_box()["width"] > 600
     page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert page.evaluate(colour) == dark
+    assert page.evaluate(color) == dark

@@ -25,7 +25,7 @@ HOSTILE = [
 
 
 def lines(traces) -> dict[tuple[int, int], str]:
-    """Query and key of each line, with its colour."""
+    """Query and key of each line, with its color."""
     found = {}
     for trace in traces:
         x, y = list(trace["x"]), list(trace["y"])

@@ -9,7 +9,7 @@ import introspect as ix
 from introspect.errors import SelectionError
 from introspect.records import AttentionRecord
 from introspect.views.head import EDGES, head_view
-from introspect.views.palette import head_colours
+from introspect.views.palette import head_colors
 from tests.views.head.helpers import HOSTILE, lines, pair_record, record_with_norms
 from tests.views.samples import bare_record, record_of
 
@@ -25,17 +25,16 @@ def test_opacity_and_width_grow_with_the_weight():
     pattern = torch.tensor([[[[0.95, 0.05], [0.45, 0.55]]]])
     view = head_view(AttentionRecord.from_tensors(pattern, ["a", "b"]))
     opacity = {
-        pair: float(colour.rstrip(")").split(",")[3])
-        for pair, colour in lines(view.traces()).items()
+        pair: float(color.rstrip(")").split(",")[3]) for pair, color in lines(view.traces()).items()
     }
     assert opacity[0, 1] < opacity[1, 0] < opacity[1, 1] < opacity[0, 0] <= 1
     assert len({trace["line"]["width"] for trace in view.traces()}) == 4
 
 
-def test_each_head_keeps_its_own_colour_after_filtering():
+def test_each_head_keeps_its_own_color_after_filtering():
     record = record_of(heads=12)
     alone = head_view(record, heads=[10]).traces()
-    red, green, blue = (int(head_colours(12)[10][i : i + 2], 16) for i in (1, 3, 5))
+    red, green, blue = (int(head_colors(12)[10][i : i + 2], 16) for i in (1, 3, 5))
     assert all(t["line"]["color"].startswith(f"rgba({red},{green},{blue},") for t in alone)
 
 
@@ -93,7 +92,7 @@ def test_edges_begin_at_nothing_and_rise():
     ("options", "expected"),
     [
         ({"granularity": "letter"}, "token, word"),
-        ({"weights": "nonsense"}, "raw, renormalised"),
+        ({"weights": "nonsense"}, "raw, renormalized"),
         ({"combine": "sum"}, "separate, mean, max"),
         ({"layout": "round"}, "vertical, horizontal"),
         ({"granularity": "word", "token": 5}, "0–4"),

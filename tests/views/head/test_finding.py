@@ -70,7 +70,7 @@ def test_the_address_opens_what_was_seen(open_page, layout):
     source = head_view(record).to_html()
     page = open_page(source)
     page.select_option('[name="layout"]', layout)
-    page.select_option('[name="weights"]', "renormalised")
+    page.select_option('[name="weights"]', "renormalized")
     page.dblclick('[data-head="2"]')
     token(page, "query", 4).click()
     page.mouse.move(0, 0)
@@ -104,7 +104,7 @@ def test_an_address_that_does_not_fit_is_left_aside(open_page, link):
 def test_words_across_have_their_lines_between_them(open_page):
     record = record_of("那 只 灰 猫 坐")
     page = open_page(head_view(record, heads=[0], layout="horizontal", threshold=0).to_html())
-    centres = page.evaluate(
+    centers = page.evaluate(
         """() => ['query', 'key'].map((side) => [...document.querySelectorAll(`.tokens.${side} li`)]
           .map((item) => item.offsetLeft + item.offsetWidth / 2))"""
     )
@@ -114,7 +114,7 @@ def test_words_across_have_their_lines_between_them(open_page):
         for trace in traces
         for start in range(0, len(trace["x"]), 5)
     }
-    assert found == {(q, k) for q in centres[0] for k in centres[1]}
+    assert found == {(q, k) for q in centers[0] for k in centers[1]}
     tops = page.evaluate(
         """[...document.querySelectorAll('.tokens.query .token')]
           .map((token) => token.getBoundingClientRect().top)"""

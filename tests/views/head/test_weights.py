@@ -1,4 +1,4 @@
-"""Which weights a head view shows: pinned, by word, renormalised, put together, by norms."""
+"""Which weights a head view shows: pinned, by word, renormalized, put together, by norms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 import introspect as ix
 from introspect.errors import SelectionError
-from introspect.functional.masks import renormalised
+from introspect.functional.masks import renormalized
 from introspect.records import AttentionRecord
 from introspect.views.head import head_view
 from tests.views.head.helpers import (
@@ -60,11 +60,11 @@ def test_by_word_the_numbers_are_the_records_own_by_word(open_page):
 
 
 @pytest.mark.browser
-def test_renormalised_weights_are_those_of_the_figure(open_page):
+def test_renormalized_weights_are_those_of_the_figure(open_page):
     record = pair_record()
-    view = head_view(record, heads=[0], weights="renormalised", token=3)
+    view = head_view(record, heads=[0], weights="renormalized", token=3)
     page = open_page(view.to_html())
-    expected, removed = renormalised(
+    expected, removed = renormalized(
         record.attentions, record.keys.special_tokens_mask, is_self=True
     )
     assert numbers(page, "key") == pytest.approx(expected[0, 0, 3].tolist(), abs=0.0051)
@@ -172,6 +172,6 @@ def test_norms_over_all_layers_have_the_largest_of_all(open_page):
 def test_a_record_without_norms_offers_none(open_page):
     page = open_page(head_view(record_of()).to_html())
     options = page.eval_on_selector_all('[name="weights"] option', "all => all.map((o) => o.value)")
-    assert options == ["raw", "renormalised", "rollout"]
+    assert options == ["raw", "renormalized", "rollout"]
     with pytest.raises(SelectionError, match="value_norms"):
         head_view(record_of(), weights="norm")

@@ -72,7 +72,7 @@ def test_figures_picture_is_grey_and_of_the_same_points():
     assert np.abs(shown[..., 0] - picture() @ [0.2126, 0.7152, 0.0722]).max() <= 0.5
 
 
-def test_missing_weights_have_no_colour_and_do_not_spoil_the_scale():
+def test_missing_weights_have_no_color_and_do_not_spoil_the_scale():
     record = record_of()
     record.attentions[:, :, place(0, 0), place(1, 1)] = float("nan")
     (heatmap,) = view_of(record, patch=(0, 0)).figure.data

@@ -15,7 +15,7 @@ def button(page, index: int):
 
 
 def painted(page) -> np.ndarray:
-    """The colour and opacity of each patch, ``(rows, columns, 4)``, by way of a copy."""
+    """The color and opacity of each patch, ``(rows, columns, 4)``, by way of a copy."""
     points = page.evaluate(
         """() => {
           const canvas = document.querySelector("canvas");
@@ -181,7 +181,7 @@ def test_the_scale_is_said_in_words_with_its_number(open_page):
     page = open_page(view_of(record, layer=0, head=1, patch=(1, 0)).to_html())
     largest = float(record.attentions[0, 1, place(1, 0), FIRST:].max())
     words = page.inner_text(".scale-words")
-    assert words.startswith("Full colour is ") and "largest weight from r1c0 to a patch" in words
+    assert words.startswith("Full color is ") and "largest weight from r1c0 to a patch" in words
     assert float(words.split()[3].rstrip(",")) == pytest.approx(largest, abs=0.0051)
 
 
@@ -193,7 +193,7 @@ def test_small_weights_keep_two_digits(open_page):
     assert "0.0034" in page.inner_text(".scale-words")
     record.attentions[0, 0] = 0.00003
     page = open_page(view_of(record, layer=0, patch=(0, 0)).to_html())
-    assert "Full colour is under 0.0001" in page.inner_text(".scale-words")
+    assert "Full color is under 0.0001" in page.inner_text(".scale-words")
 
 
 @pytest.mark.browser
@@ -209,11 +209,11 @@ def test_missing_weights_are_named_and_unpainted(open_page):
 
 
 @pytest.mark.browser
-def test_the_picture_is_grey_until_its_colours_are_asked_for(open_page):
+def test_the_picture_is_grey_until_its_colors_are_asked_for(open_page):
     page = open_page(view_of().to_html())
     shown = "getComputedStyle(document.querySelector('img')).filter"
     assert "grayscale(1)" in page.evaluate(shown)
-    page.check('input[name="colours"]')
+    page.check('input[name="colors"]')
     assert page.evaluate(shown) == "none"
 
 

@@ -77,7 +77,7 @@ def test_three_candidates():
 
 
 def test_the_result_is_that_of_a_plain_procedure():
-    """Folds, scaling, choice of penalty and refit, case by case, with another optimiser."""
+    """Folds, scaling, choice of penalty and refit, case by case, with another optimizer."""
     cases = random_cases(30, weak=2, strength=1.0, heads=2, group_size=2, seed=7)
     grid = (0.05, 0.5)
     found = linear_probe(cases, folds=3, control=False, penalties=grid)

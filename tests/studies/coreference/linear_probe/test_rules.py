@@ -29,7 +29,7 @@ def test_the_scale_comes_from_the_training_folds_alone(monkeypatch):
             for i, c in enumerate(cases)
         ]
         arrays = CaseTable.of(changed)
-        labels = module._labellings(changed, arrays.groups, 0, 0)
+        labels = module._labelings(changed, arrays.groups, 0, 0)
         train = np.arange(30) != 0
         learnt[size] = fitting.fitted(arrays.take(train), labels[:, train], np.array([1.0]))
     assert np.array_equal(learnt[1.0], learnt[1e6])
@@ -107,7 +107,7 @@ def test_several_antecedents_share_the_target():
         for i, labels in enumerate([(True, True, False), (False, True, False)] * 6)
     ]
     arrays = CaseTable.of(cases)
-    labels = module._labellings(cases, arrays.groups, 0, 0)
+    labels = module._labelings(cases, arrays.groups, 0, 0)
     scale = arrays.deviations()
     shares = np.array([[[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]] * 6])
     expected = fit_conditional_logit(arrays.values / scale, arrays.real, shares, np.array([0.1]))
@@ -123,7 +123,7 @@ def test_tiny_differences_are_not_blown_up():
         if number:
             c.weights[0, 1, 1, 7] = 1e-12
     whole = CaseTable.of(cases)
-    labels = module._labellings(cases, whole.groups, 0, 0)
+    labels = module._labelings(cases, whole.groups, 0, 0)
     train = np.arange(40) != 0
     weights = fitting.fitted(whole.take(train), labels[:, train], np.array([0.1]))
     assert weights[-1, 0] == 0
@@ -132,7 +132,7 @@ def test_tiny_differences_are_not_blown_up():
 def test_shuffled_labels_shift_together_within_a_group():
     cases = random_cases(40, group_size=4, candidates=3, seed=15)
     groups = CaseTable.of(cases).groups
-    labels = module._labellings(cases, groups, 50, 0)
+    labels = module._labelings(cases, groups, 50, 0)
     assert labels.shape == (51, 40, 3)
     assert labels[0].tolist() == [list(c.antecedents) for c in cases]
     right = np.array([c.antecedents.index(True) for c in cases])

@@ -1,11 +1,11 @@
-// Colours as numbers: a scale as a function, and an ink that is read on a colour.
+// Colors as numbers: a scale as a function, and an ink that is read on a color.
 
 function channels(hex) {
   return [1, 3, 5].map((start) => Number.parseInt(hex.slice(start, start + 2), 16));
 }
 
-/** A function from 0 to 1 to the colour of a scale, red, green and blue. */
-export function colouring(scale) {
+/** A function from 0 to 1 to the color of a scale, red, green and blue. */
+export function coloring(scale) {
   const stops = scale.map(([at, hex]) => [at, channels(hex)]);
   return (value) => {
     const bounded = Math.min(Math.max(value, 0), 1);
@@ -19,9 +19,9 @@ export function colouring(scale) {
   };
 }
 
-/** Black or white, whichever is read better on a colour. */
-export function inkOn(colour) {
-  const [red, green, blue] = colour.map((channel) => {
+/** Black or white, whichever is read better on a color. */
+export function inkOn(color) {
+  const [red, green, blue] = color.map((channel) => {
     const share = channel / 255;
     return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
   });

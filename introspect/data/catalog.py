@@ -31,7 +31,7 @@ class Collection:
     """A collection: what it is, its license, and caveats about its numbers."""
 
     description: str
-    licence: str
+    license: str
     caution: str
 
 
