@@ -32,13 +32,14 @@ import torch
 import introspect as ix
 from introspect.data import own_cases, read_cases, write_jsonl
 from introspect.models import Model
-from introspect.runs.batches import BatchLimits, length_batches
+from introspect.models.batches import BatchLimits, length_batches
 from introspect.runs.options import WorkerOptions
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import run_shard
 from introspect.runs.store import Entry
-from introspect.runs.worker import Worker, one_thread
+from introspect.runs.worker import Worker
 from introspect.studies.coreference.case_scores import score_case
+from introspect.studies.lanes import one_thread
 from introspect.text.mentions import CorefCase
 
 GAP = ("gap", "gap/gap-validation.tsv")

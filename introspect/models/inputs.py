@@ -337,7 +337,7 @@ def _unknown_notices(tokenizer: Any, tokens: TokenSequence) -> list[str]:
 
 
 def encode_batch(
-    tokenizer: Any, texts: Sequence[str], *, limit: int | None = None
+    tokenizer: Any, texts: Sequence[str], *, limit: int | None = None, truncation: bool = False
 ) -> list[Encoded | TextError]:
     """Encode each text as ``encode`` does, or return its error in its place.
 
@@ -345,6 +345,7 @@ def encode_batch(
         tokenizer: a fast tokenizer.
         texts: the texts.
         limit: the maximum number of tokens that the model reads.
+        truncation: truncate texts at the limit, and say so in their notices.
     """
     found: list[Encoded | TextError | None] = [None] * len(texts)
     fit = []
@@ -356,6 +357,9 @@ def encode_batch(
             found[number] = error
     for number, encoding in zip(fit, _encodings(tokenizer, [texts[i] for i in fit]), strict=True):
         try:
+            if truncation and limit is not None and len(encoding["input_ids"]) > limit:
+                found[number] = encode(tokenizer, texts[number], limit=limit, truncation=True)
+                continue
             found[number] = encoded_as(tokenizer, encoding, [Reading(texts[number])], limit=limit)
         except TextError as error:
             found[number] = error

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from introspect.errors import ModelError, SelectionError
+from introspect.errors import ModelError, SelectionError, TextError
 from introspect.hooks import (
     GRADIENT_PARTS,
     STEPS,
@@ -26,6 +26,7 @@ from introspect.models.inputs import (
     Readable,
     as_reading,
     encode,
+    encode_batch,
     encode_target,
     length_limit,
 )
@@ -200,6 +201,28 @@ class Model:
         """Return the tokens that the model reads for ``text``, without running it."""
         with self._tokenizer_lock:
             return self._encode(text, None, truncation=truncation).tokens
+
+    def encoded(
+        self, texts: Sequence[Readable], *, truncation: bool = False
+    ) -> list[Encoded | TextError]:
+        """Return each text as the model reads it, or its error in its place.
+
+        Args:
+            texts: texts, lists of words, or chats.
+            truncation: truncate texts that are too long, and say so in their notices.
+        """
+        limit = length_limit(self.module, self.tokenizer)
+        with self._tokenizer_lock:
+            plain = [text for text in texts if isinstance(text, str)]
+            if len(plain) == len(texts):
+                return encode_batch(self.tokenizer, plain, limit=limit, truncation=truncation)
+            return [self._outcome(text, truncation=truncation) for text in texts]
+
+    def _outcome(self, text: Readable, *, truncation: bool) -> Encoded | TextError:
+        try:
+            return self._encode(text, None, truncation=truncation)
+        except TextError as error:
+            return error
 
     def run_plan(
         self, text: Readable, *, target: str | None = None, whole: bool = False

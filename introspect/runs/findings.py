@@ -55,9 +55,9 @@ class CaseSet:
     @classmethod
     def of(cls, gathered: Gathered, options: Options) -> CaseSet | None:
         """Return the cases of a probe, or ``None`` if none was scored."""
-        if gathered.columns is None:
+        if gathered.cases is None:
             return None
-        return cls(gathered.columns, gathered.scored, options)
+        return cls(gathered.cases.columns, gathered.scored, options)
 
     @cached_property
     def num_groups(self) -> int:

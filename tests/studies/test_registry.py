@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from introspect.errors import InputError, SelectionError
-from introspect.studies.heads.analyzer import LayerByLayer, Texts
+from introspect.studies.analyzer import LayerByLayer, Texts
 from introspect.studies.registry import ANALYZERS, find_analyzer
 from tests.synthetic import TEXT, padded, record
 

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from introspect.records import Head
-from introspect.studies.coreference.case_scores import DIRECTIONS
 from introspect.studies.coreference.claims import (
     Claims,
     Options,
@@ -20,7 +19,7 @@ from introspect.studies.coreference.claims import (
     interval,
     make_claims,
 )
-from introspect.studies.coreference.columns import ScoredCase
+from introspect.studies.coreference.columns import DIRECTIONS, ScoredCase
 
 __all__ = ["CASE_COLUMNS", "Choice", "Scores", "against_table", "case_table", "scores_of"]
 

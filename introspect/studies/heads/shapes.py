@@ -24,7 +24,7 @@ from introspect.functional.patterns import (
 from introspect.models import Model
 from introspect.models.loader import load_text
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.heads.analyzer import (
+from introspect.studies.analyzer import (
     LayerByLayer,
     State,
     Texts,
