@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from introspect.errors import InputError, naming
@@ -28,7 +29,9 @@ from introspect.reporting.html import (
     version_of_introspect,
 )
 from introspect.studies.coreference import CoreferenceAnalyzer, Scores
-from introspect.studies.coreference.case_scores import score_case
+from introspect.studies.coreference.batch import columns_of_record
+from introspect.studies.coreference.case_scores import DirectionScores, directions_of
+from introspect.studies.coreference.columns import CaseColumns
 from introspect.text.characters import shortened
 from introspect.text.mentions import CorefCase
 from introspect.views.coreference import coreference_view
@@ -74,7 +77,7 @@ class Report:
 
 @dataclass(frozen=True, eq=False)
 class Chapter:
-    """One subject with its record, and the head that its views show first."""
+    """One subject with its record; a case is scored once, whatever is asked of its scores."""
 
     subject: Subject
     record: AttentionRecord
@@ -83,6 +86,17 @@ class Chapter:
     def case(self) -> CorefCase | None:
         """The subject, where it is a case."""
         return self.subject if isinstance(self.subject, CorefCase) else None
+
+    @cached_property
+    def columns(self) -> CaseColumns:
+        """The attention between the mentions of the case."""
+        assert self.case is not None, "a text has no mentions"
+        return columns_of_record(self.record, self.case)
+
+    @cached_property
+    def scores(self) -> tuple[DirectionScores, DirectionScores]:
+        """The scores of every head, in both directions."""
+        return directions_of(self.columns)
 
 
 def report(
@@ -146,7 +160,7 @@ def _scores(chapters: list[Chapter]) -> Scores | None:
     for number, chapter in enumerate(chapters, start=1):
         if chapter.case is not None:
             with _numbered(number, len(chapters)):
-                analyzer.update([(chapter.case, chapter.record)])
+                analyzer.add(chapter.case, chapter.columns)
     return analyzer.compute() if any(c.case is not None for c in chapters) else None
 
 
@@ -166,7 +180,7 @@ def _title_and_finding(chapters: list[Chapter], scores: Scores | None) -> tuple[
             f"{layers} layers × {heads} heads captured; no pronoun was given, so none was scored."
         )
     pronoun = first.case.phrase(first.case.pronoun)
-    finding = finding_of_case(first.case, score_case(first.record, first.case)).plain
+    finding = finding_of_case(first.case, first.scores).plain
     return f"What “{pronoun}” attends to", finding
 
 
@@ -201,7 +215,7 @@ def _note(chapter: Chapter) -> str:
     """Name the head that attends most to the antecedent, beside a case in the list."""
     if chapter.case is None:
         return ""
-    strongest = score_case(chapter.record, chapter.case)[0].strongest()
+    strongest = chapter.scores[0].strongest()
     return f"{strongest[0][0]} {strongest[0][1]:.2f}" if strongest else "not observable"
 
 
@@ -212,7 +226,7 @@ def add_words(document: Document, chapter: Chapter) -> None:
     if case is None:
         document.add_prose(text_prose(record))
     else:
-        document.add_prose(case_prose(case, finding_of_case(case, score_case(record, case))))
+        document.add_prose(case_prose(case, finding_of_case(case, chapter.scores)))
 
 
 def add_views(
@@ -223,11 +237,11 @@ def add_views(
     token = None
     sections: list[Section] = []
     if case is not None:
-        forward = score_case(record, case)[0]
-        head = head or next((strongest for strongest, _ in forward.strongest()), None)
+        head = head or next((strongest for strongest, _ in chapter.scores[0].strongest()), None)
         token = _pinned(record, case)
         head = head or Head(record.layers[0], 0)
-        sections += coreference_view(record, case, head=head).sections(with_detail=False)
+        view = coreference_view(record, case, head=head, scores=chapter.scores)
+        sections += view.sections(with_detail=False)
     sections += model_view(record).sections(with_detail=False)
     layer, heads = (head.layer, [head.head]) if head else (record.layers[0], None)
     sections += head_view(record, layer=layer, heads=heads, token=token).sections()

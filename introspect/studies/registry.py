@@ -25,14 +25,12 @@ class AnalyzerKind:
         make: the class, a ``BatchAnalyzer``; it returns an empty analyzer.
         description: what it finds, in one line.
         takes: what a text must come with: a coreference case, nothing, or a treebank's sentence.
-        needs: whether it needs whole patterns or only selected rows.
         options: the names of the options that the class takes.
     """
 
     make: Any
     description: str
     takes: Literal["cases", "sentences", "conllu"]
-    needs: Literal["rows", "patterns"] = "patterns"
     options: tuple[str, ...] = ()
 
 
@@ -43,7 +41,6 @@ ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
             CoreferenceAnalyzer,
             "which heads look from a pronoun to its antecedent, beside baselines and held out",
             takes="cases",
-            needs="rows",
             options=("mention", "weights"),
         ),
         "patterns": AnalyzerKind(

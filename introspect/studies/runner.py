@@ -63,7 +63,7 @@ class BatchRunner:
         """
         texts = Texts(tuple(each.tokens for each in encoded), tuple(items))
         module, inputs = self._inputs(encoded)
-        if any(_takes_norms(each) for each in analyzers) and self._projections is None:
+        if any(map(_takes_norms, analyzers)) and self._projections is None:
             self._projections = find_projections(*self._inputs(encoded[:1]))
         by_rows = self._by_rows(texts, analyzers)
         try:
@@ -89,7 +89,7 @@ class BatchRunner:
     ) -> tuple[str, float | None]:
         for analyzer in analyzers:
             analyzer.begin(texts)
-        norms = self._projections or {}
+        norms = (self._projections or {}) if any(map(_takes_norms, analyzers)) else {}
 
         def receive(kind: str, layer: int, parts: Mapping[str, torch.Tensor]) -> None:
             attentions = parts["attentions"]
@@ -98,8 +98,10 @@ class BatchRunner:
                 analyzers[0].see_rows(layer, attentions, parts["received"])
                 return
             for analyzer in analyzers:
-                beside = [norms[kind, layer].norms(parts["values"])] * _takes_norms(analyzer)
-                analyzer.see(layer, attentions, *beside)
+                if _takes_norms(analyzer):
+                    analyzer.see(layer, attentions, norms[kind, layer].norms(parts["values"]))
+                else:
+                    analyzer.see(layer, attentions)
 
         layers, certificate = stream(
             module,

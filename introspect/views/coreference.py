@@ -213,6 +213,7 @@ def coreference_view(
     *,
     head: Head | tuple[int, int] | None = None,
     direction: str = DIRECTIONS[0],
+    scores: tuple[DirectionScores, DirectionScores] | None = None,
 ) -> CoreferenceView:
     """Build the coreference view of a case.
 
@@ -221,6 +222,7 @@ def coreference_view(
         case: the pronoun and its candidates.
         head: the head to show first; by default, the one that gives the antecedent most.
         direction: ``pronoun_to_candidate`` or ``candidate_to_pronoun``.
+        scores: the scores of the case, where they are known already.
 
     Raises:
         MentionError: the record has a different text, or a mention was cut off.
@@ -230,7 +232,7 @@ def coreference_view(
         raise SelectionError(
             f"Expected `direction` as {' or '.join(DIRECTIONS)}, got {direction!r}."
         )
-    scores = score_case(record, case)
+    scores = scores or score_case(record, case)
     if head is None:
         strongest = scores[DIRECTIONS.index(direction)].strongest()
         head = strongest[0][0] if strongest else Head(record.layers[0], 0)

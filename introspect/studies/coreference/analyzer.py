@@ -123,8 +123,16 @@ class CoreferenceAnalyzer:
             MentionError: a mention cannot be found among the tokens.
         """
         for case, record in batch:
-            named = case if case.id is not None else replace(case, id=f"case-{len(self) + 1}")
-            self._add(columns_of_record(record, named, self.mention, self.weights))
+            self.add(case, columns_of_record(record, case, self.mention, self.weights))
+
+    def add(self, case: CorefCase, columns: CaseColumns) -> None:
+        """Count a case whose columns are known; one without an id is numbered.
+
+        Raises:
+            InputError: a case with this id is there already, or the columns are of another model.
+        """
+        named = case if case.id is not None else replace(case, id=f"case-{len(self) + 1}")
+        self._add(columns.called(named))
 
     def _add(self, columns: CaseColumns) -> None:
         counts = Counter(columns.names)

@@ -14,7 +14,7 @@ from introspect.studies.coreference.batch import columns_of_record
 from introspect.studies.coreference.columns import DIRECTIONS, CaseColumns
 from introspect.text.mentions import CorefCase
 
-__all__ = ["DIRECTIONS", "DirectionScores", "score_case"]
+__all__ = ["DIRECTIONS", "DirectionScores", "directions_of", "score_case"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,13 +98,16 @@ def score_case(
         SelectionError: an unknown ``mention`` or ``weights``, a record without what they need, or
             attention that is not of a text over all of itself.
     """
-    columns = columns_of_record(record, case, mention, weights)
-    forward, backward = (_scores(columns, place) for place in range(len(DIRECTIONS)))
+    return directions_of(columns_of_record(record, case, mention, weights))
+
+
+def directions_of(columns: CaseColumns) -> tuple[DirectionScores, DirectionScores]:
+    """Return the scores of every head in both directions, from the columns of one case."""
+    forward, backward = (_direction_of(columns, place) for place in range(len(DIRECTIONS)))
     return forward, backward
 
 
-def _scores(columns: CaseColumns, place: int) -> DirectionScores:
-    """Return the scores of the only case in one direction."""
+def _direction_of(columns: CaseColumns, place: int) -> DirectionScores:
     weights = torch.from_numpy(columns.weights[:, place])
     removed = columns.removed[0, place] if len(columns.removed) else np.zeros(weights.shape[1:])
     antecedents: list[bool] = columns.antecedents.tolist()

@@ -7,8 +7,8 @@ import pytest
 from introspect.errors import InputError
 from introspect.functional.coreference import credit
 from introspect.studies.coreference import CoreferenceAnalyzer
+from introspect.studies.coreference.batch import columns_of_record
 from introspect.studies.coreference.case_scores import score_case
-from introspect.studies.coreference.columns import scored
 from tests.studies.coreference.helpers import (
     SENTENCES,
     assert_slow_accuracy_agrees,
@@ -76,7 +76,7 @@ def test_twins_are_counted_in_pairs():
 
 def test_three_candidates_are_relabeled_in_three_ways():
     given = case(distractors=["street", "tired"], id="three")
-    made = scored(given, record(), "three", "mean")
+    (made,) = columns_of_record(record(), given).scored()
     weights = score_case(record(), given)[0].weights
     for shift in range(3):
         labels = [i == shift for i in range(3)]
