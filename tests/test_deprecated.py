@@ -20,5 +20,18 @@ def test_the_new_keyword_for_the_head_warns_of_nothing():
 
 
 def test_both_names_of_a_keyword_at_once_are_refused():
-    with pytest.raises(TypeError, match="Leave with_head out"):
+    with pytest.raises(ix.IntrospectError, match="Leave with_head out"):
         ix.load("induction", lm_head=True, with_head=True)
+
+
+def test_the_old_spelling_of_weights_is_scored_and_gives_the_new_one(tmp_path):
+    case = ix.CorefCase.from_words(
+        "The cat ate the fish because it was hungry.",
+        pronoun="it",
+        antecedent="cat",
+        distractors=["fish"],
+    )
+    model = ix.load("pronoun")
+    with pytest.warns(FutureWarning, match="weights='renormalised' is now weights='renormalized'"):
+        old = ix.score(model, [case], weights="renormalised")
+    assert old.cases.equals(ix.score(model, [case], weights="renormalized").cases)
