@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         AttentionRecord,
         Certificate,
         Head,
+        HeadLike,
+        TokenLike,
         TokenSequence,
         alti,
         contributions,
@@ -52,7 +54,13 @@ if TYPE_CHECKING:
         report_index,
     )
     from introspect.runs import ProbeRun, SavedAttention, probe
-    from introspect.studies.causal import causal_effects, causal_study, mediation
+    from introspect.studies.causal import (
+        BeforeAfter,
+        before_after,
+        causal_effects,
+        causal_study,
+        mediation,
+    )
     from introspect.studies.coreference import Options, Scores, score
     from introspect.studies.heads import detect_heads, head_importance, head_patterns, head_study
     from introspect.studies.lens import direct_logit_attribution, logit_lens
@@ -74,12 +82,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AttentionRecord",
+    "BeforeAfter",
     "Candidate",
     "Captured",
     "Certificate",
     "CorefCase",
     "Edit",
     "Head",
+    "HeadLike",
     "Intervention",
     "IntrospectError",
     "Model",
@@ -88,11 +98,13 @@ __all__ = [
     "Report",
     "SavedAttention",
     "Scores",
+    "TokenLike",
     "TokenSequence",
     "View",
     "VisionModel",
     "ablate",
     "alti",
+    "before_after",
     "capture",
     "causal_effects",
     "causal_report",
@@ -143,12 +155,14 @@ __all__ = [
 
 _HOMES = {
     "AttentionRecord": "records",
+    "BeforeAfter": "studies.causal",
     "Candidate": "text.mentions",
     "Captured": "hooks",
     "Certificate": "records",
     "CorefCase": "text.mentions",
     "Edit": "hooks.edits.edits",
     "Head": "records",
+    "HeadLike": "records",
     "Intervention": "interventions",
     "IntrospectError": "errors",
     "Model": "models",
@@ -157,11 +171,13 @@ _HOMES = {
     "Report": "reporting",
     "SavedAttention": "runs",
     "Scores": "studies.coreference",
+    "TokenLike": "records",
     "TokenSequence": "records",
     "View": "views.base",
     "VisionModel": "models",
     "ablate": "interventions",
     "alti": "records",
+    "before_after": "studies.causal",
     "capture": "hooks",
     "causal_effects": "studies.causal",
     "causal_report": "reporting",

@@ -342,7 +342,7 @@ def test_ablate_says_where_no_attention_changes(introspect, tmp_path):
     ("arguments", "expected"),
     [
         ((), ("--heads or --edge",)),
-        (("--heads", "L9H1"), ("layer of 0–1",)),
+        (("--heads", "L9H1"), ("a head of L0H0–L1H3, got L9H1",)),
         (("--heads", "L1H0", "--method", "mean"), ("texts in `reference`",)),
         (("--edge", "it"), ("it:animal", "'it'")),
         (("--edge", "it:zebra"), ("zebra",)),
