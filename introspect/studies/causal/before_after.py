@@ -126,7 +126,7 @@ def before_after(
 
     Args:
         model: the model; what it predicts and prefers is read with its LM head
-            (``ix.load(…, with_head=True)``). Without one there are no predictions, and the
+            (``ix.load(…, lm_head=True)``). Without one there are no predictions, and the
             preference is a stated surrogate.
         text: the text; or a case, whose antecedent the model may prefer.
         change: an intervention of ``ix.ablate``, ``ix.scale``, ``ix.patch``, ``ix.knock_out`` or
@@ -152,7 +152,7 @@ def before_after(
 
     Example:
         >>> import introspect as ix
-        >>> model = ix.load("pronoun", with_head=True)
+        >>> model = ix.load("pronoun", lm_head=True)
         >>> text = "The fox did not cross the river because it was too wide."
         >>> moved = ix.before_after(model, text, "L1H0", at="it")
         >>> moved.predictions.round(2).iloc[0].to_dict()

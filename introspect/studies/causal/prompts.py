@@ -40,7 +40,7 @@ def way_of_predicting(model: Model) -> str | None:
 
     Example:
         >>> import introspect as ix
-        >>> model = ix.load("induction", with_head=True)
+        >>> model = ix.load("induction", lm_head=True)
         >>> way_of_predicting(model), way_of_predicting(ix.load("induction"))
         ('after', None)
     """
