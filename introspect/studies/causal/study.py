@@ -11,10 +11,9 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from introspect.errors import InputError, SelectionError
-from introspect.interventions.targets import HeadLike
 from introspect.models import Model
 from introspect.progress import LOOKING, SMALLEST, TAKING_OUT, TWINS, Told, told_nobody
-from introspect.records import Head
+from introspect.records import Head, HeadLike
 from introspect.statistics import grouped_bootstrap
 from introspect.statistics.groups import FEWEST_GROUPS, checked, fold_of_groups
 from introspect.studies.causal.answers import Rejected, prepare_answers
