@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from introspect.views.steps import steps_view
     from introspect.weighting import norms
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AttentionRecord",
