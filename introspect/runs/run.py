@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from introspect.data import Inputs, Reject, reject_from_json
+from introspect.deprecated import renamed_value
 from introspect.errors import SelectionError
 from introspect.functional.coreference import Mention
 from introspect.io.folders import (
@@ -106,6 +107,7 @@ DEFAULT = Options()
 SHARD_ROWS = 1_024
 
 
+@renamed_value("weights", "renormalised", "renormalized")
 def probe(
     model: Model | str,
     inputs: Inputs,

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from introspect.deprecated import renamed_value
 from introspect.errors import SelectionError
 from introspect.functional.masks import renormalized
 from introspect.page import Section
@@ -264,6 +265,7 @@ class HeadView(View):
 Token = int | Mapping[str, Any]
 
 
+@renamed_value("weights", "renormalised", "renormalized")
 def head_view(
     record: AttentionRecord | Sequence[AttentionRecord],
     *,
