@@ -32,7 +32,7 @@ from introspect.runs.options import Places, WorkerOptions, chosen_analyzers
 from introspect.runs.outcome import finish
 from introspect.runs.plan import check_same, make_plan
 from introspect.runs.ray_engine import RayOptions
-from introspect.runs.rows import Reading
+from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import FOLDER, Precision
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker, default_lanes
@@ -185,7 +185,7 @@ def probe(
     """
     if engine not in ENGINES:
         raise SelectionError(f"Expected the engine {' or '.join(ENGINES)}, got {engine!r}.")
-    reading = Reading(inputs, column, format)
+    reading = RunInput(inputs, column, format)
     worker_options = WorkerOptions(
         analyzers=chosen_analyzers(analyzers, reading),
         mention=mention,
