@@ -36,7 +36,6 @@ from introspect.runs.batches import BatchLimits, length_batches
 from introspect.runs.options import WorkerOptions
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import run_shard
-from introspect.runs.store import Entry
 from introspect.runs.worker import Worker, one_thread
 from introspect.studies.coreference.case_scores import score_case
 from introspect.text.mentions import CorefCase

@@ -203,19 +203,21 @@ class _Bar(_Display):
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task = progress.add_task("", total=None, visible=False, speed="", note="")
         self._stage: str | None = None
         self._began = 0.0
 
     def count(self, stage: str, done: int, total: int | None, note: str) -> None:
         if stage != self._stage:
+            self._progress.refresh()  # the stage before, at its end
             self._stage, self._began = stage, time.monotonic()
-            self._progress.reset(self._task, total=total, description=stage, visible=True)
+            # A known total cannot be made unknown again, so a stage is a task of its own.
+            for task in self._progress.task_ids:
+                self._progress.remove_task(task)
+            self._progress.add_task(stage, total=total, speed="", note="")
         speed = done / max(time.monotonic() - self._began, 1e-9)
         self._progress.update(
-            self._task,
+            self._progress.task_ids[0],
             completed=done,
-            total=total,
             speed=f"{speed:,.0f}/s" if speed >= 1 else "",
             note=note,
         )

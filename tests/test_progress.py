@@ -136,7 +136,9 @@ def test_a_terminal_gets_a_bar_that_begins_anew_with_each_stage(monkeypatch):
 
     sent = shown_by_terminal(work)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", sent)
-    # The last state is always drawn before the bar is taken away; what is on between is by time.
+    # The last state of each stage is always drawn; what is on between is by time.
+    assert re.search(r"ablating each head .*5/5 ", plain), plain
+    assert re.search(r"scoring attention .*0/\?", plain), plain
     assert re.search(r"searching \[bold\] heads .*3/7 .*3 rejected", plain), plain
     assert "introspect:" not in plain
     assert sent.endswith("\x1b[2K"), repr(sent[-40:])  # the bar's line is empty again
