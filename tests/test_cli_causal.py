@@ -265,8 +265,8 @@ def test_an_earlier_run_stays_if_the_new_one_fails(tmp_path, monkeypatch, stop, 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--heads", "L9H1"), ("layer of 0–1", "L9H1")),
-        (("--heads", "L1H7"), ("head of 0–3", "L1H7")),
+        (("--heads", "L9H1"), ("a head of L0H0–L1H3, got L9H1",)),
+        (("--heads", "L1H7"), ("a head of L1H0–L1H3, got L1H7",)),
         (("--heads", "one"), ("'L3H1'", "'one'")),
         (("--method", "none"), ("zero, mean, uniform, resample", "'none'")),
         (("--metric", "none"), ("pseudo-likelihood", "'none'")),
@@ -345,7 +345,7 @@ def test_ablate_says_where_no_attention_changes(introspect, tmp_path):
     ("arguments", "expected"),
     [
         ((), ("--heads or --edge",)),
-        (("--heads", "L9H1"), ("layer of 0–1",)),
+        (("--heads", "L9H1"), ("a head of L0H0–L1H3, got L9H1",)),
         (("--heads", "L1H0", "--method", "mean"), ("texts in `reference`",)),
         (("--edge", "it"), ("it:animal", "'it'")),
         (("--edge", "it:zebra"), ("zebra",)),

@@ -133,21 +133,19 @@ def ablate(
     if edge:
         edges = [pair for each in edge for pair in ix.edges_between(loaded, text, *_ends(each))]
         change = ix.knock_out(loaded, edges, heads, kind=kind)
+        change.words = f"{', '.join(edge)} cut"
     else:
         change = ix.ablate(loaded, heads, method=method, reference=texts, kind=kind, seed=seed)
-    before = loaded.capture(text, kind=kind)
-    with change:
-        after = loaded.capture(text, kind=kind)
-    what = f"{', '.join(edge)} cut" if edge else change.words
-    result = ix.compare_view(before, after, labels=("unchanged", what))
-    show_notices(before.notices)
-    if not result.changes()["total_variation"].gt(0).any():
+    compared = ix.before_after(loaded, text, change, kind=kind)
+    show_notices(compared.before.notices)
+    if compared.most_changed is None:
         typer.echo(
             "introspect: notice: no attention changes: what these heads give on is read by no "
             "later attention.",
             err=True,
         )
-    typer.echo(result.save(out))
+    view = ix.compare_view(compared.before, compared.after, labels=compared.labels)
+    typer.echo(view.save(out))
 
 
 def _ends(edge: str) -> tuple[str, str]:

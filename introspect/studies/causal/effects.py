@@ -11,10 +11,10 @@ import pandas as pd
 from introspect.errors import SelectionError
 from introspect.hooks.layout import AttentionLayout
 from introspect.interventions.ablation import NEEDS_REFERENCE, Ablations
-from introspect.interventions.targets import HeadLike, heads_by_layer
+from introspect.interventions.targets import heads_by_layer
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
-from introspect.records import Head
+from introspect.records import Head, HeadLike
 from introspect.statistics import grouped_bootstrap, permutation_test
 from introspect.statistics.groups import FEWEST_GROUPS
 from introspect.studies.causal.answers import prepare_answers

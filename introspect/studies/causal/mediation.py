@@ -15,10 +15,10 @@ from introspect.hooks.layout import attention_layout
 from introspect.interventions.intervention import Intervention
 from introspect.interventions.patches import patched
 from introspect.interventions.references import run_parts
-from introspect.interventions.targets import HeadLike, checked_kind, heads_by_layer
+from introspect.interventions.targets import checked_kind, heads_by_layer
 from introspect.models import Model
 from introspect.progress import ProgressLike, Stages, following
-from introspect.records import Head
+from introspect.records import Head, HeadLike
 from introspect.statistics import grouped_bootstrap
 from introspect.statistics.groups import FEWEST_GROUPS
 from introspect.studies.causal.answers import (

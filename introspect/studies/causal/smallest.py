@@ -10,9 +10,9 @@ import pandas as pd
 
 from introspect.errors import SelectionError
 from introspect.interventions.ablation import Ablations
-from introspect.interventions.targets import HeadLike, HeadsByLayer, heads_by_layer
+from introspect.interventions.targets import HeadsByLayer, heads_by_layer
 from introspect.progress import ProgressLike, Stages, following
-from introspect.records import Head
+from introspect.records import Head, HeadLike
 from introspect.studies.causal.effects import ablations_for
 from introspect.studies.causal.metrics import Asked, accuracy_of
 

@@ -10,10 +10,9 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from introspect.errors import InputError, SelectionError
-from introspect.interventions.targets import HeadLike
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
-from introspect.records import Head
+from introspect.records import Head, HeadLike
 from introspect.statistics import grouped_bootstrap
 from introspect.statistics.groups import FEWEST_GROUPS, checked, fold_of_groups
 from introspect.studies.causal.answers import Rejected, prepare_answers
