@@ -258,7 +258,7 @@ def ask(python: Path, code: str) -> str | None:
 
 
 def outer_torch() -> str | None:
-    """Return the version of torch that an environment made here can see in the interpreter that makes it."""
+    """Return the version of torch that an environment made here sees outside itself."""
     # Made from another environment it would see the packages of the base, not that one's.
     return torch_version(Path(sys.executable)) if sys.prefix == sys.base_prefix else None
 
@@ -270,7 +270,7 @@ def requirements_of(python: Path, package: str) -> set[str]:
 
 
 def normalized(name: str) -> str:
-    """Return the one spelling of a package's name: ``typing_extensions`` is ``typing-extensions``."""
+    """Return the one spelling of a package's name: ``a_b`` is ``a-b``."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -302,7 +302,7 @@ def constraints_with(torch: str, text: str, free: set[str]) -> str:
 
 
 def make_environment(environment: Path, *, with_outer_packages: bool) -> None:
-    """Make an empty environment; one that sees the outer packages where they have a fitting torch."""
+    """Make an empty environment; it sees the outer packages where their torch fits."""
     # What is there has no interpreter, or one that is gone: nothing in it can be used.
     command = [sys.executable, "-m", "venv", "--clear", str(environment)]
     if with_outer_packages:
@@ -319,7 +319,7 @@ def pip(environment: Path, *arguments: str) -> None:
 
 
 def is_of_another_python(environment: Path) -> bool:
-    """Return whether the environment was made by a Python of another minor version than this one."""
+    """Return whether a Python of another minor version made the environment."""
     try:
         text = (environment / "pyvenv.cfg").read_text(encoding="utf-8")
     except OSError:
