@@ -20,6 +20,7 @@ from introspect.app.removal import (
 from introspect.causal.loading import load_to_ask
 from introspect.errors import MentionError, SelectionError, TextError
 from tests.app.test_pages import errors, frames, said
+from tests.closeness import assert_close
 
 FOX = EXAMPLES["pronoun"].text
 
@@ -137,7 +138,7 @@ def test_a_masked_word_is_hidden_from_the_model_and_others_stay_where_they_were(
     assert inputs["input_ids"][0].tolist() == list(ids)
     with torch.no_grad():
         expected = pronoun.module(**inputs).logits[0, reading.position].softmax(-1)
-    assert torch.allclose(reading.probabilities().float(), expected, atol=1e-6)
+    assert_close(reading.probabilities().float(), expected)
     for label in ("fox", "it"):
         (place,) = reading.pieces(span(question.text, label))
         assert reading.tokens.tokens[place] == label
