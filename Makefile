@@ -4,13 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 BIOME := npx --yes @biomejs/biome@2.6.8
 SENTENCE := The animal didn't cross the street because it was too tired.
+# One thread for each of the two workers: more would only get in each other's way.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q -rs
+NODE_TEST := node --test --test-reporter=dot
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py --extras
 
 # The model comes with the project's extra "offline": nothing is fetched at run time.
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report test docs notebooks lint lint-python lint-page format sample clean
+.PHONY: help report test test-all scripts docs notebooks lint lint-python lint-page format sample clean
 
 help:  ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,9 +24,16 @@ report:  ## Write reports/demo.html and print what it found
 	@$(BIN)/introspect report "$(SENTENCE)" --pronoun it --antecedent animal \
 		--distractor street --out reports/demo.html
 
-test: lint  ## Run lint, types and tests
-	@# One thread for each of the two workers: more would only get in each other's way.
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q -rs
+test: lint scripts  ## Run lint, types and the everyday tests
+	@$(PYTEST) -m "not slow"
+
+test-all: lint scripts  ## Run lint, types and every test, as continuous integration does
+	@$(PYTEST)
+
+scripts:  ## Run the tests of the page's scripts
+	@if command -v node >/dev/null 2>&1; then $(NODE_TEST) tests/scripts/*.test.mjs; \
+	elif [ "$$CI" = "true" ]; then echo "scripts: node is missing, and CI needs it" >&2; exit 1; \
+	else echo "scripts: skipped the tests of the page's scripts: node is not installed"; fi
 
 docs:  ## Build the site into site/; a warning is an error
 	@$(BOOTSTRAP) docs
