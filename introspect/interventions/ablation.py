@@ -12,13 +12,13 @@ from introspect.hooks.layout import attention_layout
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.interventions.references import Inputs, Reference, run_references
 from introspect.interventions.targets import (
-    HeadLike,
     HeadsByLayer,
     checked_kind,
     chosen_positions,
     heads_by_layer,
     in_words,
 )
+from introspect.records import HeadLike
 
 __all__ = ["METHODS", "NEEDS_REFERENCE", "Ablations", "ablate", "scale"]
 
@@ -75,7 +75,7 @@ def ablate(
 
     Example:
         >>> import introspect as ix
-        >>> model = ix.load("pronoun", with_head=True)
+        >>> model = ix.load("pronoun", lm_head=True)
         >>> with ix.ablate(model, "L1H0"):
         ...     record = model.capture("The fox did not cross the river because it was too wide.")
     """

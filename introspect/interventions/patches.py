@@ -13,13 +13,13 @@ from introspect.hooks.layout import AttentionLayout, HeadCount, attention_layout
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.interventions.references import Inputs, run_source
 from introspect.interventions.targets import (
-    HeadLike,
     HeadsByLayer,
     checked_kind,
     chosen_positions,
     heads_by_layer,
     in_words,
 )
+from introspect.records import HeadLike
 
 __all__ = ["patch", "patched"]
 
@@ -61,7 +61,7 @@ def patch(
 
     Example:
         >>> import introspect as ix
-        >>> model = ix.load("pronoun", with_head=True)
+        >>> model = ix.load("pronoun", lm_head=True)
         >>> wide = "The fox did not cross the river because it was too wide."
         >>> with ix.patch(model, wide, "L1H0"):
         ...     record = model.capture(wide.replace("wide", "tired"))

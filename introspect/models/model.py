@@ -22,9 +22,9 @@ from introspect.hooks import (
 )
 from introspect.models.generation import Generate, Writing, generation_options
 from introspect.models.inputs import (
-    Encoded,
+    EncodedText,
     Readable,
-    as_reading,
+    as_input_text,
     encode,
     encode_batch,
     encode_target,
@@ -165,7 +165,7 @@ class Model:
     def _capture_writing(
         self,
         kind: str,
-        source: Encoded,
+        source: EncodedText,
         options: Mapping[str, Any],
         layers: Sequence[int] | None,
         *,
@@ -204,7 +204,7 @@ class Model:
 
     def encoded(
         self, texts: Sequence[Readable], *, truncation: bool = False
-    ) -> list[Encoded | TextError]:
+    ) -> list[EncodedText | TextError]:
         """Return each text as the model reads it, or its error in its place.
 
         Args:
@@ -218,7 +218,7 @@ class Model:
                 return encode_batch(self.tokenizer, plain, limit=limit, truncation=truncation)
             return [self._outcome(text, truncation=truncation) for text in texts]
 
-    def _outcome(self, text: Readable, *, truncation: bool) -> Encoded | TextError:
+    def _outcome(self, text: Readable, *, truncation: bool) -> EncodedText | TextError:
         try:
             return self._encode(text, None, truncation=truncation)
         except TextError as error:
@@ -263,11 +263,11 @@ class Model:
         *,
         truncation: bool,
         generates: bool = False,
-    ) -> Encoded:
-        first = as_reading(self.tokenizer, text, name=self.name, add_generation_prompt=generates)
+    ) -> EncodedText:
+        first = as_input_text(self.tokenizer, text, name=self.name, add_generation_prompt=generates)
         second = None
         if text_pair is not None:
-            second = as_reading(self.tokenizer, text_pair, name=self.name)
+            second = as_input_text(self.tokenizer, text_pair, name=self.name)
             if first.is_templated or second.is_templated:
                 raise SelectionError(
                     "Expected no `text_pair` beside a chat, got both. Put all of it in messages."
@@ -281,7 +281,7 @@ class Model:
             as_prompt=generates and not self.is_encoder_decoder,
         )
 
-    def _encode_target(self, target: str, truncation: bool) -> Encoded:
+    def _encode_target(self, target: str, truncation: bool) -> EncodedText:
         config: Any = self.module.config
         start_id = getattr(config, "decoder_start_token_id", None)
         if start_id is None:

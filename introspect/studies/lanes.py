@@ -6,6 +6,7 @@ As a lane computes with one thread, no sum depends on the number of lanes.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,7 +31,15 @@ def default_lanes(model: Model) -> int:
     """Return how many batches run at once: on the CPU, one per available processor, up to 8."""
     if next(model.module.parameters()).device.type != "cpu":
         return 1
-    return max(1, min(_MOST_LANES, torch.get_num_threads(), len(os.sched_getaffinity(0))))
+    return max(1, min(_MOST_LANES, torch.get_num_threads(), _processors()))
+
+
+def _processors() -> int:
+    """Count the processors that this process may use."""
+    # Only Linux tells which ones.
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from introspect.hooks.downstream.projection import Projection
 from introspect.hooks.rows import RowsNotRecomputableError
 from introspect.models import Model
 from introspect.models.batches import BatchLimits, is_out_of_memory, num_heads_of
-from introspect.models.inputs import Encoded, padded
+from introspect.models.inputs import EncodedText, padded
 from introspect.models.run_plan import taken
 from introspect.studies.analyzer import RowAnalyzer, Texts
 
@@ -48,7 +48,7 @@ class BatchRunner:
         self._projections: dict[tuple[str, int], Projection] | None = None
 
     def run(
-        self, encoded: Sequence[Encoded], items: Sequence[Any], analyzers: Sequence[Any]
+        self, encoded: Sequence[EncodedText], items: Sequence[Any], analyzers: Sequence[Any]
     ) -> tuple[str, float | None]:
         """Run one batch through the analyzers; return the route and the largest error.
 
@@ -128,7 +128,7 @@ class BatchRunner:
                 "only those. Use introspect.capture to have them as they are."
             )
 
-    def _inputs(self, encoded: Sequence[Encoded]) -> tuple[torch.nn.Module, dict[str, Any]]:
+    def _inputs(self, encoded: Sequence[EncodedText]) -> tuple[torch.nn.Module, dict[str, Any]]:
         """Return the part of the model that reads and the inputs that it takes."""
         module: Any = self.model.module
         module = module.get_encoder() if self.model.is_encoder_decoder else module

@@ -36,9 +36,9 @@ from introspect.studies.causal.metrics import (
 from introspect.text.mentions import CorefCase
 
 __all__ = [
+    "AnswerReader",
     "Answers",
     "Batch",
-    "Reading",
     "Ready",
     "Rejected",
     "answers_of",
@@ -139,9 +139,9 @@ class Answers:
         with torch.no_grad(), without_dropout(self.asked):
             return self.asked(**placed(self.asked, batch.inputs))
 
-    def reading(self) -> Reading:
+    def reading(self) -> AnswerReader:
         """Return an empty accumulator for the outputs of all batches."""
-        return Reading(self)
+        return AnswerReader(self)
 
     def margins(self, scores: Floats | None = None) -> Floats:
         """Return the margin of the best antecedent over the best distractor, ``(num_cases,)``."""
@@ -301,7 +301,7 @@ def _inputs(
     return taken(model.module, inputs)
 
 
-class Reading:
+class AnswerReader:
     """An accumulator of what a metric reads in the outputs of batches."""
 
     def __init__(self, answers: Answers) -> None:
@@ -328,7 +328,7 @@ class Reading:
             raise ModelError(
                 f"Expected logits of a language-model head for the metric "
                 f"{self._answers.metric.name!r}, but {self._answers.model.name} returns none. "
-                "Load it with its head (with_head=True), or choose metric='surrogate'."
+                "Load it with its head (lm_head=True), or choose metric='surrogate'."
             )
         for row, (case, question) in enumerate(zip(batch.cases, batch.questions, strict=True)):
             found = log_probabilities(logits[row], question.reads)
@@ -380,7 +380,7 @@ def _mean_states(output: Any, mask: torch.Tensor, model: Model) -> torch.Tensor:
     if states is None:
         raise ModelError(
             f"Expected the states of the last layer, but {model.name} returns none. Load it "
-            "without its head (with_head=False), or choose a metric that reads its answer."
+            "without its head (lm_head=False), or choose a metric that reads its answer."
         )
     weights = mask.to(states.device).double()[..., None]
     total: torch.Tensor = (states.double() * weights).sum(1) / weights.sum(1)

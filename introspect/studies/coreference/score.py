@@ -9,11 +9,13 @@ from functools import partial
 
 import numpy as np
 
+from introspect.deprecated import renamed_value
 from introspect.errors import CaptureError, InputError, SelectionError, naming
 from introspect.functional.coreference import MENTION_OPTIONS, Mention
 from introspect.models import Model, load_text
 from introspect.models.batches import length_batches
-from introspect.models.inputs import Encoded
+from introspect.models.inputs import EncodedText
+from introspect.progress import ProgressLike, Stages, following
 from introspect.records.alignment import resegmented_tokens
 from introspect.records.weights import Weights, checked_weights
 from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
@@ -36,12 +38,12 @@ DEFAULT = Options()
 SCORING = "scoring cases"
 
 Segment = Callable[[str], Sequence[Span]]
-Tell = Callable[[str, int, int | None], object]
 
 # So many cases are tokenized at once and sorted into batches of like length.
 _TOGETHER = 2_048
 
 
+@renamed_value("weights", "renormalised", "renormalized")
 def score(
     model: Model | str,
     cases: Sequence[CorefCase],
@@ -51,7 +53,7 @@ def score(
     segment: Segment | None = None,
     truncation: bool = False,
     options: Options = DEFAULT,
-    progress: bool | Tell | None = None,
+    progress: ProgressLike = None,
 ) -> Scores:
     """Score every attention head of a model on coreference cases, which run in batches.
 
@@ -66,7 +68,8 @@ def score(
             as ``introspect.text.chinese.chinese_words``.
         truncation: cut texts that are too long; a case whose mentions are cut off is an error.
         options: the numbers of draws for intervals and p-values, and the random seed.
-        progress: called with the stage, the number of cases done, and their total.
+        progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
+            function of the stage, how much of it is done, and its total.
 
     Raises:
         IntrospectError: a case cannot be scored; the message names it.
@@ -78,13 +81,14 @@ def score(
         )
     given = _named([cases] if isinstance(cases, CorefCase) else cases)
     loaded = load_text(model)
-    tell = progress if callable(progress) else _tell_nobody
     make = partial(CoreferenceAnalyzer, mention, weights)
-    lanes = _Lanes(BatchRunner(loaded), make, len(given), tell)
-    for first in range(0, len(given), _TOGETHER):
-        some = given[first : first + _TOGETHER]
-        lanes.run(some, _encoded(loaded, some, segment, truncation=truncation))
-    return lanes.analyzer().compute(options)
+    with following(progress) as tell:
+        lanes = _Lanes(BatchRunner(loaded), make, len(given), tell)
+        for first in range(0, len(given), _TOGETHER):
+            some = given[first : first + _TOGETHER]
+            lanes.run(some, _encoded(loaded, some, segment, truncation=truncation))
+        tell("computing intervals and p-values", 0)
+        return lanes.analyzer().compute(options)
 
 
 def _named(cases: Sequence[CorefCase]) -> list[CorefCase]:
@@ -107,7 +111,7 @@ def _named(cases: Sequence[CorefCase]) -> list[CorefCase]:
 
 def _encoded(
     model: Model, cases: Sequence[CorefCase], segment: Segment | None, *, truncation: bool
-) -> list[Encoded]:
+) -> list[EncodedText]:
     """Return the tokens of each case, in which its mentions have been found."""
     encoded = []
     outcomes = model.encoded([case.text for case in cases], truncation=truncation)
@@ -119,10 +123,6 @@ def _encoded(
             mention_words(tokens, case)
             encoded.append(replace(outcome, tokens=tokens))
     return encoded
-
-
-def _tell_nobody(stage: str, done: int, total: int | None) -> None:
-    """Ignore progress."""
 
 
 @dataclass
@@ -141,7 +141,7 @@ class _Lanes:
         runner: BatchRunner,
         make: Callable[[], CoreferenceAnalyzer],
         total: int,
-        tell: Tell,
+        tell: Stages,
     ) -> None:
         self._runner = runner
         self._lanes = [_Lane(make()) for _ in range(default_lanes(runner.model))]
@@ -152,7 +152,7 @@ class _Lanes:
         self._lock = threading.Lock()
         tell(SCORING, 0, total)
 
-    def run(self, cases: Sequence[CorefCase], encoded: Sequence[Encoded]) -> None:
+    def run(self, cases: Sequence[CorefCase], encoded: Sequence[EncodedText]) -> None:
         """Score some more cases."""
         batches = length_batches(
             [len(each.tokens) for each in encoded],
