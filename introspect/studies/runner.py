@@ -15,7 +15,7 @@ from introspect.hooks.rows import RowsNotRecomputableError
 from introspect.models import Model
 from introspect.models.batches import BatchLimits, is_out_of_memory, num_heads_of
 from introspect.models.inputs import EncodedText, padded
-from introspect.models.run_plan import taken
+from introspect.models.run_plan import not_whole, taken
 from introspect.studies.analyzer import RowAnalyzer, Texts
 
 __all__ = ["BatchRunner"]
@@ -93,7 +93,7 @@ class BatchRunner:
 
         def receive(kind: str, layer: int, parts: Mapping[str, torch.Tensor]) -> None:
             attentions = parts["attentions"]
-            self._check_shape(attentions, texts, by_rows="received" in parts)
+            self._check_shape(kind, attentions, texts, by_rows="received" in parts)
             if "received" in parts:
                 analyzers[0].see_rows(layer, attentions, parts["received"])
                 return
@@ -119,14 +119,12 @@ class BatchRunner:
             self._knows_layers = True
         return certificate.route, certificate.max_head_output_error
 
-    def _check_shape(self, attentions: torch.Tensor, texts: Texts, *, by_rows: bool) -> None:
-        seen = tuple(attentions.shape[-1:] if by_rows else attentions.shape[2:])
-        if set(seen) != {texts.length}:
-            raise CaptureError(
-                f"Expected attention over {texts.length} × {texts.length} tokens from "
-                f"{self.model.name}, got {seen}: it attends within windows or blocks and returns "
-                "only those. Use introspect.capture to have them as they are."
-            )
+    def _check_shape(
+        self, kind: str, attentions: torch.Tensor, texts: Texts, *, by_rows: bool
+    ) -> None:
+        shape = attentions.shape[-1:] if by_rows else attentions.shape[2:]
+        if set(shape) != {texts.length}:
+            raise not_whole(self.model.name, kind, (texts.length, texts.length), shape)
 
     def _inputs(self, encoded: Sequence[EncodedText]) -> tuple[torch.nn.Module, dict[str, Any]]:
         """Return the part of the model that reads and the inputs that it takes."""
