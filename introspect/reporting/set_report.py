@@ -48,7 +48,7 @@ from introspect.views.head_maps import score_map_section
 
 __all__ = ["SetFindings", "set_report"]
 
-_MANY_TWINS = 5
+_MANY_ROWS = 5
 _SHOWN_REASONS = 12
 
 _SCORED: dict[Weights, str] = {
@@ -66,7 +66,7 @@ _SCORED: dict[Weights, str] = {
 _RULES = (
     "The headline is held out: the groups of cases are divided into five folds, the head and "
     "direction that are best on four are scored on the fifth, and the five are pooled. A group "
-    "(twins, a schema, a page, translations) is never divided.",
+    "(minimal pairs, a schema, a page, translations) is never divided.",
     "Intervals hold 95 % of 10,000 resamples of the groups. The p-value of a head relabels which "
     "candidate is called the antecedent, group by group; the adjusted one compares with the best "
     "of all heads and directions, so that trying many heads is paid for.",
@@ -186,19 +186,20 @@ def _add_stability(document: Document, scores: Scores) -> None:
 
 def _add_together(document: Document, findings: SetFindings) -> None:
     """Add minimal pairs, their shifts, and all heads at once."""
-    twins = findings.scores.twins
+    right = findings.scores.minimal_pairs
     # Two cases of one group need not be a minimal pair: a page may hold two passages.
-    if len(twins) and findings.pairs is not None:
-        with document.chapter("Twins: both right"):
+    if len(right) and findings.pairs is not None:
+        with document.chapter("Both cases of a minimal pair right"):
             document.add_prose(
                 paragraphs(
                     [
-                        "Twins differ in a word or two, and so in their answer. A coin is right "
-                        "in both of 25 % of pairs; a head that is blind to the difference in 0 %."
+                        "The two cases differ in a word or two, and so in their answer. A coin is "
+                        "right in both of 25 % of pairs; a head that is blind to the difference in "
+                        "0 %."
                     ]
                 )
             )
-            best = twins.sort_values("both_right", ascending=False, kind="stable")
+            best = right.sort_values("both_right", ascending=False, kind="stable")
             rows = [
                 (
                     f"L{r.layer}H{r.head}",
@@ -206,7 +207,7 @@ def _add_together(document: Document, findings: SetFindings) -> None:
                     r.n_pairs,
                     share(r.both_right),
                 )
-                for r in best.head(_MANY_TWINS).itertuples()
+                for r in best.head(_MANY_ROWS).itertuples()
             ]
             document.add_prose(
                 data_table(("head", "direction", "pairs", "both right (in-sample)"), rows)
@@ -244,7 +245,7 @@ def _add_shown_pairs(document: Document, findings: SetFindings) -> None:
 
 
 def _shift_table(pairs: PairShifts) -> str:
-    top = pairs.table.sort_values("shift", ascending=False, kind="stable").head(_MANY_TWINS)
+    top = pairs.table.sort_values("shift", ascending=False, kind="stable").head(_MANY_ROWS)
     rows = [
         (
             f"L{r.layer}H{r.head}",
@@ -276,7 +277,7 @@ def _add_bias(document: Document, findings: SetFindings) -> None:
                 p_value(r.p_adjusted),
                 share(r.accuracy_neutral) if r.n_neutral else "–",
             )
-            for r in bias.table.loc[order].head(2 * _MANY_TWINS).itertuples()
+            for r in bias.table.loc[order].head(2 * _MANY_ROWS).itertuples()
         ]
         columns = ("head", "direction", first, second, "difference (95 %)", "adjusted p", "neutral")
         document.add_prose(data_table(columns, rows))

@@ -32,7 +32,7 @@ from introspect.studies.lanes import (
 from introspect.studies.runner import BatchRunner
 from introspect.text.mentions import CorefCase, Span
 
-__all__ = ["score"]
+__all__ = ["score", "score_cases"]
 
 DEFAULT = Options()
 SCORING = "scoring cases"
@@ -74,6 +74,35 @@ def score(
     Raises:
         IntrospectError: a case cannot be scored; the message names it.
     """
+    with following(progress) as tell:
+        analyzer = score_cases(
+            model,
+            cases,
+            mention=mention,
+            weights=weights,
+            segment=segment,
+            truncation=truncation,
+            progress=tell,
+        )
+        tell("computing intervals and p-values", 0)
+        return analyzer.compute(options)
+
+
+def score_cases(
+    model: Model | str,
+    cases: Sequence[CorefCase],
+    *,
+    mention: Mention = "mean",
+    weights: Weights = "raw",
+    segment: Segment | None = None,
+    truncation: bool = False,
+    progress: ProgressLike = None,
+) -> CoreferenceAnalyzer:
+    """Return an analyzer of the cases, which run in batches; the arguments are those of ``score``.
+
+    Raises:
+        IntrospectError: a case cannot be scored; the message names it.
+    """
     checked_weights(weights)
     if mention not in MENTION_OPTIONS:
         raise SelectionError(
@@ -87,8 +116,7 @@ def score(
         for first in range(0, len(given), _TOGETHER):
             some = given[first : first + _TOGETHER]
             lanes.run(some, _encoded(loaded, some, segment, truncation=truncation))
-        tell("computing intervals and p-values", 0)
-        return lanes.analyzer().compute(options)
+        return lanes.analyzer()
 
 
 def _named(cases: Sequence[CorefCase]) -> list[CorefCase]:
