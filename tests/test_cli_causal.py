@@ -50,7 +50,7 @@ def write_cases(folder, number=20, odd=None):
 
 @pytest.fixture(scope="module")
 def study():
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     return ix.causal_study(model, grammar_cases(20, "en", seed=1000))
 
 
@@ -133,7 +133,7 @@ def test_causal_takes_heads_method_limit_and_texts(introspect, tmp_path):
     assert found[["layer", "head"]].to_numpy().tolist() == [[0, 0], [0, 1], [0, 2], [0, 3], [1, 0]]
     assert (found["n"] == 10).all()
     expected = ix.causal_effects(
-        ix.load("pronoun", with_head=True), list(grammar_cases(20, "en", seed=1000))[:10],
+        ix.load("pronoun", lm_head=True), list(grammar_cases(20, "en", seed=1000))[:10],
         ["L1H0", "L0"], method="mean", reference=[case.text for case in cases],
     )  # fmt: skip
     assert found["effect"].tolist() == pytest.approx(expected["effect"].tolist())

@@ -91,7 +91,7 @@ def test_heads_takes_texts(introspect, tmp_path, texts):
     outcome = introspect("heads", "--model", "pronoun", "--out", out, "--texts", texts, *SMALL)
     assert outcome.code == 0, outcome.err
     lines = [line for line in TEXTS.splitlines() if line]
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     importance = pd.read_csv(out / "importance.csv")
     pd.testing.assert_frame_equal(
         importance, ix.head_importance(model, lines), check_dtype=False, check_exact=False
@@ -182,7 +182,7 @@ def test_lens_takes_tokens_and_a_place(introspect, tmp_path):
         "--position", -1, "--top", 2, "--out", out,
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
-    model = ix.load("induction", with_head=True)
+    model = ix.load("induction", lm_head=True)
     table = ix.direct_logit_attribution(model, "a b c d a b", token="c", against="d")
     expected = f"The logit of “c” less that of “d” is {table.attrs['logit']:.2f}"
     assert expected in out.read_text(encoding="utf-8")

@@ -75,7 +75,7 @@ def ablate(
 
     Example:
         >>> import introspect as ix
-        >>> model = ix.load("pronoun", with_head=True)
+        >>> model = ix.load("pronoun", lm_head=True)
         >>> with ix.ablate(model, "L1H0"):
         ...     record = model.capture("The fox did not cross the river because it was too wide.")
     """

@@ -61,7 +61,7 @@ def patch(
 
     Example:
         >>> import introspect as ix
-        >>> model = ix.load("pronoun", with_head=True)
+        >>> model = ix.load("pronoun", lm_head=True)
         >>> wide = "The fox did not cross the river because it was too wide."
         >>> with ix.patch(model, wide, "L1H0"):
         ...     record = model.capture(wide.replace("wide", "tired"))

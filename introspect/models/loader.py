@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, overload
 import torch
 from torch import nn
 
+from introspect.deprecated import renamed_keyword
 from introspect.errors import MissingExtraError, ModelError
 from introspect.models.model import Model
 from introspect.models.sources import Source, find_source
@@ -84,7 +85,7 @@ def _changed(name: str, change: Callable[[], Callable[[], None]]) -> Iterator[No
 
 # Heads that may be missing from a base model's file without affecting any attention.
 _HARMLESS = ("pooler", "classifier", "lm_head", "position_ids")
-_HARMLESS_WITH_HEAD = ("pooler", "position_ids")
+_HARMLESS_WITH_LM_HEAD = ("pooler", "position_ids")
 _SMALLEST_VOCABULARY = 2
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
@@ -100,7 +101,7 @@ def load(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     allow_pickle: bool = False,
-    with_head: bool = False,
+    lm_head: bool = False,
     tower: Literal["vision"],
 ) -> VisionModel: ...
 @overload
@@ -110,16 +111,17 @@ def load(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     allow_pickle: bool = False,
-    with_head: bool = False,
+    lm_head: bool = False,
     tower: Literal["text"] | None = None,
 ) -> Model: ...
+@renamed_keyword("with_head", "lm_head")
 def load(
     model: Model | VisionModel | _Loadable = "minilm",
     *,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     allow_pickle: bool = False,
-    with_head: bool = False,
+    lm_head: bool = False,
     tower: Literal["vision", "text"] | None = None,
 ) -> Model | VisionModel:
     """Load a model whose attention can be captured.
@@ -133,8 +135,9 @@ def load(
         dtype: the data type in which a named model runs: ``float32``, ``bfloat16`` or ``float16``;
             by default as it was saved.
         allow_pickle: also load weights in Python's pickle format. Only for files you trust.
-        with_head: load the model with the head that it was saved with, as generation
-            (``generate=True``) requires; by default only the layers that attend are loaded.
+        lm_head: load the model with the language-modeling head that it was saved with, as
+            generation (``generate=True``) requires; by default only the layers that attend are
+            loaded.
         tower: ``vision`` or ``text``, for a model that has one of each (CLIP).
 
     Returns:
@@ -161,7 +164,7 @@ def load(
         source = find_source(model, allow_pickle=allow_pickle)
         numbers = _Numbers(_device(device), _dtype(dtype))
         return _load_source(
-            source, numbers, allow_pickle=allow_pickle, with_head=with_head, tower=tower
+            source, numbers, allow_pickle=allow_pickle, lm_head=lm_head, tower=tower
         )
     if not (isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], nn.Module)):
         raise ModelError(
@@ -226,7 +229,7 @@ def _dtype(name: str | torch.dtype | None) -> torch.dtype | None:
 
 
 def _load_source(
-    source: Source, numbers: _Numbers, *, allow_pickle: bool, with_head: bool, tower: str | None
+    source: Source, numbers: _Numbers, *, allow_pickle: bool, lm_head: bool, tower: str | None
 ) -> Model | VisionModel:
     from safetensors import SafetensorError
     from transformers import AutoModel
@@ -236,7 +239,7 @@ def _load_source(
         "local_files_only": source.is_local,
     }
     try:
-        kind = _class_with_head(source, options) if with_head else AutoModel
+        kind = _class_with_lm_head(source, options) if lm_head else AutoModel
         with _quietly(source):
             module, report = kind.from_pretrained(
                 source.location,
@@ -261,7 +264,7 @@ def _load_source(
     missing = sorted(
         key
         for key in report["missing_keys"]
-        if not any(part in key for part in (_HARMLESS_WITH_HEAD if with_head else _HARMLESS))
+        if not any(part in key for part in (_HARMLESS_WITH_LM_HEAD if lm_head else _HARMLESS))
     )
     if missing:
         raise ModelError(
@@ -309,7 +312,7 @@ def _check_vocabulary(tokenizer: Any, name: str) -> None:
         )
 
 
-def _class_with_head(source: Source, options: dict[str, Any]) -> Any:
+def _class_with_lm_head(source: Source, options: dict[str, Any]) -> Any:
     """Return the class that the model was saved from."""
     import transformers
 

@@ -90,7 +90,7 @@ def causal_report(
     Example:
         >>> import introspect as ix
         >>> from introspect.data import grammar_cases
-        >>> model = ix.load("pronoun", with_head=True)
+        >>> model = ix.load("pronoun", lm_head=True)
         >>> study = ix.causal_study(model, grammar_cases(20))
         >>> print(ix.causal_report(study).finding[:54])
         The head that attends to the antecedent matters: L1H0,

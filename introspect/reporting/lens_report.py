@@ -206,7 +206,7 @@ def lens_report(
     """Build a report on what a model would say after each layer, and which parts say it.
 
     Args:
-        model: with its language-model head (``ix.load(…, with_head=True)``).
+        model: with its language-model head (``ix.load(…, lm_head=True)``).
         text: the text that the model reads.
         token: the token whose logit is divided; by default the model's most probable token there.
         against: another token, whose logit is subtracted.
@@ -225,7 +225,7 @@ def lens_report(
 
     Example:
         >>> import introspect as ix
-        >>> model = ix.load("induction", with_head=True)
+        >>> model = ix.load("induction", lm_head=True)
         >>> print(ix.lens_report(model, "a b c d a b").finding[:32])
         At “b” (token 6) the model gives
     """

@@ -166,7 +166,7 @@ def causal_view(study: pd.DataFrame | _HasHeads, *, across: str = "accuracy") ->
     Example:
         >>> import introspect as ix
         >>> from introspect.data import grammar_cases
-        >>> model = ix.load("pronoun", with_head=True)
+        >>> model = ix.load("pronoun", lm_head=True)
         >>> study = ix.causal_study(model, grammar_cases(10), share=None, twins=False)
         >>> ix.causal_view(study)
         <CausalView: 8 heads>

@@ -23,7 +23,7 @@ class Loaded(dict[str, ix.Model]):
     """Each model with its head, loaded when it is first asked for."""
 
     def __missing__(self, name: str) -> ix.Model:
-        self[name] = ix.load(name, with_head=True)
+        self[name] = ix.load(name, lm_head=True)
         return self[name]
 
 

@@ -189,7 +189,7 @@ def test_a_chat_is_answered():
 
 
 def test_a_model_without_a_head_cannot_write():
-    with pytest.raises(CaptureError, match="with_head=True"):
+    with pytest.raises(CaptureError, match="lm_head=True"):
         Model(zoo.build("llama"), byte_level()).capture(PROMPT, generate=True)
 
 

@@ -204,7 +204,7 @@ def test_a_part_that_does_not_fit_the_attention_is_refused(part):
 def test_they_find_the_weight_that_a_known_circuit_rests_on():
     """The shipped model copies what followed the last time, by heads that look there."""
     pytest.importorskip("captum")
-    model = ix.load("induction", with_head=True)
+    model = ix.load("induction", lm_head=True)
     for text in repeated(4, seed=5):
         query, match = text.queries[-1], text.matches[-1]
         ids = model.tokenizer(text.text)["input_ids"]

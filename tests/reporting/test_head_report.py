@@ -251,7 +251,7 @@ TEXTS = ["The cat saw the road because it was too shy.", "A fox ran over the lon
 
 
 def test_texts_add_shapes_and_importance():
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     small = {"num_sequences": 4, "prefix": (0, 4), "period": (4, 8)}
     found = ix.head_study(model, TEXTS, **small)
     pd.testing.assert_frame_equal(found.patterns, ix.head_patterns(model, TEXTS))

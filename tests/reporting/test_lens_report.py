@@ -19,7 +19,7 @@ TEXT = "x a b c d e f g h a b c d"
 
 @pytest.fixture(scope="module")
 def induction():
-    return ix.load("induction", with_head=True)
+    return ix.load("induction", lm_head=True)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_token_against_and_position_are_those_asked_for(induction):
 
 
 def test_a_masked_model_is_read_at_its_mask_and_says_why_nothing_is_divided():
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     text = "The fox did not cross the [MASK] because it was too wide."
     report = ix.lens_report(model, text)
     assert report.finding.startswith("At “[MASK]” (token 7) the model gives ")

@@ -19,7 +19,7 @@ library_name: transformers
 ```python
 {imports}
 
-model = ix.load("{name}", with_head=True)
+model = ix.load("{name}", lm_head=True)
 {example}
 ```
 

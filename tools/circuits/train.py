@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _there(folder: Path) -> tuple[Any, Any]:
-    model = ix.load(folder, with_head=True)
+    model = ix.load(folder, lm_head=True)
     return model.module, model.tokenizer
 
 

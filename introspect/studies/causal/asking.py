@@ -50,7 +50,7 @@ def way_of_asking(model: Model) -> str | None:
 
     Example:
         >>> import introspect as ix
-        >>> way_of_asking(ix.load("induction", with_head=True)), way_of_asking(ix.load("induction"))
+        >>> way_of_asking(ix.load("induction", lm_head=True)), way_of_asking(ix.load("induction"))
         ('after', None)
     """
     return _WAYS.get(default_metric(model).name) if model.has_unembedding else None

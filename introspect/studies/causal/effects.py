@@ -99,7 +99,7 @@ def causal_effects(
     ``p_adjusted`` is the same for the whole family of heads.
 
     Args:
-        model: a model with its LM head (``ix.load(…, with_head=True)``); without one the answer is
+        model: a model with its LM head (``ix.load(…, lm_head=True)``); without one the answer is
             a stated surrogate, and the table's ``attrs`` say so.
         cases: cases with an antecedent and a distractor.
         heads: the heads to ablate; all by default.
@@ -130,7 +130,7 @@ def causal_effects(
     Example:
         >>> import introspect as ix
         >>> from introspect.data import grammar_cases
-        >>> model = ix.load("pronoun", with_head=True)
+        >>> model = ix.load("pronoun", lm_head=True)
         >>> table = ix.causal_effects(model, grammar_cases(20), ["L1H0", "L1H1"])
         >>> table[["layer", "head"]].to_numpy().tolist(), bool(table.effect[0] > 5)
         ([[1, 0], [1, 1]], True)

@@ -438,7 +438,7 @@ def load_to_ask(name: str, metric: str | None = None, **options: Any) -> Model:
     if metric in METRICS and METRICS[metric].is_surrogate:
         return load_text(load(name, **options))
     try:
-        model = load_text(load(name, with_head=True, **options))
+        model = load_text(load(name, lm_head=True, **options))
     except ModelError:
         # Not every file names a class with a head; if something else is wrong, this raises it.
         return load_text(load(name, **options))

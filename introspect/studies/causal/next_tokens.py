@@ -85,7 +85,7 @@ class NextTokens:
             if logits is None:
                 raise ModelError(
                     f"Expected logits of a language-model head, but {self.model.name} returns "
-                    "none. Load it with its head: ix.load(name, with_head=True)."
+                    "none. Load it with its head: ix.load(name, lm_head=True)."
                 )
             for row, (one, places) in enumerate(
                 zip(self.encoded[part], self.positions[part], strict=True)
@@ -121,7 +121,7 @@ def prepare_next_tokens(
     Example:
         >>> import introspect as ix
         >>> from introspect.studies.causal import prepare_next_tokens
-        >>> model = ix.load("induction", with_head=True)
+        >>> model = ix.load("induction", lm_head=True)
         >>> asked = prepare_next_tokens(model, ["x a b c d e f g h a b c d"], [[10, 11]])
         >>> bool((asked.margins() > 0).all())
         True
@@ -133,7 +133,7 @@ def prepare_next_tokens(
     if model.is_encoder_decoder or not writes:
         raise ModelError(
             f"Expected a decoder with its language-model head, which foretells what follows, got "
-            f"{type(model.module).__name__} of {model.name}. Load a decoder with with_head=True."
+            f"{type(model.module).__name__} of {model.name}. Load a decoder with lm_head=True."
         )
     with model.tokenizing():
         limit = length_limit(model.module, model.tokenizer)

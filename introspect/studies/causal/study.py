@@ -112,7 +112,7 @@ def causal_study(
     """Ask a model about cases with each head ablated, and compare that with its attention.
 
     Args:
-        model: a model with its LM head (``ix.load(…, with_head=True)``); without one the answer is
+        model: a model with its LM head (``ix.load(…, lm_head=True)``); without one the answer is
             a stated surrogate.
         cases: cases with an antecedent and a distractor.
         heads: the heads to ablate; all by default.

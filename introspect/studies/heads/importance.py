@@ -80,7 +80,7 @@ def head_importance(
 
     Example:
         >>> from introspect.models import load
-        >>> heads = head_importance(load("induction", with_head=True), ["a b c d a b c d"])
+        >>> heads = head_importance(load("induction", lm_head=True), ["a b c d a b c d"])
         >>> heads.attrs["loss"]
         'cross-entropy of the next token'
     """
@@ -169,7 +169,7 @@ def _loss_of(
     if not model.has_unembedding:
         raise ModelError(
             f"Expected a language-model head in {model.name}, to have a loss, but it has none. "
-            "Load it with one (with_head=True), or give `loss`, a function of its output, and say "
+            "Load it with one (lm_head=True), or give `loss`, a function of its output, and say "
             "with the result what it measures."
         )
     if model.is_encoder_decoder or _is_causal(model, inputs):

@@ -58,7 +58,8 @@ def logit_lens(
 
     Args:
         model: as for ``load``, with an LM head: a decoder, an encoder-decoder or a masked model;
-            pass a ``Model`` that was loaded ``with_head``.
+            pass a ``Model`` that was loaded with
+            ``lm_head=True``.
         text: the text that it reads.
         top: the number of tokens of each reading.
         target: the text that an encoder-decoder writes; its tokens are read.
@@ -77,7 +78,7 @@ def logit_lens(
 
     Example:
         >>> from introspect.models import load
-        >>> model = load("induction", with_head=True)
+        >>> model = load("induction", lm_head=True)
         >>> read = logit_lens(model, "a b c d a b", top=1)
         >>> read.loc[read["position"] == 6, "predicted"].tolist()[-1]  # after the second b
         'c'

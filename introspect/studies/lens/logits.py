@@ -198,7 +198,8 @@ def direct_logit_attribution(
 
     Args:
         model: as for ``load``, with an LM head and layers that only add to a state (GPT-2, Llama,
-            T5, …); pass a ``Model`` that was loaded ``with_head``.
+            T5, …); pass a ``Model`` that was loaded with
+            ``lm_head=True``.
         text: the text that it reads.
         token: the token whose logit is divided; a piece of the vocabulary (with its space, where
             the pieces have one), or its ID.
@@ -219,7 +220,7 @@ def direct_logit_attribution(
 
     Example:
         >>> from introspect.models import load
-        >>> model = load("induction", with_head=True)
+        >>> model = load("induction", lm_head=True)
         >>> found = direct_logit_attribution(model, "a b c d a b", token="c", against="d")
         >>> bool(abs(found["contribution"].sum() - found.attrs["logit"]) < 1e-4)
         True

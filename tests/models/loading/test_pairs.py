@@ -77,12 +77,12 @@ def writing_folder(tmp_path) -> Path:
 
 def test_a_model_is_loaded_with_its_head_on_request(writing_folder):
     assert not load(writing_folder).module.can_generate()
-    assert load(writing_folder, with_head=True).module.can_generate()
+    assert load(writing_folder, lm_head=True).module.can_generate()
 
 
 def test_a_folder_with_its_head_writes_and_is_captured(writing_folder):
     text = "the cat sat"
-    record = load(writing_folder, with_head=True).capture(text, generate=4)
+    record = load(writing_folder, lm_head=True).capture(text, generate=4)
     assert torch.equal(record.attentions, writer("llama").capture(text, generate=4).attentions)
 
 
@@ -91,7 +91,7 @@ def test_a_head_that_is_missing_is_not_made_up(writing_folder):
     kept = {name: tensor for name, tensor in weights.items() if "lm_head" not in name}
     save_file(kept, writing_folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"lm_head"):
-        load(writing_folder, with_head=True)
+        load(writing_folder, lm_head=True)
     load(writing_folder)
 
 
@@ -100,7 +100,7 @@ def test_a_configuration_that_names_no_class_with_a_head_is_refused(writing_fold
     path = writing_folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "architectures": named}))
     with pytest.raises(ModelError, match="name the class with its head"):
-        load(writing_folder, with_head=True)
+        load(writing_folder, lm_head=True)
 
 
 @pytest.fixture

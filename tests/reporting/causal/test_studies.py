@@ -22,7 +22,7 @@ from tests.tokenizers_zoo import byte_level
 
 def study_of(name: str, **options):
     few = {"num_nouns": 12} if name == "pronoun-gated" else {}
-    model = ix.load(name, with_head=name != "minilm")
+    model = ix.load(name, lm_head=name != "minilm")
     return ix.causal_study(model, grammar_cases(40, "en", seed=1000, **few), **options)
 
 
@@ -98,7 +98,7 @@ def test_minilm_is_reported_as_a_surrogate():
 
 
 def test_few_cases_give_a_report_that_claims_nothing():
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     study = ix.causal_study(model, grammar_cases(4), "L1", share=None)
     report = ix.causal_report(study)
     assert "too few for intervals and tests: nothing is claimed of any head" in report.finding

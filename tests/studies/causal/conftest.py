@@ -10,7 +10,7 @@ from introspect.data import grammar_cases
 
 @pytest.fixture(scope="module")
 def model():
-    return ix.load("pronoun-gated", with_head=True)
+    return ix.load("pronoun-gated", lm_head=True)
 
 
 @pytest.fixture(scope="module")

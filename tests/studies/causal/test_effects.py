@@ -121,7 +121,7 @@ def test_the_public_function_gives_the_table_and_says_what_was_read(model, cases
 
 
 def test_next_tokens_are_those_of_a_slow_loop():
-    model = ix.load("induction", with_head=True)
+    model = ix.load("induction", lm_head=True)
     texts = ["x a b c d e f g h a b c d", "a b a b a"]
     asked = prepare_next_tokens(model, texts, [[9, 10], [2]])
     expected = []
@@ -139,7 +139,7 @@ def test_next_tokens_are_those_of_a_slow_loop():
 
 
 def test_bad_questions_are_refused():
-    model = ix.load("induction", with_head=True)
+    model = ix.load("induction", lm_head=True)
     with pytest.raises(InputError, match="at least one text"):
         prepare_next_tokens(model, [])
     with pytest.raises(TextError):
@@ -153,7 +153,7 @@ def test_bad_questions_are_refused():
 
 
 def test_dropout_has_no_part_in_the_answers():
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     answers = prepare_answers(model, grammar_cases(4, "en", seed=3))
     expected = answers.margins()
     for part in model.module.modules():

@@ -33,7 +33,7 @@ def texts():
 
 @pytest.fixture(scope="module")
 def induction():
-    return ix.load("induction", with_head=True)
+    return ix.load("induction", lm_head=True)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_patching_back_where_induction_heads_look_restores_the_skill(induction, 
 
 
 def test_the_shortcut_has_no_induction_head_and_does_without_layer_1():
-    model = ix.load("shortcut", with_head=True)
+    model = ix.load("shortcut", lm_head=True)
     found = ix.detect_heads(model)
     assert set(found["role"]) == {"none"}
     answers = asked(model, repeated(12, 1000, prefix=0, period=31))
@@ -120,7 +120,7 @@ def test_the_shortcut_has_no_induction_head_and_does_without_layer_1():
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_on_pronoun_the_head_that_attends_matters(language):
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     study = causal_study(model, grammar_cases(60, language, seed=1000))
     assert study.effects.accuracy == 1
     assert study.chosen.heads == (Head(1, 0), Head(1, 0))
@@ -144,7 +144,7 @@ def test_on_pronoun_the_head_that_attends_matters(language):
 
 
 def test_on_pronoun_gated_no_head_looks_and_two_matter():
-    model = ix.load("pronoun-gated", with_head=True)
+    model = ix.load("pronoun-gated", lm_head=True)
     study = causal_study(model, grammar_cases(60, "en", seed=1000, num_nouns=12))
     assert study.effects.accuracy == 1
     assert (study.heads["attention_accuracy"] < 0.7).all()
@@ -155,7 +155,7 @@ def test_on_pronoun_gated_no_head_looks_and_two_matter():
 
 
 def test_patching_the_adjectives_head_makes_the_model_answer_for_the_twin():
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     tired, wide = grammar_cases(2, "en", seed=1000)
     answers = prepare_answers(model, [tired])
     assert answers.margins()[0] > 5
@@ -166,7 +166,7 @@ def test_patching_the_adjectives_head_makes_the_model_answer_for_the_twin():
 
 
 def test_knocking_out_the_edge_to_the_antecedent_loses_it():
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     case = grammar_cases(2, "en", seed=1000)[0]
     [antecedent], [distractor] = case.antecedents, case.distractors
     answers = prepare_answers(model, [case])

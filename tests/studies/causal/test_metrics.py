@@ -139,7 +139,7 @@ def test_an_encoder_decoder_is_asked_to_write_the_candidate(writer, cases):
 
 
 def test_at_the_pronoun_the_candidates_own_token_is_read():
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     cases = grammar_cases(6, "zh")
     answers = prepare_answers(model, cases)
     assert answers.metric.name == "at-pronoun"
@@ -229,7 +229,7 @@ def test_cases_that_cannot_be_asked_are_named(masked, decoder, cases):
 def test_a_metric_that_does_not_fit_the_model_is_refused(decoder, cases):
     with pytest.raises(ModelError, match="mask token"):
         prepare_answers(decoder, cases, "pseudo-likelihood")
-    with pytest.raises(ModelError, match="with_head=True"):
+    with pytest.raises(ModelError, match="lm_head=True"):
         prepare_answers(zoo.minilm(), cases, "pseudo-likelihood").scores()
     with pytest.raises(ModelError, match="without its head"):
         prepare_answers(decoder, cases, "surrogate").scores()

@@ -108,7 +108,7 @@ def test_importance_is_the_mean_size_of_the_slope_of_the_loss(name):
 
 
 def test_the_model_that_needs_one_head_a_layer_has_two_that_matter():
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     cases = {case.text: case for case in grammar_cases(10, "en", 77)}
 
     def of_the_answer(output, tokens):
@@ -123,7 +123,7 @@ def test_the_model_that_needs_one_head_a_layer_has_two_that_matter():
 
 
 def test_the_previous_token_head_of_induction_matters_most_in_its_layer():
-    model = ix.load("induction", with_head=True)
+    model = ix.load("induction", lm_head=True)
     heads = ix.head_importance(model, [each.text for each in repeated(8, seed=5)])
     first = heads[heads["layer"] == 0]
     assert first["importance"].idxmax() == 0
@@ -131,7 +131,7 @@ def test_the_previous_token_head_of_induction_matters_most_in_its_layer():
 
 
 def test_a_head_that_is_ablated_has_no_slope_and_changes_the_others():
-    model = ix.load("induction", with_head=True)
+    model = ix.load("induction", lm_head=True)
     text = ["a b c d e f g a b c d e f g"]
     before = ix.head_importance(model, text)
     with ix.ablate(model, heads=[(0, 0)]):

@@ -35,7 +35,7 @@ def masked() -> Model:
 
 
 def test_induction_has_its_heads_and_they_match_its_card():
-    heads = ix.detect_heads(ix.load("induction", with_head=True))
+    heads = ix.detect_heads(ix.load("induction", lm_head=True))
     assert called(heads, "previous-token") == [(0, 0)]
     assert called(heads, "induction") == [(1, 0), (1, 1), (1, 2), (1, 3)]
     assert called(heads, "duplicate-token") == []

@@ -76,7 +76,7 @@ def test_of_a_masked_model_there_is_a_note():
 
 
 def test_induction_knows_the_answer_after_its_second_layer():
-    model = ix.load("induction", with_head=True)
+    model = ix.load("induction", lm_head=True)
     table = ix.logit_lens(model, "K 7 q Z f K 7", top=1)
     read = table[table["position"] == 7].set_index("layer")
     assert read.loc[1, "predicted"] == "q" and read.loc[1, "probability"] > 0.99
@@ -84,7 +84,7 @@ def test_induction_knows_the_answer_after_its_second_layer():
 
 
 def test_the_pronouns_noun_is_read_at_the_pronoun():
-    model = ix.load("pronoun", with_head=True)
+    model = ix.load("pronoun", lm_head=True)
     case = grammar_cases(2, "en", 77)[0]
     table = ix.logit_lens(model, case.text, top=1)
     place = model.tokens(case.text).offsets.index(case.pronoun)
@@ -94,7 +94,7 @@ def test_the_pronouns_noun_is_read_at_the_pronoun():
 
 
 def test_interventions_count_and_nothing_stays_behind():
-    model = ix.load("induction", with_head=True)
+    model = ix.load("induction", lm_head=True)
     text = "K 7 q Z f K 7"
     before = ix.logit_lens(model, text, top=1)
     with ix.ablate(model, heads=[(1, head) for head in range(4)]):

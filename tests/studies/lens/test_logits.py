@@ -140,7 +140,7 @@ def test_a_head_of_the_last_layer_says_what_is_lost_without_it():
 
 
 def test_the_induction_heads_of_induction_say_the_answer():
-    model = ix.load("induction", with_head=True)
+    model = ix.load("induction", lm_head=True)
     table = ix.direct_logit_attribution(model, "K 7 q Z f K 7", token="q", against="Z")
     said = table.set_index("component")["contribution"]
     heads = said[[f"L1H{head}" for head in range(4)]]
@@ -150,7 +150,7 @@ def test_the_induction_heads_of_induction_say_the_answer():
 
 
 def test_shortcut_sums_as_well():
-    model = ix.load("shortcut", with_head=True)
+    model = ix.load("shortcut", lm_head=True)
     table = ix.direct_logit_attribution(model, "a b c d a b", token="c", against="d")
     assert table["contribution"].sum() == pytest.approx(table.attrs["logit"], abs=1e-4)
 
