@@ -53,9 +53,20 @@ if TYPE_CHECKING:
     )
     from introspect.runs import ProbeRun, SavedAttention, probe
     from introspect.studies.causal import causal_effects, causal_study, mediation
-    from introspect.studies.coreference import Options, Scores, score
+    from introspect.studies.coreference import (
+        CoreferenceStudy,
+        Options,
+        Scores,
+        coreference_study,
+        score,
+    )
     from introspect.studies.heads import detect_heads, head_importance, head_patterns, head_study
-    from introspect.studies.lens import direct_logit_attribution, logit_lens
+    from introspect.studies.lens import (
+        LensStudy,
+        direct_logit_attribution,
+        lens_study,
+        logit_lens,
+    )
     from introspect.text.mentions import Candidate, CorefCase
     from introspect.views.base import View
     from introspect.views.causal import causal_view
@@ -78,10 +89,12 @@ __all__ = [
     "Captured",
     "Certificate",
     "CorefCase",
+    "CoreferenceStudy",
     "Edit",
     "Head",
     "Intervention",
     "IntrospectError",
+    "LensStudy",
     "Model",
     "Options",
     "ProbeRun",
@@ -100,6 +113,7 @@ __all__ = [
     "causal_view",
     "compare_view",
     "contributions",
+    "coreference_study",
     "coreference_view",
     "detect_heads",
     "direct_logit_attribution",
@@ -119,6 +133,7 @@ __all__ = [
     "knock_out",
     "layer_view",
     "lens_report",
+    "lens_study",
     "lens_view",
     "load",
     "logit_lens",
@@ -147,10 +162,12 @@ _HOMES = {
     "Captured": "hooks",
     "Certificate": "records",
     "CorefCase": "text.mentions",
+    "CoreferenceStudy": "studies.coreference",
     "Edit": "hooks.edits.edits",
     "Head": "records",
     "Intervention": "interventions",
     "IntrospectError": "errors",
+    "LensStudy": "studies.lens",
     "Model": "models",
     "Options": "studies.coreference",
     "ProbeRun": "runs",
@@ -169,6 +186,7 @@ _HOMES = {
     "causal_view": "views.causal",
     "compare_view": "views.compare",
     "contributions": "records",
+    "coreference_study": "studies.coreference",
     "coreference_view": "views.coreference",
     "detect_heads": "studies.heads",
     "direct_logit_attribution": "studies.lens",
@@ -188,6 +206,7 @@ _HOMES = {
     "knock_out": "interventions",
     "layer_view": "views.layer",
     "lens_report": "reporting",
+    "lens_study": "studies.lens",
     "lens_view": "views.lens",
     "load": "models",
     "logit_lens": "studies.lens",

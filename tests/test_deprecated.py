@@ -22,3 +22,18 @@ def test_the_new_keyword_for_the_head_warns_of_nothing():
 def test_both_names_of_a_keyword_at_once_are_refused():
     with pytest.raises(TypeError, match="Leave with_head out"):
         ix.load("induction", lm_head=True, with_head=True)
+
+
+def test_a_report_from_a_model_gives_the_study_to_make_first():
+    text = "a b c a b"
+    with pytest.warns(FutureWarning, match=r"report\(coreference_study\(model, …\)\)") as told:
+        old = ix.report("induction", text, truncation=True, command="x")
+    assert told[0].filename == __file__
+    assert old.html == ix.report(ix.coreference_study("induction", text), command="x").html
+
+
+def test_a_lens_report_from_a_model_gives_the_study_to_make_first():
+    model = ix.load("induction", lm_head=True)
+    with pytest.warns(FutureWarning, match=r"lens_report\(lens_study\(model, …\)\)"):
+        old = ix.lens_report(model, "a b c a b", top=2)
+    assert old.html == ix.lens_report(ix.lens_study(model, "a b c a b", top=2)).html

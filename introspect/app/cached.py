@@ -21,6 +21,7 @@ from introspect.studies.causal.before_after import (
 )
 from introspect.studies.causal.metrics import load_to_ask
 from introspect.studies.causal.study import CausalStudy
+from introspect.studies.coreference.study import coreference_study
 from introspect.text.mentions import CorefCase
 from introspect.views.by_name import ViewName, parts_of_view, view_by_name
 from introspect.views.causal import causal_view
@@ -182,5 +183,5 @@ def report_of(name: str, subject: CorefCase | str | tuple[str, str], truncation:
     Raises:
         IntrospectError: the subject cannot be captured or scored.
     """
-    made = report(model_named(name), [subject], truncation=truncation, command="introspect app")
-    return made.html
+    study = coreference_study(model_named(name), [subject], truncation=truncation)
+    return report(study, command="introspect app").html

@@ -29,8 +29,8 @@ from introspect.page.bundle import (
     style_sheet,
 )
 from introspect.page.codec import Floats, encode
-from introspect.page.record_data import encoded_method, encoded_part, record_json
 from introspect.page.markup import template
+from introspect.page.record_data import encoded_method, encoded_part, record_json
 from introspect.records import METHODS, AttentionRecord
 
 __all__ = ["Document", "Section", "framed", "read_summary", "summary_block"]

@@ -45,4 +45,4 @@ def emphasized(sentence: str) -> Markup:
         >>> emphasized("*it* & others")
         Markup('<em>it</em> &amp; others')
     """
-    return Markup(re.sub(r"\*(.+?)\*", r"<em>\1</em>", escape(sentence)))
+    return Markup(re.sub(r"\*(.+?)\*", r"<em>\1</em>", str(escape(sentence))))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from introspect.functional.coreference import first_mentioned, nearest_preceding
-from introspect.records import Head
+from introspect.records import AttentionRecord, Head
 from introspect.studies.coreference import Scores
 from introspect.studies.coreference.case_scores import DirectionScores
 from introspect.text.characters import visible_text
@@ -22,6 +22,7 @@ __all__ = [
     "Finding",
     "finding_of_case",
     "finding_of_set",
+    "finding_of_text",
 ]
 
 #: A head points at a mention if it gives the mention more than this share of its attention.
@@ -58,9 +59,9 @@ def finding_of_case(case: CorefCase, scores: Sequence[DirectionScores]) -> Findi
         return _unobservable(case, backward)
     num_heads = forward.antecedent_weight.numel()
     caveats = (
-        f"One sentence is an example, not evidence. Among {counted(num_heads, 'head')} some will look "
-        "right by chance, and no accuracy on held-out cases was measured here: this report does not "
-        "show that a head resolves coreference in general.",
+        f"One sentence is an example, not evidence. Among {counted(num_heads, 'head')} some will "
+        "look right by chance, and no accuracy on held-out cases was measured here: this report "
+        "does not show that a head resolves coreference in general.",
         LOOKING_IS_NOT_CAUSING,
     )
     if not case.antecedents:
@@ -73,8 +74,21 @@ def finding_of_case(case: CorefCase, scores: Sequence[DirectionScores]) -> Findi
     return Finding(_headline(case, forward), tuple(_details(case, forward)), caveats)
 
 
-def finding_of_set(scores: Scores) -> Finding:
+def finding_of_text(record: AttentionRecord) -> Finding:
+    """Return the finding on a text for which nothing was scored."""
+    layers, heads = record.attentions.shape[:2]
+    return Finding(
+        f"{counted(layers, 'layer')} × {counted(heads, 'head')} captured; no pronoun was given, so "
+        "none was scored.",
+        ("The views show what each head attends to, and claim nothing about why.",),
+        (),
+    )
+
+
+def finding_of_set(scores: Scores | None, num_texts: int) -> Finding:
     """Return the finding on a set of cases; the best head is stated to be chosen in-sample."""
+    if scores is None:
+        return Finding(f"{counted(num_texts, 'text')} captured.", (), ())
     table = scores.heads.dropna(subset=["accuracy"])
     if table.empty:
         return Finding(
@@ -92,8 +106,8 @@ def finding_of_set(scores: Scores) -> Finding:
         )
     )
     return Finding(
-        f"Over {counted(int(best['n']), 'case')} {head} ({direction}) chooses the antecedent most often, "
-        f"in {percent(best['accuracy'])}: an in-sample figure, not a held-out one.",
+        f"Over {counted(int(best['n']), 'case')} {head} ({direction}) chooses the antecedent "
+        f"most often, in {percent(best['accuracy'])}: an in-sample figure, not a held-out one.",
         (f"On the same cases, without any head: {baselines}.",),
         (
             f"The head was chosen among {len(table)} heads and directions on the very cases it is "

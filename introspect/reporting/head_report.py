@@ -76,8 +76,9 @@ def _headline(study: HeadStudy) -> str:
             parts.append(f"*{heads_listed(heads)}* {are}")
     if not parts:
         return (
-            f"*No head* of {len(study.roles)} has a known role: none is sure to give more than "
-            f"{percent(study.threshold, 0)} of its attention to {listed(ATTENDS_TO.values(), 'or')}."
+            f"*No head* of {len(study.roles)} has a known role: none is sure to give more "
+            f"than {percent(study.threshold, 0)} of its attention to "
+            f"{listed(ATTENDS_TO.values(), 'or')}."
         )
     # A list of heads already has an “and” of its own.
     return f"{'; '.join(parts)}."
@@ -91,8 +92,8 @@ def _details(study: HeadStudy) -> list[str]:
     first = study.roles.iloc[0]
     details = [
         f"The model read {counted(int(first['n_sequences']), 'sequence')} of "
-        f"{counted(int(first['length']), 'token')}: random ones, some of which come twice in a row. "
-        "A head is called by its largest score if all of the score’s 95% interval is above "
+        f"{counted(int(first['length']), 'token')}: random ones, some of which come twice in a "
+        "row. A head is called by its largest score if all of the score’s 95% interval is above "
         f"{percent(study.threshold, 0)}, a threshold of this package."
     ]
     for score, where in ATTENDS_TO.items():
@@ -172,10 +173,10 @@ _PATTERN_RULES = (
     "neither. How rare a word is was counted in these texts themselves, so that few texts say "
     "little.",
     "The shape of a pattern (Kovaleva et al. 2019; the shares are this package’s own): vertical if "
-    "half of it goes to two tokens whatever the query, diagonal if half of it goes to the token itself "
-    "and its neighbors, both if each has a quarter and they three quarters together; block if it "
-    "stays in the own one of two segments; else heterogeneous. A head has the shape that it has "
-    "in most texts.",
+    "half of it goes to two tokens whatever the query, diagonal if half of it goes to the token "
+    "itself and its neighbors, both if each has a quarter and they three quarters "
+    "together; block if it stays in the own one of two segments; else heterogeneous. A head has "
+    "the shape that it has in most texts.",
 )
 
 
@@ -244,7 +245,7 @@ def _roles_table(study: HeadStudy) -> Markup:
     ]
     first = study.roles.iloc[0]
     even = [percent(float(first[f"{score}_baseline"])) for score in SCORES]
-    columns = ("head", "role", *(f"{name} (95% CI)" for name in SCORES.values()))
+    columns = ("head", "role", *SCORES.values())
     rest = len(ordered) - len(rows)
     more = [f"{counted(rest, 'head')} with less on the map above."] if rest else []
     return data_table(columns, [*rows, ("even attention", NO_NUMBER, *even)]) + paragraphs(more)
@@ -348,5 +349,5 @@ def _importance_table(importance: pd.DataFrame | None) -> Markup:
         )
         for row in ordered.head(_MANY).to_dict("records")
     ]
-    columns = ("head", "importance (95% CI)", "within its layer", "slope with its sign")
+    columns = ("head", "importance", "within its layer", "slope with its sign")
     return data_table(columns, rows)

@@ -102,8 +102,8 @@ def finding_of_roles(roles: pd.DataFrame) -> Finding:
             "of its means.",
         )
     headline = (
-        f"What *{counted(len(roles), 'head')}* attend to, over {counted(n['n_tokens'], 'token')} of "
-        f"{counted(n['n_texts'], 'text')}."
+        f"What *{counted(len(roles), 'head')}* attend to, over {counted(n['n_tokens'], 'token')} "
+        f"of {counted(n['n_texts'], 'text')}."
     )
     return Finding(headline, tuple(details), tuple(caveats))
 

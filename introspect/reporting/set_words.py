@@ -17,6 +17,7 @@ from introspect.text.english import (
     listed,
     p_value,
     percent,
+    percent_ends,
     percent_interval,
     sentence,
     signed_percent,
@@ -68,8 +69,8 @@ def finding_of_choice(scores: Scores, num_groups: int) -> Finding:
         return Finding(headline, (), caveats)
     if scores.choice is None:
         headline = (
-            f"{counted(num_groups, 'group')} of cases {verb(num_groups, 'is', 'are')} too few for a "
-            "held-out figure: nothing is claimed of any head."
+            f"{counted(num_groups, 'group')} of cases {verb(num_groups, 'is', 'are')} too few for "
+            "a held-out figure: nothing is claimed of any head."
         )
         return Finding(headline, (_baselines(scores),), caveats)
     choice = scores.choice
@@ -80,7 +81,7 @@ def finding_of_choice(scores: Scores, num_groups: int) -> Finding:
 def _headline(scores: Scores, choice: Choice) -> str:
     held_out = (
         f"{percent(choice.accuracy)} of {counted(choice.n, 'case')}"
-        f"{_range(choice.ci_low, choice.ci_high)}"
+        f"{percent_ends(choice.ci_low, choice.ci_high)}"
     )
     if not choice.p_value < _SIGNIFICANT:
         return (
@@ -97,9 +98,7 @@ def _headline(scores: Scores, choice: Choice) -> str:
     if not unbeaten:
         return f"Held out, {chosen}, more than every baseline; the best, {beaten[0]}."
     more = f", more than {listed(beaten)}" if beaten else ""
-    return (
-        f"These cases do not show that a head beats {listed(unbeaten, 'or')}: {chosen}{more}."
-    )
+    return f"These cases do not show that a head beats {listed(unbeaten, 'or')}: {chosen}{more}."
 
 
 def _with_figures(scores: Scores, names: pd.Series) -> list[str]:
@@ -194,9 +193,9 @@ def pair_words(pairs: PairShifts) -> list[str]:
     table = pairs.table
     found = table[table["p_adjusted"] < _SIGNIFICANT]
     sentences = [
-        f"In {counted(len(pairs.pairs), 'pair')} a word or two turn the answer from one candidate to the "
-        "other. The shift of a head is how far its share turns with them, from −2 to 2; a head "
-        "that does not notice the change has 0.",
+        f"In {counted(len(pairs.pairs), 'pair')} a word or two turn the answer from one candidate "
+        "to the other. The shift of a head is how far its share turns with them, from −2 to 2; a "
+        "head that does not notice the change has 0.",
     ]
     if table["p_adjusted"].isna().all():
         sentences.append("The pairs are too few for a test.")
@@ -216,13 +215,12 @@ def bias_words(bias: Bias) -> list[str]:
     heads = counted(len(found), "head and direction", "heads and directions")
     differ = verb(len(found), "differs", "differ")
     count = "no head differs" if found.empty else f"{heads} {differ}"
+    groups = (
+        f"{counted(bias.num_groups, 'group')} that {verb(bias.num_groups, 'holds', 'hold')} both"
+    )
     return [
-        f"The accuracy on *{first}* minus that on *{second}* cases, over "
-        f"{counted(bias.num_groups, 'group')} that {verb(bias.num_groups, 'holds', 'hold')} both: {count} by more than chance allows (adjusted p below 0.05).",
+        f"The accuracy on *{first}* minus that on *{second}* cases, over {groups}: {count} by more "
+        "than chance allows (adjusted p below 0.05).",
         f"*{bias.caution}*",
         *map(sentence, bias.notes),
     ]
-
-
-def _range(low: float, high: float) -> str:
-    return interval(decimal(100 * low, 1), decimal(100 * high, 1))

@@ -17,9 +17,9 @@ from introspect.io.arrays import as_json
 from introspect.io.files import replacing, write_atomically, write_lines
 from introspect.records import AttentionRecord
 from introspect.reporting.provenance import provenance_rows
-from introspect.reporting.skeleton import Report
 from introspect.reporting.roles_report import sentence_report
 from introspect.reporting.set_report import SetFindings, set_report
+from introspect.reporting.skeleton import Report
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
 from introspect.runs.options import segmenter
