@@ -21,10 +21,10 @@ from introspect.text.mentions import Candidate, CorefCase, Span
 
 __all__ = [
     "NO_CHOICE",
+    "CaseSource",
     "Outcome",
     "Reject",
     "SeenIds",
-    "Source",
     "Tally",
     "checked_case",
     "divides_character",
@@ -57,7 +57,7 @@ class Reject:
 Outcome = CorefCase | Reject
 
 
-class Source:
+class CaseSource:
     """A file being read, with the ids seen so far; it turns rows into outcomes.
 
     Args:

@@ -12,7 +12,7 @@ from introspect.reporting.findings import Finding
 from introspect.reporting.prose import data_table, specimen
 from introspect.reporting.provenance import Row, difference_words
 from introspect.reporting.skeleton import Report, Skeleton
-from introspect.studies.lens.study import LensStudy, TokenReadings, lens_study
+from introspect.studies.lens.study import LensStudy, TokenReading, lens_study
 from introspect.text.characters import visible, visible_text
 from introspect.text.english import counted, decimal, listed, percent, signed
 from introspect.views.lens import lens_view, logit_view
@@ -28,9 +28,7 @@ _CAVEATS = (
 )
 
 
-def finding_of_lens(
-    readings: TokenReadings, parts: pd.DataFrame | None, why: str | None
-) -> Finding:
+def finding_of_lens(readings: TokenReading, parts: pd.DataFrame | None, why: str | None) -> Finding:
     """Say what the model predicts at a token, from which layer on, and which parts say it.
 
     Args:
@@ -56,7 +54,7 @@ def _quoted(token: str) -> str:
     return visible(token).replace("*", "∗")
 
 
-def _since(readings: TokenReadings) -> str:
+def _since(readings: TokenReading) -> str:
     layers = list(readings.layers)
     if readings.since == layers[-1]:
         return f"it is the top reading only after the last layer, {layers[-1]}"
@@ -65,7 +63,7 @@ def _since(readings: TokenReadings) -> str:
     return f"from {readings.since} on it is the top reading"
 
 
-def _before(readings: TokenReadings) -> str:
+def _before(readings: TokenReading) -> str:
     word, chance = next(iter(readings.layers.values()))[0]
     return (
         f"From the embeddings, before any layer, the LM head reads “{_quoted(word)}”, with "
@@ -151,7 +149,7 @@ def lens_report(study: LensStudy, *, command: str | None = None) -> Report:
     return replace(made, notices=lens.notices)
 
 
-def _layers_table(readings: TokenReadings) -> Markup:
+def _layers_table(readings: TokenReading) -> Markup:
     """Build the table of the first readings after each layer, the last layer first."""
     rows = [
         (name, *(f"{visible(word)}  {percent(chance)}" for word, chance in cell))

@@ -52,7 +52,7 @@ def report(study: CoreferenceStudy, *, command: str | None = None) -> Report:
     Example:
         >>> import introspect as ix
         >>> print(ix.report(ix.coreference_study("induction", "a b c a b")).finding)
-        2 layers × 2 heads captured; no pronoun was given, so none was scored.
+        2 layers × 4 heads captured; no pronoun was given, so none was scored.
     """
     first, is_one = study.texts[0], len(study.texts) == 1
     skeleton = Skeleton(

@@ -14,7 +14,7 @@ from introspect.errors import InputError, ModelError, SelectionError
 from introspect.hooks.arguments import placed
 from introspect.hooks.loans import without_dropout
 from introspect.models import Model
-from introspect.models.inputs import Encoded, encode_batch, length_limit, padded
+from introspect.models.inputs import EncodedText, encode_batch, length_limit, padded
 from introspect.models.run_plan import taken
 from introspect.studies.causal.answers import check_batch_size, not_finite
 from introspect.studies.causal.metrics import Floats, Metric, Question
@@ -43,7 +43,7 @@ class NextTokens:
     """
 
     model: Model
-    encoded: tuple[Encoded, ...]
+    encoded: tuple[EncodedText, ...]
     positions: tuple[tuple[int, ...], ...]
     batch_size: int = 32
     metric: ClassVar[Metric] = _NextToken()
@@ -140,7 +140,7 @@ def prepare_next_tokens(
         encoded = encode_batch(model.tokenizer, texts, limit=limit)
     ready = []
     for one in encoded:
-        if not isinstance(one, Encoded):
+        if not isinstance(one, EncodedText):
             raise one
         ready.append(one)
     if positions is None:

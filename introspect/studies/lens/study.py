@@ -14,11 +14,11 @@ from introspect.records import AttentionRecord
 from introspect.studies.lens.lens import logit_lens
 from introspect.studies.lens.logits import direct_logit_attribution
 
-__all__ = ["LensStudy", "TokenReadings", "lens_study", "read_at"]
+__all__ = ["LensStudy", "TokenReading", "lens_study", "read_at"]
 
 
 @dataclass(frozen=True)
-class TokenReadings:
+class TokenReading:
     """The readings at one token.
 
     Args:
@@ -63,7 +63,7 @@ class LensStudy:
     """
 
     readings: pd.DataFrame
-    at: TokenReadings
+    at: TokenReading
     parts: pd.DataFrame | None
     why: str | None
     record: AttentionRecord
@@ -73,7 +73,7 @@ class LensStudy:
         return f"<{type(self).__name__}: {word!r} at token {self.at.position}>"
 
 
-def read_at(readings: pd.DataFrame, position: int) -> TokenReadings:
+def read_at(readings: pd.DataFrame, position: int) -> TokenReading:
     """Return the readings of one token.
 
     Args:
@@ -94,7 +94,7 @@ def read_at(readings: pd.DataFrame, position: int) -> TokenReadings:
     for layer, cell in rows.groupby("layer", sort=True):
         name = "embeddings" if int(str(layer)) < 0 else f"L{layer}"
         layers[name] = tuple(zip(cell["predicted"], cell["probability"].map(float), strict=True))
-    return TokenReadings(position % length, str(rows["token"].iloc[0]), layers)
+    return TokenReading(position % length, str(rows["token"].iloc[0]), layers)
 
 
 def lens_study(

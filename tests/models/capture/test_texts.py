@@ -48,7 +48,7 @@ def test_a_text_of_which_no_token_is_made_is_refused(minilm):
 
 def test_too_long_a_text_is_refused_with_both_lengths_and_the_way_out():
     # 41 words and two special tokens, where 40 positions are.
-    with pytest.raises(TextError, match=r"at most 40 tokens, got 43.*--truncate"):
+    with pytest.raises(TextError, match=r"at most 40 tokens, got 43.*--truncation"):
         tiny().capture("the cat " * 20 + "sat")
 
 
