@@ -191,7 +191,7 @@ def _both_words(table: pd.DataFrame, both: Sequence[Head], looking: Sequence[Hea
     """Describe the heads that attend to the antecedent and matter, with the largest effect."""
     row = next(row for row in table.itertuples() if _head(row) == both[0])
     effect = f"{with_range(row.effect, row.ci_low, row.ci_high)} {table.attrs['unit']}"
-    figures = f"an effect of {effect}, {_beside(row.control)}"
+    figures = f"an effect of {effect}, {_beside(row.control, [both[0]], table.attrs['unit'])}"
     if len(both) == 1 and len(looking) == 1:
         return f"The head that attends to the antecedent matters: {both[0]}, with {figures}."
     largest = f"the largest is {both[0]}’s, {figures}" if len(both) > 1 else f"with {figures}"
@@ -236,7 +236,7 @@ def _matter_words(table: pd.DataFrame) -> str:
         return ""
     parts = [
         f"*{_head(row)}* {with_range(row.effect, row.ci_low, row.ci_high)} {table.attrs['unit']}, "
-        f"{_beside(row.control)}"
+        f"{_beside(row.control, [_head(row)], table.attrs['unit'])}"
         for row in found.head(_NAMED).itertuples()
     ]
     more = len(found) - len(parts)
@@ -254,7 +254,7 @@ def _chosen_words(study: CausalStudy) -> str:
     chosen = study.chosen
     if chosen is None:
         return ""
-    names = list(dict.fromkeys(chosen.heads))
+    names, unit = list(dict.fromkeys(chosen.heads)), study.heads.attrs["unit"]
     who = " and ".join(f"*{name}*" for name in names)
     against = with_range(chosen.difference, chosen.difference_low, chosen.difference_high)
     is_alone = math.isnan(chosen.control)
@@ -269,7 +269,7 @@ def _chosen_words(study: CausalStudy) -> str:
     return (
         "Chosen by its attention on one half of the cases, and ablated on the other: "
         f"{who}, effect {with_range(chosen.effect, chosen.ci_low, chosen.ci_high)} "
-        f"{study.heads.attrs['unit']}, {_beside(chosen.control)}{difference}. Held out, {verdict}."
+        f"{unit}, {_beside(chosen.control, names, unit)}{difference}. Held out, {verdict}."
     )
 
 
@@ -349,11 +349,13 @@ def with_range(value: float, low: float, high: float) -> str:
     return f"{quantity(value)}{interval(quantity(low), quantity(high))}"
 
 
-def _beside(control: float) -> str:
-    """Describe the control of a head in a sentence."""
+def _beside(control: float, heads: Sequence[Head], unit: str) -> str:
+    """Describe the control of a head, or of two, in a sentence."""
+    layers = sorted({head.layer for head in heads})
     if math.isnan(control):
         return "alone in its layer"
-    return f"the other heads of its layer {quantity(control)}"
+    of = f"{verb(len(layers), 'layer', 'layers')} {listed(layers)}"
+    return f"the other heads of {of}: {quantity(control)} {unit}"
 
 
 def _head(row: Any) -> Head:

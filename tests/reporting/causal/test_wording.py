@@ -27,12 +27,12 @@ from tests.views.causal.helpers import SURROGATE, table_of, without_tests
 def test_a_head_that_looks_and_matters_is_named_beside_those_that_do_one_of_both():
     assert headline(made()) == (
         "Of 2 heads that attend to the antecedent, L3H0 matters: with an effect of 1.50 (95% CI "
-        "1.20–1.70) nats, the other heads of its layer −0.200. No evidence was found that L3H1 "
+        "1.20–1.70) nats, the other heads of layer 3: −0.200 nats. No evidence was found that L3H1 "
         "does. L0H0 matters as well, although no evidence was found that it attends to it."
     )
     assert headline(made(rows_but((3, 1), (0, 0)))) == (
         "The head that attends to the antecedent matters: L3H0, with an effect of 1.50 (95% CI "
-        "1.20–1.70) nats, the other heads of its layer −0.200."
+        "1.20–1.70) nats, the other heads of layer 3: −0.200 nats."
     )
 
 
@@ -40,7 +40,7 @@ def test_several_heads_that_look_and_matter_are_counted():
     rows = [(1, 0, 1.0, 0.1, 0.01, 0.9, 0.01, 0.3), (1, 1, 2.0, 0.1, 0.01, 0.9, 0.01, 0.3)]
     assert headline(made(table_of(rows))) == (
         "Of 2 heads that attend to the antecedent, L1H1 and L1H0 matter: the largest is L1H1’s, an "
-        "effect of 2.00 (95% CI 1.70–2.20) nats, the other heads of its layer 0.100."
+        "effect of 2.00 (95% CI 1.70–2.20) nats, the other heads of layer 1: 0.100 nats."
     )
 
 
@@ -154,8 +154,8 @@ def said_of(table=None, **others) -> str:
 def test_the_head_chosen_by_attention_is_judged_on_the_other_cases():
     assert said_of() == (
         "Chosen by its attention on one half of the cases, and ablated on the other: *L3H0*, "
-        "effect 1.50 (95% CI 1.00–2.00) nats, the other heads of its layer 0.100, difference 1.40 "
-        "(95% CI 0.900–1.90). Held out, it matters."
+        "effect 1.50 (95% CI 1.00–2.00) nats, the other heads of layer 3: 0.100 nats, difference "
+        "1.40 (95% CI 0.900–1.90). Held out, it matters."
     )
     assert said_of(difference_low=-0.1).endswith("no evidence that it matters.")
     assert said_of(ci_low=-0.1).endswith("no evidence that it matters.")
