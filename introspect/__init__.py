@@ -9,8 +9,15 @@ The public names stand in ``__init__.pyi``. A name is loaded on its first use, s
 package loads neither torch nor Plotly.
 """
 
+import sys as _sys
+
 from lazy_loader import attach_stub as _attach_stub
+
+from introspect.deprecated import OldModules as _OldModules
 
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = _attach_stub(__name__, __file__)
+
+# After all others: only a name that is nowhere else is looked up among the old ones.
+_sys.meta_path.append(_OldModules())
