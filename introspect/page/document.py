@@ -191,7 +191,7 @@ class Document:
         opening = (
             f'<section data-view="{section.kind}" id="{name}" '
             f'data-record="{"" if record is None else record}" '
-            f'aria-labeledby="{name}-title"{" hidden" if section.hidden else ""}>'
+            f'aria-labelledby="{name}-title"{" hidden" if section.hidden else ""}>'
         )
         if folds:
             with self._folding(section.title, heading):

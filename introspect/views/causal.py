@@ -9,6 +9,7 @@ import pandas as pd
 
 from introspect.errors import SelectionError
 from introspect.page import Section
+from introspect.records import Head
 from introspect.text.english import counted, interval, p_cell, quantity
 from introspect.views.base import Drawing, layers_of, map_of
 from introspect.views.causal_figure import ACROSS, causal_figure, unit_of
@@ -120,12 +121,12 @@ class CausalView(Drawing):
             f"{self.subtitle}. What a candidate gets is {self.table.attrs['metric_words']}; the "
             "preference is what the antecedent gets, less what the best distractor gets."
         )
-        largest = self.table.loc[self.table["effect"].idxmax()]
+        largest = _head_with_most(self.table["effect"], self.table)
         pictures = {
             across: Picture(
                 replace(self, across=across).figure,
                 label=label,
-                first=f"L{largest['layer']}H{largest['head']}",
+                first=largest,
                 note=note,
             )
             for across, label in _LABELS.items()
@@ -190,7 +191,6 @@ def effect_map_section(table: pd.DataFrame) -> Section:
     columns = ["effect", "ci_low", "ci_high", "control", "p_adjusted", "n"]
     values = map_of(table, columns, layers, num_heads)
     effects = table["effect"].abs()
-    first = table.loc[effects.idxmax()]
     most = float(effects.max()) or 1.0
     of = " (surrogate)" if table.attrs["is_surrogate"] else ""
     figure = head_map(
@@ -210,10 +210,16 @@ def effect_map_section(table: pd.DataFrame) -> Section:
         "Blue heads help to find the antecedent: without them the model prefers it less. "
         "Orange ones stand in the way. Framed heads do more than the other heads of their "
         f"layer (adjusted p below 0.05).{surrogate}",
-        {"effect": Picture(figure, first=f"L{first['layer']}H{first['head']}")},
+        {"effect": Picture(figure, first=_head_with_most(effects, table))},
         file="effects",
         partners=scale_partners(DIVERGING),
     )
+
+
+def _head_with_most(values: pd.Series, table: pd.DataFrame) -> str:
+    """Return the name of the head with the largest of the values."""
+    row = values.idxmax()
+    return str(Head(int(table.loc[row, "layer"]), int(table.loc[row, "head"])))
 
 
 def _map_words(at: dict[str, Any], attrs: dict[Any, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,9 @@ from introspect.page import Section
 from introspect.text.characters import shortened, visible
 from introspect.text.english import percent, signed
 from introspect.views.base import Drawing, plotly_text
-from introspect.views.palette import DIVERGING, SEQUENTIAL, scale_partners
+from introspect.views.palette import DIVERGING, INK, PAPER, SEQUENTIAL, scale_partners
 from introspect.views.pictures import (
+    LETTERS,
     Picture,
     Ranking,
     color_bar,
@@ -31,6 +33,10 @@ __all__ = ["LensView", "LogitView", "lens_view", "logit_view"]
 _COLUMNS = ("layer", "position", "token", "rank", "predicted", "probability")
 _CELL = (84, 30)
 _LONGEST_LABEL = 11
+# The ink of labels by probability: on cells between, black is read best on a light page and on a
+# dark one.
+_BLACK = "#000000"
+_INKS = ((INK, -math.inf, 0.37), (_BLACK, 0.37, 0.57), (PAPER, 0.57, math.inf))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,8 +95,6 @@ class LensView(Drawing):
                 zmin=0,
                 zmax=1,
                 colorscale=SEQUENTIAL,
-                text=[[_short(cell[0]) for cell in line] for line in words],
-                texttemplate="%{text}",
                 customdata=[
                     [_cell_name(layer, place) for place in range(len(self.tokens))]
                     for layer in self.layers
@@ -105,17 +109,37 @@ class LensView(Drawing):
                 ygap=1,
             )
         )
+        for ink, least, most in _INKS:
+            figure.add_scatter(**self._labels(ink, least, most))
         figure.update_layout(
             paper_layout(
                 self.title,
                 width=self._width,
                 height=_CELL[1] * len(self.layers) + 190,
                 margin={"l": 100, "r": 20, "t": 60, "b": 130},
-                xaxis=names_axis([_short(token) for token in self.tokens], title="read at"),
-                yaxis=names_axis([_layer_name(layer) for layer in self.layers], title="after"),
+                xaxis=_names([_short(token) for token in self.tokens], "read at"),
+                yaxis=_names([_layer_name(layer) for layer in self.layers], "after"),
             )
         )
         return figure
+
+    def _labels(self, ink: str, least: float, most: float) -> dict[str, Any]:
+        """Return the trace of the labels in cells whose probability is in a range."""
+        words, chances = self._grid("predicted"), self._grid("probability")
+        cells = [
+            (place, row)
+            for row in range(len(self.layers))
+            for place in range(len(self.tokens))
+            if least <= chances[row][place][0] < most
+        ]
+        return {
+            "mode": "text",
+            "x": [place for place, _ in cells],
+            "y": [row for _, row in cells],
+            "text": [_short(words[row][place][0]) for place, row in cells],
+            "textfont": {"color": ink, "size": LETTERS},
+            "hoverinfo": "skip",
+        }
 
     @property
     def _width(self) -> int:
@@ -149,7 +173,7 @@ class LensView(Drawing):
                 {"lens": Picture(self.figure, first=first, least=self._width)},
                 file="lens-view",
                 marks="Readings",
-                partners=scale_partners(SEQUENTIAL),
+                partners={**scale_partners(SEQUENTIAL), _BLACK: _BLACK},
             ),
         )
 
@@ -198,6 +222,10 @@ def lens_view(table: pd.DataFrame, *, position: int = -1) -> LensView:
             f"{position}."
         )
     return LensView(table, layers, tuple(tokens), top, position % length)
+
+
+def _names(names: list[str], title: str) -> dict[str, Any]:
+    return names_axis(names, title=title, range=[-0.5, len(names) - 0.5])
 
 
 def _cell_name(layer: int, place: int) -> str:

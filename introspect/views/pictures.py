@@ -253,7 +253,7 @@ def head_map(
             colorbar=dict(bar),
             customdata=names,
             hovertext=[
-                [f"{name}: {text}" for name, text in zip(line, texts, strict=True)]
+                [f"{name}: {plotly_text(text)}" for name, text in zip(line, texts, strict=True)]
                 for line, texts in zip(names, words, strict=True)
             ],
             hoverinfo="text",

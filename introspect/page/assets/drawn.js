@@ -31,7 +31,8 @@ export function mountDrawnView(section, style) {
   const reading = element("p", { class: "reading strong", "aria-live": "polite" });
   const canvas = element("div", { class: "drawn-canvas", "aria-hidden": "true" });
   const layer = element("div", { class: "drawn-marks", role: "group", "aria-label": style.marks });
-  const field = element("div", { class: "drawn-field" }, [canvas, layer]);
+  const names = element("div", { class: "drawn-names", "aria-hidden": "true" });
+  const field = element("div", { class: "drawn-field" }, [names, canvas, layer]);
   const scroller = element("div", { class: "drawn-scroller" }, field);
   const facts = element("dl", { class: "drawn-facts" });
   const ranking = element("div", { class: "ranking" });
@@ -83,6 +84,9 @@ export function mountDrawnView(section, style) {
     field.style.width = `${size.width}px`;
     field.style.height = `${size.height}px`;
     window.Plotly.react(canvas, data, size, { staticPlot: true, displayModeBar: false });
+    names.hidden = size.width <= width;
+    names.style.width = `${size.margin.l}px`;
+    names.replaceChildren(...rowNames(canvas._fullLayout.yaxis));
     places = marks.map((mark) => placeOf(mark, canvas._fullLayout));
     buttons.forEach((one, index) => {
       const [left, top, breadth, height] = places[index];
@@ -147,12 +151,13 @@ export function mountDrawnView(section, style) {
     buttons[index].focus();
   });
   onWidth(scroller, (now) => {
+    const isFirst = width === 0;
     width = now;
     paint();
+    if (isFirst) bringIn(scroller, buttons[chosen]);
   });
   onTheme(paint);
   show();
-  bringIn(scroller, buttons[chosen]);
 }
 
 /** The layout on the page: as wide as there is room, without the title that the heading says. */
@@ -160,6 +165,15 @@ function onPage(layout, width) {
   const top = Math.min(layout.margin.t, TOP);
   const height = layout.height - layout.margin.t + top;
   return { ...layout, title: undefined, width, height, margin: { ...layout.margin, t: top } };
+}
+
+/** The names of the rows of a figure that is scrolled sideways, which stay in sight. */
+function rowNames(axis) {
+  return (axis.ticktext ?? []).map((name, index) => {
+    const made = element("span", {}, linesOf(name));
+    made.style.top = `${axis._offset + axis.d2p(axis.tickvals[index])}px`;
+    return made;
+  });
 }
 
 /** Left, top, width and height of a mark; left and top are those of its middle. */
