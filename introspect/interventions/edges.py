@@ -11,8 +11,9 @@ from introspect.functional.masks import knocked_out
 from introspect.hooks.edits.edits import Change, Edit, Visible
 from introspect.hooks.layout import attention_layout
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
-from introspect.interventions.targets import HeadLike, checked_kind, heads_by_layer, in_words
+from introspect.interventions.targets import checked_kind, heads_by_layer, in_words
 from introspect.models import Model
+from introspect.records import HeadLike
 from introspect.records.alignment import mention_pieces
 from introspect.text.mentions import Span, find_mention
 

@@ -16,8 +16,8 @@ from introspect.records.attribution import (
     rollout,
     why_not_square,
 )
-from introspect.records.facts import Certificate, Head, PatchGrid
-from introspect.records.tokens import TokenSequence
+from introspect.records.facts import Certificate, Head, HeadLike, PatchGrid, as_head
+from introspect.records.tokens import TokenLike, TokenSequence, as_token
 from introspect.records.weights import LARGEST_SHOWN, METHODS, Method, attributed, offered, parts_of
 
 __all__ = [
@@ -27,10 +27,14 @@ __all__ = [
     "AttentionRecord",
     "Certificate",
     "Head",
+    "HeadLike",
     "Method",
     "PatchGrid",
+    "TokenLike",
     "TokenSequence",
     "alti",
+    "as_head",
+    "as_token",
     "attributed",
     "contributions",
     "flow",

@@ -10,7 +10,13 @@ import pytest
 import introspect as ix
 from introspect.text.english import quantity
 from introspect.views.base import map_of
-from introspect.views.causal_figure import across_range, effect_range, label_places
+from introspect.views.causal_figure import (
+    across_range,
+    effect_range,
+    effect_words,
+    label_places,
+    verdict,
+)
 from introspect.views.palette import layer_colors
 from tests.views.causal.helpers import NAN, SURROGATE, table_of, without_tests
 
@@ -177,6 +183,48 @@ def test_what_is_missing_is_named():
         ix.causal_view(table_of(), across="weight")
     with pytest.raises(ix.IntrospectError, match="at least one head"):
         ix.causal_view(table_of().head(0))
+
+
+@pytest.mark.parametrize(
+    ("p", "effect", "looks_p", "words"),
+    [
+        (0.001, 2.0, 1.0, "matters; no evidence that it looks here"),
+        (1.0, 0.1, 1.0, "no evidence that it looks here, or matters"),
+        (0.004, 1.5, 0.001, "looks and matters"),
+        (1.0, -0.2, 0.001, "looks; no evidence that it matters"),
+        # A test that finds an effect against the answer is no evidence that the head matters.
+        (0.001, -0.2, 1.0, "no evidence that it looks here, or matters"),
+        (NAN, 2.0, 0.001, "too few groups of cases to say what is more than chance"),
+    ],
+)
+def test_a_verdict_follows_from_the_effect_and_both_tests(p, effect, looks_p, words):
+    (row,) = table_of([(0, 0, effect, 0.0, p, 0.5, looks_p, 0.0)]).itertuples()
+    assert verdict(row) == words
+
+
+def test_all_numbers_of_a_head_are_named_and_what_is_not_known_has_a_dash():
+    table = table_of([(3, 0, 2e-5, 1e-6, 0.0004, NAN, NAN, 0.41)], **SURROGATE)
+    table[["ci_low", "ci_high"]] = [[1.7e-5, 2.2e-5]]
+    table[["difference_low", "difference_high"]] = NAN
+    (row,) = table.itertuples()
+    first, *others = effect_words(row, table.attrs).split("<br>")
+    assert first.startswith("L3H0: effect on a surrogate 2.0·10⁻⁵ cosine; matters;")
+    said = dict(line.split(": ") for line in others)
+    assert said == {
+        "Effect (surrogate)": "2.0·10⁻⁵ cosine",
+        "95% CI of the effect": "1.7·10⁻⁵ to 2.2·10⁻⁵",
+        "Other heads of its layer": "1.0·10⁻⁶",
+        "Difference": "1.9·10⁻⁵",
+        "95% CI of the difference": "–",
+        "Adjusted p": "&lt; 0.001",
+        "Right with it (surrogate)": "90.0%",
+        "Right without it (surrogate)": "60.0%",
+        "Cases": "40",
+        "Attends most to the antecedent": "–",
+        "Its adjusted p": "–",
+        "Attention to the antecedent": "–",
+        "Attention margin": "0.410",
+    }
 
 
 # --- scales, labels and maps ------------------------------------------------------------------
