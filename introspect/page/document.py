@@ -74,6 +74,7 @@ class Section:
         arrays: other numbers from 0 to 1 that only this view needs, by name.
         methods: other methods that it shows each of its records with, by their names in
             ``introspect.records``, first the one shown first.
+        script: the kind whose script builds it; its own by default.
     """
 
     kind: str
@@ -86,6 +87,7 @@ class Section:
     parts: tuple[str, ...] = ()
     arrays: Mapping[str, Floats] = field(default_factory=dict)
     methods: Sequence[Sequence[str]] = ()
+    script: str | None = None
 
 
 _OPENING = '<script type="application/json" id="report-summary">'
@@ -161,7 +163,8 @@ class Document:
         """
         number = len(self._sections) + 1
         name = f"view-{number}-{section.kind}"
-        self._kinds.add(section.kind)
+        script = section.script or section.kind
+        self._kinds.add(script)
         own = () if section.record is None else (section.record,)
         numbers = [self._record_number(one, section.parts) for one in (*own, *section.others)]
         for one, methods in zip(numbers, section.methods, strict=False):
@@ -174,6 +177,7 @@ class Document:
                 "id": name,
                 "record": record,
                 "others": others,
+                "script": script,
                 "state": section.state,
                 "arrays": {
                     key: {"shape": encoded.shape, "codec": encoded.codec}

@@ -191,7 +191,7 @@ def test_what_a_reader_does_with_the_page(induction, made, open_page, width):
     )
     # The token that is read is seen, however long the text is.
     cell = lens.locator('[aria-current="true"]').bounding_box()
-    frame = lens.locator(".lens-scroller").bounding_box()
+    frame = lens.locator(".drawn-scroller").bounding_box()
     assert frame["x"] <= cell["x"] and cell["x"] + cell["width"] <= frame["x"] + frame["width"] + 1
     assert page.evaluate("window.scrollY") == 0
     parts = page.locator('[data-view="logits"] .reading.strong').inner_text()
@@ -204,7 +204,7 @@ def test_what_a_reader_does_with_the_page(induction, made, open_page, width):
 
 @pytest.mark.browser
 def test_the_lens_begins_at_the_token_that_is_read(induction, open_page):
-    page = open_page(ix.lens_report(ix.lens_study(induction, TEXT, position=3).html))
+    page = open_page(ix.lens_report(ix.lens_study(induction, TEXT, position=3)).html)
     reading = page.locator('[data-view="lens"] .reading.strong').inner_text()
     assert reading.startswith("After L1, at “b” (token 3)")
 
