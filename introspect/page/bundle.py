@@ -182,9 +182,7 @@ ROOMS = (
     "compare",
     "coreference",
     "image",
-    "forest",
-    "lens",
-    "causal",
+    "drawn",
     "print",
 )
 
