@@ -19,8 +19,8 @@ import numpy as np
 from introspect.statistics import (
     grouped_bootstrap,
     held_out_selection,
-    permutation_test,
     pair_accuracy,
+    permutation_test,
 )
 
 

@@ -351,23 +351,29 @@ def encode_batch(
         limit: the maximum number of tokens that the model reads.
         truncation: truncate texts at the limit, and say so in their notices.
     """
-    found: list[EncodedText | TextError | None] = [None] * len(texts)
+    encoded: list[EncodedText | TextError | None] = [None] * len(texts)
     fit = []
     for number, text in enumerate(texts):
         try:
             check_text(text)
             fit.append(number)
         except TextError as error:
-            found[number] = error
+            encoded[number] = error
     for number, encoding in zip(fit, _encodings(tokenizer, [texts[i] for i in fit]), strict=True):
         try:
+<<<<<<< HEAD
             if truncation and limit is not None and len(encoding["input_ids"]) > limit:
                 found[number] = encode(tokenizer, texts[number], limit=limit, truncation=True)
                 continue
             found[number] = encoded_as(tokenizer, encoding, [InputText(texts[number])], limit=limit)
+=======
+            encoded[number] = encoded_as(
+                tokenizer, encoding, [InputText(texts[number])], limit=limit
+            )
+>>>>>>> main
         except TextError as error:
-            found[number] = error
-    return [each for each in found if each is not None]
+            encoded[number] = error
+    return [each for each in encoded if each is not None]
 
 
 def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:

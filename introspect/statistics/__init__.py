@@ -21,6 +21,6 @@ __all__ = [
     "fold_of_groups",
     "grouped_bootstrap",
     "held_out_selection",
-    "permutation_test",
     "pair_accuracy",
+    "permutation_test",
 ]

@@ -17,6 +17,7 @@ from introspect.errors import InputError, OutputError, SelectionError
 from introspect.io.folders import FILES, read_plan
 from introspect.reporting.set_words import finding_of_choice
 from introspect.studies.coreference.case_scores import score_case
+from introspect.text.english import percent_interval
 from introspect.text.mentions import CorefCase
 from tests import models_zoo
 from tests.closeness import assert_same_table
@@ -194,8 +195,8 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
     page = open_page(run.folder / "report.html")
     assert page.inner_text(".finding") == run.finding
     forest = page.locator('[data-view="forest"]')
-    assert forest.locator(".forest-row").first.inner_text().startswith("held-out choice")
-    assert "random weights" in forest.inner_text()
+    assert forest.locator(".mark").first.get_attribute("aria-label").startswith("held-out choice: ")
+    assert "random weights" in forest.locator(".drawn-canvas").inner_html()
     scores = page.locator('[data-view="score-map"]')
     choice = run.scores.choice
     name = f"L{choice.head.layer}H{choice.head.head}"
@@ -209,7 +210,7 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
         & (heads["head"] == 2)
         & (heads["direction"] == "candidate_to_pronoun")
     ].iloc[0]
-    assert f"right in {100 * row['accuracy']:.1f} % of 32 cases" in scores.inner_text()
+    assert f"right in {100 * row['accuracy']:.1f}% of 32 cases" in scores.inner_text()
     # Chooses a pair, and holds its two texts side by side.
     pairs = page.locator('.choice[data-of="pairs"]')
     pairs.locator(".choice-list button").nth(2).click()
@@ -263,9 +264,10 @@ def test_the_report_by_norms_says_so_and_shows_raw_beside(by_norm, open_page):
     page = open_page(by_norm.folder / "report.html")
     words = page.inner_text("main")
     assert "Norm-weighted attention was scored" in words
-    first = page.locator(".forest-row.head").first.inner_text()
+    marks = page.locator('[data-view="forest"] .mark[data-mark^="L"]')
+    first = marks.first.get_attribute("aria-label")
     best = by_norm.scores.heads.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
-    assert f"raw {100 * best['raw_accuracy']:.1f} %" in first
+    assert f"raw {100 * best['raw_accuracy']:.1f}%" in first
     assert "by raw weights in" in page.inner_text('[data-view="score-map"]')
     assert "by raw weights" in page.inner_text("table.data:visible >> nth=0")
 
@@ -306,13 +308,15 @@ def test_winobias_type_2_never_stands_without_the_nearest_candidate(minilm):
     nearest = scores.baselines.set_index("baseline")["accuracy"]["nearest_preceding"]
     assert nearest >= 0.995
     assert scores.choice is not None and scores.choice.accuracy > 0.9
-    assert found.plain.startswith(f"No head beats the nearest candidate ({nearest:.1%})")
+    assert found.plain.startswith(
+        f"These cases do not show that a head beats the nearest candidate ({nearest:.1%})"
+    )
 
 
 def test_a_person_sees_the_held_out_figure_beside_the_baselines(run):
     shown = dict(run.lines())
     choice = run.scores.choice
-    low, high = 100 * choice.ci_low, 100 * choice.ci_high
-    assert shown["Held out"] == f"{100 * choice.accuracy:.1f} % (95 %: {low:.1f}–{high:.1f})"
+    held_out = percent_interval(choice.accuracy, choice.ci_low, choice.ci_high)
+    assert shown["Held out"] == held_out
     assert shown["Texts"].startswith("32, ") and shown["Rejected"] == "4"
-    assert shown["nearest_preceding"].startswith("50.0 %")
+    assert shown["nearest_preceding"].startswith("50.0% (95% CI ")

@@ -15,8 +15,8 @@ from introspect.statistics import (
     fold_of_groups,
     grouped_bootstrap,
     held_out_selection,
-    permutation_test,
     pair_accuracy,
+    permutation_test,
 )
 from tests.statistics.helpers import coin_flips, pairs, two_candidates
 

@@ -2,7 +2,20 @@
 
 from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
 from introspect.studies.coreference.claims import Options
+<<<<<<< HEAD
 from introspect.studies.coreference.score import score
+=======
+from introspect.studies.coreference.score import CoreferenceAnalyzer, score
+from introspect.studies.coreference.study import CoreferenceStudy, coreference_study
+>>>>>>> main
 from introspect.studies.coreference.tables import Choice, Scores
 
-__all__ = ["Choice", "CoreferenceAnalyzer", "Options", "Scores", "score"]
+__all__ = [
+    "Choice",
+    "CoreferenceAnalyzer",
+    "CoreferenceStudy",
+    "Options",
+    "Scores",
+    "coreference_study",
+    "score",
+]

@@ -16,8 +16,8 @@ from introspect.statistics import (
     fold_of_groups,
     grouped_bootstrap,
     held_out_selection,
-    permutation_test,
     pair_accuracy,
+    permutation_test,
 )
 from introspect.studies.coreference.columns import ScoredCase
 

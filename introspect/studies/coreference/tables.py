@@ -75,7 +75,7 @@ class Scores:
         outside_forced_choice: ids of cases whose candidates include no antecedent or only
             antecedents; they have rows in ``cases`` and count nowhere else.
         choice: the held-out choice; ``None`` where there are too few groups.
-        minimal_pairs: for each head, the share of minimal pairs with both cases right; empty without any.
+        minimal_pairs: for each head, the share of pairs with both cases right; empty without any.
         held_out: one row for each forced-choice case: its id, group, and the credit of the head
             that was chosen without it; empty where there is no choice.
         against: the held-out accuracy minus that of each baseline on the same cases, with the
