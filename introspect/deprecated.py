@@ -13,17 +13,14 @@ from typing import Any, ParamSpec, TypeVar
 
 from introspect.errors import SelectionError
 
-<<<<<<< HEAD
 __all__ = [
     "OldModules",
+    "of_a_study",
     "renamed_arguments",
     "renamed_attribute",
     "renamed_keyword",
     "renamed_value",
 ]
-=======
-__all__ = ["OldModules", "of_a_study", "renamed_arguments", "renamed_keyword", "renamed_value"]
->>>>>>> main
 
 # The modules that the documentation of 0.1.0 named.
 _MODULES = {

@@ -109,12 +109,12 @@ def test_what_is_data_is_not_renamed():
     assert renamed_arguments(typed) == typed
 
 
-<<<<<<< HEAD
 def test_an_old_attribute_gives_the_new_one_with_a_warning():
     scores = Scores(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
     with pytest.warns(FutureWarning, match=r"Scores\.twins is now minimal_pairs"):
         assert scores.twins is scores.minimal_pairs
-=======
+
+
 def test_a_report_from_a_model_gives_the_study_to_make_first():
     text = "a b c a b"
     with pytest.warns(FutureWarning, match=r"report\(coreference_study\(model, …\)\)") as told:
@@ -128,4 +128,3 @@ def test_a_lens_report_from_a_model_gives_the_study_to_make_first():
     with pytest.warns(FutureWarning, match=r"lens_report\(lens_study\(model, …\)\)"):
         old = ix.lens_report(model, "a b c a b", top=2)
     assert old.html == ix.lens_report(ix.lens_study(model, "a b c a b", top=2)).html
->>>>>>> main

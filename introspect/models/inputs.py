@@ -361,16 +361,12 @@ def encode_batch(
             encoded[number] = error
     for number, encoding in zip(fit, _encodings(tokenizer, [texts[i] for i in fit]), strict=True):
         try:
-<<<<<<< HEAD
             if truncation and limit is not None and len(encoding["input_ids"]) > limit:
-                found[number] = encode(tokenizer, texts[number], limit=limit, truncation=True)
+                encoded[number] = encode(tokenizer, texts[number], limit=limit, truncation=True)
                 continue
-            found[number] = encoded_as(tokenizer, encoding, [InputText(texts[number])], limit=limit)
-=======
             encoded[number] = encoded_as(
                 tokenizer, encoding, [InputText(texts[number])], limit=limit
             )
->>>>>>> main
         except TextError as error:
             encoded[number] = error
     return [each for each in encoded if each is not None]

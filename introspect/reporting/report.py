@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-=======
 from dataclasses import replace
->>>>>>> main
 
 from markupsafe import Markup
 
@@ -28,13 +19,6 @@ from introspect.studies.coreference.study import (
     Subject,
     coreference_study,
 )
-<<<<<<< HEAD
-from introspect.studies.coreference import CoreferenceAnalyzer, Scores
-from introspect.studies.coreference.batch import columns_of_record
-from introspect.studies.coreference.case_scores import DirectionScores, directions_of
-from introspect.studies.coreference.columns import CaseColumns
-=======
->>>>>>> main
 from introspect.text.characters import shortened
 from introspect.text.english import counted, decimal
 from introspect.text.mentions import CorefCase
@@ -57,73 +41,8 @@ METHOD = (
 )
 
 
-<<<<<<< HEAD
-@dataclass(frozen=True)
-class Report:
-    """A finished report.
-
-    Args:
-        html: the page.
-        finding: its headline, as plain text.
-        scores: the tables behind it; ``None`` where no case was given.
-        notices: what a reader must know first.
-    """
-
-    html: str
-    finding: str
-    scores: Scores | None
-    notices: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.finding}>"
-
-    def _repr_html_(self) -> str:
-        return framed(self.html, self.finding)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page as one file, atomically.
-
-        Raises:
-            OutputError: the folder is missing or cannot be written.
-        """
-        return write_atomically(path, self.html)
-
-
-@dataclass(frozen=True, eq=False)
-class Chapter:
-    """One subject with its record; a case is scored once, whatever is asked of its scores."""
-
-    subject: Subject
-    record: AttentionRecord
-
-    @property
-    def case(self) -> CorefCase | None:
-        """The subject, where it is a case."""
-        return self.subject if isinstance(self.subject, CorefCase) else None
-
-    @cached_property
-    def columns(self) -> CaseColumns:
-        """The attention between the mentions of the case."""
-        assert self.case is not None, "a text has no mentions"
-        return columns_of_record(self.record, self.case)
-
-    @cached_property
-    def scores(self) -> tuple[DirectionScores, DirectionScores]:
-        """The scores of every head, in both directions."""
-        return directions_of(self.columns)
-
-
-def report(
-    model: Model | str,
-    subjects: Subject | Sequence[Subject],
-    *,
-    truncation: bool = False,
-    command: str | None = None,
-) -> Report:
-=======
 @of_a_study(coreference_study)
 def report(study: CoreferenceStudy, *, command: str | None = None) -> Report:
->>>>>>> main
     """Build a report on coreference cases, texts or pairs of texts.
 
     Args:
@@ -170,38 +89,8 @@ def _finding_of(text: CapturedText) -> Finding:
     return finding_of_case(text.case, text.directions)
 
 
-<<<<<<< HEAD
-def _scores(chapters: list[Chapter]) -> Scores | None:
-    analyzer = CoreferenceAnalyzer()
-    for number, chapter in enumerate(chapters, start=1):
-        if chapter.case is not None:
-            with _numbered(number, len(chapters)):
-                analyzer.add(chapter.case, chapter.columns)
-    return analyzer.compute() if any(c.case is not None for c in chapters) else None
-
-
-def _numbered(number: int, count: int) -> AbstractContextManager[None]:
-    """Name the subject in errors, where there are several."""
-    return nullcontext() if count == 1 else naming(f"Number {number}")
-
-
-def _title_and_finding(chapters: list[Chapter], scores: Scores | None) -> tuple[str, str]:
-    first = chapters[0]
-    if len(chapters) > 1:
-        finding = finding_of_set(scores).plain if scores else f"{len(chapters)} texts captured."
-        return f"Attention in {len(chapters)} texts", finding
-    if first.case is None:
-        layers, heads = first.record.attentions.shape[:2]
-        return "What the heads attend to", (
-            f"{layers} layers × {heads} heads captured; no pronoun was given, so none was scored."
-        )
-    pronoun = first.case.phrase(first.case.pronoun)
-    finding = finding_of_case(first.case, first.scores).plain
-    return f"What “{pronoun}” attends to", finding
-=======
 def _specimen(text: CapturedText) -> Markup:
     return specimen(text.record.queries.texts) if text.case is None else marked_specimen(text.case)
->>>>>>> main
 
 
 def _name(subject: Subject) -> str:
@@ -222,20 +111,6 @@ def _note(text: CapturedText) -> str:
     """Name the head that attends most to the antecedent, beside a case in the list."""
     if text.case is None:
         return ""
-<<<<<<< HEAD
-    strongest = chapter.scores[0].strongest()
-    return f"{strongest[0][0]} {strongest[0][1]:.2f}" if strongest else "not observable"
-
-
-def add_words(document: Document, chapter: Chapter) -> None:
-    """Add the text and what was found in it."""
-    record, case = chapter.record, chapter.case
-    document.add_prose(notices_prose(record.notices))
-    if case is None:
-        document.add_prose(text_prose(record))
-    else:
-        document.add_prose(case_prose(case, finding_of_case(case, chapter.scores)))
-=======
     strongest = text.directions[0].strongest()
     return f"{strongest[0][0]} {decimal(strongest[0][1])}" if strongest else "not observable"
 
@@ -252,7 +127,6 @@ def add_text(document: Document, text: CapturedText, *, head: Head | None = None
         document.add_notice(notice)
     document.add_prose(_specimen(text) + finding_prose(_finding_of(text)))
     _add_views(document, text, folds=False, head=head)
->>>>>>> main
 
 
 def _add_views(
@@ -262,15 +136,12 @@ def _add_views(
     token = None
     sections: list[Section] = []
     if case is not None:
-<<<<<<< HEAD
-        head = head or next((strongest for strongest, _ in chapter.scores[0].strongest()), None)
-=======
         head = head or next((best for best, _ in text.directions[0].strongest()), None)
->>>>>>> main
         token = _pinned(record, case)
         head = head or Head(record.layers[0], 0)
-        view = coreference_view(record, case, head=head, scores=chapter.scores)
-        sections += view.sections(with_detail=False)
+        sections += coreference_view(record, case, head=head, scores=text.directions).sections(
+            with_detail=False
+        )
     sections += model_view(record).sections(with_detail=False)
     layer, heads = (head.layer, [head.head]) if head else (record.layers[0], None)
     sections += head_view(record, layer=layer, heads=heads, token=token).sections()

@@ -49,11 +49,7 @@ from introspect.views.head_maps import score_map_section
 
 __all__ = ["SetFindings", "set_report"]
 
-<<<<<<< HEAD
-_MANY_ROWS = 5
-=======
 _MANY_PAIRS = 5
->>>>>>> main
 _SHOWN_REASONS = 12
 
 _SCORED: dict[Weights, str] = {
@@ -72,14 +68,9 @@ _RULES = (
     "The headline is held out: the groups of cases are divided into five folds, the head and "
     "direction that are best on four are scored on the fifth, and the five are pooled. A group "
     "(minimal pairs, a schema, a page, translations) is never divided.",
-<<<<<<< HEAD
-    "Intervals hold 95 % of 10,000 resamples of the groups. The p-value of a head relabels which "
-    "candidate is called the antecedent, group by group; the adjusted one compares with the best "
-=======
     "Intervals hold 95% of 10,000 resamples of the groups. The p-value of a head is that of a "
     "permutation test: which candidate is called the antecedent is permuted group by group; the "
     "adjusted one compares with the best "
->>>>>>> main
     "of all heads and directions, so that trying many heads is paid for.",
     "Baselines answer the same cases: by chance, the nearest candidate before the pronoun, the "
     "first in the text, the most attended by all words, the mean of all heads, and the best fixed "
@@ -181,21 +172,7 @@ def _add_together(document: Document, findings: SetFindings) -> None:
     """Add minimal pairs, their shifts, and all heads at once."""
     right = findings.scores.minimal_pairs
     # Two cases of one group need not be a minimal pair: a page may hold two passages.
-<<<<<<< HEAD
     if len(right) and findings.pairs is not None:
-        with document.chapter("Both cases of a minimal pair right"):
-            document.add_prose(
-                paragraphs(
-                    [
-                        "The two cases differ in a word or two, and so in their answer. A coin is "
-                        "right in both of 25 % of pairs; a head that is blind to the difference in "
-                        "0 %."
-                    ]
-                )
-            )
-            best = right.sort_values("both_right", ascending=False, kind="stable")
-=======
-    if len(twins) and findings.pairs is not None:
         with document.chapter("Minimal pairs: both right"):
             words = (
                 "The two cases of a minimal pair differ in a word or two, and so in their answer. "
@@ -203,8 +180,7 @@ def _add_together(document: Document, findings: SetFindings) -> None:
                 "in 0%."
             )
             document.add_prose(paragraphs([words]))
-            best = twins.sort_values("both_right", ascending=False, kind="stable")
->>>>>>> main
+            best = right.sort_values("both_right", ascending=False, kind="stable")
             rows = [
                 (
                     f"L{r.layer}H{r.head}",
@@ -212,11 +188,7 @@ def _add_together(document: Document, findings: SetFindings) -> None:
                     r.n_pairs,
                     percent(r.both_right),
                 )
-<<<<<<< HEAD
-                for r in best.head(_MANY_ROWS).itertuples()
-=======
                 for r in best.head(_MANY_PAIRS).itertuples()
->>>>>>> main
             ]
             document.add_prose(
                 data_table(("head", "direction", "pairs", "both right (in-sample)"), rows)
@@ -253,13 +225,8 @@ def _add_shown_pairs(document: Document, findings: SetFindings) -> None:
                     document.add_section(section)
 
 
-<<<<<<< HEAD
-def _shift_table(pairs: PairShifts) -> str:
-    top = pairs.table.sort_values("shift", ascending=False, kind="stable").head(_MANY_ROWS)
-=======
 def _shift_table(pairs: PairShifts) -> Markup:
     top = pairs.table.sort_values("shift", ascending=False, kind="stable").head(_MANY_PAIRS)
->>>>>>> main
     rows = [
         (
             f"L{r.layer}H{r.head}",
@@ -291,11 +258,7 @@ def _add_bias(document: Document, findings: SetFindings) -> None:
                 p_cell(r.p_adjusted),
                 percent(r.accuracy_neutral if r.n_neutral else None),
             )
-<<<<<<< HEAD
-            for r in bias.table.loc[order].head(2 * _MANY_ROWS).itertuples()
-=======
             for r in bias.table.loc[order].head(2 * _MANY_PAIRS).itertuples()
->>>>>>> main
         ]
         columns = (
             "head",

@@ -38,11 +38,8 @@ from introspect.runs.saved_attention import FOLDER, Precision
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
 from introspect.studies.coreference import Options, Scores
-<<<<<<< HEAD
 from introspect.studies.lanes import default_lanes
-=======
 from introspect.text.english import counted, percent, percent_interval, whole
->>>>>>> main
 
 __all__ = ["SHARD_ROWS", "ProbeRun", "probe"]
 

@@ -2,12 +2,8 @@
 
 from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
 from introspect.studies.coreference.claims import Options
-<<<<<<< HEAD
 from introspect.studies.coreference.score import score
-=======
-from introspect.studies.coreference.score import CoreferenceAnalyzer, score
 from introspect.studies.coreference.study import CoreferenceStudy, coreference_study
->>>>>>> main
 from introspect.studies.coreference.tables import Choice, Scores
 
 __all__ = [
