@@ -10,6 +10,10 @@ BIN := .venv/bin
 endif
 # Versions of the dependencies: tested (constraints.txt), oldest (pyproject.toml) or newest.
 VERSIONS ?= tested
+# Old releases use names that newer ones, which they stand on, have deprecated since.
+ifeq ($(VERSIONS),oldest)
+WARNINGS := -W default::DeprecationWarning -W default::FutureWarning
+endif
 BIOME := npx --yes @biomejs/biome@2.6.8
 SENTENCE := The animal didn't cross the street because it was too tired.
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py --versions $(VERSIONS) --extras
@@ -37,7 +41,7 @@ test-all: test  ## Run every test, also those that take long
 unit:  ## Run the tests alone; VERSIONS=oldest or newest runs them with those dependencies
 	@$(BOOTSTRAP) offline,dev
 	@# One thread for each of the two workers: more would only get in each other's way.
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q -rs
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q -rs $(WARNINGS)
 
 docs:  ## Build the site into site/; a warning is an error
 	@$(BOOTSTRAP) docs
