@@ -26,28 +26,13 @@ ONE = {"engine": "ray", "ray": RayOptions(actors=1)}
 TWO = {"engine": "ray", "ray": RayOptions(actors=2)}
 
 
-#: How long Ray waits for what may only be slow before it counts it as dead. Here it is dead.
-SHORT_WAITS = {
-    "health_check_initial_delay_ms": 500,
-    "health_check_period_ms": 500,
-    "core_worker_rpc_server_reconnect_timeout_base_s": 1,
-    "core_worker_rpc_server_reconnect_timeout_max_s": 2,
-}
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster():
     """Two processors on this machine, for all tests here."""
     ray = pytest.importorskip("ray", reason="ray (extra ray) is missing")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ray.init(
-            num_cpus=2,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="error",
-            _system_config=SHORT_WAITS,
-        )
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield ray
     ray.shutdown()
 
