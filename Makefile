@@ -12,14 +12,17 @@ endif
 VERSIONS ?= tested
 BIOME := npx --yes @biomejs/biome@2.6.8
 SENTENCE := The animal didn't cross the street because it was too tired.
+# One thread for each of the two workers: more would only get in each other's way.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q -rs
+NODE_TEST := node --test --test-reporter=dot
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py --versions $(VERSIONS) --extras
 
 # The model comes with the project's extra "offline": nothing is fetched at run time.
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report test test-all unit docs notebooks lint lint-style lint-types lint-page format hooks \
-	sample wheel clean
+.PHONY: help report test test-all unit scripts docs notebooks lint lint-style lint-types lint-page \
+	format hooks sample wheel clean
 
 help:  ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,14 +33,20 @@ report:  ## Write reports/demo.html and print what it found
 	@$(BIN)/introspect report "$(SENTENCE)" --pronoun it --antecedent animal \
 		--distractor street --out reports/demo.html
 
-test: lint unit  ## Run lint, types and tests
-
-test-all: test  ## Run every test, also those that take long
-
-unit:  ## Run the tests alone; VERSIONS=oldest or newest runs them with those dependencies
+test: lint scripts  ## Run lint, types and the everyday tests
 	@$(BOOTSTRAP) offline,dev
-	@# One thread for each of the two workers: more would only get in each other's way.
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q -rs
+	@$(PYTEST) -m "not slow"
+
+test-all: lint scripts unit  ## Run lint, types and every test, as continuous integration does
+
+unit:  ## Run the Python tests alone; VERSIONS=oldest or newest runs them with those dependencies
+	@$(BOOTSTRAP) offline,dev
+	@$(PYTEST)
+
+scripts:  ## Run the tests of the page's scripts
+	@if command -v node >/dev/null 2>&1; then $(NODE_TEST) tests/scripts/*.test.mjs; \
+	elif [ "$$CI" = "true" ]; then echo "scripts: node is missing, and CI needs it" >&2; exit 1; \
+	else echo "scripts: skipped the tests of the page's scripts: node is not installed"; fi
 
 docs:  ## Build the site into site/; a warning is an error
 	@$(BOOTSTRAP) docs

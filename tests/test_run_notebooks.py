@@ -113,6 +113,7 @@ def printing(text: str) -> Any:
     return runner.nbformat.from_dict(content)
 
 
+@pytest.mark.slow
 def test_a_fresh_kernel_runs_all_cells_and_the_same_again(tmp_path):
     path = notebook_of(
         tmp_path,
@@ -132,6 +133,7 @@ def test_a_fresh_kernel_runs_all_cells_and_the_same_again(tmp_path):
     assert "2020" not in first and '"id": "cell-1"' in first
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_told_and_nothing_is_written(tmp_path, capsys):
     path = notebook_of(
         tmp_path, "import warnings\nwarnings.warn('mind the gap')", "1 / 0", "print('never')"
@@ -143,6 +145,7 @@ def test_what_goes_wrong_is_told_and_nothing_is_written(tmp_path, capsys):
     assert path.read_text("utf-8") == before
 
 
+@pytest.mark.slow
 def test_a_cell_that_asks_a_network_fails(tmp_path):
     path = notebook_of(
         tmp_path, "import urllib.request as r\nr.urlopen('http://example.org', timeout=5)"
