@@ -271,16 +271,10 @@ def lens(
             f"words, but {loaded.name} was saved without one. Choose another, such as induction "
             "or gpt2."
         )
-    result = ix.lens_report(
-        loaded,
-        text,
-        token=token,
-        against=against,
-        position=position,
-        top=top,
-        target=target,
-        command=command_line(),
+    study = ix.lens_study(
+        loaded, text, token=token, against=against, position=position, top=top, target=target
     )
+    result = ix.lens_report(study, command=command_line())
     path = result.save(out)
     show_notices(result.notices)
     typer.echo(result.finding)
