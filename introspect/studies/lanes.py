@@ -6,7 +6,6 @@ As a lane computes with one thread, no sum depends on the number of lanes.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -35,11 +34,11 @@ def default_lanes(model: Model) -> int:
 
 
 def _processors() -> int:
-    """Count the processors that this process may use."""
-    # Only Linux tells which ones.
-    if sys.platform == "linux":
+    """Return how many processors this process may use, as far as the system says."""
+    if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    count = getattr(os, "process_cpu_count", os.cpu_count)()  # the first from Python 3.13 on
+    return count or 1
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -216,7 +217,7 @@ def coreference_view(
     *,
     head: Head | tuple[int, int] | None = None,
     direction: str = DIRECTIONS[0],
-    scores: tuple[DirectionScores, DirectionScores] | None = None,
+    scores: Sequence[DirectionScores] = (),
 ) -> CoreferenceView:
     """Build the coreference view of a case.
 
@@ -235,15 +236,15 @@ def coreference_view(
         raise SelectionError(
             f"Expected `direction` as {' or '.join(DIRECTIONS)}, got {direction!r}."
         )
-    scores = scores or score_case(record, case)
+    forward, backward = scores or score_case(record, case)
     if head is None:
-        strongest = scores[DIRECTIONS.index(direction)].strongest()
+        strongest = (forward, backward)[DIRECTIONS.index(direction)].strongest()
         head = strongest[0][0] if strongest else Head(record.layers[0], 0)
     layer_row(record, head[0])
     return CoreferenceView(
         record=record,
         case=case,
-        scores=scores,
+        scores=(forward, backward),
         head=Head(head[0], head_number(record, head[1])),
         direction=direction,
     )
