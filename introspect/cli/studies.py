@@ -248,10 +248,10 @@ def lens(
         str | None, typer.Option(help="Another token, whose logit is subtracted.")
     ] = None,
     position: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            help="The token to read at, from 0, or from the end: -1; by default a mask, or else "
-            "the last token."
+            help="The token to read at: a word, it#2 for the second one, or a number, from 0 or "
+            "from the end: -1; by default a mask, or else the last token."
         ),
     ] = None,
     top: Annotated[int, typer.Option(help="Readings of each state.")] = 5,
@@ -280,7 +280,7 @@ def lens(
         text,
         token=token,
         against=against,
-        position=position,
+        position=_position(position),
         top=top,
         target=target,
         command=command_line(),
@@ -289,6 +289,12 @@ def lens(
     show_notices(result.notices)
     typer.echo(result.finding)
     typer.echo(path)
+
+
+def _position(given: str | None) -> str | int | None:
+    """Return a number as one; any other text is a word."""
+    is_number = given is not None and given.removeprefix("-").isdecimal()
+    return int(given) if is_number and given is not None else given
 
 
 def _ends_insides(given: str, option: str) -> tuple[int, int]:
