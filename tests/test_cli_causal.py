@@ -20,7 +20,9 @@ from introspect.io.files import write_atomically
 from introspect.io.folders import replacing_folder
 from introspect.page import read_summary
 from introspect.runs import causal as causal_run
+from introspect.studies.causal.mediation import PATCHING
 from introspect.studies.causal.metrics import load_to_ask
+from introspect.studies.causal.smallest import SEARCHING
 
 from .test_cli import assert_refused, introspect
 
@@ -59,13 +61,14 @@ def test_causal_leaves_the_tables_of_the_study(introspect, tmp_path, study):
     outcome = introspect("causal", write_cases(tmp_path), "--out", out, "--model", "pronoun")
     assert outcome.code == 0, outcome.err
     assert outcome.out.splitlines() == [ix.causal_report(study).finding, str(out / "report.html")]
-    assert outcome.err.splitlines() == [
-        "introspect: taking out each head, 8 in all",
-        "introspect: scoring where heads look",
+    begun = [line for line in outcome.err.splitlines() if " in " not in line]
+    assert begun == [
+        "introspect: ablating each head: 0 of 8",
+        "introspect: scoring attention",
         # All heads once; each of 8, 7, … 1 heads, with ten random sets and with only them.
-        f"introspect: searching the smallest set of heads, at most {1 + 36 + 8 * 11} runs",
+        f"introspect: {SEARCHING}: 0 of {1 + 36 + 8 * 11}",
         # Two batches of 20 cases with two candidates each, of either twin.
-        "introspect: exchanging heads between twins, 32 runs",
+        f"introspect: {PATCHING}: 0 of 32",
         "introspect: writing the report",
     ]
     assert sorted(path.name for path in out.iterdir()) == FILES

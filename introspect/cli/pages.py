@@ -13,7 +13,7 @@ from introspect.cli.shared import (
     ModelName,
     Text,
     TextPair,
-    Truncate,
+    Truncation,
     command_line,
     head_names,
     load,
@@ -49,7 +49,7 @@ def report(
     ] = None,
     model: ModelName = "minilm",
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
-    truncate: Truncate = False,
+    truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Write an interactive report on one text, and print what it found."""
@@ -65,7 +65,7 @@ def report(
     result = ix.report(
         load(model, allow_pickle=allow_pickle),
         [subject],
-        truncation=truncate,
+        truncation=truncation,
         command=command_line(),
     )
     path = result.save(out)
@@ -109,7 +109,7 @@ def view(
     ] = "raw",
     model: ModelName = "minilm",
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("view.html"),
-    truncate: Truncate = False,
+    truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Write one interactive view."""
@@ -127,7 +127,7 @@ def view(
     parts = parts_of(weights, ("raw", "renormalized") if kind is ViewKind.head else ("raw",))
     loaded = load_text(load(model, allow_pickle=allow_pickle))
     include = (*parts_of_view(kind.value), *parts)
-    record = loaded.capture(text, text_pair, truncation=truncate, include=include)
+    record = loaded.capture(text, text_pair, truncation=truncation, include=include)
     result = view_by_name(
         kind.value,
         record,
@@ -188,7 +188,7 @@ def compare(
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("compare.html"),
-    truncate: Truncate = False,
+    truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Show two texts, or two models on one text, side by side with their difference."""
@@ -207,7 +207,7 @@ def compare(
     }
     texts = (text_a, text_a if text_b is None else text_b)
     records = [
-        loaded[name].capture(text, truncation=truncate)
+        loaded[name].capture(text, truncation=truncation)
         for name, text in zip(names, texts, strict=True)
     ]
     result = ix.compare_view(

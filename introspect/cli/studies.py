@@ -61,7 +61,6 @@ def causal(
     """Take each head out in turn, and leave a folder that says which heads matter."""
     from introspect.io.folders import check_folder
     from introspect.models.loader import hush
-    from introspect.progress import watching_stages
     from introspect.runs.causal import KIND, causal_folder
     from introspect.studies.causal.metrics import load_to_ask
 
@@ -69,23 +68,22 @@ def causal(
     texts = texts_of(reference)
     hush()
     loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
-    with watching_stages() as told:
-        result = causal_folder(
-            loaded,
-            file,
-            out,
-            heads=heads,
-            method=method,
-            reference=texts,
-            metric=metric,
-            share=None if no_smallest else 0.8,
-            twins=not no_twins,
-            limit=limit,
-            seed=seed,
-            fresh=fresh,
-            command=command_line(),
-            told=told,
-        )
+    result = causal_folder(
+        loaded,
+        file,
+        out,
+        heads=heads,
+        method=method,
+        reference=texts,
+        metric=metric,
+        share=None if no_smallest else 0.8,
+        twins=not no_twins,
+        limit=limit,
+        seed=seed,
+        fresh=fresh,
+        command=command_line(),
+        progress=True,
+    )
     show_notices(result.report.notices)
     typer.echo(result.report.finding)
     typer.echo(out / "report.html")
@@ -228,6 +226,7 @@ def heads(
         options=options,
         fresh=fresh,
         command=command_line(),
+        progress=True,
     )
     show_notices(result.notices)
     typer.echo(result.finding)

@@ -12,6 +12,7 @@ from typing import Any
 from introspect.io.arrays import as_json
 from introspect.io.folders import PLAN, check_folder, replacing_folder
 from introspect.models import Model
+from introspect.progress import ProgressLike
 from introspect.records import Head
 from introspect.reporting.head_report import head_report
 from introspect.reporting.html import provenance_rows, version_of_introspect
@@ -48,6 +49,7 @@ def heads_folder(
     options: HeadOptions | None = None,
     fresh: bool = False,
     command: str | None = None,
+    progress: ProgressLike = None,
 ) -> Report:
     """Search for heads with known roles, and write a folder or only a page.
 
@@ -63,6 +65,7 @@ def heads_folder(
         options: options of the search.
         fresh: replace an earlier run.
         command: the command line, for the provenance.
+        progress: as for ``head_study``.
 
     Raises:
         OutputError: the folder is not empty or cannot be written.
@@ -70,7 +73,7 @@ def heads_folder(
     """
     chosen = options or HeadOptions()
     folder = None if is_page(out) else check_folder(out, KIND, fresh=fresh)
-    study = head_study(model, texts, **asdict(chosen))
+    study = head_study(model, texts, **asdict(chosen), progress=progress)
     report = head_report(study, name=name, command=command)
     if folder is None:
         report.save(out)
