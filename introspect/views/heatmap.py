@@ -219,7 +219,7 @@ def checked_head(record: AttentionRecord, head: HeadChoice) -> HeadChoice:
     if not isinstance(head, str):
         return head_number(record, head)
     if head not in COMBINED:
-        raise SelectionError(f"Expected `head` as a number, mean or max, or as L3H1, got {head!r}.")
+        raise SelectionError(f"Expected `head` as a number, mean or max, got {head!r}.")
     return head
 
 
