@@ -37,10 +37,15 @@ from .reporting import head_report as head_report
 from .reporting import lens_report as lens_report
 from .reporting import report as report
 from .reporting import report_index as report_index
+from .runs import CacheOptions as CacheOptions
 from .runs import ProbeRun as ProbeRun
+from .runs import RayOptions as RayOptions
 from .runs import SavedAttention as SavedAttention
 from .runs import probe as probe
 from .studies.causal import BeforeAfter as BeforeAfter
+from .studies.causal import CausalEffects as CausalEffects
+from .studies.causal import CausalStudy as CausalStudy
+from .studies.causal import Mediation as Mediation
 from .studies.causal import before_after as before_after
 from .studies.causal import causal_effects as causal_effects
 from .studies.causal import causal_study as causal_study
@@ -48,6 +53,7 @@ from .studies.causal import mediation as mediation
 from .studies.coreference import Options as Options
 from .studies.coreference import Scores as Scores
 from .studies.coreference import score as score
+from .studies.heads import HeadStudy as HeadStudy
 from .studies.heads import detect_heads as detect_heads
 from .studies.heads import head_importance as head_importance
 from .studies.heads import head_patterns as head_patterns
@@ -56,19 +62,33 @@ from .studies.lens import direct_logit_attribution as direct_logit_attribution
 from .studies.lens import logit_lens as logit_lens
 from .text.mentions import Candidate as Candidate
 from .text.mentions import CorefCase as CorefCase
+from .views.base import Drawing as Drawing
 from .views.base import View as View
+from .views.causal import CausalView as CausalView
 from .views.causal import causal_view as causal_view
+from .views.compare import CompareView as CompareView
 from .views.compare import compare_view as compare_view
+from .views.coreference import CoreferenceView as CoreferenceView
 from .views.coreference import coreference_view as coreference_view
+from .views.evolution import EvolutionView as EvolutionView
 from .views.evolution import evolution_view as evolution_view
+from .views.focal import NeuronView as NeuronView
+from .views.focal import StepsView as StepsView
 from .views.focal import neuron_view as neuron_view
 from .views.focal import steps_view as steps_view
+from .views.head import HeadView as HeadView
 from .views.head import head_view as head_view
+from .views.heatmap import HeatmapView as HeatmapView
 from .views.heatmap import heatmap_view as heatmap_view
+from .views.image import ImageView as ImageView
 from .views.image import image_view as image_view
+from .views.layer import LayerView as LayerView
 from .views.layer import layer_view as layer_view
+from .views.lens import LensView as LensView
+from .views.lens import LogitView as LogitView
 from .views.lens import lens_view as lens_view
 from .views.lens import logit_view as logit_view
+from .views.model import ModelView as ModelView
 from .views.model import model_view as model_view
 
 __version__: str

@@ -104,7 +104,7 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
         OutputError: the plan is damaged.
     """
     try:
-        found: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))["plan"]
+        plan: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))["plan"]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -112,7 +112,7 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
             f"Expected the plan of a probe in {str(folder / PLAN)!r}, but it cannot be read: "
             f"{error}. Add --fresh to start over, or name another folder."
         ) from error
-    return found
+    return plan
 
 
 def write_plan(folder: Path, plan: dict[str, Any], **others: Any) -> None:

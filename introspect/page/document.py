@@ -72,6 +72,7 @@ class Section:
         arrays: other numbers from 0 to 1 that only this view needs, by name.
         methods: other methods that it shows each of its records with, by their names in
             ``introspect.records``, first the one shown first.
+        script: the kind whose script builds it; its own by default.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class Section:
     parts: tuple[str, ...] = ()
     arrays: Mapping[str, Floats] = field(default_factory=dict)
     methods: Sequence[Sequence[str]] = ()
+    script: str | None = None
 
 
 _OPENING = '<script type="application/json" id="report-summary">'
@@ -162,7 +164,8 @@ class Document:
         """
         number = len(self._sections) + 1
         name = f"view-{number}-{section.kind}"
-        self._kinds.add(section.kind)
+        script = section.script or section.kind
+        self._kinds.add(script)
         own = () if section.record is None else (section.record,)
         numbers = [self._record_number(one, section.parts) for one in (*own, *section.others)]
         for one, methods in zip(numbers, section.methods, strict=False):
@@ -175,6 +178,7 @@ class Document:
                 "id": name,
                 "record": record,
                 "others": others,
+                "script": script,
                 "state": section.state,
                 "arrays": {
                     key: {"shape": encoded.shape, "codec": encoded.codec}
@@ -187,7 +191,7 @@ class Document:
         opening = (
             f'<section data-view="{section.kind}" id="{name}" '
             f'data-record="{"" if record is None else record}" '
-            f'aria-labeledby="{name}-title"{" hidden" if section.hidden else ""}>'
+            f'aria-labelledby="{name}-title"{" hidden" if section.hidden else ""}>'
         )
         if folds:
             with self._folding(section.title, heading):

@@ -23,6 +23,7 @@ from introspect.reporting.head_report import (
     with_interval,
 )
 from introspect.studies.heads import HeadStudy
+from introspect.text.english import percent_interval
 from introspect.views.head_maps import known_roles_section
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
@@ -115,7 +116,7 @@ def test_what_a_mask_hides_is_said():
         finding_of_heads(hidden).details
     )
     state = known_roles_section(hidden).state
-    assert [role["name"] for role in state["roles"]] == ["previous_token", "induction"]
+    assert [picture["name"] for picture in state["pictures"]] == ["previous_token", "induction"]
     row = re.search(r"even attention.*?</tr>", head_report(hidden).html, re.DOTALL)[0]
     assert text_of(row).count("–") == 2
     everything = {name: [[np.nan] * 3] * 2 for name in GRIDS}
@@ -153,17 +154,25 @@ def test_patterns_name_their_heads_or_the_nearest_one():
 
 def test_the_map_holds_the_numbers_of_the_table():
     state = known_roles_section(study()).state
-    assert state["layers"] == [0, 1] and state["numHeads"] == 3
     assert state["first"] == "induction"  # the rarest that was found
-    by_name = {role["name"]: role for role in state["roles"]}
+    by_name = {picture["name"]: picture["figure"] for picture in state["pictures"]}
     for name, grid in GRIDS.items():
-        assert by_name[name]["values"] == [pytest.approx(line) for line in grid]
-        assert by_name[name]["low"][1] == pytest.approx([value - 0.01 for value in grid[1]])
-        assert by_name[name]["counts"] == [[32] * 3] * 2
-    assert by_name["induction"]["framed"] == [[1, 0], [1, 1]]
-    assert by_name["previous_token"]["framed"] == [[0, 0]]
-    assert by_name["duplicate_token"]["framed"] == []
-    json.dumps(state["roles"], allow_nan=False)
+        (trace,) = by_name[name]["data"]
+        assert trace["z"] == [pytest.approx(line) for line in grid]
+        ends = percent_interval(grid[1][0], grid[1][0] - 0.01, grid[1][0] + 0.01).split(" ", 1)[1]
+        assert f"of attention {ends}, over" in trace["hovertext"][1][0]
+        assert all(w.endswith("over 32 sequences") for line in trace["hovertext"] for w in line)
+        assert (trace["zmin"], trace["zmax"]) == (0, 1)
+
+    def framed(name):
+        shapes = by_name[name]["layout"].get("shapes", [])
+        return [(round(s["y0"] + 0.48), round(s["x0"] + 0.48)) for s in shapes]
+
+    assert by_name["induction"]["layout"]["yaxis"]["ticktext"] == ["L0", "L1"]
+    assert framed("induction") == [(1, 0), (1, 1)]
+    assert framed("previous_token") == [(0, 0)]
+    assert framed("duplicate_token") == []
+    json.dumps(state, allow_nan=False)
 
 
 def test_the_page_says_what_it_rests_on():
@@ -280,16 +289,16 @@ def test_what_a_reader_does_with_the_page(open_page):
     assert page.inner_text(".finding") == made.finding
     roles = page.locator('[data-view="role-map"]')
     strong = roles.locator(".reading.strong")
-    assert strong.inner_text() == "L1H0: 80.0 % of attention (95 %: 79.0–81.0), over 32 sequences."
-    framed = roles.locator('[data-framed="true"]')
-    assert framed.evaluate_all("all => all.map(c => c.dataset.layer + c.dataset.head)") == [
-        "10", "11",
-    ]  # fmt: skip
+    assert strong.inner_text() == (
+        "L1H0: 80.0% of attention (95% CI 79.0–81.0), over 32 sequences."
+    )
+    canvas = "document.querySelector('[data-view=role-map] .drawn-canvas')"
+    assert len(page.evaluate(f"{canvas}.layout.shapes")) == 2
     roles.locator('select[name="role"]').select_option("duplicate_token")
-    assert framed.count() == 0
-    assert strong.inner_text().startswith("L1H2: 6.0 % of attention (95 %: 5.0–7.0)")
+    assert page.evaluate(f"{canvas}.layout.shapes ?? []") == []
+    assert strong.inner_text().startswith("L1H2: 6.0% of attention (95% CI 5.0–7.0)")
     # Colors reach to all of a head's attention, so that little looks like little.
-    assert "100.0 % of attention" in roles.locator(".legend").inner_text()
+    assert page.evaluate(f"[{canvas}.data[0].zmin, {canvas}.data[0].zmax]") == [0, 1]
     assert page.locator('[data-view="heatmap"]').count() == 1
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 

@@ -194,8 +194,8 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
     page = open_page(run.folder / "report.html")
     assert page.inner_text(".finding") == run.finding
     forest = page.locator('[data-view="forest"]')
-    assert forest.locator(".forest-row").first.inner_text().startswith("held-out choice")
-    assert "random weights" in forest.inner_text()
+    assert forest.locator(".mark").first.get_attribute("aria-label").startswith("held-out choice: ")
+    assert "random weights" in forest.locator(".drawn-canvas").inner_html()
     scores = page.locator('[data-view="score-map"]')
     choice = run.scores.choice
     name = f"L{choice.head.layer}H{choice.head.head}"
@@ -209,7 +209,7 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
         & (heads["head"] == 2)
         & (heads["direction"] == "candidate_to_pronoun")
     ].iloc[0]
-    assert f"right in {100 * row['accuracy']:.1f} % of 32 cases" in scores.inner_text()
+    assert f"right in {100 * row['accuracy']:.1f}% of 32 cases" in scores.inner_text()
     # Chooses a pair, and holds its two texts side by side.
     pairs = page.locator('.choice[data-of="pairs"]')
     pairs.locator(".choice-list button").nth(2).click()
@@ -263,9 +263,10 @@ def test_the_report_by_norms_says_so_and_shows_raw_beside(by_norm, open_page):
     page = open_page(by_norm.folder / "report.html")
     words = page.inner_text("main")
     assert "Norm-weighted attention was scored" in words
-    first = page.locator(".forest-row.head").first.inner_text()
+    marks = page.locator('[data-view="forest"] .mark[data-mark^="L"]')
+    first = marks.first.get_attribute("aria-label")
     best = by_norm.scores.heads.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
-    assert f"raw {100 * best['raw_accuracy']:.1f} %" in first
+    assert f"raw {100 * best['raw_accuracy']:.1f}%" in first
     assert "by raw weights in" in page.inner_text('[data-view="score-map"]')
     assert "by raw weights" in page.inner_text("table.data:visible >> nth=0")
 

@@ -176,7 +176,7 @@ def test_the_page_has_the_views_the_tables_and_the_proof(pronoun, open_page):
     text = page.inner_text("main")
     assert "1 row was left out." in text and "Line 3 is <i>odd</i>." in text
     assert "introspect causal x" in text and "sha256:" in text
-    assert page.locator(".causal-point").count() == 8
+    assert page.locator('[data-view="causal"] .mark').count() == 8
     compared = page.locator('[data-view="compare"]').inner_text()
     assert "unchanged" in compared and "without L0H0" in compared
     assert page.locator('[data-view="effect-map"] .cell').count() == 8
