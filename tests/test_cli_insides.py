@@ -173,7 +173,7 @@ def test_lens_writes_one_page(introspect, tmp_path):
     assert (outcome.code, outcome.err) == (0, "")
     finding, path = outcome.out.splitlines()
     assert path == str(out)
-    assert finding.startswith("At “b” (token 6) the model gives c most, with a probability of 99.")
+    assert finding.startswith("At “b” (token 6) the model predicts c, with a probability of 99.")
     page = out.read_text(encoding="utf-8")
     assert 'data-view="lens"' in page and 'data-view="logits"' in page
     assert read_summary(page)["command"].startswith("introspect lens 'a b c d a b'")

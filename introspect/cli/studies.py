@@ -274,7 +274,7 @@ def lens(
             f"words, but {loaded.name} was saved without one. Choose another, such as induction "
             "or gpt2."
         )
-    result = ix.lens_report(
+    study = ix.lens_study(
         loaded,
         text,
         token=token,
@@ -282,8 +282,8 @@ def lens(
         position=_position(position),
         top=top,
         target=target,
-        command=command_line(),
     )
+    result = ix.lens_report(study, command=command_line())
     path = result.save(out)
     show_notices(result.notices)
     typer.echo(result.finding)

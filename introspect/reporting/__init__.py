@@ -4,7 +4,8 @@ from introspect.reporting.causal_report import causal_report
 from introspect.reporting.head_report import head_report
 from introspect.reporting.index import report_index
 from introspect.reporting.lens_report import lens_report
-from introspect.reporting.report import Report, report
+from introspect.reporting.report import report
+from introspect.reporting.skeleton import Report
 
 __all__ = [
     "Report",

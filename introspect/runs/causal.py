@@ -26,8 +26,8 @@ from introspect.reporting.causal_words import (
     heads_that_matter,
     own_answer,
 )
-from introspect.reporting.html import provenance_rows, version_of_introspect
-from introspect.reporting.report import Report
+from introspect.reporting.provenance import provenance_rows, version_of_introspect
+from introspect.reporting.skeleton import Report
 from introspect.studies.causal import CausalStudy, causal_study
 from introspect.text.mentions import CorefCase
 
@@ -236,7 +236,7 @@ def _summary(
         "notes": list(study.notes),
         "rejected": num_rejected,
         "seconds": round(seconds, 1),
-        "provenance": dict(provenance_rows(first_record(study), command)),
+        "provenance": dict(provenance_rows(first_record(study).certificate, command)),
     }
 
 

@@ -15,8 +15,8 @@ from introspect.models import Model
 from introspect.progress import ProgressLike
 from introspect.records import Head
 from introspect.reporting.head_report import head_report
-from introspect.reporting.html import provenance_rows, version_of_introspect
-from introspect.reporting.report import Report
+from introspect.reporting.provenance import provenance_rows, version_of_introspect
+from introspect.reporting.skeleton import Report
 from introspect.studies.heads import HeadStudy, head_study
 from introspect.studies.heads.known_roles import SCORES
 from introspect.studies.heads.shapes import POSITIONAL, RARE_WORD
@@ -121,7 +121,7 @@ def _summary(study: HeadStudy, report: Report, command: str | None) -> dict[str,
         "rare_word_threshold": RARE_WORD,
         "loss": None if study.importance is None else study.importance.attrs["loss"],
         "notes": list(study.notes),
-        "provenance": dict(provenance_rows(study.record, command)),
+        "provenance": dict(provenance_rows(study.record.certificate, command)),
     }
 
 

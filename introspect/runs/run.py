@@ -37,6 +37,7 @@ from introspect.runs.saved_attention import FOLDER, Precision
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker, default_lanes
 from introspect.studies.coreference import Options, Scores
+from introspect.text.english import counted, percent, percent_interval, whole
 
 __all__ = ["SHARD_ROWS", "ProbeRun", "probe"]
 
@@ -69,24 +70,25 @@ class ProbeRun:
         summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
         timings = summary["timings"]
         found = [
-            ("Texts", f"{summary['texts']:,}, {summary['tokens']:,} tokens"),
-            ("Rejected", f"{self.num_rejected:,}"),
+            ("Texts", f"{whole(summary['texts'])}, {counted(summary['tokens'], 'token')}"),
+            ("Rejected", whole(self.num_rejected)),
             (
                 "Model",
-                f"{timings['model']:.0f} s, {timings['rows_per_second']:,.0f} texts a second",
+                f"{whole(timings['model'])} s, {whole(timings['rows_per_second'])} texts a second",
             ),
         ]
         if self.scores is None or self.scores.choice is None:
             return found
         choice = self.scores.choice
         found += [
-            ("Held out", _percent(choice.accuracy, choice.ci_low, choice.ci_high)),
+            ("Held out", percent_interval(choice.accuracy, choice.ci_low, choice.ci_high)),
             ("Most often chosen", f"{choice.head}, {choice.direction}"),
-            ("Best in-sample", f"{choice.in_sample_head}, {_percent(choice.in_sample_accuracy)}"),
+            ("Best in-sample", f"{choice.in_sample_head}, {percent(choice.in_sample_accuracy)}"),
         ]
         baselines = self.scores.baselines.itertuples()
         return found + [
-            (row.baseline, _percent(row.accuracy, row.ci_low, row.ci_high)) for row in baselines
+            (row.baseline, percent_interval(row.accuracy, row.ci_low, row.ci_high))
+            for row in baselines
         ]
 
     @property
@@ -94,11 +96,6 @@ class ProbeRun:
         """All rows without a result, read from the folder."""
         with (self.folder / "rejects.jsonl").open(encoding="utf-8") as lines:
             return tuple(map(reject_from_json, lines))
-
-
-def _percent(value: float, low: float | None = None, high: float | None = None) -> str:
-    ends = "" if low is None or high is None else f" (95 %: {100 * low:.1f}–{100 * high:.1f})"
-    return f"{100 * value:.1f} %{ends}"
 
 
 DEFAULT = Options()

@@ -97,6 +97,7 @@ def test_a_logit_and_its_parts_are_read_at_a_word():
     ]
     assert torch.equal(*(record.parts["gradients"] for record in records))
     assert records[1].certificate.gradient_of == records[0].certificate.gradient_of
+    assert ix.lens_study(model, text, position="b#1").at.position == 2
     with pytest.raises(SelectionError, match="a run without a text"):
         ix.logit_of(model, "c", position="b#2")(model.module(**model.run_plan(text).inputs))
 

@@ -17,6 +17,7 @@ from introspect.errors import InputError, OutputError, SelectionError
 from introspect.io.folders import FILES, read_plan
 from introspect.reporting.set_words import finding_of_choice
 from introspect.studies.coreference.case_scores import score_case
+from introspect.text.english import percent_interval
 from introspect.text.mentions import CorefCase
 from tests import models_zoo
 from tests.closeness import assert_same_table
@@ -307,13 +308,15 @@ def test_winobias_type_2_never_stands_without_the_nearest_candidate(minilm):
     nearest = scores.baselines.set_index("baseline")["accuracy"]["nearest_preceding"]
     assert nearest >= 0.995
     assert scores.choice is not None and scores.choice.accuracy > 0.9
-    assert found.plain.startswith(f"No head beats the nearest candidate ({nearest:.1%})")
+    assert found.plain.startswith(
+        f"These cases do not show that a head beats the nearest candidate ({nearest:.1%})"
+    )
 
 
 def test_a_person_sees_the_held_out_figure_beside_the_baselines(run):
     shown = dict(run.lines())
     choice = run.scores.choice
-    low, high = 100 * choice.ci_low, 100 * choice.ci_high
-    assert shown["Held out"] == f"{100 * choice.accuracy:.1f} % (95 %: {low:.1f}–{high:.1f})"
+    held_out = percent_interval(choice.accuracy, choice.ci_low, choice.ci_high)
+    assert shown["Held out"] == held_out
     assert shown["Texts"].startswith("32, ") and shown["Rejected"] == "4"
-    assert shown["nearest_preceding"].startswith("50.0 %")
+    assert shown["nearest_preceding"].startswith("50.0% (95% CI ")
