@@ -106,8 +106,8 @@ def test_cases_and_probe_take_a_table_to_a_folder(introspect, tmp_path):
     assert (again.code, again.out) == (0, probed.out)
     with cases.open("a", encoding="utf-8") as stream:
         stream.write("{\n")
-    assert_refused(introspect("probe", cases, "--out", out), "input:", "--fresh")
-    assert introspect("probe", cases, "--out", out, "--fresh").code == 3
+    assert_refused(introspect("probe", cases, "--out", out), "input:", "--overwrite")
+    assert introspect("probe", cases, "--out", out, "--overwrite").code == 3
 
 
 def test_cases_without_a_file_go_to_standard_output(introspect, tmp_path):

@@ -12,6 +12,7 @@ from introspect.records import AttentionRecord
 from introspect.reporting.report import report
 from introspect.studies.causal import BeforeAfter, CausalStudy, before_after, causal_study
 from introspect.studies.causal.metrics import load_to_ask
+from introspect.studies.coreference.study import coreference_study
 from introspect.text.mentions import CorefCase, Span
 from introspect.views.by_name import ViewName, parts_of_view, view_by_name
 from introspect.views.causal import causal_view
@@ -196,5 +197,5 @@ def report_of(name: str, subject: CorefCase | str | tuple[str, str], truncation:
     Raises:
         IntrospectError: the subject cannot be captured or scored.
     """
-    made = report(model_named(name), [subject], truncation=truncation, command="introspect app")
-    return made.html
+    study = coreference_study(model_named(name), [subject], truncation=truncation)
+    return report(study, command="introspect app").html

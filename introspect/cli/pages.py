@@ -60,12 +60,9 @@ def report(
         subject = ix.CorefCase.from_words(
             text, pronoun=pronoun, antecedent=antecedent, distractors=distractor or ()
         )
-    result = ix.report(
-        load(model, allow_pickle=allow_pickle),
-        [subject],
-        truncation=truncation,
-        command=command_line(),
-    )
+    loaded = load(model, allow_pickle=allow_pickle)
+    study = ix.coreference_study(loaded, [subject], truncation=truncation)
+    result = ix.report(study, command=command_line())
     path = result.save(out)
     show_notices(result.notices)
     typer.echo(result.finding)

@@ -14,6 +14,7 @@ from introspect.errors import InputError
 __all__ = [
     "AllowPickle",
     "ModelName",
+    "Overwrite",
     "Text",
     "TextPair",
     "Truncation",
@@ -33,6 +34,7 @@ ModelName = Annotated[
     ),
 ]
 Truncation = Annotated[bool, typer.Option(help="Truncate a text that is too long, and say so.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an earlier run.")]
 AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Load pickled weights too: only files you trust.")
 ]

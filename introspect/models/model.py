@@ -144,15 +144,15 @@ class Model:
                 captured, capture_gradients(module, inputs, of, wanted, layers=layers, steps=steps)
             )
         queries, keys = plan.queries, plan.keys
-        found = kind if kind in captured.attentions else "self"
-        if found not in captured.attentions and layers is not None:
+        captured_kind = kind if kind in captured.attentions else "self"
+        if captured_kind not in captured.attentions and layers is not None:
             raise SelectionError(
                 f"Expected `layers` that the {kind} attention of {self.name} has, got "
                 f"{list(layers)}. Layers of each kind are numbered from 0."
             )
         record = make_record(
             captured,
-            found,
+            captured_kind,
             queries=queries.tokens if rows is None else queries.tokens.at(rows),
             keys=keys.tokens,
             name=self.name,

@@ -16,10 +16,10 @@ from introspect.errors import InputError
 from introspect.io.arrays import as_json
 from introspect.io.files import replacing, write_atomically, write_lines
 from introspect.records import AttentionRecord
-from introspect.reporting.html import provenance_rows
-from introspect.reporting.report import Report
+from introspect.reporting.provenance import provenance_rows
 from introspect.reporting.roles_report import sentence_report
 from introspect.reporting.set_report import SetFindings, set_report
+from introspect.reporting.skeleton import Report
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
 from introspect.runs.options import segmenter
@@ -196,7 +196,7 @@ def _summary(found: Outcome) -> dict[str, Any]:
             "largest_head_output_error": gathered.largest_error,
             "batches_divided_for_want_of_memory": gathered.backoffs,
         },
-        "provenance": dict(provenance_rows(found.record, found.command)),
+        "provenance": dict(provenance_rows(found.record.certificate, found.command)),
     }
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from introspect.data import fingerprint
 from introspect.errors import OutputError
 from introspect.models import Model
-from introspect.reporting.html import version_of_introspect
+from introspect.reporting.provenance import version_of_introspect
 from introspect.runs.options import WorkerOptions
 from introspect.runs.rows import RunInput
 from introspect.studies.coreference import Options
@@ -81,7 +81,7 @@ def check_same(given: Mapping[str, Any], found: Mapping[str, Any], folder: Path)
         )
         raise OutputError(
             f"Expected the plan that {str(folder)!r} was begun with, but this has changed: {shown}."
-            " Go on as it was begun, name another folder, or add --fresh to start over."
+            " Go on as it was begun, name another folder, or add --overwrite to start again."
         )
 
 

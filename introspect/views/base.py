@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import os
 from abc import ABC, abstractmethod
@@ -95,8 +94,7 @@ class Drawing(ABC):
         heading = visible_text(shortened(self.heading, _LONGEST_HEADING))
         document = Document(self.title, heading=heading or None, summary=self._summary(heading))
         for notice in dict.fromkeys(self.notices):
-            text = html.escape(visible_text(notice))
-            document.add_prose(f'<p class="notice" role="alert">{text}</p>')
+            document.add_notice(notice)
         for section in self.sections():
             document.add_section(section)
         return document.to_html()

@@ -61,7 +61,7 @@ def text_of(html):
 def test_the_words_name_the_planted_head_and_how_much(tables):
     finding = finding_of_roles(tables[0])
     n = sum(len(item.keys) - 2 for item in planted())
-    assert finding.plain == f"What 6 heads look at, over {n} tokens of 2 texts."
+    assert finding.plain == f"What 6 heads attend to, over {n} tokens of 2 texts."
     (line,) = [d for d in finding.details if "the token before it" in d]
     assert line == (
         f"*L1H2* gives most to the token before it: 90.0% of its attention, over {n} tokens."
@@ -82,7 +82,7 @@ def test_missing_rows_are_said_first():
 def test_the_page_says_what_it_rests_on(made):
     words = text_of(made.html)
     for expected in (
-        "What heads look at in a &lt;set&gt; &amp; more",
+        "What heads attend to in a &lt;set&gt; &amp; more",
         "2 sentences &lt;were&gt; left out.",
         "the-model",
         "introspect probe x.txt",

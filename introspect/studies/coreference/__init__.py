@@ -2,6 +2,15 @@
 
 from introspect.studies.coreference.claims import Options
 from introspect.studies.coreference.score import CoreferenceAnalyzer, score
+from introspect.studies.coreference.study import CoreferenceStudy, coreference_study
 from introspect.studies.coreference.tables import Choice, Scores
 
-__all__ = ["Choice", "CoreferenceAnalyzer", "Options", "Scores", "score"]
+__all__ = [
+    "Choice",
+    "CoreferenceAnalyzer",
+    "CoreferenceStudy",
+    "Options",
+    "Scores",
+    "coreference_study",
+    "score",
+]
