@@ -21,5 +21,5 @@ def test_a_report_of_a_text_loads_no_other_report_no_reader_and_no_intervention(
     assert "introspect.reporting.report" in shown and "introspect.views.model" in shown
     for needless in ("reporting.causal_report", "reporting.head_report", "reporting.lens_report",
                      "views.causal", "views.lens", "views.forest", "interventions",
-                     "studies.causal", "studies.heads", "data.own", "data.gap", "data.xwino"):  # fmt: skip
+                     "studies.causal", "studies.heads", "data.own", "data.gap"):  # fmt: skip
         assert f"introspect.{needless}" not in shown, needless
