@@ -9,7 +9,7 @@ from introspect.data import case_to_json
 from introspect.models import Model, load_text
 from introspect.models.loader import hush
 from introspect.records import AttentionRecord
-from introspect.reporting import report
+from introspect.reporting.report import report
 from introspect.studies.causal import BeforeAfter, CausalStudy, before_after, causal_study
 from introspect.studies.causal.metrics import load_to_ask
 from introspect.studies.coreference.study import coreference_study
