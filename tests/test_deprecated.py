@@ -116,14 +116,6 @@ def test_an_old_attribute_gives_the_new_one_with_a_warning():
         assert scores.twins is scores.minimal_pairs
 
 
-def test_a_report_from_a_model_gives_the_study_to_make_first():
-    text = "a b c a b"
-    with pytest.warns(FutureWarning, match=r"report\(coreference_study\(model, …\)\)") as told:
-        old = ix.report("induction", text, truncation=True, command="x")
-    assert told[0].filename == __file__
-    assert old.html == ix.report(ix.coreference_study("induction", text), command="x").html
-
-
 def test_a_lens_report_from_a_model_gives_the_study_to_make_first():
     model = ix.load("induction", lm_head=True)
     with pytest.warns(FutureWarning, match=r"lens_report\(lens_study\(model, …\)\)"):

@@ -244,10 +244,10 @@ def lens(
         str | None, typer.Option(help="Another token, whose logit is subtracted.")
     ] = None,
     position: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            help="The token to read at, from 0, or from the end: -1; by default a mask, or else "
-            "the last token."
+            help="The token to read at: a word, it#2 for the second one, or a number, from 0 or "
+            "from the end: -1; by default a mask, or else the last token."
         ),
     ] = None,
     top: Annotated[int, typer.Option(help="Readings of each state.")] = 5,
@@ -272,13 +272,25 @@ def lens(
             "or gpt2."
         )
     study = ix.lens_study(
-        loaded, text, token=token, against=against, position=position, top=top, target=target
+        loaded,
+        text,
+        token=token,
+        against=against,
+        position=_position(position),
+        top=top,
+        target=target,
     )
     result = ix.lens_report(study, command=command_line())
     path = result.save(out)
     show_notices(result.notices)
     typer.echo(result.finding)
     typer.echo(path)
+
+
+def _position(given: str | None) -> str | int | None:
+    """Return a number as one; any other text is a word."""
+    is_number = given is not None and given.removeprefix("-").isdecimal()
+    return int(given) if is_number and given is not None else given
 
 
 def _ends_insides(given: str, option: str) -> tuple[int, int]:

@@ -58,7 +58,11 @@ def test_score_names_the_case_that_failed_and_keeps_the_cause(minilm):
 
 
 def test_scores_of_batches_are_those_of_records(minilm):
-    cases = [*own_cases("en")[:12], case(id="short"), case(TEXT + " So the day went on." * 12, id="long")]
+    cases = [
+        *own_cases("en")[:12],
+        case(id="short"),
+        case(TEXT + " So the day went on." * 12, id="long"),
+    ]
     batch = [(given, minilm.capture(given.text)) for given in cases]
     alone, together = computed(batch), score(minilm, cases)
     assert list(together.cases["id"]) == list(alone.cases["id"])
