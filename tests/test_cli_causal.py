@@ -16,11 +16,10 @@ import transformers
 import introspect as ix
 from introspect.data import case_to_json, grammar_cases
 from introspect.errors import OutputError
-from introspect.io.files import write_atomically
-from introspect.io.folders import replacing_folder
+from introspect.io import replacing_folder, write_atomically
 from introspect.page import read_summary
 from introspect.runs import causal as causal_run
-from introspect.studies.causal.metrics import load_to_ask
+from introspect.studies.causal import load_to_ask
 
 from .test_cli import assert_refused, introspect
 

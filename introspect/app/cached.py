@@ -7,25 +7,28 @@ import streamlit as st
 
 from introspect.app.questions import Question
 from introspect.data import case_to_json
-from introspect.models import Model, load_text
-from introspect.models.loader import hush
+from introspect.models import Model, hush, load_text
 from introspect.records import AttentionRecord
 from introspect.reporting import report
-from introspect.studies.causal.asking import Place
-from introspect.studies.causal.before_after import (
+from introspect.studies.causal import (
     BeforeAfter,
+    CausalStudy,
+    Place,
     Removal,
     before_after,
+    load_to_ask,
     said_before_and_after,
     study_of_case,
 )
-from introspect.studies.causal.metrics import load_to_ask
-from introspect.studies.causal.study import CausalStudy
-from introspect.text.mentions import CorefCase
-from introspect.views.by_name import ViewName, parts_of_view, view_by_name
-from introspect.views.causal import causal_view
-from introspect.views.compare import compare_view
-from introspect.views.coreference import coreference_view
+from introspect.text import CorefCase
+from introspect.views import (
+    ViewName,
+    causal_view,
+    compare_view,
+    coreference_view,
+    parts_of_view,
+    view_by_name,
+)
 
 __all__ = [
     "before_after_of",

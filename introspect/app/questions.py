@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from introspect.errors import MentionError
+from introspect.models import ALIASES
 from introspect.models.circuits import CIRCUITS, repeated
-from introspect.models.sources import ALIASES
-from introspect.text.characters import segment_words, visible_text
-from introspect.text.mentions import Candidate, CorefCase, Span, find_mention
+from introspect.text import Candidate, CorefCase, Span, find_mention, segment_words, visible_text
 
 __all__ = [
     "EXAMPLES",

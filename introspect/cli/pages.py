@@ -19,7 +19,7 @@ from introspect.cli.shared import (
     show_notices,
 )
 from introspect.errors import InputError
-from introspect.io.files import check_destination
+from introspect.io import check_destination
 
 __all__ = ["compare", "index", "report", "view"]
 
@@ -108,9 +108,8 @@ def view(
     check_destination(out)
     _check_view_options(kind, layer, head or [], token, weights)
     from introspect.models import load_text
-    from introspect.records import parts_of
-    from introspect.records.alignment import find_tokens
-    from introspect.views.by_name import parts_of_view, view_by_name
+    from introspect.records import find_tokens, parts_of
+    from introspect.views import parts_of_view, view_by_name
 
     parts = parts_of(weights, ("raw", "renormalized") if kind is ViewKind.head else ("raw",))
     loaded = load_text(load(model, allow_pickle=allow_pickle))
@@ -184,7 +183,7 @@ def compare(
         )
     import introspect as ix
     from introspect.models import load_text
-    from introspect.records.alignment import find_tokens
+    from introspect.records import find_tokens
 
     loaded = {
         name: load_text(load(name, allow_pickle=allow_pickle)) for name in dict.fromkeys(names)

@@ -43,7 +43,7 @@ def load(
 ) -> Any:
     """Load a model without printing anything."""
     import introspect as ix
-    from introspect.models.loader import hush
+    from introspect.models import hush
 
     hush()
     return ix.load(name, allow_pickle=allow_pickle, device=device, dtype=dtype)

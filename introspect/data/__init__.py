@@ -4,7 +4,6 @@ from introspect.data.catalog import COLLECTIONS, Collection, Conversion, convert
 from introspect.data.conllu import Sentence, SyntaxWord, read_conllu
 from introspect.data.gap import read_gap
 from introspect.data.inputs import (
-    FORMATS,
     Fingerprint,
     Input,
     Inputs,
@@ -21,21 +20,34 @@ from introspect.data.jsonl import (
     reject_to_json,
     write_jsonl,
 )
-from introspect.data.kinds import sniff
+from introspect.data.kinds import Content, sniff
 from introspect.data.outcomes import NO_CHOICE, Outcome, Reject, SeenIds, Tally
-from introspect.data.own import grammar_cases, own_cases
+from introspect.data.own import (
+    ADJECTIVES,
+    FRAMES,
+    LANGUAGES,
+    SLOTS,
+    grammar_cases,
+    is_held_out,
+    nouns,
+    own_cases,
+)
 from introspect.data.sentences import PlainSentence, read_sentences
 from introspect.data.winobias import read_winobias
 from introspect.data.winogender import read_winogender
 from introspect.data.words_csv import read_words_csv
 from introspect.data.xwino import Schemas, read_xwino
-from introspect.io.lines import RowError
+from introspect.io import RowError
 
 __all__ = [
+    "ADJECTIVES",
     "COLLECTIONS",
-    "FORMATS",
+    "FRAMES",
+    "LANGUAGES",
     "NO_CHOICE",
+    "SLOTS",
     "Collection",
+    "Content",
     "Conversion",
     "Fingerprint",
     "Input",
@@ -55,6 +67,8 @@ __all__ = [
     "find_inputs",
     "fingerprint",
     "grammar_cases",
+    "is_held_out",
+    "nouns",
     "own_cases",
     "read_cases",
     "read_conllu",

@@ -8,7 +8,7 @@ from numbers import Integral
 from operator import index
 
 from introspect.errors import SelectionError
-from introspect.hooks.layout import AttentionLayout
+from introspect.hooks import AttentionLayout
 from introspect.records import Head
 
 __all__ = [
@@ -81,7 +81,7 @@ def in_words(heads: HeadsByLayer, layout: AttentionLayout, kind: str) -> str:
     """Return the names of the heads; a whole layer is named as such.
 
     Example:
-        >>> from introspect.hooks.layout import HeadCount
+        >>> from introspect.hooks import HeadCount
         >>> two = AttentionLayout({("self", 0): HeadCount(2, 2), ("self", 1): HeadCount(2, 2)})
         >>> in_words({0: [0, 1], 1: [1]}, two, "self")
         'L0, L1H1'

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from introspect.io.files import write_atomically
+from introspect.io import write_atomically
 from introspect.page.bundle import (
     as_json,
     binary_block,
@@ -30,7 +30,7 @@ from introspect.page.bundle import (
 from introspect.page.codec import Floats, encode
 from introspect.page.record_data import encoded_method, encoded_part, record_json
 from introspect.records import METHODS, AttentionRecord
-from introspect.text.characters import visible_text
+from introspect.text import visible_text
 
 __all__ = ["Document", "Section", "framed", "read_summary", "summary_block"]
 

@@ -4,6 +4,13 @@ Layers and heads are numbered from 0. Shapes are always
 ``(num_layers, num_heads, query_len, key_len)``.
 """
 
+from introspect.records.alignment import (
+    find_tokens,
+    mention_pieces,
+    resegmented,
+    resegmented_tokens,
+    words_of_texts,
+)
 from introspect.records.attention import KINDS, AttentionRecord
 from introspect.records.attribution import (
     alti,
@@ -18,7 +25,19 @@ from introspect.records.attribution import (
 )
 from introspect.records.facts import Certificate, Head, PatchGrid
 from introspect.records.tokens import TokenSequence
-from introspect.records.weights import LARGEST_SHOWN, METHODS, Method, attributed, offered, parts_of
+from introspect.records.weights import (
+    LARGEST_SHOWN,
+    METHODS,
+    Method,
+    Weights,
+    attributed,
+    checked_weights,
+    norms,
+    offered,
+    parts_for,
+    parts_of,
+    weighted,
+)
 
 __all__ = [
     "KINDS",
@@ -30,16 +49,26 @@ __all__ = [
     "Method",
     "PatchGrid",
     "TokenSequence",
+    "Weights",
     "alti",
     "attributed",
+    "checked_weights",
     "contributions",
+    "find_tokens",
     "flow",
     "gradient_attention",
     "integrated_gradients",
+    "mention_pieces",
+    "norms",
     "offered",
+    "parts_for",
     "parts_of",
     "relevance",
+    "resegmented",
+    "resegmented_tokens",
     "residual_norms",
     "rollout",
+    "weighted",
     "why_not_square",
+    "words_of_texts",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from introspect.interventions.ablation import NEEDS_REFERENCE, ablate
+from introspect.interventions import NEEDS_REFERENCE, ablate
 from introspect.page import Document
 from introspect.records import AttentionRecord, Head
 from introspect.reporting.causal_words import (
@@ -30,10 +30,8 @@ from introspect.reporting.report import Report
 from introspect.reporting.set_report import data_table
 from introspect.reporting.set_words import finding_of_choice, p_value, share
 from introspect.studies.causal import CausalStudy
-from introspect.text.characters import shortened
-from introspect.views.causal import causal_view
-from introspect.views.compare import compare_view
-from introspect.views.forest import forest_section
+from introspect.text import shortened
+from introspect.views import causal_view, compare_view, forest_section
 
 __all__ = ["causal_report", "first_record"]
 

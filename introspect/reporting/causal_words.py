@@ -13,8 +13,7 @@ from introspect.records import Head
 from introspect.reporting.findings import Finding
 from introspect.reporting.set_words import direction_name, share
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
-from introspect.studies.causal import CausalEffects, CausalStudy
-from introspect.studies.causal.metrics import credit_of
+from introspect.studies.causal import CausalEffects, CausalStudy, credit_of
 
 __all__ = [
     "OwnAnswer",

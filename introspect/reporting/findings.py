@@ -10,12 +10,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from introspect.functional.coreference import first_mentioned, nearest_preceding
+from introspect.functional import first_mentioned, nearest_preceding
 from introspect.records import Head
-from introspect.studies.coreference import Scores
-from introspect.studies.coreference.case_scores import DirectionScores
-from introspect.text.characters import visible_text
-from introspect.text.mentions import CorefCase
+from introspect.studies.coreference import DirectionScores, Scores
+from introspect.text import CorefCase, visible_text
 
 __all__ = [
     "LOOKING_IS_NOT_CAUSING",

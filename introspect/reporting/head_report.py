@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from introspect.functional.patterns import PATTERN_CLASSES
+from introspect.functional import PATTERN_CLASSES
 from introspect.page import Document
 from introspect.records import Head
 from introspect.reporting.findings import Finding
@@ -24,11 +24,8 @@ from introspect.reporting.lens_report import signed
 from introspect.reporting.report import Report
 from introspect.reporting.set_report import data_table
 from introspect.reporting.set_words import share
-from introspect.studies.heads import HeadStudy
-from introspect.studies.heads.known_roles import ATTENDS_TO, SCORES
-from introspect.studies.heads.shapes import POSITIONAL, RARE_WORD
-from introspect.views.head_maps import known_roles_section
-from introspect.views.heatmap import heatmap_view
+from introspect.studies.heads import ATTENDS_TO, POSITIONAL, RARE_WORD, SCORES, HeadStudy
+from introspect.views import heatmap_view, known_roles_section
 
 __all__ = [
     "finding_of_heads",

@@ -9,8 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from introspect.records import AttentionRecord, Certificate
 from introspect.reporting.findings import Finding, as_html
-from introspect.text.characters import visible_text
-from introspect.text.mentions import CorefCase, Span
+from introspect.text import CorefCase, Span, visible_text
 
 __all__ = [
     "Row",

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from introspect.errors import InputError, OutputError
-from introspect.io.files import write_atomically
+from introspect.io import write_atomically
 from introspect.page import Document, read_summary
-from introspect.text.characters import visible_text
+from introspect.text import visible_text
 
 __all__ = ["report_index"]
 

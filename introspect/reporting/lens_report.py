@@ -27,8 +27,8 @@ from introspect.reporting.html import (
 from introspect.reporting.report import Report
 from introspect.reporting.set_report import data_table
 from introspect.studies.lens import direct_logit_attribution, logit_lens
-from introspect.text.characters import visible, visible_text
-from introspect.views.lens import lens_view, logit_view
+from introspect.text import visible, visible_text
+from introspect.views import lens_view, logit_view
 
 __all__ = ["Reading", "finding_of_lens", "lens_report", "read_at", "signed"]
 

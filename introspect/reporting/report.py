@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.errors import InputError, naming
-from introspect.io.files import write_atomically
+from introspect.io import write_atomically
 from introspect.models import Model, load_text
 from introspect.page import Document, Section, framed
-from introspect.records import AttentionRecord, Head
-from introspect.records.alignment import mention_pieces
+from introspect.records import AttentionRecord, Head, mention_pieces
 from introspect.reporting.findings import finding_of_case, finding_of_set
 from introspect.reporting.html import (
     case_prose,
@@ -27,13 +26,9 @@ from introspect.reporting.html import (
     text_prose,
     version_of_introspect,
 )
-from introspect.studies.coreference import CoreferenceAnalyzer, Scores
-from introspect.studies.coreference.case_scores import score_case
-from introspect.text.characters import shortened
-from introspect.text.mentions import CorefCase
-from introspect.views.coreference import coreference_view
-from introspect.views.head import head_view
-from introspect.views.model import model_view
+from introspect.studies.coreference import CoreferenceAnalyzer, Scores, score_case
+from introspect.text import CorefCase, shortened
+from introspect.views import coreference_view, head_view, model_view
 
 __all__ = ["Chapter", "Report", "add_views", "add_words", "report"]
 

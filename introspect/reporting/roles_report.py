@@ -21,9 +21,8 @@ from introspect.reporting.html import (
 )
 from introspect.reporting.report import Report
 from introspect.reporting.set_report import data_table
-from introspect.studies.heads.looks_at import role_names
-from introspect.studies.heads.similarity import SimilarityAnalyzer
-from introspect.views.head_maps import role_map_section, role_title, unit_of
+from introspect.studies.heads import SimilarityAnalyzer, role_names
+from introspect.views import role_map_section, role_title, unit_of
 
 __all__ = ["finding_of_roles", "sentence_report"]
 

@@ -10,9 +10,7 @@ from functools import cached_property
 
 from introspect.data import NO_CHOICE, Reject
 from introspect.page import Document
-from introspect.records import AttentionRecord
-from introspect.records.alignment import mention_pieces
-from introspect.records.weights import Weights
+from introspect.records import AttentionRecord, Weights, mention_pieces
 from introspect.reporting.findings import Finding
 from introspect.reporting.html import (
     certificate_rows,
@@ -36,15 +34,9 @@ from introspect.reporting.set_words import (
     share,
     stability_words,
 )
-from introspect.studies.coreference import Scores
-from introspect.studies.coreference.bias import Bias
-from introspect.studies.coreference.linear_probe import ProbeResult
-from introspect.studies.coreference.pairs import PairShifts
-from introspect.text.characters import shortened, visible_text
-from introspect.text.mentions import CorefCase
-from introspect.views.compare import compare_view
-from introspect.views.forest import forest_section
-from introspect.views.head_maps import score_map_section
+from introspect.studies.coreference import Bias, PairShifts, ProbeResult, Scores
+from introspect.text import CorefCase, shortened, visible_text
+from introspect.views import compare_view, forest_section, score_map_section
 
 __all__ = ["SetFindings", "set_report"]
 

@@ -15,26 +15,27 @@ import pandas as pd
 
 from introspect.data import Reject, read_located, reject_to_json
 from introspect.errors import InputError, SelectionError
-from introspect.io.arrays import as_json
-from introspect.io.folders import PLAN, check_folder, replacing_folder
+from introspect.io import PLAN, as_json, check_folder, replacing_folder
 from introspect.models import Model
 from introspect.progress import Stage, Told, told_nobody
-from introspect.reporting.causal_report import causal_report, first_record
-from introspect.reporting.causal_words import (
+from introspect.reporting import (
+    Report,
+    causal_report,
     finding_of_study,
+    first_record,
     heads_that_look,
     heads_that_matter,
     own_answer,
+    provenance_rows,
+    version_of_introspect,
 )
-from introspect.reporting.html import provenance_rows, version_of_introspect
-from introspect.reporting.report import Report
 from introspect.studies.causal import CausalStudy, causal_study
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
-__all__ = ["KIND", "CausalFolder", "causal_folder"]
+__all__ = ["CAUSAL_KIND", "CausalFolder", "causal_folder"]
 
 #: The name of these folders in messages.
-KIND = "causal"
+CAUSAL_KIND = "causal"
 _WRITING = Stage("writing the report")
 
 
@@ -110,7 +111,7 @@ def causal_folder(
         OutputError: the folder is not empty or cannot be written.
         SelectionError: a head, method, or metric does not exist.
     """
-    folder = check_folder(out, KIND, fresh=fresh)
+    folder = check_folder(out, CAUSAL_KIND, fresh=fresh)
     rows = _read(file, limit)
     began = time.monotonic()
     study = causal_study(
@@ -128,7 +129,7 @@ def causal_folder(
         command=command,
     )
     plan = {
-        "kind": KIND,
+        "kind": CAUSAL_KIND,
         "cases": _checksum(rows.cases),
         "model": model.name,
         "revision": model.revision,

@@ -9,21 +9,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from introspect.io.arrays import as_json
-from introspect.io.folders import PLAN, check_folder, replacing_folder
+from introspect.io import PLAN, as_json, check_folder, replacing_folder
 from introspect.models import Model
 from introspect.records import Head
-from introspect.reporting.head_report import head_report
-from introspect.reporting.html import provenance_rows, version_of_introspect
-from introspect.reporting.report import Report
-from introspect.studies.heads import HeadStudy, head_study
-from introspect.studies.heads.known_roles import SCORES
-from introspect.studies.heads.shapes import POSITIONAL, RARE_WORD
+from introspect.reporting import Report, head_report, provenance_rows, version_of_introspect
+from introspect.studies.heads import POSITIONAL, RARE_WORD, SCORES, HeadStudy, head_study
 
-__all__ = ["KIND", "HeadOptions", "heads_folder", "is_page"]
+__all__ = ["HEADS_KIND", "HeadOptions", "heads_folder", "is_page"]
 
 #: The name of these folders in messages.
-KIND = "heads"
+HEADS_KIND = "heads"
 
 
 @dataclass(frozen=True)
@@ -69,14 +64,14 @@ def heads_folder(
         IntrospectError: as for ``head_study``.
     """
     chosen = options or HeadOptions()
-    folder = None if is_page(out) else check_folder(out, KIND, fresh=fresh)
+    folder = None if is_page(out) else check_folder(out, HEADS_KIND, fresh=fresh)
     study = head_study(model, texts, **asdict(chosen))
     report = head_report(study, name=name, command=command)
     if folder is None:
         report.save(out)
         return report
     plan = {
-        "kind": KIND,
+        "kind": HEADS_KIND,
         "model": model.name,
         "revision": model.revision,
         "texts": None if texts is None else _checksum(texts),

@@ -11,19 +11,12 @@ from typing import Any
 
 from introspect.data import Inputs, Reject, reject_from_json
 from introspect.errors import SelectionError
-from introspect.functional.coreference import Mention
-from introspect.io.folders import (
-    SHARDS,
-    clean,
-    held,
-    open_folder,
-    read_plan,
-    write_plan,
-)
+from introspect.functional import Mention
+from introspect.io import SHARDS, clean, held, open_folder, read_plan, write_plan
 from introspect.models import Model, load_text
-from introspect.models.null import null_model as random_weights
+from introspect.models import null_model as random_weights
 from introspect.progress import QUIET, Watcher
-from introspect.records.weights import Weights
+from introspect.records import Weights
 from introspect.runs.batches import BatchLimits, Long
 from introspect.runs.cache import CacheOptions, identity_of
 from introspect.runs.jobs import ENGINES, Job

@@ -15,9 +15,9 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from introspect.errors import InputError
-from introspect.io.files import write_atomically
+from introspect.io import write_atomically
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.heads.analyzer import Texts
+from introspect.studies.heads import Texts
 
 __all__ = ["FOLDER", "INDEX", "Precision", "SavedAttention", "Saver"]
 

@@ -15,17 +15,16 @@ import numpy as np
 import torch
 
 from introspect.data import Reject
-from introspect.io.arrays import Arrays, pack, unpack
+from introspect.io import Arrays, pack, unpack
 from introspect.runs.batches import Prepared, length_batches
 from introspect.runs.cache import Cache
 from introspect.runs.options import Places, WorkerOptions
 from introspect.runs.saved_attention import Saver
 from introspect.runs.worker import Worker, is_out_of_memory
-from introspect.studies.coreference.batch import CaseBatches
-from introspect.studies.coreference.columns import CaseColumns
-from introspect.studies.heads.analyzer import Texts
+from introspect.studies.coreference import CaseBatches, CaseColumns
+from introspect.studies.heads import Texts
 from introspect.studies.registry import find_analyzer
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = ["Collection", "ShardResult", "by_analyzer", "run_shard"]
 

@@ -11,16 +11,13 @@ from typing import Any
 import torch
 
 from introspect.errors import CaptureError
-from introspect.hooks.capture import find_projections, stream
-from introspect.hooks.downstream.projection import Projection
-from introspect.hooks.rows import RowsNotRecomputableError
-from introspect.models import Model
-from introspect.models.inputs import length_limit, padded
+from introspect.hooks import Projection, RowsNotRecomputableError, find_projections, stream
+from introspect.models import Model, length_limit, padded
 from introspect.runs.batches import Prepared, Segment, prepare
 from introspect.runs.cache import Cache
 from introspect.runs.options import Places, WorkerOptions, segmenter
 from introspect.runs.rows import Shard
-from introspect.studies.heads.analyzer import Texts
+from introspect.studies.heads import Texts
 
 __all__ = ["Worker", "default_lanes", "is_out_of_memory", "one_thread"]
 

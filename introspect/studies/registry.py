@@ -8,11 +8,13 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from introspect.errors import SelectionError
-from introspect.studies.coreference.batch import CaseBatches
-from introspect.studies.heads.looks_at import RolesAnalyzer
-from introspect.studies.heads.shapes import PatternsAnalyzer
-from introspect.studies.heads.similarity import SimilarityAnalyzer
-from introspect.studies.heads.syntax import SyntaxAnalyzer
+from introspect.studies.coreference import CaseBatches
+from introspect.studies.heads import (
+    PatternsAnalyzer,
+    RolesAnalyzer,
+    SimilarityAnalyzer,
+    SyntaxAnalyzer,
+)
 
 __all__ = ["ANALYZERS", "AnalyzerKind", "find_analyzer"]
 

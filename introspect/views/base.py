@@ -16,9 +16,8 @@ import pandas as pd
 import torch
 
 from introspect.errors import SelectionError
-from introspect.io.files import write_atomically
-from introspect.page import Document, Section, framed
-from introspect.page.codec import kept_of
+from introspect.io import write_atomically
+from introspect.page import Document, Section, framed, kept_of
 from introspect.records import (
     LARGEST_SHOWN,
     METHODS,
@@ -27,7 +26,7 @@ from introspect.records import (
     attributed,
     offered,
 )
-from introspect.text.characters import shortened, visible_text
+from introspect.text import shortened, visible_text
 
 __all__ = [
     "RAW",

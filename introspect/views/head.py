@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.masks import renormalized
+from introspect.functional import renormalized
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head
-from introspect.text.characters import visible
+from introspect.text import visible
 from introspect.views.base import (
     RAW,
     View,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.text.characters import visible
+from introspect.text import visible
 from introspect.views.base import Drawing, plotly_text
 from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
 

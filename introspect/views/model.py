@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.patterns import entropy, mass_on, offset_mass
+from introspect.functional import entropy, mass_on, offset_mass
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head
 from introspect.views.base import (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from introspect.app import words_of
 from introspect.app.questions import (
     EXAMPLES,
     MODELS,
@@ -12,10 +13,9 @@ from introspect.app.questions import (
     example_words,
     is_example,
     spans_of,
-    words_of,
 )
 from introspect.errors import MentionError
-from introspect.text.mentions import CorefCase, find_mention
+from introspect.text import CorefCase, find_mention
 
 TEXT = "The animal didn't cross the street because it was too tired."
 

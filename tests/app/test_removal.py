@@ -6,19 +6,22 @@ import pytest
 import torch
 
 import introspect as ix
-from introspect.app.questions import EXAMPLES, Question, words_of
+from introspect.app import Question, words_of
+from introspect.app.questions import EXAMPLES
 from introspect.errors import MentionError, SelectionError, TextError
-from introspect.studies.causal.asking import Place, Reading, states_in, way_of_asking
-from introspect.studies.causal.before_after import (
+from introspect.studies.causal import (
+    Place,
     Removal,
     before_after,
     effects_of_study,
     head_names,
+    load_to_ask,
     said_before_and_after,
-    state_changes,
     study_of_case,
+    way_of_asking,
 )
-from introspect.studies.causal.metrics import load_to_ask
+from introspect.studies.causal.asking import Reading, states_in
+from introspect.studies.causal.before_after import state_changes
 from tests.app.test_pages import errors, frames, said
 
 FOX = EXAMPLES["pronoun"].text

@@ -17,14 +17,13 @@ import introspect as ix
 from introspect.data import own_cases, write_jsonl
 from introspect.errors import SelectionError
 from introspect.models import load_text
-from introspect.runs.batches import BatchLimits, length_batches
-from introspect.runs.options import WorkerOptions
+from introspect.runs import BatchLimits, WorkerOptions
+from introspect.runs.batches import length_batches
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import by_analyzer, run_shard
 from introspect.runs.worker import Worker
-from introspect.studies.coreference.case_scores import DIRECTIONS, score_case
-from introspect.studies.coreference.columns import CaseColumns
-from introspect.studies.heads.looks_at import RolesAnalyzer
+from introspect.studies.coreference import DIRECTIONS, CaseColumns, score_case
+from introspect.studies.heads import RolesAnalyzer
 from tests import models_zoo
 from tests.runs import sets
 from tests.runs.sets import CALL

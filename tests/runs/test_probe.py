@@ -14,10 +14,11 @@ from transformers import BertConfig, BertModel
 import introspect as ix
 from introspect.data import case_to_json, own_cases, read_cases, write_jsonl
 from introspect.errors import InputError, OutputError, SelectionError
-from introspect.io.folders import FILES, read_plan
+from introspect.io import read_plan
+from introspect.io.folders import FILES
 from introspect.reporting.set_words import finding_of_choice
-from introspect.studies.coreference.case_scores import score_case
-from introspect.text.mentions import CorefCase
+from introspect.studies.coreference import score_case
+from introspect.text import CorefCase
 from tests import models_zoo
 from tests.tokenizers_zoo import word_level
 

@@ -15,10 +15,10 @@ import pytest
 
 import introspect as ix
 from introspect.errors import OutputError
-from introspect.io.folders import FILES, held
+from introspect.io import held
+from introspect.io.folders import FILES
 from introspect.models import load_text
-from introspect.runs import serial
-from introspect.runs.jobs import ProbeInterruptedError
+from introspect.runs import ProbeInterruptedError, serial
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
 from tests.runs import sets

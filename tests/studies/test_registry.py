@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from introspect.errors import InputError, SelectionError
-from introspect.studies.heads.analyzer import LayerByLayer, Texts
+from introspect.studies.heads import Texts
+from introspect.studies.heads.analyzer import LayerByLayer
 from introspect.studies.registry import ANALYZERS, find_analyzer
 from tests.synthetic import TEXT, padded, record
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from introspect.errors import SelectionError
-from introspect.views.lens import lens_view
+from introspect.views import lens_view
 
 TOKENS = ["<s>", "it", "was"]
 HOSTILE = "</script><script>window.hacked=1</script>"

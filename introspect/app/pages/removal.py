@@ -30,13 +30,15 @@ from introspect.app.questions import EXAMPLES, Question, example_of, example_wor
 from introspect.errors import SelectionError
 from introspect.models import Model
 from introspect.records import Head
-from introspect.studies.causal.asking import Place, places_of, way_of_asking
-from introspect.studies.causal.before_after import (
+from introspect.studies.causal import (
     METHODS,
     BeforeAfter,
+    Place,
     Removal,
     effects_of_study,
     head_names,
+    places_of,
+    way_of_asking,
 )
 
 __all__ = ["choose_removal", "draw"]

@@ -9,16 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from introspect.app.questions import Question, Word, words_of
+from introspect.app import Question, Word, words_of
 from introspect.errors import CaptureError, ModelError, TextError
-from introspect.hooks.arguments import run_arguments
-from introspect.hooks.loans import without_dropout
+from introspect.hooks import run_arguments, without_dropout
 from introspect.models import Model
-from introspect.records import TokenSequence
-from introspect.records.alignment import mention_pieces
+from introspect.records import TokenSequence, mention_pieces
 from introspect.studies.causal.metrics import default_metric
-from introspect.text.characters import visible
-from introspect.text.mentions import Span
+from introspect.text import Span, visible
 
 __all__ = ["Place", "Reading", "places_of", "states_in", "way_of_asking"]
 

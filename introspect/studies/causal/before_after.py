@@ -9,21 +9,23 @@ from typing import Any
 import pandas as pd
 import torch
 
-from introspect.app.questions import Question
+from introspect.app import Question
 from introspect.errors import SelectionError
-from introspect.hooks.layout import attention_layout
-from introspect.interventions.ablation import NEEDS_REFERENCE, ablate
-from introspect.interventions.edges import knock_out
-from introspect.interventions.intervention import Intervention, module_of
-from introspect.interventions.targets import checked_kind
+from introspect.hooks import attention_layout
+from introspect.interventions import (
+    NEEDS_REFERENCE,
+    Intervention,
+    ablate,
+    checked_kind,
+    knock_out,
+    module_of,
+)
 from introspect.models import Model
 from introspect.records import AttentionRecord, Head
 from introspect.studies.causal.asking import Place, Reading, states_in
 from introspect.studies.causal.study import CausalStudy, causal_study
-from introspect.text.characters import visible
-from introspect.text.mentions import CorefCase, Span
-from introspect.views.causal import CausalView, causal_view
-from introspect.views.compare import CompareView, compare_view
+from introspect.text import CorefCase, Span, visible
+from introspect.views import CausalView, CompareView, causal_view, compare_view
 
 __all__ = [
     "METHODS",

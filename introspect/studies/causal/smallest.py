@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from introspect.errors import SelectionError
-from introspect.interventions.ablation import Ablations
-from introspect.interventions.targets import HeadLike, HeadsByLayer, heads_by_layer
+from introspect.interventions import Ablations, HeadLike, HeadsByLayer, heads_by_layer
 from introspect.records import Head
 from introspect.studies.causal.effects import ablations_for
 from introspect.studies.causal.metrics import Asked, accuracy_of

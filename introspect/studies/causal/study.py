@@ -11,19 +11,18 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from introspect.errors import InputError, SelectionError
-from introspect.interventions.targets import HeadLike
+from introspect.interventions import HeadLike
 from introspect.models import Model
 from introspect.progress import LOOKING, SMALLEST, TAKING_OUT, TWINS, Told, told_nobody
 from introspect.records import Head
-from introspect.statistics import grouped_bootstrap
-from introspect.statistics.groups import FEWEST_GROUPS, checked, fold_of_groups
+from introspect.statistics import FEWEST_GROUPS, checked, fold_of_groups, grouped_bootstrap
 from introspect.studies.causal.answers import Rejected, prepare_answers
 from introspect.studies.causal.effects import CausalEffects, measure_effects
 from introspect.studies.causal.mediation import Mediation, mediation
 from introspect.studies.causal.metrics import Floats
 from introspect.studies.causal.smallest import SmallestSet, smallest_set
 from introspect.studies.coreference import Options, Scores, score
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = ["CausalStudy", "ChosenByAttention", "causal_study"]
 

@@ -1,7 +1,36 @@
 """Coreference scores of every head over a set of cases, one case at a time or in batches."""
 
+from introspect.studies.coreference.batch import CaseBatches, mention_words
+from introspect.studies.coreference.bias import Bias, bias_table
+from introspect.studies.coreference.case_scores import DIRECTIONS, DirectionScores, score_case
 from introspect.studies.coreference.claims import Options
+from introspect.studies.coreference.columns import CaseColumns, ScoredCase
+from introspect.studies.coreference.linear_probe import CandidateFeatures, ProbeResult, linear_probe
+from introspect.studies.coreference.pairs import PairShifts, PairVersion, pair_shifts
 from introspect.studies.coreference.score import CoreferenceAnalyzer, score
-from introspect.studies.coreference.tables import Choice, Scores
+from introspect.studies.coreference.tables import Choice, Scores, against_table, scores_of
 
-__all__ = ["Choice", "CoreferenceAnalyzer", "Options", "Scores", "score"]
+__all__ = [
+    "DIRECTIONS",
+    "Bias",
+    "CandidateFeatures",
+    "CaseBatches",
+    "CaseColumns",
+    "Choice",
+    "CoreferenceAnalyzer",
+    "DirectionScores",
+    "Options",
+    "PairShifts",
+    "PairVersion",
+    "ProbeResult",
+    "ScoredCase",
+    "Scores",
+    "against_table",
+    "bias_table",
+    "linear_probe",
+    "mention_words",
+    "pair_shifts",
+    "score",
+    "score_case",
+    "scores_of",
+]

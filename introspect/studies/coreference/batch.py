@@ -11,19 +11,22 @@ import numpy.typing as npt
 import torch
 
 from introspect.data import case_to_json
-from introspect.functional.coreference import Mention, MentionWords, word_attention
-from introspect.functional.masks import FLOOR, renormalized_rows
-from introspect.functional.norms import norm_weights
-from introspect.records import TokenSequence
-from introspect.records.alignment import mention_pieces
-from introspect.records.weights import Weights
+from introspect.functional import (
+    FLOOR,
+    Mention,
+    MentionWords,
+    norm_weights,
+    renormalized_rows,
+    word_attention,
+)
+from introspect.records import TokenSequence, Weights, mention_pieces
 from introspect.studies.coreference.columns import (
     CaseColumns,
     candidate_distances,
     position_credits,
 )
-from introspect.studies.heads.analyzer import Texts
-from introspect.text.mentions import CorefCase
+from introspect.studies.heads import Texts
+from introspect.text import CorefCase
 
 __all__ = ["CaseBatches", "mention_words"]
 

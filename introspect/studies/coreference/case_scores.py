@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from introspect.errors import MentionError, SelectionError
-from introspect.functional.coreference import (
+from introspect.functional import (
     MENTION_OPTIONS,
     Mention,
     credit,
@@ -16,10 +16,16 @@ from introspect.functional.coreference import (
     mention_weights,
     reachable,
 )
-from introspect.records import AttentionRecord, Head, TokenSequence
-from introspect.records.alignment import mention_pieces
-from introspect.records.weights import Weights, checked_weights, weighted
-from introspect.text.mentions import CorefCase
+from introspect.records import (
+    AttentionRecord,
+    Head,
+    TokenSequence,
+    Weights,
+    checked_weights,
+    mention_pieces,
+    weighted,
+)
+from introspect.text import CorefCase
 
 __all__ = ["DIRECTIONS", "DirectionScores", "score_case"]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from introspect.data import case_to_json
-from introspect.functional.coreference import (
+from introspect.functional import (
     Mention,
     best_of,
     chance,
@@ -23,12 +23,9 @@ from introspect.functional.coreference import (
     mention_weights,
     nearest_preceding,
 )
-from introspect.records import AttentionRecord
-from introspect.records.alignment import mention_pieces
-from introspect.records.weights import Weights
+from introspect.records import AttentionRecord, Weights, mention_pieces
 from introspect.studies.coreference.case_scores import DirectionScores, score_case
-from introspect.text.characters import segment_words
-from introspect.text.mentions import CorefCase, Span
+from introspect.text import CorefCase, Span, segment_words
 
 __all__ = [
     "POSITION_BASELINES",

@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from introspect.errors import InputError, naming
-from introspect.functional.coreference import Mention
+from introspect.functional import Mention
 from introspect.models import Model, load_text
-from introspect.records import AttentionRecord
-from introspect.records.alignment import resegmented
-from introspect.records.weights import Weights, parts_for
+from introspect.records import AttentionRecord, Weights, parts_for, resegmented
 from introspect.studies.coreference.claims import Options
 from introspect.studies.coreference.columns import ScoredCase, scored
 from introspect.studies.coreference.tables import Scores, case_table, scores_of
-from introspect.text.mentions import CorefCase, Span
+from introspect.text import CorefCase, Span
 
 __all__ = ["CoreferenceAnalyzer", "score"]
 

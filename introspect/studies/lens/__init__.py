@@ -9,4 +9,7 @@ divides a logit among all that was added. What cannot be verified on the run is 
 from introspect.studies.lens.lens import logit_lens
 from introspect.studies.lens.logits import direct_logit_attribution
 
-__all__ = ["direct_logit_attribution", "logit_lens"]
+__all__ = [
+    "direct_logit_attribution",
+    "logit_lens",
+]

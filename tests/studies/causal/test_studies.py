@@ -17,7 +17,7 @@ from introspect.studies.causal import (
     prepare_answers,
     smallest_set,
 )
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 
 def test_the_smallest_set_is_the_best_at_each_step(model, cases):

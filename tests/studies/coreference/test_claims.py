@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from introspect.errors import InputError
-from introspect.functional.coreference import credit
-from introspect.studies.coreference import CoreferenceAnalyzer
-from introspect.studies.coreference.case_scores import score_case
+from introspect.functional import credit
+from introspect.studies.coreference import CoreferenceAnalyzer, score_case
 from introspect.studies.coreference.columns import scored
 from tests.studies.coreference.helpers import (
     SENTENCES,

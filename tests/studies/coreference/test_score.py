@@ -10,7 +10,7 @@ import pytest
 import introspect as ix
 from introspect.errors import InputError
 from introspect.studies.coreference import score
-from introspect.text.mentions import Candidate, CorefCase
+from introspect.text import Candidate, CorefCase
 from tests.studies.coreference.helpers import GAP, assert_slow_accuracy_agrees, computed
 from tests.synthetic import TEXT, case
 
