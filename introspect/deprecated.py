@@ -3,11 +3,41 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import warnings
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["renamed_keyword"]
+from introspect.errors import SelectionError
+
+__all__ = ["OldModules", "renamed_keyword", "renamed_value"]
+
+# The modules that the documentation of 0.1.0 named.
+_MODULES = {
+    "introspect.analyzers": "introspect.studies",
+    "introspect.analyzers.batches": "introspect.studies.heads.analyzer",
+    "introspect.analyzers.bias": "introspect.studies.coreference.bias",
+    "introspect.analyzers.linear_probe": "introspect.studies.coreference.linear_probe",
+    "introspect.analyzers.pairs": "introspect.studies.coreference.pairs",
+    "introspect.analyzers.patterns": "introspect.studies.heads.shapes",
+    "introspect.analyzers.roles": "introspect.studies.heads.looks_at",
+    "introspect.analyzers.similarity": "introspect.studies.heads.similarity",
+    "introspect.analyzers.syntax": "introspect.studies.heads.syntax",
+    "introspect.attribution": "introspect.records",
+    "introspect.cases": "introspect.data",
+    "introspect.causal": "introspect.studies.causal",
+    "introspect.heads": "introspect.studies.heads",
+    "introspect.interop": "introspect.views",
+    "introspect.mentions": "introspect.text.mentions",
+    "introspect.probing": "introspect.runs",
+    "introspect.residual": "introspect.studies.lens",
+    "introspect.segmentation": "introspect.text.chinese",
+    "introspect.sentences": "introspect.data",
+    "introspect.weighting": "introspect.records.weights",
+}
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -22,6 +52,9 @@ def renamed_keyword(
         old: the name before.
         new: the name now.
 
+    Raises:
+        SelectionError: (by the decorated function) both names came.
+
     Example:
         >>> double = renamed_keyword("n", "number")(lambda number: 2 * number)
         >>> double(number=2)
@@ -35,7 +68,7 @@ def renamed_keyword(
         def accepting(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
             if old in kwargs:
                 if new in kwargs:
-                    raise TypeError(
+                    raise SelectionError(
                         f"Expected {new} alone for {name}, got {old} too, which is its old name. "
                         f"Leave {old} out."
                     )
@@ -51,3 +84,86 @@ def renamed_keyword(
         return accepting
 
     return decorate
+
+
+def renamed_value(
+    keyword: str, old: str, new: str
+) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
+    """Return a decorator that accepts a value's old spelling, with a ``FutureWarning``.
+
+    Args:
+        keyword: the option that takes the value.
+        old: the spelling before.
+        new: the spelling now.
+
+    Example:
+        >>> size = renamed_value("unit", "metre", "meter")(lambda *, unit: len(unit))
+        >>> size(unit="meter")
+        5
+    """
+
+    def decorate(
+        function: Callable[_Parameters, _Result],
+    ) -> Callable[_Parameters, _Result]:
+        @functools.wraps(function)
+        def accepting(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+            value = kwargs.get(keyword)
+            if isinstance(value, str) and value == old:
+                warnings.warn(
+                    f"{keyword}={old!r} is now {keyword}={new!r}; the old spelling goes with the "
+                    "next release.",
+                    FutureWarning,
+                    stacklevel=2,
+                )
+                kwargs[keyword] = new
+            return function(*args, **kwargs)
+
+        return accepting
+
+    return decorate
+
+
+class OldModules(MetaPathFinder):
+    """Finds modules under the names that they had in 0.1.0, with a ``FutureWarning``."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return how to load an old name; ``None`` for a name that never was one."""
+        new = _new_name(fullname)
+        return None if new is None else ModuleSpec(fullname, _Alias(new), is_package=True)
+
+
+def _new_name(name: str) -> str | None:
+    old = name
+    while old not in _MODULES:
+        old, dot, _ = old.rpartition(".")
+        if not dot:
+            return None
+    return _MODULES[old] + name.removeprefix(old)
+
+
+class _Alias(Loader):
+    """Loads a module that hands out what another one has."""
+
+    def __init__(self, new: str) -> None:
+        self._new = new
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fill the module in.
+
+        Raises:
+            ModuleNotFoundError: the new name does not exist either.
+        """
+        real = importlib.import_module(self._new)
+        old, new = module.__name__, self._new
+        warnings.warn(
+            f"{old} is now {new}; the old name goes with the next release.",
+            FutureWarning,
+            stacklevel=2,
+        )
+
+        def attribute(name: str) -> Any:
+            return getattr(real, name)
+
+        module.__dict__["__getattr__"] = attribute

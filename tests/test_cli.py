@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
+import introspect as ix
 from introspect import cli
+from introspect.errors import InputError
 
 TEXT = "The animal didn't cross the street because it was too tired."
 CASE = ["--pronoun", "it", "--antecedent", "animal", "--distractor", "street"]
@@ -361,3 +364,25 @@ def test_views_can_begin_with_other_weights(introspect, tmp_path):
     assert_refused(refused, "raw, renormalized, norm, residual_norm", "nonsense")
     refused = introspect("view", "layer", TEXT, "--weights", "relevance", "--out", out)
     assert_refused(refused, "a number to differentiate", "include=('gradients',)")
+
+
+def test_the_version_is_printed(introspect):
+    outcome = introspect("--version")
+    assert (outcome.code, outcome.out) == (0, f"introspect {ix.__version__}\n")
+
+
+def test_a_bare_command_prints_its_help(introspect):
+    outcome = introspect()
+    assert outcome.code == 0 and outcome.err == ""
+    assert "probe" in outcome.out and "--version" in outcome.out
+
+
+@pytest.mark.filterwarnings("default::FutureWarning")
+def test_a_warning_of_an_old_name_is_one_line_without_code(introspect, monkeypatch):
+    def load(*args, **kwargs):
+        warnings.warn("old is now new", FutureWarning, stacklevel=1)
+        raise InputError("Expected nothing more.")
+
+    monkeypatch.setattr(ix, "load", load)
+    outcome = introspect("doctor", "--model", "minilm")
+    assert "introspect: notice: old is now new\n" in outcome.err and ".py" not in outcome.err

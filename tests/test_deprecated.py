@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import subprocess
+import sys
+import warnings
+
 import pytest
 
 import introspect as ix
+
+OLD = ("introspect.interop", "introspect.analyzers", "introspect.cases")
 
 
 def test_the_old_keyword_for_the_head_loads_it_and_gives_the_new_name():
@@ -20,5 +27,61 @@ def test_the_new_keyword_for_the_head_warns_of_nothing():
 
 
 def test_both_names_of_a_keyword_at_once_are_refused():
-    with pytest.raises(TypeError, match="Leave with_head out"):
+    with pytest.raises(ix.IntrospectError, match="Leave with_head out"):
         ix.load("induction", lm_head=True, with_head=True)
+
+
+def test_the_old_spelling_of_weights_is_scored_and_gives_the_new_one(tmp_path):
+    case = ix.CorefCase.from_words(
+        "The cat ate the fish because it was hungry.",
+        pronoun="it",
+        antecedent="cat",
+        distractors=["fish"],
+    )
+    model = ix.load("pronoun")
+    with pytest.warns(FutureWarning, match="weights='renormalised' is now weights='renormalized'"):
+        old = ix.score(model, [case], weights="renormalised")
+    assert old.cases.equals(ix.score(model, [case], weights="renormalized").cases)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ("introspect.cases", "introspect.data", "grammar_cases"),
+        ("introspect.causal", "introspect.studies.causal", "METRICS"),
+        ("introspect.interop.bertviz", "introspect.views.bertviz", "__name__"),
+        (
+            "introspect.analyzers.coreference",
+            "introspect.studies.coreference",
+            "CoreferenceAnalyzer",
+        ),
+        ("introspect.cases.winobias", "introspect.data.winobias", "read_winobias"),
+    ],
+)
+def test_a_module_is_found_under_its_old_name_with_a_warning(old, new, name, monkeypatch):
+    for loaded in [m for m in sys.modules if m == old or (old.startswith(m + ".") and m in OLD)]:
+        monkeypatch.delitem(sys.modules, loaded)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        module = importlib.import_module(old)
+    messages = [str(warning.message) for warning in told if warning.category is FutureWarning]
+    assert f"{old} is now {new}; the old name goes with the next release." in messages
+    if name != "__name__":
+        assert getattr(module, name) is getattr(importlib.import_module(new), name)
+
+
+def test_a_name_of_an_old_module_that_is_gone_is_an_import_error():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(ImportError, match="no_such_reader"):
+            exec("from introspect.cases import no_such_reader")
+
+
+def test_a_module_that_never_was_is_not_found():
+    with pytest.raises(ModuleNotFoundError, match="introspect.nonsense"):
+        importlib.import_module("introspect.nonsense")
+
+
+def test_looking_up_the_new_names_warns_of_nothing():
+    code = "import introspect as ix; import introspect.data, introspect.studies.causal; ix.load"
+    subprocess.run([sys.executable, "-W", "error::FutureWarning", "-c", code], check=True)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
-from typing import Annotated, Any
+import warnings
+from typing import Annotated, Any, TextIO
 
 import typer
 import typer.core
 
-from introspect.cli import pages, sets
-from introspect.cli import sets as machine
-from introspect.cli import studies as causes
-from introspect.cli import studies as insides
+from introspect.cli import pages, sets, studies
 from introspect.errors import IntrospectError
 
 __all__ = ["StoppedError", "app", "main", "program"]
@@ -36,17 +34,30 @@ app = typer.Typer(
     name="introspect",
     cls=_Commands,
     help="See what a pretrained Transformer attends to, and whether it matters.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from introspect import __version__
+
+        typer.echo(f"introspect {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """See what a pretrained Transformer attends to, and whether it matters."""
@@ -58,13 +69,13 @@ for _command in (
     pages.compare,
     sets.cases,
     sets.probe,
-    insides.heads,
-    insides.lens,
-    causes.causal,
-    causes.ablate,
+    studies.heads,
+    studies.lens,
+    studies.causal,
+    studies.ablate,
     pages.index,
-    machine.doctor,
-    machine.app,
+    sets.doctor,
+    sets.app,
 ):
     app.command()(_command)
 
@@ -82,9 +93,11 @@ def program() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    arguments = sys.argv[1:]
+    arguments = sys.argv[1:] or ["--help"]
     try:
-        code = app(args=arguments, standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = app(args=arguments, standalone_mode=False)
     except typer.Abort:
         _fail("interrupted", None, code=1)
     except (KeyboardInterrupt, StoppedError) as stop:
@@ -101,6 +114,18 @@ def main() -> None:
             code=1,
         )
     sys.exit(code or 0)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning as a notice: to a user of the command line the place in the code is noise."""
+    print(f"introspect: notice: {message}", file=sys.stderr)
 
 
 def _fail(message: str, error: BaseException | None, *, code: int) -> None:

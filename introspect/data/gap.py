@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from introspect.data.outcomes import Outcome, SeenIds, Source, checked_case
+from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
 from introspect.io import PathLike, Row, RowError, read_table
 from introspect.text import CorefCase, Span
 
@@ -37,7 +37,7 @@ def read_gap(
     Raises:
         InputError: the file or a column is missing.
     """
-    source = Source(path, seen)
+    source = CaseSource(path, seen)
     rows = read_table(path, delimiter="\t", quoting=False)
     names = source.header(rows)
     source.need(names or _COLUMNS, _COLUMNS)

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from introspect.data.outcomes import Outcome, Reject, SeenIds, Source, checked_case
+from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
 from introspect.errors import InputError
 from introspect.io import PathLike, Row, RowError, read_lines, write_lines
 from introspect.text import CorefCase, Span
@@ -55,13 +55,13 @@ def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outco
     Raises:
         InputError: the file is missing or cannot be read.
     """
-    source = Source(path, seen)
+    source = CaseSource(path, seen)
     yield from source.outcomes(read_lines(path), _parse)
 
 
 def read_located(path: PathLike) -> Iterator[tuple[Row | None, Outcome]]:
     """Yield what ``read_jsonl`` does, each with its row, for callers that may still reject it."""
-    yield from Source(path).located(read_lines(path), _parse)
+    yield from CaseSource(path).located(read_lines(path), _parse)
 
 
 def _parse(row: Row) -> list[CorefCase]:

@@ -20,10 +20,10 @@ from introspect.text import Candidate, CorefCase, Span, shortened
 
 __all__ = [
     "NO_CHOICE",
+    "CaseSource",
     "Outcome",
     "Reject",
     "SeenIds",
-    "Source",
     "Tally",
     "checked_case",
     "divides_character",
@@ -56,7 +56,7 @@ class Reject:
 Outcome = CorefCase | Reject
 
 
-class Source:
+class CaseSource:
     """A file being read, with the ids seen so far; it turns rows into outcomes.
 
     Args:

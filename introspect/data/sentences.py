@@ -12,7 +12,7 @@ from introspect.data.conllu import read_conllu
 from introspect.data.huggingface import HUGGINGFACE, read_huggingface
 from introspect.data.inputs import FORMATS, Input, Inputs, find_inputs, spooled_stdin
 from introspect.data.jsonl import object_from_json
-from introspect.data.outcomes import Reject, Source
+from introspect.data.outcomes import CaseSource, Reject
 from introspect.io import LONGEST_LINE, Row, RowError, is_stdin, opened, read_lines, read_table
 
 __all__ = ["PlainSentence", "read_parquet", "read_sentences"]
@@ -175,7 +175,7 @@ def _table(item: Input, column: str | None) -> Iterator[tuple[Row, object]]:
         if first:
             yield first, None  # Without the column names, nothing below them can be interpreted.
         return
-    names = Source(item.source).header(iter([first])) or ()
+    names = CaseSource(item.source).header(iter([first])) or ()
     place = names.index(choose_column(item.source, names, column))
     for row in rows:
         # A blank line has no fields, however many columns there are.

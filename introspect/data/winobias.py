@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from introspect.data.outcomes import Outcome, SeenIds, Source, checked_case
+from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
 from introspect.errors import InputError
 from introspect.io import PathLike, Row, RowError, read_lines
 from introspect.text import CorefCase, Span
@@ -48,7 +48,7 @@ def read_winobias(
     Raises:
         InputError: the file or the lists of occupations are missing.
     """
-    source = Source(path, seen)
+    source = CaseSource(path, seen)
     reader = _Reader(source.path, _listed(source.path) if occupations is None else occupations)
     yield from source.outcomes(read_lines(path), reader.parse)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from introspect.data.outcomes import Outcome, SeenIds, Source, checked_case
+from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
 from introspect.errors import InputError, SelectionError
 from introspect.io import PathLike, Row, RowError, read_table
 from introspect.text import CorefCase, Span
@@ -64,7 +64,7 @@ def read_winogender(
         SelectionError: a gender is unknown.
     """
     chosen = _chosen(genders)
-    source = Source(path, seen)
+    source = CaseSource(path, seen)
     rows = read_table(path, delimiter="\t", quoting=False)
     names = source.header(rows)
     if names and names[0] == _SENTENCE_COLUMNS[0]:
@@ -85,7 +85,7 @@ def _chosen(genders: Iterable[str]) -> tuple[str, ...]:
 
 
 def _of_templates(
-    source: Source,
+    source: CaseSource,
     rows: Iterator[Row],
     names: Sequence[str],
     genders: Sequence[str],
@@ -102,7 +102,7 @@ def _of_templates(
 
 
 def _of_sentences(
-    source: Source,
+    source: CaseSource,
     rows: Iterator[Row],
     names: Sequence[str],
     genders: Sequence[str],
@@ -140,7 +140,7 @@ def _percent_female(path: Path) -> dict[str, float]:
     statistics = path.with_name("occupations-stats.tsv")
     if not statistics.is_file():
         return {}
-    source = Source(statistics)
+    source = CaseSource(statistics)
     rows = read_table(statistics, delimiter="\t", quoting=False)
     names = source.header(rows) or ()
     source.need(names, _STATISTICS_COLUMNS)

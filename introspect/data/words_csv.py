@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from introspect.data.outcomes import Outcome, SeenIds, Source, checked_case
+from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
 from introspect.io import PathLike, Row, RowError, read_table
 from introspect.text import CorefCase, Span, find_mention
 
@@ -33,7 +33,7 @@ def read_words_csv(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[O
     Raises:
         InputError: the file or a column is missing.
     """
-    source = Source(path, seen)
+    source = CaseSource(path, seen)
     rows = read_table(path, delimiter=_delimiter(path))
     names = source.header(rows)
     source.need(names or _REQUIRED, _REQUIRED)

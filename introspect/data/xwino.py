@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from introspect.data.outcomes import Outcome, Reject, SeenIds, Source, checked_case
+from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
 from introspect.io import PathLike, Row, RowError, read_table
 from introspect.text import CorefCase, Span, segment_words
 
@@ -62,7 +62,7 @@ def read_xwino(
     Raises:
         InputError: the file is missing or cannot be read.
     """
-    source = Source(path, seen)
+    source = CaseSource(path, seen)
     rows = read_table(path, delimiter="\t", quoting=False, width=_COLUMNS)
     stem = source.path.stem
 

@@ -1,7 +1,7 @@
 """Models that are found by name, loaded safely, and captured on a text or an image."""
 
 from introspect.models.inputs import (
-    Encoded,
+    EncodedText,
     Readable,
     TooLongError,
     encode,
@@ -21,7 +21,7 @@ from introspect.models.vision import VisionModel
 
 __all__ = [
     "ALIASES",
-    "Encoded",
+    "EncodedText",
     "Model",
     "Readable",
     "TooLongError",

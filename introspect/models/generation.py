@@ -11,7 +11,7 @@ from torch import nn
 
 from introspect.errors import SelectionError
 from introspect.hooks import NEW_TOKENS, Captured, verify
-from introspect.models.inputs import Encoded
+from introspect.models.inputs import EncodedText
 from introspect.models.tokens import assembled
 from introspect.records import TokenSequence
 from introspect.text import Span, shortened
@@ -119,7 +119,7 @@ class Writing:
 
     module: nn.Module
     tokenizer: Any
-    source: Encoded
+    source: EncodedText
     captured: Captured
 
     @property

@@ -17,11 +17,11 @@ from introspect.text import Span, shortened
 
 __all__ = [
     "ASKED",
-    "Encoded",
+    "EncodedText",
+    "InputText",
     "Readable",
-    "Reading",
     "TooLongError",
-    "as_reading",
+    "as_input_text",
     "check_text",
     "encode",
     "encode_batch",
@@ -35,7 +35,7 @@ Readable = str | Sequence[str] | Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class Reading:
+class InputText:
     """A text, and what is known about it besides its characters.
 
     Args:
@@ -49,9 +49,9 @@ class Reading:
     is_templated: bool = False
 
 
-def as_reading(
+def as_input_text(
     tokenizer: Any, given: Readable, *, name: str, add_generation_prompt: bool = False
-) -> Reading:
+) -> InputText:
     """Convert a text, a list of words or a list of messages to one text.
 
     Words are joined by spaces, as in the text that the model was trained on; each remains one word
@@ -69,12 +69,14 @@ def as_reading(
         ModelError: the input is messages, but the tokenizer has no chat template.
     """
     if isinstance(given, str):
-        return Reading(given)
+        return InputText(given)
     items: list[Any] = list(given) if isinstance(given, Sequence) else []
     if items and all(isinstance(item, str) and item.strip() for item in items):
         return _joined(items)
     if items and all(isinstance(item, Mapping) and "role" in item for item in items):
-        return Reading(_templated(tokenizer, items, name, add_generation_prompt), is_templated=True)
+        return InputText(
+            _templated(tokenizer, items, name, add_generation_prompt), is_templated=True
+        )
     raise TextError(
         "Expected a text (str), a list of words, or a list of messages with role and content, got "
         f"{type(given).__name__}{' of other things, or with nothing in it' if items else ''}. "
@@ -82,13 +84,13 @@ def as_reading(
     )
 
 
-def _joined(words: Sequence[str]) -> Reading:
+def _joined(words: Sequence[str]) -> InputText:
     spans = []
     start = 0
     for word in words:
         spans.append((start, start + len(word)))
         start += len(word) + 1
-    return Reading(" ".join(words), words=tuple(spans))
+    return InputText(" ".join(words), words=tuple(spans))
 
 
 def _templated(tokenizer: Any, messages: list[Any], name: str, add_generation_prompt: bool) -> str:
@@ -121,7 +123,7 @@ class TooLongError(TextError):
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
+class EncodedText:
     """One text or pair, ready for the model; each tensor has a batch size of one."""
 
     inputs: dict[str, torch.Tensor]
@@ -131,14 +133,14 @@ class Encoded:
 
 def encode(
     tokenizer: Any,
-    text: str | Reading,
-    text_pair: str | Reading | None = None,
+    text: str | InputText,
+    text_pair: str | InputText | None = None,
     *,
     limit: int | None = None,
     truncation: bool = False,
     as_target: bool = False,
     as_prompt: bool = False,
-) -> Encoded:
+) -> EncodedText:
     """Encode a text or a pair as tokens and model inputs.
 
     Args:
@@ -154,7 +156,7 @@ def encode(
         TextError: the text is empty, not valid Unicode, or over the limit without truncation.
     """
     given = [text] if text_pair is None else [text, text_pair]
-    readings = [part if isinstance(part, Reading) else Reading(part) for part in given]
+    readings = [part if isinstance(part, InputText) else InputText(part) for part in given]
     texts = [reading.text for reading in readings]
     for part in texts:
         check_text(part)
@@ -183,8 +185,8 @@ ASKED: dict[str, Any] = {
 
 
 def encoded_as(
-    tokenizer: Any, encoding: Any, readings: Sequence[Reading], *, limit: int | None
-) -> Encoded:
+    tokenizer: Any, encoding: Any, readings: Sequence[InputText], *, limit: int | None
+) -> EncodedText:
     """Build the model's inputs and tokens from the tokenizer's encoding of one text or pair.
 
     Raises:
@@ -213,10 +215,12 @@ def encoded_as(
         )
     names_read = [n for n in tokenizer.model_input_names if n in encoding]
     inputs = {name: torch.tensor([encoding[name]]) for name in names_read}
-    return Encoded(inputs, tokens, (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens)))
+    return EncodedText(
+        inputs, tokens, (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens))
+    )
 
 
-def _without_end(tokenizer: Any, encoded: Encoded) -> Encoded:
+def _without_end(tokenizer: Any, encoded: EncodedText) -> EncodedText:
     """Remove the end-of-text token if the tokenizer has added one."""
     tokens = encoded.tokens
     if not (tokens.special_tokens_mask[-1] and tokens.token_ids[-1] == tokenizer.eos_token_id):
@@ -227,7 +231,7 @@ def _without_end(tokenizer: Any, encoded: Encoded) -> Encoded:
 
 def encode_target(
     tokenizer: Any, target: str, *, start_id: int, limit: int | None, truncation: bool
-) -> Encoded:
+) -> EncodedText:
     """Encode what the decoder reads while it writes ``target``: the start token, then the target.
 
     The end token is left out: it is written but never read.
@@ -337,7 +341,7 @@ def _unknown_notices(tokenizer: Any, tokens: TokenSequence) -> list[str]:
 
 def encode_batch(
     tokenizer: Any, texts: Sequence[str], *, limit: int | None = None
-) -> list[Encoded | TextError]:
+) -> list[EncodedText | TextError]:
     """Encode each text as ``encode`` does, or return its error in its place.
 
     Args:
@@ -345,7 +349,7 @@ def encode_batch(
         texts: the texts.
         limit: the maximum number of tokens that the model reads.
     """
-    found: list[Encoded | TextError | None] = [None] * len(texts)
+    found: list[EncodedText | TextError | None] = [None] * len(texts)
     fit = []
     for number, text in enumerate(texts):
         try:
@@ -355,7 +359,7 @@ def encode_batch(
             found[number] = error
     for number, encoding in zip(fit, _encodings(tokenizer, [texts[i] for i in fit]), strict=True):
         try:
-            found[number] = encoded_as(tokenizer, encoding, [Reading(texts[number])], limit=limit)
+            found[number] = encoded_as(tokenizer, encoding, [InputText(texts[number])], limit=limit)
         except TextError as error:
             found[number] = error
     return [each for each in found if each is not None]
@@ -370,7 +374,7 @@ def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
         yield BatchEncoding({name: of[number] for name, of in together.items()}, encoding=encoding)
 
 
-def padded(tokenizer: Any, encoded: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+def padded(tokenizer: Any, encoded: Sequence[EncodedText]) -> dict[str, torch.Tensor]:
     """Pad the inputs of several texts on the right, each to ``(batch, length)``.
 
     Generative models are padded on the right too, although they are usually padded on the left:

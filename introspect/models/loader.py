@@ -15,7 +15,7 @@ from torch import nn
 from introspect.deprecated import renamed_keyword
 from introspect.errors import MissingExtraError, ModelError
 from introspect.models.model import Model
-from introspect.models.sources import Source, find_source
+from introspect.models.sources import ModelSource, find_source
 from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
 
 __all__ = ["barless", "hush", "load", "load_text", "silent"]
@@ -229,7 +229,7 @@ def _dtype(name: str | torch.dtype | None) -> torch.dtype | None:
 
 
 def _load_source(
-    source: Source, numbers: _Numbers, *, allow_pickle: bool, lm_head: bool, tower: str | None
+    source: ModelSource, numbers: _Numbers, *, allow_pickle: bool, lm_head: bool, tower: str | None
 ) -> Model | VisionModel:
     from safetensors import SafetensorError
     from transformers import AutoModel
@@ -279,7 +279,7 @@ def _load_source(
 
 
 @contextmanager
-def _quietly(source: Source) -> Iterator[None]:
+def _quietly(source: ModelSource) -> Iterator[None]:
     """Suppress transformers' report on weights: missing ones raise an error here.
 
     Downloads show their progress; loading from disk does not.
@@ -312,7 +312,7 @@ def _check_vocabulary(tokenizer: Any, name: str) -> None:
         )
 
 
-def _class_with_lm_head(source: Source, options: dict[str, Any]) -> Any:
+def _class_with_lm_head(source: ModelSource, options: dict[str, Any]) -> Any:
     """Return the class that the model was saved from."""
     import transformers
 

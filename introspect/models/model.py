@@ -22,9 +22,9 @@ from introspect.hooks import (
 )
 from introspect.models.generation import Generate, Writing, generation_options
 from introspect.models.inputs import (
-    Encoded,
+    EncodedText,
     Readable,
-    as_reading,
+    as_input_text,
     encode,
     encode_target,
     length_limit,
@@ -164,7 +164,7 @@ class Model:
     def _capture_writing(
         self,
         kind: str,
-        source: Encoded,
+        source: EncodedText,
         options: Mapping[str, Any],
         layers: Sequence[int] | None,
         *,
@@ -240,11 +240,11 @@ class Model:
         *,
         truncation: bool,
         generates: bool = False,
-    ) -> Encoded:
-        first = as_reading(self.tokenizer, text, name=self.name, add_generation_prompt=generates)
+    ) -> EncodedText:
+        first = as_input_text(self.tokenizer, text, name=self.name, add_generation_prompt=generates)
         second = None
         if text_pair is not None:
-            second = as_reading(self.tokenizer, text_pair, name=self.name)
+            second = as_input_text(self.tokenizer, text_pair, name=self.name)
             if first.is_templated or second.is_templated:
                 raise SelectionError(
                     "Expected no `text_pair` beside a chat, got both. Put all of it in messages."
@@ -258,7 +258,7 @@ class Model:
             as_prompt=generates and not self.is_encoder_decoder,
         )
 
-    def _encode_target(self, target: str, truncation: bool) -> Encoded:
+    def _encode_target(self, target: str, truncation: bool) -> EncodedText:
         config: Any = self.module.config
         start_id = getattr(config, "decoder_start_token_id", None)
         if start_id is None:

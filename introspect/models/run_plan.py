@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.models.inputs import Encoded
+from introspect.models.inputs import EncodedText
 from introspect.records import KINDS, AttentionRecord, TokenSequence
 
 if TYPE_CHECKING:
@@ -36,18 +36,18 @@ class RunPlan:
     module: nn.Module
     inputs: dict[str, torch.Tensor]
     kind: str
-    source: Encoded
-    written: Encoded | None = None
+    source: EncodedText
+    written: EncodedText | None = None
 
     @property
-    def queries(self) -> Encoded:
+    def queries(self) -> EncodedText:
         """The side that attends."""
         if self.written is not None and self.kind in ("decoder", "cross"):
             return self.written
         return self.source
 
     @property
-    def keys(self) -> Encoded:
+    def keys(self) -> EncodedText:
         """The side that is attended to."""
         if self.written is not None and self.kind == "decoder":
             return self.written
@@ -59,7 +59,9 @@ class RunPlan:
         return (self.source if self.written is None else self.written).tokens
 
 
-def plan_run(module: nn.Module, kind: str, source: Encoded, written: Encoded | None) -> RunPlan:
+def plan_run(
+    module: nn.Module, kind: str, source: EncodedText, written: EncodedText | None
+) -> RunPlan:
     """Choose the part of a model to run for a kind of attention, and the inputs that it takes."""
     if kind == "encoder" and written is None:
         module = module.get_encoder()  # type: ignore[operator]

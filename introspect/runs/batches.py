@@ -8,7 +8,7 @@ from typing import Literal
 
 from introspect.data import NO_CHOICE, Reject
 from introspect.errors import InputError, MentionError, SelectionError, TextError
-from introspect.models import Encoded, Model, TooLongError, encode_batch
+from introspect.models import EncodedText, Model, TooLongError, encode_batch
 from introspect.records import TokenSequence, mention_pieces, resegmented_tokens
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.studies.coreference import mention_words
@@ -213,7 +213,7 @@ class Prepared:
 
     shard: Shard
     rows: tuple[ProbeRow, ...]
-    encoded: tuple[Encoded, ...]
+    encoded: tuple[EncodedText, ...]
     places: tuple[int, ...]
     rejects: dict[int, Reject]
 
@@ -238,7 +238,7 @@ def prepare(
     rejects = {place: row for place, row in enumerate(shard.rows) if isinstance(row, Reject)}
     given = {place: row for place, row in enumerate(shard.rows) if isinstance(row, ProbeRow)}
     outcomes = _encoded(model, [row.text for row in given.values()], limit)
-    found: list[tuple[int, ProbeRow, Encoded]] = []
+    found: list[tuple[int, ProbeRow, EncodedText]] = []
     for (place, row), outcome in zip(given.items(), outcomes, strict=True):
         try:
             if isinstance(outcome, TooLongError) and long == "window" and limit is not None:
@@ -261,14 +261,16 @@ def prepare(
     return Prepared(shard, rows, encoded, places, rejects)
 
 
-def _encoded(model: Model, texts: Sequence[str], limit: int | None) -> list[Encoded | TextError]:
+def _encoded(
+    model: Model, texts: Sequence[str], limit: int | None
+) -> list[EncodedText | TextError]:
     with model.tokenizing():
         return encode_batch(model.tokenizer, texts, limit=limit)
 
 
 def _windowed(
     model: Model, row: ProbeRow, limit: int
-) -> Iterator[tuple[ProbeRow, Encoded | TextError]]:
+) -> Iterator[tuple[ProbeRow, EncodedText | TextError]]:
     (whole,) = _encoded(model, [row.text], None)
     if isinstance(whole, TextError):
         raise whole
@@ -276,7 +278,9 @@ def _windowed(
     yield from zip(parts, _encoded(model, [part.text for part in parts], limit), strict=True)
 
 
-def _checked(row: ProbeRow, outcome: Encoded | TextError, segment: Segment | None) -> Encoded:
+def _checked(
+    row: ProbeRow, outcome: EncodedText | TextError, segment: Segment | None
+) -> EncodedText:
     """Return the tokens of a row after checking them.
 
     Raises:

@@ -11,7 +11,7 @@ from introspect.data import Inputs
 from introspect.io import SHARDS
 from introspect.models import Model, load_text
 from introspect.runs.options import WorkerOptions, chosen_analyzers
-from introspect.runs.rows import ProbeRow, Reading, Shard, cut, read_rows
+from introspect.runs.rows import ProbeRow, RunInput, Shard, cut, read_rows
 from introspect.runs.run import SHARD_ROWS
 from introspect.runs.shard import run_shard
 from introspect.runs.store import ShardStore
@@ -97,7 +97,7 @@ def estimate(
     Raises:
         InputError: the input cannot be read.
     """
-    reading = Reading(inputs, column, format)
+    reading = RunInput(inputs, column, format)
     given = options or WorkerOptions()
     chosen = WorkerOptions(**{**vars(given), "analyzers": chosen_analyzers(analyzers, reading)})
     loaded = load_text(model)

@@ -13,7 +13,7 @@ from typing import Any
 from introspect.errors import IntrospectError
 from introspect.progress import Watcher
 from introspect.runs.ray_engine import RayOptions, run_ray
-from introspect.runs.rows import Reading, Shard, count_rows, cut, read_rows
+from introspect.runs.rows import RunInput, Shard, count_rows, cut, read_rows
 from introspect.runs.serial import run_serial
 from introspect.runs.store import Entry, ShardStore
 from introspect.runs.worker import Worker, one_thread
@@ -42,7 +42,7 @@ class Job:
     """The job of running all shards of an input on one model."""
 
     worker: Worker
-    reading: Reading
+    reading: RunInput
     shard_rows: int
     engine: str
     ray: RayOptions

@@ -12,7 +12,7 @@ from introspect.functional import MENTION_OPTIONS, Mention
 from introspect.records import Weights, checked_weights
 from introspect.runs.batches import BatchLimits, Long, Segment
 from introspect.runs.cache import CacheOptions
-from introspect.runs.rows import Reading
+from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import Precision
 from introspect.studies.registry import find_analyzer
 
@@ -87,7 +87,7 @@ def segmenter(name: str | None) -> Segment | None:
     return chinese_words
 
 
-def chosen_analyzers(names: Sequence[str] | None, reading: Reading) -> tuple[str, ...]:
+def chosen_analyzers(names: Sequence[str] | None, reading: RunInput) -> tuple[str, ...]:
     """Return the requested analyzers, if the input suits them.
 
     Raises:

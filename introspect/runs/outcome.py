@@ -19,7 +19,7 @@ from introspect.reporting import Report, SetFindings, provenance_rows, sentence_
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
 from introspect.runs.options import segmenter
-from introspect.runs.rows import ProbeRow, Reading, Shard, read_rows
+from introspect.runs.rows import ProbeRow, RunInput, Shard, read_rows
 from introspect.runs.saved_attention import FOLDER, INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker
@@ -246,7 +246,7 @@ def _of_linear(linear: ProbeResult | None) -> dict[str, float] | None:
 def finish(
     folder: Path,
     worker: Worker,
-    reading: Reading,
+    reading: RunInput,
     work: Work,
     null: Work | None,
     options: Options,
@@ -278,7 +278,7 @@ def finish(
     )
 
 
-def _sample(worker: Worker, reading: Reading, gathered: Gathered) -> str:
+def _sample(worker: Worker, reading: RunInput, gathered: Gathered) -> str:
     """Return the first text with a result, as the model read it, to capture and certify."""
     too_large = {(r.source, r.line) for r in gathered.rejects() if r.kind == "memory"}
     for row in read_rows(reading):
@@ -288,14 +288,14 @@ def _sample(worker: Worker, reading: Reading, gathered: Gathered) -> str:
     raise InputError("Expected a row with a result, got none.")
 
 
-def _name(reading: Reading) -> str:
+def _name(reading: RunInput) -> str:
     given = reading.inputs
     names = [given] if isinstance(given, str | os.PathLike) else list(given)
     first = Path(names[0]).name or str(names[0])
     return first if len(names) == 1 else f"{first} and {len(names) - 1} more"
 
 
-def _nothing(reading: Reading, gathered: Gathered) -> str:
+def _nothing(reading: RunInput, gathered: Gathered) -> str:
     found = gathered.rejects(1)
     first = f" The first: line {found[0].line}: {found[0].reason}" if found else ""
     return (

@@ -19,7 +19,7 @@ from introspect.errors import OutputError
 from introspect.models import Model
 from introspect.reporting import version_of_introspect
 from introspect.runs.options import WorkerOptions
-from introspect.runs.rows import Reading
+from introspect.runs.rows import RunInput
 from introspect.studies.coreference import Options
 
 __all__ = ["Plan", "check_same", "code_digest", "make_plan"]
@@ -29,7 +29,7 @@ Plan = dict[str, Any]
 
 def make_plan(
     model: Model,
-    reading: Reading,
+    reading: RunInput,
     options: WorkerOptions,
     claims: Options,
     *,

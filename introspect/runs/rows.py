@@ -29,7 +29,7 @@ from introspect.text import CorefCase, shortened
 
 _BY_LINES = ("txt", "jsonl", "csv", "tsv")
 _BLOCK = 1 << 20
-__all__ = ["ProbeRow", "Reading", "Shard", "count_rows", "cut", "read_rows", "unlike"]
+__all__ = ["ProbeRow", "RunInput", "Shard", "count_rows", "cut", "read_rows", "unlike"]
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def unlike(rows: Iterable[ProbeRow | Reject]) -> Iterator[ProbeRow | Reject]:
 
 
 @dataclass(frozen=True)
-class Reading:
+class RunInput:
     """The input of a probe and how it is read.
 
     Args:
@@ -148,7 +148,7 @@ class Reading:
         return found
 
 
-def read_rows(reading: Reading) -> Iterator[ProbeRow | Reject]:
+def read_rows(reading: RunInput) -> Iterator[ProbeRow | Reject]:
     """Yield the rows of all inputs in order, and a reject for each row that cannot be read.
 
     Raises:
@@ -163,7 +163,7 @@ def read_rows(reading: Reading) -> Iterator[ProbeRow | Reject]:
         raise InputError(f"Expected rows in {reading.inputs!r}, got none. Check the file.")
 
 
-def _sentences(reading: Reading) -> Iterator[ProbeRow | Reject]:
+def _sentences(reading: RunInput) -> Iterator[ProbeRow | Reject]:
     for found in read_sentences(reading.inputs, column=reading.column, format=reading.format):
         if isinstance(found, Reject):
             yield found
@@ -172,7 +172,7 @@ def _sentences(reading: Reading) -> Iterator[ProbeRow | Reject]:
             yield ProbeRow(found.id, found.text, None, found.source, found.line, shown)
 
 
-def _cases(reading: Reading) -> Iterator[ProbeRow | Reject]:
+def _cases(reading: RunInput) -> Iterator[ProbeRow | Reject]:
     files = find_inputs(reading.inputs, format=reading.format)
     for file in files:
         for row, case in read_located(file.source):
@@ -184,7 +184,7 @@ def _cases(reading: Reading) -> Iterator[ProbeRow | Reject]:
             yield ProbeRow(name, case.text, named, file.source, row.line, row.shown)
 
 
-def _trees(reading: Reading) -> Iterator[ProbeRow | Reject]:
+def _trees(reading: RunInput) -> Iterator[ProbeRow | Reject]:
     files = find_inputs(reading.inputs, format=reading.format)
     for file in files:
         for found in read_conllu(file.source):
@@ -201,12 +201,12 @@ def _name(file: Input, line: int, *, alone: bool) -> str:
     return f"line-{line}" if alone else f"{file.name}:{line}"
 
 
-_READERS: Mapping[Content, Callable[[Reading], Iterator[ProbeRow | Reject]]] = MappingProxyType(
+_READERS: Mapping[Content, Callable[[RunInput], Iterator[ProbeRow | Reject]]] = MappingProxyType(
     {"cases": _cases, "sentences": _sentences, "conllu": _trees}
 )
 
 
-def count_rows(reading: Reading) -> int | None:
+def count_rows(reading: RunInput) -> int | None:
     """Estimate the number of rows by counting lines; return ``None`` if lines do not show it.
 
     Raises:

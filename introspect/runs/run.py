@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from introspect.data import Inputs, Reject, reject_from_json
+from introspect.deprecated import renamed_value
 from introspect.errors import SelectionError
 from introspect.functional import Mention
 from introspect.io import SHARDS, clean, held, open_folder, read_plan, write_plan
@@ -24,7 +25,7 @@ from introspect.runs.options import Places, WorkerOptions, chosen_analyzers
 from introspect.runs.outcome import finish
 from introspect.runs.plan import check_same, make_plan
 from introspect.runs.ray_engine import RayOptions
-from introspect.runs.rows import Reading
+from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import FOLDER, Precision
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker, default_lanes
@@ -99,6 +100,7 @@ DEFAULT = Options()
 SHARD_ROWS = 1_024
 
 
+@renamed_value("weights", "renormalised", "renormalized")
 def probe(
     model: Model | str,
     inputs: Inputs,
@@ -175,7 +177,7 @@ def probe(
     """
     if engine not in ENGINES:
         raise SelectionError(f"Expected the engine {' or '.join(ENGINES)}, got {engine!r}.")
-    reading = Reading(inputs, column, format)
+    reading = RunInput(inputs, column, format)
     worker_options = WorkerOptions(
         analyzers=chosen_analyzers(analyzers, reading),
         mention=mention,

@@ -26,10 +26,10 @@ from introspect.studies.heads import Texts
 from introspect.studies.registry import find_analyzer
 from introspect.text import CorefCase
 
-__all__ = ["Collection", "ShardResult", "by_analyzer", "run_shard"]
+__all__ = ["ShardResult", "ShardResults", "by_analyzer", "run_shard"]
 
 
-class Collection:
+class ShardResults:
     """The results of a shard, collected from batches of a running model and from other lanes.
 
     Args:
@@ -105,7 +105,7 @@ class Collection:
             elif isinstance(item, CorefCase):
                 self._columns.append(CaseColumns.from_state(state).called(item))
 
-    def merge(self, other: Collection) -> None:
+    def merge(self, other: ShardResults) -> None:
         """Merge the results of another lane for the same shard."""
         self.order += other.order
         self.num_kept += other.num_kept
@@ -243,7 +243,7 @@ class _Lane:
     def __init__(self, worker: Worker, prepared: Prepared) -> None:
         self._worker = worker
         self._prepared = prepared
-        self.found = Collection(prepared, worker.options, worker.places, worker.cache)
+        self.found = ShardResults(prepared, worker.options, worker.places, worker.cache)
         self._rejects: dict[int, Reject] = {}
         self._backoffs = 0
         self._errors: list[float] = []

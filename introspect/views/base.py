@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
@@ -27,6 +27,9 @@ from introspect.records import (
     offered,
 )
 from introspect.text import shortened, visible_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = [
     "RAW",
@@ -64,7 +67,7 @@ class Drawing(ABC):
 
     @property
     @abstractmethod
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """A ``plotly.graph_objects.Figure`` of the current state."""
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
@@ -21,6 +21,9 @@ from introspect.views.causal_figure import (
     unit_of,
 )
 from introspect.views.palette import DIVERGING, themed, themed_layer_colors
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["CAUSAL_COLUMNS", "CausalView", "causal_view", "effect_map_section"]
 
@@ -85,7 +88,7 @@ class CausalView(Drawing):
         return f"<{type(self).__name__}: {len(self.table)} heads>"
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """One point per head, with its interval and the control of its layer."""
         titles = (_TITLE, self.subtitle)
         return causal_figure(self.table, self.across, titles, self.effect_title)

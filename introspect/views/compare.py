@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
@@ -33,6 +33,9 @@ from introspect.views.differences import (
 )
 from introspect.views.heatmap import axis_of, tick_labels
 from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["LONGEST_NAME", "CompareView", "compare_view", "maps_beside"]
 
@@ -201,7 +204,7 @@ class CompareView(View):
         return a, b, b - a
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """A, B and B − A for the chosen head, as a plain Plotly figure."""
         names = {side: [self._names(side, panel) for panel in range(3)] for side in _SIDES}
         return maps_beside(self.patterns(), self._titles(), names, self.labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -15,6 +15,9 @@ from introspect.text import CorefCase, Span, visible
 from introspect.views.base import View, head_number, layer_row, plotly_text
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, themed
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["CoreferenceView", "coreference_view"]
 
@@ -62,7 +65,7 @@ class CoreferenceView(View):
         return self.scores[DIRECTIONS.index(self.direction)]
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """Arcs of the chosen head above the map of all heads, as a plain Plotly figure."""
         from plotly.subplots import make_subplots
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -22,6 +22,9 @@ from introspect.views.heatmap import (
     tick_labels,
 )
 from introspect.views.palette import INK, SEQUENTIAL, themed
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["EvolutionView", "evolution_view"]
 
@@ -69,7 +72,7 @@ class EvolutionView(View):
         return f"{self.unit} {self.times[place]}{loss}"
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """The pattern with a frame for each time, a slider and a play button."""
         import plotly.graph_objects as go
 

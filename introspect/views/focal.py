@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,6 +14,9 @@ from introspect.records import AttentionRecord, Head
 from introspect.text import visible
 from introspect.views.base import View, first_token, head_number, layer_row, plotly_text
 from introspect.views.palette import DIVERGING, INK, themed
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = [
     "MASKED",
@@ -129,7 +132,7 @@ class NeuronView(FocalView):
         return self.part("queries")[self.token] * self.part("keys")
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """Three heatmap strips and the weights, as one Plotly figure."""
         import plotly.graph_objects as go
         from plotly.subplots import make_subplots
@@ -245,7 +248,7 @@ class StepsView(FocalView):
         return self.weights[:, None] * self.part("values")
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """The three steps side by side, with the sum below the third."""
         import plotly.graph_objects as go
         from plotly.subplots import make_subplots

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from introspect.deprecated import renamed_value
 from introspect.errors import SelectionError
 from introspect.functional import renormalized
 from introspect.page import Section
@@ -27,6 +28,9 @@ from introspect.views.base import (
     whole_words,
 )
 from introspect.views.palette import ACCENT, INK, head_colors, mixed, themed_head_colors
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["HeadView", "head_view", "hidden_head_view"]
 
@@ -102,7 +106,7 @@ class HeadView(View):
         return replace(record, attentions=weights)
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """The tokens and lines of the current state, as a plain Plotly figure."""
         import plotly.graph_objects as go
 
@@ -264,6 +268,7 @@ class HeadView(View):
 Token = int | Mapping[str, Any]
 
 
+@renamed_value("weights", "renormalised", "renormalized")
 def head_view(
     record: AttentionRecord | Sequence[AttentionRecord],
     *,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -26,6 +26,9 @@ from introspect.views.base import (
     whole_words,
 )
 from introspect.views.palette import INK, SEQUENTIAL, themed
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = [
     "COMBINED",
@@ -86,7 +89,7 @@ class HeatmapView(View):
         return pattern_of(shown, layer_row(self.record, self.layer), head)
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """The matrix with its tokens and a color bar, as a plain Plotly figure."""
         import plotly.graph_objects as go
 

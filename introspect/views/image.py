@@ -6,7 +6,7 @@ import base64
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from introspect.records import AttentionRecord, PatchGrid
 from introspect.text import visible
 from introspect.views.base import View, head_number, layer_row, plotly_text
 from introspect.views.palette import ACCENT, INK, mixed
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["ImageView", "image_view", "png"]
 
@@ -75,7 +78,7 @@ class ImageView(View):
         return self.weights()[grid.first : grid.first + len(grid)].reshape(grid.rows, grid.columns)
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """The gray picture overlaid with the weights, as a plain Plotly figure in patch units."""
         import plotly.graph_objects as go
 

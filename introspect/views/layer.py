@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -30,6 +30,9 @@ from introspect.views.base import (
 )
 from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
 from introspect.views.palette import INK, SEQUENTIAL, themed
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["LayerView", "layer_view"]
 
@@ -79,7 +82,7 @@ class LayerView(View):
         return weights[..., self.token, :] if self.side == "query" else weights[..., self.token]
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """Tokens from top to bottom and layers from left to right, as a plain Plotly figure."""
         import plotly.graph_objects as go
 

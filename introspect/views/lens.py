@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,6 +12,9 @@ from introspect.page import Section
 from introspect.text import visible
 from introspect.views.base import Drawing, plotly_text
 from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["LensView", "LogitView", "lens_view", "logit_view"]
 
@@ -65,7 +68,7 @@ class LensView(Drawing):
         return [[[next(values) for _ in range(self.top)] for _ in self.tokens] for _ in self.layers]
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """The top reading of each cell, with the last layer at the top."""
         import plotly.graph_objects as go
 
@@ -249,7 +252,7 @@ class LogitView(Drawing):
         return layers, rows
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """The heads of the first kind; blue favors the token, orange the other."""
         import plotly.graph_objects as go
 

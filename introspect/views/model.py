@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -26,6 +28,9 @@ from introspect.views.base import (
 )
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import INK, SEQUENTIAL, themed
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["ModelView", "model_view", "pattern_table"]
 
@@ -60,7 +65,7 @@ class ModelView(View):
         return "Model view"
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Figure:
         """All patterns as one Plotly heatmap."""
         import plotly.graph_objects as go
 
@@ -114,18 +119,12 @@ class ModelView(View):
 
     def _columns(self) -> list[dict[str, Any]]:
         """Return each numeric column by row and head; ``None`` where a number is missing."""
-        indexed = self.table.set_index(["layer", "head"])
-        numbers = indexed.select_dtypes("number")
-        heads = range(self.record.num_heads)
+        index = pd.MultiIndex.from_product([self.record.layers, range(self.record.num_heads)])
+        heads = self.table.set_index(["layer", "head"]).select_dtypes("number").reindex(index)
+        shape = (self.record.num_layers, self.record.num_heads)
         return [
-            {
-                "name": str(name),
-                "values": [
-                    [_finite(numbers.loc[(layer, head), name]) for head in heads]
-                    for layer in self.record.layers
-                ],
-            }
-            for name in numbers.columns
+            {"name": str(name), "values": _finite(column.to_numpy(dtype=float).reshape(shape))}
+            for name, column in heads.items()
         ]
 
     def sections(self, *, with_detail: bool = True) -> tuple[Section, ...]:
@@ -240,8 +239,11 @@ def _checked_table(record: AttentionRecord, table: pd.DataFrame) -> pd.DataFrame
     return table
 
 
-def _finite(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _finite(values: npt.NDArray[np.float64]) -> list[list[float | None]]:
+    known = values.astype(object)
+    known[~np.isfinite(values)] = None
+    numbers: list[list[float | None]] = known.tolist()
+    return numbers
 
 
 def pooled(pattern: torch.Tensor, cells: int = TILE_CELLS) -> torch.Tensor:

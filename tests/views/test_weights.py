@@ -281,3 +281,17 @@ def test_attention_to_another_text_offers_no_rollout(open_page):
     page = open_page(head_view(record).to_html())
     options = page.eval_on_selector_all('[name="weights"] option', "all => all.map((o) => o.value)")
     assert options == ["raw", "renormalized"]
+
+
+def test_a_page_computes_rollout_once(monkeypatch):
+    calls = []
+    method = METHODS["rollout"]
+
+    def counted(record):
+        calls.append(1)
+        return method.function(record)
+
+    monkeypatch.setitem(METHODS, "rollout", replace(method, function=counted))
+    view = layer_view(record_of(), weights="rollout")
+    assert view.figure.data and view.to_html()
+    assert len(calls) == 1

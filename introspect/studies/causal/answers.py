@@ -33,9 +33,9 @@ from introspect.studies.causal.metrics import (
 from introspect.text import CorefCase
 
 __all__ = [
+    "AnswerReader",
     "Answers",
     "Batch",
-    "Reading",
     "Ready",
     "Rejected",
     "answers_of",
@@ -136,9 +136,9 @@ class Answers:
         with torch.no_grad(), without_dropout(self.asked):
             return self.asked(**placed(self.asked, batch.inputs))
 
-    def reading(self) -> Reading:
+    def reading(self) -> AnswerReader:
         """Return an empty accumulator for the outputs of all batches."""
-        return Reading(self)
+        return AnswerReader(self)
 
     def margins(self, scores: Floats | None = None) -> Floats:
         """Return the margin of the best antecedent over the best distractor, ``(num_cases,)``."""
@@ -298,7 +298,7 @@ def _inputs(
     return taken(model.module, inputs)
 
 
-class Reading:
+class AnswerReader:
     """An accumulator of what a metric reads in the outputs of batches."""
 
     def __init__(self, answers: Answers) -> None:

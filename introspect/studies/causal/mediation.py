@@ -23,9 +23,9 @@ from introspect.models import Model
 from introspect.records import Head
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
 from introspect.studies.causal.answers import (
+    AnswerReader,
     Answers,
     Batch,
-    Reading,
     Ready,
     answers_of,
     questions_of,
@@ -191,7 +191,7 @@ class _Runs:
         direct = [own - self._preference(self._of_own[head]) for head in self._heads]
         return total, np.stack(indirect, axis=1), np.stack(direct, axis=1)
 
-    def _preference(self, reading: Reading) -> Floats:
+    def _preference(self, reading: AnswerReader) -> Floats:
         """Compute the preference for the case's own antecedent, also where the other was read."""
         return self._first.margins(reading.scores())
 
@@ -212,7 +212,7 @@ class _Runs:
         outputs: Mapping[int, torch.Tensor],
         answers: Answers,
         batch: Batch,
-        reading: Reading,
+        reading: AnswerReader,
     ) -> None:
         change = patched(outputs[head.layer], [head.head])
         edit = Edit(self._kind, head.layer, "head_outputs", change)

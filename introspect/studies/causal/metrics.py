@@ -17,7 +17,15 @@ import numpy.typing as npt
 import torch
 
 from introspect.errors import MentionError, ModelError, SelectionError, TextError
-from introspect.models import Encoded, Model, encode, encode_target, length_limit, load, load_text
+from introspect.models import (
+    EncodedText,
+    Model,
+    encode,
+    encode_target,
+    length_limit,
+    load,
+    load_text,
+)
 from introspect.records import mention_pieces
 from introspect.text import Candidate, CorefCase, Span
 
@@ -101,9 +109,9 @@ class Question:
     """
 
     candidate: int | None
-    encoded: Encoded
+    encoded: EncodedText
     reads: tuple[tuple[int, int], ...] = ()
-    written: Encoded | None = None
+    written: EncodedText | None = None
 
 
 class Metric(ABC):
@@ -311,20 +319,20 @@ def metric_named(name: str) -> Metric:
     return METRICS[name]
 
 
-def _in_place(model: Model, case: CorefCase, candidate: Candidate) -> tuple[Encoded, list[int]]:
+def _in_place(model: Model, case: CorefCase, candidate: Candidate) -> tuple[EncodedText, list[int]]:
     """Return the text with the candidate in the pronoun's place, and the candidate's tokens."""
     text, span = substituted(case, candidate)
     encoded = _encoded(model, text)
     return encoded, _pieces(encoded, span, "candidate")
 
 
-def _encoded(model: Model, text: str) -> Encoded:
+def _encoded(model: Model, text: str) -> EncodedText:
     with model.tokenizing():
         limit = length_limit(model.module, model.tokenizer)
         return encode(model.tokenizer, text, limit=limit)
 
 
-def _pieces(encoded: Encoded, span: tuple[int, int], role: str) -> list[int]:
+def _pieces(encoded: EncodedText, span: tuple[int, int], role: str) -> list[int]:
     words: Sequence[Sequence[int]] = mention_pieces(encoded.tokens, span, role=role)
     pieces = [piece for word in words for piece in word]
     _check_known(encoded, pieces, role, span)
@@ -332,7 +340,7 @@ def _pieces(encoded: Encoded, span: tuple[int, int], role: str) -> list[int]:
 
 
 def _check_known(
-    encoded: Encoded, pieces: Sequence[int], role: str, span: tuple[int, int] | None = None
+    encoded: EncodedText, pieces: Sequence[int], role: str, span: tuple[int, int] | None = None
 ) -> None:
     """Raise if the model's vocabulary has nothing of a mention."""
     if all(encoded.tokens.unknown_mask[piece] for piece in pieces):

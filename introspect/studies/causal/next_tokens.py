@@ -12,7 +12,7 @@ import torch
 
 from introspect.errors import InputError, ModelError, SelectionError
 from introspect.hooks import placed, without_dropout
-from introspect.models import Encoded, Model, encode_batch, length_limit, padded, taken
+from introspect.models import EncodedText, Model, encode_batch, length_limit, padded, taken
 from introspect.studies.causal.answers import check_batch_size, not_finite
 from introspect.studies.causal.metrics import Floats, Metric, Question
 from introspect.text import CorefCase
@@ -40,7 +40,7 @@ class NextTokens:
     """
 
     model: Model
-    encoded: tuple[Encoded, ...]
+    encoded: tuple[EncodedText, ...]
     positions: tuple[tuple[int, ...], ...]
     batch_size: int = 32
     metric: ClassVar[Metric] = _NextToken()
@@ -137,7 +137,7 @@ def prepare_next_tokens(
         encoded = encode_batch(model.tokenizer, texts, limit=limit)
     ready = []
     for one in encoded:
-        if not isinstance(one, Encoded):
+        if not isinstance(one, EncodedText):
             raise one
         ready.append(one)
     if positions is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from introspect.deprecated import renamed_value
 from introspect.errors import InputError, naming
 from introspect.functional import Mention
 from introspect.models import Model, load_text
@@ -88,6 +89,7 @@ class CoreferenceAnalyzer:
         return scores_of(cases, case_table(cases), options)
 
 
+@renamed_value("weights", "renormalised", "renormalized")
 def score(
     model: Model | str,
     cases: Sequence[CorefCase],
