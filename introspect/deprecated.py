@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from introspect.errors import SelectionError
 
-__all__ = ["OldModules", "renamed_keyword", "renamed_value"]
+__all__ = ["OldModules", "renamed_arguments", "renamed_keyword", "renamed_value"]
 
 # The modules that the documentation of 0.1.0 named.
 _MODULES = {
@@ -38,6 +38,10 @@ _MODULES = {
     "introspect.sentences": "introspect.data",
     "introspect.weighting": "introspect.records.weights",
 }
+
+# Options of the command line, and values, each by its spelling of 0.1.0.
+_OPTIONS = {"--truncate": "--truncation"}
+_VALUES = {("--weights", "renormalised"): "renormalized"}
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -121,6 +125,37 @@ def renamed_value(
         return accepting
 
     return decorate
+
+
+def renamed_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of a command with old spellings replaced, each with a ``FutureWarning``.
+
+    Args:
+        arguments: as they were typed. What follows ``--`` is data and stays as it is.
+
+    Example:
+        >>> renamed_arguments(["probe", "cases.jsonl", "--out", "runs/x"])
+        ['probe', 'cases.jsonl', '--out', 'runs/x']
+    """
+    current: list[str] = []
+    for number, argument in enumerate(arguments):
+        if argument == "--":
+            return [*current, *arguments[number:]]
+        name, has_value, value = argument.partition("=")
+        if has_value and (name, value) in _VALUES:
+            new = f"{name}={_VALUES[name, value]}"
+        elif current and (current[-1], argument) in _VALUES:
+            new = _VALUES[current[-1], argument]
+        else:
+            new = _OPTIONS.get(argument, argument)
+        if new != argument:
+            warnings.warn(
+                f"{argument} is now {new}; the old spelling goes with the next release.",
+                FutureWarning,
+                stacklevel=2,
+            )
+        current.append(new)
+    return current
 
 
 class OldModules(MetaPathFinder):

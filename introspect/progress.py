@@ -1,79 +1,182 @@
-"""Progress of a probe: a bar on a terminal, or else a line at the start and at the end."""
+"""Progress of long work: one protocol for a bar, for lines, for a function, and for the logger.
+
+Work is told in stages. Every long call takes ``progress=``; the logger ``introspect`` hears when a
+stage begins and ends, whatever was given.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from introspect.errors import SelectionError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
 
-__all__ = [
-    "LOOKING",
-    "QUIET",
-    "SMALLEST",
-    "TAKING_OUT",
-    "TWINS",
-    "Stage",
-    "Told",
-    "Watcher",
-    "terminal_bar",
-    "told_nobody",
-    "watching",
-    "watching_stages",
-]
+__all__ = ["Listener", "ProgressLike", "Stages", "following"]
+
+_LOGGER = logging.getLogger("introspect")
+
+#: A function that receives the stage, how much of it is done, and its total; ``None`` where the
+#: total is unknown. The first call for a stage says that nothing of it is done.
+Listener = Callable[[str, int, int | None], object]
 
 
-class Stage(NamedTuple):
-    """A stage of a longer piece of work.
+class _Display:
+    """A display that shows nothing."""
 
-    Args:
-        words: what is being done.
-        counted: the unit of progress, with a placeholder for the number; empty where it is unknown.
+    def line(self, text: str) -> None:
+        """Receive a sentence as a stage begins and as it ends."""
+
+    def count(self, stage: str, done: int, total: int | None, note: str) -> None:
+        """Receive how much of a stage is done."""
+
+
+class Stages:
+    """The stages of one piece of work, told to a display and to the logger.
+
+    Longer work hands it to its parts as their ``progress``.
     """
 
-    words: str
-    counted: str = ""
+    def __init__(self, display: _Display) -> None:
+        self._display = display
+        self._stage: str | None = None
+        self._done, self._total, self._note = 0, None, ""  # type: tuple[int, int | None, str]
+        self._began = 0.0
 
-    def line(self, total: int | None) -> str:
-        """Describe what is being done, and how much of it there is.
+    def __call__(self, stage: str, done: int, total: int | None = None, note: str = "") -> None:
+        """Tell how much of a stage is done.
 
-        Example:
-            >>> TAKING_OUT.line(72)
-            'taking out each head, 72 in all'
-            >>> LOOKING.line(None)
-            'scoring where heads look'
+        Args:
+            stage: the work, such as ``ablating each head``; another one ends the stage before.
+            done: how much of it is done, from 0.
+            total: how much there is; ``None`` where that is unknown.
+            note: what else there is to show, such as ``3 rejected``.
         """
-        return self.words if total is None else f"{self.words}, {self.counted.format(total)}"
+        if stage != self._stage:
+            self.end()
+            self._stage, self._began = stage, time.monotonic()
+            self._say(stage if total is None else f"{stage}: {done:,} of {total:,}")
+        self._done, self._total, self._note = done, total, note
+        self._display.count(stage, done, total, note)
+
+    def end(self, *, is_stopped: bool = False) -> None:
+        """End the current stage, if there is one.
+
+        Args:
+            is_stopped: whether an error or the user ended it.
+        """
+        if self._stage is None:
+            return
+        seconds = time.monotonic() - self._began
+        verb = "stopped" if is_stopped else "done"
+        parts = [f"{verb} in {seconds:.1f} s"]
+        if self._total is not None or self._done:
+            of = "" if self._total is None else f" of {self._total:,}"
+            parts = [
+                f"{self._done:,}{of} {verb} in {seconds:.1f} s",
+                f"{self._done / max(seconds, 1e-9):,.1f} a second",
+            ]
+        parts += [self._note] if self._note else []
+        self._say(f"{self._stage}: {', '.join(parts)}")
+        self._stage, self._note = None, ""
+
+    def _say(self, text: str) -> None:
+        _LOGGER.info(text)
+        self._display.line(text)
 
 
-#: Called with a stage, how much of it is done, and of how much (``None`` where it is unknown). The
-#: first call for a stage says that nothing of it is done.
-Told = Callable[[Stage, int, int | None], None]
-
-TAKING_OUT = Stage("taking out each head", "{:,} in all")
-LOOKING = Stage("scoring where heads look")
-SMALLEST = Stage("searching the smallest set of heads", "at most {:,} runs")
-TWINS = Stage("exchanging heads between twins", "{:,} runs")
-
-
-def told_nobody(stage: Stage, number: int, total: int | None) -> None:
-    """Ignore progress."""
+#: What ``progress=`` takes: ``True`` for a bar on a terminal and in a notebook, and lines on
+#: standard error elsewhere; ``False`` or ``None`` for nothing; or a function.
+ProgressLike = bool | Listener | Stages | None
 
 
 @contextmanager
-def terminal_bar(stream: TextIO, before_time: str = "", after_time: str = "") -> Iterator[Progress]:
-    """Show a bar with a description, the count, the total, and the time left; clear it at the end.
+def following(progress: ProgressLike, stream: TextIO | None = None) -> Iterator[Stages]:
+    """Yield what a piece of work tells its stages to; the last stage ends with the block.
 
     Args:
-        stream: the terminal.
-        before_time: the text before the time left, in the format of rich's ``TextColumn``.
-        after_time: the text after it.
+        progress: as every long call takes it; the ``Stages`` of longer work are handed on.
+        stream: where the bar or the lines go; standard error by default.
+
+    Raises:
+        SelectionError: ``progress`` is something else.
+
+    Example:
+        >>> with following(lambda stage, done, total: print(stage, done, total)) as tell:
+        ...     tell("ablating each head", 0, 2)
+        ablating each head 0 2
     """
-    from rich.console import Console
+    if isinstance(progress, Stages):
+        yield progress
+        return
+    with _display_of(progress, stream or sys.stderr) as display:
+        stages = Stages(display)
+        try:
+            yield stages
+        except BaseException:
+            stages.end(is_stopped=True)
+            raise
+        stages.end()
+
+
+@contextmanager
+def _display_of(progress: bool | Listener | None, stream: TextIO) -> Iterator[_Display]:
+    if progress is None or progress is False:
+        yield _Display()
+    elif progress is not True:
+        if not callable(progress):
+            raise SelectionError(
+                "Expected `progress` as True, False or a function of (stage, done, total), got "
+                f"{progress!r}."
+            )
+        yield _Heard(progress)
+    else:
+        from rich.console import Console
+
+        console = Console(file=stream)
+        if stream.isatty() or _shows_widgets(console):
+            with _bar(console) as bar:
+                yield _Bar(bar)
+        else:
+            yield _Lines(stream)
+
+
+def _shows_widgets(console: Console) -> bool:
+    """Return whether this is a notebook in which rich can draw, for which it takes ipywidgets."""
+    return console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
+
+
+class _Heard(_Display):
+    """A function of the caller's."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def count(self, stage: str, done: int, total: int | None, note: str) -> None:
+        self._listener(stage, done, total)
+
+
+class _Lines(_Display):
+    """A line as each stage begins and as it ends, for logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def line(self, text: str) -> None:
+        print(f"introspect: {text}", file=self._stream, flush=True)
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Progress]:
+    """Show a bar with the stage, the count, the speed and the time left; clear it at the end."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -82,163 +185,39 @@ def terminal_bar(stream: TextIO, before_time: str = "", after_time: str = "") ->
         TimeRemainingColumn,
     )
 
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-    columns += [TextColumn(before_time)] if before_time else []
-    columns += [TimeRemainingColumn()]
-    columns += [TextColumn(after_time)] if after_time else []
-    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=console,
+        transient=True,
+    ) as progress:
         yield progress
 
 
-class Counts(Protocol):
-    """How many rows a shard has read and rejected."""
-
-    @property
-    def read(self) -> int:
-        """Rows read."""
-        ...
-
-    @property
-    def rejected(self) -> int:
-        """Rows rejected."""
-        ...
-
-
-class Watcher(Protocol):
-    """A listener that receives the progress of a probe."""
-
-    def begin(self, total: int | None, done: int) -> None:
-        """Begin with the total number of rows, if known, and the number done before."""
-
-    def shard(self, shard: Counts) -> None:
-        """Receive the entry of a finished shard."""
-
-    def say(self, what: str) -> None:
-        """Receive a description of the current step."""
-
-
-class _Quiet:
-    def begin(self, total: int | None, done: int) -> None: ...
-
-    def shard(self, shard: Counts) -> None: ...
-
-    def say(self, what: str) -> None: ...
-
-
-#: A watcher that shows nothing.
-QUIET: Watcher = _Quiet()
-
-
-class _Lines:
-    """A watcher that prints a line when work begins and when it ends, for logs."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._rows = self._rejected = 0
-        self._began = time.monotonic()
-
-    def begin(self, total: int | None, done: int) -> None:
-        rows = "" if total is None else f" {total:,} rows"
-        before = f", {done:,} done before" if done else ""
-        self._print(f"probing{rows}{before}")
-        self._began = time.monotonic()
-
-    def shard(self, shard: Counts) -> None:
-        self._rows += shard.read
-        self._rejected += shard.rejected
-
-    def say(self, what: str) -> None:
-        if self._rows:
-            seconds = max(time.monotonic() - self._began, 1e-9)
-            self._print(
-                f"{self._rows:,} rows in {seconds:.0f} s, {self._rows / seconds:.0f} a second, "
-                f"{self._rejected:,} rejected"
-            )
-            self._rows = 0
-        self._print(what)
-
-    def _print(self, what: str) -> None:
-        print(f"introspect: {what}", file=self._stream, flush=True)
-
-
-class _Bar:
-    """A watcher that draws a progress bar with rows per second, time left, and rejects."""
+class _Bar(_Display):
+    """A bar, begun anew with each stage: the speed of one does not predict that of the next."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task = progress.add_task("probing", total=None, rejected=0, speed="")
-        self._rejected = self._rows = 0
-        self._began = time.monotonic()
+        self._stage: str | None = None
+        self._began = 0.0
 
-    def begin(self, total: int | None, done: int) -> None:
-        self._progress.reset(self._task, total=total, completed=done)
-        self._began = time.monotonic()
-
-    def shard(self, shard: Counts) -> None:
-        self._rejected += shard.rejected
-        self._rows += shard.read
-        speed = self._rows / max(time.monotonic() - self._began, 1e-9)
+    def count(self, stage: str, done: int, total: int | None, note: str) -> None:
+        if stage != self._stage:
+            self._progress.refresh()  # the stage before, at its end
+            self._stage, self._began = stage, time.monotonic()
+            # A known total cannot be made unknown again, so a stage is a task of its own.
+            for task in self._progress.task_ids:
+                self._progress.remove_task(task)
+            self._progress.add_task(stage, total=total, speed="", note="")
+        speed = done / max(time.monotonic() - self._began, 1e-9)
         self._progress.update(
-            self._task,
-            advance=shard.read,
-            rejected=self._rejected,
-            speed=f"{speed:,.0f}/s",
+            self._progress.task_ids[0],
+            completed=done,
+            speed=f"{speed:,.0f}/s" if speed >= 1 else "",
+            note=note,
         )
-
-    def say(self, what: str) -> None:
-        self._progress.update(self._task, description=what)
-
-
-@contextmanager
-def watching(stream: TextIO | None = None) -> Iterator[Watcher]:
-    """Show a bar if the stream is a terminal, or else a line at the start and at the end."""
-    stream = stream or sys.stderr
-    if not stream.isatty():
-        yield _Lines(stream)
-        return
-    with terminal_bar(stream, "{task.fields[speed]}", "{task.fields[rejected]} rejected") as bar:
-        yield _Bar(bar)
-
-
-class _StageLines:
-    """A callback that prints a line when a stage begins, for logs."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._stage: Stage | None = None
-
-    def __call__(self, stage: Stage, number: int, total: int | None) -> None:
-        if stage != self._stage:
-            self._stage = stage
-            print(f"introspect: {stage.line(total)}", file=self._stream, flush=True)
-
-
-class _StageBar:
-    """A callback that draws a progress bar with the time left, restarted for each stage."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=None, visible=False)
-        self._stage: Stage | None = None
-
-    def __call__(self, stage: Stage, number: int, total: int | None) -> None:
-        if stage != self._stage:
-            self._stage = stage
-            # The speed of one stage does not predict that of the next.
-            self._progress.reset(self._task, total=total, description=stage.words, visible=True)
-        self._progress.update(self._task, completed=number, total=total)
-
-
-@contextmanager
-def watching_stages(stream: TextIO | None = None) -> Iterator[Told]:
-    """Show a bar if the stream is a terminal, or else a line for each stage.
-
-    Args:
-        stream: the stream to write to; standard error by default.
-    """
-    stream = stream or sys.stderr
-    if not stream.isatty():
-        yield _StageLines(stream)
-        return
-    with terminal_bar(stream) as bar:
-        yield _StageBar(bar)

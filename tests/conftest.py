@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.tabs import Tab, Tabs
+
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -53,44 +55,38 @@ def rules_broken() -> Callable[[Any], list[str]]:
     return pytest.importorskip(name, reason="axe-playwright-python is missing").violations
 
 
+@pytest.fixture(scope="session")
+def tabs(browser: Any) -> Iterator[Tabs]:
+    """The tabs that the tests of a session use one after the other."""
+    kept = Tabs(browser)
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Open a page from its HTML or its file, with the network off.
+def open_page(tabs: Tabs, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open a page from its HTML or its file, with the network off, in a tab without a past.
 
-    At the end the console must be clean, and nothing but the file itself asked for.
+    A second page in one test opens beside the first and shares nothing with it. At the end the
+    console must be clean, and nothing but the file itself asked for.
     """
-    opened: list[Any] = []
-    complaints: list[str] = []
+    opened: list[tuple[Tab, bool]] = []
 
-    def open_(source: str | Path, *, width: int = 1280, path_hash: str = "") -> Any:
+    def open_(
+        source: str | Path, *, width: int = 1280, path_hash: str = "", new: bool = False
+    ) -> Any:
         if isinstance(source, str):
             file = tmp_path / f"page-{len(opened)}.html"
             file.write_text(source, encoding="utf-8")
         else:
             file = source
-        context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        address = file.resolve().as_uri() + path_hash
-
-        def note_request(request: Any) -> None:
-            is_own = request.url == file.resolve().as_uri() or request.url.startswith(
-                ("blob:", "data:")
-            )
-            if not is_own:
-                complaints.append(f"request: {request.url}")
-
-        page.on("request", note_request)
-        page.on("console", lambda message: complaints.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (complaints.append("dialog"), dialog.dismiss()))
-        page.goto(address)
-        page.wait_for_selector("html[data-ready]")
-        assert page.get_attribute("html", "data-ready") == "true", page.inner_text("main")
-        opened.append(context)
-        return page
+        tab = tabs.take(new=new)
+        opened.append((tab, new))
+        tab.open(file, width=width, path_hash=path_hash)
+        return tab.page
 
     yield open_
-    for context in opened:
-        context.close()
+    complaints: list[str] = []
+    for tab, new in reversed(opened):
+        complaints += tabs.give_back(tab, again=not new)
     assert complaints == []

@@ -67,6 +67,7 @@ def test_a_row_is_what_it_was(name):
     assert row.status == "equal" and row.difference <= bound
 
 
+@pytest.mark.slow
 @of_this_release
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be forked")
 def test_the_whole_document_is_what_it_was():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import introspect
+
 _PATH = Path(__file__).resolve().parent.parent / "tools" / "bootstrap.py"
 _SPEC = importlib.util.spec_from_file_location("bootstrap", _PATH)
 assert _SPEC and _SPEC.loader
@@ -27,6 +29,8 @@ optional-dependencies = { dev = [], offline = [] }
 def root(tmp_path):
     (tmp_path / "pyproject.toml").write_text(_PYPROJECT)
     (tmp_path / "constraints.txt").write_text("rich==1\ntorch==2.13.0\ntyper==2\n")
+    (tmp_path / "introspect").mkdir()
+    (tmp_path / "introspect" / "__init__.py").write_text('__version__ = "0.2.0"\n')
     return tmp_path
 
 
@@ -131,6 +135,15 @@ def test_a_further_extra_is_added_to_those_that_are_there(machine, root):
     assert "[dev,offline]" in installs(machine)[-1]
 
 
+def test_a_new_version_of_the_project_is_seen(machine, root):
+    """An editable install records the version: reports and doctor would name the old one."""
+    bootstrap.ensure(root, set())
+    machine.commands.clear()
+    (root / "introspect" / "__init__.py").write_text('__version__ = "0.3.0"\n')
+    bootstrap.ensure(root, set())
+    assert installs(machine)
+
+
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_a_changed_file_is_seen(machine, root, name):
     bootstrap.ensure(root, set())
@@ -195,7 +208,7 @@ def test_an_unknown_extra_is_refused_before_anything_runs(machine, root):
     assert machine.commands == []
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt", "introspect/__init__.py"])
 def test_a_missing_file_is_one_line_and_code_2(machine, root, monkeypatch, capsys, name):
     monkeypatch.setattr(bootstrap, "ROOT", root)
     (root / name).unlink()
@@ -215,6 +228,103 @@ def test_what_a_package_requires_is_read_from_its_interpreter():
     assert bootstrap.requirements_of(python, "no-such-package") == set()
 
 
+@pytest.mark.parametrize("key", ["version", "version_info"])
+def test_an_environment_of_another_python_is_made_again(machine, root, capsys, key):
+    bootstrap.ensure(root, set())
+    current = ".".join(map(str, sys.version_info[:3]))
+    configuration = root / ".venv" / "pyvenv.cfg"
+    configuration.write_text(f"home = /usr/bin\n{key} = {current}\n")
+    machine.commands.clear()
+    bootstrap.ensure(root, {"dev"})
+    assert not any("venv" in command for command in machine.commands)
+    configuration.write_text(f"home = /usr/bin\n{key} = 3.9.1\n")
+    machine.commands.clear()
+    shutil.rmtree(bootstrap.python_of(root / ".venv").parent)
+    bootstrap.ensure(root, {"offline"})
+    assert "--clear" in machine.commands[0]
+
+
+def test_a_change_of_python_is_said(tmp_path, capsys):
+    assert not bootstrap.is_of_another_python(tmp_path)
+    (tmp_path / "pyvenv.cfg").write_text("version = 3.9.1\n")
+    assert bootstrap.is_of_another_python(tmp_path)
+    assert ".venv has Python 3.9; making it again" in capsys.readouterr().out
+
+
+def test_the_interpreter_of_an_environment_on_each_system():
+    unix, windows = (bootstrap.python_of(Path(".venv"), is_windows=it) for it in (False, True))
+    assert unix == Path(".venv", "bin", "python")
+    assert windows == Path(".venv", "Scripts", "python.exe")
+
+
+def test_arguments_for_torch_keep_the_folders_of_windows():
+    text = r"--find-links 'C:\my wheels' --pre --cache-dir D:\cache"
+    words = ["--find-links", r"C:\my wheels", "--pre", "--cache-dir", r"D:\cache"]
+    assert bootstrap.split_arguments(text, is_windows=True) == words
+    assert bootstrap.split_arguments("--find-links '/my wheels'", is_windows=False)[1] == (
+        "/my wheels"
+    )
+
+
+# --- the oldest and the newest dependencies --------------------------------------------------
+
+
+def written_constraints(root) -> list[str]:
+    return (root / ".venv" / "constraints.txt").read_text().split()
+
+
+def test_the_oldest_are_the_lower_bounds_and_the_tools_that_are_tested():
+    project = {
+        "dependencies": ["torch>=2.6", "transformers>=5.23,<6", "Typer >= 0.15", "plain"],
+        "optional-dependencies": {
+            "vision": ["pillow>=10.0.1"],
+            "exact": ["model==0.1.0"],
+            "dev": ["pytest>=8.3", "pillow>=10.0.1", "mkdocstrings[python]>=0.29"],
+        },
+    }
+    tested = "# pytest==1\npillow==13.0\npytest==9.2.0\nsympy==1.14\nmkdocstrings==1.0.8\n"
+    assert bootstrap.oldest_constraints(project, tested).splitlines() == [
+        *("pillow==10.0.1", "torch==2.6", "transformers==5.23", "typer==0.15"),
+        *("pytest==9.2.0", "mkdocstrings==1.0.8"),
+    ]
+
+
+def test_the_oldest_torch_is_installed_though_a_newer_one_is_there(machine, root):
+    machine.torch = {"python": "2.13.0", Path(sys.executable).name: "2.13.0"}
+    bootstrap.ensure(root, set(), "oldest")
+    assert "--system-site-packages" not in machine.commands[0]
+    assert installs(machine)[0].endswith(" torch==2.6")
+    assert written_constraints(root) == ["torch==2.6"]
+
+
+def test_the_newest_are_asked_for_without_a_pin_but_torch_comes_once(machine, root, monkeypatch):
+    monkeypatch.setenv("TORCH_PIP_ARGS", "--pre")
+    machine.torch = {bootstrap.python_of(root).name: "2.99.0+cpu"}
+    bootstrap.ensure(root, set(), "newest")
+    first, second = installs(machine)
+    assert first.endswith(" torch --upgrade --upgrade-strategy eager --pre")
+    assert second.endswith(" --upgrade --upgrade-strategy eager")
+    assert written_constraints(root) == ["torch==2.99.0+cpu"]
+
+
+def test_other_versions_make_another_environment(machine, root):
+    bootstrap.ensure(root, set())
+    for versions in ("oldest", "tested"):
+        machine.commands.clear()
+        bootstrap.ensure(root, set(), versions)
+        assert installs(machine)
+        machine.commands.clear()
+        bootstrap.ensure(root, set(), versions)
+        assert machine.commands == []
+
+
+def test_every_dependency_for_users_has_a_lower_bound_or_an_exact_version():
+    project = bootstrap.project_table(_PATH.parent.parent)
+    extras = project["optional-dependencies"]
+    lines = [line for extra in extras for line in extras[extra]] + project["dependencies"]
+    assert [line for line in lines if "==" not in line and ">=" not in line] == []
+
+
 def test_a_failure_is_one_line_and_code_2(machine, root, monkeypatch, capsys):
     monkeypatch.setattr(bootstrap, "ROOT", root)
     machine.failing = "venv"
@@ -225,7 +335,8 @@ def test_a_failure_is_one_line_and_code_2(machine, root, monkeypatch, capsys):
 
 def test_the_projects_own_files_are_understood():
     root = _PATH.parent.parent
-    assert bootstrap.pinned_torch(root / "constraints.txt") == "2.13.0"
+    assert bootstrap.pinned_torch((root / "constraints.txt").read_text()) == "2.13.0"
+    assert bootstrap.project_version(root) == introspect.__version__
     assert bootstrap.fits("2.13.0+cpu", root)
     assert not bootstrap.fits("1.13.1", root)
     assert not bootstrap.fits(None, root)

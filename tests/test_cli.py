@@ -185,8 +185,8 @@ def test_antecedent_without_pronoun(introspect, tmp_path):
 def test_text_longer_than_the_model_reads_is_never_cut_silently(introspect, tmp_path):
     text = "It rained. " * 300 + "Then came the end."
     out = tmp_path / "r.html"
-    assert_refused(introspect("report", text, "--out", out), "512", "--truncate")
-    outcome = introspect("report", text, "--truncate", "--out", out)
+    assert_refused(introspect("report", text, "--out", out), "512", "--truncation")
+    outcome = introspect("report", text, "--truncation", "--out", out)
     assert outcome.code == 0
     assert "cut off" in outcome.err and "Then came the end." in outcome.err
     assert "cut off" in out.read_text(encoding="utf-8")

@@ -20,6 +20,8 @@ from introspect.io import replacing_folder, write_atomically
 from introspect.page import read_summary
 from introspect.runs import causal as causal_run
 from introspect.studies.causal import load_to_ask
+from introspect.studies.causal.mediation import PATCHING
+from introspect.studies.causal.smallest import SEARCHING
 
 from .test_cli import assert_refused, introspect
 
@@ -58,13 +60,14 @@ def test_causal_leaves_the_tables_of_the_study(introspect, tmp_path, study):
     outcome = introspect("causal", write_cases(tmp_path), "--out", out, "--model", "pronoun")
     assert outcome.code == 0, outcome.err
     assert outcome.out.splitlines() == [ix.causal_report(study).finding, str(out / "report.html")]
-    assert outcome.err.splitlines() == [
-        "introspect: taking out each head, 8 in all",
-        "introspect: scoring where heads look",
+    begun = [line for line in outcome.err.splitlines() if " in " not in line]
+    assert begun == [
+        "introspect: ablating each head: 0 of 8",
+        "introspect: scoring attention",
         # All heads once; each of 8, 7, … 1 heads, with ten random sets and with only them.
-        f"introspect: searching the smallest set of heads, at most {1 + 36 + 8 * 11} runs",
+        f"introspect: {SEARCHING}: 0 of {1 + 36 + 8 * 11}",
         # Two batches of 20 cases with two candidates each, of either twin.
-        "introspect: exchanging heads between twins, 32 runs",
+        f"introspect: {PATCHING}: 0 of 32",
         "introspect: writing the report",
     ]
     assert sorted(path.name for path in out.iterdir()) == FILES
@@ -261,8 +264,8 @@ def test_an_earlier_run_stays_if_the_new_one_fails(tmp_path, monkeypatch, stop, 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--heads", "L9H1"), ("layer of 0–1", "L9H1")),
-        (("--heads", "L1H7"), ("head of 0–3", "L1H7")),
+        (("--heads", "L9H1"), ("a head of L0H0–L1H3, got L9H1",)),
+        (("--heads", "L1H7"), ("a head of L1H0–L1H3, got L1H7",)),
         (("--heads", "one"), ("'L3H1'", "'one'")),
         (("--method", "none"), ("zero, mean, uniform, resample", "'none'")),
         (("--metric", "none"), ("pseudo-likelihood", "'none'")),
@@ -341,7 +344,7 @@ def test_ablate_says_where_no_attention_changes(introspect, tmp_path):
     ("arguments", "expected"),
     [
         ((), ("--heads or --edge",)),
-        (("--heads", "L9H1"), ("layer of 0–1",)),
+        (("--heads", "L9H1"), ("a head of L0H0–L1H3, got L9H1",)),
         (("--heads", "L1H0", "--method", "mean"), ("texts in `reference`",)),
         (("--edge", "it"), ("it:animal", "'it'")),
         (("--edge", "it:zebra"), ("zebra",)),

@@ -9,6 +9,7 @@ import pytest
 
 import introspect as ix
 from introspect.page import read_summary
+from introspect.studies.heads.known_roles import READING
 
 from .test_cli import assert_refused, introspect
 
@@ -33,7 +34,10 @@ def texts(tmp_path):
 def test_heads_leaves_tables_a_summary_and_a_report(introspect, tmp_path):
     out = tmp_path / "runs" / "heads"
     outcome = introspect("heads", "--model", "induction", "--out", out, *FEW, "--seed", 3)
-    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.code == 0, outcome.err
+    begun, ended = outcome.err.splitlines()
+    assert begun == f"introspect: {READING}: 0 of 4"
+    assert ended.startswith(f"introspect: {READING}: 4 of 4 done in ")
     assert outcome.out.splitlines() == [INDUCTION, str(out / "report.html")]
     assert sorted(path.name for path in out.iterdir()) == [
         "heads.csv", "heads.parquet", "report.html", "run.json", "summary.json",

@@ -10,6 +10,7 @@ import warnings
 import pytest
 
 import introspect as ix
+from introspect.deprecated import renamed_arguments
 
 OLD = ("introspect.interop", "introspect.analyzers", "introspect.cases")
 
@@ -85,3 +86,22 @@ def test_a_module_that_never_was_is_not_found():
 def test_looking_up_the_new_names_warns_of_nothing():
     code = "import introspect as ix; import introspect.data, introspect.studies.causal; ix.load"
     subprocess.run([sys.executable, "-W", "error::FutureWarning", "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        (["report", "a text", "--truncate"], ["report", "a text", "--truncation"]),
+        (["view", "--weights", "renormalised"], ["view", "--weights", "renormalized"]),
+        (["view", "--weights=renormalised"], ["view", "--weights=renormalized"]),
+    ],
+)
+def test_an_old_option_of_the_command_line_is_read_as_the_new_one(typed, read):
+    with pytest.warns(FutureWarning, match="the old spelling goes with the next release") as told:
+        assert renamed_arguments(typed) == read
+    assert len(told) == 1
+
+
+def test_what_is_data_is_not_renamed():
+    typed = ["report", "renormalised", "--", "--fresh"]
+    assert renamed_arguments(typed) == typed

@@ -124,11 +124,6 @@ def test_the_commands_of_a_page_exist_with_their_options(page):
             assert re.search(rf"(?<![\w-]){option}(?![\w-])", named), f"{command}: no {option}"
 
 
-def test_the_wheel_of_the_tutorial_is_this_version():
-    name = f"introspect_transformers-{introspect.__version__}-py3-none-any.whl"
-    assert name in text_of("docs/tutorial.md")
-
-
 # --- the two READMEs -------------------------------------------------------------------------
 
 

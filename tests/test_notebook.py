@@ -156,6 +156,7 @@ def numbers_beside_keys(frame: Any) -> list[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_views_in_jupyterlab_do_not_disturb_each_other(lab_page):
     frames = [lab_page.frame_locator(f".jp-OutputArea iframe >> nth={n}") for n in range(3)]

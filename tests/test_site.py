@@ -79,6 +79,7 @@ def small_site(folder: Path, *, page: str = "", argument: str = "width: of it.")
     return folder / "mkdocs.yml"
 
 
+@pytest.mark.slow
 def test_a_small_site_is_built_with_formula_and_example(tmp_path):
     done = build(small_site(tmp_path), tmp_path / "built")
     assert done.returncode == 0, done.stderr[-3000:]
@@ -90,6 +91,7 @@ def test_a_small_site_is_built_with_formula_and_example(tmp_path):
     assert re.search(r'<pre.*class="gp">&gt;&gt;&gt; </span>.*</pre>', example, re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -107,6 +109,7 @@ def test_a_mistake_fails_the_build(tmp_path, change, complaint):
     assert complaint in done.stderr
 
 
+@pytest.mark.slow
 def test_no_page_asks_for_anything_outside(site):
     """Nothing that a browser fetches by itself; links that a person follows may lead anywhere."""
     pages = list(site.rglob("*.html"))
@@ -117,6 +120,7 @@ def test_no_page_asks_for_anything_outside(site):
             assert mark not in text, f"{page.name}: {mark}"
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_pages_are_read_and_searched_as_files(site, browser):
     for width, scheme in ((1280, "light"), (800, "dark")):

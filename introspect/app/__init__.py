@@ -20,15 +20,11 @@ Questions and computations do not depend on the screen: only ``cached``, ``choos
 ``drawing``, ``form``, and the pages import Streamlit.
 """
 
-from introspect.app.questions import Question, Word, words_of
 from introspect.app.server import LOOPBACK, address_of, check_start, serve
 
 __all__ = [
     "LOOPBACK",
-    "Question",
-    "Word",
     "address_of",
     "check_start",
     "serve",
-    "words_of",
 ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
-from introspect.app.questions import Question
+from introspect.app.questions import Question, Removal
 from introspect.data import case_to_json
 from introspect.models import Model, hush, load_text
 from introspect.records import AttentionRecord
@@ -13,14 +12,11 @@ from introspect.reporting import report
 from introspect.studies.causal import (
     BeforeAfter,
     CausalStudy,
-    Place,
-    Removal,
     before_after,
+    causal_study,
     load_to_ask,
-    said_before_and_after,
-    study_of_case,
 )
-from introspect.text import CorefCase
+from introspect.text import CorefCase, Span
 from introspect.views import (
     ViewName,
     causal_view,
@@ -41,7 +37,6 @@ __all__ = [
     "page_of_view",
     "record_of",
     "report_of",
-    "said_of",
     "study_named",
 ]
 
@@ -139,26 +134,39 @@ def model_to_ask(name: str) -> Model:
     return load_to_ask(name)
 
 
-@st.cache_resource(max_entries=_RECORDS, show_spinner="Reading the text twice …")
-def before_after_of(name: str, question: Question, removal: Removal) -> BeforeAfter:
-    """Compare a text before and after heads are ablated.
+@st.cache_resource(
+    max_entries=_RECORDS,
+    show_spinner="Reading the text twice …",
+    hash_funcs={CorefCase: case_to_json},
+)
+def before_after_of(
+    name: str,
+    question: Question,
+    removal: Removal,
+    at: Span | None = None,
+    case: CorefCase | None = None,
+) -> BeforeAfter:
+    """Compare a text, or its case, before and after heads are ablated.
 
     Raises:
         IntrospectError: the text cannot be captured, or the model cannot be ablated in this way.
     """
-    return before_after(model_to_ask(name), question, removal)
+    return before_after(
+        model_to_ask(name),
+        question.text if case is None else case,
+        removal,
+        at=at,
+        target=question.target,
+        kind=question.kind,
+        truncation=question.truncation,
+    )
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …")
 def page_of_removal(name: str, question: Question, removal: Removal) -> str:
     """Return the attention before and after ablation side by side as a page."""
-    return before_after_of(name, question, removal).view.to_html()
-
-
-@st.cache_data(max_entries=_PAGES, show_spinner="Asking the model …")
-def said_of(name: str, question: Question, removal: Removal, place: Place) -> pd.DataFrame:
-    """Return the words that a model predicts at a place before and after ablation."""
-    return said_before_and_after(model_to_ask(name), question, removal, place)
+    compared = before_after_of(name, question, removal)
+    return compare_view(compared.before, compared.after, labels=compared.labels).to_html()
 
 
 @st.cache_resource(
@@ -169,8 +177,19 @@ def said_of(name: str, question: Question, removal: Removal, place: Place) -> pd
 def study_named(
     name: str, case: CorefCase, method: str, references: tuple[str, ...]
 ) -> CausalStudy:
-    """Measure the effect of every head on the answer to a case, whichever heads are chosen."""
-    return study_of_case(model_to_ask(name), case, method, references)
+    """Measure the effect of every head on the answer to a case, whichever heads are chosen.
+
+    Raises:
+        InputError: the case cannot be asked.
+    """
+    return causal_study(
+        model_to_ask(name),
+        [case],
+        method=method,
+        reference=references or None,
+        share=None,
+        twins=False,
+    )
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …", hash_funcs={CorefCase: case_to_json})

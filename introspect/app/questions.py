@@ -1,4 +1,4 @@
-"""Questions for a model, made from the values of a form; nothing here draws or runs a model."""
+"""Questions for a model, made from the values of a form; nothing here draws or computes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from introspect.errors import MentionError
+from introspect.interventions import Intervention, ablate, knock_out
 from introspect.models import ALIASES
 from introspect.models.circuits import CIRCUITS, repeated
+from introspect.studies.causal import Prompt
 from introspect.text import Candidate, CorefCase, Span, find_mention, segment_words, visible_text
 
 __all__ = [
     "EXAMPLES",
     "KINDS",
+    "METHODS",
     "MODELS",
     "Example",
     "Question",
+    "Removal",
     "Word",
     "case_from_words",
     "example_of",
@@ -138,6 +142,51 @@ class Question:
     def subject(self) -> str | tuple[str, str]:
         """The text or pair, in the form that ``ix.report`` takes."""
         return self.text if self.pair is None else (self.text, self.pair)
+
+
+#: The ablation methods offered: those that need only one text.
+METHODS = ("zero", "mean", "uniform")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What to take out of a model.
+
+    Args:
+        heads: heads such as ``L3H1``, or ``L3`` for a whole layer; with ``edge``, none means all.
+        method: the ablation method.
+        edge: the query word and the key word, as spans of the text; the heads are then kept, and
+            only their attention from the one word to the other is cut.
+        references: for ``mean``, the texts to average over.
+        kind: the kind of attention, for an encoder-decoder.
+    """
+
+    heads: tuple[str, ...]
+    method: str = METHODS[0]
+    edge: tuple[Span, Span] | None = None
+    references: tuple[str, ...] = ()
+    kind: str | None = None
+
+    def __call__(self, prompt: Prompt) -> Intervention:
+        """Return the intervention on the tokens of a prompt, as ``ix.before_after`` asks for it.
+
+        Raises:
+            SelectionError: no heads are chosen, or the model does not have some of them.
+            MentionError: the model has no tokens for a word.
+        """
+        if self.edge is None:
+            reference = self.references or None
+            return ablate(
+                prompt.model, self.heads, method=self.method, reference=reference, kind=self.kind
+            )
+        queries, keys = map(prompt.pieces, self.edge)
+        edges = [(query, key) for query in queries for key in keys]
+        intervention = knock_out(prompt.model, edges, self.heads or None, kind=self.kind)
+        # Only the words of the text itself are shown, never those of a text with a mask in it.
+        one, other = (prompt.text[start:end] for start, end in self.edge)
+        where = f" in {', '.join(self.heads)}" if self.heads else ""
+        intervention.words = f"{one} → {other} cut{where}"
+        return intervention
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,14 @@ from introspect.studies.coreference import DirectionScores
 from introspect.text import visible
 from introspect.views import SEQUENTIAL, head_number, layer_row
 
-__all__ = ["MOST_COLORED", "cell_style", "score_table", "token_table", "weight_table"]
+__all__ = [
+    "MOST_COLORED",
+    "cell_style",
+    "effect_table",
+    "score_table",
+    "token_table",
+    "weight_table",
+]
 
 #: A table with more cells is shown without colors; the heat map is made for those.
 MOST_COLORED = 10_000
@@ -93,6 +100,26 @@ def score_table(scores: DirectionScores) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns)
     by = "antecedent" if table["antecedent"].notna().any() else "distractor"
     return table.sort_values(by, ascending=False, kind="stable", ignore_index=True)
+
+
+def effect_table(heads: pd.DataFrame) -> pd.DataFrame:
+    """Build a table of effects on one case, the largest first.
+
+    Args:
+        heads: the table ``heads`` of ``ix.causal_study``.
+
+    Returns:
+        A row for each head: ``head`` (``L3H1``), ``effect`` (how much the preference falls without
+        it), ``control`` (the mean effect of the other heads of its layer), and ``antecedent`` (the
+        share of the pronoun's attention that goes to the antecedent).
+    """
+    rows = heads.sort_values("effect", ascending=False, kind="stable", ignore_index=True)
+    names = [str(Head(*map(int, place))) for place in rows[["layer", "head"]].to_numpy()]
+    columns = {"attention_weight": "antecedent"}
+    chosen = rows[["effect", "control", "attention_weight"]].rename(columns=columns)
+    chosen.insert(0, "head", names)
+    chosen.attrs.clear()
+    return chosen
 
 
 def cell_style(weight: float) -> str:

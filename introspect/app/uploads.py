@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,6 @@ from introspect.data import Reject, convert, reject_from_json
 from introspect.errors import InputError
 from introspect.io import is_packed
 from introspect.models import Model
-from introspect.progress import Counts
 from introspect.runs import probe
 
 __all__ = ["ENDINGS", "MOST_BYTES", "MOST_ROWS", "SAMPLE", "Probed", "Upload", "probe_upload"]
@@ -155,7 +155,7 @@ def _probed(model: Model, upload: Upload, given: Path, tell: Tell) -> Probed:
             out,
             analyzers=["coreference"],
             shard_rows=_SHARD_ROWS,
-            watcher=_Watcher(tell),
+            progress=partial(_tell_share, tell),
         )
     except InputError:
         found = _read_rejects(out / "rejects.jsonl")
@@ -204,23 +204,11 @@ def _reject_table(rejects: list[tuple[str, Reject]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["where", "why", "row"])
 
 
-class _Watcher:
-    """A watcher that reports the progress of a probe to a callback."""
-
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-        self._total: int | None = None
-        self._rows = 0
-
-    def begin(self, total: int | None, done: int) -> None:
-        self._total, self._rows = total, done
-        self._tell(0.0, "Reading")
-
-    def shard(self, shard: Counts) -> None:
-        self._rows += shard.read
-        # The total is unknown until the end for formats whose rows cannot be counted in advance.
-        total = self._total or self._rows
-        self._tell(min(self._rows / total, 1.0), f"{self._rows:,} of {total:,} rows")
-
-    def say(self, what: str) -> None:
-        self._tell(1.0, what.capitalize())
+def _tell_share(tell: Tell, stage: str, done: int, total: int | None) -> None:
+    """Tell the share of a probe that is done: its rows, and then what is made of them."""
+    if total is None:
+        tell(1.0, stage.capitalize())
+    elif not done:
+        tell(0.0, "Reading")
+    else:
+        tell(min(done / total, 1.0), f"{done:,} of {total:,} rows")

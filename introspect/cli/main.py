@@ -12,6 +12,7 @@ import typer
 import typer.core
 
 from introspect.cli import pages, sets, studies
+from introspect.deprecated import renamed_arguments
 from introspect.errors import IntrospectError
 
 __all__ = ["StoppedError", "app", "main", "program"]
@@ -97,7 +98,7 @@ def main() -> None:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            code = app(args=arguments, standalone_mode=False)
+            code = app(args=renamed_arguments(arguments), standalone_mode=False)
     except typer.Abort:
         _fail("interrupted", None, code=1)
     except (KeyboardInterrupt, StoppedError) as stop:

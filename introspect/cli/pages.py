@@ -13,7 +13,7 @@ from introspect.cli.shared import (
     ModelName,
     Text,
     TextPair,
-    Truncate,
+    Truncation,
     command_line,
     load,
     show_notices,
@@ -47,7 +47,7 @@ def report(
     ] = None,
     model: ModelName = "minilm",
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
-    truncate: Truncate = False,
+    truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Write an interactive report on one text, and print what it found."""
@@ -63,7 +63,7 @@ def report(
     result = ix.report(
         load(model, allow_pickle=allow_pickle),
         [subject],
-        truncation=truncate,
+        truncation=truncation,
         command=command_line(),
     )
     path = result.save(out)
@@ -101,7 +101,7 @@ def view(
     ] = "raw",
     model: ModelName = "minilm",
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("view.html"),
-    truncate: Truncate = False,
+    truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Write one interactive view."""
@@ -114,7 +114,7 @@ def view(
     parts = parts_of(weights, ("raw", "renormalized") if kind is ViewKind.head else ("raw",))
     loaded = load_text(load(model, allow_pickle=allow_pickle))
     include = (*parts_of_view(kind.value), *parts)
-    record = loaded.capture(text, text_pair, truncation=truncate, include=include)
+    record = loaded.capture(text, text_pair, truncation=truncation, include=include)
     pinned = None if token is None else find_tokens(record.queries, token)[0]
     result = view_by_name(
         kind.value,
@@ -170,7 +170,7 @@ def compare(
         str | None, typer.Option(help="A word of the first text; it#2 means the second one.")
     ] = None,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("compare.html"),
-    truncate: Truncate = False,
+    truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Show two texts, or two models on one text, side by side with their difference."""
@@ -190,7 +190,7 @@ def compare(
     }
     texts = (text_a, text_a if text_b is None else text_b)
     records = [
-        loaded[name].capture(text, truncation=truncate)
+        loaded[name].capture(text, truncation=truncation)
         for name, text in zip(names, texts, strict=True)
     ]
     result = ix.compare_view(

@@ -114,7 +114,6 @@ def probe(
     Stopped at any moment, the same command goes on where it was.
     """
     from introspect.data import spooled_stdin
-    from introspect.progress import watching
     from introspect.runs import BatchLimits, CacheOptions, RayOptions, WorkerOptions, estimate
     from introspect.runs import probe as run_probe
     from introspect.studies.coreference import Options
@@ -141,30 +140,29 @@ def probe(
         )
         print_table("What it would take", found.lines())
         return
-    with watching() as watcher:
-        result = run_probe(
-            loaded,
-            given,
-            out,
-            engine=engine,
-            analyzers=analyzer,
-            column=column,
-            format=format,
-            segment=segment,
-            weights=weights,  # type: ignore[arg-type]  # checked there
-            layers=None if layers is None else _numbers(layers),
-            long=long,  # type: ignore[arg-type]  # checked there
-            null_model=null_model,
-            save_attention=save_attention,  # type: ignore[arg-type]  # checked there
-            batch_size=batch_size,
-            cache=None if cache is None else CacheOptions(str(cache), int(cache_size * 2**30)),
-            threads=threads,
-            ray=RayOptions(actors, ray_address),
-            fresh=fresh,
-            options=Options(seed=seed),
-            command=command_line(),
-            watcher=watcher,
-        )
+    result = run_probe(
+        loaded,
+        given,
+        out,
+        engine=engine,
+        analyzers=analyzer,
+        column=column,
+        format=format,
+        segment=segment,
+        weights=weights,  # type: ignore[arg-type]  # checked there
+        layers=None if layers is None else _numbers(layers),
+        long=long,  # type: ignore[arg-type]  # checked there
+        null_model=null_model,
+        save_attention=save_attention,  # type: ignore[arg-type]  # checked there
+        batch_size=batch_size,
+        cache=None if cache is None else CacheOptions(str(cache), int(cache_size * 2**30)),
+        threads=threads,
+        ray=RayOptions(actors, ray_address),
+        fresh=fresh,
+        options=Options(seed=seed),
+        command=command_line(),
+        progress=True,
+    )
     if sys.stdout.isatty():
         print_table("What was found", result.lines())
     typer.echo(result.finding)

@@ -16,7 +16,7 @@ __all__ = [
     "ModelName",
     "Text",
     "TextPair",
-    "Truncate",
+    "Truncation",
     "command_line",
     "load",
     "print_table",
@@ -32,7 +32,7 @@ ModelName = Annotated[
         "--model", "-m", help="An alias (minilm, pronoun, …), a hub id or a local folder."
     ),
 ]
-Truncate = Annotated[bool, typer.Option(help="Cut a text that is too long, and say so.")]
+Truncation = Annotated[bool, typer.Option(help="Truncate a text that is too long, and say so.")]
 AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Load pickled weights too: only files you trust.")
 ]

@@ -61,7 +61,6 @@ def causal(
     """Take each head out in turn, and leave a folder that says which heads matter."""
     from introspect.io import check_folder
     from introspect.models import hush
-    from introspect.progress import watching_stages
     from introspect.runs import CAUSAL_KIND, causal_folder
     from introspect.studies.causal import load_to_ask
 
@@ -69,23 +68,22 @@ def causal(
     texts = texts_of(reference)
     hush()
     loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
-    with watching_stages() as told:
-        result = causal_folder(
-            loaded,
-            file,
-            out,
-            heads=heads,
-            method=method,
-            reference=texts,
-            metric=metric,
-            share=None if no_smallest else 0.8,
-            twins=not no_twins,
-            limit=limit,
-            seed=seed,
-            fresh=fresh,
-            command=command_line(),
-            told=told,
-        )
+    result = causal_folder(
+        loaded,
+        file,
+        out,
+        heads=heads,
+        method=method,
+        reference=texts,
+        metric=metric,
+        share=None if no_smallest else 0.8,
+        twins=not no_twins,
+        limit=limit,
+        seed=seed,
+        fresh=fresh,
+        command=command_line(),
+        progress=True,
+    )
     show_notices(result.report.notices)
     typer.echo(result.report.finding)
     typer.echo(out / "report.html")
@@ -135,21 +133,19 @@ def ablate(
     if edge:
         edges = [pair for each in edge for pair in ix.edges_between(loaded, text, *_ends(each))]
         change = ix.knock_out(loaded, edges, heads, kind=kind)
+        change.words = f"{', '.join(edge)} cut"
     else:
         change = ix.ablate(loaded, heads, method=method, reference=texts, kind=kind, seed=seed)
-    before = loaded.capture(text, kind=kind)
-    with change:
-        after = loaded.capture(text, kind=kind)
-    what = f"{', '.join(edge)} cut" if edge else change.words
-    result = ix.compare_view(before, after, labels=("unchanged", what))
-    show_notices(before.notices)
-    if not result.changes()["total_variation"].gt(0).any():
+    compared = ix.before_after(loaded, text, change, kind=kind)
+    show_notices(compared.before.notices)
+    if compared.most_changed is None:
         typer.echo(
             "introspect: notice: no attention changes: what these heads give on is read by no "
             "later attention.",
             err=True,
         )
-    typer.echo(result.save(out))
+    view = ix.compare_view(compared.before, compared.after, labels=compared.labels)
+    typer.echo(view.save(out))
 
 
 def _ends(edge: str) -> tuple[str, str]:
@@ -229,6 +225,7 @@ def heads(
         options=options,
         fresh=fresh,
         command=command_line(),
+        progress=True,
     )
     show_notices(result.notices)
     typer.echo(result.finding)

@@ -10,13 +10,17 @@ from introspect.interventions.edges import edges_between, knock_out
 from introspect.interventions.intervention import Intervention, intervene, module_of
 from introspect.interventions.patches import patch, patched
 from introspect.interventions.references import run_parts
-from introspect.interventions.targets import HeadLike, HeadsByLayer, checked_kind, heads_by_layer
+from introspect.interventions.targets import (
+    HeadsByLayer,
+    checked_kind,
+    heads_by_layer,
+    names_of_heads,
+)
 
 __all__ = [
     "METHODS",
     "NEEDS_REFERENCE",
     "Ablations",
-    "HeadLike",
     "HeadsByLayer",
     "Intervention",
     "ablate",
@@ -26,6 +30,7 @@ __all__ = [
     "intervene",
     "knock_out",
     "module_of",
+    "names_of_heads",
     "patch",
     "patched",
     "run_parts",

@@ -11,13 +11,13 @@ from introspect.hooks import Change, Edit, Visible, attention_layout
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.interventions.references import Inputs, Reference, run_references
 from introspect.interventions.targets import (
-    HeadLike,
     HeadsByLayer,
     checked_kind,
     chosen_positions,
     heads_by_layer,
     in_words,
 )
+from introspect.records import HeadLike
 
 __all__ = ["METHODS", "NEEDS_REFERENCE", "Ablations", "ablate", "scale"]
 

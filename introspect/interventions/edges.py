@@ -10,9 +10,9 @@ from introspect.errors import CaptureError, SelectionError
 from introspect.functional import knocked_out
 from introspect.hooks import Change, Edit, Visible, attention_layout
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
-from introspect.interventions.targets import HeadLike, checked_kind, heads_by_layer, in_words
+from introspect.interventions.targets import checked_kind, heads_by_layer, in_words
 from introspect.models import Model
-from introspect.records import mention_pieces
+from introspect.records import HeadLike, mention_pieces
 from introspect.text import Span, find_mention
 
 __all__ = ["Edge", "edges_between", "knock_out"]

@@ -20,13 +20,13 @@ from introspect.hooks import (
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.interventions.references import Inputs, run_source
 from introspect.interventions.targets import (
-    HeadLike,
     HeadsByLayer,
     checked_kind,
     chosen_positions,
     heads_by_layer,
     in_words,
 )
+from introspect.records import HeadLike
 
 __all__ = ["patch", "patched"]
 

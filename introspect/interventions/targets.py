@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from operator import index
 
 from introspect.errors import SelectionError
 from introspect.hooks import AttentionLayout
-from introspect.records import Head
+from introspect.records import Head, HeadLike, as_head, layer_and_head, listed_heads
 
 __all__ = [
-    "HeadLike",
     "HeadsByLayer",
     "checked_kind",
     "chosen_positions",
     "heads_by_layer",
     "in_words",
+    "names_of_heads",
 ]
 
-#: A head, as ``Head(3, 1)``, ``(3, 1)`` or ``"L3H1"``; ``"L3"`` is the whole layer.
-HeadLike = Head | tuple[int, int] | str
 HeadsByLayer = dict[int, list[int]]
-
-_NAME = re.compile(r"[Ll](?P<layer>\d{1,4})(?:[Hh](?P<head>\d{1,4}))?")
 
 
 def checked_kind(layout: AttentionLayout, kind: str | None) -> str:
@@ -57,13 +51,13 @@ def heads_by_layer(
     Args:
         layout: the attention layout of the model.
         kind: the kind of attention.
-        heads: the heads; all of ``layers`` by default.
+        heads: the heads, ``"L3"`` for a whole layer; all of ``layers`` by default.
         layers: whole layers, in addition to the heads; without either, all layers.
 
     Raises:
         SelectionError: a head or layer that does not exist, or none at all.
     """
-    wanted: list[HeadLike] = _as_list(heads)
+    wanted = listed_heads(heads)
     if heads is None and layers is None:
         layers = layout.layers(kind)
     pairs = [pair for each in wanted for pair in _pairs(layout, kind, each)]
@@ -75,6 +69,21 @@ def heads_by_layer(
     for layer, head in sorted(set(pairs)):
         found.setdefault(layer, []).append(head)
     return found
+
+
+def names_of_heads(layout: AttentionLayout, kind: str) -> list[str]:
+    """Return the names of what can be changed: each layer as a whole, then its heads.
+
+    Example:
+        >>> from introspect.hooks import HeadCount
+        >>> names_of_heads(AttentionLayout({("self", 0): HeadCount(2, 2)}), "self")
+        ['L0', 'L0H0', 'L0H1']
+    """
+    return [
+        name
+        for layer in layout.layers(kind)
+        for name in (f"L{layer}", *map(str, _pairs(layout, kind, f"L{layer}")))
+    ]
 
 
 def in_words(heads: HeadsByLayer, layout: AttentionLayout, kind: str) -> str:
@@ -93,47 +102,17 @@ def in_words(heads: HeadsByLayer, layout: AttentionLayout, kind: str) -> str:
     return ", ".join(names)
 
 
-def _as_list(heads: Iterable[HeadLike] | HeadLike | None) -> list[HeadLike]:
-    if heads is None:
-        return []
-    if isinstance(heads, str):
-        return list(re.split(r"[,\s]+", heads.strip()))
-    if isinstance(heads, tuple) and len(heads) == 2 and all(isinstance(n, Integral) for n in heads):
-        return [heads]  # type: ignore[list-item]
-    return list(heads)  # type: ignore[arg-type]
-
-
-def _pairs(layout: AttentionLayout, kind: str, head: HeadLike) -> list[tuple[int, int]]:
-    layer, number = _parsed(head)
-    layers = layout.layers(kind)
-    if layer not in layers:
+def _pairs(layout: AttentionLayout, kind: str, head: HeadLike) -> list[Head]:
+    layer, number = layer_and_head(head)
+    counts = {each: layout.heads[kind, each].heads for each in layout.layers(kind)}
+    if number is not None:
+        return [as_head(head, counts)]
+    if layer not in counts:
         raise SelectionError(
-            f"Expected a layer of {_range(layers)} for {kind} attention, got {layer} "
-            f"({_shown(head)}). Layers are numbered from 0."
+            f"Expected a layer of {_range(list(counts))} for {kind} attention, got L{layer}. "
+            "Layers are numbered from 0."
         )
-    count = layout.heads[kind, layer].heads
-    if number is None:
-        return [(layer, each) for each in range(count)]
-    if not 0 <= number < count:
-        raise SelectionError(
-            f"Expected a head of 0–{count - 1} in layer {layer}, got {number} ({_shown(head)}). "
-            "Heads are numbered from 0."
-        )
-    return [(layer, number)]
-
-
-def _parsed(head: HeadLike) -> tuple[int, int | None]:
-    if isinstance(head, str):
-        match = _NAME.fullmatch(head.strip())
-        if match:
-            return int(match["layer"]), int(match["head"]) if match["head"] else None
-    else:
-        try:
-            layer, number = head
-            return index(layer), index(number)
-        except (TypeError, ValueError):
-            pass
-    raise SelectionError(f"Expected a head such as 'L3H1' or (3, 1), got {head!r}.")
+    return [Head(layer, each) for each in range(counts[layer])]
 
 
 def _layer_numbers(layers: Sequence[int]) -> list[int]:
@@ -145,14 +124,10 @@ def _layer_numbers(layers: Sequence[int]) -> list[int]:
         ) from error
 
 
-def _shown(head: HeadLike) -> str:
-    return head if isinstance(head, str) else str(Head(*map(index, head)))
-
-
 def _range(layers: Sequence[int]) -> str:
-    if list(layers) == list(range(layers[0], layers[-1] + 1)):
-        return f"{layers[0]}–{layers[-1]}"
-    return ", ".join(map(str, layers))
+    if len(layers) > 1 and list(layers) == list(range(layers[0], layers[-1] + 1)):
+        return f"L{layers[0]}–L{layers[-1]}"
+    return ", ".join(f"L{layer}" for layer in layers)
 
 
 def chosen_positions(positions: Sequence[int], length: int, name: str = "positions") -> list[int]:

@@ -199,7 +199,7 @@ def encoded_as(
     if limit is not None and count > limit:
         raise TooLongError(
             f"Expected at most {limit} tokens, got {count}: the text is longer than the "
-            "model reads. Shorten it, or cut its end with --truncate (truncation=True)."
+            "model reads. Shorten it, or cut its end with --truncation (truncation=True)."
         )
     tokens = token_sequence(
         tokenizer,

@@ -23,8 +23,16 @@ from introspect.records.attribution import (
     rollout,
     why_not_square,
 )
-from introspect.records.facts import Certificate, Head, PatchGrid
-from introspect.records.tokens import TokenSequence
+from introspect.records.facts import (
+    Certificate,
+    Head,
+    HeadLike,
+    PatchGrid,
+    as_head,
+    layer_and_head,
+    listed_heads,
+)
+from introspect.records.tokens import TokenLike, TokenSequence, as_token
 from introspect.records.weights import (
     LARGEST_SHOWN,
     METHODS,
@@ -46,11 +54,15 @@ __all__ = [
     "AttentionRecord",
     "Certificate",
     "Head",
+    "HeadLike",
     "Method",
     "PatchGrid",
+    "TokenLike",
     "TokenSequence",
     "Weights",
     "alti",
+    "as_head",
+    "as_token",
     "attributed",
     "checked_weights",
     "contributions",
@@ -58,6 +70,8 @@ __all__ = [
     "flow",
     "gradient_attention",
     "integrated_gradients",
+    "layer_and_head",
+    "listed_heads",
     "mention_pieces",
     "norms",
     "offered",

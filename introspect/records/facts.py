@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
+from operator import index
 from typing import NamedTuple
 
-__all__ = ["Certificate", "Head", "PatchGrid"]
+from introspect.errors import SelectionError
+
+__all__ = [
+    "Certificate",
+    "Head",
+    "HeadLike",
+    "PatchGrid",
+    "as_head",
+    "layer_and_head",
+    "listed_heads",
+]
+
+_NAME = re.compile(r"[Ll](?P<layer>\d{1,4})(?:[Hh](?P<head>\d{1,4}))?")
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,91 @@ class Head(NamedTuple):
 
     def __str__(self) -> str:
         return f"L{self.layer}H{self.head}"
+
+    @classmethod
+    def parse(cls, name: str) -> Head:
+        """Return the head with a short name.
+
+        Raises:
+            SelectionError: the name is not like ``L3H1``.
+
+        Example:
+            >>> Head.parse("L3H1")
+            Head(layer=3, head=1)
+        """
+        layer, head = layer_and_head(name)
+        if head is None:
+            raise _no_head(name)
+        return cls(layer, head)
+
+
+#: A head, as ``Head(3, 1)``, ``(3, 1)`` or ``"L3H1"``.
+HeadLike = Head | tuple[int, int] | str
+
+
+def layer_and_head(head: HeadLike) -> tuple[int, int | None]:
+    """Return the two numbers of a head; of a whole layer, ``L3``, the second is ``None``.
+
+    Raises:
+        SelectionError: it names neither a head nor a layer.
+    """
+    if isinstance(head, str):
+        if match := _NAME.fullmatch(head.strip()):
+            return int(match["layer"]), int(match["head"]) if match["head"] else None
+    else:
+        try:
+            layer, number = head
+            return index(layer), index(number)
+        except (TypeError, ValueError):
+            pass
+    raise _no_head(head)
+
+
+def as_head(head: HeadLike, counts: Mapping[int, int]) -> Head:
+    """Return a head that exists.
+
+    Args:
+        head: the head, as ``Head(3, 1)``, ``(3, 1)`` or ``"L3H1"``.
+        counts: the number of heads of each layer.
+
+    Raises:
+        SelectionError: it is no head, or there is no such head; the message says which exist.
+
+    Example:
+        >>> as_head("L3H1", dict.fromkeys(range(6), 12))
+        Head(layer=3, head=1)
+    """
+    layer, number = layer_and_head(head)
+    if number is None:
+        raise _no_head(head)
+    if not 0 <= number < counts.get(layer, 0):
+        raise SelectionError(f"Expected a head of {_extent(layer, counts)}, got L{layer}H{number}.")
+    return Head(layer, number)
+
+
+def listed_heads(heads: Iterable[HeadLike] | HeadLike | None) -> list[HeadLike]:
+    """Return one head, several, or names divided by commas or spaces, as a list."""
+    if heads is None:
+        return []
+    if isinstance(heads, str):
+        return list(re.split(r"[,\s]+", heads.strip()))
+    if isinstance(heads, tuple) and len(heads) == 2 and all(isinstance(n, Integral) for n in heads):
+        return [heads]  # type: ignore[list-item]
+    return list(heads)  # type: ignore[arg-type]
+
+
+def _extent(layer: int, counts: Mapping[int, int]) -> str:
+    """Return the first and last head; of the layer alone, where only the head is out of range."""
+    if layer in counts:
+        return f"L{layer}H0–L{layer}H{counts[layer] - 1}"
+    layers = sorted(counts)
+    if layers == list(range(layers[0], layers[-1] + 1)):
+        return f"L{layers[0]}H0–L{layers[-1]}H{counts[layers[-1]] - 1}"
+    return ", ".join(f"L{each}H0–L{each}H{counts[each] - 1}" for each in layers)
+
+
+def _no_head(given: object) -> SelectionError:
+    return SelectionError(f"Expected a head such as 'L3H1' or (3, 1), got {given!r}.")
 
 
 @dataclass(frozen=True)

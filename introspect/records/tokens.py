@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from itertools import accumulate
+from numbers import Integral
 from typing import Any
 
-from introspect.errors import RecordError
+from introspect.errors import MentionError, RecordError, SelectionError
+from introspect.text import find_mention, occurrences
 
-__all__ = ["TokenSequence"]
+__all__ = ["TokenLike", "TokenSequence", "as_token"]
+
+#: A token: its index, from 0, or its word; ``"it#2"`` is the second *it* of the text.
+TokenLike = int | str
 
 
 @dataclass(frozen=True)
@@ -120,3 +126,53 @@ class TokenSequence:
         word = self.word_ids[index]
         assert word is not None
         return self.words[word]
+
+
+def as_token(tokens: TokenSequence, token: TokenLike, *, name: str = "token") -> int:
+    """Return the index of a token; of a word in several pieces, the first piece.
+
+    Args:
+        tokens: the tokens.
+        token: an index from 0; a word or phrase of the text, ``it#2`` for the second *it* (of a
+            pair, it is looked for in the first text first); or the label of a token that is no
+            part of the text, such as ``[CLS]``.
+        name: what an error calls the token.
+
+    Raises:
+        SelectionError: the index is out of range.
+        MentionError: the word is not there, or is there several times and not numbered.
+
+    Example:
+        >>> as_token(TokenSequence(("it", "was", "it")), "it#2")
+        2
+    """
+    if isinstance(token, str):
+        return _index_of(tokens, token, name)
+    if not isinstance(token, Integral) or not 0 <= token < len(tokens):
+        raise SelectionError(f"Expected `{name}` in 0–{len(tokens) - 1}, got {token!r}.")
+    return int(token)
+
+
+def _index_of(tokens: TokenSequence, word: str, name: str) -> int:
+    places = list(zip(tokens.sequence_ids, tokens.offsets, strict=True))
+    labels = [i for i, label in enumerate(tokens.tokens) if label == word and not any(places[i][1])]
+    if tokens.texts and len(labels) == 1:
+        return labels[0]
+    texts = tokens.texts
+    if not texts:
+        # A bare list of tokens has no text, so it is one text of these tokens.
+        ends = list(accumulate(len(token) + 1 for token in tokens.tokens))
+        texts = (" ".join(tokens.tokens),)
+        places = [
+            (0, (end - 1 - len(token), end - 1))
+            for token, end in zip(tokens.tokens, ends, strict=True)
+        ]
+    text = next((number for number, text in enumerate(texts) if occurrences(text, word)), 0)
+    start, end = find_mention(texts[text], word, role=name)
+    for index, (number, (first, last)) in enumerate(places):
+        if number == text and max(start, first) < min(end, last):
+            return index
+    raise MentionError(
+        f"Expected tokens for the {name} {word!r}, but the model saw none: it was cut off, or the "
+        "tokenizer dropped it. Shorten the text, or choose another model."
+    )

@@ -29,7 +29,7 @@ from introspect.reporting.html import (
 from introspect.reporting.report import Report
 from introspect.reporting.set_report import data_table
 from introspect.reporting.set_words import finding_of_choice, p_value, share
-from introspect.studies.causal import CausalStudy
+from introspect.studies.causal import CausalStudy, before_after
 from introspect.text import shortened
 from introspect.views import causal_view, compare_view, forest_section
 
@@ -105,7 +105,7 @@ def causal_report(
         document.add_section(section, folds=True)
     with document.chapter("Heads in figures"):
         document.add_prose(_heads_table(study))
-    _add_before_and_after(document, study, record)
+    _add_before_and_after(document, study)
     _add_attention(document, study)
     if study.smallest is not None:
         with document.chapter("The few heads that carry the most"):
@@ -125,13 +125,9 @@ def causal_report(
 
 def first_record(study: CausalStudy) -> AttentionRecord:
     """Capture the record of the first case, with its certificate."""
-    return _captured(study, certify=True)
-
-
-def _captured(study: CausalStudy, *, certify: bool = False) -> AttentionRecord:
     answers = study.effects.answers
     kind = "encoder" if answers.model.is_encoder_decoder else None
-    return answers.model.capture(answers.texts[0], kind=kind, certify=certify)
+    return answers.model.capture(answers.texts[0], kind=kind, certify=True)
 
 
 def _surrogate_notice(study: CausalStudy) -> tuple[str, ...]:
@@ -170,21 +166,22 @@ def _heads_table(study: CausalStudy) -> str:
     return data_table(columns, rows) + paragraphs(more)
 
 
-def _add_before_and_after(document: Document, study: CausalStudy, record: AttentionRecord) -> None:
+def _add_before_and_after(document: Document, study: CausalStudy) -> None:
     """Add the first case's attention before and after ablating the head that matters most for it.
 
     Add nothing where no head matters, where no attention follows any of them, or where heads were
     replaced by outputs on other texts, which are no longer available.
     """
-    method = study.effects.method
-    if method in NEEDS_REFERENCE:
+    effects = study.effects
+    model, text = effects.answers.model, effects.answers.texts[0]
+    if effects.method in NEEDS_REFERENCE:
         return
+    kind = effects.kind if model.is_encoder_decoder else None
     for row in heads_that_matter(study.heads).itertuples():
         head = Head(row.layer, row.head)
-        with ablate(study.effects.answers.model, head, method=method, kind=study.effects.kind):
-            after = _captured(study)
-        view = compare_view(record, after, labels=("unchanged", f"without {head}"))
-        if not view.changes()["total_variation"].gt(0).any():
+        change = ablate(model, head, method=effects.method, kind=kind)
+        compared = before_after(model, text, change, kind=kind)
+        if compared.most_changed is None:
             continue
         with document.chapter(f"Before and after: without {head}"):
             words = (
@@ -192,6 +189,8 @@ def _add_before_and_after(document: Document, study: CausalStudy, record: Attent
                 "what the heads of later layers look at."
             )
             document.add_prose(paragraphs([words]))
+            labels = ("unchanged", f"without {head}")
+            view = compare_view(compared.before, compared.after, labels=labels)
             for section in view.sections():
                 document.add_section(section)
         return

@@ -17,7 +17,7 @@ from introspect.data import Reject, read_located, reject_to_json
 from introspect.errors import InputError, SelectionError
 from introspect.io import PLAN, as_json, check_folder, replacing_folder
 from introspect.models import Model
-from introspect.progress import Stage, Told, told_nobody
+from introspect.progress import ProgressLike, following
 from introspect.reporting import (
     Report,
     causal_report,
@@ -36,7 +36,6 @@ __all__ = ["CAUSAL_KIND", "CausalFolder", "causal_folder"]
 
 #: The name of these folders in messages.
 CAUSAL_KIND = "causal"
-_WRITING = Stage("writing the report")
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def causal_folder(
     seed: int = 0,
     fresh: bool = False,
     command: str | None = None,
-    told: Told = told_nobody,
+    progress: ProgressLike = None,
 ) -> CausalFolder:
     """Ask a model about the cases of a file with each head ablated, and write a folder.
 
@@ -104,7 +103,7 @@ def causal_folder(
         seed: the random seed of the intervals and samples.
         fresh: replace an earlier run.
         command: the command line, for the provenance.
-        told: a callback that receives the stage, how much of it is done, and its total.
+        progress: as for ``causal_study``.
 
     Raises:
         InputError: the file cannot be read, or no case can be asked.
@@ -114,20 +113,21 @@ def causal_folder(
     folder = check_folder(out, CAUSAL_KIND, fresh=fresh)
     rows = _read(file, limit)
     began = time.monotonic()
-    study = causal_study(
-        model, rows.cases, heads, method=method, reference=reference, metric=metric, share=share,
-        twins=twins, seed=seed, told=told,
-    )  # fmt: skip
-    told(_WRITING, 0, None)
-    rejects = sorted([*rows.rejects, *_unasked(str(file), rows, study)], key=lambda one: one.line)
     notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
-    report = causal_report(
-        study,
-        name="standard input" if str(file) == "-" else Path(file).name,
-        rejects=[one.reason for one in rows.rejects],
-        notices=notices,
-        command=command,
-    )
+    with following(progress) as tell:
+        study = causal_study(
+            model, rows.cases, heads, method=method, reference=reference, metric=metric,
+            share=share, twins=twins, seed=seed, progress=tell,
+        )  # fmt: skip
+        tell("writing the report", 0)
+        report = causal_report(
+            study,
+            name="standard input" if str(file) == "-" else Path(file).name,
+            rejects=[one.reason for one in rows.rejects],
+            notices=notices,
+            command=command,
+        )
+    rejects = sorted([*rows.rejects, *_unasked(str(file), rows, study)], key=lambda one: one.line)
     plan = {
         "kind": CAUSAL_KIND,
         "cases": _checksum(rows.cases),

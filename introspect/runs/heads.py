@@ -11,6 +11,7 @@ from typing import Any
 
 from introspect.io import PLAN, as_json, check_folder, replacing_folder
 from introspect.models import Model
+from introspect.progress import ProgressLike
 from introspect.records import Head
 from introspect.reporting import Report, head_report, provenance_rows, version_of_introspect
 from introspect.studies.heads import POSITIONAL, RARE_WORD, SCORES, HeadStudy, head_study
@@ -43,6 +44,7 @@ def heads_folder(
     options: HeadOptions | None = None,
     fresh: bool = False,
     command: str | None = None,
+    progress: ProgressLike = None,
 ) -> Report:
     """Search for heads with known roles, and write a folder or only a page.
 
@@ -58,6 +60,7 @@ def heads_folder(
         options: options of the search.
         fresh: replace an earlier run.
         command: the command line, for the provenance.
+        progress: as for ``head_study``.
 
     Raises:
         OutputError: the folder is not empty or cannot be written.
@@ -65,7 +68,7 @@ def heads_folder(
     """
     chosen = options or HeadOptions()
     folder = None if is_page(out) else check_folder(out, HEADS_KIND, fresh=fresh)
-    study = head_study(model, texts, **asdict(chosen))
+    study = head_study(model, texts, **asdict(chosen), progress=progress)
     report = head_report(study, name=name, command=command)
     if folder is None:
         report.save(out)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from introspect.errors import IntrospectError
-from introspect.progress import Watcher
+from introspect.progress import Stages
 from introspect.runs.ray_engine import RayOptions, run_ray
 from introspect.runs.rows import RunInput, Shard, count_rows, cut, read_rows
 from introspect.runs.serial import run_serial
@@ -38,6 +38,19 @@ class Work:
 
 
 @dataclass
+class Tally:
+    """Rows read and rejected. Only one thread adds to a tally."""
+
+    read: int = 0
+    rejected: int = 0
+
+    def add(self, entry: Entry) -> None:
+        """Add the rows of a shard."""
+        self.read += entry.read
+        self.rejected += entry.rejected
+
+
+@dataclass
 class Job:
     """The job of running all shards of an input on one model."""
 
@@ -46,39 +59,45 @@ class Job:
     shard_rows: int
     engine: str
     ray: RayOptions
-    watcher: Watcher
+    tell: Stages
     _known: dict[int, Entry] = field(default_factory=dict)
+    _done_before: Tally = field(default_factory=Tally)
 
     def rest(self) -> tuple[Any, ...]:
         """Return the settings that another model's job shares with this one."""
-        return self.reading, self.shard_rows, self.engine, self.ray, self.watcher
+        return self.reading, self.shard_rows, self.engine, self.ray, self.tell
 
-    def work(self, store: ShardStore) -> Work:
+    def work(self, store: ShardStore, stage: str) -> Work:
         """Run the shards that are not done yet.
+
+        Args:
+            store: the store of finished shards.
+            stage: the name of this work in its progress.
 
         Raises:
             ProbeInterruptedError: the user stopped the run between two shards.
         """
         store.create()
         began = time.perf_counter()
-        rows_run = 0
+        run = Tally()
         total = count_rows(self.reading)
-        self.watcher.begin(total, 0)
+        self.tell(stage, 0, total)
         todo = self._todo(store)
         with one_thread(), _stopping() as stop:
             for entry in self._engine(todo, store):
                 store.record(entry)
                 self._known[entry.shard] = entry
-                rows_run += entry.read
-                self.watcher.shard(entry)
+                run.add(entry)
+                self._tell(stage, run, total)
                 if stop.is_set():
                     raise ProbeInterruptedError(
                         f"Stopped by you after {len(self._known)} finished shards of "
                         f"{self.shard_rows} rows. Run the same command again to go on."
                     )
+        self._tell(stage, run, total)
         store.prune(len(self._known))
         entries = tuple(self._known[number] for number in sorted(self._known))
-        return Work(store, entries, time.perf_counter() - began, rows_run)
+        return Work(store, entries, time.perf_counter() - began, run.read)
 
     def _todo(self, store: ShardStore) -> Iterator[Shard]:
         """Yield the shards that have to run, and record the entries of the others."""
@@ -88,7 +107,12 @@ class Job:
                 yield shard
             else:
                 self._known[shard.index] = entry
-                self.watcher.shard(entry)
+                self._done_before.add(entry)
+
+    def _tell(self, stage: str, run: Tally, total: int | None) -> None:
+        rejected = run.rejected + self._done_before.rejected
+        note = f"{rejected:,} rejected" if rejected else ""
+        self.tell(stage, run.read + self._done_before.read, total, note)
 
     def _engine(self, todo: Iterator[Shard], store: ShardStore) -> Iterator[Entry]:
         if self.engine == "serial":

@@ -16,7 +16,7 @@ from introspect.functional import Mention
 from introspect.io import SHARDS, clean, held, open_folder, read_plan, write_plan
 from introspect.models import Model, load_text
 from introspect.models import null_model as random_weights
-from introspect.progress import QUIET, Watcher
+from introspect.progress import ProgressLike, following
 from introspect.records import Weights
 from introspect.runs.batches import BatchLimits, Long
 from introspect.runs.cache import CacheOptions, identity_of
@@ -125,7 +125,7 @@ def probe(
     fresh: bool = False,
     options: Options = DEFAULT,
     command: str | None = None,
-    watcher: Watcher = QUIET,
+    progress: ProgressLike = None,
 ) -> ProbeRun:
     """Run a model over a set of cases or sentences, and write a folder.
 
@@ -166,7 +166,8 @@ def probe(
         fresh: start over, even if the folder holds another probe.
         options: how many samples are drawn for intervals and p-values, and the random seed.
         command: the command line, for the provenance.
-        watcher: receives the progress.
+        progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
+            function of the stage, the rows done, and their total (``None`` where unknown).
 
     Raises:
         InputError: the input cannot be read, or nothing in it gives a result.
@@ -204,19 +205,20 @@ def probe(
     lanes = threads or default_lanes(loaded)
     worker = Worker(loaded, worker_options, places, lanes=lanes)
     open_folder(folder)
-    with held(folder):
+    with held(folder), following(progress) as tell:
         _begin(folder, plan, fresh=fresh, command=command)
         if places.attention is not None:
             places.attention.mkdir(exist_ok=True)
-        job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), watcher)
-        work = job.work(ShardStore(folder / SHARDS))
+        job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
+        work = job.work(ShardStore(folder / SHARDS), "probing rows")
         null = None
         if null_model and "coreference" in worker_options.analyzers:
-            watcher.say("probing random weights")
             alone = replace(worker_options, saved=None)
             twin = Job(Worker(random_weights(loaded), alone, lanes=lanes), *job.rest())
-            null = twin.work(ShardStore(folder / SHARDS / "random-weights"))
-        watcher.say("gathering")
+            null = twin.work(
+                ShardStore(folder / SHARDS / "random-weights"), "probing random weights"
+            )
+        tell("gathering results", 0)
         found = finish(folder, worker, reading, work, null, options, command)
     return ProbeRun(
         folder=folder,

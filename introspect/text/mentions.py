@@ -8,17 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
 from introspect.errors import MentionError, TextError
-from introspect.text.characters import SPACED_LETTER, is_unspaced, shortened
+from introspect.text.characters import SPACED_LETTER, is_unspaced, segment_words, shortened
 
-__all__ = ["Candidate", "CorefCase", "Span", "find_mention"]
+__all__ = ["Candidate", "CorefCase", "Span", "find_mention", "occurrences"]
 
 Span = tuple[int, int]
 
 _NUMBERED = re.compile(r"(?P<phrase>.+)#(?P<number>\d{1,9})", re.DOTALL)
+_MOST_NEAR = 3
 
 
 @dataclass(frozen=True)
@@ -151,15 +153,11 @@ def find_mention(text: str, phrase: str, *, role: str = "mention") -> Span:
     """
     if not text.strip():
         raise TextError("Expected a text with words in it, got an empty one. Give a sentence.")
-    number: int | None = None
-    spans = _occurrences(text, phrase)
-    if not spans and (match := _NUMBERED.fullmatch(phrase)):
-        phrase, number = match["phrase"], int(match["number"])
-        spans = _occurrences(text, phrase)
+    phrase, number, spans = _read(text, phrase)
     if not spans:
         raise MentionError(
             f"Expected the {role} {phrase!r} as a word of the text, but it is not there: "
-            f"{shortened(text)!r}. Check the spelling."
+            f"{shortened(text)!r}. Check the spelling{_nearest(text, phrase)}."
         )
     if number is None and len(spans) > 1:
         raise MentionError(
@@ -172,6 +170,31 @@ def find_mention(text: str, phrase: str, *, role: str = "mention") -> Span:
             f"the text has {phrase!r} {len(spans)} time(s)."
         )
     return spans[(number or 1) - 1]
+
+
+def occurrences(text: str, phrase: str) -> list[Span]:
+    """Return all places where a phrase, numbered or not, occurs in a text as whole words.
+
+    Example:
+        >>> occurrences("It rained, and it stopped, and it rained.", "it#2")
+        [(15, 17), (31, 33)]
+    """
+    return _read(text, phrase)[2]
+
+
+def _read(text: str, phrase: str) -> tuple[str, int | None, list[Span]]:
+    """Return a phrase without its number, the number, and where the phrase occurs."""
+    spans = _occurrences(text, phrase)
+    if not spans and (match := _NUMBERED.fullmatch(phrase)):
+        return match["phrase"], int(match["number"]), _occurrences(text, match["phrase"])
+    return phrase, None, spans
+
+
+def _nearest(text: str, phrase: str) -> str:
+    """Return the words of a text that a misspelled one may stand for, in brackets."""
+    words = {text[start:end].lower(): text[start:end] for start, end in segment_words(text)}
+    near = get_close_matches(phrase.lower(), words, n=_MOST_NEAR)
+    return f" (nearest: {', '.join(repr(words[each]) for each in near)})" if near else ""
 
 
 def _occurrences(text: str, phrase: str) -> list[Span]:

@@ -5,9 +5,7 @@ from .base import layer_row as layer_row
 from .by_name import ViewName as ViewName
 from .by_name import parts_of_view as parts_of_view
 from .by_name import view_by_name as view_by_name
-from .causal import CausalView as CausalView
 from .causal import causal_view as causal_view
-from .compare import CompareView as CompareView
 from .compare import compare_view as compare_view
 from .coreference import coreference_view as coreference_view
 from .evolution import evolution_view as evolution_view

@@ -15,19 +15,26 @@ pytestmark = pytest.mark.browser
 TEXT = "The animal didn't cross the street because it was too tired."
 
 
+@pytest.fixture(scope="module")
+def visitor(browser: Any) -> Iterator[Any]:
+    """One context for all: what Streamlit's own page is made of is read and compiled once."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(browser: Any, served: Any) -> Iterator[Callable[..., Any]]:
+def visit(visitor: Any, served: Any) -> Iterator[Callable[..., Any]]:
     """Open a page of the app. At the end nothing but the app's server was asked for anything."""
-    contexts: list[Any] = []
+    pages: list[Any] = []
     foreign: list[str] = []
     dialogs: list[str] = []
 
     def visit_(path: str = "", *, width: int = 1280, dark: bool = False) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
-        )
-        contexts.append(context)
-        page = context.new_page()
+        page = visitor.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if dark else "light")
         page.set_default_timeout(60_000)
         own = (served.url, f"ws://127.0.0.1:{served.port}", "blob:", "data:", "about:")
 
@@ -43,8 +50,9 @@ def visit(browser: Any, served: Any) -> Iterator[Callable[..., Any]]:
         return page
 
     yield visit_
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+        page.close()
     assert foreign == [] and dialogs == []
 
 
@@ -108,6 +116,7 @@ def test_type_choose_see_and_take_the_report_home(visit, open_page, tmp_path):
     assert page.get_by_label("Text", exact=True).input_value() == TEXT
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_types_chooses_and_changes_the_page(visit):
     page = visit()
     frame(page, "Heat map")
@@ -166,6 +175,7 @@ def test_heads_are_taken_out_by_the_keyboard_and_the_page_is_taken_home(visit, o
 HOSTILE = "<img src=x onerror=alert(1)> ![x](http://127.0.0.1:9/x.png) :smile: $x$"
 
 
+@pytest.mark.slow
 def test_hostile_words_are_text_everywhere(visit):
     page = visit()
     frame(page, "Heat map")
@@ -184,6 +194,7 @@ def test_hostile_words_are_text_everywhere(visit):
     frame(page, "Heat map")
 
 
+@pytest.mark.slow
 def test_a_file_is_uploaded_and_probed(visit, open_page, tmp_path):
     page = visit("sets")
     upload = page.locator("input[type=file]")
@@ -213,6 +224,7 @@ CUT_OFF = """() => [...document.querySelectorAll("[data-testid=stMain], [data-te
   .map((e) => e.outerHTML.slice(0, 120))"""
 
 
+@pytest.mark.slow
 def test_a_narrow_window_does_not_scroll_sideways(visit):
     page = visit(width=800)
     for name in ("One text", "A pronoun", "Take heads out", "Compare", "A set of cases"):
@@ -237,6 +249,7 @@ def fits(page: Any, title: str) -> None:
     assert view.locator("main").bounding_box()["height"] > 300
 
 
+@pytest.mark.slow
 def test_a_frame_is_as_tall_as_its_page_whatever_happens_in_it(visit):
     page = visit()
     fits(page, "Heat map")
@@ -285,6 +298,7 @@ CONTRAST = """selector => [...document.querySelectorAll(selector)].map((found) =
 })"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 def test_what_is_chosen_and_what_is_remarked_can_be_read(visit, dark):
     page = visit(dark=dark)

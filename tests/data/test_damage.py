@@ -211,6 +211,7 @@ def test_standard_input_is_read_no_further_than_a_buffer(monkeypatch, codec):
     assert stream.taken <= ahead + 51 * size + (1 << 18) < 3000 * size
 
 
+@pytest.mark.slow
 def test_a_line_without_end_is_not_kept(monkeypatch):
     """300 MB in one line: less than a sixth of it is ever held."""
     import tracemalloc

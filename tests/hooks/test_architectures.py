@@ -16,6 +16,7 @@ from torch import nn
 
 from introspect.hooks import Captured, capture
 from tests import models_zoo as zoo
+from tests.closeness import assert_close
 
 CASES = [
     *[(name, "right") for name in zoo.ENCODERS],
@@ -71,7 +72,7 @@ def test_attention_equals_the_models_own_eager_attention(name, padding, kind):
     assert len(captured) == len(own)
     for mine, its in zip(captured, own, strict=True):
         assert mine.dtype == torch.float32
-        torch.testing.assert_close(mine, its, atol=1e-6, rtol=0)
+        assert_close(mine, its)
 
 
 @pytest.mark.parametrize(("name", "padding", "kind"), KINDS)
@@ -115,7 +116,7 @@ def test_hidden_states_of_every_layer_equal_an_eager_run(name, padding):
     assert names
     for key in names:
         for mine, its in zip(output[key], result.eager[key], strict=True):
-            torch.testing.assert_close(mine, its, atol=1e-6, rtol=0)
+            assert_close(mine, its)
 
 
 @pytest.mark.parametrize(("name", "padding"), HAVE_SDPA)
@@ -171,7 +172,7 @@ def test_an_encoder_alone_gives_the_same_patterns(name):
     for mine, whole in zip(
         alone.attentions["encoder"], result.captured.attentions["encoder"], strict=True
     ):
-        torch.testing.assert_close(mine, whole, atol=1e-6, rtol=0)
+        assert_close(mine, whole)
 
 
 def test_albert_runs_one_shared_module_and_still_numbers_every_layer():
@@ -250,4 +251,4 @@ def test_padding_does_not_change_a_text(name):
     for mine, batched in zip(
         alone.attentions["self"], result.captured.attentions["self"], strict=True
     ):
-        torch.testing.assert_close(mine[0], batched[1, :, :length, :length], atol=1e-6, rtol=0)
+        assert_close(mine[0], batched[1, :, :length, :length])

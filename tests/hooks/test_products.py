@@ -9,6 +9,7 @@ from introspect.errors import CaptureError
 from introspect.hooks import capture, verify
 from introspect.hooks.products import ProductTrace, parts_behind
 from tests import models_zoo as zoo
+from tests.closeness import assert_close
 
 PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")
 
@@ -43,7 +44,7 @@ def test_attention_is_the_models_own(name, model, inputs):
     assert len(own) == len(captured.attentions["self"]) == 2
     for ours, theirs in zip(captured.attentions["self"], own, strict=True):
         expected = theirs.softmax(-1) if name in RETURNING_SCORES else theirs
-        torch.testing.assert_close(ours, expected, atol=1e-6, rtol=0)
+        assert_close(ours, expected)
     assert captured.certificate.max_row_sum_error < 1e-5
 
 

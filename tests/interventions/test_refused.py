@@ -11,8 +11,9 @@ from introspect.errors import CaptureError, SelectionError
 from tests.interventions.helpers import built, inputs_of, run
 
 BAD = {
-    "a layer that is not there": (lambda m: ix.ablate(m, "L7H0"), "0–2"),
-    "a head that is not there": (lambda m: ix.ablate(m, (1, 4)), "head of 0–3"),
+    "a layer that is not there": (lambda m: ix.ablate(m, "L7H0"), "L0H0–L2H3, got L7H0"),
+    "a whole layer that is not there": (lambda m: ix.ablate(m, "L7"), "L0–L2 for .*, got L7"),
+    "a head that is not there": (lambda m: ix.ablate(m, (1, 4)), "L1H0–L1H3, got L1H4"),
     "no head": (lambda m: ix.ablate(m, []), "at least one head"),
     "no name of a head": (lambda m: ix.ablate(m, "head 3"), "such as 'L3H1'"),
     "no method": (lambda m: ix.ablate(m, "L1", method="delete"), "zero, mean, uniform, resample"),

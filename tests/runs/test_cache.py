@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -16,6 +15,7 @@ from introspect.errors import InputError, OutputError
 from introspect.runs import CacheOptions, SavedAttention, serial
 from introspect.runs.cache import Cache
 from introspect.runs.worker import Worker
+from tests.closeness import assert_close, assert_same_table
 from tests.runs import sets
 from tests.runs.sets import CALL, tables
 
@@ -35,11 +35,11 @@ def file_of(folder, cases, name="c.jsonl"):
     return write_jsonl(folder / name, cases)
 
 
-def assert_close(ours, theirs) -> None:
+def assert_same_cases(ours, theirs) -> None:
     a, b = (run.scores.cases for run in (ours, theirs))
     assert list(a["id"]) == list(b["id"]) and list(a["group"]) == list(b["group"])
     for name in ("antecedent_weight", "distractor_weight"):
-        np.testing.assert_allclose(a[name], b[name], atol=1e-6, rtol=0)
+        assert_close(a[name], b[name])
     pd.testing.assert_series_equal(a["credit"], b["credit"], check_dtype=False)
 
 
@@ -64,7 +64,7 @@ def test_a_second_set_runs_only_what_it_does_not_share(cache, tmp_path, monkeypa
     assert sorted(texts) == sorted(f"new-{case.id}" for case in cases[12:20])
     assert kept(second) == 4
     alone = ix.probe(sets.model(), path, tmp_path / "z", **CALL)
-    assert_close(second, alone)
+    assert_same_cases(second, alone)
     assert list(second.scores.cases["id"].unique()) == [case.id for case in renamed]
     assert set(second.scores.cases["group"]) == {case.group for case in renamed}
 
@@ -107,10 +107,10 @@ def test_every_analyzer_is_taken_from_the_cache(cache, tmp_path):
     taken = ix.probe(sets.model(), path, tmp_path / "z", cache=cache, **call)
     assert (kept(filled), kept(taken)) == (0, 9)
     for run in (filled, taken):
-        assert_close(run, plain)
+        assert_same_cases(run, plain)
         for name in ("roles", "similarity"):
             ours, theirs = (pd.read_parquet(r.folder / f"{name}.parquet") for r in (run, plain))
-            pd.testing.assert_frame_equal(ours, theirs, rtol=1e-5, atol=1e-6)
+            assert_same_table(ours, theirs)
     assert tables(filled.folder) == tables(taken.folder)
 
 
@@ -171,8 +171,8 @@ def test_a_cache_that_is_none_says_so(tmp_path):
 # Saved attention
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-6), ("float16", 1e-3)])
-def test_saved_attention_is_that_of_a_capture(precision, tolerance, tmp_path):
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_saved_attention_is_that_of_a_capture(precision, tmp_path):
     model, cases = sets.model(), sets.cases()
     path = file_of(tmp_path, cases)
     out = tmp_path / "x"
@@ -185,7 +185,7 @@ def test_saved_attention_is_that_of_a_capture(precision, tolerance, tmp_path):
         assert ours.attentions.dtype == torch.float32
         assert ours.layers == theirs.layers
         assert ours.queries == theirs.queries and ours.keys == theirs.keys
-        torch.testing.assert_close(ours.attentions, theirs.attentions, atol=tolerance, rtol=0)
+        assert_close(ours.attentions, theirs.attentions, dtype=getattr(torch, precision))
 
 
 def test_only_the_layers_asked_for_are_saved(tmp_path):
@@ -194,7 +194,7 @@ def test_only_the_layers_asked_for_are_saved(tmp_path):
     record = SavedAttention(tmp_path / "x")[sets.cases()[0].id]
     assert record.layers == (2,)
     whole = sets.model().capture(sets.cases()[0].text)
-    torch.testing.assert_close(record.attentions, whole.attentions[2:], atol=1e-6, rtol=0)
+    assert_close(record.attentions, whole.attentions[2:])
 
 
 def test_the_index_is_whole_after_a_stop_and_a_damaged_shard(tmp_path, monkeypatch):

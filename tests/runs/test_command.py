@@ -22,7 +22,7 @@ import pytest
 import introspect as ix
 from introspect import cli
 from introspect.data import write_jsonl
-from introspect.progress import watching
+from introspect.progress import following
 from introspect.runs import estimate
 from introspect.runs.rows import RunInput, count_rows
 from introspect.runs.worker import WorkerOptions
@@ -239,9 +239,12 @@ def test_a_log_says_where_it_begins_and_ends(introspect, tmp_path):
     path = sets.text_file(tmp_path, [*TEXTS, ""])
     outcome = introspect(path, "--out", tmp_path / "x")
     lines = outcome.err.splitlines()
-    assert lines[0] == "introspect: probing 4 rows"
-    assert re.fullmatch(r"introspect: 4 rows in \d+ s, \d+ a second, 1 rejected", lines[1])
-    assert lines[2] == "introspect: gathering"
+    assert lines[0] == "introspect: probing rows: 0 of 4"
+    assert re.fullmatch(
+        r"introspect: probing rows: 4 of 4 done in [\d.]+ s, [\d.,]+ a second, 1 rejected", lines[1]
+    )
+    assert lines[2] == "introspect: gathering results"
+    assert re.fullmatch(r"introspect: gathering results: done in [\d.]+ s", lines[3])
     assert "\r" not in outcome.err and "\x1b" not in outcome.err
 
 
@@ -262,8 +265,8 @@ def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
     path = sets.text_file(tmp_path, [*TEXTS * 20, ""])
     with ThreadPoolExecutor(1) as pool:
         shown = pool.submit(everything_from, master)
-        with os.fdopen(slave, "w") as terminal, watching(terminal) as watcher:
-            ix.probe(sets.model(), path, tmp_path / "x", watcher=watcher, **sets.CALL)
+        with os.fdopen(slave, "w") as terminal, following(True, terminal) as tell:
+            ix.probe(sets.model(), path, tmp_path / "x", progress=tell, **sets.CALL)
         plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.result(timeout=60))
     os.close(master)
     assert "probing" in plain and "gathering" in plain

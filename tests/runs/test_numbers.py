@@ -25,14 +25,12 @@ from introspect.runs.worker import Worker
 from introspect.studies.coreference import DIRECTIONS, CaseColumns, score_case
 from introspect.studies.heads import RolesAnalyzer
 from tests import models_zoo
+from tests.closeness import assert_close, assert_same_table
 from tests.runs import sets
 from tests.runs.sets import CALL
 from tests.tokenizers_zoo import byte_level
 
 pytestmark = pytest.mark.usefixtures("lean")
-
-# The tables hold numbers as float64 of what a float32 model gives.
-EXACT, CLOSE = 1e-9, 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +51,7 @@ def columns(model, cases=None, **options):
     return found, result
 
 
-def assert_as_score_case(found, model, cases, tolerance, *, mention="mean", weights="raw"):
+def assert_as_score_case(found, model, cases, *, mention="mean", weights="raw"):
     """By the independent way: a record of each text alone, and a loop over its candidates."""
     include = ("value_norms",) if weights == "norm" else ()
     assert list(found.names) == [case.id for case in cases]
@@ -63,7 +61,7 @@ def assert_as_score_case(found, model, cases, tolerance, *, mention="mean", weig
         for place, scores in enumerate(score_case(record, case, mention=mention, weights=weights)):
             assert scores.direction == DIRECTIONS[place]
             ours = found.weights[found.of(number), place]
-            np.testing.assert_allclose(ours, scores.weights.numpy(), atol=tolerance, rtol=0)
+            assert_close(ours, scores.weights)
             seen = scores.observable.numpy()
             np.testing.assert_array_equal(found.observable[number, place], seen)
 
@@ -87,7 +85,7 @@ def of_two_words():
 def test_each_case_alone_has_the_numbers_of_score_case(mention):
     cases = of_two_words()
     found, _ = columns(sets.model(), cases, mention=mention, limits=BatchLimits(texts=1))
-    assert_as_score_case(found, sets.model(), cases, EXACT, mention=mention)
+    assert_as_score_case(found, sets.model(), cases, mention=mention)
 
 
 @pytest.mark.parametrize("weights", ["raw", "renormalized", "norm"])
@@ -95,25 +93,21 @@ def test_each_case_alone_has_the_numbers_of_score_case(mention):
 def test_a_batch_has_the_numbers_of_score_case(mention, weights):
     cases = of_two_words()
     found, _ = columns(sets.model(), cases, mention=mention, weights=weights)
-    # Norms are longer than 1.
-    tolerance = 1e-5 if weights == "norm" else CLOSE
-    assert_as_score_case(found, sets.model(), cases, tolerance, mention=mention, weights=weights)
+    assert_as_score_case(found, sets.model(), cases, mention=mention, weights=weights)
 
 
-@pytest.mark.parametrize(
-    ("weights", "tolerance"), [("raw", EXACT), ("renormalized", CLOSE), ("norm", CLOSE)]
-)
-def test_a_probe_has_the_tables_of_score(weights, tolerance, path, tmp_path):
+@pytest.mark.parametrize("weights", ["raw", "renormalized", "norm"])
+def test_a_probe_has_the_tables_of_score(weights, path, tmp_path):
     model = models_zoo.minilm()
     run = ix.probe(model, path, tmp_path / "x", weights=weights, **CALL | {"shard_rows": 7})
     alone = ix.score(model, sets.cases(), weights=weights, options=sets.FEW)
-    pd.testing.assert_frame_equal(run.scores.heads, alone.heads, rtol=0, atol=tolerance)
-    pd.testing.assert_frame_equal(run.scores.baselines, alone.baselines, atol=tolerance)
+    assert_same_table(run.scores.heads, alone.heads)
+    assert_same_table(run.scores.baselines, alone.baselines)
     ours = pd.read_parquet(tmp_path / "x" / "cases.parquet")
     theirs = alone.cases
     assert list(ours["id"].astype(str)) == list(theirs["id"].astype(str))
     for name in ("antecedent_weight", "distractor_weight", "credit"):
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=0, atol=tolerance)
+        assert_close(ours[name], theirs[name])
 
 
 # Rows alone
@@ -129,7 +123,7 @@ def test_rows_alone_give_the_numbers_of_whole_patterns(name):
     rows, by_rows = columns(model, limits=BatchLimits(weights=1))
     assert by_rows.routes != by_whole.routes and len(by_rows.routes) == 1
     for field in ("weights", "received"):
-        np.testing.assert_allclose(getattr(rows, field), getattr(whole, field), atol=1e-5, rtol=0)
+        assert_close(getattr(rows, field), getattr(whole, field))
     np.testing.assert_array_equal(rows.observable, whole.observable)
     # A causal model cannot look ahead, and every case has its pronoun after its candidates.
     unseen = [(~whole.observable[:, place]).all(-1).sum() for place in (0, 1)]
@@ -156,20 +150,20 @@ def test_neighbors_and_padding_change_nothing(name):
     ours, _ = columns(model, limits=BatchLimits(texts=1))
     for limits in (BatchLimits(texts=5), BatchLimits(tokens=100), BatchLimits()):
         theirs, _ = columns(model, limits=limits)
-        np.testing.assert_allclose(theirs.weights, ours.weights, atol=CLOSE, rtol=0)
-        np.testing.assert_allclose(theirs.received, ours.received, atol=CLOSE, rtol=0)
+        assert_close(theirs.weights, ours.weights)
+        assert_close(theirs.received, ours.received)
         np.testing.assert_array_equal(theirs.observable, ours.observable)
     backwards, _ = columns(model, sets.cases()[::-1])
     assert list(backwards.names) == list(ours.names)[::-1]
     again = backwards.taken(range(len(backwards) - 1, -1, -1))
-    np.testing.assert_allclose(again.weights, ours.weights, atol=CLOSE, rtol=0)
+    assert_close(again.weights, ours.weights)
 
 
 def test_only_the_layers_asked_for(path, tmp_path):
     whole, _ = columns(sets.model())
     some, _ = columns(sets.model(), layers=(0, 2))
     assert some.layers == (0, 2)
-    np.testing.assert_allclose(some.weights, whole.weights[:, :, [0, 2]], atol=CLOSE, rtol=0)
+    assert_close(some.weights, whole.weights[:, :, [0, 2]])
     run = ix.probe(sets.model(), path, tmp_path / "x", layers=[1], **CALL)
     assert set(run.scores.heads["layer"]) == {1}
     with pytest.raises(SelectionError, match="7"):
@@ -205,7 +199,7 @@ def roles_one_by_one(model, texts) -> pd.DataFrame:
 def test_every_kind_of_model_has_the_numbers_of_one_text_at_a_time(name, tmp_path):
     model = sets.model(name)
     found, result = columns(model)
-    assert_as_score_case(found, model, sets.cases(), 1e-5)
+    assert_as_score_case(found, model, sets.cases())
     texts = [case.text for case in sets.cases()]
     run = ix.probe(model, sets.text_file(tmp_path, texts), tmp_path / "x", **CALL)
     ours = run.analyzers["roles"].compute()
@@ -231,7 +225,7 @@ def test_models_that_take_no_mask_get_texts_of_one_length():
     assert sorted(n for count, n in shapes for _ in range(count)) == lengths
     assert any(count > 1 for count, _ in shapes)
     theirs, _ = columns(sets.model("gpt2"))
-    np.testing.assert_allclose(found.weights, theirs.weights, atol=CLOSE, rtol=0)
+    assert_close(found.weights, theirs.weights)
 
 
 def test_words_of_several_tokens_are_words(tmp_path):
@@ -243,7 +237,7 @@ def test_words_of_several_tokens_are_words(tmp_path):
         module = tf.AutoModel.from_config(config).eval()
     model = load_text((module, byte_level()))
     found, _ = columns(model, own_cases("en")[:6])
-    assert_as_score_case(found, model, own_cases("en")[:6], CLOSE)
+    assert_as_score_case(found, model, own_cases("en")[:6])
 
 
 # Batches

@@ -81,6 +81,7 @@ WORD = next(
 )
 
 
+@pytest.mark.slow
 def test_two_actors_give_the_bytes_of_one_process(cluster, given, model, tmp_path, monkeypatch):
     """Of every analyzer and of saved attention, in a folder whose path holds only here."""
     monkeypatch.chdir(tmp_path)
@@ -94,6 +95,7 @@ def test_two_actors_give_the_bytes_of_one_process(cluster, given, model, tmp_pat
     assert len(SavedAttention(tmp_path / "y")) == len(sets.cases())
 
 
+@pytest.mark.slow
 def test_an_actor_that_dies_is_made_anew_and_its_shards_run_again(
     cluster, given, model, serial, tmp_path
 ):
@@ -106,6 +108,7 @@ def test_an_actor_that_dies_is_made_anew_and_its_shards_run_again(
     assert len(entries) == 5
 
 
+@pytest.mark.slow
 def test_a_shard_that_always_takes_its_actor_with_it_is_named(
     cluster, given, model, serial, tmp_path, monkeypatch
 ):
@@ -124,6 +127,7 @@ def test_a_shard_that_always_takes_its_actor_with_it_is_named(
     assert tables(out) == tables(serial)
 
 
+@pytest.mark.slow
 def test_an_error_in_an_actor_is_the_error_of_the_probe(cluster, given, model, tmp_path):
     """A folder where the file of a shard should be, which no permission of root's removes."""
     out = tmp_path / "x"

@@ -12,7 +12,6 @@ from introspect.app.cached import (
     model_to_ask,
     page_of_removal,
     page_of_study,
-    said_of,
     study_named,
 )
 from introspect.app.chinese import word
@@ -26,20 +25,22 @@ from introspect.app.display import (
     show_notices,
 )
 from introspect.app.form import asked, choose_case, choose_word
-from introspect.app.questions import EXAMPLES, Question, example_of, example_words, words_of
+from introspect.app.questions import (
+    EXAMPLES,
+    METHODS,
+    Question,
+    Removal,
+    example_of,
+    example_words,
+    words_of,
+)
+from introspect.app.tables import effect_table
 from introspect.errors import SelectionError
+from introspect.hooks import attention_layout
+from introspect.interventions import checked_kind, names_of_heads
 from introspect.models import Model
 from introspect.records import Head
-from introspect.studies.causal import (
-    METHODS,
-    BeforeAfter,
-    Place,
-    Removal,
-    effects_of_study,
-    head_names,
-    places_of,
-    way_of_asking,
-)
+from introspect.studies.causal import BeforeAfter, way_of_predicting
 
 __all__ = ["choose_removal", "draw"]
 
@@ -86,17 +87,18 @@ def choose_removal(model: Model, name: str, question: Question) -> Removal | Non
     if not heads:
         st.info(say("Choose a head, such as L3H1, or a whole layer, such as L3."))
         return None
-    return Removal(heads, way, references=references)
+    return Removal(heads, way, references=references, kind=question.kind)
 
 
 def _heads(model: Model, name: str, question: Question, *, at_least_one: bool) -> tuple[str, ...]:
-    names = head_names(model, question.kind)
+    layout = attention_layout(model.module)
+    names = names_of_heads(layout, checked_kind(layout, question.kind))
     example = example_of(name)
     first = str(Head(example.layer, example.head))
     first = first if first in names else names[1]
 
-    def label(found: str) -> str:
-        return found if "H" in found else say("{layer} (whole layer)", layer=found)
+    def label(name: str) -> str:
+        return name if "H" in name else say("{layer} (whole layer)", layer=name)
 
     return tuple(
         st.multiselect(
@@ -154,7 +156,7 @@ def _edge(model: Model, name: str, question: Question) -> Removal | None:
     if query is None or key is None:
         st.info(say("Choose the word that looks, and the word that it no longer sees."))
         return None
-    return Removal(heads, edge=(query.span, key.span))
+    return Removal(heads, edge=(query.span, key.span), kind=question.kind)
 
 
 #: The results offered, in order.
@@ -184,10 +186,10 @@ def draw() -> None:
     removal = choose_removal(model, name, question)
     if removal is None:
         return
-    found = before_after_of(name, question, removal)
-    show_notices(found.view.record.notices)
-    st.subheader(plain(found.words), anchor=False)
-    _draw_summary(found)
+    compared = before_after_of(name, question, removal)
+    show_notices(compared.before.notices)
+    st.subheader(plain(compared.words), anchor=False)
+    _draw_summary(compared)
     chosen = st.segmented_control(
         say("What to show"),
         list(_CHOICES),
@@ -200,15 +202,15 @@ def draw() -> None:
     if chosen == "attention":
         embed(page_of_removal(name, question, removal), say("Compare view"))
     elif chosen == "states":
-        _draw_states(found.states)
+        _draw_states(compared.last_states)
     elif chosen == "words":
         _draw_words(name, question, removal)
     else:
         _draw_effects(name, question, removal)
 
 
-def _draw_summary(found: BeforeAfter) -> None:
-    changed = found.most_changed
+def _draw_summary(compared: BeforeAfter) -> None:
+    changed = compared.most_changed
     if changed is None:
         st.info(
             say(
@@ -227,7 +229,7 @@ def _draw_summary(found: BeforeAfter) -> None:
                 )
             )
         )
-    states = found.states
+    states = compared.last_states
     most = states.loc[states["moved"].idxmax()]
     st.markdown(
         plain(
@@ -265,7 +267,7 @@ def _draw_states(states: pd.DataFrame) -> None:
 
 
 def _draw_words(name: str, question: Question, removal: Removal) -> None:
-    way = way_of_asking(model_to_ask(name))
+    way = way_of_predicting(model_to_ask(name))
     if way is None:
         st.info(
             say(
@@ -275,7 +277,7 @@ def _draw_words(name: str, question: Question, removal: Removal) -> None:
             )
         )
         return
-    words = places_of(way, question)
+    words = words_of((question.target or "") if way == "written" else question.text)
     if not words:
         st.info(say("There is no word to ask at: give the model a target to write."))
         return
@@ -287,7 +289,8 @@ def _draw_words(name: str, question: Question, removal: Removal) -> None:
         chosen = choose_word(say(_ASKED[way]), words, first, key)
     if chosen is None:
         return
-    table = said_of(name, question, removal, Place(way, chosen.span))
+    table = before_after_of(name, question, removal, at=chosen.span).predictions
+    assert table is not None
     before, after = (table.loc[table[when].idxmax()] for when in ("before", "after"))
     st.markdown(
         plain(
@@ -326,25 +329,28 @@ def _draw_effects(name: str, question: Question, removal: Removal) -> None:
         )
         return
     asked_for = (name, case, removal.method, removal.references)
-    found = effects_of_study(study_named(*asked_for), removal)
-    if found.is_surrogate:
-        show_notices(found.view.notices)
-    surrogate = say(", a surrogate") if found.is_surrogate else ""
+    heads = study_named(*asked_for).heads
+    preference = before_after_of(name, question, removal, case=case).preference
+    assert preference is not None
+    metric = preference.metric
+    if metric.is_surrogate:
+        show_notices([f"Effects are on {metric.words}."])
+    surrogate = say(", a surrogate") if metric.is_surrogate else ""
     st.markdown(
         plain(
             say(
                 "The model prefers what the pronoun refers to by {before} {unit}{surrogate}; "
                 "without all chosen heads by {after}.",
-                before=f"{found.before:.4g}",
-                after=f"{found.after:.4g}",
-                unit=found.unit,
+                before=f"{preference.before:.4g}",
+                after=f"{preference.after:.4g}",
+                unit=metric.unit,
                 surrogate=surrogate,
             )
         )
     )
     st.caption(say("One sentence is an example, not evidence: there are no intervals."))
     number = st.column_config.NumberColumn
-    unit = f"{found.unit}{surrogate}"
+    unit = f"{metric.unit}{surrogate}"
     columns: dict[str, Any] = {
         "head": column_of_heads(),
         "effect": number(
@@ -359,7 +365,7 @@ def _draw_effects(name: str, question: Question, removal: Removal) -> None:
         ),
         "antecedent": column_of_shares(),
     }
-    table = found.table
+    table = effect_table(heads)
     st.dataframe(
         table, hide_index=True, height=300, column_config=columns, alt="What each head does"
     )

@@ -1,191 +1,263 @@
-"""Attention, states, and words before and after heads are ablated; nothing here draws."""
+"""One text before and after a change of the model: attention, states, predictions, preference."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 import torch
 
-from introspect.app import Question
 from introspect.errors import SelectionError
-from introspect.hooks import attention_layout
-from introspect.interventions import (
-    NEEDS_REFERENCE,
-    Intervention,
-    ablate,
-    checked_kind,
-    knock_out,
-    module_of,
-)
+from introspect.functional import total_variation
+from introspect.interventions import Intervention, ablate, module_of
 from introspect.models import Model
-from introspect.records import AttentionRecord, Head
-from introspect.studies.causal.asking import Place, Reading, states_in
-from introspect.studies.causal.study import CausalStudy, causal_study
+from introspect.records import AttentionRecord, Head, HeadLike, TokenLike
+from introspect.studies.causal.answers import Answers, prepare_answers
+from introspect.studies.causal.effects import CausalEffects, measure_effects
+from introspect.studies.causal.metrics import Metric
+from introspect.studies.causal.prompts import Prompt, states_of, way_of_predicting
 from introspect.text import CorefCase, Span, visible
-from introspect.views import CausalView, CompareView, causal_view, compare_view
 
-__all__ = [
-    "METHODS",
-    "BeforeAfter",
-    "CaseEffects",
-    "Removal",
-    "before_after",
-    "effects_of_study",
-    "head_names",
-    "removed",
-    "said_before_and_after",
-    "state_changes",
-    "study_of_case",
-]
+__all__ = ["BeforeAfter", "Change", "Preference", "before_after", "state_changes"]
 
-#: The ablation methods offered: those that need only one text.
-METHODS = ("zero", "mean", "uniform")
-
-_UNCHANGED = "unchanged"
+#: A change of a model: an intervention; heads, whose outputs are set to zero; or, for a change that
+#: is about certain words, a function from a prompt to the intervention on its tokens.
+Change = Intervention | Iterable[HeadLike] | HeadLike | Callable[[Prompt], Intervention]
 
 
-@dataclass(frozen=True)
-class Removal:
-    """An ablation of a model.
+@dataclass(frozen=True, eq=False)
+class Preference:
+    """How much a model prefers the antecedent of a case, before and after a change.
 
     Args:
-        heads: heads such as ``L3H1``, or ``L3`` for a whole layer; with ``edge``, none means all.
-        method: the ablation method: ``zero``, ``mean``, or ``uniform``.
-        edge: the query word and the key word, as spans of the text; the heads are then kept, and
-            only their attention from the one word to the other is cut.
-        references: for ``mean``, the texts to average over.
+        before: the margin of the antecedent over the best distractor, in ``metric.unit``.
+        after: the same with the change.
+        metric: the way the model's answer is read; ``metric.is_surrogate`` says whether the model
+            was asked something other than who the pronoun refers to.
     """
 
-    heads: tuple[str, ...]
-    method: str = "zero"
-    edge: tuple[Span, Span] | None = None
-    references: tuple[str, ...] = ()
+    before: float
+    after: float
+    metric: Metric
 
 
 @dataclass(frozen=True, eq=False)
 class BeforeAfter:
-    """A text as the unchanged model and the ablated model read it.
+    """A text as a model reads it before and after a change.
 
     Args:
-        view: the attention of both, side by side.
-        states: how far the last hidden state of each token moves; see ``state_changes``.
-        words: a description of what was ablated.
+        before: the attention of the unchanged model.
+        after: the attention of the changed model.
+        states: how far the hidden state of each token moves: ``layer``, and the columns of
+            ``state_changes``, a row for each layer and token.
+        predictions: the likeliest words where the model was asked, the likeliest first: ``word``
+            and its probabilities ``before`` and ``after``; ``None`` if it was not asked.
+        preference: for a case, how much the model prefers the antecedent.
+        effects: for a case, the effect of each head alone, if that was requested.
+        words: a description of the change.
     """
 
-    view: CompareView
+    before: AttentionRecord
+    after: AttentionRecord
     states: pd.DataFrame
+    predictions: pd.DataFrame | None
+    preference: Preference | None
+    effects: CausalEffects | None
     words: str
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.words}; {self.before.extent}>"
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The names of the two records, as ``ix.compare_view`` takes them."""
+        return "unchanged", self.words
+
+    @cached_property
+    def attention(self) -> pd.DataFrame:
+        r"""How much the attention of each head changes.
+
+        .. math:: \frac{1}{n} \sum_i \frac{1}{2} \sum_j |a_{ij} - b_{ij}|
+
+        A row for each head: ``layer``, ``head`` and ``total_variation``, from 0 (nothing changes)
+        to 1 (all attention goes elsewhere); rows with a missing weight are left out of the mean.
+        """
+        rows = [
+            (layer, head, float(total_variation(one[head], other[head]).nanmean()))
+            for layer, one, other in zip(
+                self.before.layers, self.before.attentions, self.after.attentions, strict=True
+            )
+            for head in range(self.before.num_heads)
+        ]
+        return pd.DataFrame(rows, columns=["layer", "head", "total_variation"])
 
     @property
     def most_changed(self) -> tuple[Head, float] | None:
-        """The head whose attention changes most and the share that changes, or ``None``."""
-        changes = self.view.changes()
-        row = changes.loc[changes["total_variation"].fillna(0.0).idxmax()]
+        """The head whose attention changes most and the share that changes; else ``None``."""
+        row = self.attention.loc[self.attention["total_variation"].fillna(0.0).idxmax()]
         amount = float(row["total_variation"])
         return (Head(int(row["layer"]), int(row["head"])), amount) if amount > 0 else None
 
+    @property
+    def last_states(self) -> pd.DataFrame:
+        """The rows of ``states`` that are about the last layer."""
+        is_last = self.states["layer"] == self.states["layer"].max()
+        return self.states[is_last].drop(columns="layer").reset_index(drop=True)
 
-def head_names(model: Model, kind: str | None) -> list[str]:
-    """Return the names of what can be ablated: each layer as a whole and its heads.
+
+def before_after(
+    model: Model,
+    text: str | CorefCase,
+    change: Change,
+    *,
+    at: TokenLike | Span | None = None,
+    target: str | None = None,
+    kind: str | None = None,
+    effects: str | None = None,
+    top: int = 8,
+    truncation: bool = False,
+) -> BeforeAfter:
+    """Compare a text before and after a change of a model.
 
     Args:
-        model: the model.
-        kind: for an encoder-decoder, ``encoder``, ``decoder``, or ``cross``.
+        model: the model; what it predicts and prefers is read with its LM head
+            (``ix.load(…, lm_head=True)``). Without one there are no predictions, and the
+            preference is a stated surrogate.
+        text: the text; or a case, whose antecedent the model may prefer.
+        change: an intervention of ``ix.ablate``, ``ix.scale``, ``ix.patch``, ``ix.knock_out`` or
+            ``ix.intervene``; or heads, which are ablated (``zero``); or a function from a
+            ``Prompt`` to an intervention, for a change of certain words: a word that is masked to
+            predict it may have fewer tokens.
+        at: the word where predictions are read: a word that is masked (masked models), whose next
+            one is asked for (decoders), that is written (of the target, encoder-decoders), or that
+            the model was trained to answer at. By default a case's pronoun, a mask in the text, the
+            end of a decoder's text, or the first word of the target; else nothing is predicted.
+        target: the text that an encoder-decoder writes.
+        kind: the kind of attention, for an encoder-decoder.
+        effects: for a case, the method (``zero``, ``mean``, ``uniform``, ``resample``) by which
+            each head is also ablated alone, to measure its effect on the preference.
+        top: the number of words taken from each side.
+        truncation: whether a text that is too long is truncated.
+
+    Raises:
+        SelectionError: the change is of another model or of heads it does not have; or it is about
+            certain tokens, and the text is asked about with others in their place.
+        InputError: the case cannot be asked.
+        IntrospectError: the text cannot be captured, or the model not changed in this way.
 
     Example:
         >>> import introspect as ix
-        >>> head_names(ix.load("pronoun"), None)[:3]
-        ['L0', 'L0H0', 'L0H1']
+        >>> model = ix.load("pronoun", lm_head=True)
+        >>> text = "The fox did not cross the river because it was too wide."
+        >>> moved = ix.before_after(model, text, "L1H0", at="it")
+        >>> moved.predictions.round(2).iloc[0].to_dict()
+        {'word': 'river', 'before': 1.0, 'after': 0.0}
+        >>> moved.most_changed is None  # no attention comes after the last layer
+        True
     """
-    layout = attention_layout(module_of(model))
-    kind = checked_kind(layout, kind)
-    return [
-        name
-        for layer in layout.layers(kind)
-        for name in [
-            f"L{layer}",
-            *(str(Head(layer, head)) for head in range(layout.heads[kind, layer].heads)),
-        ]
-    ]
-
-
-def removed(reading: Reading, removal: Removal) -> Intervention:
-    """Return the ablation as a context manager.
-
-    Args:
-        reading: the text that the model will read.
-        removal: what to ablate.
-
-    Raises:
-        SelectionError: no heads are chosen, or the model does not have some of them.
-        MentionError: the model has no tokens for a word.
-    """
-    model, kind = reading.model, reading.question.kind
-    if removal.edge is not None:
-        queries, keys = map(reading.pieces, removal.edge)
-        edges = [(query, key) for query in queries for key in keys]
-        return knock_out(model, edges, removal.heads or None, kind=kind)
-    if not removal.heads:
-        raise SelectionError("Expected at least one head or layer to take out, got none.")
-    reference = removal.references if removal.method in NEEDS_REFERENCE else None
-    return ablate(model, removal.heads, method=removal.method, reference=reference, kind=kind)
-
-
-def before_after(model: Model, question: Question, removal: Removal) -> BeforeAfter:
-    """Compare a text before and after ablation.
-
-    Args:
-        model: the model, with its LM head if it has one.
-        question: the text.
-        removal: what to ablate.
-
-    Raises:
-        IntrospectError: the text cannot be read or captured, or the model ablated in this way.
-    """
-
-    def capture() -> AttentionRecord:
-        return model.capture(
-            question.text,
-            target=question.target,
-            kind=question.kind,
-            truncation=question.truncation,
-        )
-
-    reading = Reading.of(model, question)
-    before, states = capture(), states_in(reading.output())
-    change = removed(reading, removal)
-    with change:
-        after, moved = capture(), states_in(reading.output())
-    words = _words(removal, change, question.text)
+    case = text if isinstance(text, CorefCase) else None
+    if case is None and effects is not None:
+        raise SelectionError("Expected a case beside `effects`, which are on its preference.")
+    read = text.text if isinstance(text, CorefCase) else text
+    options: dict[str, Any] = {"target": target, "kind": kind, "truncation": truncation}
+    before = model.capture(read, **options)
+    kind = before.kind if model.is_encoder_decoder else None
+    prompt = Prompt.of(model, read, target=target, truncation=truncation)
+    asked = _asked(prompt, case, at)
+    intervention = _intervention(change, prompt, kind)
+    answers = None if case is None else _answers(model, case, intervention)
+    output = prompt.output()
+    with intervention:
+        after, changed = model.capture(read, **options), prompt.output()
+    predictions = None
+    if asked is not None and asked.inputs is prompt.inputs:
+        predictions = _predictions(asked, output, changed, top)
+    elif asked is not None:
+        predictions = _predictions_apart(asked, _at_other_tokens(change, intervention, asked), top)
     return BeforeAfter(
-        view=compare_view(before, after, labels=(_UNCHANGED, words)),
-        states=state_changes(states[0], moved[0], reading.tokens.tokens),
-        words=words,
+        before=before,
+        after=after,
+        states=_states(output, changed, prompt.tokens.tokens),
+        predictions=predictions,
+        preference=None if answers is None else _preference(answers, intervention),
+        effects=measure_effects(answers, method=effects, kind=kind)
+        if answers and effects
+        else None,
+        words=intervention.words,
     )
 
 
-def _words(removal: Removal, change: Intervention, text: str) -> str:
-    if removal.edge is None:
-        return change.words
-    query, key = (text[start:end] for start, end in removal.edge)
-    where = f" in {', '.join(removal.heads)}" if removal.heads else ""
-    return f"{query} → {key} cut{where}"
+def _asked(prompt: Prompt, case: CorefCase | None, at: TokenLike | Span | None) -> Prompt | None:
+    """Return the prompt at the word that is asked for; by default a case's pronoun."""
+    if at is None and case is not None and way_of_predicting(prompt.model) in ("masked", "at"):
+        at = case.pronoun
+    return prompt.at(at)
+
+
+def _intervention(change: Change, prompt: Prompt, kind: str | None) -> Intervention:
+    if not isinstance(change, Intervention):
+        if not callable(change):
+            return ablate(prompt.model, change, kind=kind)
+        change = change(prompt)
+    if change.module is not module_of(prompt.model):
+        raise SelectionError(
+            f"Expected a change of {prompt.model.name}, got one of another "
+            f"{type(change.module).__name__}. Make it for the model that reads the text."
+        )
+    return change
+
+
+def _answers(model: Model, case: CorefCase, intervention: Intervention) -> Answers:
+    """Prepare a case to be asked, unless that puts other tokens where the change is."""
+    answers = prepare_answers(model, [case])
+    if _is_placed(intervention) and answers.read_texts != [case.text]:
+        raise SelectionError(
+            f"Expected a change of all tokens beside a case, got one of certain positions "
+            f"({intervention.words}): by {answers.metric.name!r} the model is asked about texts "
+            "that have other tokens there. Give the case's text alone."
+        )
+    return answers
+
+
+def _at_other_tokens(change: Change, intervention: Intervention, asked: Prompt) -> Intervention:
+    """Return the change of a text in which a word is masked, which may have other tokens."""
+    if callable(change):
+        return change(asked)
+    if _is_placed(intervention):
+        raise SelectionError(
+            "Expected a function from a prompt to an intervention, got one of certain positions "
+            f"({intervention.words}): with a word masked, the text may have other tokens there. "
+            "Give for example lambda prompt: ix.knock_out(model, [(prompt.pieces('it')[0], 0)])."
+        )
+    return intervention
+
+
+def _is_placed(intervention: Intervention) -> bool:
+    return any(edit.by_position for edit in intervention.edits)
+
+
+def _states(before: Any, after: Any, tokens: Sequence[str]) -> pd.DataFrame:
+    tables = [
+        state_changes(one[0], other[0], tokens).assign(layer=layer)
+        for layer, (one, other) in enumerate(zip(states_of(before), states_of(after), strict=True))
+    ]
+    return pd.concat(tables, ignore_index=True)[["layer", *tables[0].columns[:-1]]]
 
 
 def state_changes(before: torch.Tensor, after: torch.Tensor, tokens: Sequence[str]) -> pd.DataFrame:
     r"""Compute how far the hidden state of each token moves.
 
-    With :math:`h_i` and :math:`h_i'` its states after the last layer, before and after ablation:
+    With :math:`h_i` and :math:`h_i'` its states after a layer, before and after a change:
 
     .. math:: \frac{\lVert h_i' - h_i \rVert}{\lVert h_i \rVert} \quad \text{and} \quad
         \frac{h_i \cdot h_i'}{\lVert h_i \rVert \lVert h_i' \rVert}
 
     Args:
-        before: states before ablation, ``(length, hidden_size)``.
-        after: states after ablation, of the same shape.
+        before: states before the change, ``(length, hidden_size)``.
+        after: states after the change, of the same shape.
         tokens: the tokens of the states.
 
     Returns:
@@ -207,129 +279,38 @@ def state_changes(before: torch.Tensor, after: torch.Tensor, tokens: Sequence[st
     )
 
 
-def said_before_and_after(
-    model: Model, question: Question, removal: Removal, place: Place, *, top: int = 8
-) -> pd.DataFrame:
-    """Return the likeliest words at a place before and after ablation.
-
-    Args:
-        model: the model, with its LM head.
-        question: the text.
-        removal: what to ablate.
-        place: where the model is asked.
-        top: the number of words taken from each side.
-
-    Returns:
-        A row for each word among the likeliest before or after, the likeliest first: ``word`` and
-        its probabilities ``before`` and ``after``.
-
-    Raises:
-        IntrospectError: the place cannot be read, or the model cannot be ablated in this way.
-    """
-    asked = Reading.of(model, question).at(place)
-    before = asked.probabilities()
-    with removed(asked, removal):
-        after = asked.probabilities()
-    likeliest: dict[int, Any] = dict.fromkeys(
-        [*before.topk(top).indices.tolist(), *after.topk(top).indices.tolist()]
+def _predictions(asked: Prompt, before: Any, after: Any, top: int) -> pd.DataFrame:
+    one, other = asked.probabilities(before), asked.probabilities(after)
+    likeliest = list(
+        dict.fromkeys(
+            [
+                *one.topk(min(top, len(one))).indices.tolist(),
+                *other.topk(min(top, len(other))).indices.tolist(),
+            ]
+        )
     )
     table = pd.DataFrame(
         {
             "word": [asked.word(number) for number in likeliest],
-            "before": before[list(likeliest)].tolist(),
-            "after": after[list(likeliest)].tolist(),
+            "before": one[likeliest].tolist(),
+            "after": other[likeliest].tolist(),
         }
     )
     largest = table[["before", "after"]].max(axis=1)
-    return table.loc[largest.sort_values(ascending=False, kind="stable").index].reset_index(
-        drop=True
-    )
+    order = largest.sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
 
 
-@dataclass(frozen=True, eq=False)
-class CaseEffects:
-    """Effects of heads on the preference for the antecedent of one case.
-
-    Args:
-        view: each head's effect beside what it attends to.
-        before: how much the unchanged model prefers the antecedent, in ``unit``.
-        after: the same with all chosen heads ablated at once.
-        unit: the unit of ``before`` and ``after``.
-        is_surrogate: whether the model was asked something other than who the pronoun refers to.
-    """
-
-    view: CausalView
-    before: float
-    after: float
-    unit: str
-    is_surrogate: bool
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """Table with a row for each head, the largest effect first.
-
-        ``head`` (``L3H1``), ``effect`` (how much the preference falls without it), ``control``
-        (the mean effect of the other heads of its layer), and ``antecedent`` (the share of the
-        pronoun's attention that goes to the antecedent).
-        """
-        rows = self.view.table.sort_values("effect", ascending=False, kind="stable")
-        names = [
-            str(Head(int(layer), int(head)))
-            for layer, head in zip(rows["layer"], rows["head"], strict=True)
-        ]
-        return pd.DataFrame(
-            {
-                "head": names,
-                "effect": rows["effect"].to_numpy(),
-                "control": rows["control"].to_numpy(),
-                "antecedent": rows["attention_weight"].to_numpy(),
-            }
-        )
+def _predictions_apart(asked: Prompt, intervention: Intervention, top: int) -> pd.DataFrame:
+    """Compare predictions on a prompt that differs from the text, so that it is run itself."""
+    before = asked.output()
+    with intervention:
+        after = asked.output()
+    return _predictions(asked, before, after, top)
 
 
-def study_of_case(
-    model: Model, case: CorefCase, method: str, references: tuple[str, ...]
-) -> CausalStudy:
-    """Ablate each head in turn and measure the model's answer to a case.
-
-    Args:
-        model: the model, with its LM head if it has one.
-        case: the pronoun and its candidates.
-        method: the ablation method.
-        references: for ``mean``, the texts to average over.
-
-    Raises:
-        InputError: the case cannot be asked.
-    """
-    reference = references if method in NEEDS_REFERENCE else None
-    return causal_study(model, [case], method=method, reference=reference, share=None, twins=False)
-
-
-def effects_of_study(study: CausalStudy, removal: Removal) -> CaseEffects:
-    """Compute the effect of each head and the joint effect of the chosen heads.
-
-    Args:
-        study: the study of one case.
-        removal: the chosen heads, ablated by the method of the study.
-
-    Raises:
-        SelectionError: the model does not have a chosen head.
-    """
-    answers = study.effects.answers
-    reference = removal.references if removal.method in NEEDS_REFERENCE else None
-    chosen = ablate(
-        answers.model,
-        removal.heads,
-        method=removal.method,
-        reference=reference,
-        kind=study.effects.kind,
-    )
-    with chosen:
+def _preference(answers: Answers, intervention: Intervention) -> Preference:
+    before = answers.margins()
+    with intervention:
         after = answers.margins()
-    return CaseEffects(
-        view=causal_view(study),
-        before=float(study.effects.margins[0]),
-        after=float(after[0]),
-        unit=answers.metric.unit,
-        is_surrogate=answers.metric.is_surrogate,
-    )
+    return Preference(float(before[0]), float(after[0]), answers.metric)

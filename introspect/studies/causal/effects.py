@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,9 +10,10 @@ import pandas as pd
 
 from introspect.errors import SelectionError
 from introspect.hooks import AttentionLayout
-from introspect.interventions import NEEDS_REFERENCE, Ablations, HeadLike, heads_by_layer
+from introspect.interventions import NEEDS_REFERENCE, Ablations, heads_by_layer
 from introspect.models import Model
-from introspect.records import Head
+from introspect.progress import ProgressLike, following
+from introspect.records import Head, HeadLike
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
 from introspect.studies.causal.answers import prepare_answers
 from introspect.studies.causal.metrics import Asked, Floats, accuracy_of
@@ -25,7 +26,8 @@ EFFECT_COLUMNS = (
     "layer", "head", "effect", "ci_low", "ci_high", "control", "difference", "difference_low",
     "difference_high", "p_value", "p_adjusted", "accuracy", "accuracy_without", "n", "num_controls",
 )  # fmt: skip
-_Done = Callable[[int, int], None]
+#: The stage of ``measure_effects``, as its progress is told.
+ABLATING = "ablating each head"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,7 @@ def causal_effects(
     kind: str | None = None,
     batch_size: int = 32,
     seed: int = 0,
+    progress: ProgressLike = None,
 ) -> pd.DataFrame:
     r"""Measure how much a model's answers change when a head is ablated.
 
@@ -110,6 +113,8 @@ def causal_effects(
         kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.
         batch_size: the number of sequences that are read at once.
         seed: the random seed of the intervals and of the controls and references drawn.
+        progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
+            function of the stage, the heads measured, and their total.
 
     Returns:
         A table, with ``metric``, ``metric_words``, ``unit``, ``is_surrogate``, ``method`` and
@@ -142,6 +147,7 @@ def causal_effects(
         controls=controls,
         kind=kind,
         seed=seed,
+        progress=progress,
     ).heads
 
 
@@ -154,7 +160,7 @@ def measure_effects(
     controls: int | None = None,
     kind: str | None = None,
     seed: int = 0,
-    done: _Done = lambda number, total: None,
+    progress: ProgressLike = None,
 ) -> CausalEffects:
     """Measure effects as ``causal_effects`` does, and keep the effect on each case.
 
@@ -166,7 +172,7 @@ def measure_effects(
         controls: as for ``causal_effects``.
         kind: as for ``causal_effects``.
         seed: as for ``causal_effects``.
-        done: called before the first head and after each with the number measured and the total.
+        progress: as for ``causal_effects``.
     """
     if controls is not None and controls < 0:
         raise SelectionError(
@@ -178,13 +184,14 @@ def measure_effects(
         head: _controls(head, ablations.layout, ablations.kind, controls, seed) for head in chosen
     }
     measured = dict.fromkeys([*chosen, *(other for each in control.values() for other in each)])
-    done(0, len(measured))
-    clean = answers.margins()
     without: dict[Head, Floats] = {}
-    for head in measured:
-        with ablations.of({head.layer: [head.head]}):
-            without[head] = answers.margins()
-        done(len(without), len(measured))
+    with following(progress) as tell:
+        tell(ABLATING, 0, len(measured))
+        clean = answers.margins()
+        for head in measured:
+            with ablations.of({head.layer: [head.head]}):
+                without[head] = answers.margins()
+            tell(ABLATING, len(without), len(measured))
     heads_table, notes = effects_of(answers, clean, without, chosen, control, seed=seed)
     heads_table.attrs |= {
         "metric": answers.metric.name,

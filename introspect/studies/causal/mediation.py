@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,16 +11,10 @@ import torch
 
 from introspect.errors import InputError, IntrospectError, ModelError
 from introspect.hooks import Edit, attention_layout
-from introspect.interventions import (
-    HeadLike,
-    Intervention,
-    checked_kind,
-    heads_by_layer,
-    patched,
-    run_parts,
-)
+from introspect.interventions import Intervention, checked_kind, heads_by_layer, patched, run_parts
 from introspect.models import Model
-from introspect.records import Head
+from introspect.progress import ProgressLike, Stages, following
+from introspect.records import Head, HeadLike
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
 from introspect.studies.causal.answers import (
     AnswerReader,
@@ -35,6 +29,8 @@ from introspect.text import CorefCase
 
 __all__ = ["MEDIATION_COLUMNS", "Mediation", "mediation"]
 
+#: The stage of ``mediation``, as its progress is told.
+PATCHING = "patching each head between minimal pairs"
 MEDIATION_COLUMNS = (
     "layer", "head", "total", "indirect", "indirect_low", "indirect_high", "direct", "direct_low",
     "direct_high", "share", "n",
@@ -65,7 +61,7 @@ def mediation(
     kind: str | None = None,
     batch_size: int = 32,
     seed: int = 0,
-    done: Callable[[int, int], None] = lambda number, total: None,
+    progress: ProgressLike = None,
 ) -> Mediation:
     r"""Measure total, direct and indirect effects of changing a case into the other of its pair.
 
@@ -92,8 +88,8 @@ def mediation(
         kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.
         batch_size: the number of sequences that are read at once.
         seed: the random seed of the intervals.
-        done: called before the first head, and after each head of each batch of pairs, with the
-            number of runs made with a head of the other case, and their total.
+        progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
+            function of the stage, the runs made with a head of the other case, and their total.
 
     Raises:
         InputError: there is no minimal pair whose cases have the same number of tokens.
@@ -109,7 +105,8 @@ def mediation(
     by_layer = heads_by_layer(layout, kind, heads)
     chosen = [Head(layer, number) for layer in by_layer for number in by_layer[layer]]
     runs = _Runs(first, second, kind, chosen)
-    runs.run(done)
+    with following(progress) as tell:
+        runs.run(tell)
     return Mediation(*_tables(runs, kept, chosen, seed, left_out))
 
 
@@ -168,10 +165,10 @@ class _Runs:
         self._of_twin = {head: first.reading() for head in heads}
         self._of_own = {head: second.reading() for head in heads}
 
-    def run(self, done: Callable[[int, int], None]) -> None:
+    def run(self, tell: Stages) -> None:
         batches = list(zip(self._first.batches, self._second.batches, strict=True))
         number, total = 0, 2 * len(batches) * len(self._heads)
-        done(number, total)
+        tell(PATCHING, number, total)
         for mine, theirs in batches:
             self._own.add(mine, self._first.run(mine))
             self._twins.add(theirs, self._second.run(theirs))
@@ -181,7 +178,7 @@ class _Runs:
                 self._put(head, others, self._first, mine, self._of_twin[head])
                 self._put(head, own, self._second, theirs, self._of_own[head])
                 number += 2
-                done(number, total)
+                tell(PATCHING, number, total)
 
     def effects(self) -> tuple[Floats, Floats, Floats]:
         """Return total, ``(num_cases,)``; indirect and direct, ``(num_cases, num_heads)``."""

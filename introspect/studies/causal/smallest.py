@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from introspect.errors import SelectionError
-from introspect.interventions import Ablations, HeadLike, HeadsByLayer, heads_by_layer
-from introspect.records import Head
+from introspect.interventions import Ablations, HeadsByLayer, heads_by_layer
+from introspect.progress import ProgressLike, Stages, following
+from introspect.records import Head, HeadLike
 from introspect.studies.causal.effects import ablations_for
 from introspect.studies.causal.metrics import Asked, accuracy_of
 
 __all__ = ["SmallestSet", "smallest_set"]
 
+#: The stage of ``smallest_set``, as its progress is told.
+SEARCHING = "searching for the smallest set of heads, which may end early"
 _COLUMNS = (
     "step", "layer", "head", "effect", "share", "accuracy_without", "effect_of_random",
     "accuracy_with_only",
@@ -57,7 +60,7 @@ def smallest_set(
     kind: str | None = None,
     random_sets: int = 10,
     seed: int = 0,
-    done: Callable[[int, int], None] = lambda number, total: None,
+    progress: ProgressLike = None,
 ) -> SmallestSet:
     r"""Search greedily for the heads that carry most, adding the one whose ablation costs most.
 
@@ -76,8 +79,9 @@ def smallest_set(
         kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.
         random_sets: the number of random sets that each step is compared with.
         seed: the random seed of what is drawn.
-        done: called before the first run and after each with the number of runs made and the
-            most that there can be: the search ends as soon as the share is reached.
+        progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
+            function of the stage, the runs made, and the most that there can be: the search ends
+            as soon as the share is reached.
 
     Raises:
         SelectionError: the share is not between 0 and 1, ``most`` is below 1, or a head does not
@@ -93,49 +97,62 @@ def smallest_set(
     everything = heads_by_layer(ablations.layout, ablations.kind, None)
     pool = heads_by_layer(ablations.layout, ablations.kind, heads)
     remaining = [Head(layer, number) for layer in pool for number in pool[layer]]
-    made, at_most = 0, _most_runs(len(remaining), most, random_sets)
-    done(made, at_most)
-    clean = answers.margins()
-
-    def effect(chosen: HeadsByLayer) -> tuple[float, float]:
-        nonlocal made
-        with ablations.of(chosen):
-            margins = answers.margins()
-        made += 1
-        done(made, at_most)
-        return float((clean - margins).mean()), accuracy_of(margins)
-
-    total, _ = effect(everything)
     random = np.random.default_rng(seed)
     chosen: list[Head] = []
     rows = []
-    while remaining and len(chosen) < most and total > 0:
-        tried = {head: effect(_by_layer([*chosen, head])) for head in remaining}
-        best = max(tried, key=lambda head: tried[head][0])
-        remaining.remove(best)
-        chosen.append(best)
-        found, accuracy = tried[best]
-        drawn = [_drawn_like(chosen, ablations, random) for _ in range(random_sets)]
-        left = _without(everything, chosen)
-        rows.append(
-            {
-                "step": len(chosen),
-                "layer": best.layer,
-                "head": best.head,
-                "effect": found,
-                "share": found / total,
-                "accuracy_without": accuracy,
-                "effect_of_random": float(np.mean([effect(each)[0] for each in drawn]))
-                if drawn
-                else np.nan,
-                "accuracy_with_only": effect(left)[1] if left else accuracy_of(clean),
-            }
-        )
-        if found >= share * total:
-            break
+    with following(progress) as tell:
+        search = _Search(answers, ablations, tell, _most_runs(len(remaining), most, random_sets))
+        total, _ = search.effect(everything)
+        while remaining and len(chosen) < most and total > 0:
+            tried = {head: search.effect(_by_layer([*chosen, head])) for head in remaining}
+            best = max(tried, key=lambda head: tried[head][0])
+            remaining.remove(best)
+            chosen.append(best)
+            lost, accuracy = tried[best]
+            drawn = [_drawn_like(chosen, ablations, random) for _ in range(random_sets)]
+            left = _without(everything, chosen)
+            rows.append(
+                {
+                    "step": len(chosen),
+                    "layer": best.layer,
+                    "head": best.head,
+                    "effect": lost,
+                    "share": lost / total,
+                    "accuracy_without": accuracy,
+                    "effect_of_random": float(np.mean([search.effect(each)[0] for each in drawn]))
+                    if drawn
+                    else np.nan,
+                    "accuracy_with_only": search.effect(left)[1] if left else search.accuracy,
+                }
+            )
+            if lost >= share * total:
+                break
     steps = pd.DataFrame(rows, columns=list(_COLUMNS))
     reached = bool(len(steps)) and bool(steps["share"].iloc[-1] >= share)
     return SmallestSet(steps, total, reached, _words(chosen, steps, total, share, reached=reached))
+
+
+class _Search:
+    """Runs of the model without some of its heads, counted and told."""
+
+    def __init__(self, answers: Asked, ablations: Ablations, tell: Stages, at_most: int) -> None:
+        self._answers, self._ablations = answers, ablations
+        self._tell, self._count, self._at_most = tell, 0, at_most
+        tell(SEARCHING, 0, at_most)
+        self._clean = answers.margins()
+
+    @property
+    def accuracy(self) -> float:
+        """The accuracy of the unchanged model."""
+        return accuracy_of(self._clean)
+
+    def effect(self, heads: HeadsByLayer) -> tuple[float, float]:
+        """Return the mean effect of ablating heads together, and the accuracy without them."""
+        with self._ablations.of(heads):
+            margins = self._answers.margins()
+        self._count += 1
+        self._tell(SEARCHING, self._count, self._at_most)
+        return float((self._clean - margins).mean()), accuracy_of(margins)
 
 
 def _most_runs(heads: int, most: int, random_sets: int) -> int:

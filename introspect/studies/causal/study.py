@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
 from introspect.errors import InputError, SelectionError
-from introspect.interventions import HeadLike
 from introspect.models import Model
-from introspect.progress import LOOKING, SMALLEST, TAKING_OUT, TWINS, Told, told_nobody
-from introspect.records import Head
+from introspect.progress import ProgressLike, following
+from introspect.records import Head, HeadLike
 from introspect.statistics import FEWEST_GROUPS, checked, fold_of_groups, grouped_bootstrap
 from introspect.studies.causal.answers import Rejected, prepare_answers
 from introspect.studies.causal.effects import CausalEffects, measure_effects
@@ -106,7 +104,7 @@ def causal_study(
     kind: str | None = None,
     batch_size: int = 32,
     seed: int = 0,
-    told: Told = told_nobody,
+    progress: ProgressLike = None,
 ) -> CausalStudy:
     """Ask a model about cases with each head ablated, and compare that with its attention.
 
@@ -125,8 +123,8 @@ def causal_study(
         kind: for an encoder-decoder, only ``encoder``, whose attention is scored.
         batch_size: the number of sequences that are read at once.
         seed: the random seed of the intervals and of what is drawn.
-        told: called with what is being done (``words``, as each stage begins), how much of it is
-            done, and of how much; ``None`` where it is unknown.
+        progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
+            function of the stage, how much of it is done, and its total (``None`` where unknown).
 
     Raises:
         InputError: no case can be asked.
@@ -140,25 +138,24 @@ def causal_study(
     kind = "encoder" if model.is_encoder_decoder else kind
     answers = prepare_answers(model, cases, metric, batch_size=batch_size)
     options = {"method": method, "reference": reference, "kind": kind, "seed": seed}
-    effects = measure_effects(answers, heads, done=partial(told, TAKING_OUT), **options)  # type: ignore[arg-type]
-    told(LOOKING, 0, None)
-    scores = score(model, answers.cases, options=Options(seed=seed))
-    notes = list(effects.notes)
+    smallest, mediated, unpaired = None, None, []
+    with following(progress) as tell:
+        effects = measure_effects(answers, heads, progress=tell, **options)  # type: ignore[arg-type]
+        tell("scoring attention", 0)
+        scores = score(model, answers.cases, options=Options(seed=seed))
+        if share is not None:
+            smallest = smallest_set(answers, heads, share=share, progress=tell, **options)  # type: ignore[arg-type]
+        if twins:
+            try:
+                mediated = mediation(
+                    model, answers.cases, heads, metric=answers.metric.name, kind=kind,
+                    batch_size=batch_size, seed=seed, progress=tell,
+                )  # fmt: skip
+            except InputError as error:
+                unpaired.append(f"no effects between twins: {error}")
     chosen = _chosen(effects, scores, seed)
-    if chosen is None:
-        notes.append("no head is chosen by its attention: too few groups, or no head can look")
-    found = None
-    if share is not None:
-        found = smallest_set(answers, heads, share=share, done=partial(told, SMALLEST), **options)  # type: ignore[arg-type]
-    mediated = None
-    if twins:
-        try:
-            mediated = mediation(
-                model, answers.cases, heads, metric=answers.metric.name, kind=kind,
-                batch_size=batch_size, seed=seed, done=partial(told, TWINS),
-            )  # fmt: skip
-        except InputError as error:
-            notes.append(f"no effects between twins: {error}")
+    unchosen = "no head is chosen by its attention: too few groups, or no head can look"
+    notes = (*effects.notes, *([] if chosen else [unchosen]), *unpaired)
     table = _joined(effects.heads, scores)
     return CausalStudy(
         effects=effects,
@@ -166,10 +163,10 @@ def causal_study(
         heads=table,
         correlation=_correlation(table),
         chosen=chosen,
-        smallest=found,
+        smallest=smallest,
         mediation=mediated,
         rejected=answers.rejected,
-        notes=tuple(notes),
+        notes=notes,
     )
 
 

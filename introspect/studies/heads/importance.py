@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from introspect.errors import InputError, ModelError, TextError, naming
 from introspect.functional import visible_offsets
 from introspect.hooks import Place, attention_layout, capture, gate_gradients
 from introspect.models import Model, load_text
+from introspect.progress import ProgressLike, following
 from introspect.records import TokenSequence
 from introspect.statistics import grouped_bootstrap
 
@@ -24,6 +25,9 @@ __all__ = ["Loss", "head_importance"]
 #: Maps a model's output, and the tokens that it has a row for, to one number in its graph.
 Loss = Callable[[Any, TokenSequence], torch.Tensor]
 
+Floats = np.ndarray[Any, Any]
+#: The stage of ``head_importance``, as its progress is told.
+MEASURING = "measuring the importance of heads"
 # The number of copies of a text, each with a different token masked, that run at a time.
 _AT_ONCE = 32
 
@@ -35,6 +39,7 @@ def head_importance(
     targets: Sequence[str] | None = None,
     loss: Loss | None = None,
     seed: int = 0,
+    progress: ProgressLike = None,
 ) -> pd.DataFrame:
     r"""Measure how fast a loss changes as each head is scaled down, in the mean over texts.
 
@@ -62,6 +67,8 @@ def head_importance(
             text, a batch of one, and of the tokens that it has a row for; state what it is
             wherever the result is shown.
         seed: the random seed of the intervals.
+        progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
+            function of the stage, the texts read, and their total.
 
     Returns:
         A row for each kind of attention, layer and head: ``kind``, ``layer``, ``head``,
@@ -92,22 +99,35 @@ def head_importance(
     first = loaded.run_plan(given[0], target=written[0], whole=True)
     name, passes = _loss_of(loaded, loss, first.inputs)
     heads = {place: n.heads for place, n in attention_layout(loaded.module).heads.items()}
-    by_text = []
-    for number, (text, target) in enumerate(zip(given, written, strict=True)):
-        with naming(f"Text {number}"):
-            plan = loaded.run_plan(text, target=target, whole=True)
-            total: Any = 0
-            for one in passes(plan.inputs, plan.tokens):
-                found = gate_gradients(loaded.module, one.inputs, one.loss)
-                total = total + torch.cat([found[place].double() for place in heads])
-            if not total.isfinite().all():
-                raise ModelError(
-                    f"Expected finite gradients of the loss of {loaded.name}, got others. In half "
-                    "precision they may overflow: load it in float32 or bfloat16, and check that "
-                    "its weights and the loss are finite."
-                )
-            by_text.append(total.cpu().numpy())
+    by_text: list[Floats] = []
+    with following(progress) as tell:
+        for number, (text, target) in enumerate(zip(given, written, strict=True)):
+            tell(MEASURING, number, len(given))
+            with naming(f"Text {number}"):
+                plan = loaded.run_plan(text, target=target, whole=True)
+                by_text.append(_slopes(loaded, passes(plan.inputs, plan.tokens), list(heads)))
+        tell(MEASURING, len(given), len(given))
     return _table(np.stack(by_text), heads, name, seed)
+
+
+def _slopes(model: Model, passes: Iterable[_Pass], heads: Sequence[Place]) -> Floats:
+    """Return the gradient of the loss of a text by each head's factor, ``(num_heads,)``.
+
+    Raises:
+        ModelError: one is not finite.
+    """
+    total: Any = 0
+    for one in passes:
+        gradients = gate_gradients(model.module, one.inputs, one.loss)
+        total = total + torch.cat([gradients[place].double() for place in heads])
+    if not total.isfinite().all():
+        raise ModelError(
+            f"Expected finite gradients of the loss of {model.name}, got others. In half "
+            "precision they may overflow: load it in float32 or bfloat16, and check that "
+            "its weights and the loss are finite."
+        )
+    slopes: Floats = total.cpu().numpy()
+    return slopes
 
 
 def _table(

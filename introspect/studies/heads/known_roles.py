@@ -17,6 +17,7 @@ from introspect.errors import ModelError, SelectionError
 from introspect.functional import duplicate_matching, pair_mass, prefix_matching, visible_keys
 from introspect.hooks import capture
 from introspect.models import Model, length_limit, load_text
+from introspect.progress import ProgressLike, Stages, following
 from introspect.statistics import grouped_bootstrap
 
 __all__ = [
@@ -178,6 +179,8 @@ ATTENDS_TO = {
 THRESHOLD = 0.4
 
 _AT_ONCE = 8
+#: The stage of ``detect_heads``, as its progress is told.
+READING = "reading random tokens that repeat"
 
 
 def detect_heads(
@@ -189,6 +192,7 @@ def detect_heads(
     kind: str | None = None,
     threshold: float = THRESHOLD,
     seed: int = 0,
+    progress: ProgressLike = None,
 ) -> pd.DataFrame:
     """Detect heads that attend to the previous token, an earlier copy, or the token after it.
 
@@ -216,6 +220,8 @@ def detect_heads(
             reads the same tokens.
         threshold: the score above which a head has a role, from 0 to 1.
         seed: the random seed of the tokens and the intervals.
+        progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
+            function of the stage, the sequences read, and their total.
 
     Returns:
         A row for each layer and head: ``layer``, ``head``, ``role`` (``induction``,
@@ -238,7 +244,8 @@ def detect_heads(
     loaded = load_text(model)
     kind = checked_kind(loaded, kind)
     repeats = random_repeats(loaded, num_sequences, prefix=prefix, period=period, seed=seed)
-    layers, values, baselines = _measured(loaded, repeats, kind)
+    with following(progress) as tell:
+        layers, values, baselines = _measured(loaded, repeats, kind, tell)
     num_heads = values.shape[-1]
     table: dict[str, object] = {
         "layer": np.repeat(layers, num_heads),
@@ -288,11 +295,14 @@ class _Scores(NamedTuple):
     baselines: torch.Tensor
 
 
-def _measured(model: Model, repeats: Repeats, kind: str) -> tuple[list[int], Floats, Floats]:
+def _measured(
+    model: Model, repeats: Repeats, kind: str, tell: Stages
+) -> tuple[list[int], Floats, Floats]:
     """Return layers; scores ``(num_sequences, num_scores, num_layers, num_heads)``; baselines."""
     layers: list[int] = []
     found: list[list[_Scores]] = []
     for first in range(0, len(repeats), _AT_ONCE):
+        tell(READING, first, len(repeats))
         ids = repeats.ids[first : first + _AT_ONCE]
         module, inputs = run_plan(model, ids, kind)
         captured = capture(module, inputs)
@@ -300,6 +310,7 @@ def _measured(model: Model, repeats: Repeats, kind: str) -> tuple[list[int], Flo
         layers = captured.layers[name]
         by_layer = [list(_scored(each, repeats, first)) for each in captured.attentions[name]]
         found += [list(of_one) for of_one in zip(*by_layer, strict=True)]
+    tell(READING, len(repeats), len(repeats))
     values = [torch.stack([layer.values for layer in one], 1) for one in found]
     baselines = [torch.stack([layer.baselines for layer in one], 1) for one in found]
     return layers, torch.stack(values).numpy(), torch.stack(baselines).numpy()

@@ -22,6 +22,7 @@ from introspect.functional import (
     visible_keys,
 )
 from introspect.models import Model, load_text
+from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.heads.analyzer import (
     LayerByLayer,
@@ -44,6 +45,8 @@ POSITIONAL = 0.9
 RARE_WORD = 0.5
 
 _REACH = 8
+#: The stage of ``head_patterns``, as its progress is told.
+CLASSIFYING = "classifying the patterns of heads"
 
 
 class _Counts(NamedTuple):
@@ -336,6 +339,7 @@ def head_patterns(
     *,
     frequencies: Mapping[int, float] | None = None,
     kind: str | None = None,
+    progress: ProgressLike = None,
 ) -> pd.DataFrame:
     """Find positional heads, rare-word heads, and the shape of each head's patterns.
 
@@ -348,6 +352,8 @@ def head_patterns(
         frequencies: how often each vocabulary entry is used, by its ID; by default counted in the
             texts themselves, which must then be many.
         kind: for an encoder-decoder, ``encoder``; its decoder writes, and reads no sentences.
+        progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
+            function of the stage, the texts read, and their total.
 
     Returns:
         The table of ``PatternsAnalyzer.compute``.
@@ -367,7 +373,10 @@ def head_patterns(
     if frequencies is None:
         frequencies = token_counts(loaded.tokens(text) for text in given)
     analyzer = PatternsAnalyzer(frequencies)
-    for number, text in enumerate(given):
-        with naming(f"Text {number}"):
-            analyzer.update(loaded.capture(text, kind=kind))
+    with following(progress) as tell:
+        for number, text in enumerate(given):
+            tell(CLASSIFYING, number, len(given))
+            with naming(f"Text {number}"):
+                analyzer.update(loaded.capture(text, kind=kind))
+        tell(CLASSIFYING, len(given), len(given))
     return analyzer.compute()

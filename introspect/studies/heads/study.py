@@ -10,6 +10,7 @@ import pandas as pd
 from introspect.errors import CaptureError, ModelError
 from introspect.hooks import capture, verify
 from introspect.models import Model, assembled, make_record
+from introspect.progress import ProgressLike, Stages, following
 from introspect.records import AttentionRecord, Head
 from introspect.studies.heads.importance import head_importance
 from introspect.studies.heads.known_roles import (
@@ -76,6 +77,7 @@ def head_study(
     threshold: float = THRESHOLD,
     importance: bool = True,
     seed: int = 0,
+    progress: ProgressLike = None,
 ) -> HeadStudy:
     """Find heads with known roles; on texts, also measure pattern shapes and importance.
 
@@ -90,6 +92,8 @@ def head_study(
         threshold: the score above which a head has a role.
         importance: whether to measure importance.
         seed: the random seed of the tokens and the intervals.
+        progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
+            function of the stage, how much of it is done, and its total.
 
     Raises:
         SelectionError: the model cannot read the sequences, or does not have the kind.
@@ -104,15 +108,31 @@ def head_study(
     """
     kind = checked_kind(model, kind)
     shape = {"prefix": prefix, "period": period}
-    roles = detect_heads(
-        model, num_sequences=num_sequences, kind=kind, threshold=threshold, seed=seed, **shape
-    )
-    study = HeadStudy(
-        roles, threshold, record=_record(model, roles, kind, seed, num_sequences, shape)
-    )
-    if texts is None:
-        return study
-    patterns = head_patterns(model, texts)
+    with following(progress) as tell:
+        roles = detect_heads(
+            model, num_sequences=num_sequences, kind=kind, threshold=threshold, seed=seed,
+            progress=tell, **shape,
+        )  # fmt: skip
+        study = HeadStudy(
+            roles, threshold, record=_record(model, roles, kind, seed, num_sequences, shape)
+        )
+        if texts is None:
+            return study
+        return _with_texts(study, model, texts, kind, tell, importance=importance, seed=seed)
+
+
+def _with_texts(
+    study: HeadStudy,
+    model: Model,
+    texts: Sequence[str],
+    kind: str,
+    tell: Stages,
+    *,
+    importance: bool,
+    seed: int,
+) -> HeadStudy:
+    """Add what is measured on texts to a study."""
+    patterns = head_patterns(model, texts, progress=tell)
     measured, notes = None, []
     if kind == "decoder":
         notes.append("Shapes are those of the encoder, which reads the texts.")
@@ -122,7 +142,7 @@ def head_study(
         )
     elif importance:
         try:
-            measured = _importance(model, texts, seed)
+            measured = _importance(model, texts, seed, tell)
         except (ModelError, CaptureError) as error:
             notes.append(f"Importance was not measured. {error}")
     return replace(
@@ -134,13 +154,13 @@ def head_study(
     )
 
 
-def _importance(model: Model, texts: Sequence[str], seed: int) -> pd.DataFrame:
+def _importance(model: Model, texts: Sequence[str], seed: int, tell: Stages) -> pd.DataFrame:
     if model.is_encoder_decoder:
         raise ModelError(
             f"Expected a model that reads one text, but {model.name} reads one and writes another. "
             "Give ix.head_importance what it should write, as `targets`."
         )
-    return head_importance(model, texts, seed=seed)
+    return head_importance(model, texts, seed=seed, progress=tell)
 
 
 def _record(

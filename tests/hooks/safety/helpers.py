@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from tests import models_zoo as zoo
+from tests.closeness import assert_close
 
 #: Far more than any of these runs takes; a thread that is not done by then never will be.
 PATIENCE_SECONDS = 30
@@ -80,4 +81,4 @@ def assert_same_capture(one: Any, other: Any) -> None:
     assert one.layers == other.layers
     for kind, layers in one.attentions.items():
         for mine, its in zip(layers, other.attentions[kind], strict=True):
-            torch.testing.assert_close(mine, its, atol=1e-6, rtol=0)
+            assert_close(mine, its)

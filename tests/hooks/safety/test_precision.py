@@ -12,6 +12,7 @@ from torch import nn
 from introspect.errors import CaptureError
 from introspect.hooks import capture
 from tests import models_zoo as zoo
+from tests.closeness import assert_close
 from tests.hooks.safety.helpers import assert_same_capture
 
 
@@ -79,7 +80,7 @@ def test_quantized_weights_give_the_attention_of_the_quantized_model():
     for mine, row, theirs in zip(
         captured.attentions["self"], rows.attentions["self"], own.attentions, strict=True
     ):
-        torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=0)
+        assert_close(mine, theirs)
         torch.testing.assert_close(row, theirs[:, :, [3]], atol=1e-5, rtol=0)
 
 

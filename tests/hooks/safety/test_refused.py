@@ -9,6 +9,7 @@ import transformers as tf
 from introspect.errors import SelectionError
 from introspect.hooks import capture
 from tests import models_zoo as zoo
+from tests.closeness import assert_close
 
 SMALL = {"vocab_size": zoo.VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2}
 BYPASSING = {
@@ -29,7 +30,7 @@ def test_an_architecture_that_bypasses_the_interface_gives_its_own_output(name):
         own = zoo.eager_twin(model)(**inputs, output_attentions=True).attentions
     assert len(own) == len(captured.attentions["self"])
     for ours, theirs in zip(captured.attentions["self"], own, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+        assert_close(ours, theirs)
     assert zoo.State.of(model) == before
 
 

@@ -7,6 +7,7 @@ import torch
 
 from introspect.errors import ModelError, SelectionError, TextError
 from tests import models_zoo as zoo
+from tests.closeness import assert_close
 from tests.models.capture.helpers import DEPTH, SOURCE, TARGET, tiny, translator
 
 
@@ -35,7 +36,7 @@ def test_each_kind_equals_an_eager_run_and_has_its_own_tokens(name, kind):
         )[zoo.OUTPUT_NAMES[kind]]
     depth = DEPTH[name]["encoder" if kind == "encoder" else "decoder"]
     assert record.layers == tuple(range(depth))
-    torch.testing.assert_close(record.attentions, torch.stack(own)[:, 0], atol=1e-6, rtol=0)
+    assert_close(record.attentions, torch.stack(own)[:, 0])
 
 
 @pytest.mark.parametrize(("name", "start"), [("t5", "[PAD]"), ("bart", "[SEP]")])
@@ -52,7 +53,7 @@ def test_the_encoder_is_the_same_with_and_without_a_target(name):
     model = translator(name)
     alone = model.capture(SOURCE)
     beside = model.capture(SOURCE, target=TARGET, kind="encoder")
-    torch.testing.assert_close(alone.attentions, beside.attentions, atol=1e-6, rtol=0)
+    assert_close(alone.attentions, beside.attentions)
 
 
 @pytest.mark.parametrize("kind", ["decoder", "cross"])

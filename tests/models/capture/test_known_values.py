@@ -7,6 +7,7 @@ import torch
 
 from introspect.errors import SelectionError
 from tests import models_zoo as zoo
+from tests.closeness import assert_close
 from tests.models.capture.helpers import tiny, weight
 from tests.synthetic import TEXT
 
@@ -67,7 +68,7 @@ def test_a_record_equals_an_eager_run_of_the_tokens_it_names(name):
         own = zoo.eager_twin(model.module)(
             input_ids=torch.tensor([record.keys.token_ids]), output_attentions=True
         ).attentions
-    torch.testing.assert_close(record.attentions, torch.stack(own)[:, 0], atol=1e-6, rtol=0)
+    assert_close(record.attentions, torch.stack(own)[:, 0])
 
 
 # --- chosen rows ------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import torch
 from introspect.errors import TextError
 from introspect.models import length_limit
 from tests import models_zoo as zoo
+from tests.closeness import assert_close
 from tests.models.capture.helpers import CHINESE, tiny, tokenizer
 
 # --- texts that are refused -------------------------------------------------------------------
@@ -48,7 +49,7 @@ def test_a_text_of_which_no_token_is_made_is_refused(minilm):
 
 def test_too_long_a_text_is_refused_with_both_lengths_and_the_way_out():
     # 41 words and two special tokens, where 40 positions are.
-    with pytest.raises(TextError, match=r"at most 40 tokens, got 43.*--truncate"):
+    with pytest.raises(TextError, match=r"at most 40 tokens, got 43.*--truncation"):
         tiny().capture("the cat " * 20 + "sat")
 
 
@@ -183,7 +184,7 @@ def test_a_pair_is_read_as_two_segments(minilm):
     assert inputs["token_type_ids"].sum() > 0
     with torch.no_grad():
         own = zoo.eager_twin(minilm.module)(**inputs, output_attentions=True).attentions
-    torch.testing.assert_close(record.attentions, torch.stack(own)[:, 0], atol=1e-6, rtol=0)
+    assert_close(record.attentions, torch.stack(own)[:, 0])
     assert record.keys.texts == ("The cat sat.", "It was happy.")
     assert record.keys.sequence_ids == (None, 0, 0, 0, 0, None, 1, 1, 1, 1, None)
 

@@ -15,6 +15,7 @@ from introspect.errors import (
     ModelError,
 )
 from introspect.models import Model, VisionModel, load
+from tests.closeness import assert_close
 from tests.models.vision.helpers import SIZE, build, clip, cropping, picture, processor
 from tests.tokenizers_zoo import word_level
 
@@ -68,7 +69,7 @@ def test_a_folder_with_a_vision_model(tmp_path):
     assert model.revision.startswith("sha256:")
     expected = load((build("vit"), processor())).capture(picture())
     record = model.capture(picture())
-    assert torch.allclose(record.attentions, expected.attentions, atol=1e-6)
+    assert_close(record.attentions, expected.attentions)
     assert record.certificate.model == tmp_path.name
     assert load(model) is model
     assert isinstance(load(tmp_path, tower="vision"), VisionModel)
@@ -114,7 +115,7 @@ def test_a_folder_with_all_of_clip_needs_the_name_of_a_tower(tmp_path):
         load(tmp_path)
     vision, text = load(tmp_path, tower="vision"), load(tmp_path, tower="text")
     expected = load((clip().vision_model, cropping())).capture(picture())
-    assert torch.allclose(vision.capture(picture()).attentions, expected.attentions, atol=1e-6)
+    assert_close(vision.capture(picture()).attentions, expected.attentions)
     assert text.capture("a red cat").attentions.shape[:2] == (2, 4)
     assert isinstance(load((clip(), cropping()), tower="vision"), VisionModel)
     with pytest.raises(ModelError, match="reads both"):

@@ -94,9 +94,9 @@ def test_twins_are_told_head_by_head(model, cases, monkeypatch):
     put = _Runs._put
     monkeypatch.setattr(_Runs, "_put", lambda *args: ablated.append(args[1]) or put(*args))
 
-    def note(number, total):
+    def note(stage, number, total):
         told.append((number, total, len(ablated)))
 
-    mediation(model, cases, ["L0H1", "L0H3"], batch_size=5, done=note)
+    mediation(model, cases, ["L0H1", "L0H3"], batch_size=5, progress=note)
     # Twelve cases with two candidates, five at a time; each head is put into either twin.
     assert told == [(number, 20, number) for number in range(0, 21, 2)]

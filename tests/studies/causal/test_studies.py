@@ -10,14 +10,14 @@ import pytest
 import introspect as ix
 from introspect.data import grammar_cases
 from introspect.errors import SelectionError
-from introspect.progress import LOOKING, SMALLEST, TAKING_OUT, TWINS
 from introspect.records import Head
-from introspect.studies.causal import (
-    causal_study,
-    prepare_answers,
-    smallest_set,
-)
+from introspect.studies.causal import causal_study, prepare_answers, smallest_set
+from introspect.studies.causal.effects import ABLATING
+from introspect.studies.causal.mediation import PATCHING
+from introspect.studies.causal.smallest import SEARCHING
 from introspect.text import CorefCase
+
+SCORING = "scoring attention"
 
 
 def test_the_smallest_set_is_the_best_at_each_step(model, cases):
@@ -64,7 +64,9 @@ def test_a_search_tells_its_runs_and_how_many_there_may_be(model, cases, heads, 
             return margins(self, scores)
 
     counted = Counted(**vars(answers))
-    smallest_set(counted, heads, share=share, random_sets=3, done=lambda *each: told.append(each))
+    smallest_set(
+        counted, heads, share=share, random_sets=3, progress=lambda *each: told.append(each[1:])
+    )
     assert [number for number, _ in told] == list(range(len(runs)))  # the unchanged model first
     assert {total for _, total in told} == {at_most}
     # A hundredth is reached with the first head; all is not, with one that does not matter.
@@ -87,9 +89,10 @@ def test_a_study_sets_both_side_by_side(model, cases):
         cases,
         share=None,
         twins=False,
-        told=lambda stage, number, total: seen.append((stage, number, total)),
+        progress=lambda stage, number, total: seen.append((stage, number, total)),
     )
-    assert seen == [*((TAKING_OUT, number, 4) for number in range(5)), (LOOKING, 0, None)]
+    assert seen[:5] == [(ABLATING, number, 4) for number in range(5)]
+    assert {stage for stage, _, _ in seen[5:]} == {SCORING}
     assert study.smallest is None
     assert study.mediation is None
     scored = ix.score(model, cases).heads.query("direction == 'pronoun_to_candidate'")
@@ -113,19 +116,19 @@ def test_a_study_sets_both_side_by_side(model, cases):
 
 def test_a_study_tells_its_stages_in_their_order(model, cases):
     told = []
-    causal_study(model, cases, ["L0H0"], told=lambda *each: told.append(each))
+    causal_study(model, cases, ["L0H0"], progress=lambda *each: told.append(each))
     stages = list(dict.fromkeys(stage for stage, _, _ in told))
-    assert stages == [TAKING_OUT, LOOKING, SMALLEST, TWINS]
+    assert stages == [ABLATING, SCORING, SEARCHING, PATCHING]
     for stage in stages:
         counts = [number for each, number, _ in told if each == stage]
         assert counts[0] == 0 and counts == sorted(set(counts))
     ends = {stage: (number, total) for stage, number, total in told}
-    assert ends[TAKING_OUT] == (4, 4)  # with its controls
-    assert ends[TWINS] == (2, 2)
+    assert ends[ABLATING] == (4, 4)  # with its controls
+    assert ends[PATCHING] == (2, 2)
     told.clear()
     lone = [replace(case, group=None) for case in cases]
-    causal_study(model, lone, ["L0H0"], share=None, told=lambda *each: told.append(each))
-    assert told[-1] == (LOOKING, 0, None)  # there are no twins to wait for
+    causal_study(model, lone, ["L0H0"], share=None, progress=lambda *each: told.append(each))
+    assert told[-1][0] == SCORING  # there are no twins to wait for
 
 
 def test_a_study_of_a_model_without_head_is_a_surrogate_throughout():

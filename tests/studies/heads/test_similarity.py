@@ -17,6 +17,7 @@ from introspect.errors import InputError, SelectionError
 from introspect.functional import head_distances
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.heads import SimilarityAnalyzer
+from tests.closeness import assert_close
 from tests.synthetic import TEXT, record
 
 TEXTS = [TEXT, "A rose is a rose.", "One", "No marks here at all"]
@@ -62,7 +63,7 @@ def test_the_mean_is_over_the_queries_of_all_texts():
     )
     n = sum(len(r.queries) - 2 for r in records)
     analyzer = analyzed(*records)
-    assert analyzer.matrix().to_numpy() == pytest.approx((total / n).numpy(), abs=1e-7)
+    assert_close(analyzer.matrix().to_numpy(), total / n)
     table = analyzer.compute()
     assert (table["n"] == n).all()
     assert list(table.columns) == ["head_a", "head_b", "distance", "n"]

@@ -102,15 +102,6 @@ def test_a_surrogate_is_seen_on_the_page(open_page):
 
 
 @pytest.mark.browser
-def test_very_small_numbers_are_written_by_powers_of_ten(open_page):
-    table = table_of(**SURROGATE)
-    table[["effect", "ci_low", "ci_high", "control"]] *= 1e-5
-    page = open_page(ix.causal_view(table).to_html())
-    said = page.inner_text(".causal-numbers")
-    assert "2.0·10⁻⁵ cosine" in said and "1.7·10⁻⁵ to 2.2·10⁻⁵" in said and "1.0·10⁻⁶" in said
-
-
-@pytest.mark.browser
 def test_without_tests_the_page_says_so(open_page):
     page = open_page(ix.causal_view(without_tests()).to_html())
     assert "too few groups" in page.inner_text('[data-view="causal"] .reading')

@@ -171,12 +171,11 @@ def test_the_address_opens_what_was_seen(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    "bad", ["layer=9", "head=-1", "head=1.5", "token=a99", "rows=3-99", "scale=x"]
-)
-def test_an_address_that_does_not_fit_changes_nothing(open_page, bad):
+def test_an_address_that_does_not_fit_changes_nothing(open_page):
     view = pair(layer=0, head=0)
-    page = open_page(view.to_html(), path_hash=f"#view-1-compare.{bad}")
+    bad = ("layer=9", "head=1.5", "token=a99", "rows=3-99", "scale=x")
+    link = "#" + "&".join(f"view-1-compare.{part}" for part in bad)
+    page = open_page(view.to_html(), path_hash=link)
     assert_drawn(page, view, (0, 0), (0, 0))
 
 

@@ -114,3 +114,19 @@ def test_norm_weights_of_the_figure_are_products_and_lines_shares_of_the_largest
     share = by_norm[2, 3] / by_norm.max()
     assert set(lines(view.traces())) == {(3, k) for k in (share >= 0.3).nonzero()[:, 0].tolist()}
     assert 0 < len(lines(view.traces())) < len(record.keys)
+
+
+@pytest.mark.parametrize(
+    ("combine", "expected"),
+    [
+        ("mean", lambda a: a[0].mean(0)),
+        ("max", lambda a: a[0].amax(0)),
+        ("mean-layers", lambda a: a.mean((0, 1))),
+        ("max-layers", lambda a: a.amax((0, 1))),
+    ],
+)
+def test_heads_and_layers_that_are_put_together_have_a_line_for_each_pair(combine, expected):
+    record = record_of()
+    found = lines(head_view(record, combine=combine).traces())
+    pairs = (expected(record.attentions) >= 0.02).nonzero().tolist()
+    assert set(found) == {tuple(pair) for pair in pairs}
