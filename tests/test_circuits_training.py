@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from introspect.data import ADJECTIVES, is_held_out, nouns
+from introspect.data.own import ADJECTIVES, is_held_out, nouns
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools" / "circuits"
 

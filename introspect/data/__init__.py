@@ -22,16 +22,7 @@ from introspect.data.jsonl import (
 )
 from introspect.data.kinds import Content, sniff
 from introspect.data.outcomes import NO_CHOICE, Outcome, Reject, SeenIds, Tally
-from introspect.data.own import (
-    ADJECTIVES,
-    FRAMES,
-    LANGUAGES,
-    SLOTS,
-    grammar_cases,
-    is_held_out,
-    nouns,
-    own_cases,
-)
+from introspect.data.own import grammar_cases, own_cases
 from introspect.data.sentences import PlainSentence, read_sentences
 from introspect.data.winobias import read_winobias
 from introspect.data.winogender import read_winogender
@@ -40,12 +31,8 @@ from introspect.data.xwino import Schemas, read_xwino
 from introspect.io import RowError
 
 __all__ = [
-    "ADJECTIVES",
     "COLLECTIONS",
-    "FRAMES",
-    "LANGUAGES",
     "NO_CHOICE",
-    "SLOTS",
     "Collection",
     "Content",
     "Conversion",
@@ -67,8 +54,6 @@ __all__ = [
     "find_inputs",
     "fingerprint",
     "grammar_cases",
-    "is_held_out",
-    "nouns",
     "own_cases",
     "read_cases",
     "read_conllu",

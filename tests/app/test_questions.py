@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from introspect.app import words_of
 from introspect.app.questions import (
     EXAMPLES,
     MODELS,
@@ -13,6 +12,7 @@ from introspect.app.questions import (
     example_words,
     is_example,
     spans_of,
+    words_of,
 )
 from introspect.errors import MentionError
 from introspect.text import CorefCase, find_mention

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from training import trained, word_tokenizer
 from transformers import BertConfig, BertForMaskedLM
 
-from introspect.data import ADJECTIVES, FRAMES, LANGUAGES, SLOTS, is_held_out, nouns
+from introspect.data.own import ADJECTIVES, FRAMES, LANGUAGES, SLOTS, is_held_out, nouns
 
 
 @dataclass(frozen=True)
