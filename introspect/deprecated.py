@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from introspect.errors import SelectionError
 
-__all__ = ["OldModules", "renamed_arguments", "renamed_keyword", "renamed_value"]
+__all__ = ["OldModules", "of_a_study", "renamed_arguments", "renamed_keyword", "renamed_value"]
 
 # The modules that the documentation of 0.1.0 named.
 _MODULES = {
@@ -40,7 +40,7 @@ _MODULES = {
 }
 
 # Options of the command line, and values, each by its spelling of 0.1.0.
-_OPTIONS = {"--truncate": "--truncation"}
+_OPTIONS = {"--fresh": "--overwrite", "--truncate": "--truncation"}
 _VALUES = {("--weights", "renormalised"): "renormalized"}
 
 _Parameters = ParamSpec("_Parameters")
@@ -121,6 +121,42 @@ def renamed_value(
                 )
                 kwargs[keyword] = new
             return function(*args, **kwargs)
+
+        return accepting
+
+    return decorate
+
+
+def of_a_study(
+    make: Callable[..., Any],
+) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
+    """Return a decorator for a report that took a model before, and takes a study now.
+
+    Args:
+        make: makes the study from the arguments that the report took before.
+
+    Example:
+        >>> show = of_a_study(lambda model, text: {"study": text})(lambda study: study["study"])
+        >>> show({"study": "a"})
+        'a'
+    """
+
+    def decorate(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+        names = [getattr(one, "__name__", "the function") for one in (function, make)]
+
+        @functools.wraps(function)
+        def accepting(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+            if len(args) < 2:
+                return function(*args, **kwargs)
+            warnings.warn(
+                f"{names[0]}(model, …) is now {names[0]}({names[1]}(model, …)); the old form goes "
+                "with the next release.",
+                FutureWarning,
+                stacklevel=2,
+            )
+            own: Any = {"command": kwargs.pop("command", None)}
+            write: Callable[..., _Result] = function
+            return write(make(*args, **kwargs), **own)
 
         return accepting
 

@@ -91,6 +91,7 @@ def test_looking_up_the_new_names_warns_of_nothing():
 @pytest.mark.parametrize(
     ("typed", "read"),
     [
+        (["probe", "--fresh"], ["probe", "--overwrite"]),
         (["report", "a text", "--truncate"], ["report", "a text", "--truncation"]),
         (["view", "--weights", "renormalised"], ["view", "--weights", "renormalized"]),
         (["view", "--weights=renormalised"], ["view", "--weights=renormalized"]),
@@ -105,3 +106,18 @@ def test_an_old_option_of_the_command_line_is_read_as_the_new_one(typed, read):
 def test_what_is_data_is_not_renamed():
     typed = ["report", "renormalised", "--", "--fresh"]
     assert renamed_arguments(typed) == typed
+
+
+def test_a_report_from_a_model_gives_the_study_to_make_first():
+    text = "a b c a b"
+    with pytest.warns(FutureWarning, match=r"report\(coreference_study\(model, …\)\)") as told:
+        old = ix.report("induction", text, truncation=True, command="x")
+    assert told[0].filename == __file__
+    assert old.html == ix.report(ix.coreference_study("induction", text), command="x").html
+
+
+def test_a_lens_report_from_a_model_gives_the_study_to_make_first():
+    model = ix.load("induction", lm_head=True)
+    with pytest.warns(FutureWarning, match=r"lens_report\(lens_study\(model, …\)\)"):
+        old = ix.lens_report(model, "a b c a b", top=2)
+    assert old.html == ix.lens_report(ix.lens_study(model, "a b c a b", top=2)).html

@@ -43,7 +43,7 @@ def test_scores_say_of_how_many(model):
 
 
 def test_a_report_is_its_page(model):
-    made = ix.report(model, TEXT)
+    made = ix.report(ix.coreference_study(model, TEXT))
     assert repr(made) == f"<Report: {made.finding}>"
     frame = made._repr_html_()
     assert frame.startswith('<iframe sandbox="allow-scripts allow-downloads"')

@@ -16,6 +16,7 @@ from introspect.studies.causal import (
     causal_study,
     load_to_ask,
 )
+from introspect.studies.coreference import coreference_study
 from introspect.text import CorefCase, Span
 from introspect.views import (
     ViewName,
@@ -204,5 +205,5 @@ def report_of(name: str, subject: CorefCase | str | tuple[str, str], truncation:
     Raises:
         IntrospectError: the subject cannot be captured or scored.
     """
-    made = report(model_named(name), [subject], truncation=truncation, command="introspect app")
-    return made.html
+    study = coreference_study(model_named(name), [subject], truncation=truncation)
+    return report(study, command="introspect app").html

@@ -4,6 +4,7 @@ from introspect.data.catalog import COLLECTIONS, Collection, Conversion, convert
 from introspect.data.conllu import Sentence, SyntaxWord, read_conllu
 from introspect.data.gap import read_gap
 from introspect.data.inputs import (
+    FORMATS,
     Fingerprint,
     Input,
     Inputs,
@@ -32,6 +33,7 @@ from introspect.io import RowError
 
 __all__ = [
     "COLLECTIONS",
+    "FORMATS",
     "NO_CHOICE",
     "Collection",
     "Content",

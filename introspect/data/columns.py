@@ -33,11 +33,11 @@ def choose_column(
         'text'
     """
     texts = names if texts is None else texts
-    found = shortened(", ".join(names), 200) or "none"
+    listed = shortened(", ".join(names), 200) or "none"
     if column is not None:
         if column not in names:
             raise InputError(
-                f"Expected the column {column!r} in {source!r}; found: {found}. Name one of these."
+                f"Expected the column {column!r} in {source!r}; found: {listed}. Name one of these."
             )
         if column not in texts:
             raise InputError(
@@ -49,6 +49,6 @@ def choose_column(
     if len(meant) != 1:
         raise InputError(
             f"Expected one column of texts in {source!r}, or one named "
-            f"{' or '.join(USUAL_COLUMNS)}; found: {found}. Name one with column=… (--column)."
+            f"{' or '.join(USUAL_COLUMNS)}; found: {listed}. Name one with column=… (--column)."
         )
     return meant[0]

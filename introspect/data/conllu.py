@@ -115,8 +115,8 @@ def _sentence(rows: Sequence[Row]) -> Sentence:
             raise _BadLineError(row, str(row.fault), row.fault.kind)
         if not row.raw.startswith("#"):
             lines.append((row, _columns(row)))
-        elif found := _COMMENT.fullmatch(row.raw):
-            comments.setdefault(found[1], (row, found[2].strip()))
+        elif comment := _COMMENT.fullmatch(row.raw):
+            comments.setdefault(comment[1], (row, comment[2].strip()))
     words = [(row, columns) for row, columns in lines if _NUMBER.fullmatch(columns[0])]
     if not words:
         raise _BadLineError(rows[0], "The sentence has no words.", "empty")
@@ -181,8 +181,8 @@ def _surface(lines: Sequence[tuple[Row, list[str]]]) -> list[_Token]:
         is_open = bool(tokens) and number < tokens[-1].last
         if _EMPTY_NODE.fullmatch(name):
             continue
-        if (found := _RANGE.fullmatch(name)) and not is_open:
-            first, last = int(found[1]), int(found[2])
+        if (range_ := _RANGE.fullmatch(name)) and not is_open:
+            first, last = int(range_[1]), int(range_[2])
             if first == number + 1 and last > first:
                 tokens.append(_Token(row, form, [], has_space, last))
                 continue

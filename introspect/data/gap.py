@@ -70,12 +70,12 @@ def _mention(values: dict[str, str], name: str) -> Span:
             f"Expected {name}-offset as a whole number, got {digits[:40]!r}.", kind="type"
         )
     start = int(digits)
-    found = values["Text"][start : start + len(values[name])]
-    if found != values[name] or not found:
+    text = values["Text"][start : start + len(values[name])]
+    if text != values[name] or not text:
         raise RowError(
-            f"Expected {values[name]!r} at character {start}, got {found!r}.", kind="span"
+            f"Expected {values[name]!r} at character {start}, got {text!r}.", kind="span"
         )
-    return start, start + len(found)
+    return start, start + len(text)
 
 
 def _truth(values: dict[str, str], name: str) -> bool:

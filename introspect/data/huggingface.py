@@ -104,9 +104,9 @@ def _loaded(given: str) -> Any:
     place = _place(given)
     try:
         if not is_saved(place.name):
-            found = datasets.load_dataset(place.name, place.config, split=place.split)
-            return found if place.split else _split(given, found, None)
-        found = datasets.load_from_disk(place.name)
+            data_set = datasets.load_dataset(place.name, place.config, split=place.split)
+            return data_set if place.split else _split(given, data_set, None)
+        data_set = datasets.load_from_disk(place.name)
     except IntrospectError:
         raise
     except Exception as error:  # Whatever the package and its HTTP client raise.
@@ -114,21 +114,21 @@ def _loaded(given: str) -> Any:
             f"Expected a data set at {given!r}, but: {error or type(error).__name__}. Check the "
             "name; without a network, give a folder that save_to_disk made, or fetch it once."
         ) from error
-    if not isinstance(found, dict):
-        found = {str(found.split or place.split): found}
-    return _split(given, found, place.split)
+    if not isinstance(data_set, dict):
+        data_set = {str(data_set.split or place.split): data_set}
+    return _split(given, data_set, place.split)
 
 
-def _split(given: str, found: dict[str, Any], wanted: str | None) -> Any:
+def _split(given: str, splits: dict[str, Any], wanted: str | None) -> Any:
     """Return the requested split, or the only one."""
-    if wanted is None and len(found) == 1:
-        return next(iter(found.values()))
-    if wanted not in found:
+    if wanted is None and len(splits) == 1:
+        return next(iter(splits.values()))
+    if wanted not in splits:
         raise InputError(
-            f"Expected one of the splits {', '.join(found)} of {given!r}, got {wanted or 'none'}. "
+            f"Expected one of the splits {', '.join(splits)} of {given!r}, got {wanted or 'none'}. "
             "Name one: hf:NAME:SPLIT."
         )
-    return found[wanted]
+    return splits[wanted]
 
 
 def _datasets() -> Any:

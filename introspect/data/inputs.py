@@ -77,11 +77,11 @@ def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
         raise InputError("Expected something to read, got nothing. Name a file.")
     if format is not None and format not in FORMATS:
         raise InputError(f"Expected a format out of {', '.join(FORMATS)}, got {format!r}.")
-    found = [item for one in given for item in _found(str(one), format)]
-    places = Counter(_place(item) for item in found)
+    inputs_read = [item for one in given for item in _found(str(one), format)]
+    places = Counter(_place(item) for item in inputs_read)
     if twice := [place for place, times in places.items() if times > 1]:
         raise InputError(f"Expected each input once, but {twice[0]!r} is named several times.")
-    return _told_apart(found)
+    return _told_apart(inputs_read)
 
 
 def _found(given: str, format: str | None) -> Iterator[Input]:
@@ -113,13 +113,13 @@ def _several(given: str, root: Path, places: list[Path], format: str | None) -> 
             f"Expected files at {given!r}, but there are none. Check the name, and put a glob in "
             "quotes so that the shell leaves it as it is."
         )
-    found = [
+    files = [
         Input(str(root / name), name, format or _format_by_ending(root / name) or "")
         for name in names
     ]
-    if not any(item.format for item in found):
-        raise _unknown_ending(found[0].source)
-    return found
+    if not any(item.format for item in files):
+        raise _unknown_ending(files[0].source)
+    return files
 
 
 def _files_below(root: Path) -> Iterator[Path]:
@@ -145,17 +145,17 @@ def _is_path(item: Input) -> bool:
     return not is_stdin(item.source) and not item.source.startswith(PREFIX)
 
 
-def _told_apart(found: list[Input]) -> list[Input]:
+def _told_apart(named: list[Input]) -> list[Input]:
     """Return the inputs with as many folders before repeated names as distinguish them."""
-    while twice := {name for name, n in Counter(item.name for item in found).items() if n > 1}:
-        longer = [replace(i, name=_with_folder(i)) if i.name in twice else i for i in found]
-        if longer == found:
+    while twice := {name for name, n in Counter(item.name for item in named).items() if n > 1}:
+        longer = [replace(i, name=_with_folder(i)) if i.name in twice else i for i in named]
+        if longer == named:
             raise InputError(
                 f"Expected data sets that differ in name, got {min(twice)!r} twice. "
                 "Rename a folder."
             )
-        found = longer
-    return found
+        named = longer
+    return named
 
 
 def _with_folder(item: Input) -> str:
@@ -169,10 +169,10 @@ def _with_folder(item: Input) -> str:
 
 
 def _known(path: Path, format: str | None) -> str:
-    found = format or _format_by_ending(path)
-    if found is None:
+    known = format or _format_by_ending(path)
+    if known is None:
         raise _unknown_ending(str(path))
-    return found
+    return known
 
 
 def _format_by_ending(path: Path) -> str | None:
@@ -260,7 +260,7 @@ def fingerprint(inputs: Inputs, *, format: str | None = None) -> list[Fingerprin
         InputError: as ``find_inputs``; or the input is standard input, which can be read only once.
         MissingExtraError: a data set is named, and the package ``datasets`` is not installed.
     """
-    found = []
+    fingerprints = []
     for item in find_inputs(inputs, format=format):
         if is_stdin(item.source):
             raise InputError(
@@ -269,10 +269,10 @@ def fingerprint(inputs: Inputs, *, format: str | None = None) -> list[Fingerprin
             )
         if item.format == HUGGINGFACE:
             files = data_files(item.source)
-            found += [_of_file(file, f"{item.name}/{file.name}") for file in files]
+            fingerprints += [_of_file(file, f"{item.name}/{file.name}") for file in files]
         else:
-            found.append(_of_file(Path(item.source), item.name))
-    return found
+            fingerprints.append(_of_file(Path(item.source), item.name))
+    return fingerprints
 
 
 def _of_file(path: Path, name: str) -> Fingerprint:

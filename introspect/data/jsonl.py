@@ -74,26 +74,26 @@ def case_from_json(line: str) -> CorefCase:
     Raises:
         RowError: it holds none; the message says why, and ``kind`` says so in a word.
     """
-    found = object_from_json(line)
-    if missing := [key for key in CASE_KEYS if key not in found]:
+    fields = object_from_json(line)
+    if missing := [key for key in CASE_KEYS if key not in fields]:
         raise RowError(
             f"Expected the keys {', '.join(missing)}, which are missing.", kind="missing_key"
         )
-    extra = {key: value for key, value in found.items() if key not in _OWN}
+    extra = {key: value for key, value in fields.items() if key not in _OWN}
     candidates = [
         _candidate(value, f"candidates[{i}]")
-        for i, value in enumerate(_typed(found["candidates"], list, "candidates"))
+        for i, value in enumerate(_typed(fields["candidates"], list, "candidates"))
     ]
     if not candidates:
         raise RowError("Expected at least one candidate, got none.", kind="no_candidates")
     if any(rest for _, _, rest in candidates):
         extra["candidates"] = [rest for _, _, rest in candidates]
     return checked_case(
-        _typed(found["text"], str, "text"),
-        _span(found["pronoun"], "pronoun"),
+        _typed(fields["text"], str, "text"),
+        _span(fields["pronoun"], "pronoun"),
         [(span, antecedent) for span, antecedent, _ in candidates],
-        group=_optional_string(found, "group"),
-        id=_optional_string(found, "id"),
+        group=_optional_string(fields, "group"),
+        id=_optional_string(fields, "id"),
         extra=extra,
     )
 
@@ -105,7 +105,7 @@ def object_from_json(line: str) -> dict[str, Any]:
         RowError: it holds none, or one that could not be written back as it was read.
     """
     try:
-        found = json.loads(
+        parsed = json.loads(
             line,
             parse_constant=_refuse_constant,
             parse_float=_finite,
@@ -117,12 +117,12 @@ def object_from_json(line: str) -> dict[str, Any]:
         raise RowError("The JSON is nested too deeply.", kind="json") from error
     except ValueError as error:
         raise RowError(f"Expected JSON, but: {error}.", kind="json") from error
-    if not isinstance(found, dict):
-        raise RowError(f"Expected an object, {{…}}, got {_type_name(found)}.", kind="type")
+    if not isinstance(parsed, dict):
+        raise RowError(f"Expected an object, {{…}}, got {_type_name(parsed)}.", kind="type")
     # Only an escape can yield half a surrogate pair, which no file and no tokenizer accepts.
-    if "\\u" in line and _SURROGATE.search(json.dumps(found, ensure_ascii=False)):
+    if "\\u" in line and _SURROGATE.search(json.dumps(parsed, ensure_ascii=False)):
         raise RowError("The row holds half a character (a lone surrogate).", kind="character")
-    return found
+    return parsed
 
 
 def _refuse_constant(name: str) -> None:
@@ -136,12 +136,12 @@ def _finite(digits: str) -> float:
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
         keys = [key for key, _ in pairs]
         repeated = next(key for key in keys if keys.count(key) > 1)
         raise RowError(f"Expected each key once, got {repeated!r} several times.", kind="json")
-    return found
+    return unique
 
 
 def _candidate(value: Any, name: str) -> tuple[Span, bool, dict[str, Any]]:
@@ -172,8 +172,8 @@ def _typed(value: Any, kind: type, name: str) -> Any:
     return value
 
 
-def _optional_string(found: dict[str, Any], key: str) -> str | None:
-    value = found.get(key)
+def _optional_string(fields: dict[str, Any], key: str) -> str | None:
+    value = fields.get(key)
     return None if value is None else str(_typed(value, str, key))
 
 

@@ -25,15 +25,15 @@ def sniff(inputs: Inputs, *, format: str | None = None) -> Content:
         InputError: as ``find_inputs``; or different kinds are mixed; or it is standard input, which
             can be read once only.
     """
-    found = [item for item in find_inputs(inputs, format=format) if item.format]
-    if any(is_stdin(item.source) for item in found):
+    known = [item for item in find_inputs(inputs, format=format) if item.format]
+    if any(is_stdin(item.source) for item in known):
         raise InputError(
             "Expected files, got standard input, which can be read only once. Give the file that "
             "spooled_stdin() makes of it."
         )
     kinds: dict[Content, str] = {}
     unknown = None
-    for item in found:
+    for item in known:
         kind: Content | None = "conllu" if item.format == "conllu" else "sentences"
         if item.format == "jsonl":
             kind = _kind_of_rows(item.source)

@@ -108,17 +108,17 @@ class CaseSource:
             )
         return names
 
-    def need(self, found: Sequence[str], required: Sequence[str]) -> None:
+    def need(self, names: Sequence[str], required: Sequence[str]) -> None:
         """Raise unless a table has all the required columns.
 
         Raises:
             InputError: a column is missing; the message names it and the columns found.
         """
-        if missing := [name for name in required if name not in found]:
+        if missing := [name for name in required if name not in names]:
             raise InputError(
                 f"Expected the columns {', '.join(required)} in {self.name!r}, but "
                 f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; "
-                f"found: {shortened(', '.join(found), 200)}. Add them to the first line."
+                f"found: {shortened(', '.join(names), 200)}. Add them to the first line."
             )
 
     def _outcome(self, row: Row, parse: Callable[[Row], Sequence[CorefCase]]) -> Iterator[Outcome]:

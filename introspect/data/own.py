@@ -155,12 +155,14 @@ class Item:
         """
         text, spans = _written(self.words(language), language)
         slots = self.frame.words(language)
-        found = {noun.kind: spans[slots.index(f"{{{noun.kind}}}")] for noun in self._nouns()}
-        order = sorted(found, key=lambda kind: found[kind])
+        spans_by_kind = {
+            noun.kind: spans[slots.index(f"{{{noun.kind}}}")] for noun in self._nouns()
+        }
+        order = sorted(spans_by_kind, key=lambda kind: spans_by_kind[kind])
         return CorefCase(
             text=text,
             pronoun=spans[slots.index("it" if language == "en" else "它")],
-            candidates=tuple(Candidate(found[kind], kind == self.kind) for kind in order),
+            candidates=tuple(Candidate(spans_by_kind[kind], kind == self.kind) for kind in order),
             group=self.group,
             id=f"{self.group}-{self.kind}-{language}",
             extra={

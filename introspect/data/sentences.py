@@ -116,8 +116,8 @@ def read_sentences(
         InputError: an input is missing or unknown, a column is missing, or there are several.
         MissingExtraError: a data set is named, and the package ``datasets`` is not installed.
     """
-    found = find_inputs(inputs, format=format)
-    return (outcome for item in found for outcome in _read(item, column))
+    items = find_inputs(inputs, format=format)
+    return (outcome for item in items for outcome in _read(item, column))
 
 
 def _read(item: Input, column: str | None) -> Iterator[PlainSentence | Reject]:
@@ -186,18 +186,18 @@ def _json(item: Input, column: str | None) -> Iterator[tuple[Row, object]]:
     chosen: str | None = None
     for row in read_lines(item.source, keep_blank=True):
         try:
-            found = _object(row)
+            parsed = _object(row)
         except RowError as fault:
             yield replace(row, fault=fault), None
             continue
         if chosen is None:
             # What is null in the first row may be a text in others.
-            texts = [key for key, value in found.items() if isinstance(value, str | None)]
+            texts = [key for key, value in parsed.items() if isinstance(value, str | None)]
             chosen = choose_column(
-                item.source, list(found), column, texts=texts if column is None else None
+                item.source, list(parsed), column, texts=texts if column is None else None
             )
-        if chosen in found:
-            yield row, found[chosen]
+        if chosen in parsed:
+            yield row, parsed[chosen]
         else:
             reason = f"Expected the key {chosen!r}, which is missing."
             yield replace(row, fault=RowError(reason, kind="missing_key")), None
@@ -208,14 +208,16 @@ def _object(row: Row) -> dict[str, object]:
         raise row.fault
     if not row.raw.strip():
         raise RowError("Expected an object, {…}, got an empty line.", kind="empty")
-    if not (found := object_from_json(row.raw)):
+    if not (parsed := object_from_json(row.raw)):
         raise RowError("Expected an object with keys, got {}.", kind="missing_key")
-    return found
+    return parsed
 
 
 def _trees(item: Input) -> Iterator[PlainSentence | Reject]:
-    for found in read_conllu(item.source):
-        yield found if isinstance(found, Reject) else _sentence(item, found.line, found.text)
+    for outcome in read_conllu(item.source):
+        yield (
+            outcome if isinstance(outcome, Reject) else _sentence(item, outcome.line, outcome.text)
+        )
 
 
 def _parquet(item: Input, column: str | None) -> Iterator[tuple[Row, object]]:

@@ -106,9 +106,9 @@ class _Reader:
         matches = [m for m in self._occupation.finditer(hidden) if m[0].lower() not in own]
         names = sorted({match[0].lower() for match in matches})
         if len(names) != 1:
-            found = "none" if not names else ", ".join(names)
+            others = "none" if not names else ", ".join(names)
             raise RowError(
-                f"Expected one other occupation in the line, got {found}.", kind="occupations"
+                f"Expected one other occupation in the line, got {others}.", kind="occupations"
             )
         first, last = matches[0].span()
         if _DETERMINER.match(text, start, end):

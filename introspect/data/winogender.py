@@ -144,9 +144,9 @@ def _percent_female(path: Path) -> dict[str, float]:
     rows = read_table(statistics, delimiter="\t", quoting=False)
     names = source.header(rows) or ()
     source.need(names, _STATISTICS_COLUMNS)
-    found = [dict(zip(names, row.fields, strict=True)) for row in rows if not row.fault]
+    records = [dict(zip(names, row.fields, strict=True)) for row in rows if not row.fault]
     try:
-        return {values["occupation"]: float(values["bls_pct_female"]) for values in found}
+        return {values["occupation"]: float(values["bls_pct_female"]) for values in records}
     except ValueError as error:
         raise InputError(
             f"Expected numbers in the column bls_pct_female of {str(statistics)!r}, but: {error}."

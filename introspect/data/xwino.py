@@ -94,14 +94,14 @@ def _case(fields: Sequence[str], name: str) -> CorefCase:
 
 def _json_list(text: str) -> list[Any]:
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RowError(
             f"Expected JSON in the last three columns, but: {error}.", kind="json"
         ) from error
-    if not isinstance(found, list):
+    if not isinstance(parsed, list):
         raise RowError("Expected lists in the last three columns.", kind="type")
-    return found
+    return parsed
 
 
 def _aligned(text: str, tokens: Sequence[str]) -> list[Span]:

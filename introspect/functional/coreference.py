@@ -248,12 +248,12 @@ def closest_to_offsets(
     for row, (own, right) in enumerate(zip(distances, antecedents, strict=True)):
         places[row, : len(own)], is_right[row, : len(own)] = own, right
         is_there[row, : len(own)] = True
-    found = np.empty((len(distances), len(offsets)))
+    accuracies = np.empty((len(distances), len(offsets)))
     for column, offset in enumerate(offsets):
         apart = np.where(is_there, np.abs(places - offset), np.iinfo(np.int64).max)
         chosen = apart == apart.min(1, keepdims=True)
-        found[:, column] = (chosen & is_right).sum(1) / chosen.sum(1)
-    return found
+        accuracies[:, column] = (chosen & is_right).sum(1) / chosen.sum(1)
+    return accuracies
 
 
 def _credit_of_nearest(distances: list[tuple[int, int]], antecedents: Sequence[bool]) -> float:

@@ -263,15 +263,15 @@ def pattern_class(shares: Shares) -> torch.Tensor:
     is_both &= vertical + diagonal >= BOTH_SHARES
     ordinary = within + across
     is_block = (ordinary >= WHOLE_SHARE) & (within >= BLOCK_SHARE * ordinary)
-    found = torch.full(diagonal.shape, PATTERN_CLASSES.index("heterogeneous"))
+    classes = torch.full(diagonal.shape, PATTERN_CLASSES.index("heterogeneous"))
     for name, holds in (
         ("block", is_block),
         ("diagonal", diagonal >= WHOLE_SHARE),
         ("vertical", vertical >= WHOLE_SHARE),
         ("vertical_diagonal", is_both),
     ):
-        found = found.masked_fill(holds, PATTERN_CLASSES.index(name))
-    return found.masked_fill(diagonal.isnan(), -1)
+        classes = classes.masked_fill(holds, PATTERN_CLASSES.index(name))
+    return classes.masked_fill(diagonal.isnan(), -1)
 
 
 def sole_maximum(attentions: torch.Tensor) -> torch.Tensor:

@@ -218,13 +218,13 @@ def flow(attentions: torch.Tensor, *, residual: float = 0.5) -> torch.Tensor:
     layers, n, _ = mixed.shape
     _check_flow(mixed)
     capacities = torch.round(mixed / RESOLUTION).to(torch.int32).cpu().numpy()
-    found = np.empty((layers, n, n))
+    flows = np.empty((layers, n, n))
     for last in range(layers):
         network = _network(capacities[: last + 1])
         for query, key in product(range(n), range(n)):
-            found[last, query, key] = _largest_flow(network, (last + 1) * n + query, key)
+            flows[last, query, key] = _largest_flow(network, (last + 1) * n + query, key)
     # The edges out of a token sum to 1, except for their rounding.
-    return torch.from_numpy(found * RESOLUTION).clamp(max=1.0)
+    return torch.from_numpy(flows * RESOLUTION).clamp(max=1.0)
 
 
 def _network(capacities: np.ndarray) -> object:

@@ -164,8 +164,8 @@ def find_projections(
     projections = held_projections(log, behind, type(module).__name__)
     return {
         (kind, layer): projection
-        for kind, found in projections.items()
-        for layer, projection in zip(captured.layers[kind], found, strict=True)
+        for kind, of_kind in projections.items()
+        for layer, projection in zip(captured.layers[kind], of_kind, strict=True)
     }
 
 

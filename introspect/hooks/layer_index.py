@@ -118,9 +118,9 @@ class Numbering:
     def _wholes(self) -> list[nn.Module]:
         """Return the model and its parts that may be run separately."""
         names = ("get_encoder", "get_decoder") if self.is_encoder_decoder else ()
-        found = [self._module, getattr(self._module, "base_model", None)]
-        found += [self._part(name) for name in names]
-        return list({id(part): part for part in found if isinstance(part, nn.Module)}.values())
+        parts = [self._module, getattr(self._module, "base_model", None)]
+        parts += [self._part(name) for name in names]
+        return list({id(part): part for part in parts if isinstance(part, nn.Module)}.values())
 
     def _part(self, getter: str) -> nn.Module | None:
         get = getattr(self._module, getter, None)

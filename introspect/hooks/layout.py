@@ -69,13 +69,13 @@ def attention_layout(module: nn.Module) -> AttentionLayout:
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with _known_lock:
-        found = _known.get(module)
-    if found is None:
+        layout = _known.get(module)
+    if layout is None:
         with unedited():
-            found = _found(module)
+            layout = _found(module)
         with _known_lock:
-            _known[module] = found
-    return found
+            _known[module] = layout
+    return layout
 
 
 def _found(module: nn.Module) -> AttentionLayout:
@@ -98,7 +98,8 @@ def _found(module: nn.Module) -> AttentionLayout:
             "no attention weights. Choose another model."
         )
     counts = {
-        place: HeadCount(found.heads, found.key_value_heads) for place, found in products.items()
+        place: HeadCount(head_count.heads, head_count.key_value_heads)
+        for place, head_count in products.items()
     }
     return AttentionLayout(counts, products)
 

@@ -177,12 +177,12 @@ def _give_back(key: _Key) -> None:
 
 def _configs(parts: Iterable[nn.Module]) -> list[Any]:
     """Return every configuration that any of the parts reads, each once."""
-    found: dict[int, Any] = {}
+    configs: dict[int, Any] = {}
     pending: list[Any] = [part.__dict__.get("config") for part in parts]
     while pending:
         config = pending.pop()
-        if id(config) in found or not hasattr(config, _IMPLEMENTATION):
+        if id(config) in configs or not hasattr(config, _IMPLEMENTATION):
             continue
-        found[id(config)] = config
+        configs[id(config)] = config
         pending += [getattr(config, name, None) for name in getattr(config, "sub_configs", {})]
-    return list(found.values())
+    return list(configs.values())

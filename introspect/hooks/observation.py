@@ -77,13 +77,13 @@ class Observation:
 
     def turn(self) -> dict[str, list[tuple[int, torch.Tensor]]]:
         """Return the attention seen since the last turn, as layers and weights by kind; reset."""
-        found = {
+        by_kind = {
             kind: list(zip(self.layers[kind], weights, strict=True))
             for kind, weights in self.parts.get("attentions", {}).items()
         }
         self.parts, self.layers = {}, {}
         self._numbering.begin()
-        return found
+        return by_kind
 
     def see(self, call: AttentionCall, parts: Parts) -> None:
         """Take what a module has just computed, and stop the run if nothing more is needed."""

@@ -205,13 +205,13 @@ def _softmax_of(own: torch.Tensor, trace: ProductTrace) -> int | None:
 
 def _product_before(place: int, trace: ProductTrace, size: int) -> Product | None:
     """Return the first product of that size since the previous softmax; later ones add to it."""
-    found = None
+    product = None
     for event in reversed(trace.events[:place]):
         if isinstance(event, Softmax):
             break
         if event.result.numel() == size:
-            found = event
-    return found
+            product = event
+    return product
 
 
 def _weighing(place: int, trace: ProductTrace, attention: torch.Tensor, model: str) -> int:

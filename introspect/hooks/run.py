@@ -39,8 +39,8 @@ def run_whole(
     elif missing := observation.missing_kinds:
         # Some models have a custom encoder with an ordinary decoder (PEGASUS-X).
         _, own = observe_own_output(module, arguments, wanted, observation, missing)
-        found = [kind for kind in missing if kind not in observation.missing_kinds]
-        route = f"{route}; {', '.join(found)}: {own}" if found else route
+        own_kinds = [kind for kind in missing if kind not in observation.missing_kinds]
+        route = f"{route}; {', '.join(own_kinds)}: {own}" if own_kinds else route
     observation.check(module)
     return output, route, watcher.output_errors
 

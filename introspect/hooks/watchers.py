@@ -137,8 +137,8 @@ def _received(call: AttentionCall, counted: torch.Tensor) -> torch.Tensor:
             raise RowsNotRecomputableError(type(call.module).__name__)
         # Rows of padding may hold NaN, and 0 × NaN is NaN.
         is_counted = counted[:, None, rows, None]
-        found = weights.masked_fill(~is_counted, 0).sum(2, keepdim=True, dtype=torch.float32)
-        total = found if total is None else total + found
+        column_sums = weights.masked_fill(~is_counted, 0).sum(2, keepdim=True, dtype=torch.float32)
+        total = column_sums if total is None else total + column_sums
     assert total is not None, "attention without a query"
     return total.detach()
 

@@ -132,8 +132,8 @@ class Ablations:
             self._changes = dict.fromkeys(wanted, _uniform)
         else:
             assert reference is not None
-            found = run_references(model, reference, kind=self.kind, layers=wanted)
-            self._changes = _means(found) if method == "mean" else _drawn(found, seed)
+            references = run_references(model, reference, kind=self.kind, layers=wanted)
+            self._changes = _means(references) if method == "mean" else _drawn(references, seed)
 
     def of(self, heads: HeadsByLayer, *, positions: Sequence[int] | None = None) -> Intervention:
         """Return the ablation of some heads."""

@@ -54,20 +54,20 @@ def run_references(
         SelectionError: no reference, or texts for a module that has no tokenizer.
         TextError: a text cannot be read.
     """
-    found = []
+    runs = []
     for inputs in _batches(model, references):
         tensors = run_parts(module_of(model), inputs, "head_outputs", kind, layers)
         is_read = _is_read(inputs, kind, next(iter(tensors.values())))
-        found += [
+        runs += [
             Reference({layer: tensor[row][:, mask] for layer, tensor in tensors.items()})
             for row, mask in enumerate(is_read)
         ]
-    if not found:
+    if not runs:
         raise SelectionError(
             "Expected at least one text in `reference`, got none. Give texts like those that the "
             "model is to be asked about."
         )
-    return found
+    return runs
 
 
 def run_source(

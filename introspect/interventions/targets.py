@@ -65,10 +65,10 @@ def heads_by_layer(
     pairs += [pair for layer in numbers for pair in _pairs(layout, kind, f"L{layer}")]
     if not pairs:
         raise SelectionError("Expected at least one head, got none. Name one, for example 'L3H1'.")
-    found: HeadsByLayer = {}
+    by_layer: HeadsByLayer = {}
     for layer, head in sorted(set(pairs)):
-        found.setdefault(layer, []).append(head)
-    return found
+        by_layer.setdefault(layer, []).append(head)
+    return by_layer
 
 
 def names_of_heads(layout: AttentionLayout, kind: str) -> list[str]:

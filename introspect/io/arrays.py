@@ -26,14 +26,14 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
         >>> unpack(pack({"a": np.arange(2), "b": np.array(["x"])}))["b"].tolist()
         ['x']
     """
-    found: Arrays = {}
+    packed: Arrays = {}
     for name, array in arrays.items():
         if array.dtype.kind == "U":
             text = json.dumps(array.tolist(), ensure_ascii=False).encode()
-            found[_STRINGS + name] = np.frombuffer(text, dtype=np.uint8)
+            packed[_STRINGS + name] = np.frombuffer(text, dtype=np.uint8)
         else:
-            found[name] = array.copy(order="C")
-    return save(found)
+            packed[name] = array.copy(order="C")
+    return save(packed)
 
 
 def unpack(content: bytes) -> Arrays:
@@ -42,14 +42,14 @@ def unpack(content: bytes) -> Arrays:
     Raises:
         SafetensorError: the bytes are damaged.
     """
-    found: Arrays = {}
+    unpacked: Arrays = {}
     for name, array in load(content).items():
         if name.startswith(_STRINGS):
             texts = json.loads(array.tobytes())
-            found[name.removeprefix(_STRINGS)] = np.array(texts, dtype=np.str_)
+            unpacked[name.removeprefix(_STRINGS)] = np.array(texts, dtype=np.str_)
         else:
-            found[name] = array
-    return found
+            unpacked[name] = array
+    return unpacked
 
 
 def as_json(value: Any) -> str:

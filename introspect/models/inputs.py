@@ -349,20 +349,22 @@ def encode_batch(
         texts: the texts.
         limit: the maximum number of tokens that the model reads.
     """
-    found: list[EncodedText | TextError | None] = [None] * len(texts)
+    encoded: list[EncodedText | TextError | None] = [None] * len(texts)
     fit = []
     for number, text in enumerate(texts):
         try:
             check_text(text)
             fit.append(number)
         except TextError as error:
-            found[number] = error
+            encoded[number] = error
     for number, encoding in zip(fit, _encodings(tokenizer, [texts[i] for i in fit]), strict=True):
         try:
-            found[number] = encoded_as(tokenizer, encoding, [InputText(texts[number])], limit=limit)
+            encoded[number] = encoded_as(
+                tokenizer, encoding, [InputText(texts[number])], limit=limit
+            )
         except TextError as error:
-            found[number] = error
-    return [each for each in found if each is not None]
+            encoded[number] = error
+    return [each for each in encoded if each is not None]
 
 
 def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:

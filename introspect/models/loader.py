@@ -221,11 +221,11 @@ def _device(name: str | torch.device | None) -> torch.device | None:
 
 
 def _dtype(name: str | torch.dtype | None) -> torch.dtype | None:
-    found = getattr(torch, name, None) if isinstance(name, str) else name
-    if (found is not None and found not in _DTYPES) or (name is not None and found is None):
+    chosen = getattr(torch, name, None) if isinstance(name, str) else name
+    if (chosen is not None and chosen not in _DTYPES) or (name is not None and chosen is None):
         names = ", ".join(str(each).removeprefix("torch.") for each in _DTYPES)
         raise ModelError(f"Expected `dtype` from {names}, got {name!r}.")
-    return found
+    return chosen
 
 
 def _load_source(
@@ -318,14 +318,14 @@ def _class_with_lm_head(source: ModelSource, options: dict[str, Any]) -> Any:
 
     config = transformers.AutoConfig.from_pretrained(source.location, **options)
     named = (config.architectures or [""])[0]
-    found = getattr(transformers, named, None)
-    if found is None or not hasattr(found, "from_pretrained"):
+    model_class = getattr(transformers, named, None)
+    if model_class is None or not hasattr(model_class, "from_pretrained"):
         raise ModelError(
             f"Expected the configuration of {source.name!r} to name the class with its head, got "
             f"{named or 'none'}. Load the module with transformers, and give load((module, "
             "tokenizer))."
         )
-    return found
+    return model_class
 
 
 def _first_line(error: BaseException) -> str:

@@ -140,19 +140,21 @@ class Model:
         if certify:
             captured = replace(captured, certificate=verify(module, inputs, captured))
         if of is not None:
+            # A number to differentiate may be about a word, whose place only the tokens say.
+            of = of.on(plan.tokens) if hasattr(of, "on") else of
             captured = with_gradients(
                 captured, capture_gradients(module, inputs, of, wanted, layers=layers, steps=steps)
             )
         queries, keys = plan.queries, plan.keys
-        found = kind if kind in captured.attentions else "self"
-        if found not in captured.attentions and layers is not None:
+        captured_kind = kind if kind in captured.attentions else "self"
+        if captured_kind not in captured.attentions and layers is not None:
             raise SelectionError(
                 f"Expected `layers` that the {kind} attention of {self.name} has, got "
                 f"{list(layers)}. Layers of each kind are numbered from 0."
             )
         record = make_record(
             captured,
-            found,
+            captured_kind,
             queries=queries.tokens if rows is None else queries.tokens.at(rows),
             keys=keys.tokens,
             name=self.name,

@@ -2,6 +2,7 @@
 
 from introspect.page.codec import LARGEST_DENSE, kept_of
 from introspect.page.document import Document, Section, framed, read_summary
+from introspect.page.markup import template
 
 __all__ = [
     "LARGEST_DENSE",
@@ -10,4 +11,5 @@ __all__ = [
     "framed",
     "kept_of",
     "read_summary",
+    "template",
 ]

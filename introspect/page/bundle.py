@@ -60,7 +60,7 @@ def bundle(kinds: frozenset[str] | None = None) -> str:
     """
     sources = _sources()
     mounts = {
-        name: found["name"] for name, source in sources.items() if (found := _MOUNT.search(source))
+        name: match["name"] for name, source in sources.items() if (match := _MOUNT.search(source))
     }
     if missing := sorted((kinds or frozenset()) - set(mounts)):
         raise ValueError(f"Expected a script that makes each kind of view, none for {missing}.")
@@ -182,9 +182,7 @@ ROOMS = (
     "compare",
     "coreference",
     "image",
-    "forest",
-    "lens",
-    "causal",
+    "drawn",
     "print",
 )
 

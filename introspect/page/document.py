@@ -7,7 +7,6 @@ and the few lines that unpack them.
 
 from __future__ import annotations
 
-import html
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
 
 from introspect.io import write_atomically
 from introspect.page.bundle import (
@@ -28,13 +29,18 @@ from introspect.page.bundle import (
     style_sheet,
 )
 from introspect.page.codec import Floats, encode
+from introspect.page.markup import template
 from introspect.page.record_data import encoded_method, encoded_part, record_json
 from introspect.records import METHODS, AttentionRecord
-from introspect.text import visible_text
 
 __all__ = ["Document", "Section", "framed", "read_summary", "summary_block"]
 
 _HEIGHT = 720
+
+
+def _parts() -> Any:
+    """Return the macros of the parts of a page."""
+    return template("introspect.page", "parts.html").module
 
 
 def framed(page: str, title: str) -> str:
@@ -48,11 +54,7 @@ def framed(page: str, title: str) -> str:
         >>> framed("<p>a</p>", "A page").partition(' style')[0]
         '<iframe sandbox="allow-scripts allow-downloads" title="A page"'
     """
-    return (
-        f'<iframe sandbox="allow-scripts allow-downloads" title="{html.escape(title)}" '
-        f'style="width:100%;height:{_HEIGHT}px;border:0" '
-        f'srcdoc="{html.escape(page, quote=True)}"></iframe>'
-    )
+    return str(_parts().frame(page, title, _HEIGHT))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +74,7 @@ class Section:
         arrays: other numbers from 0 to 1 that only this view needs, by name.
         methods: other methods that it shows each of its records with, by their names in
             ``introspect.records``, first the one shown first.
+        script: the kind whose script builds it; its own by default.
     """
 
     kind: str
@@ -84,6 +87,7 @@ class Section:
     parts: tuple[str, ...] = ()
     arrays: Mapping[str, Floats] = field(default_factory=dict)
     methods: Sequence[Sequence[str]] = ()
+    script: str | None = None
 
 
 _OPENING = '<script type="application/json" id="report-summary">'
@@ -111,15 +115,8 @@ def read_summary(page: str) -> dict[str, Any] | None:
     return summary if isinstance(summary, dict) else None
 
 
-_NO_SCRIPT = (
-    "The interactive views need JavaScript, which is switched off here. The words stand without it."
-)
-
-# Placeholder for the contents: all text is escaped, so none can be mistaken for it.
-_CONTENTS = "<!contents>"
-
-# Without scripts nothing can be selected, so everything is shown.
-_ALL_SHOWN = ".item[hidden]{display:block}.choice-list{display:none}"
+# Stands where the list of chapters goes, which is known only at the end.
+_CONTENTS = Markup("<!contents>")
 
 
 @dataclass(eq=False)
@@ -136,7 +133,7 @@ class Document:
     title: str
     heading: str | None = None
     summary: Mapping[str, Any] | None = None
-    _body: list[str] = field(default_factory=list)
+    _body: list[Markup] = field(default_factory=list)
     _sections: list[dict[str, Any]] = field(default_factory=list)
     _records: list[AttentionRecord] = field(default_factory=list)
     _arrays: dict[str, str] = field(default_factory=dict)
@@ -149,9 +146,13 @@ class Document:
     _chapters: list[str] = field(default_factory=list)
     _items: int = 0
 
-    def add_prose(self, trusted_html: str) -> None:
-        """Add prose as HTML; the caller has escaped any external text."""
-        self._body.append(trusted_html)
+    def add_prose(self, prose: Markup) -> None:
+        """Add prose as HTML; a plain string would be escaped."""
+        self._body.append(prose)
+
+    def add_notice(self, text: str) -> None:
+        """Add what must be read before anything else, as a prominent box."""
+        self._body.append(_parts().notice(text))
 
     def add_section(self, section: Section, *, folds: bool = False) -> None:
         """Add a view; a record that several views show is embedded once.
@@ -162,7 +163,8 @@ class Document:
         """
         number = len(self._sections) + 1
         name = f"view-{number}-{section.kind}"
-        self._kinds.add(section.kind)
+        script = section.script or section.kind
+        self._kinds.add(script)
         own = () if section.record is None else (section.record,)
         numbers = [self._record_number(one, section.parts) for one in (*own, *section.others)]
         for one, methods in zip(numbers, section.methods, strict=False):
@@ -175,6 +177,7 @@ class Document:
                 "id": name,
                 "record": record,
                 "others": others,
+                "script": script,
                 "state": section.state,
                 "arrays": {
                     key: {"shape": encoded.shape, "codec": encoded.codec}
@@ -182,23 +185,17 @@ class Document:
                 },
             }
         )
-        heading = f'<h2 id="{name}-title" tabindex="-1">{html.escape(section.title)}</h2>'
-        lead = f'<p class="lead">{html.escape(section.lead)}</p>'
-        opening = (
-            f'<section data-view="{section.kind}" id="{name}" '
-            f'data-record="{"" if record is None else record}" '
-            f'aria-labeledby="{name}-title"{" hidden" if section.hidden else ""}>'
-        )
+        heading = _parts().title_of_view(name, section.title)
         if folds:
             with self._folding(section.title, heading):
-                self._body.append(f"{opening}{lead}</section>")
+                self._body.append(_parts().view(name, section, record, ""))
         else:
-            self._body.append(f"{opening}{heading}{lead}</section>")
+            self._body.append(_parts().view(name, section, record, heading))
 
     @contextmanager
     def chapter(self, title: str) -> Iterator[None]:
         """Collapse what is added inside under this title, and list the title in the contents."""
-        with self._folding(title, f'<h2 tabindex="-1">{html.escape(title)}</h2>'):
+        with self._folding(title, _parts().title_of_chapter(title)):
             yield
 
     def add_contents(self) -> None:
@@ -215,21 +212,17 @@ class Document:
             labels: for each item its name, and a short note beside it.
             of: what the items are, such as "sentences".
         """
-        rows = "".join(_choice_row(self._items + i, *label) for i, label in enumerate(labels))
-        self._body.append(
-            f'<div class="choice" data-of="{html.escape(of)}"><ol class="choice-list">{rows}</ol>'
-        )
+        self._body.append(_parts().open_choice(self._items, labels, of))
         yield
-        self._body.append("</div>")
+        self._body.append(Markup("</div>"))
 
     @contextmanager
     def item(self, *, shown: bool) -> Iterator[None]:
         """Add one item of a choice."""
-        hidden = "" if shown else " hidden"
-        self._body.append(f'<article class="item" id="item-{self._items}"{hidden}>')
+        self._body.append(_parts().open_item(self._items, shown))
         self._items += 1
         yield
-        self._body.append("</article>")
+        self._body.append(Markup("</article>"))
 
     def to_html(self) -> str:
         """Return the whole page as HTML."""
@@ -262,22 +255,20 @@ class Document:
             for i, encoded_parts in enumerate(parts)
             for name, encoded in encoded_parts.items()
         ]
-        return (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            '<meta name="color-scheme" content="light dark">\n'
-            f"<title>{html.escape(self.title)}</title>\n"
-            f"<style>\n{style_sheet()}</style>\n"
-            f"<noscript><style>{_ALL_SHOWN}</style></noscript>\n"
-            f"{summary_block(self.summary)}</head>\n<body>\n<main>\n"
-            f"{self._head_line()}\n"
-            f'<noscript><p class="notice">{_NO_SCRIPT}</p></noscript>\n'
-            + "\n".join(self._body).replace(_CONTENTS, _contents(self._chapters))
-            + '\n</main>\n<div id="announcements" class="unseen" aria-live="polite"></div>\n'
-            + "\n".join(blocks)
-            + f"\n<script>{boot}</script>\n</body>\n</html>\n"
+        page = template("introspect.page", "page.html").render(
+            title=self.title,
+            heading=self.heading,
+            policy=policy,
+            styles=style_sheet(),
+            summary=summary_block(self.summary),
+            body=[
+                _parts().contents(self._chapters) if part is _CONTENTS else part
+                for part in self._body
+            ],
+            blocks=blocks,
+            boot=boot,
         )
+        return f"{page}\n"
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page as one file, atomically.
@@ -287,18 +278,13 @@ class Document:
         """
         return write_atomically(path, self.to_html())
 
-    def _head_line(self) -> str:
-        if self.heading is None:
-            return f"<h1>{html.escape(self.title)}</h1>"
-        return f'<h1 class="shown-text" dir="auto">{html.escape(self.heading)}</h1>'
-
     @contextmanager
-    def _folding(self, title: str, heading: str) -> Iterator[None]:
+    def _folding(self, title: str, heading: Markup) -> Iterator[None]:
         self._chapters.append(title)
         name = f"chapter-{len(self._chapters)}"
-        self._body.append(f'<details class="chapter" id="{name}" open><summary>{heading}</summary>')
+        self._body.append(_parts().open_chapter(name, heading))
         yield
-        self._body.append("</details>")
+        self._body.append(Markup("</details>"))
 
     def _methods_of(self, number: int) -> list[str]:
         """Return the methods of a record, in the order in which they are offered."""
@@ -311,19 +297,3 @@ class Document:
         number = known[0] if known else len(self._records) - 1
         self._parts.setdefault(number, set()).update(p for p in parts if p in record.parts)
         return number
-
-
-def _choice_row(number: int, name: str, note: str) -> str:
-    return (
-        f'<li><button type="button" data-item="item-{number}">'
-        f'<span class="name" dir="auto">{html.escape(visible_text(name))}</span>'
-        f'<span class="aside">{html.escape(visible_text(note))}</span></button></li>'
-    )
-
-
-def _contents(chapters: Sequence[str]) -> str:
-    links = "".join(
-        f'<li><a href="#chapter-{number}">{html.escape(title)}</a></li>'
-        for number, title in enumerate(chapters, start=1)
-    )
-    return f'<nav class="contents" aria-label="Contents"><ol>{links}</ol></nav>'

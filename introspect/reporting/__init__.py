@@ -9,18 +9,19 @@ from introspect.reporting.causal_words import (
 )
 from introspect.reporting.findings import finding_of_case
 from introspect.reporting.head_report import head_report
-from introspect.reporting.html import (
+from introspect.reporting.index import report_index
+from introspect.reporting.lens_report import lens_report
+from introspect.reporting.provenance import (
     Row,
     certificate_rows,
     provenance_rows,
     version_of,
     version_of_introspect,
 )
-from introspect.reporting.index import report_index
-from introspect.reporting.lens_report import lens_report
-from introspect.reporting.report import Report, report
+from introspect.reporting.report import report
 from introspect.reporting.roles_report import sentence_report
 from introspect.reporting.set_report import SetFindings, set_report
+from introspect.reporting.skeleton import Report
 
 __all__ = [
     "Report",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from introspect.interventions import NEEDS_REFERENCE, ablate
 from introspect.page import Document
 from introspect.records import AttentionRecord, Head
@@ -13,57 +15,48 @@ from introspect.reporting.causal_words import (
     head_verdicts,
     heads_that_matter,
     mediation_words,
-    number,
     smallest_words,
     with_range,
 )
-from introspect.reporting.html import (
-    certificate_rows,
-    notices_prose,
-    paragraphs,
-    provenance_rows,
-    set_prose,
-    table,
-    version_of_introspect,
-)
-from introspect.reporting.report import Report
-from introspect.reporting.set_report import data_table
-from introspect.reporting.set_words import finding_of_choice, p_value, share
+from introspect.reporting.prose import data_table, paragraphs
+from introspect.reporting.set_words import finding_of_choice
+from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.causal import CausalStudy, before_after
-from introspect.text import shortened
+from introspect.text import NO_NUMBER, counted, p_cell, percent, quantity, sentence, shortened, verb
 from introspect.views import causal_view, compare_view, forest_section
 
 __all__ = ["causal_report", "first_record"]
 
 _MANY = 12
 _PLAIN = (
-    "How to read this: a head is taken out of the model while it reads, and the model is asked the "
-    "same question again. Attention shows where a head looks; what it looks at need not make a "
-    "difference to the answer. If the model now prefers the right candidate less, its answer "
-    "rested on what the head gave on, whether the head looked at that candidate or at something "
-    "else. To know that this is more than the harm that taking out any head does, the other heads "
-    "of the same layer are taken out as well, one at a time, and the head is compared with their "
-    "mean."
+    "How to read this: a head is ablated, that is, its output is replaced while the model reads, "
+    "and the model is asked the same question again. Attention shows what a head attends to; that "
+    "need not make a difference to the answer. If the model now prefers the right candidate less, "
+    "its answer rested on the output of the head, whether the head attended to that candidate or "
+    "to something else. To know that this is more than the harm that ablating any head does, the "
+    "other heads of the same layer are ablated as well, one at a time, and the head is compared "
+    "with their mean."
 )
 _METHODS = {
-    "zero": "Heads were taken out by setting what they give on to zero, the strongest change.",
-    "mean": "Heads were taken out by giving on, in place of their output, its mean over all tokens "
-    "of the reference texts.",
+    "zero": "Heads were ablated by setting their output to zero, the strongest change.",
+    "mean": "Heads were ablated by replacing their output by its mean over all tokens of the "
+    "reference texts.",
     "uniform": "Heads were not silenced, but made to attend alike to all that they may see.",
-    "resample": "Heads were taken out by giving on, in place of their output, that of another text "
-    "at the same place.",
+    "resample": "Heads were ablated by replacing their output by that of another text at the same "
+    "place.",
 }
 _RULES = (
     "The effect of a head is the mean, over cases, of how far the preference falls when the head "
-    "is taken out; above 0 the head helps. The control is the mean effect of the other heads of "
-    "its layer. Intervals hold 95 % of 10,000 resamples of the groups of cases. The p-value is of "
+    "is ablated; above 0 the head helps. The control is the mean effect of the other heads of "
+    "its layer. Intervals hold 95% of 10,000 resamples of the groups of cases. The p-value is of "
     "effect minus control, one-sided, by flipping the sign of whole groups; the adjusted one "
     "compares with the largest of all heads. A head matters, in the words of this report, if its "
     "adjusted p is below 0.05 and its own interval above 0.",
-    "A head looks, in the words of this report, if the pronoun attends to the antecedent most, "
-    "more often than the best of all heads on relabeled cases (adjusted p below 0.05).",
-    "The head that is chosen by where it looks is chosen on one half of the groups and taken out "
-    "on the other, both ways, so that no case counts for its own choice.",
+    "A head attends to the antecedent, in the words of this report, if the pronoun attends to it "
+    "most in this head, more often than in the best of all heads on permuted labels (adjusted p "
+    "below 0.05).",
+    "The head that is chosen by its attention is chosen on one half of the groups and ablated on "
+    "the other, both ways, so that no case counts for its own choice.",
 )
 
 
@@ -93,14 +86,18 @@ def causal_report(
         >>> print(ix.causal_report(study).finding[:54])
         The head that attends to the antecedent matters: L1H0,
     """
-    finding = finding_of_study(study)
     record = first_record(study)
-    notices = (*_surrogate_notice(study), *notices)
-    title = f"Which heads matter in {name}"
-    document = Document(title, summary=_summary(title, finding.plain, study, record, command))
-    document.add_prose(notices_prose(notices) + set_prose(finding))
-    document.add_prose(f'<p class="background">{_PLAIN}</p>')
-    document.add_contents()
+    cases = len(study.effects.margins)
+    skeleton = Skeleton(
+        title=f"Which heads matter in {name}",
+        finding=finding_of_study(study),
+        certificate=record.certificate,
+        texts=cases,
+        cases=cases,
+        notices=(*_surrogate_notice(study), *notices),
+        command=command,
+    )
+    document = skeleton.begin(plain=_PLAIN, is_surrogate=bool(study.heads.attrs["is_surrogate"]))
     for section in causal_view(study).sections():
         document.add_section(section, folds=True)
     with document.chapter("Heads in figures"):
@@ -111,16 +108,13 @@ def causal_report(
         with document.chapter("The few heads that carry the most"):
             document.add_prose(paragraphs(smallest_words(study)) + _smallest_table(study))
     if study.mediation is not None:
-        with document.chapter("Twins: total, direct and indirect effects"):
+        with document.chapter("Minimal pairs: total, direct and indirect effects"):
             document.add_prose(paragraphs(mediation_words(study)) + _mediation_table(study))
     _add_left_out(document, study, rejects)
-    with document.chapter("How it was measured"):
-        document.add_prose(paragraphs([_metric_words(study), *_RULES]))
-    with document.chapter("Proof and provenance"):
-        certificate = certificate_rows(record.certificate)
-        document.add_prose(table(certificate, "Certificate of the first capture"))
-        document.add_prose(table(provenance_rows(record, command), "To repeat this report"))
-    return Report(document.to_html(), finding.plain, scores=study.scores, notices=notices)
+    method = (_metric_words(study), *_RULES)
+    return skeleton.finish(
+        document, method=method, captured="the first capture", scores=study.scores
+    )
 
 
 def first_record(study: CausalStudy) -> AttentionRecord:
@@ -136,7 +130,7 @@ def _surrogate_notice(study: CausalStudy) -> tuple[str, ...]:
     return (f"Effects are on {study.heads.attrs['metric_words']}.",)
 
 
-def _heads_table(study: CausalStudy) -> str:
+def _heads_table(study: CausalStudy) -> Markup:
     """Build the table of heads that matter and of those with the largest effects, up to a dozen."""
     verdicts = head_verdicts(study.heads)
     by_effect = study.heads.sort_values("effect", ascending=False, kind="stable")
@@ -145,24 +139,24 @@ def _heads_table(study: CausalStudy) -> str:
         (
             f"L{r.layer}H{r.head}",
             with_range(r.effect, r.ci_low, r.ci_high),
-            number(r.control),
+            quantity(r.control),
             with_range(r.difference, r.difference_low, r.difference_high),
-            p_value(r.p_adjusted),
-            share(r.accuracy_without),
-            share(r.attention_accuracy),
-            verdicts.get(Head(r.layer, r.head), "–"),
+            p_cell(r.p_adjusted),
+            percent(r.accuracy_without),
+            percent(r.attention_accuracy),
+            verdicts.get(Head(r.layer, r.head), NO_NUMBER),
         )
         for r in by_effect.head(many).itertuples()
     ]
     attrs = study.heads.attrs
     surrogate = "surrogate " if attrs["is_surrogate"] else ""
     columns = (
-        "head", f"{surrogate}effect in {attrs['unit']} (95 %)", "other heads of its layer",
-        "difference (95 %)", "adjusted p", f"{surrogate}right without it",
+        "head", f"{surrogate}effect in {attrs['unit']}", "the other heads of its layer",
+        "difference", "adjusted p", f"{surrogate}right without it",
         "attends to the antecedent", "",
     )  # fmt: skip
     rest = len(by_effect) - len(rows)
-    more = [f"{rest} heads with smaller effects are on the map above."] if rest else []
+    more = [f"{counted(rest, 'head')} with smaller effects on the map above."] if rest else []
     return data_table(columns, rows) + paragraphs(more)
 
 
@@ -185,8 +179,8 @@ def _add_before_and_after(document: Document, study: CausalStudy) -> None:
             continue
         with document.chapter(f"Before and after: without {head}"):
             words = (
-                f"The first case, as it is and with {head} taken out. What a head gives on changes "
-                "what the heads of later layers look at."
+                f"The first case, as it is and with {head} ablated. The output of a head changes "
+                "what the heads of later layers attend to."
             )
             document.add_prose(paragraphs([words]))
             labels = ("unchanged", f"without {head}")
@@ -199,22 +193,22 @@ def _add_before_and_after(document: Document, study: CausalStudy) -> None:
 def _add_attention(document: Document, study: CausalStudy) -> None:
     """Add what heads attend to, with the held-out claim."""
     finding = finding_of_choice(study.scores, len(set(study.effects.answers.groups)))
-    with document.chapter("Where heads look"):
+    with document.chapter("What heads attend to"):
         document.add_prose(paragraphs([finding.headline, *finding.details]))
         if study.scores.choice is not None:
             document.add_section(forest_section(study.scores))
 
 
-def _smallest_table(study: CausalStudy) -> str:
+def _smallest_table(study: CausalStudy) -> Markup:
     assert study.smallest is not None
     rows = [
         (
             f"L{r.layer}H{r.head}",
-            number(r.effect),
-            f"{r.share:.0%}",
-            number(r.effect_of_random),
-            share(r.accuracy_without),
-            share(r.accuracy_with_only),
+            quantity(r.effect),
+            percent(r.share),
+            quantity(r.effect_of_random),
+            percent(r.accuracy_without),
+            percent(r.accuracy_with_only),
         )
         for r in study.smallest.steps.itertuples()
     ]
@@ -222,23 +216,23 @@ def _smallest_table(study: CausalStudy) -> str:
         "added", "effect of all so far", "of the whole", "random heads", "right without them",
         "right with only them",
     )  # fmt: skip
-    return data_table(columns, rows) if rows else ""
+    return data_table(columns, rows)
 
 
-def _mediation_table(study: CausalStudy) -> str:
+def _mediation_table(study: CausalStudy) -> Markup:
     assert study.mediation is not None
     largest = study.mediation.heads.sort_values("indirect", ascending=False, kind="stable")
     rows = [
         (
             f"L{r.layer}H{r.head}",
-            number(r.total),
+            quantity(r.total),
             with_range(r.indirect, r.indirect_low, r.indirect_high),
             with_range(r.direct, r.direct_low, r.direct_high),
-            share(r.share),
+            percent(r.share),
         )
         for r in largest.head(_MANY).itertuples()
     ]
-    columns = ("head", "total", "indirect (95 %)", "direct (95 %)", "indirect of total")
+    columns = ("head", "total", "indirect", "direct", "indirect of total")
     return data_table(columns, rows)
 
 
@@ -247,12 +241,12 @@ def _add_left_out(document: Document, study: CausalStudy, rejects: Sequence[str]
     count = sum(reasons.values())
     with document.chapter("What was left out"):
         sentences = [
-            f"{count} {'row was' if count == 1 else 'rows were'} left out."
+            f"{counted(count, 'row')} {verb(count, 'was', 'were')} left out."
             if count
             else "Every case was asked."
         ]
         notes = dict.fromkeys([*study.notes, *study.scores.notes])
-        sentences += [f"{note[:1].upper()}{note[1:].removesuffix('.')}." for note in notes]
+        sentences += map(sentence, notes)
         document.add_prose(paragraphs(sentences))
         if reasons:
             rows = [(times, shortened(why, 200)) for why, times in reasons.most_common(_MANY)]
@@ -266,22 +260,3 @@ def _metric_words(study: CausalStudy) -> str:
         "preference is what the antecedent gets, less what the best distractor gets, in "
         f"{attrs['unit']}. {_METHODS[attrs['method']]}"
     )
-
-
-def _summary(
-    title: str, finding: str, study: CausalStudy, record: AttentionRecord, command: str | None
-) -> dict[str, object]:
-    cases = len(study.effects.margins)
-    certificate = record.certificate
-    return {
-        "kind": "report",
-        "title": title,
-        "finding": finding,
-        "texts": cases,
-        "cases": cases,
-        "model": certificate.model,
-        "revision": certificate.revision,
-        "introspect": version_of_introspect(),
-        "command": command,
-        "surrogate": bool(study.heads.attrs["is_surrogate"]),
-    }

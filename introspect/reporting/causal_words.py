@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,21 @@ import pandas as pd
 
 from introspect.records import Head
 from introspect.reporting.findings import Finding
-from introspect.reporting.set_words import direction_name, share
+from introspect.reporting.set_words import direction_name
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
 from introspect.studies.causal import CausalEffects, CausalStudy, credit_of
+from introspect.text import (
+    capitalized,
+    counted,
+    interval,
+    listed,
+    percent,
+    percent_ends,
+    quantity,
+    sentence,
+    signed,
+    verb,
+)
 
 __all__ = [
     "OwnAnswer",
@@ -22,7 +34,6 @@ __all__ = [
     "heads_that_look",
     "heads_that_matter",
     "mediation_words",
-    "number",
     "own_answer",
     "smallest_words",
     "with_range",
@@ -30,17 +41,15 @@ __all__ = [
 
 _SIGNIFICANT = 0.05
 _NAMED = 5
-_SMALL = 0.001
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _SURROGATE = "Measured by a surrogate, not by the model’s own answer."
 _CAVEATS = (
     "These cases are the evidence, and no others: another collection may give another answer.",
-    "A head that is taken out leaves the model in a state that it was not trained in. A large "
-    "effect shows that the answer depends on what the head gives on; it does not show what the "
-    "head is for, nor that it works alone.",
+    "Ablating a head leaves the model in a state that it was not trained in. A large effect shows "
+    "that the answer depends on the output of the head; it does not show what the head is for, "
+    "nor that it works alone.",
     "A head without an effect may be one of several that do the same: each can be missed while "
-    "the others are there. Only taking them out together shows it.",
+    "the others are there. Only ablating them together shows it.",
 )
 
 
@@ -76,11 +85,10 @@ class OwnAnswer:
     @property
     def sentence(self) -> str:
         """The share with its interval, beside chance."""
-        ends = f" (95 %: {100 * self.low:.1f}–{100 * self.high:.1f})"
         return (
-            f"{_capital(self.clause)} in {share(self.accuracy)} of {self.n} cases"
-            f"{'' if math.isnan(self.low) else ends}; a blind choice would be in "
-            f"{share(self.chance)}."
+            f"{capitalized(self.clause)} in {percent(self.accuracy)} of {counted(self.n, 'case')}"
+            f"{percent_ends(self.low, self.high)}; a blind choice would be in "
+            f"{percent(self.chance)}."
         )
 
 
@@ -133,8 +141,9 @@ def finding_of_study(study: CausalStudy) -> Finding:
     if own.is_surrogate:
         caveats.insert(
             0,
-            f"The model has no head that answers. Effects are on {table.attrs['metric_words']}. It "
-            "may move for reasons that have nothing to do with who the pronoun is.",
+            "The model has no language-modeling head. Effects are on "
+            f"{table.attrs['metric_words']}. It may move for reasons that have nothing to do with "
+            "who the pronoun is.",
         )
     return Finding(" ".join(sentences), tuple(filter(None, details)), tuple(caveats))
 
@@ -144,9 +153,9 @@ def _headline(study: CausalStudy, own: OwnAnswer) -> str:
     if table["p_adjusted"].isna().all():
         groups = len(set(study.effects.answers.groups))
         return (
-            f"{groups} {'group' if groups == 1 else 'groups'} of cases are too few for intervals "
-            f"and tests: nothing is claimed of any head. {_capital(own.clause)} in "
-            f"{share(own.accuracy)} of {own.n} cases."
+            f"{counted(groups, 'group')} of cases {verb(groups, 'is', 'are')} too few for "
+            f"intervals and tests: nothing is claimed of any head. {capitalized(own.clause)} in "
+            f"{percent(own.accuracy)} of {counted(own.n, 'case')}."
         )
     matter = [_head(row) for row in heads_that_matter(table).itertuples()]
     looking = heads_that_look(table)
@@ -155,14 +164,14 @@ def _headline(study: CausalStudy, own: OwnAnswer) -> str:
     if both:
         return " ".join(filter(None, [_both_words(table, both, looking), _also(others)]))
     if others and looking:
-        no_sight = f"without evidence that {_it(others)}{_verb(others, 'look')} there"
+        no_sight = f"without evidence that {_it(others)}{_verb(others, 'attend')} to it"
         return (
-            f"{_listed(looking)} {_verb(looking, 'attend')} to the antecedent, but no evidence was "
-            f"found that {_it(looking)}{_verb(looking, 'matter')}; {_listed(others)} "
+            f"{_named(looking)} {_verb(looking, 'attend')} to the antecedent, but no evidence was "
+            f"found that {_it(looking)}{_verb(looking, 'matter')}; {_named(others)} "
             f"{_verb(others, 'matter')}, {no_sight}."
         )
     if others:
-        nevertheless = f"{_listed(others)} {_verb(others, 'matter')} nevertheless."
+        nevertheless = f"{_named(others)} {_verb(others, 'matter')} nevertheless."
         return f"{_nobody_looks(study, own)} {nevertheless}"
     heads = f"any of {len(table)} heads" if len(table) > 1 else "the head"
     nothing = (
@@ -171,24 +180,25 @@ def _headline(study: CausalStudy, own: OwnAnswer) -> str:
     )
     if looking:
         return (
-            f"{nothing} {_listed(looking)} {_verb(looking, 'attend')} to the antecedent all the "
+            f"{nothing} {_named(looking)} {_verb(looking, 'attend')} to the antecedent all the "
             "same."
         )
     return f"{nothing} {_nobody_looks(study, own)}"
 
 
-def _both_words(table: pd.DataFrame, both: Sequence[Head], looking: Collection[Head]) -> str:
+def _both_words(table: pd.DataFrame, both: Sequence[Head], looking: Sequence[Head]) -> str:
     """Describe the heads that attend to the antecedent and matter, with the largest effect."""
     row = next(row for row in table.itertuples() if _head(row) == both[0])
     effect = f"{with_range(row.effect, row.ci_low, row.ci_high)} {table.attrs['unit']}"
-    figures = f"an effect of {effect}, {_beside(row.control)}"
+    figures = f"an effect of {effect}, {_beside(row.control, [both[0]], table.attrs['unit'])}"
     if len(both) == 1 and len(looking) == 1:
         return f"The head that attends to the antecedent matters: {both[0]}, with {figures}."
     largest = f"the largest is {both[0]}’s, {figures}" if len(both) > 1 else f"with {figures}"
     rest = [head for head in looking if head not in both]
-    unknown = f" No evidence was found that {_listed(rest)} {_verb(rest, 'do')}." if rest else ""
+    unknown = f" No evidence was found that {_named(rest)} {_verb(rest, 'do')}." if rest else ""
     return (
-        f"Of {len(looking)} heads that attend to the antecedent, {_listed(both)} "
+        f"Of {counted(len(looking), 'head')} that {_verb(looking, 'attend')} to the antecedent, "
+        f"{_named(both)} "
         f"{_verb(both, 'matter')}: {largest}.{unknown}"
     )
 
@@ -197,8 +207,8 @@ def _also(others: Sequence[Head]) -> str:
     if not others:
         return ""
     return (
-        f"{_listed(others)} {_verb(others, 'matter')} as well, although no evidence was found that "
-        f"{_it(others)}{_verb(others, 'look')} there."
+        f"{_named(others)} {_verb(others, 'matter')} as well, although no evidence was found that "
+        f"{_it(others)}{_verb(others, 'attend')} to it."
     )
 
 
@@ -207,13 +217,14 @@ def _nobody_looks(study: CausalStudy, own: OwnAnswer) -> str:
     choice = study.scores.choice
     if choice is not None and choice.p_value < _SIGNIFICANT:
         return (
-            "No single head stands out by where it looks from the pronoun; heads chosen on other "
-            f"cases are right in {share(choice.accuracy)}, {direction_name(choice.direction)}."
+            "No single head stands out by what it attends to from the pronoun; heads chosen on "
+            f"other cases are right in {percent(choice.accuracy)}, "
+            f"{direction_name(choice.direction)}."
         )
     joined = "although" if own.is_above_chance else "and"
     return (
         f"No head’s attention resolves the pronoun, as far as these cases show, {joined} "
-        f"{own.clause} in {share(own.accuracy)} of them."
+        f"{own.clause} in {percent(own.accuracy)} of them."
     )
 
 
@@ -224,13 +235,13 @@ def _matter_words(table: pd.DataFrame) -> str:
         return ""
     parts = [
         f"*{_head(row)}* {with_range(row.effect, row.ci_low, row.ci_high)} {table.attrs['unit']}, "
-        f"{_beside(row.control)}"
+        f"{_beside(row.control, [_head(row)], table.attrs['unit'])}"
         for row in found.head(_NAMED).itertuples()
     ]
     more = len(found) - len(parts)
     rest = f"; and {more} more, in the table below" if more else ""
     surrogate = " on the surrogate" if table.attrs["is_surrogate"] else ""
-    heads = "1 head matters" if len(found) == 1 else f"{len(found)} heads matter"
+    heads = f"{counted(len(found), 'head')} {verb(len(found), 'matters', 'matter')}"
     return (
         f"Of {len(table)}, {heads} (adjusted p below 0.05), by an effect{surrogate} of "
         f"{'; '.join(parts)}{rest}."
@@ -242,7 +253,7 @@ def _chosen_words(study: CausalStudy) -> str:
     chosen = study.chosen
     if chosen is None:
         return ""
-    names = list(dict.fromkeys(chosen.heads))
+    names, unit = list(dict.fromkeys(chosen.heads)), study.heads.attrs["unit"]
     who = " and ".join(f"*{name}*" for name in names)
     against = with_range(chosen.difference, chosen.difference_low, chosen.difference_high)
     is_alone = math.isnan(chosen.control)
@@ -252,12 +263,12 @@ def _chosen_words(study: CausalStudy) -> str:
     verdict = f"{_it(names)}{matters}" if low > 0 else f"no evidence that {_it(names)}{matters}"
     if not heads_that_look(study.heads):
         verdict += (
-            "; but no head looks there more often than chance allows, and one had to be chosen"
+            "; but no head attends to it more often than chance allows, and one had to be chosen"
         )
     return (
-        "Chosen by where it looks on one half of the cases, and taken out on the other: "
+        "Chosen by its attention on one half of the cases, and ablated on the other: "
         f"{who}, effect {with_range(chosen.effect, chosen.ci_low, chosen.ci_high)} "
-        f"{study.heads.attrs['unit']}, {_beside(chosen.control)}{difference}. Held out, {verdict}."
+        f"{unit}, {_beside(chosen.control, names, unit)}{difference}. Held out, {verdict}."
     )
 
 
@@ -265,8 +276,8 @@ def _correlation(study: CausalStudy) -> str:
     if math.isnan(study.correlation):
         return ""
     return (
-        f"Over {len(study.heads)} heads, attention accuracy and effect are correlated by "
-        f"{f'{study.correlation:+.2f}'.replace('-', '−')} (Spearman)."
+        f"Over {counted(len(study.heads), 'head')}, attention accuracy and effect are correlated "
+        f"by {signed(study.correlation)} (Spearman)."
     )
 
 
@@ -282,12 +293,12 @@ def smallest_words(study: CausalStudy) -> list[str]:
         random = last["effect_of_random"]
         drawn = (
             "" if math.isnan(random) else f" As many heads, drawn in the same layers, carry "
-            f"{number(random)} in the mean."
+            f"{quantity(random)} in the mean."
         )  # fmt: skip
         sentences.append(
-            f"Without {them} the antecedent is ahead in {share(float(last['accuracy_without']))} "
+            f"Without {them} the antecedent is ahead in {percent(float(last['accuracy_without']))} "
             "of the cases; with all other heads ablated, in "
-            f"{share(float(last['accuracy_with_only']))}.{drawn}"
+            f"{percent(float(last['accuracy_with_only']))}.{drawn}"
         )
         sentences.append(
             f"{they} found on the cases that the figures are of: they are in-sample, and another "
@@ -305,75 +316,59 @@ def mediation_words(study: CausalStudy) -> list[str]:
     total, pairs = float(table["total"].iloc[0]), int(table["n"].iloc[0])
     best = table.sort_values("indirect", ascending=False, kind="stable").iloc[0]
     sentences = [
-        f"From a case to its twin the preference changes by {number(total)} {unit}, in the mean "
-        f"over {pairs} {'pair' if pairs == 1 else 'pairs'}: the total effect. The indirect effect "
-        "of a head is the part that comes about if this head alone gives on what it gives for the "
-        "twin; the direct effect is what is left of the change if this head alone does not."
+        "From one case of a minimal pair to the other the preference changes by "
+        f"{quantity(total)} {unit}, in the mean over {counted(pairs, 'pair')}: the total effect. "
+        "The indirect effect of a head is the part that comes about if the output of this head "
+        "alone is that for the other case; the direct effect is what is left of the change if the "
+        "output of this head alone is not."
     ]
     if total > 0 and best["indirect"] > 0:
         sentences.append(
             f"Most passes through {Head(int(best['layer']), int(best['head']))}: "
             f"{with_range(best['indirect'], best['indirect_low'], best['indirect_high'])} {unit}, "
-            f"{best['share']:.0%} of the total; "
+            f"{percent(best['share'])} of the total; "
             f"{with_range(best['direct'], best['direct_low'], best['direct_high'])} {unit} is left "
             "without it. Effects of several heads do not add up."
         )
     else:
         sentences.append("Through no head does any of it pass by itself.")
     if count := len(found.left_out):
-        are = "group is" if count == 1 else "groups are"
-        sentences.append(f"{count} {are} no minimal pair, and left out.")
-    return [*sentences, *(f"{_capital(note)}." for note in found.notes)]
+        are = verb(count, "is no minimal pair", "are no minimal pairs")
+        sentences.append(f"{counted(count, 'group')} {are}, and left out.")
+    return [*sentences, *map(sentence, found.notes)]
 
 
 def with_range(value: float, low: float, high: float) -> str:
-    """Format as ``19.0 (95 %: 17.5 to 20.6)``; without the interval where there is none."""
-    ends = "" if math.isnan(low) else f" (95 %: {number(low)} to {number(high)})"
-    return f"{number(value)}{ends}"
-
-
-def number(value: float) -> str:
-    """Format with three significant digits, or two and a power of ten; a dash where there is none.
+    """Return an effect with its 95% interval, where there is one.
 
     Example:
-        >>> number(19.0026), number(-0.000123)
-        ('19', '−1.2·10⁻⁴')
+        >>> with_range(19.0, 17.5, 20.6)
+        '19.0 (95% CI 17.5–20.6)'
     """
-    if math.isnan(value):
-        return "–"
-    if 0 < abs(value) < _SMALL:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa}·10{str(int(exponent)).translate(_RAISED)}".replace("-", "−")
-    return f"{value:.3g}".replace("-", "−")
+    return f"{quantity(value)}{interval(quantity(low), quantity(high))}"
 
 
-def _beside(control: float) -> str:
-    """Describe the control of a head in a sentence."""
+def _beside(control: float, heads: Sequence[Head], unit: str) -> str:
+    """Describe the control of a head, or of two, in a sentence."""
+    layers = sorted({head.layer for head in heads})
     if math.isnan(control):
         return "alone in its layer"
-    return f"other heads of its layer {number(control)}"
+    of = f"{verb(len(layers), 'layer', 'layers')} {listed(layers)}"
+    return f"the other heads of {of}: {quantity(control)} {unit}"
 
 
 def _head(row: Any) -> Head:
     return Head(int(row.layer), int(row.head))
 
 
-def _listed(heads: Sequence[Head]) -> str:
-    named = [str(head) for head in heads[:_NAMED]]
-    if more := len(heads) - len(named):
-        named.append(f"{more} more")
-    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-
-
-def _verb(heads: Sequence[Head], verb: str) -> str:
-    if len(heads) != 1:
-        return verb
-    return "does" if verb == "do" else f"{verb}s"
+def _named(heads: Sequence[Head]) -> str:
+    return listed(heads, most=_NAMED)
 
 
 def _it(heads: Sequence[Head]) -> str:
-    return "it " if len(heads) == 1 else "they "
+    return verb(len(heads), "it ", "they ")
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _verb(heads: Sequence[Head], plural: str) -> str:
+    singular = "does" if plural == "do" else f"{plural}s"
+    return verb(len(heads), singular, plural)

@@ -1,27 +1,25 @@
 """Sentences on the numbers of a report that stay true for every outcome.
 
-Plain text with ``*asterisks*`` around quoted words; ``as_html`` turns it into HTML.
+Plain text with ``*asterisks*`` around quoted words.
 """
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from introspect.functional import first_mentioned, nearest_preceding
-from introspect.records import Head
+from introspect.records import AttentionRecord, Head
 from introspect.studies.coreference import DirectionScores, Scores
-from introspect.text import CorefCase, visible_text
+from introspect.text import CorefCase, counted, decimal, listed, percent, verb, visible_text, whole
 
 __all__ = [
     "LOOKING_IS_NOT_CAUSING",
     "POINTING",
     "Finding",
-    "as_html",
     "finding_of_case",
     "finding_of_set",
+    "finding_of_text",
 ]
 
 #: A head points at a mention if it gives the mention more than this share of its attention.
@@ -31,8 +29,8 @@ _NAMED_HEADS = 5
 
 #: Accompanies every claim about a head.
 LOOKING_IS_NOT_CAUSING = (
-    "Attention shows where a head looks, not why the model decides. Whether these heads matter "
-    "is a causal question: switch them off on cases that were not used to choose them, and "
+    "Attention shows what a head attends to, not why the model decides. Whether these heads "
+    "matter is a causal question: ablate them on cases that were not used to choose them, and "
     "compare with random heads of the same layer."
 )
 
@@ -58,23 +56,36 @@ def finding_of_case(case: CorefCase, scores: Sequence[DirectionScores]) -> Findi
         return _unobservable(case, backward)
     num_heads = forward.antecedent_weight.numel()
     caveats = (
-        f"One sentence is an example, not evidence. Among {num_heads} heads some will look right "
-        "by chance, and no accuracy on held-out cases was measured here: this report does not "
-        "show that a head resolves coreference in general.",
+        f"One sentence is an example, not evidence. Among {counted(num_heads, 'head')} some will "
+        "look right by chance, and no accuracy on held-out cases was measured here: this report "
+        "does not show that a head resolves coreference in general.",
         LOOKING_IS_NOT_CAUSING,
     )
     if not case.antecedents:
         return Finding(
-            f"No antecedent was given for {_quoted(case, case.pronoun)}: the figures show where "
-            "heads look, and none is called right.",
+            f"No antecedent was given for {_quoted(case, case.pronoun)}: the figures show what "
+            "heads attend to, and none is called right.",
             (),
             caveats,
         )
     return Finding(_headline(case, forward), tuple(_details(case, forward)), caveats)
 
 
-def finding_of_set(scores: Scores) -> Finding:
+def finding_of_text(record: AttentionRecord) -> Finding:
+    """Return the finding on a text for which nothing was scored."""
+    layers, heads = record.attentions.shape[:2]
+    return Finding(
+        f"{counted(layers, 'layer')} × {counted(heads, 'head')} captured; no pronoun was given, so "
+        "none was scored.",
+        ("The views show what each head attends to, and claim nothing about why.",),
+        (),
+    )
+
+
+def finding_of_set(scores: Scores | None, num_texts: int) -> Finding:
     """Return the finding on a set of cases; the best head is stated to be chosen in-sample."""
+    if scores is None:
+        return Finding(f"{counted(num_texts, 'text')} captured.", (), ())
     table = scores.heads.dropna(subset=["accuracy"])
     if table.empty:
         return Finding(
@@ -86,14 +97,14 @@ def finding_of_set(scores: Scores) -> Finding:
     head = Head(int(best["layer"]), int(best["head"]))
     direction = str(best["direction"]).replace("_", " ")
     baselines = ", ".join(
-        f"{str(name).replace('_', ' ')} {accuracy:.0%}"
+        f"{str(name).replace('_', ' ')} {percent(accuracy)}"
         for name, accuracy in zip(
             scores.baselines["baseline"], scores.baselines["accuracy"], strict=True
         )
     )
     return Finding(
-        f"Over {int(best['n'])} cases {head} ({direction}) chooses the antecedent most often, "
-        f"in {best['accuracy']:.0%}: an in-sample figure, not a held-out one.",
+        f"Over {counted(int(best['n']), 'case')} {head} ({direction}) chooses the antecedent "
+        f"most often, in {percent(best['accuracy'])}: an in-sample figure, not a held-out one.",
         (f"On the same cases, without any head: {baselines}.",),
         (
             f"The head was chosen among {len(table)} heads and directions on the very cases it is "
@@ -104,23 +115,18 @@ def finding_of_set(scores: Scores) -> Finding:
     )
 
 
-def as_html(sentence: str) -> str:
-    """Convert a sentence to HTML: ``*marked*`` words as emphasis, everything else as text."""
-    return re.sub(r"\*(.+?)\*", r"<em>\1</em>", html.escape(sentence))
-
-
 def _headline(case: CorefCase, scores: DirectionScores) -> str:
     pronoun = _quoted(case, case.pronoun)
     antecedent = _any_of([_quoted(case, c.span) for c in case.antecedents])
     strongest = scores.strongest()
     pointing = [(head, weight) for head, weight in strongest if weight > POINTING]
     if pointing:
-        verb = "points" if len(pointing) == 1 else "point"
-        return f"{_listed(pointing)} {verb} from {pronoun} to {antecedent}."
+        points = verb(len(pointing), "points", "point")
+        return f"{_with_weights(pointing)} {points} from {pronoun} to {antecedent}."
     best, weight = strongest[0]
     return (
         f"No head points from {pronoun} to {antecedent}: the strongest, {best}, gives it "
-        f"{weight:.2f} of its attention."
+        f"{decimal(weight)} of its attention."
     )
 
 
@@ -138,8 +144,8 @@ def _details(case: CorefCase, scores: DirectionScores) -> list[str]:
     total = scores.credit[layers].numel()
     distractor = _any_of([_quoted(case, c.span) for c in case.distractors])
     details.append(
-        f"{right} of {total} heads give {antecedent} more than {distractor}; heads that chose "
-        f"blindly would in about {_blind(case) * total:.0f}."
+        f"{right} of {counted(total, 'head')} {verb(right, 'gives', 'give')} {antecedent} more "
+        f"than {distractor}; of heads that chose blindly about {whole(_blind(case) * total)} would."
     )
     astray = [
         (head, value)
@@ -147,8 +153,8 @@ def _details(case: CorefCase, scores: DirectionScores) -> list[str]:
         if (value := float(scores.distractor_weight[scores.row(head), head.head])) > POINTING
     ]
     if astray:
-        verb = "points" if len(astray) == 1 else "point"
-        details.append(f"{_listed(astray)} {verb} to {distractor} instead.")
+        points = verb(len(astray), "points", "point")
+        details.append(f"{_with_weights(astray)} {points} to {distractor} instead.")
     return [*details, _position_answers(case)]
 
 
@@ -191,9 +197,6 @@ def _any_of(phrases: Sequence[str]) -> str:
     return " or ".join(dict.fromkeys(phrases))
 
 
-def _listed(heads: Sequence[tuple[Head, float]]) -> str:
+def _with_weights(heads: Sequence[tuple[Head, float]]) -> str:
     """List heads as ``L3H1 (0.68), L5H11 (0.67) and 3 more``."""
-    named = [f"{head} ({value:.2f})" for head, value in heads[:_NAMED_HEADS]]
-    if more := len(heads) - len(named):
-        named.append(f"{more} more")
-    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    return listed((f"{head} ({decimal(value)})" for head, value in heads), most=_NAMED_HEADS)

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
+from markupsafe import Markup
 
 from introspect.functional import PATTERN_CLASSES
 from introspect.page import Document
 from introspect.records import Head
 from introspect.reporting.findings import Finding
-from introspect.reporting.html import (
-    certificate_rows,
-    notices_prose,
-    paragraphs,
-    provenance_rows,
-    set_prose,
-    table,
-    version_of_introspect,
-)
-from introspect.reporting.lens_report import signed
-from introspect.reporting.report import Report
-from introspect.reporting.set_report import data_table
-from introspect.reporting.set_words import share
+from introspect.reporting.prose import data_table, paragraphs
+from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.heads import ATTENDS_TO, POSITIONAL, RARE_WORD, SCORES, HeadStudy
+from introspect.text import (
+    NO_NUMBER,
+    counted,
+    decimal,
+    interval,
+    listed,
+    percent,
+    percent_interval,
+    sentence,
+    signed,
+    whole,
+)
 from introspect.views import heatmap_view, known_roles_section
 
 __all__ = [
@@ -33,13 +34,12 @@ __all__ = [
     "heads_listed",
     "pattern_words",
     "place_words",
-    "with_interval",
 ]
 
 _MOST_NAMED = 12
 _CAVEATS = (
-    "A role is where a head looks on random tokens. What it does on sentences, and whether an "
-    "answer rests on it, is not shown: take it out on cases and see, with introspect causal.",
+    "A role is what a head attends to on random tokens. What it does on sentences, and whether an "
+    "answer rests on it, is not shown: ablate it on cases and see, with introspect causal.",
     "Only these three roles were looked for on random tokens. A head without one may have another.",
 )
 
@@ -51,17 +51,7 @@ def finding_of_heads(study: HeadStudy) -> Finding:
 
 def heads_listed(heads: Sequence[Head]) -> str:
     """List heads as ``L0H0, L1H1 and L1H2``; of many, the first dozen and how many more."""
-    names = [str(head) for head in heads[:_MOST_NAMED]]
-    if more := len(heads) - len(names):
-        names.append(f"{more} more")
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def with_interval(value: float, low: float, high: float) -> str:
-    """Format a share in percent, with its 95 % interval where there is one."""
-    if math.isnan(value) or math.isnan(low):
-        return share(value)
-    return f"{share(value)} ({100 * low:.1f}–{100 * high:.1f})"
+    return listed(heads, most=_MOST_NAMED)
 
 
 def place_words(offset: int) -> str:
@@ -72,7 +62,7 @@ def place_words(offset: int) -> str:
         ('the token before', '2 tokens after')
     """
     side = "before" if offset < 0 else "after"
-    return f"the token {side}" if abs(offset) == 1 else f"{abs(offset)} tokens {side}"
+    return f"the token {side}" if abs(offset) == 1 else f"{counted(abs(offset), 'token')} {side}"
 
 
 def _headline(study: HeadStudy) -> str:
@@ -83,8 +73,9 @@ def _headline(study: HeadStudy) -> str:
             parts.append(f"*{heads_listed(heads)}* {are}")
     if not parts:
         return (
-            f"*No head* of {len(study.roles)} has a known role: none is sure to give more than "
-            f"{study.threshold:.0%} of its attention to {_any_of(list(ATTENDS_TO.values()))}."
+            f"*No head* of {len(study.roles)} has a known role: none is sure to give more "
+            f"than {percent(study.threshold, 0)} of its attention to "
+            f"{listed(ATTENDS_TO.values(), 'or')}."
         )
     # A list of heads already has an “and” of its own.
     return f"{'; '.join(parts)}."
@@ -94,22 +85,18 @@ def _article(role: str) -> str:
     return "an" if role[0] in "aeiou" else "a"
 
 
-def _any_of(phrases: list[str]) -> str:
-    return f"{', '.join(phrases[:-1])}, or {phrases[-1]}"
-
-
 def _details(study: HeadStudy) -> list[str]:
     first = study.roles.iloc[0]
     details = [
-        f"The model read {int(first['n_sequences'])} sequences of {int(first['length'])} tokens: "
-        "random ones, some of which come twice in a row. A head is called by its largest score if "
-        f"all of the score’s 95 % interval is above {study.threshold:.0%}, a threshold of this "
-        "package."
+        f"The model read {counted(int(first['n_sequences']), 'sequence')} of "
+        f"{counted(int(first['length']), 'token')}: random ones, some of which come twice in a "
+        "row. A head is called by its largest score if all of the score’s 95% interval is above "
+        f"{percent(study.threshold, 0)}, a threshold of this package."
     ]
     for score, where in ATTENDS_TO.items():
         head = study.strongest(score)
         if head is None:
-            details.append(f"No head can look at {where}: the model’s mask hides it.")
+            details.append(f"No head can attend to {where}: the model’s mask hides it.")
             continue
         row = study.roles[(study.roles["layer"] == head.layer) & (study.roles["head"] == head.head)]
         value, low, high, even = (
@@ -117,8 +104,8 @@ def _details(study: HeadStudy) -> list[str]:
             for name in (score, f"{score}_ci_low", f"{score}_ci_high", f"{score}_baseline")
         )
         details.append(
-            f"*{head}* gives most to {where}: {share(value)} of its attention (95 %: "
-            f"{100 * low:.1f}–{100 * high:.1f}). Even attention would give {share(even)}."
+            f"*{head}* gives most to {where}: {percent_interval(value, low, high)} of its "
+            f"attention. Even attention would give {percent(even)}."
         )
     if study.patterns is not None:
         details += pattern_words(study.patterns)
@@ -128,15 +115,15 @@ def _details(study: HeadStudy) -> list[str]:
 def pattern_words(patterns: pd.DataFrame) -> list[str]:
     """Describe positional and rare-word heads on texts, or the head that comes nearest."""
     texts = int(patterns["n_texts"].iloc[0])
-    where = f"In the {texts} texts" if texts > 1 else "In the only text"
+    where = f"In the {whole(texts)} texts" if texts > 1 else "In the only text"
     return [
         f"{where} {_or_nearest(patterns, 'is_positional', 'position_share', _POSITIONAL)}",
         f"{where} {_or_nearest(patterns, 'is_rare_word', 'rare_share', _RARE)}",
     ]
 
 
-_POSITIONAL = ("look at one place", "at one place from the query", POSITIONAL)
-_RARE = ("look at rare words", "on the rarest token of the text", RARE_WORD)
+_POSITIONAL = ("attend to one place", "at one place from the query", POSITIONAL)
+_RARE = ("attend to rare words", "on the rarest token of the text", RARE_WORD)
 
 
 def _or_nearest(
@@ -144,25 +131,26 @@ def _or_nearest(
 ) -> str:
     do, where, threshold = words
     known = patterns[patterns[column].notna()]
-    rule = f"at least {threshold:.0%} of the largest weights must stand {where}"
+    rule = f"at least {percent(threshold, 0)} of the largest weights must stand {where}"
     if known.empty:
         return f"no head can be said to {do}: no token had a choice to be counted."
     ordered = known.sort_values(column, ascending=False, kind="stable")
     named = [Head(int(r.layer), int(r.head)) for r in ordered[ordered[flag]].itertuples()]
     if named:
-        does = do.replace("look", "looks") if len(named) == 1 else do
+        does = do.replace("attend", "attends") if len(named) == 1 else do
         return f"*{heads_listed(named)}* {does}: {rule}."
     best = ordered.iloc[0]
     head = Head(int(best["layer"]), int(best["head"]))
-    return f"no head is found to {do}: {rule}, and {head} comes nearest, with {best[column]:.0%}."
+    nearest = f"{head} comes nearest, with {percent(best[column])}"
+    return f"no head is found to {do}: {rule}, and {nearest}."
 
 
 _MANY = 12
 _PLAIN = (
     "How to read this: the model reads tokens that were drawn by chance, so that nothing can be "
-    "known of them but that a block of them comes twice. A head that looks from a token to what "
-    "followed the same token the first time, an induction head, can copy what comes next; it "
-    "needs another head, in an earlier layer, that looks at the token before. These roles were "
+    "known of them but that a block of them comes twice. A head that attends from a token to "
+    "what followed the same token the first time, an induction head, can copy what comes next; it "
+    "needs another head, in an earlier layer, that attends to the token before. These roles were "
     "found in many language models, and are named where a head has them."
 )
 _RULES = (
@@ -173,8 +161,8 @@ _RULES = (
     "The duplicate-token score is that from the second time of a token to its first, and the "
     "induction score that from the second time to the token after the first (prefix matching; "
     "Olsson et al. 2022). Means are over the tokens of a sequence, and then over sequences; "
-    "intervals hold 95 % of resamples of whole sequences. Pairs that the mask hides do not count.",
-    "Even attention is what a head would give that looks alike at all that it may see.",
+    "intervals hold 95% of resamples of whole sequences. Pairs that the mask hides do not count.",
+    "Even attention is what a head would give that attends alike to all that it may see.",
 )
 _PATTERN_RULES = (
     "Positional, and on rare words (Voita et al. 2019): of each token’s row the largest weight "
@@ -182,10 +170,10 @@ _PATTERN_RULES = (
     "neither. How rare a word is was counted in these texts themselves, so that few texts say "
     "little.",
     "The shape of a pattern (Kovaleva et al. 2019; the shares are this package’s own): vertical if "
-    "half of it goes to two tokens whoever looks, diagonal if half of it goes to the token itself "
-    "and its neighbors, both if each has a quarter and they three quarters together; block if it "
-    "stays in the own one of two segments; else heterogeneous. A head has the shape that it has "
-    "in most texts.",
+    "half of it goes to two tokens whatever the query, diagonal if half of it goes to the token "
+    "itself and its neighbors, both if each has a quarter and they three quarters "
+    "together; block if it stays in the own one of two segments; else heterogeneous. A head has "
+    "the shape that it has in most texts.",
 )
 
 
@@ -210,19 +198,23 @@ def head_report(
         >>> print(ix.head_report(study).finding[:38])
         No head of 8 has a known role: none is
     """
-    finding = finding_of_heads(study)
-    title = f"Heads with known roles in {study.record.certificate.model}"
-    document = Document(title, summary=_summary(title, finding.plain, study, command))
-    document.add_prose(notices_prose(notices) + set_prose(finding))
-    document.add_prose(f'<p class="background">{_PLAIN}</p>')
-    document.add_contents()
+    certificate = study.record.certificate
+    skeleton = Skeleton(
+        title=f"Heads with known roles in {certificate.model}",
+        finding=finding_of_heads(study),
+        certificate=certificate,
+        texts=study.num_texts,
+        notices=notices,
+        command=command,
+    )
+    document = skeleton.begin(plain=_PLAIN)
     if (section := known_roles_section(study)) is not None:
         document.add_section(section, folds=True)
     with document.chapter("Heads in figures"):
         document.add_prose(_roles_table(study))
     _add_example(document, study)
     if study.patterns is not None:
-        texts = f"{name or 'the texts'} ({study.num_texts})"
+        texts = f"{name or 'the texts'} ({whole(study.num_texts)})"
         with document.chapter(f"Shapes on {texts}"):
             document.add_prose(
                 paragraphs(pattern_words(study.patterns))
@@ -230,17 +222,11 @@ def head_report(
                 + _classes_table(study.patterns)
             )
     _add_importance(document, study)
-    with document.chapter("How it was measured"):
-        rules = _RULES if study.patterns is None else (*_RULES, *_PATTERN_RULES)
-        document.add_prose(paragraphs(rules))
-    with document.chapter("Proof and provenance"):
-        proof = certificate_rows(study.record.certificate)
-        document.add_prose(table(proof, "Certificate of the first sequence"))
-        document.add_prose(table(provenance_rows(study.record, command), "To repeat this report"))
-    return Report(document.to_html(), finding.plain, scores=None, notices=tuple(notices))
+    rules = _RULES if study.patterns is None else (*_RULES, *_PATTERN_RULES)
+    return skeleton.finish(document, method=rules, captured="the first sequence")
 
 
-def _roles_table(study: HeadStudy) -> str:
+def _roles_table(study: HeadStudy) -> Markup:
     """Build the table of heads with a role, then those with the highest scores, up to a dozen."""
     roles = study.roles.assign(best=study.roles[list(SCORES)].max(axis=1))
     roles = roles.assign(is_called=roles["role"] != "none")
@@ -249,17 +235,17 @@ def _roles_table(study: HeadStudy) -> str:
     rows = [
         (
             str(Head(int(row["layer"]), int(row["head"]))),
-            row["role"] if row["is_called"] else "–",
-            *(with_interval(row[s], row[f"{s}_ci_low"], row[f"{s}_ci_high"]) for s in SCORES),
+            row["role"] if row["is_called"] else NO_NUMBER,
+            *(percent_interval(row[s], row[f"{s}_ci_low"], row[f"{s}_ci_high"]) for s in SCORES),
         )
         for row in ordered.head(many).to_dict("records")
     ]
     first = study.roles.iloc[0]
-    even = [share(float(first[f"{score}_baseline"])) for score in SCORES]
-    columns = ("head", "role", *(f"{name} (95 %)" for name in SCORES.values()))
+    even = [percent(float(first[f"{score}_baseline"])) for score in SCORES]
+    columns = ("head", "role", *SCORES.values())
     rest = len(ordered) - len(rows)
-    more = [f"{rest} heads with less are on the map above."] if rest else []
-    return data_table(columns, [*rows, ("even attention", "–", *even)]) + paragraphs(more)
+    more = [f"{counted(rest, 'head')} with less on the map above."] if rest else []
+    return data_table(columns, [*rows, ("even attention", NO_NUMBER, *even)]) + paragraphs(more)
 
 
 def _add_example(document: Document, study: HeadStudy) -> None:
@@ -271,10 +257,10 @@ def _add_example(document: Document, study: HeadStudy) -> None:
         head = max(named, key=lambda head: _score(study, head, score))
         words = (
             f"The first of the random sequences, as {head} reads it, the head with the largest "
-            f"{SCORES[score]} score. Each row is a token, each column one that it may look at; the "
-            f"dark stripe below the diagonal is attention to {ATTENDS_TO[score]}."
+            f"{SCORES[score]} score. Each row is a token, each column one that it may attend to; "
+            f"the dark stripe below the diagonal is attention to {ATTENDS_TO[score]}."
         )
-        with document.chapter(f"What {head} looks at"):
+        with document.chapter(f"What {head} attends to"):
             document.add_prose(paragraphs([words]))
             for section in heatmap_view(study.record, layer=head.layer, head=head.head).sections():
                 document.add_section(section)
@@ -286,7 +272,7 @@ def _score(study: HeadStudy, head: Head, score: str) -> float:
     return float(rows[(rows["layer"] == head.layer) & (rows["head"] == head.head)][score].iloc[0])
 
 
-def _places_table(patterns: pd.DataFrame) -> str:
+def _places_table(patterns: pd.DataFrame) -> Markup:
     """Build the table of heads with most of their maxima at one offset, up to a dozen."""
     known = patterns[patterns["position_share"].notna()]
     ordered = known.sort_values("position_share", ascending=False, kind="stable")
@@ -295,8 +281,8 @@ def _places_table(patterns: pd.DataFrame) -> str:
         (
             str(Head(int(row["layer"]), int(row["head"]))),
             place_words(int(row["position"])),
-            share(row["position_share"]),
-            f"{int(row['n_position']):,}",
+            percent(row["position_share"]),
+            whole(row["n_position"]),
             _beside_chance(row["rare_share"], row["rare_chance"]),
             row["pattern"].replace("_", " and "),
         )
@@ -310,14 +296,15 @@ def _places_table(patterns: pd.DataFrame) -> str:
         "on the rarest token",
         "shape",
     )
-    return data_table(columns, rows) if rows else ""
+    return data_table(columns, rows)
 
 
 def _beside_chance(value: float, chance: float) -> str:
-    return "–" if pd.isna(value) else f"{share(value)} (a blind choice {share(chance)})"
+    beside = "" if pd.isna(value) else f" (a blind choice {percent(chance)})"
+    return f"{percent(value)}{beside}"
 
 
-def _classes_table(patterns: pd.DataFrame) -> str:
+def _classes_table(patterns: pd.DataFrame) -> Markup:
     """Build the table of how many heads, and which, have each shape."""
     rows = []
     for shape in (*PATTERN_CLASSES, "none"):
@@ -325,7 +312,7 @@ def _classes_table(patterns: pd.DataFrame) -> str:
         heads = [Head(int(row.layer), int(row.head)) for row in of_shape.itertuples()]
         if heads or shape != "none":
             words = "no text was long enough" if shape == "none" else shape.replace("_", " and ")
-            rows.append((words, len(heads), heads_listed(heads) if heads else "–"))
+            rows.append((words, len(heads), heads_listed(heads) or NO_NUMBER))
     return data_table(("shape", "heads", "which"), rows)
 
 
@@ -333,53 +320,31 @@ def _add_importance(document: Document, study: HeadStudy) -> None:
     if study.importance is None and not study.notes:
         return
     with document.chapter("How fast a loss changes with each head"):
-        words = [f"{note.removesuffix('.')}." for note in study.notes]
+        words = [sentence(note) for note in study.notes]
         if study.importance is not None:
             words.insert(
                 0,
                 f"The loss is the {study.importance.attrs['loss']}, in nats a token. The number is "
                 "how fast it changes as the head is turned down, in the mean over texts (Michel et "
                 "al. 2019): a slope at the model as it is, no effect. Heads that do the same hide "
-                "each other. For effects, take heads out.",
+                "each other. For effects, ablate heads.",
             )
         document.add_prose(paragraphs(words) + _importance_table(study.importance))
 
 
-def _importance_table(importance: pd.DataFrame | None) -> str:
+def _importance_table(importance: pd.DataFrame | None) -> Markup:
     if importance is None:
-        return ""
+        return Markup()
     ordered = importance.sort_values("importance", ascending=False, kind="stable")
     rows = [
         (
             str(Head(int(row["layer"]), int(row["head"]))),
-            _number(row["importance"]) + _range(row["ci_low"], row["ci_high"]),
-            f"{row['normalized']:.2f}",
+            decimal(row["importance"], 4)
+            + interval(decimal(row["ci_low"], 4), decimal(row["ci_high"], 4)),
+            decimal(row["normalized"]),
             signed(row["slope"], 4),
         )
         for row in ordered.head(_MANY).to_dict("records")
     ]
-    columns = ("head", "importance (95 %)", "within its layer", "slope with its sign")
+    columns = ("head", "importance", "within its layer", "slope with its sign")
     return data_table(columns, rows)
-
-
-def _number(value: float) -> str:
-    return f"{value:.4f}"
-
-
-def _range(low: float, high: float) -> str:
-    return "" if pd.isna(low) else f" ({low:.4f}–{high:.4f})"
-
-
-def _summary(title: str, finding: str, study: HeadStudy, command: str | None) -> dict[str, object]:
-    certificate = study.record.certificate
-    return {
-        "kind": "report",
-        "title": title,
-        "finding": finding,
-        "texts": study.num_texts,
-        "cases": 0,
-        "model": certificate.model,
-        "revision": certificate.revision,
-        "introspect": version_of_introspect(),
-        "command": command,
-    }

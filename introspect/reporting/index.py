@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,8 @@ from urllib.parse import quote
 from introspect.errors import InputError, OutputError
 from introspect.io import write_atomically
 from introspect.page import Document, read_summary
-from introspect.text import visible_text
+from introspect.reporting.prose import index_list, lead
+from introspect.text import counted
 
 __all__ = ["report_index"]
 
@@ -60,27 +60,18 @@ def _summary_of(path: Path) -> dict[str, Any] | None:
 def _page(root: Path, known: Mapping[Path, Mapping[str, Any]], *, left_out: int) -> str:
     title = f"Reports in {root.resolve().name}"
     document = Document(title, summary={"kind": "index", "title": title, "pages": len(known)})
-    rows = "".join(_row(path.relative_to(root), summary) for path, summary in known.items())
-    document.add_prose(f'<ol class="index" data-of="pages">{rows}</ol>')
+    entries = [_entry(path.relative_to(root), summary) for path, summary in known.items()]
+    document.add_prose(index_list(entries))
     if left_out:
-        document.add_prose(
-            f'<p class="lead">Left out: {left_out} HTML pages that introspect did not make.</p>'
-        )
+        pages = counted(left_out, "HTML page")
+        document.add_prose(lead(f"Left out: {pages} that introspect did not make."))
     return document.to_html()
 
 
-def _row(path: Path, summary: Mapping[str, Any]) -> str:
+def _entry(path: Path, summary: Mapping[str, Any]) -> tuple[str, object, list[object]]:
+    """Return the address, the finding and the facts of a page."""
     facts = [path.as_posix(), summary.get("title"), summary.get("model")]
     if (cases := summary.get("cases")) is not None:
-        facts.append(f"{cases} cases" if cases != 1 else "1 case")
-    line = " · ".join(_text(fact) for fact in facts if fact)
-    finding = _text(summary.get("finding") or summary.get("title") or path.name)
-    return (
-        f'<li class="entry"><a href="{html.escape(quote(path.as_posix()))}" dir="auto">'
-        f"{finding}</a>"
-        f'<p class="facts-line">{line}</p></li>'
-    )
-
-
-def _text(value: object) -> str:
-    return html.escape(visible_text(str(value)))
+        facts.append(counted(cases, "case"))
+    finding = summary.get("finding") or summary.get("title") or path.name
+    return quote(path.as_posix()), finding, [fact for fact in facts if fact]

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import pandas as pd
+from markupsafe import Markup
 
-from introspect.page import Document
 from introspect.records import Certificate
 from introspect.reporting.findings import LOOKING_IS_NOT_CAUSING, Finding
-from introspect.reporting.html import (
-    certificate_rows,
-    notices_prose,
-    paragraphs,
-    provenance_of,
-    set_prose,
-    table,
-    version_of_introspect,
-)
-from introspect.reporting.report import Report
-from introspect.reporting.set_report import data_table
+from introspect.reporting.prose import data_table, definitions, paragraphs
+from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.heads import SimilarityAnalyzer, role_names
+from introspect.text import counted, decimal, percent
 from introspect.views import role_map_section, role_title, unit_of
 
 __all__ = ["finding_of_roles", "sentence_report"]
@@ -32,14 +23,14 @@ _RULES = (
     "without punctuation says nothing about attention to punctuation.",
     "A cell is the mean over all tokens of all sentences, so that a long sentence counts for more "
     "than a short one. Roles overlap: the token before may be a special one, so the shares do not "
-    "add up to 100 %.",
+    "add up to 100%.",
     "Entropy says how widely a head spreads its attention, in bits: 0 for one token, 3 for eight "
     "tokens alike. Relative entropy divides it by the most that it could be.",
 )
 _SIMILAR = (
     "The distance of two heads is the Jensen–Shannon distance of their rows, in the mean over all "
-    "tokens: 0 for heads that do the same, 1 for heads that never look at the same token. Heads "
-    "are put together by average linkage."
+    "tokens: 0 for heads that do the same, 1 for heads that never attend to the same token. "
+    "Heads are grouped by average linkage."
 )
 _NAMED_FIRST = ("previous", "next", "self", "special", "first", "same_token", "punctuation")
 
@@ -63,11 +54,15 @@ def sentence_report(
         notices: what a reader must know first: sentences that were left out or cut.
         command: the command line.
     """
-    title = f"What heads look at in {name}"
-    finding = finding_of_roles(roles)
-    document = Document(title, summary=_summary(title, finding, roles, certificate, command))
-    document.add_prose(notices_prose(notices) + set_prose(finding))
-    document.add_contents()
+    skeleton = Skeleton(
+        title=f"What heads attend to in {name}",
+        finding=finding_of_roles(roles),
+        certificate=certificate,
+        texts=int(roles["n_texts"].iloc[0]),
+        notices=notices,
+        command=command,
+    )
+    document = skeleton.begin()
     named = _roles_of(roles)
     known = [role for role in named if roles[role].notna().any()]
     if known:
@@ -79,13 +74,8 @@ def sentence_report(
     if similarity is not None:
         with document.chapter("Heads that do the same"):
             document.add_prose(paragraphs([_SIMILAR]) + _cluster_table(similarity))
-    with document.chapter("How it was measured"):
-        document.add_prose(paragraphs(_RULES) + _role_list(named))
-    with document.chapter("Proof and provenance"):
-        rows = certificate_rows(certificate)
-        document.add_prose(table(rows, "Certificate of the first capture"))
-        document.add_prose(table(provenance_of(certificate, command), "To repeat this report"))
-    return Report(document.to_html(), finding.plain, scores=None, notices=tuple(notices))
+    terms = definitions((role_title(role), words) for role, words in named.items())
+    return skeleton.finish(document, method=_RULES, terms=terms, captured="the first capture")
 
 
 def finding_of_roles(roles: pd.DataFrame) -> Finding:
@@ -93,7 +83,7 @@ def finding_of_roles(roles: pd.DataFrame) -> Finding:
     n = {name: int(roles[name].iloc[0]) for name in ("n_texts", "n_tokens")}
     details = [
         f"*{head}* gives most to {words.removeprefix('attention to ')}: {shown} of its attention, "
-        f"over {count:,} tokens."
+        f"over {counted(count, 'token')}."
         for role, words in _roles_of(roles).items()
         if role in _NAMED_FIRST and (found := _strongest(roles, role))
         for head, shown, count in [found]
@@ -107,12 +97,12 @@ def finding_of_roles(roles: pd.DataFrame) -> Finding:
     if missing:
         caveats.insert(
             0,
-            f"Up to {missing:,} tokens of a head have no row of weights, and are left out of its "
-            "means.",
+            f"Up to {counted(missing, 'token')} of a head have no row of weights, and are left out "
+            "of its means.",
         )
     headline = (
-        f"What *{len(roles)} heads* look at, over {n['n_tokens']:,} tokens of "
-        f"{n['n_texts']:,} {'text' if n['n_texts'] == 1 else 'texts'}."
+        f"What *{counted(len(roles), 'head')}* attend to, over {counted(n['n_tokens'], 'token')} "
+        f"of {counted(n['n_texts'], 'text')}."
     )
     return Finding(headline, tuple(details), tuple(caveats))
 
@@ -134,19 +124,19 @@ def _strongest(roles: pd.DataFrame, role: str) -> tuple[str, str, int] | None:
 
 def _shown(role: str, value: float) -> str:
     unit = unit_of(role)
-    return f"{value:.2f} {unit}" if unit in ("bits", "tokens") else f"{value:.1%}"
+    return f"{decimal(value)} {unit}" if unit in ("bits", "tokens") else percent(value)
 
 
-def _strongest_table(roles: pd.DataFrame, named: dict[str, str]) -> str:
+def _strongest_table(roles: pd.DataFrame, named: dict[str, str]) -> Markup:
     rows = []
     for role in named:
         found = _strongest(roles, role)
-        middle = _shown(role, float(roles[role].median())) if found else "–"
-        rows.append((role_title(role), *(found[:2] if found else ("–", "–")), middle))
-    return data_table(("role", "head with most", "how much", "middle of all heads"), rows)
+        median = _shown(role, float(roles[role].median())) if found else "–"
+        rows.append((role_title(role), *(found[:2] if found else ("–", "–")), median))
+    return data_table(("role", "head with most", "how much", "median of the heads"), rows)
 
 
-def _cluster_table(similarity: SimilarityAnalyzer) -> str:
+def _cluster_table(similarity: SimilarityAnalyzer) -> Markup:
     """Build the table of clusters of heads, and how far apart the heads of each cluster are."""
     distances, placed = similarity.matrix(), similarity.map()
     rows = []
@@ -154,34 +144,6 @@ def _cluster_table(similarity: SimilarityAnalyzer) -> str:
         names = [f"L{layer}H{head}" for layer, head in members[["layer", "head"]].to_numpy()]
         inside = distances.loc[names, names].to_numpy()
         pairs = len(names) * (len(names) - 1)
-        apart = f"{inside.sum() / pairs:.2f}" if pairs else "–"
+        apart = decimal(inside.sum() / pairs if pairs else None)
         rows.append((int(str(number)) + 1, len(names), ", ".join(names), apart))
     return data_table(("group", "heads", "which", "mean distance within"), rows)
-
-
-def _role_list(named: dict[str, str]) -> str:
-    items = "".join(
-        f"<li><strong>{html.escape(role_title(role))}</strong>: {html.escape(words)}</li>"
-        for role, words in named.items()
-    )
-    return f"<ul>{items}</ul>"
-
-
-def _summary(
-    title: str,
-    finding: Finding,
-    roles: pd.DataFrame,
-    certificate: Certificate,
-    command: str | None,
-) -> dict[str, object]:
-    return {
-        "kind": "report",
-        "title": title,
-        "finding": finding.plain,
-        "texts": int(roles["n_texts"].iloc[0]),
-        "cases": 0,
-        "model": certificate.model,
-        "revision": certificate.revision,
-        "introspect": version_of_introspect(),
-        "command": command,
-    }

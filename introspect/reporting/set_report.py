@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+from markupsafe import Markup
 
 from introspect.data import NO_CHOICE, Reject
 from introspect.page import Document
 from introspect.records import AttentionRecord, Weights, mention_pieces
 from introspect.reporting.findings import Finding
-from introspect.reporting.html import (
-    certificate_rows,
-    method_prose,
-    paragraphs,
-    plain_words,
-    provenance_rows,
-    set_prose,
-    table,
-    version_of_introspect,
-)
-from introspect.reporting.report import Chapter, Report, add_views, add_words
+from introspect.reporting.prose import data_table, paragraphs, plain_words
+from introspect.reporting.report import METHOD, add_text
 from introspect.reporting.set_words import (
     bias_words,
     direction_name,
     finding_of_choice,
     in_sample,
     linear_words,
-    p_value,
     pair_words,
-    share,
     stability_words,
 )
-from introspect.studies.coreference import Bias, PairShifts, ProbeResult, Scores
-from introspect.text import CorefCase, shortened, visible_text
+from introspect.reporting.skeleton import Report, Skeleton
+from introspect.studies.coreference import Bias, CapturedText, PairShifts, ProbeResult, Scores
+from introspect.text import (
+    CorefCase,
+    counted,
+    decimal,
+    interval,
+    p_cell,
+    percent,
+    sentence,
+    shortened,
+    signed,
+    verb,
+)
 from introspect.views import compare_view, forest_section, score_map_section
 
 __all__ = ["SetFindings", "set_report"]
 
-_MANY_TWINS = 5
+_MANY_PAIRS = 5
 _SHOWN_REASONS = 12
 
 _SCORED: dict[Weights, str] = {
@@ -58,9 +59,10 @@ _SCORED: dict[Weights, str] = {
 _RULES = (
     "The headline is held out: the groups of cases are divided into five folds, the head and "
     "direction that are best on four are scored on the fifth, and the five are pooled. A group "
-    "(twins, a schema, a page, translations) is never divided.",
-    "Intervals hold 95 % of 10,000 resamples of the groups. The p-value of a head relabels which "
-    "candidate is called the antecedent, group by group; the adjusted one compares with the best "
+    "(minimal pairs, a schema, a page, translations) is never divided.",
+    "Intervals hold 95% of 10,000 resamples of the groups. The p-value of a head is that of a "
+    "permutation test: which candidate is called the antecedent is permuted group by group; the "
+    "adjusted one compares with the best "
     "of all heads and directions, so that trying many heads is paid for.",
     "Baselines answer the same cases: by chance, the nearest candidate before the pronoun, the "
     "first in the text, the most attended by all words, the mean of all heads, and the best fixed "
@@ -114,11 +116,15 @@ class SetFindings:
 def set_report(findings: SetFindings) -> Report:
     """Build the page of a set."""
     scores = findings.scores
-    title = f"Coreference in {findings.name}"
-    document = Document(title, summary=_summary(title, findings))
-    document.add_prose(set_prose(findings.finding))
-    document.add_prose(plain_words(findings.record))
-    document.add_contents()
+    skeleton = Skeleton(
+        title=f"Coreference in {findings.name}",
+        finding=findings.finding,
+        certificate=findings.record.certificate,
+        texts=findings.num_cases,
+        cases=findings.num_cases,
+        command=findings.command,
+    )
+    document = skeleton.begin(plain=plain_words(findings.record))
     if scores.choice is not None:
         document.add_section(forest_section(scores), folds=True)
     if not scores.heads.empty:
@@ -128,30 +134,8 @@ def set_report(findings: SetFindings) -> Report:
     _add_bias(document, findings)
     _add_hardest(document, findings)
     _add_left_out(document, findings)
-    with document.chapter("How it was measured"):
-        document.add_prose(method_prose() + paragraphs([_SCORED[findings.weights], *_RULES]))
-    with document.chapter("Proof and provenance"):
-        certificate = certificate_rows(findings.record.certificate)
-        document.add_prose(table(certificate, "Certificate of the first capture"))
-        provenance = provenance_rows(findings.record, findings.command)
-        document.add_prose(table(provenance, "To repeat this report"))
-    return Report(html=document.to_html(), finding=findings.finding.plain, scores=scores)
-
-
-def _summary(title: str, findings: SetFindings) -> dict[str, object]:
-    certificate = findings.record.certificate
-    cases = findings.num_cases
-    return {
-        "kind": "report",
-        "title": title,
-        "finding": findings.finding.plain,
-        "texts": cases,
-        "cases": cases,
-        "model": certificate.model,
-        "revision": certificate.revision,
-        "introspect": version_of_introspect(),
-        "command": findings.command,
-    }
+    method = (*METHOD, _SCORED[findings.weights], *_RULES)
+    return skeleton.finish(document, method=method, captured="the first capture", scores=scores)
 
 
 def _add_stability(document: Document, scores: Scores) -> None:
@@ -167,8 +151,8 @@ def _add_stability(document: Document, scores: Scores) -> None:
             (
                 head,
                 direction_name(direction),
-                share(part),
-                *(share(in_sample(scores, head, direction, name)) for name in figures.values()),
+                percent(part),
+                *(percent(in_sample(scores, head, direction, name)) for name in figures.values()),
             )
             for head, direction, part in choice.frequencies
         ]
@@ -181,30 +165,28 @@ def _add_together(document: Document, findings: SetFindings) -> None:
     twins = findings.scores.twins
     # Two cases of one group need not be a minimal pair: a page may hold two passages.
     if len(twins) and findings.pairs is not None:
-        with document.chapter("Twins: both right"):
-            document.add_prose(
-                paragraphs(
-                    [
-                        "Twins differ in a word or two, and so in their answer. A coin is right "
-                        "in both of 25 % of pairs; a head that is blind to the difference in 0 %."
-                    ]
-                )
+        with document.chapter("Minimal pairs: both right"):
+            words = (
+                "The two cases of a minimal pair differ in a word or two, and so in their answer. "
+                "A coin is right in both of 25% of pairs; a head that is blind to the difference "
+                "in 0%."
             )
+            document.add_prose(paragraphs([words]))
             best = twins.sort_values("both_right", ascending=False, kind="stable")
             rows = [
                 (
                     f"L{r.layer}H{r.head}",
                     direction_name(r.direction),
                     r.n_pairs,
-                    share(r.both_right),
+                    percent(r.both_right),
                 )
-                for r in best.head(_MANY_TWINS).itertuples()
+                for r in best.head(_MANY_PAIRS).itertuples()
             ]
             document.add_prose(
                 data_table(("head", "direction", "pairs", "both right (in-sample)"), rows)
             )
     if findings.pairs is not None:
-        with document.chapter("Minimal pairs"):
+        with document.chapter("Minimal pairs: shifts"):
             document.add_prose(paragraphs(pair_words(findings.pairs)))
             document.add_prose(_shift_table(findings.pairs))
             _add_shown_pairs(document, findings)
@@ -235,19 +217,19 @@ def _add_shown_pairs(document: Document, findings: SetFindings) -> None:
                     document.add_section(section)
 
 
-def _shift_table(pairs: PairShifts) -> str:
-    top = pairs.table.sort_values("shift", ascending=False, kind="stable").head(_MANY_TWINS)
+def _shift_table(pairs: PairShifts) -> Markup:
+    top = pairs.table.sort_values("shift", ascending=False, kind="stable").head(_MANY_PAIRS)
     rows = [
         (
             f"L{r.layer}H{r.head}",
             direction_name(r.direction),
             r.n_pairs,
-            f"{r.shift:.3f} ({r.ci_low:.3f} to {r.ci_high:.3f})",
-            p_value(r.p_adjusted),
+            decimal(r.shift) + interval(decimal(r.ci_low), decimal(r.ci_high)),
+            p_cell(r.p_adjusted),
         )
         for r in top.itertuples()
     ]
-    return data_table(("head", "direction", "pairs", "shift (95 %)", "adjusted p"), rows)
+    return data_table(("head", "direction", "pairs", "shift", "adjusted p"), rows)
 
 
 def _add_bias(document: Document, findings: SetFindings) -> None:
@@ -262,15 +244,23 @@ def _add_bias(document: Document, findings: SetFindings) -> None:
             (
                 f"L{r.layer}H{r.head}",
                 direction_name(r.direction),
-                share(getattr(r, f"accuracy_{first}")),
-                share(getattr(r, f"accuracy_{second}")),
-                f"{r.difference:+.2f} ({r.ci_low:+.2f} to {r.ci_high:+.2f})",
-                p_value(r.p_adjusted),
-                share(r.accuracy_neutral) if r.n_neutral else "–",
+                percent(getattr(r, f"accuracy_{first}")),
+                percent(getattr(r, f"accuracy_{second}")),
+                signed(r.difference) + interval(signed(r.ci_low), signed(r.ci_high)),
+                p_cell(r.p_adjusted),
+                percent(r.accuracy_neutral if r.n_neutral else None),
             )
-            for r in bias.table.loc[order].head(2 * _MANY_TWINS).itertuples()
+            for r in bias.table.loc[order].head(2 * _MANY_PAIRS).itertuples()
         ]
-        columns = ("head", "direction", first, second, "difference (95 %)", "adjusted p", "neutral")
+        columns = (
+            "head",
+            "direction",
+            first,
+            second,
+            "difference",
+            "adjusted p",
+            "neutral",
+        )
         document.add_prose(data_table(columns, rows))
 
 
@@ -279,12 +269,12 @@ def _add_hardest(document: Document, findings: SetFindings) -> None:
     choice = findings.scores.choice
     if not findings.hardest or choice is None:
         return
-    labels = [(shortened(case.text, 120), f"{gap:+.2f}") for case, _, gap in findings.hardest]
+    labels = [(shortened(case.text, 120), signed(gap)) for case, _, gap in findings.hardest]
     with document.chapter(f"What {choice.head} gets wrong"):
         document.add_prose(
             paragraphs(
                 [
-                    f"The {len(labels)} cases in which {choice.head} "
+                    f"The {counted(len(labels), 'case')} in which {choice.head} "
                     f"({direction_name(choice.direction)}) prefers a distractor most. The number "
                     "is the antecedent’s weight minus the distractor’s."
                 ]
@@ -293,9 +283,7 @@ def _add_hardest(document: Document, findings: SetFindings) -> None:
         with document.choice(labels, of="cases"):
             for number, (case, record, _) in enumerate(findings.hardest):
                 with document.item(shown=number == 0):
-                    chapter = Chapter(case, record)
-                    add_words(document, chapter)
-                    add_views(document, chapter, folds=False, head=choice.head)
+                    add_text(document, CapturedText(case, record), head=choice.head)
 
 
 def _add_left_out(document: Document, findings: SetFindings) -> None:
@@ -304,20 +292,25 @@ def _add_left_out(document: Document, findings: SetFindings) -> None:
         rejects = [one for one in findings.rejects if one.kind != NO_CHOICE]
         reasons = Counter(reject.reason for reject in rejects)
         # Cases without a choice are listed there too, and are counted separately below.
-        num_without = findings.num_rejected - len(scores.outside_forced_choice)
+        outside = len(scores.outside_forced_choice)
+        num_without = findings.num_rejected - outside
+        are = verb(num_without, "it is", "they are")
         sentences = [
-            f"{num_without} rows gave no score; they are in rejects.jsonl with line and reason."
+            f"{counted(num_without, 'row')} gave no score; {are} in rejects.jsonl with line and "
+            "reason."
             if num_without
             else "Every row of the file gave a score.",
-            f"{len(scores.outside_forced_choice)} cases offer no choice (no antecedent among the "
-            "candidates, or nothing else) and count nowhere above.",
+            f"{counted(outside, 'case')} {verb(outside, 'offers', 'offer')} no choice (no "
+            "antecedent among the candidates, or nothing else) and "
+            f"{verb(outside, 'counts', 'count')} nowhere above.",
         ]
-        if scores.choice is not None and scores.choice.n_not_observable:
+        if scores.choice is not None and (hidden := scores.choice.n_not_observable):
+            they = verb(hidden, "it counts", "they count")
             sentences.append(
-                f"In {scores.choice.n_not_observable} cases the chosen head cannot see a "
-                "candidate; they count as neither right nor wrong."
+                f"In {counted(hidden, 'case')} the chosen head cannot see a candidate; {they} as "
+                "neither right nor wrong."
             )
-        document.add_prose(paragraphs([*sentences, *map(_sentence, scores.notes)]))
+        document.add_prose(paragraphs([*sentences, *map(sentence, scores.notes)]))
         if reasons:
             rows = [
                 (count, shortened(reason, 200))
@@ -325,21 +318,8 @@ def _add_left_out(document: Document, findings: SetFindings) -> None:
             ]
             document.add_prose(data_table(("rows", "reason"), rows))
             if len(reasons) > _SHOWN_REASONS:
-                more = f"{len(reasons) - _SHOWN_REASONS} further reasons are in rejects.jsonl."
+                rest = len(reasons) - _SHOWN_REASONS
+                more = (
+                    f"{counted(rest, 'further reason')} {verb(rest, 'is', 'are')} in rejects.jsonl."
+                )
                 document.add_prose(paragraphs([more]))
-
-
-def _sentence(note: str) -> str:
-    return f"{note[:1].upper()}{note[1:]}."
-
-
-def data_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Build a table of figures as HTML; every value is text."""
-    head = "".join(f'<th scope="col" class="column">{_cell(name)}</th>' for name in columns)
-    lines = ("".join(f'<td class="datum">{_cell(value)}</td>' for value in row) for row in rows)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<table class="data"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-
-
-def _cell(value: object) -> str:
-    return html.escape(visible_text(str(value)))

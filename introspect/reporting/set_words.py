@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from introspect.records import Head
 from introspect.reporting.findings import LOOKING_IS_NOT_CAUSING, Finding
 from introspect.studies.coreference import Bias, Choice, PairShifts, ProbeResult, Scores
+from introspect.text import (
+    counted,
+    decimal,
+    interval,
+    listed,
+    p_value,
+    percent,
+    percent_ends,
+    percent_interval,
+    sentence,
+    signed_percent,
+    verb,
+)
 
 __all__ = [
     "baseline_name",
@@ -17,14 +28,11 @@ __all__ = [
     "finding_of_choice",
     "in_sample",
     "linear_words",
-    "p_value",
     "pair_words",
-    "share",
     "stability_words",
 ]
 
 _SIGNIFICANT = 0.05
-_SMALLEST_P = 0.001
 
 _BASELINES = {
     "random": "chance",
@@ -47,11 +55,6 @@ def direction_name(direction: str) -> str:
     return direction.replace("_", " ")
 
 
-def share(value: float) -> str:
-    """Format a share in percent with one decimal; a dash where there is none."""
-    return "–" if math.isnan(value) else f"{value:.1%}"
-
-
 def finding_of_choice(scores: Scores, num_groups: int) -> Finding:
     """Return the held-out headline of a set, which names the best baseline beside every figure."""
     caveats = (
@@ -63,8 +66,8 @@ def finding_of_choice(scores: Scores, num_groups: int) -> Finding:
         return Finding(headline, (), caveats)
     if scores.choice is None:
         headline = (
-            f"{num_groups} groups of cases are too few for a held-out figure: nothing is claimed "
-            "of any head."
+            f"{counted(num_groups, 'group')} of cases {verb(num_groups, 'is', 'are')} too few for "
+            "a held-out figure: nothing is claimed of any head."
         )
         return Finding(headline, (_baselines(scores),), caveats)
     choice = scores.choice
@@ -74,12 +77,13 @@ def finding_of_choice(scores: Scores, num_groups: int) -> Finding:
 
 def _headline(scores: Scores, choice: Choice) -> str:
     held_out = (
-        f"{share(choice.accuracy)} of {choice.n} cases ({_range(choice.ci_low, choice.ci_high)})"
+        f"{percent(choice.accuracy)} of {counted(choice.n, 'case')}"
+        f"{percent_ends(choice.ci_low, choice.ci_high)}"
     )
     if not choice.p_value < _SIGNIFICANT:
         return (
             "No evidence that a head resolves these cases: heads chosen on other cases are right "
-            f"in {held_out}, which chance does as well ({_p(choice.p_value)})."
+            f"in {held_out}, which chance does as well ({p_value(choice.p_value)})."
         )
     chosen = (
         f"heads chosen on other cases – most often {choice.head}, "
@@ -90,22 +94,22 @@ def _headline(scores: Scores, choice: Choice) -> str:
     unbeaten = _with_figures(scores, scores.against[~is_beaten]["baseline"])
     if not unbeaten:
         return f"Held out, {chosen}, more than every baseline; the best, {beaten[0]}."
-    more = f", more than {_listed(beaten, 'and')}" if beaten else ""
-    return f"No head beats {_listed(unbeaten, 'or')}: {chosen}{more}."
+    more = f", more than {listed(beaten)}" if beaten else ""
+    return f"These cases do not show that a head beats {listed(unbeaten, 'or')}: {chosen}{more}."
 
 
 def _with_figures(scores: Scores, names: pd.Series) -> list[str]:
     """List baselines with their accuracy, best first."""
     rows = scores.baselines[scores.baselines["baseline"].isin(names)]
     rows = rows.sort_values("accuracy", ascending=False, kind="stable")
-    return [f"{baseline_name(r.baseline)} ({share(r.accuracy)})" for r in rows.itertuples()]
+    return [f"{baseline_name(r.baseline)} ({percent(r.accuracy)})" for r in rows.itertuples()]
 
 
 def _in_sample(choice: Choice) -> str:
     return (
         f"In-sample, the best of all heads and directions is {choice.in_sample_head} "
         f"({direction_name(choice.in_sample_direction)}) with "
-        f"{share(choice.in_sample_accuracy)}: too high, since it was chosen on the cases that it "
+        f"{percent(choice.in_sample_accuracy)}: too high, since it was chosen on the cases that it "
         "is scored on."
     )
 
@@ -119,10 +123,10 @@ def _raw_beside(scores: Scores) -> str:
     return (
         "Norm-weighted attention was scored, each weight times the length of what it brings. "
         f"{choice.head} ({direction_name(choice.direction)}) is right in-sample in "
-        f"{share(in_sample(scores, choice.head, choice.direction))} by norms and in "
-        f"{share(in_sample(scores, choice.head, choice.direction, 'raw_accuracy'))} by raw "
+        f"{percent(in_sample(scores, choice.head, choice.direction))} by norms and in "
+        f"{percent(in_sample(scores, choice.head, choice.direction, 'raw_accuracy'))} by raw "
         f"weights; the best of all by raw weights is {Head(by_raw['layer'], by_raw['head'])} "
-        f"({direction_name(by_raw['direction'])}) with {share(by_raw['raw_accuracy'])}."
+        f"({direction_name(by_raw['direction'])}) with {percent(by_raw['raw_accuracy'])}."
     )
 
 
@@ -135,7 +139,7 @@ def in_sample(scores: Scores, head: Head, direction: str, column: str = "accurac
 
 def _baselines(scores: Scores) -> str:
     named = [
-        f"{baseline_name(row.baseline)} {share(row.accuracy)}"
+        f"{baseline_name(row.baseline)} {percent(row.accuracy)}"
         for row in scores.baselines.itertuples()
     ]
     return f"On the same cases: {', '.join(named)}."
@@ -148,9 +152,9 @@ def _against(scores: Scores) -> str:
     best = rows.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
     side = "above" if best["difference"] >= 0 else "below"
     return (
-        f"Case by case, the held-out choice is {100 * abs(best['difference']):.1f} points {side} "
-        f"{baseline_name(best['baseline'])} (95 % of the difference: {100 * best['ci_low']:+.1f} "
-        f"to {100 * best['ci_high']:+.1f})."
+        f"Case by case, the held-out choice is {decimal(100 * abs(best['difference']), 1)} points "
+        f"{side} {baseline_name(best['baseline'])}"
+        f"{interval(signed_percent(best['ci_low']), signed_percent(best['ci_high']))}."
     )
 
 
@@ -165,7 +169,7 @@ def stability_words(choice: Choice) -> list[str]:
         )
     return [
         first,
-        f"On relabeled cases the procedure does as well or better with {_p(choice.p_value)}.",
+        f"On permuted labels the procedure does as well or better with {p_value(choice.p_value)}.",
     ]
 
 
@@ -173,11 +177,11 @@ def linear_words(probe: ProbeResult, choice: Choice | None) -> list[str]:
     """Compare the linear probe with the best single head and its control."""
     sentences = [
         f"A weighted sum of all heads in both directions, trained on four folds and scored on the "
-        f"fifth, is right in {share(probe.accuracy)} ({_range(probe.ci_low, probe.ci_high)}). "
-        f"Trained on shuffled labels it reaches {share(probe.control_accuracy)}."
+        f"fifth, is right in {percent_interval(probe.accuracy, probe.ci_low, probe.ci_high)}. "
+        f"Trained on shuffled labels it reaches {percent(probe.control_accuracy)}."
     ]
     if choice is not None:
-        sentences.append(f"The best single head, held out as well: {share(choice.accuracy)}.")
+        sentences.append(f"The best single head, held out as well: {percent(choice.accuracy)}.")
     return sentences
 
 
@@ -186,47 +190,34 @@ def pair_words(pairs: PairShifts) -> list[str]:
     table = pairs.table
     found = table[table["p_adjusted"] < _SIGNIFICANT]
     sentences = [
-        f"In {len(pairs.pairs)} pairs a word or two turn the answer from one candidate to the "
-        "other. The shift of a head is how far its share turns with them, from −2 to 2; a head "
-        "that does not notice the change has 0.",
+        f"In {counted(len(pairs.pairs), 'pair')} a word or two turn the answer from one candidate "
+        "to the other. The shift of a head is how far its share turns with them, from −2 to 2; a "
+        "head that does not notice the change has 0.",
     ]
     if table["p_adjusted"].isna().all():
         sentences.append("The pairs are too few for a test.")
     elif found.empty:
         sentences.append("No head turns with the answer more than chance allows.")
     else:
-        count = "1 head and direction turns" if len(found) == 1 else f"{len(found)} heads turn"
-        sentences.append(f"{count} with the answer (adjusted p below 0.05).")
-    return [*sentences, *(f"{note[:1].upper()}{note[1:]}." for note in pairs.notes)]
+        count = counted(len(found), "head and direction", "heads and directions")
+        turn = verb(len(found), "turns", "turn")
+        sentences.append(f"{count} {turn} with the answer (adjusted p below 0.05).")
+    return [*sentences, *map(sentence, pairs.notes)]
 
 
 def bias_words(bias: Bias) -> list[str]:
     """Describe the difference between two kinds of cases, with the authors' caution."""
     first, second = bias.contrast
     found = bias.table[bias.table["p_adjusted"] < _SIGNIFICANT]
-    count = "no head differs" if found.empty else f"{len(found)} heads and directions differ"
+    heads = counted(len(found), "head and direction", "heads and directions")
+    differ = verb(len(found), "differs", "differ")
+    count = "no head differs" if found.empty else f"{heads} {differ}"
+    groups = (
+        f"{counted(bias.num_groups, 'group')} that {verb(bias.num_groups, 'holds', 'hold')} both"
+    )
     return [
-        f"The accuracy on *{first}* minus that on *{second}* cases, over {bias.num_groups} groups "
-        f"that hold both: {count} by more than chance allows (adjusted p below 0.05).",
+        f"The accuracy on *{first}* minus that on *{second}* cases, over {groups}: {count} by more "
+        "than chance allows (adjusted p below 0.05).",
         f"*{bias.caution}*",
-        *(f"{note[:1].upper()}{note[1:]}." for note in bias.notes),
+        *map(sentence, bias.notes),
     ]
-
-
-def p_value(value: float) -> str:
-    """Format a p-value with three decimals; a dash where there is none."""
-    if math.isnan(value):
-        return "–"
-    return f"{value:.3f}" if value >= _SMALLEST_P else f"< {_SMALLEST_P}"
-
-
-def _range(low: float, high: float) -> str:
-    return f"95 %: {100 * low:.1f}–{100 * high:.1f}"
-
-
-def _p(value: float) -> str:
-    return f"p = {value:.3f}" if value >= _SMALLEST_P else f"p < {_SMALLEST_P}"
-
-
-def _listed(names: list[str], last: str) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

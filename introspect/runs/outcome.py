@@ -190,7 +190,7 @@ def _summary(found: Outcome) -> dict[str, Any]:
             "largest_head_output_error": gathered.largest_error,
             "batches_divided_for_want_of_memory": gathered.backoffs,
         },
-        "provenance": dict(provenance_rows(found.record, found.command)),
+        "provenance": dict(provenance_rows(found.record.certificate, found.command)),
     }
 
 

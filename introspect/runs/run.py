@@ -10,26 +10,37 @@ from pathlib import Path
 from typing import Any
 
 from introspect.data import Inputs, Reject, reject_from_json
-from introspect.deprecated import renamed_value
+from introspect.deprecated import renamed_keyword, renamed_value
 from introspect.errors import SelectionError
 from introspect.functional import Mention
-from introspect.io import SHARDS, clean, held, open_folder, read_plan, write_plan
+from introspect.io import (
+    FILES,
+    SHARDS,
+    check_folder,
+    check_version,
+    clean,
+    locked,
+    read_run,
+    write_run,
+)
 from introspect.models import Model, load_text
 from introspect.models import null_model as random_weights
 from introspect.progress import ProgressLike, following
 from introspect.records import Weights
+from introspect.reporting import version_of_introspect
 from introspect.runs.batches import BatchLimits, Long
 from introspect.runs.cache import CacheOptions, identity_of
 from introspect.runs.jobs import ENGINES, Job
 from introspect.runs.options import Places, WorkerOptions, chosen_analyzers
 from introspect.runs.outcome import finish
-from introspect.runs.plan import check_same, make_plan
+from introspect.runs.plan import Plan, check_same, make_plan
 from introspect.runs.ray_engine import RayOptions
 from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import FOLDER, Precision
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker, default_lanes
 from introspect.studies.coreference import Options, Scores
+from introspect.text import counted, percent, percent_interval, whole
 
 __all__ = ["SHARD_ROWS", "ProbeRun", "probe"]
 
@@ -62,24 +73,25 @@ class ProbeRun:
         summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
         timings = summary["timings"]
         found = [
-            ("Texts", f"{summary['texts']:,}, {summary['tokens']:,} tokens"),
-            ("Rejected", f"{self.num_rejected:,}"),
+            ("Texts", f"{whole(summary['texts'])}, {counted(summary['tokens'], 'token')}"),
+            ("Rejected", whole(self.num_rejected)),
             (
                 "Model",
-                f"{timings['model']:.0f} s, {timings['rows_per_second']:,.0f} texts a second",
+                f"{whole(timings['model'])} s, {whole(timings['rows_per_second'])} texts a second",
             ),
         ]
         if self.scores is None or self.scores.choice is None:
             return found
         choice = self.scores.choice
         found += [
-            ("Held out", _percent(choice.accuracy, choice.ci_low, choice.ci_high)),
+            ("Held out", percent_interval(choice.accuracy, choice.ci_low, choice.ci_high)),
             ("Most often chosen", f"{choice.head}, {choice.direction}"),
-            ("Best in-sample", f"{choice.in_sample_head}, {_percent(choice.in_sample_accuracy)}"),
+            ("Best in-sample", f"{choice.in_sample_head}, {percent(choice.in_sample_accuracy)}"),
         ]
         baselines = self.scores.baselines.itertuples()
         return found + [
-            (row.baseline, _percent(row.accuracy, row.ci_low, row.ci_high)) for row in baselines
+            (row.baseline, percent_interval(row.accuracy, row.ci_low, row.ci_high))
+            for row in baselines
         ]
 
     @property
@@ -89,17 +101,15 @@ class ProbeRun:
             return tuple(map(reject_from_json, lines))
 
 
-def _percent(value: float, low: float | None = None, high: float | None = None) -> str:
-    ends = "" if low is None or high is None else f" (95 %: {100 * low:.1f}–{100 * high:.1f})"
-    return f"{100 * value:.1f} %{ends}"
-
-
 DEFAULT = Options()
 
 #: Rows per shard: the most that a stop can lose, and the unit that is sorted by length.
 SHARD_ROWS = 1_024
+#: The name of these folders in messages.
+KIND = "probe"
 
 
+@renamed_keyword("fresh", "overwrite")
 @renamed_value("weights", "renormalised", "renormalized")
 def probe(
     model: Model | str,
@@ -122,7 +132,7 @@ def probe(
     threads: int | None = None,
     ray: RayOptions | None = None,
     cache: CacheOptions | None = None,
-    fresh: bool = False,
+    overwrite: bool = False,
     options: Options = DEFAULT,
     command: str | None = None,
     progress: ProgressLike = None,
@@ -163,7 +173,8 @@ def probe(
             processor. No result depends on it. With the engine ``ray``, each actor has one.
         ray: options for the actors of the engine ``ray``.
         cache: where results are kept for other sets that share texts with this one.
-        fresh: start over, even if the folder holds another probe.
+        overwrite: start again, even if the folder holds another probe; only files of a probe are
+            removed.
         options: how many samples are drawn for intervals and p-values, and the random seed.
         command: the command line, for the provenance.
         progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
@@ -204,9 +215,9 @@ def probe(
     )
     lanes = threads or default_lanes(loaded)
     worker = Worker(loaded, worker_options, places, lanes=lanes)
-    open_folder(folder)
-    with held(folder), following(progress) as tell:
-        _begin(folder, plan, fresh=fresh, command=command)
+    check_folder(folder, KIND, "resume", overwrite=overwrite)
+    with locked(folder), following(progress) as tell:
+        _begin(folder, plan, overwrite=overwrite, command=command)
         if places.attention is not None:
             places.attention.mkdir(exist_ok=True)
         job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
@@ -230,11 +241,19 @@ def probe(
     )
 
 
-def _begin(folder: Path, plan: dict[str, Any], *, fresh: bool, command: str | None) -> None:
+def _begin(folder: Path, plan: Plan, *, overwrite: bool, command: str | None) -> None:
     """Write the plan, or check it against the existing one."""
-    if not fresh and (found := read_plan(folder)) is not None:
-        check_same(plan, found, folder)
-        clean(folder, fresh=False)
+    version = version_of_introspect()
+    if not overwrite and (run := read_run(folder)) is not None:
+        check_version(folder, run, version)
+        check_same(plan, run["plan"], folder)
+        clean(folder, KIND, overwrite=False)
         return
-    clean(folder, fresh=True)
-    write_plan(folder, plan, command=command)
+    clean(folder, KIND, overwrite=True)
+    write_run(folder, plan, _files(plan), command=command, version=version)
+
+
+def _files(plan: Plan) -> list[str]:
+    """Return the names of the files and folders that a probe with this plan may write."""
+    tables = [f"{name}.{end}" for name in plan["analyzers"] for end in ("parquet", "csv")]
+    return [*FILES, *tables, "clusters.csv", "heads.html", FOLDER]

@@ -87,15 +87,15 @@ def permutation_test(
     scale = np.divide(1.0, norm, out=np.zeros(num_heads), where=norm > 0)
     observed = (sums[0].sum(0, dtype=np.float64) - mean) * scale
     random = np.random.default_rng(seed)
-    found = relabeled_totals(sums, permutations, random)[:, 0]
-    found -= mean
-    found *= scale
+    deviations = relabeled_totals(sums, permutations, random)[:, 0]
+    deviations -= mean
+    deviations *= scale
     # The observed labels are one permutation: an exact enumeration already includes it.
     extra = 0 if num_labelings**num_groups <= permutations else 1
-    own = (found >= observed - SAME).sum(0)
-    largest = np.sort(found.max(1))
+    own = (deviations >= observed - SAME).sum(0)
+    largest = np.sort(deviations.max(1))
     family = len(largest) - np.searchsorted(largest, observed - SAME)
-    total = len(found) + extra
+    total = len(deviations) + extra
     return PermutationTest((own + extra) / total, (family + extra) / total, num_groups)
 
 
@@ -107,8 +107,8 @@ def labeling_sums(values: Matrix, index: Integers) -> tuple[Matrix, int]:
     """
     sums = np.stack([group_sums(labeling, index) for labeling in values])
     # A shift changes a sum by at most twice the largest.
-    found = units_of(sums, most=2 * sums.shape[1])
-    return found.table, found.per_one
+    units = units_of(sums, most=2 * sums.shape[1])
+    return units.table, units.per_one
 
 
 def relabeled_totals(

@@ -34,11 +34,11 @@ def chinese_words(text: str) -> list[Span]:
         [(0, 2), (2, 4)]
     """
     spans = segment_words(text)
-    found: list[Span] = []
+    words: list[Span] = []
     for is_run, group in groupby(_runs(text, spans), key=lambda item: item[0]):
         members = [span for _, span in group]
-        found += _divided(text, members) if is_run is not None else members
-    return found
+        words += _divided(text, members) if is_run is not None else members
+    return words
 
 
 def _runs(text: str, spans: list[Span]) -> Iterator[tuple[int | None, Span]]:

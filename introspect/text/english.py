@@ -20,6 +20,7 @@ __all__ = [
     "p_cell",
     "p_value",
     "percent",
+    "percent_ends",
     "percent_interval",
     "quantity",
     "sentence",
@@ -139,8 +140,17 @@ def percent_interval(value: float | None, low: float | None, high: float | None)
         >>> percent_interval(0.7, 0.652, 0.745)
         '70.0% (95% CI 65.2–74.5)'
     """
-    ends = (decimal(_hundredfold(end), 1) for end in (low, high))
-    return f"{percent(value)}{interval(*ends)}"
+    return f"{percent(value)}{percent_ends(low, high)}"
+
+
+def percent_ends(low: float | None, high: float | None) -> str:
+    """Return the 95% interval of a share in percent, to follow the share and what it is of.
+
+    Example:
+        >>> percent_ends(0.652, 0.745)
+        ' (95% CI 65.2–74.5)'
+    """
+    return interval(*(decimal(_hundredfold(end), 1) for end in (low, high)))
 
 
 def p_value(value: float | None) -> str:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.views.base import Drawing, known, layers_of, map_of
-from introspect.views.causal_figure import (
-    ACROSS,
-    QUADRANTS,
-    across_range,
-    causal_figure,
-    effect_range,
-    labels_of,
-    middle_of,
-    unit_of,
+from introspect.records import Head
+from introspect.text import counted, interval, p_cell, quantity
+from introspect.views.base import Drawing, layers_of, map_of
+from introspect.views.causal_figure import ACROSS, causal_figure, unit_of
+from introspect.views.palette import DIVERGING, layer_colors, scale_partners
+from introspect.views.pictures import (
+    Picture,
+    color_bar,
+    described,
+    head_map,
+    picture_section,
+    significant,
 )
-from introspect.views.palette import DIVERGING, themed, themed_layer_colors
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -35,6 +36,7 @@ CAUSAL_COLUMNS = (
 )  # fmt: skip
 #: Required keys of the table's ``attrs``.
 CAUSAL_ATTRIBUTES = ("metric", "metric_words", "unit", "is_surrogate", "method", "chance")
+_LABELS = {"accuracy": "accuracy of its choice", "margin": "margin"}
 _TITLE = "Where heads look, and what they do"
 _METHODS = {
     "zero": "each head’s output set to zero",
@@ -100,14 +102,13 @@ class CausalView(Drawing):
         model = f"{attrs['model']}, " if attrs.get("model") else ""
         n = int(self.table["n"].max())
         words = "a surrogate, not the model’s answer" if self.is_surrogate else attrs["metric"]
-        cases = "case" if n == 1 else "cases"
-        return f"{model}{n} {cases}; {_METHODS[attrs['method']]}; metric: {words}"
+        return f"{model}{counted(n, 'case')}; {_METHODS[attrs['method']]}; metric: {words}"
 
     @property
     def effect_title(self) -> str:
         """The title of the y-axis, with its unit."""
         surrogate = ", surrogate" if self.is_surrogate else ""
-        return f"effect of taking the head out, in {unit_of(self.table)}{surrogate}"
+        return f"effect of ablating the head, in {unit_of(self.table)}{surrogate}"
 
     def sections(self) -> tuple[Section, ...]:
         """Return the scatter plot and the map of effects."""
@@ -115,42 +116,33 @@ class CausalView(Drawing):
 
     def _scatter(self) -> Section:
         layers, _ = layers_of(self.table)
-        y_range = effect_range(self.table)
-        ranges = {
-            name: across_range(self.table[f"attention_{name}"], middle_of(self.table, name))
-            for name in ACROSS
+        colors = zip(layer_colors(len(layers)), layer_colors(len(layers), dark=True), strict=True)
+        note = (
+            f"{self.subtitle}. What a candidate gets is {self.table.attrs['metric_words']}; the "
+            "preference is what the antecedent gets, less what the best distractor gets."
+        )
+        largest = _head_with_most(self.table["effect"], self.table)
+        pictures = {
+            across: Picture(
+                replace(self, across=across).figure,
+                label=label,
+                first=largest,
+                note=note,
+            )
+            for across, label in _LABELS.items()
         }
-        return Section(
-            kind="causal",
-            title=_TITLE,
-            lead=(
-                "Each point is a head. Across: where it looks. Upward: by how much the model’s "
-                "preference for the antecedent falls when the head is taken out, with the 95 % "
-                "interval; the short line is the mean of the other heads of its layer. Point at a "
-                "head, or walk with the arrow keys, for its numbers."
-            ),
-            state={
-                "title": _TITLE,
-                "heads": _rows(self.table),
-                "layers": layers,
-                "colors": themed_layer_colors(len(layers)),
-                "across": self.across,
-                "acrossWords": ACROSS,
-                "middles": {name: middle_of(self.table, name) for name in ACROSS},
-                "ranges": {**ranges, "effect": y_range},
-                "labels": {
-                    name: labels_of(self.table, name, (ranges[name], y_range)) for name in ACROSS
-                },
-                "quadrants": QUADRANTS,
-                "effectTitle": self.effect_title,
-                "subtitle": self.subtitle,
-                "preference": (
-                    f"What a candidate gets is {self.table.attrs['metric_words']}; the preference "
-                    "is what the antecedent gets, less what the best distractor gets."
-                ),
-                "unit": unit_of(self.table),
-                "isSurrogate": self.is_surrogate,
-            },
+        return picture_section(
+            "causal",
+            _TITLE,
+            "Each point is a head. Across: where it looks. Upward: by how much the model’s "
+            "preference for the antecedent falls when the head is ablated, with the 95% "
+            "interval; the short line is the mean of the other heads of its layer. Point at a "
+            "head, or walk with the arrow keys, for its numbers.",
+            pictures,
+            file="causal-view",
+            control=("across", "Across"),
+            first=self.across,
+            partners=dict(colors),
         )
 
 
@@ -196,48 +188,47 @@ def causal_view(study: pd.DataFrame | _HasHeads, *, across: str = "accuracy") ->
 def effect_map_section(table: pd.DataFrame) -> Section:
     """Build the map of effects, layers × heads."""
     layers, num_heads = layers_of(table)
+    columns = ["effect", "ci_low", "ci_high", "control", "p_adjusted", "n"]
+    values = map_of(table, columns, layers, num_heads)
     effects = table["effect"].abs()
-    first = table.loc[effects.idxmax()]
-    surrogate = " It is an effect on a surrogate." if table.attrs["is_surrogate"] else ""
-    return Section(
-        kind="effect-map",
-        title="The effect of every head",
-        lead=(
-            "Blue heads help to find the antecedent: without them the model prefers it less. "
-            "Orange ones stand in the way. Framed heads do more than the other heads of their "
-            f"layer (adjusted p below 0.05).{surrogate}"
-        ),
-        state={
-            "layers": layers,
-            "numHeads": num_heads,
-            "scale": themed(DIVERGING),
-            "largest": float(effects.max()) or 1.0,
-            "unit": unit_of(table),
-            "isSurrogate": bool(table.attrs["is_surrogate"]),
-            "values": map_of(
-                table,
-                ["effect", "ci_low", "ci_high", "control", "p_adjusted", "n"],
-                layers,
-                num_heads,
-            ),
-            "first": {"layer": int(first["layer"]), "head": int(first["head"])},
-        },
+    most = float(effects.max()) or 1.0
+    of = " (surrogate)" if table.attrs["is_surrogate"] else ""
+    figure = head_map(
+        values["effect"],
+        layers,
+        described(values, lambda at: _map_words(at, table.attrs)),
+        title=f"Effect of ablating each head{of}",
+        limits=(-most, most),
+        scale=DIVERGING,
+        bar=color_bar(f"{unit_of(table)}{of}"),
+        framed=significant(values["p_adjusted"]),
+    )
+    surrogate = " It is an effect on a surrogate." if of else ""
+    return picture_section(
+        "effect-map",
+        "The effect of every head",
+        "Blue heads help to find the antecedent: without them the model prefers it less. "
+        "Orange ones stand in the way. Framed heads do more than the other heads of their "
+        f"layer (adjusted p below 0.05).{surrogate}",
+        {"effect": Picture(figure, first=_head_with_most(effects, table))},
+        file="effects",
+        partners=scale_partners(DIVERGING),
     )
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the numbers that the page shows for each head."""
-    names = [name for name in CAUSAL_COLUMNS if name not in ("layer", "head")]
-    return [
-        {
-            "layer": int(row["layer"]),
-            "head": int(row["head"]),
-            **{_camel(name): known(row[name]) for name in names},
-        }
-        for row in table.to_dict("records")
-    ]
+def _head_with_most(values: pd.Series, table: pd.DataFrame) -> str:
+    """Return the name of the head with the largest of the values."""
+    row = values.idxmax()
+    return str(Head(int(table.loc[row, "layer"]), int(table.loc[row, "head"])))
 
 
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(part.capitalize() for part in others)
+def _map_words(at: dict[str, Any], attrs: dict[Any, Any]) -> str:
+    if at["effect"] is None:
+        return "not measured"
+    on = " on a surrogate" if attrs["is_surrogate"] else ""
+    ends = interval(quantity(at["ci_low"]), quantity(at["ci_high"]))
+    control, p = at["control"], at["p_adjusted"]
+    others = "" if control is None else f", other heads of its layer {quantity(control)}"
+    adjusted = "" if p is None else f", adjusted p {p_cell(p)}"
+    effect = f"{quantity(at['effect'])} {attrs['unit']}"
+    return f"effect{on} {effect}{ends}{others}{adjusted}, {counted(at['n'], 'case')}"

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from introspect.records import Head
+from introspect.text import p_cell, percent, quantity
 from introspect.views.base import known, layers_of, plotly_text
-from introspect.views.palette import INK, MUTED, RIVAL, layer_colors, mixed
+from introspect.views.palette import EDGE, LINE, MUTED, RIVAL, layer_colors, mixed
+from introspect.views.pictures import LETTERS, SIGNIFICANT, paper_layout
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = [
     "ACROSS",
     "QUADRANTS",
-    "SIGNIFICANT",
     "across_range",
     "causal_figure",
     "effect_range",
+    "effect_words",
     "is_significant",
     "label_places",
     "labels_of",
@@ -115,7 +120,6 @@ ACROSS = {
     "accuracy": "how often the pronoun attends most to the antecedent",
     "margin": "attention margin of the antecedent over the best distractor",
 }
-SIGNIFICANT = 0.05
 #: The labels of the quadrants, counterclockwise from the upper right.
 QUADRANTS = (
     "looks and matters",
@@ -176,13 +180,13 @@ def labels_of(
 
 
 # Sizes in pixels.
-_SIZE = (860, 560)
-_MARGIN = {"l": 80, "r": 30, "t": 90, "b": 70}
+_SIZE = (900, 600)
+_MARGIN = {"l": 80, "r": 30, "t": 90, "b": 100}
 
 
 def causal_figure(
     table: pd.DataFrame, across: str, titles: tuple[str, str], effect_title: str
-) -> Any:
+) -> Figure:
     """Build a figure with one point per head, its interval and the control of its layer.
 
     Args:
@@ -195,78 +199,94 @@ def causal_figure(
 
     middle = middle_of(table, across)
     x_range, y_range = across_range(table[f"attention_{across}"], middle), effect_range(table)
-    traces = _layer_traces(table, across, (x_range, y_range))
-    figure = go.Figure([*_legend_traces(table), _control_trace(table, across), *traces])
-    title, line = map(plotly_text, titles)
-    divided = f"chance: {middle:.0%}" if across == "accuracy" else "0: no preference"
-    figure.update_layout(
-        template="plotly_white",
-        title={
-            "text": f"{title}<br><sub>{line}</sub>",
-            "x": 0,
-            "xref": "paper",
-            "y": 0.965,
-            "yanchor": "top",
-        },
-        width=_SIZE[0],
-        height=_SIZE[1],
-        margin=_MARGIN,
-        font={"color": INK, "size": 13},
-        legend={"title": {"text": "filled: adjusted p < 0.05", "font": {"size": 13}}},
-        xaxis=_axis(f"{ACROSS[across]} ({divided})", x_range),
-        yaxis=_axis(effect_title, y_range),
-        shapes=[_divider("x", middle), _divider("y", 0.0)],
-        annotations=_corner_words() + (_surrogate_stamp() if table.attrs["is_surrogate"] else []),
+    figure = go.Figure(
+        [
+            *_legend_traces(table),
+            _control_trace(table, across),
+            *_layer_traces(table, across, (x_range, y_range)),
+        ]
     )
+    title, line = titles
+    divided = f"chance: {percent(middle, 0)}" if across == "accuracy" else "0: no preference"
+    figure.update_layout(
+        paper_layout(
+            title,
+            width=_SIZE[0],
+            height=_SIZE[1],
+            margin=_MARGIN,
+            showlegend=True,
+            legend={
+                "title": {"text": "filled: adjusted p < 0.05 ", "font": {"size": LETTERS}},
+                "orientation": "h",
+                "yref": "container",
+                "y": 0,
+                "yanchor": "bottom",
+            },
+            xaxis=_axis(f"{ACROSS[across]} ({divided})", x_range),
+            yaxis=_axis(effect_title, y_range),
+            shapes=[_divider("x", middle), _divider("y", 0.0)],
+            annotations=_corner_words() + (_stamp() if table.attrs["is_surrogate"] else []),
+        )
+    )
+    figure.layout.title.text += f"<br><sub>{plotly_text(line)}</sub>"
     if across == "accuracy":
         figure.update_xaxes(tickformat=".0%")
     return figure
 
 
 def _layer_traces(
-    table: pd.DataFrame,
-    across: str,
-    ranges: tuple[Sequence[float], Sequence[float]],
+    table: pd.DataFrame, across: str, ranges: tuple[Sequence[float], Sequence[float]]
 ) -> list[Any]:
+    layers, _ = layers_of(table)
+    colors = dict(zip(layers, layer_colors(len(layers)), strict=True))
+    places = labels_of(table, across, ranges)
+    rows = list(enumerate(table.itertuples()))
+    return [
+        _heads_trace(
+            [(row, places.get(i)) for i, row in rows if row.layer == layer],
+            table.attrs,
+            across,
+            colors[layer],
+        )
+        for layer in layers
+    ]
+
+
+def _heads_trace(
+    rows: list[tuple[Any, str | None]], attrs: dict[Any, Any], across: str, color: str
+) -> Any:
+    """Build the points of one layer's heads; those with a place for it have their name beside."""
     import plotly.graph_objects as go
 
-    layers, _ = layers_of(table)
-    colors = layer_colors(len(layers))
-    places = labels_of(table, across, ranges)
-    where = list(table[f"attention_{across}"])
-    traces = []
-    for layer, color in zip(layers, colors, strict=True):
-        rows = [(i, row) for i, row in enumerate(table.itertuples()) if row.layer == layer]
-        traces.append(
-            go.Scatter(
-                name=f"layer {layer}",
-                showlegend=False,
-                mode="markers+text",
-                x=[where[i] for i, _ in rows],
-                y=[row.effect for _, row in rows],
-                text=[str(Head(row.layer, row.head)) if i in places else "" for i, row in rows],
-                textposition=[places.get(i, "top center") for i, _ in rows],
-                textfont={"color": color},
-                marker={
-                    "size": 10,
-                    "color": color,
-                    "symbol": ["circle" if is_significant(r) else "circle-open" for _, r in rows],
-                    "line": {"width": 1.5},
-                },
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [known(row.ci_high - row.effect) for _, row in rows],
-                    "arrayminus": [known(row.effect - row.ci_low) for _, row in rows],
-                    "color": mixed(color, 0.6),
-                    "thickness": 1.2,
-                    "width": 0,
-                },
-                hovertext=[_hover(row, table) for _, row in rows],
-                hoverinfo="text",
-            )
-        )
-    return traces
+    names = [str(Head(row.layer, row.head)) for row, _ in rows]
+    return go.Scatter(
+        name=f"layer {rows[0][0].layer}",
+        showlegend=False,
+        mode="markers+text",
+        x=[known(getattr(row, f"attention_{across}")) for row, _ in rows],
+        y=[known(row.effect) for row, _ in rows],
+        text=[name if place else "" for name, (_, place) in zip(names, rows, strict=True)],
+        textposition=[place or "top center" for _, place in rows],
+        textfont={"color": color, "size": LETTERS},
+        marker={
+            "size": 10,
+            "color": color,
+            "symbol": ["circle" if is_significant(r) else "circle-open" for r, _ in rows],
+            "line": {"width": 1.5},
+        },
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [known(row.ci_high - row.effect) for row, _ in rows],
+            "arrayminus": [known(row.effect - row.ci_low) for row, _ in rows],
+            "color": mixed(color, 0.6),
+            "thickness": 1.2,
+            "width": 0,
+        },
+        customdata=names,
+        hovertext=[effect_words(row, attrs) for row, _ in rows],
+        hoverinfo="text",
+    )
 
 
 def _legend_traces(table: pd.DataFrame) -> list[Any]:
@@ -292,8 +312,8 @@ def _control_trace(table: pd.DataFrame, across: str) -> Any:
     return go.Scatter(
         name="other heads of its layer",
         mode="markers",
-        x=list(table[f"attention_{across}"]),
-        y=list(table["control"]),
+        x=[known(value) for value in table[f"attention_{across}"]],
+        y=[known(value) for value in table["control"]],
         marker={
             "symbol": "line-ew-open",
             "size": 14,
@@ -304,50 +324,58 @@ def _control_trace(table: pd.DataFrame, across: str) -> Any:
     )
 
 
-def _hover(row: Any, table: pd.DataFrame) -> str:
-    unit = unit_of(table)
-    effect = _with_range(row.effect, row.ci_low, row.ci_high)
-    against = _with_range(row.difference, row.difference_low, row.difference_high)
+def effect_words(row: Any, attrs: dict[Any, Any]) -> str:
+    """Return what is said of a head: a line with the verdict, then a line for each number."""
+    unit, of = attrs["unit"], " (surrogate)" if attrs["is_surrogate"] else ""
+    on = " on a surrogate" if of else ""
     lines = [
-        f"<b>{Head(row.layer, row.head)}</b>",
-        f"effect {effect} {unit}{' (surrogate)' if table.attrs['is_surrogate'] else ''}",
-        f"other heads of its layer {_number(row.control)}, difference {against}",
-        f"adjusted p {_p(row.p_adjusted)}",
-        f"right {row.accuracy:.1%}, without the head {row.accuracy_without:.1%} (n = {row.n})",
-        f"attends most to the antecedent in {_percent(row.attention_accuracy)}, gives it "
-        f"{_number(row.attention_weight)}, margin {_number(row.attention_margin)}",
+        f"{Head(row.layer, row.head)}: effect{on} {quantity(row.effect)} {unit}; {verdict(row)}",
+        f"Effect{of}: {quantity(row.effect)} {unit}",
+        f"95% CI of the effect: {_range(row.ci_low, row.ci_high)}",
+        f"Other heads of its layer: {quantity(row.control)}",
+        f"Difference: {quantity(row.difference)}",
+        f"95% CI of the difference: {_range(row.difference_low, row.difference_high)}",
+        f"Adjusted p: {p_cell(row.p_adjusted)}",
+        f"Right with it{of}: {percent(row.accuracy)}",
+        f"Right without it{of}: {percent(row.accuracy_without)}",
+        f"Cases: {row.n:,}",
+        f"Attends most to the antecedent: {percent(row.attention_accuracy)}",
+        f"Its adjusted p: {p_cell(row.attention_p_adjusted)}",
+        f"Attention to the antecedent: {quantity(row.attention_weight)}",
+        f"Attention margin: {quantity(row.attention_margin)}",
     ]
-    return "<br>".join(lines)
+    return "<br>".join(map(plotly_text, lines))
 
 
-def _with_range(value: float, low: float, high: float) -> str:
-    ends = "" if math.isnan(low) else f" ({_number(low)} to {_number(high)})"
-    return f"{_number(value)}{ends}"
+def verdict(row: Any) -> str:
+    """Return what a head does and what it attends to, as far as the tests tell."""
+    if math.isnan(row.p_adjusted):
+        return "too few groups of cases to say what is more than chance"
+    matters = is_significant(row) and row.effect > 0
+    looks = row.attention_p_adjusted < SIGNIFICANT
+    if matters and looks:
+        return "looks and matters"
+    if matters:
+        return "matters; no evidence that it looks here"
+    if looks:
+        return "looks; no evidence that it matters"
+    return "no evidence that it looks here, or matters"
 
 
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3g}"
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.1%}"
-
-
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return "–"
-    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+def _range(low: float, high: float) -> str:
+    return "–" if math.isnan(low) else f"{quantity(low)} to {quantity(high)}"
 
 
 def _axis(title: str, ends: Sequence[float]) -> dict[str, Any]:
     return {
-        "title": {"text": title, "font": {"size": 13}},
+        "title": {"text": title, "font": {"size": LETTERS}, "standoff": 10},
         "range": list(ends),
         "exponentformat": "power",
         "zeroline": False,
+        "gridcolor": LINE,
         "showline": True,
         "mirror": True,
-        "linecolor": MUTED,
+        "linecolor": EDGE,
     }
 
 
@@ -361,37 +389,37 @@ def _divider(axis: str, at: float) -> dict[str, Any]:
         f"{other}0": 0,
         f"{other}1": 1,
         "layer": "below",
-        "line": {"color": MUTED, "width": 1},
+        "line": {"color": EDGE, "width": 1.5},
     }
+
+
+def _words_at(text: str, x: float, y: float, color: str, **options: Any) -> dict[str, Any]:
+    return {
+        "text": text,
+        "x": x,
+        "y": y,
+        "xref": "paper",
+        "yref": "paper",
+        "showarrow": False,
+        "font": {"color": color, "size": 12},
+    } | options
 
 
 def _corner_words() -> list[dict[str, Any]]:
     corners = ((1, 1), (0, 1), (0, 0), (1, 0))
     return [
-        {
-            "text": f"<i>{words}</i>",
-            "x": x,
-            "y": y,
-            "xref": "paper",
-            "yref": "paper",
-            "xanchor": "right" if x else "left",
-            "yanchor": "top" if y else "bottom",
-            "showarrow": False,
-            "font": {"color": MUTED, "size": 12},
-        }
+        _words_at(
+            f"<i>{words}</i>",
+            x,
+            y,
+            MUTED,
+            xanchor="right" if x else "left",
+            yanchor="top" if y else "bottom",
+        )
         for words, (x, y) in zip(QUADRANTS, corners, strict=True)
     ]
 
 
-def _surrogate_stamp() -> list[dict[str, Any]]:
-    stamp = {
-        "text": "<b>surrogate: not the model’s answer</b>",
-        "x": 0.5,
-        "y": 1,
-        "xref": "paper",
-        "yref": "paper",
-        "yanchor": "bottom",
-        "showarrow": False,
-        "font": {"color": RIVAL, "size": 13},
-    }
-    return [stamp]
+def _stamp() -> list[dict[str, Any]]:
+    words = "<b>surrogate: not the model’s answer</b>"
+    return [_words_at(words, 0.5, 1, RIVAL, yanchor="bottom")]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from introspect.page import Section
 from introspect.studies.coreference import Scores
-from introspect.views.palette import ACCENT, INK, MUTED
+from introspect.text import counted, percent, percent_interval
+from introspect.views.base import plotly_text
+from introspect.views.palette import ACCENT, INK, LINE, MUTED
+from introspect.views.pictures import Picture, names_axis, paper_layout, picture_section
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["forest_figure", "forest_rows", "forest_section"]
 
 _HEADS = 10
-_ROW = 26
+_ROW = 28
+_COLORS = {"held-out": ACCENT, "baseline": MUTED, "head": INK}
 
 
 def forest_rows(scores: Scores, *, heads: int = _HEADS) -> list[dict[str, Any]]:
@@ -45,50 +52,96 @@ def forest_rows(scores: Scores, *, heads: int = _HEADS) -> list[dict[str, Any]]:
 def forest_section(scores: Scores) -> Section:
     """Build the section of a page that shows the plot."""
     beside = " Beside each head scored by norms stands what it reaches by raw weights."
-    return Section(
-        kind="forest",
-        title="Heads against baselines",
-        lead=(
-            "The share of cases that are right, with the 95 % interval. The held-out choice is the "
-            "figure to quote. The heads below were picked as the best of all on these very cases: "
-            "in-sample, and so too high. → looks from the pronoun to the candidates, ← from the "
-            "candidates to the pronoun."
-            f"{beside if 'raw_accuracy' in scores.heads else ''}"
-        ),
-        state={"rows": forest_rows(scores)},
+    return picture_section(
+        "forest",
+        "Heads against baselines",
+        "The share of cases that are right, with the 95% interval. The held-out choice is the "
+        "figure to quote. The heads below were picked as the best of all on these very cases: "
+        "in-sample, and so too high. → looks from the pronoun to the candidates, ← from the "
+        "candidates to the pronoun."
+        f"{beside if 'raw_accuracy' in scores.heads else ''}",
+        {"forest": Picture(forest_figure(scores), least=560)},
+        file="forest",
+        marks="Accuracies",
     )
 
 
-def forest_figure(scores: Scores, *, heads: int = _HEADS) -> Any:
-    """Draw the plot as a ``plotly.graph_objects.Figure``."""
+def forest_figure(scores: Scores, *, heads: int = _HEADS) -> Figure:
+    """Draw the plot: a point with its interval for each row, and the numbers beside it."""
     import plotly.graph_objects as go
 
     rows = forest_rows(scores, heads=heads)
-    colors = {"held-out": ACCENT, "baseline": MUTED, "head": INK}
-    figure = go.Figure(
-        go.Scatter(
-            x=[row["accuracy"] for row in rows],
-            y=list(range(len(rows))),
-            mode="markers",
-            marker={"color": [colors[row["kind"]] for row in rows], "size": 9},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [(row["high"] or row["accuracy"]) - row["accuracy"] for row in rows],
-                "arrayminus": [row["accuracy"] - (row["low"] or row["accuracy"]) for row in rows],
-                "color": MUTED,
-                "thickness": 1.5,
-                "width": 0,
-            },
-        )
+    colors = [_COLORS[row["kind"]] for row in rows]
+    figure = go.Figure([*map(_bar, rows, range(len(rows)), colors), _points(rows, colors)])
+    figure.add_scatter(
+        mode="text",
+        x=[1.02] * len(rows),
+        y=list(range(len(rows))),
+        text=[_numbers(row) for row in rows],
+        textposition="middle right",
+        textfont={"color": colors},
+        cliponaxis=False,
+        hoverinfo="skip",
     )
-    ticks = {"tickvals": list(range(len(rows))), "ticktext": [row["name"] for row in rows]}
-    figure.update_yaxes(autorange="reversed", **ticks)
-    figure.update_xaxes(range=[0, 1], tickformat=".0%", title="share of cases that are right")
+    names = [plotly_text(row["name"]) for row in rows]
     figure.update_layout(
-        template="plotly_white", width=760, height=110 + _ROW * len(rows), font={"color": INK}
-    )
+        paper_layout(
+            "Heads against baselines",
+            width=820,
+            height=110 + _ROW * len(rows),
+            margin={"l": 160, "r": 210, "t": 60, "b": 50},
+            xaxis={
+                "range": [0, 1],
+                "dtick": 0.25,
+                "tickformat": ".0%",
+                "title": {"text": "share of cases that are right"},
+                "gridcolor": LINE,
+                "zeroline": False,
+            },
+            yaxis=names_axis(
+                [f"<b>{name}</b>" if row["kind"] == "held-out" else name
+                 for name, row in zip(names, rows, strict=True)],
+                range=[len(rows) - 0.5, -0.5], showline=False, mirror=False,
+            ),
+        )
+    )  # fmt: skip
     return figure
+
+
+def _bar(row: dict[str, Any], place: int, color: str) -> Any:
+    import plotly.graph_objects as go
+
+    ends = [row["accuracy"] if row[end] is None else row[end] for end in ("low", "high")]
+    width = 3 if row["kind"] == "held-out" else 1.5
+    return go.Scatter(
+        mode="lines", x=ends, y=[place] * 2, line={"color": color, "width": width}, hoverinfo="skip"
+    )
+
+
+def _points(rows: list[dict[str, Any]], colors: list[str]) -> Any:
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        mode="markers",
+        x=[row["accuracy"] for row in rows],
+        y=list(range(len(rows))),
+        marker={
+            "color": colors,
+            "size": 9,
+            "symbol": ["circle-open" if row["kind"] == "baseline" else "circle" for row in rows],
+        },
+        customdata=[row["name"] for row in rows],
+        hovertext=[
+            plotly_text(f"{row['name']}: {_numbers(row)}, {counted(row['n'], 'case')}")
+            for row in rows
+        ],
+        hoverinfo="text",
+    )
+
+
+def _numbers(row: dict[str, Any]) -> str:
+    beside = f", raw {percent(row['raw'])}" if "raw" in row else ""
+    return f"{percent_interval(row['accuracy'], row['low'], row['high'])}{beside}"
 
 
 def _row(name: str, kind: str, accuracy: float, low: float, high: float, n: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,19 @@ import pandas as pd
 
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.text import visible
+from introspect.text import percent, shortened, signed, visible
 from introspect.views.base import Drawing, plotly_text
-from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
+from introspect.views.palette import DIVERGING, INK, PAPER, SEQUENTIAL, scale_partners
+from introspect.views.pictures import (
+    LETTERS,
+    Picture,
+    Ranking,
+    color_bar,
+    head_map,
+    names_axis,
+    paper_layout,
+    picture_section,
+)
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -21,6 +32,10 @@ __all__ = ["LensView", "LogitView", "lens_view", "logit_view"]
 _COLUMNS = ("layer", "position", "token", "rank", "predicted", "probability")
 _CELL = (84, 30)
 _LONGEST_LABEL = 11
+# The ink of labels by probability: on cells between, black is read best on a light page and on a
+# dark one.
+_BLACK = "#000000"
+_INKS = ((INK, -math.inf, 0.37), (_BLACK, 0.37, 0.57), (PAPER, 0.57, math.inf))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,69 +87,92 @@ class LensView(Drawing):
         """The top reading of each cell, with the last layer at the top."""
         import plotly.graph_objects as go
 
-        words = self._grid("predicted")
-        chances = self._grid("probability")
-        labels = [[_short(cell[0]) for cell in line] for line in words]
-        width, height = _CELL
+        words, chances = self._grid("predicted"), self._grid("probability")
         figure = go.Figure(
             go.Heatmap(
-                z=[[cell[0] for cell in line] for line in chances],
+                z=[[round(cell[0], 6) for cell in line] for line in chances],
                 zmin=0,
                 zmax=1,
                 colorscale=SEQUENTIAL,
-                text=labels,
-                texttemplate="%{text}",
-                colorbar={"title": {"text": "probability"}},
+                customdata=[
+                    [_cell_name(layer, place) for place in range(len(self.tokens))]
+                    for layer in self.layers
+                ],
+                hovertext=[
+                    [self._words(row, place, words, chances) for place in range(len(self.tokens))]
+                    for row in range(len(self.layers))
+                ],
+                hoverinfo="text",
+                colorbar=color_bar("probability"),
                 xgap=1,
                 ygap=1,
             )
         )
+        for ink, least, most in _INKS:
+            figure.add_scatter(**self._labels(ink, least, most))
         figure.update_layout(
-            template="plotly_white",
-            title={"text": self.title, "x": 0, "xref": "paper"},
-            width=max(320, width * len(self.tokens)) + 220,
-            height=height * len(self.layers) + 150,
-            font={"color": INK},
-            xaxis={
-                "tickvals": list(range(len(self.tokens))),
-                "ticktext": [_short(token) for token in self.tokens],
-                "title": "read at",
-            },
-            yaxis={
-                "tickvals": list(range(len(self.layers))),
-                "ticktext": [_layer_name(layer) for layer in self.layers],
-                "title": "after",
-            },
+            paper_layout(
+                self.title,
+                width=self._width,
+                height=_CELL[1] * len(self.layers) + 190,
+                margin={"l": 100, "r": 20, "t": 60, "b": 130},
+                xaxis=_names([_short(token) for token in self.tokens], "read at"),
+                yaxis=_names([_layer_name(layer) for layer in self.layers], "after"),
+            )
         )
         return figure
 
+    def _labels(self, ink: str, least: float, most: float) -> dict[str, Any]:
+        """Return the trace of the labels in cells whose probability is in a range."""
+        words, chances = self._grid("predicted"), self._grid("probability")
+        cells = [
+            (place, row)
+            for row in range(len(self.layers))
+            for place in range(len(self.tokens))
+            if least <= chances[row][place][0] < most
+        ]
+        return {
+            "mode": "text",
+            "x": [place for place, _ in cells],
+            "y": [row for _, row in cells],
+            "text": [_short(words[row][place][0]) for place, row in cells],
+            "textfont": {"color": ink, "size": LETTERS},
+            "hoverinfo": "skip",
+        }
+
+    @property
+    def _width(self) -> int:
+        return 130 + _CELL[0] * max(4, len(self.tokens))
+
+    def _words(self, row: int, place: int, words: list[list[Any]], chances: list[list[Any]]) -> str:
+        """Return what is said of a cell: the reading in a sentence, then all readings."""
+        layer = _layer_name(self.layers[row]) if row else _layer_name(self.layers[1])
+        readings = zip(words[row][place], chances[row][place], strict=True)
+        first = f"“{shortened(visible(words[row][place][0]), 24)}”"
+        token = shortened(visible(self.tokens[place]), 24)
+        lines = [
+            f"{'After' if row else 'Before'} {layer}, at “{token}” (token {place}): {first}, "
+            f"{percent(chances[row][place][0])}",
+            *(f"{i}. {shortened(visible(word), 40)}: {percent(chance)}"
+              for i, (word, chance) in enumerate(readings, 1)),
+        ]  # fmt: skip
+        return "<br>".join(map(plotly_text, lines))
+
     def sections(self) -> tuple[Section, ...]:
         """Return the section of the page."""
-        chances = [
-            [[round(value, 6) for value in cell] for cell in line]
-            for line in self._grid("probability")
-        ]
+        first = _cell_name(self.layers[-1], self.first)
         return (
-            Section(
-                kind="lens",
-                title=self.title,
-                lead=(
-                    "What the model’s own head reads from the state of each token after each "
-                    "layer, the last one on top: the token that it gives most, stronger in color "
-                    "where that is more likely. Point at a cell for its further readings. A state "
-                    "that reads as a word need not be used as that word."
-                ),
-                state={
-                    "layers": [_layer_name(layer) for layer in self.layers],
-                    "tokens": [visible(token) for token in self.tokens],
-                    "words": [
-                        [[visible(word) for word in cell] for cell in line]
-                        for line in self._grid("predicted")
-                    ],
-                    "chances": chances,
-                    "first": self.first,
-                    "scale": themed(SEQUENTIAL),
-                },
+            picture_section(
+                "lens",
+                self.title,
+                "What the model’s own LM head reads from the hidden state of each token after each "
+                "layer, the last one on top: the token that it predicts, stronger in color "
+                "where that is more likely. Point at a cell for its further readings. A state "
+                "that reads as a word need not be used as that word.",
+                {"lens": Picture(self.figure, first=first, least=self._width)},
+                file="lens-view",
+                marks="Readings",
+                partners={**scale_partners(SEQUENTIAL), _BLACK: _BLACK},
             ),
         )
 
@@ -185,19 +223,25 @@ def lens_view(table: pd.DataFrame, *, position: int = -1) -> LensView:
     return LensView(table, layers, tuple(tokens), top, position % length)
 
 
+def _names(names: list[str], title: str) -> dict[str, Any]:
+    return names_axis(names, title=title, range=[-0.5, len(names) - 0.5])
+
+
+def _cell_name(layer: int, place: int) -> str:
+    return f"{'E' if layer < 0 else f'L{layer}'}T{place}"
+
+
 def _layer_name(layer: int) -> str:
     return "embeddings" if layer < 0 else f"L{layer}"
 
 
 def _short(token: str) -> str:
-    label = visible(token)
-    shown = label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
-    return plotly_text(shown)
+    return plotly_text(shortened(visible(token), _LONGEST_LABEL))
 
 
 _COLUMNS_LOGITS = ("component", "kind", "layer", "head", "contribution")
 _ATTRIBUTES = ("logit", "token", "against", "position", "at")
-_CELL_LOGITS = (50, 34)
+_MOST = 12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -254,69 +298,57 @@ class LogitView(Drawing):
     @property
     def figure(self) -> Figure:
         """The heads of the first kind; blue favors the token, orange the other."""
-        import plotly.graph_objects as go
+        return self._figure(self.kinds[0])
 
-        layers, rows = self.grid(self.kinds[0])
+    def _figure(self, kind: str) -> Figure:
+        layers, rows = self.grid(kind)
         most = max((abs(value) for row in rows for value in row), default=0) or 1.0
-        width, height = _CELL_LOGITS
-        figure = go.Figure(
-            go.Heatmap(
-                z=rows,
-                zmin=-most,
-                zmax=most,
-                colorscale=DIVERGING,
-                colorbar={"title": {"text": "logits"}},
-                xgap=2,
-                ygap=2,
-            )
+        total = signed(float(self.table.attrs["logit"]))
+        return head_map(
+            [[round(value, 6) for value in row] for row in rows],
+            layers,
+            [[f"{signed(value)} logits of {total} in all" for value in row] for row in rows],
+            title=self.of,
+            limits=(-most, most),
+            scale=DIVERGING,
+            bar=color_bar("logits"),
         )
-        figure.update_layout(
-            template="plotly_white",
-            title={"text": plotly_text(self.of), "x": 0, "xref": "paper"},
-            width=width * len(rows[0]) + 240,
-            height=height * len(layers) + 150,
-            font={"color": INK},
-            xaxis={
-                "tickvals": list(range(len(rows[0]))),
-                "ticktext": [f"H{head}" for head in range(len(rows[0]))],
-            },
-            yaxis={
-                "autorange": "reversed",
-                "tickvals": list(range(len(layers))),
-                "ticktext": [f"L{layer}" for layer in layers],
-            },
+
+    def _ranking(self, kind: str) -> list[tuple[str, float]]:
+        """Return the heads of a kind and all parts that are no head, the largest first."""
+        parts = self.table[(self.table["kind"] == kind) | self.table["head"].isna()]
+        heads_first = parts.loc[parts["head"].isna().sort_values(kind="stable").index]
+        pairs = heads_first[["component", "contribution"]].itertuples(index=False, name=None)
+        return sorted(pairs, key=lambda pair: -abs(pair[1]))
+
+    def _picture(self, kind: str) -> Picture:
+        ranked = self._ranking(kind)
+        heads = set(self._heads["component"])
+        return Picture(
+            self._figure(kind),
+            label=kind,
+            first=next((name for name, _ in ranked if name in heads), ""),
+            ranking=Ranking(
+                ("part", "adds"),
+                [(name, signed(value)) for name, value in ranked[:_MOST]],
+                caption="The parts that add or take most",
+                foot=("all parts, the model’s own number", signed(self.table.attrs["logit"])),
+            ),
         )
-        return figure
 
     def sections(self) -> tuple[Section, ...]:
         """Return the section of the page."""
-        rest = self.table[self.table["head"].isna()]
-        maps = {}
-        for kind in self.kinds:
-            layers, rows = self.grid(kind)
-            values = [[round(value, 6) for value in row] for row in rows]
-            maps[kind] = {"layers": layers, "values": values}
         return (
-            Section(
-                kind="logits",
-                title=self.title,
-                lead=(
-                    f"Divided is the {self.of}. Blue heads say the token, orange ones speak "
-                    "against it; all parts together are the model’s own number. It is what each "
-                    "says by itself, not what later layers make of it: for that, switch it off."
-                ),
-                state={
-                    "of": self.of,
-                    "logit": round(float(self.table.attrs["logit"]), 6),
-                    "maps": maps,
-                    "rest": [
-                        [name, round(value, 6)]
-                        for name, value in zip(
-                            rest["component"], rest["contribution"].tolist(), strict=True
-                        )
-                    ],
-                    "scale": themed(DIVERGING),
-                },
+            picture_section(
+                "logits",
+                self.title,
+                f"Divided is the {self.of}. Blue heads predict the token, orange ones speak "
+                "against it; all parts together are the model’s own number. It is what each "
+                "adds by itself, not what later layers make of it: for that, ablate it.",
+                {kind: self._picture(kind) for kind in self.kinds},
+                file="logit-view",
+                control=("kind", "Attention"),
+                partners=scale_partners(DIVERGING),
             ),
         )
 

@@ -7,18 +7,25 @@ lightness and remain distinct for readers with color blindness.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 __all__ = [
     "ACCENT",
+    "DARK",
     "DIVERGING",
+    "EDGE",
     "INK",
+    "LINE",
     "MUTED",
+    "PAPER",
     "RIVAL",
     "SEQUENTIAL",
     "ColorScale",
+    "dark_color",
     "head_colors",
     "layer_colors",
     "mixed",
+    "scale_partners",
     "themed",
     "themed_head_colors",
     "themed_layer_colors",
@@ -32,6 +39,20 @@ MUTED = "#5b6470"
 #: are distinct in every common form of color blindness.
 ACCENT = "#1858a8"
 RIVAL = "#b3540b"
+PAPER = "#ffffff"
+LINE = "#dfe3e8"
+EDGE = "#8b95a1"
+
+#: The same colors on a dark page; the page's style sheet has the same pairs.
+DARK = {
+    INK: "#e7eaee",
+    MUTED: "#a3adb8",
+    ACCENT: "#7db4f0",
+    RIVAL: "#f0a35e",
+    PAPER: "#15181c",
+    LINE: "#333a42",
+    EDGE: "#6d7782",
+}
 
 #: Scale from 0 to a whole row; it is monotonic and keeps small weights visible.
 SEQUENTIAL: ColorScale = [
@@ -91,6 +112,12 @@ def themed(scale: ColorScale) -> dict[str, ColorScale]:
     return {"light": scale, "dark": SEQUENTIAL_DARK if scale is SEQUENTIAL else DIVERGING_DARK}
 
 
+def scale_partners(scale: ColorScale) -> dict[str, str]:
+    """Return the dark-page colors of a scale by its light ones."""
+    both = zip(*themed(scale).values(), strict=True)
+    return {str(light): str(dark) for (_, light), (_, dark) in both}
+
+
 def themed_head_colors(num_heads: int) -> dict[str, list[str]]:
     """Return the colors of all heads for a light and a dark page."""
     return {"light": head_colors(num_heads), "dark": head_colors(num_heads, dark=True)}
@@ -141,6 +168,29 @@ def layer_colors(num_layers: int, *, dark: bool = False) -> list[str]:
         _oklch(first + part * (last - first), _CHROMA, from_hue + part * (to_hue - from_hue))
         for part in parts
     ]
+
+
+def dark_color(color: str, partners: Mapping[str, str]) -> str:
+    """Return the color of a dark page in place of one, opaque or not, of a light page.
+
+    Args:
+        color: ``#rrggbb``, or as ``mixed`` returns it.
+        partners: dark colors by light ones, besides ``DARK``.
+
+    Raises:
+        KeyError: the color has no partner.
+
+    Example:
+        >>> dark_color(INK, {}), dark_color(mixed(MUTED, 0.5), {})
+        ('#e7eaee', 'rgba(163,173,184,0.5)')
+    """
+    known = {**DARK, **partners}
+    if color.startswith("#"):
+        return known[color]
+    *channels, opacity = color[len("rgba(") : -1].split(",")
+    return mixed(
+        known["#" + "".join(f"{int(channel):02x}" for channel in channels)], float(opacity)
+    )
 
 
 def mixed(color: str, opacity: float) -> str:

@@ -12,6 +12,7 @@ from introspect.models import Model
 from introspect.models.circuits import repeated
 from introspect.records import LARGEST_SHOWN, METHODS, AttentionRecord, attributed, offered
 from introspect.reporting import certificate_rows
+from introspect.text import quantity
 from tests import models_zoo as zoo
 from tests.synthetic import TEXT
 from tests.tokenizers_zoo import word_level
@@ -105,7 +106,7 @@ def test_every_method_on_minilm(of_minilm):
     assert certificate.max_completeness_error <= 1e-5
     rows = dict(certificate_rows(certificate))
     assert rows["Differentiated"].startswith("surrogate: cosine of the sentence")
-    assert rows["Differentiated"].endswith(f", which is {certificate.gradient_of_value:.4g}")
+    assert rows["Differentiated"].endswith(f", which is {quantity(certificate.gradient_of_value)}")
     assert sum("Largest difference between" in name for name in rows) == 3
 
 

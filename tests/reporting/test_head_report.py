@@ -20,9 +20,9 @@ from introspect.reporting.head_report import (
     heads_listed,
     pattern_words,
     place_words,
-    with_interval,
 )
 from introspect.studies.heads import HeadStudy
+from introspect.text import percent_interval
 from introspect.views import known_roles_section
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
@@ -84,11 +84,11 @@ def test_the_headline_names_the_heads_of_each_role():
     finding = finding_of_heads(study())
     assert finding.plain == "L0H0 is a previous-token head; L1H0 and L1H1 are induction heads."
     details = " ".join(finding.details)
-    assert "all of the score’s 95 % interval is above 40%" in details
+    assert "all of the score’s 95% interval is above 40%" in details
     assert "32 sequences of 61 tokens" in details
     assert (
-        "*L0H0* gives most to the token just before: 90.0% of its attention (95 %: 89.0–91.0). "
-        "Even attention would give 2.5%." in details
+        "*L0H0* gives most to the token just before: 90.0% (95% CI 89.0–91.0) of its "
+        "attention. Even attention would give 2.5%." in details
     )
     assert "*L1H2* gives most to the same token earlier on: 6.0%" in details
     alone = roles_table(roles=["none"] * 5 + ["induction"])
@@ -100,7 +100,7 @@ def test_none_is_said_plainly_with_the_threshold():
     nobody = study(roles=roles_table(roles=["none"] * 6), threshold=0.5)
     assert finding_of_heads(nobody).plain == (
         "No head of 6 has a known role: none is sure to give more than 50% of its attention to "
-        "the token just before, the same token earlier on, or what followed the same token earlier "
+        "the token just before, the same token earlier on or what followed the same token earlier "
         "on."
     )
     page = head_report(nobody).html
@@ -111,11 +111,11 @@ def test_none_is_said_plainly_with_the_threshold():
 def test_what_a_mask_hides_is_said():
     grids = {**GRIDS, "duplicate_token": [[np.nan] * 3] * 2}
     hidden = study(roles=roles_table(grids))
-    assert "No head can look at the same token earlier on: the model’s mask hides it." in (
+    assert "No head can attend to the same token earlier on: the model’s mask hides it." in (
         finding_of_heads(hidden).details
     )
     state = known_roles_section(hidden).state
-    assert [role["name"] for role in state["roles"]] == ["previous_token", "induction"]
+    assert [picture["name"] for picture in state["pictures"]] == ["previous_token", "induction"]
     row = re.search(r"even attention.*?</tr>", head_report(hidden).html, re.DOTALL)[0]
     assert text_of(row).count("–") == 2
     everything = {name: [[np.nan] * 3] * 2 for name in GRIDS}
@@ -127,24 +127,22 @@ def test_many_heads_are_named_to_a_dozen():
     assert heads_listed(heads).endswith("L0H10, L0H11 and 2 more")
     assert heads_listed(heads[:1]) == "L0H0"
     assert place_words(-3) == "3 tokens before" and place_words(1) == "the token after"
-    assert with_interval(0.5, 0.4, 0.625) == "50.0% (40.0–62.5)"
-    assert with_interval(np.nan, np.nan, np.nan) == "–"
 
 
 def test_patterns_name_their_heads_or_the_nearest_one():
     places, rare = pattern_words(patterns_table())
     assert places == (
-        "In the 7 texts *L0H0 and L0H2* look at one place: at least 90% of the largest weights "
+        "In the 7 texts *L0H0 and L0H2* attend to one place: at least 90% of the largest weights "
         "must stand at one place from the query."
     )
     assert rare == (
-        "In the 7 texts no head is found to look at rare words: at least 50% of the largest "
-        "weights must stand on the rarest token of the text, and L0H1 comes nearest, with 40%."
+        "In the 7 texts no head is found to attend to rare words: at least 50% of the largest "
+        "weights must stand on the rarest token of the text, and L0H1 comes nearest, with 40.0%."
     )
     one = patterns_table(n_texts=1, is_positional=[True] + [False] * 5, rare_share=np.nan)
     places, rare = pattern_words(one)
-    assert places.startswith("In the only text *L0H0* looks at one place:")
-    assert rare.endswith("no head can be said to look at rare words: no token had a choice to be "
+    assert places.startswith("In the only text *L0H0* attends to one place:")
+    assert rare.endswith("no head can be said to attend to rare words: no token had a choice to be "
                          "counted.")  # fmt: skip
 
 
@@ -153,17 +151,25 @@ def test_patterns_name_their_heads_or_the_nearest_one():
 
 def test_the_map_holds_the_numbers_of_the_table():
     state = known_roles_section(study()).state
-    assert state["layers"] == [0, 1] and state["numHeads"] == 3
     assert state["first"] == "induction"  # the rarest that was found
-    by_name = {role["name"]: role for role in state["roles"]}
+    by_name = {picture["name"]: picture["figure"] for picture in state["pictures"]}
     for name, grid in GRIDS.items():
-        assert by_name[name]["values"] == [pytest.approx(line) for line in grid]
-        assert by_name[name]["low"][1] == pytest.approx([value - 0.01 for value in grid[1]])
-        assert by_name[name]["counts"] == [[32] * 3] * 2
-    assert by_name["induction"]["framed"] == [[1, 0], [1, 1]]
-    assert by_name["previous_token"]["framed"] == [[0, 0]]
-    assert by_name["duplicate_token"]["framed"] == []
-    json.dumps(state["roles"], allow_nan=False)
+        (trace,) = by_name[name]["data"]
+        assert trace["z"] == [pytest.approx(line) for line in grid]
+        ends = percent_interval(grid[1][0], grid[1][0] - 0.01, grid[1][0] + 0.01).split(" ", 1)[1]
+        assert f"of attention {ends}, over" in trace["hovertext"][1][0]
+        assert all(w.endswith("over 32 sequences") for line in trace["hovertext"] for w in line)
+        assert (trace["zmin"], trace["zmax"]) == (0, 1)
+
+    def framed(name):
+        shapes = by_name[name]["layout"].get("shapes", [])
+        return [(round(s["y0"] + 0.48), round(s["x0"] + 0.48)) for s in shapes]
+
+    assert by_name["induction"]["layout"]["yaxis"]["ticktext"] == ["L0", "L1"]
+    assert framed("induction") == [(1, 0), (1, 1)]
+    assert framed("previous_token") == [(0, 0)]
+    assert framed("duplicate_token") == []
+    json.dumps(state, allow_nan=False)
 
 
 def test_the_page_says_what_it_rests_on():
@@ -192,7 +198,7 @@ def test_the_page_says_what_it_rests_on():
         "vertical and diagonal 1 L1H0",
         "no text was long enough 1 L1H2",
         "The loss is the cross-entropy of the next token",
-        "L1H1 0.5000 (0.4000–0.6000) 0.80 +0.5000 L0H2",
+        "L1H1 0.5000 (95% CI 0.4000–0.6000) 0.80 +0.5000 L0H2",
         "Voita et al. 2019",
         "Olsson et al. 2022",
         "introspect heads --out x",
@@ -205,7 +211,10 @@ def test_the_page_says_what_it_rests_on():
 
 def test_the_table_of_heads_begins_with_those_that_have_a_role():
     words = text_of(head_report(study()).html)
-    row = "L0H0 previous-token 90.0% (89.0–91.0) 2.0% (1.0–3.0) 0.0% (-1.0–1.0) L1H0 induction"
+    row = (
+        "L0H0 previous-token 90.0% (95% CI 89.0–91.0) 2.0% (95% CI 1.0–3.0) "
+        "0.0% (95% CI −1.0 to 1.0) L1H0 induction"
+    )
     assert row in words
     # L1H2 has more than L0H2 of any score, but no role.
     assert words.index("L1H1 induction") < words.index("L1H2 – ") < words.index("L0H2 – ")
@@ -280,16 +289,16 @@ def test_what_a_reader_does_with_the_page(open_page):
     assert page.inner_text(".finding") == made.finding
     roles = page.locator('[data-view="role-map"]')
     strong = roles.locator(".reading.strong")
-    assert strong.inner_text() == "L1H0: 80.0 % of attention (95 %: 79.0–81.0), over 32 sequences."
-    framed = roles.locator('[data-framed="true"]')
-    assert framed.evaluate_all("all => all.map(c => c.dataset.layer + c.dataset.head)") == [
-        "10", "11",
-    ]  # fmt: skip
+    assert strong.inner_text() == (
+        "L1H0: 80.0% of attention (95% CI 79.0–81.0), over 32 sequences."
+    )
+    canvas = "document.querySelector('[data-view=role-map] .drawn-canvas')"
+    assert len(page.evaluate(f"{canvas}.layout.shapes")) == 2
     roles.locator('select[name="role"]').select_option("duplicate_token")
-    assert framed.count() == 0
-    assert strong.inner_text().startswith("L1H2: 6.0 % of attention (95 %: 5.0–7.0)")
+    assert page.evaluate(f"{canvas}.layout.shapes ?? []") == []
+    assert strong.inner_text().startswith("L1H2: 6.0% of attention (95% CI 5.0–7.0)")
     # Colors reach to all of a head's attention, so that little looks like little.
-    assert "100.0 % of attention" in roles.locator(".legend").inner_text()
+    assert page.evaluate(f"[{canvas}.data[0].zmin, {canvas}.data[0].zmax]") == [0, 1]
     assert page.locator('[data-view="heatmap"]').count() == 1
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 

@@ -29,7 +29,7 @@ def test_lists_pages_below_too_and_counts_the_others(folder):
         "title": f"Reports in {folder.name}",
         "pages": 2,
     }
-    assert "Left out: 1 HTML pages" in page
+    assert "Left out: 1 HTML page that" in page
     assert 'href="deep%20er/b%231.html"' in page
     assert "Plotly" not in page.split("<body>")[1]
 

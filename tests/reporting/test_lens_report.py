@@ -10,7 +10,8 @@ import torch
 
 import introspect as ix
 from introspect.errors import CaptureError, ModelError, SelectionError
-from introspect.reporting.lens_report import finding_of_lens, read_at
+from introspect.reporting.lens_report import finding_of_lens
+from introspect.studies.lens.study import read_at
 from tests import models_zoo as zoo
 from tests.writers_zoo import writer
 
@@ -24,7 +25,7 @@ def induction():
 
 @pytest.fixture(scope="module")
 def made(induction):
-    return ix.lens_report(induction, TEXT, command="introspect lens x")
+    return ix.lens_report(ix.lens_study(induction, TEXT), command="introspect lens x")
 
 
 def text_of(html):
@@ -69,9 +70,9 @@ def parts(values, against=None):
 def test_the_headline_says_since_when_the_model_reads_its_answer(words, since):
     finding = finding_of_lens(read_at(readings(words), -1), None, None)
     assert finding.plain == (
-        f"At “was” (token 1) the model gives c most, with a probability of 90.0%; {since}."
+        f"At “was” (token 1) the model predicts c, with a probability of 90.0%; {since}."
     )
-    assert f"the head reads “{words[0]}”, with a probability of 90.0%." in finding.details[0]
+    assert f"the LM head reads “{words[0]}”, with a probability of 90.0%." in finding.details[0]
 
 
 def test_the_parts_that_add_and_take_most_are_named():
@@ -80,12 +81,12 @@ def test_the_parts_that_add_and_take_most_are_named():
               "L1H1": -0.125}  # fmt: skip
     finding = finding_of_lens(reading, parts(values), None)
     assert finding.details[-1] == (
-        "The logit of “a∗” is 4.62: a sum of 6 parts. Most is added by L0H0 (+3.00), L1H0 (+2.00) "
-        "and embeddings (+0.50). Most is taken off by L0H1 (−1.00) and L1H1 (−0.12)."
+        "The logit of “a∗” is 4.63: a sum of 6 parts. Most is added by L0H0 (+3.00), L1H0 (+2.00) "
+        "and embeddings (+0.50). Most is taken off by L0H1 (−1.00) and L1H1 (−0.13)."
     )
     only = finding_of_lens(reading, parts({"L0H0": 1.0}, against="b"), None)
     assert only.details[-1] == (
-        "The logit of “a∗” less that of “b” is 1.00: a sum of 1 parts. Most is added by L0H0 "
+        "The logit of “a∗” less that of “b” is 1.00: a sum of 1 part. Most is added by L0H0 "
         "(+1.00)."
     )
     refused = finding_of_lens(reading, None, "It does more than add.")
@@ -96,7 +97,7 @@ def test_the_parts_that_add_and_take_most_are_named():
 
 def test_an_asterisk_in_a_token_ends_no_emphasis():
     finding = finding_of_lens(read_at(readings(["a", "*"]), 0), None, None)
-    assert finding.headline.startswith("At “it∗” (token 0) the model gives *other* most")
+    assert finding.headline.startswith("At “it∗” (token 0) the model predicts *other*,")
 
 
 def test_a_token_that_is_not_there():
@@ -115,7 +116,7 @@ def test_the_words_are_those_of_the_models_own_run(induction, made):
     word = induction.tokenizer.convert_ids_to_tokens(best)
     assert word == "e"  # what followed “d” the first time
     assert made.finding.startswith(
-        f"At “d” (token 13) the model gives {word} most, with a probability of "
+        f"At “d” (token 13) the model predicts {word}, with a probability of "
         f"{float(logits.softmax(-1)[best]):.1%};"
     )
     assert f"The logit of “{word}” is {float(logits[best]):.2f}" in text_of(made.html)
@@ -142,39 +143,41 @@ def test_the_page_says_what_it_rests_on(made):
 
 
 def test_token_against_and_position_are_those_asked_for(induction):
-    report = ix.lens_report(induction, TEXT, token="c", against="a", position=-3, top=2)
+    report = ix.lens_report(
+        ix.lens_study(induction, TEXT, token="c", against="a", position=-3, top=2)
+    )
     table = ix.direct_logit_attribution(induction, TEXT, token="c", against="a", position=-3)
     words = text_of(report.html)
     assert f"The logit of “c” less that of “a” is {table.attrs['logit']:.2f}" in words
-    assert report.finding.startswith("At “b” (token 11) the model gives c most")
+    assert report.finding.startswith("At “b” (token 11) the model predicts c,")
 
 
 def test_a_masked_model_is_read_at_its_mask_and_says_why_nothing_is_divided():
     model = ix.load("pronoun", lm_head=True)
     text = "The fox did not cross the [MASK] because it was too wide."
-    report = ix.lens_report(model, text)
-    assert report.finding.startswith("At “[MASK]” (token 7) the model gives ")
+    report = ix.lens_report(ix.lens_study(model, text))
+    assert report.finding.startswith("At “[MASK]” (token 7) the model predicts ")
     assert "Which parts say it cannot be told of this model. Expected" in text_of(report.html)
     assert 'data-view="logits"' not in report.html and "Elhage" not in report.html
     assert len(report.notices) == 1 and "normalize what they give on" in report.notices[0]
-    plain = ix.lens_report(model, text.replace("[MASK]", "river"))
+    plain = ix.lens_report(ix.lens_study(model, text.replace("[MASK]", "river")))
     assert plain.finding.startswith("At “.” (token 13) ")  # not at [SEP]
     with pytest.raises(CaptureError):
-        ix.lens_report(model, text, token="fox")
+        ix.lens_study(model, text, token="fox")
 
 
 def test_of_an_encoder_decoder_what_it_writes_is_read():
     model = writer("t5")
-    report = ix.lens_report(model, "a small text", target="two words")
+    report = ix.lens_report(ix.lens_study(model, "a small text", target="two words"))
     length = len(model.capture("a small text", target="two words", kind="decoder").queries)
     with pytest.raises(SelectionError, match=f"for {length} tokens"):
-        ix.lens_report(model, "a small text", target="two words", position=length)
+        ix.lens_study(model, "a small text", target="two words", position=length)
     assert 'data-view="logits"' in report.html
 
 
 def test_a_model_without_a_head_is_refused():
     with pytest.raises(ModelError, match="language-model head"):
-        ix.lens_report(zoo.minilm(), TEXT)
+        ix.lens_study(zoo.minilm(), TEXT)
 
 
 @pytest.mark.browser
@@ -188,7 +191,7 @@ def test_what_a_reader_does_with_the_page(induction, made, open_page, width):
     )
     # The token that is read is seen, however long the text is.
     cell = lens.locator('[aria-current="true"]').bounding_box()
-    frame = lens.locator(".lens-scroller").bounding_box()
+    frame = lens.locator(".drawn-scroller").bounding_box()
     assert frame["x"] <= cell["x"] and cell["x"] + cell["width"] <= frame["x"] + frame["width"] + 1
     assert page.evaluate("window.scrollY") == 0
     parts = page.locator('[data-view="logits"] .reading.strong').inner_text()
@@ -201,7 +204,7 @@ def test_what_a_reader_does_with_the_page(induction, made, open_page, width):
 
 @pytest.mark.browser
 def test_the_lens_begins_at_the_token_that_is_read(induction, open_page):
-    page = open_page(ix.lens_report(induction, TEXT, position=3).html)
+    page = open_page(ix.lens_report(ix.lens_study(induction, TEXT, position=3)).html)
     reading = page.locator('[data-view="lens"] .reading.strong').inner_text()
     assert reading.startswith("After L1, at “b” (token 3)")
 

@@ -27,7 +27,7 @@ def case():
 
 @pytest.fixture(scope="module")
 def demo(model, case):
-    return ix.report(model, [case], command="introspect report …")
+    return ix.report(ix.coreference_study(model, [case]), command="introspect report …")
 
 
 def test_it_says_which_heads_point_from_the_pronoun_to_the_antecedent(demo):
@@ -50,7 +50,7 @@ def test_it_carries_caveat_certificate_and_provenance(demo):
 
 def test_it_is_small_and_repeatable(demo, model, case):
     assert len(demo.html.encode()) < 1_500_000
-    again = ix.report(model, [case], command="introspect report …")
+    again = ix.report(ix.coreference_study(model, [case]), command="introspect report …")
     assert again.html == demo.html
 
 
@@ -59,7 +59,7 @@ def test_several_cases_get_a_place_each_and_an_in_sample_headline(model, case):
     twin = ix.CorefCase.from_words(
         twin_text, pronoun="it", antecedent="street", distractors=["animal"]
     )
-    made = ix.report(model, [case, twin])
+    made = ix.report(ix.coreference_study(model, [case, twin]))
     assert made.html.count('<article class="item"') == 2
     assert "in-sample" in made.finding
     assert len(made.scores.cases) == 2 * 2 * 72
@@ -70,12 +70,12 @@ def test_case_that_fails_is_named_by_its_number(model, case):
         "it rained " + "on and on " * 300 + "upon Ann", pronoun="it", antecedent="Ann"
     )
     with pytest.raises(MentionError, match="Number 2: .*cut off"):
-        ix.report(model, [case, cut], truncation=True)
+        ix.coreference_study(model, [case, cut], truncation=True)
 
 
 def test_nothing_to_report_on_is_refused(model):
     with pytest.raises(InputError, match="at least one"):
-        ix.report(model, [])
+        ix.coreference_study(model, [])
 
 
 @pytest.mark.browser
@@ -126,7 +126,7 @@ def twins(model, case):
     twin = ix.CorefCase.from_words(
         TEXT.replace("tired", "wide"), pronoun="it", antecedent="street", distractors=["animal"]
     )
-    return ix.report(model, [case, twin])
+    return ix.report(ix.coreference_study(model, [case, twin]))
 
 
 @pytest.mark.browser
@@ -217,7 +217,7 @@ def test_hostile_words_kept_whole_are_text_everywhere(open_page):
             ix.Candidate((text.index("dog"), text.index("dog") + 3)),
         ),
     )
-    made = ix.report((BertModel(config), tokenizer), [case])
+    made = ix.report(ix.coreference_study((BertModel(config), tokenizer), [case]))
     page = open_page(made.html)
     shown = [t.inner_text() for t in page.locator('[data-view="head"] [data-side="key"]').all()]
     assert shown == [*HOSTILE[:2], "⟨U+2028⟩", "␀", *words[4:]]

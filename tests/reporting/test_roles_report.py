@@ -62,7 +62,7 @@ def text_of(html):
 def test_the_words_name_the_planted_head_and_how_much(tables):
     finding = finding_of_roles(tables[0])
     n = sum(len(item.keys) - 2 for item in planted())
-    assert finding.plain == f"What 6 heads look at, over {n} tokens of 2 texts."
+    assert finding.plain == f"What 6 heads attend to, over {n} tokens of 2 texts."
     (line,) = [d for d in finding.details if "the token before it" in d]
     assert line == (
         f"*L1H2* gives most to the token before it: 90.0% of its attention, over {n} tokens."
@@ -83,7 +83,7 @@ def test_missing_rows_are_said_first():
 def test_the_page_says_what_it_rests_on(made):
     words = text_of(made.html)
     for expected in (
-        "What heads look at in a &lt;set&gt; &amp; more",
+        "What heads attend to in a &lt;set&gt; &amp; more",
         "2 sentences &lt;were&gt; left out.",
         "the-model",
         "introspect probe x.txt",
@@ -110,7 +110,7 @@ def test_a_causal_model_has_no_row_for_what_it_cannot_see():
     page = sentence_report("x", table, Certificate(route="given tensors")).html
     data = json.loads(re.search(r'id="page-data">(.*?)</script>', page, re.DOTALL)[1])
     (section,) = data["sections"]
-    names = [role["name"] for role in section["state"]["roles"]]
+    names = [picture["name"] for picture in section["state"]["pictures"]]
     assert "previous" in names
     assert "next" not in names
     row = re.search(r"<tr><td[^>]*>next</td>(.*?)</tr>", page)
@@ -121,17 +121,18 @@ def test_a_causal_model_has_no_row_for_what_it_cannot_see():
 def test_the_map_holds_the_numbers_of_the_table(tables):
     table = tables[0]
     state = role_map_section(table, dict(ALL_ROLES), "previous").state
-    assert state["layers"] == [0, 1]
-    assert state["numHeads"] == 3
-    roles = {role["name"]: role for role in state["roles"]}
+    roles = {picture["name"]: picture["figure"] for picture in state["pictures"]}
+    assert list(roles["previous"]["layout"]["yaxis"]["ticktext"]) == ["L0", "L1"]
     assert list(roles) == list(ALL_ROLES)
     for line in table.to_dict("records"):
         for name in ("previous", "entropy", "same_token"):
-            place = roles[name]["values"][line["layer"]][line["head"]]
-            assert place == pytest.approx(line[name], abs=1e-6)
-            count = roles[name]["counts"][line["layer"]][line["head"]]
-            assert count == line[f"n_{name}"]
-    json.dumps(state["roles"], allow_nan=False)
+            (trace,) = roles[name]["data"]
+            assert len(trace["z"][0]) == 3
+            value = trace["z"][line["layer"]][line["head"]]
+            assert value == pytest.approx(line[name], abs=1e-6)
+            words = trace["hovertext"][line["layer"]][line["head"]]
+            assert words.endswith(f", over {line[f'n_{name}']} tokens")
+    json.dumps(state, allow_nan=False)
     assert unit_of("entropy") == "bits"
     assert unit_of("self") == "of attention"
 
@@ -142,7 +143,7 @@ def test_what_a_reader_does_with_the_page(made, tables, open_page):
     assert page.inner_text(".finding") == made.finding
     roles = page.locator('[data-view="role-map"]')
     strong = roles.locator(".reading.strong")
-    assert strong.inner_text().startswith("L1H2: 90.0 % of attention, over ")
+    assert strong.inner_text().startswith("L1H2: 90.0% of attention, over ")
     assert roles.locator('[aria-current="true"]').get_attribute("data-head") == "2"
     # Chooses another role: the map, the reading and the list are of that one.
     roles.locator('select[name="role"]').select_option("entropy")

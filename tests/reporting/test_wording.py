@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from introspect.page.markup import emphasized
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.records.alignment import assign_words
 from introspect.reporting import finding_of_case
-from introspect.reporting.findings import as_html, finding_of_set
+from introspect.reporting.findings import finding_of_set
 from introspect.studies.coreference import CoreferenceAnalyzer, score_case
 from introspect.text import CorefCase
 
@@ -74,8 +75,8 @@ def test_heads_that_point_to_the_distractor_are_told():
 def test_right_heads_are_counted_beside_blind_choice():
     found = finding({(0, 1): (0.6, 0.1), (1, 1): (0.1, 0.8)})
     # Of four heads one is right, one wrong, and two give both the same.
-    assert "1 of 4 heads give *cat* more than *dog*" in " ".join(found.details)
-    assert "in about 2." in " ".join(found.details)
+    assert "1 of 4 heads gives *cat* more than *dog*" in " ".join(found.details)
+    assert "about 2 would." in " ".join(found.details)
 
 
 def test_position_baselines_are_named():
@@ -116,13 +117,13 @@ def test_direction_hidden_by_a_causal_mask_is_not_a_zero():
 def test_set_finding_is_called_in_sample():
     analyzer = CoreferenceAnalyzer()
     analyzer.update([(case_of(), record_of({(0, 1): (0.6, 0.1)}))])
-    found = finding_of_set(analyzer.compute())
+    found = finding_of_set(analyzer.compute(), 1)
     assert "in-sample" in found.headline
     assert "No held-out accuracy was measured" in " ".join(found.caveats)
-    assert "nearest preceding 0%" in " ".join(found.details)
+    assert "nearest preceding 0.0%" in " ".join(found.details)
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a & b", '"quoted"'])
 def test_words_of_the_text_stay_text(text):
-    assert "<script>" not in as_html(f"*{text}*")
-    assert as_html(f"*{text}*").startswith("<em>")
+    assert "<script>" not in emphasized(f"*{text}*")
+    assert emphasized(f"*{text}*").startswith("<em>")

@@ -14,11 +14,10 @@ from transformers import BertConfig, BertModel
 import introspect as ix
 from introspect.data import case_to_json, own_cases, read_cases, write_jsonl
 from introspect.errors import InputError, OutputError, SelectionError
-from introspect.io import read_plan
-from introspect.io.folders import FILES
+from introspect.io import FILES, read_run
 from introspect.reporting.set_words import finding_of_choice
 from introspect.studies.coreference import score_case
-from introspect.text import CorefCase
+from introspect.text import CorefCase, percent_interval
 from tests import models_zoo
 from tests.closeness import assert_same_table
 from tests.tokenizers_zoo import word_level
@@ -89,7 +88,7 @@ def test_summary_has_the_held_out_figure_beside_every_baseline(run):
     }  # fmt: skip
     assert {row["baseline"] for row in summary["against"]} == names
     assert summary["provenance"]["Command"] == "introspect probe …"
-    plan = read_plan(run.folder)
+    plan = read_run(run.folder)["plan"]
     assert plan["threads"] == 1
     assert [len(file["sha256"]) for file in plan["input"]] == [64]
 
@@ -109,11 +108,11 @@ def test_same_input_same_tables(run, minilm, file, tmp_path):
 
 
 def test_a_finished_probe_is_kept_unless_asked(run, minilm, file, tmp_path):
-    with pytest.raises(OutputError, match=r"null_model: True → False.*--fresh"):
+    with pytest.raises(OutputError, match=r"null_model: True → False.*--overwrite"):
         ix.probe(minilm, file, run.folder, options=FEW)
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"holds 'mine.txt'"):
-        ix.probe(minilm, file, tmp_path, options=FEW, fresh=True)
+        ix.probe(minilm, file, tmp_path, options=FEW, overwrite=True)
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
@@ -176,7 +175,7 @@ def test_chinese_words_are_scored_as_words(chinese_model, tmp_path):
     ours, theirs = (run.scores.cases["antecedent_weight"] for run in (divided, plain))
     # A word gets what its characters get together, not their mean.
     assert ours.mean() > 1.2 * theirs.mean()
-    assert read_plan(tmp_path / "x")["segment"] == "jieba"
+    assert read_run(tmp_path / "x")["plan"]["segment"] == "jieba"
     with pytest.raises(SelectionError, match="jieba or nothing"):
         ix.probe(chinese_model, path, tmp_path / "z", segment="other")
 
@@ -195,8 +194,8 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
     page = open_page(run.folder / "report.html")
     assert page.inner_text(".finding") == run.finding
     forest = page.locator('[data-view="forest"]')
-    assert forest.locator(".forest-row").first.inner_text().startswith("held-out choice")
-    assert "random weights" in forest.inner_text()
+    assert forest.locator(".mark").first.get_attribute("aria-label").startswith("held-out choice: ")
+    assert "random weights" in forest.locator(".drawn-canvas").inner_html()
     scores = page.locator('[data-view="score-map"]')
     choice = run.scores.choice
     name = f"L{choice.head.layer}H{choice.head.head}"
@@ -210,7 +209,7 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
         & (heads["head"] == 2)
         & (heads["direction"] == "candidate_to_pronoun")
     ].iloc[0]
-    assert f"right in {100 * row['accuracy']:.1f} % of 32 cases" in scores.inner_text()
+    assert f"right in {100 * row['accuracy']:.1f}% of 32 cases" in scores.inner_text()
     # Chooses a pair, and holds its two texts side by side.
     pairs = page.locator('.choice[data-of="pairs"]')
     pairs.locator(".choice-list button").nth(2).click()
@@ -243,7 +242,7 @@ def test_norms_are_scored_with_raw_weights_beside_them(by_norm, run):
     pd.testing.assert_series_equal(heads["raw_accuracy"], raw["accuracy"], check_names=False)
     assert (heads["accuracy"] != heads["raw_accuracy"]).any()
     assert "raw_accuracy" not in raw
-    assert read_plan(by_norm.folder)["weights"] == "norm"
+    assert read_run(by_norm.folder)["plan"]["weights"] == "norm"
     # Products scored as if they were attention: the same accuracies by another way.
     credits = []
     for case in own_cases("en"):
@@ -264,9 +263,10 @@ def test_the_report_by_norms_says_so_and_shows_raw_beside(by_norm, open_page):
     page = open_page(by_norm.folder / "report.html")
     words = page.inner_text("main")
     assert "Norm-weighted attention was scored" in words
-    first = page.locator(".forest-row.head").first.inner_text()
+    marks = page.locator('[data-view="forest"] .mark[data-mark^="L"]')
+    first = marks.first.get_attribute("aria-label")
     best = by_norm.scores.heads.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
-    assert f"raw {100 * best['raw_accuracy']:.1f} %" in first
+    assert f"raw {100 * best['raw_accuracy']:.1f}%" in first
     assert "by raw weights in" in page.inner_text('[data-view="score-map"]')
     assert "by raw weights" in page.inner_text("table.data:visible >> nth=0")
 
@@ -307,13 +307,15 @@ def test_winobias_type_2_never_stands_without_the_nearest_candidate(minilm):
     nearest = scores.baselines.set_index("baseline")["accuracy"]["nearest_preceding"]
     assert nearest >= 0.995
     assert scores.choice is not None and scores.choice.accuracy > 0.9
-    assert found.plain.startswith(f"No head beats the nearest candidate ({nearest:.1%})")
+    assert found.plain.startswith(
+        f"These cases do not show that a head beats the nearest candidate ({nearest:.1%})"
+    )
 
 
 def test_a_person_sees_the_held_out_figure_beside_the_baselines(run):
     shown = dict(run.lines())
     choice = run.scores.choice
-    low, high = 100 * choice.ci_low, 100 * choice.ci_high
-    assert shown["Held out"] == f"{100 * choice.accuracy:.1f} % (95 %: {low:.1f}–{high:.1f})"
+    held_out = percent_interval(choice.accuracy, choice.ci_low, choice.ci_high)
+    assert shown["Held out"] == held_out
     assert shown["Texts"].startswith("32, ") and shown["Rejected"] == "4"
-    assert shown["nearest_preceding"].startswith("50.0 %")
+    assert shown["nearest_preceding"].startswith("50.0% (95% CI ")

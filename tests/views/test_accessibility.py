@@ -14,6 +14,7 @@ import pytest
 from introspect.page import Document
 from introspect.text import CorefCase
 from introspect.views import (
+    Drawing,
     View,
     causal_view,
     compare_view,
@@ -26,7 +27,6 @@ from introspect.views import (
     neuron_view,
     steps_view,
 )
-from introspect.views.base import Drawing
 
 from .causal.helpers import table_of
 from .samples import record_of, record_with_parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -40,14 +41,18 @@ def test_the_figure_is_the_map_of_heads():
 def test_the_section_has_every_part():
     view = logit_view(table(("decoder", "cross")))
     (section,) = view.sections()
-    assert section.state["maps"] == {
-        "decoder": {"layers": [0, 1], "values": [[0, -1, -2], [1, 0, -1]]},
-        "cross": {"layers": [0, 1], "values": [[0, 1, 2], [-1, 0, 1]]},
+    pictures = {picture["name"]: picture for picture in section.state["pictures"]}
+    maps = {name: picture["figure"]["data"][0]["z"] for name, picture in pictures.items()}
+    assert maps == {
+        "decoder": [[0, -1, -2], [1, 0, -1]],
+        "cross": [[0, 1, 2], [-1, 0, 1]],
     }
-    assert section.state["rest"] == [
-        ["embeddings", 0.25], ["L0 feed-forward", 0.0], ["L1 feed-forward", 4.0],
-    ]  # fmt: skip
-    assert section.state["logit"] == 4.25
+    rows = dict(pictures["decoder"]["ranking"]["rows"])
+    assert rows["embeddings"] == "+0.25" and rows["L1 feed-forward"] == "+4.00"
+    assert rows["L0 feed-forward"] == "0.00" and rows["L0H2"] == "−2.00"
+    assert len(rows) == 9  # of each kind its own heads
+    assert pictures["decoder"]["ranking"]["foot"][-1] == "+4.25"
+    assert pictures["decoder"]["figure"] == json.loads(view.figure.to_json())
 
 
 def test_another_table_is_refused():
@@ -77,7 +82,8 @@ def test_a_reader_sees_the_strongest_first_and_chooses_others(open_page):
     assert reading.inner_text() == "L1H0: +1.00 logits of +4.25 in all."
     page.mouse.move(0, 0)  # or it would point at what comes under it
     section.locator('select[name="kind"]').select_option("cross")
-    assert reading.inner_text() == "L0H2: +2.00 logits of +4.25 in all."
+    # The head that was chosen stays chosen.
+    assert reading.inner_text() == "L1H0: −1.00 logits of +4.25 in all."
     section.locator('[data-layer="1"][data-head="0"]').click()
     assert reading.inner_text().startswith("L1H0: −1.00")
     page.wait_for_timeout(400)  # the address is written in a pause

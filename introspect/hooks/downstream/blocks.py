@@ -93,20 +93,20 @@ class Block:
         block's output.
         """
         shape = (self.attentions.shape[0], 1, *self.attentions.shape[2:])
-        found = {name: self.attentions.new_empty(shape) for name in BLOCK_PARTS}
+        tensors = {name: self.attentions.new_empty(shape) for name in BLOCK_PARTS}
         largest = 0.0
         for item in range(shape[0]):
             for rows, vectors in self._vectors(item):
                 output = self.output[item, rows].double()
                 rest = vectors.sum(1) + self._biases(item, rows)
                 largest = max(largest, float((rest - output).abs().max()))
-                found["residual_norms"][item, 0, rows] = torch.linalg.vector_norm(
+                tensors["residual_norms"][item, 0, rows] = torch.linalg.vector_norm(
                     vectors, dim=-1
                 ).to(self.attentions.dtype)
-                found["contributions"][item, 0, rows] = contributions(vectors, output).to(
+                tensors["contributions"][item, 0, rows] = contributions(vectors, output).to(
                     self.attentions.dtype
                 )
-        return found, largest
+        return tensors, largest
 
     def _vectors(self, item: int) -> Iterator[tuple[slice, torch.Tensor]]:
         """Yield slices of rows, and each key's contribution to them after the block's norm."""
@@ -324,13 +324,13 @@ class DerivedParts:
                     self._take(kind, {NORMS: projection.norms(layer["values"])})
                 # The residual added to cross-attention belongs to none of the other text's tokens.
                 if kind != "cross" and set(wanted) & set(BLOCK_PARTS):
-                    found, error = hold(find_block(log, projection, layer, model), model)
-                    self._take(kind, found)
+                    tensors, error = hold(find_block(log, projection, layer, model), model)
+                    self._take(kind, tensors)
                     self.errors.append(error)
 
-    def _take(self, kind: str, found: Mapping[str, torch.Tensor]) -> None:
-        for name in self.parts.keys() & found.keys():
-            self.parts[name].setdefault(kind, []).append(found[name])
+    def _take(self, kind: str, tensors: Mapping[str, torch.Tensor]) -> None:
+        for name in self.parts.keys() & tensors.keys():
+            self.parts[name].setdefault(kind, []).append(tensors[name])
 
 
 def _layers(behind: Mapping[str, PartByKind], kind: str) -> list[dict[str, torch.Tensor]]:

@@ -157,14 +157,14 @@ def held_projection(log: LinearLog, parts: Mapping[str, torch.Tensor], model: st
         CaptureError: no layer received the heads' outputs unchanged, or the heads' contributions
             do not add up to its output.
     """
-    found = log.projection_of(parts["head_outputs"])
-    if found is None:
+    held = log.projection_of(parts["head_outputs"])
+    if held is None:
         raise _refused(
             model,
             "no linear layer is given the outputs of its heads as they are: what comes between, "
             "such as a gate, would change the norms",
         )
-    projection, result = found
+    projection, result = held
     attentions, values = parts["attentions"], parts["values"]
     if values.shape[2] != attentions.shape[-1] or projection.num_heads % values.shape[1]:
         raise _refused(model, "its values are not those of the keys that are attended to")

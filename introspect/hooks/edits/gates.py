@@ -93,8 +93,8 @@ def gate_gradients(
                 f"{tuple(value.shape)}{'' if value.requires_grad else ' without a gradient'}. "
                 "Compute it from the output, without detaching it."
             )
-        found = torch.autograd.grad(value.sum(), list(gates.values()), allow_unused=True)
+        gradients = torch.autograd.grad(value.sum(), list(gates.values()), allow_unused=True)
     return {
         place: torch.zeros_like(gate).detach() if gradient is None else gradient
-        for (place, gate), gradient in zip(gates.items(), found, strict=True)
+        for (place, gate), gradient in zip(gates.items(), gradients, strict=True)
     }

@@ -129,13 +129,13 @@ def capture_gradients(
     arguments = run_arguments(module, inputs)
     run = run_with_weights(module, arguments, layers)
     value = _number(of, run.output)
-    found: dict[str, list[torch.Tensor]] = {}
+    tensors_of: dict[str, list[torch.Tensor]] = {}
     if GRADIENTS in include:
-        found[GRADIENTS] = _gradients(module, run, value)
+        tensors_of[GRADIENTS] = _gradients(module, run, value)
     errors: list[float] = []
     if INTEGRATED in include:
-        found[INTEGRATED], errors = _integrated(module, arguments, of, run, steps)
-    parts = {name: _by_kind(run.layers, tensors) for name, tensors in found.items()}
+        tensors_of[INTEGRATED], errors = _integrated(module, arguments, of, run, steps)
+    parts = {name: _by_kind(run.layers, tensors) for name, tensors in tensors_of.items()}
     attentions = _by_kind(run.layers, [one.weights for one in run.layers])
     certificate = replace(
         certificate_of(module, attentions, run.route, run.output_errors),
@@ -235,10 +235,10 @@ def _number(of: Objective, output: Any) -> torch.Tensor:
 def _by_kind(
     layers: Sequence[LayerWeights], tensors: Sequence[torch.Tensor]
 ) -> dict[str, list[torch.Tensor]]:
-    found: dict[str, list[torch.Tensor]] = {}
+    by_kind: dict[str, list[torch.Tensor]] = {}
     for layer, tensor in zip(layers, tensors, strict=True):
-        found.setdefault(layer.kind, []).append(tensor.detach())
-    return found
+        by_kind.setdefault(layer.kind, []).append(tensor.detach())
+    return by_kind
 
 
 def _name(of: Objective) -> str:

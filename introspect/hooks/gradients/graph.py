@@ -146,11 +146,11 @@ def run_with_weights(
         SelectionError: a layer does not exist.
     """
     check_can_differentiate()
-    found: list[LayerWeights] = []
+    layer_weights: list[LayerWeights] = []
     watcher = GraphWatcher()
 
     def take(kind: str, layer: int, parts: Mapping[str, torch.Tensor]) -> None:
-        found.append(LayerWeights(kind, layer, watcher.calls - 1, parts["attentions"]))
+        layer_weights.append(LayerWeights(kind, layer, watcher.calls - 1, parts["attentions"]))
 
     observation = Observation(module, layers, None, None, may_stop=False, receive=take)
     watcher.receive = observation.see
@@ -163,7 +163,7 @@ def run_with_weights(
                 raise not_in_graph(module)
             observation.take(kind, number, {"attentions": weights})
     observation.check(module)
-    return GraphRun(output, found, route, watcher.output_errors)
+    return GraphRun(output, layer_weights, route, watcher.output_errors)
 
 
 def run_in_graph(

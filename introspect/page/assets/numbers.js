@@ -58,8 +58,12 @@ export function interval(low, high) {
 
 /** 70.0% (95% CI 65.2–74.5). */
 export function percentInterval(value, low, high) {
-  const ends = [low, high].map((end) => decimal(hundredfold(end), 1));
-  return `${percent(value)}${interval(...ends)}`;
+  return `${percent(value)}${percentEnds(low, high)}`;
+}
+
+/** The interval of a share alone, to follow the share and what it is of. */
+export function percentEnds(low, high) {
+  return interval(...[low, high].map((end) => decimal(hundredfold(end), 1)));
 }
 
 /** p = 0.012, p < 0.001. */

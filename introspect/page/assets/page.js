@@ -18,7 +18,7 @@ async function mountSection(page, description, mounts) {
   ]);
   for (const one of [record, ...others, ...arrays.map(([, array]) => array)]) await one?.load();
   const style = { ...description.state, arrays: Object.fromEntries(arrays) };
-  await mounts[section.dataset.view](section, style, record, others);
+  await mounts[description.script](section, style, record, others);
   section.dispatchEvent(new Event("introspect:mounted"));
 }
 

@@ -8,16 +8,24 @@ from introspect.studies.coreference.columns import CaseColumns, ScoredCase
 from introspect.studies.coreference.linear_probe import CandidateFeatures, ProbeResult, linear_probe
 from introspect.studies.coreference.pairs import PairShifts, PairVersion, pair_shifts
 from introspect.studies.coreference.score import CoreferenceAnalyzer, score
+from introspect.studies.coreference.study import (
+    CapturedText,
+    CoreferenceStudy,
+    Subject,
+    coreference_study,
+)
 from introspect.studies.coreference.tables import Choice, Scores, against_table, scores_of
 
 __all__ = [
     "DIRECTIONS",
     "Bias",
     "CandidateFeatures",
+    "CapturedText",
     "CaseBatches",
     "CaseColumns",
     "Choice",
     "CoreferenceAnalyzer",
+    "CoreferenceStudy",
     "DirectionScores",
     "Options",
     "PairShifts",
@@ -25,8 +33,10 @@ __all__ = [
     "ProbeResult",
     "ScoredCase",
     "Scores",
+    "Subject",
     "against_table",
     "bias_table",
+    "coreference_study",
     "linear_probe",
     "mention_words",
     "pair_shifts",

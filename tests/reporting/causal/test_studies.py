@@ -12,6 +12,7 @@ import introspect as ix
 from introspect.data import grammar_cases, own_cases
 from introspect.models import Model
 from introspect.reporting import finding_of_study
+from introspect.text import quantity
 from tests.studies.causal.test_every_model import MODELS
 from tests.tokenizers_zoo import byte_level
 
@@ -38,7 +39,7 @@ def test_on_pronoun_the_head_that_attends_is_a_head_that_matters(pronoun):
     report = ix.causal_report(pronoun)
     assert report.finding.startswith("The head that attends to the antecedent matters: L1H0, with ")
     assert report.finding.endswith(
-        "L0H0 matters as well, although no evidence was found that it looks there."
+        "L0H0 matters as well, although no evidence was found that it attends to it."
     )
     words = " ".join(finding_of_study(pronoun).details)
     assert "The model is right in 100.0% of 40 cases" in words
@@ -73,7 +74,7 @@ def test_the_figures_of_the_words_are_those_of_the_tables(pronoun):
     by_hand = float((clean - answers.margins()).mean())
     weight.data.copy_(before)
     assert row["effect"] == pytest.approx(by_hand, rel=1e-5)
-    assert f"an effect of {by_hand:.3g} (95 %" in ix.causal_report(pronoun).finding
+    assert f"an effect of {quantity(by_hand)} (95% CI" in ix.causal_report(pronoun).finding
 
 
 def test_the_study_says_where_heads_look_in_the_same_table(pronoun):
@@ -86,13 +87,14 @@ def test_the_study_says_where_heads_look_in_the_same_table(pronoun):
     assert pronoun.heads.attrs["chance"] == 0.5 and pronoun.heads.attrs["unit"] == "nats"
 
 
+@pytest.mark.slow
 def test_minilm_is_reported_as_a_surrogate():
     study = study_of("minilm", heads="L5", share=None, twins=False)
     report = ix.causal_report(study)
     assert report.finding.startswith("Measured by a surrogate, not by the model’s own answer.")
     assert report.notices[0].startswith("Effects are on a surrogate, not the model’s answer: ")
     assert "surrogate effect in cosine" in report.html
-    assert "The few heads" not in report.html and "Twins: total" not in report.html
+    assert "The few heads" not in report.html and "Minimal pairs: total" not in report.html
 
 
 def test_few_cases_give_a_report_that_claims_nothing():
@@ -163,9 +165,9 @@ def test_the_page_has_the_views_the_tables_and_the_proof(pronoun, open_page):
     chapters = page.locator("details.chapter > summary h2").all_inner_texts()
     assert chapters == [
         "Where heads look, and what they do", "The effect of every head", "Heads in figures",
-        "Before and after: without L0H0", "Where heads look", "The few heads that carry the most",
-        "Twins: total, direct and indirect effects", "What was left out", "How it was measured",
-        "Proof and provenance",
+        "Before and after: without L0H0", "What heads attend to",
+        "The few heads that carry the most", "Minimal pairs: total, direct and indirect effects",
+        "What was left out", "How it was measured", "Proof and provenance",
     ]  # fmt: skip
     first = page.locator("table.data").first.locator("tbody tr").first
     cells = first.locator("td").all_inner_texts()
@@ -174,7 +176,7 @@ def test_the_page_has_the_views_the_tables_and_the_proof(pronoun, open_page):
     text = page.inner_text("main")
     assert "1 row was left out." in text and "Line 3 is <i>odd</i>." in text
     assert "introspect causal x" in text and "sha256:" in text
-    assert page.locator(".causal-point").count() == 8
+    assert page.locator('[data-view="causal"] .mark').count() == 8
     compared = page.locator('[data-view="compare"]').inner_text()
     assert "unchanged" in compared and "without L0H0" in compared
     assert page.locator('[data-view="effect-map"] .cell').count() == 8

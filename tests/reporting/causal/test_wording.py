@@ -14,7 +14,6 @@ from introspect.reporting import finding_of_study, own_answer
 from introspect.reporting.causal_words import (
     head_verdicts,
     mediation_words,
-    number,
     smallest_words,
     with_range,
 )
@@ -26,13 +25,13 @@ from tests.views.causal.helpers import SURROGATE, table_of, without_tests
 
 def test_a_head_that_looks_and_matters_is_named_beside_those_that_do_one_of_both():
     assert headline(made()) == (
-        "Of 2 heads that attend to the antecedent, L3H0 matters: with an effect of 1.5 (95 %: 1.2 "
-        "to 1.7) nats, other heads of its layer −0.2. No evidence was found that L3H1 does. L0H0 "
-        "matters as well, although no evidence was found that it looks there."
+        "Of 2 heads that attend to the antecedent, L3H0 matters: with an effect of 1.50 (95% CI "
+        "1.20–1.70) nats, the other heads of layer 3: −0.200 nats. No evidence was found that L3H1 "
+        "does. L0H0 matters as well, although no evidence was found that it attends to it."
     )
     assert headline(made(rows_but((3, 1), (0, 0)))) == (
-        "The head that attends to the antecedent matters: L3H0, with an effect of 1.5 (95 %: 1.2 "
-        "to 1.7) nats, other heads of its layer −0.2."
+        "The head that attends to the antecedent matters: L3H0, with an effect of 1.50 (95% CI "
+        "1.20–1.70) nats, the other heads of layer 3: −0.200 nats."
     )
 
 
@@ -40,7 +39,7 @@ def test_several_heads_that_look_and_matter_are_counted():
     rows = [(1, 0, 1.0, 0.1, 0.01, 0.9, 0.01, 0.3), (1, 1, 2.0, 0.1, 0.01, 0.9, 0.01, 0.3)]
     assert headline(made(table_of(rows))) == (
         "Of 2 heads that attend to the antecedent, L1H1 and L1H0 matter: the largest is L1H1’s, an "
-        "effect of 2 (95 %: 1.7 to 2.2) nats, other heads of its layer 0.1."
+        "effect of 2.00 (95% CI 1.70–2.20) nats, the other heads of layer 1: 0.100 nats."
     )
 
 
@@ -57,7 +56,7 @@ def test_a_head_that_only_matters_matters_nevertheless():
 def test_looking_and_mattering_may_be_of_different_heads():
     assert headline(made(rows_but((3, 0)))) == (
         "L3H1 attends to the antecedent, but no evidence was found that it matters; L0H0 matters, "
-        "without evidence that it looks there."
+        "without evidence that it attends to it."
     )
 
 
@@ -80,8 +79,8 @@ def test_an_effect_below_zero_does_not_help_whatever_the_others_do():
 def test_a_choice_in_the_other_direction_is_not_denied():
     words = headline(made(rows_but((3, 0), (3, 1)), choice_p=0.001))
     assert words == (
-        "No single head stands out by where it looks from the pronoun; heads chosen on other cases "
-        "are right in 80.0%, candidate to pronoun. L0H0 matters nevertheless."
+        "No single head stands out by what it attends to from the pronoun; heads chosen on other "
+        "cases are right in 80.0%, candidate to pronoun. L0H0 matters nevertheless."
     )
 
 
@@ -91,7 +90,7 @@ def test_too_few_groups_claim_nothing():
         "The model is right in 90.0% of 40 cases."
     )
     finding = finding_of_study(made(without_tests(), groups=3))
-    assert not re.search(r"nan|\d matter|95 %", " ".join(finding.details))
+    assert not re.search(r"nan|\d matter|95%", " ".join(finding.details))
 
 
 def test_a_surrogate_is_not_called_the_models_answer():
@@ -153,9 +152,9 @@ def said_of(table=None, **others) -> str:
 
 def test_the_head_chosen_by_attention_is_judged_on_the_other_cases():
     assert said_of() == (
-        "Chosen by where it looks on one half of the cases, and taken out on the other: *L3H0*, "
-        "effect 1.5 (95 %: 1 to 2) nats, other heads of its layer 0.1, difference 1.4 (95 %: 0.9 "
-        "to 1.9). Held out, it matters."
+        "Chosen by its attention on one half of the cases, and ablated on the other: *L3H0*, "
+        "effect 1.50 (95% CI 1.00–2.00) nats, the other heads of layer 3: 0.100 nats, difference "
+        "1.40 (95% CI 0.900–1.90). Held out, it matters."
     )
     assert said_of(difference_low=-0.1).endswith("no evidence that it matters.")
     assert said_of(ci_low=-0.1).endswith("no evidence that it matters.")
@@ -165,7 +164,7 @@ def test_the_head_chosen_by_attention_is_judged_on_the_other_cases():
     assert "alone in its layer. Held out, it matters." in alone
     blind = said_of(rows_but((3, 0), (3, 1)))
     assert blind.endswith(
-        "no head looks there more often than chance allows, and one had to be chosen."
+        "no head attends to it more often than chance allows, and one had to be chosen."
     )
 
 
@@ -178,7 +177,7 @@ def test_the_smallest_set_is_called_in_sample():
     assert first == "L3H0 alone carries 90% of it."
     assert second == (
         "Without it the antecedent is ahead in 50.0% of the cases; with all other heads ablated, "
-        "in 70.0%. As many heads, drawn in the same layers, carry 0.25 in the mean."
+        "in 70.0%. As many heads, drawn in the same layers, carry 0.250 in the mean."
     )
     assert third.startswith("It was found on the cases") and "in-sample" in third
     nothing = SmallestSet(steps.head(0), -1.0, False, "Nothing to carry.")
@@ -186,7 +185,7 @@ def test_the_smallest_set_is_called_in_sample():
     assert smallest_words(made()) == []
 
 
-def test_twins_name_the_head_that_most_passes_through():
+def test_minimal_pairs_name_the_head_that_most_passes_through():
     columns = ["layer", "head", "total", "indirect", "indirect_low", "indirect_high", "direct",
                "direct_low", "direct_high", "share", "n"]  # fmt: skip
     rows = [(0, 0, 4.0, 1.0, 0.5, 1.5, 3.0, 2.5, 3.5, 0.25, 9), (0, 1, 4.0, 3.0, 2.0, 3.5, 1.0,
@@ -194,19 +193,20 @@ def test_twins_name_the_head_that_most_passes_through():
     table = pd.DataFrame(rows, columns=columns)
     found = SimpleNamespace(heads=table, left_out={"a": "no"}, notes=("no intervals: x",))
     words = mediation_words(made(mediation=found))
-    assert "by 4 nats, in the mean over 9 pairs" in words[0]
+    assert "by 4.00 nats, in the mean over 9 pairs" in words[0]
     assert words[1].startswith(
-        "Most passes through L0H1: 3 (95 %: 2 to 3.5) nats, 75% of the total; 1 (95 %: 0.5 to 1.5)"
+        "Most passes through L0H1: 3.00 (95% CI 2.00–3.50) nats, 75.0% of the total; 1.00 (95% CI "
+        "0.500–1.50)"
     )
     assert words[2:] == ["1 group is no minimal pair, and left out.", "No intervals: x."]
     table["indirect"] = -1.0
     assert mediation_words(made(mediation=found))[1].startswith("Through no head")
 
 
-def test_numbers_are_written_with_three_digits():
-    values = (19.0026, -0.000123, 3.21e-12, 0.0, NAN)
-    assert [number(v) for v in values] == ["19", "−1.2·10⁻⁴", "3.2·10⁻¹²", "0", "–"]
-    assert with_range(1.0, NAN, NAN) == "1" and with_range(1, 0.5, 2) == "1 (95 %: 0.5 to 2)"
+def test_effects_have_three_digits_and_their_interval():
+    assert with_range(1.0, NAN, NAN) == "1.00"
+    assert with_range(1, 0.5, 2) == "1.00 (95% CI 0.500–2.00)"
+    assert with_range(-1, -2, 0.5) == "−1.00 (95% CI −2.00 to 0.500)"
 
 
 def test_verdicts_are_of_heads_that_look_or_matter():

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
 import introspect as ix
+from introspect.text import quantity
 from introspect.views.base import map_of
-from introspect.views.causal_figure import across_range, effect_range, label_places
+from introspect.views.causal_figure import (
+    across_range,
+    effect_range,
+    effect_words,
+    label_places,
+    verdict,
+)
 from introspect.views.palette import layer_colors
 from tests.views.causal.helpers import NAN, SURROGATE, table_of, without_tests
 
@@ -57,7 +66,7 @@ def test_the_axes_say_what_they_are_and_the_corners_what_they_mean():
     assert layout.xaxis.title.text == (
         "how often the pronoun attends most to the antecedent (chance: 50%)"
     )
-    assert layout.yaxis.title.text == "effect of taking the head out, in nats"
+    assert layout.yaxis.title.text == "effect of ablating the head, in nats"
     assert "a model, 40 cases; each head’s output set to zero" in layout.title.text
     assert "metric: pseudo-likelihood" in layout.title.text
     words = {(a.x, a.y): a.text for a in layout.annotations}
@@ -72,8 +81,8 @@ def test_the_axes_say_what_they_are_and_the_corners_what_they_mean():
 
 def test_all_numbers_are_in_the_words_of_a_point():
     _, (first, _) = traces_of(ix.causal_view(table_of()).figure)
-    for number in ("L0H0", "2 (1.7 to 2.2) nats", "0.1", "1.9 (1.5 to 2.3)", "0.001", "90.0%",
-                   "60.0%", "n = 40", "50.0%", "0.25", "0.01"):  # fmt: skip
+    for number in ("L0H0", "2.00 nats", "1.70 to 2.20", "0.100", "1.90", "1.50 to 2.30", "0.001",
+                   "90.0%", "60.0%", "Cases: 40", "50.0%", "0.250", "0.0100"):  # fmt: skip
         assert number in first.hovertext[0], number
 
 
@@ -94,35 +103,73 @@ def test_hostile_names_stay_text():
     assert "&lt;b&gt;&amp;, 40 cases" in figure.layout.title.text
 
 
+def pictures_of(section) -> dict[str, dict]:
+    return {picture["name"]: picture for picture in section.state["pictures"]}
+
+
+def heads_on(picture) -> dict[str, str]:
+    """What is said of each head of the scatter plot, in order."""
+    traces = [t for t in picture["figure"]["data"] if t.get("customdata")]
+    return {
+        name: words
+        for trace in traces
+        for name, words in zip(trace["customdata"], trace["hovertext"], strict=True)
+    }
+
+
+def labels_on(picture) -> set[str]:
+    return {text for t in picture["figure"]["data"] for text in t.get("text", ()) if text}
+
+
 def test_the_section_holds_every_number_of_the_table():
     table = table_of()
     scatter, effects = ix.causal_view(table).sections()
     assert (scatter.kind, effects.kind) == ("causal", "effect-map")
-    third = scatter.state["heads"][2]
+    lines = heads_on(pictures_of(scatter)["accuracy"])["L3H0"].split("<br>")
     row = table.iloc[2]
-    for name, key in (("effect", "effect"), ("ci_low", "ciLow"), ("p_adjusted", "pAdjusted"),
-                      ("attention_weight", "attentionWeight"), ("control", "control")):  # fmt: skip
-        assert third[key] == pytest.approx(row[name]), name
-    assert effects.state["values"]["effect"] == [[2.0, 0.1], [1.5, -0.2]]
-    assert effects.state["largest"] == 2.0
-    assert effects.state["first"] == {"layer": 0, "head": 0}
+    for name, words in (("effect", "Effect: {} nats"), ("control", "Other heads of its layer: {}"),
+                        ("attention_weight", "Attention to the antecedent: {}"),
+                        ("difference", "Difference: {}")):  # fmt: skip
+        assert words.format(quantity(row[name])) in lines, name
+    assert "95% CI of the effect: 1.20 to 1.70" in lines and "Adjusted p: 0.004" in lines
+    picture = pictures_of(effects)["effect"]
+    (trace,) = picture["figure"]["data"]
+    assert trace["z"] == [[2.0, 0.1], [1.5, -0.2]]
+    assert (trace["zmin"], trace["zmax"]) == (-2.0, 2.0)
+    assert picture["first"] == "L0H0"
+
+
+def test_the_page_has_the_figure_of_python():
+    for across in ("accuracy", "margin"):
+        view = ix.causal_view(table_of(), across=across)
+        state = view.sections()[0].state
+        assert state["first"] == across
+        figure = json.loads(view.figure.to_json())
+        assert pictures_of(view.sections()[0])[across]["figure"] == figure
 
 
 def test_nothing_is_said_where_there_is_no_number():
     scatter, effects = ix.causal_view(without_tests()).sections()
-    assert all(
-        head["ciLow"] is None and head["pAdjusted"] is None for head in scatter.state["heads"]
-    )
-    assert scatter.state["labels"] == {"accuracy": {}, "margin": {}}
-    assert effects.state["values"]["p_adjusted"] == [[None, None], [None, None]]
+    for picture in pictures_of(scatter).values():
+        assert labels_on(picture) == set()
+        for words in heads_on(picture).values():
+            assert "95% CI of the effect: –" in words and "Adjusted p: –" in words
+        assert "NaN" not in json.dumps(picture)
+    picture = pictures_of(effects)["effect"]
+    assert picture["figure"]["layout"].get("shapes", []) == []
+    (trace,) = picture["figure"]["data"]
+    assert all("adjusted p" not in words for line in trace["hovertext"] for words in line)
 
 
 def test_a_head_without_a_number_across_is_left_out_of_the_labels():
     table = table_of()
     table.loc[0, "attention_accuracy"] = NAN
-    state = ix.causal_view(table).sections()[0].state
-    assert set(state["labels"]["accuracy"]) == {2}
-    assert set(state["labels"]["margin"]) == {0, 2}
+    pictures = pictures_of(ix.causal_view(table).sections()[0])
+    assert labels_on(pictures["accuracy"]) == {"L3H0"}
+    assert labels_on(pictures["margin"]) == {"L0H0", "L3H0"}
+    # It has no place either, so that the page makes no mark of it.
+    trace = next(t for t in pictures["accuracy"]["figure"]["data"] if t.get("customdata"))
+    assert (trace["customdata"][0], trace["x"][0]) == ("L0H0", None)
 
 
 def test_what_is_missing_is_named():
@@ -136,6 +183,48 @@ def test_what_is_missing_is_named():
         ix.causal_view(table_of(), across="weight")
     with pytest.raises(ix.IntrospectError, match="at least one head"):
         ix.causal_view(table_of().head(0))
+
+
+@pytest.mark.parametrize(
+    ("p", "effect", "looks_p", "words"),
+    [
+        (0.001, 2.0, 1.0, "matters; no evidence that it looks here"),
+        (1.0, 0.1, 1.0, "no evidence that it looks here, or matters"),
+        (0.004, 1.5, 0.001, "looks and matters"),
+        (1.0, -0.2, 0.001, "looks; no evidence that it matters"),
+        # A test that finds an effect against the answer is no evidence that the head matters.
+        (0.001, -0.2, 1.0, "no evidence that it looks here, or matters"),
+        (NAN, 2.0, 0.001, "too few groups of cases to say what is more than chance"),
+    ],
+)
+def test_a_verdict_follows_from_the_effect_and_both_tests(p, effect, looks_p, words):
+    (row,) = table_of([(0, 0, effect, 0.0, p, 0.5, looks_p, 0.0)]).itertuples()
+    assert verdict(row) == words
+
+
+def test_all_numbers_of_a_head_are_named_and_what_is_not_known_has_a_dash():
+    table = table_of([(3, 0, 2e-5, 1e-6, 0.0004, NAN, NAN, 0.41)], **SURROGATE)
+    table[["ci_low", "ci_high"]] = [[1.7e-5, 2.2e-5]]
+    table[["difference_low", "difference_high"]] = NAN
+    (row,) = table.itertuples()
+    first, *others = effect_words(row, table.attrs).split("<br>")
+    assert first.startswith("L3H0: effect on a surrogate 2.0·10⁻⁵ cosine; matters;")
+    said = dict(line.split(": ") for line in others)
+    assert said == {
+        "Effect (surrogate)": "2.0·10⁻⁵ cosine",
+        "95% CI of the effect": "1.7·10⁻⁵ to 2.2·10⁻⁵",
+        "Other heads of its layer": "1.0·10⁻⁶",
+        "Difference": "1.9·10⁻⁵",
+        "95% CI of the difference": "–",
+        "Adjusted p": "&lt; 0.001",
+        "Right with it (surrogate)": "90.0%",
+        "Right without it (surrogate)": "60.0%",
+        "Cases": "40",
+        "Attends most to the antecedent": "–",
+        "Its adjusted p": "–",
+        "Attention to the antecedent": "–",
+        "Attention margin": "0.410",
+    }
 
 
 # --- scales, labels and maps ------------------------------------------------------------------

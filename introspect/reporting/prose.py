@@ -1,0 +1,111 @@
+"""The prose of a report as HTML, from templates that escape what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from introspect.page import template
+from introspect.records import AttentionRecord
+from introspect.reporting.findings import Finding
+from introspect.reporting.provenance import Row
+from introspect.text import CorefCase, Span, counted, percent
+
+__all__ = [
+    "background",
+    "data_table",
+    "definitions",
+    "facts_table",
+    "finding_prose",
+    "index_list",
+    "lead",
+    "marked_specimen",
+    "paragraphs",
+    "plain_words",
+    "specimen",
+]
+
+
+def _macros() -> Any:
+    return template("introspect.reporting", "prose.html").module
+
+
+def specimen(texts: Sequence[str]) -> Markup:
+    """Build the text, or the two texts, that a report is about."""
+    return Markup(_macros().specimen(" / ".join(texts)))
+
+
+def marked_specimen(case: CorefCase) -> Markup:
+    """Build the text of a case, with the pronoun and the candidates marked."""
+    return Markup(_macros().marked_specimen(_pieces(case)))
+
+
+def _pieces(case: CorefCase) -> list[tuple[str, str]]:
+    """Divide the text at the mentions; each piece has the role of its mention, or none."""
+    mentions: list[tuple[Span, str]] = [(case.pronoun, "pronoun")]
+    for candidate in case.candidates:
+        mentions.append((candidate.span, "antecedent" if candidate.antecedent else "distractor"))
+    mentions.sort(key=lambda mention: (mention[0][0], -mention[0][1]))
+    pieces: list[tuple[str, str]] = []
+    position = 0
+    for (start, end), role in mentions:
+        if start < position:
+            continue  # inside a mark that is already open: one mark is enough to see it
+        pieces += [(case.text[position:start], ""), (case.text[start:end], role)]
+        position = end
+    return [*pieces, (case.text[position:], "")]
+
+
+def finding_prose(finding: Finding) -> Markup:
+    """Build the headline, what supports it, and what it does not show."""
+    return Markup(_macros().finding(finding))
+
+
+def paragraphs(sentences: Iterable[str]) -> Markup:
+    """Build a paragraph for each sentence or two; ``*marked*`` words are emphasized."""
+    return Markup(_macros().paragraphs(sentences))
+
+
+def background(text: str) -> Markup:
+    """Build the paragraph for a reader without background."""
+    return Markup(_macros().background(text))
+
+
+def plain_words(record: AttentionRecord) -> str:
+    """Explain attention to a reader without background."""
+    layers, heads = record.attentions.shape[:2]
+    attend = "attends" if heads == 1 else "attend"
+    return (
+        f"How to read this: the model works through a text in {counted(layers, 'layer')}. In each, "
+        f"{counted(heads, 'head')} {attend} from every word to the words of the text, and each "
+        "head divides its attention among them: the weights of a word add up to 1. A weight of "
+        f"0.68 from one word to another says that this head took {percent(0.68, 0)} of what it "
+        "passed on to the first word from the second."
+    )
+
+
+def definitions(terms: Iterable[tuple[str, str]]) -> Markup:
+    """Build a list of terms, each with its meaning."""
+    return Markup(_macros().definitions(terms))
+
+
+def facts_table(rows: Sequence[Row], caption: str) -> Markup:
+    """Build a table of names and values."""
+    return Markup(_macros().facts(rows, caption))
+
+
+def data_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Markup:
+    """Build a table of figures; every value is text. Empty without rows."""
+    return Markup(_macros().data(columns, rows) if rows else "")
+
+
+def index_list(entries: Iterable[tuple[str, object, Sequence[object]]]) -> Markup:
+    """Build the list of a folder's pages: address, finding and facts of each."""
+    return Markup(_macros().index(entries))
+
+
+def lead(text: str) -> Markup:
+    """Build a line of less weight than a paragraph."""
+    return Markup(_macros().lead(text))
