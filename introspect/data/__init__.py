@@ -29,7 +29,6 @@ from introspect.data.winobias import read_winobias
 from introspect.data.winogender import read_winogender
 from introspect.data.words_csv import read_words_csv
 from introspect.data.xwino import Schemas, read_xwino
-from introspect.io import RowError
 
 __all__ = [
     "COLLECTIONS",
@@ -44,7 +43,6 @@ __all__ = [
     "Outcome",
     "PlainSentence",
     "Reject",
-    "RowError",
     "Schemas",
     "SeenIds",
     "Sentence",

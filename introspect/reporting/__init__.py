@@ -1,4 +1,7 @@
-"""Reports: findings in words, with the views and the provenance beside them."""
+"""Reports: findings in words, with the views and the provenance beside them.
+
+Each is in the module of its name: a report of one kind loads nothing of the others.
+"""
 
 from introspect.reporting.causal_report import causal_report, first_record
 from introspect.reporting.causal_words import (
