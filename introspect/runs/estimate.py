@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.data import Inputs
-from introspect.io.folders import SHARDS
+from introspect.io import SHARDS
 from introspect.models import Model, load_text
 from introspect.runs.options import WorkerOptions, chosen_analyzers
 from introspect.runs.rows import ProbeRow, RunInput, Shard, cut, read_rows

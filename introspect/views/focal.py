@@ -11,7 +11,7 @@ import torch
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
-from introspect.text.characters import visible
+from introspect.text import visible
 from introspect.views.base import View, first_token, head_number, layer_row, named_head, plotly_text
 from introspect.views.palette import DIVERGING, INK, themed
 
