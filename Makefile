@@ -10,10 +10,14 @@ BIN := .venv/bin
 endif
 # Versions of the dependencies: tested (constraints.txt), oldest (pyproject.toml) or newest.
 VERSIONS ?= tested
+# Old releases use names that newer ones, which they stand on, have deprecated since.
+ifeq ($(VERSIONS),oldest)
+WARNINGS := -W default::DeprecationWarning -W default::FutureWarning
+endif
 BIOME := npx --yes @biomejs/biome@2.6.8
 SENTENCE := The animal didn't cross the street because it was too tired.
 # One thread for each of the two workers: more would only get in each other's way.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q -rs
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q -rs $(WARNINGS)
 NODE_TEST := node --test --test-reporter=dot
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py --versions $(VERSIONS) --extras
 

@@ -40,7 +40,7 @@ _MODULES = {
 }
 
 # Options of the command line, and values, each by its spelling of 0.1.0.
-_OPTIONS = {"--truncate": "--truncation"}
+_OPTIONS = {"--fresh": "--overwrite", "--truncate": "--truncation"}
 _VALUES = {("--weights", "renormalised"): "renormalized"}
 
 _Parameters = ParamSpec("_Parameters")

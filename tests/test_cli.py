@@ -80,8 +80,40 @@ def test_view_writes_one_page(introspect, tmp_path, kind):
 
 def test_view_pins_a_token(introspect, tmp_path):
     out = tmp_path / "view.html"
-    arguments = ("--layer", 3, "--head", 1, "--token", "it", "--out", out)
+    arguments = ("--head", "L3H1", "--token", "it", "--out", out)
     assert introspect("view", "head", TEXT, *arguments).code == 0
+    named = out.read_bytes()
+    place = ix.load("minilm").tokens(TEXT).tokens.index("it")
+    assert introspect("view", "head", TEXT, *arguments[:3], place, *arguments[4:]).code == 0
+    assert out.read_bytes() == named
+
+
+@pytest.mark.filterwarnings("default::FutureWarning")
+def test_layer_and_head_apart_still_work_and_the_new_form_is_said(introspect, tmp_path):
+    new, old = tmp_path / "new.html", tmp_path / "old.html"
+    for kind in ("head", "steps"):
+        assert introspect("view", kind, TEXT, "--head", "L3H1", "--out", new).err == ""
+        outcome = introspect("view", kind, TEXT, "--layer", 3, "--head", 1, "--out", old)
+        assert outcome.err.startswith("introspect: notice: --layer 3 --head 1 is now --head L3H1")
+        assert outcome.code == 0 and old.read_bytes() == new.read_bytes()
+    twin = TEXT.replace("tired", "wide")
+    outcome = introspect("compare", TEXT, twin, "--layer", 3, "--head", 1, "--out", old)
+    assert outcome.code == 0 and "--layer 3 --head 1 is now --head L3H1" in outcome.err
+    assert introspect("compare", TEXT, twin, "--head", "L3H1", "--out", new).err == ""
+    assert old.read_bytes() == new.read_bytes()
+
+
+def test_heads_and_tokens_that_are_not_there_are_answered_with_those_that_are(introspect, tmp_path):
+    out = ("--out", tmp_path / "v.html")
+    outcome = introspect("view", "head", TEXT, "--head", "L9H1", *out)
+    assert_refused(outcome, "Expected a head of L0H0–L5H11, got L9H1.")
+    twice = "It rained because it was late, and it stopped."
+    outcome = introspect("view", "layer", twice, "--token", "it", *out)
+    assert_refused(outcome, "the text has 2", "it#1 to it#2")
+    outcome = introspect("view", "layer", twice, "--token", "raind", *out)
+    assert_refused(outcome, "nearest: 'rained'")
+    assert introspect("view", "layer", twice, "--token", "it#2", "--head", 1, *out).code == 0
+    assert_refused(introspect("view", "layer", twice, "--head", "L3H1", *out), "that head of every")
 
 
 CSV = """text,pronoun,antecedent,distractor
@@ -106,8 +138,8 @@ def test_cases_and_probe_take_a_table_to_a_folder(introspect, tmp_path):
     assert (again.code, again.out) == (0, probed.out)
     with cases.open("a", encoding="utf-8") as stream:
         stream.write("{\n")
-    assert_refused(introspect("probe", cases, "--out", out), "input:", "--fresh")
-    assert introspect("probe", cases, "--out", out, "--fresh").code == 3
+    assert_refused(introspect("probe", cases, "--out", out), "input:", "--overwrite")
+    assert introspect("probe", cases, "--out", out, "--overwrite").code == 3
 
 
 def test_cases_without_a_file_go_to_standard_output(introspect, tmp_path):
@@ -253,7 +285,7 @@ def test_layer_out_of_range_says_the_range(introspect, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "arguments", "said"),
     [
-        ("steps", ("--head", 1, "--head", 2), "one --head"),
+        ("steps", ("--head", "L0H1", "--head", "L0H2"), "one --head"),
         ("heatmap", ("--token", "it"), "no --token"),
     ],
 )
@@ -265,7 +297,7 @@ def test_views_of_one_head_refuse_what_they_would_ignore(
 
 
 def test_model_view_refuses_what_it_would_ignore(introspect, tmp_path):
-    arguments = ("--head", 1, "--out", tmp_path / "v.html")
+    arguments = ("--head", "L0H1", "--out", tmp_path / "v.html")
     assert_refused(introspect("view", "model", TEXT, *arguments), "head view")
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +14,7 @@ import introspect as ix
 from introspect.data import case_to_json, grammar_cases
 from introspect.errors import OutputError
 from introspect.io.files import write_atomically
-from introspect.io.folders import replacing_folder
+from introspect.io.folders import locked, replacing_folder, write_run
 from introspect.page import read_summary
 from introspect.runs import causal as causal_run
 from introspect.studies.causal.mediation import PATCHING
@@ -187,9 +184,9 @@ def test_causal_replaces_its_own_run_only_when_told(introspect, tmp_path):
     out.mkdir()  # an empty folder will do
     assert introspect(*common).code == 0
     (out / "effects.csv").write_text("mine")
-    assert_refused(introspect(*common), "holds an earlier run", "--fresh")
+    assert_refused(introspect(*common), "holds an earlier run", "--overwrite")
     assert (out / "effects.csv").read_text() == "mine"
-    assert introspect(*common, "--fresh").code == 0
+    assert introspect(*common, "--overwrite").code == 0
     assert (out / "effects.csv").read_text() != "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cases.jsonl", "run"]
 
@@ -200,7 +197,7 @@ def test_causal_touches_no_folder_of_others(introspect, tmp_path):
     probe.mkdir()
     (probe / "run.json").write_text('{"plan": {"rows": 1}}')
     for out in (tmp_path, probe):
-        for more in ((), ("--fresh",)):
+        for more in ((), ("--overwrite",)):
             outcome = introspect("causal", file, "--out", out, "--model", "pronoun", *more)
             assert_refused(outcome, "which is not of a causal run")
     assert (probe / "run.json").exists()
@@ -211,18 +208,30 @@ def test_causal_touches_no_folder_of_others(introspect, tmp_path):
 def test_missing_folders_are_made_and_what_killed_runs_began_is_removed(introspect, tmp_path):
     file = write_cases(tmp_path, 12)
     out = tmp_path / "runs" / "a[1]"
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    dead, alive = (
-        out.with_name(f".{out.name}.{process}.aaaa.part") for process in (gone.pid, os.getpid())
-    )
-    dead.mkdir(parents=True)
-    alive.mkdir()
+    begun = out.with_name(f".{out.name}.aaaa.part")
+    begun.mkdir(parents=True)
     arguments = ("--model", "pronoun", "--heads", "L1", "--no-smallest", "--no-twins")
+    with locked(out, "replace"):
+        outcome = introspect("causal", file, "--out", out, *arguments)
+        assert_refused(outcome, "one is at work in", "Wait for it")
+    assert begun.exists()
     assert introspect("causal", file, "--out", out, *arguments).code == 0
     assert (out / "report.html").is_file()
-    assert not dead.exists()
-    assert alive.exists()
+    assert [path.name for path in out.parent.iterdir()] == ["a[1]"]
+
+
+def test_overwrite_removes_only_what_the_run_wrote(introspect, tmp_path):
+    file, out = write_cases(tmp_path, 12), tmp_path / "run"
+    arguments = ("causal", file, "--out", out, "--model", "pronoun", "--heads", "L1",
+                 "--no-smallest", "--no-twins")  # fmt: skip
+    assert introspect(*arguments).code == 0
+    files = json.loads((out / "run.json").read_text())["files"]
+    assert files == sorted(path.name for path in out.iterdir())
+    (out / "notes.txt").write_text("mine")
+    assert_refused(introspect(*arguments, "--overwrite"), "holds 'notes.txt'")
+    assert (out / "notes.txt").read_text() == "mine"
+    (out / "notes.txt").rename(out / ".DS_Store")  # what a file manager leaves is in nobody's way
+    assert introspect(*arguments, "--overwrite").code == 0
 
 
 def test_nothing_half_written_is_left(introspect, tmp_path, monkeypatch):
@@ -242,6 +251,7 @@ def test_nothing_half_written_is_left(introspect, tmp_path, monkeypatch):
 def test_an_earlier_run_stays_if_the_new_one_fails(tmp_path, monkeypatch, stop, when):
     folder = tmp_path / "run"
     folder.mkdir()
+    write_run(folder, {"kind": "causal"}, ["old"], command=None, version="0.2.0")
     (folder / "old").write_text("old")
     rename = Path.rename
 
@@ -254,12 +264,12 @@ def test_an_earlier_run_stays_if_the_new_one_fails(tmp_path, monkeypatch, stop, 
         monkeypatch.setattr(Path, "rename", failing)
     with (
         pytest.raises((OutputError, KeyboardInterrupt)),
-        replacing_folder(folder) as place,
+        replacing_folder(folder, "causal", overwrite=True) as place,
     ):
         (place / "new").write_text("new")
         if when == "writing":
             raise stop
-    assert [path.name for path in tmp_path.rglob("*")] == ["run", "old"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["old", "run", "run.json"]
 
 
 @pytest.mark.parametrize(

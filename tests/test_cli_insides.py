@@ -126,12 +126,12 @@ def test_heads_replaces_its_own_run_only_when_told(introspect, tmp_path):
     common = ("heads", "--model", "shortcut", "--out", out, *FEW)
     assert introspect(*common).code == 0
     (out / "heads.csv").write_text("mine")
-    assert_refused(introspect(*common), "holds an earlier run", "--fresh")
+    assert_refused(introspect(*common), "holds an earlier run", "--overwrite")
     assert (out / "heads.csv").read_text() == "mine"
-    assert introspect(*common, "--fresh").code == 0
+    assert introspect(*common, "--overwrite").code == 0
     assert (out / "heads.csv").read_text() != "mine"
     (out / "run.json").write_text('{"plan": {"kind": "causal"}}')
-    assert_refused(introspect(*common, "--fresh"), "which is not of a heads run")
+    assert_refused(introspect(*common, "--overwrite"), "which is not of a heads run")
 
 
 @pytest.mark.parametrize(

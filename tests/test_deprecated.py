@@ -91,6 +91,7 @@ def test_looking_up_the_new_names_warns_of_nothing():
 @pytest.mark.parametrize(
     ("typed", "read"),
     [
+        (["probe", "--fresh"], ["probe", "--overwrite"]),
         (["report", "a text", "--truncate"], ["report", "a text", "--truncation"]),
         (["view", "--weights", "renormalised"], ["view", "--weights", "renormalized"]),
         (["view", "--weights=renormalised"], ["view", "--weights=renormalized"]),

@@ -15,8 +15,10 @@ from introspect.cli.shared import (
     TextPair,
     Truncation,
     command_line,
+    head_names,
     load,
     show_notices,
+    token_at,
 )
 from introspect.errors import InputError
 from introspect.io.files import check_destination
@@ -82,12 +84,18 @@ def view(
     kind: Annotated[ViewKind, typer.Argument(help="Which view.")],
     text: Text,
     text_pair: TextPair = None,
-    layer: Annotated[int, typer.Option(help="The layer to show first, from 0.")] = 0,
+    layer: Annotated[
+        int | None, typer.Option(help="The layer to show first, from 0, where no head is named.")
+    ] = None,
     head: Annotated[
-        list[int] | None, typer.Option(help="A head to show first, from 0; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="A head to show first: L3H1; repeatable. For the layer view a number: 1."
+        ),
     ] = None,
     token: Annotated[
-        str | None, typer.Option(help="A word to pin; it#2 means the second one.")
+        str | None,
+        typer.Option(help="A token to pin: a word, it#2 for the second one, or a number from 0."),
     ] = None,
     weights: Annotated[
         str,
@@ -104,22 +112,25 @@ def view(
     """Write one interactive view."""
     check_destination(out)
     _check_view_options(kind, layer, head or [], token, weights)
+    heads: list[Any] = head or []
+    if kind is not ViewKind.layer:
+        heads = head_names(layer, heads)
+    elif heads and heads[0].isdecimal():
+        heads = [int(heads[0])]
     from introspect.models import load_text
     from introspect.records import parts_of
-    from introspect.records.alignment import find_tokens
     from introspect.views.by_name import parts_of_view, view_by_name
 
     parts = parts_of(weights, ("raw", "renormalized") if kind is ViewKind.head else ("raw",))
     loaded = load_text(load(model, allow_pickle=allow_pickle))
     include = (*parts_of_view(kind.value), *parts)
     record = loaded.capture(text, text_pair, truncation=truncation, include=include)
-    pinned = None if token is None else find_tokens(record.queries, token)[0]
     result = view_by_name(
         kind.value,
         record,
         layer=layer,
-        heads=head or (),
-        token=pinned,
+        heads=heads,
+        token=token_at(record.queries, token),
         weights=weights,
     )
     show_notices(record.notices)
@@ -127,10 +138,10 @@ def view(
 
 
 def _check_view_options(
-    kind: ViewKind, layer: int, heads: list[int], token: str | None, weights: str
+    kind: ViewKind, layer: int | None, heads: list[str], token: str | None, weights: str
 ) -> None:
     """Raise on options that a view would ignore."""
-    if kind is ViewKind.model and (token is not None or heads or layer):
+    if kind is ViewKind.model and (token is not None or heads or layer is not None):
         raise InputError(
             "Expected no --layer, --head or --token for the model view: it shows every head. "
             "Leave them out, or write the head view."
@@ -139,9 +150,10 @@ def _check_view_options(
         raise InputError(
             f"Expected one --head for the {kind} view, got {len(heads)}. Name one of them."
         )
-    if kind is ViewKind.layer and layer:
+    if kind is ViewKind.layer and (layer is not None or any(not h.isdecimal() for h in heads)):
         raise InputError(
-            "Expected no --layer for the layer view: it shows every layer. Leave it out."
+            "Expected no --layer for the layer view, and a number as --head: it shows that head of "
+            "every layer. Give for example --head 1."
         )
     if kind is ViewKind.heatmap and token is not None:
         raise InputError(
@@ -162,10 +174,15 @@ def compare(
     model: ModelName = "minilm",
     model_a: Annotated[str | None, typer.Option(help="The model of the first text.")] = None,
     model_b: Annotated[str | None, typer.Option(help="The model of the second text.")] = None,
-    layer: Annotated[int | None, typer.Option(help="The layer to show first, from 0.")] = None,
-    head: Annotated[int | None, typer.Option(help="The head to show first, from 0.")] = None,
+    layer: Annotated[
+        int | None, typer.Option(help="The layer to show first, from 0, where no head is named.")
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="The head to show first: L3H1.")] = None,
     token: Annotated[
-        str | None, typer.Option(help="A word of the first text; it#2 means the second one.")
+        str | None,
+        typer.Option(
+            help="A token of the first text: a word, it#2 for the second one, or a number from 0."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("compare.html"),
     truncation: Truncation = False,
@@ -181,7 +198,6 @@ def compare(
         )
     import introspect as ix
     from introspect.models import load_text
-    from introspect.records.alignment import find_tokens
 
     loaded = {
         name: load_text(load(name, allow_pickle=allow_pickle)) for name in dict.fromkeys(names)
@@ -194,8 +210,8 @@ def compare(
     result = ix.compare_view(
         *records,
         layer=layer,
-        head=head,
-        token=None if token is None else find_tokens(records[0].queries, token)[0],
+        head=None if head is None else head_names(layer, [head])[0],
+        token=token_at(records[0].queries, token),
         labels=names if names[0] != names[1] else ("A", "B"),
     )
     for record in records:

@@ -11,6 +11,7 @@ import typer
 from introspect.cli.shared import (
     AllowPickle,
     ModelName,
+    Overwrite,
     command_line,
     load,
     print_table,
@@ -103,7 +104,7 @@ def probe(
         str | None, typer.Option(help="Of a ray cluster; by default one on this machine.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of folds, resamples and relabelings.")] = 0,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
+    overwrite: Overwrite = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how much work and memory it takes.")
     ] = False,
@@ -160,7 +161,7 @@ def probe(
         cache=None if cache is None else CacheOptions(str(cache), int(cache_size * 2**30)),
         threads=threads,
         ray=RayOptions(actors, ray_address),
-        fresh=fresh,
+        overwrite=overwrite,
         options=Options(seed=seed),
         command=command_line(),
         progress=True,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,14 +16,17 @@ from introspect.errors import InputError
 __all__ = [
     "AllowPickle",
     "ModelName",
+    "Overwrite",
     "Text",
     "TextPair",
     "Truncation",
     "command_line",
+    "head_names",
     "load",
     "print_table",
     "show_notices",
     "texts_of",
+    "token_at",
 ]
 
 Text = Annotated[str, typer.Argument(help="The text that the model reads.")]
@@ -33,6 +38,7 @@ ModelName = Annotated[
     ),
 ]
 Truncation = Annotated[bool, typer.Option(help="Truncate a text that is too long, and say so.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an earlier run.")]
 AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Load pickled weights too: only files you trust.")
 ]
@@ -53,6 +59,33 @@ def show_notices(notices: tuple[str, ...]) -> None:
     """Print the notices about a result to standard error."""
     for notice in notices:
         typer.echo(f"introspect: notice: {notice}", err=True)
+
+
+def head_names(layer: int | None, heads: Sequence[str]) -> list[str]:
+    """Return the names of heads; a number beside ``--layer``, the old form, becomes a name."""
+    names = [f"L{layer or 0}H{head}" if head.isdecimal() else head for head in heads]
+    if names != list(heads):
+        old = "".join(f" --head {head}" for head in heads)
+        new = "".join(f" --head {name}" for name in names)
+        before = "" if layer is None else f" --layer {layer}"
+        warnings.warn(
+            f"{(before + old).strip()} is now {new.strip()}; the old form goes with the next "
+            "release.",
+            FutureWarning,
+            stacklevel=2,
+        )
+    return names
+
+
+def token_at(tokens: Any, token: str | None) -> int | None:
+    """Return the index of a token that is named by a word, or by a number that is no word."""
+    from introspect.records import as_token
+    from introspect.text.mentions import occurrences
+
+    if token is None:
+        return None
+    is_number = token.isdecimal() and not any(occurrences(text, token) for text in tokens.texts)
+    return as_token(tokens, int(token) if is_number else token)
 
 
 def texts_of(file: Path | None) -> list[str] | None:

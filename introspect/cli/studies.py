@@ -10,6 +10,7 @@ import typer
 from introspect.cli.shared import (
     AllowPickle,
     ModelName,
+    Overwrite,
     Text,
     command_line,
     load,
@@ -53,9 +54,7 @@ def causal(
     ] = False,
     limit: Annotated[int | None, typer.Option(help="Ask only so many of the first cases.")] = None,
     seed: Annotated[int, typer.Option(help="Of the intervals, and of what is drawn.")] = 0,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Put the new run in the place of an earlier one.")
-    ] = False,
+    overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Take each head out in turn, and leave a folder that says which heads matter."""
@@ -64,7 +63,7 @@ def causal(
     from introspect.runs.causal import KIND, causal_folder
     from introspect.studies.causal.metrics import load_to_ask
 
-    check_folder(out, KIND, fresh=fresh)
+    check_folder(out, KIND, "replace", overwrite=overwrite)
     texts = texts_of(reference)
     hush()
     loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
@@ -80,7 +79,7 @@ def causal(
         twins=not no_twins,
         limit=limit,
         seed=seed,
-        fresh=fresh,
+        overwrite=overwrite,
         command=command_line(),
         progress=True,
     )
@@ -182,9 +181,7 @@ def heads(
         bool, typer.Option("--no-importance", help="With --texts: leave out the loss.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the tokens and the intervals.")] = 0,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Put the new run in the place of an earlier one.")
-    ] = False,
+    overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Find previous-token, duplicate-token and induction heads; leave a folder or a page."""
@@ -197,7 +194,7 @@ def heads(
     if is_page(out):
         check_destination(out)
     else:
-        check_folder(out, KIND, fresh=fresh)
+        check_folder(out, KIND, "replace", overwrite=overwrite)
     given = texts_of(texts)
     if texts is not None and not given:
         raise InputError(f"Expected a text on each line of {str(texts)!r}, got none. Add some.")
@@ -224,7 +221,7 @@ def heads(
         given,
         name=None if texts is None else texts.name,
         options=options,
-        fresh=fresh,
+        overwrite=overwrite,
         command=command_line(),
         progress=True,
     )
@@ -247,10 +244,10 @@ def lens(
         str | None, typer.Option(help="Another token, whose logit is subtracted.")
     ] = None,
     position: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            help="The token to read at, from 0, or from the end: -1; by default a mask, or else "
-            "the last token."
+            help="The token to read at: a word, it#2 for the second one, or a number, from 0 or "
+            "from the end: -1; by default a mask, or else the last token."
         ),
     ] = None,
     top: Annotated[int, typer.Option(help="Readings of each state.")] = 5,
@@ -275,13 +272,25 @@ def lens(
             "or gpt2."
         )
     study = ix.lens_study(
-        loaded, text, token=token, against=against, position=position, top=top, target=target
+        loaded,
+        text,
+        token=token,
+        against=against,
+        position=_position(position),
+        top=top,
+        target=target,
     )
     result = ix.lens_report(study, command=command_line())
     path = result.save(out)
     show_notices(result.notices)
     typer.echo(result.finding)
     typer.echo(path)
+
+
+def _position(given: str | None) -> str | int | None:
+    """Return a number as one; any other text is a word."""
+    is_number = given is not None and given.removeprefix("-").isdecimal()
+    return int(given) if is_number and given is not None else given
 
 
 def _ends_insides(given: str, option: str) -> tuple[int, int]:

@@ -13,9 +13,9 @@ from introspect.hooks.layout import attention_layout
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.interventions.targets import checked_kind, heads_by_layer, in_words
 from introspect.models import Model
-from introspect.records import HeadLike
-from introspect.records.alignment import mention_pieces
-from introspect.text.mentions import Span, find_mention
+from introspect.records import HeadLike, TokenLike, TokenSequence, as_token
+from introspect.records.alignment import find_tokens, mention_pieces
+from introspect.text.mentions import Span
 
 __all__ = ["Edge", "edges_between", "knock_out"]
 
@@ -76,14 +76,20 @@ def knock_out(
 
 
 def edges_between(
-    model: Model, text: str, query: str | Span, key: str | Span, *, both_ways: bool = False
+    model: Model,
+    text: str,
+    query: TokenLike | Span,
+    key: TokenLike | Span,
+    *,
+    both_ways: bool = False,
 ) -> list[Edge]:
     """Return the edges from the tokens of one word or phrase of a text to those of another.
 
     Args:
         model: the model whose tokens are meant.
         text: the text.
-        query: the word that attends, or its span; ``it#2`` is the second *it*.
+        query: the word that attends, its span, or the index of a token; ``it#2`` is the second
+            *it*.
         key: the word attended to.
         both_ways: also include edges from the key to the query.
 
@@ -97,12 +103,17 @@ def edges_between(
         [(2, 7)]
     """
     tokens = model.tokens(text)
-    spans = [find_mention(text, each) if isinstance(each, str) else each for each in (query, key)]
-    queries, keys = (
-        [piece for word in mention_pieces(tokens, span) for piece in word] for span in spans
-    )
+    queries, keys = (_pieces(tokens, each) for each in (query, key))
     edges = [(i, j) for i in queries for j in keys]
     return edges + [(j, i) for i, j in edges] if both_ways else edges
+
+
+def _pieces(tokens: TokenSequence, word: TokenLike | Span) -> list[int]:
+    if isinstance(word, str):
+        return find_tokens(tokens, word)
+    if isinstance(word, int):
+        return [as_token(tokens, word)]
+    return [piece for pieces in mention_pieces(tokens, word) for piece in pieces]
 
 
 def _cut(edges: list[Edge] | torch.Tensor, heads: Sequence[int], *, renormalize: bool) -> Change:

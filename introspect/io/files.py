@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import tempfile
@@ -129,6 +130,10 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     return target
 
 
+# What file systems answer that sync files, but no folders.
+_UNSYNCED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+
+
 def _sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` survive a power loss, if the system can."""
     if not hasattr(os, "O_DIRECTORY"):
@@ -136,6 +141,9 @@ def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _UNSYNCED:
+            raise
     finally:
         os.close(handle)
 

@@ -140,6 +140,8 @@ class Model:
         if certify:
             captured = replace(captured, certificate=verify(module, inputs, captured))
         if of is not None:
+            # A number to differentiate may be about a word, whose place only the tokens say.
+            of = of.on(plan.tokens) if hasattr(of, "on") else of
             captured = with_gradients(
                 captured, capture_gradients(module, inputs, of, wanted, layers=layers, steps=steps)
             )

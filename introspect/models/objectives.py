@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import index
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from introspect.errors import ModelError, SelectionError
 from introspect.hooks import capture
 from introspect.models.model import Model
+from introspect.records import TokenLike, TokenSequence, as_token
 
 __all__ = ["SentenceSimilarity", "TokenLogit", "logit_of", "similarity_to"]
 
@@ -22,13 +23,19 @@ class TokenLogit:
     Args:
         token_id: the token's number in the vocabulary.
         position: a position in the text, or in what an encoder-decoder writes; negative positions
-            count from the end.
+            count from the end. A word, ``"it#2"``, is found among the tokens of a run.
         token: the token as text, for the name of the logit.
     """
 
     token_id: int
-    position: int
+    position: TokenLike
     token: str
+
+    def on(self, tokens: TokenSequence) -> TokenLogit:
+        """Return the same logit with its position as an index among the tokens of a run."""
+        if not isinstance(self.position, str):
+            return self
+        return replace(self, position=as_token(tokens, self.position, name="position"))
 
     def __call__(self, output: Any) -> torch.Tensor:
         """Return the logit, in the graph of the output.
@@ -45,6 +52,11 @@ class TokenLogit:
                 "a surrogate, such as ix.similarity_to."
             )
         _, length, vocabulary = logits.shape
+        if isinstance(self.position, str):
+            raise SelectionError(
+                f"Expected `position` as a number in a run without a text, got {self.position!r}. "
+                "Words are found by Model.capture."
+            )
         if not -length <= self.position < length:
             raise SelectionError(
                 f"Expected `position` in {-length}–{length - 1}, got {self.position}."
@@ -61,7 +73,7 @@ class TokenLogit:
         return f"logit of {self.token!r} at position {self.position}"
 
 
-def logit_of(model: Model, token: str | int, *, position: int = -1) -> TokenLogit:
+def logit_of(model: Model, token: str | int, *, position: TokenLike = -1) -> TokenLogit:
     """Return the logit of a token in a language model, as a number to differentiate.
 
     Args:
@@ -69,7 +81,8 @@ def logit_of(model: Model, token: str | int, *, position: int = -1) -> TokenLogi
         token: the token, as a text that is a single token (with its leading space, if the
             tokenizer's tokens include it), or its number in the vocabulary.
         position: the position that predicts the token: for a decoder the preceding token, by
-            default the last one; for a masked model the position of the mask.
+            default the last one; for a masked model the position of the mask. A token's index or
+            its word, ``"it#2"`` for the second one.
 
     Raises:
         SelectionError: the text is not a single token.

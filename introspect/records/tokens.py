@@ -128,7 +128,9 @@ class TokenSequence:
         return self.words[word]
 
 
-def as_token(tokens: TokenSequence, token: TokenLike, *, name: str = "token") -> int:
+def as_token(
+    tokens: TokenSequence, token: TokenLike, *, name: str = "token", from_end: bool = False
+) -> int:
     """Return the index of a token; of a word in several pieces, the first piece.
 
     Args:
@@ -137,6 +139,7 @@ def as_token(tokens: TokenSequence, token: TokenLike, *, name: str = "token") ->
             pair, it is looked for in the first text first); or the label of a token that is no
             part of the text, such as ``[CLS]``.
         name: what an error calls the token.
+        from_end: whether a negative index counts from the end.
 
     Raises:
         SelectionError: the index is out of range.
@@ -148,9 +151,13 @@ def as_token(tokens: TokenSequence, token: TokenLike, *, name: str = "token") ->
     """
     if isinstance(token, str):
         return _index_of(tokens, token, name)
-    if not isinstance(token, Integral) or not 0 <= token < len(tokens):
-        raise SelectionError(f"Expected `{name}` in 0–{len(tokens) - 1}, got {token!r}.")
-    return int(token)
+    first, count = -len(tokens) if from_end else 0, len(tokens)
+    if not isinstance(token, int | Integral) or not first <= token < count:
+        span = (
+            f"from {first} to {count - 1}, for {count} tokens" if from_end else f"in 0–{count - 1}"
+        )
+        raise SelectionError(f"Expected `{name}` {span}, got {token!r}.")
+    return int(token) % count
 
 
 def _index_of(tokens: TokenSequence, word: str, name: str) -> int:

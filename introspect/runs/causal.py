@@ -16,7 +16,7 @@ import pandas as pd
 from introspect.data import Reject, read_located, reject_to_json
 from introspect.errors import InputError, SelectionError
 from introspect.io.arrays import as_json
-from introspect.io.folders import PLAN, check_folder, replacing_folder
+from introspect.io.folders import check_folder, locked, replacing_folder, write_run
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
 from introspect.reporting.causal_report import causal_report, first_record
@@ -77,7 +77,7 @@ def causal_folder(
     twins: bool = True,
     limit: int | None = None,
     seed: int = 0,
-    fresh: bool = False,
+    overwrite: bool = False,
     command: str | None = None,
     progress: ProgressLike = None,
 ) -> CausalFolder:
@@ -100,7 +100,7 @@ def causal_folder(
         twins: whether effects within minimal pairs are measured.
         limit: use only this many of the first cases; the report says so.
         seed: the random seed of the intervals and samples.
-        fresh: replace an earlier run.
+        overwrite: replace an earlier run.
         command: the command line, for the provenance.
         progress: as for ``causal_study``.
 
@@ -109,11 +109,11 @@ def causal_folder(
         OutputError: the folder is not empty or cannot be written.
         SelectionError: a head, method, or metric does not exist.
     """
-    folder = check_folder(out, KIND, fresh=fresh)
+    folder = check_folder(out, KIND, "replace", overwrite=overwrite)
     rows = _read(file, limit)
     began = time.monotonic()
     notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
-    with following(progress) as tell:
+    with locked(folder, "replace"), following(progress) as tell:
         study = causal_study(
             model, rows.cases, heads, method=method, reference=reference, metric=metric,
             share=share, twins=twins, seed=seed, progress=tell,
@@ -126,31 +126,27 @@ def causal_folder(
             notices=notices,
             command=command,
         )
-    rejects = sorted([*rows.rejects, *_unasked(str(file), rows, study)], key=lambda one: one.line)
-    plan = {
-        "kind": KIND,
-        "cases": _checksum(rows.cases),
-        "model": model.name,
-        "revision": model.revision,
-        "heads": heads,
-        "method": method,
-        "reference": None if reference is None else _checksum(reference),
-        "metric": study.heads.attrs["metric"],
-        "share": share,
-        "twins": twins,
-        "limit": limit,
-        "seed": seed,
-    }
-    with replacing_folder(folder) as place:
-        _write_tables(place, study)
-        (place / "report.html").write_text(report.html, encoding="utf-8")
-        lines = "".join(f"{reject_to_json(one)}\n" for one in rejects)
-        (place / "rejects.jsonl").write_text(lines, encoding="utf-8")
-        summary = _summary(study, len(rejects), time.monotonic() - began, command)
-        (place / "summary.json").write_text(as_json(summary), encoding="utf-8")
-        run = {"plan": plan, "command": command, "introspect": version_of_introspect()}
-        (place / PLAN).write_text(as_json(run), encoding="utf-8")
-    return CausalFolder(folder, study, report, tuple(rejects))
+        rejects = [*rows.rejects, *_unasked(str(file), rows, study)]
+        result = CausalFolder(
+            folder, study, report, tuple(sorted(rejects, key=lambda one: one.line))
+        )
+        plan = {
+            "kind": KIND,
+            "cases": _checksum(rows.cases),
+            "model": model.name,
+            "revision": model.revision,
+            "heads": heads,
+            "method": method,
+            "reference": None if reference is None else _checksum(reference),
+            "metric": study.effects.answers.metric.name,
+            "share": share,
+            "twins": twins,
+            "limit": limit,
+            "seed": seed,
+        }
+        with replacing_folder(folder, KIND, overwrite=overwrite) as place:
+            _write(place, result, plan, time.monotonic() - began, command)
+    return result
 
 
 def _read(file: str | os.PathLike[str], limit: int | None) -> _Rows:
@@ -180,6 +176,20 @@ def _unasked(file: str, rows: _Rows, study: CausalStudy) -> Iterator[Reject]:
     for number, reason in study.rejected:
         line, shown = rows.places[number]
         yield Reject(file, line, reason, shown, "not_asked")
+
+
+def _write(
+    place: Path, result: CausalFolder, plan: dict[str, Any], seconds: float, command: str | None
+) -> None:
+    """Write everything that a causal run leaves, the plan last."""
+    _write_tables(place, result.study)
+    (place / "report.html").write_text(result.report.html, encoding="utf-8")
+    lines = "".join(f"{reject_to_json(one)}\n" for one in result.rejects)
+    (place / "rejects.jsonl").write_text(lines, encoding="utf-8")
+    summary = _summary(result.study, len(result.rejects), seconds, command)
+    (place / "summary.json").write_text(as_json(summary), encoding="utf-8")
+    files = [path.name for path in place.iterdir()]
+    write_run(place, plan, files, command=command, version=version_of_introspect())
 
 
 def _write_tables(place: Path, study: CausalStudy) -> None:

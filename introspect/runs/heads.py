@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from introspect.io.arrays import as_json
-from introspect.io.folders import PLAN, check_folder, replacing_folder
+from introspect.io.folders import check_folder, locked, replacing_folder, write_run
 from introspect.models import Model
 from introspect.progress import ProgressLike
 from introspect.records import Head
@@ -47,7 +47,7 @@ def heads_folder(
     *,
     name: str | None = None,
     options: HeadOptions | None = None,
-    fresh: bool = False,
+    overwrite: bool = False,
     command: str | None = None,
     progress: ProgressLike = None,
 ) -> Report:
@@ -63,7 +63,7 @@ def heads_folder(
         texts: texts for shapes and importance.
         name: the name of the texts.
         options: options of the search.
-        fresh: replace an earlier run.
+        overwrite: replace an earlier run.
         command: the command line, for the provenance.
         progress: as for ``head_study``.
 
@@ -71,33 +71,43 @@ def heads_folder(
         OutputError: the folder is not empty or cannot be written.
         IntrospectError: as for ``head_study``.
     """
-    chosen = options or HeadOptions()
-    folder = None if is_page(out) else check_folder(out, KIND, fresh=fresh)
-    study = head_study(model, texts, **asdict(chosen), progress=progress)
-    report = head_report(study, name=name, command=command)
-    if folder is None:
+    chosen = asdict(options or HeadOptions())
+    if is_page(out):
+        study = head_study(model, texts, **chosen, progress=progress)
+        report = head_report(study, name=name, command=command)
         report.save(out)
         return report
+    folder = check_folder(out, KIND, "replace", overwrite=overwrite)
     plan = {
         "kind": KIND,
         "model": model.name,
         "revision": model.revision,
         "texts": None if texts is None else _checksum(texts),
-        "options": asdict(chosen),
+        "options": chosen,
     }
-    with replacing_folder(folder) as place:
-        study.roles.to_csv(place / "heads.csv", index=False)
-        study.roles.to_parquet(place / "heads.parquet", index=False)
-        if study.patterns is not None:
-            study.patterns.to_csv(place / "patterns.csv", index=False)
-        if study.importance is not None:
-            study.importance.to_csv(place / "importance.csv", index=False)
-        (place / "report.html").write_text(report.html, encoding="utf-8")
-        summary = _summary(study, report, command)
-        (place / "summary.json").write_text(as_json(summary), encoding="utf-8")
-        run = {"plan": plan, "command": command, "introspect": version_of_introspect()}
-        (place / PLAN).write_text(as_json(run), encoding="utf-8")
+    with locked(folder, "replace"):
+        study = head_study(model, texts, **chosen, progress=progress)
+        report = head_report(study, name=name, command=command)
+        with replacing_folder(folder, KIND, overwrite=overwrite) as place:
+            _write(place, study, report, plan, command)
     return report
+
+
+def _write(
+    place: Path, study: HeadStudy, report: Report, plan: dict[str, Any], command: str | None
+) -> None:
+    """Write everything that a search for heads leaves, the plan last."""
+    study.roles.to_csv(place / "heads.csv", index=False)
+    study.roles.to_parquet(place / "heads.parquet", index=False)
+    if study.patterns is not None:
+        study.patterns.to_csv(place / "patterns.csv", index=False)
+    if study.importance is not None:
+        study.importance.to_csv(place / "importance.csv", index=False)
+    (place / "report.html").write_text(report.html, encoding="utf-8")
+    summary = _summary(study, report, command)
+    (place / "summary.json").write_text(as_json(summary), encoding="utf-8")
+    files = [path.name for path in place.iterdir()]
+    write_run(place, plan, files, command=command, version=version_of_introspect())
 
 
 def is_page(out: str | os.PathLike[str]) -> bool:

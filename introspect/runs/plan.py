@@ -81,7 +81,7 @@ def check_same(given: Mapping[str, Any], found: Mapping[str, Any], folder: Path)
         )
         raise OutputError(
             f"Expected the plan that {str(folder)!r} was begun with, but this has changed: {shown}."
-            " Go on as it was begun, name another folder, or add --fresh to start over."
+            " Go on as it was begun, name another folder, or add --overwrite to start again."
         )
 
 

@@ -10,27 +10,30 @@ from pathlib import Path
 from typing import Any
 
 from introspect.data import Inputs, Reject, reject_from_json
-from introspect.deprecated import renamed_value
+from introspect.deprecated import renamed_keyword, renamed_value
 from introspect.errors import SelectionError
 from introspect.functional.coreference import Mention
 from introspect.io.folders import (
+    FILES,
     SHARDS,
+    check_folder,
+    check_version,
     clean,
-    held,
-    open_folder,
-    read_plan,
-    write_plan,
+    locked,
+    read_run,
+    write_run,
 )
 from introspect.models import Model, load_text
 from introspect.models.null import null_model as random_weights
 from introspect.progress import ProgressLike, following
 from introspect.records.weights import Weights
+from introspect.reporting.provenance import version_of_introspect
 from introspect.runs.batches import BatchLimits, Long
 from introspect.runs.cache import CacheOptions, identity_of
 from introspect.runs.jobs import ENGINES, Job
 from introspect.runs.options import Places, WorkerOptions, chosen_analyzers
 from introspect.runs.outcome import finish
-from introspect.runs.plan import check_same, make_plan
+from introspect.runs.plan import Plan, check_same, make_plan
 from introspect.runs.ray_engine import RayOptions
 from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import FOLDER, Precision
@@ -102,8 +105,11 @@ DEFAULT = Options()
 
 #: Rows per shard: the most that a stop can lose, and the unit that is sorted by length.
 SHARD_ROWS = 1_024
+#: The name of these folders in messages.
+KIND = "probe"
 
 
+@renamed_keyword("fresh", "overwrite")
 @renamed_value("weights", "renormalised", "renormalized")
 def probe(
     model: Model | str,
@@ -126,7 +132,7 @@ def probe(
     threads: int | None = None,
     ray: RayOptions | None = None,
     cache: CacheOptions | None = None,
-    fresh: bool = False,
+    overwrite: bool = False,
     options: Options = DEFAULT,
     command: str | None = None,
     progress: ProgressLike = None,
@@ -167,7 +173,8 @@ def probe(
             processor. No result depends on it. With the engine ``ray``, each actor has one.
         ray: options for the actors of the engine ``ray``.
         cache: where results are kept for other sets that share texts with this one.
-        fresh: start over, even if the folder holds another probe.
+        overwrite: start again, even if the folder holds another probe; only files of a probe are
+            removed.
         options: how many samples are drawn for intervals and p-values, and the random seed.
         command: the command line, for the provenance.
         progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
@@ -208,9 +215,9 @@ def probe(
     )
     lanes = threads or default_lanes(loaded)
     worker = Worker(loaded, worker_options, places, lanes=lanes)
-    open_folder(folder)
-    with held(folder), following(progress) as tell:
-        _begin(folder, plan, fresh=fresh, command=command)
+    check_folder(folder, KIND, "resume", overwrite=overwrite)
+    with locked(folder), following(progress) as tell:
+        _begin(folder, plan, overwrite=overwrite, command=command)
         if places.attention is not None:
             places.attention.mkdir(exist_ok=True)
         job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
@@ -234,11 +241,19 @@ def probe(
     )
 
 
-def _begin(folder: Path, plan: dict[str, Any], *, fresh: bool, command: str | None) -> None:
+def _begin(folder: Path, plan: Plan, *, overwrite: bool, command: str | None) -> None:
     """Write the plan, or check it against the existing one."""
-    if not fresh and (found := read_plan(folder)) is not None:
-        check_same(plan, found, folder)
-        clean(folder, fresh=False)
+    version = version_of_introspect()
+    if not overwrite and (run := read_run(folder)) is not None:
+        check_version(folder, run, version)
+        check_same(plan, run["plan"], folder)
+        clean(folder, KIND, overwrite=False)
         return
-    clean(folder, fresh=True)
-    write_plan(folder, plan, command=command)
+    clean(folder, KIND, overwrite=True)
+    write_run(folder, plan, _files(plan), command=command, version=version)
+
+
+def _files(plan: Plan) -> list[str]:
+    """Return the names of the files and folders that a probe with this plan may write."""
+    tables = [f"{name}.{end}" for name in plan["analyzers"] for end in ("parquet", "csv")]
+    return [*FILES, *tables, "clusters.csv", "heads.html", FOLDER]

@@ -34,7 +34,15 @@ def default_lanes(model: Model) -> int:
     """Return how many batches run at once: on the CPU, one per available processor, up to 8."""
     if next(model.module.parameters()).device.type != "cpu":
         return 1
-    return max(1, min(_MOST_LANES, torch.get_num_threads(), len(os.sched_getaffinity(0))))
+    return max(1, min(_MOST_LANES, torch.get_num_threads(), _processors()))
+
+
+def _processors() -> int:
+    """Return how many processors this process may use, as far as the system says."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    count = getattr(os, "process_cpu_count", os.cpu_count)()  # the first from Python 3.13 on
+    return count or 1
 
 
 @contextmanager

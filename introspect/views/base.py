@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -22,10 +22,14 @@ from introspect.records import (
     LARGEST_SHOWN,
     METHODS,
     AttentionRecord,
+    Head,
+    HeadLike,
     TokenSequence,
+    as_head,
     attributed,
     offered,
 )
+from introspect.records.facts import listed_heads
 from introspect.text.characters import shortened, visible_text
 
 if TYPE_CHECKING:
@@ -45,6 +49,9 @@ __all__ = [
     "layer_row",
     "layers_of",
     "map_of",
+    "named_head",
+    "named_heads",
+    "one_or_several",
     "page_methods",
     "plotly_text",
     "scale_of",
@@ -202,6 +209,55 @@ def head_number(record: AttentionRecord, head: int) -> int:
         numbers = range(record.num_heads)
         raise SelectionError(f"Expected `heads` in {_span(numbers)}, got {head}.")
     return head
+
+
+def named_head(
+    record: AttentionRecord, layer: int | None, head: int | HeadLike | None
+) -> tuple[int | None, int | None]:
+    """Return a layer and the number of a head in it, from a number or from a name with its layer.
+
+    Args:
+        record: the attention.
+        layer: the layer, if it is given apart.
+        head: a number in that layer, or a head such as ``"L3H1"``, which names its layer itself.
+
+    Raises:
+        SelectionError: the record does not have the named head, or it is of another layer.
+    """
+    if head is None or isinstance(head, int | Integral):
+        return layer, head
+    chosen = as_head(head, dict.fromkeys(record.layers, record.num_heads))
+    if layer not in (None, chosen.layer):
+        raise SelectionError(f"Expected a head of layer {layer}, which is shown, got {chosen}.")
+    return chosen
+
+
+def one_or_several(
+    head: int | HeadLike | None, heads: Iterable[int | HeadLike] | HeadLike | None
+) -> Iterable[int | HeadLike] | HeadLike:
+    """Return the heads that are named as one ``head`` or as several ``heads``.
+
+    Raises:
+        SelectionError: both are given.
+    """
+    if head is not None and heads is not None:
+        raise SelectionError("Expected `head` or `heads`, got both. Leave one of them out.")
+    return (head,) if head is not None else () if heads is None else heads
+
+
+def named_heads(
+    record: AttentionRecord, layer: int | None, heads: Iterable[int | HeadLike] | HeadLike | int
+) -> tuple[int | None, list[int]]:
+    """Return a layer and the numbers of several heads in it, as ``named_head`` does for one."""
+    if isinstance(heads, str):
+        heads = listed_heads(heads)
+    several = [heads] if isinstance(heads, Integral | Head) else heads
+    numbers = []
+    for head in several:  # type: ignore[union-attr]
+        layer, number = named_head(record, layer, head)
+        assert number is not None
+        numbers.append(number)
+    return layer, numbers
 
 
 def _span(numbers: Sequence[int]) -> str:

@@ -6,15 +6,15 @@ extra ``bertviz``. Its pages fetch three scripts from a network each time they a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from introspect.errors import InputError, MissingExtraError, SelectionError
-from introspect.records import AttentionRecord, TokenSequence
+from introspect.records import AttentionRecord, HeadLike, TokenSequence
 from introspect.text.characters import visible
-from introspect.views.base import head_number, layer_row
+from introspect.views.base import head_number, layer_row, named_heads, one_or_several
 
 __all__ = ["head_view", "model_view"]
 
@@ -26,7 +26,8 @@ def head_view(
     record: AttentionRecord,
     *,
     layer: int | None = None,
-    heads: Sequence[int] | None = None,
+    head: int | HeadLike | None = None,
+    heads: Iterable[int | HeadLike] | HeadLike | None = None,
     as_html: bool = False,
 ) -> Any:
     """Show a record in BertViz's head view.
@@ -34,7 +35,9 @@ def head_view(
     Args:
         record: the attention, ``(num_layers, num_heads, query_len, key_len)``.
         layer: the layer to show first, by the model's own number; the first one by default.
-        heads: the heads to show first; all by default.
+        head: the head to show first: its number in ``layer``, or ``"L3H1"``.
+        heads: several heads of one layer to show first, as ``[1, 2]`` or ``["L3H1", "L3H2"]``; all
+            by default.
         as_html: return the view as an ``IPython.display.HTML`` instead of showing it.
 
     Returns:
@@ -45,9 +48,15 @@ def head_view(
         SelectionError: the record does not have a layer or head.
         InputError: a weight is missing.
     """
+    numbers = None
+    if head is not None or heads is not None:
+        layer, numbers = named_heads(record, layer, one_or_several(head, heads))
     layer = record.layers[0] if layer is None else layer
     layer_row(record, layer)
-    options = {"layer": layer, "heads": None if heads is None else _checked_heads(record, heads)}
+    options = {
+        "layer": layer,
+        "heads": None if numbers is None else _checked_heads(record, numbers),
+    }
     return _shown("head_view", record, options, as_html=as_html)
 
 

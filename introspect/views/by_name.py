@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from introspect.records import AttentionRecord
-from introspect.views.base import View
+from introspect.records import AttentionRecord, HeadLike, TokenLike
+from introspect.views.base import View, named_head
 from introspect.views.focal import neuron_view, steps_view
 from introspect.views.head import head_view
 from introspect.views.heatmap import heatmap_view
@@ -39,8 +39,8 @@ def view_by_name(
     record: AttentionRecord,
     *,
     layer: int | None = None,
-    heads: Sequence[int] = (),
-    token: int | None = None,
+    heads: Sequence[int | HeadLike] = (),
+    token: TokenLike | None = None,
     weights: str = "raw",
 ) -> View:
     """Build the view of a record that has a given name.
@@ -64,7 +64,7 @@ def view_by_name(
     if name == "heatmap":
         return heatmap_view(record, layer=layer, head=head, weights=weights)
     if name == "layer":
-        chosen = "mean" if head is None else head
-        return layer_view(record, head=chosen, token=token, weights=weights)
+        _, number = named_head(record, None, head)
+        return layer_view(record, head=number, token=token, weights=weights)
     focal = neuron_view if name == "neuron" else steps_view
     return focal(record, layer=layer, head=head, token=token)

@@ -14,7 +14,7 @@ import torch
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.page.codec import kept_of
-from introspect.records import AttentionRecord, Head, TokenSequence
+from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, TokenSequence, as_token
 from introspect.text.characters import shortened, visible_text
 from introspect.views.base import View, joined_texts, layer_row, plotly_text
 from introspect.views.differences import (
@@ -27,9 +27,9 @@ from introspect.views.differences import (
     first_heads,
     first_query,
     head_changes,
+    heads_of_pair,
     is_same_shape,
     match_better_by_word,
-    pair_of,
     placed,
 )
 from introspect.views.heatmap import axis_of, tick_labels
@@ -308,8 +308,8 @@ def compare_view(
     b: AttentionRecord,
     *,
     layer: Pair | None = None,
-    head: Pair | None = None,
-    token: int | None = None,
+    head: Pair | HeadLike | tuple[HeadLike, HeadLike] | None = None,
+    token: TokenLike | None = None,
     labels: tuple[str, str] = _LABELS,
     alignment: Pairs | Mapping[str, Pairs] | None = None,
 ) -> CompareView:
@@ -327,8 +327,9 @@ def compare_view(
         layer: the layer to show first; a pair ``(of a, of b)`` if they differ. By default, as with
             ``head``, that of the head that changes most, or the first one if the records do not
             have the same layers and heads.
-        head: the head to show first, or a pair.
-        token: the query token of ``a`` whose row is shown first; by default, the shared one whose
+        head: the head to show first, its number in ``layer`` or ``"L3H1"``; or a pair of these.
+        token: the query token of ``a`` whose row is shown first: its index or its word, ``"it#2"``
+            for the second one; by default, the shared one whose
             row changes most.
         labels: the names of the two records.
         alignment: matching tokens as pairs ``(index in a, index in b)``, in place of the automatic
@@ -350,21 +351,20 @@ def compare_view(
             f"Expected two records of one kind, got {a.kind} and {b.kind}. Give the same kind of "
             "both."
         )
-    if token is not None and not 0 <= token < len(a.queries):
-        raise SelectionError(f"Expected `token` in 0–{len(a.queries) - 1}, got {token}.")
+    place = None if token is None else as_token(a.queries, token)
     ours, theirs = (str(label) for label in labels)
     notice = ""
     if alignment is None and match_better_by_word(a, b):
-        if token is not None:
-            token = next(i for i, piece in enumerate(a.queries.pieces()) if token in piece)
+        if place is not None:
+            place = next(i for i, piece in enumerate(a.queries.pieces()) if place in piece)
         a, b = a.words(), b.words()
         notice = (
             "The two tokenizers cut the words differently, so both are shown by word: the weight "
             "to a word is the sum over its pieces, from a word the mean over them."
         )
     queries, keys = aligned(a, b, alignment)
-    pairs = [pair_of("layer", layer), pair_of("head", head)]
-    layers, heads = first_heads(a, b, (queries, keys), pairs[0], pairs[1], (ours, theirs))
+    pairs = heads_of_pair((a, b), layer, head)
+    layers, heads = first_heads(a, b, (queries, keys), *pairs, (ours, theirs))
     view = CompareView(
         record=a,
         other=b,
@@ -374,8 +374,8 @@ def compare_view(
         layers=layers,
         heads=heads,
         token=first_query(a, b, (queries, keys), layers, heads)
-        if token is None
-        else next(place for place, (i, _) in enumerate(queries) if i == token),
+        if place is None
+        else next(row for row, (i, _) in enumerate(queries) if i == place),
         notice=notice,
     )
     return view

@@ -9,12 +9,12 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.records import AttentionRecord, Head
+from introspect.records import AttentionRecord, Head, HeadLike, as_head
 from introspect.records.alignment import mention_pieces
 from introspect.studies.coreference.case_scores import DIRECTIONS, DirectionScores, score_case
 from introspect.text.characters import visible
 from introspect.text.mentions import CorefCase, Span
-from introspect.views.base import View, head_number, layer_row, plotly_text
+from introspect.views.base import View, layer_row, plotly_text
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, themed
 
@@ -214,7 +214,7 @@ def coreference_view(
     record: AttentionRecord,
     case: CorefCase,
     *,
-    head: Head | tuple[int, int] | None = None,
+    head: HeadLike | None = None,
     direction: str = DIRECTIONS[0],
 ) -> CoreferenceView:
     """Build the coreference view of a case.
@@ -222,7 +222,8 @@ def coreference_view(
     Args:
         record: the attention over the case's text, at token level.
         case: the pronoun and its candidates.
-        head: the head to show first; by default, the one that gives the antecedent most.
+        head: the head to show first, such as ``"L3H1"``; by default, the one that gives the
+            antecedent most.
         direction: ``pronoun_to_candidate`` or ``candidate_to_pronoun``.
 
     Raises:
@@ -237,12 +238,11 @@ def coreference_view(
     if head is None:
         strongest = scores[DIRECTIONS.index(direction)].strongest()
         head = strongest[0][0] if strongest else Head(record.layers[0], 0)
-    layer_row(record, head[0])
     return CoreferenceView(
         record=record,
         case=case,
         scores=scores,
-        head=Head(head[0], head_number(record, head[1])),
+        head=as_head(head, dict.fromkeys(record.layers, record.num_heads)),
         direction=direction,
     )
 

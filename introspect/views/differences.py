@@ -5,14 +5,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
+from numbers import Integral
 
 import torch
 
 from introspect.errors import SelectionError
 from introspect.functional.similarity import total_variation
-from introspect.records import AttentionRecord, TokenSequence
+from introspect.records import AttentionRecord, Head, HeadLike, TokenSequence
 from introspect.text.characters import shortened, visible_text
-from introspect.views.base import head_number, layer_row
+from introspect.views.base import head_number, layer_row, named_head
 
 __all__ = [
     "Pair",
@@ -25,6 +26,7 @@ __all__ = [
     "first_heads",
     "first_query",
     "head_changes",
+    "heads_of_pair",
     "is_same_shape",
     "join_pairs",
     "match_better_by_word",
@@ -231,6 +233,28 @@ def extent(record: AttentionRecord) -> str:
     if numbers == tuple(range(len(numbers))):
         return f"{len(numbers)} layer{'s' if len(numbers) > 1 else ''} of {heads}"
     return f"the layer{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))} of {heads}"
+
+
+def heads_of_pair(
+    records: tuple[AttentionRecord, AttentionRecord],
+    layer: Pair | None,
+    head: Pair | HeadLike | tuple[HeadLike, HeadLike] | None,
+) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """Return the layers and heads of both records; a name such as ``L3H1`` gives both numbers.
+
+    Raises:
+        SelectionError: a pair is none, or a named head does not exist.
+    """
+    layers = pair_of("layer", layer)
+    if isinstance(head, str | Head):
+        head = (head, head)
+    if not isinstance(head, tuple) or all(isinstance(each, Integral) for each in head):
+        return layers, pair_of("head", head)  # type: ignore[arg-type]
+    named = [
+        named_head(record, None if layers is None else layers[side], each)
+        for side, (record, each) in enumerate(zip(records, head, strict=True))
+    ]
+    return tuple(one[0] for one in named), tuple(one[1] for one in named)  # type: ignore[return-value]
 
 
 def pair_of(name: str, given: Pair | None) -> tuple[int, int] | None:

@@ -12,12 +12,13 @@ import torch
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.page.codec import LARGEST_DENSE
-from introspect.records import AttentionRecord
+from introspect.records import AttentionRecord, HeadLike
 from introspect.views.base import View, layer_row
 from introspect.views.heatmap import (
     HeadChoice,
     axis_of,
     checked_head,
+    chosen_head,
     head_words,
     pattern_of,
     tick_labels,
@@ -166,7 +167,7 @@ def evolution_view(
     times: Sequence[int] | None = None,
     unit: str = "epoch",
     layer: int | None = None,
-    head: HeadChoice | None = None,
+    head: HeadChoice | HeadLike | None = None,
     place: int = 0,
 ) -> EvolutionView:
     """Build a view of how attention on one text changes over training epochs or checkpoints.
@@ -177,7 +178,8 @@ def evolution_view(
         times: the number of each time; counted from 0 by default.
         unit: the unit of the times.
         layer: the layer to show first, in the model's own numbering; the first one by default.
-        head: the head to show first, or ``mean`` or ``max``; head 0 by default.
+        head: the head to show first, its number in ``layer`` or ``"L3H1"``; or ``mean`` or
+            ``max``; head 0 by default.
         place: the index of the time to show first, from 0.
 
     Raises:
@@ -213,6 +215,7 @@ def evolution_view(
         )
     if not 0 <= place < len(chosen):
         raise SelectionError(f"Expected `place` in 0–{len(chosen) - 1}, got {place}.")
+    layer, choice = chosen_head(first, layer, head)
     layer = first.layers[0] if layer is None else layer
     layer_row(first, layer)
     return EvolutionView(
@@ -221,7 +224,7 @@ def evolution_view(
         times=numbers,
         losses=tuple(losses),
         layer=layer,
-        head=checked_head(first, 0 if head is None else head),
+        head=checked_head(first, 0 if choice is None else choice),
         place=place,
         unit=unit,
     )

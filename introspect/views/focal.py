@@ -10,9 +10,9 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.records import AttentionRecord, Head
+from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
 from introspect.text.characters import visible
-from introspect.views.base import View, first_token, head_number, layer_row, plotly_text
+from introspect.views.base import View, first_token, head_number, layer_row, named_head, plotly_text
 from introspect.views.palette import DIVERGING, INK, themed
 
 if TYPE_CHECKING:
@@ -97,21 +97,22 @@ def with_masked_scores(record: AttentionRecord, names: Sequence[str]) -> Attenti
 
 
 def checked_focus(
-    record: AttentionRecord, layer: int | None, head: int | None, token: int | None
+    record: AttentionRecord,
+    layer: int | None,
+    head: int | HeadLike | None,
+    token: TokenLike | None,
 ) -> tuple[int, int, int]:
     """Return layer, head and query token; by default the first layer and head and the last word.
 
     Raises:
         SelectionError: the record does not have one of them.
     """
+    layer, number = named_head(record, layer, head)
     layer = record.layers[0] if layer is None else layer
     layer_row(record, layer)
-    head = head_number(record, 0 if head is None else head)
-    if token is None:
-        token = first_token(record.queries)
-    if not 0 <= token < len(record.queries):
-        raise SelectionError(f"Expected `token` in 0–{len(record.queries) - 1}, got {token}.")
-    return layer, head, token
+    number = head_number(record, 0 if number is None else number)
+    place = first_token(record.queries) if token is None else as_token(record.queries, token)
+    return layer, number, place
 
 
 PARTS = ("scores", "queries", "keys")
@@ -202,8 +203,8 @@ def neuron_view(
     record: AttentionRecord,
     *,
     layer: int | None = None,
-    head: int | None = None,
-    token: int | None = None,
+    head: int | HeadLike | None = None,
+    token: TokenLike | None = None,
 ) -> NeuronView:
     """Build the neuron view of a record captured with its queries, keys and scores.
 
@@ -214,11 +215,13 @@ def neuron_view(
     Args:
         record: the attention with the parts ``scores``, ``queries`` and ``keys``.
         layer: the layer to show first, in the model's own numbering.
-        head: the head to show first.
-        token: the query token to show first; by default, the last word.
+        head: the head to show first: its number in ``layer``, or ``"L3H1"``.
+        token: the query token to show first: its index or its word, ``"it#2"`` for the second one;
+            by default, the last word.
 
     Raises:
         SelectionError: the record does not have a part, or the layer, head or token.
+        MentionError: the word is not in the text, or several times.
     """
     record = with_masked_scores(record, PARTS)
     layer, head, token = checked_focus(record, layer, head, token)
@@ -318,19 +321,21 @@ def steps_view(
     record: AttentionRecord,
     *,
     layer: int | None = None,
-    head: int | None = None,
-    token: int | None = None,
+    head: int | HeadLike | None = None,
+    token: TokenLike | None = None,
 ) -> StepsView:
     """Build a view of the three steps of attention for one token: match, weigh, sum.
 
     Args:
         record: the attention with the parts ``scores``, ``values`` and ``head_outputs``.
         layer: the layer to show first, in the model's own numbering.
-        head: the head to show first.
-        token: the query token to show first; by default, the last word.
+        head: the head to show first: its number in ``layer``, or ``"L3H1"``.
+        token: the query token to show first: its index or its word, ``"it#2"`` for the second one;
+            by default, the last word.
 
     Raises:
         SelectionError: the record does not have a part, or the layer, head or token.
+        MentionError: the word is not in the text, or several times.
     """
     record = with_masked_scores(record, PARTS_STEPS)
     layer, head, token = checked_focus(record, layer, head, token)

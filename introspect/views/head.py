@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from introspect.deprecated import renamed_value
 from introspect.errors import SelectionError
 from introspect.functional.masks import renormalized
 from introspect.page import Section
-from introspect.records import AttentionRecord, Head
+from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
 from introspect.text.characters import visible
 from introspect.views.base import (
     RAW,
@@ -22,6 +22,8 @@ from introspect.views.base import (
     head_number,
     is_whole,
     layer_row,
+    named_heads,
+    one_or_several,
     page_methods,
     plotly_text,
     scale_of,
@@ -265,7 +267,7 @@ class HeadView(View):
         return [f"<b>{w}</b>  {label}" for label, w in zip(labels, weights, strict=True)]
 
 
-Token = int | Mapping[str, Any]
+Token = TokenLike | Mapping[str, Any]
 
 
 @renamed_value("weights", "renormalised", "renormalized")
@@ -273,7 +275,8 @@ def head_view(
     record: AttentionRecord | Sequence[AttentionRecord],
     *,
     layer: int | None = None,
-    heads: Sequence[int] | None = None,
+    head: int | HeadLike | None = None,
+    heads: Iterable[int | HeadLike] | HeadLike | None = None,
     token: Token | Sequence[Token] | None = None,
     threshold: float = THRESHOLD,
     granularity: str = "token",
@@ -289,10 +292,12 @@ def head_view(
     Args:
         record: the attention; for an encoder-decoder, also a list of its kinds to choose from.
         layer: the layer to show first, in the model's own numbering; the first one by default.
-        heads: the heads to show first; all by default.
-        token: a token to pin: the index of a query token, or ``{"side": "key", "index": 2}``; or a
-            list of these, whose weights are summed. With ``granularity="word"``, indices count
-            words.
+        head: the head to show first: its number in ``layer``, or ``"L3H1"``.
+        heads: several heads of one layer to show first, as ``[1, 2]`` or ``["L3H1", "L3H2"]``; all
+            by default.
+        token: a token to pin: the index of a query token, its word (``"it"``, ``"it#2"`` for the
+            second one), or ``{"side": "key", "index": 2}``; or a list of these, whose weights are
+            summed. With ``granularity="word"``, indices count words.
         threshold: do not draw lines below this weight at first; for norms, below this share of the
             largest.
         granularity: ``token`` or ``word``.
@@ -309,9 +314,11 @@ def head_view(
             the weights.
     """
     record, *others = [record] if isinstance(record, AttentionRecord) else list(record)
+    chosen: Sequence[int] = range(record.num_heads)
+    if head is not None or heads is not None:
+        layer, chosen = named_heads(record, layer, one_or_several(head, heads))
     layer = record.layers[0] if layer is None else layer
     layer_row(record, layer)
-    chosen = range(record.num_heads) if heads is None else heads
     if not 0 <= threshold <= 1:
         raise SelectionError(f"Expected `threshold` from 0 to 1, got {threshold}.")
     for name, given in (
@@ -347,19 +354,17 @@ def _checked_tokens(
 ) -> tuple[dict[str, Any], ...]:
     if given is None:
         return ()
-    several = [given] if isinstance(given, int | Mapping) else given
+    several = [given] if isinstance(given, int | str | Mapping) else given
     return tuple(_checked_token(record, token) for token in several)
 
 
 def _checked_token(record: AttentionRecord, token: Token) -> dict[str, Any]:
-    given = {"side": "query", "index": token} if isinstance(token, int) else dict(token)
+    given = {"side": "query", "index": token} if not isinstance(token, Mapping) else dict(token)
     side, index = given.get("side"), given.get("index")
     if side not in _SIDES:
         raise SelectionError(f"Expected the token's `side` as query or key, got {side!r}.")
-    length = len(record.queries if side == "query" else record.keys)
-    if not isinstance(index, int) or not 0 <= index < length:
-        raise SelectionError(f"Expected the token's `index` in 0–{length - 1}, got {index!r}.")
-    return {"side": side, "index": index}
+    tokens = record.queries if side == "query" else record.keys
+    return {"side": side, "index": as_token(tokens, index)}  # type: ignore[arg-type]
 
 
 def _line_trace(

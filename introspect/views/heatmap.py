@@ -10,7 +10,7 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.records import METHODS, AttentionRecord, Head
+from introspect.records import METHODS, AttentionRecord, Head, HeadLike
 from introspect.text.characters import shortened, visible
 from introspect.views.base import (
     RAW,
@@ -20,6 +20,7 @@ from introspect.views.base import (
     head_number,
     is_whole,
     layer_row,
+    named_head,
     page_methods,
     plotly_text,
     scale_of,
@@ -36,6 +37,7 @@ __all__ = [
     "HeatmapView",
     "axis_of",
     "checked_head",
+    "chosen_head",
     "head_words",
     "heatmap_view",
     "pattern_of",
@@ -154,7 +156,7 @@ def heatmap_view(
     record: AttentionRecord,
     *,
     layer: int | None = None,
-    head: HeadChoice | None = None,
+    head: HeadChoice | HeadLike | None = None,
     scale: str = "one",
     weights: str = RAW,
 ) -> HeatmapView:
@@ -180,6 +182,7 @@ def heatmap_view(
         tensor([[1., 0.],
                 [0., 1.]])
     """
+    layer, choice = chosen_head(record, layer, head)
     layer = record.layers[0] if layer is None else layer
     layer_row(record, layer)
     if scale not in SCALES:
@@ -188,10 +191,23 @@ def heatmap_view(
     return HeatmapView(
         record=record,
         layer=layer,
-        head=checked_head(record, "mean" if head is None else head),
+        head=checked_head(record, "mean" if choice is None else choice),
         scale=scale,
         weights=weights,
     )
+
+
+def chosen_head(
+    record: AttentionRecord, layer: int | None, head: HeadChoice | HeadLike | None
+) -> tuple[int | None, HeadChoice | None]:
+    """Return a layer and a choice of its heads; a name such as ``L3H1`` gives both.
+
+    Raises:
+        SelectionError: the record does not have the named head, or it is of another layer.
+    """
+    if isinstance(head, str) and head[:1] not in ("L", "l"):
+        return layer, head
+    return named_head(record, layer, head)
 
 
 def checked_head(record: AttentionRecord, head: HeadChoice) -> HeadChoice:

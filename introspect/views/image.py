@@ -14,9 +14,9 @@ import torch
 
 from introspect.errors import InputError, SelectionError
 from introspect.page import Section
-from introspect.records import AttentionRecord, PatchGrid
+from introspect.records import AttentionRecord, HeadLike, PatchGrid
 from introspect.text.characters import visible
-from introspect.views.base import View, head_number, layer_row, plotly_text
+from introspect.views.base import View, head_number, layer_row, named_head, plotly_text
 from introspect.views.palette import ACCENT, INK, mixed
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def image_view(
     image: Any,
     *,
     layer: int | None = None,
-    head: int | None = None,
+    head: int | HeadLike | None = None,
     patch: tuple[int, int] | str | None = None,
     side: str = "query",
 ) -> ImageView:
@@ -198,7 +198,8 @@ def image_view(
         image: the picture as the model saw it, ``model.picture(image)``: ``(height, width, 3)`` of
             uint8, or a PIL image of that size.
         layer: the layer to show first, in the model's own numbering; the last one by default.
-        head: the head to show first; the mean of all by default.
+        head: the head to show first, its number in ``layer`` or ``"L3H1"``; the mean of all by
+            default.
         patch: the patch to pin first, ``(row, column)`` from the top left, or the label of a token
             outside the picture, such as ``"[CLS]"``; by default, one in the middle, not pinned.
         side: ``query`` to show what it attends to, ``key`` for what attends to it.
@@ -214,13 +215,14 @@ def image_view(
     grid = _checked_grid(record)
     if side not in _SIDES:
         raise SelectionError(f"Expected `side` as query or key, got {side!r}.")
+    layer, number = named_head(record, layer, head)
     layer = record.layers[-1] if layer is None else layer
     layer_row(record, layer)
     return ImageView(
         record=record,
         picture=_checked_picture(image, grid),
         layer=layer,
-        head=None if head is None else head_number(record, head),
+        head=None if number is None else head_number(record, number),
         token=_checked_token(record, grid, patch),
         side=side,
         pinned=patch is not None,

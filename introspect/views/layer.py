@@ -13,7 +13,9 @@ from introspect.records import (
     LARGEST_SHOWN,
     METHODS,
     AttentionRecord,
+    TokenLike,
     TokenSequence,
+    as_token,
     why_not_square,
 )
 from introspect.text.characters import shortened, visible
@@ -169,7 +171,7 @@ class LayerView(View):
 def layer_view(
     record: AttentionRecord,
     *,
-    token: int | None = None,
+    token: TokenLike | None = None,
     head: HeadChoice | None = None,
     side: str = "query",
     weights: str = RAW,
@@ -180,8 +182,8 @@ def layer_view(
 
     Args:
         record: the attention.
-        token: the index of the token to show first, among the queries or, with ``side="key"``, the
-            keys; by default, the last word.
+        token: the token to show first, among the queries or, with ``side="key"``, the keys: its
+            index or its word, ``"it#2"`` for the second one; by default, the last word.
         head: a head's number; ``mean`` or ``max`` of the heads of each layer, ``mean`` by default.
         side: ``query`` for attention from the token to each token; ``key`` for the reverse.
         weights: ``raw``, or the name of a method, as in ``head_view``; for example
@@ -201,13 +203,11 @@ def layer_view(
     """
     if side not in SIDES:
         raise SelectionError(f"Expected `side` as query or key, got {side!r}.")
-    if token is None:
-        token = first_token(_own(record, side))
-    if not 0 <= token < len(_own(record, side)):
-        raise SelectionError(f"Expected `token` in 0–{len(_own(record, side)) - 1}, got {token}.")
+    own = _own(record, side)
+    place = first_token(own) if token is None else as_token(own, token)
     checked_weights(record, weights)
     head = checked_head(record, "mean" if head is None else head)
-    return LayerView(record=record, token=token, head=head, side=side, weights=weights)
+    return LayerView(record=record, token=place, head=head, side=side, weights=weights)
 
 
 def layers_note(record: AttentionRecord) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,13 @@ import torch
 from introspect.errors import SelectionError
 from introspect.functional.patterns import entropy, mass_on, offset_mass
 from introspect.page import Section
-from introspect.records import AttentionRecord, Head
+from introspect.records import AttentionRecord, Head, HeadLike, as_head
+from introspect.records.facts import listed_heads
 from introspect.views.base import (
     RAW,
     View,
     by_method,
     checked_weights,
-    head_number,
     layer_row,
     page_methods,
     scale_of,
@@ -167,7 +167,7 @@ def model_view(
     record: AttentionRecord,
     *,
     table: pd.DataFrame | None = None,
-    framed: Sequence[tuple[int, int]] | None = None,
+    framed: Iterable[HeadLike] | None = None,
     weights: str = RAW,
 ) -> ModelView:
     """Build the model view of a record.
@@ -177,8 +177,8 @@ def model_view(
         table: numbers to sort heads by: columns ``layer`` and ``head``, and any others with
             numbers, such as those of ``ix.score``. By default, the shape of each pattern: entropy,
             and the attention to special tokens, to the token itself and to its neighbors.
-        framed: the heads to highlight, as layer and head; by default, those whose ``p_adjusted`` in
-            the table is below 0.05.
+        framed: the heads to highlight, such as ``["L3H1"]``; by default, those whose ``p_adjusted``
+            in the table is below 0.05.
         weights: ``raw``, or the name of a method, as in ``head_view``. The table does not change.
 
     Raises:
@@ -193,10 +193,8 @@ def model_view(
             for row in shown.itertuples()
             if getattr(row, "p_adjusted", math.nan) < SIGNIFICANT
         ]
-    heads = tuple(
-        Head(record.layers[layer_row(record, layer)], head_number(record, head))
-        for layer, head in framed
-    )
+    counts = dict.fromkeys(record.layers, record.num_heads)
+    heads = tuple(as_head(head, counts) for head in listed_heads(framed))
     return ModelView(record=record, table=shown, framed=heads, weights=weights)
 
 

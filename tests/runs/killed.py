@@ -52,7 +52,7 @@ def _set(owner: Any, name: str, time: int, instead: Callable[..., Any] = _die) -
 
 #: How each moment is come by. A shard's file is the only one that is written durably, but the plan.
 MOMENTS: dict[str, Callable[[], None]] = {
-    "before the plan": lambda: _set(run, "write_plan", 1),
+    "before the plan": lambda: _set(run, "write_run", 1),
     "in a shard": lambda: _set(Worker, "attend", 4),
     "before a rename": lambda: _set(Path, "replace", 4),
     "after a rename": lambda: _set(files, "_sync_folder", 4),

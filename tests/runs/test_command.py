@@ -157,12 +157,12 @@ def test_bad_arguments_end_with_2_and_one_line(arguments, message, introspect, t
     assert outcome.out == ""
 
 
-def test_what_changed_is_refused_with_2_and_fresh_starts_over(introspect, tmp_path):
+def test_what_changed_is_refused_with_2_and_overwrite_starts_over(introspect, tmp_path):
     given, out = sets.text_file(tmp_path, TEXTS), tmp_path / "x"
     assert introspect(given, "--out", out).code == 0
     outcome = introspect(given, "--out", out, "--layers", "0-1")
     assert outcome.code == 2 and "layers: None → [0, 1]" in outcome.err
-    assert introspect(given, "--out", out, "--layers", "0-1", "--fresh").code == 0
+    assert introspect(given, "--out", out, "--layers", "0-1", "--overwrite").code == 0
     assert set(pd.read_csv(out / "roles.csv")["layer"]) == {0, 1}
 
 

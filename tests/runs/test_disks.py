@@ -13,7 +13,7 @@ import pytest
 import introspect as ix
 from introspect.errors import OutputError
 from introspect.io import files
-from introspect.io.folders import open_folder
+from introspect.io.folders import check_folder
 from introspect.runs import outcome, serial, store
 from introspect.runs import tables as gathering
 from introspect.studies.registry import ANALYZERS
@@ -285,19 +285,19 @@ def test_a_lock_that_could_not_be_removed_keeps_nobody_out(given, out, whole):
 # What is not a probe's
 
 
-@pytest.mark.parametrize("fresh", [False, True])
-def test_foreign_files_are_never_touched(fresh, given, out, whole):
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_foreign_files_are_never_touched(overwrite, given, out, whole):
     ix.probe(sets.model(), given, out, **CALL)
     mine = out / "notes.txt"
     mine.write_text("mine")
     with pytest.raises(OutputError, match=r"holds 'notes\.txt'"):
-        ix.probe(sets.model(), given, out, fresh=fresh, **CALL)
+        ix.probe(sets.model(), given, out, overwrite=overwrite, **CALL)
     assert mine.read_text() == "mine"
     assert tables(out) == whole
     mine.unlink()
     beside = out / "shards" / "notes.txt"
     beside.write_text("mine")
-    if not fresh:
+    if not overwrite:
         ix.probe(sets.model(), given, out, **CALL)
         assert beside.read_text() == "mine"
 
@@ -306,7 +306,7 @@ def test_a_folder_of_somebody_else_is_refused_whatever_its_names(given, out):
     out.mkdir()
     (out / "heads.csv").write_text("mine")
     with pytest.raises(OutputError, match=r"holds 'heads\.csv'"):
-        ix.probe(sets.model(), given, out, fresh=True, **CALL)
+        ix.probe(sets.model(), given, out, overwrite=True, **CALL)
     assert [path.name for path in out.iterdir()] == ["heads.csv"]
     assert (out / "heads.csv").read_text() == "mine"
 
@@ -317,14 +317,14 @@ def test_the_tables_of_every_analyzer_are_a_probe_s(name, out):
     for file in ("run.json", *(f"{name}.{end}" for end in ("csv", "parquet"))):
         if name != "coreference":
             (out / file).touch()
-    open_folder(out)
+    assert check_folder(out, "probe", "resume", overwrite=False) == out
 
 
 def test_a_file_is_refused_and_missing_folders_are_made(given, out):
     out.write_text("mine")
     with pytest.raises(OutputError, match="is a file"):
         ix.probe(sets.model(), given, out, **CALL)
-    with pytest.raises(OutputError, match="Not a directory"):
+    with pytest.raises(OutputError, match="is a file"):
         ix.probe(sets.model(), given, out / "below", **CALL)
     assert out.read_text() == "mine"
     run = ix.probe(sets.model(), given, out.parent / "a" / "b", **CALL)

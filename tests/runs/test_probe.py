@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel
 import introspect as ix
 from introspect.data import case_to_json, own_cases, read_cases, write_jsonl
 from introspect.errors import InputError, OutputError, SelectionError
-from introspect.io.folders import FILES, read_plan
+from introspect.io.folders import FILES, read_run
 from introspect.reporting.set_words import finding_of_choice
 from introspect.studies.coreference.case_scores import score_case
 from introspect.text.english import percent_interval
@@ -89,7 +89,7 @@ def test_summary_has_the_held_out_figure_beside_every_baseline(run):
     }  # fmt: skip
     assert {row["baseline"] for row in summary["against"]} == names
     assert summary["provenance"]["Command"] == "introspect probe …"
-    plan = read_plan(run.folder)
+    plan = read_run(run.folder)["plan"]
     assert plan["threads"] == 1
     assert [len(file["sha256"]) for file in plan["input"]] == [64]
 
@@ -109,11 +109,11 @@ def test_same_input_same_tables(run, minilm, file, tmp_path):
 
 
 def test_a_finished_probe_is_kept_unless_asked(run, minilm, file, tmp_path):
-    with pytest.raises(OutputError, match=r"null_model: True → False.*--fresh"):
+    with pytest.raises(OutputError, match=r"null_model: True → False.*--overwrite"):
         ix.probe(minilm, file, run.folder, options=FEW)
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"holds 'mine.txt'"):
-        ix.probe(minilm, file, tmp_path, options=FEW, fresh=True)
+        ix.probe(minilm, file, tmp_path, options=FEW, overwrite=True)
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
@@ -176,7 +176,7 @@ def test_chinese_words_are_scored_as_words(chinese_model, tmp_path):
     ours, theirs = (run.scores.cases["antecedent_weight"] for run in (divided, plain))
     # A word gets what its characters get together, not their mean.
     assert ours.mean() > 1.2 * theirs.mean()
-    assert read_plan(tmp_path / "x")["segment"] == "jieba"
+    assert read_run(tmp_path / "x")["plan"]["segment"] == "jieba"
     with pytest.raises(SelectionError, match="jieba or nothing"):
         ix.probe(chinese_model, path, tmp_path / "z", segment="other")
 
@@ -243,7 +243,7 @@ def test_norms_are_scored_with_raw_weights_beside_them(by_norm, run):
     pd.testing.assert_series_equal(heads["raw_accuracy"], raw["accuracy"], check_names=False)
     assert (heads["accuracy"] != heads["raw_accuracy"]).any()
     assert "raw_accuracy" not in raw
-    assert read_plan(by_norm.folder)["weights"] == "norm"
+    assert read_run(by_norm.folder)["plan"]["weights"] == "norm"
     # Products scored as if they were attention: the same accuracies by another way.
     credits = []
     for case in own_cases("en"):

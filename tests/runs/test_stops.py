@@ -15,7 +15,7 @@ import pytest
 
 import introspect as ix
 from introspect.errors import OutputError
-from introspect.io.folders import FILES, held
+from introspect.io.folders import FILES, locked
 from introspect.models import load_text
 from introspect.runs import serial
 from introspect.runs.jobs import ProbeInterruptedError
@@ -116,9 +116,9 @@ def test_killed_at_any_moment_ends_with_the_same_bytes(
 def test_killed_while_starting_over_goes_on_starting_over(killed, given, whole, tmp_path):
     out = tmp_path / "x"
     ix.probe(sets.model(seed=1), given, out, null_model=True, **CALL)
-    assert killed("while starting over", out, null_model=True, fresh=True) == -signal.SIGKILL
+    assert killed("while starting over", out, null_model=True, overwrite=True) == -signal.SIGKILL
     assert len(list(out.iterdir())) == len(FILES) - 2 + 1  # with its lock
-    ix.probe(sets.model(), given, out, null_model=True, fresh=True, **CALL)
+    ix.probe(sets.model(), given, out, null_model=True, overwrite=True, **CALL)
     assert_whole(out, whole)
 
 
@@ -141,13 +141,13 @@ def test_a_lock_whose_process_died_keeps_nobody_out(killed, given, tmp_path):
 def test_the_second_of_two_runs_on_a_folder_is_refused(given, tmp_path):
     out = tmp_path / "x"
     out.mkdir()
-    with held(out), pytest.raises(OutputError, match="one is at work in .*Wait for it"):
+    with locked(out), pytest.raises(OutputError, match="one is at work in .*Wait for it"):
         ix.probe(sets.model(), given, out, **CALL)
     ix.probe(sets.model(), given, out, **CALL)
-    with held(out):
+    with locked(out):
         before = tables(out)
         with pytest.raises(OutputError, match="one is at work"):
-            ix.probe(sets.model(), given, out, fresh=True, **CALL)
+            ix.probe(sets.model(), given, out, overwrite=True, **CALL)
         assert tables(out) == before
 
 
@@ -251,7 +251,7 @@ def test_what_has_changed_is_refused_and_named(change, begun, given):
     made, message = CHANGES[change]
     before = tables(begun)
     call = {"model": sets.model(), **CALL, **made()}
-    with pytest.raises(OutputError, match=rf"this has changed: {message}.*--fresh") as refused:
+    with pytest.raises(OutputError, match=rf"this has changed: {message}.*--overwrite") as refused:
         ix.probe(inputs=given, out=begun, **call)
     # Nothing else is said to have changed.
     assert str(refused.value).count("→") == 1
@@ -268,16 +268,16 @@ def test_another_input_or_code_is_refused(begun, given, tmp_path, monkeypatch):
         ix.probe(sets.model(), given, begun, **CALL)
 
 
-def test_fresh_starts_over(begun, given, whole, tmp_path, monkeypatch):
+def test_overwrite_starts_over(begun, given, whole, tmp_path, monkeypatch):
     out = tmp_path / "x"
     ix.probe(sets.model(seed=1), given, out, **CALL)
     assert tables(out) != tables(begun)
     runs = counted_runs(monkeypatch)
-    ix.probe(sets.model(), given, out, fresh=True, **CALL)
+    ix.probe(sets.model(), given, out, overwrite=True, **CALL)
     assert len(runs) == SHARDS
     assert tables(out) == tables(begun)
     # Also where the folder holds the very same probe.
-    ix.probe(sets.model(), given, out, fresh=True, **CALL)
+    ix.probe(sets.model(), given, out, overwrite=True, **CALL)
     assert len(runs) == 2 * SHARDS
 
 
@@ -285,9 +285,9 @@ def test_a_damaged_plan_is_refused(given, begun, tmp_path):
     out = tmp_path / "x"
     ix.probe(sets.model(), given, out, **CALL)
     (out / "run.json").write_text("{")
-    with pytest.raises(OutputError, match=r"run\.json.*--fresh"):
+    with pytest.raises(OutputError, match=r"run\.json.*--overwrite"):
         ix.probe(sets.model(), given, out, **CALL)
-    ix.probe(sets.model(), given, out, fresh=True, **CALL)
+    ix.probe(sets.model(), given, out, overwrite=True, **CALL)
     assert tables(out) == tables(begun)
 
 

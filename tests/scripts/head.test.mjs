@@ -64,7 +64,7 @@ for (const [combine, expected] of COMBINED) {
 }
 
 test("without specials and itself what is left of a row sums to 1", () => {
-  const state = stateOf({ weights: "renormalised", heads: [0] });
+  const state = stateOf({ weights: "renormalized", heads: [0] });
   assert.deepEqual(row(state, 1), [0, 0, 1]);
   assert.deepEqual(row(state, 0), [0, 0.6, 0.4]);
   assert.equal(state.pattern.shares(0, 0, 2).removed, 0.8);
@@ -79,7 +79,7 @@ test("without specials and itself what is left of a row sums to 1", () => {
     ],
     ["[CLS]", "a"],
   );
-  assert.ok(Number.isNaN(stateOf({ weights: "renormalised", heads: [0] }, nothing).together(0, 1)));
+  assert.ok(Number.isNaN(stateOf({ weights: "renormalized", heads: [0] }, nothing).together(0, 1)));
 });
 
 test("by word a weight is the sum over the key's pieces and the mean over the query's", () => {
@@ -131,7 +131,7 @@ test("what a state says in an address opens the same state", () => {
       { side: "key", index: 0 },
     ],
     threshold: 0.4,
-    weights: "renormalised",
+    weights: "renormalized",
     combine: "max-layers",
     filter: "0-0",
     layout: "horizontal",

@@ -87,7 +87,7 @@ def test_candidate_in_part_of_a_word_counts_its_own_pieces_only():
 def test_wrong_direction_and_head_are_refused():
     with pytest.raises(SelectionError, match="pronoun_to_candidate or candidate_to_pronoun"):
         coreference_view(known_record(), case_of(), direction="both")
-    with pytest.raises(SelectionError, match="0–1"):
+    with pytest.raises(SelectionError, match="a head of L0H0–L0H1, got L0H2"):
         coreference_view(known_record(), case_of(), head=(0, 2))
 
 

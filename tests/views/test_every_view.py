@@ -96,7 +96,7 @@ RECORDS = {
 }
 
 
-@pytest.mark.parametrize("width", [1280, 600])
+@pytest.mark.parametrize("width", [1280, pytest.param(600, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", RECORDS)
 def test_every_view_stands_any_record(open_page, name, width):
     record = RECORDS[name]()
@@ -208,7 +208,7 @@ def test_every_view_is_saved_as_svg_and_as_png_for_print(open_page):
         assert png_size(sizes["png"])[0] == pytest.approx(3 * width, abs=2), kind
 
 
-@pytest.mark.parametrize("width", [1280, 600])
+@pytest.mark.parametrize("width", [1280, pytest.param(600, marks=pytest.mark.slow)])
 def test_nothing_moves_while_tokens_are_pointed_at(open_page, width):
     tokens = ["a" * 300, "the", "x" * 40, "word", "she", "left"]
     views = views_of(record_with_parts(tokens))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from introspect.deprecated import renamed_keyword
 from introspect.errors import InputError, SelectionError
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
@@ -92,6 +93,7 @@ class CausalStudy:
         return f"<{type(self).__name__}: {len(self.heads)} heads, {cases} cases>"
 
 
+@renamed_keyword("told", "progress")
 def causal_study(
     model: Model,
     cases: Iterable[CorefCase],

@@ -20,7 +20,7 @@ from introspect.models import Model
 from introspect.models.inputs import Readable
 from introspect.models.loader import load
 from introspect.models.objectives import logit_of
-from introspect.records import Head
+from introspect.records import Head, TokenLike, as_token
 from introspect.studies.lens.states import Added, Run, State, added_by, run_noted
 
 __all__ = ["Readout", "direct_logit_attribution", "readout_of"]
@@ -176,7 +176,7 @@ def direct_logit_attribution(
     *,
     token: str | int,
     against: str | int | None = None,
-    position: int = -1,
+    position: TokenLike = -1,
     target: str | None = None,
 ) -> pd.DataFrame:
     r"""Compute how much each head, bias and feed-forward adds to the logit of a token by itself.
@@ -204,7 +204,8 @@ def direct_logit_attribution(
         token: the token whose logit is divided; a piece of the vocabulary (with its space, where
             the pieces have one), or its ID.
         against: another token, whose logit is subtracted.
-        position: the token at which the logit is read: for a decoder, the one before.
+        position: the token at which the logit is read, its index (from the end: -1) or its word
+            (``"it"``, ``"it#2"`` for the second one): for a decoder, the one before.
         target: the text that an encoder-decoder writes; ``position`` counts its tokens.
 
     Returns:
@@ -227,20 +228,15 @@ def direct_logit_attribution(
     """
     loaded = load(model) if not isinstance(model, Model) else model
     run = run_noted(loaded, text, target)
-    length, vocabulary = run.logits.shape
-    if not -length <= position < length:
-        raise SelectionError(
-            f"Expected `position` from {-length} to {length - 1}, for {length} tokens, got "
-            f"{position}."
-        )
-    position %= length
+    vocabulary = run.logits.shape[-1]
+    place = as_token(run.tokens, position, name="position", from_end=True)
     chosen = _token_id(loaded, token, vocabulary)
     other = None if against is None else _token_id(loaded, against, vocabulary)
     added = [added_by(run, number) for number in range(len(run.layers))]
-    readout = readout_of(run, position)
-    table = pd.DataFrame(_rows(run, added, readout, position, chosen, other))
+    readout = readout_of(run, place)
+    table = pd.DataFrame(_rows(run, added, readout, place, chosen, other))
     table = table.astype({"layer": "Int64", "head": "Int64"})
-    logits = run.logits[position].double()
+    logits = run.logits[place].double()
     own = float(logits[chosen] - (0 if other is None else logits[other]))
     error = abs(float(table["contribution"].sum()) - own)
     largest = max(1.0, float(logits.abs().max()))
@@ -257,8 +253,8 @@ def direct_logit_attribution(
         "error": error,
         "token": names(chosen),
         "against": None if other is None else names(other),
-        "position": position,
-        "at": run.tokens.tokens[position],
+        "position": place,
+        "at": run.tokens.tokens[place],
     }
     return table
 

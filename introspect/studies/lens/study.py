@@ -10,7 +10,7 @@ import pandas as pd
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.models import Model
-from introspect.records import AttentionRecord
+from introspect.records import AttentionRecord, TokenLike, as_token
 from introspect.studies.lens.lens import logit_lens
 from introspect.studies.lens.logits import direct_logit_attribution
 
@@ -103,7 +103,7 @@ def lens_study(
     *,
     token: str | int | None = None,
     against: str | int | None = None,
-    position: int | None = None,
+    position: TokenLike | None = None,
     top: int = 5,
     target: str | None = None,
 ) -> LensStudy:
@@ -114,8 +114,9 @@ def lens_study(
         text: the text that the model reads.
         token: the token whose logit is divided; by default the model's most probable token there.
         against: another token, whose logit is subtracted.
-        position: the token to read at; by default a mask, and where there is none the last token
-            that is not special.
+        position: the token to read at, its index (from the end: -1) or its word (``"it"``,
+            ``"it#2"`` for the second one); by default a mask, and where there is none the last
+            token that is not special.
         top: the number of readings of each state.
         target: the text that an encoder-decoder writes; its tokens are read.
 
@@ -149,10 +150,10 @@ def lens_study(
     return LensStudy(readings, at, parts, why, record)
 
 
-def _place(model: Model, record: AttentionRecord, position: int | None) -> int:
+def _place(model: Model, record: AttentionRecord, position: TokenLike | None) -> int:
     """Return the position to read at: the one asked for, a mask, or the last one of the text."""
     if position is not None:
-        return position
+        return as_token(record.queries, position, name="position", from_end=True)
     mask, tokens = model.tokenizer.mask_token_id, record.queries
     if mask is not None and mask in tokens.token_ids:
         return tokens.token_ids.index(mask)

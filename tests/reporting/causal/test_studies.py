@@ -89,6 +89,7 @@ def test_the_study_says_where_heads_look_in_the_same_table(pronoun):
     assert pronoun.heads.attrs["chance"] == 0.5 and pronoun.heads.attrs["unit"] == "nats"
 
 
+@pytest.mark.slow
 def test_minilm_is_reported_as_a_surrogate():
     study = study_of("minilm", heads="L5", share=None, twins=False)
     report = ix.causal_report(study)

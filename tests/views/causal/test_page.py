@@ -9,7 +9,7 @@ from tests.views.causal.helpers import ROWS, SURROGATE, table_of, without_tests
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1280, 800, 600])
+@pytest.mark.parametrize("width", [1280, pytest.param(800, marks=pytest.mark.slow), 600])
 def test_the_page_is_walked_by_keys_and_says_all_numbers(open_page, width):
     page = open_page(ix.causal_view(table_of()).to_html(), width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -269,7 +269,7 @@ def test_missing_weights_are_called_missing(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1280, 800, 600])
+@pytest.mark.parametrize("width", [1280, pytest.param(800, marks=pytest.mark.slow), 600])
 def test_the_page_fits_and_nothing_jumps(open_page, width):
     text = "The animal did not cross the street because it was too "
     view = compare_view(record_of(text + "tired"), record_of(text + "wide", seed=1))

@@ -63,7 +63,7 @@ def test_hostile_tokens_are_text_in_the_figure():
         ({"layer": 2}, "Expected `layer` in 0–1, got 2"),
         ({"layer": -1}, "Expected `layer` in 0–1, got -1"),
         ({"heads": [3]}, "Expected `heads` in 0–2, got 3"),
-        ({"token": 7}, "Expected the token's `index` in 0–6, got 7"),
+        ({"token": 7}, "Expected `token` in 0–6, got 7"),
         ({"token": {"side": "left", "index": 0}}, "`side` as query or key, got 'left'"),
         ({"threshold": 1.5}, "`threshold` from 0 to 1"),
     ],

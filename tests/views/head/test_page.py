@@ -139,7 +139,7 @@ def test_no_heads_are_said_not_left_blank(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1280, 800, 600])
+@pytest.mark.parametrize("width", [1280, pytest.param(800, marks=pytest.mark.slow), 600])
 def test_hostile_tokens_are_shown_as_text_and_nothing_runs(open_page, width):
     page = open_page(head_view(bare_record(HOSTILE)).to_html(), width=width)
     shown = [button.inner_text() for button in page.locator('[data-side="query"]').all()]
@@ -203,7 +203,7 @@ def test_notice_stands_above_the_view(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1280, 800, 600])
+@pytest.mark.parametrize("width", [1280, pytest.param(800, marks=pytest.mark.slow), 600])
 def test_nothing_moves_when_numbers_appear(open_page, width):
     page = open_page(head_view(bare_record(HOSTILE, heads=12)).to_html(), width=width)
     places = """[...document.querySelectorAll('.token')].map((token) => {
