@@ -10,7 +10,10 @@ __all__ = ["SPACED_LETTER", "is_unspaced", "segment_words", "shortened", "visibl
 
 # Scripts written without spaces between words. Without a segmenter their smallest unit is the
 # letter with its marks.
-_SCRIPTS = r"\p{scx=Thai}\p{scx=Lao}\p{scx=Myanmar}\p{scx=Khmer}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Han}"
+_SCRIPTS = (
+    r"\p{scx=Thai}\p{scx=Lao}\p{scx=Myanmar}\p{scx=Khmer}"
+    r"\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Han}"
+)
 _UNSPACED = rf"(?:(?=[\p{{L}}\p{{N}}])[{_SCRIPTS}])"
 #: A pattern for ``regex``: one letter or digit of a script with spaces between words.
 SPACED_LETTER = rf"(?:(?!{_UNSPACED})[\p{{L}}\p{{N}}_])"

@@ -42,6 +42,7 @@ from introspect.models import Model
 from introspect.records import Head
 from introspect.studies.causal import BeforeAfter
 from introspect.studies.causal.prompts import way_of_predicting
+from introspect.text.english import percent, quantity
 
 __all__ = ["choose_removal", "draw"]
 
@@ -246,7 +247,7 @@ def _draw_summary(compared: BeforeAfter) -> None:
 
 
 def _percent(share: float) -> str:
-    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+    return "< 0.1%" if 0 < share < 0.001 else percent(share)
 
 
 def _draw_states(states: pd.DataFrame) -> None:
@@ -342,8 +343,8 @@ def _draw_effects(name: str, question: Question, removal: Removal) -> None:
             say(
                 "The model prefers what the pronoun refers to by {before} {unit}{surrogate}; "
                 "without all chosen heads by {after}.",
-                before=f"{preference.before:.4g}",
-                after=f"{preference.after:.4g}",
+                before=quantity(preference.before),
+                after=quantity(preference.after),
                 unit=metric.unit,
                 surrogate=surrogate,
             )

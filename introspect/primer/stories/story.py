@@ -15,6 +15,7 @@ from introspect.errors import SelectionError
 from introspect.primer.trainer import Training
 from introspect.records import AttentionRecord, Head
 from introspect.records.alignment import mention_pieces
+from introspect.text.english import decimal
 from introspect.text.mentions import find_mention
 from introspect.views.base import View
 
@@ -138,4 +139,4 @@ def losses_of(training: Training) -> dict[str, float]:
 
 def listed(numbers: Mapping[str, float], chosen: Sequence[str]) -> str:
     """List the chosen words, each with its number."""
-    return ", ".join(f"{word} {numbers[word]:.2f}" for word in chosen)
+    return ", ".join(f"{word} {decimal(numbers[word])}" for word in chosen)

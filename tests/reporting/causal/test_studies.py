@@ -173,7 +173,7 @@ def test_the_page_has_the_views_the_tables_and_the_proof(pronoun, open_page):
     ]  # fmt: skip
     first = page.locator("table.data").first.locator("tbody tr").first
     cells = first.locator("td").all_inner_texts()
-    assert cells[0] == "L0H0" and cells[-1] == "matters; no evidence that it looks here"
+    assert cells[0] == "L0H0" and cells[-1] == "matters; no evidence that it attends here"
     assert cells[6] == "50.0%"
     text = page.inner_text("main")
     assert "1 row was left out." in text and "Line 3 is <i>odd</i>." in text
