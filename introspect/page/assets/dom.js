@@ -1,5 +1,5 @@
 // Small helpers for building the page. Text from outside only ever goes through textContent.
-import { decimal, signed as withSign } from "./numbers.js";
+import { decimal } from "./numbers.js";
 
 /** An element with attributes and children; null attributes are left out. */
 export function element(tag, attributes = {}, children = []) {
@@ -51,5 +51,6 @@ export function quoted(label, longest = 24) {
 
 /** −0.40, +0.12, 0.00; missing ones are named. */
 export function signed(value) {
-  return Number.isNaN(value) ? "missing" : withSign(value);
+  const text = figure(value);
+  return value > 0 && /[1-9]/.test(text) ? `+${text}` : text;
 }

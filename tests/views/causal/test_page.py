@@ -56,7 +56,7 @@ def test_points_stand_where_the_figure_has_them_and_the_pointer_finds_them(open_
     assert (
         page.locator('[data-view="causal"] .reading')
         .inner_text()
-        .startswith("L3H1: effect −0.200 nats; looks;")
+        .startswith("L3H1: effect −0.200 nats; attends;")
     )
     page.mouse.move(5, 5)
     assert (
