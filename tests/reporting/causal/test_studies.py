@@ -135,8 +135,8 @@ def test_a_head_that_is_alone_has_neither_control_nor_nan(open_page):
     assert "NaN" not in text and not re.search(r"\bnan\b", text)
     facts = dict(
         zip(
-            page.locator(".causal-numbers dt").all_inner_texts(),
-            page.locator(".causal-numbers dd").all_inner_texts(),
+            page.locator(".drawn-facts dt").all_inner_texts(),
+            page.locator(".drawn-facts dd").all_inner_texts(),
             strict=True,
         )
     )
