@@ -53,10 +53,10 @@ def main() -> None:
     model = ix.load("minilm")
     case = ix.CorefCase.from_words(TEXT, pronoun="it", antecedent="animal", distractors=["street"])
     show(
-        "ix.report(ix.coreference_study(model, [case]))",
-        timed(lambda: ix.report(ix.coreference_study(model, [case])), runs),
+        "ix.report(model, [case])",
+        timed(lambda: ix.report(model, [case]), runs),
     )
-    html = ix.report(ix.coreference_study(model, [case])).html
+    html = ix.report(model, [case]).html
     print(f"{'size of the page':<44} {len(html.encode()) / 1e6:7.3f} MB")
     with tempfile.TemporaryDirectory() as folder:
         measure_page(Path(folder), html, runs)

@@ -12,7 +12,7 @@ import transformers
 
 import introspect as ix
 from introspect.data import case_to_json, grammar_cases
-from introspect.errors import OutputError
+from introspect.errors import InputError, OutputError
 from introspect.io.files import write_atomically
 from introspect.io.folders import locked, replacing_folder, write_run
 from introspect.page import read_summary
@@ -218,6 +218,28 @@ def test_missing_folders_are_made_and_what_killed_runs_began_is_removed(introspe
     assert introspect("causal", file, "--out", out, *arguments).code == 0
     assert (out / "report.html").is_file()
     assert [path.name for path in out.parent.iterdir()] == ["a[1]"]
+
+
+def test_the_causal_view_reads_what_the_command_wrote(introspect, tmp_path, study):
+    out = tmp_path / "run"
+    arguments = ("--model", "pronoun", "--no-smallest", "--no-twins")
+    assert introspect("causal", write_cases(tmp_path), "--out", out, *arguments).code == 0
+    expected = ix.causal_view(study)
+    for saved in (out, str(out), out / "effects.csv", out / "effects.parquet"):
+        view = ix.causal_view(saved)
+        pd.testing.assert_frame_equal(view.table, expected.table)
+        assert view.table.attrs == expected.table.attrs
+        assert (view.title, view.subtitle, view.notices) == (
+            expected.title, expected.subtitle, expected.notices,
+        )  # fmt: skip
+    alone = tmp_path / "effects.csv"
+    alone.write_bytes((out / "effects.csv").read_bytes())
+    for path in (alone, tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InputError, match="the folder of `introspect causal`.*cannot be read"):
+            ix.causal_view(path)
+    (out / "summary.json").write_text('{"metric": "target"}')
+    with pytest.raises(InputError, match="'metric_words' is missing"):
+        ix.causal_view(out)
 
 
 def test_overwrite_removes_only_what_the_run_wrote(introspect, tmp_path):

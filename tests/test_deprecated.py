@@ -108,14 +108,6 @@ def test_what_is_data_is_not_renamed():
     assert renamed_arguments(typed) == typed
 
 
-def test_a_report_from_a_model_gives_the_study_to_make_first():
-    text = "a b c a b"
-    with pytest.warns(FutureWarning, match=r"report\(coreference_study\(model, …\)\)") as told:
-        old = ix.report("induction", text, truncation=True, command="x")
-    assert told[0].filename == __file__
-    assert old.html == ix.report(ix.coreference_study("induction", text), command="x").html
-
-
 def test_a_lens_report_from_a_model_gives_the_study_to_make_first():
     model = ix.load("induction", lm_head=True)
     with pytest.warns(FutureWarning, match=r"lens_report\(lens_study\(model, …\)\)"):

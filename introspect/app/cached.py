@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from introspect.app.questions import Question, Removal
+from introspect.app.entries import Entry, Removal
 from introspect.data import case_to_json
 from introspect.models import Model, load_text
 from introspect.models.loader import hush
 from introspect.records import AttentionRecord
-from introspect.reporting import report
+from introspect.reporting.report import report
 from introspect.studies.causal import BeforeAfter, CausalStudy, before_after, causal_study
 from introspect.studies.causal.metrics import load_to_ask
 from introspect.studies.coreference.study import coreference_study
@@ -50,7 +50,7 @@ def model_named(name: str) -> Model:
 @st.cache_resource(max_entries=_RECORDS, show_spinner="Reading the text …")
 def record_of(
     name: str,
-    question: Question,
+    entry: Entry,
     include: tuple[str, ...] = ("attentions",),
     layers: tuple[int, ...] | None = None,
 ) -> AttentionRecord:
@@ -60,20 +60,20 @@ def record_of(
         IntrospectError: the text cannot be captured.
     """
     return model_named(name).capture(
-        question.text,
-        question.pair,
-        target=question.target,
-        kind=question.kind,
+        entry.text,
+        entry.pair,
+        target=entry.target,
+        kind=entry.kind,
         include=include,
         layers=layers,
-        truncation=question.truncation,
+        truncation=entry.truncation,
     )
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …")
 def page_of_view(
     name: str,
-    question: Question,
+    entry: Entry,
     view: ViewName,
     layer: int | None,
     head: int | None,
@@ -83,7 +83,7 @@ def page_of_view(
 
     Args:
         name: the name of the model.
-        question: the text and how it is read.
+        entry: the text and how it is read.
         view: the name of the view.
         layer: the layer to show first.
         head: the head to show first.
@@ -92,7 +92,7 @@ def page_of_view(
     Raises:
         IntrospectError: the text cannot be captured, or there is no such layer or head.
     """
-    record = record_of(name, question, parts_of_view(view), layers)
+    record = record_of(name, entry, parts_of_view(view), layers)
     heads = () if head is None else (head,)
     return view_by_name(view, record, layer=layer, heads=heads).to_html()
 
@@ -100,16 +100,16 @@ def page_of_view(
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …", hash_funcs={CorefCase: case_to_json})
 def page_of_case(name: str, case: CorefCase, truncation: bool) -> str:
     """Return the coreference view of a case as a page."""
-    record = record_of(name, Question(case.text, truncation=truncation))
+    record = record_of(name, Entry(case.text, truncation=truncation))
     return coreference_view(record, case).to_html()
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Comparing …")
 def page_of_comparison(
-    names: tuple[str, str], questions: tuple[Question, Question], labels: tuple[str, str]
+    names: tuple[str, str], entries: tuple[Entry, Entry], labels: tuple[str, str]
 ) -> str:
     """Return two texts, or two models, side by side as a page."""
-    records = [record_of(name, question) for name, question in zip(names, questions, strict=True)]
+    records = [record_of(name, entry) for name, entry in zip(names, entries, strict=True)]
     return compare_view(*records, labels=labels).to_html()
 
 
@@ -134,7 +134,7 @@ def model_to_ask(name: str) -> Model:
 )
 def before_after_of(
     name: str,
-    question: Question,
+    entry: Entry,
     removal: Removal,
     at: Span | None = None,
     case: CorefCase | None = None,
@@ -146,19 +146,19 @@ def before_after_of(
     """
     return before_after(
         model_to_ask(name),
-        question.text if case is None else case,
+        entry.text if case is None else case,
         removal,
         at=at,
-        target=question.target,
-        kind=question.kind,
-        truncation=question.truncation,
+        target=entry.target,
+        kind=entry.kind,
+        truncation=entry.truncation,
     )
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …")
-def page_of_removal(name: str, question: Question, removal: Removal) -> str:
+def page_of_removal(name: str, entry: Entry, removal: Removal) -> str:
     """Return the attention before and after ablation side by side as a page."""
-    compared = before_after_of(name, question, removal)
+    compared = before_after_of(name, entry, removal)
     return compare_view(compared.before, compared.after, labels=compared.labels).to_html()
 
 

@@ -9,10 +9,10 @@ import streamlit as st
 
 from introspect.app.cached import model_named
 from introspect.app.display import say
-from introspect.app.questions import (
+from introspect.app.entries import (
     KINDS,
     MODELS,
-    Question,
+    Entry,
     Word,
     case_from_words,
     example_of,
@@ -26,11 +26,11 @@ from introspect.text.mentions import CorefCase
 __all__ = ["ask", "ask_model", "asked", "asked_model", "choose_case", "choose_word"]
 
 _OTHER = "another …"
-_MODEL, _QUESTION = "asked model", "asked question"
+_MODEL, _ENTRY = "asked model", "asked entry"
 
 
 def ask() -> None:
-    """Draw the fields for a text and a model, and store the question.
+    """Draw the fields for a text and a model, and store the entry.
 
     Raises:
         IntrospectError: the text is empty, or the model cannot be loaded.
@@ -47,7 +47,7 @@ def ask() -> None:
     further = _encoder_decoder(name) if model_named(name).is_encoder_decoder else _pair()
     if not text.strip():
         raise TextError("Expected a text with words in it, got an empty one. Type a sentence.")
-    st.session_state[_QUESTION] = Question(text=text, **further)
+    st.session_state[_ENTRY] = Entry(text=text, **further)
 
 
 def ask_model() -> None:
@@ -81,9 +81,9 @@ def ask_model() -> None:
     st.session_state[_MODEL] = name
 
 
-def asked() -> tuple[str, Question]:
-    """Return the model's name and the question, for a page below the fields."""
-    return asked_model(), cast(Question, st.session_state[_QUESTION])
+def asked() -> tuple[str, Entry]:
+    """Return the model's name and the entry, for a page below the fields."""
+    return asked_model(), cast(Entry, st.session_state[_ENTRY])
 
 
 def asked_model() -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from operator import index
 
+from torch import nn
+
 from introspect.errors import SelectionError
-from introspect.hooks.layout import AttentionLayout
+from introspect.hooks.layout import AttentionLayout, attention_layout
 from introspect.records import Head, HeadLike, as_head
 from introspect.records.facts import layer_and_head, listed_heads
 
@@ -72,14 +74,23 @@ def heads_by_layer(
     return by_layer
 
 
-def names_of_heads(layout: AttentionLayout, kind: str) -> list[str]:
+def names_of_heads(module: nn.Module, kind: str | None = None) -> list[str]:
     """Return the names of what can be changed: each layer as a whole, then its heads.
 
+    Args:
+        module: the transformers module.
+        kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.
+
+    Raises:
+        SelectionError: the model does not have this kind of attention.
+
     Example:
-        >>> from introspect.hooks.layout import HeadCount
-        >>> names_of_heads(AttentionLayout({("self", 0): HeadCount(2, 2)}), "self")
+        >>> import introspect as ix
+        >>> names_of_heads(ix.load("pronoun").module)[:3]
         ['L0', 'L0H0', 'L0H1']
     """
+    layout = attention_layout(module)
+    kind = checked_kind(layout, kind)
     return [
         name
         for layer in layout.layers(kind)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import overload
 
 from markupsafe import Markup
 
-from introspect.deprecated import of_a_study
+from introspect.errors import InputError
+from introspect.models import Model
 from introspect.page import Document, Section
 from introspect.records import AttentionRecord, Head
 from introspect.records.alignment import mention_pieces
@@ -41,19 +44,53 @@ METHOD = (
 )
 
 
-@of_a_study(coreference_study)
-def report(study: CoreferenceStudy, *, command: str | None = None) -> Report:
+@overload
+def report(study: CoreferenceStudy, *, command: str | None = None) -> Report: ...
+
+
+@overload
+def report(
+    study: Model | str,
+    subjects: Subject | Sequence[Subject],
+    *,
+    truncation: bool = False,
+    command: str | None = None,
+) -> Report: ...
+
+
+def report(
+    study: CoreferenceStudy | Model | str,
+    subjects: Subject | Sequence[Subject] | None = None,
+    *,
+    truncation: bool = False,
+    command: str | None = None,
+) -> Report:
     """Build a report on coreference cases, texts or pairs of texts.
 
     Args:
-        study: of ``ix.coreference_study``; the page opens with its first text.
+        study: of ``ix.coreference_study``, or a model from which to make it; the page opens with
+            its first text.
+        subjects: beside a model, what ``ix.coreference_study`` takes: cases, texts or pairs.
+        truncation: beside a model, whether to cut texts that are too long.
         command: the command line that made the report, for the provenance.
+
+    Raises:
+        InputError: a model without subjects.
+        IntrospectError: a subject cannot be captured or scored; the message names it.
 
     Example:
         >>> import introspect as ix
-        >>> print(ix.report(ix.coreference_study("induction", "a b c a b")).finding)
+        >>> print(ix.report("induction", "a b c a b").finding)
         2 layers × 4 heads captured; no pronoun was given, so none was scored.
     """
+    if not isinstance(study, CoreferenceStudy):
+        if subjects is None:
+            raise InputError("Expected cases or texts beside the model, got none. Add them.")
+        study = coreference_study(study, subjects, truncation=truncation)
+    elif subjects is not None:
+        raise InputError(
+            "Expected a study alone, got subjects too: it has its own. Leave them out."
+        )
     first, is_one = study.texts[0], len(study.texts) == 1
     skeleton = Skeleton(
         title=_title(study),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from introspect.records import Head
 from introspect.text.english import counted, interval, p_cell, quantity
 from introspect.views.base import Drawing, layers_of, map_of
 from introspect.views.causal_figure import ACROSS, causal_figure, unit_of
+from introspect.views.causal_table import CAUSAL_COLUMNS, HasHeads, causal_table
 from introspect.views.palette import DIVERGING, layer_colors, scale_partners
 from introspect.views.pictures import (
     Picture,
@@ -28,14 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CAUSAL_COLUMNS", "CausalView", "causal_view", "effect_map_section"]
 
-#: Required columns of the table; it may have more.
-CAUSAL_COLUMNS = (
-    "layer", "head", "effect", "ci_low", "ci_high", "control", "difference", "difference_low",
-    "difference_high", "p_adjusted", "accuracy", "accuracy_without", "n", "attention_accuracy",
-    "attention_weight", "attention_margin", "attention_p_adjusted",
-)  # fmt: skip
-#: Required keys of the table's ``attrs``.
-CAUSAL_ATTRIBUTES = ("metric", "metric_words", "unit", "is_surrogate", "method", "chance")
 _LABELS = {"accuracy": "accuracy of its choice", "margin": "margin"}
 _TITLE = "Where heads look, and what they do"
 _METHODS = {
@@ -44,11 +38,6 @@ _METHODS = {
     "uniform": "each head made to attend alike to all it may see",
     "resample": "each head’s output taken from another text",
 }
-
-
-class _HasHeads(Protocol):
-    @property
-    def heads(self) -> pd.DataFrame: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,17 +135,21 @@ class CausalView(Drawing):
         )
 
 
-def causal_view(study: pd.DataFrame | _HasHeads, *, across: str = "accuracy") -> CausalView:
+def causal_view(
+    study: pd.DataFrame | HasHeads | str | os.PathLike[str], *, across: str = "accuracy"
+) -> CausalView:
     """Build the causal view: what heads attend to against their effects, and a map of effects.
 
     Args:
-        study: the result of ``ix.causal_study``, or its table ``heads`` (with its ``attrs``).
+        study: the result of ``ix.causal_study``, its table ``heads`` (with its ``attrs``), the
+            folder that ``introspect causal`` wrote, or the ``effects.csv`` in that folder.
         across: what the x-axis shows first: ``accuracy`` (how often the pronoun attends most to the
             antecedent) or ``margin``; the page offers both.
 
     Raises:
         SelectionError: there are no heads, a column or attribute is missing, or ``across`` is
             unknown.
+        InputError: the folder is not that of a causal run.
 
     Example:
         >>> import introspect as ix
@@ -166,23 +159,9 @@ def causal_view(study: pd.DataFrame | _HasHeads, *, across: str = "accuracy") ->
         >>> ix.causal_view(study)
         <CausalView: 8 heads>
     """
-    table = study if isinstance(study, pd.DataFrame) else study.heads
     if across not in ACROSS:
         raise SelectionError(f"Expected `across` from {', '.join(ACROSS)}, got {across!r}.")
-    if missing := [name for name in CAUSAL_COLUMNS if name not in table]:
-        raise SelectionError(
-            f"Expected a table with the columns of ix.causal_study(…).heads, but "
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. Take that table."
-        )
-    if unsaid := [name for name in CAUSAL_ATTRIBUTES if name not in table.attrs]:
-        raise SelectionError(
-            f"Expected `attrs` of the table that say how it was measured, but {', '.join(unsaid)} "
-            f"{'is' if len(unsaid) == 1 else 'are'} missing: some ways to change a table drop "
-            "them. Copy them from ix.causal_study(…).heads.attrs."
-        )
-    if table.empty:
-        raise SelectionError("Expected at least one head in the table, got none.")
-    return CausalView(table, across)
+    return CausalView(causal_table(study), across)
 
 
 def effect_map_section(table: pd.DataFrame) -> Section:

@@ -10,7 +10,13 @@ from introspect.studies.coreference import Scores
 from introspect.text.english import counted, percent, percent_interval
 from introspect.views.base import plotly_text
 from introspect.views.palette import ACCENT, INK, LINE, MUTED
-from introspect.views.pictures import Picture, names_axis, paper_layout, picture_section
+from introspect.views.pictures import (
+    LETTERS,
+    Picture,
+    names_axis,
+    paper_layout,
+    picture_section,
+)
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -73,28 +79,20 @@ def forest_figure(scores: Scores, *, heads: int = _HEADS) -> Figure:
     rows = forest_rows(scores, heads=heads)
     colors = [_COLORS[row["kind"]] for row in rows]
     figure = go.Figure([*map(_bar, rows, range(len(rows)), colors), _points(rows, colors)])
-    figure.add_scatter(
-        mode="text",
-        x=[1.02] * len(rows),
-        y=list(range(len(rows))),
-        text=[_numbers(row) for row in rows],
-        textposition="middle right",
-        textfont={"color": colors},
-        cliponaxis=False,
-        hoverinfo="skip",
-    )
+    has_raw = any("raw" in row for row in rows)
     names = [plotly_text(row["name"]) for row in rows]
     figure.update_layout(
         paper_layout(
             "Heads against baselines",
             width=820,
             height=110 + _ROW * len(rows),
-            margin={"l": 160, "r": 210, "t": 60, "b": 50},
+            margin={"l": 160, "r": 280 if has_raw else 210, "t": 60, "b": 50},
+            annotations=[_beside(row, place, colors[place]) for place, row in enumerate(rows)],
             xaxis={
                 "range": [0, 1],
                 "dtick": 0.25,
                 "tickformat": ".0%",
-                "title": {"text": "share of cases that are right"},
+                "title": {"text": "share of cases that are right", "font": {"size": LETTERS}},
                 "gridcolor": LINE,
                 "zeroline": False,
             },
@@ -118,11 +116,25 @@ def _bar(row: dict[str, Any], place: int, color: str) -> Any:
     )
 
 
+def _beside(row: dict[str, Any], place: int, color: str) -> dict[str, Any]:
+    """Return the numbers of a row, to the right of the plot."""
+    return {
+        "text": _numbers(row),
+        "x": 1.04,
+        "y": place,
+        "xref": "paper",
+        "xanchor": "left",
+        "showarrow": False,
+        "font": {"color": color},
+    }
+
+
 def _points(rows: list[dict[str, Any]], colors: list[str]) -> Any:
     import plotly.graph_objects as go
 
     return go.Scatter(
         mode="markers",
+        cliponaxis=False,
         x=[row["accuracy"] for row in rows],
         y=list(range(len(rows))),
         marker={

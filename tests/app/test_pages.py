@@ -8,7 +8,7 @@ import re
 import pytest
 
 import introspect as ix
-from introspect.app.questions import EXAMPLES
+from introspect.app.entries import EXAMPLES
 from introspect.app.uploads import SAMPLE
 from introspect.models.circuits import circuit_folder
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import introspect as ix
-from introspect.app.questions import EXAMPLES, Removal, words_of
+from introspect.app.entries import EXAMPLES, Removal, words_of
 from introspect.app.tables import effect_table
 from introspect.studies.causal.metrics import load_to_ask
 from tests.app.test_pages import errors, frames, said
@@ -78,7 +78,7 @@ def test_a_model_that_says_words_says_others_without_its_head(app):
     assert any("No attention changes" in said(info) for info in page.info)
     page.segmented_control(key="what of heads").set_value("words").run()
     assert errors(page) == []
-    assert any("Before, the model says “fox” (100.0 %)" in said(m) for m in page.markdown)
+    assert any("Before, the model says “fox” (100.0%)" in said(m) for m in page.markdown)
     page.segmented_control(key="what of heads").set_value("effects").run()
     assert errors(page) == []
     table = page.dataframe[0].value

@@ -257,3 +257,16 @@ def test_no_rule_of_accessibility_is_broken(demo, twins, open_page, theme, rules
     for made in (demo, twins):
         page = open_page(made.html, path_hash=f"#page.theme={theme}")
         assert rules_broken(page) == []
+
+
+def test_a_model_and_its_texts_make_the_report_of_their_study():
+    text = "a b c a b"
+    at_once = ix.report("induction", text, truncation=True, command="x")
+    assert at_once.html == ix.report(ix.coreference_study("induction", text), command="x").html
+
+
+def test_a_model_without_texts_and_a_study_with_them_are_refused():
+    with pytest.raises(InputError, match="beside the model, got none"):
+        ix.report("induction")
+    with pytest.raises(InputError, match="Leave them out"):
+        ix.report(ix.coreference_study("induction", "a b"), ["a b"])

@@ -197,6 +197,10 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
     forest = page.locator('[data-view="forest"]')
     assert forest.locator(".mark").first.get_attribute("aria-label").startswith("held-out choice: ")
     assert "random weights" in forest.locator(".drawn-canvas").inner_html()
+    # Each row has its numbers beside it.
+    beside = forest.locator(".annotation-text").all_text_contents()
+    assert len(beside) == forest.locator(".mark").count()
+    assert beside[0].startswith(f"{100 * run.scores.choice.accuracy:.1f}% (95% CI ")
     scores = page.locator('[data-view="score-map"]')
     choice = run.scores.choice
     name = f"L{choice.head.layer}H{choice.head.head}"

@@ -1,1 +1,1 @@
-"""The pages of the app; Streamlit runs each file, which draws the page for the question asked."""
+"""The pages of the app; Streamlit runs each file, which draws the page for the entry asked."""

@@ -9,8 +9,8 @@ import streamlit as st
 from introspect.app.cached import model_named, page_of_comparison
 from introspect.app.chinese import word
 from introspect.app.display import embed, say
+from introspect.app.entries import MODELS, Entry, example_of
 from introspect.app.form import asked
-from introspect.app.questions import MODELS, Question, example_of
 from introspect.errors import InputError
 
 __all__ = ["draw"]
@@ -20,7 +20,7 @@ _TEXTS, _MODELS = word("Another text"), word("Another model")
 
 def draw() -> None:
     """Draw the choice of what to compare, and the two sides with their difference."""
-    name, question = asked()
+    name, entry = asked()
     with_what = st.segmented_control(
         say("Compare with"),
         (_TEXTS, _MODELS),
@@ -31,18 +31,18 @@ def draw() -> None:
         persist_state="session",
     )
     if with_what == _TEXTS:
-        names, questions, labels = _other_text(name, question)
+        names, entries, labels = _other_text(name, entry)
     else:
-        names, questions, labels = _other_model(name, question)
-    embed(page_of_comparison(names, questions, labels), say("Compare view"))
+        names, entries, labels = _other_model(name, entry)
+    embed(page_of_comparison(names, entries, labels), say("Compare view"))
 
 
-_Pair = tuple[tuple[str, str], tuple[Question, Question], tuple[str, str]]
+_Pair = tuple[tuple[str, str], tuple[Entry, Entry], tuple[str, str]]
 
 
-def _other_text(name: str, question: Question) -> _Pair:
+def _other_text(name: str, entry: Entry) -> _Pair:
     example = example_of(name)
-    twin = example.text if question.text == example.twin else example.twin
+    twin = example.text if entry.text == example.twin else example.twin
     text = st.text_area(
         say("Other text"),
         value=twin,
@@ -50,14 +50,14 @@ def _other_text(name: str, question: Question) -> _Pair:
         height=80,
         persist_state="session",
     )
-    if text == question.text:
+    if text == entry.text:
         raise InputError(
             "Expected another text, got the same one twice. Change a word in one of the two."
         )
-    return (name, name), (question, replace(question, text=text)), ("A", "B")
+    return (name, name), (entry, replace(entry, text=text)), ("A", "B")
 
 
-def _other_model(name: str, question: Question) -> _Pair:
+def _other_model(name: str, entry: Entry) -> _Pair:
     other = st.text_input(
         say("Other model: alias, hub id or folder"),
         value="pronoun-gated" if name != "pronoun-gated" else "pronoun",
@@ -68,7 +68,7 @@ def _other_model(name: str, question: Question) -> _Pair:
     if other == name:
         raise InputError("Expected another model, got the same one twice. Name a second model.")
     model_named(other)
-    return (name, other), (question, question), (name, other)
+    return (name, other), (entry, entry), (name, other)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from introspect.app.display import (
     say,
     show_notices,
 )
+from introspect.app.entries import Entry
 from introspect.app.form import asked, choose_case
-from introspect.app.questions import Question
 from introspect.app.tables import score_table
 from introspect.errors import SelectionError
 from introspect.reporting.findings import finding_of_case
@@ -36,30 +36,30 @@ _DIRECTIONS = {
 
 def draw() -> None:
     """Draw the choice of the words and the scores of the heads."""
-    name, question = asked()
-    if question.pair or question.kind in ("cross", "decoder"):
+    name, entry = asked()
+    if entry.pair or entry.kind in ("cross", "decoder"):
         raise SelectionError(
             "Expected one text to mark a pronoun in, got a pair or a target. Empty the second "
             "text or the target, and show the encoder's attention."
         )
-    text = question.text
+    text = entry.text
     case = choose_case(name, text)
     if case is None:
         st.info(say("Choose the pronoun and at least one candidate: then every head is scored."))
         return
-    whole = Question(text, truncation=question.truncation)
+    whole = Entry(text, truncation=entry.truncation)
     record = record_of(name, whole)
     show_notices(record.notices)
     scores = score_case(record, case)
     finding = finding_of_case(case, scores)
     st.subheader(marked(finding.headline), anchor=False)
-    offer_report(lambda: report_of(name, case, question.truncation), key="report of case")
+    offer_report(lambda: report_of(name, case, entry.truncation), key="report of case")
     for sentence in finding.details:
         st.markdown(marked(sentence))
     for sentence in finding.caveats:
         st.caption(marked(sentence))
     _draw_table(scores)
-    embed(page_of_case(name, case, question.truncation), say("Coreference view"))
+    embed(page_of_case(name, case, entry.truncation), say("Coreference view"))
 
 
 def _columns() -> dict[str, Any]:

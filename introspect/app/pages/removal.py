@@ -24,24 +24,24 @@ from introspect.app.display import (
     say,
     show_notices,
 )
-from introspect.app.form import asked, choose_case, choose_word
-from introspect.app.questions import (
+from introspect.app.entries import (
     EXAMPLES,
     METHODS,
-    Question,
+    Entry,
     Removal,
     example_of,
     example_words,
     words_of,
 )
+from introspect.app.form import asked, choose_case, choose_word
 from introspect.app.tables import effect_table
 from introspect.errors import SelectionError
-from introspect.hooks.layout import attention_layout
-from introspect.interventions.targets import checked_kind, names_of_heads
+from introspect.interventions.targets import names_of_heads
 from introspect.models import Model
 from introspect.records import Head
 from introspect.studies.causal import BeforeAfter
 from introspect.studies.causal.prompts import way_of_predicting
+from introspect.text.english import percent, quantity
 
 __all__ = ["choose_removal", "draw"]
 
@@ -60,13 +60,13 @@ _MEANINGS = {
 }
 
 
-def choose_removal(model: Model, name: str, question: Question) -> Removal | None:
+def choose_removal(model: Model, name: str, entry: Entry) -> Removal | None:
     """Draw the fields; return ``None``, with a message, while a part is missing.
 
     Args:
         model: the model.
         name: the name that the model was requested by.
-        question: the text and how it is read.
+        entry: the text and how it is read.
 
     Raises:
         SelectionError: a word would be cut off outside the encoder's attention.
@@ -82,18 +82,17 @@ def choose_removal(model: Model, name: str, question: Question) -> Removal | Non
     )
     st.caption(say(_MEANINGS[way]))
     if way == _EDGE:
-        return _edge(model, name, question)
-    heads = _heads(model, name, question, at_least_one=True)
-    references = _references(question.text) if way == "mean" else ()
+        return _edge(model, name, entry)
+    heads = _heads(model, name, entry, at_least_one=True)
+    references = _references(entry.text) if way == "mean" else ()
     if not heads:
         st.info(say("Choose a head, such as L3H1, or a whole layer, such as L3."))
         return None
-    return Removal(heads, way, references=references, kind=question.kind)
+    return Removal(heads, way, references=references, kind=entry.kind)
 
 
-def _heads(model: Model, name: str, question: Question, *, at_least_one: bool) -> tuple[str, ...]:
-    layout = attention_layout(model.module)
-    names = names_of_heads(layout, checked_kind(layout, question.kind))
+def _heads(model: Model, name: str, entry: Entry, *, at_least_one: bool) -> tuple[str, ...]:
+    names = names_of_heads(model.module, entry.kind)
     example = example_of(name)
     first = str(Head(example.layer, example.head))
     first = first if first in names else names[1]
@@ -107,7 +106,7 @@ def _heads(model: Model, name: str, question: Question, *, at_least_one: bool) -
             names,
             default=[first] if at_least_one else [],
             format_func=label,
-            key=f"heads of {name} {question.kind} {at_least_one}",
+            key=f"heads of {name} {entry.kind} {at_least_one}",
             persist_state="session",
             placeholder=say("Choose heads") if at_least_one else say("All heads"),
             help=say("Type to find one: L3H1 is head 1 of layer 3; L3 is the whole layer."),
@@ -132,32 +131,32 @@ def _references(text: str) -> tuple[str, ...]:
     return lines
 
 
-def _edge(model: Model, name: str, question: Question) -> Removal | None:
-    if question.kind in ("cross", "decoder"):
+def _edge(model: Model, name: str, entry: Entry) -> Removal | None:
+    if entry.kind in ("cross", "decoder"):
         raise SelectionError(
             "Expected the encoder's attention, where both words are of the text. Empty the target, "
             "or choose the encoder's attention above."
         )
-    words = words_of(question.text)
-    pronoun, gold, _ = example_words(example_of(name), question.text)
+    words = words_of(entry.text)
+    pronoun, gold, _ = example_words(example_of(name), entry.text)
     left, middle, right = st.columns(3)
     with left:
         query = choose_word(
-            say("Word that looks"), words, next(iter(pronoun), None), f"looks {question.text}"
+            say("Word that looks"), words, next(iter(pronoun), None), f"looks {entry.text}"
         )
     with middle:
         key = choose_word(
             say("Word that it no longer sees"),
             words,
             next(iter(gold), None),
-            f"seen {question.text}",
+            f"seen {entry.text}",
         )
     with right:
-        heads = _heads(model, name, question, at_least_one=False)
+        heads = _heads(model, name, entry, at_least_one=False)
     if query is None or key is None:
         st.info(say("Choose the word that looks, and the word that it no longer sees."))
         return None
-    return Removal(heads, edge=(query.span, key.span), kind=question.kind)
+    return Removal(heads, edge=(query.span, key.span), kind=entry.kind)
 
 
 #: The results offered, in order.
@@ -178,16 +177,16 @@ _ASKED = {
 
 def draw() -> None:
     """Draw the choice of what to ablate and the resulting changes."""
-    name, question = asked()
-    if question.pair:
+    name, entry = asked()
+    if entry.pair:
         raise SelectionError(
             "Expected one text to take heads out for, got a pair. Empty the second text."
         )
     model = model_to_ask(name)
-    removal = choose_removal(model, name, question)
+    removal = choose_removal(model, name, entry)
     if removal is None:
         return
-    compared = before_after_of(name, question, removal)
+    compared = before_after_of(name, entry, removal)
     show_notices(compared.before.notices)
     st.subheader(plain(compared.words), anchor=False)
     _draw_summary(compared)
@@ -201,13 +200,13 @@ def draw() -> None:
         persist_state="session",
     )
     if chosen == "attention":
-        embed(page_of_removal(name, question, removal), say("Compare view"))
+        embed(page_of_removal(name, entry, removal), say("Compare view"))
     elif chosen == "states":
         _draw_states(compared.last_states)
     elif chosen == "words":
-        _draw_words(name, question, removal)
+        _draw_words(name, entry, removal)
     else:
-        _draw_effects(name, question, removal)
+        _draw_effects(name, entry, removal)
 
 
 def _draw_summary(compared: BeforeAfter) -> None:
@@ -226,7 +225,7 @@ def _draw_summary(compared: BeforeAfter) -> None:
                 say(
                     "The attention of {head} changes most: {share} of it goes elsewhere.",
                     head=head,
-                    share=_percent(share),
+                    share=percent(share),
                 )
             )
         )
@@ -237,16 +236,12 @@ def _draw_summary(compared: BeforeAfter) -> None:
             say(
                 "After the last layer the states of the tokens have moved by {mean} of their "
                 "length on average, that of “{token}” most, by {most}.",
-                mean=_percent(states["moved"].mean()),
+                mean=percent(states["moved"].mean()),
                 token=most["token"],
-                most=_percent(most["moved"]),
+                most=percent(most["moved"]),
             )
         )
     )
-
-
-def _percent(share: float) -> str:
-    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
 
 
 def _draw_states(states: pd.DataFrame) -> None:
@@ -267,7 +262,7 @@ def _draw_states(states: pd.DataFrame) -> None:
     offer_table(states, "states.csv")
 
 
-def _draw_words(name: str, question: Question, removal: Removal) -> None:
+def _draw_words(name: str, entry: Entry, removal: Removal) -> None:
     way = way_of_predicting(model_to_ask(name))
     if way is None:
         st.info(
@@ -278,19 +273,19 @@ def _draw_words(name: str, question: Question, removal: Removal) -> None:
             )
         )
         return
-    words = words_of((question.target or "") if way == "written" else question.text)
+    words = words_of((entry.target or "") if way == "written" else entry.text)
     if not words:
         st.info(say("There is no word to ask at: give the model a target to write."))
         return
-    pronoun, _, _ = example_words(example_of(name), question.text)
+    pronoun, _, _ = example_words(example_of(name), entry.text)
     first = pronoun[0] if pronoun else (0 if way == "written" else len(words) - 1)
-    key = f"asked at {way} {question.text} {question.target}"
+    key = f"asked at {way} {entry.text} {entry.target}"
     # Indices of an example count all its words, so they are valid in this list.
     with st.columns([1, 2])[0]:
         chosen = choose_word(say(_ASKED[way]), words, first, key)
     if chosen is None:
         return
-    table = before_after_of(name, question, removal, at=chosen.span).predictions
+    table = before_after_of(name, entry, removal, at=chosen.span).predictions
     assert table is not None
     before, after = (table.loc[table[when].idxmax()] for when in ("before", "after"))
     st.markdown(
@@ -298,9 +293,9 @@ def _draw_words(name: str, question: Question, removal: Removal) -> None:
             say(
                 "Before, the model says “{one}” ({share}); after, “{other}” ({less}).",
                 one=before["word"],
-                share=_percent(before["before"]),
+                share=percent(before["before"]),
                 other=after["word"],
-                less=_percent(after["after"]),
+                less=percent(after["after"]),
             )
         )
     )
@@ -314,16 +309,16 @@ def _draw_words(name: str, question: Question, removal: Removal) -> None:
     offer_table(table, "words.csv")
 
 
-def _draw_effects(name: str, question: Question, removal: Removal) -> None:
+def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
     if removal.edge is not None:
         st.info(say("Effects are of heads that are taken out, not of words that are cut off."))
         return
-    if question.kind in ("cross", "decoder"):
+    if entry.kind in ("cross", "decoder"):
         raise SelectionError(
             "Expected the encoder's attention, in which a pronoun can be marked. Empty the target, "
             "or choose the encoder's attention above."
         )
-    case = choose_case(name, question.text)
+    case = choose_case(name, entry.text)
     if case is None:
         st.info(
             say("Choose the pronoun, what it refers to, and what it might refer to but does not.")
@@ -331,7 +326,7 @@ def _draw_effects(name: str, question: Question, removal: Removal) -> None:
         return
     asked_for = (name, case, removal.method, removal.references)
     heads = study_named(*asked_for).heads
-    preference = before_after_of(name, question, removal, case=case).preference
+    preference = before_after_of(name, entry, removal, case=case).preference
     assert preference is not None
     metric = preference.metric
     if metric.is_surrogate:
@@ -342,8 +337,8 @@ def _draw_effects(name: str, question: Question, removal: Removal) -> None:
             say(
                 "The model prefers what the pronoun refers to by {before} {unit}{surrogate}; "
                 "without all chosen heads by {after}.",
-                before=f"{preference.before:.4g}",
-                after=f"{preference.after:.4g}",
+                before=quantity(preference.before),
+                after=quantity(preference.after),
                 unit=metric.unit,
                 surrogate=surrogate,
             )

@@ -9,8 +9,8 @@ import streamlit as st
 from introspect.app.cached import page_of_view, record_of, report_of
 from introspect.app.chinese import word
 from introspect.app.display import embed, offer_report, say, show_notices
+from introspect.app.entries import Entry, example_of
 from introspect.app.form import asked
-from introspect.app.questions import Question, example_of
 from introspect.app.tables import MOST_COLORED, cell_style, token_table, weight_table
 from introspect.records import AttentionRecord
 from introspect.views.by_name import ViewName
@@ -38,10 +38,10 @@ _LONG = 128
 
 def draw() -> None:
     """Draw the attention of a model in one text."""
-    name, question = asked()
-    record = record_of(name, question)
+    name, entry = asked()
+    record = record_of(name, entry)
     if record.kind == "self":
-        offer_report(lambda: report_of(name, question.subject, question.truncation), key="report")
+        offer_report(lambda: report_of(name, entry.subject, entry.truncation), key="report")
     show_notices(record.notices)
     layers, heads, queries, keys = record.attentions.shape
     st.caption(
@@ -68,12 +68,12 @@ def draw() -> None:
     if chosen == "numbers":
         _draw_numbers(record, layer, head)
     else:
-        _draw_view(name, question, cast(ViewName, chosen), layer, head, queries)
+        _draw_view(name, entry, cast(ViewName, chosen), layer, head, queries)
     _draw_tokens(record)
 
 
 def _draw_view(
-    name: str, question: Question, view: ViewName, layer: int, head: int, queries: int
+    name: str, entry: Entry, view: ViewName, layer: int, head: int, queries: int
 ) -> None:
     layers = None
     if view in _DETAILED and queries > _LONG:
@@ -85,7 +85,7 @@ def _draw_view(
             )
         )
     first = None if view in _OF_ALL_HEADS else head
-    embed(page_of_view(name, question, view, layer, first, layers), say(_CHOICES[view]))
+    embed(page_of_view(name, entry, view, layer, first, layers), say(_CHOICES[view]))
 
 
 def _draw_tokens(record: AttentionRecord) -> None:

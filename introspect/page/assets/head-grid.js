@@ -3,7 +3,6 @@ import { ARROWS } from "./controls.js";
 import { element, headName } from "./dom.js";
 import { namesAxis } from "./figures.js";
 import { draw, onWidth } from "./plot.js";
-import { colorOf } from "./theme.js";
 
 const NARROWEST_NAME = 30;
 const HEADS = { cell: headName, column: (head) => `H${head}` };
@@ -167,18 +166,6 @@ export function headAxes(layers, numHeads) {
       { range: [layers.length - 0.5, -0.5] },
     ),
   };
-}
-
-/** Frames around some heads, by row and head, in a whole figure. */
-export function headFrames(pairs) {
-  return pairs.map(([row, head]) => ({
-    type: "rect",
-    x0: head - 0.48,
-    x1: head + 0.48,
-    y0: row - 0.48,
-    y1: row + 0.48,
-    line: { color: colorOf("ink"), width: 1.5 },
-  }));
 }
 
 /** What the colors of a grid mean, from one end to the other; both themes have the same stops. */

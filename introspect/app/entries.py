@@ -1,4 +1,4 @@
-"""Questions for a model, made from the values of a form; nothing here draws or computes."""
+"""Entries of a form as the library takes them; nothing here draws or computes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = [
     "KINDS",
     "METHODS",
     "MODELS",
+    "Entry",
     "Example",
-    "Question",
     "Removal",
     "Word",
     "case_from_words",
@@ -122,8 +122,8 @@ KINDS = ("encoder", "decoder", "cross")
 
 
 @dataclass(frozen=True)
-class Question:
-    """A text and how a model reads it.
+class Entry:
+    """What was entered: a text, and how a model reads it.
 
     Args:
         text: the text that the model reads.

@@ -1,10 +1,10 @@
-"""From forms to questions and cases, without a screen."""
+"""From forms to entries and cases, without a screen."""
 
 from __future__ import annotations
 
 import pytest
 
-from introspect.app.questions import (
+from introspect.app.entries import (
     EXAMPLES,
     MODELS,
     case_from_words,
