@@ -232,6 +232,30 @@ def test_a_change_of_certain_words_is_made_for_the_tokens_that_are_read(pronoun)
     assert same.predictions.equals(compared.predictions)
 
 
+def test_where_words_are_masked_a_change_is_made_for_the_tokens_that_are_left(monkeypatch):
+    model = ix.load("pronoun", lm_head=True)
+    monkeypatch.setattr(model.module.config, "introspect_metric", "pseudo-likelihood")
+    at = (FOX.index("did"), FOX.index(" cross"))  # two words, in whose place one mask stands
+
+    def cut(prompt):
+        return ix.knock_out(prompt.model, [(prompt.pieces("it")[0], prompt.pieces("river")[0])])
+
+    table = ix.before_after(model, FOX, cut, at=at).predictions.set_index("word")
+    masked = FOX.replace("did not", "[MASK]")
+    inputs = model.tokenizer(masked, return_tensors="pt")
+    tokens = model.tokenizer.convert_ids_to_tokens(inputs["input_ids"][0].tolist())
+    place = tokens.index("[MASK]")
+    before = run(model.module, inputs).logits[0, place].softmax(-1)
+    with ix.knock_out(model, [(tokens.index("it"), tokens.index("river"))]):
+        after = run(model.module, inputs).logits[0, place].softmax(-1)
+    numbers = model.tokenizer.convert_tokens_to_ids(list(table.index))
+    assert list(table["before"]) == pytest.approx(before[numbers].tolist(), abs=1e-6)
+    assert list(table["after"]) == pytest.approx(after[numbers].tolist(), abs=1e-6)
+    edges = ix.knock_out(model, ix.edges_between(model, FOX, "it", "river"))
+    with pytest.raises(SelectionError, match="a function from a prompt to an intervention"):
+        ix.before_after(model, FOX, edges, at=at)
+
+
 def test_a_text_that_is_too_long_is_cut_where_that_is_asked_for(pronoun):
     text = "The fox did not rest . " * 12
     with pytest.raises(TextError, match="at most 32"):
