@@ -16,7 +16,7 @@ from introspect.runs.run import SHARD_ROWS
 from introspect.runs.shard import run_shard
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
-from introspect.studies.lanes import default_lanes, one_thread
+from introspect.studies.runner import default_lanes, one_thread
 from introspect.text import counted, decimal, percent, whole
 
 __all__ = ["Estimate", "estimate"]
