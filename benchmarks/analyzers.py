@@ -20,7 +20,7 @@ import torch
 
 import introspect as ix
 from introspect.data import own_cases, read_cases
-from introspect.studies.heads.analyzer import BatchAnalyzer, Texts
+from introspect.studies.analyzer import BatchAnalyzer, Texts
 from introspect.studies.heads.looks_at import RolesAnalyzer
 from introspect.studies.heads.similarity import SimilarityAnalyzer
 from introspect.text.mentions import CorefCase

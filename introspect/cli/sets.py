@@ -117,9 +117,9 @@ def probe(
     Stopped at any moment, the same command goes on where it was.
     """
     from introspect.data import spooled_stdin
+    from introspect.models.batches import BatchLimits
     from introspect.runs import CacheOptions, RayOptions, estimate
     from introspect.runs import probe as run_probe
-    from introspect.runs.batches import BatchLimits
     from introspect.runs.options import WorkerOptions
     from introspect.studies.coreference import Options
 

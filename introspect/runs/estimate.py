@@ -15,7 +15,8 @@ from introspect.runs.rows import ProbeRow, RunInput, Shard, cut, read_rows
 from introspect.runs.run import SHARD_ROWS
 from introspect.runs.shard import run_shard
 from introspect.runs.store import ShardStore
-from introspect.runs.worker import Worker, default_lanes, one_thread
+from introspect.runs.worker import Worker
+from introspect.studies.lanes import default_lanes, one_thread
 from introspect.text.english import counted, decimal, percent, whole
 
 __all__ = ["Estimate", "estimate"]
@@ -150,7 +151,7 @@ def _most_weights(worker: Worker, longest: int) -> int:
     """Return the number of attention weights of a layer in the largest batch."""
     limits = worker.options.limits
     count = max(1, min(limits.texts, limits.tokens // max(longest, 1)))
-    alone = worker.num_heads * longest**2
+    alone = worker.runner.num_heads * longest**2
     return max(alone, min(limits.weights, count * alone))
 
 

@@ -24,11 +24,12 @@ from introspect.io.folders import (
     write_run,
 )
 from introspect.models import Model, load_text
+from introspect.models.batches import BatchLimits
 from introspect.models.null import null_model as random_weights
 from introspect.progress import ProgressLike, following
 from introspect.records.weights import Weights
 from introspect.reporting.provenance import version_of_introspect
-from introspect.runs.batches import BatchLimits, Long
+from introspect.runs.batches import Long
 from introspect.runs.cache import CacheOptions, identity_of
 from introspect.runs.jobs import ENGINES, Job
 from introspect.runs.options import Places, WorkerOptions, chosen_analyzers
@@ -38,8 +39,9 @@ from introspect.runs.ray_engine import RayOptions
 from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import FOLDER, Precision
 from introspect.runs.store import ShardStore
-from introspect.runs.worker import Worker, default_lanes
+from introspect.runs.worker import Worker
 from introspect.studies.coreference import Options, Scores
+from introspect.studies.lanes import default_lanes
 from introspect.text.english import counted, percent, percent_interval, whole
 
 __all__ = ["SHARD_ROWS", "ProbeRun", "probe"]

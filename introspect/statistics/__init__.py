@@ -6,13 +6,13 @@ stands for every combination that is tested (layer, head, and direction), and Na
 makes impossible to observe. All numbers are determined by the random seed.
 
 ``groups`` has sums by group and folds, ``bootstrap`` intervals, ``relabeling`` the permutation
-test of all heads, ``selection`` the held-out selection, ``twins`` the accuracy on minimal pairs,
+test of all heads, ``selection`` the held-out selection, and the accuracy on minimal pairs,
 and ``units`` exact sums of credits.
 """
 
 from introspect.statistics.groups import FEWEST_GROUPS, fold_of_groups, grouped_bootstrap
 from introspect.statistics.permutation import PermutationTest, permutation_test
-from introspect.statistics.selection import HeldOut, held_out_selection, twin_accuracy
+from introspect.statistics.selection import HeldOut, held_out_selection, pair_accuracy
 
 __all__ = [
     "FEWEST_GROUPS",
@@ -21,6 +21,6 @@ __all__ = [
     "fold_of_groups",
     "grouped_bootstrap",
     "held_out_selection",
+    "pair_accuracy",
     "permutation_test",
-    "twin_accuracy",
 ]

@@ -25,7 +25,7 @@ from introspect.models import Model
 from introspect.models.loader import load_text
 from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.heads.analyzer import (
+from introspect.studies.analyzer import (
     LayerByLayer,
     State,
     Texts,

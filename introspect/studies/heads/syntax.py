@@ -18,7 +18,7 @@ from introspect.functional.patterns import visible_keys
 from introspect.functional.words import merge_pieces
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.records.alignment import mention_pieces
-from introspect.studies.heads.analyzer import (
+from introspect.studies.analyzer import (
     LayerByLayer,
     State,
     Texts,

@@ -13,9 +13,10 @@ from introspect.errors import InputError, SelectionError
 from introspect.statistics import grouped_bootstrap
 from introspect.statistics.groups import drawn_counts
 from introspect.studies.coreference import Options
+from introspect.studies.coreference.batch import columns_of_record
 from introspect.studies.coreference.bias import CAUTION, Bias, bias_labels, bias_table
 from introspect.studies.coreference.case_scores import DIRECTIONS
-from introspect.studies.coreference.columns import ScoredCase, scored
+from introspect.studies.coreference.columns import ScoredCase
 from introspect.text.mentions import CorefCase
 from tests.synthetic import TEXT, case, record
 
@@ -169,7 +170,7 @@ def test_a_head_that_observes_nothing_has_no_numbers():
 
 def test_cases_outside_forced_choice_are_left_out_and_counted():
     given = case(distractors=[], id="apart")
-    made = [scored(c, record(), name, "mean") for c, name in ((case(), "a"), (given, "b"))]
+    made = [columns_of_record(record(), one).scored()[0] for one in (case(id="a"), given)]
     made = [dataclasses.replace(m, group="g") for m in (*made, dataclasses.replace(made[0]))]
     found = bias_table(made, ["pro", "pro", "anti"])
     assert (found.table["n_pro"] == 1).all()

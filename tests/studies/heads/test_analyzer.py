@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from introspect.data.conllu import Sentence, SyntaxWord
 from introspect.errors import InputError, MentionError
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.heads.analyzer import Texts
+from introspect.studies.analyzer import Texts
 from introspect.studies.heads.looks_at import RolesAnalyzer
 from introspect.studies.heads.similarity import SimilarityAnalyzer
 from introspect.studies.heads.syntax import SyntaxAnalyzer
