@@ -18,7 +18,7 @@ from introspect.cli.shared import (
     show_notices,
 )
 from introspect.errors import InputError
-from introspect.io.files import check_destination
+from introspect.io import check_destination
 
 __all__ = ["app", "cases", "doctor", "probe"]
 
@@ -117,10 +117,9 @@ def probe(
     Stopped at any moment, the same command goes on where it was.
     """
     from introspect.data import spooled_stdin
-    from introspect.models.batches import BatchLimits
-    from introspect.runs import CacheOptions, RayOptions, estimate
+    from introspect.models import BatchLimits
+    from introspect.runs import CacheOptions, RayOptions, WorkerOptions, estimate
     from introspect.runs import probe as run_probe
-    from introspect.runs.options import WorkerOptions
     from introspect.studies.coreference import Options
 
     given: list[Any] = [spooled_stdin() if name == "-" else name for name in files]
@@ -212,7 +211,7 @@ def app(
     port: Annotated[int, typer.Option(help="Its port.", min=1, max=65_535)] = 8501,
 ) -> None:
     """Serve the app: type a sentence, see its attention (extra app). Ctrl-C ends it."""
-    from introspect.app.server import LOOPBACK, address_of, check_start, serve
+    from introspect.app import LOOPBACK, address_of, check_start, serve
 
     check_start(host, port)
     if host not in LOOPBACK:

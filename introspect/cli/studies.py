@@ -18,7 +18,7 @@ from introspect.cli.shared import (
     texts_of,
 )
 from introspect.errors import InputError, ModelError
-from introspect.io.files import check_destination
+from introspect.io import check_destination
 
 __all__ = ["ablate", "causal", "heads", "lens"]
 
@@ -58,12 +58,12 @@ def causal(
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Take each head out in turn, and leave a folder that says which heads matter."""
-    from introspect.io.folders import check_folder
-    from introspect.models.loader import hush
-    from introspect.runs.causal import KIND, causal_folder
-    from introspect.studies.causal.metrics import load_to_ask
+    from introspect.io import check_folder
+    from introspect.models import hush
+    from introspect.runs import CAUSAL_KIND, causal_folder
+    from introspect.studies.causal import load_to_ask
 
-    check_folder(out, KIND, "replace", overwrite=overwrite)
+    check_folder(out, CAUSAL_KIND, "replace", overwrite=overwrite)
     texts = texts_of(reference)
     hush()
     loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
@@ -185,16 +185,15 @@ def heads(
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Find previous-token, duplicate-token and induction heads; leave a folder or a page."""
-    from introspect.io.folders import check_folder
-    from introspect.models import load_text
-    from introspect.models.loader import hush
-    from introspect.runs.heads import KIND, HeadOptions, heads_folder, is_page
-    from introspect.studies.causal.metrics import load_to_ask
+    from introspect.io import check_folder
+    from introspect.models import hush, load_text
+    from introspect.runs import HEADS_KIND, HeadOptions, heads_folder, is_page
+    from introspect.studies.causal import load_to_ask
 
     if is_page(out):
         check_destination(out)
     else:
-        check_folder(out, KIND, "replace", overwrite=overwrite)
+        check_folder(out, HEADS_KIND, "replace", overwrite=overwrite)
     given = texts_of(texts)
     if texts is not None and not given:
         raise InputError(f"Expected a text on each line of {str(texts)!r}, got none. Add some.")
@@ -260,8 +259,8 @@ def lens(
     """Show what a model would say after each layer, and which heads say it."""
     check_destination(out)
     import introspect as ix
-    from introspect.models.loader import hush
-    from introspect.studies.causal.metrics import load_to_ask
+    from introspect.models import hush
+    from introspect.studies.causal import load_to_ask
 
     hush()
     loaded = load_to_ask(model, allow_pickle=allow_pickle)

@@ -13,9 +13,8 @@ from introspect.records import Head
 from introspect.reporting.findings import Finding
 from introspect.reporting.set_words import direction_name
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
-from introspect.studies.causal import CausalEffects, CausalStudy
-from introspect.studies.causal.metrics import credit_of
-from introspect.text.english import (
+from introspect.studies.causal import CausalEffects, CausalStudy, credit_of
+from introspect.text import (
     capitalized,
     counted,
     interval,

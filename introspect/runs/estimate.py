@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.data import Inputs
-from introspect.io.folders import SHARDS
+from introspect.io import SHARDS
 from introspect.models import Model, load_text
 from introspect.runs.options import WorkerOptions, chosen_analyzers
 from introspect.runs.rows import ProbeRow, RunInput, Shard, cut, read_rows
@@ -17,7 +17,7 @@ from introspect.runs.shard import run_shard
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
 from introspect.studies.lanes import default_lanes, one_thread
-from introspect.text.english import counted, decimal, percent, whole
+from introspect.text import counted, decimal, percent, whole
 
 __all__ = ["Estimate", "estimate"]
 

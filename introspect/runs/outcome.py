@@ -13,13 +13,9 @@ from typing import Any
 import pandas as pd
 
 from introspect.errors import InputError
-from introspect.io.arrays import as_json
-from introspect.io.files import replacing, write_atomically, write_lines
+from introspect.io import as_json, replacing, write_atomically, write_lines
 from introspect.records import AttentionRecord
-from introspect.reporting.provenance import provenance_rows
-from introspect.reporting.roles_report import sentence_report
-from introspect.reporting.set_report import SetFindings, set_report
-from introspect.reporting.skeleton import Report
+from introspect.reporting import Report, SetFindings, provenance_rows, sentence_report, set_report
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
 from introspect.runs.options import segmenter
@@ -27,10 +23,8 @@ from introspect.runs.rows import ProbeRow, RunInput, Shard, read_rows
 from introspect.runs.saved_attention import FOLDER, INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker
-from introspect.studies.coreference import Options, Scores
-from introspect.studies.coreference.linear_probe import ProbeResult
-from introspect.studies.coreference.tables import scores_of
-from introspect.text.english import counted, verb
+from introspect.studies.coreference import Options, ProbeResult, Scores, scores_of
+from introspect.text import counted, verb
 
 __all__ = ["Outcome", "finish", "write_outcome"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from introspect.records import Head
-from introspect.text.english import p_cell, percent, quantity, whole
+from introspect.text import p_cell, percent, quantity, whole
 from introspect.views.base import known, layers_of, plotly_text
 from introspect.views.palette import EDGE, LINE, MUTED, RIVAL, layer_colors, mixed
 from introspect.views.pictures import LETTERS, SIGNIFICANT, paper_layout

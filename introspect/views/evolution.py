@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from introspect.errors import SelectionError
-from introspect.page import Section
-from introspect.page.codec import LARGEST_DENSE
+from introspect.page import LARGEST_DENSE, Section
 from introspect.records import AttentionRecord, HeadLike
-from introspect.text.english import quantity
+from introspect.text import quantity
 from introspect.views.base import View, layer_row
 from introspect.views.heatmap import (
     HeadChoice,

@@ -11,8 +11,7 @@ import torch
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
-from introspect.text.characters import visible
-from introspect.text.english import decimal
+from introspect.text import decimal, visible
 from introspect.views.base import View, first_token, head_number, layer_row, named_head, plotly_text
 from introspect.views.palette import DIVERGING, INK, themed
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.text.characters import is_unspaced, segment_words, shortened, visible, visible_text
+from introspect.text import segment_words, shortened, visible, visible_text
+from introspect.text.characters import is_unspaced
 
 
 def words(text: str) -> list[str]:

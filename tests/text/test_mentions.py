@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from introspect.errors import MentionError, TextError
 from introspect.records.alignment import assign_words
-from introspect.text.characters import segment_words
-from introspect.text.mentions import Candidate, CorefCase, find_mention
+from introspect.text import Candidate, CorefCase, find_mention, segment_words
 from tests.synthetic import TEXT
 
 

@@ -9,7 +9,7 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.records import AttentionRecord
-from introspect.views.evolution import evolution_view
+from introspect.views import evolution_view
 
 from .samples import bare_record
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.propagation import rollout
+from introspect.functional import rollout
 from introspect.records import LARGEST_SHOWN, AttentionRecord
-from introspect.views.layer import layer_view
+from introspect.views import layer_view
 
 from .samples import bare_record, record_of
 

@@ -13,8 +13,8 @@ from introspect.app.entries import Entry, example_of
 from introspect.app.form import asked
 from introspect.app.tables import MOST_COLORED, cell_style, token_table, weight_table
 from introspect.records import AttentionRecord
-from introspect.text.english import decimal, quantity
-from introspect.views.by_name import ViewName
+from introspect.text import decimal, quantity
+from introspect.views import ViewName
 
 __all__ = ["draw"]
 

@@ -18,7 +18,7 @@ from introspect.app.uploads import (
     Upload,
     probe_upload,
 )
-from introspect.text.english import whole
+from introspect.text import whole
 
 __all__ = ["draw"]
 

@@ -19,8 +19,7 @@ from introspect.primer.stories.story import (
     verdict,
     words_of,
 )
-from introspect.views.compare import compare_view
-from introspect.views.focal import steps_view
+from introspect.views import compare_view, steps_view
 
 __all__ = ["cat_and_mouse", "menu", "tired_or_wide"]
 

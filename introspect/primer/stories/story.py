@@ -13,11 +13,9 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.primer.trainer import Training
-from introspect.records import AttentionRecord, Head
-from introspect.records.alignment import mention_pieces
-from introspect.text.english import decimal
-from introspect.text.mentions import find_mention
-from introspect.views.base import View
+from introspect.records import AttentionRecord, Head, mention_pieces
+from introspect.text import decimal, find_mention
+from introspect.views import View
 
 __all__ = [
     "LANGUAGES",

@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 
 from introspect.errors import SelectionError
-from introspect.interventions.ablation import Ablations
-from introspect.interventions.targets import HeadsByLayer, heads_by_layer
+from introspect.interventions import Ablations, HeadsByLayer, heads_by_layer
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Head, HeadLike
 from introspect.studies.causal.effects import ablations_for
 from introspect.studies.causal.metrics import Asked, accuracy_of
-from introspect.text.english import percent, quantity
+from introspect.text import percent, quantity
 
 __all__ = ["SmallestSet", "smallest_set"]
 

@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 
 from introspect.records import Head
+from introspect.reporting import finding_of_study, own_answer
 from introspect.reporting.causal_words import (
-    finding_of_study,
     head_verdicts,
     mediation_words,
-    own_answer,
     smallest_words,
     with_range,
 )
-from introspect.studies.causal.smallest import SmallestSet
+from introspect.studies.causal import SmallestSet
 from introspect.studies.causal.study import ChosenByAttention
 from tests.reporting.causal.helpers import NAN, headline, made, rows_but
 from tests.views.causal.helpers import SURROGATE, table_of, without_tests

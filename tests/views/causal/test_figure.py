@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import introspect as ix
-from introspect.text.english import quantity
+from introspect.text import quantity
 from introspect.views.base import map_of
 from introspect.views.causal_figure import (
     across_range,
