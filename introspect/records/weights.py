@@ -10,9 +10,8 @@ from weakref import WeakKeyDictionary
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.masks import FLOOR, renormalized
-from introspect.functional.norms import norm_weights
-from introspect.records import AttentionRecord
+from introspect.functional import FLOOR, norm_weights, renormalized
+from introspect.records.attention import AttentionRecord
 from introspect.records.attribution import (
     alti,
     flow,

@@ -16,7 +16,7 @@ from introspect import runs
 from introspect.data import own_cases, write_jsonl
 from introspect.models import Model, load_text
 from introspect.runs.findings import CaseSet
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 from tests import models_zoo
 from tests.tokenizers_zoo import word_level
 

@@ -12,10 +12,9 @@ import pytest
 
 import introspect as ix
 from introspect.errors import OutputError
-from introspect.io.folders import FILES, locked
+from introspect.io import FILES, locked
 from introspect.models import load_text
-from introspect.runs import serial
-from introspect.runs.jobs import ProbeInterruptedError
+from introspect.runs import ProbeInterruptedError, serial
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
 from tests.runs import sets

@@ -12,17 +12,21 @@ from importlib.resources import files
 import pytest
 
 from introspect.page import Document
-from introspect.text.mentions import CorefCase
-from introspect.views.base import Drawing, View
-from introspect.views.causal import causal_view
-from introspect.views.compare import compare_view
-from introspect.views.coreference import coreference_view
-from introspect.views.evolution import evolution_view
-from introspect.views.focal import neuron_view, steps_view
-from introspect.views.head import head_view
-from introspect.views.heatmap import heatmap_view
-from introspect.views.layer import layer_view
-from introspect.views.model import model_view
+from introspect.text import CorefCase
+from introspect.views import (
+    Drawing,
+    View,
+    causal_view,
+    compare_view,
+    coreference_view,
+    evolution_view,
+    head_view,
+    heatmap_view,
+    layer_view,
+    model_view,
+    neuron_view,
+    steps_view,
+)
 
 from .causal.helpers import table_of
 from .samples import record_of, record_with_parts

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.patterns import entropy
+from introspect.functional import entropy
 from introspect.records import AttentionRecord, Head
-from introspect.views.model import GAP, model_view, pattern_table, pooled
+from introspect.views import model_view
+from introspect.views.model import GAP, pattern_table, pooled
 
 from .samples import bare_record, record_of
 

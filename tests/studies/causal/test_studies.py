@@ -15,7 +15,7 @@ from introspect.studies.causal import causal_study, prepare_answers, smallest_se
 from introspect.studies.causal.effects import ABLATING
 from introspect.studies.causal.mediation import PATCHING
 from introspect.studies.causal.smallest import SEARCHING
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 SCORING = "scoring attention"
 

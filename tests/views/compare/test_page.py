@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from introspect.views.compare import compare_view
+from introspect.views import compare_view
 from tests.views.compare.helpers import HOSTILE, LONGER, TIRED, WIDE, decoded, pair
 from tests.views.samples import bare_record, record_of
 
