@@ -9,19 +9,6 @@ import torch
 
 from introspect.errors import SelectionError
 
-__all__ = [
-    "LARGEST_FLOW",
-    "RESOLUTION",
-    "alti",
-    "contributions",
-    "flow",
-    "gradient_attention",
-    "layer_product",
-    "mixed_layers",
-    "relevance",
-    "rollout",
-]
-
 
 def rollout(attentions: torch.Tensor, *, residual: float = 0.5) -> torch.Tensor:
     r"""Compute the share of each input token in each token after every layer, by attention alone.

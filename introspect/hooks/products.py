@@ -17,18 +17,6 @@ from torch.overrides import TorchFunctionMode
 from introspect.errors import CaptureError
 from introspect.hooks.interface import active_editors
 
-__all__ = [
-    "SOFTMAX",
-    "AttentionProducts",
-    "ProductTrace",
-    "SoftmaxInputs",
-    "Step",
-    "parts_behind",
-    "products_behind",
-    "softmax_input",
-    "step_of",
-]
-
 #: All functions by which a model may call it; calls nested inside one of them are not seen again.
 SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
 

@@ -12,8 +12,6 @@ from introspect.hooks.interface import Attended, AttentionCall
 from introspect.hooks.products import SoftmaxInputs
 from introspect.hooks.rows import RowsNotRecomputableError, eager_rows, pick_rows
 
-__all__ = ["PARTS", "Parts", "RowWatcher", "WholeWatcher"]
-
 #: The parts of an attention module that can be captured.
 PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")
 

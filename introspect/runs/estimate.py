@@ -19,8 +19,6 @@ from introspect.runs.worker import Worker
 from introspect.studies.runner import default_lanes, one_thread
 from introspect.text import counted, decimal, percent, whole
 
-__all__ = ["Estimate", "estimate"]
-
 # The numbers of rows that are tokenized, and of those that also run, to predict the time.
 _TOKENIZED = 2_048
 _RUN = 128

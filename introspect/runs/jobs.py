@@ -19,8 +19,6 @@ from introspect.runs.store import Entry, ShardStore
 from introspect.runs.worker import Worker
 from introspect.studies.runner import one_thread
 
-__all__ = ["ENGINES", "Job", "ProbeInterruptedError", "Work"]
-
 ENGINES = ("serial", "ray")
 
 

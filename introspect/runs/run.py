@@ -43,8 +43,6 @@ from introspect.studies.coreference import Options, Scores
 from introspect.studies.runner import default_lanes
 from introspect.text import counted, percent, percent_interval, whole
 
-__all__ = ["SHARD_ROWS", "ProbeRun", "probe"]
-
 
 @dataclass(frozen=True)
 class ProbeRun:

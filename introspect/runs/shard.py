@@ -21,8 +21,6 @@ from introspect.studies.analyzer import ItemAnalyzer, Texts
 from introspect.studies.registry import find_analyzer
 from introspect.studies.runner import halving, no_memory_for, run_in_lanes
 
-__all__ = ["ShardResult", "ShardResults", "by_analyzer", "run_shard"]
-
 
 class ShardResults:
     """The results of a shard, collected from batches of a running model and from other lanes.

@@ -26,8 +26,6 @@ from introspect.models import (
 )
 from introspect.studies.analyzer import RowAnalyzer, Texts
 
-__all__ = ["BatchRunner", "default_lanes", "halving", "no_memory_for", "one_thread", "run_in_lanes"]
-
 
 class BatchRunner:
     """A model that runs batches of texts, and passes the attention of each layer to analyzers.

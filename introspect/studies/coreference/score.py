@@ -29,8 +29,6 @@ from introspect.studies.runner import (
 )
 from introspect.text import CorefCase, Span
 
-__all__ = ["score", "score_cases"]
-
 DEFAULT = Options()
 SCORING = "scoring cases"
 
