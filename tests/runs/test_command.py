@@ -111,7 +111,7 @@ def test_every_input_gives_the_same_table_and_ends_with_0(kind, introspect, expe
 def test_standard_input_and_the_same_again(introspect, expected, tmp_path, monkeypatch):
     content = "".join(f"{text}\n" for text in TEXTS).encode()
     for _ in range(2):  # goes on: the copy of it has another place each time
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
         outcome = introspect("-", "--out", tmp_path / "x")
         assert outcome.code == 0, outcome.err
         assert roles(tmp_path / "x") == expected
