@@ -42,6 +42,7 @@ from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
 from introspect.studies.coreference import Options, Scores
 from introspect.studies.lanes import default_lanes
+from introspect.studies.registry import find_analyzer
 from introspect.text.english import counted, percent, percent_interval, whole
 
 __all__ = ["SHARD_ROWS", "ProbeRun", "probe"]
@@ -225,10 +226,11 @@ def probe(
         job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
         work = job.work(ShardStore(folder / SHARDS), "probing rows")
         null = None
-        if null_model and "coreference" in worker_options.analyzers:
+        scores_cases = any(find_analyzer(n).takes == "cases" for n in worker_options.analyzers)
+        if null_model and scores_cases:
             alone = replace(worker_options, saved=None)
-            twin = Job(Worker(random_weights(loaded), alone, lanes=lanes), *job.rest())
-            null = twin.work(
+            random = Job(Worker(random_weights(loaded), alone, lanes=lanes), *job.rest())
+            null = random.work(
                 ShardStore(folder / SHARDS / "random-weights"), "probing random weights"
             )
         tell("gathering results", 0)
