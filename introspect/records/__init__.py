@@ -45,7 +45,6 @@ from introspect.records.weights import (
     offered,
     parts_for,
     parts_of,
-    weighted,
 )
 
 __all__ = [
@@ -84,7 +83,6 @@ __all__ = [
     "resegmented_tokens",
     "residual_norms",
     "rollout",
-    "weighted",
     "why_not_square",
     "words_of_texts",
 ]
