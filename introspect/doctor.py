@@ -12,7 +12,7 @@ from introspect.errors import IntrospectError
 from introspect.hooks import PARTS
 from introspect.models import Model, VisionModel
 from introspect.records import AttentionRecord
-from introspect.reporting import Row, certificate_rows, version_of
+from introspect.reporting.provenance import Row, certificate_rows, version_of
 
 __all__ = ["environment", "examination"]
 

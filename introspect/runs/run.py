@@ -27,7 +27,7 @@ from introspect.models import Model, load_text
 from introspect.models import null_model as random_weights
 from introspect.progress import ProgressLike, following
 from introspect.records import Weights
-from introspect.reporting import version_of_introspect
+from introspect.reporting.provenance import version_of_introspect
 from introspect.runs.batches import BatchLimits, Long
 from introspect.runs.cache import CacheOptions, identity_of
 from introspect.runs.jobs import ENGINES, Job
