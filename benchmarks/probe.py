@@ -1,22 +1,25 @@
 """How fast probing is beside the model itself, the usual loop, and one process beside many.
 
-    python benchmarks/probe.py [--rounds 7] [--threads 2] [--only speed,loop,memory,tables,ray]
+    python benchmarks/probe.py [--rounds 7] [--threads 2] [--only speed,score,many,loop,...]
 
 Ratios in one process, in turn, medians with quartiles: above 1 is faster than what it is held
 against. ``speed``: coreference probing against the bare model, which tokenizes the same texts and
-runs them in the same batches under sdpa, without any analysis. ``loop``: against one text at a
+runs them in the same batches under sdpa, without any analysis. ``score``: ``ix.score`` against the
+same, once with its tables and few draws, once up to the scored cases. ``many``: ``capture_many``
+against the same batches, eager, with ``output_attentions=True``. ``loop``: against one text at a
 time, eager, with ``output_attentions=True`` and pandas. ``memory``: peak memory of a process that
 probes 1,000 and 100,000 sentences. ``tables``: the time from finished shards of 100,000 cases to
 tables and report. ``ray``: two actors of one thread against one process of two threads, and whether
 the shards are the same bytes as those of one process of one thread.
 
-The collections are not part of the project: name their folder with ``--data``; without it the cases
-that come with the package are repeated.
+The collections are not part of the project: name their folder, or a file of cases, with ``--data``;
+without it the cases that come with the package are repeated.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import subprocess
 import sys
@@ -30,15 +33,15 @@ import pandas as pd
 import torch
 
 import introspect as ix
-from introspect.data import own_cases, read_cases, write_jsonl
-from introspect.models import Model
-from introspect.runs.batches import BatchLimits, length_batches
-from introspect.runs.options import WorkerOptions
+from introspect.data import own_cases, read_cases, read_jsonl, write_jsonl
+from introspect.models import BatchLimits, Model, length_batches
+from introspect.runs import WorkerOptions
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import run_shard
-from introspect.runs.worker import Worker, one_thread
-from introspect.studies.coreference.case_scores import score_case
-from introspect.text.mentions import CorefCase
+from introspect.runs.worker import Worker
+from introspect.studies.coreference import score_case, score_cases
+from introspect.studies.lanes import one_thread
+from introspect.text import CorefCase
 
 GAP = ("gap", "gap/gap-validation.tsv")
 WINOBIAS = (
@@ -57,7 +60,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--only", default="speed,loop,memory,tables,ray")
+    parser.add_argument("--only", default="speed,score,many,loop,memory,tables,ray")
     parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -70,6 +73,12 @@ def main() -> None:
     if "speed" in chosen:
         for name, cases in sets.items():
             speed(name, model, cases, given.rounds)
+    if "score" in chosen:
+        for name, cases in sets.items():
+            speed_of_score(name, model, cases, given.rounds)
+    if "many" in chosen:
+        for name, cases in sets.items():
+            speed_of_many(name, model, cases, given.rounds)
     if "loop" in chosen:
         name, cases = list(sets.items())[-1]
         loop(name, model, cases, given.rounds)
@@ -82,7 +91,9 @@ def main() -> None:
 
 
 def collections(folder: Path | None) -> dict[str, list[CorefCase]]:
-    """The cases to measure with."""
+    """The cases to measure with: of a file of cases, or of the collections in a folder."""
+    if folder is not None and folder.is_file():
+        return {folder.stem: [c for c in read_jsonl(folder) if isinstance(c, CorefCase)]}
     if folder is None:
         own = [replace(case, id=f"{case.id}-{i}") for i in range(12) for case in own_cases("en")]
         return {"own cases, repeated": own}
@@ -123,8 +134,6 @@ def bare(model: Model, cases: Sequence[CorefCase]) -> Callable[[], None]:
 
 def usual_loop(model: Model, cases: Sequence[CorefCase]) -> Callable[[], None]:
     """One text at a time, eager, all patterns, a row a head into a table."""
-    import copy
-
     eager = copy.deepcopy(model.module)
     eager.set_attn_implementation("eager")
 
@@ -156,6 +165,52 @@ def speed(name: str, model: Model, cases: Sequence[CorefCase], rounds: int) -> N
     ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
     texts = len(cases) / statistics.median(ours)
     print(f"{name}, {len(cases)} cases: {spread(ratios)} of the bare model; {texts:.0f} cases/s")
+
+
+def speed_of_score(name: str, model: Model, cases: Sequence[CorefCase], rounds: int) -> None:
+    """``ix.score`` against the bare model."""
+    few = ix.Options(resamples=10, permutations=10, selections=1)
+
+    def with_tables() -> None:
+        ix.score(model, cases, options=few)
+
+    def scored() -> None:
+        score_cases(model, cases)
+
+    runs = [with_tables, scored, bare(model, cases)]
+    tables_too, ours, theirs = in_turn(runs, rounds)
+    for what, seconds in (("ix.score", ours), ("ix.score with its tables", tables_too)):
+        ratios = [b / a for a, b in zip(seconds, theirs, strict=True)]
+        print(f"{name}, {len(cases)} cases, {what}: {spread(ratios)} of the bare model")
+
+
+def speed_of_many(name: str, model: Model, cases: Sequence[CorefCase], rounds: int) -> None:
+    """``capture_many`` against the eager model, which returns its patterns batch by batch."""
+    texts = [case.text for case in cases]
+    eager = copy.deepcopy(model.module)
+    eager.set_attn_implementation("eager")
+
+    def many() -> None:
+        for _ in model.capture_many(texts):
+            pass
+
+    def own() -> None:
+        lengths = [len(ids) for ids in model.tokenizer(texts)["input_ids"]]
+        with torch.no_grad():
+            for batch in length_batches(lengths, BatchLimits(texts=32), num_heads=12):
+                inputs = model.tokenizer(
+                    [texts[i] for i in batch], padding=True, return_tensors="pt"
+                )
+                eager(**inputs, output_attentions=True)
+
+    def one_by_one() -> None:
+        for text in texts:
+            model.capture(text)
+
+    ours, theirs, alone = in_turn([many, own, one_by_one], rounds)
+    for what, seconds in (("the eager model", theirs), ("capture, text by text", alone)):
+        ratios = [b / a for a, b in zip(ours, seconds, strict=True)]
+        print(f"{name}, {len(cases)} texts, capture_many: {spread(ratios)} × {what}")
 
 
 def loop(name: str, model: Model, cases: Sequence[CorefCase], rounds: int) -> None:

@@ -19,8 +19,8 @@ import numpy as np
 from introspect.statistics import (
     grouped_bootstrap,
     held_out_selection,
+    pair_accuracy,
     permutation_test,
-    twin_accuracy,
 )
 
 
@@ -53,7 +53,7 @@ def main() -> None:
         f"held-out choice, {options.selections} selections": lambda: held_out_selection(
             labelings, groups, permutations=options.selections, resamples=draws
         ),
-        "twins": lambda: twin_accuracy(credits, groups),
+        "twins": lambda: pair_accuracy(credits, groups),
     }
     total = np.zeros(2)
     for name, part in parts.items():

@@ -13,12 +13,19 @@ from typing import Any, ParamSpec, TypeVar
 
 from introspect.errors import SelectionError
 
-__all__ = ["OldModules", "of_a_study", "renamed_arguments", "renamed_keyword", "renamed_value"]
+__all__ = [
+    "OldModules",
+    "of_a_study",
+    "renamed_arguments",
+    "renamed_attribute",
+    "renamed_keyword",
+    "renamed_value",
+]
 
 # The modules that the documentation of 0.1.0 named.
 _MODULES = {
     "introspect.analyzers": "introspect.studies",
-    "introspect.analyzers.batches": "introspect.studies.heads.analyzer",
+    "introspect.analyzers.batches": "introspect.studies.analyzer",
     "introspect.analyzers.bias": "introspect.studies.coreference.bias",
     "introspect.analyzers.linear_probe": "introspect.studies.coreference.linear_probe",
     "introspect.analyzers.pairs": "introspect.studies.coreference.pairs",
@@ -88,6 +95,25 @@ def renamed_keyword(
         return accepting
 
     return decorate
+
+
+def renamed_attribute(old: str, new: str) -> Any:
+    """Return a property that gives an attribute under its old name, with a ``FutureWarning``.
+
+    Args:
+        old: the name before.
+        new: the name now.
+    """
+
+    def read(owner: Any) -> Any:
+        warnings.warn(
+            f"{type(owner).__name__}.{old} is now {new}; the old name goes with the next release.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return getattr(owner, new)
+
+    return property(read)
 
 
 def renamed_value(

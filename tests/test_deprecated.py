@@ -7,10 +7,12 @@ import subprocess
 import sys
 import warnings
 
+import pandas as pd
 import pytest
 
 import introspect as ix
 from introspect.deprecated import renamed_arguments
+from introspect.studies.coreference import Scores
 
 OLD = ("introspect.interop", "introspect.analyzers", "introspect.cases")
 
@@ -106,6 +108,12 @@ def test_an_old_option_of_the_command_line_is_read_as_the_new_one(typed, read):
 def test_what_is_data_is_not_renamed():
     typed = ["report", "renormalised", "--", "--fresh"]
     assert renamed_arguments(typed) == typed
+
+
+def test_an_old_attribute_gives_the_new_one_with_a_warning():
+    scores = Scores(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
+    with pytest.warns(FutureWarning, match=r"Scores\.twins is now minimal_pairs"):
+        assert scores.twins is scores.minimal_pairs
 
 
 def test_a_lens_report_from_a_model_gives_the_study_to_make_first():

@@ -340,7 +340,7 @@ def _unknown_notices(tokenizer: Any, tokens: TokenSequence) -> list[str]:
 
 
 def encode_batch(
-    tokenizer: Any, texts: Sequence[str], *, limit: int | None = None
+    tokenizer: Any, texts: Sequence[str], *, limit: int | None = None, truncation: bool = False
 ) -> list[EncodedText | TextError]:
     """Encode each text as ``encode`` does, or return its error in its place.
 
@@ -348,6 +348,7 @@ def encode_batch(
         tokenizer: a fast tokenizer.
         texts: the texts.
         limit: the maximum number of tokens that the model reads.
+        truncation: truncate texts at the limit, and say so in their notices.
     """
     encoded: list[EncodedText | TextError | None] = [None] * len(texts)
     fit = []
@@ -359,6 +360,9 @@ def encode_batch(
             encoded[number] = error
     for number, encoding in zip(fit, _encodings(tokenizer, [texts[i] for i in fit]), strict=True):
         try:
+            if truncation and limit is not None and len(encoding["input_ids"]) > limit:
+                encoded[number] = encode(tokenizer, texts[number], limit=limit, truncation=True)
+                continue
             encoded[number] = encoded_as(
                 tokenizer, encoding, [InputText(texts[number])], limit=limit
             )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from torch import nn
 
-from introspect.errors import ModelError, SelectionError
+from introspect.errors import ModelError, SelectionError, TextError
 from introspect.hooks import (
     GRADIENT_PARTS,
     STEPS,
@@ -20,12 +21,14 @@ from introspect.hooks import (
     verify,
     with_gradients,
 )
+from introspect.models.batch_capture import BatchCapture
 from introspect.models.generation import Generate, Writing, generation_options
 from introspect.models.inputs import (
     EncodedText,
     Readable,
     as_input_text,
     encode,
+    encode_batch,
     encode_target,
     length_limit,
 )
@@ -163,6 +166,58 @@ class Model:
         )
         return self._signed(replace(record, kind=kind))
 
+    def capture_many(
+        self,
+        texts: Iterable[Readable],
+        *,
+        batch_size: int = 32,
+        include: Sequence[str] = ("attentions",),
+        layers: Sequence[int] | None = None,
+        kind: str | None = None,
+        truncation: bool = False,
+    ) -> Iterator[AttentionRecord]:
+        """Capture the attention of many texts, which run in batches; yield a record of each.
+
+        A record equals that of ``capture``, up to the rounding of batches. The records come in the
+        order of the texts; as texts run beside others of like length, up to 16 batches are read
+        ahead, fewer where texts are long.
+
+        Args:
+            texts: texts, lists of words, or chats.
+            batch_size: the most texts in a batch.
+            include: as for ``capture``, without gradients.
+            layers: only these layers, by the model's own numbers.
+            kind: for encoder-decoders ``encoder``, which is the default.
+            truncation: truncate texts that are too long, and say so in the ``notices`` of a record.
+
+        Raises:
+            TextError: a text is empty, or longer than the model reads; the message has its number.
+            SelectionError: an option is unknown, or the model does not have a layer.
+            CaptureError: the model's attention cannot be observed, or a part cannot be verified.
+
+        Example:
+            >>> import introspect as ix
+            >>> records = ix.load("minilm").capture_many(["The cat sat.", "It slept on."])
+            >>> [len(record.keys) for record in records]
+            [6, 6]
+        """
+        wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
+        _check_gradients(wanted, None, STEPS, None)
+        if batch_size < 1:
+            raise SelectionError(f"Expected `batch_size` of at least 1, got {batch_size}.")
+        kind = self._checked_kind(kind, None)
+        many = BatchCapture(
+            module=self.module.get_encoder() if kind == "encoder" else self.module,  # type: ignore[operator]
+            tokenizer=self.tokenizer,
+            name=self.name,
+            kind=kind,
+            batch_size=batch_size,
+            parts=tuple(part for part in wanted if part != "attentions"),
+            layers=None if layers is None else tuple(layers),
+        )
+        encode = partial(self.encoded, truncation=truncation)
+        return map(self._signed, many.records(texts, encode))
+
     def _capture_writing(
         self,
         kind: str,
@@ -202,6 +257,28 @@ class Model:
         """Return the tokens that the model reads for ``text``, without running it."""
         with self._tokenizer_lock:
             return self._encode(text, None, truncation=truncation).tokens
+
+    def encoded(
+        self, texts: Sequence[Readable], *, truncation: bool = False
+    ) -> list[EncodedText | TextError]:
+        """Return each text as the model reads it, or its error in its place.
+
+        Args:
+            texts: texts, lists of words, or chats.
+            truncation: truncate texts that are too long, and say so in their notices.
+        """
+        limit = length_limit(self.module, self.tokenizer)
+        with self._tokenizer_lock:
+            plain = [text for text in texts if isinstance(text, str)]
+            if len(plain) == len(texts):
+                return encode_batch(self.tokenizer, plain, limit=limit, truncation=truncation)
+            return [self._outcome(text, truncation=truncation) for text in texts]
+
+    def _outcome(self, text: Readable, *, truncation: bool) -> EncodedText | TextError:
+        try:
+            return self._encode(text, None, truncation=truncation)
+        except TextError as error:
+            return error
 
     def run_plan(
         self, text: Readable, *, target: str | None = None, whole: bool = False

@@ -17,7 +17,7 @@ from introspect.records import KINDS, AttentionRecord, TokenSequence
 if TYPE_CHECKING:
     from introspect.hooks import Captured
 
-__all__ = ["RunPlan", "checked_kind", "make_record", "plan_run", "stacked", "taken"]
+__all__ = ["RunPlan", "checked_kind", "make_record", "not_whole", "plan_run", "stacked", "taken"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,11 +152,7 @@ def make_record(
         )
     attentions = stacked(captured.attentions[kind])
     if attentions.shape[2:] != (len(queries), len(keys)):
-        raise CaptureError(
-            f"Expected {kind} attention over {len(queries)} × {len(keys)} tokens "
-            f"from {name}, got {tuple(attentions.shape[2:])}: it attends within windows "
-            "or blocks and returns only those. Use introspect.capture to have them as they are."
-        )
+        raise not_whole(name, kind, (len(queries), len(keys)), attentions.shape[2:])
     lacking = [part for part in parts if kind not in getattr(captured, part)]
     if lacking:
         raise CaptureError(
@@ -173,6 +169,17 @@ def make_record(
         layers=tuple(captured.layers[kind]),
         certificate=captured.certificate,
         notices=tuple(dict.fromkeys(notices)),
+    )
+
+
+def not_whole(
+    name: str, kind: str, expected: tuple[int, int], shape: Sequence[int]
+) -> CaptureError:
+    """Return the error of attention that is not over all of its tokens."""
+    return CaptureError(
+        f"Expected {kind} attention over {expected[0]} × {expected[1]} tokens from {name}, got "
+        f"{tuple(shape)}: it attends within windows or blocks and returns only those. Use "
+        "introspect.capture to have them as they are."
     )
 
 

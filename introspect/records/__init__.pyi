@@ -32,7 +32,7 @@ from .weights import Weights as Weights
 from .weights import attributed as attributed
 from .weights import checked_weights as checked_weights
 from .weights import norms as norms
+from .weights import norms_of_values as norms_of_values
 from .weights import offered as offered
 from .weights import parts_for as parts_for
 from .weights import parts_of as parts_of
-from .weights import weighted as weighted

@@ -32,6 +32,7 @@ __all__ = [
     "attributed",
     "checked_weights",
     "norms",
+    "norms_of_values",
     "offered",
     "parts_for",
     "parts_of",
@@ -63,13 +64,22 @@ def norms(record: AttentionRecord) -> torch.Tensor:
     Source: Kobayashi et al. 2020, "Attention is Not Only a Weight: Analyzing Transformers with
     Vector Norms".
     """
+    return norm_weights(record.attentions, norms_of_values(record))
+
+
+def norms_of_values(record: AttentionRecord) -> torch.Tensor:
+    """Return the norms of what each key adds, ``(num_layers, num_heads, key_len)``.
+
+    Raises:
+        SelectionError: the record carries none.
+    """
     if _NORMS not in record.parts:
         raise SelectionError(
             "Expected a record with the norms of its values, but it carries "
             f"{', '.join(record.parts) or 'the attention only'}. Capture it with "
             "include=('value_norms',); a record by word has none."
         )
-    return norm_weights(record.attentions, record.parts[_NORMS])
+    return record.parts[_NORMS]
 
 
 def parts_for(weights: Weights) -> tuple[str, ...]:

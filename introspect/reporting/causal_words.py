@@ -122,9 +122,9 @@ def head_verdicts(table: pd.DataFrame) -> dict[Head, str]:
     matter = {_head(row) for row in heads_that_matter(table).itertuples()}
     looking = set(heads_that_look(table))
     words = {
-        "looks and matters": matter & looking,
-        "matters; no evidence that it looks here": matter - looking,
-        "looks; no evidence that it matters": looking - matter,
+        "attends and matters": matter & looking,
+        "matters; no evidence that it attends here": matter - looking,
+        "attends; no evidence that it matters": looking - matter,
     }
     return {head: verdict for verdict, heads in words.items() for head in sorted(heads)}
 

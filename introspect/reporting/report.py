@@ -171,7 +171,9 @@ def _add_views(
         head = head or next((best for best, _ in text.directions[0].strongest()), None)
         token = _pinned(record, case)
         head = head or Head(record.layers[0], 0)
-        sections += coreference_view(record, case, head=head).sections(with_detail=False)
+        sections += coreference_view(record, case, head=head, scores=text.directions).sections(
+            with_detail=False
+        )
     sections += model_view(record).sections(with_detail=False)
     layer, heads = (head.layer, [head.head]) if head else (record.layers[0], None)
     sections += head_view(record, layer=layer, heads=heads, token=token).sections()

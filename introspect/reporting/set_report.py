@@ -162,9 +162,9 @@ def _add_stability(document: Document, scores: Scores) -> None:
 
 def _add_together(document: Document, findings: SetFindings) -> None:
     """Add minimal pairs, their shifts, and all heads at once."""
-    twins = findings.scores.twins
+    right = findings.scores.minimal_pairs
     # Two cases of one group need not be a minimal pair: a page may hold two passages.
-    if len(twins) and findings.pairs is not None:
+    if len(right) and findings.pairs is not None:
         with document.chapter("Minimal pairs: both right"):
             words = (
                 "The two cases of a minimal pair differ in a word or two, and so in their answer. "
@@ -172,7 +172,7 @@ def _add_together(document: Document, findings: SetFindings) -> None:
                 "in 0%."
             )
             document.add_prose(paragraphs([words]))
-            best = twins.sort_values("both_right", ascending=False, kind="stable")
+            best = right.sort_values("both_right", ascending=False, kind="stable")
             rows = [
                 (
                     f"L{r.layer}H{r.head}",

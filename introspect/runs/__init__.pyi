@@ -1,5 +1,4 @@
 # What the folder hands out, each name loaded on its first use.
-from .batches import BatchLimits as BatchLimits
 from .cache import CacheOptions as CacheOptions
 from .causal import CAUSAL_KIND as CAUSAL_KIND
 from .causal import causal_folder as causal_folder

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from introspect.data import NO_CHOICE, Reject
-from introspect.errors import InputError, MentionError, SelectionError, TextError
+from introspect.errors import InputError, MentionError, TextError
 from introspect.models import EncodedText, Model, TooLongError, encode_batch
 from introspect.records import TokenSequence, mention_pieces, resegmented_tokens
 from introspect.runs.rows import ProbeRow, Shard
@@ -15,76 +15,13 @@ from introspect.studies.coreference import mention_words
 from introspect.text import Candidate, CorefCase, Span
 
 __all__ = [
-    "BatchLimits",
     "Long",
     "Prepared",
     "Segment",
     "check_known",
-    "length_batches",
     "prepare",
     "windows",
 ]
-
-
-@dataclass(frozen=True)
-class BatchLimits:
-    """Limits on the size of a batch, padding included.
-
-    Args:
-        texts: the most texts.
-        tokens: the most tokens, in all texts together.
-        weights: the most attention weights of one layer.
-
-    Raises:
-        SelectionError: a limit is below 1.
-    """
-
-    texts: int = 64
-    tokens: int = 4_096
-    weights: int = 32_000_000
-
-    def __post_init__(self) -> None:
-        for name in ("texts", "tokens", "weights"):
-            if getattr(self, name) < 1:
-                raise SelectionError(
-                    f"Expected at least 1 as the limit of {name} in a batch, got "
-                    f"{getattr(self, name)}."
-                )
-
-    def allow(self, count: int, length: int, num_heads: int) -> bool:
-        """Return whether ``count`` texts padded to ``length`` may run together; one always may."""
-        return count == 1 or (
-            count <= self.texts
-            and count * length <= self.tokens
-            and count * num_heads * length**2 <= self.weights
-        )
-
-
-def length_batches(
-    lengths: Sequence[int], limits: BatchLimits, *, num_heads: int, alike: bool = False
-) -> Iterator[list[int]]:
-    """Yield the indices of texts that run together, short texts first.
-
-    Args:
-        lengths: the number of tokens of each text.
-        limits: the limits on a batch.
-        num_heads: the number of heads of a layer.
-        alike: batch only texts of the same length, for models that take no mask.
-
-    Example:
-        >>> list(length_batches([5, 9, 5, 8], BatchLimits(texts=2), num_heads=1))
-        [[0, 2], [3, 1]]
-    """
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
-        length = lengths[index]
-        is_alike = not alike or not batch or lengths[batch[0]] == length
-        if batch and not (is_alike and limits.allow(len(batch) + 1, length, num_heads)):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
 
 
 # Cut from its text, a part may need a few more tokens than it had within the text.

@@ -63,9 +63,9 @@ class CaseSet:
     @classmethod
     def of(cls, gathered: Gathered, options: Options) -> CaseSet | None:
         """Return the cases of a probe, or ``None`` if none was scored."""
-        if gathered.columns is None:
+        if gathered.cases is None:
             return None
-        return cls(gathered.columns, gathered.scored, options)
+        return cls(gathered.cases.columns, gathered.scored, options)
 
     @cached_property
     def num_groups(self) -> int:
@@ -169,9 +169,9 @@ class CaseSet:
         shown = []
         for group in pairs.pairs[:_SHOWN_PAIRS]:
             members = [i for i, name in enumerate(self.columns.groups) if name == group]
-            cases = sorted((self.case(i) for i in members), key=lambda c: c.antecedents[0].span)
-            shown.append(tuple((case, capture(case.text)) for case in cases))
-        return tuple(shown)
+            shown.append(sorted(map(self.case, members), key=lambda c: c.antecedents[0].span))
+        records = iter(capture.many([case.text for cases in shown for case in cases]))
+        return tuple(tuple((case, next(records)) for case in cases) for cases in shown)
 
     def hardest(
         self, scores: Scores, capture: Capture
@@ -186,7 +186,10 @@ class CaseSet:
             if case.is_forced_choice and case.credit[place] < 1
         ]
         worst = [(self.case(index), gap) for gap, index in sorted(gaps)[:_HARDEST]]
-        return tuple((case, capture(case.text), gap) for case, gap in worst)
+        records = capture.many([case.text for case, _ in worst])
+        return tuple(
+            (case, record, gap) for (case, gap), record in zip(worst, records, strict=True)
+        )
 
     def _place(self, scores: Scores) -> tuple[int, int, int]:
         """Return the direction, layer, and head of the choice as indices."""
@@ -201,7 +204,10 @@ class CaseSet:
 
 @dataclass(frozen=True)
 class Capture:
-    """A function that captures a text once more, divided into the words that were scored."""
+    """A function that captures texts once more, divided into the words that were scored.
+
+    A probe keeps rows of mentions at most, and a view needs the whole pattern of its text.
+    """
 
     model: Model
     weights: Weights = "raw"
@@ -209,8 +215,17 @@ class Capture:
 
     def __call__(self, text: str, *, certify: bool = False) -> AttentionRecord:
         """Return the record of a text."""
-        include = ("attentions", *parts_for(self.weights))
-        record = self.model.capture(text, include=include, certify=certify)
+        return self._divided(self.model.capture(text, include=self._include, certify=certify))
+
+    def many(self, texts: Sequence[str]) -> list[AttentionRecord]:
+        """Return the records of several texts, which run in batches."""
+        return [self._divided(r) for r in self.model.capture_many(texts, include=self._include)]
+
+    @property
+    def _include(self) -> tuple[str, ...]:
+        return ("attentions", *parts_for(self.weights))
+
+    def _divided(self, record: AttentionRecord) -> AttentionRecord:
         return resegmented(record, self.segment) if self.segment else record
 
 

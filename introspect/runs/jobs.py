@@ -16,7 +16,8 @@ from introspect.runs.ray_engine import RayOptions, run_ray
 from introspect.runs.rows import RunInput, Shard, count_rows, cut, read_rows
 from introspect.runs.serial import run_serial
 from introspect.runs.store import Entry, ShardStore
-from introspect.runs.worker import Worker, one_thread
+from introspect.runs.worker import Worker
+from introspect.studies.lanes import one_thread
 
 __all__ = ["ENGINES", "Job", "ProbeInterruptedError", "Work"]
 

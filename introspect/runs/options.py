@@ -9,8 +9,9 @@ from typing import get_args
 
 from introspect.errors import SelectionError
 from introspect.functional import MENTION_OPTIONS, Mention
+from introspect.models import BatchLimits
 from introspect.records import Weights, checked_weights
-from introspect.runs.batches import BatchLimits, Long, Segment
+from introspect.runs.batches import Long, Segment
 from introspect.runs.cache import CacheOptions
 from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import Precision

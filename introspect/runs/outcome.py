@@ -27,6 +27,7 @@ from introspect.runs.saved_attention import FOLDER, INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker
 from introspect.studies.coreference import Options, ProbeResult, Scores, scores_of
+from introspect.text import counted, verb
 
 __all__ = ["Outcome", "finish", "write_outcome"]
 
@@ -137,7 +138,9 @@ class Outcome:
         for page in self.pages.values():
             return page.finding
         files = ", ".join(f"{name}.csv" for name in self.tables)
-        return f"{self.gathered.num_rows:,} texts of {self.name}; the tables are in {files}."
+        return (
+            f"{counted(self.gathered.num_rows, 'text')} of {self.name}; the tables are in {files}."
+        )
 
 
 def _notices(gathered: Gathered) -> list[str]:
@@ -145,8 +148,8 @@ def _notices(gathered: Gathered) -> list[str]:
     if not gathered.num_rejected:
         return []
     return [
-        f"{gathered.num_rejected:,} rows gave no result; they are in rejects.jsonl with line and "
-        "reason."
+        f"{counted(gathered.num_rejected, 'row')} gave no result; "
+        f"{verb(gathered.num_rejected, 'it is', 'they are')} in rejects.jsonl with line and reason."
     ]
 
 

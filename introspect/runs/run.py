@@ -23,12 +23,12 @@ from introspect.io import (
     read_run,
     write_run,
 )
-from introspect.models import Model, load_text
+from introspect.models import BatchLimits, Model, load_text
 from introspect.models import null_model as random_weights
 from introspect.progress import ProgressLike, following
 from introspect.records import Weights
-from introspect.reporting.provenance import version_of_introspect
-from introspect.runs.batches import BatchLimits, Long
+from introspect.reporting import version_of_introspect
+from introspect.runs.batches import Long
 from introspect.runs.cache import CacheOptions, identity_of
 from introspect.runs.jobs import ENGINES, Job
 from introspect.runs.options import Places, WorkerOptions, chosen_analyzers
@@ -38,8 +38,9 @@ from introspect.runs.ray_engine import RayOptions
 from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import FOLDER, Precision
 from introspect.runs.store import ShardStore
-from introspect.runs.worker import Worker, default_lanes
+from introspect.runs.worker import Worker
 from introspect.studies.coreference import Options, Scores
+from introspect.studies.lanes import default_lanes
 from introspect.text import counted, percent, percent_interval, whole
 
 __all__ = ["SHARD_ROWS", "ProbeRun", "probe"]

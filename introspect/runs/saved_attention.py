@@ -17,7 +17,7 @@ from safetensors.torch import save
 from introspect.errors import InputError
 from introspect.io import write_atomically
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.heads import Texts
+from introspect.studies.analyzer import Texts
 
 __all__ = ["FOLDER", "INDEX", "Precision", "SavedAttention", "Saver"]
 

@@ -1,14 +1,9 @@
-"""The run of one shard, with its batches in several lanes, each in its own thread.
-
-A lane computes with one thread, so that no sum depends on the number of lanes.
-"""
+"""The run of one shard, with its batches in several lanes, each in its own thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -16,15 +11,15 @@ import torch
 
 from introspect.data import Reject
 from introspect.io import Arrays, pack, unpack
-from introspect.runs.batches import Prepared, length_batches
+from introspect.models import length_batches
+from introspect.runs.batches import Prepared
 from introspect.runs.cache import Cache
 from introspect.runs.options import Places, WorkerOptions
 from introspect.runs.saved_attention import Saver
-from introspect.runs.worker import Worker, is_out_of_memory
-from introspect.studies.coreference import CaseBatches, CaseColumns
-from introspect.studies.heads import Texts
+from introspect.runs.worker import Worker
+from introspect.studies.analyzer import ItemAnalyzer, Texts
+from introspect.studies.lanes import halving, no_memory_for, run_in_lanes
 from introspect.studies.registry import find_analyzer
-from introspect.text import CorefCase
 
 __all__ = ["ShardResult", "ShardResults", "by_analyzer", "run_shard"]
 
@@ -49,8 +44,11 @@ class ShardResults:
         self.analyzers = dict(self._totals)
         if cache is not None:
             # A cached result must depend on its own text alone.
-            kinds = {name: type(one) for name, one in self._totals.items() if name != "coreference"}
-            self.analyzers |= {name: PerText(kind) for name, kind in kinds.items()}
+            self.analyzers |= {
+                name: PerText(type(total))
+                for name, total in self._totals.items()
+                if not isinstance(total, ItemAnalyzer)
+            }
         if options.saved is not None and places.attention is not None:
             tokens = [id(each.tokens) for each in prepared.encoded]
             names = dict(zip(tokens, [row.id for row in prepared.rows], strict=True))
@@ -58,7 +56,6 @@ class ShardResults:
             self._totals["attention"] = saver
             # It ends first: it needs the most memory, and nothing has been counted by then.
             self.analyzers = {"attention": saver, **self.analyzers}
-        self._columns: list[CaseColumns] = []
         #: Rows with a result, in the order in which they ran.
         self.order: list[int] = []
         self.num_kept = 0
@@ -66,21 +63,25 @@ class ShardResults:
     def take(self, batch: Sequence[int]) -> None:
         """Collect the analyzers' results for a batch that has been seen completely."""
         self.order += batch
+        if self._cache is None:
+            return
         kept: list[Arrays] = [{} for _ in batch]
-        if "coreference" in self.analyzers:
-            (columns,) = self.analyzers["coreference"].take()
-            self._columns.append(columns)
-            if self._cache is not None:
-                for place, own in enumerate(kept):
-                    own |= _named("coreference", columns.taken([place]).state())
         for name, analyzer in self.analyzers.items():
-            if isinstance(analyzer, PerText):
-                for own, alone in zip(kept, analyzer.take(), strict=True):
-                    own |= _named(name, alone.state())
-                    self._totals[name].merge(alone)
-        if self._cache is not None:
-            keys = [self._cache.key(self._prepared.rows[i].meaning) for i in batch]
-            self._cache.put({key: pack(own) for key, own in zip(keys, kept, strict=True)})
+            if name == "attention":
+                continue  # patterns are never cached
+            for own, alone in zip(kept, self._by_text(name, analyzer, len(batch)), strict=True):
+                own |= _named(name, alone.state())
+        keys = [self._cache.key(self._prepared.rows[i].meaning) for i in batch]
+        self._cache.put({key: pack(own) for key, own in zip(keys, kept, strict=True)})
+
+    def _by_text(self, name: str, analyzer: Any, count: int) -> list[Any]:
+        """Return the results of the last texts, each alone, and count those that are not yet."""
+        if isinstance(analyzer, PerText):
+            results = analyzer.take()
+            for alone in results:
+                self._totals[name].merge(alone)
+            return results
+        return [analyzer.taken([i]) for i in range(len(analyzer) - count, len(analyzer))]
 
     def take_kept(self) -> list[int]:
         """Take the results that the cache has, and return the rows that have to run."""
@@ -97,43 +98,37 @@ class ShardResults:
     def _take_one(self, index: int, arrays: Arrays) -> None:
         self.order.append(index)
         self.num_kept += 1
-        item = self._prepared.rows[index].item
         for name, state in by_analyzer(arrays).items():
-            if name != "coreference":
-                total = self._totals[name]
-                total.merge(type(total).from_state(state))
-            elif isinstance(item, CorefCase):
-                self._columns.append(CaseColumns.from_state(state).called(item))
+            total = self._totals[name]
+            alone = type(total).from_state(state)
+            if isinstance(alone, ItemAnalyzer):
+                alone = alone.called(self._prepared.rows[index].item)
+            total.merge(alone)
 
     def merge(self, other: ShardResults) -> None:
         """Merge the results of another lane for the same shard."""
         self.order += other.order
         self.num_kept += other.num_kept
-        self._columns += other._columns
         for name, total in self._totals.items():
-            if name != "coreference":
-                total.merge(other._totals[name])
+            total.merge(other._totals[name])
 
     def arrays(self) -> Arrays:
-        """Return all results, with cases in the order of the rows."""
-        found: Arrays = {}
-        for name, analyzer in self._totals.items():
-            if name != "coreference":
-                found |= _named(name, analyzer.state())
-            elif self._columns:
-                columns = CaseColumns.joined(self._columns)
-                order = np.argsort(self.order, kind="stable").tolist()
-                found |= _named(name, columns.taken(order).state())
-        return found
+        """Return all results, those for each text in the order of the rows."""
+        arrays: Arrays = {}
+        for name, total in self._totals.items():
+            ordered = total
+            if isinstance(total, ItemAnalyzer) and len(total):
+                ordered = total.taken(np.argsort(self.order, kind="stable").tolist())
+            arrays |= _named(name, ordered.state())
+        return arrays
 
 
 def new_analyzers(options: WorkerOptions) -> dict[str, Any]:
     """Return a new, empty analyzer for each name."""
+    kinds = {name: find_analyzer(name) for name in options.analyzers}
     return {
-        name: CaseBatches(options.mention, options.weights)
-        if name == "coreference"
-        else find_analyzer(name).make()
-        for name in options.analyzers
+        name: kind.make(**{option: getattr(options, option) for option in kind.options})
+        for name, kind in kinds.items()
     }
 
 
@@ -218,20 +213,11 @@ def run_shard(worker: Worker, prepared: Prepared) -> ShardResult:
     batches = length_batches(
         [lengths[i] for i in todo],
         worker.options.limits,
-        num_heads=worker.num_heads,
-        alike=not worker.takes_mask,
+        num_heads=worker.runner.num_heads,
+        alike=not worker.runner.takes_mask,
     )
-    waiting: SimpleQueue[list[int]] = SimpleQueue()
-    # Long batches first, so that in the end the other lanes wait only for a short one.
-    for batch in reversed([[todo[i] for i in batch] for batch in batches]):
-        waiting.put(batch)
     lanes = [first, *(_Lane(worker, prepared) for _ in range(worker.lanes - 1))]
-    if len(lanes) == 1:
-        first.run(waiting)
-    else:
-        with ThreadPoolExecutor(len(lanes), thread_name_prefix="introspect-lane") as threads:
-            for running in [threads.submit(lane.run, waiting) for lane in lanes]:
-                running.result()
+    run_in_lanes([[todo[i] for i in batch] for batch in batches], [lane.run for lane in lanes])
     for lane in lanes[1:]:
         first.merge(lane)
     return first.result(lengths)
@@ -249,19 +235,18 @@ class _Lane:
         self._errors: list[float] = []
         self._routes: set[str] = set()
 
-    def run(self, waiting: SimpleQueue[list[int]]) -> None:
-        """Run waiting batches until none is left."""
-        while True:
-            try:
-                batch = waiting.get_nowait()
-            except Empty:
-                return
-            try:
-                self._attend(batch)
-            except BaseException:
-                while not waiting.empty():  # the other lanes can stop
-                    waiting.get_nowait()
-                raise
+    def run(self, batch: list[int]) -> None:
+        """Run a batch, or its halves if there is not enough memory."""
+        self._backoffs += halving(batch, self._attend, self._take, self._reject)
+
+    def _attend(self, batch: list[int]) -> tuple[str, float | None]:
+        return self._worker.attend(batch, self._prepared, self.found.analyzers)
+
+    def _take(self, batch: list[int], outcome: tuple[str, float | None]) -> None:
+        route, error = outcome
+        self._routes.add(route)
+        self._errors += [] if error is None else [error]
+        self.found.take(batch)
 
     def merge(self, other: _Lane) -> None:
         """Merge the results of another lane."""
@@ -285,35 +270,7 @@ class _Lane:
             routes=tuple(sorted(self._routes)),
         )
 
-    def _attend(self, batch: list[int]) -> None:
-        """Run a batch, or its halves if there is not enough memory."""
-        try:
-            route, error = self._worker.attend(batch, self._prepared, self.found.analyzers)
-        except (RuntimeError, MemoryError) as problem:
-            if not is_out_of_memory(problem):
-                raise
-            self._backoffs += 1
-            if len(batch) == 1:
-                self._reject(batch[0])
-                return
-            # The frames in the traceback keep the tensors of the failed batch alive.
-            problem.__traceback__ = None
-        else:
-            self._routes.add(route)
-            self._errors += [] if error is None else [error]
-            self.found.take(batch)
-            return
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        middle = len(batch) // 2
-        self._attend(batch[:middle])
-        self._attend(batch[middle:])
-
     def _reject(self, index: int) -> None:
-        tokens = len(self._prepared.encoded[index].tokens)
-        reason = (
-            f"Expected memory enough for a text of {tokens} tokens, but the device has none left. "
-            "Use a device with more, or divide the text."
-        )
+        reason = no_memory_for(len(self._prepared.encoded[index].tokens))
         place = self._prepared.places[index]
         self._rejects[place] = self._prepared.rows[index].rejected(reason, "memory")

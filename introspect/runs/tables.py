@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from introspect.io import replacing, write_lines
 from introspect.runs.saved_attention import INDEX
 from introspect.runs.shard import by_analyzer
 from introspect.runs.store import Entry, ShardStore
-from introspect.studies.coreference import DIRECTIONS, CaseColumns, ScoredCase
+from introspect.studies.coreference import DIRECTIONS, CoreferenceAnalyzer, ScoredCase
 from introspect.studies.registry import find_analyzer
 
 __all__ = ["Gathered", "gather"]
@@ -42,8 +42,7 @@ class Gathered:
 
     Args:
         analyzers: the analyzers of texts by name, with all their results; none of cases.
-        parts: the cases of each shard, until all shards are read.
-        columns: the cases.
+        cases: the analyzer of cases, if there was one.
         scored: the same cases in the form that the tables are made from.
         first_rejects: some of the rejects, as lines of JSON.
         saved: where the patterns of each text are, as lines of JSON.
@@ -57,8 +56,7 @@ class Gathered:
     """
 
     analyzers: dict[str, Any] = field(default_factory=dict)
-    parts: list[CaseColumns] = field(default_factory=list)
-    columns: CaseColumns | None = None
+    cases: CoreferenceAnalyzer | None = None
     scored: list[ScoredCase] = field(default_factory=list)
     first_rejects: list[str] = field(default_factory=list)
     saved: list[str] = field(default_factory=list)
@@ -99,9 +97,6 @@ def gather(store: ShardStore, entries: Sequence[Entry], folder: Path | None = No
         path = folder / "cases.parquet"
         with replacing(path) as place, closing(_CaseTable(path, place)) as table:
             write_lines(folder / "rejects.jsonl", _lines(found, store, entries, table))
-    if found.parts:
-        found.columns = CaseColumns.joined(found.parts)
-        found.parts = []
     return found
 
 
@@ -116,14 +111,15 @@ def _lines(
             if name == "attention":
                 found.saved += state[INDEX].tobytes().decode().splitlines()
                 continue
-            if name != "coreference":
-                _merge(found, name, state)
-                continue
-            found.parts.append(CaseColumns.from_state(state))
-            scored = found.parts[-1].scored()
-            found.scored += scored
-            if table is not None:
-                table.add(scored)
+            kind = find_analyzer(name)
+            analyzer = kind.make.from_state(state)
+            if kind.takes == "cases":
+                found.cases = _merged(found.cases, analyzer)
+                found.scored += (scored := analyzer.scored)
+                if table is not None:
+                    table.add(scored)
+            else:
+                found.analyzers[name] = _merged(found.analyzers.get(name), analyzer)
         yield from lines
 
 
@@ -139,13 +135,12 @@ def _count(found: Gathered, entry: Entry, lines: Sequence[str]) -> None:
     found.first_rejects += lines[: _KEPT_REJECTS - len(found.first_rejects)]
 
 
-def _merge(found: Gathered, name: str, state: Mapping[str, Any]) -> None:
-    kind: Any = find_analyzer(name).make
-    analyzer = kind.from_state(state)
-    if name in found.analyzers:
-        found.analyzers[name].merge(analyzer)
-    else:
-        found.analyzers[name] = analyzer
+def _merged(total: Any, analyzer: Any) -> Any:
+    """Return the total with what another analyzer has collected."""
+    if total is None:
+        return analyzer
+    total.merge(analyzer)
+    return total
 
 
 class _CaseTable:

@@ -6,7 +6,7 @@ stands for every combination that is tested (layer, head, and direction), and Na
 makes impossible to observe. All numbers are determined by the random seed.
 
 ``groups`` has sums by group and folds, ``bootstrap`` intervals, ``relabeling`` the permutation
-test of all heads, ``selection`` the held-out selection, ``twins`` the accuracy on minimal pairs,
+test of all heads, ``selection`` the held-out selection, and the accuracy on minimal pairs,
 and ``units`` exact sums of credits.
 """
 

@@ -8,4 +8,4 @@ from .permutation import PermutationTest as PermutationTest
 from .permutation import permutation_test as permutation_test
 from .selection import HeldOut as HeldOut
 from .selection import held_out_selection as held_out_selection
-from .selection import twin_accuracy as twin_accuracy
+from .selection import pair_accuracy as pair_accuracy

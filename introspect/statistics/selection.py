@@ -23,7 +23,7 @@ from introspect.statistics.groups import (
 )
 from introspect.statistics.permutation import labeling_sums, relabeled_totals
 
-__all__ = ["HeldOut", "held_out_selection", "twin_accuracy"]
+__all__ = ["HeldOut", "held_out_selection", "pair_accuracy"]
 
 # A head observable in less than half of the cases that another is does not compete with it.
 _OBSERVABLE_ENOUGH = 0.5
@@ -162,7 +162,7 @@ def _best(accuracies: Floats, n: npt.NDArray[np.number]) -> Integers:
     return best
 
 
-def twin_accuracy(credits: npt.ArrayLike, groups: Sequence[Hashable]) -> tuple[Floats, Integers]:
+def pair_accuracy(credits: npt.ArrayLike, groups: Sequence[Hashable]) -> tuple[Floats, Integers]:
     """Return the share of minimal pairs with both cases right, for each head.
 
     A minimal pair is a group of two cases. Coin flips get both right in 25 % of pairs, and a

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
 from introspect.errors import SelectionError
-from introspect.studies.coreference import CaseBatches
+from introspect.studies.coreference import CoreferenceAnalyzer
 from introspect.studies.heads import (
     PatternsAnalyzer,
     RolesAnalyzer,
@@ -24,27 +24,26 @@ class AnalyzerKind:
     """An analyzer and its inputs.
 
     Args:
-        make: the class, a ``BatchAnalyzer`` or ``CaseBatches``; called without arguments, it
-            returns an empty analyzer.
+        make: the class, a ``BatchAnalyzer``; it returns an empty analyzer.
         description: what it finds, in one line.
         takes: what a text must come with: a coreference case, nothing, or a treebank's sentence.
-        needs: whether it needs whole patterns or only selected rows.
+        options: the names of the options that the class takes.
     """
 
-    make: Callable[[], Any]
+    make: Any
     description: str
     takes: Literal["cases", "sentences", "conllu"]
-    needs: Literal["rows", "patterns"] = "patterns"
+    options: tuple[str, ...] = ()
 
 
 #: Every batch analyzer, by its name on the command line.
 ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
     {
         "coreference": AnalyzerKind(
-            CaseBatches,
+            CoreferenceAnalyzer,
             "which heads look from a pronoun to its antecedent, beside baselines and held out",
             takes="cases",
-            needs="rows",
+            options=("mention", "weights"),
         ),
         "patterns": AnalyzerKind(
             PatternsAnalyzer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +215,7 @@ def coreference_view(
     *,
     head: HeadLike | None = None,
     direction: str = DIRECTIONS[0],
+    scores: Sequence[DirectionScores] = (),
 ) -> CoreferenceView:
     """Build the coreference view of a case.
 
@@ -223,6 +225,7 @@ def coreference_view(
         head: the head to show first, such as ``"L3H1"``; by default, the one that gives the
             antecedent most.
         direction: ``pronoun_to_candidate`` or ``candidate_to_pronoun``.
+        scores: the scores of the case, where they are known already.
 
     Raises:
         MentionError: the record has a different text, or a mention was cut off.
@@ -232,14 +235,14 @@ def coreference_view(
         raise SelectionError(
             f"Expected `direction` as {' or '.join(DIRECTIONS)}, got {direction!r}."
         )
-    scores = score_case(record, case)
+    forward, backward = scores or score_case(record, case)
     if head is None:
-        strongest = scores[DIRECTIONS.index(direction)].strongest()
+        strongest = (forward, backward)[DIRECTIONS.index(direction)].strongest()
         head = strongest[0][0] if strongest else Head(record.layers[0], 0)
     return CoreferenceView(
         record=record,
         case=case,
-        scores=scores,
+        scores=(forward, backward),
         head=as_head(head, dict.fromkeys(record.layers, record.num_heads)),
         direction=direction,
     )

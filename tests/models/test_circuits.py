@@ -278,7 +278,7 @@ def test_scores_find_the_head_and_find_none():
     assert (str(found.head), found.accuracy) == ("L1H0", 1.0) and found.p_value < 0.05
     none = ix.score("pronoun-gated", held_out("pronoun-gated", "zh"), options=QUICK)
     assert none.choice.accuracy < 0.6 and none.choice.p_value > 0.05
-    assert none.twins["both_right"].max() < 0.5
+    assert none.minimal_pairs["both_right"].max() < 0.5
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

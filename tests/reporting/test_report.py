@@ -7,6 +7,7 @@ import pytest
 import introspect as ix
 from introspect.errors import InputError, MentionError
 from introspect.page import read_summary
+from introspect.studies.coreference.batch import CaseBatch
 
 TEXT = "The animal didn't cross the street because it was too tired."
 HOSTILE = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\u2028", "\x00"]
@@ -52,6 +53,13 @@ def test_it_is_small_and_repeatable(demo, model, case):
     assert len(demo.html.encode()) < 1_500_000
     again = ix.report(ix.coreference_study(model, [case]), command="introspect report …")
     assert again.html == demo.html
+
+
+def test_a_case_is_scored_once(model, case, monkeypatch):
+    of, scored = CaseBatch.of, []
+    monkeypatch.setattr(CaseBatch, "of", lambda *args: (scored.append(1), of(*args))[1])
+    ix.report(ix.coreference_study(model, [case]))
+    assert len(scored) == 1
 
 
 def test_several_cases_get_a_place_each_and_an_in_sample_headline(model, case):

@@ -14,10 +14,10 @@ import pytest
 import introspect as ix
 from introspect.errors import OutputError
 from introspect.runs import run as probe_run
-from introspect.runs import worker
+from introspect.studies import lanes
 from tests.runs import sets
+from tests.runs.conftest import ROOT, subprocess_environment
 from tests.runs.sets import CALL, tables
-from tests.runs.test_stops import ROOT, subprocess_environment
 
 pytestmark = pytest.mark.usefixtures("lean")
 
@@ -43,15 +43,15 @@ def test_a_probe_runs_and_resumes_without_what_only_unix_has(given, tmp_path):
 
 
 def test_processors_are_counted_as_the_system_can(monkeypatch):
-    monkeypatch.setattr(worker.torch, "get_num_threads", lambda: 64)
+    monkeypatch.setattr(lanes.torch, "get_num_threads", lambda: 64)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "process_cpu_count", lambda: 3, raising=False)
-    assert worker.default_lanes(sets.model()) == 3
+    assert lanes.default_lanes(sets.model()) == 3
     monkeypatch.delattr(os, "process_cpu_count")
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
-    assert worker.default_lanes(sets.model()) == 5
+    assert lanes.default_lanes(sets.model()) == 5
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert worker.default_lanes(sets.model()) == 1
+    assert lanes.default_lanes(sets.model()) == 1
 
 
 def test_a_run_of_an_older_version_is_refused_and_overwritten_when_told(

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 import introspect as ix
 from introspect.data import own_cases, write_jsonl
 from introspect.errors import SelectionError
-from introspect.models import load_text
-from introspect.runs import BatchLimits, WorkerOptions
-from introspect.runs.batches import length_batches
+from introspect.models import BatchLimits, length_batches, load_text
+from introspect.runs import WorkerOptions
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import by_analyzer, run_shard
 from introspect.runs.worker import Worker
@@ -219,7 +218,7 @@ def test_models_that_take_no_mask_get_texts_of_one_length():
     module = Alone(inner.config)
     module.load_state_dict(inner.state_dict())
     model = load_text((module.eval(), sets.tokenizer()))
-    assert not Worker(model, WorkerOptions()).takes_mask
+    assert not Worker(model, WorkerOptions()).runner.takes_mask
     found, _ = columns(model)
     lengths = sorted(len(case.text.split(" ")) + 2 for case in sets.cases())
     assert sorted(n for count, n in shapes for _ in range(count)) == lengths

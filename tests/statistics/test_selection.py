@@ -15,8 +15,8 @@ from introspect.statistics import (
     fold_of_groups,
     grouped_bootstrap,
     held_out_selection,
+    pair_accuracy,
     permutation_test,
-    twin_accuracy,
 )
 from tests.statistics.helpers import coin_flips, pairs, two_candidates
 
@@ -119,7 +119,7 @@ def test_fewer_groups_than_folds_are_refused():
 
 def test_twins_count_only_with_both_right():
     credits = np.array([[1.0, 1], [1, 0], [1, 1], [0.5, 1], [1, 1], [1, 1], [1, np.nan], [1, 1]])
-    shares, n = twin_accuracy(credits, ["a", "a", "b", "b", "c", "d", "d", "e"])
+    shares, n = pair_accuracy(credits, ["a", "a", "b", "b", "c", "d", "d", "e"])
     # Pairs a, b and d; the first head misses b by a tie, the second a, and cannot see d.
     assert shares.tolist() == pytest.approx([2 / 3, 1 / 2])
     assert n.tolist() == [3, 2]
@@ -128,7 +128,7 @@ def test_twins_count_only_with_both_right():
 def test_a_head_that_is_blind_to_the_difference_gets_no_pair():
     """It always chooses the same candidate, and the twins have different answers."""
     credits = np.array([[1.0], [0.0]] * 50)
-    shares, _ = twin_accuracy(credits, pairs(100))
+    shares, _ = pair_accuracy(credits, pairs(100))
     assert credits.mean() == 0.5
     assert shares[0] == 0
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from introspect.errors import InputError, SelectionError
-from introspect.studies.heads import Texts
-from introspect.studies.heads.analyzer import LayerByLayer
+from introspect.studies.analyzer import ItemAnalyzer, LayerByLayer, RowAnalyzer, Texts
 from introspect.studies.registry import ANALYZERS, find_analyzer
 from tests.synthetic import TEXT, padded, record
 
@@ -15,8 +14,16 @@ OF_TEXTS = [name for name in ANALYZERS if name != "coreference"]
 
 def test_cases_have_an_analyzer_that_reads_their_rows():
     kind = find_analyzer("coreference")
-    assert (kind.takes, kind.needs) == ("cases", "rows")
-    assert kind.make().take() == []
+    analyzer = kind.make(mention="last", weights="norm")
+    assert kind.takes == "cases"
+    assert isinstance(analyzer, RowAnalyzer)
+    assert isinstance(analyzer, ItemAnalyzer)
+    assert analyzer.parts == ("value_norms",)
+    assert (len(analyzer), analyzer.state()) == (0, {})
+    with pytest.raises(InputError, match="at least one"):
+        analyzer.compute()
+    with pytest.raises(InputError, match="batch to be begun"):
+        analyzer.end()
 
 
 @pytest.mark.parametrize("name", OF_TEXTS)

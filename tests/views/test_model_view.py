@@ -165,7 +165,7 @@ def test_the_grid_can_be_saved(open_page):
     page = open_page(model_view(record_of()).to_html())
     with page.expect_download() as waiting:
         page.locator('[data-view="model"] [name="export-svg"]').click()
-    text = Path(waiting.value.path()).read_text()
+    text = Path(waiting.value.path()).read_text(encoding="utf-8")
     assert all(name in text for name in ("L0", "L1", "H0", "H2"))
 
 

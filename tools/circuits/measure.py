@@ -125,14 +125,14 @@ def _scored(model: Model, cases: Sequence[CorefCase]) -> Figures:
     mean = scores.cases.query("direction == 'pronoun_to_candidate'").groupby(["layer", "head"])
     weight = mean["antecedent_weight"].mean()
     where, largest = weight.idxmax(), weight.max()
-    twins = scores.twins.query("direction == 'pronoun_to_candidate'")
+    pairs = scores.minimal_pairs.query("direction == 'pronoun_to_candidate'")
     return {
         "most weight from the pronoun on the antecedent, in the mean": (
             f"{Head(*where)} {largest:.3f}"
         ),
         "forced choice, best head (in-sample)": _accuracy(best),
         "forced choice, worst head (in-sample)": _accuracy(worst),
-        "both twins right, best head (in-sample)": f"{twins['both_right'].max():.1%}",
+        "both twins right, best head (in-sample)": f"{pairs['both_right'].max():.1%}",
         "forced choice, held-out choice of a head": (
             f"{choice.accuracy:.1%} ({choice.ci_low:.1%} to {choice.ci_high:.1%}), "
             f"p = {choice.p_value:.3f}"

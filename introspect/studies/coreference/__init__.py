@@ -1,4 +1,4 @@
-"""Coreference scores of every head over a set of cases, one case at a time or in batches."""
+"""Coreference scores of every head over a set of cases."""
 
 from lazy_loader import attach_stub
 

@@ -1,5 +1,5 @@
 # What the folder hands out, each name loaded on its first use.
-from .batch import CaseBatches as CaseBatches
+from .analyzer import CoreferenceAnalyzer as CoreferenceAnalyzer
 from .batch import mention_words as mention_words
 from .bias import Bias as Bias
 from .bias import bias_table as bias_table
@@ -15,7 +15,6 @@ from .linear_probe import linear_probe as linear_probe
 from .pairs import PairShifts as PairShifts
 from .pairs import PairVersion as PairVersion
 from .pairs import pair_shifts as pair_shifts
-from .score import CoreferenceAnalyzer as CoreferenceAnalyzer
 from .score import score as score
 from .study import CapturedText as CapturedText
 from .study import CoreferenceStudy as CoreferenceStudy

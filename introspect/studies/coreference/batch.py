@@ -1,4 +1,4 @@
-"""Scoring coreference cases in batches, keeping only the attention between mentions per layer."""
+"""Batches of cases: of each layer, the attention between mentions."""
 
 from __future__ import annotations
 
@@ -11,24 +11,33 @@ import numpy.typing as npt
 import torch
 
 from introspect.data import case_to_json
+from introspect.errors import MentionError, SelectionError
 from introspect.functional import (
     FLOOR,
+    MENTION_OPTIONS,
     Mention,
     MentionWords,
     norm_weights,
     renormalized_rows,
     word_attention,
 )
-from introspect.records import TokenSequence, Weights, mention_pieces
+from introspect.records import (
+    AttentionRecord,
+    TokenSequence,
+    Weights,
+    checked_weights,
+    mention_pieces,
+    norms_of_values,
+)
+from introspect.studies.analyzer import Texts, check_is_self
 from introspect.studies.coreference.columns import (
     CaseColumns,
     candidate_distances,
     position_credits,
 )
-from introspect.studies.heads import Texts
 from introspect.text import CorefCase
 
-__all__ = ["CaseBatches", "mention_words"]
+__all__ = ["CaseBatch", "columns_of_record", "mention_words"]
 
 Array = npt.NDArray[Any]
 
@@ -46,30 +55,54 @@ def mention_words(tokens: TokenSequence, case: CorefCase) -> list[Words]:
 
 
 @dataclass
-class CaseBatches:
-    """An analyzer that turns batches of cases from a running model into columns.
+class CaseBatch:
+    """One batch of cases while it runs; lists have one entry per layer.
 
-    The numbers are those of ``score_case``. Of each pattern it reads only the rows of mentions, and
-    the attention that each candidate gets from all rows together.
+    Of each pattern it reads only the rows of mentions, and the attention that each candidate gets
+    from all rows together.
 
     Args:
+        texts: the texts, whose items are cases with ids.
         mention: how the word pairs of two mentions are combined into one number.
-        weights: which weights are scored.
+        scored: which weights are scored.
+        places: the words of each mention of each case.
+        words: the words of all mentions.
     """
 
-    mention: Mention = "mean"
-    weights: Weights = "raw"
-    _batch: _Batch | None = field(default=None, repr=False)
-    _finished: list[CaseColumns] = field(default_factory=list, repr=False)
+    texts: Texts
+    mention: Mention
+    scored: Weights
+    places: list[list[list[int]]]
+    words: MentionWords
+    layers: list[int] = field(default_factory=list)
+    weights: list[torch.Tensor] = field(default_factory=list)
+    raw: list[torch.Tensor] = field(default_factory=list)
+    reachable: list[torch.Tensor] = field(default_factory=list)
+    removed: list[torch.Tensor] = field(default_factory=list)
+    received: torch.Tensor | None = None
 
-    def begin(self, texts: Texts) -> None:
-        """Start a batch, whose items are cases with ids, and discard any unfinished one."""
-        self._batch = _Batch.of(texts)
+    @classmethod
+    def of(cls, texts: Texts, mention: Mention = "mean", weights: Weights = "raw") -> CaseBatch:
+        """Begin a batch.
+
+        Raises:
+            MentionError: a mention cannot be found among the tokens.
+        """
+        words: list[tuple[tuple[int, ...], ...]] = []
+        places: list[list[list[int]]] = []
+        for tokens, case in zip(texts.sequences, texts.items, strict=True):
+            of_text: list[tuple[int, ...]] = []
+            places.append([])
+            for pieces in mention_words(tokens, case):
+                places[-1].append(list(range(len(of_text), len(of_text) + len(pieces))))
+                of_text += map(tuple, pieces)
+            words.append(tuple(of_text))
+        return cls(texts, mention, weights, places, MentionWords(tuple(words), texts.length))
 
     @property
-    def rows(self) -> torch.Tensor:
-        """The query positions that are read from each text, ``(batch, num_rows)``."""
-        return self._open.words.rows
+    def cases(self) -> tuple[CorefCase, ...]:
+        """The cases."""
+        return self.texts.items
 
     def see(
         self, layer: int, attentions: torch.Tensor, value_norms: torch.Tensor | None = None
@@ -82,110 +115,64 @@ class CaseBatches:
             value_norms: for ``norm``, the norm of the vector that each key adds, ``(batch,
                 num_heads, length)``.
         """
-        batch = self._open
-        rows = batch.words.rows.to(attentions.device)
+        rows = self.words.rows.to(attentions.device)
         index = rows[:, None, :, None].expand(-1, attentions.shape[1], -1, attentions.shape[-1])
-        self.see_rows(layer, attentions.gather(2, index), value_norms)
-        self.see_received(self._received(attentions))
+        self._see(layer, attentions.gather(2, index), value_norms)
+        self._receive(self._sums(attentions))
 
-    def see_rows(
-        self, layer: int, rows: torch.Tensor, value_norms: torch.Tensor | None = None
-    ) -> None:
-        """Process the rows ``self.rows`` of a layer, ``(batch, num_heads, num_rows, length)``."""
-        batch = self._open
-        weights, reachable = word_attention(rows, batch.words)
-        if self.weights == "renormalized":
-            # Keys that are dropped from the weights are still visible.
-            kept, removed = self._renormalized(rows)
-            batch.removed.append(removed.cpu())
-            weights, _ = word_attention(kept, batch.words)
-        elif self.weights == "norm":
-            assert value_norms is not None, "norms are scored, and none were given"
-            batch.raw.append(weights.cpu())
-            weights, _ = word_attention(norm_weights(rows, value_norms), batch.words)
-        batch.layers.append(layer)
-        batch.weights.append(weights.cpu())
-        batch.reachable.append(reachable.cpu())
-
-    def see_received(self, received: torch.Tensor) -> None:
-        """Add the attention that every key gets from all rows of a layer, or from some of them.
+    def see_rows(self, layer: int, rows: torch.Tensor, received: torch.Tensor) -> None:
+        """Process the rows of mentions of a layer, and what every key gets from all rows.
 
         Args:
+            layer: the model's own layer number.
+            rows: the rows ``words.rows``, ``(batch, num_heads, num_rows, length)``.
             received: sums over rows, ``(batch, num_heads, 1, length)``.
         """
-        found = received.double().sum((1, 2)).cpu()
-        batch = self._open
-        batch.received = found if batch.received is None else batch.received + found
+        self._see(layer, rows, None)
+        self._receive(received)
 
-    def end(self) -> None:
-        """Finish the batch and count it."""
-        self._finished.append(self._open.columns(self.mention))
-        self._batch = None
+    def _see(self, layer: int, rows: torch.Tensor, value_norms: torch.Tensor | None) -> None:
+        weights, reachable = word_attention(rows, self.words)
+        if self.scored == "renormalized":
+            # Keys that are dropped from the weights are still visible.
+            kept, removed = self._renormalized(rows)
+            self.removed.append(removed.cpu())
+            weights, _ = word_attention(kept, self.words)
+        elif self.scored == "norm":
+            assert value_norms is not None, "norms are scored, and none were given"
+            self.raw.append(weights.cpu())
+            weights, _ = word_attention(norm_weights(rows, value_norms), self.words)
+        self.layers.append(layer)
+        self.weights.append(weights.cpu())
+        self.reachable.append(reachable.cpu())
 
-    def take(self) -> list[CaseColumns]:
-        """Return the columns of the batches since the last call, and clear them."""
-        found, self._finished = self._finished, []
-        return found
+    def _receive(self, received: torch.Tensor) -> None:
+        sums = received.double().sum((1, 2)).cpu()
+        self.received = sums if self.received is None else self.received + sums
 
-    @property
-    def _open(self) -> _Batch:
-        assert self._batch is not None, "a layer came before its batch"
-        return self._batch
-
-    def _received(self, attentions: torch.Tensor) -> torch.Tensor:
+    def _sums(self, attentions: torch.Tensor) -> torch.Tensor:
         """Sum the attention that every key gets from all rows, ``(batch, 1, 1, length)``."""
         batch, heads, length, _ = attentions.shape
-        is_token = self._open.texts.is_token.to(attentions.device)
+        is_token = self.texts.is_token.to(attentions.device)
         counted = is_token[:, None].expand(batch, heads, length).reshape(batch, 1, -1)
         patterns = attentions.reshape(batch, -1, length)
-        found = counted.to(attentions.dtype) @ patterns
-        if found.isnan().any():
+        sums = counted.to(attentions.dtype) @ patterns
+        if sums.isnan().any():
             # Rows of padding may hold NaN, and 0 × NaN is NaN.
-            found = patterns.masked_fill(~counted.mT, 0).sum(1, keepdim=True)
-        return found[:, None]
+            sums = patterns.masked_fill(~counted.mT, 0).sum(1, keepdim=True)
+        return sums[:, None]
 
     def _renormalized(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = self._open
-        special = batch.texts.is_token & ~batch.texts.is_query
+        special = self.texts.is_token & ~self.texts.is_query
         dropped = special[:, None].to(rows.device)
-        places = batch.words.rows.to(rows.device)[..., None]
+        places = self.words.rows.to(rows.device)[..., None]
         is_self = places == torch.arange(rows.shape[-1], device=rows.device)
         kept, removed = renormalized_rows(rows, (dropped | is_self)[:, None])
         return kept.masked_fill((1 - removed < FLOOR)[..., None], 0.0), removed
 
-
-@dataclass
-class _Batch:
-    """One batch while it runs; lists have one entry per layer."""
-
-    texts: Texts
-    cases: list[CorefCase]
-    places: list[list[list[int]]]  # the words of each mention of each case
-    words: MentionWords
-    layers: list[int] = field(default_factory=list)
-    weights: list[torch.Tensor] = field(default_factory=list)
-    raw: list[torch.Tensor] = field(default_factory=list)
-    reachable: list[torch.Tensor] = field(default_factory=list)
-    removed: list[torch.Tensor] = field(default_factory=list)
-    received: torch.Tensor | None = None
-
-    @classmethod
-    def of(cls, texts: Texts) -> _Batch:
-        cases = list(texts.items)
-        words: list[tuple[tuple[int, ...], ...]] = []
-        places: list[list[list[int]]] = []
-        for tokens, case in zip(texts.sequences, cases, strict=True):
-            found: list[tuple[int, ...]] = []
-            places.append([])
-            for mention in mention_words(tokens, case):
-                places[-1].append(list(range(len(found), len(found) + len(mention))))
-                found += map(tuple, mention)
-            words.append(tuple(found))
-        return cls(texts, cases, places, MentionWords(tuple(words), texts.length))
-
-    def columns(self, mention: Mention) -> CaseColumns:
+    def columns(self) -> CaseColumns:
         """Return the collected data, case by case."""
-        weights = self._between_mentions(self.weights, mention)
+        weights = self._between_mentions(self.weights)
         reachable = torch.stack(self.reachable, 1).numpy()  # (batch, layers, words, words)
         num_layers, num_heads = weights.shape[2:]
         count = np.array([len(case.candidates) for case in self.cases], dtype=np.int64)
@@ -197,26 +184,26 @@ class _Batch:
             layers=tuple(self.layers),
             num_candidates=count,
             weights=weights,
-            raw_weights=self._between_mentions(self.raw, mention) if self.raw else weights[:0],
+            raw_weights=self._between_mentions(self.raw) if self.raw else weights[:0],
             antecedents=np.array(flags, dtype=np.bool_),
             distances=np.array(
                 [d for case in self.cases for d in candidate_distances(case)], dtype=np.int64
             ),
-            received=self._received(mention, num_layers * num_heads),
+            received=self._received(num_layers * num_heads),
             observable=np.stack([self._observable(reachable[i], i) for i in range(len(count))]),
             removed=self._removed() if self.removed else weights[:0],
             positions=np.array([position_credits(case) for case in self.cases]),
         )
 
-    def _between_mentions(self, seen: Sequence[torch.Tensor], mention: Mention) -> Array:
+    def _between_mentions(self, seen: Sequence[torch.Tensor]) -> Array:
         """Stack weights as ``(all_candidates, num_directions, num_layers, num_heads)``."""
         weights = torch.stack(list(seen), 1).numpy()  # (batch, layers, heads, words, words)
-        found = []
+        by_case = []
         for i in range(len(self.cases)):
-            pairs = [_between(weights[i], *pair, mention) for pair in self._pairs(i)]
+            pairs = [_between(weights[i], *pair, self.mention) for pair in self._pairs(i)]
             by_direction = np.stack(pairs).reshape(2, -1, *weights.shape[1:3])
-            found.append(by_direction.swapaxes(0, 1))
-        return np.concatenate(found)
+            by_case.append(by_direction.swapaxes(0, 1))
+        return np.concatenate(by_case)
 
     def _pairs(self, i: int) -> Iterator[tuple[list[int], list[int]]]:
         """Yield the pronoun's words with those of each candidate, then the reverse pairs."""
@@ -229,30 +216,31 @@ class _Batch:
         seen = [reachable[:, s][:, :, t].any((1, 2)) for s, t in self._pairs(i)]
         return np.asarray(np.stack(seen).reshape(2, -1, len(self.layers)).all(1))
 
-    def _received(self, mention: Mention, num_patterns: int) -> Array:
+    def _received(self, num_patterns: int) -> Array:
         """Average the attention that each candidate gets over all rows, layers and heads."""
         assert self.received is not None, "no column sums were seen"
         of_keys = self.words.of_keys
         per_word = (of_keys @ self.received[..., None])[..., 0].numpy()
-        found = []
+        averages = []
         for i, length in enumerate(self.texts.lengths):
             for words in self.places[i][1:]:
                 of_words = per_word[i, words] / (length * num_patterns)
-                found.append(_over_words(of_words[-1:] if mention == "last" else of_words, mention))
-        return np.array(found)
+                counted = of_words[-1:] if self.mention == "last" else of_words
+                averages.append(_over_words(counted, self.mention))
+        return np.array(averages)
 
     def _removed(self) -> Array:
         """Average the removed mass of the rows read: ``(batch, 2, num_layers, num_heads)``."""
         removed = torch.stack(self.removed, 1).double().numpy()  # (batch, layers, heads, rows)
-        found = []
+        by_case = []
         for i, places in enumerate(self.places):
             of_rows = self.words.rows[i].tolist()
             mentions = [
                 {of_rows.index(piece) for word in words for piece in self.words.words[i][word]}
                 for words in (places[0], [w for mention in places[1:] for w in mention])
             ]
-            found.append(np.stack([removed[i][:, :, sorted(m)].mean(-1) for m in mentions]))
-        return np.stack(found)
+            by_case.append(np.stack([removed[i][:, :, sorted(m)].mean(-1) for m in mentions]))
+        return np.stack(by_case)
 
 
 def _between(
@@ -266,9 +254,44 @@ def _between(
 
 
 def _over_words(pairs: Array, mention: Mention) -> Array:
-    found: Array
     if mention == "sum":
-        found = pairs.sum(-1)
-    else:
-        found = pairs.max(-1) if mention == "max" else pairs.mean(-1)
-    return found
+        return np.asarray(pairs.sum(-1))
+    return np.asarray(pairs.max(-1) if mention == "max" else pairs.mean(-1))
+
+
+def columns_of_record(
+    record: AttentionRecord, case: CorefCase, mention: Mention = "mean", weights: Weights = "raw"
+) -> CaseColumns:
+    """Return the columns of a case, as a batch of one, from the record of its text.
+
+    Raises:
+        MentionError: the record is of another text, or a mention was truncated.
+        SelectionError: an unknown ``mention`` or ``weights``, a record without what they need, or
+            attention that is not of a text over all of itself.
+    """
+    _check(record, case, mention, weights)
+    batch = CaseBatch.of(Texts((record.keys,), (case,)), mention, weights)
+    lengths = norms_of_values(record) if weights == "norm" else None
+    for row, layer in enumerate(record.layers):
+        beside = None if lengths is None else lengths[row : row + 1]
+        batch.see(layer, record.attentions[row : row + 1], beside)
+    return batch.columns()
+
+
+def _check(record: AttentionRecord, case: CorefCase, mention: str, weights: str) -> None:
+    checked_weights(weights)
+    if mention not in MENTION_OPTIONS:
+        raise SelectionError(
+            f"Expected `mention` as one of {', '.join(MENTION_OPTIONS)}, got {mention!r}."
+        )
+    if record.kind == "cross":
+        raise SelectionError(
+            "Expected attention of a text over itself to score a case, got cross-attention. "
+            "Capture with kind='encoder' or kind='decoder'."
+        )
+    if not record.keys.texts or record.keys.texts[0] != case.text:
+        raise MentionError(
+            "Expected a record of the case's own text, but its tokens come from another one. "
+            "Capture case.text, so that character offsets mean the same."
+        )
+    check_is_self(record, "coreference")

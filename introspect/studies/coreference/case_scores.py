@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from introspect.errors import MentionError, SelectionError
-from introspect.functional import (
-    MENTION_OPTIONS,
-    Mention,
-    credit,
-    margin,
-    mention_weights,
-    reachable,
-)
-from introspect.records import (
-    AttentionRecord,
-    Head,
-    TokenSequence,
-    Weights,
-    checked_weights,
-    mention_pieces,
-    weighted,
-)
+from introspect.functional import Mention, best_of, credit, margin
+from introspect.records import AttentionRecord, Head, Weights
+from introspect.studies.coreference.batch import columns_of_record
+from introspect.studies.coreference.columns import DIRECTIONS, CaseColumns
 from introspect.text import CorefCase
 
-__all__ = ["DIRECTIONS", "DirectionScores", "score_case"]
-
-#: From the pronoun's row to the candidates, and from the candidates' rows to the pronoun.
-DIRECTIONS = ("pronoun_to_candidate", "candidate_to_pronoun")
+__all__ = ["DIRECTIONS", "DirectionScores", "directions_of", "score_case"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,71 +95,33 @@ def score_case(
     Raises:
         MentionError: the record is of another text, or a mention was truncated.
         SelectionError: an unknown ``mention`` or ``weights``, a record without what they need, or
-            attention from one text to another.
+            attention that is not of a text over all of itself.
     """
-    checked_weights(weights)
-    if mention not in MENTION_OPTIONS:
-        raise SelectionError(
-            f"Expected `mention` as one of {', '.join(MENTION_OPTIONS)}, got {mention!r}."
-        )
-    if record.kind == "cross":
-        raise SelectionError(
-            "Expected attention of a text over itself to score a case, got cross-attention. "
-            "Capture with kind='encoder' or kind='decoder'."
-        )
-    _check_text(record.keys, case)
-    candidates = [(c.span, "candidate") for c in case.candidates]
-    pronoun = mention_pieces(record.queries, case.pronoun, role="pronoun")
-    targets = [mention_pieces(record.keys, span, role=role) for span, role in candidates]
-    forward = [(pronoun, target) for target in targets]
-    backward = [(target, pronoun) for target in targets]
-    pattern, removed = weighted(record, weights)
-    return (
-        _scores(DIRECTIONS[0], record, case, forward, mention, pattern, removed),
-        _scores(DIRECTIONS[1], record, case, backward, mention, pattern, removed),
-    )
+    return directions_of(columns_of_record(record, case, mention, weights))
 
 
-Words = Sequence[Sequence[int]]
+def directions_of(columns: CaseColumns) -> tuple[DirectionScores, DirectionScores]:
+    """Return the scores of every head in both directions, from the columns of one case."""
+    forward, backward = (_direction_of(columns, place) for place in range(len(DIRECTIONS)))
+    return forward, backward
 
 
-def _scores(
-    direction: str,
-    record: AttentionRecord,
-    case: CorefCase,
-    pairs: Sequence[tuple[Words, Words]],
-    mention: Mention,
-    pattern: torch.Tensor,
-    removed: torch.Tensor,
-) -> DirectionScores:
-    sources = sorted({i for source, _ in pairs for word in source for i in word})
-    weights = torch.stack([mention_weights(pattern, s, t, mention=mention) for s, t in pairs])
-    antecedents = [candidate.antecedent for candidate in case.candidates]
-    gold = torch.tensor(antecedents)
-    undefined = torch.full_like(weights[0], torch.nan)
-    best_gold = weights[gold].amax(0) if gold.any() else None
-    best_rival = weights[~gold].amax(0) if not gold.all() else None
-    if best_gold is not None and best_rival is not None:
-        preference = best_gold - best_rival
-    else:
-        preference = weights.amax(0)
+def _direction_of(columns: CaseColumns, place: int) -> DirectionScores:
+    weights = torch.from_numpy(columns.weights[:, place])
+    removed = columns.removed[0, place] if len(columns.removed) else np.zeros(weights.shape[1:])
+    antecedents: list[bool] = columns.antecedents.tolist()
+    gold, rival = best_of(weights, antecedents), best_of(weights, antecedents, distractors=True)
+    is_choice = any(antecedents) and not all(antecedents)
+    undefined = torch.full_like(gold, torch.nan)
     return DirectionScores(
-        direction=direction,
-        layers=record.layers,
+        direction=DIRECTIONS[place],
+        layers=columns.layers,
         weights=weights,
-        antecedent_weight=undefined if best_gold is None else best_gold,
-        distractor_weight=undefined if best_rival is None else best_rival,
-        credit=credit(weights, antecedents) if case.is_forced_choice else undefined,
-        margin=margin(weights, antecedents) if case.is_forced_choice else undefined,
-        preference=preference,
-        observable=torch.stack([reachable(record.attentions, s, t) for s, t in pairs]).all(0),
-        removed_mass=removed[:, :, sources].double().mean(-1),
+        antecedent_weight=gold,
+        distractor_weight=rival,
+        credit=credit(weights, antecedents) if is_choice else undefined,
+        margin=margin(weights, antecedents) if is_choice else undefined,
+        preference=gold - rival if is_choice else weights.amax(0),
+        observable=torch.from_numpy(columns.observable[0, place]),
+        removed_mass=torch.from_numpy(removed),
     )
-
-
-def _check_text(sequence: TokenSequence, case: CorefCase) -> None:
-    if not sequence.texts or sequence.texts[0] != case.text:
-        raise MentionError(
-            "Expected a record of the case's own text, but its tokens come from another one. "
-            "Capture case.text, so that character offsets mean the same."
-        )

@@ -16,8 +16,8 @@ from introspect.statistics import (
     fold_of_groups,
     grouped_bootstrap,
     held_out_selection,
+    pair_accuracy,
     permutation_test,
-    twin_accuracy,
 )
 from introspect.studies.coreference.columns import ScoredCase
 
@@ -58,8 +58,8 @@ class Claims:
         p_value: p-value of the head alone.
         p_adjusted: p-value adjusted for the family of heads.
         held_out: the held-out choice; ``None`` with too few groups.
-        twins_right: share of minimal pairs with both cases right.
-        num_twins: number of minimal pairs that each head can observe.
+        pairs_right: share of minimal pairs with both cases right.
+        num_pairs: number of minimal pairs that each head can observe.
         notes: what could not be computed, and why.
     """
 
@@ -68,8 +68,8 @@ class Claims:
     p_value: Floats
     p_adjusted: Floats
     held_out: HeldOut | None
-    twins_right: Floats
-    num_twins: npt.NDArray[np.intp]
+    pairs_right: Floats
+    num_pairs: npt.NDArray[np.intp]
     notes: tuple[str, ...] = ()
 
 
@@ -77,14 +77,14 @@ def make_claims(cases: Sequence[ScoredCase], options: Options) -> Claims:
     """Compute intervals, tests and the held-out choice over the cases that offer a choice."""
     groups = [case.group for case in cases]
     labelings = _shared_labelings(cases)
-    twins_right, num_twins = twin_accuracy(labelings[0], groups)
+    pairs_right, num_pairs = pair_accuracy(labelings[0], groups)
     if len(set(groups)) < FEWEST_GROUPS:
         nothing = np.full(labelings.shape[2], np.nan)
         note = (
             f"no intervals, p-values or held-out figure: {len(set(groups))} groups of cases are "
             f"too few; it takes at least {FEWEST_GROUPS}"
         )
-        return Claims(nothing, nothing, nothing, nothing, None, twins_right, num_twins, (note,))
+        return Claims(nothing, nothing, nothing, nothing, None, pairs_right, num_pairs, (note,))
     low, high = grouped_bootstrap(
         labelings[0], groups, resamples=options.resamples, seed=options.seed
     )
@@ -97,7 +97,7 @@ def make_claims(cases: Sequence[ScoredCase], options: Options) -> Claims:
         resamples=options.resamples,
         seed=options.seed,
     )
-    return Claims(low, high, test.p_value, test.p_adjusted, held_out, twins_right, num_twins)
+    return Claims(low, high, test.p_value, test.p_adjusted, held_out, pairs_right, num_pairs)
 
 
 def interval(

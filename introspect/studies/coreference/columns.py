@@ -14,29 +14,33 @@ import torch
 
 from introspect.data import case_to_json
 from introspect.functional import (
-    Mention,
     best_of,
     chance,
     credit,
     first_mentioned,
     margin,
-    mention_weights,
     nearest_preceding,
 )
-from introspect.records import AttentionRecord, Weights, mention_pieces
-from introspect.studies.coreference.case_scores import DirectionScores, score_case
 from introspect.text import CorefCase, Span, segment_words
 
 __all__ = [
+    "DIRECTIONS",
     "POSITION_BASELINES",
     "CaseColumns",
     "ScoredCase",
     "candidate_distances",
     "position_credits",
-    "scored",
 ]
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
+
+#: From the pronoun's row to the candidates, and from the candidates' rows to the pronoun.
+DIRECTIONS = ("pronoun_to_candidate", "candidate_to_pronoun")
+
+#: The baselines that depend on positions alone, in the order of the columns.
+POSITION_BASELINES = ("random", "nearest_preceding", "first_mentioned")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,7 @@ class ScoredCase:
     distractor_weight: Floats
     margin: Floats
     removed_mass: Floats
-    observable: npt.NDArray[np.bool_]
+    observable: Bools
     labelings: Floats
     antecedents: tuple[bool, ...]
     distances: tuple[int, ...]
@@ -90,65 +94,6 @@ class ScoredCase:
         return self.labelings[0] if self.is_forced_choice else credit
 
 
-def scored(
-    case: CorefCase,
-    record: AttentionRecord,
-    name: str,
-    mention: Mention,
-    weights: Weights = "raw",
-) -> ScoredCase:
-    """Score a case with the record of its text.
-
-    Raises:
-        MentionError: a mention cannot be found among the tokens.
-    """
-    directions = score_case(record, case, mention=mention, weights=weights)
-    antecedents = tuple(candidate.antecedent for candidate in case.candidates)
-    observable = np.stack([d.observable.numpy() for d in directions])
-    empty = np.empty((0, *observable.shape, record.num_heads))
-    return ScoredCase(
-        name=name,
-        group=case.group if case.group is not None else name,
-        layers=directions[0].layers,
-        antecedent_weight=np.stack([d.antecedent_weight.numpy() for d in directions]),
-        distractor_weight=np.stack([d.distractor_weight.numpy() for d in directions]),
-        margin=_observed(np.stack([d.margin.numpy() for d in directions]), observable),
-        removed_mass=np.stack([d.removed_mass.numpy() for d in directions]),
-        observable=observable,
-        labelings=_labelings(directions, antecedents, observable)
-        if case.is_forced_choice
-        else empty,
-        antecedents=antecedents,
-        distances=candidate_distances(case),
-        baselines=_baselines(case, record, directions, mention) if case.is_forced_choice else {},
-        raw_credit=_raw_credit(case, record, mention, observable) if weights == "norm" else None,
-    )
-
-
-def _raw_credit(
-    case: CorefCase, record: AttentionRecord, mention: Mention, observable: npt.NDArray[np.bool_]
-) -> Floats:
-    """Compute the credit by raw weights, which is reported beside that by norms."""
-    directions = score_case(record, case, mention=mention)
-    return _observed(np.stack([d.credit.numpy() for d in directions]), observable)
-
-
-def _observed(values: Floats, observable: npt.NDArray[np.bool_]) -> Floats:
-    """Set values to NaN where the mask makes a direction impossible: neither right nor wrong."""
-    return np.where(observable[..., None], values, np.nan)
-
-
-def _labelings(
-    directions: tuple[DirectionScores, ...],
-    antecedents: tuple[bool, ...],
-    observable: npt.NDArray[np.bool_],
-) -> Floats:
-    count = len(antecedents)
-    shifted = [antecedents[-shift:] + antecedents[:-shift] for shift in range(count)]
-    credits = [[credit(d.weights, labels).numpy() for d in directions] for labels in shifted]
-    return _observed(np.array(credits), observable)
-
-
 def candidate_distances(case: CorefCase) -> tuple[int, ...]:
     """Count the words from the pronoun's first word to the nearer end of each candidate."""
     words = segment_words(case.text)
@@ -165,25 +110,6 @@ def candidate_distances(case: CorefCase) -> tuple[int, ...]:
     return tuple(distances)
 
 
-def _baselines(
-    case: CorefCase,
-    record: AttentionRecord,
-    directions: tuple[DirectionScores, ...],
-    mention: Mention,
-) -> dict[str, float]:
-    """Compute the credit that each baseline gets on one case."""
-    antecedents = [candidate.antecedent for candidate in case.candidates]
-    over_heads = directions[0].weights.mean(dim=(1, 2))
-    by_chance, nearest, first = position_credits(case)
-    return {
-        "random": by_chance,
-        "nearest_preceding": nearest,
-        "first_mentioned": first,
-        "most_attended": float(credit(_received(case, record, mention), antecedents)),
-        "mean_of_heads": float(credit(over_heads, antecedents)),
-    }
-
-
 def position_credits(case: CorefCase) -> tuple[float, float, float]:
     """Return the credits of a random choice, the nearest preceding candidate and the first one."""
     spans = [candidate.span for candidate in case.candidates]
@@ -193,26 +119,6 @@ def position_credits(case: CorefCase) -> tuple[float, float, float]:
         nearest_preceding(case.pronoun, spans, antecedents),
         first_mentioned(spans, antecedents),
     )
-
-
-def _received(case: CorefCase, record: AttentionRecord, mention: Mention) -> torch.Tensor:
-    """Average the attention to each candidate from all positions over layers and heads."""
-    everyone = [list(range(len(record.queries)))]
-    return torch.stack(
-        [
-            mention_weights(
-                record.attentions, everyone, mention_pieces(record.keys, c.span), mention=mention
-            ).mean()
-            for c in case.candidates
-        ]
-    )
-
-
-Bools = npt.NDArray[np.bool_]
-Integers = npt.NDArray[np.int64]
-
-#: The baselines that depend on positions alone, in the order of the columns.
-POSITION_BASELINES = ("random", "nearest_preceding", "first_mentioned")
 
 
 @dataclass(frozen=True, eq=False)

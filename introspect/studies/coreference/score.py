@@ -1,92 +1,43 @@
-"""Scoring coreference cases one at a time, each with the record of its text."""
+"""Scores of every head of a model on coreference cases, which run in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
 
 from introspect.deprecated import renamed_value
-from introspect.errors import InputError, naming
-from introspect.functional import Mention
-from introspect.models import Model, load_text
-from introspect.records import AttentionRecord, Weights, parts_for, resegmented
+from introspect.errors import CaptureError, InputError, SelectionError, naming
+from introspect.functional import MENTION_OPTIONS, Mention
+from introspect.models import EncodedText, Model, length_batches, load_text
+from introspect.progress import ProgressLike, Stages, following
+from introspect.records import Weights, checked_weights, resegmented_tokens
+from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
+from introspect.studies.coreference.batch import mention_words
 from introspect.studies.coreference.claims import Options
-from introspect.studies.coreference.columns import ScoredCase, scored
-from introspect.studies.coreference.tables import Scores, case_table, scores_of
+from introspect.studies.coreference.tables import Scores
+from introspect.studies.lanes import (
+    default_lanes,
+    halving,
+    no_memory_for,
+    one_thread,
+    run_in_lanes,
+)
+from introspect.studies.runner import BatchRunner
 from introspect.text import CorefCase, Span
 
-__all__ = ["CoreferenceAnalyzer", "score"]
+__all__ = ["score", "score_cases"]
 
 DEFAULT = Options()
+SCORING = "scoring cases"
 
+Segment = Callable[[str], Sequence[Span]]
 
-@dataclass
-class CoreferenceAnalyzer:
-    """An analyzer that collects scores case by case.
-
-    Args:
-        mention: how the word pairs of two mentions are combined into one number.
-        weights: ``raw``, ``renormalized`` or ``norm``.
-    """
-
-    mention: Mention = "mean"
-    weights: Weights = "raw"
-    _cases: dict[str, ScoredCase] = field(default_factory=dict)
-
-    @property
-    def scored(self) -> tuple[ScoredCase, ...]:
-        """The cases so far, in the order in which they were added."""
-        return tuple(self._cases.values())
-
-    def update(self, batch: Iterable[tuple[CorefCase, AttentionRecord]]) -> None:
-        """Score some cases with the records of their texts.
-
-        Raises:
-            InputError: two cases have the same id, or the records are of different models.
-            MentionError: a mention cannot be found among the tokens.
-        """
-        for case, record in batch:
-            name = case.id if case.id is not None else f"case-{len(self._cases) + 1}"
-            if name in self._cases:
-                raise InputError(f"Expected a different id for each case, got {name!r} twice.")
-            self._add(scored(case, record, name, self.mention, self.weights))
-
-    def _add(self, case: ScoredCase) -> None:
-        first = next(iter(self._cases.values()), case)
-        if (first.layers, first.margin.shape) != (case.layers, case.margin.shape):
-            raise InputError(
-                f"Expected records of one model, got {first.margin.shape[1:]} layers and heads for "
-                f"{first.name!r} and {case.margin.shape[1:]} for {case.name!r}."
-            )
-        self._cases[case.name] = case
-
-    def merge(self, other: CoreferenceAnalyzer) -> None:
-        """Take over what another analyzer has collected from other cases.
-
-        Raises:
-            InputError: a case is in both, or the two score mentions differently.
-        """
-        if both := self._cases.keys() & other._cases.keys():
-            raise InputError(f"Expected different cases to merge, got {sorted(both)[0]!r} twice.")
-        ours, theirs = (self.mention, self.weights), (other.mention, other.weights)
-        if ours != theirs:
-            raise InputError(f"Expected one way to score mentions, got {ours} and {theirs}.")
-        for case in other._cases.values():
-            self._add(case)
-
-    def compute(self, options: Options = DEFAULT) -> Scores:
-        """Compute the tables of all cases so far.
-
-        Args:
-            options: the numbers of draws for intervals and p-values, and the random seed.
-
-        Raises:
-            InputError: there are no cases.
-        """
-        if not self._cases:
-            raise InputError("Expected at least one case to score, got none.")
-        cases = list(self._cases.values())
-        return scores_of(cases, case_table(cases), options)
+# So many cases are tokenized at once and sorted into batches of like length.
+_TOGETHER = 2_048
 
 
 @renamed_value("weights", "renormalised", "renormalized")
@@ -96,11 +47,12 @@ def score(
     *,
     mention: Mention = "mean",
     weights: Weights = "raw",
-    segment: Callable[[str], Sequence[Span]] | None = None,
+    segment: Segment | None = None,
     truncation: bool = False,
     options: Options = DEFAULT,
+    progress: ProgressLike = None,
 ) -> Scores:
-    """Score every attention head of a model on coreference cases.
+    """Score every attention head of a model on coreference cases, which run in batches.
 
     Args:
         model: a model, or the name of one.
@@ -113,15 +65,154 @@ def score(
             as ``introspect.text.chinese.chinese_words``.
         truncation: cut texts that are too long; a case whose mentions are cut off is an error.
         options: the numbers of draws for intervals and p-values, and the random seed.
+        progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
+            function of the stage, how much of it is done, and its total.
 
     Raises:
         IntrospectError: a case cannot be scored; the message names it.
     """
+    with following(progress) as tell:
+        analyzer = score_cases(
+            model,
+            cases,
+            mention=mention,
+            weights=weights,
+            segment=segment,
+            truncation=truncation,
+            progress=tell,
+        )
+        tell("computing intervals and p-values", 0)
+        return analyzer.compute(options)
+
+
+def score_cases(
+    model: Model | str,
+    cases: Sequence[CorefCase],
+    *,
+    mention: Mention = "mean",
+    weights: Weights = "raw",
+    segment: Segment | None = None,
+    truncation: bool = False,
+    progress: ProgressLike = None,
+) -> CoreferenceAnalyzer:
+    """Return an analyzer of the cases, which run in batches; the arguments are those of ``score``.
+
+    Raises:
+        IntrospectError: a case cannot be scored; the message names it.
+    """
+    checked_weights(weights)
+    if mention not in MENTION_OPTIONS:
+        raise SelectionError(
+            f"Expected `mention` as one of {', '.join(MENTION_OPTIONS)}, got {mention!r}."
+        )
+    given = _named([cases] if isinstance(cases, CorefCase) else cases)
     loaded = load_text(model)
-    include = ("attentions", *parts_for(weights))
-    analyzer = CoreferenceAnalyzer(mention=mention, weights=weights)
-    for number, case in enumerate([cases] if isinstance(cases, CorefCase) else cases, start=1):
-        with naming(f"Case {case.id or number}"):
-            record = loaded.capture(case.text, truncation=truncation, include=include)
-            analyzer.update([(case, resegmented(record, segment) if segment else record)])
-    return analyzer.compute(options)
+    make = partial(CoreferenceAnalyzer, mention, weights)
+    with following(progress) as tell:
+        lanes = _Lanes(BatchRunner(loaded), make, len(given), tell)
+        for first in range(0, len(given), _TOGETHER):
+            some = given[first : first + _TOGETHER]
+            lanes.run(some, _encoded(loaded, some, segment, truncation=truncation))
+        return lanes.analyzer()
+
+
+def _named(cases: Sequence[CorefCase]) -> list[CorefCase]:
+    """Return the cases, each with an id.
+
+    Raises:
+        InputError: two cases have the same id.
+    """
+    named = [
+        case if case.id is not None else replace(case, id=f"case-{number}")
+        for number, case in enumerate(cases, start=1)
+    ]
+    seen: set[str | None] = set()
+    for case in named:
+        if case.id in seen:
+            raise InputError(f"Expected a different id for each case, got {case.id!r} twice.")
+        seen.add(case.id)
+    return named
+
+
+def _encoded(
+    model: Model, cases: Sequence[CorefCase], segment: Segment | None, *, truncation: bool
+) -> list[EncodedText]:
+    """Return the tokens of each case, in which its mentions have been found."""
+    encoded = []
+    outcomes = model.encoded([case.text for case in cases], truncation=truncation)
+    for case, outcome in zip(cases, outcomes, strict=True):
+        with naming(f"Case {case.id}"):
+            if isinstance(outcome, Exception):
+                raise outcome
+            tokens = resegmented_tokens(outcome.tokens, segment) if segment else outcome.tokens
+            mention_words(tokens, case)
+            encoded.append(replace(outcome, tokens=tokens))
+    return encoded
+
+
+@dataclass
+class _Lane:
+    """The cases that one thread has scored, and their places among all cases."""
+
+    analyzer: CoreferenceAnalyzer
+    order: list[int] = field(default_factory=list)
+
+
+class _Lanes:
+    """The lanes in which batches of cases run, each with an analyzer of its own."""
+
+    def __init__(
+        self,
+        runner: BatchRunner,
+        make: Callable[[], CoreferenceAnalyzer],
+        total: int,
+        tell: Stages,
+    ) -> None:
+        self._runner = runner
+        self._lanes = [_Lane(make()) for _ in range(default_lanes(runner.model))]
+        self._first = 0
+        self._total = total
+        self._told = 0
+        self._tell = tell
+        self._lock = threading.Lock()
+        tell(SCORING, 0, total)
+
+    def run(self, cases: Sequence[CorefCase], encoded: Sequence[EncodedText]) -> None:
+        """Score some more cases."""
+        batches = length_batches(
+            [len(each.tokens) for each in encoded],
+            self._runner.limits,
+            num_heads=self._runner.num_heads,
+            alike=not self._runner.takes_mask,
+        )
+
+        def in_lane(lane: _Lane) -> Callable[[list[int]], object]:
+            def run(batch: list[int]) -> object:
+                of_batch = [encoded[i] for i in batch], [cases[i] for i in batch]
+                return self._runner.run(*of_batch, [lane.analyzer])
+
+            def done(batch: list[int], route: object) -> None:
+                lane.order += [self._first + i for i in batch]
+                with self._lock:
+                    self._told += len(batch)
+                    self._tell(SCORING, self._told, self._total)
+
+            def give_up(index: int) -> None:
+                reason = no_memory_for(len(encoded[index].tokens))
+                raise CaptureError(f"Case {cases[index].id}: {reason}")
+
+            return lambda batch: halving(batch, run, done, give_up)
+
+        with one_thread():
+            run_in_lanes(list(batches), [in_lane(lane) for lane in self._lanes])
+        self._first += len(cases)
+
+    def analyzer(self) -> CoreferenceAnalyzer:
+        """Return one analyzer with all cases, in the order in which they were given."""
+        first, *others = self._lanes
+        for lane in others:
+            first.analyzer.merge(lane.analyzer)
+            first.order += lane.order
+        if not len(first.analyzer):
+            return first.analyzer
+        return first.analyzer.taken(np.argsort(first.order, kind="stable").tolist())

@@ -10,8 +10,10 @@ from functools import cached_property
 from introspect.errors import InputError, naming
 from introspect.models import Model, load_text
 from introspect.records import AttentionRecord
-from introspect.studies.coreference.case_scores import DirectionScores, score_case
-from introspect.studies.coreference.score import CoreferenceAnalyzer
+from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
+from introspect.studies.coreference.batch import columns_of_record
+from introspect.studies.coreference.case_scores import DirectionScores, directions_of
+from introspect.studies.coreference.columns import CaseColumns
 from introspect.studies.coreference.tables import Scores
 from introspect.text import CorefCase
 
@@ -23,7 +25,7 @@ Subject = CorefCase | str | tuple[str, str]
 
 @dataclass(frozen=True, eq=False)
 class CapturedText:
-    """One subject with its attention.
+    """One subject with its attention; a case is scored once, whatever is asked of its scores.
 
     Args:
         subject: a case, a text or a pair of texts.
@@ -39,9 +41,14 @@ class CapturedText:
         return self.subject if isinstance(self.subject, CorefCase) else None
 
     @cached_property
+    def columns(self) -> CaseColumns | None:
+        """The attention between the mentions of a case."""
+        return None if self.case is None else columns_of_record(self.record, self.case)
+
+    @cached_property
     def directions(self) -> tuple[DirectionScores, ...]:
         """The scores of a case in both directions; empty for a text without a pronoun."""
-        return () if self.case is None else tuple(score_case(self.record, self.case))
+        return () if self.columns is None else directions_of(self.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +99,10 @@ def coreference_study(
     texts = _captured(loaded, _as_list(subjects), truncation)
     analyzer = CoreferenceAnalyzer()
     for number, text in enumerate(texts, start=1):
-        if text.case is not None:
-            with _numbered(number, len(texts)):
-                analyzer.update([(text.case, text.record)])
-    has_cases = any(text.case is not None for text in texts)
-    return CoreferenceStudy(texts, analyzer.compute() if has_cases else None)
+        with _numbered(number, len(texts)):
+            if text.case is not None and text.columns is not None:
+                analyzer.add(text.case, text.columns)
+    return CoreferenceStudy(texts, analyzer.compute() if len(analyzer) else None)
 
 
 def _as_list(subjects: Subject | Sequence[Subject]) -> list[Subject]:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from introspect.deprecated import renamed_attribute
 from introspect.records import Head
-from introspect.studies.coreference.case_scores import DIRECTIONS
 from introspect.studies.coreference.claims import (
     Claims,
     Options,
@@ -20,7 +20,7 @@ from introspect.studies.coreference.claims import (
     interval,
     make_claims,
 )
-from introspect.studies.coreference.columns import ScoredCase
+from introspect.studies.coreference.columns import DIRECTIONS, ScoredCase
 
 __all__ = ["CASE_COLUMNS", "Choice", "Scores", "against_table", "case_table", "scores_of"]
 
@@ -75,7 +75,7 @@ class Scores:
         outside_forced_choice: ids of cases whose candidates include no antecedent or only
             antecedents; they have rows in ``cases`` and count nowhere else.
         choice: the held-out choice; ``None`` where there are too few groups.
-        twins: for each head, the share of minimal pairs with both cases right; empty without any.
+        minimal_pairs: for each head, the share of pairs with both cases right; empty without any.
         held_out: one row for each forced-choice case: its id, group, and the credit of the head
             that was chosen without it; empty where there is no choice.
         against: the held-out accuracy minus that of each baseline on the same cases, with the
@@ -88,7 +88,7 @@ class Scores:
     baselines: pd.DataFrame
     outside_forced_choice: tuple[str, ...] = ()
     choice: Choice | None = None
-    twins: pd.DataFrame = field(default_factory=pd.DataFrame)
+    minimal_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
     held_out: pd.DataFrame = field(default_factory=pd.DataFrame)
     against: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
@@ -97,6 +97,8 @@ class Scores:
         heads = len(self.heads[["layer", "head"]].drop_duplicates())
         cases = int(self.baselines["n"].max()) if len(self.baselines) else 0
         return f"<{type(self).__name__}: {heads} heads, {cases} cases of forced choice>"
+
+    twins = renamed_attribute("twins", "minimal_pairs")
 
     @cached_property
     def cases(self) -> pd.DataFrame:
@@ -147,7 +149,7 @@ def scores_of(
         baselines=_baseline_table(baselines, [case.group for case in counted], options),
         outside_forced_choice=outside,
         choice=_choice(counted[0], claims),
-        twins=_twin_table(counted[0], claims),
+        minimal_pairs=_pair_table(counted[0], claims),
         held_out=held_out,
         against=against_table(held_out, baselines, options),
         notes=claims.notes,
@@ -307,6 +309,6 @@ def _choice(case: ScoredCase, claims: Claims) -> Choice | None:
     )
 
 
-def _twin_table(case: ScoredCase, claims: Claims) -> pd.DataFrame:
-    table = _places(case).assign(n_pairs=claims.num_twins, both_right=claims.twins_right)
-    return table if claims.num_twins.any() else table.iloc[:0]
+def _pair_table(case: ScoredCase, claims: Claims) -> pd.DataFrame:
+    table = _places(case).assign(n_pairs=claims.num_pairs, both_right=claims.pairs_right)
+    return table if claims.num_pairs.any() else table.iloc[:0]

@@ -1,5 +1,4 @@
 # What the folder hands out, each name loaded on its first use.
-from .analyzer import Texts as Texts
 from .importance import Loss as Loss
 from .importance import head_importance as head_importance
 from .known_roles import ATTENDS_TO as ATTENDS_TO

@@ -27,7 +27,7 @@ from introspect.functional import (
     weighted_totals,
 )
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.heads.analyzer import LayerByLayer, State, Texts, check_is_self, ratio
+from introspect.studies.analyzer import LayerByLayer, State, Texts, check_is_self, ratio
 
 __all__ = [
     "ALL_ROLES",

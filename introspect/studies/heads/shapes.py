@@ -24,7 +24,7 @@ from introspect.functional import (
 from introspect.models import Model, load_text
 from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.heads.analyzer import (
+from introspect.studies.analyzer import (
     LayerByLayer,
     State,
     Texts,

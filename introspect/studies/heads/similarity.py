@@ -14,7 +14,7 @@ import torch
 from introspect.errors import InputError, SelectionError
 from introspect.functional import classical_mds, head_distance_sums
 from introspect.records import AttentionRecord, Head
-from introspect.studies.heads.analyzer import LayerByLayer, State, Texts, addable, ratio
+from introspect.studies.analyzer import LayerByLayer, State, Texts, addable, ratio
 
 __all__ = ["DEFAULT_CLUSTERS", "SimilarityAnalyzer"]
 

@@ -15,7 +15,7 @@ from introspect.data import Sentence
 from introspect.errors import InputError, MentionError
 from introspect.functional import FLOOR, merge_pieces, visible_keys
 from introspect.records import AttentionRecord, TokenSequence, mention_pieces
-from introspect.studies.heads.analyzer import (
+from introspect.studies.analyzer import (
     LayerByLayer,
     State,
     Texts,

@@ -212,7 +212,7 @@ def test_effects_have_three_digits_and_their_interval():
 
 def test_verdicts_are_of_heads_that_look_or_matter():
     assert head_verdicts(table_of()) == {
-        Head(3, 0): "looks and matters",
-        Head(0, 0): "matters; no evidence that it looks here",
-        Head(3, 1): "looks; no evidence that it matters",
+        Head(3, 0): "attends and matters",
+        Head(0, 0): "matters; no evidence that it attends here",
+        Head(3, 1): "attends; no evidence that it matters",
     }

@@ -12,8 +12,8 @@ import pytest
 from introspect.errors import InputError, SelectionError
 from introspect.statistics import drawn_counts, grouped_bootstrap
 from introspect.studies.coreference import DIRECTIONS, Bias, Options, ScoredCase, bias_table
+from introspect.studies.coreference.batch import columns_of_record
 from introspect.studies.coreference.bias import CAUTION, bias_labels
-from introspect.studies.coreference.columns import scored
 from introspect.text import CorefCase
 from tests.synthetic import TEXT, case, record
 
@@ -167,7 +167,7 @@ def test_a_head_that_observes_nothing_has_no_numbers():
 
 def test_cases_outside_forced_choice_are_left_out_and_counted():
     given = case(distractors=[], id="apart")
-    made = [scored(c, record(), name, "mean") for c, name in ((case(), "a"), (given, "b"))]
+    made = [columns_of_record(record(), one).scored()[0] for one in (case(id="a"), given)]
     made = [dataclasses.replace(m, group="g") for m in (*made, dataclasses.replace(made[0]))]
     found = bias_table(made, ["pro", "pro", "anti"])
     assert (found.table["n_pro"] == 1).all()

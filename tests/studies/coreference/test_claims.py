@@ -7,7 +7,7 @@ import pytest
 from introspect.errors import InputError
 from introspect.functional import credit
 from introspect.studies.coreference import CoreferenceAnalyzer, score_case
-from introspect.studies.coreference.columns import scored
+from introspect.studies.coreference.batch import columns_of_record
 from tests.studies.coreference.helpers import (
     SENTENCES,
     assert_slow_accuracy_agrees,
@@ -65,17 +65,19 @@ def test_with_few_groups_nothing_is_claimed_and_it_says_so():
     assert not (scores.baselines["baseline"] == "fixed_offset").any()
 
 
-def test_twins_are_counted_in_pairs():
+def test_minimal_pairs_count_only_with_both_right():
     scores = computed_quickly(many_cases(40, right=1.0, group_size=2))
-    row = scores.twins.query("layer == 1 and head == 2 and direction == 'pronoun_to_candidate'")
+    row = scores.minimal_pairs.query(
+        "layer == 1 and head == 2 and direction == 'pronoun_to_candidate'"
+    )
     assert row["n_pairs"].item() == 20
     assert row["both_right"].item() == 1
-    assert computed_quickly(many_cases(8)).twins.empty
+    assert computed_quickly(many_cases(8)).minimal_pairs.empty
 
 
 def test_three_candidates_are_relabeled_in_three_ways():
     given = case(distractors=["street", "tired"], id="three")
-    made = scored(given, record(), "three", "mean")
+    (made,) = columns_of_record(record(), given).scored()
     weights = score_case(record(), given)[0].weights
     for shift in range(3):
         labels = [i == shift for i in range(3)]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import math
 
+import numpy as np
 import pytest
 
 import introspect as ix
+from introspect.data import own_cases
 from introspect.errors import InputError
 from introspect.studies.coreference import score
+from introspect.studies.runner import BatchRunner
 from introspect.text import Candidate, CorefCase
-from tests.studies.coreference.helpers import GAP, assert_slow_accuracy_agrees, computed
+from tests.studies.coreference.helpers import GAP, QUICK, assert_slow_accuracy_agrees, computed
 from tests.synthetic import TEXT, case
 
 
@@ -52,6 +55,69 @@ def test_score_names_the_case_that_failed_and_keeps_the_cause(minilm):
     with pytest.raises(ix.IntrospectError, match="Case too-long: Expected at most") as caught:
         score(minilm, cases)
     assert isinstance(caught.value.__cause__, ix.IntrospectError)
+
+
+def test_scores_of_batches_are_those_of_records(minilm):
+    cases = [
+        *own_cases("en")[:12],
+        case(id="short"),
+        case(TEXT + " So the day went on." * 12, id="long"),
+    ]
+    batch = [(given, minilm.capture(given.text)) for given in cases]
+    alone, together = computed(batch), score(minilm, cases)
+    assert list(together.cases["id"]) == list(alone.cases["id"])
+    for name in ("antecedent_weight", "distractor_weight"):
+        np.testing.assert_allclose(together.cases[name], alone.cases[name], atol=1e-5, rtol=0)
+    np.testing.assert_allclose(together.baselines["accuracy"], alone.baselines["accuracy"])
+
+
+def test_score_runs_batches_and_not_one_text_at_a_time(minilm):
+    runs = []
+    hook = minilm.module.register_forward_pre_hook(lambda *_: runs.append(1))
+    try:
+        score(minilm, own_cases("en"), options=QUICK)
+    finally:
+        hook.remove()
+    assert len(runs) <= 2
+
+
+def test_score_tells_how_many_cases_are_done(minilm):
+    told = []
+    cases = own_cases("en")[:5]
+    score(minilm, cases, options=QUICK, progress=lambda *what: told.append(what))
+    assert told[0] == ("scoring cases", 0, 5)
+    assert ("scoring cases", 5, 5) in told
+    assert [done for stage, done, _ in told if stage == "scoring cases"] == sorted(
+        done for stage, done, _ in told if stage == "scoring cases"
+    )
+
+
+def test_texts_that_are_too_long_are_cut_where_that_is_asked_for(minilm):
+    long = case(TEXT + " word" * 600, id="long")
+    cut = score(minilm, [long], truncation=True)
+    alone = computed([(long, minilm.capture(long.text, truncation=True))])
+    ours, theirs = (scores.cases["antecedent_weight"] for scores in (cut, alone))
+    np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_a_batch_that_is_too_large_for_memory_is_divided(minilm, monkeypatch):
+    run, sizes = BatchRunner.run, []
+
+    def refuse(self, encoded, items, analyzers):
+        sizes.append(len(items))
+        if len(items) > 2:
+            raise RuntimeError("out of memory")
+        return run(self, encoded, items, analyzers)
+
+    cases = own_cases("en")[:8]
+    expected = score(minilm, cases, options=QUICK)
+    monkeypatch.setattr(BatchRunner, "run", refuse)
+    divided = score(minilm, cases, options=QUICK)
+    assert max(sizes) > 2
+    assert list(divided.cases["id"]) == list(expected.cases["id"])
+    monkeypatch.setattr(BatchRunner, "run", lambda *_: refuse(None, [], [1] * 3, []))
+    with pytest.raises(ix.IntrospectError, match="Case .*memory enough"):
+        score(minilm, cases, options=QUICK)
 
 
 def test_score_without_cases_is_refused(minilm):

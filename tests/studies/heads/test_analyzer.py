@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from introspect.data import Sentence, SyntaxWord
 from introspect.errors import InputError, MentionError
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.heads import RolesAnalyzer, SimilarityAnalyzer, SyntaxAnalyzer, Texts
+from introspect.studies.analyzer import Texts
+from introspect.studies.heads import RolesAnalyzer, SimilarityAnalyzer, SyntaxAnalyzer
 from introspect.text import segment_words
 from tests.synthetic import TEXT, padded, record
 

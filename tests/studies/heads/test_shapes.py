@@ -9,7 +9,8 @@ import torch
 from introspect.errors import InputError, SelectionError
 from introspect.functional import PATTERN_CLASSES
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.heads import POSITIONAL, RARE_WORD, PatternsAnalyzer, Texts
+from introspect.studies.analyzer import Texts
+from introspect.studies.heads import POSITIONAL, RARE_WORD, PatternsAnalyzer
 from introspect.studies.heads.shapes import token_counts
 from tests.synthetic import padded
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,9 @@ from introspect.records import AttentionRecord, TokenSequence
 __all__ = [
     "EXACT_UP_TO",
     "BatchAnalyzer",
+    "ItemAnalyzer",
     "LayerByLayer",
+    "RowAnalyzer",
     "State",
     "Texts",
     "addable",
@@ -116,6 +118,44 @@ class BatchAnalyzer(Protocol):
     @classmethod
     def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Restore the analyzer that had this state."""
+
+
+@runtime_checkable
+class RowAnalyzer(BatchAnalyzer, Protocol):
+    """An analyzer for which some rows of each pattern are enough, where whole ones are too large.
+
+    It may also name further ``parts`` of a capture; ``see`` is then called with them too.
+    """
+
+    def rows(self) -> torch.Tensor:
+        """Return the query positions that it reads of each text, ``(batch, num_rows)``."""
+        ...
+
+    def see_rows(self, layer: int, rows: torch.Tensor, received: torch.Tensor) -> None:
+        """Process those rows of a layer, and the attention that each key gets from all rows.
+
+        Args:
+            layer: its number in the model.
+            rows: ``(batch, num_heads, num_rows, length)``.
+            received: sums over all rows, ``(batch, num_heads, 1, length)``.
+        """
+
+
+@runtime_checkable
+class ItemAnalyzer(BatchAnalyzer, Protocol):
+    """An analyzer that keeps a result for each text, in the order in which the texts came."""
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        ...
+
+    def taken(self, order: Sequence[int]) -> Self:
+        """Return an analyzer of some of the texts, in another order."""
+        ...
+
+    def called(self, item: Any) -> Self:
+        """Return the analyzer of one text under the name of another item with the same content."""
+        ...
 
 
 class LayerByLayer(ABC, Generic[Look]):

@@ -1,0 +1,147 @@
+"""Records of many texts, which the model reads in batches of like length."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.errors import TextError, naming
+from introspect.hooks import Captured, capture
+from introspect.models.batches import BatchLimits, length_batches, num_heads_of
+from introspect.models.inputs import EncodedText, Readable, padded
+from introspect.models.run_plan import make_record, not_whole, taken
+from introspect.records import AttentionRecord
+
+__all__ = ["BatchCapture"]
+
+# Texts are sorted by length within a window: of so many batches, and of so many weights, which are
+# 256 MB and what a reader may have to wait for.
+_WINDOW_BATCHES = 16
+_WINDOW_WEIGHTS = 1 << 26
+# The parts whose last dimension is that of the keys; in the others it is the size of a vector.
+_OVER_KEYS = ("attentions", "scores", "value_norms", "residual_norms", "contributions")
+
+Encode = Callable[[Sequence[Readable]], list[EncodedText | TextError]]
+
+
+@dataclass(frozen=True)
+class BatchCapture:
+    """A capture of many texts, one record for each, in their order.
+
+    Args:
+        module: the part of the model that reads.
+        tokenizer: its tokenizer.
+        name: the model's name, for errors.
+        kind: the kind of attention of the records.
+        batch_size: the most texts in a batch.
+        parts: what to keep besides the attention.
+        layers: the layers to keep, by the model's own numbers; all by default.
+    """
+
+    module: nn.Module
+    tokenizer: Any
+    name: str
+    kind: str
+    batch_size: int
+    parts: tuple[str, ...] = ()
+    layers: tuple[int, ...] | None = None
+
+    def records(self, texts: Iterable[Readable], encode: Encode) -> Iterator[AttentionRecord]:
+        """Yield a record of each text; no more of them are kept than a window holds.
+
+        Args:
+            texts: the texts.
+            encode: returns texts as the model reads them, or their errors.
+        """
+        waiting: list[EncodedText] = []
+        for each in self._encoded(texts, encode):
+            if waiting and not self._fits([*waiting, each]):
+                yield from self._of_window(waiting)
+                waiting = []
+            waiting.append(each)
+        yield from self._of_window(waiting)
+
+    def _encoded(self, texts: Iterable[Readable], encode: Encode) -> Iterator[EncodedText]:
+        """Yield each text as the model reads it, tokenizing a batch at a time."""
+        given, number = iter(texts), 0
+        while some := list(islice(given, self.batch_size)):
+            for outcome in encode(some):
+                number += 1
+                with naming(f"Text {number}"):
+                    if isinstance(outcome, TextError):
+                        raise outcome
+                yield outcome
+
+    def _fits(self, window: Sequence[EncodedText]) -> bool:
+        config: Any = getattr(self.module, "config", None)
+        of_model = getattr(config, "num_hidden_layers", None) or 12
+        num_layers = of_model if self.layers is None else len(self.layers)
+        pairs = sum(len(each.tokens) ** 2 for each in window)
+        weights = pairs * num_layers * num_heads_of(self.module)
+        return len(window) <= _WINDOW_BATCHES * self.batch_size and weights <= _WINDOW_WEIGHTS
+
+    def _of_window(self, window: Sequence[EncodedText]) -> Iterator[AttentionRecord]:
+        """Yield the records of some texts, which run in batches of like length."""
+        batches = length_batches(
+            [len(each.tokens) for each in window],
+            BatchLimits(texts=self.batch_size),
+            num_heads=num_heads_of(self.module),
+            alike="attention_mask" not in inspect.signature(self.module.forward).parameters,
+        )
+        records: dict[int, AttentionRecord] = {}
+        for batch in batches:
+            records |= zip(batch, self._of_batch([window[i] for i in batch]), strict=True)
+        for number in range(len(window)):
+            yield records.pop(number)
+
+    def _of_batch(self, encoded: Sequence[EncodedText]) -> list[AttentionRecord]:
+        inputs = taken(self.module, padded(self.tokenizer, encoded))
+        captured = capture(self.module, inputs, ("attentions", *self.parts), layers=self.layers)
+        kind = self.kind if self.kind in captured.attentions else "self"
+        whole = (max(len(each.tokens) for each in encoded),) * 2
+        for layer in captured.attentions[kind]:
+            if tuple(layer.shape[2:]) != whole:
+                raise not_whole(self.name, kind, whole, layer.shape[2:])
+        return [self._record(captured, i, kind, each) for i, each in enumerate(encoded)]
+
+    def _record(
+        self, captured: Captured, item: int, kind: str, encoded: EncodedText
+    ) -> AttentionRecord:
+        """Return the record of one text of a batch, without the padding."""
+        record = make_record(
+            _alone(captured, item, len(encoded.tokens), ("attentions", *self.parts)),
+            kind,
+            queries=encoded.tokens,
+            keys=encoded.tokens,
+            name=self.name,
+            parts=self.parts,
+            notices=encoded.notices,
+        )
+        error = float((record.attentions.sum(-1) - 1).abs().max())
+        certificate = replace(record.certificate, max_row_sum_error=error)
+        return replace(record, kind=self.kind, certificate=certificate)
+
+
+def _alone(captured: Captured, item: int, length: int, parts: Sequence[str]) -> Captured:
+    """Return what was captured of one text of a batch."""
+    alone: dict[str, Any] = {
+        part: {
+            kind: [_cut(part, layer[item : item + 1], length) for layer in layers]
+            for kind, layers in getattr(captured, part).items()
+        }
+        for part in parts
+    }
+    return replace(captured, **alone)
+
+
+def _cut(part: str, layer: torch.Tensor, length: int) -> torch.Tensor:
+    """Leave out the padding of a part of one layer."""
+    if part in _OVER_KEYS:
+        layer = layer[..., :length]
+    return layer if part == "value_norms" else layer[:, :, :length]
