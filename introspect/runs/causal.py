@@ -30,8 +30,6 @@ from introspect.reporting.skeleton import Report
 from introspect.studies.causal import CausalStudy, causal_study
 from introspect.text import CorefCase
 
-__all__ = ["CAUSAL_KIND", "CausalFolder", "causal_folder"]
-
 #: The name of these folders in messages.
 CAUSAL_KIND = "causal"
 

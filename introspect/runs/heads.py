@@ -18,8 +18,6 @@ from introspect.reporting.provenance import provenance_rows, version_of_introspe
 from introspect.reporting.skeleton import Report
 from introspect.studies.heads import POSITIONAL, RARE_WORD, SCORES, HeadStudy, head_study
 
-__all__ = ["HEADS_KIND", "HeadOptions", "heads_folder", "is_page"]
-
 #: The name of these folders in messages.
 HEADS_KIND = "heads"
 

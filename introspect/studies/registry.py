@@ -16,8 +16,6 @@ from introspect.studies.heads import (
     SyntaxAnalyzer,
 )
 
-__all__ = ["ANALYZERS", "AnalyzerKind", "find_analyzer"]
-
 
 @dataclass(frozen=True)
 class AnalyzerKind:
