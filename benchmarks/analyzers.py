@@ -21,9 +21,8 @@ import torch
 import introspect as ix
 from introspect.data import own_cases, read_cases
 from introspect.studies.analyzer import BatchAnalyzer, Texts
-from introspect.studies.heads.looks_at import RolesAnalyzer
-from introspect.studies.heads.similarity import SimilarityAnalyzer
-from introspect.text.mentions import CorefCase
+from introspect.studies.heads import RolesAnalyzer, SimilarityAnalyzer
+from introspect.text import CorefCase
 
 BATCH = 32
 # Comparing every two heads takes seconds on long texts: fewer runs are enough to see it.

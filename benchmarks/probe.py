@@ -34,16 +34,14 @@ import torch
 
 import introspect as ix
 from introspect.data import own_cases, read_cases, read_jsonl, write_jsonl
-from introspect.models import Model
-from introspect.models.batches import BatchLimits, length_batches
-from introspect.runs.options import WorkerOptions
+from introspect.models import BatchLimits, Model, length_batches
+from introspect.runs import WorkerOptions
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import run_shard
 from introspect.runs.worker import Worker
-from introspect.studies.coreference.case_scores import score_case
-from introspect.studies.coreference.score import score_cases
+from introspect.studies.coreference import score_case, score_cases
 from introspect.studies.lanes import one_thread
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 GAP = ("gap", "gap/gap-validation.tsv")
 WINOBIAS = (

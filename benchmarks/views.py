@@ -42,9 +42,7 @@ from typing import Any
 import torch
 
 from introspect.records import AttentionRecord
-from introspect.views import bertviz
-from introspect.views.head import head_view
-from introspect.views.model import model_view
+from introspect.views import bertviz, head_view, model_view
 
 LAYERS = HEADS = 12
 LIMIT = 300

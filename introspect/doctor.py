@@ -12,7 +12,8 @@ from introspect.errors import IntrospectError
 from introspect.hooks import PARTS
 from introspect.models import Model, VisionModel
 from introspect.records import AttentionRecord
-from introspect.reporting.provenance import Row, certificate_rows, version_of
+from introspect.reporting import Row, certificate_rows, version_of
+from introspect.text.english import whole
 
 __all__ = ["environment", "examination"]
 
@@ -48,7 +49,7 @@ def examination(model: Model | VisionModel) -> list[Row]:
             "Image processor" if isinstance(model, VisionModel) else "Tokenizer",
             type(reader).__name__,
         ),
-        ("Parameters", f"{sum(p.numel() for p in model.module.parameters()):,}"),
+        ("Parameters", whole(sum(p.numel() for p in model.module.parameters()))),
     ]
     for kind, probe in _probes(model).items():
         rows += _certificate(f"{kind.capitalize()} attention", probe)

@@ -8,8 +8,7 @@ import torch
 
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.records.alignment import assign_words
-from introspect.text.characters import segment_words
-from introspect.text.mentions import Candidate, CorefCase, find_mention
+from introspect.text import Candidate, CorefCase, find_mention, segment_words
 
 TEXT = "The animal didn't cross the street because it was too tired."
 

@@ -13,12 +13,11 @@ import transformers
 import introspect as ix
 from introspect.data import case_to_json, grammar_cases
 from introspect.errors import InputError, OutputError
-from introspect.io.files import write_atomically
-from introspect.io.folders import locked, replacing_folder, write_run
+from introspect.io import locked, replacing_folder, write_atomically, write_run
 from introspect.page import read_summary
 from introspect.runs import causal as causal_run
+from introspect.studies.causal import load_to_ask
 from introspect.studies.causal.mediation import PATCHING
-from introspect.studies.causal.metrics import load_to_ask
 from introspect.studies.causal.smallest import SEARCHING
 
 from .test_cli import assert_refused, introspect

@@ -42,6 +42,18 @@ PUBLIC = (
     ),
 )
 
+# What these hand out to other folders alone: no reader of the reference needs it.
+INTERNAL = {
+    "introspect.data": "Content Fingerprint Input Inputs PlainSentence find_inputs fingerprint "
+    "read_sentences sniff spooled_stdin",
+    "introspect.runs": "BatchLimits CAUSAL_KIND HEADS_KIND HeadOptions WorkerOptions causal_folder "
+    "heads_folder is_page",
+    "introspect.interventions": "Ablations HeadsByLayer NEEDS_REFERENCE checked_kind "
+    "heads_by_layer module_of names_of_heads patched run_parts",
+    "introspect.studies.causal": "credit_of load_to_ask way_of_predicting",
+    "introspect.studies.heads": "ATTENDS_TO POSITIONAL RARE_WORD SCORES Texts",
+}
+
 
 def text_of(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
@@ -172,9 +184,17 @@ def test_every_public_name_is_on_a_page_of_the_reference(package):
     names = set(importlib.import_module(package).__all__)
     if package != "introspect":
         names -= set(introspect.__all__)  # those are on a page under their short name
+    names -= set(INTERNAL.get(package, "").split())
     missing = {f"{package}.{name}" for name in names}
     missing -= set(referenced())
     assert not missing, f"add ::: lines to a page in docs/reference: {sorted(missing)}"
+
+
+@pytest.mark.parametrize("package", INTERNAL)
+def test_every_internal_name_is_handed_out_and_on_no_page(package):
+    names = set(INTERNAL[package].split())
+    assert names <= set(importlib.import_module(package).__all__)
+    assert not {f"{package}.{name}" for name in names} & set(referenced())
 
 
 def test_no_name_is_on_two_pages():

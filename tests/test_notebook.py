@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from introspect.records import AttentionRecord
-from introspect.views.head import head_view
+from introspect.views import head_view
 
 TOKEN = "a-token-for-this-test"
 NUM_TOKENS = 64
@@ -30,7 +30,7 @@ PATIENCE = 120
 RECORD_CELL = """\
 import torch
 from introspect.records import AttentionRecord
-from introspect.views.head import head_view
+from introspect.views import head_view
 scores = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
 record = AttentionRecord.from_tensors((2 * scores).softmax(-1), ["the", "cat", "sat", "down"])
 """

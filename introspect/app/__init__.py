@@ -13,3 +13,12 @@
 It computes nothing of its own: it asks the library, and shows what that returns. Only ``cached``,
 ``form``, ``display``, ``server`` and the pages import Streamlit.
 """
+
+from introspect.app.server import LOOPBACK, address_of, check_start, serve
+
+__all__ = [
+    "LOOPBACK",
+    "address_of",
+    "check_start",
+    "serve",
+]

@@ -6,18 +6,26 @@ import streamlit as st
 
 from introspect.app.entries import Entry, Removal
 from introspect.data import case_to_json
-from introspect.models import Model, load_text
-from introspect.models.loader import hush
+from introspect.models import Model, hush, load_text
 from introspect.records import AttentionRecord
-from introspect.reporting.report import report
-from introspect.studies.causal import BeforeAfter, CausalStudy, before_after, causal_study
-from introspect.studies.causal.metrics import load_to_ask
-from introspect.studies.coreference.study import coreference_study
-from introspect.text.mentions import CorefCase, Span
-from introspect.views.by_name import ViewName, parts_of_view, view_by_name
-from introspect.views.causal import causal_view
-from introspect.views.compare import compare_view
-from introspect.views.coreference import coreference_view
+from introspect.reporting import report
+from introspect.studies.causal import (
+    BeforeAfter,
+    CausalStudy,
+    before_after,
+    causal_study,
+    load_to_ask,
+)
+from introspect.studies.coreference import coreference_study
+from introspect.text import CorefCase, Span
+from introspect.views import (
+    ViewName,
+    causal_view,
+    compare_view,
+    coreference_view,
+    parts_of_view,
+    view_by_name,
+)
 
 __all__ = [
     "before_after_of",

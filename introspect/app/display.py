@@ -16,7 +16,7 @@ import streamlit as st
 
 from introspect.app.chinese import LANGUAGES, in_language
 from introspect.errors import IntrospectError
-from introspect.text.characters import visible_text
+from introspect.text import visible_text
 
 __all__ = [
     "column_of_heads",

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from introspect.errors import MentionError
 from introspect.interventions import Intervention, ablate, knock_out
+from introspect.models import ALIASES
 from introspect.models.circuits import CIRCUITS, repeated
-from introspect.models.sources import ALIASES
 from introspect.studies.causal import Prompt
-from introspect.text.characters import segment_words, visible_text
-from introspect.text.mentions import Candidate, CorefCase, Span, find_mention
+from introspect.text import Candidate, CorefCase, Span, find_mention, segment_words, visible_text
 
 __all__ = [
     "EXAMPLES",

@@ -21,7 +21,7 @@ from introspect.app.entries import (
     words_of,
 )
 from introspect.errors import ModelError, TextError
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = ["ask", "ask_model", "asked", "asked_model", "choose_case", "choose_word"]
 

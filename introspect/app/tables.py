@@ -8,10 +8,9 @@ from itertools import pairwise
 import pandas as pd
 
 from introspect.records import AttentionRecord, Head, TokenSequence
-from introspect.studies.coreference.case_scores import DirectionScores
-from introspect.text.characters import visible
-from introspect.views.base import head_number, layer_row
-from introspect.views.palette import SEQUENTIAL
+from introspect.studies.coreference import DirectionScores
+from introspect.text import visible
+from introspect.views import SEQUENTIAL, head_number, layer_row
 
 __all__ = [
     "MOST_COLORED",

@@ -17,7 +17,7 @@ import pandas as pd
 
 from introspect.data import Reject, convert, reject_from_json
 from introspect.errors import InputError
-from introspect.io.streams import is_packed
+from introspect.io import is_packed
 from introspect.models import Model
 from introspect.runs import probe
 

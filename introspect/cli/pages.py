@@ -21,7 +21,7 @@ from introspect.cli.shared import (
     token_at,
 )
 from introspect.errors import InputError
-from introspect.io.files import check_destination
+from introspect.io import check_destination
 
 __all__ = ["compare", "index", "report", "view"]
 
@@ -119,7 +119,7 @@ def view(
         heads = [int(heads[0])]
     from introspect.models import load_text
     from introspect.records import parts_of
-    from introspect.views.by_name import parts_of_view, view_by_name
+    from introspect.views import parts_of_view, view_by_name
 
     parts = parts_of(weights, ("raw", "renormalized") if kind is ViewKind.head else ("raw",))
     loaded = load_text(load(model, allow_pickle=allow_pickle))

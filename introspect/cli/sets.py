@@ -18,7 +18,7 @@ from introspect.cli.shared import (
     show_notices,
 )
 from introspect.errors import InputError
-from introspect.io.files import check_destination
+from introspect.io import check_destination
 
 __all__ = ["app", "cases", "doctor", "probe"]
 
@@ -91,7 +91,7 @@ def probe(
     cache: Annotated[
         Path | None, typer.Option(help="A file that keeps results for other sets.")
     ] = None,
-    cache_size: Annotated[float, typer.Option(help="Of that file at most, in GB.")] = 2.0,
+    cache_size: Annotated[float, typer.Option(help="Maximum size of the cache in GB.")] = 2.0,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1, …; the CPU by default.")
     ] = None,
@@ -99,11 +99,13 @@ def probe(
         str | None, typer.Option(help="float32, bfloat16 or float16; as the model was saved.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of each process.")] = None,
-    actors: Annotated[int | None, typer.Option(help="Of the engine ray.")] = None,
+    actors: Annotated[int | None, typer.Option(help="Number of actors of the engine ray.")] = None,
     ray_address: Annotated[
         str | None, typer.Option(help="Of a ray cluster; by default one on this machine.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of folds, resamples and relabelings.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Random seed for folds, resampling and permutations.")
+    ] = 0,
     overwrite: Overwrite = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how much work and memory it takes.")
@@ -115,10 +117,9 @@ def probe(
     Stopped at any moment, the same command goes on where it was.
     """
     from introspect.data import spooled_stdin
-    from introspect.models.batches import BatchLimits
-    from introspect.runs import CacheOptions, RayOptions, estimate
+    from introspect.models import BatchLimits
+    from introspect.runs import CacheOptions, RayOptions, WorkerOptions, estimate
     from introspect.runs import probe as run_probe
-    from introspect.runs.options import WorkerOptions
     from introspect.studies.coreference import Options
 
     given: list[Any] = [spooled_stdin() if name == "-" else name for name in files]
@@ -210,7 +211,7 @@ def app(
     port: Annotated[int, typer.Option(help="Its port.", min=1, max=65_535)] = 8501,
 ) -> None:
     """Serve the app: type a sentence, see its attention (extra app). Ctrl-C ends it."""
-    from introspect.app.server import LOOPBACK, address_of, check_start, serve
+    from introspect.app import LOOPBACK, address_of, check_start, serve
 
     check_start(host, port)
     if host not in LOOPBACK:

@@ -49,7 +49,7 @@ def load(
 ) -> Any:
     """Load a model without printing anything."""
     import introspect as ix
-    from introspect.models.loader import hush
+    from introspect.models import hush
 
     hush()
     return ix.load(name, allow_pickle=allow_pickle, device=device, dtype=dtype)
@@ -80,7 +80,7 @@ def head_names(layer: int | None, heads: Sequence[str]) -> list[str]:
 def token_at(tokens: Any, token: str | None) -> int | None:
     """Return the index of a token that is named by a word, or by a number that is no word."""
     from introspect.records import as_token
-    from introspect.text.mentions import occurrences
+    from introspect.text import occurrences
 
     if token is None:
         return None

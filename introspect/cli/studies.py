@@ -18,12 +18,12 @@ from introspect.cli.shared import (
     texts_of,
 )
 from introspect.errors import InputError, ModelError
-from introspect.io.files import check_destination
+from introspect.io import check_destination
 
 __all__ = ["ablate", "causal", "heads", "lens"]
 
 Method = Annotated[
-    str, typer.Option(help="How heads are taken out: zero, mean, uniform or resample.")
+    str, typer.Option(help="How heads are ablated: zero, mean, uniform or resample.")
 ]
 ReferenceFile = Annotated[
     Path | None, typer.Option(help="For mean and resample: a file with a text on each line.")
@@ -50,20 +50,20 @@ def causal(
         bool, typer.Option("--no-smallest", help="Do not look for the few heads that carry most.")
     ] = False,
     no_twins: Annotated[
-        bool, typer.Option("--no-twins", help="Do not measure effects between twins.")
+        bool, typer.Option("--no-twins", help="Do not measure effects within minimal pairs.")
     ] = False,
     limit: Annotated[int | None, typer.Option(help="Ask only so many of the first cases.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the intervals, and of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for intervals and samples.")] = 0,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Take each head out in turn, and leave a folder that says which heads matter."""
-    from introspect.io.folders import check_folder
-    from introspect.models.loader import hush
-    from introspect.runs.causal import KIND, causal_folder
-    from introspect.studies.causal.metrics import load_to_ask
+    from introspect.io import check_folder
+    from introspect.models import hush
+    from introspect.runs import CAUSAL_KIND, causal_folder
+    from introspect.studies.causal import load_to_ask
 
-    check_folder(out, KIND, "replace", overwrite=overwrite)
+    check_folder(out, CAUSAL_KIND, "replace", overwrite=overwrite)
     texts = texts_of(reference)
     hush()
     loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
@@ -105,8 +105,8 @@ def ablate(
     edge: Annotated[
         list[str] | None,
         typer.Option(
-            help="Cut single words off instead: it:animal, from the word that looks to the word "
-            "it looks at; repeatable."
+            help="Cut single words off instead: it:animal, from the word that attends to the word "
+            "it attends to; repeatable."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="For resample.")] = 0,
@@ -114,10 +114,10 @@ def ablate(
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("ablate.html"),
     allow_pickle: AllowPickle = False,
 ) -> None:
-    """Show what heads attend to before and after some are taken out."""
+    """Show what heads attend to before and after some are ablated."""
     check_destination(out)
     if heads is None and not edge:
-        raise InputError("Expected --heads or --edge: what to take out. Name for example L3H1.")
+        raise InputError("Expected --heads or --edge: what to ablate. Name for example L3H1.")
     if edge and (method != "zero" or reference is not None):
         raise InputError(
             "Expected --edge without --method and --reference: an edge is cut, not replaced."
@@ -139,7 +139,7 @@ def ablate(
     show_notices(compared.before.notices)
     if compared.most_changed is None:
         typer.echo(
-            "introspect: notice: no attention changes: what these heads give on is read by no "
+            "introspect: notice: no attention changes: the output of these heads is read by no "
             "later attention.",
             err=True,
         )
@@ -162,8 +162,8 @@ def heads(
     texts: Annotated[
         Path | None,
         typer.Option(
-            help="A file with a text on each line: also say which heads are positional or look at "
-            "rare words, what shape their patterns have, and how fast a loss changes with each."
+            help="A file with a text on each line: also say which heads are positional or attend "
+            "to rare words, what shape their patterns have, and how fast a loss changes with each."
         ),
     ] = None,
     threshold: Annotated[
@@ -180,21 +180,20 @@ def heads(
     no_importance: Annotated[
         bool, typer.Option("--no-importance", help="With --texts: leave out the loss.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the tokens and the intervals.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for the tokens and the intervals.")] = 0,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Find previous-token, duplicate-token and induction heads; leave a folder or a page."""
-    from introspect.io.folders import check_folder
-    from introspect.models import load_text
-    from introspect.models.loader import hush
-    from introspect.runs.heads import KIND, HeadOptions, heads_folder, is_page
-    from introspect.studies.causal.metrics import load_to_ask
+    from introspect.io import check_folder
+    from introspect.models import hush, load_text
+    from introspect.runs import HEADS_KIND, HeadOptions, heads_folder, is_page
+    from introspect.studies.causal import load_to_ask
 
     if is_page(out):
         check_destination(out)
     else:
-        check_folder(out, KIND, "replace", overwrite=overwrite)
+        check_folder(out, HEADS_KIND, "replace", overwrite=overwrite)
     given = texts_of(texts)
     if texts is not None and not given:
         raise InputError(f"Expected a text on each line of {str(texts)!r}, got none. Add some.")
@@ -237,7 +236,7 @@ def lens(
         str | None,
         typer.Option(
             help="Whose logit is divided among heads, biases and feed-forwards: one piece of the "
-            "vocabulary, with its space; by default what the model says."
+            "vocabulary, with its space; by default what the model predicts."
         ),
     ] = None,
     against: Annotated[
@@ -260,8 +259,8 @@ def lens(
     """Show what a model would say after each layer, and which heads say it."""
     check_destination(out)
     import introspect as ix
-    from introspect.models.loader import hush
-    from introspect.studies.causal.metrics import load_to_ask
+    from introspect.models import hush
+    from introspect.studies.causal import load_to_ask
 
     hush()
     loaded = load_to_ask(model, allow_pickle=allow_pickle)

@@ -1,5 +1,5 @@
 """Readers of coreference collections: they yield one row at a time, and why others are rejected."""
 
-from lazy_loader import attach_stub as _attach_stub
+from lazy_loader import attach_stub
 
-__getattr__, __dir__, __all__ = _attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

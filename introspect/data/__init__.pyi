@@ -1,4 +1,4 @@
-# The names that the folder hands out; each is loaded on its first use.
+# What the folder hands out, each name loaded on its first use.
 from .catalog import COLLECTIONS as COLLECTIONS
 from .catalog import Collection as Collection
 from .catalog import Conversion as Conversion
@@ -22,6 +22,7 @@ from .jsonl import read_located as read_located
 from .jsonl import reject_from_json as reject_from_json
 from .jsonl import reject_to_json as reject_to_json
 from .jsonl import write_jsonl as write_jsonl
+from .kinds import Content as Content
 from .kinds import sniff as sniff
 from .outcomes import NO_CHOICE as NO_CHOICE
 from .outcomes import Outcome as Outcome

@@ -19,9 +19,8 @@ from introspect.data.winogender import read_winogender
 from introspect.data.words_csv import read_words_csv
 from introspect.data.xwino import Schemas, read_xwino
 from introspect.errors import InputError, OutputError, SelectionError
-from introspect.io.files import write_lines
-from introspect.io.lines import PathLike
-from introspect.text.mentions import CorefCase
+from introspect.io import PathLike, write_lines
+from introspect.text import CorefCase
 
 __all__ = ["COLLECTIONS", "Collection", "Conversion", "convert", "read_cases"]
 

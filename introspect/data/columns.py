@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from introspect.errors import InputError
-from introspect.text.characters import shortened
+from introspect.text import shortened
 
 __all__ = ["USUAL_COLUMNS", "choose_column"]
 

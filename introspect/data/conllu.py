@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from introspect.data.outcomes import Reject
-from introspect.io.lines import PathLike, Row, RowError, read_lines
-from introspect.text.mentions import Span
+from introspect.io import PathLike, Row, RowError, read_lines
+from introspect.text import Span
 
 __all__ = ["Sentence", "SyntaxWord", "read_conllu"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
-from introspect.io.lines import PathLike, Row, RowError, read_table
-from introspect.text.mentions import CorefCase, Span
+from introspect.io import PathLike, Row, RowError, read_table
+from introspect.text import CorefCase, Span
 
 __all__ = ["read_gap"]
 

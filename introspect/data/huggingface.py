@@ -16,7 +16,7 @@ from typing import Any
 
 from introspect.data.columns import choose_column
 from introspect.errors import InputError, IntrospectError, MissingExtraError
-from introspect.io.lines import Row
+from introspect.io import Row
 
 __all__ = ["HUGGINGFACE", "PREFIX", "data_files", "is_saved", "read_huggingface", "short_name"]
 

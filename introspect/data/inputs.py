@@ -17,9 +17,8 @@ from typing import TypedDict
 
 from introspect.data.huggingface import HUGGINGFACE, PREFIX, data_files, is_saved, short_name
 from introspect.errors import InputError
-from introspect.io.lines import PathLike
-from introspect.io.streams import Stream, codec_of, is_stdin, opened, stdin, unpacked
-from introspect.text.characters import shortened
+from introspect.io import PathLike, Stream, codec_of, is_stdin, opened, stdin, unpacked
+from introspect.text import shortened
 
 __all__ = [
     "FORMATS",

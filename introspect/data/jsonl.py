@@ -20,9 +20,8 @@ from typing import Any
 
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
 from introspect.errors import InputError
-from introspect.io.files import write_lines
-from introspect.io.lines import PathLike, Row, RowError, read_lines
-from introspect.text.mentions import CorefCase, Span
+from introspect.io import PathLike, Row, RowError, read_lines, write_lines
+from introspect.text import CorefCase, Span
 
 __all__ = [
     "CASE_KEYS",

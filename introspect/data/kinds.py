@@ -7,8 +7,7 @@ from typing import Literal
 from introspect.data.inputs import Inputs, find_inputs
 from introspect.data.jsonl import CASE_KEYS, object_from_json
 from introspect.errors import InputError
-from introspect.io.lines import RowError, read_lines
-from introspect.io.streams import is_stdin
+from introspect.io import RowError, is_stdin, read_lines
 
 __all__ = ["Content", "sniff"]
 

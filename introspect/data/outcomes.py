@@ -15,9 +15,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 from introspect.errors import InputError, MentionError, TextError
-from introspect.io.lines import PathLike, Row, RowError
-from introspect.text.characters import shortened
-from introspect.text.mentions import Candidate, CorefCase, Span
+from introspect.io import PathLike, Row, RowError
+from introspect.text import Candidate, CorefCase, Span, shortened
 
 __all__ = [
     "NO_CHOICE",

@@ -21,7 +21,7 @@ from importlib.resources import files
 
 from introspect.data.jsonl import case_from_json
 from introspect.errors import SelectionError
-from introspect.text.mentions import Candidate, CorefCase, Span
+from introspect.text import Candidate, CorefCase, Span
 
 __all__ = [
     "ADJECTIVES",

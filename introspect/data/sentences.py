@@ -13,8 +13,7 @@ from introspect.data.huggingface import HUGGINGFACE, read_huggingface
 from introspect.data.inputs import FORMATS, Input, Inputs, find_inputs, spooled_stdin
 from introspect.data.jsonl import object_from_json
 from introspect.data.outcomes import CaseSource, Reject
-from introspect.io.lines import LONGEST_LINE, Row, RowError, read_lines, read_table
-from introspect.io.streams import is_stdin, opened
+from introspect.io import LONGEST_LINE, Row, RowError, is_stdin, opened, read_lines, read_table
 
 __all__ = ["PlainSentence", "read_parquet", "read_sentences"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
 from introspect.errors import InputError
-from introspect.io.lines import PathLike, Row, RowError, read_lines
-from introspect.text.mentions import CorefCase, Span
+from introspect.io import PathLike, Row, RowError, read_lines
+from introspect.text import CorefCase, Span
 
 __all__ = ["read_winobias"]
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
-from introspect.io.lines import PathLike, Row, RowError, read_table
-from introspect.text.mentions import CorefCase, Span, find_mention
+from introspect.io import PathLike, Row, RowError, read_table
+from introspect.text import CorefCase, Span, find_mention
 
 __all__ = ["read_words_csv"]
 

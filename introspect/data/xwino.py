@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
-from introspect.io.lines import PathLike, Row, RowError, read_table
-from introspect.text.characters import segment_words
-from introspect.text.mentions import CorefCase, Span
+from introspect.io import PathLike, Row, RowError, read_table
+from introspect.text import CorefCase, Span, segment_words
 
 __all__ = ["Schemas", "read_xwino"]
 

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from introspect.functional.masks import FLOOR
+
 __all__ = [
-    "FLOOR",
     "MENTION_OPTIONS",
     "Mention",
     "MentionWords",
@@ -30,9 +31,6 @@ __all__ = [
     "reachable",
     "word_attention",
 ]
-
-#: A head whose total weight on all candidates is below this value gives no evidence.
-FLOOR = 1e-6
 
 Mention = Literal["mean", "sum", "max", "last"]
 MENTION_OPTIONS: tuple[Mention, ...] = ("mean", "sum", "max", "last")

@@ -8,7 +8,8 @@ import torch
 
 __all__ = ["FLOOR", "knocked_out", "renormalized", "renormalized_rows"]
 
-#: A row with less attention than this left is missing.
+#: A row with less attention than this left is missing, and a head with less on all candidates
+#: gives no evidence.
 FLOOR = 1e-6
 
 

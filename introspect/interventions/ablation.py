@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks.edits.edits import Change, Edit, Visible
-from introspect.hooks.layout import attention_layout
+from introspect.hooks import Change, Edit, Visible, attention_layout
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.interventions.references import Inputs, Reference, run_references
 from introspect.interventions.targets import (

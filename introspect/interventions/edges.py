@@ -7,15 +7,20 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.functional.masks import knocked_out
-from introspect.hooks.edits.edits import Change, Edit, Visible
-from introspect.hooks.layout import attention_layout
+from introspect.functional import knocked_out
+from introspect.hooks import Change, Edit, Visible, attention_layout
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.interventions.targets import checked_kind, heads_by_layer, in_words
 from introspect.models import Model
-from introspect.records import HeadLike, TokenLike, TokenSequence, as_token
-from introspect.records.alignment import find_tokens, mention_pieces
-from introspect.text.mentions import Span
+from introspect.records import (
+    HeadLike,
+    TokenLike,
+    TokenSequence,
+    as_token,
+    find_tokens,
+    mention_pieces,
+)
+from introspect.text import Span
 
 __all__ = ["Edge", "edges_between", "knock_out"]
 

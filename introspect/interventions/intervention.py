@@ -12,9 +12,7 @@ from typing import Any
 from torch import nn
 
 from introspect.errors import SelectionError
-from introspect.hooks.edits.editors import AttentionEditor, editor_of
-from introspect.hooks.edits.edits import EDITABLE, Edit
-from introspect.hooks.layout import attention_layout
+from introspect.hooks import EDITABLE, AttentionEditor, Edit, attention_layout, editor_of
 from introspect.models import Model
 
 __all__ = ["Intervention", "ModelLike", "intervene", "module_of"]

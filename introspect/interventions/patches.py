@@ -7,9 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks import Captured
-from introspect.hooks.edits.edits import EDITABLE, Change, Edit, Visible
-from introspect.hooks.layout import AttentionLayout, HeadCount, attention_layout
+from introspect.hooks import (
+    EDITABLE,
+    AttentionLayout,
+    Captured,
+    Change,
+    Edit,
+    HeadCount,
+    Visible,
+    attention_layout,
+)
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.interventions.references import Inputs, run_source
 from introspect.interventions.targets import (

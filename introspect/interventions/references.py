@@ -10,14 +10,17 @@ import torch
 from torch import nn
 
 from introspect.errors import SelectionError, TextError
-from introspect.hooks import Captured
-from introspect.hooks.arguments import placed
-from introspect.hooks.edits.edits import Edit, Visible
-from introspect.hooks.interface import IMPLEMENTATION, unedited
-from introspect.hooks.loans import borrowed_attention
+from introspect.hooks import (
+    IMPLEMENTATION,
+    Captured,
+    Edit,
+    Visible,
+    borrowed_attention,
+    placed,
+    unedited,
+)
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
-from introspect.models import Model
-from introspect.models.inputs import encode_batch, length_limit, padded
+from introspect.models import Model, encode_batch, length_limit, padded
 
 __all__ = ["Inputs", "Reference", "run_parts", "run_references", "run_source"]
 

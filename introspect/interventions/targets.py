@@ -8,9 +8,8 @@ from operator import index
 from torch import nn
 
 from introspect.errors import SelectionError
-from introspect.hooks.layout import AttentionLayout, attention_layout
-from introspect.records import Head, HeadLike, as_head
-from introspect.records.facts import layer_and_head, listed_heads
+from introspect.hooks import AttentionLayout, attention_layout
+from introspect.records import Head, HeadLike, as_head, layer_and_head, listed_heads
 
 __all__ = [
     "HeadsByLayer",
@@ -102,7 +101,7 @@ def in_words(heads: HeadsByLayer, layout: AttentionLayout, kind: str) -> str:
     """Return the names of the heads; a whole layer is named as such.
 
     Example:
-        >>> from introspect.hooks.layout import HeadCount
+        >>> from introspect.hooks import HeadCount
         >>> two = AttentionLayout({("self", 0): HeadCount(2, 2), ("self", 1): HeadCount(2, 2)})
         >>> in_words({0: [0, 1], 1: [1]}, two, "self")
         'L0, L1H1'

@@ -14,8 +14,7 @@ from introspect.hooks import NEW_TOKENS, Captured, verify
 from introspect.models.inputs import EncodedText
 from introspect.models.tokens import assembled
 from introspect.records import TokenSequence
-from introspect.text.characters import shortened
-from introspect.text.mentions import Span
+from introspect.text import Span, shortened
 
 __all__ = ["Generate", "Writing", "continued", "generation_options"]
 

@@ -13,8 +13,7 @@ from transformers import BatchEncoding
 from introspect.errors import ModelError, TextError
 from introspect.models.tokens import token_sequence
 from introspect.records import TokenSequence
-from introspect.text.characters import shortened
-from introspect.text.mentions import Span
+from introspect.text import Span, shortened
 
 __all__ = [
     "ASKED",

@@ -8,9 +8,8 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Any
 
-from introspect.records import TokenSequence
-from introspect.records.alignment import words_of_texts
-from introspect.text.mentions import Span
+from introspect.records import TokenSequence, words_of_texts
+from introspect.text import Span
 
 __all__ = ["assembled", "token_sequence"]
 

@@ -17,7 +17,7 @@ from introspect.errors import CaptureError, InputError, MissingExtraError, Model
 from introspect.hooks import Captured, capture, verify
 from introspect.models.run_plan import make_record
 from introspect.records import AttentionRecord, PatchGrid, TokenSequence
-from introspect.text.characters import shortened
+from introspect.text import shortened
 
 __all__ = ["Picture", "VisionModel", "chosen_tower", "is_image_processor", "reads_pictures"]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from introspect.io.files import write_atomically
+from introspect.io import write_atomically
 from introspect.page.bundle import (
     as_json,
     binary_block,

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from introspect.text.characters import visible_text
+from introspect.text import visible_text
 
 __all__ = ["emphasized", "template"]
 

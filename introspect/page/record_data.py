@@ -8,7 +8,7 @@ from typing import Any
 
 from introspect.page.codec import Encoded, SignedEncoded, encode_signed
 from introspect.records import METHODS, AttentionRecord, TokenSequence, attributed
-from introspect.text.characters import visible, visible_text
+from introspect.text import visible, visible_text
 
 __all__ = ["encoded_method", "encoded_part", "record_json"]
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from introspect.errors import MentionError, SelectionError
-from introspect.records import AttentionRecord, TokenSequence
-from introspect.text.characters import segment_words, shortened
-from introspect.text.mentions import Span, find_mention
+from introspect.records.attention import AttentionRecord
+from introspect.records.tokens import TokenSequence
+from introspect.text import Span, find_mention, segment_words, shortened
 
 __all__ = [
     "assign_words",

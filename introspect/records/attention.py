@@ -11,8 +11,8 @@ from types import MappingProxyType
 import torch
 
 from introspect.errors import RecordError, SelectionError
-from introspect.functional.words import merge_pieces
-from introspect.io.files import write_atomically
+from introspect.functional import merge_pieces
+from introspect.io import write_atomically
 from introspect.records.facts import Certificate, PatchGrid
 from introspect.records.storage import packed, unpacked
 from introspect.records.tokens import TokenSequence

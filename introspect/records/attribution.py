@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from introspect import functional
 from introspect.errors import SelectionError
-from introspect.functional import propagation as _alti
-from introspect.functional import propagation as _flow
-from introspect.functional import propagation as _rollout
-from introspect.functional import relevance as _relevance
-from introspect.records import AttentionRecord
+from introspect.records.attention import AttentionRecord
 
 __all__ = [
     "alti",
@@ -37,7 +34,7 @@ def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
     Raises:
         SelectionError: attention to another text, or of some rows only.
 
-    Source: Abnar and Zuidema 2020; the formula is in ``introspect.functional.propagation``.
+    Source: Abnar and Zuidema 2020; the formula is in ``introspect.functional``.
 
     Example:
         >>> layer = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]])
@@ -46,7 +43,7 @@ def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
                 [0.4375, 0.5625]], dtype=torch.float64)
     """
     _check_square(record, "rollout")
-    return _rollout.rollout(record.attentions, residual=residual)[:, None]
+    return functional.rollout(record.attentions, residual=residual)[:, None]
 
 
 def flow(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
@@ -62,10 +59,10 @@ def flow(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
     Raises:
         SelectionError: attention to another text, or of some rows only; or more than 64 tokens.
 
-    Source: Abnar and Zuidema 2020; the network is in ``introspect.functional.propagation``.
+    Source: Abnar and Zuidema 2020; the network is in ``introspect.functional``.
     """
     _check_square(record, "flow")
-    return _flow.flow(record.attentions, residual=residual)[:, None]
+    return functional.flow(record.attentions, residual=residual)[:, None]
 
 
 def residual_norms(record: AttentionRecord) -> torch.Tensor:
@@ -104,7 +101,7 @@ def contributions(record: AttentionRecord) -> torch.Tensor:
     Raises:
         SelectionError: the record carries none.
 
-    Source: Ferrando et al. 2022; the formula is in ``introspect.functional.propagation``.
+    Source: Ferrando et al. 2022; the formula is in ``introspect.functional``.
     """
     return _part(record, "contributions")
 
@@ -124,7 +121,7 @@ def alti(record: AttentionRecord) -> torch.Tensor:
     Source: Ferrando et al. 2022, "Measuring the Mixing of Contextual Information in the
     Transformer".
     """
-    return _alti.alti(contributions(record)[:, 0])[:, None]
+    return functional.alti(contributions(record)[:, 0])[:, None]
 
 
 def gradient_attention(record: AttentionRecord) -> torch.Tensor:
@@ -139,9 +136,9 @@ def gradient_attention(record: AttentionRecord) -> torch.Tensor:
     Raises:
         SelectionError: the record carries no gradients.
 
-    Source: Chefer et al. 2021; the formula is in ``introspect.functional.relevance``.
+    Source: Chefer et al. 2021; the formula is in ``introspect.functional``.
     """
-    return _relevance.gradient_attention(record.attentions, _part(record, "gradients"))
+    return functional.gradient_attention(record.attentions, _part(record, "gradients"))
 
 
 def relevance(record: AttentionRecord) -> torch.Tensor:
@@ -161,7 +158,7 @@ def relevance(record: AttentionRecord) -> torch.Tensor:
     and Encoder-Decoder Transformers".
     """
     _check_square(record, "relevance")
-    total = _relevance.relevance(record.attentions, _part(record, "gradients"))
+    total = functional.relevance(record.attentions, _part(record, "gradients"))
     return (total - torch.eye(total.shape[-1], dtype=total.dtype))[:, None]
 
 

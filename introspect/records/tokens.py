@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Any
 
 from introspect.errors import MentionError, RecordError, SelectionError
-from introspect.text.mentions import find_mention, occurrences
+from introspect.text import find_mention, occurrences
 
 __all__ = ["TokenLike", "TokenSequence", "as_token"]
 

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.norms import norm_weights
-from introspect.records import AttentionRecord
+from introspect.functional import norm_weights
+from introspect.records.attention import AttentionRecord
 from introspect.records.attribution import (
     alti,
     flow,

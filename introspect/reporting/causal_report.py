@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from introspect.interventions.ablation import NEEDS_REFERENCE, ablate
+from introspect.interventions import NEEDS_REFERENCE, ablate
 from introspect.page import Document
 from introspect.records import AttentionRecord, Head
 from introspect.reporting.causal_words import (
@@ -22,19 +22,8 @@ from introspect.reporting.prose import data_table, paragraphs
 from introspect.reporting.set_words import finding_of_choice
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.causal import CausalStudy, before_after
-from introspect.text.characters import shortened
-from introspect.text.english import (
-    NO_NUMBER,
-    counted,
-    p_cell,
-    percent,
-    quantity,
-    sentence,
-    verb,
-)
-from introspect.views.causal import causal_view
-from introspect.views.compare import compare_view
-from introspect.views.forest import forest_section
+from introspect.text import NO_NUMBER, counted, p_cell, percent, quantity, sentence, shortened, verb
+from introspect.views import causal_view, compare_view, forest_section
 
 __all__ = ["causal_report", "first_record"]
 

@@ -13,9 +13,8 @@ from introspect.records import Head
 from introspect.reporting.findings import Finding
 from introspect.reporting.set_words import direction_name
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
-from introspect.studies.causal import CausalEffects, CausalStudy
-from introspect.studies.causal.metrics import credit_of
-from introspect.text.english import (
+from introspect.studies.causal import CausalEffects, CausalStudy, credit_of
+from introspect.text import (
     capitalized,
     counted,
     interval,
@@ -123,9 +122,9 @@ def head_verdicts(table: pd.DataFrame) -> dict[Head, str]:
     matter = {_head(row) for row in heads_that_matter(table).itertuples()}
     looking = set(heads_that_look(table))
     words = {
-        "looks and matters": matter & looking,
-        "matters; no evidence that it looks here": matter - looking,
-        "looks; no evidence that it matters": looking - matter,
+        "attends and matters": matter & looking,
+        "matters; no evidence that it attends here": matter - looking,
+        "attends; no evidence that it matters": looking - matter,
     }
     return {head: verdict for verdict, heads in words.items() for head in sorted(heads)}
 

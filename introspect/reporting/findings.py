@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from introspect.functional.coreference import first_mentioned, nearest_preceding
+from introspect.functional import first_mentioned, nearest_preceding
 from introspect.records import AttentionRecord, Head
-from introspect.studies.coreference import Scores
-from introspect.studies.coreference.case_scores import DirectionScores
-from introspect.text.characters import visible_text
-from introspect.text.english import counted, decimal, listed, percent, verb, whole
-from introspect.text.mentions import CorefCase
+from introspect.studies.coreference import DirectionScores, Scores
+from introspect.text import CorefCase, counted, decimal, listed, percent, verb, visible_text, whole
 
 __all__ = [
     "LOOKING_IS_NOT_CAUSING",

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from introspect.functional.patterns import PATTERN_CLASSES
+from introspect.functional import PATTERN_CLASSES
 from introspect.page import Document
 from introspect.records import Head
 from introspect.reporting.findings import Finding
 from introspect.reporting.prose import data_table, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton
-from introspect.studies.heads import HeadStudy
-from introspect.studies.heads.known_roles import ATTENDS_TO, SCORES
-from introspect.studies.heads.shapes import POSITIONAL, RARE_WORD
-from introspect.text.english import (
+from introspect.studies.heads import ATTENDS_TO, POSITIONAL, RARE_WORD, SCORES, HeadStudy
+from introspect.text import (
     NO_NUMBER,
     counted,
     decimal,
@@ -28,8 +26,7 @@ from introspect.text.english import (
     signed,
     whole,
 )
-from introspect.views.head_maps import known_roles_section
-from introspect.views.heatmap import heatmap_view
+from introspect.views import heatmap_view, known_roles_section
 
 __all__ = [
     "finding_of_heads",

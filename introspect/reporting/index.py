@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from introspect.errors import InputError, OutputError
-from introspect.io.files import write_atomically
+from introspect.io import write_atomically
 from introspect.page import Document, read_summary
 from introspect.reporting.prose import index_list, lead
-from introspect.text.english import counted
+from introspect.text import counted
 
 __all__ = ["report_index"]
 

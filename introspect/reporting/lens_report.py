@@ -12,10 +12,9 @@ from introspect.reporting.findings import Finding
 from introspect.reporting.prose import data_table, specimen
 from introspect.reporting.provenance import Row, difference_words
 from introspect.reporting.skeleton import Report, Skeleton
-from introspect.studies.lens.study import LensStudy, TokenReading, lens_study
-from introspect.text.characters import visible, visible_text
-from introspect.text.english import counted, decimal, listed, percent, signed
-from introspect.views.lens import lens_view, logit_view
+from introspect.studies.lens import LensStudy, TokenReading, lens_study
+from introspect.text import counted, decimal, listed, percent, signed, visible, visible_text
+from introspect.views import lens_view, logit_view
 
 __all__ = ["finding_of_lens", "lens_report"]
 

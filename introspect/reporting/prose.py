@@ -7,12 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from introspect.page.markup import template
+from introspect.page import template
 from introspect.records import AttentionRecord
 from introspect.reporting.findings import Finding
 from introspect.reporting.provenance import Row
-from introspect.text.english import counted, percent
-from introspect.text.mentions import CorefCase, Span
+from introspect.text import CorefCase, Span, counted, percent
 
 __all__ = [
     "background",

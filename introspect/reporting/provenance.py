@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from introspect.records import Certificate
-from introspect.text.english import quantity
+from introspect.text import quantity
 
 __all__ = [
     "Row",

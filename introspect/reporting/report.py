@@ -11,23 +11,18 @@ from markupsafe import Markup
 from introspect.errors import InputError
 from introspect.models import Model
 from introspect.page import Document, Section
-from introspect.records import AttentionRecord, Head
-from introspect.records.alignment import mention_pieces
+from introspect.records import AttentionRecord, Head, mention_pieces
 from introspect.reporting.findings import Finding, finding_of_case, finding_of_set, finding_of_text
 from introspect.reporting.prose import finding_prose, marked_specimen, plain_words, specimen
 from introspect.reporting.skeleton import Report, Skeleton
-from introspect.studies.coreference.study import (
+from introspect.studies.coreference import (
     CapturedText,
     CoreferenceStudy,
     Subject,
     coreference_study,
 )
-from introspect.text.characters import shortened
-from introspect.text.english import counted, decimal
-from introspect.text.mentions import CorefCase
-from introspect.views.coreference import coreference_view
-from introspect.views.head import head_view
-from introspect.views.model import model_view
+from introspect.text import CorefCase, counted, decimal, shortened
+from introspect.views import coreference_view, head_view, model_view
 
 __all__ = ["METHOD", "add_text", "report"]
 

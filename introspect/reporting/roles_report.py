@@ -11,10 +11,9 @@ from introspect.records import Certificate
 from introspect.reporting.findings import LOOKING_IS_NOT_CAUSING, Finding
 from introspect.reporting.prose import data_table, definitions, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton
-from introspect.studies.heads.looks_at import role_names
-from introspect.studies.heads.similarity import SimilarityAnalyzer
-from introspect.text.english import counted, decimal, percent
-from introspect.views.head_maps import role_map_section, role_title, unit_of
+from introspect.studies.heads import SimilarityAnalyzer, role_names
+from introspect.text import counted, decimal, percent
+from introspect.views import role_map_section, role_title, unit_of
 
 __all__ = ["finding_of_roles", "sentence_report"]
 

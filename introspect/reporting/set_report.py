@@ -10,9 +10,7 @@ from markupsafe import Markup
 
 from introspect.data import NO_CHOICE, Reject
 from introspect.page import Document
-from introspect.records import AttentionRecord
-from introspect.records.alignment import mention_pieces
-from introspect.records.weights import Weights
+from introspect.records import AttentionRecord, Weights, mention_pieces
 from introspect.reporting.findings import Finding
 from introspect.reporting.prose import data_table, paragraphs, plain_words
 from introspect.reporting.report import METHOD, add_text
@@ -26,26 +24,20 @@ from introspect.reporting.set_words import (
     stability_words,
 )
 from introspect.reporting.skeleton import Report, Skeleton
-from introspect.studies.coreference import Scores
-from introspect.studies.coreference.bias import Bias
-from introspect.studies.coreference.linear_probe import ProbeResult
-from introspect.studies.coreference.pairs import PairShifts
-from introspect.studies.coreference.study import CapturedText
-from introspect.text.characters import shortened
-from introspect.text.english import (
+from introspect.studies.coreference import Bias, CapturedText, PairShifts, ProbeResult, Scores
+from introspect.text import (
+    CorefCase,
     counted,
     decimal,
     interval,
     p_cell,
     percent,
     sentence,
+    shortened,
     signed,
     verb,
 )
-from introspect.text.mentions import CorefCase
-from introspect.views.compare import compare_view
-from introspect.views.forest import forest_section
-from introspect.views.head_maps import score_map_section
+from introspect.views import compare_view, forest_section, score_map_section
 
 __all__ = ["SetFindings", "set_report"]
 

@@ -6,11 +6,8 @@ import pandas as pd
 
 from introspect.records import Head
 from introspect.reporting.findings import LOOKING_IS_NOT_CAUSING, Finding
-from introspect.studies.coreference import Choice, Scores
-from introspect.studies.coreference.bias import Bias
-from introspect.studies.coreference.linear_probe import ProbeResult
-from introspect.studies.coreference.pairs import PairShifts
-from introspect.text.english import (
+from introspect.studies.coreference import Bias, Choice, PairShifts, ProbeResult, Scores
+from introspect.text import (
     counted,
     decimal,
     interval,

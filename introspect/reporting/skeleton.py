@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from introspect.io.files import write_atomically
+from introspect.io import write_atomically
 from introspect.page import Document, framed
 from introspect.records import Certificate
 from introspect.reporting.findings import Finding

@@ -8,13 +8,11 @@ from typing import Literal
 
 from introspect.data import NO_CHOICE, Reject
 from introspect.errors import InputError, MentionError, TextError
-from introspect.models import Model
-from introspect.models.inputs import EncodedText, TooLongError, encode_batch
-from introspect.records import TokenSequence
-from introspect.records.alignment import mention_pieces, resegmented_tokens
+from introspect.models import EncodedText, Model, TooLongError, encode_batch
+from introspect.records import TokenSequence, mention_pieces, resegmented_tokens
 from introspect.runs.rows import ProbeRow, Shard
-from introspect.studies.coreference.batch import mention_words
-from introspect.text.mentions import Candidate, CorefCase, Span
+from introspect.studies.coreference import mention_words
+from introspect.text import Candidate, CorefCase, Span
 
 __all__ = [
     "Long",

@@ -15,26 +15,27 @@ import pandas as pd
 
 from introspect.data import Reject, read_located, reject_to_json
 from introspect.errors import InputError, SelectionError
-from introspect.io.arrays import as_json
-from introspect.io.folders import check_folder, locked, replacing_folder, write_run
+from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
-from introspect.reporting.causal_report import causal_report, first_record
-from introspect.reporting.causal_words import (
+from introspect.reporting import (
+    Report,
+    causal_report,
     finding_of_study,
+    first_record,
     heads_that_look,
     heads_that_matter,
     own_answer,
+    provenance_rows,
+    version_of_introspect,
 )
-from introspect.reporting.provenance import provenance_rows, version_of_introspect
-from introspect.reporting.skeleton import Report
 from introspect.studies.causal import CausalStudy, causal_study
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
-__all__ = ["KIND", "CausalFolder", "causal_folder"]
+__all__ = ["CAUSAL_KIND", "CausalFolder", "causal_folder"]
 
 #: The name of these folders in messages.
-KIND = "causal"
+CAUSAL_KIND = "causal"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def causal_folder(
         OutputError: the folder is not empty or cannot be written.
         SelectionError: a head, method, or metric does not exist.
     """
-    folder = check_folder(out, KIND, "replace", overwrite=overwrite)
+    folder = check_folder(out, CAUSAL_KIND, "replace", overwrite=overwrite)
     rows = _read(file, limit)
     began = time.monotonic()
     notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
@@ -131,7 +132,7 @@ def causal_folder(
             folder, study, report, tuple(sorted(rejects, key=lambda one: one.line))
         )
         plan = {
-            "kind": KIND,
+            "kind": CAUSAL_KIND,
             "cases": _checksum(rows.cases),
             "model": model.name,
             "revision": model.revision,
@@ -144,7 +145,7 @@ def causal_folder(
             "limit": limit,
             "seed": seed,
         }
-        with replacing_folder(folder, KIND, overwrite=overwrite) as place:
+        with replacing_folder(folder, CAUSAL_KIND, overwrite=overwrite) as place:
             _write(place, result, plan, time.monotonic() - began, command)
     return result
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.data import Inputs
-from introspect.io.folders import SHARDS
+from introspect.io import SHARDS
 from introspect.models import Model, load_text
 from introspect.runs.options import WorkerOptions, chosen_analyzers
 from introspect.runs.rows import ProbeRow, RunInput, Shard, cut, read_rows
@@ -17,6 +17,7 @@ from introspect.runs.shard import run_shard
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
 from introspect.studies.lanes import default_lanes, one_thread
+from introspect.text import counted, decimal, percent, whole
 
 __all__ = ["Estimate", "estimate"]
 
@@ -61,14 +62,17 @@ class Estimate:
     def lines(self) -> list[tuple[str, str]]:
         """Return the estimate as names and values to show to a user."""
         return [
-            ("Rows", f"{self.rows:,}, of which {self.unreadable:,} cannot be read"),
-            ("Done before", f"{self.done:,} rows"),
-            ("Shards", f"{self.shards:,}"),
-            ("Tokens a row", f"{self.tokens_per_row:.1f}, at most {self.longest:,} (of a sample)"),
-            ("Rejected", f"{100 * self.rejected_share:.1f} % of the sample"),
-            ("Speed", f"{self.rows_per_second:,.0f} rows a second (measured on a sample)"),
+            ("Rows", f"{whole(self.rows)}, of which {whole(self.unreadable)} cannot be read"),
+            ("Done before", counted(self.done, "row")),
+            ("Shards", whole(self.shards)),
+            (
+                "Tokens a row",
+                f"{decimal(self.tokens_per_row, 1)}, at most {whole(self.longest)} (of a sample)",
+            ),
+            ("Rejected", f"{percent(self.rejected_share)} of the sample"),
+            ("Speed", f"{whole(self.rows_per_second)} rows a second (measured on a sample)"),
             ("Time left", _duration(self.seconds)),
-            ("Attention in memory", f"{self.batch_bytes / 2**20:,.0f} MB at most, of one layer"),
+            ("Attention in memory", f"{whole(self.batch_bytes / 2**20)} MB at most, of one layer"),
         ]
 
 
@@ -154,5 +158,5 @@ def _most_weights(worker: Worker, longest: int) -> int:
 def _duration(seconds: float) -> str:
     """Format a duration in seconds, minutes, or hours, whichever reads best."""
     if seconds < 2 * 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"
+        return f"{whole(seconds)} s"
+    return f"{whole(seconds / 60)} min" if seconds < 2 * 3600 else f"{decimal(seconds / 3600, 1)} h"

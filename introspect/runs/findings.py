@@ -13,20 +13,28 @@ import pandas as pd
 
 from introspect.data import case_from_json
 from introspect.models import Model
-from introspect.records import AttentionRecord
-from introspect.records.alignment import resegmented
-from introspect.records.weights import Weights, parts_for
+from introspect.records import AttentionRecord, Weights, parts_for, resegmented
 from introspect.runs.batches import Segment
 from introspect.runs.tables import Gathered
 from introspect.statistics import FEWEST_GROUPS
-from introspect.studies.coreference import Options, Scores
-from introspect.studies.coreference.bias import Bias, bias_table
-from introspect.studies.coreference.case_scores import DIRECTIONS
-from introspect.studies.coreference.columns import CaseColumns, ScoredCase
-from introspect.studies.coreference.linear_probe import CandidateFeatures, ProbeResult, linear_probe
-from introspect.studies.coreference.pairs import PairShifts, PairVersion, pair_shifts
-from introspect.studies.coreference.tables import against_table, scores_of
-from introspect.text.mentions import CorefCase
+from introspect.studies.coreference import (
+    DIRECTIONS,
+    Bias,
+    CandidateFeatures,
+    CaseColumns,
+    Options,
+    PairShifts,
+    PairVersion,
+    ProbeResult,
+    ScoredCase,
+    Scores,
+    against_table,
+    bias_table,
+    linear_probe,
+    pair_shifts,
+    scores_of,
+)
+from introspect.text import CorefCase
 
 __all__ = ["LINEAR_PROBE_CASES", "CaseSet", "with_null"]
 

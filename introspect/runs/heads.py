@@ -9,22 +9,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from introspect.io.arrays import as_json
-from introspect.io.folders import check_folder, locked, replacing_folder, write_run
+from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
 from introspect.models import Model
 from introspect.progress import ProgressLike
 from introspect.records import Head
-from introspect.reporting.head_report import head_report
-from introspect.reporting.provenance import provenance_rows, version_of_introspect
-from introspect.reporting.skeleton import Report
-from introspect.studies.heads import HeadStudy, head_study
-from introspect.studies.heads.known_roles import SCORES
-from introspect.studies.heads.shapes import POSITIONAL, RARE_WORD
+from introspect.reporting import Report, head_report, provenance_rows, version_of_introspect
+from introspect.studies.heads import POSITIONAL, RARE_WORD, SCORES, HeadStudy, head_study
 
-__all__ = ["KIND", "HeadOptions", "heads_folder", "is_page"]
+__all__ = ["HEADS_KIND", "HeadOptions", "heads_folder", "is_page"]
 
 #: The name of these folders in messages.
-KIND = "heads"
+HEADS_KIND = "heads"
 
 
 @dataclass(frozen=True)
@@ -77,9 +72,9 @@ def heads_folder(
         report = head_report(study, name=name, command=command)
         report.save(out)
         return report
-    folder = check_folder(out, KIND, "replace", overwrite=overwrite)
+    folder = check_folder(out, HEADS_KIND, "replace", overwrite=overwrite)
     plan = {
-        "kind": KIND,
+        "kind": HEADS_KIND,
         "model": model.name,
         "revision": model.revision,
         "texts": None if texts is None else _checksum(texts),
@@ -88,7 +83,7 @@ def heads_folder(
     with locked(folder, "replace"):
         study = head_study(model, texts, **chosen, progress=progress)
         report = head_report(study, name=name, command=command)
-        with replacing_folder(folder, KIND, overwrite=overwrite) as place:
+        with replacing_folder(folder, HEADS_KIND, overwrite=overwrite) as place:
             _write(place, study, report, plan, command)
     return report
 

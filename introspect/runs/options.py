@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import get_args
 
 from introspect.errors import SelectionError
-from introspect.functional.coreference import MENTION_OPTIONS, Mention
-from introspect.models.batches import BatchLimits
-from introspect.records.weights import Weights, checked_weights
+from introspect.functional import MENTION_OPTIONS, Mention
+from introspect.models import BatchLimits
+from introspect.records import Weights, checked_weights
 from introspect.runs.batches import Long, Segment
 from introspect.runs.cache import CacheOptions
 from introspect.runs.rows import RunInput
@@ -83,7 +83,7 @@ def segmenter(name: str | None) -> Segment | None:
         return None
     if name != "jieba":
         raise SelectionError(f"Expected `segment` as jieba or nothing, got {name!r}.")
-    from introspect.text.chinese import chinese_words
+    from introspect.text import chinese_words
 
     return chinese_words
 

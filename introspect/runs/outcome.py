@@ -13,13 +13,9 @@ from typing import Any
 import pandas as pd
 
 from introspect.errors import InputError
-from introspect.io.arrays import as_json
-from introspect.io.files import replacing, write_atomically, write_lines
+from introspect.io import as_json, replacing, write_atomically, write_lines
 from introspect.records import AttentionRecord
-from introspect.reporting.provenance import provenance_rows
-from introspect.reporting.roles_report import sentence_report
-from introspect.reporting.set_report import SetFindings, set_report
-from introspect.reporting.skeleton import Report
+from introspect.reporting import Report, SetFindings, provenance_rows, sentence_report, set_report
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
 from introspect.runs.options import segmenter
@@ -27,9 +23,8 @@ from introspect.runs.rows import ProbeRow, RunInput, Shard, read_rows
 from introspect.runs.saved_attention import FOLDER, INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker
-from introspect.studies.coreference import Options, Scores
-from introspect.studies.coreference.linear_probe import ProbeResult
-from introspect.studies.coreference.tables import scores_of
+from introspect.studies.coreference import Options, ProbeResult, Scores, scores_of
+from introspect.text import counted, verb
 
 __all__ = ["Outcome", "finish", "write_outcome"]
 
@@ -140,7 +135,9 @@ class Outcome:
         for page in self.pages.values():
             return page.finding
         files = ", ".join(f"{name}.csv" for name in self.tables)
-        return f"{self.gathered.num_rows:,} texts of {self.name}; the tables are in {files}."
+        return (
+            f"{counted(self.gathered.num_rows, 'text')} of {self.name}; the tables are in {files}."
+        )
 
 
 def _notices(gathered: Gathered) -> list[str]:
@@ -148,8 +145,8 @@ def _notices(gathered: Gathered) -> list[str]:
     if not gathered.num_rejected:
         return []
     return [
-        f"{gathered.num_rejected:,} rows gave no result; they are in rejects.jsonl with line and "
-        "reason."
+        f"{counted(gathered.num_rejected, 'row')} gave no result; "
+        f"{verb(gathered.num_rejected, 'it is', 'they are')} in rejects.jsonl with line and reason."
     ]
 
 

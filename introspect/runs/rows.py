@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 
 from introspect.data import (
+    Content,
     Input,
     Inputs,
     Reject,
@@ -22,12 +23,9 @@ from introspect.data import (
     reject_to_json,
     sniff,
 )
-from introspect.data.kinds import Content
 from introspect.errors import InputError
-from introspect.io.lines import ROW_LENGTH
-from introspect.io.streams import codec_of
-from introspect.text.characters import shortened
-from introspect.text.mentions import CorefCase
+from introspect.io import ROW_LENGTH, codec_of
+from introspect.text import CorefCase, shortened
 
 _BY_LINES = ("txt", "jsonl", "csv", "tsv")
 _BLOCK = 1 << 20

@@ -12,8 +12,8 @@ from typing import Any
 from introspect.data import Inputs, Reject, reject_from_json
 from introspect.deprecated import renamed_keyword, renamed_value
 from introspect.errors import SelectionError
-from introspect.functional.coreference import Mention
-from introspect.io.folders import (
+from introspect.functional import Mention
+from introspect.io import (
     FILES,
     SHARDS,
     check_folder,
@@ -23,12 +23,11 @@ from introspect.io.folders import (
     read_run,
     write_run,
 )
-from introspect.models import Model, load_text
-from introspect.models.batches import BatchLimits
-from introspect.models.null import null_model as random_weights
+from introspect.models import BatchLimits, Model, load_text
+from introspect.models import null_model as random_weights
 from introspect.progress import ProgressLike, following
-from introspect.records.weights import Weights
-from introspect.reporting.provenance import version_of_introspect
+from introspect.records import Weights
+from introspect.reporting import version_of_introspect
 from introspect.runs.batches import Long
 from introspect.runs.cache import CacheOptions, identity_of
 from introspect.runs.jobs import ENGINES, Job
@@ -43,7 +42,7 @@ from introspect.runs.worker import Worker
 from introspect.studies.coreference import Options, Scores
 from introspect.studies.lanes import default_lanes
 from introspect.studies.registry import find_analyzer
-from introspect.text.english import counted, percent, percent_interval, whole
+from introspect.text import counted, percent, percent_interval, whole
 
 __all__ = ["SHARD_ROWS", "ProbeRun", "probe"]
 

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from introspect.errors import InputError
-from introspect.io.files import write_atomically
+from introspect.io import write_atomically
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import Texts
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from introspect.data import Reject
-from introspect.io.arrays import Arrays, pack, unpack
-from introspect.models.batches import length_batches
+from introspect.io import Arrays, pack, unpack
+from introspect.models import length_batches
 from introspect.runs.batches import Prepared
 from introspect.runs.cache import Cache
 from introspect.runs.options import Places, WorkerOptions

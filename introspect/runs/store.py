@@ -16,8 +16,7 @@ from safetensors import SafetensorError
 
 from introspect.data import Reject, reject_to_json
 from introspect.errors import OutputError
-from introspect.io.arrays import Arrays, pack, unpack
-from introspect.io.files import write_atomically
+from introspect.io import Arrays, pack, unpack, write_atomically
 
 __all__ = ["Entry", "ShardStore"]
 

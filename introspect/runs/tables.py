@@ -14,12 +14,11 @@ import pyarrow.parquet as pq
 
 from introspect.data import Reject, reject_from_json
 from introspect.errors import OutputError
-from introspect.io.files import replacing, write_lines
+from introspect.io import replacing, write_lines
 from introspect.runs.saved_attention import INDEX
 from introspect.runs.shard import by_analyzer
 from introspect.runs.store import Entry, ShardStore
-from introspect.studies.coreference import CoreferenceAnalyzer
-from introspect.studies.coreference.columns import DIRECTIONS, ScoredCase
+from introspect.studies.coreference import DIRECTIONS, CoreferenceAnalyzer, ScoredCase
 from introspect.studies.registry import find_analyzer
 
 __all__ = ["Gathered", "gather"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from introspect.models import Model
-from introspect.models.inputs import length_limit
+from introspect.models import Model, length_limit
 from introspect.runs.batches import Prepared, Segment, prepare
 from introspect.runs.cache import Cache
 from introspect.runs.options import Places, WorkerOptions, segmenter

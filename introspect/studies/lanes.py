@@ -14,8 +14,7 @@ from typing import TypeVar
 
 import torch
 
-from introspect.models import Model
-from introspect.models.batches import is_out_of_memory
+from introspect.models import Model, is_out_of_memory
 
 __all__ = ["default_lanes", "halving", "no_memory_for", "one_thread", "run_in_lanes"]
 

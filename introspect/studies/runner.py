@@ -9,13 +9,17 @@ from typing import Any
 import torch
 
 from introspect.errors import CaptureError
-from introspect.hooks.capture import find_projections, stream
-from introspect.hooks.downstream.projection import Projection
-from introspect.hooks.rows import RowsNotRecomputableError
-from introspect.models import Model
-from introspect.models.batches import BatchLimits, is_out_of_memory, num_heads_of
-from introspect.models.inputs import EncodedText, padded
-from introspect.models.run_plan import not_whole, taken
+from introspect.hooks import Projection, RowsNotRecomputableError, find_projections, stream
+from introspect.models import (
+    BatchLimits,
+    EncodedText,
+    Model,
+    is_out_of_memory,
+    not_whole,
+    num_heads_of,
+    padded,
+    taken,
+)
 from introspect.studies.analyzer import RowAnalyzer, Texts
 
 __all__ = ["BatchRunner"]

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
+
+import regex
 
 __all__ = ["SPACED_LETTER", "is_unspaced", "segment_words", "shortened", "visible", "visible_text"]
 
-# Scripts written without spaces between words: Thai, Lao, Myanmar, Khmer; Kana; Han and its
-# extensions. Without a segmenter their smallest unit is the character.
-_UNSPACED_RANGES = (
-    (0x0E00, 0x0EFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x3040, 0x30FF),
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x3FFFF),
+# Scripts written without spaces between words. Without a segmenter their smallest unit is the
+# letter with its marks.
+_SCRIPTS = (
+    r"\p{scx=Thai}\p{scx=Lao}\p{scx=Myanmar}\p{scx=Khmer}"
+    r"\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Han}"
 )
-_UNSPACED = "".join(f"{chr(low)}-{chr(high)}" for low, high in _UNSPACED_RANGES)
-_APOSTROPHES = "'’"
-# Combining marks belong to the character before them: Python's \w leaves them out.
-_MARKS = (
-    "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f"
-    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+_UNSPACED = rf"(?:(?=[\p{{L}}\p{{N}}])[{_SCRIPTS}])"
+#: A pattern for ``regex``: one letter or digit of a script with spaces between words.
+SPACED_LETTER = rf"(?:(?!{_UNSPACED})[\p{{L}}\p{{N}}_])"
+# The same as a set, which is three times as fast in long texts.
+_SPACED = rf"[\p{{L}}\p{{N}}_]--[{_SCRIPTS}]"
+# Marks belong to the character before them.
+_LETTERS = rf"[{_SPACED}][[{_SPACED}]\p{{M}}]*+"
+# What is no letter, and no white space as Python counts it.
+_SIGN = r"[^\p{L}\p{N}_\s\x1c-\x1f]"
+_WORD = regex.compile(
+    rf"{_LETTERS}(?:['’]{_LETTERS})*+"
+    rf"|{_UNSPACED}\p{{M}}*+"
+    rf"|{_SIGN}(?:\p{{M}}|\u200d{_SIGN})*+",
+    regex.V1,
 )
-#: A pattern: one letter or digit of a script that is written with spaces between words.
-SPACED_LETTER = rf"[^\W{_UNSPACED}]"
-_LETTER = rf"(?:{SPACED_LETTER}[{_MARKS}]*)"
-_WORD = re.compile(
-    rf"{_LETTER}+(?:[{_APOSTROPHES}]{_LETTER}+)*"
-    rf"|[{_UNSPACED}][{_MARKS}]*"
-    rf"|[^\w\s](?:[{_MARKS}]|\u200d[^\w\s])*"
-)
+_UNSPACED_LETTER = regex.compile(_UNSPACED)
 _CONTROL_PICTURES = 0x2400
 
 
@@ -42,7 +37,8 @@ def segment_words(text: str) -> list[tuple[int, int]]:
     """Return the spans of the words of ``text``, by one rule for every model.
 
     A word is a run of letters, digits and inner apostrophes; each punctuation mark, and each
-    character of a script written without spaces, is a separate word.
+    letter of a script written without spaces, is a separate word. Combining marks belong to the
+    character before them.
 
     Example:
         >>> [("didn't cross."[s:e]) for s, e in segment_words("didn't cross.")]
@@ -53,8 +49,7 @@ def segment_words(text: str) -> list[tuple[int, int]]:
 
 def is_unspaced(character: str) -> bool:
     """Return whether the script of ``character`` is written without spaces between words."""
-    code = ord(character)
-    return any(low <= code <= high for low, high in _UNSPACED_RANGES)
+    return _UNSPACED_LETTER.match(character) is not None
 
 
 def visible(token: str) -> str:

@@ -51,7 +51,7 @@ def decimal(value: float | None, places: int = 2) -> str:
         return NO_NUMBER
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    rounded = Decimal(value).quantize(Decimal(1).scaleb(-places), context=_EXACT)
+    rounded = Decimal(float(value)).quantize(Decimal(1).scaleb(-places), context=_EXACT)
     return f"{'−' if rounded < 0 else ''}{abs(rounded):,.{places}f}"
 
 
@@ -88,7 +88,7 @@ def quantity(value: float | None) -> str:
         return decimal(value)
     if value == 0:
         return "0"
-    size = abs(value)
+    size = abs(float(value))
     sign = "−" if value < 0 else ""
     if size >= _LARGE:
         return f"{sign}{whole(size)}"

@@ -6,11 +6,14 @@ All spans are half-open character offsets ``(start, end)`` into the text.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
+
+import regex
 
 from introspect.errors import MentionError, TextError
 from introspect.text.characters import SPACED_LETTER, is_unspaced, segment_words, shortened
@@ -203,14 +206,16 @@ def _occurrences(text: str, phrase: str) -> list[Span]:
     # Han and Kana are written without spaces, so a word boundary is only asked for between two
     # letters of scripts that have them.
     head = f"(?<!{SPACED_LETTER})" if _has_word_boundary(phrase[0]) else ""
-    tail = f"(?!{SPACED_LETTER})" if _has_word_boundary(phrase[-1]) else ""
-    pattern = head + re.escape(phrase) + tail
-    exact = [match.span() for match in re.finditer(pattern, text)]
-    return exact or [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
+    # A mark after the phrase belongs to its last letter, which is then another letter.
+    tail = rf"(?!{SPACED_LETTER}|\p{{M}})" if _has_word_boundary(phrase[-1]) else ""
+    pattern = head + regex.escape(phrase) + tail
+    exact = [match.span() for match in regex.finditer(pattern, text)]
+    return exact or [match.span() for match in regex.finditer(pattern, text, regex.IGNORECASE)]
 
 
 def _has_word_boundary(character: str) -> bool:
-    return character.isalnum() and not is_unspaced(character)
+    is_mark = unicodedata.category(character).startswith("M")
+    return is_mark or (character.isalnum() and not is_unspaced(character))
 
 
 def _checked_span(text: str, span: Span, role: str) -> Span:

@@ -15,9 +15,8 @@ import pandas as pd
 import torch
 
 from introspect.errors import SelectionError
-from introspect.io.files import write_atomically
-from introspect.page import Document, Section, framed
-from introspect.page.codec import kept_of
+from introspect.io import write_atomically
+from introspect.page import Document, Section, framed, kept_of
 from introspect.records import (
     LARGEST_SHOWN,
     METHODS,
@@ -27,10 +26,10 @@ from introspect.records import (
     TokenSequence,
     as_head,
     attributed,
+    listed_heads,
     offered,
 )
-from introspect.records.facts import listed_heads
-from introspect.text.characters import shortened, visible_text
+from introspect.text import shortened, visible_text
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -13,7 +13,7 @@ import torch
 
 from introspect.errors import InputError, MissingExtraError, SelectionError
 from introspect.records import AttentionRecord, HeadLike, TokenSequence
-from introspect.text.characters import visible
+from introspect.text import visible
 from introspect.views.base import head_number, layer_row, named_heads, one_or_several
 
 __all__ = ["head_view", "model_view"]

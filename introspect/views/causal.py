@@ -11,7 +11,7 @@ import pandas as pd
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import Head
-from introspect.text.english import counted, interval, p_cell, quantity
+from introspect.text import counted, interval, p_cell, quantity
 from introspect.views.base import Drawing, layers_of, map_of
 from introspect.views.causal_figure import ACROSS, causal_figure, unit_of
 from introspect.views.causal_table import CAUSAL_COLUMNS, HasHeads, causal_table

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from introspect.records import Head
-from introspect.text.english import p_cell, percent, quantity
+from introspect.text import p_cell, percent, quantity, whole
 from introspect.views.base import known, layers_of, plotly_text
 from introspect.views.palette import EDGE, LINE, MUTED, RIVAL, layer_colors, mixed
 from introspect.views.pictures import LETTERS, SIGNIFICANT, paper_layout
@@ -122,10 +122,10 @@ ACROSS = {
 }
 #: The labels of the quadrants, counterclockwise from the upper right.
 QUADRANTS = (
-    "looks and matters",
-    "matters, does not look here",
-    "neither looks nor matters",
-    "looks, does not matter",
+    "attends and matters",
+    "matters, does not attend here",
+    "neither attends nor matters",
+    "attends, does not matter",
 )
 _LABELS = 15
 # Padding of an axis beyond its numbers, and the least room on each side of its dividing line.
@@ -338,7 +338,7 @@ def effect_words(row: Any, attrs: dict[Any, Any]) -> str:
         f"Adjusted p: {p_cell(row.p_adjusted)}",
         f"Right with it{of}: {percent(row.accuracy)}",
         f"Right without it{of}: {percent(row.accuracy_without)}",
-        f"Cases: {row.n:,}",
+        f"Cases: {whole(row.n)}",
         f"Attends most to the antecedent: {percent(row.attention_accuracy)}",
         f"Its adjusted p: {p_cell(row.attention_p_adjusted)}",
         f"Attention to the antecedent: {quantity(row.attention_weight)}",
@@ -354,12 +354,12 @@ def verdict(row: Any) -> str:
     matters = is_significant(row) and row.effect > 0
     looks = row.attention_p_adjusted < SIGNIFICANT
     if matters and looks:
-        return "looks and matters"
+        return "attends and matters"
     if matters:
-        return "matters; no evidence that it looks here"
+        return "matters; no evidence that it attends here"
     if looks:
-        return "looks; no evidence that it matters"
-    return "no evidence that it looks here, or matters"
+        return "attends; no evidence that it matters"
+    return "no evidence that it attends here, or matters"
 
 
 def _range(low: float, high: float) -> str:

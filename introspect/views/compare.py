@@ -12,10 +12,9 @@ import pandas as pd
 import torch
 
 from introspect.errors import SelectionError
-from introspect.page import Section
-from introspect.page.codec import kept_of
+from introspect.page import Section, kept_of
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, TokenSequence, as_token
-from introspect.text.characters import shortened, visible_text
+from introspect.text import shortened, visible_text
 from introspect.views.base import View, joined_texts, layer_row, plotly_text
 from introspect.views.differences import (
     Pair,

@@ -10,11 +10,9 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.records import AttentionRecord, Head, HeadLike, as_head
-from introspect.records.alignment import mention_pieces
-from introspect.studies.coreference.case_scores import DIRECTIONS, DirectionScores, score_case
-from introspect.text.characters import visible
-from introspect.text.mentions import CorefCase, Span
+from introspect.records import AttentionRecord, Head, HeadLike, as_head, mention_pieces
+from introspect.studies.coreference import DIRECTIONS, DirectionScores, score_case
+from introspect.text import CorefCase, Span, visible
 from introspect.views.base import View, layer_row, plotly_text
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, themed

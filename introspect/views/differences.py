@@ -10,9 +10,9 @@ from numbers import Integral
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.similarity import total_variation
+from introspect.functional import total_variation
 from introspect.records import AttentionRecord, Head, HeadLike, TokenSequence
-from introspect.text.characters import shortened, visible_text
+from introspect.text import shortened, visible_text
 from introspect.views.base import head_number, layer_row, named_head
 
 __all__ = [

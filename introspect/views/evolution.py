@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from introspect.errors import SelectionError
-from introspect.page import Section
-from introspect.page.codec import LARGEST_DENSE
+from introspect.page import LARGEST_DENSE, Section
 from introspect.records import AttentionRecord, HeadLike
+from introspect.text import quantity
 from introspect.views.base import View, layer_row
 from introspect.views.heatmap import (
     HeadChoice,
@@ -70,7 +70,7 @@ class EvolutionView(View):
 
     def caption(self, place: int) -> str:
         """Describe a time in words, such as ``epoch 40: loss 0.214``."""
-        loss = f": loss {self.losses[place]:.3g}" if self.losses else ""
+        loss = f": loss {quantity(self.losses[place])}" if self.losses else ""
         return f"{self.unit} {self.times[place]}{loss}"
 
     @property

@@ -11,7 +11,7 @@ import torch
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
-from introspect.text.characters import visible
+from introspect.text import decimal, visible
 from introspect.views.base import View, first_token, head_number, layer_row, named_head, plotly_text
 from introspect.views.palette import DIVERGING, INK, themed
 
@@ -161,7 +161,9 @@ class NeuronView(FocalView):
             x=weights.numpy(),
             y=list(range(len(weights))),
             orientation="h",
-            text=[f"{w:.2f} (q·k {dot:.1f})" for w, dot in zip(weights, dots, strict=True)],
+            text=[
+                f"{decimal(w)} (q·k {decimal(dot)})" for w, dot in zip(weights, dots, strict=True)
+            ],
             marker={"color": "#3172c0"},
         )
         figure.add_trace(bars, row=2, col=3)
@@ -273,7 +275,7 @@ class StepsView(FocalView):
                 x=values.numpy(),
                 y=rows,
                 orientation="h",
-                text=[f"{float(v):.2f}" for v in values],
+                text=[decimal(float(v)) for v in values],
                 marker={"color": color},
             )
             figure.add_trace(bars, row=1, col=column)

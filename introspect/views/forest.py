@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from introspect.page import Section
 from introspect.studies.coreference import Scores
-from introspect.text.english import counted, percent, percent_interval
+from introspect.text import counted, percent, percent_interval
 from introspect.views.base import plotly_text
 from introspect.views.palette import ACCENT, INK, LINE, MUTED
 from introspect.views.pictures import (

@@ -10,10 +10,10 @@ import torch
 
 from introspect.deprecated import renamed_value
 from introspect.errors import SelectionError
-from introspect.functional.masks import renormalized
+from introspect.functional import renormalized
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
-from introspect.text.characters import visible
+from introspect.text import visible
 from introspect.views.base import (
     RAW,
     View,

@@ -8,11 +8,9 @@ from typing import Any
 import pandas as pd
 
 from introspect.page import Section
-from introspect.studies.coreference import Scores
-from introspect.studies.coreference.case_scores import DIRECTIONS
-from introspect.studies.heads import HeadStudy
-from introspect.studies.heads.known_roles import ATTENDS_TO, SCORES
-from introspect.text.english import counted, decimal, p_cell, percent, percent_interval
+from introspect.studies.coreference import DIRECTIONS, Scores
+from introspect.studies.heads import ATTENDS_TO, SCORES, HeadStudy
+from introspect.text import counted, decimal, p_cell, percent, percent_interval
 from introspect.views.base import layers_of, map_of
 from introspect.views.palette import DIVERGING, SEQUENTIAL, scale_partners
 from introspect.views.pictures import (

@@ -11,7 +11,7 @@ import torch
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import METHODS, AttentionRecord, Head, HeadLike
-from introspect.text.characters import shortened, visible
+from introspect.text import shortened, visible
 from introspect.views.base import (
     RAW,
     View,

@@ -15,7 +15,7 @@ import torch
 from introspect.errors import InputError, SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, HeadLike, PatchGrid
-from introspect.text.characters import visible
+from introspect.text import visible
 from introspect.views.base import View, head_number, layer_row, named_head, plotly_text
 from introspect.views.palette import ACCENT, INK, mixed
 

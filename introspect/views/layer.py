@@ -18,7 +18,7 @@ from introspect.records import (
     as_token,
     why_not_square,
 )
-from introspect.text.characters import shortened, visible
+from introspect.text import shortened, visible
 from introspect.views.base import (
     RAW,
     View,

@@ -10,8 +10,7 @@ import pandas as pd
 
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.text.characters import shortened, visible
-from introspect.text.english import percent, signed
+from introspect.text import percent, shortened, signed, visible
 from introspect.views.base import Drawing, plotly_text
 from introspect.views.palette import DIVERGING, INK, PAPER, SEQUENTIAL, scale_partners
 from introspect.views.pictures import (

@@ -13,10 +13,9 @@ import pandas as pd
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.patterns import entropy, mass_on, offset_mass
+from introspect.functional import entropy, mass_on, offset_mass
 from introspect.page import Section
-from introspect.records import AttentionRecord, Head, HeadLike, as_head
-from introspect.records.facts import listed_heads
+from introspect.records import AttentionRecord, Head, HeadLike, as_head, listed_heads
 from introspect.views.base import (
     RAW,
     View,

@@ -93,11 +93,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def _wait(served: Served, log: Path) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        assert served.process.poll() is None, log.read_text()
+        assert served.process.poll() is None, log.read_text(encoding="utf-8")
         try:
             with urllib.request.urlopen(f"{served.url}/_stcore/health", timeout=5) as answer:
                 assert answer.read() == b"ok"
                 return
         except OSError:
             time.sleep(0.1)
-    pytest.fail(f"the app did not answer: {log.read_text()}")
+    pytest.fail(f"the app did not answer: {log.read_text(encoding='utf-8')}")

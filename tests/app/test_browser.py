@@ -1,9 +1,10 @@
-"""The app in Chromium, as a person uses it: started as a process, typed in, looked at."""
+"""The app in Chromium: one journey as a person goes, and one for what only a browser shows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,161 +80,6 @@ def row_of(view: Any, query: int) -> str:
     return str(view.locator(".reading").inner_text())
 
 
-def test_type_choose_see_and_take_the_report_home(visit, open_page, tmp_path):
-    page = visit()
-    frame(page, "Heat map")
-    read(page, "It rained.")
-    page.get_by_text("5 × 5 tokens").wait_for()
-    choose(page, "Layer", "0")
-    read(page, TEXT)
-    page.get_by_text("16 × 16 tokens").wait_for()
-    choose(page, "Layer", "3")
-    choose(page, "Head", "1")
-    view = frame(page, "Heat map")
-    view.get_by_text("Showing L3H1").wait_for()
-    assert "“it” gives most to: “animal” 0.68" in row_of(view, 10)
-    # The controls of the view itself work too: it is the same page as everywhere.
-    view.locator("select[name=head]").select_option("0")
-    view.get_by_text("Showing L3H0").wait_for()
-
-    page.get_by_role("link", name="A pronoun").click()
-    page.get_by_role(
-        "heading", name="L3H1 (0.68) and L5H11 (0.67) point from it to animal."
-    ).wait_for()
-    assert "0.68" in frame(page, "Coreference view").locator("main").inner_text()
-
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download the report").click()
-    saved = tmp_path / "report.html"
-    download.value.save_as(saved)
-    offline = open_page(saved)
-    assert "L3H1 (0.68) and L5H11 (0.67) point from it to animal." in offline.inner_text("main")
-    assert "introspect app" in offline.inner_text("main")
-
-    # Back again: what was typed and chosen is still there.
-    page.get_by_role("link", name="One text").click()
-    frame(page, "Heat map").get_by_text("Showing L3H1").wait_for()
-    assert page.get_by_label("Text", exact=True).input_value() == TEXT
-
-
-@pytest.mark.slow
-def test_the_keyboard_alone_types_chooses_and_changes_the_page(visit):
-    page = visit()
-    frame(page, "Heat map")
-
-    def tab_to(name: str) -> None:
-        for _ in range(60):
-            page.keyboard.press("Tab")
-            if page.evaluate("e => document.activeElement.matches(e)", name):
-                return
-        pytest.fail(f"no way to {name} with the Tab key")
-
-    tab_to("textarea")
-    page.keyboard.press("Control+A")
-    page.keyboard.type("It rained.")
-    page.keyboard.press("Control+Enter")
-    page.get_by_text("5 × 5 tokens").wait_for()
-    tab_to("[role=radio]")
-    page.keyboard.press("Space")
-    page.locator("[data-testid=stDataFrame]").first.wait_for()
-    page.get_by_role("checkbox", name=re.compile("By word")).wait_for(state="attached")
-
-
-def test_heads_are_taken_out_by_the_keyboard_and_the_page_is_taken_home(visit, open_page, tmp_path):
-    page = visit("heads", dark=True)
-    frame(page, "Compare view")
-    choose(page, "Model", "pronoun")
-    page.get_by_role("heading", name="L1H0 ablated (zero)").wait_for()
-    heads = page.get_by_role("combobox", name=re.compile("Heads"))
-    heads.focus()
-    page.keyboard.press("Backspace")
-    page.get_by_text("Choose a head, such as L3H1").wait_for()
-    page.keyboard.type("L0H0")
-    page.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Escape")
-    page.get_by_role("heading", name="L0H0 ablated (zero)").wait_for()
-    page.get_by_text("The attention of L1H0 changes most").wait_for()
-    fits(page, "Compare view")
-    page.get_by_role("radio", name="Attention before and after").focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("Space")
-    page.get_by_text(re.compile("Before, the model says “fox”")).wait_for()
-    page.get_by_role("radio", name="What each head does").click()
-    fits(page, "Causal view")
-    assert "L1H0" in frame(page, "Causal view").locator("main").inner_text()
-    page.locator(".stDownloadButton", has_text="Download this view").wait_for()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download this view").click()
-    saved = tmp_path / "view.html"
-    download.value.save_as(saved)
-    assert open_page(saved).locator("[data-view=causal]").count() == 1
-    assert "setSize" not in saved.read_text(encoding="utf-8")
-
-
-HOSTILE = "<img src=x onerror=alert(1)> ![x](http://127.0.0.1:9/x.png) :smile: $x$"
-
-
-@pytest.mark.slow
-def test_hostile_words_are_text_everywhere(visit):
-    page = visit()
-    frame(page, "Heat map")
-    read(page, f"</script><script>alert(1)</script> {HOSTILE}")
-    view = frame(page, "Heat map")
-    view.get_by_role("heading", name="<script>alert(1)</script>").wait_for()
-    choose(page, "Model", "another …")
-    field = page.get_by_label("Hub id or folder")
-    field.fill(HOSTILE)
-    field.press("Enter")
-    message = page.get_by_role("alert").filter(has_text="onerror")
-    message.wait_for()
-    assert HOSTILE in message.inner_text().replace("\u2060", "")
-    assert page.locator("[role=alert] img, [role=alert] .katex").count() == 0
-    choose(page, "Model", "minilm")
-    frame(page, "Heat map")
-
-
-@pytest.mark.slow
-def test_a_file_is_uploaded_and_probed(visit, open_page, tmp_path):
-    page = visit("sets")
-    upload = page.locator("input[type=file]")
-    large = tmp_path / "large.jsonl"
-    large.write_bytes(b"x" * (2 << 20) + b"x")
-    upload.set_input_files(large)
-    page.get_by_text("File must be 2.0MB or smaller").wait_for()
-
-    cases = tmp_path / "cases.csv"
-    cases.write_text(f"{SAMPLE}No pronoun.,it,a,b,9\n")
-    upload.set_input_files(cases)
-    page.get_by_role("button", name="Probe", exact=True).click()
-    page.get_by_text("Rows without a result: 1").wait_for()
-    frame(page, "Report")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download the report").click()
-    saved = tmp_path / "report.html"
-    download.value.save_as(saved)
-    assert "nothing is claimed of any head" in open_page(saved).inner_text("main")
-
-
-# Parts that can only be seen by scrolling sideways; the tables are made for that.
-CUT_OFF = """() => [...document.querySelectorAll("[data-testid=stMain], [data-testid=stMain] *")]
-  .filter((e) => e.scrollWidth > e.clientWidth + 1)
-  .filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowX))
-  .filter((e) => !e.closest("[data-testid=stDataFrame]") && e.tagName !== "TEXTAREA")
-  .map((e) => e.outerHTML.slice(0, 120))"""
-
-
-@pytest.mark.slow
-def test_a_narrow_window_does_not_scroll_sideways(visit):
-    page = visit(width=800)
-    for name in ("One text", "A pronoun", "Take heads out", "Compare", "A set of cases"):
-        page.get_by_role("link", name=name).click()
-        page.get_by_role("heading", name=name, level=1).wait_for()
-        page.get_by_text("not why the model decides. What is typed").wait_for()
-        assert page.evaluate(CUT_OFF) == [], name
-
-
 def fits(page: Any, title: str) -> None:
     """Wait until a frame is as tall as what is in it: nothing cut, and no gap left."""
     view = frame(page, title)
@@ -249,32 +95,12 @@ def fits(page: Any, title: str) -> None:
     assert view.locator("main").bounding_box()["height"] > 300
 
 
-@pytest.mark.slow
-def test_a_frame_is_as_tall_as_its_page_whatever_happens_in_it(visit):
-    page = visit()
-    fits(page, "Heat map")
-    page.get_by_role("radio", name="Head view", exact=True).click()
-    fits(page, "Head view")
-    tall = page.locator("iframe").bounding_box()["height"]
-    read(page, "It rained.")
-    page.get_by_text("5 × 5 tokens").wait_for()
-    fits(page, "Head view")
-    page.wait_for_function("h => document.querySelector('iframe').clientHeight < h - 150", arg=tall)
-    fits(page, "Head view")
-    page.set_viewport_size({"width": 800, "height": 900})
-    fits(page, "Head view")
-    page.get_by_role("link", name="A pronoun").click()
-    choose(page, "Pronoun", "It")
-    page.get_by_role("combobox", name="Refers to").click()
-    page.get_by_role("option", name="rained", exact=True).click()
-    page.keyboard.press("Escape")
-    fits(page, "Coreference view")
-    short = page.locator("iframe").bounding_box()["height"]
-    frame(page, "Coreference view").get_by_role("button", name="Show all 72 heads").click()
-    page.wait_for_function(
-        "h => document.querySelector('iframe').clientHeight > h + 900", arg=short
-    )
-    fits(page, "Coreference view")
+# Parts that can only be seen by scrolling sideways; the tables are made for that.
+CUT_OFF = """() => [...document.querySelectorAll("[data-testid=stMain], [data-testid=stMain] *")]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1)
+  .filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowX))
+  .filter((e) => !e.closest("[data-testid=stDataFrame]") && e.tagName !== "TEXTAREA")
+  .map((e) => e.outerHTML.slice(0, 120))"""
 
 
 # Of words with what is behind them, as WCAG 2 has it.
@@ -298,11 +124,13 @@ CONTRAST = """selector => [...document.querySelectorAll(selector)].map((found) =
 })"""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dark", [False, True])
-def test_what_is_chosen_and_what_is_remarked_can_be_read(visit, dark):
-    page = visit(dark=dark)
-    frame(page, "Heat map")
+# Of the ground of the app: 0 to 255.
+BRIGHTNESS = """Math.max(...getComputedStyle(document.querySelector("[data-testid=stApp]"))
+  .backgroundColor.match(/[\\d.]+/g).slice(0, 3).map(Number))"""
+
+
+def readable(page: Any) -> None:
+    """Wait until what is chosen and what is remarked can be read."""
     for selector in ("[role=radio]", "[data-testid=stCaptionContainer] p"):
         # Not before the page's own styles are there.
         page.wait_for_function(
@@ -310,3 +138,194 @@ def test_what_is_chosen_and_what_is_remarked_can_be_read(visit, dark):
             " return all.length >= 2 && Math.min(...all) >= 4.5; }",
             arg=selector,
         )
+
+
+def tab_to(page: Any, name: str) -> None:
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("e => document.activeElement.matches(e)", name):
+            return
+    pytest.fail(f"no way to {name} with the Tab key")
+
+
+@pytest.fixture
+def take_home(open_page: Any, tmp_path: Path) -> Callable[[Any, str], Any]:
+    """What a button downloads, opened without the app."""
+
+    def take(page: Any, button: str) -> Any:
+        with page.expect_download() as download:
+            page.get_by_role("button", name=button).click()
+        saved = tmp_path / f"{button} {len(list(tmp_path.iterdir()))}.html"
+        download.value.save_as(saved)
+        assert "setSize" not in saved.read_text(encoding="utf-8")
+        return open_page(saved)
+
+    return take
+
+
+HOSTILE = "<img src=x onerror=alert(1)> ![x](http://127.0.0.1:9/x.png) :smile: $x$"
+
+
+def test_a_person_goes_through_the_pages(visit, take_home, tmp_path):
+    page = visit()
+    by_the_keyboard_alone(page)
+    view = through_one_text(page)
+    through_a_pronoun(page, take_home)
+    # Back again: what was typed and chosen is still there.
+    page.get_by_role("link", name="One text").click()
+    view.get_by_text("Showing L3H1").wait_for()
+    assert page.get_by_label("Text", exact=True).input_value() == TEXT
+    through_a_set(page, take_home, tmp_path)
+    through_heads_by_the_keyboard(page, take_home)
+
+
+def by_the_keyboard_alone(page: Any) -> None:
+    frame(page, "Heat map")
+    tab_to(page, "textarea")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("It rained.")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("5 × 5 tokens").wait_for()
+    tab_to(page, "[role=radio]")
+    page.keyboard.press("Space")
+    page.locator("[data-testid=stDataFrame]").first.wait_for()
+    page.get_by_role("checkbox", name=re.compile("By word")).wait_for(state="attached")
+
+
+def through_one_text(page: Any) -> Any:
+    page.get_by_role("radio", name="Heat map", exact=True).click()
+    frame(page, "Heat map")
+    choose(page, "Layer", "0")
+    read(page, TEXT)
+    page.get_by_text("16 × 16 tokens").wait_for()
+    choose(page, "Layer", "3")
+    choose(page, "Head", "1")
+    view = frame(page, "Heat map")
+    view.get_by_text("Showing L3H1").wait_for()
+    assert "“it” gives most to: “animal” 0.68" in row_of(view, 10)
+    # The controls of the view itself work too: it is the same page as everywhere.
+    view.locator("select[name=head]").select_option("0")
+    view.get_by_text("Showing L3H0").wait_for()
+    return view
+
+
+def through_a_pronoun(page: Any, take_home: Callable[[Any, str], Any]) -> None:
+    finding = "L3H1 (0.68) and L5H11 (0.67) point from it to animal."
+    page.get_by_role("link", name="A pronoun").click()
+    page.get_by_role("heading", name=finding).wait_for()
+    assert "0.68" in frame(page, "Coreference view").locator("main").inner_text()
+    report = take_home(page, "Download the report").inner_text("main")
+    assert finding in report and "introspect app" in report
+
+
+def through_a_set(page: Any, take_home: Callable[[Any, str], Any], tmp_path: Path) -> None:
+    page.get_by_role("link", name="A set of cases").click()
+    upload = page.locator("input[type=file]")
+    large = tmp_path / "large.jsonl"
+    large.write_bytes(b"x" * (2 << 20) + b"x")
+    upload.set_input_files(large)
+    page.get_by_text("File must be 2.0MB or smaller").wait_for()
+    cases = tmp_path / "cases.csv"
+    cases.write_text(f"{SAMPLE}No pronoun.,it,a,b,9\n", encoding="utf-8")
+    upload.set_input_files(cases)
+    page.get_by_role("button", name="Probe", exact=True).click()
+    page.get_by_text("Rows without a result: 1").wait_for()
+    frame(page, "Report")
+    report = take_home(page, "Download the report")
+    assert "nothing is claimed of any head" in report.inner_text("main")
+
+
+def through_heads_by_the_keyboard(page: Any, take_home: Callable[[Any, str], Any]) -> None:
+    page.get_by_role("link", name="Take heads out").click()
+    frame(page, "Compare view")
+    choose(page, "Model", "pronoun")
+    page.get_by_role("heading", name="L1H0 ablated (zero)").wait_for()
+    page.get_by_role("combobox", name=re.compile("Heads")).focus()
+    page.keyboard.press("Backspace")
+    page.get_by_text("Choose a head, such as L3H1").wait_for()
+    page.keyboard.type("L0H0")
+    page.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    page.get_by_role("heading", name="L0H0 ablated (zero)").wait_for()
+    page.get_by_text("The attention of L1H0 changes most").wait_for()
+    fits(page, "Compare view")
+    page.get_by_role("radio", name="Attention before and after").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    page.get_by_text(re.compile("Before, the model says “fox”")).wait_for()
+    page.get_by_role("radio", name="What each head does").click()
+    fits(page, "Causal view")
+    assert "L1H0" in frame(page, "Causal view").locator("main").inner_text()
+    page.locator(".stDownloadButton", has_text="Download this view").wait_for()
+    assert take_home(page, "Download this view").locator("[data-view=causal]").count() == 1
+
+
+@pytest.mark.slow
+def test_what_only_a_browser_shows(visit):
+    page = visit(width=800, dark=True)
+    frame(page, "Heat map")
+    page.wait_for_function(f"() => ({BRIGHTNESS}) < 128")
+    readable(page)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"() => ({BRIGHTNESS}) > 128")
+    readable(page)
+    nothing_scrolls_sideways(page)
+    hostile_words_are_text(page)
+    a_frame_is_as_tall_as_its_page(page)
+
+
+def nothing_scrolls_sideways(page: Any) -> None:
+    """In a narrow window, on any page."""
+    for name in ("A pronoun", "Take heads out", "Compare", "A set of cases", "One text"):
+        page.get_by_role("link", name=name).click()
+        page.get_by_role("heading", name=name, level=1).wait_for()
+        page.get_by_text("not why the model decides. What is typed").wait_for()
+        assert page.evaluate(CUT_OFF) == [], name
+
+
+def hostile_words_are_text(page: Any) -> None:
+    """In the page of a view, and in what the app says."""
+    read(page, f"</script><script>alert(1)</script> {HOSTILE}")
+    view = frame(page, "Heat map")
+    view.get_by_role("heading", name="<script>alert(1)</script>").wait_for()
+    choose(page, "Model", "another …")
+    field = page.get_by_label("Hub id or folder")
+    field.fill(HOSTILE)
+    field.press("Enter")
+    message = page.get_by_role("alert").filter(has_text="onerror")
+    message.wait_for()
+    assert HOSTILE in message.inner_text().replace("\u2060", "")
+    assert page.locator("[role=alert] img, [role=alert] .katex").count() == 0
+    choose(page, "Model", "minilm")
+    frame(page, "Heat map")
+
+
+def a_frame_is_as_tall_as_its_page(page: Any) -> None:
+    """Whatever happens in it, and whatever becomes of its width."""
+    read(page, TEXT)
+    page.get_by_text("16 × 16 tokens").wait_for()
+    fits(page, "Heat map")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.get_by_role("radio", name="Head view", exact=True).click()
+    fits(page, "Head view")
+    tall = page.locator("iframe").bounding_box()["height"]
+    read(page, "It rained.")
+    page.get_by_text("5 × 5 tokens").wait_for()
+    page.wait_for_function("h => document.querySelector('iframe').clientHeight < h - 150", arg=tall)
+    fits(page, "Head view")
+    page.set_viewport_size({"width": 800, "height": 900})
+    fits(page, "Head view")
+    page.get_by_role("link", name="A pronoun").click()
+    choose(page, "Pronoun", "It")
+    page.get_by_role("combobox", name="Refers to").click()
+    page.get_by_role("option", name="rained", exact=True).click()
+    page.keyboard.press("Escape")
+    fits(page, "Coreference view")
+    short = page.locator("iframe").bounding_box()["height"]
+    frame(page, "Coreference view").get_by_role("button", name="Show all 72 heads").click()
+    page.wait_for_function(
+        "h => document.querySelector('iframe').clientHeight > h + 900", arg=short
+    )
+    fits(page, "Coreference view")

@@ -15,7 +15,7 @@ from introspect.app.entries import (
     words_of,
 )
 from introspect.errors import MentionError
-from introspect.text.mentions import CorefCase, find_mention
+from introspect.text import CorefCase, find_mention
 
 TEXT = "The animal didn't cross the street because it was too tired."
 

@@ -8,7 +8,7 @@ import torch
 import introspect as ix
 from introspect.app.entries import EXAMPLES, Removal, words_of
 from introspect.app.tables import effect_table
-from introspect.studies.causal.metrics import load_to_ask
+from introspect.studies.causal import load_to_ask
 from tests.app.test_pages import errors, frames, said
 
 FOX = EXAMPLES["pronoun"].text

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from introspect import cli
-from introspect.app.server import check_start, server_options
+from introspect.app import check_start
+from introspect.app.server import server_options
 from introspect.errors import InputError, MissingExtraError
 from tests.app.conftest import free_port
 

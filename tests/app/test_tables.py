@@ -10,8 +10,8 @@ import torch
 from introspect.app.tables import cell_style, score_table, token_table, weight_table
 from introspect.errors import SelectionError
 from introspect.records import AttentionRecord
-from introspect.studies.coreference.case_scores import score_case
-from introspect.views.palette import SEQUENTIAL
+from introspect.studies.coreference import score_case
+from introspect.views import SEQUENTIAL
 from tests import synthetic
 
 

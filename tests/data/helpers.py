@@ -10,7 +10,7 @@ import pytest
 
 from introspect.data import Outcome, Reject
 from introspect.functional import coreference as baselines
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -106,4 +106,4 @@ class Counted(io.RawIOBase):
 
 def as_stdin(monkeypatch, content: bytes | io.RawIOBase) -> None:
     raw = Counted([content]) if isinstance(content, bytes) else content
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(raw)))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8"))

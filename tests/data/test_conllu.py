@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.data import Reject
-from introspect.data.conllu import Sentence, read_conllu
+from introspect.data import Reject, Sentence, read_conllu
 from introspect.errors import InputError
 from tests.data.helpers import written
 

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from introspect.data.own import ADJECTIVES, FRAMES, Item, grammar_cases, is_held_out, nouns
+from introspect.data import grammar_cases
+from introspect.data.own import ADJECTIVES, FRAMES, Item, is_held_out, nouns
 from introspect.errors import SelectionError
 from tests.data.helpers import baseline, marked
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from introspect.data import case_from_json, case_to_json, read_jsonl, write_jsonl
 from introspect.errors import InputError, OutputError, naming
-from introspect.text.mentions import Candidate, CorefCase
+from introspect.text import Candidate, CorefCase
 from tests.data.helpers import marked, split, written
 
 TEXT = "The animal didn't cross the street because it was too tired."

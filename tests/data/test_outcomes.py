@@ -12,7 +12,7 @@ from introspect.data import COLLECTIONS, Reject, SeenIds, Tally, read_cases, rea
 from introspect.data.outcomes import checked_case, divides_character
 from introspect.errors import InputError, SelectionError
 from introspect.io import lines as shared
-from introspect.io.lines import read_lines, read_table
+from introspect.io import read_lines, read_table
 from tests.data.helpers import split, written
 
 LINE = '{"id": "%s", "text": "A cat and it.", "pronoun": [10, 12], "candidates": [%s]}'

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from introspect.functional.propagation import alti, contributions
+from introspect.functional import alti, contributions
 
 
 def slow_contributions(vectors: torch.Tensor, outputs: torch.Tensor) -> list[list[float]]:

@@ -7,12 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.functional.coreference import (
-    chance,
-    closest_to_offsets,
-    first_mentioned,
-    nearest_preceding,
-)
+from introspect.functional import chance, closest_to_offsets, first_mentioned, nearest_preceding
 
 
 @pytest.mark.parametrize(

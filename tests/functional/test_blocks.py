@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.norms import block_vectors, brought_by_head, linearized_norm
+from introspect.functional import block_vectors, brought_by_head, linearized_norm
 
 
 def test_two_heads_that_share_a_value_by_hand():

@@ -10,14 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.functional.coreference import (
-    FLOOR,
-    MENTION_OPTIONS,
-    credit,
-    margin,
-    mention_weights,
-    reachable,
-)
+from introspect.functional import MENTION_OPTIONS, credit, margin, mention_weights, reachable
+from introspect.functional.coreference import FLOOR
 
 # One layer, one head, three tokens; every row sums to 1.
 THREE = torch.tensor([[[[0.2, 0.3, 0.5], [0.1, 0.8, 0.1], [0.0, 0.4, 0.6]]]])

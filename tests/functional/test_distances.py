@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.functional.similarity import jensen_shannon_distance, total_variation
+from introspect.functional import jensen_shannon_distance, total_variation
 
 A = [0.5, 0.3, 0.2]
 B = [0.1, 0.3, 0.6]

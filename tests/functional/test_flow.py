@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from introspect.errors import SelectionError
-from introspect.functional.propagation import LARGEST_FLOW, flow, rollout
+from introspect.functional import flow, rollout
+from introspect.functional.propagation import LARGEST_FLOW
 from tests.functional.test_rollout import random_attentions
 
 

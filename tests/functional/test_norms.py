@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.norms import norm_weights, value_norms
+from introspect.functional import norm_weights, value_norms
 
 
 def test_a_case_worked_by_hand():

@@ -5,13 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from introspect.functional.patterns import (
-    FEWEST_KEYS,
-    PATTERN_CLASSES,
-    pattern_class,
-    pattern_shares,
-    sole_maximum,
-)
+from introspect.functional import PATTERN_CLASSES, pattern_class, pattern_shares, sole_maximum
+from introspect.functional.patterns import FEWEST_KEYS
 
 N = 20
 # [CLS] ten tokens [SEP] seven tokens [SEP]

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.functional.masks import renormalized
-from introspect.functional.patterns import (
+from introspect.functional import (
     entropy,
     mass_on,
     offset_mass,
+    renormalized,
     visible_keys,
     visible_offsets,
 )

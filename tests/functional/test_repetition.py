@@ -8,12 +8,7 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.repetition import (
-    duplicate_matching,
-    pair_mass,
-    prefix_matching,
-    second_time,
-)
+from introspect.functional import duplicate_matching, pair_mass, prefix_matching, second_time
 
 
 def test_three_tokens_that_come_twice_by_hand():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from introspect.errors import SelectionError
-from introspect.functional.propagation import rollout
+from introspect.functional import rollout
 
 
 def random_attentions(layers: int, heads: int, n: int, seed: int) -> torch.Tensor:

@@ -10,8 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from introspect.functional import similarity
-from introspect.functional.similarity import classical_mds, head_distance_sums, head_distances
+from introspect.functional import classical_mds, head_distance_sums, head_distances, similarity
 
 
 def random_heads(seed: int, layers: int = 2, heads: int = 2, n: int = 5) -> torch.Tensor:

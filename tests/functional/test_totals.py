@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from introspect.functional.totals import (
+from introspect.functional import (
     countable_rows,
     in_grains,
     make_summable_,

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.functional.words import merge_pieces
+from introspect.functional import merge_pieces
 
 THREE = torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.2, 0.6], [0.0, 0.4, 0.6]])
 

@@ -108,7 +108,7 @@ def test_it_notices_an_output_that_the_capture_changed():
 def test_it_notices_a_causal_capture_that_saw_the_future(monkeypatch):
     from transformers import AttentionMaskInterface
 
-    from introspect.hooks.interface import IMPLEMENTATION
+    from introspect.hooks import IMPLEMENTATION
 
     model, inputs = zoo.build("llama"), zoo.batch("llama")
     with monkeypatch.context() as patch:

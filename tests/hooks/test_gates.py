@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from introspect.errors import CaptureError
-from introspect.hooks import find_projections
-from introspect.hooks.edits.gates import gate_gradients, gated, open_gates
+from introspect.hooks import find_projections, gate_gradients
+from introspect.hooks.edits.gates import gated, open_gates
 from tests import models_zoo as zoo
 
 NAMES = ("bert", "albert", "gpt2", "llama", "t5", "bart", "gpt_oss")

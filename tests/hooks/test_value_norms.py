@@ -9,8 +9,7 @@ import torch
 import transformers as tf
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks import capture, find_projections
-from introspect.hooks.capture import stream
+from introspect.hooks import capture, find_projections, stream
 from tests import models_zoo as zoo
 from tests.models_zoo import LEGACY
 

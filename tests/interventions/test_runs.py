@@ -11,7 +11,7 @@ import transformers as tf
 
 import introspect as ix
 from introspect.errors import CaptureError, SelectionError
-from introspect.functional.masks import knocked_out
+from introspect.functional import knocked_out
 from introspect.hooks import capture
 from tests import models_zoo as zoo
 from tests.writers_zoo import writer

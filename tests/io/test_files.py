@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from introspect.errors import OutputError
-from introspect.io.files import check_destination, write_atomically
+from introspect.io import check_destination, write_atomically
 
 is_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 

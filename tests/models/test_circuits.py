@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import introspect as ix
-from introspect.data.own import ADJECTIVES, FRAMES, Item, grammar_cases, nouns
+from introspect.data import grammar_cases
+from introspect.data.own import ADJECTIVES, FRAMES, Item, nouns
 from introspect.models.circuits import CIRCUITS, SYMBOLS, circuit_folder, repeated
 
 SEED = 77  # neither of the trainings nor of the figures in the cards

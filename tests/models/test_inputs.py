@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from introspect.errors import ModelError, SelectionError, TextError
-from introspect.models import Model
+from introspect.models import Model, encode
 from introspect.models.generation import continued
-from introspect.models.inputs import as_input_text, encode
+from introspect.models.inputs import as_input_text
 from tests import models_zoo as zoo
 from tests.tokenizers_zoo import byte_level, sentencepiece, word_level
 

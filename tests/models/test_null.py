@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from introspect.errors import ModelError
-from introspect.models import Model
-from introspect.models.null import null_model
+from introspect.models import Model, null_model
 from tests import models_zoo as zoo
 from tests.synthetic import TEXT
 from tests.tokenizers_zoo import word_level

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from introspect.errors import TextError
-from introspect.models.inputs import encode
-from introspect.records import AttentionRecord
-from introspect.records.alignment import find_tokens, mention_pieces
+from introspect.models import encode
+from introspect.records import AttentionRecord, find_tokens, mention_pieces
 from tests import models_zoo
 from tests import tokenizers_zoo as zoo
 

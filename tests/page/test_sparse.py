@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from introspect.errors import RecordError
-from introspect.page import codec
-from introspect.page.codec import decode, encode, kept_of
+from introspect.page import codec, kept_of
+from introspect.page.codec import decode, encode
 from introspect.records import AttentionRecord
-from introspect.views.head import head_view
-from introspect.views.model import model_view
+from introspect.views import head_view, model_view
 
 KEPT = 3
 

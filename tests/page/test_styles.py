@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from introspect.page.bundle import ROOMS, read_asset, style_sheet
-from introspect.views.head import head_view
+from introspect.views import head_view
 
 from ..views.samples import record_of
 

@@ -7,8 +7,7 @@ import torch
 
 import introspect as ix
 from introspect.errors import MentionError, SelectionError
-from introspect.records import Head, TokenSequence, as_head, as_token
-from introspect.records.facts import listed_heads
+from introspect.records import Head, TokenSequence, as_head, as_token, listed_heads
 
 SIX = dict.fromkeys(range(6), 12)
 

@@ -14,16 +14,16 @@ import torch
 import introspect as ix
 from introspect.errors import InputError
 from introspect.records import AttentionRecord, Certificate, Head
+from introspect.reporting import head_report
 from introspect.reporting.head_report import (
     finding_of_heads,
-    head_report,
     heads_listed,
     pattern_words,
     place_words,
 )
 from introspect.studies.heads import HeadStudy
-from introspect.text.english import percent_interval
-from introspect.views.head_maps import known_roles_section
+from introspect.text import percent_interval
+from introspect.views import known_roles_section
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 # Two layers of three heads; the intervals are a hundredth wide on either side.

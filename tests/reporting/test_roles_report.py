@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from introspect.records import AttentionRecord, Certificate
-from introspect.reporting.roles_report import finding_of_roles, sentence_report
-from introspect.studies.heads.looks_at import ALL_ROLES, RolesAnalyzer
-from introspect.studies.heads.similarity import SimilarityAnalyzer
-from introspect.views.head_maps import role_map_section, role_title, unit_of
+from introspect.reporting import sentence_report
+from introspect.reporting.roles_report import finding_of_roles
+from introspect.studies.heads import RolesAnalyzer, SimilarityAnalyzer
+from introspect.studies.heads.looks_at import ALL_ROLES
+from introspect.views import role_map_section, role_title, unit_of
 from tests.synthetic import TEXT, record
 
 TEXTS = [TEXT, "A rose is a rose, and a rose is (still) a rose!"]

@@ -1,7 +1,8 @@
-"""Begins a probe, and kills its process at a given moment: a program for the tests of stops.
+"""Begins a probe, and kills or stops its process at a given moment: a program for tests of stops.
 
-It reads lines of JSON ``[moment, input, folder, options]`` and answers each with the exit status of
-a process of its own, which it forks before torch has begun any thread.
+It reads lines of JSON, ``[moment, input, folder, options]`` for a probe and ``[stop, arguments,
+file]`` for the command line, whose words go to ``file.out`` and ``file.err``. It answers each with
+the exit status of a process of its own, which it forks before torch has begun any thread.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import introspect as ix
+from introspect import cli
 from introspect.io import files, folders
-from introspect.runs import jobs, outcome, run
+from introspect.runs import jobs, outcome, run, serial
 from introspect.runs import outcome as finishing
 from introspect.runs import tables as gathering
 from introspect.runs.store import ShardStore
@@ -50,6 +52,18 @@ def _set(owner: Any, name: str, time: int, instead: Callable[..., Any] = _die) -
     setattr(owner, name, _at(time, getattr(owner, name), instead))
 
 
+def _interrupt_in_the_second_shard(times: int) -> None:
+    """Ctrl-C so many times, while the second shard runs."""
+    run_shard = serial.run_shard
+
+    def interrupted(*arguments: Any) -> Any:
+        for _ in range(times):
+            signal.raise_signal(signal.SIGINT)
+        return run_shard(*arguments)
+
+    _set(serial, "run_shard", 2, interrupted)
+
+
 #: How each moment is come by. A shard's file is the only one that is written durably, but the plan.
 MOMENTS: dict[str, Callable[[], None]] = {
     "before the plan": lambda: _set(run, "write_run", 1),
@@ -67,16 +81,37 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "while starting over": lambda: _set(folders, "_remove", 3),
     "of random weights": lambda: _set(Worker, "attend", 8),
 }
+#: How a person stops the command.
+STOPS: dict[str, Callable[[], None]] = {
+    "Ctrl-C": lambda: _interrupt_in_the_second_shard(1),
+    "Ctrl-C twice": lambda: _interrupt_in_the_second_shard(2),
+}
+
+
+def _command(arguments: list[str], shown: str) -> None:
+    """Run the command line as a process of its own does, with small shards."""
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"{shown}.{name}", os.O_WRONLY | os.O_CREAT), stream)
+    sys.argv = ["introspect", *arguments]
+    sets.divide_small(setattr)
+    cli.program()
+
+
+def _child(moment: str, *call: Any) -> None:
+    if moment in STOPS:
+        STOPS[moment]()
+        _command(*call)
+    MOMENTS[moment]()
+    given, out, options = call
+    ix.probe(sets.model(), given, out, **sets.CALL, **options)
+    os._exit(0)
 
 
 def main() -> None:
     sets.leave_out_the_long(setattr)
     for line in sys.stdin:
-        moment, given, out, options = json.loads(line)
         if (child := os.fork()) == 0:
-            MOMENTS[moment]()
-            ix.probe(sets.model(), given, out, **sets.CALL, **options)
-            os._exit(0)
+            _child(*json.loads(line))
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 

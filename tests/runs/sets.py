@@ -12,10 +12,11 @@ import torch
 import transformers as tf
 
 import introspect as ix
+from introspect import runs
 from introspect.data import own_cases, write_jsonl
 from introspect.models import Model, load_text
 from introspect.runs.findings import CaseSet
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 from tests import models_zoo
 from tests.tokenizers_zoo import word_level
 
@@ -97,3 +98,8 @@ def leave_out_the_long(replace_: Callable[[Any, str, Any], Any]) -> None:
     replace_(CaseSet, "linear", lambda _: (None, None))
     replace_(CaseSet, "hardest", lambda *_: [])
     replace_(CaseSet, "shown_pairs", lambda *_: [])
+
+
+def divide_small(replace_: Callable[[Any, str, Any], Any]) -> None:
+    """Small shards also for the command line, which has no option for them."""
+    replace_(runs, "probe", functools.partial(runs.probe, shard_rows=CALL["shard_rows"]))

@@ -9,10 +9,7 @@ import json
 import os
 import pty
 import re
-import signal
-import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -27,7 +24,6 @@ from introspect.runs import estimate
 from introspect.runs.rows import RunInput, count_rows
 from introspect.runs.worker import WorkerOptions
 from tests.runs import sets
-from tests.runs.test_stops import ROOT, subprocess_environment
 
 pytestmark = pytest.mark.usefixtures("lean")
 
@@ -115,7 +111,7 @@ def test_every_input_gives_the_same_table_and_ends_with_0(kind, introspect, expe
 def test_standard_input_and_the_same_again(introspect, expected, tmp_path, monkeypatch):
     content = "".join(f"{text}\n" for text in TEXTS).encode()
     for _ in range(2):  # goes on: the copy of it has another place each time
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
         outcome = introspect("-", "--out", tmp_path / "x")
         assert outcome.code == 0, outcome.err
         assert roles(tmp_path / "x") == expected
@@ -182,54 +178,37 @@ def test_the_options_of_the_command_line_reach_the_probe(introspect, tmp_path):
 # Ctrl-C
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory):
-    """Enough for six shards of the usual size."""
-    texts = [f"w{i % 290} w{i % 7} " + "w5 " * (i % 9) for i in range(6_000)]
-    return sets.text_file(tmp_path_factory.mktemp("many"), texts)
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(saved_model, many, tmp_path_factory, lean):
-    out = tmp_path_factory.mktemp("uninterrupted") / "x"
-    ix.probe(str(saved_model), many, out, threads=1)
-    return roles(out)
-
-
 def shards_done(out) -> int:
     manifest = out / "shards" / "manifest.jsonl"
     return manifest.read_bytes().count(b"\n") if manifest.exists() else 0
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    ("stop", "said", "done"),
+    [
+        ("Ctrl-C", "Stopped by you after 2 finished shards of 8 rows", 2),
+        ("Ctrl-C twice", "interrupted", 1),
+    ],
+    ids=["1", "2"],
+)
 def test_ctrl_c_ends_with_1_and_the_same_command_goes_on(
-    times, introspect, saved_model, many, uninterrupted, tmp_path
+    stop, said, done, introspect, in_a_process, saved_model, tmp_path, monkeypatch
 ):
-    out = tmp_path / "x"
-    arguments = ["probe", str(many), "--out", str(out), "--threads", "1"]
-    command = [sys.executable, "-m", "introspect.cli", *arguments, "--model", str(saved_model)]
-    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, env=subprocess_environment(), **pipes) as process:
-        while shards_done(out) < 1 and process.poll() is None:
-            time.sleep(0.01)
-        for _ in range(times):
-            process.send_signal(signal.SIGINT)
-            time.sleep(0.02)
-        printed, complaints = process.communicate(timeout=60)
-    assert process.returncode == 1, complaints
+    given, out = sets.text_file(tmp_path, TEXTS * 12), tmp_path / "x"
+    sets.divide_small(monkeypatch.setattr)
+    arguments = [str(given), "--threads", "1", "--out"]
+    process = ["probe", *arguments, str(out), "--model", str(saved_model)]
+    assert in_a_process(stop, process, str(tmp_path / "said")) == 1
+    complaints = (tmp_path / "said.err").read_text(encoding="utf-8")
     last = complaints.strip().splitlines()[-1]
-    if times == 1:
-        assert re.search(r"error: Stopped by you after \d+ finished shards", last)
-        assert "Run the same command again to go on" in last
-    else:
-        # The second may come when the first has had its answer, and the process is about to end.
-        assert re.match(r"introspect: error: (interrupted$|Stopped by you)", last)
-    assert printed == "" and "Traceback" not in complaints
-    done = shards_done(out)
-    assert 1 <= done < 6
-    assert introspect(*arguments[1:]).code == 0
-    assert roles(out) == uninterrupted
-    assert shards_done(out) == 6
+    assert last.startswith(f"introspect: error: {said}")
+    assert ("Run the same command again to go on" in last) == (stop == "Ctrl-C")
+    assert (tmp_path / "said.out").read_bytes() == b"" and "Traceback" not in complaints
+    assert shards_done(out) == done
+    assert introspect(*arguments, out).code == 0
+    assert introspect(*arguments, tmp_path / "uninterrupted").code == 0
+    assert roles(out) == roles(tmp_path / "uninterrupted")
+    assert shards_done(out) == 5
 
 
 # What a person sees

@@ -12,8 +12,7 @@ import pytest
 
 import introspect as ix
 from introspect.errors import OutputError
-from introspect.io import files
-from introspect.io.folders import check_folder
+from introspect.io import check_folder, files
 from introspect.runs import outcome, serial, store
 from introspect.runs import tables as gathering
 from introspect.studies.registry import ANALYZERS

@@ -16,8 +16,8 @@ from introspect.errors import OutputError
 from introspect.runs import run as probe_run
 from introspect.studies import lanes
 from tests.runs import sets
+from tests.runs.conftest import ROOT, subprocess_environment
 from tests.runs.sets import CALL, tables
-from tests.runs.test_stops import ROOT, subprocess_environment
 
 pytestmark = pytest.mark.usefixtures("lean")
 

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 import introspect as ix
 from introspect.data import Sentence, case_to_json, write_jsonl
 from introspect.errors import CaptureError, MentionError, TextError
-from introspect.models.inputs import encode
+from introspect.models import encode
+from introspect.runs import WorkerOptions
 from introspect.runs.batches import prepare, windows
-from introspect.runs.options import WorkerOptions
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import run_shard
 from introspect.runs.worker import Worker
-from introspect.studies.heads.similarity import SimilarityAnalyzer
-from introspect.text.mentions import CorefCase
+from introspect.studies.heads import SimilarityAnalyzer
+from introspect.text import CorefCase
 from tests.closeness import assert_close, assert_same_table, tolerance
 from tests.runs import sets
 from tests.runs.sets import CALL, LIMIT, tables

@@ -22,9 +22,8 @@ from introspect.runs.options import WorkerOptions
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import by_analyzer, run_shard
 from introspect.runs.worker import Worker
-from introspect.studies.coreference.case_scores import DIRECTIONS, score_case
-from introspect.studies.coreference.columns import CaseColumns
-from introspect.studies.heads.looks_at import RolesAnalyzer
+from introspect.studies.coreference import DIRECTIONS, CaseColumns, score_case
+from introspect.studies.heads import RolesAnalyzer
 from tests import models_zoo
 from tests.closeness import assert_close, assert_same_table
 from tests.runs import sets

@@ -16,13 +16,13 @@ from safetensors import SafetensorError
 
 from introspect.data import Reject, Sentence, SyntaxWord, case_from_json, reject_to_json
 from introspect.errors import OutputError
-from introspect.io.arrays import pack, unpack
+from introspect.io import pack, unpack
 from introspect.runs.rows import ProbeRow, Shard, cut, unlike
 from introspect.runs.shard import by_analyzer, run_shard
 from introspect.runs.store import Entry, ShardStore
 from introspect.runs.worker import Worker, WorkerOptions
-from introspect.studies.coreference.columns import CaseColumns
-from introspect.text.mentions import CorefCase
+from introspect.studies.coreference import CaseColumns
+from introspect.text import CorefCase
 from tests.runs import sets
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

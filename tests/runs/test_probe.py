@@ -14,11 +14,10 @@ from transformers import BertConfig, BertModel
 import introspect as ix
 from introspect.data import case_to_json, own_cases, read_cases, write_jsonl
 from introspect.errors import InputError, OutputError, SelectionError
-from introspect.io.folders import FILES, read_run
+from introspect.io import FILES, read_run
 from introspect.reporting.set_words import finding_of_choice
-from introspect.studies.coreference.case_scores import score_case
-from introspect.text.english import percent_interval
-from introspect.text.mentions import CorefCase
+from introspect.studies.coreference import score_case
+from introspect.text import CorefCase, percent_interval
 from tests import models_zoo
 from tests.closeness import assert_same_table
 from tests.tokenizers_zoo import word_level

@@ -32,9 +32,22 @@ def cluster():
     ray = pytest.importorskip("ray", reason="ray (extra ray) is missing")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+        start(ray)
     yield ray
     ray.shutdown()
+
+
+def start(ray) -> None:
+    """Ray gives a node 30 s to come up, which a busy machine may not have; then once more."""
+    options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+    for last in (False, True):
+        try:
+            ray.init(num_cpus=2, **options)
+            return
+        except Exception as error:
+            ray.shutdown()
+            if last or "timed out during startup" not in str(error):
+                raise
 
 
 @pytest.fixture(scope="module")

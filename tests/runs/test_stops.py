@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -15,10 +12,9 @@ import pytest
 
 import introspect as ix
 from introspect.errors import OutputError
-from introspect.io.folders import FILES, locked
+from introspect.io import FILES, locked
 from introspect.models import load_text
-from introspect.runs import serial
-from introspect.runs.jobs import ProbeInterruptedError
+from introspect.runs import ProbeInterruptedError, serial
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
 from tests.runs import sets
@@ -28,13 +24,7 @@ from tests.tokenizers_zoo import word_level
 
 pytestmark = pytest.mark.usefixtures("lean")
 
-ROOT = Path(__file__).resolve().parents[2]
 SHARDS = 5
-
-
-def subprocess_environment() -> dict[str, str]:
-    one = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-    return {**os.environ, "PYTHONPATH": str(ROOT), **one}
 
 
 @pytest.fixture(scope="module")
@@ -51,19 +41,13 @@ def whole(given, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def killed(given):
-    """Runs a probe in a process that is killed at a moment; one start of Python for all."""
-    command = [sys.executable, "-m", "tests.runs.killed"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, env=subprocess_environment(), **pipes) as process:
+def killed(given, in_a_process):
+    """Runs a probe in a process that is killed at a moment."""
 
-        def run(moment: str, out: Path, **options: object) -> int:
-            process.stdin.write(json.dumps([moment, str(given), str(out), options]) + "\n")
-            process.stdin.flush()
-            return int(process.stdout.readline())
+    def run(moment: str, out: Path, **options: object) -> int:
+        return in_a_process(moment, str(given), str(out), options)
 
-        yield run
-        process.stdin.close()
+    return run
 
 
 def assert_whole(out: Path, whole: Path) -> None:

@@ -133,11 +133,11 @@ test("the largest place passes over what is missing", () => {
 test("the sentence names the largest weight of all layers, from the token or to it", () => {
   assert.equal(
     viewOf().words.sentence(null),
-    "“Ann” looks most at “Ann” in layer 0 (0.50 on average over 2 heads).",
+    "“Ann” attends most to “Ann” in layer 0 (0.50 on average over 2 heads).",
   );
   assert.equal(
     viewOf({ combine: "max" }).words.sentence(null),
-    "“Ann” looks most at “[CLS]” in layer 1 (0.90 at most over 2 heads).",
+    "“Ann” attends most to “[CLS]” in layer 1 (0.90 at most over 2 heads).",
   );
   assert.equal(
     viewOf({ side: "key", combine: "one", head: 1 }).words.sentence(null),

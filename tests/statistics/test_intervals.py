@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import binom
 
 from introspect.statistics import (
+    drawn_counts,
     grouped_bootstrap,
 )
-from introspect.statistics.groups import drawn_counts
 from tests.statistics.helpers import coin_flips, pairs
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.text.characters import is_unspaced, segment_words, shortened, visible, visible_text
+from introspect.text import segment_words, shortened, visible, visible_text
+from introspect.text.characters import is_unspaced
 
 
 def words(text: str) -> list[str]:
@@ -37,6 +38,17 @@ def words(text: str) -> list[str]:
         ("שלום עולם", ["שלום", "עולם"]),
         ("👨\u200d👩\u200d👧!", ["👨\u200d👩\u200d👧", "!"]),
         ("❤\ufe0f", ["❤\ufe0f"]),
+        # Decomposed: each mark stays with its letter, inside a word and at its end.
+        ("nai\u0308ve cafe\u0301.", ["nai\u0308ve", "cafe\u0301", "."]),
+        ("\u1112\u1161\u11ab \u1100\u116e\u11a8", ["\u1112\u1161\u11ab", "\u1100\u116e\u11a8"]),
+        # Devanagari, Tamil and Bengali: vowel signs and viramas are marks.
+        ("हिन्दी में लिखा", ["हिन्दी", "में", "लिखा"]),
+        ("தமிழ் மொழி।", ["தமிழ்", "மொழி", "।"]),
+        ("বাংলা ভাষা", ["বাংলা", "ভাষা"]),
+        # Thai has no spaces: a letter with its marks is the smallest unit.
+        ("น้ำกิน", ["น้", "ำ", "กิ", "น"]),
+        ("ああーい", ["あ", "あ", "ー", "い"]),
+        ("人々と々", ["人", "々", "と", "々"]),
         ("", []),
         (" \n\t\u2003", []),
     ],

@@ -8,8 +8,8 @@ import pytest
 
 import introspect as ix
 from introspect.errors import MissingExtraError, SelectionError
-from introspect.records.alignment import resegmented
-from introspect.studies.coreference.case_scores import score_case
+from introspect.records import resegmented
+from introspect.studies.coreference import score_case
 from introspect.text import chinese as segmentation
 from tests.synthetic import record
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from introspect.errors import MentionError, TextError
 from introspect.records.alignment import assign_words
-from introspect.text.characters import segment_words
-from introspect.text.mentions import Candidate, CorefCase, find_mention
+from introspect.text import Candidate, CorefCase, find_mention, segment_words
 from tests.synthetic import TEXT
 
 
@@ -280,3 +279,13 @@ def test_a_piece_over_two_words_makes_one_of_them():
         [0, 1, 2, 3],
         [(0, 2), (3, 4), (4, 6), (6, 8)],
     )
+
+
+def test_a_mark_belongs_to_the_letter_before_it():
+    text = "The cafe\u0301 is no cafe."
+    assert find_mention(text, "cafe") == (16, 20)
+    assert find_mention(text, "cafe\u0301") == (4, 9)
+    with pytest.raises(MentionError):
+        find_mention("हिन्दी में", "हिन्द")
+    with pytest.raises(MentionError):
+        find_mention("two cafe\u0301s", "cafe\u0301")

@@ -12,17 +12,21 @@ from importlib.resources import files
 import pytest
 
 from introspect.page import Document
-from introspect.text.mentions import CorefCase
-from introspect.views.base import Drawing, View
-from introspect.views.causal import causal_view
-from introspect.views.compare import compare_view
-from introspect.views.coreference import coreference_view
-from introspect.views.evolution import evolution_view
-from introspect.views.focal import neuron_view, steps_view
-from introspect.views.head import head_view
-from introspect.views.heatmap import heatmap_view
-from introspect.views.layer import layer_view
-from introspect.views.model import model_view
+from introspect.text import CorefCase
+from introspect.views import (
+    Drawing,
+    View,
+    causal_view,
+    compare_view,
+    coreference_view,
+    evolution_view,
+    head_view,
+    heatmap_view,
+    layer_view,
+    model_view,
+    neuron_view,
+    steps_view,
+)
 
 from .causal.helpers import table_of
 from .samples import record_of, record_with_parts
@@ -54,13 +58,26 @@ VIEWS: dict[str, Callable[[], Drawing]] = {
 }
 
 
+# What is said of the rules that hold would take longer to send than to find.
+AXE = """async (rules) => {
+  const found = await axe.run({ ...rules, resultTypes: ["violations"] });
+  return { passes: found.passes.length, violations: found.violations.map(
+    (v) => `${v.id}: ${v.help} (${v.nodes[0].html.slice(0, 120)})`) };
+}"""
+#: The rules that look at colors; the others find the same on a light page and a dark one.
+OF_COLORS = ("color-contrast", "link-in-text-block")
+
+
 def violations(page) -> list[str]:
-    """What axe-core finds, a line for each rule, with the first element that breaks it."""
+    """What axe-core finds, a line for each rule, with the first element that breaks it.
+
+    Every rule is read on a light page; on a dark one, those of colors.
+    """
     page.evaluate(files(axe).joinpath("axe.min.js").read_text(encoding="utf-8"))
-    result = page.evaluate("axe.run()")
-    assert len(result["passes"]) > 10  # it did look
-    found = result["violations"]
-    return [f"{v['id']}: {v['help']} ({v['nodes'][0]['html'][:120]})" for v in found]
+    is_dark = page.evaluate("document.documentElement.dataset.theme") == "dark"
+    found = page.evaluate(AXE, {"runOnly": OF_COLORS} if is_dark else {})
+    assert found["passes"] >= (1 if is_dark else 11)  # it did look
+    return found["violations"]
 
 
 def page_of_all() -> str:
@@ -85,9 +102,16 @@ def test_no_rule_is_broken_by_any_view(open_page, theme):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("fault", ["button.textContent = ''", "button.style.color = '#eee'"])
-def test_a_rule_that_is_broken_is_named_with_its_element(open_page, fault):
-    page = open_page(VIEWS["heatmap"]().to_html())
+@pytest.mark.parametrize(
+    ("theme", "fault"),
+    [
+        ("light", "button.textContent = ''"),
+        ("light", "button.style.color = '#eee'"),
+        ("dark", "button.style.color = '#333'"),
+    ],
+)
+def test_a_rule_that_is_broken_is_named_with_its_element(open_page, theme, fault):
+    page = open_page(VIEWS["heatmap"]().to_html(), path_hash=f"#page.theme={theme}")
     button = "const button = document.querySelector('[name=\"export-svg\"]')"
     page.evaluate(f"() => {{ {button}; button.removeAttribute('aria-label'); {fault}; }}")
     assert any("export-svg" in found for found in violations(page))

@@ -7,9 +7,9 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.records import AttentionRecord, Head, TokenSequence
-from introspect.studies.coreference.case_scores import score_case
-from introspect.text.mentions import CorefCase
-from introspect.views.coreference import coreference_view
+from introspect.studies.coreference import score_case
+from introspect.text import CorefCase
+from introspect.views import coreference_view
 from introspect.views.palette import ACCENT, MUTED, RIVAL
 
 from .samples import TEXT, record_of

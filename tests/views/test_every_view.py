@@ -15,15 +15,18 @@ import torch
 
 from introspect.page import Document
 from introspect.records import AttentionRecord
-from introspect.text.mentions import CorefCase
-from introspect.views.base import View
-from introspect.views.compare import compare_view
-from introspect.views.coreference import coreference_view
-from introspect.views.focal import neuron_view, steps_view
-from introspect.views.head import head_view
-from introspect.views.heatmap import heatmap_view
-from introspect.views.layer import layer_view
-from introspect.views.model import model_view
+from introspect.text import CorefCase
+from introspect.views import (
+    View,
+    compare_view,
+    coreference_view,
+    head_view,
+    heatmap_view,
+    layer_view,
+    model_view,
+    neuron_view,
+    steps_view,
+)
 
 from .samples import record_of, record_with_parts
 

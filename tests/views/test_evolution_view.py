@@ -9,7 +9,7 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.records import AttentionRecord
-from introspect.views.evolution import evolution_view
+from introspect.views import evolution_view
 
 from .samples import bare_record
 
@@ -45,7 +45,7 @@ def test_each_frame_is_the_pattern_of_its_time():
     for frame, record in zip(figure.frames, made, strict=True):
         assert torch.equal(torch.tensor(frame.data[0].z), record.attentions[1, 1])
     assert torch.equal(torch.tensor(figure.data[0].z), made[2].attentions[1, 1])
-    assert figure.layout.sliders[0].steps[3].label == "epoch 3: loss 0.25"
+    assert figure.layout.sliders[0].steps[3].label == "epoch 3: loss 0.250"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 
 from introspect import views
-from introspect.views.base import Drawing
+from introspect.views import Drawing
 
 
 def test_every_view_says_that_its_figure_is_a_plotly_figure():

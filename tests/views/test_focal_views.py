@@ -8,8 +8,8 @@ import torch
 import introspect as ix
 from introspect.errors import SelectionError
 from introspect.records import TokenSequence
+from introspect.views import neuron_view, steps_view
 from introspect.views.base import first_token
-from introspect.views.focal import neuron_view, steps_view
 
 from .samples import record_of, record_with_parts
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.views.heatmap import heatmap_view
+from introspect.views import heatmap_view
 
 from .samples import bare_record, record_of
 

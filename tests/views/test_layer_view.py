@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.propagation import rollout
+from introspect.functional import rollout
 from introspect.records import LARGEST_SHOWN, AttentionRecord
-from introspect.views.layer import layer_view
+from introspect.views import layer_view
 
 from .samples import bare_record, record_of
 
@@ -140,7 +140,7 @@ def test_a_click_on_a_token_shows_the_records_numbers(open_page):
     for token in (2, 5, 0):
         choose(page, token)
         assert_numbers(page, record.attentions[:, :, token].mean(1))
-        assert f"“{record.tokens[token]}” looks most at" in page.inner_text(".reading")
+        assert f"“{record.tokens[token]}” attends most to" in page.inner_text(".reading")
 
 
 @pytest.mark.browser
@@ -179,7 +179,7 @@ def test_the_sentence_names_the_largest_weight(open_page):
     mean = record.attentions[:, :, 3].mean(1)
     layer, key = divmod(int(mean.argmax()), len(record.keys))
     assert page.inner_text(".reading") == (
-        f"“Bo” looks most at “{record.tokens[key]}” in layer {layer} "
+        f"“Bo” attends most to “{record.tokens[key]}” in layer {layer} "
         f"({float(mean.max()):.2f} on average over 3 heads)."
     )
     bold = page.evaluate(
@@ -326,7 +326,7 @@ def test_a_token_whose_weights_are_all_missing(open_page):
 def test_one_token_one_layer_one_head(open_page):
     page = open_page(layer_view(bare_record(["one"])).to_html())
     assert numbers(page) == [[1.0]]
-    assert "looks most at “one” in layer 0 (1.00 in head 0)" in page.inner_text(".reading")
+    assert "attends most to “one” in layer 0 (1.00 in head 0)" in page.inner_text(".reading")
 
 
 @pytest.mark.browser

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from introspect.errors import SelectionError
-from introspect.views.lens import lens_view
+from introspect.views import lens_view
 from introspect.views.palette import DARK, INK, PAPER, SEQUENTIAL_DARK
 
 TOKENS = ["<s>", "it", "was"]

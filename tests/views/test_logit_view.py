@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from introspect.errors import SelectionError
-from introspect.views.lens import logit_view
+from introspect.views import logit_view
 
 
 def table(kinds: tuple[str, ...] = ("self",), token: str = "q") -> pd.DataFrame:

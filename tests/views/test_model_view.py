@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.patterns import entropy
+from introspect.functional import entropy
 from introspect.records import AttentionRecord, Head
-from introspect.views.model import GAP, model_view, pattern_table, pooled
+from introspect.views import model_view
+from introspect.views.model import GAP, pattern_table, pooled
 
 from .samples import bare_record, record_of
 
@@ -164,7 +165,7 @@ def test_the_grid_can_be_saved(open_page):
     page = open_page(model_view(record_of()).to_html())
     with page.expect_download() as waiting:
         page.locator('[data-view="model"] [name="export-svg"]').click()
-    text = Path(waiting.value.path()).read_text()
+    text = Path(waiting.value.path()).read_text(encoding="utf-8")
     assert all(name in text for name in ("L0", "L1", "H0", "H2"))
 
 

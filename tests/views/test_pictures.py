@@ -9,6 +9,7 @@ import pytest
 
 import introspect as ix
 from introspect.page.bundle import read_asset
+from introspect.views import SEQUENTIAL
 from introspect.views.palette import (
     ACCENT,
     DARK,
@@ -18,7 +19,6 @@ from introspect.views.palette import (
     MUTED,
     PAPER,
     RIVAL,
-    SEQUENTIAL,
     scale_partners,
 )
 from introspect.views.pictures import (

@@ -9,11 +9,8 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.records import METHODS, AttentionRecord, attributed
+from introspect.views import head_view, heatmap_view, layer_view, model_view
 from introspect.views.base import page_methods
-from introspect.views.head import head_view
-from introspect.views.heatmap import heatmap_view
-from introspect.views.layer import layer_view
-from introspect.views.model import model_view
 
 from .samples import bare_record, record_of
 

@@ -54,7 +54,7 @@ def examine_all(names: Iterable[str], workers: int = 2) -> list[Row]:
 def _child(name: str, sender: Any) -> None:
     """Examine one type, and send its row."""
     _limit_memory()
-    sys.stdout = sys.stderr = open("/dev/null", "w")  # noqa: SIM115
+    sys.stdout = sys.stderr = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115
     sender.send(examine(name))
     sender.close()
 
@@ -74,5 +74,5 @@ def _limit_memory() -> None:
     if taken.exists():
         import resource  # not on every system
 
-        size = int(taken.read_text().split()[0]) * resource.getpagesize() + BYTES
+        size = int(taken.read_text(encoding="utf-8").split()[0]) * resource.getpagesize() + BYTES
         resource.setrlimit(resource.RLIMIT_AS, (size, size))

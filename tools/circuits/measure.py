@@ -11,13 +11,12 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import introspect as ix
-from introspect.data.own import grammar_cases
-from introspect.functional.patterns import offset_mass
-from introspect.functional.repetition import prefix_matching
+from introspect.data import grammar_cases
+from introspect.functional import offset_mass, prefix_matching
 from introspect.models import Model
 from introspect.models.circuits import SYMBOLS, Repeated, repeated, symbols_text
 from introspect.records import Head
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 #: What is measured, in words, and the figure on the card.
 Figures = dict[str, str]

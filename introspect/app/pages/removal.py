@@ -36,12 +36,11 @@ from introspect.app.entries import (
 from introspect.app.form import asked, choose_case, choose_word
 from introspect.app.tables import effect_table
 from introspect.errors import SelectionError
-from introspect.interventions.targets import names_of_heads
+from introspect.interventions import names_of_heads
 from introspect.models import Model
 from introspect.records import Head
-from introspect.studies.causal import BeforeAfter
-from introspect.studies.causal.prompts import way_of_predicting
-from introspect.text.english import percent, quantity
+from introspect.studies.causal import BeforeAfter, way_of_predicting
+from introspect.text import percent, quantity
 
 __all__ = ["choose_removal", "draw"]
 

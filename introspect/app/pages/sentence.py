@@ -13,7 +13,8 @@ from introspect.app.entries import Entry, example_of
 from introspect.app.form import asked
 from introspect.app.tables import MOST_COLORED, cell_style, token_table, weight_table
 from introspect.records import AttentionRecord
-from introspect.views.by_name import ViewName
+from introspect.text import decimal, quantity
+from introspect.views import ViewName
 
 __all__ = ["draw"]
 
@@ -101,7 +102,7 @@ def _row_sums(record: AttentionRecord) -> str:
     error = record.certificate.max_row_sum_error
     if error is None:
         return ""
-    return " " + say("The weights of a token sum to 1 within {error}.", error=f"{error:.0e}")
+    return " " + say("The weights of a token sum to 1 within {error}.", error=quantity(error))
 
 
 def _choose_head(record: AttentionRecord, name: str, chosen: str | None) -> tuple[int, int]:
@@ -142,7 +143,7 @@ def _draw_numbers(record: AttentionRecord, layer: int, head: int) -> None:
         st.dataframe(table.round(4), alt="Weights of the head")
         st.caption(say("The table is too large to be colored; the heat map shows it in colors."))
         return
-    colored = table.style.map(cell_style).format("{:.2f}", na_rep="")
+    colored = table.style.map(cell_style).format(decimal, na_rep="")
     st.dataframe(colored, height=_height(len(table)), alt="Weights of the head: queries by keys")
 
 

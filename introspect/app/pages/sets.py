@@ -18,6 +18,7 @@ from introspect.app.uploads import (
     Upload,
     probe_upload,
 )
+from introspect.text import whole
 
 __all__ = ["draw"]
 
@@ -32,7 +33,7 @@ def draw() -> None:
             "(csv, tsv) with the columns `text`, `pronoun`, `antecedent` and `distractor`. At "
             "most {rows} lines and {size} MB; larger sets are for the command line, which can be "
             "stopped and goes on where it was: `introspect probe FILE --out DIR`.",
-            rows=f"{MOST_ROWS:,}",
+            rows=whole(MOST_ROWS),
             size=MOST_BYTES >> 20,
         )
     )

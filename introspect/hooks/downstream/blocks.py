@@ -18,8 +18,7 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError
-from introspect.functional.norms import block_vectors, brought_by_head, linearized_norm
-from introspect.functional.propagation import contributions
+from introspect.functional import block_vectors, brought_by_head, contributions, linearized_norm
 from introspect.hooks.downstream.projection import (
     BEHIND_NORMS,
     LinearLog,

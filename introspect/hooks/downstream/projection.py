@@ -19,7 +19,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from introspect.errors import CaptureError
-from introspect.functional.norms import value_norms
+from introspect.functional import value_norms
 from introspect.hooks.arguments import same_output
 
 __all__ = ["BEHIND_NORMS", "LinearLog", "Projection", "SeenLayer", "held_projection"]

@@ -1,6 +1,7 @@
 // What the compare view says of what is pointed at.
 import { LONGEST_NAME } from "./compare-state.js";
 import { figure, quoted, signed } from "./dom.js";
+import { listed } from "./numbers.js";
 
 const NAMED = 3;
 const LONGEST_LIST = 150;
@@ -136,9 +137,4 @@ function leading(list, words) {
   const parts = list.slice(0, NAMED).map(words);
   while (parts.length > 1 && parts.join().length > LONGEST_LIST) parts.pop();
   return parts;
-}
-
-/** "a, b and c" */
-function listed(parts) {
-  return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 }

@@ -1,5 +1,6 @@
 // The sentence of a case, with arcs from the pronoun to each word.
 import { element } from "./dom.js";
+import { decimal } from "./numbers.js";
 import { draw } from "./plot.js";
 import { colorOf } from "./theme.js";
 import { walkWithArrows } from "./tokens.js";
@@ -42,7 +43,7 @@ export function sentenceStrip(style) {
   let shown = null;
   words.forEach((word, index) => {
     const write = () => {
-      if (shown) shares[index].textContent = shown.weights[index].toFixed(2);
+      if (shown) shares[index].textContent = decimal(shown.weights[index]);
     };
     const restore = () => {
       if (shown) shares[index].textContent = shown.numbers[index];

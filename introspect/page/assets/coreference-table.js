@@ -1,12 +1,8 @@
 // The heads of a case by preference, as a table.
 import { element, headName } from "./dom.js";
+import { decimal } from "./numbers.js";
 
 const ROWS_AT_FIRST = 10;
-
-/** A number of a table cell; nothing to say is a dash. */
-export function cellText(value) {
-  return value === null ? "–" : value.toFixed(2);
-}
 
 /** The heads by preference, ten at first. */
 export function rankedTable(record, style, choose) {
@@ -52,9 +48,9 @@ export function rankedTable(record, style, choose) {
     const cells = [
       element("td", {}, String(place + 1)),
       element("th", { scope: "row" }, button),
-      element("td", {}, cellText(scores.antecedent[row][head])),
-      element("td", {}, cellText(scores.distractor[row][head])),
-      element("td", {}, cellText(style.range[0] < 0 ? scores.preference[row][head] : null)),
+      element("td", {}, decimal(scores.antecedent[row][head])),
+      element("td", {}, decimal(scores.distractor[row][head])),
+      element("td", {}, decimal(style.range[0] < 0 ? scores.preference[row][head] : null)),
       element("td", {}, credit === null ? "–" : String(credit)),
     ];
     const isChosen = row === state.row && head === state.head;

@@ -2,12 +2,13 @@
 import { choice, DIRECTIONS } from "./controls.js";
 import { sentenceStrip, wordWeights } from "./coreference-arcs.js";
 import { coreferenceFigure } from "./coreference-figure.js";
-import { cellText, rankedTable } from "./coreference-table.js";
+import { rankedTable } from "./coreference-table.js";
 import { element, headName } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { openHead } from "./head.js";
 import { drawHeads, headGrid, headTrace, scaleLegend } from "./head-grid.js";
 import { namedHead, readLink, writeLink } from "./link.js";
+import { decimal } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { onTheme, themed } from "./theme.js";
 
@@ -125,20 +126,20 @@ function candidateNumbers(style, scores, { row, head }) {
   return style.words.map((_, index) => {
     const candidate = style.candidates.indexOf(index);
     if (candidate < 0 || !scores.observable[row]) return "";
-    return cellText(scores.candidates[candidate][row][head]);
+    return decimal(scores.candidates[candidate][row][head]);
   });
 }
 
 function sentenceOf(record, style, scores, { row, head, direction }) {
   const name = headName(record.layers[row], head);
   if (!scores.observable[row]) {
-    return `${name}: this direction cannot be observed. The model reads from left to right, and something it would look at comes later.`;
+    return `${name}: this direction cannot be observed. The model reads from left to right, and something it would attend to comes later.`;
   }
   const pronoun = `“${style.pronoun}”`;
   const given = (candidates, weight) =>
     direction === "pronoun_to_candidate"
-      ? `${weight.toFixed(2)} to ${candidates}`
-      : `${weight.toFixed(2)} from ${candidates}`;
+      ? `${decimal(weight)} to ${candidates}`
+      : `${decimal(weight)} from ${candidates}`;
   const parts = [];
   const antecedent = scores.antecedent[row][head];
   const distractor = scores.distractor[row][head];
@@ -153,8 +154,8 @@ function describe(style, scores, row, head) {
   const parts = [];
   const antecedent = scores.antecedent[row][head];
   const distractor = scores.distractor[row][head];
-  if (antecedent !== null) parts.push(`${style.antecedent} ${antecedent.toFixed(2)}`);
-  if (distractor !== null) parts.push(`${style.distractor} ${distractor.toFixed(2)}`);
+  if (antecedent !== null) parts.push(`${style.antecedent} ${decimal(antecedent)}`);
+  if (distractor !== null) parts.push(`${style.distractor} ${decimal(distractor)}`);
   return parts.join(", ");
 }
 

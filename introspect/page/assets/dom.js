@@ -1,4 +1,5 @@
 // Small helpers for building the page. Text from outside only ever goes through textContent.
+import { decimal } from "./numbers.js";
 
 /** An element with attributes and children; null attributes are left out. */
 export function element(tag, attributes = {}, children = []) {
@@ -24,9 +25,7 @@ export function labeled(text, control, output = null) {
 
 /** A number with two decimals; missing ones are named. */
 export function figure(value) {
-  if (Number.isNaN(value)) return "missing";
-  const text = Math.abs(value).toFixed(2);
-  return value < 0 && text !== "0.00" ? `−${text}` : text;
+  return Number.isNaN(value) ? "missing" : decimal(value);
 }
 
 /** L3H1. */
@@ -50,8 +49,8 @@ export function quoted(label, longest = 24) {
   return `“${shortened(label, longest)}”`;
 }
 
-/** −0.40, +0.12, 0.00. */
+/** −0.40, +0.12, 0.00; missing ones are named. */
 export function signed(value) {
   const text = figure(value);
-  return value < 0 || text === "0.00" ? text : `+${text}`;
+  return value > 0 && /[1-9]/.test(text) ? `+${text}` : text;
 }

@@ -17,6 +17,7 @@ import { readLink, writeLink } from "./link.js";
 import { MatrixPanel } from "./matrix.js";
 import { figureSide, matrixFigure } from "./matrix-figure.js";
 import { cellSize, gridOf, hasMissing } from "./matrix-grid.js";
+import { quantity } from "./numbers.js";
 import { draw, onWidth } from "./plot.js";
 import { colorOf, onTheme, themed } from "./theme.js";
 
@@ -329,5 +330,5 @@ function capital(text) {
 }
 
 function lossWords(loss) {
-  return loss === null ? "unknown" : String(Number(loss.toPrecision(3)));
+  return loss === null ? "unknown" : quantity(loss);
 }

@@ -4,6 +4,7 @@ import { element, figure, headName, labeled } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { imageFigure } from "./image-figure.js";
 import { readLink, writeLink } from "./link.js";
+import { quantity } from "./numbers.js";
 import { colorOf, onTheme } from "./theme.js";
 import { walkWithArrows } from "./tokens.js";
 
@@ -290,10 +291,10 @@ function paint(canvas, style, weights, largest) {
   }
 }
 
-/** A weight; a patch among hundreds gets little, so small ones keep two digits. */
+/** A weight; a patch among hundreds gets little, so small ones keep more digits. */
 function precise(weight) {
   if (Number.isNaN(weight) || weight === 0 || weight >= 0.1) return figure(weight);
-  return weight < SMALLEST ? `under ${SMALLEST}` : weight.toPrecision(2);
+  return weight < SMALLEST ? `under ${quantity(SMALLEST)}` : quantity(weight);
 }
 
 /** r3c5 → r2c2: 0.12; weight to [CLS]: 0.40. */

@@ -69,7 +69,7 @@ export class LayerWords {
     return `${pair.join(" → ")}, ${where}: ${figure(values[at])} (${this.how()}).`;
   }
 
-  /** Where the chosen token looks most, of all layers. */
+  /** What the chosen token attends to most, of all layers. */
   readAll() {
     const { state } = this;
     const { record } = state;
@@ -87,7 +87,7 @@ export class LayerWords {
         : `Most of ${token} is held by ${other} up to ${layer} ${tail}`;
     }
     return state.side === "query"
-      ? `${token} looks most at ${other} in ${layer} ${tail}`
+      ? `${token} attends most to ${other} in ${layer} ${tail}`
       : `${token} is looked at most by ${other} in ${layer} ${tail}`;
   }
 

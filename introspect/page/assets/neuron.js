@@ -4,6 +4,7 @@ import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { columnHeadings, namesAxis, paperLayout } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
+import { quantity } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
 import { colorOf, onTheme } from "./theme.js";
@@ -57,7 +58,7 @@ export async function mountNeuronView(section, style, record) {
     caption,
     element("div", { class: "neuron" }, [
       element("div", { class: "query-strip" }, [element("h3", {}, "Query q"), places.query]),
-      stepColumn("Token", "who looks", focus.column.list),
+      stepColumn("Token", "who attends", focus.column.list),
       stepColumn("Keys", "at what", names.list),
       stepColumn("Key k", "by dimension", places.keys),
       stepColumn("q × k", "by dimension", places.products),
@@ -166,6 +167,6 @@ function relation(dots, scores) {
   const range = Math.max(...known.map(([, score]) => Math.abs(score)), 1);
   const error = Math.max(...known.map(([dot, score]) => Math.abs(score - factor * dot)));
   return error <= ROUNDING * range
-    ? `Here the score is q·k × ${factor.toFixed(3)}.`
+    ? `Here the score is q·k × ${quantity(factor)}.`
     : "Here the score is more than a multiple of q·k: the model adds a bias for the position, or caps its scores.";
 }

@@ -3,6 +3,7 @@ import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { columnHeadings, namesAxis, paperLayout } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
+import { quantity } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
 import { colorOf, onTheme } from "./theme.js";
@@ -36,7 +37,7 @@ export async function mountStepsView(section, style, record) {
     element("div", { class: "controls" }, [...focus.controls, save]),
     caption,
     element("div", { class: "steps" }, [
-      stepColumn("Token", "who looks", focus.column.list),
+      stepColumn("Token", "who attends", focus.column.list),
       stepColumn("Keys", "at what", names.list),
       stepColumn("1 Match", "scores", scores),
       stepColumn("2 Weigh", "softmax of the scores", [weights, total]),
@@ -86,7 +87,7 @@ export async function mountStepsView(section, style, record) {
     const difference = Math.max(...sum.map((value, d) => Math.abs(value - output[d])));
     proof.textContent = Number.isNaN(difference)
       ? "A weight or value is missing: the sum cannot be compared with the model’s own."
-      : `The model’s own output differs by at most ${difference.toExponential(0)}.`;
+      : `The model’s own output differs by at most ${quantity(difference)}.`;
     const token = record.queries.labels[focus.token];
     caption.textContent = `While it reads ${quoted(token)}, head ${focus.name} matches it with every key.`;
   }

@@ -1,5 +1,6 @@
 // What the numbers of a view are: a record's own weights, or those of another method.
 import { choice } from "./controls.js";
+import { quantity } from "./numbers.js";
 import { MethodPattern, NormPattern } from "./patterns.js";
 
 /** Unpack what the methods of a record need; everything else needs this to have happened. */
@@ -57,10 +58,7 @@ export function wholeWords(record, weights, row) {
 export function numberWords(record, weights) {
   const method = methodOf(record, weights);
   if (!method) return "";
-  const unit =
-    method.exponent === 0
-      ? ""
-      : `, in units of ${(10 ** method.exponent).toFixed(-method.exponent)}`;
+  const unit = method.exponent === 0 ? "" : `, in units of ${quantity(10 ** method.exponent)}`;
   const of = method.of === null ? "" : ` Differentiated: ${method.of}.`;
   return `A number is the ${method.number}${unit}.${of}`;
 }

@@ -16,9 +16,7 @@ from introspect.primer.stories.story import (
     words_of,
 )
 from introspect.primer.trainer import GREY_CAT, Training, train
-from introspect.views.evolution import evolution_view
-from introspect.views.focal import steps_view
-from introspect.views.head import head_view
+from introspect.views import evolution_view, head_view, steps_view
 
 __all__ = ["grey_cat", "writing_code"]
 

@@ -19,8 +19,7 @@ from introspect.primer.stories.story import (
     verdict,
     words_of,
 )
-from introspect.views.compare import compare_view
-from introspect.views.focal import steps_view
+from introspect.views import compare_view, steps_view
 
 __all__ = ["cat_and_mouse", "menu", "tired_or_wide"]
 
@@ -103,7 +102,7 @@ def menu(language: str = "en") -> Story:
     """Tell how a guest reads a menu: the taste is the query, dishes are keys, flavors are values.
 
     The guest likes hot food by 2.77; the score of the hot dish is 2.77 / √4 = 1.39, and of the
-    sweet one 0. The softmax turns them into 80 % and 20 %: e^1.39 = 4 against e^0 = 1.
+    sweet one 0. The softmax turns them into 80% and 20%: e^1.39 = 4 against e^0 = 1.
 
     Args:
         language: ``en`` or ``zh``.

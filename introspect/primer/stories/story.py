@@ -13,10 +13,9 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.primer.trainer import Training
-from introspect.records import AttentionRecord, Head
-from introspect.records.alignment import mention_pieces
-from introspect.text.mentions import find_mention
-from introspect.views.base import View
+from introspect.records import AttentionRecord, Head, mention_pieces
+from introspect.text import decimal, find_mention
+from introspect.views import View
 
 __all__ = [
     "LANGUAGES",
@@ -138,4 +137,4 @@ def losses_of(training: Training) -> dict[str, float]:
 
 def listed(numbers: Mapping[str, float], chosen: Sequence[str]) -> str:
     """List the chosen words, each with its number."""
-    return ", ".join(f"{word} {numbers[word]:.2f}" for word in chosen)
+    return ", ".join(f"{word} {decimal(numbers[word])}" for word in chosen)

@@ -12,9 +12,9 @@ from introspect.studies.causal.answers import Answers, prepare_answers
 from introspect.studies.causal.before_after import BeforeAfter, Preference, before_after
 from introspect.studies.causal.effects import CausalEffects, causal_effects, measure_effects
 from introspect.studies.causal.mediation import Mediation, mediation
-from introspect.studies.causal.metrics import METRICS, default_metric
+from introspect.studies.causal.metrics import METRICS, credit_of, default_metric, load_to_ask
 from introspect.studies.causal.next_tokens import NextTokens, prepare_next_tokens
-from introspect.studies.causal.prompts import Prompt
+from introspect.studies.causal.prompts import Prompt, way_of_predicting
 from introspect.studies.causal.smallest import SmallestSet, smallest_set
 from introspect.studies.causal.study import CausalStudy, causal_study
 
@@ -32,10 +32,13 @@ __all__ = [
     "before_after",
     "causal_effects",
     "causal_study",
+    "credit_of",
     "default_metric",
+    "load_to_ask",
     "measure_effects",
     "mediation",
     "prepare_answers",
     "prepare_next_tokens",
     "smallest_set",
+    "way_of_predicting",
 ]

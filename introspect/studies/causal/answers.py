@@ -20,11 +20,8 @@ from introspect.errors import (
     ModelError,
     SelectionError,
 )
-from introspect.hooks.arguments import placed
-from introspect.hooks.loans import without_dropout
-from introspect.models import Model
-from introspect.models.inputs import padded
-from introspect.models.run_plan import taken
+from introspect.hooks import placed, without_dropout
+from introspect.models import Model, padded, taken
 from introspect.studies.causal.metrics import (
     Floats,
     Metric,
@@ -33,7 +30,7 @@ from introspect.studies.causal.metrics import (
     log_probabilities,
     metric_named,
 )
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = [
     "AnswerReader",

@@ -11,17 +11,15 @@ import pandas as pd
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional.similarity import total_variation
-from introspect.interventions.ablation import ablate
-from introspect.interventions.intervention import Intervention, module_of
+from introspect.functional import total_variation
+from introspect.interventions import Intervention, ablate, module_of
 from introspect.models import Model
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike
 from introspect.studies.causal.answers import Answers, prepare_answers
 from introspect.studies.causal.effects import CausalEffects, measure_effects
 from introspect.studies.causal.metrics import Metric
 from introspect.studies.causal.prompts import Prompt, states_of, way_of_predicting
-from introspect.text.characters import visible
-from introspect.text.mentions import CorefCase, Span
+from introspect.text import CorefCase, Span, visible
 
 __all__ = ["BeforeAfter", "Change", "Preference", "before_after", "state_changes"]
 

@@ -9,17 +9,15 @@ import numpy as np
 import pandas as pd
 
 from introspect.errors import SelectionError
-from introspect.hooks.layout import AttentionLayout
-from introspect.interventions.ablation import NEEDS_REFERENCE, Ablations
-from introspect.interventions.targets import heads_by_layer
+from introspect.hooks import AttentionLayout
+from introspect.interventions import NEEDS_REFERENCE, Ablations, heads_by_layer
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
 from introspect.records import Head, HeadLike
-from introspect.statistics import grouped_bootstrap, permutation_test
-from introspect.statistics.groups import FEWEST_GROUPS
+from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
 from introspect.studies.causal.answers import prepare_answers
 from introspect.studies.causal.metrics import Asked, Floats, accuracy_of
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = ["EFFECT_COLUMNS", "CausalEffects", "causal_effects", "effects_of", "measure_effects"]
 

@@ -10,17 +10,12 @@ import pandas as pd
 import torch
 
 from introspect.errors import InputError, IntrospectError, ModelError
-from introspect.hooks.edits.edits import Edit
-from introspect.hooks.layout import attention_layout
-from introspect.interventions.intervention import Intervention
-from introspect.interventions.patches import patched
-from introspect.interventions.references import run_parts
-from introspect.interventions.targets import checked_kind, heads_by_layer
+from introspect.hooks import Edit, attention_layout
+from introspect.interventions import Intervention, checked_kind, heads_by_layer, patched, run_parts
 from introspect.models import Model
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Head, HeadLike
-from introspect.statistics import grouped_bootstrap
-from introspect.statistics.groups import FEWEST_GROUPS
+from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
 from introspect.studies.causal.answers import (
     AnswerReader,
     Answers,
@@ -30,7 +25,7 @@ from introspect.studies.causal.answers import (
     questions_of,
 )
 from introspect.studies.causal.metrics import Floats, default_metric, metric_named
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = ["MEDIATION_COLUMNS", "Mediation", "mediation"]
 

@@ -17,11 +17,17 @@ import numpy.typing as npt
 import torch
 
 from introspect.errors import MentionError, ModelError, SelectionError, TextError
-from introspect.models import Model, load
-from introspect.models.inputs import EncodedText, encode, encode_target, length_limit
-from introspect.models.loader import load_text
-from introspect.records.alignment import mention_pieces
-from introspect.text.mentions import Candidate, CorefCase, Span
+from introspect.models import (
+    EncodedText,
+    Model,
+    encode,
+    encode_target,
+    length_limit,
+    load,
+    load_text,
+)
+from introspect.records import mention_pieces
+from introspect.text import Candidate, CorefCase, Span
 
 __all__ = [
     "METRICS",

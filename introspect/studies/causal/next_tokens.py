@@ -11,14 +11,11 @@ import numpy as np
 import torch
 
 from introspect.errors import InputError, ModelError, SelectionError
-from introspect.hooks.arguments import placed
-from introspect.hooks.loans import without_dropout
-from introspect.models import Model
-from introspect.models.inputs import EncodedText, encode_batch, length_limit, padded
-from introspect.models.run_plan import taken
+from introspect.hooks import placed, without_dropout
+from introspect.models import EncodedText, Model, encode_batch, length_limit, padded, taken
 from introspect.studies.causal.answers import check_batch_size, not_finite
 from introspect.studies.causal.metrics import Floats, Metric, Question
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = ["NextTokens", "prepare_next_tokens"]
 
@@ -120,7 +117,7 @@ def prepare_next_tokens(
 
     Example:
         >>> import introspect as ix
-        >>> from introspect.studies.causal import prepare_next_tokens
+        >>> from introspect.studies.causal.next_tokens import prepare_next_tokens
         >>> model = ix.load("induction", lm_head=True)
         >>> asked = prepare_next_tokens(model, ["x a b c d e f g h a b c d"], [[10, 11]])
         >>> bool((asked.margins() > 0).all())

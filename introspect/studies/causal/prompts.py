@@ -10,14 +10,11 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, MentionError, ModelError, TextError
-from introspect.hooks.arguments import run_arguments
-from introspect.hooks.loans import without_dropout
+from introspect.hooks import run_arguments, without_dropout
 from introspect.models import Model
-from introspect.records import TokenLike, TokenSequence, as_token
-from introspect.records.alignment import mention_pieces
+from introspect.records import TokenLike, TokenSequence, as_token, mention_pieces
 from introspect.studies.causal.metrics import default_metric
-from introspect.text.characters import visible
-from introspect.text.mentions import Span, find_mention
+from introspect.text import Span, find_mention, visible
 
 __all__ = ["Prompt", "states_of", "way_of_predicting"]
 

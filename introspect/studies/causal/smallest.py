@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from introspect.errors import SelectionError
-from introspect.interventions.ablation import Ablations
-from introspect.interventions.targets import HeadsByLayer, heads_by_layer
+from introspect.interventions import Ablations, HeadsByLayer, heads_by_layer
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Head, HeadLike
 from introspect.studies.causal.effects import ablations_for
 from introspect.studies.causal.metrics import Asked, accuracy_of
+from introspect.text import percent, quantity
 
 __all__ = ["SmallestSet", "smallest_set"]
 
@@ -198,19 +198,19 @@ def _words(
 ) -> str:
     if not heads:
         return (
-            f"Ablating all heads does not lower the margin (effect {total:.3g}): there is nothing "
-            "for a set of heads to carry."
+            f"Ablating all heads does not lower the margin (effect {quantity(total)}): there is "
+            "nothing for a set of heads to carry."
         )
     names = ", ".join(map(str, heads))
     carried = steps["share"].iloc[-1]
     if reached:
         carry = "alone carries" if len(heads) == 1 else "together carry"
         return (
-            f"{names} {carry} {carried:.0%} of the effect of ablating all heads ({total:.3g}), "
-            "found by adding one at a time."
+            f"{names} {carry} {percent(carried)} of the effect of ablating all heads "
+            f"({quantity(total)}), found by adding one at a time."
         )
     carry = "carries" if len(heads) == 1 else "carry"
     return (
-        f"No {len(heads)} heads found by adding one at a time carry {share:.0%} of the effect of "
-        f"ablating all heads ({total:.3g}): {names} {carry} {carried:.0%}."
+        f"No {len(heads)} heads found by adding one at a time carry {percent(share, 0)} of the "
+        f"effect of ablating all heads ({quantity(total)}): {names} {carry} {percent(carried)}."
     )

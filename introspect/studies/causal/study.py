@@ -14,15 +14,14 @@ from introspect.errors import InputError, SelectionError
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
 from introspect.records import Head, HeadLike
-from introspect.statistics import grouped_bootstrap
-from introspect.statistics.groups import FEWEST_GROUPS, checked, fold_of_groups
+from introspect.statistics import FEWEST_GROUPS, checked, fold_of_groups, grouped_bootstrap
 from introspect.studies.causal.answers import Rejected, prepare_answers
 from introspect.studies.causal.effects import CausalEffects, measure_effects
 from introspect.studies.causal.mediation import Mediation, mediation
 from introspect.studies.causal.metrics import Floats
 from introspect.studies.causal.smallest import SmallestSet, smallest_set
 from introspect.studies.coreference import Options, Scores, score
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = ["CausalStudy", "ChosenByAttention", "causal_study"]
 

@@ -12,15 +12,14 @@ import numpy as np
 import torch
 
 from introspect.errors import InputError
-from introspect.functional.coreference import Mention
-from introspect.records import AttentionRecord
-from introspect.records.weights import Weights, parts_for
+from introspect.functional import Mention
+from introspect.records import AttentionRecord, Weights, parts_for
 from introspect.studies.analyzer import State, Texts
 from introspect.studies.coreference.batch import CaseBatch, columns_of_record
 from introspect.studies.coreference.claims import Options
 from introspect.studies.coreference.columns import CaseColumns, ScoredCase
 from introspect.studies.coreference.tables import Scores, case_table, scores_of
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = ["CoreferenceAnalyzer"]
 

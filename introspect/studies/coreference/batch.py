@@ -12,24 +12,30 @@ import torch
 
 from introspect.data import case_to_json
 from introspect.errors import MentionError, SelectionError
-from introspect.functional.coreference import (
+from introspect.functional import (
+    FLOOR,
     MENTION_OPTIONS,
     Mention,
     MentionWords,
+    norm_weights,
+    renormalized_rows,
     word_attention,
 )
-from introspect.functional.masks import FLOOR, renormalized_rows
-from introspect.functional.norms import norm_weights
-from introspect.records import AttentionRecord, TokenSequence
-from introspect.records.alignment import mention_pieces
-from introspect.records.weights import Weights, checked_weights, norms_of_values
+from introspect.records import (
+    AttentionRecord,
+    TokenSequence,
+    Weights,
+    checked_weights,
+    mention_pieces,
+    norms_of_values,
+)
 from introspect.studies.analyzer import Texts, check_is_self
 from introspect.studies.coreference.columns import (
     CaseColumns,
     candidate_distances,
     position_credits,
 )
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = ["CaseBatch", "columns_of_record", "mention_words"]
 

@@ -11,13 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from introspect.errors import InputError, SelectionError
-from introspect.statistics import FEWEST_GROUPS, permutation_test
-from introspect.statistics.groups import drawn_counts
-from introspect.studies.coreference import Options
+from introspect.statistics import FEWEST_GROUPS, drawn_counts, permutation_test
 from introspect.studies.coreference.case_scores import DIRECTIONS
+from introspect.studies.coreference.claims import Options
 from introspect.studies.coreference.columns import ScoredCase
-from introspect.text.characters import shortened
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase, shortened
 
 __all__ = ["CAUTION", "NEUTRAL", "Bias", "bias_labels", "bias_table"]
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from introspect.functional.coreference import Mention, best_of, credit, margin
-from introspect.records import AttentionRecord, Head
-from introspect.records.weights import Weights
+from introspect.functional import Mention, best_of, credit, margin
+from introspect.records import AttentionRecord, Head, Weights
 from introspect.studies.coreference.batch import columns_of_record
 from introspect.studies.coreference.columns import DIRECTIONS, CaseColumns
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = ["DIRECTIONS", "DirectionScores", "directions_of", "score_case"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from introspect.functional.coreference import closest_to_offsets
+from introspect.functional import closest_to_offsets
 from introspect.statistics import (
     FEWEST_GROUPS,
     HeldOut,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from introspect.data import case_to_json
-from introspect.functional.coreference import (
+from introspect.functional import (
     best_of,
     chance,
     credit,
@@ -21,8 +21,7 @@ from introspect.functional.coreference import (
     margin,
     nearest_preceding,
 )
-from introspect.text.characters import segment_words
-from introspect.text.mentions import CorefCase, Span
+from introspect.text import CorefCase, Span, segment_words
 
 __all__ = [
     "DIRECTIONS",

@@ -17,12 +17,11 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from introspect.errors import InputError
-from introspect.functional.coreference import FLOOR, Mention
-from introspect.records import AttentionRecord
-from introspect.records.weights import Weights
+from introspect.functional import FLOOR, Mention
+from introspect.records import AttentionRecord, Weights
 from introspect.statistics import FEWEST_GROUPS, fold_of_groups, grouped_bootstrap
 from introspect.studies.coreference.case_scores import DIRECTIONS, score_case
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = [
     "PENALTIES",

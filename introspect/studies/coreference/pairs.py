@@ -15,14 +15,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from introspect.errors import InputError, SelectionError
-from introspect.functional.coreference import FLOOR, Mention
-from introspect.records import AttentionRecord
-from introspect.records.weights import Weights
+from introspect.functional import FLOOR, Mention
+from introspect.records import AttentionRecord, Weights
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
-from introspect.studies.coreference import Options
 from introspect.studies.coreference.case_scores import DIRECTIONS, score_case
-from introspect.text.characters import shortened
-from introspect.text.mentions import CorefCase
+from introspect.studies.coreference.claims import Options
+from introspect.text import CorefCase, shortened
 
 __all__ = ["PAIR_COLUMNS", "Measure", "PairShifts", "PairVersion", "pair_shifts", "pair_version"]
 

@@ -11,13 +11,10 @@ import numpy as np
 
 from introspect.deprecated import renamed_value
 from introspect.errors import CaptureError, InputError, SelectionError, naming
-from introspect.functional.coreference import MENTION_OPTIONS, Mention
-from introspect.models import Model, load_text
-from introspect.models.batches import length_batches
-from introspect.models.inputs import EncodedText
+from introspect.functional import MENTION_OPTIONS, Mention
+from introspect.models import EncodedText, Model, length_batches, load_text
 from introspect.progress import ProgressLike, Stages, following
-from introspect.records.alignment import resegmented_tokens
-from introspect.records.weights import Weights, checked_weights
+from introspect.records import Weights, checked_weights, resegmented_tokens
 from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
 from introspect.studies.coreference.batch import mention_words
 from introspect.studies.coreference.claims import Options
@@ -30,7 +27,7 @@ from introspect.studies.lanes import (
     run_in_lanes,
 )
 from introspect.studies.runner import BatchRunner
-from introspect.text.mentions import CorefCase, Span
+from introspect.text import CorefCase, Span
 
 __all__ = ["score", "score_cases"]
 

@@ -15,7 +15,7 @@ from introspect.studies.coreference.batch import columns_of_record
 from introspect.studies.coreference.case_scores import DirectionScores, directions_of
 from introspect.studies.coreference.columns import CaseColumns
 from introspect.studies.coreference.tables import Scores
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 __all__ = ["CapturedText", "CoreferenceStudy", "Subject", "coreference_study"]
 

@@ -13,12 +13,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from introspect.errors import InputError, ModelError, TextError, naming
-from introspect.functional.patterns import visible_offsets
-from introspect.hooks import capture, gate_gradients
-from introspect.hooks.edits.gates import Place
-from introspect.hooks.layout import attention_layout
-from introspect.models import Model
-from introspect.models.loader import load_text
+from introspect.functional import visible_offsets
+from introspect.hooks import Place, attention_layout, capture, gate_gradients
+from introspect.models import Model, load_text
 from introspect.progress import ProgressLike, following
 from introspect.records import TokenSequence
 from introspect.statistics import grouped_bootstrap

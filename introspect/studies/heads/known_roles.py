@@ -14,12 +14,9 @@ import torch
 from torch import nn
 
 from introspect.errors import ModelError, SelectionError
-from introspect.functional.patterns import visible_keys
-from introspect.functional.repetition import duplicate_matching, pair_mass, prefix_matching
+from introspect.functional import duplicate_matching, pair_mass, prefix_matching, visible_keys
 from introspect.hooks import capture
-from introspect.models import Model
-from introspect.models.inputs import length_limit
-from introspect.models.loader import load_text
+from introspect.models import Model, length_limit, load_text
 from introspect.progress import ProgressLike, Stages, following
 from introspect.statistics import grouped_bootstrap
 

@@ -16,13 +16,14 @@ import pandas as pd
 import torch
 
 from introspect.errors import InputError, SelectionError
-from introspect.functional.patterns import offsets_between, visible_offsets
-from introspect.functional.totals import (
+from introspect.functional import (
     countable_rows,
     in_grains,
     make_summable_,
     offset_totals,
+    offsets_between,
     row_entropy,
+    visible_offsets,
     weighted_totals,
 )
 from introspect.records import AttentionRecord, TokenSequence

@@ -14,15 +14,14 @@ import torch
 from torch import nn
 
 from introspect.errors import InputError, SelectionError, naming
-from introspect.functional.patterns import (
+from introspect.functional import (
     PATTERN_CLASSES,
     pattern_class,
     pattern_shares,
     sole_maximum,
     visible_keys,
 )
-from introspect.models import Model
-from introspect.models.loader import load_text
+from introspect.models import Model, load_text
 from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import (

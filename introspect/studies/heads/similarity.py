@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from introspect.errors import InputError, SelectionError
-from introspect.functional.similarity import classical_mds, head_distance_sums
+from introspect.functional import classical_mds, head_distance_sums
 from introspect.records import AttentionRecord, Head
 from introspect.studies.analyzer import LayerByLayer, State, Texts, addable, ratio
 

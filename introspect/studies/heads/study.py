@@ -9,9 +9,7 @@ import pandas as pd
 
 from introspect.errors import CaptureError, ModelError
 from introspect.hooks import capture, verify
-from introspect.models import Model
-from introspect.models.run_plan import make_record
-from introspect.models.tokens import assembled
+from introspect.models import Model, assembled, make_record
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import AttentionRecord, Head
 from introspect.studies.heads.importance import head_importance

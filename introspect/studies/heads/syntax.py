@@ -11,13 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from introspect.data.conllu import Sentence
+from introspect.data import Sentence
 from introspect.errors import InputError, MentionError
-from introspect.functional.coreference import FLOOR
-from introspect.functional.patterns import visible_keys
-from introspect.functional.words import merge_pieces
-from introspect.records import AttentionRecord, TokenSequence
-from introspect.records.alignment import mention_pieces
+from introspect.functional import FLOOR, merge_pieces, visible_keys
+from introspect.records import AttentionRecord, TokenSequence, mention_pieces
 from introspect.studies.analyzer import (
     LayerByLayer,
     State,

@@ -8,6 +8,12 @@ divides a logit among all that was added. What cannot be verified on the run is 
 
 from introspect.studies.lens.lens import logit_lens
 from introspect.studies.lens.logits import direct_logit_attribution
-from introspect.studies.lens.study import LensStudy, lens_study
+from introspect.studies.lens.study import LensStudy, TokenReading, lens_study
 
-__all__ = ["LensStudy", "direct_logit_attribution", "lens_study", "logit_lens"]
+__all__ = [
+    "LensStudy",
+    "TokenReading",
+    "direct_logit_attribution",
+    "lens_study",
+    "logit_lens",
+]

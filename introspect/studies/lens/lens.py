@@ -11,12 +11,8 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks.arguments import run_arguments
-from introspect.hooks.interface import unedited
-from introspect.hooks.loans import borrowed_attention
-from introspect.models import Model
-from introspect.models.inputs import Readable
-from introspect.models.loader import load
+from introspect.hooks import borrowed_attention, run_arguments, unedited
+from introspect.models import Model, Readable, load
 from introspect.studies.lens.states import Run, ends_in_norm, replaced_result, run_noted
 
 __all__ = ["EMBEDDINGS", "NO_STREAM", "logit_lens"]

@@ -15,11 +15,8 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks.arguments import same_output
-from introspect.models import Model
-from introspect.models.inputs import Readable
-from introspect.models.loader import load
-from introspect.models.objectives import logit_of
+from introspect.hooks import same_output
+from introspect.models import Model, Readable, load, logit_of
 from introspect.records import Head, TokenLike, as_token
 from introspect.studies.lens.states import Added, Run, State, added_by, run_noted
 

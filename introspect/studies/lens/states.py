@@ -17,11 +17,8 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, ModelError
-from introspect.hooks import Captured, Projection, capture, find_projections
-from introspect.hooks.arguments import same_output
-from introspect.hooks.interface import unedited
-from introspect.models import Model
-from introspect.models.inputs import Readable
+from introspect.hooks import Captured, Projection, capture, find_projections, same_output, unedited
+from introspect.models import Model, Readable
 from introspect.records import TokenSequence
 
 __all__ = [

@@ -51,6 +51,7 @@ def test_a_compiled_model_is_captured_without_compiling_it():
     assert_same_capture(capture(torch.compile(model, backend="eager"), inputs), expected)
 
 
+@pytest.mark.slow
 def test_a_model_that_was_compiled_in_place_gives_the_same_before_and_after():
     model, inputs = zoo.build("llama"), zoo.batch("llama")
     expected = capture(zoo.build("llama"), inputs)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from introspect.errors import TextError
-from introspect.models.inputs import length_limit
+from introspect.models import length_limit
 from tests import models_zoo as zoo
 from tests.closeness import assert_close
 from tests.models.capture.helpers import CHINESE, tiny, tokenizer

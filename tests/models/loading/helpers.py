@@ -36,5 +36,5 @@ def put_in_cache(cache: Path, hub_id: str, source: Path) -> Path:
 
 
 def change_json(path: Path, **changes: object) -> None:
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps(content | changes))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(content | changes), encoding="utf-8")

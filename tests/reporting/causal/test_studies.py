@@ -11,10 +11,8 @@ import transformers
 import introspect as ix
 from introspect.data import grammar_cases, own_cases
 from introspect.models import Model
-from introspect.reporting.causal_words import (
-    finding_of_study,
-)
-from introspect.text.english import quantity
+from introspect.reporting import finding_of_study
+from introspect.text import quantity
 from tests.studies.causal.test_every_model import MODELS
 from tests.tokenizers_zoo import byte_level
 
@@ -23,7 +21,7 @@ from tests.tokenizers_zoo import byte_level
 
 def study_of(name: str, **options):
     few = {"num_nouns": 12} if name == "pronoun-gated" else {}
-    model = ix.load(name, lm_head=name != "minilm")
+    model = ix.load(name, lm_head=True)
     return ix.causal_study(model, grammar_cases(40, "en", seed=1000, **few), **options)
 
 
@@ -89,9 +87,9 @@ def test_the_study_says_where_heads_look_in_the_same_table(pronoun):
     assert pronoun.heads.attrs["chance"] == 0.5 and pronoun.heads.attrs["unit"] == "nats"
 
 
-@pytest.mark.slow
 def test_minilm_is_reported_as_a_surrogate():
-    study = study_of("minilm", heads="L5", share=None, twins=False)
+    model, cases = ix.load("minilm"), grammar_cases(12, "en", seed=1000)
+    study = ix.causal_study(model, cases, ["L3H1", "L5H11"], share=None, twins=False)
     report = ix.causal_report(study)
     assert report.finding.startswith("Measured by a surrogate, not by the model’s own answer.")
     assert report.notices[0].startswith("Effects are on a surrogate, not the model’s answer: ")
@@ -135,8 +133,8 @@ def test_a_head_that_is_alone_has_neither_control_nor_nan(open_page):
     assert "NaN" not in text and not re.search(r"\bnan\b", text)
     facts = dict(
         zip(
-            page.locator(".causal-numbers dt").all_inner_texts(),
-            page.locator(".causal-numbers dd").all_inner_texts(),
+            page.locator(".drawn-facts dt").all_inner_texts(),
+            page.locator(".drawn-facts dd").all_inner_texts(),
             strict=True,
         )
     )
@@ -173,7 +171,7 @@ def test_the_page_has_the_views_the_tables_and_the_proof(pronoun, open_page):
     ]  # fmt: skip
     first = page.locator("table.data").first.locator("tbody tr").first
     cells = first.locator("td").all_inner_texts()
-    assert cells[0] == "L0H0" and cells[-1] == "matters; no evidence that it looks here"
+    assert cells[0] == "L0H0" and cells[-1] == "matters; no evidence that it attends here"
     assert cells[6] == "50.0%"
     text = page.inner_text("main")
     assert "1 row was left out." in text and "Line 3 is <i>odd</i>." in text

@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 
 from introspect.records import Head
+from introspect.reporting import finding_of_study, own_answer
 from introspect.reporting.causal_words import (
-    finding_of_study,
     head_verdicts,
     mediation_words,
-    own_answer,
     smallest_words,
     with_range,
 )
-from introspect.studies.causal.smallest import SmallestSet
+from introspect.studies.causal import SmallestSet
 from introspect.studies.causal.study import ChosenByAttention
 from tests.reporting.causal.helpers import NAN, headline, made, rows_but
 from tests.views.causal.helpers import SURROGATE, table_of, without_tests
@@ -212,7 +211,7 @@ def test_effects_have_three_digits_and_their_interval():
 
 def test_verdicts_are_of_heads_that_look_or_matter():
     assert head_verdicts(table_of()) == {
-        Head(3, 0): "looks and matters",
-        Head(0, 0): "matters; no evidence that it looks here",
-        Head(3, 1): "looks; no evidence that it matters",
+        Head(3, 0): "attends and matters",
+        Head(0, 0): "matters; no evidence that it attends here",
+        Head(3, 1): "attends; no evidence that it matters",
     }

@@ -9,10 +9,8 @@ import torch
 
 import introspect as ix
 from introspect.errors import InputError, MentionError, SelectionError, TextError
-from introspect.studies.causal import Prompt
+from introspect.studies.causal import Prompt, load_to_ask, way_of_predicting
 from introspect.studies.causal.before_after import state_changes
-from introspect.studies.causal.metrics import load_to_ask
-from introspect.studies.causal.prompts import way_of_predicting
 
 FOX = "The fox did not cross the river because it was too tired."
 CASE = ix.CorefCase.from_words(FOX, pronoun="it", antecedent="fox", distractors="river")

@@ -21,7 +21,7 @@ from introspect.studies.causal import (
     smallest_set,
 )
 from introspect.studies.causal.effects import effects_of
-from introspect.text.mentions import Candidate, CorefCase
+from introspect.text import Candidate, CorefCase
 from tests.studies.causal.test_metrics import sized
 from tests.tokenizers_zoo import byte_level, word_level
 from tests.writers_zoo import writer

@@ -10,7 +10,7 @@ import transformers as tf
 import introspect as ix
 from introspect.models import Model
 from introspect.studies.causal import prepare_answers
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 from tests import models_zoo as zoo
 from tests.tokenizers_zoo import byte_level
 

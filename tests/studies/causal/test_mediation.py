@@ -12,7 +12,7 @@ from introspect.data import grammar_cases
 from introspect.errors import InputError
 from introspect.studies.causal import mediation, metrics
 from introspect.studies.causal.mediation import MEDIATION_COLUMNS, _Runs
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 from tests.studies.causal.helpers import slow_margin
 
 

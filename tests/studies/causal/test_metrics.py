@@ -13,7 +13,7 @@ from introspect.errors import InputError, ModelError, SelectionError
 from introspect.models import Model
 from introspect.studies.causal import METRICS, default_metric, prepare_answers
 from introspect.studies.causal.metrics import substituted
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 from tests import models_zoo as zoo
 from tests.tokenizers_zoo import byte_level
 

@@ -15,7 +15,7 @@ from introspect.studies.causal import causal_study, prepare_answers, smallest_se
 from introspect.studies.causal.effects import ABLATING
 from introspect.studies.causal.mediation import PATCHING
 from introspect.studies.causal.smallest import SEARCHING
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 SCORING = "scoring attention"
 
@@ -133,7 +133,7 @@ def test_a_study_tells_its_stages_in_their_order(model, cases):
 
 def test_a_study_of_a_model_without_head_is_a_surrogate_throughout():
     model = ix.load("minilm")
-    cases = grammar_cases(12, "en", seed=3)
+    cases = grammar_cases(4, "en", seed=3)
     study = causal_study(model, cases, ["L3H1", "L5H11"], share=None)
     assert study.heads.attrs["is_surrogate"]
     assert study.mediation.heads.attrs["is_surrogate"]

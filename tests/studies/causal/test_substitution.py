@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from introspect.studies.causal.metrics import substituted
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 
 CASES = [
     (

@@ -10,9 +10,9 @@ import torch
 
 import introspect as ix
 from introspect.errors import MentionError, SelectionError
-from introspect.functional.coreference import FLOOR, MENTION_OPTIONS
+from introspect.functional import FLOOR, MENTION_OPTIONS
 from introspect.records import AttentionRecord, Head
-from introspect.studies.coreference.case_scores import DIRECTIONS, score_case
+from introspect.studies.coreference import DIRECTIONS, score_case
 from tests.synthetic import TEXT, case, plant, record
 
 

@@ -9,16 +9,10 @@ import numpy as np
 import pytest
 
 from introspect.errors import InputError, SelectionError
-from introspect.statistics.groups import drawn_counts
-from introspect.studies.coreference import Options
-from introspect.studies.coreference.case_scores import DIRECTIONS
-from introspect.studies.coreference.pairs import (
-    PAIR_COLUMNS,
-    PairVersion,
-    pair_shifts,
-    pair_version,
-)
-from introspect.text.mentions import CorefCase
+from introspect.statistics import drawn_counts
+from introspect.studies.coreference import DIRECTIONS, Options, PairVersion, pair_shifts
+from introspect.studies.coreference.pairs import PAIR_COLUMNS, pair_version
+from introspect.text import CorefCase
 from tests.synthetic import TEXT, case, record
 
 QUICK = Options(resamples=300, permutations=500)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from introspect.studies.coreference.case_scores import score_case
+from introspect.studies.coreference import score_case
 from tests.studies.coreference.helpers import BASELINES, CASES, HEADS, computed, some_cases
 from tests.synthetic import case, plant, record
 

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from introspect.data.conllu import Sentence, SyntaxWord
+from introspect.data import Sentence, SyntaxWord
 from introspect.errors import InputError, MentionError
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import Texts

@@ -8,7 +8,8 @@ import pytest
 import introspect as ix
 from introspect.errors import InputError, TextError
 from introspect.runs import probe
-from introspect.studies.heads.shapes import PatternsAnalyzer, token_counts
+from introspect.studies.heads import PatternsAnalyzer
+from introspect.studies.heads.shapes import token_counts
 from tests import models_zoo as zoo
 from tests.writers_zoo import writer
 

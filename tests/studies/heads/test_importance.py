@@ -12,9 +12,10 @@ import torch
 import transformers as tf
 
 import introspect as ix
-from introspect.data.own import grammar_cases
+from introspect.data import grammar_cases
 from introspect.errors import CaptureError, InputError, ModelError, SelectionError, TextError
-from introspect.hooks import find_projections, gated, open_gates
+from introspect.hooks import find_projections
+from introspect.hooks.edits.gates import gated, open_gates
 from introspect.models import Model
 from introspect.models.circuits import repeated
 from introspect.studies.heads import importance

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from introspect.errors import InputError, SelectionError
-from introspect.functional.patterns import PATTERN_CLASSES
+from introspect.functional import PATTERN_CLASSES
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import Texts
 from introspect.studies.heads.shapes import POSITIONAL, RARE_WORD, PatternsAnalyzer, token_counts

@@ -14,9 +14,9 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from introspect.errors import InputError, SelectionError
-from introspect.functional.similarity import head_distances
+from introspect.functional import head_distances
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.heads.similarity import SimilarityAnalyzer
+from introspect.studies.heads import SimilarityAnalyzer
 from tests.closeness import assert_close
 from tests.synthetic import TEXT, record
 

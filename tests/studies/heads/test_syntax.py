@@ -11,11 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from introspect.data.conllu import Sentence, SyntaxWord
+from introspect.data import Sentence, SyntaxWord
 from introspect.errors import InputError, MentionError, SelectionError
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.heads.syntax import SYNTAX_COLUMNS, SYNTAX_DIRECTIONS, SyntaxAnalyzer
-from introspect.text.characters import segment_words
+from introspect.studies.heads import SyntaxAnalyzer
+from introspect.studies.heads.syntax import SYNTAX_COLUMNS, SYNTAX_DIRECTIONS
+from introspect.text import segment_words
 from tests.synthetic import record, sequence
 
 TEXT = "The big animals slept."

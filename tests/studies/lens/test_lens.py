@@ -7,7 +7,7 @@ import torch
 import transformers as tf
 
 import introspect as ix
-from introspect.data.own import grammar_cases
+from introspect.data import grammar_cases
 from introspect.errors import CaptureError, ModelError, SelectionError
 from introspect.models import Model
 from introspect.studies.lens import lens

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import introspect as ix
-from introspect.text.english import quantity
+from introspect.text import quantity
 from introspect.views.base import map_of
 from introspect.views.causal_figure import (
     across_range,
@@ -71,10 +71,10 @@ def test_the_axes_say_what_they_are_and_the_corners_what_they_mean():
     assert "metric: pseudo-likelihood" in layout.title.text
     words = {(a.x, a.y): a.text for a in layout.annotations}
     assert words == {
-        (1, 1): "<i>looks and matters</i>",
-        (0, 1): "<i>matters, does not look here</i>",
-        (0, 0): "<i>neither looks nor matters</i>",
-        (1, 0): "<i>looks, does not matter</i>",
+        (1, 1): "<i>attends and matters</i>",
+        (0, 1): "<i>matters, does not attend here</i>",
+        (0, 0): "<i>neither attends nor matters</i>",
+        (1, 0): "<i>attends, does not matter</i>",
     }
     assert [(s.x0, s.y0) for s in layout.shapes] == [(0.5, 0), (0, 0.0)]
 
@@ -188,12 +188,12 @@ def test_what_is_missing_is_named():
 @pytest.mark.parametrize(
     ("p", "effect", "looks_p", "words"),
     [
-        (0.001, 2.0, 1.0, "matters; no evidence that it looks here"),
-        (1.0, 0.1, 1.0, "no evidence that it looks here, or matters"),
-        (0.004, 1.5, 0.001, "looks and matters"),
-        (1.0, -0.2, 0.001, "looks; no evidence that it matters"),
+        (0.001, 2.0, 1.0, "matters; no evidence that it attends here"),
+        (1.0, 0.1, 1.0, "no evidence that it attends here, or matters"),
+        (0.004, 1.5, 0.001, "attends and matters"),
+        (1.0, -0.2, 0.001, "attends; no evidence that it matters"),
         # A test that finds an effect against the answer is no evidence that the head matters.
-        (0.001, -0.2, 1.0, "no evidence that it looks here, or matters"),
+        (0.001, -0.2, 1.0, "no evidence that it attends here, or matters"),
         (NAN, 2.0, 0.001, "too few groups of cases to say what is more than chance"),
     ],
 )

@@ -8,7 +8,7 @@ import torch
 
 from introspect.page.codec import decode, encode
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.views.compare import compare_view
+from introspect.views import compare_view
 from tests.views.samples import bare_record, record_of
 
 TIRED = "Ann was too tired"

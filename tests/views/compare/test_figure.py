@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.views.compare import compare_view
+from introspect.views import compare_view
 from tests.views.compare.helpers import LONGER, TIRED, WIDE, missing, pair
 from tests.views.samples import bare_record, record_of
 

@@ -7,7 +7,7 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.records import AttentionRecord
-from introspect.views.compare import compare_view
+from introspect.views import compare_view
 from introspect.views.differences import align_tokens, join_pairs
 from tests.views.compare.helpers import LONGER, TIRED, WIDE, in_pieces, pair
 from tests.views.samples import bare_record

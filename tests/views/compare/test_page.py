@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from introspect.views.compare import compare_view
+from introspect.views import compare_view
 from tests.views.compare.helpers import HOSTILE, LONGER, TIRED, WIDE, decoded, pair
 from tests.views.samples import bare_record, record_of
 
@@ -292,6 +292,6 @@ def test_the_three_maps_are_saved(open_page, theme):
     page = open_page(pair(labels=("calm", "<b>")).to_html(), path_hash=f"#page.theme={theme}")
     with page.expect_download() as waiting:
         page.click('[name="export-svg"]')
-    text = Path(waiting.value.path()).read_text()
+    text = Path(waiting.value.path()).read_text(encoding="utf-8")
     assert text.count('class="hm"') == 3
     assert "calm" in text and "&#60;b&#62; − calm" in text and "tired" in text and "wide" in text

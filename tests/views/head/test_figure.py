@@ -8,7 +8,8 @@ import torch
 import introspect as ix
 from introspect.errors import SelectionError
 from introspect.records import AttentionRecord
-from introspect.views.head import EDGES, head_view
+from introspect.views import head_view
+from introspect.views.head import EDGES
 from introspect.views.palette import head_colors
 from tests.views.head.helpers import HOSTILE, lines, pair_record, record_with_norms
 from tests.views.samples import bare_record, record_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from introspect.views.head import head_view
+from introspect.views import head_view
 from tests.views.head.helpers import drawn, numbers, pair_record, pressed, token
 from tests.views.samples import record_of
 

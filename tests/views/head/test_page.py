@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from introspect.records import AttentionRecord
-from introspect.views.head import head_view
+from introspect.views import head_view
 from tests.views.head.helpers import HOSTILE, drawn, lines, number_beside, pressed, token
 from tests.views.samples import bare_record, record_of
 

@@ -9,9 +9,9 @@ import torch
 
 import introspect as ix
 from introspect.errors import SelectionError
-from introspect.functional.masks import renormalized
+from introspect.functional import renormalized
 from introspect.records import AttentionRecord
-from introspect.views.head import head_view
+from introspect.views import head_view
 from tests.views.head.helpers import (
     drawn,
     lines,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from introspect.records import AttentionRecord, PatchGrid, TokenSequence
-from introspect.views.image import image_view
+from introspect.views import image_view
 
 ROWS, COLUMNS, FIRST = 3, 4, 2
 TOKENS = ("[CLS]", "[REG1]", *(f"r{r}c{c}" for r in range(ROWS) for c in range(COLUMNS)))

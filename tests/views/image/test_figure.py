@@ -12,7 +12,8 @@ from PIL import Image
 
 from introspect.errors import InputError, SelectionError
 from introspect.records import AttentionRecord
-from introspect.views.image import OPACITY, image_view, png
+from introspect.views import image_view
+from introspect.views.image import OPACITY, png
 from tests.views.image.helpers import (
     COLUMNS,
     FIRST,

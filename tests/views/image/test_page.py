@@ -186,14 +186,14 @@ def test_the_scale_is_said_in_words_with_its_number(open_page):
 
 
 @pytest.mark.browser
-def test_small_weights_keep_two_digits(open_page):
+def test_small_weights_keep_three_digits(open_page):
     record = record_of(heads=1)
     record.attentions[0, 0] = 0.0034
     page = open_page(view_of(record, layer=0, patch=(0, 0)).to_html())
     assert "0.0034" in page.inner_text(".scale-words")
     record.attentions[0, 0] = 0.00003
     page = open_page(view_of(record, layer=0, patch=(0, 0)).to_html())
-    assert "Full color is under 0.0001" in page.inner_text(".scale-words")
+    assert "Full color is under 1.0·10⁻⁴" in page.inner_text(".scale-words")
 
 
 @pytest.mark.browser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from introspect.studies.coreference.linear_probe import CandidateFeatures
+from introspect.studies.coreference import CandidateFeatures
 
 
 def random_cases(count, *, seed=0, weak=0, strength=0.0, heads=8, group_size=1, candidates=2):

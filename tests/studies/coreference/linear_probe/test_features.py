@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from introspect.studies.coreference.case_scores import score_case
+from introspect.studies.coreference import score_case
 from introspect.studies.coreference.linear_probe import candidate_features
-from introspect.text.mentions import CorefCase
+from introspect.text import CorefCase
 from tests.synthetic import TEXT, case, record
 
 

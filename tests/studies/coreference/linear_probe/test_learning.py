@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from introspect.statistics import fold_of_groups, grouped_bootstrap
-from introspect.studies.coreference.case_scores import DIRECTIONS
-from introspect.studies.coreference.linear_probe import SHUFFLES, linear_probe
+from introspect.studies.coreference import DIRECTIONS, linear_probe
+from introspect.studies.coreference.linear_probe import SHUFFLES
 from tests.studies.coreference.linear_probe.helpers import head_accuracies, random_cases
 
 

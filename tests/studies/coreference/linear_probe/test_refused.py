@@ -7,7 +7,7 @@ import math
 import pytest
 
 from introspect.errors import InputError
-from introspect.studies.coreference.linear_probe import CandidateFeatures, linear_probe
+from introspect.studies.coreference import CandidateFeatures, linear_probe
 from tests.studies.coreference.linear_probe.helpers import random_cases
 
 

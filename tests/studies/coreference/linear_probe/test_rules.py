@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from introspect.studies.coreference import DIRECTIONS, CandidateFeatures, linear_probe
 from introspect.studies.coreference import linear_probe as fitting
 from introspect.studies.coreference import linear_probe as module
-from introspect.studies.coreference.case_scores import DIRECTIONS
-from introspect.studies.coreference.linear_probe import (
-    PENALTIES,
-    CandidateFeatures,
-    CaseTable,
-    fit_conditional_logit,
-    linear_probe,
-)
+from introspect.studies.coreference.linear_probe import PENALTIES, CaseTable, fit_conditional_logit
 from tests.studies.coreference.linear_probe.helpers import random_cases
 
 
