@@ -13,15 +13,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from introspect.errors import SelectionError
 
-__all__ = [
-    "OldModules",
-    "of_a_study",
-    "renamed_arguments",
-    "renamed_attribute",
-    "renamed_keyword",
-    "renamed_value",
-]
-
 # The modules that the documentation of 0.1.0 named.
 _MODULES = {
     "introspect.analyzers": "introspect.studies",

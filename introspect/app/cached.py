@@ -27,20 +27,6 @@ from introspect.views import (
     view_by_name,
 )
 
-__all__ = [
-    "before_after_of",
-    "model_named",
-    "model_to_ask",
-    "page_of_case",
-    "page_of_comparison",
-    "page_of_removal",
-    "page_of_study",
-    "page_of_view",
-    "record_of",
-    "report_of",
-    "study_named",
-]
-
 _MODELS, _RECORDS, _PAGES = 2, 4, 6
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["CHINESE", "LANGUAGES", "in_language", "word"]
-
 #: Each language by its own name.
 LANGUAGES = ("English", "中文")
 

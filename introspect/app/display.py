@@ -18,21 +18,6 @@ from introspect.app.chinese import LANGUAGES, in_language
 from introspect.errors import IntrospectError
 from introspect.text import visible_text
 
-__all__ = [
-    "column_of_heads",
-    "column_of_shares",
-    "embed",
-    "marked",
-    "measured",
-    "offer_report",
-    "offer_table",
-    "plain",
-    "say",
-    "show_notices",
-    "show_page",
-    "telling",
-]
-
 _POLICY = "script-src "
 
 # The app has its own margins, so the page fills its frame's width and adds no space at the end.

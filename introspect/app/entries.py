@@ -13,23 +13,6 @@ from introspect.models.circuits import CIRCUITS, repeated
 from introspect.studies.causal import Prompt
 from introspect.text import Candidate, CorefCase, Span, find_mention, segment_words, visible_text
 
-__all__ = [
-    "EXAMPLES",
-    "KINDS",
-    "METHODS",
-    "MODELS",
-    "Entry",
-    "Example",
-    "Removal",
-    "Word",
-    "case_from_words",
-    "example_of",
-    "example_words",
-    "is_example",
-    "spans_of",
-    "words_of",
-]
-
 
 @dataclass(frozen=True)
 class Example:

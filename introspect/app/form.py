@@ -23,8 +23,6 @@ from introspect.app.entries import (
 from introspect.errors import ModelError, TextError
 from introspect.text import CorefCase
 
-__all__ = ["ask", "ask_model", "asked", "asked_model", "choose_case", "choose_word"]
-
 _OTHER = "another …"
 _MODEL, _ENTRY = "asked model", "asked entry"
 

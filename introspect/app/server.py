@@ -8,8 +8,6 @@ from pathlib import Path
 
 from introspect.errors import InputError, MissingExtraError
 
-__all__ = ["LOOPBACK", "SCRIPT", "address_of", "check_start", "serve", "server_options"]
-
 #: The script that Streamlit runs.
 SCRIPT = Path(__file__).parent / "pages" / "frame.py"
 

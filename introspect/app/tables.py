@@ -12,15 +12,6 @@ from introspect.studies.coreference import DirectionScores
 from introspect.text import visible
 from introspect.views import SEQUENTIAL, head_number, layer_row
 
-__all__ = [
-    "MOST_COLORED",
-    "cell_style",
-    "effect_table",
-    "score_table",
-    "token_table",
-    "weight_table",
-]
-
 #: A table with more cells is shown without colors; the heat map is made for those.
 MOST_COLORED = 10_000
 

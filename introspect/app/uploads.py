@@ -21,8 +21,6 @@ from introspect.io import is_packed
 from introspect.models import Model
 from introspect.runs import probe
 
-__all__ = ["ENDINGS", "MOST_BYTES", "MOST_ROWS", "SAMPLE", "Probed", "Upload", "probe_upload"]
-
 #: The largest upload accepted, in bytes and in lines; larger files belong on the command line,
 #: where a run can be stopped and resumed.
 MOST_BYTES = 2 << 20

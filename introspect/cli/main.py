@@ -15,8 +15,6 @@ from introspect.cli import pages, sets, studies
 from introspect.deprecated import renamed_arguments
 from introspect.errors import IntrospectError
 
-__all__ = ["StoppedError", "app", "main", "program"]
-
 
 class StoppedError(Exception):
     """Raised for Ctrl-C, in a form that the parser passes on with its message."""

@@ -23,8 +23,6 @@ from introspect.cli.shared import (
 from introspect.errors import InputError
 from introspect.io import check_destination
 
-__all__ = ["compare", "index", "report", "view"]
-
 
 class ViewKind(StrEnum):
     """The views that ``introspect view`` can write."""

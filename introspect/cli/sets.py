@@ -20,8 +20,6 @@ from introspect.cli.shared import (
 from introspect.errors import InputError
 from introspect.io import check_destination
 
-__all__ = ["app", "cases", "doctor", "probe"]
-
 
 def cases(
     kind: Annotated[str, typer.Argument(help="winobias, winogender, gap, xwino, csv or jsonl.")],

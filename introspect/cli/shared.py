@@ -13,22 +13,6 @@ import typer
 
 from introspect.errors import InputError
 
-__all__ = [
-    "AllowPickle",
-    "ModelName",
-    "Overwrite",
-    "Text",
-    "TextPair",
-    "Truncation",
-    "command_line",
-    "head_names",
-    "load",
-    "print_table",
-    "show_notices",
-    "texts_of",
-    "token_at",
-]
-
 Text = Annotated[str, typer.Argument(help="The text that the model reads.")]
 TextPair = Annotated[str | None, typer.Argument(help="A second text, for models of pairs.")]
 ModelName = Annotated[

@@ -20,8 +20,6 @@ from introspect.cli.shared import (
 from introspect.errors import InputError, ModelError
 from introspect.io import check_destination
 
-__all__ = ["ablate", "causal", "heads", "lens"]
-
 Method = Annotated[
     str, typer.Option(help="How heads are ablated: zero, mean, uniform or resample.")
 ]

@@ -22,8 +22,6 @@ from introspect.errors import InputError, OutputError, SelectionError
 from introspect.io import PathLike, write_lines
 from introspect.text import CorefCase
 
-__all__ = ["COLLECTIONS", "Collection", "Conversion", "convert", "read_cases"]
-
 
 @dataclass(frozen=True)
 class Collection:

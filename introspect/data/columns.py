@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from introspect.errors import InputError
 from introspect.text import shortened
 
-__all__ = ["USUAL_COLUMNS", "choose_column"]
-
 #: Chosen by name if several columns could hold the sentences and none is requested.
 USUAL_COLUMNS = ("text", "sentence")
 

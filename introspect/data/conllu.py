@@ -13,8 +13,6 @@ from introspect.data.outcomes import Reject
 from introspect.io import PathLike, Row, RowError, read_lines
 from introspect.text import Span
 
-__all__ = ["Sentence", "SyntaxWord", "read_conllu"]
-
 _COLUMNS = 10
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _RANGE = re.compile(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})")

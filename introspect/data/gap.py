@@ -8,8 +8,6 @@ from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
 from introspect.io import PathLike, Row, RowError, read_table
 from introspect.text import CorefCase, Span
 
-__all__ = ["read_gap"]
-
 _COLUMNS = (
     *("ID", "Text", "Pronoun", "Pronoun-offset"),
     *("A", "A-offset", "A-coref", "B", "B-offset", "B-coref", "URL"),

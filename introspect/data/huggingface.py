@@ -18,8 +18,6 @@ from introspect.data.columns import choose_column
 from introspect.errors import InputError, IntrospectError, MissingExtraError
 from introspect.io import Row
 
-__all__ = ["HUGGINGFACE", "PREFIX", "data_files", "is_saved", "read_huggingface", "short_name"]
-
 #: The format of such an input.
 HUGGINGFACE = "hf"
 #: The prefix of its name, unless it is a folder that ``save_to_disk`` wrote.

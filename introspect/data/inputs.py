@@ -20,16 +20,6 @@ from introspect.errors import InputError
 from introspect.io import PathLike, Stream, codec_of, is_stdin, opened, stdin, unpacked
 from introspect.text import shortened
 
-__all__ = [
-    "FORMATS",
-    "Fingerprint",
-    "Input",
-    "Inputs",
-    "find_inputs",
-    "fingerprint",
-    "spooled_stdin",
-]
-
 #: Formats of files, each also its ending. All but Parquet may be followed by ``.gz`` or ``.zst``.
 FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet", "conllu")
 

@@ -23,18 +23,6 @@ from introspect.errors import InputError
 from introspect.io import PathLike, Row, RowError, read_lines, write_lines
 from introspect.text import CorefCase, Span
 
-__all__ = [
-    "CASE_KEYS",
-    "case_from_json",
-    "case_to_json",
-    "object_from_json",
-    "read_jsonl",
-    "read_located",
-    "reject_from_json",
-    "reject_to_json",
-    "write_jsonl",
-]
-
 #: The keys that every case has.
 CASE_KEYS = ("text", "pronoun", "candidates")
 _OWN = (*CASE_KEYS, "id", "group")

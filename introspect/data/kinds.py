@@ -9,8 +9,6 @@ from introspect.data.jsonl import CASE_KEYS, object_from_json
 from introspect.errors import InputError
 from introspect.io import RowError, is_stdin, read_lines
 
-__all__ = ["Content", "sniff"]
-
 Content = Literal["cases", "sentences", "conllu"]
 
 

@@ -18,18 +18,6 @@ from introspect.errors import InputError, MentionError, TextError
 from introspect.io import PathLike, Row, RowError
 from introspect.text import Candidate, CorefCase, Span, shortened
 
-__all__ = [
-    "NO_CHOICE",
-    "CaseSource",
-    "Outcome",
-    "Reject",
-    "SeenIds",
-    "Tally",
-    "checked_case",
-    "divides_character",
-]
-
-
 #: The kind of a reject whose row is a case without a choice: all candidates are right, or none.
 NO_CHOICE = "no_choice"
 

@@ -23,20 +23,6 @@ from introspect.data.jsonl import case_from_json
 from introspect.errors import SelectionError
 from introspect.text import Candidate, CorefCase, Span
 
-__all__ = [
-    "ADJECTIVES",
-    "FRAMES",
-    "LANGUAGES",
-    "SLOTS",
-    "Frame",
-    "Item",
-    "Noun",
-    "grammar_cases",
-    "is_held_out",
-    "nouns",
-    "own_cases",
-]
-
 LANGUAGES = ("en", "zh")
 
 #: Adjectives that fit an animal only, and those that fit a place only, in either language.

@@ -15,8 +15,6 @@ from introspect.data.jsonl import object_from_json
 from introspect.data.outcomes import CaseSource, Reject
 from introspect.io import LONGEST_LINE, Row, RowError, is_stdin, opened, read_lines, read_table
 
-__all__ = ["PlainSentence", "read_parquet", "read_sentences"]
-
 # Rows that are held at a time: few, because a text may be long.
 _ROWS = 128
 # Columns are read in pieces of this size, rather than whole row groups.

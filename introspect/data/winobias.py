@@ -11,8 +11,6 @@ from introspect.errors import InputError
 from introspect.io import PathLike, Row, RowError, read_lines
 from introspect.text import CorefCase, Span
 
-__all__ = ["read_winobias"]
-
 _LISTS = ("female_occupations.txt", "male_occupations.txt")
 _GENDERS = {"he": "male", "him": "male", "his": "male", "she": "female", "her": "female"}
 _LINE = re.compile(r"(?P<number>[0-9]{1,9}) +(?P<sentence>\S.*?)\s*", re.DOTALL)

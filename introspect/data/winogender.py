@@ -11,8 +11,6 @@ from introspect.errors import InputError, SelectionError
 from introspect.io import PathLike, Row, RowError, read_table
 from introspect.text import CorefCase, Span
 
-__all__ = ["GENDERS", "read_winogender"]
-
 GENDERS = ("male", "female", "neutral")
 
 _PRONOUNS = {

@@ -9,8 +9,6 @@ from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
 from introspect.io import PathLike, Row, RowError, read_table
 from introspect.text import CorefCase, Span, find_mention
 
-__all__ = ["read_words_csv"]
-
 _REQUIRED = ("text", "pronoun", "antecedent", "distractor")
 _DISTRACTOR = re.compile(r"distractor(_\d+)?")
 _DELIMITERS = (",", ";", "\t")

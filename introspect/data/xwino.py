@@ -11,8 +11,6 @@ from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, check
 from introspect.io import PathLike, Row, RowError, read_table
 from introspect.text import CorefCase, Span, segment_words
 
-__all__ = ["Schemas", "read_xwino"]
-
 _COLUMNS = 7
 _NO_REFERENCE = "?"
 # The tokens that tokenizers of the Penn Treebank write for quotation marks.

@@ -40,11 +40,12 @@ from introspect.functional.propagation import (
     alti,
     contributions,
     flow,
+    gradient_attention,
     layer_product,
     mixed_layers,
+    relevance,
     rollout,
 )
-from introspect.functional.relevance import gradient_attention, relevance
 from introspect.functional.repetition import (
     duplicate_matching,
     pair_mass,

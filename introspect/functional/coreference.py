@@ -16,22 +16,6 @@ import torch
 
 from introspect.functional.masks import FLOOR
 
-__all__ = [
-    "MENTION_OPTIONS",
-    "Mention",
-    "MentionWords",
-    "best_of",
-    "chance",
-    "closest_to_offsets",
-    "credit",
-    "first_mentioned",
-    "margin",
-    "mention_weights",
-    "nearest_preceding",
-    "reachable",
-    "word_attention",
-]
-
 Mention = Literal["mean", "sum", "max", "last"]
 MENTION_OPTIONS: tuple[Mention, ...] = ("mean", "sum", "max", "last")
 

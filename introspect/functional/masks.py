@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["FLOOR", "knocked_out", "renormalized", "renormalized_rows"]
-
 #: A row with less attention than this left is missing, and a head with less on all candidates
 #: gives no evidence.
 FLOOR = 1e-6

@@ -6,8 +6,6 @@ import torch
 
 from introspect.errors import SelectionError
 
-__all__ = ["block_vectors", "brought_by_head", "linearized_norm", "norm_weights", "value_norms"]
-
 
 def value_norms(values: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
     r"""Compute the norm of the vector that each key adds to each head's output at a weight of 1.

@@ -14,25 +14,6 @@ import torch
 
 from introspect.functional.totals import row_entropy
 
-__all__ = [
-    "BLOCK_SHARE",
-    "BOTH_SHARES",
-    "FEWEST_KEYS",
-    "PART_SHARE",
-    "PATTERN_CLASSES",
-    "WHOLE_SHARE",
-    "Shares",
-    "entropy",
-    "mass_on",
-    "offset_mass",
-    "offsets_between",
-    "pattern_class",
-    "pattern_shares",
-    "sole_maximum",
-    "visible_keys",
-    "visible_offsets",
-]
-
 
 def entropy(attentions: torch.Tensor) -> torch.Tensor:
     r"""Compute the entropy of a head's attention, in bits, averaged over queries.

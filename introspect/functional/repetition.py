@@ -13,8 +13,6 @@ import torch
 
 from introspect.errors import SelectionError
 
-__all__ = ["duplicate_matching", "pair_mass", "prefix_matching", "second_time"]
-
 
 def pair_mass(
     attentions: torch.Tensor,

@@ -9,14 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-__all__ = [
-    "classical_mds",
-    "head_distance_sums",
-    "head_distances",
-    "jensen_shannon_distance",
-    "total_variation",
-]
-
 Floats = npt.NDArray[np.float64]
 
 # The number of values to process at a time (32 MB in float64).

@@ -16,15 +16,6 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = [
-    "countable_rows",
-    "in_grains",
-    "make_summable_",
-    "offset_totals",
-    "row_entropy",
-    "weighted_totals",
-]
-
 _GRAINS = 2.0**24
 
 

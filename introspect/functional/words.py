@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["merge_pieces"]
-
 Groups = Sequence[Sequence[int]]
 
 

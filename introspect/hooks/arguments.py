@@ -11,8 +11,6 @@ from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
 
-__all__ = ["checked_rows", "placed", "run_arguments", "same_output"]
-
 
 def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``inputs`` on the model's device, without a cache, which changes the last digits.

@@ -17,15 +17,6 @@ from introspect.hooks.products import (
     products_behind,
 )
 
-__all__ = [
-    "OUTPUT_ROUTE",
-    "OWN_OUTPUTS",
-    "are_weights",
-    "observe_own_output",
-    "own_attention",
-    "products_of_own_output",
-]
-
 OUTPUT_ROUTE = "the model's own output"
 _PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
 

@@ -22,8 +22,6 @@ from introspect.hooks.watchers import PARTS as WATCHED_PARTS
 from introspect.hooks.watchers import RowWatcher
 from introspect.records import Certificate
 
-__all__ = ["PARTS", "Receive", "capture", "find_projections", "stream"]
-
 #: The parts of a model's attention that can be captured.
 PARTS = (*WATCHED_PARTS, *DERIVED)
 

@@ -10,8 +10,6 @@ import torch
 
 from introspect.records import Certificate
 
-__all__ = ["Captured", "PartByKind"]
-
 PartByKind = Mapping[str, list[torch.Tensor]]
 
 

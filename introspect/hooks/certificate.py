@@ -19,8 +19,6 @@ from introspect.hooks.interface import active_editors
 from introspect.hooks.loans import attention_implementation, borrowed_attention
 from introspect.records import Certificate
 
-__all__ = ["certificate_of", "largest_of", "verify"]
-
 
 def certificate_of(
     module: nn.Module,

@@ -25,8 +25,6 @@ from introspect.hooks.observation import Observation
 from introspect.hooks.run import INTERFACE_ROUTE
 from introspect.hooks.watchers import WholeWatcher
 
-__all__ = ["NEW_TOKENS", "capture_generation"]
-
 #: The default number of new tokens.
 NEW_TOKENS = 20
 

@@ -30,18 +30,6 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from introspect.errors import CaptureError
 from introspect.hooks.loans import own_implementation
 
-__all__ = [
-    "IMPLEMENTATION",
-    "Attended",
-    "AttentionCall",
-    "Editor",
-    "Watcher",
-    "active_editors",
-    "edited_by",
-    "unedited",
-    "watching",
-]
-
 #: The name under which the watched attention is registered with transformers.
 IMPLEMENTATION = "introspect"
 

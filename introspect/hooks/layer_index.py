@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-__all__ = ["Numbering", "Place"]
-
 # An attention module attends to another sequence if it received one of these arguments.
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states")
 

@@ -21,8 +21,6 @@ from introspect.hooks.products import AttentionProducts
 from introspect.hooks.run import run_watched
 from introspect.hooks.watchers import WholeWatcher
 
-__all__ = ["AttentionLayout", "HeadCount", "attention_layout", "few_tokens"]
-
 _NUM_TOKENS = 5
 
 

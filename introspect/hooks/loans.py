@@ -15,13 +15,6 @@ from typing import Any
 
 from torch import nn
 
-__all__ = [
-    "attention_implementation",
-    "borrowed_attention",
-    "own_implementation",
-    "without_dropout",
-]
-
 # The property without the underscore also writes to sub-configurations. Here every configuration is
 # borrowed separately, so that models with mixed implementations are restored exactly.
 _IMPLEMENTATION = "_attn_implementation_internal"

@@ -13,8 +13,6 @@ from introspect.hooks.interface import AttentionCall
 from introspect.hooks.layer_index import Numbering
 from introspect.hooks.watchers import Parts
 
-__all__ = ["AllSeen", "Observation", "Receive"]
-
 # Parts whose second dimension is not the heads.
 _NOT_BY_HEAD = ("keys", "values", "residual_norms", "contributions")
 

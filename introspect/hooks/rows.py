@@ -9,8 +9,6 @@ import torch
 
 from introspect.hooks.interface import AttentionCall
 
-__all__ = ["RowsNotRecomputableError", "eager_rows", "pick_rows"]
-
 
 class RowsNotRecomputableError(Exception):
     """Rows computed separately are not what the model computes: use the whole pattern."""

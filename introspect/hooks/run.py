@@ -13,8 +13,6 @@ from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.observation import AllSeen, Observation
 from introspect.hooks.watchers import WholeWatcher
 
-__all__ = ["INTERFACE_ROUTE", "ROWS_ROUTE", "run_watched", "run_whole"]
-
 INTERFACE_ROUTE = "attention interface"
 ROWS_ROUTE = "selected rows beside the model's own implementation"
 

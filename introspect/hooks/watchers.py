@@ -9,10 +9,8 @@ import torch
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import same_output
 from introspect.hooks.interface import Attended, AttentionCall
+from introspect.hooks.products import SoftmaxInputs
 from introspect.hooks.rows import RowsNotRecomputableError, eager_rows, pick_rows
-from introspect.hooks.softmax import SoftmaxInputs
-
-__all__ = ["PARTS", "Parts", "RowWatcher", "WholeWatcher"]
 
 #: The parts of an attention module that can be captured.
 PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")

@@ -19,8 +19,6 @@ from introspect.interventions.targets import (
 )
 from introspect.records import HeadLike
 
-__all__ = ["METHODS", "NEEDS_REFERENCE", "Ablations", "ablate", "scale"]
-
 #: What replaces a head's own output.
 METHODS = ("zero", "mean", "uniform", "resample")
 #: The methods that take values from other texts.

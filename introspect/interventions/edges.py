@@ -22,8 +22,6 @@ from introspect.records import (
 )
 from introspect.text import Span
 
-__all__ = ["Edge", "edges_between", "knock_out"]
-
 #: A query's position and a key's.
 Edge = tuple[int, int]
 

@@ -15,8 +15,6 @@ from introspect.errors import SelectionError
 from introspect.hooks import EDITABLE, AttentionEditor, Edit, attention_layout, editor_of
 from introspect.models import Model
 
-__all__ = ["Intervention", "ModelLike", "intervene", "module_of"]
-
 ModelLike = Model | nn.Module
 
 

@@ -28,8 +28,6 @@ from introspect.interventions.targets import (
 )
 from introspect.records import HeadLike
 
-__all__ = ["patch", "patched"]
-
 _SHARED = ("keys", "values")
 
 

@@ -22,8 +22,6 @@ from introspect.hooks import (
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.models import Model, encode_batch, length_limit, padded
 
-__all__ = ["Inputs", "Reference", "run_parts", "run_references", "run_source"]
-
 #: A text, for a model of this package, or what a module's ``forward`` takes.
 Inputs = str | Mapping[str, Any]
 _BATCH = 32

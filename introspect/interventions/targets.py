@@ -11,15 +11,6 @@ from introspect.errors import SelectionError
 from introspect.hooks import AttentionLayout, attention_layout
 from introspect.records import Head, HeadLike, as_head, layer_and_head, listed_heads
 
-__all__ = [
-    "HeadsByLayer",
-    "checked_kind",
-    "chosen_positions",
-    "heads_by_layer",
-    "in_words",
-    "names_of_heads",
-]
-
 HeadsByLayer = dict[int, list[int]]
 
 

@@ -11,8 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load, save
 
-__all__ = ["Arrays", "as_json", "pack", "unpack"]
-
 Arrays = dict[str, npt.NDArray[Any]]
 
 # Prefix for the name of an array of strings, a type that the format lacks.

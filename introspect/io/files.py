@@ -12,8 +12,6 @@ from pathlib import Path
 
 from introspect.errors import OutputError
 
-__all__ = ["check_destination", "replacing", "write_atomically", "write_lines"]
-
 
 def write_atomically(
     path: str | os.PathLike[str], content: str | bytes, *, durable: bool = False

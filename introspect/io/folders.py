@@ -15,19 +15,6 @@ from typing import Any, Literal
 from introspect.errors import OutputError
 from introspect.io.files import write_atomically
 
-__all__ = [
-    "FILES",
-    "PLAN",
-    "SHARDS",
-    "check_folder",
-    "check_version",
-    "clean",
-    "locked",
-    "read_run",
-    "replacing_folder",
-    "write_run",
-]
-
 #: The file with the plan that the folder was begun with, and the manifest of what a run writes.
 PLAN = "run.json"
 #: The folder of finished shards.

@@ -17,8 +17,6 @@ from typing import BinaryIO
 from introspect.errors import InputError
 from introspect.io.streams import opened
 
-__all__ = ["LONGEST_LINE", "ROW_LENGTH", "PathLike", "Row", "RowError", "read_lines", "read_table"]
-
 #: Longer lines, in bytes, are rejected without being read whole.
 LONGEST_LINE = 10_000_000
 #: How many characters of a rejected row are kept.

@@ -10,8 +10,6 @@ from typing import Any, BinaryIO, cast
 
 from introspect.errors import InputError
 
-__all__ = ["STDIN", "Stream", "codec_of", "is_packed", "is_stdin", "opened", "stdin", "unpacked"]
-
 #: The name that stands for standard input.
 STDIN = "-"
 _ENDINGS = {".gz": "gzip", ".zst": "zstd"}

@@ -18,8 +18,6 @@ from introspect.models.inputs import EncodedText, Readable, padded
 from introspect.models.run_plan import make_record, not_whole, taken
 from introspect.records import AttentionRecord
 
-__all__ = ["BatchCapture"]
-
 # Texts are sorted by length within a window: of so many batches, and of so many weights, which are
 # 256 MB and what a reader may have to wait for.
 _WINDOW_BATCHES = 16

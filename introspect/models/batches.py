@@ -11,8 +11,6 @@ from torch import nn
 
 from introspect.errors import SelectionError
 
-__all__ = ["BatchLimits", "is_out_of_memory", "length_batches", "num_heads_of"]
-
 # Error messages of a device without memory left; torch has its own class only for accelerators.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 

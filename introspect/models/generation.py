@@ -16,8 +16,6 @@ from introspect.models.tokens import assembled
 from introspect.records import TokenSequence
 from introspect.text import Span, shortened
 
-__all__ = ["Generate", "Writing", "continued", "generation_options"]
-
 
 def continued(tokenizer: Any, tokens: TokenSequence, new_ids: Sequence[int]) -> TokenSequence:
     """Append the tokens that a model generated after ``tokens``, which continue the last text.

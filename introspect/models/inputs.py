@@ -15,22 +15,6 @@ from introspect.models.tokens import token_sequence
 from introspect.records import TokenSequence
 from introspect.text import Span, shortened
 
-__all__ = [
-    "ASKED",
-    "EncodedText",
-    "InputText",
-    "Readable",
-    "TooLongError",
-    "as_input_text",
-    "check_text",
-    "encode",
-    "encode_batch",
-    "encode_target",
-    "encoded_as",
-    "length_limit",
-    "padded",
-]
-
 Readable = str | Sequence[str] | Sequence[Mapping[str, str]]
 
 

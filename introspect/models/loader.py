@@ -18,8 +18,6 @@ from introspect.models.model import Model
 from introspect.models.sources import ModelSource, find_source
 from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
 
-__all__ = ["barless", "hush", "load", "load_text", "silent"]
-
 _lock = threading.Lock()
 # Restores each setting to its value before the first change; how many still need it changed.
 _before: dict[str, Callable[[], None]] = {}

@@ -35,8 +35,6 @@ from introspect.models.inputs import (
 from introspect.models.run_plan import RunPlan, checked_kind, make_record, plan_run, taken
 from introspect.records import AttentionRecord, TokenSequence
 
-__all__ = ["Model"]
-
 
 @dataclass(frozen=True, eq=False)
 class Model:

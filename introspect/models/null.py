@@ -12,8 +12,6 @@ from torch import nn
 from introspect.errors import ModelError
 from introspect.models.model import Model
 
-__all__ = ["null_model"]
-
 
 def null_model(model: Model, seed: int = 0) -> Model:
     """Build a freshly initialized copy of the model's architecture, with the same tokenizer.

@@ -13,8 +13,6 @@ from introspect.hooks import capture
 from introspect.models.model import Model
 from introspect.records import TokenLike, TokenSequence, as_token
 
-__all__ = ["SentenceSimilarity", "TokenLogit", "logit_of", "similarity_to"]
-
 
 @dataclass(frozen=True)
 class TokenLogit:

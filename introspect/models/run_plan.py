@@ -17,8 +17,6 @@ from introspect.records import KINDS, AttentionRecord, TokenSequence
 if TYPE_CHECKING:
     from introspect.hooks import Captured
 
-__all__ = ["RunPlan", "checked_kind", "make_record", "not_whole", "plan_run", "stacked", "taken"]
-
 
 @dataclass(frozen=True, eq=False)
 class RunPlan:

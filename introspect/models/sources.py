@@ -15,8 +15,6 @@ from pathlib import Path
 from introspect.errors import ModelError
 from introspect.models.circuits import CIRCUITS, circuit_folder
 
-__all__ = ["ALIASES", "ModelSource", "find_source"]
-
 #: Short names and their hub ids; the names of the small models are in ``CIRCUITS``.
 ALIASES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
 

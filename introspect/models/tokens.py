@@ -11,8 +11,6 @@ from typing import Any
 from introspect.records import TokenSequence, words_of_texts
 from introspect.text import Span
 
-__all__ = ["assembled", "token_sequence"]
-
 _REPLACEMENT = "\ufffd"
 _SPACE_TOKENS = ("▁", "Ġ")
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-Fa-f]{2}>")

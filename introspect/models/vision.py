@@ -19,8 +19,6 @@ from introspect.models.run_plan import make_record
 from introspect.records import AttentionRecord, PatchGrid, TokenSequence
 from introspect.text import shortened
 
-__all__ = ["Picture", "VisionModel", "chosen_tower", "is_image_processor", "reads_pictures"]
-
 Picture = npt.NDArray[np.uint8]
 
 #: The labels of the tokens before the patches, in order, and the names of their weights in models.

@@ -17,20 +17,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-__all__ = [
-    "PLOTLY_SHA256",
-    "ROOMS",
-    "as_json",
-    "binary_block",
-    "bundle",
-    "join_modules",
-    "packed",
-    "plotly_source",
-    "policy_for",
-    "read_asset",
-    "style_sheet",
-]
-
 #: Of the vendored file, so that an unintended change is noticed before any page is written.
 PLOTLY_SHA256 = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7a"
 

@@ -32,19 +32,6 @@ import numpy.typing as npt
 
 from introspect.errors import RecordError
 
-__all__ = [
-    "LARGEST_DENSE",
-    "LARGEST_IN_16_BITS",
-    "Encoded",
-    "Floats",
-    "SignedEncoded",
-    "decode",
-    "decode_signed",
-    "encode",
-    "encode_signed",
-    "kept_of",
-]
-
 #: Up to this many weights, a page stores 16 bits each; beyond it, 8.
 LARGEST_IN_16_BITS = 2_000_000
 #: Up to this many weights, it stores all of them.

@@ -33,8 +33,6 @@ from introspect.page.markup import template
 from introspect.page.record_data import encoded_method, encoded_part, record_json
 from introspect.records import METHODS, AttentionRecord
 
-__all__ = ["Document", "Section", "framed", "read_summary", "summary_block"]
-
 _HEIGHT = 720
 
 

@@ -11,8 +11,6 @@ from markupsafe import Markup, escape
 
 from introspect.text import visible_text
 
-__all__ = ["emphasized", "template"]
-
 
 @cache
 def template(package: str, name: str) -> Any:

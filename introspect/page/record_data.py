@@ -10,8 +10,6 @@ from introspect.page.codec import Encoded, SignedEncoded, encode_signed
 from introspect.records import METHODS, AttentionRecord, TokenSequence, attributed
 from introspect.text import visible, visible_text
 
-__all__ = ["encoded_method", "encoded_part", "record_json"]
-
 # If a method's largest number is below this, numbers are written with a power of ten.
 _SMALL = 0.1
 

@@ -13,19 +13,6 @@ import torch
 
 from introspect.errors import InputError
 
-__all__ = [
-    "Attended",
-    "Heads",
-    "attend",
-    "causal_mask",
-    "cross_attention",
-    "join_heads",
-    "multi_head_attention",
-    "plain_attention",
-    "self_attention",
-    "split_heads",
-]
-
 
 class Attended(NamedTuple):
     """The output of one step of attention, with everything that it was computed from.

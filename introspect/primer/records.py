@@ -11,8 +11,6 @@ from introspect.errors import RecordError
 from introspect.primer.attention import Attended
 from introspect.records import AttentionRecord, Certificate, TokenSequence
 
-__all__ = ["record_of", "word_sequence"]
-
 
 def record_of(
     attended: Attended | Sequence[Attended],

@@ -13,8 +13,6 @@ from introspect.primer.attention import Attended, self_attention
 from introspect.primer.records import record_of, word_sequence
 from introspect.records import AttentionRecord
 
-__all__ = ["GREY_CAT", "SENTENCES", "SelfAttention", "Training", "Vocabulary", "train"]
-
 #: Short Chinese sentences, word by word.
 SENTENCES = (
     ("我", "写", "代码"),

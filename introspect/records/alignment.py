@@ -14,15 +14,6 @@ from introspect.records.attention import AttentionRecord
 from introspect.records.tokens import TokenSequence
 from introspect.text import Span, find_mention, segment_words, shortened
 
-__all__ = [
-    "assign_words",
-    "find_tokens",
-    "mention_pieces",
-    "resegmented",
-    "resegmented_tokens",
-    "words_of_texts",
-]
-
 
 def assign_words(
     text: str, offsets: Sequence[Span], words: Sequence[Span] | None = None

@@ -17,8 +17,6 @@ from introspect.records.facts import Certificate, PatchGrid
 from introspect.records.storage import packed, unpacked
 from introspect.records.tokens import TokenSequence
 
-__all__ = ["KINDS", "AttentionRecord"]
-
 KINDS = ("self", "encoder", "decoder", "cross")
 
 

@@ -8,18 +8,6 @@ from introspect import functional
 from introspect.errors import SelectionError
 from introspect.records.attention import AttentionRecord
 
-__all__ = [
-    "alti",
-    "contributions",
-    "flow",
-    "gradient_attention",
-    "integrated_gradients",
-    "relevance",
-    "residual_norms",
-    "rollout",
-    "why_not_square",
-]
-
 
 def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
     """Compute how much of each input token is in each token after every layer, by attention alone.

@@ -11,16 +11,6 @@ from typing import NamedTuple
 
 from introspect.errors import SelectionError
 
-__all__ = [
-    "Certificate",
-    "Head",
-    "HeadLike",
-    "PatchGrid",
-    "as_head",
-    "layer_and_head",
-    "listed_heads",
-]
-
 _NAME = re.compile(r"[Ll](?P<layer>\d{1,4})(?:[Hh](?P<head>\d{1,4}))?")
 
 

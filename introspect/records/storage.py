@@ -13,8 +13,6 @@ from introspect.errors import RecordError
 from introspect.records.facts import Certificate, PatchGrid
 from introspect.records.tokens import TokenSequence
 
-__all__ = ["packed", "unpacked"]
-
 _FORMAT = "introspect.attention-record/1"
 _PART = "part."
 

@@ -11,8 +11,6 @@ from typing import Any
 from introspect.errors import MentionError, RecordError, SelectionError
 from introspect.text import find_mention, occurrences
 
-__all__ = ["TokenLike", "TokenSequence", "as_token"]
-
 #: A token: its index, from 0, or its word; ``"it#2"`` is the second *it* of the text.
 TokenLike = int | str
 

@@ -23,21 +23,6 @@ from introspect.records.attribution import (
     why_not_square,
 )
 
-__all__ = [
-    "LARGEST_SHOWN",
-    "METHODS",
-    "WEIGHT_OPTIONS",
-    "Method",
-    "Weights",
-    "attributed",
-    "checked_weights",
-    "norms",
-    "norms_of_values",
-    "offered",
-    "parts_for",
-    "parts_of",
-]
-
 Weights = Literal["raw", "renormalized", "norm"]
 WEIGHT_OPTIONS: tuple[Weights, ...] = get_args(Weights)
 

@@ -25,8 +25,6 @@ from introspect.studies.causal import CausalStudy, before_after
 from introspect.text import NO_NUMBER, counted, p_cell, percent, quantity, sentence, shortened, verb
 from introspect.views import causal_view, compare_view, forest_section
 
-__all__ = ["causal_report", "first_record"]
-
 _MANY = 12
 _PLAIN = (
     "How to read this: a head is ablated, that is, its output is replaced while the model reads, "

@@ -27,18 +27,6 @@ from introspect.text import (
     verb,
 )
 
-__all__ = [
-    "OwnAnswer",
-    "finding_of_study",
-    "head_verdicts",
-    "heads_that_look",
-    "heads_that_matter",
-    "mediation_words",
-    "own_answer",
-    "smallest_words",
-    "with_range",
-]
-
 _SIGNIFICANT = 0.05
 _NAMED = 5
 

@@ -13,15 +13,6 @@ from introspect.records import AttentionRecord, Head
 from introspect.studies.coreference import DirectionScores, Scores
 from introspect.text import CorefCase, counted, decimal, listed, percent, verb, visible_text, whole
 
-__all__ = [
-    "LOOKING_IS_NOT_CAUSING",
-    "POINTING",
-    "Finding",
-    "finding_of_case",
-    "finding_of_set",
-    "finding_of_text",
-]
-
 #: A head points at a mention if it gives the mention more than this share of its attention.
 POINTING = 0.5
 

@@ -28,14 +28,6 @@ from introspect.text import (
 )
 from introspect.views import heatmap_view, known_roles_section
 
-__all__ = [
-    "finding_of_heads",
-    "head_report",
-    "heads_listed",
-    "pattern_words",
-    "place_words",
-]
-
 _MOST_NAMED = 12
 _CAVEATS = (
     "A role is what a head attends to on random tokens. What it does on sentences, and whether an "

@@ -14,8 +14,6 @@ from introspect.page import Document, read_summary
 from introspect.reporting.prose import index_list, lead
 from introspect.text import counted
 
-__all__ = ["report_index"]
-
 _NAME = "index.html"
 
 # A page says what it is within its first bytes: only styles come before that, no data.

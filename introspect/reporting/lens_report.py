@@ -16,8 +16,6 @@ from introspect.studies.lens import LensStudy, TokenReading, lens_study
 from introspect.text import counted, decimal, listed, percent, signed, visible, visible_text
 from introspect.views import lens_view, logit_view
 
-__all__ = ["finding_of_lens", "lens_report"]
-
 _NAMED = 3
 _CAVEATS = (
     "A state that reads as a word need not be used as that word by later layers, and one that "

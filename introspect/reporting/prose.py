@@ -13,20 +13,6 @@ from introspect.reporting.findings import Finding
 from introspect.reporting.provenance import Row
 from introspect.text import CorefCase, Span, counted, percent
 
-__all__ = [
-    "background",
-    "data_table",
-    "definitions",
-    "facts_table",
-    "finding_prose",
-    "index_list",
-    "lead",
-    "marked_specimen",
-    "paragraphs",
-    "plain_words",
-    "specimen",
-]
-
 
 def _macros() -> Any:
     return template("introspect.reporting", "prose.html").module

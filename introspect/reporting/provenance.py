@@ -8,15 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from introspect.records import Certificate
 from introspect.text import quantity
 
-__all__ = [
-    "Row",
-    "certificate_rows",
-    "difference_words",
-    "provenance_rows",
-    "version_of",
-    "version_of_introspect",
-]
-
 Row = tuple[str, str]
 
 # Sums of half-precision weights deviate from 1 by up to about this much.

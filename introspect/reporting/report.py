@@ -24,8 +24,6 @@ from introspect.studies.coreference import (
 from introspect.text import CorefCase, counted, decimal, shortened
 from introspect.views import coreference_view, head_view, model_view
 
-__all__ = ["METHOD", "add_text", "report"]
-
 #: How the weights of words and the credit of heads are defined.
 METHOD = (
     "Words are found by character offsets. The weight from one word to another is the attention "

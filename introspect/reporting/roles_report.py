@@ -15,8 +15,6 @@ from introspect.studies.heads import SimilarityAnalyzer, role_names
 from introspect.text import counted, decimal, percent
 from introspect.views import role_map_section, role_title, unit_of
 
-__all__ = ["finding_of_roles", "sentence_report"]
-
 _RULES = (
     "Every token that is no special token counts once, with its row of raw weights. For a role it "
     "counts where it can see a key of that role, as far as the model’s mask lets it: a text "

@@ -39,8 +39,6 @@ from introspect.text import (
 )
 from introspect.views import compare_view, forest_section, score_map_section
 
-__all__ = ["SetFindings", "set_report"]
-
 _MANY_PAIRS = 5
 _SHOWN_REASONS = 12
 

@@ -21,17 +21,6 @@ from introspect.text import (
     verb,
 )
 
-__all__ = [
-    "baseline_name",
-    "bias_words",
-    "direction_name",
-    "finding_of_choice",
-    "in_sample",
-    "linear_words",
-    "pair_words",
-    "stability_words",
-]
-
 _SIGNIFICANT = 0.05
 
 _BASELINES = {

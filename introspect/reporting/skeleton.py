@@ -22,8 +22,6 @@ from introspect.reporting.provenance import (
 )
 from introspect.studies.coreference import Scores
 
-__all__ = ["Report", "Skeleton"]
-
 
 @dataclass(frozen=True)
 class Report:

@@ -14,16 +14,6 @@ from introspect.runs.rows import ProbeRow, Shard
 from introspect.studies.coreference import mention_words
 from introspect.text import Candidate, CorefCase, Span
 
-__all__ = [
-    "Long",
-    "Prepared",
-    "Segment",
-    "check_known",
-    "prepare",
-    "windows",
-]
-
-
 # Cut from its text, a part may need a few more tokens than it had within the text.
 _SPARE = 4
 

@@ -14,8 +14,6 @@ from typing import Any
 
 from introspect.errors import OutputError
 
-__all__ = ["Cache", "CacheOptions", "identity_of"]
-
 #: The entries of a plan that a result depends on besides its text.
 _IDENTITY = (
     "model", "revision", "config", "tokenizer", "dtype", "device", "threads", "analyzers",

@@ -32,8 +32,6 @@ from introspect.reporting import (
 from introspect.studies.causal import CausalStudy, causal_study
 from introspect.text import CorefCase
 
-__all__ = ["CAUSAL_KIND", "CausalFolder", "causal_folder"]
-
 #: The name of these folders in messages.
 CAUSAL_KIND = "causal"
 

@@ -16,10 +16,8 @@ from introspect.runs.run import SHARD_ROWS
 from introspect.runs.shard import run_shard
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
-from introspect.studies.lanes import default_lanes, one_thread
+from introspect.studies.runner import default_lanes, one_thread
 from introspect.text import counted, decimal, percent, whole
-
-__all__ = ["Estimate", "estimate"]
 
 # The numbers of rows that are tokenized, and of those that also run, to predict the time.
 _TOKENIZED = 2_048

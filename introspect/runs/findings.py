@@ -36,8 +36,6 @@ from introspect.studies.coreference import (
 )
 from introspect.text import CorefCase
 
-__all__ = ["LINEAR_PROBE_CASES", "CaseSet", "with_null"]
-
 #: The most cases that the linear probe is trained on.
 LINEAR_PROBE_CASES = 2_000
 

@@ -16,8 +16,6 @@ from introspect.records import Head
 from introspect.reporting import Report, head_report, provenance_rows, version_of_introspect
 from introspect.studies.heads import POSITIONAL, RARE_WORD, SCORES, HeadStudy, head_study
 
-__all__ = ["HEADS_KIND", "HeadOptions", "heads_folder", "is_page"]
-
 #: The name of these folders in messages.
 HEADS_KIND = "heads"
 

@@ -17,9 +17,7 @@ from introspect.runs.rows import RunInput, Shard, count_rows, cut, read_rows
 from introspect.runs.serial import run_serial
 from introspect.runs.store import Entry, ShardStore
 from introspect.runs.worker import Worker
-from introspect.studies.lanes import one_thread
-
-__all__ = ["ENGINES", "Job", "ProbeInterruptedError", "Work"]
+from introspect.studies.runner import one_thread
 
 ENGINES = ("serial", "ray")
 

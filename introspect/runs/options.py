@@ -17,8 +17,6 @@ from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import Precision
 from introspect.studies.registry import find_analyzer
 
-__all__ = ["Places", "WorkerOptions", "chosen_analyzers", "segmenter"]
-
 _DEFAULT_ANALYZERS = {"cases": "coreference", "sentences": "roles", "conllu": "syntax"}
 
 

@@ -26,8 +26,6 @@ from introspect.runs.worker import Worker
 from introspect.studies.coreference import Options, ProbeResult, Scores, scores_of
 from introspect.text import counted, verb
 
-__all__ = ["Outcome", "finish", "write_outcome"]
-
 
 @dataclass(frozen=True)
 class Outcome:

@@ -22,8 +22,6 @@ from introspect.runs.options import WorkerOptions
 from introspect.runs.rows import RunInput
 from introspect.studies.coreference import Options
 
-__all__ = ["Plan", "check_same", "code_digest", "make_plan"]
-
 Plan = dict[str, Any]
 
 

@@ -24,8 +24,6 @@ from introspect.runs.serial import write_result
 from introspect.runs.store import Entry, ShardStore
 from introspect.runs.worker import Worker
 
-__all__ = ["RayOptions", "run_ray"]
-
 # One shard runs in each actor and one waits there, so that no actor is ever idle.
 _WAITING = 2
 _MOST_LOSSES = 3

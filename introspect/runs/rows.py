@@ -29,7 +29,6 @@ from introspect.text import CorefCase, shortened
 
 _BY_LINES = ("txt", "jsonl", "csv", "tsv")
 _BLOCK = 1 << 20
-__all__ = ["ProbeRow", "RunInput", "Shard", "count_rows", "cut", "read_rows", "unlike"]
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,9 @@ from introspect.runs.saved_attention import FOLDER, Precision
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
 from introspect.studies.coreference import Options, Scores
-from introspect.studies.lanes import default_lanes
 from introspect.studies.registry import find_analyzer
+from introspect.studies.runner import default_lanes
 from introspect.text import counted, percent, percent_interval, whole
-
-__all__ = ["SHARD_ROWS", "ProbeRun", "probe"]
 
 
 @dataclass(frozen=True)

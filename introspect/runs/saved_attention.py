@@ -19,8 +19,6 @@ from introspect.io import write_atomically
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import Texts
 
-__all__ = ["FOLDER", "INDEX", "Precision", "SavedAttention", "Saver"]
-
 #: The folder within a probe's folder, and its index.
 FOLDER = "attention"
 INDEX = "index.jsonl"

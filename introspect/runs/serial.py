@@ -11,8 +11,6 @@ from introspect.runs.shard import run_shard
 from introspect.runs.store import Entry, ShardStore
 from introspect.runs.worker import Worker
 
-__all__ = ["run_serial", "write_result"]
-
 
 def run_serial(worker: Worker, shards: Iterator[Shard], store: ShardStore) -> Iterator[Entry]:
     """Run shards and write them, and yield each entry when its file is on disk.

@@ -18,10 +18,8 @@ from introspect.runs.options import Places, WorkerOptions
 from introspect.runs.saved_attention import Saver
 from introspect.runs.worker import Worker
 from introspect.studies.analyzer import ItemAnalyzer, Texts
-from introspect.studies.lanes import halving, no_memory_for, run_in_lanes
 from introspect.studies.registry import find_analyzer
-
-__all__ = ["ShardResult", "ShardResults", "by_analyzer", "run_shard"]
+from introspect.studies.runner import halving, no_memory_for, run_in_lanes
 
 
 class ShardResults:

@@ -18,8 +18,6 @@ from introspect.data import Reject, reject_to_json
 from introspect.errors import OutputError
 from introspect.io import Arrays, pack, unpack, write_atomically
 
-__all__ = ["Entry", "ShardStore"]
-
 _REJECTS = "rejects"
 _MANIFEST = "manifest.jsonl"
 

@@ -21,8 +21,6 @@ from introspect.runs.store import Entry, ShardStore
 from introspect.studies.coreference import DIRECTIONS, CoreferenceAnalyzer, ScoredCase
 from introspect.studies.registry import find_analyzer
 
-__all__ = ["Gathered", "gather"]
-
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _SCHEMA = pa.schema(
     [

@@ -12,8 +12,6 @@ from introspect.runs.options import Places, WorkerOptions, segmenter
 from introspect.runs.rows import Shard
 from introspect.studies.runner import BatchRunner
 
-__all__ = ["Worker"]
-
 
 class Worker:
     """A model with its options, for running shards.

@@ -13,23 +13,6 @@ from scipy.stats import poisson
 
 from introspect.errors import InputError
 
-__all__ = [
-    "FEWEST_GROUPS",
-    "SAME",
-    "Floats",
-    "Integers",
-    "Matrix",
-    "Units",
-    "checked",
-    "checked_labelings",
-    "drawn_counts",
-    "fold_of_groups",
-    "group_sums",
-    "grouped_bootstrap",
-    "sizes_of",
-    "units_of",
-]
-
 Matrix = npt.NDArray[np.floating[Any]]
 
 #: Fractions that are tried: shares of ties among up to six candidates are whole numbers of one of

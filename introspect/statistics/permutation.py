@@ -19,8 +19,6 @@ from introspect.statistics.groups import (
     units_of,
 )
 
-__all__ = ["PermutationTest", "labeling_sums", "permutation_test", "relabeled_totals"]
-
 Shifts = npt.NDArray[np.uint8]
 
 # Groups whose shifts are drawn at once, for all permutations.

@@ -23,8 +23,6 @@ from introspect.statistics.groups import (
 )
 from introspect.statistics.permutation import labeling_sums, relabeled_totals
 
-__all__ = ["HeldOut", "held_out_selection", "pair_accuracy"]
-
 # A head observable in less than half of the cases that another is does not compete with it.
 _OBSERVABLE_ENOUGH = 0.5
 

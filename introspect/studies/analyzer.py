@@ -15,19 +15,6 @@ import torch
 from introspect.errors import InputError, SelectionError
 from introspect.records import AttentionRecord, TokenSequence
 
-__all__ = [
-    "EXACT_UP_TO",
-    "BatchAnalyzer",
-    "ItemAnalyzer",
-    "LayerByLayer",
-    "RowAnalyzer",
-    "State",
-    "Texts",
-    "addable",
-    "check_is_self",
-    "ratio",
-]
-
 #: All data that an analyzer has collected, as plain arrays.
 State = dict[str, npt.NDArray[Any]]
 

@@ -14,8 +14,6 @@ from introspect.studies.heads.shapes import PatternsAnalyzer
 from introspect.studies.heads.similarity import SimilarityAnalyzer
 from introspect.studies.heads.syntax import SyntaxAnalyzer
 
-__all__ = ["ANALYZERS", "AnalyzerKind", "find_analyzer"]
-
 
 @dataclass(frozen=True)
 class AnalyzerKind:

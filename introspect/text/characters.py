@@ -6,8 +6,6 @@ import unicodedata
 
 import regex
 
-__all__ = ["SPACED_LETTER", "is_unspaced", "segment_words", "shortened", "visible", "visible_text"]
-
 # Scripts written without spaces between words. Without a segmenter their smallest unit is the
 # letter with its marks.
 _SCRIPTS = (

@@ -12,8 +12,6 @@ from typing import Any
 from introspect.errors import MissingExtraError
 from introspect.text.characters import is_unspaced, segment_words
 
-__all__ = ["chinese_words"]
-
 Span = tuple[int, int]
 
 

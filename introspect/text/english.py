@@ -10,26 +10,6 @@ import math
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-__all__ = [
-    "NO_NUMBER",
-    "capitalized",
-    "counted",
-    "decimal",
-    "interval",
-    "listed",
-    "p_cell",
-    "p_value",
-    "percent",
-    "percent_ends",
-    "percent_interval",
-    "quantity",
-    "sentence",
-    "signed",
-    "signed_percent",
-    "verb",
-    "whole",
-]
-
 #: Written where there is no number: NaN or nothing.
 NO_NUMBER = "–"
 

@@ -18,8 +18,6 @@ import regex
 from introspect.errors import MentionError, TextError
 from introspect.text.characters import SPACED_LETTER, is_unspaced, segment_words, shortened
 
-__all__ = ["Candidate", "CorefCase", "Span", "find_mention", "occurrences"]
-
 Span = tuple[int, int]
 
 _NUMBERED = re.compile(r"(?P<phrase>.+)#(?P<number>\d{1,9})", re.DOTALL)

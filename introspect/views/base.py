@@ -34,29 +34,6 @@ from introspect.text import shortened, visible_text
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = [
-    "RAW",
-    "Drawing",
-    "View",
-    "by_method",
-    "checked_weights",
-    "first_token",
-    "head_number",
-    "is_whole",
-    "joined_texts",
-    "known",
-    "layer_row",
-    "layers_of",
-    "map_of",
-    "named_head",
-    "named_heads",
-    "one_or_several",
-    "page_methods",
-    "plotly_text",
-    "scale_of",
-    "whole_words",
-]
-
 _LONGEST_HEADING = 160
 
 

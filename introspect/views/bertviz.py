@@ -16,8 +16,6 @@ from introspect.records import AttentionRecord, HeadLike, TokenSequence
 from introspect.text import visible
 from introspect.views.base import head_number, layer_row, named_heads, one_or_several
 
-__all__ = ["head_view", "model_view"]
-
 # How the line of BertViz's script begins that holds its data, and no HTML.
 _DATA_LINE = "const params = "
 

@@ -13,8 +13,6 @@ from introspect.views.heatmap import heatmap_view
 from introspect.views.layer import layer_view
 from introspect.views.model import model_view
 
-__all__ = ["VIEW_NAMES", "ViewName", "parts_of_view", "view_by_name"]
-
 ViewName = Literal["head", "model", "layer", "neuron", "steps", "heatmap"]
 VIEW_NAMES: tuple[ViewName, ...] = get_args(ViewName)
 

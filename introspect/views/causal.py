@@ -14,7 +14,7 @@ from introspect.records import Head
 from introspect.text import counted, interval, p_cell, quantity
 from introspect.views.base import Drawing, layers_of, map_of
 from introspect.views.causal_figure import ACROSS, causal_figure, unit_of
-from introspect.views.causal_table import CAUSAL_COLUMNS, HasHeads, causal_table
+from introspect.views.causal_table import HasHeads, causal_table
 from introspect.views.palette import DIVERGING, layer_colors, scale_partners
 from introspect.views.pictures import (
     Picture,
@@ -27,8 +27,6 @@ from introspect.views.pictures import (
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-__all__ = ["CAUSAL_COLUMNS", "CausalView", "causal_view", "effect_map_section"]
 
 _LABELS = {"accuracy": "accuracy of its choice", "margin": "margin"}
 _TITLE = "Where heads look, and what they do"

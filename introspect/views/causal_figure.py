@@ -17,20 +17,6 @@ from introspect.views.pictures import LETTERS, SIGNIFICANT, paper_layout
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = [
-    "ACROSS",
-    "QUADRANTS",
-    "across_range",
-    "causal_figure",
-    "effect_range",
-    "effect_words",
-    "is_significant",
-    "label_places",
-    "labels_of",
-    "middle_of",
-    "unit_of",
-]
-
 # Sizes in pixels. The area is the smallest plot: labels that fit there fit in a larger one.
 _AREA = (520, 330)
 _NAME = (50, 15)

@@ -11,8 +11,6 @@ import pandas as pd
 
 from introspect.errors import InputError, SelectionError
 
-__all__ = ["CAUSAL_COLUMNS", "HasHeads", "causal_table"]
-
 #: Required columns of the table; it may have more.
 CAUSAL_COLUMNS = (
     "layer", "head", "effect", "ci_low", "ci_high", "control", "difference", "difference_low",

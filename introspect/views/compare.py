@@ -37,8 +37,6 @@ from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["LONGEST_NAME", "CompareView", "compare_view", "maps_beside"]
-
 #: The most characters of a record's name that fit in a title.
 LONGEST_NAME = 16
 

@@ -20,8 +20,6 @@ from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUE
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["CoreferenceView", "coreference_view"]
-
 #: Arcs below this weight are not drawn; the view says so.
 ARC_THRESHOLD = 0.02
 _ARC_POINTS = 65

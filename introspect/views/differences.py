@@ -15,25 +15,6 @@ from introspect.records import AttentionRecord, Head, HeadLike, TokenSequence
 from introspect.text import shortened, visible_text
 from introspect.views.base import head_number, layer_row, named_head
 
-__all__ = [
-    "Pair",
-    "Pairs",
-    "Place",
-    "align_tokens",
-    "aligned",
-    "differs",
-    "extent",
-    "first_heads",
-    "first_query",
-    "head_changes",
-    "heads_of_pair",
-    "is_same_shape",
-    "join_pairs",
-    "match_better_by_word",
-    "pair_of",
-    "placed",
-]
-
 #: A place in the joined order of two sequences: the index in each, ``None`` if it has none.
 Place = tuple[int | None, int | None]
 #: Matched tokens: the index in one sequence and in the other.

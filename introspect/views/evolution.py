@@ -28,8 +28,6 @@ from introspect.views.palette import INK, SEQUENTIAL, themed
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["EvolutionView", "evolution_view"]
-
 # Sizes of the static figure, in pixels.
 _CELL = 44
 _LABEL_ROOM = 110

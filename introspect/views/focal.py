@@ -18,17 +18,6 @@ from introspect.views.palette import DIVERGING, INK, themed
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = [
-    "MASKED",
-    "FocalView",
-    "NeuronView",
-    "StepsView",
-    "checked_focus",
-    "neuron_view",
-    "steps_view",
-    "with_masked_scores",
-]
-
 #: Scores below this were masked: models add the lowest number of their data type.
 MASKED = -1e30
 

@@ -21,8 +21,6 @@ from introspect.views.pictures import (
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["forest_figure", "forest_rows", "forest_section"]
-
 _HEADS = 10
 _ROW = 28
 _COLORS = {"held-out": ACCENT, "baseline": MUTED, "head": INK}

@@ -34,8 +34,6 @@ from introspect.views.palette import ACCENT, INK, head_colors, mixed, themed_hea
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["HeadView", "head_view", "hidden_head_view"]
-
 #: Lower edges of the weight bins; all lines of one head and bin are one Plotly trace.
 EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 #: Lines below this weight are not drawn at first; the control says so and goes down to 0.

@@ -24,8 +24,6 @@ from introspect.views.pictures import (
     significant,
 )
 
-__all__ = ["known_roles_section", "role_map_section", "role_title", "score_map_section", "unit_of"]
-
 _MOST = 10
 # All other roles are shares of a token's attention.
 _UNITS = {"entropy": "bits", "distance": "tokens", "relative_entropy": "of the most"}

@@ -31,19 +31,6 @@ from introspect.views.palette import INK, SEQUENTIAL, themed
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = [
-    "COMBINED",
-    "HeadChoice",
-    "HeatmapView",
-    "axis_of",
-    "checked_head",
-    "chosen_head",
-    "head_words",
-    "heatmap_view",
-    "pattern_of",
-    "tick_labels",
-]
-
 #: Ways to combine the heads of a layer: their mean or the largest of their weights.
 COMBINED = ("mean", "max")
 HeadChoice = int | str

@@ -22,8 +22,6 @@ from introspect.views.palette import ACCENT, INK, mixed
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["ImageView", "image_view", "png"]
-
 #: Opacity of the largest weight on a patch, so that the picture shows through.
 OPACITY = 0.88
 #: Opacity of the picture beneath, in gray so that its colors are not mistaken for weights.

@@ -36,8 +36,6 @@ from introspect.views.palette import INK, SEQUENTIAL, themed
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["LayerView", "layer_view"]
-
 SIDES = ("query", "key")
 
 # Sizes of the static figure, in pixels.

@@ -27,8 +27,6 @@ from introspect.views.pictures import (
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["LensView", "LogitView", "lens_view", "logit_view"]
-
 _COLUMNS = ("layer", "position", "token", "rank", "predicted", "probability")
 _CELL = (84, 30)
 _LONGEST_LABEL = 11

@@ -31,8 +31,6 @@ from introspect.views.palette import INK, SEQUENTIAL, themed
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["ModelView", "model_view", "pattern_table"]
-
 #: Heads whose adjusted p-value is below this are framed.
 SIGNIFICANT = 0.05
 

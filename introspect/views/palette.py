@@ -9,28 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-__all__ = [
-    "ACCENT",
-    "DARK",
-    "DIVERGING",
-    "EDGE",
-    "INK",
-    "LINE",
-    "MUTED",
-    "PAPER",
-    "RIVAL",
-    "SEQUENTIAL",
-    "ColorScale",
-    "dark_color",
-    "head_colors",
-    "layer_colors",
-    "mixed",
-    "scale_partners",
-    "themed",
-    "themed_head_colors",
-    "themed_layer_colors",
-]
-
 ColorScale = list[list[float | str]]
 
 INK = "#1b1f24"

@@ -21,23 +21,6 @@ from introspect.views.palette import INK, LINE, PAPER, ColorScale, dark_color
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = [
-    "LETTERS",
-    "SIGNIFICANT",
-    "Grid",
-    "Picture",
-    "Ranking",
-    "color_bar",
-    "described",
-    "figure_json",
-    "head_map",
-    "names_axis",
-    "paper_layout",
-    "picture_section",
-    "recoloring",
-    "significant",
-]
-
 Grid = Sequence[Sequence[Any]]
 
 #: Adjusted p-values below this are significant.

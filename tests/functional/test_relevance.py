@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional import gradient_attention, relevance
+from introspect.functional import gradient_attention
+from introspect.functional import propagation as relevance
 
 
 def test_two_heads_and_two_layers_by_hand():

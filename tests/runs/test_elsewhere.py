@@ -14,7 +14,7 @@ import pytest
 import introspect as ix
 from introspect.errors import OutputError
 from introspect.runs import run as probe_run
-from introspect.studies import lanes
+from introspect.studies import runner as lanes
 from tests.runs import sets
 from tests.runs.conftest import ROOT, subprocess_environment
 from tests.runs.sets import CALL, tables

@@ -13,8 +13,6 @@ from introspect.app.entries import MODELS, Entry, example_of
 from introspect.app.form import asked
 from introspect.errors import InputError
 
-__all__ = ["draw"]
-
 _TEXTS, _MODELS = word("Another text"), word("Another model")
 
 

@@ -10,8 +10,6 @@ from introspect.app.chinese import LANGUAGES, word
 from introspect.app.display import say, telling
 from introspect.app.form import ask, ask_model
 
-__all__ = ["draw"]
-
 _HERE = Path(__file__).parent
 _STYLES = _HERE.parent / "app.css"
 _CAVEAT = word(

@@ -26,8 +26,6 @@ from introspect.errors import SelectionError
 from introspect.reporting import finding_of_case
 from introspect.studies.coreference import DIRECTIONS, DirectionScores, score_case
 
-__all__ = ["draw"]
-
 _DIRECTIONS = {
     DIRECTIONS[0]: word("From the pronoun to the candidates"),
     DIRECTIONS[1]: word("From the candidates to the pronoun"),

@@ -42,8 +42,6 @@ from introspect.records import Head
 from introspect.studies.causal import BeforeAfter, way_of_predicting
 from introspect.text import percent, quantity
 
-__all__ = ["choose_removal", "draw"]
-
 _EDGE = "edge"
 _WAYS = {
     METHODS[0]: word("Zero"),

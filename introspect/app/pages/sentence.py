@@ -16,8 +16,6 @@ from introspect.records import AttentionRecord
 from introspect.text import decimal, quantity
 from introspect.views import ViewName
 
-__all__ = ["draw"]
-
 #: The choices, in order: numbers, then the views by the names that ``view_by_name`` takes.
 _CHOICES = {
     "numbers": word("Numbers"),

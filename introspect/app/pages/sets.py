@@ -20,8 +20,6 @@ from introspect.app.uploads import (
 )
 from introspect.text import whole
 
-__all__ = ["draw"]
-
 _PROBED = "probed"
 
 

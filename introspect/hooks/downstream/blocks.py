@@ -27,17 +27,6 @@ from introspect.hooks.downstream.projection import (
     held_projection,
 )
 
-__all__ = [
-    "BLOCK_PARTS",
-    "DERIVED",
-    "Block",
-    "BlockLog",
-    "DerivedParts",
-    "find_block",
-    "held_projections",
-    "hold",
-]
-
 #: The parts that are derived from a block as a sum over its keys.
 BLOCK_PARTS = ("residual_norms", "contributions")
 

@@ -22,8 +22,6 @@ from introspect.errors import CaptureError
 from introspect.functional import value_norms
 from introspect.hooks.arguments import same_output
 
-__all__ = ["BEHIND_NORMS", "LinearLog", "Projection", "SeenLayer", "held_projection"]
-
 #: The parts from which the norms of values are derived.
 BEHIND_NORMS = ("attentions", "values", "head_outputs")
 

@@ -10,8 +10,6 @@ from introspect.hooks.edits.edits import Edit, InterfaceEditor
 from introspect.hooks.edits.products import ProductEditor
 from introspect.hooks.layout import attention_layout
 
-__all__ = ["AttentionEditor", "editor_of"]
-
 AttentionEditor = InterfaceEditor | ProductEditor
 
 

@@ -30,17 +30,6 @@ from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.rows import RowsNotRecomputableError, eager_rows
 
-__all__ = [
-    "EDITABLE",
-    "Change",
-    "Edit",
-    "InterfaceEditor",
-    "Visible",
-    "check_run",
-    "edits_at",
-    "nothing_visible",
-]
-
 #: The parts of an attention that can be changed.
 EDITABLE = ("queries", "keys", "values", "attentions", "head_outputs")
 _INPUTS = ("queries", "keys", "values")

@@ -18,8 +18,6 @@ from introspect.hooks.interface import IMPLEMENTATION
 from introspect.hooks.layout import attention_layout
 from introspect.hooks.loans import borrowed_attention
 
-__all__ = ["Place", "gate_gradients", "gated", "open_gates"]
-
 #: The kind of attention and the layer that a gate belongs to.
 Place = tuple[str, int]
 

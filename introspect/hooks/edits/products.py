@@ -22,8 +22,6 @@ from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of
 
-__all__ = ["ProductEditor"]
-
 # A key whose score is this far below the highest of its row is hidden by a mask.
 _MOST_BELOW = 9_000.0
 

@@ -22,15 +22,6 @@ from introspect.hooks.gradients.graph import (
     run_with_weights,
 )
 
-__all__ = [
-    "GRADIENT_PARTS",
-    "STEPS",
-    "Objective",
-    "capture_gradients",
-    "integrated",
-    "with_gradients",
-]
-
 #: The default number of points of the integral.
 STEPS = 32
 

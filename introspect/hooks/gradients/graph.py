@@ -22,16 +22,6 @@ from introspect.hooks.interface import IMPLEMENTATION, Attended, AttentionCall, 
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.observation import Observation
 
-__all__ = [
-    "GraphRun",
-    "GraphWatcher",
-    "LayerWeights",
-    "check_can_differentiate",
-    "not_in_graph",
-    "run_in_graph",
-    "run_with_weights",
-]
-
 _INTERFACE_ROUTE = "attention interface, with the weights in the graph"
 _OWN_ROUTE = f"{OUTPUT_ROUTE}, in the graph"
 

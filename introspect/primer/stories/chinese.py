@@ -18,8 +18,6 @@ from introspect.primer.stories.story import (
 from introspect.primer.trainer import GREY_CAT, Training, train
 from introspect.views import evolution_view, head_view, steps_view
 
-__all__ = ["grey_cat", "writing_code"]
-
 _CODE = ("我", "写", "代码")
 
 

@@ -21,8 +21,6 @@ from introspect.primer.stories.story import (
 )
 from introspect.views import compare_view, steps_view
 
-__all__ = ["cat_and_mouse", "menu", "tired_or_wide"]
-
 PARTS = ("scores", "queries", "keys", "values", "head_outputs")
 
 CHASE = "The cat chased the mouse."

@@ -17,21 +17,6 @@ from introspect.records import AttentionRecord, Head, mention_pieces
 from introspect.text import decimal, find_mention
 from introspect.views import View
 
-__all__ = [
-    "LANGUAGES",
-    "Reader",
-    "Story",
-    "all_words",
-    "at_head",
-    "from_word_to",
-    "largest",
-    "listed",
-    "losses_of",
-    "pieces_of",
-    "verdict",
-    "words_of",
-]
-
 
 class Reader(Protocol):
     """A reader of texts that reports its attention, such as ``introspect.load("minilm")``."""

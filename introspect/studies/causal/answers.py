@@ -32,19 +32,6 @@ from introspect.studies.causal.metrics import (
 )
 from introspect.text import CorefCase
 
-__all__ = [
-    "AnswerReader",
-    "Answers",
-    "Batch",
-    "Ready",
-    "Rejected",
-    "answers_of",
-    "check_batch_size",
-    "not_finite",
-    "prepare_answers",
-    "questions_of",
-]
-
 #: The number of a case that cannot be asked, and why.
 Rejected = tuple[int, str]
 #: A case with the model's questions about it.

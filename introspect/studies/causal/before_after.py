@@ -21,8 +21,6 @@ from introspect.studies.causal.metrics import Metric
 from introspect.studies.causal.prompts import Prompt, states_of, way_of_predicting
 from introspect.text import CorefCase, Span, visible
 
-__all__ = ["BeforeAfter", "Change", "Preference", "before_after", "state_changes"]
-
 #: A change of a model: an intervention; heads, whose outputs are set to zero; or, for a change that
 #: is about certain words, a function from a prompt to the intervention on its tokens.
 Change = Intervention | Iterable[HeadLike] | HeadLike | Callable[[Prompt], Intervention]

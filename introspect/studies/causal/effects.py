@@ -19,8 +19,6 @@ from introspect.studies.causal.answers import prepare_answers
 from introspect.studies.causal.metrics import Asked, Floats, accuracy_of
 from introspect.text import CorefCase
 
-__all__ = ["EFFECT_COLUMNS", "CausalEffects", "causal_effects", "effects_of", "measure_effects"]
-
 #: The columns of the table of heads, in order.
 EFFECT_COLUMNS = (
     "layer", "head", "effect", "ci_low", "ci_high", "control", "difference", "difference_low",

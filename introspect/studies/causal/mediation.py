@@ -27,8 +27,6 @@ from introspect.studies.causal.answers import (
 from introspect.studies.causal.metrics import Floats, default_metric, metric_named
 from introspect.text import CorefCase
 
-__all__ = ["MEDIATION_COLUMNS", "Mediation", "mediation"]
-
 #: The stage of ``mediation``, as its progress is told.
 PATCHING = "patching each head between minimal pairs"
 MEDIATION_COLUMNS = (

@@ -29,20 +29,6 @@ from introspect.models import (
 from introspect.records import mention_pieces
 from introspect.text import Candidate, CorefCase, Span
 
-__all__ = [
-    "METRICS",
-    "Asked",
-    "Floats",
-    "Metric",
-    "Question",
-    "accuracy_of",
-    "credit_of",
-    "default_metric",
-    "load_to_ask",
-    "metric_named",
-    "substituted",
-]
-
 _DETERMINERS = (
     "the", "a", "an", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our",
     "their",

@@ -17,8 +17,6 @@ from introspect.studies.causal.answers import check_batch_size, not_finite
 from introspect.studies.causal.metrics import Floats, Metric, Question
 from introspect.text import CorefCase
 
-__all__ = ["NextTokens", "prepare_next_tokens"]
-
 
 class _NextToken(Metric):
     name: ClassVar[str] = "next token"

@@ -16,8 +16,6 @@ from introspect.records import TokenLike, TokenSequence, as_token, mention_piece
 from introspect.studies.causal.metrics import default_metric
 from introspect.text import Span, find_mention, visible
 
-__all__ = ["Prompt", "states_of", "way_of_predicting"]
-
 #: Where a model predicts words, by its metric: at a masked word, at an unmasked word, after a word,
 #: or at a word that it writes.
 _WAYS = {

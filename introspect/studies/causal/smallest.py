@@ -16,8 +16,6 @@ from introspect.studies.causal.effects import ablations_for
 from introspect.studies.causal.metrics import Asked, accuracy_of
 from introspect.text import percent, quantity
 
-__all__ = ["SmallestSet", "smallest_set"]
-
 #: The stage of ``smallest_set``, as its progress is told.
 SEARCHING = "searching for the smallest set of heads, which may end early"
 _COLUMNS = (

@@ -23,8 +23,6 @@ from introspect.studies.causal.smallest import SmallestSet, smallest_set
 from introspect.studies.coreference import Options, Scores, score
 from introspect.text import CorefCase
 
-__all__ = ["CausalStudy", "ChosenByAttention", "causal_study"]
-
 DIRECTION = "pronoun_to_candidate"
 _FOLDS = 2
 

@@ -21,8 +21,6 @@ from introspect.studies.coreference.columns import CaseColumns, ScoredCase
 from introspect.studies.coreference.tables import Scores, case_table, scores_of
 from introspect.text import CorefCase
 
-__all__ = ["CoreferenceAnalyzer"]
-
 DEFAULT = Options()
 
 

@@ -37,8 +37,6 @@ from introspect.studies.coreference.columns import (
 )
 from introspect.text import CorefCase
 
-__all__ = ["CaseBatch", "columns_of_record", "mention_words"]
-
 Array = npt.NDArray[Any]
 
 Words = list[list[int]]

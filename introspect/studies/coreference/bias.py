@@ -12,12 +12,9 @@ import pandas as pd
 
 from introspect.errors import InputError, SelectionError
 from introspect.statistics import FEWEST_GROUPS, drawn_counts, permutation_test
-from introspect.studies.coreference.case_scores import DIRECTIONS
 from introspect.studies.coreference.claims import Options
-from introspect.studies.coreference.columns import ScoredCase
+from introspect.studies.coreference.columns import DIRECTIONS, ScoredCase
 from introspect.text import CorefCase, shortened
-
-__all__ = ["CAUTION", "NEUTRAL", "Bias", "bias_labels", "bias_table"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]

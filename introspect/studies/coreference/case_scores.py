@@ -13,8 +13,6 @@ from introspect.studies.coreference.batch import columns_of_record
 from introspect.studies.coreference.columns import DIRECTIONS, CaseColumns
 from introspect.text import CorefCase
 
-__all__ = ["DIRECTIONS", "DirectionScores", "directions_of", "score_case"]
-
 
 @dataclass(frozen=True, eq=False)
 class DirectionScores:

@@ -21,8 +21,6 @@ from introspect.statistics import (
 )
 from introspect.studies.coreference.columns import ScoredCase
 
-__all__ = ["FOLDS", "Claims", "Options", "fixed_offset", "interval", "make_claims"]
-
 Floats = npt.NDArray[np.float64]
 
 FOLDS = 5

@@ -23,15 +23,6 @@ from introspect.functional import (
 )
 from introspect.text import CorefCase, Span, segment_words
 
-__all__ = [
-    "DIRECTIONS",
-    "POSITION_BASELINES",
-    "CaseColumns",
-    "ScoredCase",
-    "candidate_distances",
-    "position_credits",
-]
-
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]

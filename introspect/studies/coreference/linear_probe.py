@@ -20,22 +20,9 @@ from introspect.errors import InputError
 from introspect.functional import FLOOR, Mention
 from introspect.records import AttentionRecord, Weights
 from introspect.statistics import FEWEST_GROUPS, fold_of_groups, grouped_bootstrap
-from introspect.studies.coreference.case_scores import DIRECTIONS, score_case
+from introspect.studies.coreference.case_scores import score_case
+from introspect.studies.coreference.columns import DIRECTIONS
 from introspect.text import CorefCase
-
-__all__ = [
-    "PENALTIES",
-    "SHUFFLES",
-    "CandidateFeatures",
-    "CaseTable",
-    "ProbeResult",
-    "candidate_features",
-    "choice_credits",
-    "cross_entropies",
-    "fit_conditional_logit",
-    "fitted",
-    "linear_probe",
-]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]

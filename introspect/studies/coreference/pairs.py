@@ -18,11 +18,10 @@ from introspect.errors import InputError, SelectionError
 from introspect.functional import FLOOR, Mention
 from introspect.records import AttentionRecord, Weights
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
-from introspect.studies.coreference.case_scores import DIRECTIONS, score_case
+from introspect.studies.coreference.case_scores import score_case
 from introspect.studies.coreference.claims import Options
+from introspect.studies.coreference.columns import DIRECTIONS
 from introspect.text import CorefCase, shortened
-
-__all__ = ["PAIR_COLUMNS", "Measure", "PairShifts", "PairVersion", "pair_shifts", "pair_version"]
 
 Floats = npt.NDArray[np.float64]
 

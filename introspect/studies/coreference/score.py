@@ -19,17 +19,15 @@ from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
 from introspect.studies.coreference.batch import mention_words
 from introspect.studies.coreference.claims import Options
 from introspect.studies.coreference.tables import Scores
-from introspect.studies.lanes import (
+from introspect.studies.runner import (
+    BatchRunner,
     default_lanes,
     halving,
     no_memory_for,
     one_thread,
     run_in_lanes,
 )
-from introspect.studies.runner import BatchRunner
 from introspect.text import CorefCase, Span
-
-__all__ = ["score", "score_cases"]
 
 DEFAULT = Options()
 SCORING = "scoring cases"

@@ -17,8 +17,6 @@ from introspect.studies.coreference.columns import CaseColumns
 from introspect.studies.coreference.tables import Scores
 from introspect.text import CorefCase
 
-__all__ = ["CapturedText", "CoreferenceStudy", "Subject", "coreference_study"]
-
 #: A case to score, a text to view, or a pair of texts.
 Subject = CorefCase | str | tuple[str, str]
 

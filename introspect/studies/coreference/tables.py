@@ -22,8 +22,6 @@ from introspect.studies.coreference.claims import (
 )
 from introspect.studies.coreference.columns import DIRECTIONS, ScoredCase
 
-__all__ = ["CASE_COLUMNS", "Choice", "Scores", "against_table", "case_table", "scores_of"]
-
 
 @dataclass(frozen=True)
 class Choice:

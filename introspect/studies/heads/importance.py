@@ -20,8 +20,6 @@ from introspect.progress import ProgressLike, following
 from introspect.records import TokenSequence
 from introspect.statistics import grouped_bootstrap
 
-__all__ = ["Loss", "head_importance"]
-
 #: Maps a model's output, and the tokens that it has a row for, to one number in its graph.
 Loss = Callable[[Any, TokenSequence], torch.Tensor]
 

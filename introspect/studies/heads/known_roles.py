@@ -20,17 +20,6 @@ from introspect.models import Model, length_limit, load_text
 from introspect.progress import ProgressLike, Stages, following
 from introspect.statistics import grouped_bootstrap
 
-__all__ = [
-    "ATTENDS_TO",
-    "SCORES",
-    "THRESHOLD",
-    "Repeats",
-    "checked_kind",
-    "detect_heads",
-    "random_repeats",
-    "run_plan",
-]
-
 _TRIES = 16
 
 

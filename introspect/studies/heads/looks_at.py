@@ -29,17 +29,6 @@ from introspect.functional import (
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import LayerByLayer, State, Texts, check_is_self, ratio
 
-__all__ = [
-    "ALL_ROLES",
-    "DEFAULT_REACH",
-    "Part",
-    "RolesAnalyzer",
-    "log2_up_to",
-    "parts_of",
-    "place_offsets",
-    "role_names",
-]
-
 # The number of weights to process at a time: 1 MB in float32, which fits in a core's own cache.
 _AT_ONCE = 1 << 18
 

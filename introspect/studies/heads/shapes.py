@@ -34,8 +34,6 @@ from introspect.studies.analyzer import (
 )
 from introspect.studies.heads.looks_at import place_offsets
 
-__all__ = ["POSITIONAL", "RARE_WORD", "PatternsAnalyzer", "head_patterns", "token_counts"]
-
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

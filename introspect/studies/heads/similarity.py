@@ -16,8 +16,6 @@ from introspect.functional import classical_mds, head_distance_sums
 from introspect.records import AttentionRecord, Head
 from introspect.studies.analyzer import LayerByLayer, State, Texts, addable, ratio
 
-__all__ = ["DEFAULT_CLUSTERS", "SimilarityAnalyzer"]
-
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

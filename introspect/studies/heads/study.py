@@ -23,8 +23,6 @@ from introspect.studies.heads.known_roles import (
 )
 from introspect.studies.heads.shapes import head_patterns
 
-__all__ = ["HeadStudy", "head_study"]
-
 
 @dataclass(frozen=True, eq=False)
 class HeadStudy:

@@ -24,19 +24,6 @@ from introspect.studies.analyzer import (
     ratio,
 )
 
-__all__ = [
-    "SYNTAX_COLUMNS",
-    "SYNTAX_DIRECTIONS",
-    "Found",
-    "Relation",
-    "Sought",
-    "SyntaxAnalyzer",
-    "checked_sentence",
-    "look",
-    "seek",
-    "summed",
-]
-
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

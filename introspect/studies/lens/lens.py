@@ -15,8 +15,6 @@ from introspect.hooks import borrowed_attention, run_arguments, unedited
 from introspect.models import Model, Readable, load
 from introspect.studies.lens.states import Run, ends_in_norm, replaced_result, run_noted
 
-__all__ = ["EMBEDDINGS", "NO_STREAM", "logit_lens"]
-
 #: The layer number of the embeddings before layer 0.
 EMBEDDINGS = -1
 #: What a reader must know of a model whose layers do more than add.

@@ -20,8 +20,6 @@ from introspect.models import Model, Readable, load, logit_of
 from introspect.records import Head, TokenLike, as_token
 from introspect.studies.lens.states import Added, Run, State, added_by, run_noted
 
-__all__ = ["Readout", "direct_logit_attribution", "readout_of"]
-
 
 @dataclass(frozen=True, eq=False)
 class Readout:

@@ -21,17 +21,6 @@ from introspect.hooks import Captured, Projection, capture, find_projections, sa
 from introspect.models import Model, Readable
 from introspect.records import TokenSequence
 
-__all__ = [
-    "Added",
-    "Run",
-    "State",
-    "added_by",
-    "ends_in_norm",
-    "replaced_result",
-    "run_noted",
-    "state_in",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class State:

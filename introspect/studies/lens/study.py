@@ -14,8 +14,6 @@ from introspect.records import AttentionRecord, TokenLike, as_token
 from introspect.studies.lens.lens import logit_lens
 from introspect.studies.lens.logits import direct_logit_attribution
 
-__all__ = ["LensStudy", "TokenReading", "lens_study", "read_at"]
-
 
 @dataclass(frozen=True)
 class TokenReading:
