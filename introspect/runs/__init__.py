@@ -6,32 +6,9 @@
 ``findings``, ``outcome``, and ``finishing`` make tables and a report; ``finished`` is the result.
 """
 
-from introspect.models import BatchLimits
-from introspect.runs.cache import CacheOptions
-from introspect.runs.causal import CAUSAL_KIND, causal_folder
-from introspect.runs.estimate import Estimate, estimate
-from introspect.runs.heads import HEADS_KIND, HeadOptions, heads_folder, is_page
-from introspect.runs.jobs import ProbeInterruptedError
-from introspect.runs.options import WorkerOptions
-from introspect.runs.ray_engine import RayOptions
-from introspect.runs.run import ProbeRun, probe
-from introspect.runs.saved_attention import SavedAttention
+from lazy_loader import attach_stub
 
-__all__ = [
-    "CAUSAL_KIND",
-    "HEADS_KIND",
-    "BatchLimits",
-    "CacheOptions",
-    "Estimate",
-    "HeadOptions",
-    "ProbeInterruptedError",
-    "ProbeRun",
-    "RayOptions",
-    "SavedAttention",
-    "WorkerOptions",
-    "causal_folder",
-    "estimate",
-    "heads_folder",
-    "is_page",
-    "probe",
-]
+# A module bears this name too, which loading it would otherwise put in the function's place.
+from introspect.runs.estimate import estimate  # noqa: F401
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

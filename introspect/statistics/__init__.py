@@ -10,25 +10,6 @@ test of all heads, ``selection`` the held-out selection, and the accuracy on min
 and ``units`` exact sums of credits.
 """
 
-from introspect.statistics.groups import (
-    FEWEST_GROUPS,
-    checked,
-    drawn_counts,
-    fold_of_groups,
-    grouped_bootstrap,
-)
-from introspect.statistics.permutation import PermutationTest, permutation_test
-from introspect.statistics.selection import HeldOut, held_out_selection, pair_accuracy
+from lazy_loader import attach_stub
 
-__all__ = [
-    "FEWEST_GROUPS",
-    "HeldOut",
-    "PermutationTest",
-    "checked",
-    "drawn_counts",
-    "fold_of_groups",
-    "grouped_bootstrap",
-    "held_out_selection",
-    "pair_accuracy",
-    "permutation_test",
-]
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

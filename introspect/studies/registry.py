@@ -8,11 +8,13 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from introspect.errors import SelectionError
-from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
-from introspect.studies.heads.looks_at import RolesAnalyzer
-from introspect.studies.heads.shapes import PatternsAnalyzer
-from introspect.studies.heads.similarity import SimilarityAnalyzer
-from introspect.studies.heads.syntax import SyntaxAnalyzer
+from introspect.studies.coreference import CoreferenceAnalyzer
+from introspect.studies.heads import (
+    PatternsAnalyzer,
+    RolesAnalyzer,
+    SimilarityAnalyzer,
+    SyntaxAnalyzer,
+)
 
 
 @dataclass(frozen=True)

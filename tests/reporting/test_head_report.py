@@ -14,9 +14,9 @@ import torch
 import introspect as ix
 from introspect.errors import InputError
 from introspect.records import AttentionRecord, Certificate, Head
-from introspect.reporting import head_report
 from introspect.reporting.head_report import (
     finding_of_heads,
+    head_report,
     heads_listed,
     pattern_words,
     place_words,

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 import introspect as ix
 from introspect.data import own_cases, write_jsonl
 from introspect.errors import SelectionError
-from introspect.models import load_text
-from introspect.models.batches import BatchLimits, length_batches
-from introspect.runs.options import WorkerOptions
+from introspect.models import BatchLimits, length_batches, load_text
+from introspect.runs import WorkerOptions
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import by_analyzer, run_shard
 from introspect.runs.worker import Worker

@@ -8,37 +8,10 @@ most, and ``study`` compares all of it with what heads attend to. ``before_after
 before and after a change of the model, and ``prompts`` prepares it.
 """
 
-from introspect.studies.causal.answers import Answers, prepare_answers
-from introspect.studies.causal.before_after import BeforeAfter, Preference, before_after
-from introspect.studies.causal.effects import CausalEffects, causal_effects, measure_effects
-from introspect.studies.causal.mediation import Mediation, mediation
-from introspect.studies.causal.metrics import METRICS, credit_of, default_metric, load_to_ask
-from introspect.studies.causal.next_tokens import NextTokens, prepare_next_tokens
-from introspect.studies.causal.prompts import Prompt, way_of_predicting
-from introspect.studies.causal.smallest import SmallestSet, smallest_set
-from introspect.studies.causal.study import CausalStudy, causal_study
+from lazy_loader import attach_stub
 
-__all__ = [
-    "METRICS",
-    "Answers",
-    "BeforeAfter",
-    "CausalEffects",
-    "CausalStudy",
-    "Mediation",
-    "NextTokens",
-    "Preference",
-    "Prompt",
-    "SmallestSet",
-    "before_after",
-    "causal_effects",
-    "causal_study",
-    "credit_of",
-    "default_metric",
-    "load_to_ask",
-    "measure_effects",
-    "mediation",
-    "prepare_answers",
-    "prepare_next_tokens",
-    "smallest_set",
-    "way_of_predicting",
-]
+# A module bears this name too, which loading it would otherwise put in the function's place.
+from introspect.studies.causal.before_after import before_after  # noqa: F401
+from introspect.studies.causal.mediation import mediation  # noqa: F401
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -6,14 +6,6 @@ state to the logits; ``lens`` reads every layer's state as if it were the last; 
 divides a logit among all that was added. What cannot be verified on the run is refused.
 """
 
-from introspect.studies.lens.lens import logit_lens
-from introspect.studies.lens.logits import direct_logit_attribution
-from introspect.studies.lens.study import LensStudy, TokenReading, lens_study
+from lazy_loader import attach_stub
 
-__all__ = [
-    "LensStudy",
-    "TokenReading",
-    "direct_logit_attribution",
-    "lens_study",
-    "logit_lens",
-]
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -10,14 +10,11 @@ import numpy as np
 import pytest
 
 from introspect.errors import InputError, SelectionError
-from introspect.statistics import grouped_bootstrap
-from introspect.statistics.groups import drawn_counts
-from introspect.studies.coreference import Options
+from introspect.statistics import drawn_counts, grouped_bootstrap
+from introspect.studies.coreference import DIRECTIONS, Bias, Options, ScoredCase, bias_table
 from introspect.studies.coreference.batch import columns_of_record
-from introspect.studies.coreference.bias import CAUTION, Bias, bias_labels, bias_table
-from introspect.studies.coreference.case_scores import DIRECTIONS
-from introspect.studies.coreference.columns import ScoredCase
-from introspect.text.mentions import CorefCase
+from introspect.studies.coreference.bias import CAUTION, bias_labels
+from introspect.text import CorefCase
 from tests.synthetic import TEXT, case, record
 
 QUICK = Options(resamples=300, permutations=500)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from introspect.errors import InputError
-from introspect.functional.coreference import credit
-from introspect.studies.coreference import CoreferenceAnalyzer
+from introspect.functional import credit
+from introspect.studies.coreference import CoreferenceAnalyzer, score_case
 from introspect.studies.coreference.batch import columns_of_record
-from introspect.studies.coreference.case_scores import score_case
 from tests.studies.coreference.helpers import (
     SENTENCES,
     assert_slow_accuracy_agrees,

@@ -13,7 +13,7 @@ from introspect.data import own_cases
 from introspect.errors import InputError
 from introspect.studies.coreference import score
 from introspect.studies.runner import BatchRunner
-from introspect.text.mentions import Candidate, CorefCase
+from introspect.text import Candidate, CorefCase
 from tests.studies.coreference.helpers import GAP, QUICK, assert_slow_accuracy_agrees, computed
 from tests.synthetic import TEXT, case
 

@@ -16,10 +16,8 @@ from introspect.data import Sentence, SyntaxWord
 from introspect.errors import InputError, MentionError
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import Texts
-from introspect.studies.heads.looks_at import RolesAnalyzer
-from introspect.studies.heads.similarity import SimilarityAnalyzer
-from introspect.studies.heads.syntax import SyntaxAnalyzer
-from introspect.text.characters import segment_words
+from introspect.studies.heads import RolesAnalyzer, SimilarityAnalyzer, SyntaxAnalyzer
+from introspect.text import segment_words
 from tests.synthetic import TEXT, padded, record
 
 TEXTS = [

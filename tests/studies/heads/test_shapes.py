@@ -10,7 +10,8 @@ from introspect.errors import InputError, SelectionError
 from introspect.functional import PATTERN_CLASSES
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import Texts
-from introspect.studies.heads.shapes import POSITIONAL, RARE_WORD, PatternsAnalyzer, token_counts
+from introspect.studies.heads import POSITIONAL, RARE_WORD, PatternsAnalyzer
+from introspect.studies.heads.shapes import token_counts
 from tests.synthetic import padded
 
 TEXTS = [

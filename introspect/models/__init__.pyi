@@ -1,0 +1,26 @@
+# What the folder hands out, each name loaded on its first use.
+from .batches import BatchLimits as BatchLimits
+from .batches import is_out_of_memory as is_out_of_memory
+from .batches import length_batches as length_batches
+from .batches import num_heads_of as num_heads_of
+from .inputs import EncodedText as EncodedText
+from .inputs import Readable as Readable
+from .inputs import TooLongError as TooLongError
+from .inputs import encode as encode
+from .inputs import encode_batch as encode_batch
+from .inputs import encode_target as encode_target
+from .inputs import length_limit as length_limit
+from .inputs import padded as padded
+from .loader import hush as hush
+from .loader import load as load
+from .loader import load_text as load_text
+from .model import Model as Model
+from .null import null_model as null_model
+from .objectives import logit_of as logit_of
+from .objectives import similarity_to as similarity_to
+from .run_plan import make_record as make_record
+from .run_plan import not_whole as not_whole
+from .run_plan import taken as taken
+from .sources import ALIASES as ALIASES
+from .tokens import assembled as assembled
+from .vision import VisionModel as VisionModel

@@ -1,0 +1,23 @@
+# What the folder hands out, each name loaded on its first use.
+from .answers import Answers as Answers
+from .answers import prepare_answers as prepare_answers
+from .before_after import BeforeAfter as BeforeAfter
+from .before_after import Preference as Preference
+from .before_after import before_after as before_after
+from .effects import CausalEffects as CausalEffects
+from .effects import causal_effects as causal_effects
+from .effects import measure_effects as measure_effects
+from .mediation import Mediation as Mediation
+from .mediation import mediation as mediation
+from .metrics import METRICS as METRICS
+from .metrics import credit_of as credit_of
+from .metrics import default_metric as default_metric
+from .metrics import load_to_ask as load_to_ask
+from .next_tokens import NextTokens as NextTokens
+from .next_tokens import prepare_next_tokens as prepare_next_tokens
+from .prompts import Prompt as Prompt
+from .prompts import way_of_predicting as way_of_predicting
+from .smallest import SmallestSet as SmallestSet
+from .smallest import smallest_set as smallest_set
+from .study import CausalStudy as CausalStudy
+from .study import causal_study as causal_study

@@ -1,0 +1,27 @@
+# What the folder hands out, each name loaded on its first use.
+from .analyzer import CoreferenceAnalyzer as CoreferenceAnalyzer
+from .batch import mention_words as mention_words
+from .bias import Bias as Bias
+from .bias import bias_table as bias_table
+from .case_scores import DirectionScores as DirectionScores
+from .case_scores import score_case as score_case
+from .claims import Options as Options
+from .columns import DIRECTIONS as DIRECTIONS
+from .columns import CaseColumns as CaseColumns
+from .columns import ScoredCase as ScoredCase
+from .linear_probe import CandidateFeatures as CandidateFeatures
+from .linear_probe import ProbeResult as ProbeResult
+from .linear_probe import linear_probe as linear_probe
+from .pairs import PairShifts as PairShifts
+from .pairs import PairVersion as PairVersion
+from .pairs import pair_shifts as pair_shifts
+from .score import score as score
+from .score import score_cases as score_cases
+from .study import CapturedText as CapturedText
+from .study import CoreferenceStudy as CoreferenceStudy
+from .study import Subject as Subject
+from .study import coreference_study as coreference_study
+from .tables import Choice as Choice
+from .tables import Scores as Scores
+from .tables import against_table as against_table
+from .tables import scores_of as scores_of

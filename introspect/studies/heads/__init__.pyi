@@ -1,0 +1,19 @@
+# What the folder hands out, each name loaded on its first use.
+from .importance import Loss as Loss
+from .importance import head_importance as head_importance
+from .known_roles import ATTENDS_TO as ATTENDS_TO
+from .known_roles import SCORES as SCORES
+from .known_roles import THRESHOLD as THRESHOLD
+from .known_roles import Repeats as Repeats
+from .known_roles import detect_heads as detect_heads
+from .known_roles import random_repeats as random_repeats
+from .looks_at import RolesAnalyzer as RolesAnalyzer
+from .looks_at import role_names as role_names
+from .shapes import POSITIONAL as POSITIONAL
+from .shapes import RARE_WORD as RARE_WORD
+from .shapes import PatternsAnalyzer as PatternsAnalyzer
+from .shapes import head_patterns as head_patterns
+from .similarity import SimilarityAnalyzer as SimilarityAnalyzer
+from .study import HeadStudy as HeadStudy
+from .study import head_study as head_study
+from .syntax import SyntaxAnalyzer as SyntaxAnalyzer

@@ -1,0 +1,6 @@
+# What the folder hands out, each name loaded on its first use.
+from .lens import logit_lens as logit_lens
+from .logits import direct_logit_attribution as direct_logit_attribution
+from .study import LensStudy as LensStudy
+from .study import TokenReading as TokenReading
+from .study import lens_study as lens_study
