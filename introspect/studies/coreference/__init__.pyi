@@ -3,10 +3,10 @@ from .analyzer import CoreferenceAnalyzer as CoreferenceAnalyzer
 from .batch import mention_words as mention_words
 from .bias import Bias as Bias
 from .bias import bias_table as bias_table
-from .case_scores import DIRECTIONS as DIRECTIONS
 from .case_scores import DirectionScores as DirectionScores
 from .case_scores import score_case as score_case
 from .claims import Options as Options
+from .columns import DIRECTIONS as DIRECTIONS
 from .columns import CaseColumns as CaseColumns
 from .columns import ScoredCase as ScoredCase
 from .linear_probe import CandidateFeatures as CandidateFeatures
