@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional import FLOOR, norm_weights, renormalized
+from introspect.functional import norm_weights
 from introspect.records.attention import AttentionRecord
 from introspect.records.attribution import (
     alti,
@@ -75,31 +75,6 @@ def checked_weights(weights: str, allowed: Sequence[str] = WEIGHT_OPTIONS) -> No
     """Raise a ``SelectionError`` unless the weights are known."""
     if weights not in allowed:
         raise SelectionError(f"Expected `weights` as one of {', '.join(allowed)}, got {weights!r}.")
-
-
-def weighted(record: AttentionRecord, weights: Weights) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the weights of a record that are scored, and the mass removed from each row.
-
-    Args:
-        record: attention of a text over itself.
-        weights: ``raw``; ``renormalized``: special tokens and the row's own position dropped, and
-            the rest of a row rescaled to sum to 1 (a row with nothing left gives 0); or ``norm``:
-            each weight times the norm of what it contributes.
-
-    Returns:
-        Shaped like the attentions, and ``(num_layers, num_heads, query_len)``; only renormalizing
-        removes anything.
-
-    Raises:
-        SelectionError: unknown ``weights``, or a record without what they need.
-    """
-    checked_weights(weights)
-    pattern = record.attentions
-    if weights == "renormalized":
-        kept, removed = renormalized(pattern, record.keys.special_tokens_mask, is_self=True)
-        is_nothing_left = (1 - removed < FLOOR)[..., None]
-        return kept.masked_fill(is_nothing_left, 0.0), removed
-    return norms(record) if weights == "norm" else pattern, torch.zeros(pattern.shape[:-1])
 
 
 #: A page of more tokens has none of these but norms: a map is as large as one head's attention

@@ -40,6 +40,7 @@ from introspect.runs.saved_attention import FOLDER, Precision
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
 from introspect.studies.coreference import Options, Scores
+from introspect.studies.registry import find_analyzer
 from introspect.studies.runner import default_lanes
 from introspect.text import counted, percent, percent_interval, whole
 
@@ -222,10 +223,11 @@ def probe(
         job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
         work = job.work(ShardStore(folder / SHARDS), "probing rows")
         null = None
-        if null_model and "coreference" in worker_options.analyzers:
+        scores_cases = any(find_analyzer(n).takes == "cases" for n in worker_options.analyzers)
+        if null_model and scores_cases:
             alone = replace(worker_options, saved=None)
-            twin = Job(Worker(random_weights(loaded), alone, lanes=lanes), *job.rest())
-            null = twin.work(
+            random = Job(Worker(random_weights(loaded), alone, lanes=lanes), *job.rest())
+            null = random.work(
                 ShardStore(folder / SHARDS / "random-weights"), "probing random weights"
             )
         tell("gathering results", 0)

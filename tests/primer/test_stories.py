@@ -16,6 +16,7 @@ from introspect.primer.stories.english import CHASE, PARTS, TIRED, WIDE
 from introspect.primer.stories.story import all_words, pieces_of
 from introspect.records import AttentionRecord
 from tests.tokenizers_zoo import word_level
+from tests.views.test_every_view import page_of
 
 LANGUAGES = ("en", "zh")
 
@@ -209,6 +210,7 @@ def test_another_language_is_refused(name):
         getattr(primer, name)(language="fr")
 
 
+@pytest.mark.browser
 def test_the_views_open(open_page, minilm, trained):
     told = [
         primer.menu("zh"),
@@ -216,6 +218,8 @@ def test_the_views_open(open_page, minilm, trained):
         primer.writing_code(training=trained["code"]),
         primer.grey_cat(training=trained["cat"]),
     ]
-    for story in told:
-        for view in story.views.values():
-            assert open_page(view.to_html()).locator("[data-side=query]").count() > 0
+    views = [view for story in told for view in story.views.values()]
+    shown = open_page(page_of(views)).locator("section[data-view]")
+    assert shown.count() == len(views) > 4
+    for section in shown.all():
+        assert section.locator("[data-side=query]").count() > 0

@@ -16,6 +16,7 @@ from .pairs import PairShifts as PairShifts
 from .pairs import PairVersion as PairVersion
 from .pairs import pair_shifts as pair_shifts
 from .score import score as score
+from .score import score_cases as score_cases
 from .study import CapturedText as CapturedText
 from .study import CoreferenceStudy as CoreferenceStudy
 from .study import Subject as Subject

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from introspect.studies.coreference import DIRECTIONS, CandidateFeatures, linear_probe
-from introspect.studies.coreference import linear_probe as fitting
-from introspect.studies.coreference import linear_probe as module
 from introspect.studies.coreference.linear_probe import PENALTIES, CaseTable, fit_conditional_logit
 from tests.studies.coreference.linear_probe.helpers import random_cases
+
+# The function has the name of its module, and the folder hands out the function.
+module = fitting = sys.modules[linear_probe.__module__]
 
 
 def test_the_scale_comes_from_the_training_folds_alone(monkeypatch):
