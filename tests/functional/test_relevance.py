@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from introspect.errors import SelectionError
-from introspect.functional import gradient_attention
-from introspect.functional import propagation as relevance
+from introspect.functional import gradient_attention, relevance
 
 
 def test_two_heads_and_two_layers_by_hand():
