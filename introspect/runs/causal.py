@@ -18,15 +18,17 @@ from introspect.errors import InputError, SelectionError
 from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
-from introspect.reporting.causal import causal_report, first_record
-from introspect.reporting.causal_words import (
+from introspect.reporting import (
+    Report,
+    causal_report,
     finding_of_study,
+    first_record,
     heads_that_look,
     heads_that_matter,
     own_answer,
+    provenance_rows,
+    version_of_introspect,
 )
-from introspect.reporting.provenance import provenance_rows, version_of_introspect
-from introspect.reporting.skeleton import Report
 from introspect.studies.causal import CausalStudy, causal_study
 from introspect.text import CorefCase
 

@@ -1,0 +1,141 @@
+"""The structure holds: imports go down, through what folders hand out, and load little."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("importlinter", reason="import-linter (the extra dev) is missing")
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "introspect"
+
+# Modules of `studies` that serve all of its folders stand beside them, in no face of their own.
+SHARED = {"introspect.studies.analyzer", "introspect.studies.registry", "introspect.studies.runner"}
+
+
+def lint(root: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter over the package in a folder, by the contracts of the project."""
+    code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    command = [sys.executable, "-c", code, "--no-cache"]
+    environment = {"PYTHONPATH": str(root), "PATH": "", "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, encoding="utf-8"
+    )
+
+
+def test_imports_go_down_and_never_in_a_circle():
+    result = lint(ROOT)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "0 broken" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "broken"),
+    [
+        ("functional/masks.py", "from introspect.views import head_view", "BROKEN"),
+        ("records/facts.py", "def later():\n    import introspect.cli.main", "BROKEN"),
+        ("views/head.py", "from introspect.models import Model", "BROKEN"),
+        ("app/form.py", "from introspect.hooks import capture", "BROKEN"),
+        ("text/english.py", "from introspect.text.mentions import Span", "BROKEN"),
+    ],
+)
+def test_an_import_turned_upward_or_into_a_circle_is_found(tmp_path, module, line, broken):
+    shutil.copytree(
+        PACKAGE, tmp_path / "introspect", ignore=shutil.ignore_patterns("__pycache__", "vendor")
+    )
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    path = tmp_path / "introspect" / module
+    path.write_text(path.read_text("utf-8") + f"\n{line}\n", encoding="utf-8")
+    if module == "text/english.py":
+        other = tmp_path / "introspect/text/mentions.py"
+        other.write_text(
+            other.read_text("utf-8") + "\nfrom introspect.text.english import decimal\n",
+            encoding="utf-8",
+        )
+    result = lint(tmp_path)
+    assert result.returncode == 1 and broken in result.stdout, result.stdout + result.stderr
+
+
+def past_the_face(package: Path) -> list[str]:
+    """Return imports of a module of another folder where that folder's face should be asked."""
+    modules = {
+        ".".join(p.relative_to(package.parent).with_suffix("").parts) for p in package.rglob("*.py")
+    }
+    faults = []
+    for path in sorted(package.rglob("*.py")):
+        here = path.relative_to(package.parent)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or node.module not in modules - SHARED:
+                continue
+            parts = node.module.split(".")
+            if len(parts) > 2 and parts[1] != here.parts[1]:
+                faults.append(f"{here}:{node.lineno} {node.module}")
+    return faults
+
+
+def test_other_folders_are_asked_by_what_they_hand_out():
+    assert past_the_face(PACKAGE) == []
+
+
+def test_an_import_past_the_face_is_found(tmp_path):
+    package = tmp_path / "introspect"
+    for name, text in {
+        "a/__init__.py": "",
+        "a/b.py": "x = 1",
+        "c/d.py": "from introspect.a.b import x",
+        "a/e.py": "from introspect.a.b import x",
+    }.items():
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (fault,) = past_the_face(package)
+    assert "d.py:1 introspect.a.b" in fault
+
+
+HEAVY = ("torch", "transformers", "plotly", "pandas", "numpy")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import introspect",
+        "import introspect.cli",
+        "import sys; sys.argv = ['introspect', '--help']\n"
+        "from introspect.cli import main\n"
+        "try: main()\nexcept SystemExit: pass",
+    ],
+)
+def test_nothing_heavy_is_loaded_before_it_is_used(code):
+    code += f"\nimport sys; print('LOADED', [m for m in {HEAVY} if m in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+    )
+    assert result.stdout.strip().endswith("LOADED []")
+
+
+def test_every_public_name_is_there():
+    import introspect as ix
+
+    assert list(ix.__all__) == sorted(ix.__all__)
+    for name in ix.__all__:
+        assert getattr(ix, name) is not None
+    assert set(ix.__all__) <= set(dir(ix))
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = ix.nonsense
+
+
+def test_no_folder_bears_the_name_of_a_public_function():
+    import introspect as ix
+
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    assert not folders & set(ix.__all__)
