@@ -8,7 +8,7 @@ from introspect.app.entries import Entry, Removal
 from introspect.data import case_to_json
 from introspect.models import Model, hush, load_text
 from introspect.records import AttentionRecord
-from introspect.reporting.report import report
+from introspect.reporting.texts import report
 from introspect.studies.causal import (
     BeforeAfter,
     CausalStudy,

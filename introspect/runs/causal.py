@@ -18,7 +18,7 @@ from introspect.errors import InputError, SelectionError
 from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
-from introspect.reporting.causal_report import causal_report, first_record
+from introspect.reporting.causal import causal_report, first_record
 from introspect.reporting.causal_words import (
     finding_of_study,
     heads_that_look,

@@ -188,7 +188,7 @@ def evolution_view(
     Example:
         >>> made = [AttentionRecord.from_tensors(torch.full((1, 1, 2, 2), 0.5), ["a", "b"])] * 3
         >>> evolution_view(made, losses=[1.0, 0.5, 0.25]).caption(2)
-        'epoch 2: loss 0.25'
+        'epoch 2: loss 0.250'
     """
     chosen = tuple(records)
     if not chosen:

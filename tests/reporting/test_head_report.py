@@ -14,7 +14,7 @@ import torch
 import introspect as ix
 from introspect.errors import InputError
 from introspect.records import AttentionRecord, Certificate, Head
-from introspect.reporting.head_report import (
+from introspect.reporting.heads import (
     finding_of_heads,
     head_report,
     heads_listed,

@@ -10,7 +10,7 @@ import torch
 
 import introspect as ix
 from introspect.errors import CaptureError, ModelError, SelectionError
-from introspect.reporting.lens_report import finding_of_lens
+from introspect.reporting.lens import finding_of_lens
 from introspect.studies.lens.study import read_at
 from tests import models_zoo as zoo
 from tests.writers_zoo import writer

@@ -18,8 +18,8 @@ def test_a_report_of_a_text_loads_no_other_report_no_reader_and_no_intervention(
     shown = subprocess.run(
         [sys.executable, "-c", SHOW], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert "introspect.reporting.report" in shown and "introspect.views.model" in shown
-    for needless in ("reporting.causal_report", "reporting.head_report", "reporting.lens_report",
+    assert "introspect.reporting.texts" in shown and "introspect.views.model" in shown
+    for needless in ("reporting.causal", "reporting.heads", "reporting.lens",
                      "views.causal", "views.lens", "views.forest", "interventions",
                      "studies.causal", "studies.heads", "data.own", "data.gap"):  # fmt: skip
         assert f"introspect.{needless}" not in shown, needless

@@ -14,6 +14,9 @@ from tests.runs import sets
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# Programs that tests start; to import them would change this process.
+collect_ignore = ["elsewhere.py", "killed.py", "poison.py"]
+
 
 def subprocess_environment() -> dict[str, str]:
     one = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}

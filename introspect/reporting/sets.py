@@ -13,7 +13,6 @@ from introspect.page import Document
 from introspect.records import AttentionRecord, Weights, mention_pieces
 from introspect.reporting.findings import Finding
 from introspect.reporting.prose import data_table, paragraphs, plain_words
-from introspect.reporting.report import METHOD, add_text
 from introspect.reporting.set_words import (
     bias_words,
     direction_name,
@@ -24,6 +23,7 @@ from introspect.reporting.set_words import (
     stability_words,
 )
 from introspect.reporting.skeleton import Report, Skeleton
+from introspect.reporting.texts import METHOD, add_text
 from introspect.studies.coreference import Bias, CapturedText, PairShifts, ProbeResult, Scores
 from introspect.text import (
     CorefCase,

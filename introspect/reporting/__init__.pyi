@@ -1,0 +1,21 @@
+# What the folder hands out, each name loaded on its first use.
+from .causal import causal_report as causal_report
+from .causal import first_record as first_record
+from .causal_words import finding_of_study as finding_of_study
+from .causal_words import heads_that_look as heads_that_look
+from .causal_words import heads_that_matter as heads_that_matter
+from .causal_words import own_answer as own_answer
+from .findings import finding_of_case as finding_of_case
+from .heads import head_report as head_report
+from .index import report_index as report_index
+from .lens import lens_report as lens_report
+from .provenance import Row as Row
+from .provenance import certificate_rows as certificate_rows
+from .provenance import provenance_rows as provenance_rows
+from .provenance import version_of as version_of
+from .provenance import version_of_introspect as version_of_introspect
+from .sentences import sentence_report as sentence_report
+from .sets import SetFindings as SetFindings
+from .sets import set_report as set_report
+from .skeleton import Report as Report
+from .texts import report as report
