@@ -226,6 +226,7 @@ def test_the_layer_view_by_a_method(open_page, name):
 
 
 def tile_of(page, row: int, column: int) -> torch.Tensor:
+    page.wait_for_function("() => document.querySelector('.maps .js-plotly-plot')?.data?.length")
     values = page.evaluate("document.querySelector('.maps .js-plotly-plot').data[0].z")
     size = N + 2
     lines = values[row * size + 1 : (row + 1) * size - 1]
