@@ -15,6 +15,7 @@ import pandas as pd
 
 from introspect.data import Reject, read_located, reject_to_json
 from introspect.errors import InputError, SelectionError
+from introspect.interventions import Ablation
 from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
@@ -69,7 +70,7 @@ def causal_folder(
     out: str | os.PathLike[str],
     *,
     heads: str | None = None,
-    method: str = "zero",
+    method: Ablation = "zero",
     reference: Sequence[str] | None = None,
     metric: str | None = None,
     share: float | None = 0.8,
