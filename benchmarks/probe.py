@@ -39,8 +39,7 @@ from introspect.runs import WorkerOptions
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import run_shard
 from introspect.runs.worker import Worker
-from introspect.studies.coreference import score_case
-from introspect.studies.coreference.score import score_cases
+from introspect.studies.coreference import score_case, score_cases
 from introspect.studies.runner import one_thread
 from introspect.text import CorefCase
 

@@ -6,9 +6,10 @@ import streamlit as st
 
 from introspect.app.entries import Entry, Removal
 from introspect.data import case_to_json
+from introspect.interventions import Ablation
 from introspect.models import Model, hush, load_text
 from introspect.records import AttentionRecord
-from introspect.reporting.texts import report
+from introspect.reporting import report
 from introspect.studies.causal import (
     BeforeAfter,
     CausalStudy,
@@ -162,7 +163,7 @@ def page_of_removal(name: str, entry: Entry, removal: Removal) -> str:
     hash_funcs={CorefCase: case_to_json},
 )
 def study_named(
-    name: str, case: CorefCase, method: str, references: tuple[str, ...]
+    name: str, case: CorefCase, method: Ablation, references: tuple[str, ...]
 ) -> CausalStudy:
     """Measure the effect of every head on the answer to a case, whichever heads are chosen.
 
@@ -180,7 +181,7 @@ def study_named(
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …", hash_funcs={CorefCase: case_to_json})
-def page_of_study(name: str, case: CorefCase, method: str, references: tuple[str, ...]) -> str:
+def page_of_study(name: str, case: CorefCase, method: Ablation, references: tuple[str, ...]) -> str:
     """Return the effect of every head on the answer to a case as a page."""
     return causal_view(study_named(name, case, method, references)).to_html()
 

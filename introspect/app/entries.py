@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from introspect.errors import MentionError
-from introspect.interventions import Intervention, ablate, knock_out
+from introspect.interventions import Ablation, Intervention, ablate, knock_out
 from introspect.models import ALIASES
 from introspect.models.circuits import CIRCUITS, repeated
+from introspect.records import Kind
 from introspect.studies.causal import Prompt
 from introspect.text import Candidate, CorefCase, Span, find_mention, segment_words, visible_text
 
@@ -118,7 +119,7 @@ class Entry:
     text: str
     pair: str | None = None
     target: str | None = None
-    kind: str | None = None
+    kind: Kind | None = None
     truncation: bool = False
 
     @property
@@ -128,7 +129,7 @@ class Entry:
 
 
 #: The ablation methods offered: those that need only one text.
-METHODS = ("zero", "mean", "uniform")
+METHODS: tuple[Ablation, ...] = ("zero", "mean", "uniform")
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,10 @@ class Removal:
     """
 
     heads: tuple[str, ...]
-    method: str = METHODS[0]
+    method: Ablation = METHODS[0]
     edge: tuple[Span, Span] | None = None
     references: tuple[str, ...] = ()
-    kind: str | None = None
+    kind: Kind | None = None
 
     def __call__(self, prompt: Prompt) -> Intervention:
         """Return the intervention on the tokens of a prompt, as ``ix.before_after`` asks for it.

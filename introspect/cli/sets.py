@@ -146,7 +146,7 @@ def probe(
         loaded,
         given,
         out,
-        engine=engine,
+        engine=engine,  # type: ignore[arg-type]  # checked there
         analyzers=analyzer,
         column=column,
         format=format,

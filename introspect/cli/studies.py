@@ -70,7 +70,7 @@ def causal(
         file,
         out,
         heads=heads,
-        method=method,
+        method=method,  # type: ignore[arg-type]  # checked there
         reference=texts,
         metric=metric,
         share=None if no_smallest else 0.8,
@@ -125,14 +125,21 @@ def ablate(
     from introspect.models import load_text
 
     loaded = load_text(load(model, allow_pickle=allow_pickle))
-    kind = "encoder" if loaded.is_encoder_decoder else None
+    kind: Any = "encoder" if loaded.is_encoder_decoder else None
     change: Any
     if edge:
         edges = [pair for each in edge for pair in ix.edges_between(loaded, text, *_ends(each))]
         change = ix.knock_out(loaded, edges, heads, kind=kind)
         change.words = f"{', '.join(edge)} cut"
     else:
-        change = ix.ablate(loaded, heads, method=method, reference=texts, kind=kind, seed=seed)
+        change = ix.ablate(
+            loaded,
+            heads,
+            method=method,  # type: ignore[arg-type]  # checked there
+            reference=texts,
+            kind=kind,
+            seed=seed,
+        )
     compared = ix.before_after(loaded, text, change, kind=kind)
     show_notices(compared.before.notices)
     if compared.most_changed is None:

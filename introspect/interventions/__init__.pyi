@@ -1,6 +1,7 @@
 # What the folder hands out, each name loaded on its first use.
 from .ablation import METHODS as METHODS
 from .ablation import NEEDS_REFERENCE as NEEDS_REFERENCE
+from .ablation import Ablation as Ablation
 from .ablation import Ablations as Ablations
 from .ablation import ablate as ablate
 from .ablation import scale as scale

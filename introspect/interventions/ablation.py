@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
 
 import torch
 
@@ -17,10 +18,12 @@ from introspect.interventions.targets import (
     heads_by_layer,
     in_words,
 )
-from introspect.records import HeadLike
+from introspect.records import HeadLike, Kind
 
 #: What replaces a head's own output.
-METHODS = ("zero", "mean", "uniform", "resample")
+#: How the output of an ablated head is replaced.
+Ablation = Literal["zero", "mean", "uniform", "resample"]
+METHODS: tuple[Ablation, ...] = get_args(Ablation)
 #: The methods that take values from other texts.
 NEEDS_REFERENCE = ("mean", "resample")
 
@@ -29,11 +32,11 @@ def ablate(
     model: ModelLike,
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
-    method: str = "zero",
+    method: Ablation = "zero",
     reference: Iterable[Inputs] | Inputs | None = None,
     layers: Sequence[int] | None = None,
     positions: Sequence[int] | None = None,
-    kind: str | None = None,
+    kind: Kind | None = None,
     seed: int = 0,
 ) -> Intervention:
     r"""Ablate heads for the duration of a ``with`` block.
@@ -104,11 +107,11 @@ class Ablations:
     def __init__(
         self,
         model: ModelLike,
-        method: str,
+        method: Ablation,
         *,
         reference: Iterable[Inputs] | Inputs | None = None,
         layers: Sequence[int] | None = None,
-        kind: str | None = None,
+        kind: Kind | None = None,
         seed: int = 0,
     ) -> None:
         if method not in METHODS:
@@ -148,7 +151,7 @@ def scale(
     factor: float,
     *,
     positions: Sequence[int] | None = None,
-    kind: str | None = None,
+    kind: Kind | None = None,
 ) -> Intervention:
     """Multiply the outputs of heads; a factor of 1 changes nothing, and 0 ablates them.
 
@@ -178,7 +181,7 @@ def scale(
 
 
 def _edits(
-    kind: str,
+    kind: Kind,
     part: str,
     heads: HeadsByLayer,
     changes: dict[int, Change],

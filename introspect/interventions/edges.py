@@ -14,6 +14,7 @@ from introspect.interventions.targets import checked_kind, heads_by_layer, in_wo
 from introspect.models import Model
 from introspect.records import (
     HeadLike,
+    Kind,
     TokenLike,
     TokenSequence,
     as_token,
@@ -33,7 +34,7 @@ def knock_out(
     *,
     layers: Sequence[int] | None = None,
     renormalize: bool = True,
-    kind: str | None = None,
+    kind: Kind | None = None,
 ) -> Intervention:
     r"""Keep queries from attending to keys for the duration of a ``with`` block.
 

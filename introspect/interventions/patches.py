@@ -26,7 +26,7 @@ from introspect.interventions.targets import (
     heads_by_layer,
     in_words,
 )
-from introspect.records import HeadLike
+from introspect.records import HeadLike, Kind
 
 _SHARED = ("keys", "values")
 
@@ -39,7 +39,7 @@ def patch(
     part: str = "head_outputs",
     layers: Sequence[int] | None = None,
     positions: Sequence[int] | Mapping[int, int] | None = None,
-    kind: str | None = None,
+    kind: Kind | None = None,
 ) -> Intervention:
     """Patch what heads compute on another input into the runs within a ``with`` block.
 
@@ -91,7 +91,7 @@ def patch(
 
 
 def _rows_of(
-    part: str, layer: int, heads: HeadsByLayer, layout: AttentionLayout, kind: str
+    part: str, layer: int, heads: HeadsByLayer, layout: AttentionLayout, kind: Kind
 ) -> list[int]:
     """Return the rows of heads in a part: keys and values have fewer where heads share them."""
     numbers = heads[layer]

@@ -21,6 +21,7 @@ from introspect.hooks import (
 )
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.models import Model, encode_batch, length_limit, padded
+from introspect.records import Kind
 
 #: A text, for a model of this package, or what a module's ``forward`` takes.
 Inputs = str | Mapping[str, Any]
@@ -43,7 +44,7 @@ def run_references(
     model: ModelLike,
     references: Iterable[Inputs] | Inputs,
     *,
-    kind: str,
+    kind: Kind,
     layers: Sequence[int],
 ) -> list[Reference]:
     """Return the head outputs of some layers, on each of several inputs.
@@ -69,7 +70,7 @@ def run_references(
 
 
 def run_source(
-    model: ModelLike, source: Inputs | Captured, part: str, kind: str, layers: Sequence[int]
+    model: ModelLike, source: Inputs | Captured, part: str, kind: Kind, layers: Sequence[int]
 ) -> Mapping[int, torch.Tensor]:
     """Return a part of some layers, by layer, on one input or from a capture."""
     if isinstance(source, Captured):
@@ -88,7 +89,7 @@ def run_parts(
     module: nn.Module,
     inputs: Mapping[str, Any],
     part: str,
-    kind: str,
+    kind: Kind,
     layers: Sequence[int],
     *,
     run: nn.Module | None = None,
@@ -152,7 +153,7 @@ def _encoded(model: Model, texts: Sequence[str]) -> dict[str, torch.Tensor]:
         return padded(model.tokenizer, encoded)  # type: ignore[arg-type]
 
 
-def _is_read(inputs: Mapping[str, Any], kind: str, like: torch.Tensor) -> torch.Tensor:
+def _is_read(inputs: Mapping[str, Any], kind: Kind, like: torch.Tensor) -> torch.Tensor:
     """Return which tokens of each item are not padding, ``(batch, length)``."""
     batch, _, length = like.shape[:3]
     name = "decoder_attention_mask" if kind in ("decoder", "cross") else "attention_mask"

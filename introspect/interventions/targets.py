@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import index
+from typing import cast
 
 from torch import nn
 
 from introspect.errors import SelectionError
 from introspect.hooks import AttentionLayout, attention_layout
-from introspect.records import Head, HeadLike, as_head, layer_and_head, listed_heads
+from introspect.records import Head, HeadLike, Kind, as_head, layer_and_head, listed_heads
 
 HeadsByLayer = dict[int, list[int]]
 
 
-def checked_kind(layout: AttentionLayout, kind: str | None) -> str:
+def checked_kind(layout: AttentionLayout, kind: Kind | None) -> Kind:
     """Return the kind of attention that is meant.
 
     Raises:
@@ -22,7 +23,7 @@ def checked_kind(layout: AttentionLayout, kind: str | None) -> str:
     """
     kinds = layout.kinds
     if kind is None and len(kinds) == 1:
-        return kinds[0]
+        return cast(Kind, kinds[0])
     if kind is None:
         raise SelectionError(
             f"Expected `kind` for a model with several kinds of attention, got none. Give one of "
@@ -35,7 +36,7 @@ def checked_kind(layout: AttentionLayout, kind: str | None) -> str:
 
 def heads_by_layer(
     layout: AttentionLayout,
-    kind: str,
+    kind: Kind,
     heads: Iterable[HeadLike] | HeadLike | None,
     layers: Sequence[int] | None = None,
 ) -> HeadsByLayer:
@@ -64,7 +65,7 @@ def heads_by_layer(
     return by_layer
 
 
-def names_of_heads(module: nn.Module, kind: str | None = None) -> list[str]:
+def names_of_heads(module: nn.Module, kind: Kind | None = None) -> list[str]:
     """Return the names of what can be changed: each layer as a whole, then its heads.
 
     Args:
@@ -88,7 +89,7 @@ def names_of_heads(module: nn.Module, kind: str | None = None) -> list[str]:
     ]
 
 
-def in_words(heads: HeadsByLayer, layout: AttentionLayout, kind: str) -> str:
+def in_words(heads: HeadsByLayer, layout: AttentionLayout, kind: Kind) -> str:
     """Return the names of the heads; a whole layer is named as such.
 
     Example:
@@ -104,7 +105,7 @@ def in_words(heads: HeadsByLayer, layout: AttentionLayout, kind: str) -> str:
     return ", ".join(names)
 
 
-def _pairs(layout: AttentionLayout, kind: str, head: HeadLike) -> list[Head]:
+def _pairs(layout: AttentionLayout, kind: Kind, head: HeadLike) -> list[Head]:
     layer, number = layer_and_head(head)
     counts = {each: layout.heads[kind, each].heads for each in layout.layers(kind)}
     if number is not None:

@@ -16,7 +16,7 @@ from introspect.hooks import Captured, capture
 from introspect.models.batches import BatchLimits, length_batches, num_heads_of
 from introspect.models.inputs import EncodedText, Readable, padded
 from introspect.models.run_plan import make_record, not_whole, taken
-from introspect.records import AttentionRecord
+from introspect.records import AttentionRecord, Kind
 
 # Texts are sorted by length within a window: of so many batches, and of so many weights, which are
 # 256 MB and what a reader may have to wait for.
@@ -45,7 +45,7 @@ class BatchCapture:
     module: nn.Module
     tokenizer: Any
     name: str
-    kind: str
+    kind: Kind
     batch_size: int
     parts: tuple[str, ...] = ()
     layers: tuple[int, ...] | None = None
@@ -109,7 +109,7 @@ class BatchCapture:
         return [self._record(captured, i, kind, each) for i, each in enumerate(encoded)]
 
     def _record(
-        self, captured: Captured, item: int, kind: str, encoded: EncodedText
+        self, captured: Captured, item: int, kind: Kind, encoded: EncodedText
     ) -> AttentionRecord:
         """Return the record of one text of a batch, without the padding."""
         record = make_record(

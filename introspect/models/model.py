@@ -33,7 +33,7 @@ from introspect.models.inputs import (
     length_limit,
 )
 from introspect.models.run_plan import RunPlan, checked_kind, make_record, plan_run, taken
-from introspect.records import AttentionRecord, TokenSequence
+from introspect.records import AttentionRecord, Kind, TokenSequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class Model:
         text_pair: Readable | None = None,
         *,
         target: str | None = None,
-        kind: str | None = None,
+        kind: Kind | None = None,
         include: Sequence[str] = ("attentions",),
         of: Objective | None = None,
         steps: int = STEPS,
@@ -171,7 +171,7 @@ class Model:
         batch_size: int = 32,
         include: Sequence[str] = ("attentions",),
         layers: Sequence[int] | None = None,
-        kind: str | None = None,
+        kind: Kind | None = None,
         truncation: bool = False,
     ) -> Iterator[AttentionRecord]:
         """Capture the attention of many texts, which run in batches; yield a record of each.
@@ -218,7 +218,7 @@ class Model:
 
     def _capture_writing(
         self,
-        kind: str,
+        kind: Kind,
         source: EncodedText,
         options: Mapping[str, Any],
         layers: Sequence[int] | None,
@@ -292,7 +292,7 @@ class Model:
             TextError: the text is empty, or longer than the model reads.
             SelectionError: a whole encoder-decoder has no target, or another model has one.
         """
-        kind = "cross" if whole and self.is_encoder_decoder else None
+        kind: Kind | None = "cross" if whole and self.is_encoder_decoder else None
         return self._plan(text, None, kind=kind, target=target, truncation=False)
 
     def _plan(
@@ -300,7 +300,7 @@ class Model:
         text: Readable,
         text_pair: Readable | None,
         *,
-        kind: str | None,
+        kind: Kind | None,
         target: str | None,
         truncation: bool,
     ) -> RunPlan:
@@ -358,8 +358,8 @@ class Model:
         return find is not None and find() is not None
 
     def _checked_kind(
-        self, kind: str | None, target: str | None, *, generates: bool = False
-    ) -> str:
+        self, kind: Kind | None, target: str | None, *, generates: bool = False
+    ) -> Kind:
         return checked_kind(
             kind,
             name=self.name,

@@ -12,7 +12,7 @@ from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.models.inputs import EncodedText
-from introspect.records import KINDS, AttentionRecord, TokenSequence
+from introspect.records import KINDS, AttentionRecord, Kind, TokenSequence
 
 if TYPE_CHECKING:
     from introspect.hooks import Captured
@@ -33,7 +33,7 @@ class RunPlan:
 
     module: nn.Module
     inputs: dict[str, torch.Tensor]
-    kind: str
+    kind: Kind
     source: EncodedText
     written: EncodedText | None = None
 
@@ -58,7 +58,7 @@ class RunPlan:
 
 
 def plan_run(
-    module: nn.Module, kind: str, source: EncodedText, written: EncodedText | None
+    module: nn.Module, kind: Kind, source: EncodedText, written: EncodedText | None
 ) -> RunPlan:
     """Choose the part of a model to run for a kind of attention, and the inputs that it takes."""
     if kind == "encoder" and written is None:
@@ -76,13 +76,13 @@ def taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, to
 
 
 def checked_kind(
-    kind: str | None,
+    kind: Kind | None,
     *,
     name: str,
     is_encoder_decoder: bool,
     has_target: bool,
     generates: bool = False,
-) -> str:
+) -> Kind:
     """Return the requested kind of attention, or the default kind.
 
     Args:
@@ -121,7 +121,7 @@ def checked_kind(
 
 def make_record(
     captured: Captured,
-    kind: str,
+    kind: Kind,
     *,
     queries: TokenSequence,
     keys: TokenSequence,

@@ -6,6 +6,7 @@ from .alignment import resegmented_tokens as resegmented_tokens
 from .alignment import words_of_texts as words_of_texts
 from .attention import KINDS as KINDS
 from .attention import AttentionRecord as AttentionRecord
+from .attention import Kind as Kind
 from .attribution import alti as alti
 from .attribution import contributions as contributions
 from .attribution import flow as flow

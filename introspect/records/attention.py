@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal, get_args
 
 import torch
 
@@ -17,7 +18,9 @@ from introspect.records.facts import Certificate, PatchGrid
 from introspect.records.storage import packed, unpacked
 from introspect.records.tokens import TokenSequence
 
-KINDS = ("self", "encoder", "decoder", "cross")
+#: Which tokens attend to which: those of one text, or of a side of an encoder-decoder.
+Kind = Literal["self", "encoder", "decoder", "cross"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,7 @@ class AttentionRecord:
     attentions: torch.Tensor
     queries: TokenSequence
     keys: TokenSequence
-    kind: str = "self"
+    kind: Kind = "self"
     layers: tuple[int, ...] = ()
     certificate: Certificate = field(default_factory=lambda: Certificate(route="given tensors"))
     notices: tuple[str, ...] = ()
@@ -155,7 +158,7 @@ class AttentionRecord:
         tokens: Sequence[str],
         *,
         query_tokens: Sequence[str] | None = None,
-        kind: str = "self",
+        kind: Kind = "self",
     ) -> AttentionRecord:
         """Build a record from any attention and its tokens, whatever their source.
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from introspect.interventions import NEEDS_REFERENCE, ablate
 from introspect.page import Document
-from introspect.records import AttentionRecord, Head
+from introspect.records import AttentionRecord, Head, Kind
 from introspect.reporting.causal_words import (
     finding_of_study,
     head_verdicts,
@@ -118,7 +118,7 @@ def causal_report(
 def first_record(study: CausalStudy) -> AttentionRecord:
     """Capture the record of the first case, with its certificate."""
     answers = study.effects.answers
-    kind = "encoder" if answers.model.is_encoder_decoder else None
+    kind: Kind | None = "encoder" if answers.model.is_encoder_decoder else None
     return answers.model.capture(answers.texts[0], kind=kind, certify=True)
 
 

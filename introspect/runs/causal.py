@@ -15,18 +15,21 @@ import pandas as pd
 
 from introspect.data import Reject, read_located, reject_to_json
 from introspect.errors import InputError, SelectionError
+from introspect.interventions import Ablation
 from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
-from introspect.reporting.causal import causal_report, first_record
-from introspect.reporting.causal_words import (
+from introspect.reporting import (
+    Report,
+    causal_report,
     finding_of_study,
+    first_record,
     heads_that_look,
     heads_that_matter,
     own_answer,
+    provenance_rows,
+    version_of_introspect,
 )
-from introspect.reporting.provenance import provenance_rows, version_of_introspect
-from introspect.reporting.skeleton import Report
 from introspect.studies.causal import CausalStudy, causal_study
 from introspect.text import CorefCase
 
@@ -67,7 +70,7 @@ def causal_folder(
     out: str | os.PathLike[str],
     *,
     heads: str | None = None,
-    method: str = "zero",
+    method: Ablation = "zero",
     reference: Sequence[str] | None = None,
     metric: str | None = None,
     share: float | None = 0.8,

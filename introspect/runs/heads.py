@@ -13,9 +13,7 @@ from introspect.io import as_json, check_folder, locked, replacing_folder, write
 from introspect.models import Model
 from introspect.progress import ProgressLike
 from introspect.records import Head
-from introspect.reporting.heads import head_report
-from introspect.reporting.provenance import provenance_rows, version_of_introspect
-from introspect.reporting.skeleton import Report
+from introspect.reporting import Report, head_report, provenance_rows, version_of_introspect
 from introspect.studies.heads import POSITIONAL, RARE_WORD, SCORES, HeadStudy, head_study
 
 #: The name of these folders in messages.

@@ -15,10 +15,7 @@ import pandas as pd
 from introspect.errors import InputError
 from introspect.io import as_json, replacing, write_atomically, write_lines
 from introspect.records import AttentionRecord
-from introspect.reporting.provenance import provenance_rows
-from introspect.reporting.sentences import sentence_report
-from introspect.reporting.sets import SetFindings, set_report
-from introspect.reporting.skeleton import Report
+from introspect.reporting import Report, SetFindings, provenance_rows, sentence_report, set_report
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
 from introspect.runs.options import segmenter

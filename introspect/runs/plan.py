@@ -17,7 +17,7 @@ from torch import nn
 from introspect.data import fingerprint
 from introspect.errors import OutputError
 from introspect.models import Model
-from introspect.reporting.provenance import version_of_introspect
+from introspect.reporting import version_of_introspect
 from introspect.runs.options import WorkerOptions
 from introspect.runs.rows import RunInput
 from introspect.studies.coreference import Options

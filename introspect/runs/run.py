@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from introspect.data import Inputs, Reject, reject_from_json
 from introspect.deprecated import renamed_keyword, renamed_value
@@ -116,7 +116,7 @@ def probe(
     inputs: Inputs,
     out: str | os.PathLike[str],
     *,
-    engine: str = "serial",
+    engine: Literal["serial", "ray"] = "serial",
     analyzers: Sequence[str] | None = None,
     column: str | None = None,
     format: str | None = None,

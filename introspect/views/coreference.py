@@ -11,7 +11,7 @@ import torch
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, mention_pieces
-from introspect.studies.coreference import DIRECTIONS, DirectionScores, score_case
+from introspect.studies.coreference import DIRECTIONS, Direction, DirectionScores, score_case
 from introspect.text import CorefCase, Span, visible
 from introspect.views.base import View, layer_row, plotly_text
 from introspect.views.head import hidden_head_view
@@ -212,7 +212,7 @@ def coreference_view(
     case: CorefCase,
     *,
     head: HeadLike | None = None,
-    direction: str = DIRECTIONS[0],
+    direction: Direction = DIRECTIONS[0],
     scores: Sequence[DirectionScores] = (),
 ) -> CoreferenceView:
     """Build the coreference view of a case.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -277,10 +277,10 @@ def head_view(
     heads: Iterable[int | HeadLike] | HeadLike | None = None,
     token: Token | Sequence[Token] | None = None,
     threshold: float = THRESHOLD,
-    granularity: str = "token",
+    granularity: Literal["token", "word"] = "token",
     weights: str = "raw",
-    combine: str = "separate",
-    layout: str = "vertical",
+    combine: Literal["separate", "mean", "max", "mean-layers", "max-layers"] = "separate",
+    layout: Literal["vertical", "horizontal"] = "vertical",
 ) -> HeadView:
     """Build the head view of a record.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -144,7 +144,7 @@ def heatmap_view(
     *,
     layer: int | None = None,
     head: HeadChoice | HeadLike | None = None,
-    scale: str = "one",
+    scale: Literal["one", "largest"] = "one",
     weights: str = RAW,
 ) -> HeatmapView:
     """Build the heatmap view of a record.

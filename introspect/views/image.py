@@ -6,7 +6,7 @@ import base64
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -186,7 +186,7 @@ def image_view(
     layer: int | None = None,
     head: int | HeadLike | None = None,
     patch: tuple[int, int] | str | None = None,
-    side: str = "query",
+    side: Literal["query", "key"] = "query",
 ) -> ImageView:
     """Build the image view of a record.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -171,7 +171,7 @@ def layer_view(
     *,
     token: TokenLike | None = None,
     head: HeadChoice | None = None,
-    side: str = "query",
+    side: Literal["query", "key"] = "query",
     weights: str = RAW,
 ) -> LayerView:
     """Build a view of one token's attention through all layers.

@@ -23,7 +23,7 @@ from introspect.app.entries import Entry
 from introspect.app.form import asked, choose_case
 from introspect.app.tables import score_table
 from introspect.errors import SelectionError
-from introspect.reporting.findings import finding_of_case
+from introspect.reporting import finding_of_case
 from introspect.studies.coreference import DIRECTIONS, DirectionScores, score_case
 
 _DIRECTIONS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -36,7 +36,7 @@ from introspect.app.entries import (
 from introspect.app.form import asked, choose_case, choose_word
 from introspect.app.tables import effect_table
 from introspect.errors import SelectionError
-from introspect.interventions import names_of_heads
+from introspect.interventions import Ablation, names_of_heads
 from introspect.models import Model
 from introspect.records import Head
 from introspect.studies.causal import BeforeAfter, way_of_predicting
@@ -85,7 +85,7 @@ def choose_removal(model: Model, name: str, entry: Entry) -> Removal | None:
     if not heads:
         st.info(say("Choose a head, such as L3H1, or a whole layer, such as L3."))
         return None
-    return Removal(heads, way, references=references, kind=entry.kind)
+    return Removal(heads, cast(Ablation, way), references=references, kind=entry.kind)
 
 
 def _heads(model: Model, name: str, entry: Entry, *, at_least_one: bool) -> tuple[str, ...]:

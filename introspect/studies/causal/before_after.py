@@ -12,9 +12,9 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.functional import total_variation
-from introspect.interventions import Intervention, ablate, module_of
+from introspect.interventions import Ablation, Intervention, ablate, module_of
 from introspect.models import Model
-from introspect.records import AttentionRecord, Head, HeadLike, TokenLike
+from introspect.records import AttentionRecord, Head, HeadLike, Kind, TokenLike
 from introspect.studies.causal.answers import Answers, prepare_answers
 from introspect.studies.causal.effects import CausalEffects, measure_effects
 from introspect.studies.causal.metrics import Metric
@@ -113,8 +113,8 @@ def before_after(
     *,
     at: TokenLike | Span | None = None,
     target: str | None = None,
-    kind: str | None = None,
-    effects: str | None = None,
+    kind: Kind | None = None,
+    effects: Ablation | None = None,
     top: int = 8,
     truncation: bool = False,
 ) -> BeforeAfter:
@@ -195,7 +195,7 @@ def _asked(prompt: Prompt, case: CorefCase | None, at: TokenLike | Span | None) 
     return prompt.at(at)
 
 
-def _intervention(change: Change, prompt: Prompt, kind: str | None) -> Intervention:
+def _intervention(change: Change, prompt: Prompt, kind: Kind | None) -> Intervention:
     if not isinstance(change, Intervention):
         if not callable(change):
             return ablate(prompt.model, change, kind=kind)

@@ -10,10 +10,10 @@ import pandas as pd
 
 from introspect.errors import SelectionError
 from introspect.hooks import AttentionLayout
-from introspect.interventions import NEEDS_REFERENCE, Ablations, heads_by_layer
+from introspect.interventions import NEEDS_REFERENCE, Ablation, Ablations, heads_by_layer
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
-from introspect.records import Head, HeadLike
+from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
 from introspect.studies.causal.answers import prepare_answers
 from introspect.studies.causal.metrics import Asked, Floats, accuracy_of
@@ -47,8 +47,8 @@ class CausalEffects:
     cases: pd.DataFrame
     answers: Asked
     margins: Floats
-    method: str
-    kind: str
+    method: Ablation
+    kind: Kind
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -75,11 +75,11 @@ def causal_effects(
     cases: Iterable[CorefCase],
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
-    method: str = "zero",
+    method: Ablation = "zero",
     reference: Iterable[str] | None = None,
     metric: str | None = None,
     controls: int | None = None,
-    kind: str | None = None,
+    kind: Kind | None = None,
     batch_size: int = 32,
     seed: int = 0,
     progress: ProgressLike = None,
@@ -153,10 +153,10 @@ def measure_effects(
     answers: Asked,
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
-    method: str = "zero",
+    method: Ablation = "zero",
     reference: Iterable[str] | None = None,
     controls: int | None = None,
-    kind: str | None = None,
+    kind: Kind | None = None,
     seed: int = 0,
     progress: ProgressLike = None,
 ) -> CausalEffects:
@@ -212,9 +212,9 @@ def measure_effects(
 
 def ablations_for(
     answers: Asked,
-    method: str,
+    method: Ablation,
     reference: Iterable[str] | None,
-    kind: str | None,
+    kind: Kind | None,
     seed: int,
 ) -> Ablations:
     """Build ablations whose reference, if none is given, is the cases' own texts.
@@ -299,7 +299,7 @@ def _mean_effect(clean: Floats, without: dict[Head, Floats], heads: Sequence[Hea
 
 
 def _controls(
-    head: Head, layout: AttentionLayout, kind: str, most: int | None, seed: int
+    head: Head, layout: AttentionLayout, kind: Kind, most: int | None, seed: int
 ) -> list[Head]:
     """Return other heads of the same layer, in order."""
     others = [

@@ -14,7 +14,7 @@ from introspect.hooks import Edit, attention_layout
 from introspect.interventions import Intervention, checked_kind, heads_by_layer, patched, run_parts
 from introspect.models import Model
 from introspect.progress import ProgressLike, Stages, following
-from introspect.records import Head, HeadLike
+from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
 from introspect.studies.causal.answers import (
     AnswerReader,
@@ -56,7 +56,7 @@ def mediation(
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
     metric: str | None = None,
-    kind: str | None = None,
+    kind: Kind | None = None,
     batch_size: int = 32,
     seed: int = 0,
     progress: ProgressLike = None,
@@ -151,7 +151,7 @@ def _tables(
 class _Runs:
     """Runs of each batch of pairs, unchanged and with each head of the other case."""
 
-    def __init__(self, first: Answers, second: Answers, kind: str, heads: Sequence[Head]) -> None:
+    def __init__(self, first: Answers, second: Answers, kind: Kind, heads: Sequence[Head]) -> None:
         self._first, self._second = first, second
         self._kind = kind
         self._heads = heads
@@ -282,7 +282,7 @@ def _lengths(ready: Ready) -> list[tuple[int | None, int]]:
     return [(question.candidate, len(question.encoded.tokens)) for question in ready[1]]
 
 
-def _kind(kind: str | None, answers: Answers) -> str | None:
+def _kind(kind: Kind | None, answers: Answers) -> Kind | None:
     is_half = answers.metric.is_surrogate and answers.model.is_encoder_decoder
     return "encoder" if kind is None and is_half else kind
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from introspect.errors import SelectionError
-from introspect.interventions import Ablations, HeadsByLayer, heads_by_layer
+from introspect.interventions import Ablation, Ablations, HeadsByLayer, heads_by_layer
 from introspect.progress import ProgressLike, Stages, following
-from introspect.records import Head, HeadLike
+from introspect.records import Head, HeadLike, Kind
 from introspect.studies.causal.effects import ablations_for
 from introspect.studies.causal.metrics import Asked, accuracy_of
 from introspect.text import percent, quantity
@@ -54,9 +54,9 @@ def smallest_set(
     *,
     share: float = 0.8,
     most: int = 8,
-    method: str = "zero",
+    method: Ablation = "zero",
     reference: Iterable[str] | None = None,
-    kind: str | None = None,
+    kind: Kind | None = None,
     random_sets: int = 10,
     seed: int = 0,
     progress: ProgressLike = None,

@@ -11,9 +11,10 @@ from scipy.stats import spearmanr
 
 from introspect.deprecated import renamed_keyword
 from introspect.errors import InputError, SelectionError
+from introspect.interventions import Ablation
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
-from introspect.records import Head, HeadLike
+from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, checked, fold_of_groups, grouped_bootstrap
 from introspect.studies.causal.answers import Rejected, prepare_answers
 from introspect.studies.causal.effects import CausalEffects, measure_effects
@@ -96,12 +97,12 @@ def causal_study(
     cases: Iterable[CorefCase],
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
-    method: str = "zero",
+    method: Ablation = "zero",
     reference: Iterable[str] | None = None,
     metric: str | None = None,
     share: float | None = 0.8,
     twins: bool = True,
-    kind: str | None = None,
+    kind: Kind | None = None,
     batch_size: int = 32,
     seed: int = 0,
     progress: ProgressLike = None,

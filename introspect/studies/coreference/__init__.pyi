@@ -8,6 +8,7 @@ from .case_scores import score_case as score_case
 from .claims import Options as Options
 from .columns import DIRECTIONS as DIRECTIONS
 from .columns import CaseColumns as CaseColumns
+from .columns import Direction as Direction
 from .columns import ScoredCase as ScoredCase
 from .linear_probe import CandidateFeatures as CandidateFeatures
 from .linear_probe import ProbeResult as ProbeResult

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,8 @@ Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
 #: From the pronoun's row to the candidates, and from the candidates' rows to the pronoun.
-DIRECTIONS = ("pronoun_to_candidate", "candidate_to_pronoun")
+Direction = Literal["pronoun_to_candidate", "candidate_to_pronoun"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 #: The baselines that depend on positions alone, in the order of the columns.
 POSITION_BASELINES = ("random", "nearest_preceding", "first_mentioned")

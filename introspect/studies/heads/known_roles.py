@@ -18,6 +18,7 @@ from introspect.functional import duplicate_matching, pair_mass, prefix_matching
 from introspect.hooks import capture
 from introspect.models import Model, length_limit, load_text
 from introspect.progress import ProgressLike, Stages, following
+from introspect.records import Kind
 from introspect.statistics import grouped_bootstrap
 
 _TRIES = 16
@@ -178,7 +179,7 @@ def detect_heads(
     num_sequences: int = 32,
     prefix: tuple[int, int] = (0, 16),
     period: tuple[int, int] = (8, 22),
-    kind: str | None = None,
+    kind: Kind | None = None,
     threshold: float = THRESHOLD,
     seed: int = 0,
     progress: ProgressLike = None,
@@ -285,7 +286,7 @@ class _Scores(NamedTuple):
 
 
 def _measured(
-    model: Model, repeats: Repeats, kind: str, tell: Stages
+    model: Model, repeats: Repeats, kind: Kind, tell: Stages
 ) -> tuple[list[int], Floats, Floats]:
     """Return layers; scores ``(num_sequences, num_scores, num_layers, num_heads)``; baselines."""
     layers: list[int] = []
@@ -325,13 +326,13 @@ def _scored(attentions: torch.Tensor, repeats: Repeats, first: int) -> Iterator[
         yield _Scores(scores[:, :-1], scores[:, -1])
 
 
-def checked_kind(model: Model, kind: str | None) -> str:
+def checked_kind(model: Model, kind: Kind | None) -> Kind:
     """Return the kind of attention in which to search for heads.
 
     Raises:
         SelectionError: the model does not have it, or it is attention between two texts.
     """
-    kinds = ("encoder", "decoder") if model.is_encoder_decoder else ("self",)
+    kinds: tuple[Kind, ...] = ("encoder", "decoder") if model.is_encoder_decoder else ("self",)
     if kind is not None and kind not in kinds:
         raise SelectionError(
             f"Expected `kind` from {', '.join(kinds)} for {model.name}, got {kind!r}: the heads "
@@ -341,7 +342,7 @@ def checked_kind(model: Model, kind: str | None) -> str:
 
 
 def run_plan(
-    model: Model, ids: torch.Tensor, kind: str
+    model: Model, ids: torch.Tensor, kind: Kind
 ) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     """Return the part of the model to run, and its inputs."""
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

@@ -23,7 +23,7 @@ from introspect.functional import (
 )
 from introspect.models import Model, load_text
 from introspect.progress import ProgressLike, following
-from introspect.records import AttentionRecord, TokenSequence
+from introspect.records import AttentionRecord, Kind, TokenSequence
 from introspect.studies.analyzer import (
     LayerByLayer,
     State,
@@ -336,7 +336,7 @@ def head_patterns(
     texts: Sequence[str],
     *,
     frequencies: Mapping[int, float] | None = None,
-    kind: str | None = None,
+    kind: Kind | None = None,
     progress: ProgressLike = None,
 ) -> pd.DataFrame:
     """Find positional heads, rare-word heads, and the shape of each head's patterns.

@@ -11,7 +11,7 @@ from introspect.errors import CaptureError, ModelError
 from introspect.hooks import capture, verify
 from introspect.models import Model, assembled, make_record
 from introspect.progress import ProgressLike, Stages, following
-from introspect.records import AttentionRecord, Head
+from introspect.records import AttentionRecord, Head, Kind
 from introspect.studies.heads.importance import head_importance
 from introspect.studies.heads.known_roles import (
     SCORES,
@@ -71,7 +71,7 @@ def head_study(
     num_sequences: int = 32,
     prefix: tuple[int, int] = (0, 16),
     period: tuple[int, int] = (8, 22),
-    kind: str | None = None,
+    kind: Kind | None = None,
     threshold: float = THRESHOLD,
     importance: bool = True,
     seed: int = 0,
@@ -123,7 +123,7 @@ def _with_texts(
     study: HeadStudy,
     model: Model,
     texts: Sequence[str],
-    kind: str,
+    kind: Kind,
     tell: Stages,
     *,
     importance: bool,
@@ -164,7 +164,7 @@ def _importance(model: Model, texts: Sequence[str], seed: int, tell: Stages) -> 
 def _record(
     model: Model,
     roles: pd.DataFrame,
-    kind: str,
+    kind: Kind,
     seed: int,
     num_sequences: int,
     shape: dict[str, tuple[int, int]],
