@@ -42,6 +42,9 @@ def test_imports_go_down_and_never_in_a_circle():
         ("records/facts.py", "def later():\n    import introspect.cli.main", "BROKEN"),
         ("views/head.py", "from introspect.models import Model", "BROKEN"),
         ("app/form.py", "from introspect.hooks import capture", "BROKEN"),
+        ("cli/pages.py", "from introspect.statistics import fold_of_groups", "BROKEN"),
+        ("page/codec.py", "from introspect.functional import rollout", "BROKEN"),
+        ("studies/lens/lens.py", "from introspect.studies.heads import detect_heads", "BROKEN"),
         ("text/english.py", "from introspect.text.mentions import Span", "BROKEN"),
     ],
 )
@@ -121,6 +124,36 @@ def test_nothing_heavy_is_loaded_before_it_is_used(code):
         cwd=PACKAGE.parent,
     )
     assert result.stdout.strip().endswith("LOADED []")
+
+
+def faces() -> list[str]:
+    """The folders whose names stand in a stub."""
+    stubs = sorted(PACKAGE.rglob("*/__init__.pyi"))
+    return [".".join(stub.parent.relative_to(ROOT).parts) for stub in stubs]
+
+
+@pytest.mark.parametrize("package", faces())
+def test_what_a_folder_hands_out_is_the_thing_and_not_a_module_of_its_name(package):
+    """In a new process, and with every module loaded before the names are asked for."""
+    code = (
+        "import importlib, pkgutil, sys, types\n"
+        f"package = importlib.import_module({package!r})\n"
+        "for each in pkgutil.iter_modules(package.__path__):\n"
+        "    if each.name not in ('cli', 'app'):\n"
+        "        importlib.import_module(f'{package.__name__}.{each.name}')\n"
+        "print([n for n in package.__all__ if isinstance(getattr(package, n), types.ModuleType)])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def test_functions_are_imported_from_their_folder():
+    from introspect.functional import relevance, rollout
+    from introspect.hooks import capture
+
+    assert all(callable(each) for each in (relevance, rollout, capture))
 
 
 def test_every_public_name_is_there():

@@ -11,7 +11,7 @@ from introspect.errors import CaptureError, ModelError, RecordError, SelectionEr
 from introspect.models import Model
 from introspect.models.circuits import repeated
 from introspect.records import LARGEST_SHOWN, METHODS, AttentionRecord, attributed, offered
-from introspect.reporting.provenance import certificate_rows
+from introspect.reporting import certificate_rows
 from introspect.text import quantity
 from tests import models_zoo as zoo
 from tests.synthetic import TEXT

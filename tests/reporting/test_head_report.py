@@ -14,13 +14,8 @@ import torch
 import introspect as ix
 from introspect.errors import InputError
 from introspect.records import AttentionRecord, Certificate, Head
-from introspect.reporting.heads import (
-    finding_of_heads,
-    head_report,
-    heads_listed,
-    pattern_words,
-    place_words,
-)
+from introspect.reporting import head_report
+from introspect.reporting.heads import finding_of_heads, heads_listed, pattern_words, place_words
 from introspect.studies.heads import HeadStudy
 from introspect.text import percent_interval
 from introspect.views import known_roles_section

@@ -8,7 +8,8 @@ import torch
 from introspect.page.markup import emphasized
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.records.alignment import assign_words
-from introspect.reporting.findings import finding_of_case, finding_of_set
+from introspect.reporting import finding_of_case
+from introspect.reporting.findings import finding_of_set
 from introspect.studies.coreference import CoreferenceAnalyzer, score_case
 from introspect.text import CorefCase
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from introspect.reporting.causal_words import finding_of_study
+from introspect.reporting import finding_of_study
 from tests.views.causal.helpers import ROWS, table_of
 
 NAN = math.nan

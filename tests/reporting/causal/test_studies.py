@@ -11,7 +11,7 @@ import transformers
 import introspect as ix
 from introspect.data import grammar_cases, own_cases
 from introspect.models import Model
-from introspect.reporting.causal_words import finding_of_study
+from introspect.reporting import finding_of_study
 from introspect.text import quantity
 from tests.studies.causal.test_every_model import MODELS
 from tests.tokenizers_zoo import byte_level

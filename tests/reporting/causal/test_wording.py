@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 
 from introspect.records import Head
+from introspect.reporting import finding_of_study, own_answer
 from introspect.reporting.causal_words import (
-    finding_of_study,
     head_verdicts,
     mediation_words,
-    own_answer,
     smallest_words,
     with_range,
 )
