@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 
 import pandas as pd
 import torch
@@ -13,7 +15,13 @@ from torch import nn
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import borrowed_attention, run_arguments, unedited
 from introspect.models import Model, Readable, load
-from introspect.studies.lens.states import Run, ends_in_norm, replaced_result, run_noted
+from introspect.studies.lens.states import (
+    Run,
+    ends_in_norm,
+    replaced_result,
+    run_noted,
+    skipped,
+)
 
 #: The layer number of the embeddings before layer 0.
 EMBEDDINGS = -1
@@ -104,13 +112,14 @@ def logit_lens(
 def _proved_reader(run: Run) -> tuple[_Reader, float]:
     """Return a reader that turns the last state into the model's own logits, and its error.
 
-    Both readers run on other tokens than the text's, so that only the state can carry them. The
-    first is quick; some models reshape the states to the shape of their input, and work only with
-    the second.
+    All readers run on other tokens than the text's, so that only the state can carry them. The
+    quick ones skip the layers, whose results are replaced in any case; some models reshape the
+    states to the shape of their input, and work only with a text of the same length.
     """
     largest = max(1.0, float(run.logits.abs().max()))
     error = math.inf
-    for read in (_with_one_token, _with_other_tokens):
+    for skips, one_token in product((True, False), (True, False)):
+        read = partial(_logits_of, skips=skips, one_token=one_token)
         error = _error(run, read)
         if error <= _SAME.get(run.logits.dtype, _SAME_HALF) * largest:
             return read, error
@@ -132,15 +141,23 @@ def _error(run: Run, read: _Reader) -> float:
     return float((logits - run.logits).abs().max())
 
 
-def _with_one_token(run: Run, state: torch.Tensor) -> torch.Tensor:
-    """Compute the logits of a state, ``(1, length, size)``, as a batch of one-token texts."""
-    others = {name: each[:, :1] for name, each in _other_inputs(run).items()}
-    return _read(run, others, state.transpose(0, 1))[:, 0]
+def _logits_of(run: Run, state: torch.Tensor, *, skips: bool, one_token: bool) -> torch.Tensor:
+    """Compute the logits of a state, ``(1, length, size)``, on other tokens than the text's.
+
+    Args:
+        run: the run that the state is from.
+        state: the state in place of the last layer's.
+        skips: whether the layers are skipped.
+        one_token: whether its tokens are a batch of texts of one token, or one text.
+    """
+    if one_token:
+        return _read(run, _one_token_inputs(run), state.transpose(0, 1), skips)[:, 0]
+    return _read(run, _other_inputs(run), state, skips)[0]
 
 
-def _with_other_tokens(run: Run, state: torch.Tensor) -> torch.Tensor:
-    """Compute the logits of a state, ``(1, length, size)``, on a text of the same length."""
-    return _read(run, _other_inputs(run), state)[0]
+def _one_token_inputs(run: Run) -> dict[str, torch.Tensor]:
+    """Return the inputs of a text of one other token."""
+    return {name: each[:, :1] for name, each in _other_inputs(run).items()}
 
 
 def _other_inputs(run: Run) -> dict[str, torch.Tensor]:
@@ -152,13 +169,16 @@ def _other_inputs(run: Run) -> dict[str, torch.Tensor]:
     }
 
 
-def _read(run: Run, inputs: dict[str, torch.Tensor], state: torch.Tensor) -> torch.Tensor:
+def _read(
+    run: Run, inputs: dict[str, torch.Tensor], state: torch.Tensor, skips: bool
+) -> torch.Tensor:
     """Compute the logits with a state in place of the last layer's."""
     module = run.model.module
     with (
         torch.no_grad(),
         unedited(),
         borrowed_attention(module),
+        skipped(run.layers if skips else ()),
         replaced_result(run.layers[-1].module, state),
     ):
         logits: torch.Tensor = module(**run_arguments(module, inputs)).logits

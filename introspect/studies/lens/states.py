@@ -7,7 +7,7 @@ has the output projection of the attention with the same number. Names are not u
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,11 +30,14 @@ class State:
         module: the module.
         given: the input, ``(1, length, size)``; ``None`` where the input was something else.
         result: the output, in the same shape.
+        others: how many things it returned after the state; ``None`` where it returned the state
+            alone, in no tuple.
     """
 
     module: nn.Module
     given: torch.Tensor | None
     result: torch.Tensor
+    others: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +182,8 @@ class _StateLog:
         given = state_in((*args, *kwargs.values()))
         made = state_in(result if isinstance(result, tuple | list) else (result,))
         if threading.get_ident() == self._thread and made is not None:
-            self.states.append(State(module, given, made))
+            others = len(result) - 1 if isinstance(result, tuple | list) else None
+            self.states.append(State(module, given, made, others))
 
 
 def state_in(values: Sequence[Any]) -> torch.Tensor | None:
@@ -204,6 +208,38 @@ def replaced_result(module: nn.Module, state: torch.Tensor) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+# One thread at a time: layers are put back as they were found.
+_SKIPPING = threading.Lock()
+
+
+@contextmanager
+def skipped(layers: Sequence[State]) -> Iterator[None]:
+    """Let layers pass on what they are given, uncomputed, in this thread, within the block."""
+    thread = threading.get_ident()
+
+    def passing(layer: State, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def pass_on(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != thread:
+                return forward(*args, **kwargs)
+            state = state_in((*args, *kwargs.values()))
+            return state if layer.others is None else (state, *[None] * layer.others)
+
+        return pass_on
+
+    with _SKIPPING:
+        own = [layer.module.__dict__.get("forward") for layer in layers]
+        try:
+            for layer in layers:
+                layer.module.forward = passing(layer, layer.module.forward)
+            yield
+        finally:
+            for layer, forward in zip(layers, own, strict=True):
+                if forward is None:
+                    layer.module.__dict__.pop("forward", None)
+                else:
+                    layer.module.forward = forward
 
 
 # An output belongs to the heads unless it is this many times nearer to the rest than to their sum.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 import transformers as tf
@@ -127,19 +129,34 @@ def test_a_head_that_reads_more_than_the_last_state_is_refused():
     assert len(ix.logit_lens(gpt2(tf.GPT2LMHeadModel), TEXT))
 
 
-def test_both_ways_of_reading_read_alike(monkeypatch):
+def test_all_ways_of_reading_read_alike(monkeypatch):
     model, ways = writer("gpt2"), []
+    compute = lens._logits_of
 
-    def failing(run, state):
-        ways.append("quick")
-        raise RuntimeError("shape '[1, 1, 32]' is invalid")
+    def failing(run, state, *, skips, one_token):
+        ways.append((skips, one_token))
+        if (skips, one_token) != only:
+            raise RuntimeError("shape '[1, 1, 32]' is invalid")
+        return compute(run, state, skips=skips, one_token=one_token)
 
     quick = ix.logit_lens(model, TEXT, top=2)
-    monkeypatch.setattr(lens, "_with_one_token", failing)
-    slow = ix.logit_lens(model, TEXT, top=2)
-    assert ways == ["quick"]  # tried once, and not again
-    assert slow["predicted"].tolist() == quick["predicted"].tolist()
-    assert slow["probability"].to_numpy() == pytest.approx(quick["probability"].to_numpy())
+    monkeypatch.setattr(lens, "_logits_of", failing)
+    for only in product((True, False), (True, False)):
+        ways.clear()
+        read = ix.logit_lens(model, TEXT, top=2)
+        assert ways.count(only) > 1 and all(ways.count(way) == 1 for way in set(ways) - {only})
+        assert read["predicted"].tolist() == quick["predicted"].tolist()
+        assert read["probability"].to_numpy() == pytest.approx(quick["probability"].to_numpy())
+
+
+def test_the_layers_run_no_more_often_however_many_states_are_read():
+    model, runs = writer("gpt2"), []
+    first = model.module.transformer.h[0]
+    handle = first.attn.register_forward_hook(lambda *_: runs.append(1))
+    ix.logit_lens(model, TEXT, top=1)
+    handle.remove()
+    assert len(runs) <= 3  # for the projections, for the states, and not once for each reading
+    assert "forward" not in first.__dict__
 
 
 def test_models_without_what_it_takes_are_refused():
