@@ -38,7 +38,9 @@ _MODULES = {
 }
 
 # Options of the command line, and values, each by its spelling of 0.1.0.
-_OPTIONS = {"--fresh": "--overwrite", "--truncate": "--truncation"}
+_OPTIONS = {
+    (command, "--truncate"): "--truncation" for command in ("report", "view", "compare")
+} | {(command, "--fresh"): "--overwrite" for command in ("probe", "causal", "heads")}
 _VALUES = {("--weights", "renormalised"): "renormalized"}
 
 _Parameters = ParamSpec("_Parameters")
@@ -191,6 +193,7 @@ def renamed_arguments(arguments: Sequence[str]) -> list[str]:
         ['probe', 'cases.jsonl', '--out', 'runs/x']
     """
     current: list[str] = []
+    command = next((word for word in arguments if not word.startswith("-")), "")
     for number, argument in enumerate(arguments):
         if argument == "--":
             return [*current, *arguments[number:]]
@@ -200,7 +203,7 @@ def renamed_arguments(arguments: Sequence[str]) -> list[str]:
         elif current and (current[-1], argument) in _VALUES:
             new = _VALUES[current[-1], argument]
         else:
-            new = _OPTIONS.get(argument, argument)
+            new = _OPTIONS.get((command, argument), argument)
         if new != argument:
             warnings.warn(
                 f"{argument} is now {new}; the old spelling goes with the next release.",

@@ -105,6 +105,10 @@ def test_an_old_option_of_the_command_line_is_read_as_the_new_one(typed, read):
     assert len(told) == 1
 
 
+def test_an_option_is_renamed_only_where_a_command_has_it():
+    assert renamed_arguments(["probe", "x", "--truncate"]) == ["probe", "x", "--truncate"]
+
+
 def test_what_is_data_is_not_renamed():
     typed = ["report", "renormalised", "--", "--fresh"]
     assert renamed_arguments(typed) == typed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -33,6 +33,7 @@ from introspect.models.inputs import (
     length_limit,
 )
 from introspect.models.run_plan import RunPlan, checked_kind, make_record, plan_run, taken
+from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, Kind, TokenSequence
 
 
@@ -173,6 +174,7 @@ class Model:
         layers: Sequence[int] | None = None,
         kind: Kind | None = None,
         truncation: bool = False,
+        progress: ProgressLike = None,
     ) -> Iterator[AttentionRecord]:
         """Capture the attention of many texts, which run in batches; yield a record of each.
 
@@ -187,9 +189,12 @@ class Model:
             layers: only these layers, by the model's own numbers.
             kind: for encoder-decoders ``encoder``, which is the default.
             truncation: truncate texts that are too long, and say so in the ``notices`` of a record.
+            progress: ``True`` for a bar, or a function of the stage, how many records there are,
+                and their total if it is known.
 
         Raises:
-            TextError: a text is empty, or longer than the model reads; the message has its number.
+            TextError: a text is empty, or longer than the model reads; the message has its number;
+                or one text came in place of several.
             SelectionError: an option is unknown, or the model does not have a layer.
             CaptureError: the model's attention cannot be observed, or a part cannot be verified.
 
@@ -199,6 +204,8 @@ class Model:
             >>> [len(record.keys) for record in records]
             [6, 6]
         """
+        if isinstance(texts, str):
+            raise TextError("Expected several texts, got one. Put it into a list: [text].")
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, None, STEPS, None)
         if batch_size < 1:
@@ -214,7 +221,8 @@ class Model:
             layers=None if layers is None else tuple(layers),
         )
         encode = partial(self.encoded, truncation=truncation)
-        return map(self._signed, many.records(texts, encode))
+        total = len(texts) if isinstance(texts, Sized) else None
+        return _told(map(self._signed, many.records(texts, encode)), total, progress)
 
     def _capture_writing(
         self,
@@ -399,3 +407,14 @@ def _check_generation(wanted: Sequence[str], rows: Any, target: str | None) -> N
             "Expected only attention while the model writes, without `rows` or `target`. For other "
             "parts capture the text that it wrote: record.queries.texts[-1]."
         )
+
+
+def _told(
+    records: Iterator[AttentionRecord], total: int | None, progress: ProgressLike
+) -> Iterator[AttentionRecord]:
+    """Yield records, and tell how many there have been."""
+    with following(progress) as tell:
+        tell("capturing texts", 0, total)
+        for number, record in enumerate(records, start=1):
+            tell("capturing texts", number, total)
+            yield record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from introspect.records import Certificate
@@ -12,8 +13,6 @@ Row = tuple[str, str]
 
 # Sums of half-precision weights deviate from 1 by up to about this much.
 _ROUNDING = 0.02
-
-_DISTRIBUTION = "introspect-transformers"
 
 
 def provenance_rows(certificate: Certificate, command: str | None) -> list[Row]:
@@ -104,8 +103,9 @@ def difference_words(value: float | None, note: str = "") -> str:
 
 
 def version_of_introspect() -> str:
-    """Return the installed version of this package."""
-    return version_of(_DISTRIBUTION)
+    """Return the version of this package, that of the code which runs."""
+    # What is installed may be a link to code that has changed since.
+    return str(getattr(sys.modules["introspect"], "__version__"))  # noqa: B009
 
 
 def version_of(distribution: str) -> str:

@@ -17,6 +17,7 @@ import regex
 
 from introspect.errors import MentionError, TextError
 from introspect.text.characters import SPACED_LETTER, is_unspaced, segment_words, shortened
+from introspect.text.english import counted
 
 Span = tuple[int, int]
 
@@ -168,7 +169,7 @@ def find_mention(text: str, phrase: str, *, role: str = "mention") -> Span:
     if number is not None and not 1 <= number <= len(spans):
         raise MentionError(
             f"Expected {phrase}#1 to {phrase}#{len(spans)} as {role}, got {phrase}#{number}: "
-            f"the text has {phrase!r} {len(spans)} time(s)."
+            f"the text has {phrase!r} {counted(len(spans), 'time')}."
         )
     return spans[(number or 1) - 1]
 

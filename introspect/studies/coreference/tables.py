@@ -21,6 +21,7 @@ from introspect.studies.coreference.claims import (
     make_claims,
 )
 from introspect.studies.coreference.columns import DIRECTIONS, ScoredCase
+from introspect.text import counted
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ class Scores:
     def __repr__(self) -> str:
         heads = len(self.heads[["layer", "head"]].drop_duplicates())
         cases = int(self.baselines["n"].max()) if len(self.baselines) else 0
-        return f"<{type(self).__name__}: {heads} heads, {cases} cases of forced choice>"
+        shown = f"{counted(heads, 'head')}, {counted(cases, 'case')} of forced choice"
+        return f"<{type(self).__name__}: {shown}>"
 
     twins = renamed_attribute("twins", "minimal_pairs")
 

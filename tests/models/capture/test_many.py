@@ -7,6 +7,7 @@ import itertools
 import pytest
 import torch
 
+import introspect as ix
 import introspect.models.batch_capture as batch_capture
 from introspect.errors import SelectionError, TextError
 from tests.models.capture.helpers import SOURCE, tiny
@@ -126,3 +127,15 @@ def test_a_decoder_needs_a_target_which_is_of_one_text():
 
 def test_no_texts_give_no_records():
     assert list(tiny().capture_many([])) == []
+
+
+def test_progress_hears_of_every_record():
+    heard = []
+    model = ix.load("induction")
+    list(model.capture_many(["a b", "a b c"], progress=lambda *told: heard.append(told)))
+    assert heard[0] == ("capturing texts", 0, 2) and heard[-1] == ("capturing texts", 2, 2)
+
+
+def test_one_text_in_place_of_several_is_refused():
+    with pytest.raises(ix.IntrospectError, match="Put it into a list"):
+        ix.load("induction").capture_many("a b c")
