@@ -20,10 +20,10 @@ from introspect.hooks.rows import RowsNotRecomputableError, pick_rows
 from introspect.hooks.run import ROWS_ROUTE, run_watched, run_whole
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
 from introspect.hooks.watchers import RowWatcher
-from introspect.records import Certificate
+from introspect.records import Certificate, names_of_parts
 
 #: The parts of a model's attention that can be captured.
-PARTS = (*WATCHED_PARTS, *DERIVED)
+PARTS = names_of_parts("attention", "projection", "block")
 
 
 def capture(

@@ -12,9 +12,10 @@ from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.interface import AttentionCall
 from introspect.hooks.layer_index import Numbering
 from introspect.hooks.watchers import Parts
+from introspect.records import CAPTURE_PARTS
 
 # Parts whose second dimension is not the heads.
-_NOT_BY_HEAD = ("keys", "values", "residual_norms", "contributions")
+_NOT_BY_HEAD = tuple(part.name for part in CAPTURE_PARTS if not part.is_by_head)
 
 
 class AllSeen(BaseException):

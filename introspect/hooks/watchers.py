@@ -11,9 +11,10 @@ from introspect.hooks.arguments import same_output
 from introspect.hooks.interface import Attended, AttentionCall
 from introspect.hooks.products import SoftmaxInputs
 from introspect.hooks.rows import RowsNotRecomputableError, eager_rows, pick_rows
+from introspect.records import names_of_parts
 
 #: The parts of an attention module that can be captured.
-PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")
+PARTS = names_of_parts("attention")
 
 Parts = Mapping[str, torch.Tensor]
 Receiver = Callable[[AttentionCall, Parts], None]

@@ -16,14 +16,12 @@ from introspect.hooks import Captured, capture
 from introspect.models.batches import BatchLimits, length_batches, num_heads_of
 from introspect.models.inputs import EncodedText, Readable, padded
 from introspect.models.run_plan import make_record, not_whole, taken
-from introspect.records import AttentionRecord, Kind
+from introspect.records import PARTS_BY_NAME, AttentionRecord, Kind
 
 # Texts are sorted by length within a window: of so many batches, and of so many weights, which are
 # 256 MB and what a reader may have to wait for.
 _WINDOW_BATCHES = 16
 _WINDOW_WEIGHTS = 1 << 26
-# The parts whose last dimension is that of the keys; in the others it is the size of a vector.
-_OVER_KEYS = ("attentions", "scores", "value_norms", "residual_norms", "contributions")
 
 Encode = Callable[[Sequence[Readable]], list[EncodedText | TextError]]
 
@@ -140,6 +138,6 @@ def _alone(captured: Captured, item: int, length: int, parts: Sequence[str]) -> 
 
 def _cut(part: str, layer: torch.Tensor, length: int) -> torch.Tensor:
     """Leave out the padding of a part of one layer."""
-    if part in _OVER_KEYS:
-        layer = layer[..., :length]
-    return layer if part == "value_norms" else layer[:, :, :length]
+    axes = ("batch", *PARTS_BY_NAME[part].axes)
+    ends = (length if axis in ("query_len", "key_len") else None for axis in axes)
+    return layer[tuple(slice(end) for end in ends)]

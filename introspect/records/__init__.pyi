@@ -23,6 +23,11 @@ from .facts import PatchGrid as PatchGrid
 from .facts import as_head as as_head
 from .facts import layer_and_head as layer_and_head
 from .facts import listed_heads as listed_heads
+from .parts import CAPTURE_PARTS as CAPTURE_PARTS
+from .parts import PARTS_BY_NAME as PARTS_BY_NAME
+from .parts import CapturePart as CapturePart
+from .parts import names_of_editable as names_of_editable
+from .parts import names_of_parts as names_of_parts
 from .tokens import TokenLike as TokenLike
 from .tokens import TokenSequence as TokenSequence
 from .tokens import as_token as as_token

@@ -15,12 +15,15 @@ from introspect.errors import RecordError, SelectionError
 from introspect.functional import merge_pieces
 from introspect.io import write_atomically
 from introspect.records.facts import Certificate, PatchGrid
+from introspect.records.parts import PARTS_BY_NAME
 from introspect.records.storage import packed, unpacked
 from introspect.records.tokens import TokenSequence
 
 #: Which tokens attend to which: those of one text, or of a side of an encoder-decoder.
 Kind = Literal["self", "encoder", "decoder", "cross"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_AXES = ("num_layers", "num_heads", "query_len", "key_len")
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,19 +208,14 @@ class AttentionRecord:
 
 def _check_part(name: str, part: torch.Tensor, shape: tuple[int, ...]) -> None:
     """Raise unless a part fits attentions of that shape."""
-    layers, heads, query_len, key_len = shape
-    whole = {
-        "value_norms": (layers, heads, key_len),
-        "residual_norms": (layers, 1, query_len, key_len),
-        "contributions": (layers, 1, query_len, key_len),
-        "gradients": shape,
-        "integrated_gradients": shape,
-    }.get(name)
-    if whole is not None:
+    known = PARTS_BY_NAME.get(name)
+    # What an attention module computes may have more heads or keys than its pattern.
+    if known is not None and known.stage != "attention":
+        whole = known.sizes(dict(zip(_AXES, shape, strict=True)))
         fits, expected = tuple(part.shape) == whole, str(whole)
     else:
-        fits = part.ndim == 4 and part.shape[0] == layers
-        expected = f"({layers}, heads, length, size)"
+        fits = part.ndim == 4 and part.shape[0] == shape[0]
+        expected = f"({shape[0]}, heads, length, size)"
     if not fits:
         raise RecordError(
             f"Expected the part {name!r} as {expected}, one for each layer, got "

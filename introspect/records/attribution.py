@@ -7,6 +7,7 @@ import torch
 from introspect import functional
 from introspect.errors import SelectionError
 from introspect.records.attention import AttentionRecord
+from introspect.records.parts import names_of_parts
 
 
 def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
@@ -190,7 +191,7 @@ def _check_square(record: AttentionRecord, name: str) -> None:
 
 def _part(record: AttentionRecord, name: str) -> torch.Tensor:
     if name not in record.parts:
-        also = " and `of`" if "gradients" in name else ""
+        also = " and `of`" if name in names_of_parts("gradient") else ""
         raise SelectionError(
             f"Expected a record with {name}, but it carries "
             f"{', '.join(record.parts) or 'the attention only'}. Capture it with "

@@ -22,11 +22,12 @@ from introspect.records.attribution import (
     rollout,
     why_not_square,
 )
+from introspect.records.parts import names_of_parts
 
 Weights = Literal["raw", "renormalized", "norm"]
 WEIGHT_OPTIONS: tuple[Weights, ...] = get_args(Weights)
 
-_NORMS = "value_norms"
+(_NORMS,) = names_of_parts("projection")
 
 
 def norms(record: AttentionRecord) -> torch.Tensor:
@@ -112,7 +113,7 @@ class Method:
     @property
     def is_gradient(self) -> bool:
         """Whether it needs a number to differentiate."""
-        return self.part is not None and "gradients" in self.part
+        return self.part in names_of_parts("gradient")
 
 
 #: The methods by their names for ``weights=`` in the views.

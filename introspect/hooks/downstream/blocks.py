@@ -26,9 +26,10 @@ from introspect.hooks.downstream.projection import (
     SeenLayer,
     held_projection,
 )
+from introspect.records import names_of_parts
 
 #: The parts that are derived from a block as a sum over its keys.
-BLOCK_PARTS = ("residual_norms", "contributions")
+BLOCK_PARTS = names_of_parts("block")
 
 # The largest difference allowed between a sum and the run's value, relative to the largest value.
 _SAME = {torch.float32: 1e-5, torch.float64: 1e-10}
@@ -262,9 +263,9 @@ def _refused(model: str, why: str) -> CaptureError:
     )
 
 
-NORMS = "value_norms"
+(NORMS,) = names_of_parts("projection")
 #: Parts that no attention module computes.
-DERIVED = (NORMS, *BLOCK_PARTS)
+DERIVED = names_of_parts("projection", "block")
 
 PartByKind = Mapping[str, Sequence[torch.Tensor]]
 

@@ -21,9 +21,10 @@ from transformers.pytorch_utils import Conv1D
 from introspect.errors import CaptureError
 from introspect.functional import value_norms
 from introspect.hooks.arguments import same_output
+from introspect.records import PARTS_BY_NAME
 
 #: The parts from which the norms of values are derived.
-BEHIND_NORMS = ("attentions", "values", "head_outputs")
+BEHIND_NORMS = PARTS_BY_NAME["value_norms"].behind
 
 
 Linear = nn.Linear | Conv1D

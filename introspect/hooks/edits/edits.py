@@ -29,10 +29,11 @@ from introspect.hooks.layer_index import Numbering
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.rows import RowsNotRecomputableError, eager_rows
+from introspect.records import names_of_editable
 
 #: The parts of an attention that can be changed.
-EDITABLE = ("queries", "keys", "values", "attentions", "head_outputs")
-_INPUTS = ("queries", "keys", "values")
+EDITABLE = names_of_editable("before", "after")
+_INPUTS = names_of_editable("before")
 
 #: Returns which keys are visible to each query, in a shape that broadcasts to ``(batch, num_heads,
 #: query_len, key_len)``.

@@ -21,6 +21,7 @@ from introspect.hooks.gradients.graph import (
     run_in_graph,
     run_with_weights,
 )
+from introspect.records import names_of_parts
 
 #: The default number of points of the integral.
 STEPS = 32
@@ -69,9 +70,9 @@ def integrated(
     return attribution.detach(), float(delta.abs().max())
 
 
-GRADIENTS, INTEGRATED = "gradients", "integrated_gradients"
 #: Parts that a backward pass computes.
-GRADIENT_PARTS = (GRADIENTS, INTEGRATED)
+GRADIENT_PARTS = names_of_parts("gradient")
+GRADIENTS, INTEGRATED = GRADIENT_PARTS
 
 # The largest difference allowed between the attention of two runs.
 _SAME = {torch.float32: 1e-5, torch.float64: 1e-10}
