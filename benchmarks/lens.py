@@ -2,8 +2,8 @@
 
     python benchmarks/lens.py [--layers 24] [--length 64]
 
-The model has random weights and the shape of GPT-2: what is measured is time, not words. At 24 layers
-the goal is at most 2.5 forwards.
+The model has random weights and the shape of GPT-2: what is measured is time, not words. At 24
+layers the goal is at most 2.5 forwards.
 """
 
 from __future__ import annotations
