@@ -4,6 +4,7 @@ from .arguments import run_arguments as run_arguments
 from .arguments import same_output as same_output
 from .capture import PARTS as PARTS
 from .capture import capture as capture
+from .capture import capture_with_projections as capture_with_projections
 from .capture import find_projections as find_projections
 from .capture import stream as stream
 from .captured import Captured as Captured
@@ -25,6 +26,7 @@ from .gradients.gradients import Objective as Objective
 from .gradients.gradients import capture_gradients as capture_gradients
 from .gradients.gradients import with_gradients as with_gradients
 from .interface import IMPLEMENTATION as IMPLEMENTATION
+from .interface import active_editors as active_editors
 from .interface import unedited as unedited
 from .layout import AttentionLayout as AttentionLayout
 from .layout import HeadCount as HeadCount

@@ -153,6 +153,21 @@ def find_projections(
     Raises:
         CaptureError: a layer has none, or does more than multiply by its weights.
     """
+    return capture_with_projections(module, inputs)[1]
+
+
+def capture_with_projections(
+    module: nn.Module, inputs: Mapping[str, Any]
+) -> tuple[Captured, dict[tuple[str, int], Projection]]:
+    """Capture ``attentions``, ``values`` and ``head_outputs``, and find the output projections.
+
+    Args:
+        module: the model, which nothing edits: with an edit, values need not add up to the output.
+        inputs: the arguments of its ``forward``.
+
+    Raises:
+        CaptureError: as in ``find_projections``.
+    """
     arguments = run_arguments(module, inputs)
     log = LinearLog(module)
     with log.open():
@@ -160,7 +175,7 @@ def find_projections(
         captured = _capture_whole(module, arguments, BEHIND_NORMS, observation)
     behind = {part: getattr(captured, part) for part in BEHIND_NORMS}
     projections = held_projections(log, behind, type(module).__name__)
-    return {
+    return captured, {
         (kind, layer): projection
         for kind, of_kind in projections.items()
         for layer, projection in zip(captured.layers[kind], of_kind, strict=True)

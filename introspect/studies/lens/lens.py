@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
-from functools import partial
 from itertools import product
+from typing import Any
 
 import pandas as pd
 import torch
@@ -18,9 +17,10 @@ from introspect.models import Model, Readable, load
 from introspect.studies.lens.states import (
     Run,
     ends_in_norm,
+    noted_results,
     replaced_result,
+    replayed_results,
     run_noted,
-    skipped,
 )
 
 #: The layer number of the embeddings before layer 0.
@@ -34,9 +34,6 @@ NO_STREAM = (
 # How far the last layer's reading may be from the model's own logits, relative to the largest.
 _SAME = {torch.float32: 1e-5, torch.float64: 1e-10}
 _SAME_HALF = 1e-2
-
-#: Maps a state of every token to its logits, ``(length, vocabulary)``.
-_Reader = Callable[[Run, torch.Tensor], torch.Tensor]
 
 
 def logit_lens(
@@ -60,8 +57,7 @@ def logit_lens(
 
     Args:
         model: as for ``load``, with an LM head: a decoder, an encoder-decoder or a masked model;
-            pass a ``Model`` that was loaded with
-            ``lm_head=True``.
+            pass a ``Model`` that was loaded with ``lm_head=True``.
         text: the text that it reads.
         top: the number of tokens of each reading.
         target: the text that an encoder-decoder writes; its tokens are read.
@@ -94,11 +90,14 @@ def logit_lens(
         )
     first = run.layers[0].given
     assert first is not None, "layers are chained by what they are given"
-    read, error = _proved_reader(run)
-    readings = [
-        read(run, state).float().softmax(-1).topk(top)
-        for state in [first, *(layer.result for layer in run.layers)]
-    ]
+    module = run.model.module
+    with torch.no_grad(), unedited(), borrowed_attention(module):
+        read, results, error = _proved_reader(run)
+        with replayed_results(results):
+            readings = [
+                read(state).float().softmax(-1).topk(top)
+                for state in [first, *(layer.result for layer in run.layers)]
+            ]
     table = _table(run, readings, top)
     table.attrs |= {
         "note": NO_STREAM if ends_in_norm(run) else None,
@@ -109,20 +108,52 @@ def logit_lens(
     return table
 
 
-def _proved_reader(run: Run) -> tuple[_Reader, float]:
+class _Reader:
+    """The model's own code behind the last layer, run on other tokens than the text's.
+
+    Args:
+        run: the run on the text.
+        by_token: read a state as a batch of one-token texts, not as a text of the same length.
+    """
+
+    def __init__(self, run: Run, *, by_token: bool) -> None:
+        module, vocabulary = run.model.module, run.logits.shape[-1]
+        inputs = {
+            name: (each + 1) % vocabulary if name.endswith("input_ids") else each
+            for name, each in run.inputs.items()
+        }
+        if by_token:
+            inputs = {name: each[:, :1] for name, each in inputs.items()}
+        self._module, self._last = module, run.layers[-1].module
+        self._inputs = run_arguments(module, inputs)
+        self._by_token = by_token
+
+    def __call__(self, state: torch.Tensor) -> torch.Tensor:
+        """Compute the logits, ``(length, vocabulary)``, of a state, ``(1, length, size)``."""
+        state = state.transpose(0, 1) if self._by_token else state
+        with replaced_result(self._last, state):
+            logits: torch.Tensor = self._module(**self._inputs).logits
+        return logits[:, 0] if self._by_token else logits[0]
+
+
+def _proved_reader(run: Run) -> tuple[_Reader, dict[nn.Module, Any], float]:
     """Return a reader that turns the last state into the model's own logits, and its error.
 
-    All readers run on other tokens than the text's, so that only the state can carry them. The
-    quick ones skip the layers, whose results are replaced in any case; some models reshape the
-    states to the shape of their input, and work only with a text of the same length.
+    What the layers returned in its run comes with it: where the logits depend on the last state
+    alone, the layers need not be computed again to read another one in its place.
+
+    Both readers run on other tokens than the text's, so that only the state can carry them. The
+    first is quick; some models reshape the states to the shape of their input, and work only with
+    the second.
     """
     largest = max(1.0, float(run.logits.abs().max()))
     error = math.inf
-    for skips, one_token in product((True, False), (True, False)):
-        read = partial(_logits_of, skips=skips, one_token=one_token)
-        error = _error(run, read)
+    for by_token in (True, False):
+        read = _Reader(run, by_token=by_token)
+        with noted_results(_before_the_head(run)) as results:
+            error = _error(run, read)
         if error <= _SAME.get(run.logits.dtype, _SAME_HALF) * largest:
-            return read, error
+            return read, results, error
     raise CaptureError(
         f"Expected the logits of {run.model.name} to follow from the last layer's state alone, but "
         f"in a run on other tokens the same state gives logits {error:.2g} away: its head reads "
@@ -130,10 +161,17 @@ def _proved_reader(run: Run) -> tuple[_Reader, float]:
     )
 
 
+def _before_the_head(run: Run) -> list[nn.Module]:
+    """Return the modules that compute the states: the layers, and a whole encoder."""
+    module: Any = run.model.module
+    encoder = [module.get_encoder()] if run.model.is_encoder_decoder else []
+    return [*encoder, *(layer.module for layer in run.layers)]
+
+
 def _error(run: Run, read: _Reader) -> float:
     """Return how far the last state's reading is from the model's own logits."""
     try:
-        logits = read(run, run.layers[-1].result)
+        logits = read(run.layers[-1].result)
     except (RuntimeError, ValueError):  # the shape is not what the model's code expects
         return math.inf
     if logits.shape != run.logits.shape:
@@ -141,65 +179,12 @@ def _error(run: Run, read: _Reader) -> float:
     return float((logits - run.logits).abs().max())
 
 
-def _logits_of(run: Run, state: torch.Tensor, *, skips: bool, one_token: bool) -> torch.Tensor:
-    """Compute the logits of a state, ``(1, length, size)``, on other tokens than the text's.
-
-    Args:
-        run: the run that the state is from.
-        state: the state in place of the last layer's.
-        skips: whether the layers are skipped.
-        one_token: whether its tokens are a batch of texts of one token, or one text.
-    """
-    if one_token:
-        return _read(run, _one_token_inputs(run), state.transpose(0, 1), skips)[:, 0]
-    return _read(run, _other_inputs(run), state, skips)[0]
-
-
-def _one_token_inputs(run: Run) -> dict[str, torch.Tensor]:
-    """Return the inputs of a text of one other token."""
-    return {name: each[:, :1] for name, each in _other_inputs(run).items()}
-
-
-def _other_inputs(run: Run) -> dict[str, torch.Tensor]:
-    """Return the inputs with every token replaced by another one."""
-    vocabulary = run.logits.shape[-1]
-    return {
-        name: (each + 1) % vocabulary if name.endswith("input_ids") else each
-        for name, each in run.inputs.items()
-    }
-
-
-def _read(
-    run: Run, inputs: dict[str, torch.Tensor], state: torch.Tensor, skips: bool
-) -> torch.Tensor:
-    """Compute the logits with a state in place of the last layer's."""
-    module = run.model.module
-    with (
-        torch.no_grad(),
-        unedited(),
-        borrowed_attention(module),
-        skipped(run.layers if skips else ()),
-        replaced_result(run.layers[-1].module, state),
-    ):
-        logits: torch.Tensor = module(**run_arguments(module, inputs)).logits
-    return logits
-
-
 def _table(run: Run, readings: list[torch.return_types.topk], top: int) -> pd.DataFrame:
-    names = run.model.tokenizer.convert_ids_to_tokens
-    length = len(run.tokens)
-    parts = []
-    for layer, found in enumerate(readings, EMBEDDINGS):
-        parts.append(
-            pd.DataFrame(
-                {
-                    "layer": layer,
-                    "position": [i for i in range(length) for _ in range(top)],
-                    "token": [token for token in run.tokens.tokens for _ in range(top)],
-                    "rank": [rank for _ in range(length) for rank in range(1, top + 1)],
-                    "predicted": names(found.indices.flatten().tolist()),
-                    "probability": found.values.flatten().tolist(),
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+    layers = range(EMBEDDINGS, EMBEDDINGS + len(readings))
+    cells = product(layers, enumerate(run.tokens.tokens), range(1, top + 1))
+    rows = [(layer, position, token, rank) for layer, (position, token), rank in cells]
+    table = pd.DataFrame(rows, columns=["layer", "position", "token", "rank"])
+    ids = torch.stack([reading.indices for reading in readings]).flatten().tolist()
+    table["predicted"] = run.model.tokenizer.convert_ids_to_tokens(ids)
+    table["probability"] = torch.stack([reading.values for reading in readings]).flatten().tolist()
+    return table

@@ -17,7 +17,16 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, ModelError
-from introspect.hooks import Captured, Projection, capture, find_projections, same_output, unedited
+from introspect.hooks import (
+    Captured,
+    Projection,
+    active_editors,
+    capture,
+    capture_with_projections,
+    find_projections,
+    same_output,
+    unedited,
+)
 from introspect.models import Model, Readable
 from introspect.records import TokenSequence
 
@@ -30,14 +39,11 @@ class State:
         module: the module.
         given: the input, ``(1, length, size)``; ``None`` where the input was something else.
         result: the output, in the same shape.
-        others: how many things it returned after the state; ``None`` where it returned the state
-            alone, in no tuple.
     """
 
     module: nn.Module
     given: torch.Tensor | None
     result: torch.Tensor
-    others: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +99,17 @@ def run_noted(model: Model, text: Readable, target: str | None = None) -> Run:
         )
     plan = model.run_plan(text, target=target, whole=True)
     module, inputs, tokens = plan.module, plan.inputs, plan.tokens
-    with unedited():
-        projections = find_projections(module, inputs)
+    log = _StateLog(module)
+    if active_editors():
+        with unedited():
+            projections = find_projections(module, inputs)
+        with log.open():
+            captured = capture(module, inputs, ("attentions", "head_outputs"))
+    else:
+        with log.open():
+            captured, projections = capture_with_projections(module, inputs)
     kinds = ("decoder", "cross") if model.is_encoder_decoder else ("self",)
     blocks = _blocks(model, {p: f for p, f in projections.items() if p[0] in kinds})
-    log = _StateLog(module)
-    with log.open():
-        captured = capture(module, inputs, ("attentions", "head_outputs"))
     logits = getattr(captured.output, "logits", None)
     if logits is None or logits.shape[:2] != (1, len(tokens)):
         raise ModelError(
@@ -182,8 +192,7 @@ class _StateLog:
         given = state_in((*args, *kwargs.values()))
         made = state_in(result if isinstance(result, tuple | list) else (result,))
         if threading.get_ident() == self._thread and made is not None:
-            others = len(result) - 1 if isinstance(result, tuple | list) else None
-            self.states.append(State(module, given, made, others))
+            self.states.append(State(module, given, made))
 
 
 def state_in(values: Sequence[Any]) -> torch.Tensor | None:
@@ -210,36 +219,51 @@ def replaced_result(module: nn.Module, state: torch.Tensor) -> Iterator[None]:
         handle.remove()
 
 
-# One thread at a time: layers are put back as they were found.
-_SKIPPING = threading.Lock()
+@contextmanager
+def noted_results(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, Any]]:
+    """Note what modules return, as it is, in this thread, within the block."""
+    thread = threading.get_ident()
+    results: dict[nn.Module, Any] = {}
+
+    def note(module: nn.Module, args: tuple[Any, ...], result: Any) -> None:
+        if threading.get_ident() == thread:
+            results[module] = result
+
+    handles = [module.register_forward_hook(note) for module in modules]
+    try:
+        yield results
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+# Modules keep one ``forward`` for all threads: two blocks that overlap would restore each other's.
+_replaying = threading.RLock()
 
 
 @contextmanager
-def skipped(layers: Sequence[State]) -> Iterator[None]:
-    """Let layers pass on what they are given, uncomputed, in this thread, within the block."""
+def replayed_results(results: Mapping[nn.Module, Any]) -> Iterator[None]:
+    """Let modules return these results instead of computing, in this thread, within the block."""
     thread = threading.get_ident()
 
-    def passing(layer: State, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def pass_on(*args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != thread:
-                return forward(*args, **kwargs)
-            state = state_in((*args, *kwargs.values()))
-            return state if layer.others is None else (state, *[None] * layer.others)
+    def replaying(own: Callable[..., Any], result: Any) -> Callable[..., Any]:
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            return result if threading.get_ident() == thread else own(*args, **kwargs)
 
-        return pass_on
+        return forward
 
-    with _SKIPPING:
-        own = [layer.module.__dict__.get("forward") for layer in layers]
+    with _replaying:
+        before = {module: vars(module).get("forward") for module in results}
         try:
-            for layer in layers:
-                layer.module.forward = passing(layer, layer.module.forward)
+            for module, result in results.items():
+                vars(module)["forward"] = replaying(module.forward, result)
             yield
         finally:
-            for layer, forward in zip(layers, own, strict=True):
+            for module, forward in before.items():
                 if forward is None:
-                    layer.module.__dict__.pop("forward", None)
+                    vars(module).pop("forward", None)
                 else:
-                    layer.module.forward = forward
+                    vars(module)["forward"] = forward
 
 
 # An output belongs to the heads unless it is this many times nearer to the rest than to their sum.
@@ -296,14 +320,16 @@ def added_by(run: Run, number: int) -> Added:
 
 def ends_in_norm(run: Run) -> bool:
     """Return whether a layer's output is a norm's: the sum is normalized, as in BERT."""
-    return any(
-        torch.equal(state.result, layer.result)
-        for layer in run.layers
-        for state in run.states
-        if state.module in set(layer.module.modules())
-        and _is_norm(state.module)
-        and state.result.shape == layer.result.shape
-    )
+    norms = [state for state in run.states if _is_norm(state.module)]
+    for layer in run.layers:
+        inside = set(layer.module.modules())
+        if any(state.module in inside and _same(state.result, layer.result) for state in norms):
+            return True
+    return False
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other)
 
 
 def _is_norm(module: nn.Module) -> bool:

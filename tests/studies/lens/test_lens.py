@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -11,9 +11,11 @@ import transformers as tf
 import introspect as ix
 from introspect.data import grammar_cases
 from introspect.errors import CaptureError, ModelError, SelectionError
+from introspect.hooks import find_projections
 from introspect.models import Model
 from introspect.studies.lens import lens
 from introspect.studies.lens.lens import NO_STREAM
+from introspect.studies.lens.states import replayed_results
 from tests import models_zoo as zoo
 from tests.studies.heads.test_importance import masked
 from tests.tokenizers_zoo import byte_level
@@ -129,34 +131,56 @@ def test_a_head_that_reads_more_than_the_last_state_is_refused():
     assert len(ix.logit_lens(gpt2(tf.GPT2LMHeadModel), TEXT))
 
 
-def test_all_ways_of_reading_read_alike(monkeypatch):
+def test_both_ways_of_reading_read_alike(monkeypatch):
     model, ways = writer("gpt2"), []
-    compute = lens._logits_of
 
-    def failing(run, state, *, skips, one_token):
-        ways.append((skips, one_token))
-        if (skips, one_token) != only:
-            raise RuntimeError("shape '[1, 1, 32]' is invalid")
-        return compute(run, state, skips=skips, one_token=one_token)
+    class Failing(lens._Reader):
+        def __call__(self, state):
+            if self._by_token:
+                ways.append("quick")
+                raise RuntimeError("shape '[1, 1, 32]' is invalid")
+            return super().__call__(state)
 
     quick = ix.logit_lens(model, TEXT, top=2)
-    monkeypatch.setattr(lens, "_logits_of", failing)
-    for only in product((True, False), (True, False)):
-        ways.clear()
-        read = ix.logit_lens(model, TEXT, top=2)
-        assert ways.count(only) > 1 and all(ways.count(way) == 1 for way in set(ways) - {only})
-        assert read["predicted"].tolist() == quick["predicted"].tolist()
-        assert read["probability"].to_numpy() == pytest.approx(quick["probability"].to_numpy())
+    monkeypatch.setattr(lens, "_Reader", Failing)
+    slow = ix.logit_lens(model, TEXT, top=2)
+    assert ways == ["quick"]  # tried once, and not again
+    assert slow["predicted"].tolist() == quick["predicted"].tolist()
+    assert slow["probability"].to_numpy() == pytest.approx(quick["probability"].to_numpy())
 
 
-def test_the_layers_run_no_more_often_however_many_states_are_read():
-    model, runs = writer("gpt2"), []
-    first = model.module.transformer.h[0]
-    handle = first.attn.register_forward_hook(lambda *_: runs.append(1))
-    ix.logit_lens(model, TEXT, top=1)
-    handle.remove()
-    assert len(runs) <= 3  # for the projections, for the states, and not once for each reading
-    assert "forward" not in first.__dict__
+@pytest.mark.parametrize("name", ["gpt2", "t5"])
+def test_the_layers_are_computed_twice_however_many_states_are_read(name, monkeypatch):
+    """On the text, and on other tokens to prove the reader; every reading repeats the second."""
+    model, computed, kept = writer(name), [], []
+    target = "the dog barked" if name == "t5" else None
+    # What does the work of a layer: its output projections.
+    ways = find_projections(model.module, model.run_plan(TEXT, target=target, whole=True).inputs)
+    for projection in ways.values():
+        layer = projection.layer
+        kept.append(layer.register_forward_hook(lambda *_: computed.append(1)))
+    read = ix.logit_lens(model, TEXT, target=target)
+    for handle in kept:
+        handle.remove()
+    assert read["layer"].nunique() > 2
+    assert len(computed) == 2 * len(ways)
+    assert all("forward" not in vars(part) for part in model.module.modules())
+
+
+def test_results_are_replayed_in_one_thread_and_put_back():
+    module, other = torch.nn.Linear(2, 2), torch.ones(1, 2)
+    own = module(other)
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(KeyError), replayed_results({module: "as before"}):
+            assert module(other) == "as before"
+            assert torch.equal(pool.submit(module, other).result(), own)
+            raise KeyError
+        assert torch.equal(module(other), own)
+        with replayed_results({module: "outer"}):
+            with replayed_results({module: "inner"}):
+                assert module(other) == "inner"
+            assert module(other) == "outer"
+    assert "forward" not in vars(module)
 
 
 def test_models_without_what_it_takes_are_refused():
