@@ -1,8 +1,8 @@
 """Interventions on a model's attention, to measure their effect on the model's answer.
 
-``ablation`` ablates heads, ``patching`` inserts activations of another input, and ``edges`` removes
+``ablation`` ablates heads, ``patches`` inserts activations of another input, and ``edges`` removes
 single query-key edges. ``targets`` selects heads, ``references`` runs the inputs that values are
-taken from, and ``intervening`` opens and closes every intervention.
+taken from, and ``intervention`` opens and closes every intervention.
 """
 
 from lazy_loader import attach_stub

@@ -151,7 +151,7 @@ def _hash(script: str) -> str:
 
 
 #: In cascade order: what all views share, then the views, then print styles, which take precedence.
-ROOMS = (
+STYLES = (
     "base",
     "words",
     "tables",
@@ -176,4 +176,4 @@ ROOMS = (
 @cache
 def style_sheet() -> str:
     """Return all styles of the page as one sheet."""
-    return "\n".join(read_asset(f"styles/{room}.css") for room in ROOMS)
+    return "\n".join(read_asset(f"styles/{name}.css") for name in STYLES)

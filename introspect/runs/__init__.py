@@ -1,9 +1,9 @@
-"""Probing sets: read rows, cut them into shards, run these, and gather results into a folder.
+"""Runs: an input becomes a folder of tables and a report, and an interrupted run can be resumed.
 
-``reading`` and ``rows`` handle the input; ``preparing``, ``batches``, and ``worker`` run a shard;
-``jobs`` runs many with the engine ``serial`` or ``ray_engine``; ``store`` keeps finished shards,
-``plan`` records what they depend on, and ``folder`` controls who may write; ``gathering``,
-``findings``, ``outcome``, and ``finishing`` make tables and a report; ``finished`` is the result.
+``rows`` reads the input, ``batches`` and ``worker`` run a ``shard``, and ``jobs`` runs many shards
+with the engine ``serial`` or ``ray_engine``; ``store`` keeps finished shards, and ``plan`` records
+what they depend on. ``tables``, ``findings`` and ``outcome`` make tables and a report of a probe,
+which ``run`` starts; ``causal`` and ``heads`` are the runs of the other studies.
 """
 
 from lazy_loader import attach_stub

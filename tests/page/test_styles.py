@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from introspect.page.bundle import ROOMS, read_asset, style_sheet
+from introspect.page.bundle import STYLES, read_asset, style_sheet
 from introspect.views import head_view
 
 from ..views.samples import record_of
@@ -12,13 +12,15 @@ from ..views.samples import record_of
 
 def test_no_file_is_forgotten():
     folder = files("introspect.page") / "assets" / "styles"
-    assert sorted(f"{room}.css" for room in ROOMS) == sorted(file.name for file in folder.iterdir())
+    assert sorted(f"{name}.css" for name in STYLES) == sorted(
+        file.name for file in folder.iterdir()
+    )
 
 
 def test_the_page_has_all_of_them_in_order():
     page = head_view(record_of()).to_html()
     assert page.count("<style>") == 2  # the second is for readers without scripts
-    places = [page.index(read_asset(f"styles/{room}.css")) for room in ROOMS]
+    places = [page.index(read_asset(f"styles/{name}.css")) for name in STYLES]
     assert places == sorted(places)
 
 

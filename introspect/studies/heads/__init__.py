@@ -1,9 +1,9 @@
-"""Heads with known roles.
+"""What heads do over many texts.
 
-``repeats`` makes sequences that repeat themselves, and ``detecting`` finds previous-token,
-duplicate-token and induction heads on them. ``patterns`` classifies the shapes of heads' patterns
-over sentences, ``importance`` measures how fast a loss changes as a head is scaled down, and
-``study`` puts all of it side by side.
+``known_roles`` finds previous-token, duplicate-token and induction heads on sequences that repeat
+themselves; ``looks_at`` measures what heads attend to, ``shapes`` classifies their patterns,
+``similarity`` compares heads, and ``syntax`` follows dependency trees. ``importance`` measures how
+fast a loss changes as a head is scaled down, and ``study`` puts all of it side by side.
 """
 
 from lazy_loader import attach_stub
