@@ -1,9 +1,9 @@
 """The residual stream: what a model would say at each layer, and which heads say it.
 
 ``states`` runs a model, records the hidden states that its layers pass on, and divides each layer
-into what its heads, its biases and its feed-forward add; ``lens`` reads every layer's state as if it
-were the last; ``logits`` follows the last state to the logits and divides a logit among all that was
-added; ``study`` puts both together. What cannot be verified on the run is refused.
+into what its heads, its biases and its feed-forward add; ``lens`` reads every layer's state as if
+it were the last; ``logits`` follows the last state to the logits and divides a logit among all
+that was added; ``study`` puts both together. What cannot be verified on the run is refused.
 """
 
 from lazy_loader import attach_stub
