@@ -47,7 +47,7 @@ def read_winobias(
         InputError: the file or the lists of occupations are missing.
     """
     source = CaseSource(path, seen)
-    reader = _Reader(source.path, _listed(source.path) if occupations is None else occupations)
+    reader = _LineReader(source.path, _listed(source.path) if occupations is None else occupations)
     yield from source.outcomes(read_lines(path), reader.parse)
 
 
@@ -61,7 +61,7 @@ def _listed(path: Path) -> list[str]:
     return [row.raw.strip() for file in files for row in read_lines(file)]
 
 
-class _Reader:
+class _LineReader:
     """A parser for the lines of one file."""
 
     def __init__(self, path: Path, occupations: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from introspect.progress import Stages
 from introspect.runs.ray_engine import RayOptions, run_ray
 from introspect.runs.rows import RunInput, Shard, count_rows, cut, read_rows
 from introspect.runs.serial import run_serial
-from introspect.runs.store import Entry, ShardStore
+from introspect.runs.store import ShardEntry, ShardStore
 from introspect.runs.worker import Worker
 from introspect.studies.runner import one_thread
 
@@ -31,19 +31,19 @@ class Work:
     """The result of a job: its store, its shards in order, its duration, and the rows run."""
 
     store: ShardStore
-    entries: tuple[Entry, ...]
+    entries: tuple[ShardEntry, ...]
     seconds: float
     rows_run: int
 
 
 @dataclass
-class Tally:
+class RowTally:
     """Rows read and rejected. Only one thread adds to a tally."""
 
     read: int = 0
     rejected: int = 0
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: ShardEntry) -> None:
         """Add the rows of a shard."""
         self.read += entry.read
         self.rejected += entry.rejected
@@ -59,8 +59,8 @@ class Job:
     engine: str
     ray: RayOptions
     tell: Stages
-    _known: dict[int, Entry] = field(default_factory=dict)
-    _done_before: Tally = field(default_factory=Tally)
+    _known: dict[int, ShardEntry] = field(default_factory=dict)
+    _done_before: RowTally = field(default_factory=RowTally)
 
     def rest(self) -> tuple[Any, ...]:
         """Return the settings that another model's job shares with this one."""
@@ -78,7 +78,7 @@ class Job:
         """
         store.create()
         began = time.perf_counter()
-        run = Tally()
+        run = RowTally()
         total = count_rows(self.reading)
         self.tell(stage, 0, total)
         todo = self._todo(store)
@@ -108,12 +108,12 @@ class Job:
                 self._known[shard.index] = entry
                 self._done_before.add(entry)
 
-    def _tell(self, stage: str, run: Tally, total: int | None) -> None:
+    def _tell(self, stage: str, run: RowTally, total: int | None) -> None:
         rejected = run.rejected + self._done_before.rejected
         note = f"{rejected:,} rejected" if rejected else ""
         self.tell(stage, run.read + self._done_before.read, total, note)
 
-    def _engine(self, todo: Iterator[Shard], store: ShardStore) -> Iterator[Entry]:
+    def _engine(self, todo: Iterator[Shard], store: ShardStore) -> Iterator[ShardEntry]:
         if self.engine == "serial":
             return run_serial(self.worker, todo, store)
         return run_ray(self.worker, todo, store, self.ray)

@@ -21,7 +21,7 @@ from introspect.models import Model
 from introspect.runs.options import Places, WorkerOptions
 from introspect.runs.rows import Shard
 from introspect.runs.serial import write_result
-from introspect.runs.store import Entry, ShardStore
+from introspect.runs.store import ShardEntry, ShardStore
 from introspect.runs.worker import Worker
 
 # One shard runs in each actor and one waits there, so that no actor is ever idle.
@@ -44,7 +44,7 @@ class RayOptions:
 
 def run_ray(
     worker: Worker, shards: Iterator[Shard], store: ShardStore, where: RayOptions
-) -> Iterator[Entry]:
+) -> Iterator[ShardEntry]:
     """Run shards on actors, and yield their entries in the order in which they finish.
 
     Args:
@@ -120,7 +120,7 @@ class _Actor:
         torch.set_num_threads(1)
         self._worker = Worker(parcel.opened(), options, places)
 
-    def run(self, shard: Shard, store: ShardStore) -> Entry:
+    def run(self, shard: Shard, store: ShardStore) -> ShardEntry:
         """Run a shard and write its file."""
         return write_result(self._worker, self._worker.prepare(shard), store)
 
@@ -156,7 +156,7 @@ class _Pool:
         self._tasks: dict[Any, tuple[int, Shard]] = {}
         self._losses: dict[int, int] = {}
 
-    def run(self, shards: Iterator[Shard]) -> Iterator[Entry]:
+    def run(self, shards: Iterator[Shard]) -> Iterator[ShardEntry]:
         """Run all shards, and yield each entry when its shard is done."""
         for number in range(self._count):
             self._actors[number] = self._class.remote(*self._arguments)
@@ -167,7 +167,7 @@ class _Pool:
             number, _ = self._tasks[ready]
             errors = self._ray.exceptions
             try:
-                entry: Entry = self._ray.get(ready)
+                entry: ShardEntry = self._ray.get(ready)
             except (errors.RayActorError, errors.OutOfMemoryError) as lost:
                 self._renew(number, lost)
                 continue

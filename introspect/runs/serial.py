@@ -8,11 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from introspect.runs.batches import Prepared
 from introspect.runs.rows import Shard
 from introspect.runs.shard import run_shard
-from introspect.runs.store import Entry, ShardStore
+from introspect.runs.store import ShardEntry, ShardStore
 from introspect.runs.worker import Worker
 
 
-def run_serial(worker: Worker, shards: Iterator[Shard], store: ShardStore) -> Iterator[Entry]:
+def run_serial(worker: Worker, shards: Iterator[Shard], store: ShardStore) -> Iterator[ShardEntry]:
     """Run shards and write them, and yield each entry when its file is on disk.
 
     The caller may stop between two shards.
@@ -37,7 +37,7 @@ def run_serial(worker: Worker, shards: Iterator[Shard], store: ShardStore) -> It
             yield write_result(worker, prepared, store)
 
 
-def write_result(worker: Worker, prepared: Prepared, store: ShardStore) -> Entry:
+def write_result(worker: Worker, prepared: Prepared, store: ShardStore) -> ShardEntry:
     """Run one shard and write its file."""
     result = run_shard(worker, prepared)
     return store.write(

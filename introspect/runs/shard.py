@@ -205,7 +205,7 @@ class ShardResult:
 
 def run_shard(worker: Worker, prepared: Prepared) -> ShardResult:
     """Run all batches of a shard, and put their results in the order of its rows."""
-    first = _Lane(worker, prepared)
+    first = _ShardLane(worker, prepared)
     todo = first.found.take_kept()
     lengths = [len(each.tokens) for each in prepared.encoded]
     batches = length_batches(
@@ -214,14 +214,14 @@ def run_shard(worker: Worker, prepared: Prepared) -> ShardResult:
         num_heads=worker.runner.num_heads,
         alike=not worker.runner.takes_mask,
     )
-    lanes = [first, *(_Lane(worker, prepared) for _ in range(worker.lanes - 1))]
+    lanes = [first, *(_ShardLane(worker, prepared) for _ in range(worker.lanes - 1))]
     run_in_lanes([[todo[i] for i in batch] for batch in batches], [lane.run for lane in lanes])
     for lane in lanes[1:]:
         first.merge(lane)
     return first.result(lengths)
 
 
-class _Lane:
+class _ShardLane:
     """A lane that runs batches of a shard until none is left."""
 
     def __init__(self, worker: Worker, prepared: Prepared) -> None:
@@ -246,7 +246,7 @@ class _Lane:
         self._errors += [] if error is None else [error]
         self.found.take(batch)
 
-    def merge(self, other: _Lane) -> None:
+    def merge(self, other: _ShardLane) -> None:
         """Merge the results of another lane."""
         self.found.merge(other.found)
         self._rejects |= other._rejects

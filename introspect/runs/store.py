@@ -23,7 +23,7 @@ _MANIFEST = "manifest.jsonl"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ShardEntry:
     """A line of the manifest: a shard that is done.
 
     Args:
@@ -70,10 +70,10 @@ class ShardStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._entries: dict[int, Entry] | None = None
+        self._entries: dict[int, ShardEntry] | None = None
 
     @property
-    def entries(self) -> dict[int, Entry]:
+    def entries(self) -> dict[int, ShardEntry]:
         """The entries of the manifest, by shard number."""
         if self._entries is None:
             self._entries = {entry.shard: entry for entry in self._read_manifest()}
@@ -92,7 +92,7 @@ class ShardStore:
         except OSError as error:
             raise self._refused(error) from error
 
-    def done(self, shard: int, content: str) -> Entry | None:
+    def done(self, shard: int, content: str) -> ShardEntry | None:
         """Return the entry of a complete shard, or ``None`` if the shard has to run."""
         entry = self.entries.get(shard)
         return entry if entry and entry.content == content and self._is_whole(entry) else None
@@ -104,7 +104,7 @@ class ShardStore:
         arrays: Mapping[str, npt.NDArray[Any]],
         rejects: tuple[Reject, ...],
         **known: Any,
-    ) -> Entry:
+    ) -> ShardEntry:
         """Write a shard's file; ``record`` then adds it to the manifest.
 
         Raises:
@@ -113,11 +113,11 @@ class ShardStore:
         lines = "\n".join(map(reject_to_json, rejects)).encode()
         payload = pack({**arrays, _REJECTS: np.frombuffer(lines, dtype=np.uint8)})
         digest = hashlib.sha256(payload).hexdigest()
-        entry = Entry(shard, content, digest, len(payload), rejected=len(rejects), **known)
+        entry = ShardEntry(shard, content, digest, len(payload), rejected=len(rejects), **known)
         write_atomically(self.folder / entry.file, payload, durable=True)
         return entry
 
-    def record(self, entry: Entry) -> None:
+    def record(self, entry: ShardEntry) -> None:
         """Add a line to the manifest.
 
         Raises:
@@ -137,7 +137,7 @@ class ShardStore:
             ) from error
         self.entries[entry.shard] = entry
 
-    def read(self, entry: Entry) -> tuple[Arrays, list[str]]:
+    def read(self, entry: ShardEntry) -> tuple[Arrays, list[str]]:
         """Return the arrays of a shard and its rejects as lines of JSON.
 
         Raises:
@@ -170,14 +170,14 @@ class ShardStore:
         except OSError as error:
             raise self._refused(error) from error
 
-    def _is_whole(self, entry: Entry) -> bool:
+    def _is_whole(self, entry: ShardEntry) -> bool:
         try:
             with (self.folder / entry.file).open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest() == entry.sha256
         except OSError:
             return False
 
-    def _read_manifest(self) -> Iterator[Entry]:
+    def _read_manifest(self) -> Iterator[ShardEntry]:
         try:
             lines = (self.folder / _MANIFEST).read_bytes().split(b"\n")
         except FileNotFoundError:
@@ -185,7 +185,7 @@ class ShardStore:
         for line in lines:
             try:
                 found = json.loads(line)
-                yield Entry(**{**found, "routes": tuple(found["routes"])})
+                yield ShardEntry(**{**found, "routes": tuple(found["routes"])})
             except (ValueError, TypeError, KeyError):
                 continue  # a line cut short by a stop: its shard runs again
 

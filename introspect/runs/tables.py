@@ -17,7 +17,7 @@ from introspect.errors import OutputError
 from introspect.io import replacing, write_lines
 from introspect.runs.saved_attention import INDEX
 from introspect.runs.shard import by_analyzer
-from introspect.runs.store import Entry, ShardStore
+from introspect.runs.store import ShardEntry, ShardStore
 from introspect.studies.coreference import DIRECTIONS, CoreferenceAnalyzer, ScoredCase
 from introspect.studies.registry import find_analyzer
 
@@ -75,7 +75,9 @@ class Gathered:
 _KEPT_REJECTS = 100_000
 
 
-def gather(store: ShardStore, entries: Sequence[Entry], folder: Path | None = None) -> Gathered:
+def gather(
+    store: ShardStore, entries: Sequence[ShardEntry], folder: Path | None = None
+) -> Gathered:
     """Read all shards in their order.
 
     Args:
@@ -99,7 +101,7 @@ def gather(store: ShardStore, entries: Sequence[Entry], folder: Path | None = No
 
 
 def _lines(
-    found: Gathered, store: ShardStore, entries: Sequence[Entry], table: _CaseTable | None
+    found: Gathered, store: ShardStore, entries: Sequence[ShardEntry], table: _CaseTable | None
 ) -> Iterator[str]:
     """Take in each shard, and yield its rejects as lines."""
     for entry in entries:
@@ -121,7 +123,7 @@ def _lines(
         yield from lines
 
 
-def _count(found: Gathered, entry: Entry, lines: Sequence[str]) -> None:
+def _count(found: Gathered, entry: ShardEntry, lines: Sequence[str]) -> None:
     found.num_rows += entry.rows
     found.num_kept += entry.kept
     found.num_rejected += entry.rejected

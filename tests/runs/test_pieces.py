@@ -19,7 +19,7 @@ from introspect.errors import OutputError
 from introspect.io import pack, unpack
 from introspect.runs.rows import ProbeRow, Shard, cut, unlike
 from introspect.runs.shard import by_analyzer, run_shard
-from introspect.runs.store import Entry, ShardStore
+from introspect.runs.store import ShardEntry, ShardStore
 from introspect.runs.worker import Worker, WorkerOptions
 from introspect.studies.coreference import CaseColumns
 from introspect.text import CorefCase
@@ -198,9 +198,9 @@ def test_the_last_line_of_a_shard_counts(tmp_path):
 
 
 def test_entries_have_all_that_json_can_hold():
-    entry = Entry(3, "c" * 64, "d" * 64, 10, 8, 7, 1, 99, 2, 1, 1e-7, ("a", "b"))
+    entry = ShardEntry(3, "c" * 64, "d" * 64, 10, 8, 7, 1, 99, 2, 1, 1e-7, ("a", "b"))
     found = json.loads(json.dumps(vars(entry)))
-    assert Entry(**found | {"routes": tuple(found["routes"])}) == entry
+    assert ShardEntry(**found | {"routes": tuple(found["routes"])}) == entry
 
 
 # Columns of cases

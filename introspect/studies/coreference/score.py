@@ -149,7 +149,7 @@ def _encoded(
 
 
 @dataclass
-class _Lane:
+class _ScoreLane:
     """The cases that one thread has scored, and their places among all cases."""
 
     analyzer: CoreferenceAnalyzer
@@ -167,7 +167,7 @@ class _Lanes:
         tell: Stages,
     ) -> None:
         self._runner = runner
-        self._lanes = [_Lane(make()) for _ in range(default_lanes(runner.model))]
+        self._lanes = [_ScoreLane(make()) for _ in range(default_lanes(runner.model))]
         self._first = 0
         self._total = total
         self._told = 0
@@ -184,7 +184,7 @@ class _Lanes:
             alike=not self._runner.takes_mask,
         )
 
-        def in_lane(lane: _Lane) -> Callable[[list[int]], object]:
+        def in_lane(lane: _ScoreLane) -> Callable[[list[int]], object]:
             def run(batch: list[int]) -> object:
                 of_batch = [encoded[i] for i in batch], [cases[i] for i in batch]
                 return self._runner.run(*of_batch, [lane.analyzer])
