@@ -264,7 +264,7 @@ def outer_torch() -> str | None:
 
 
 def requirements_of(python: Path, package: str) -> set[str]:
-    """Normalized names of what an installed package requires, extras included."""
+    """Return normalized names of what an installed package requires, extras included."""
     lines = ask(python, _ASK_REQUIREMENTS.format(package)) or ""
     return {normalized(match[0]) for match in re.finditer(r"^[\w.-]+", lines, re.MULTILINE)}
 

@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def built() -> Path:
-    """The wheel, built anew from the source archive."""
+    """Return the wheel, built anew from the source archive."""
     shutil.rmtree(DIST, ignore_errors=True)
     bootstrap.run([sys.executable, "-m", "build", "--outdir", str(DIST), str(ROOT)], "build")
     version = bootstrap.project_version(ROOT)
@@ -84,13 +84,13 @@ def check(wheel: Path, folder: Path) -> None:
 
 
 def cited_version(citation: str) -> str | None:
-    """The version in the text of CITATION.cff."""
+    """Return the version in the text of CITATION.cff."""
     match = re.search(r"^version: \"?([^\"\n]+)\"?$", citation, re.MULTILINE)
     return match[1] if match else None
 
 
 def output(command: Sequence[str], folder: Path) -> str:
-    """What a command prints that runs outside the checkout and without a network."""
+    """Return what a command prints that runs outside the checkout and without a network."""
     others = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     result = subprocess.run(
         command,
