@@ -47,7 +47,7 @@ class Stages:
         self._display = display
         self._stage: str | None = None
         self._done, self._total, self._note = 0, None, ""  # type: tuple[int, int | None, str]
-        self._began = 0.0
+        self._first, self._began = 0, 0.0
 
     def __call__(self, stage: str, done: int, total: int | None = None, note: str = "") -> None:
         """Tell how much of a stage is done.
@@ -60,7 +60,8 @@ class Stages:
         """
         if stage != self._stage:
             self.end()
-            self._stage, self._began = stage, time.monotonic()
+            # What an earlier run has done took no time of this one.
+            self._stage, self._first, self._began = stage, done, time.monotonic()
             self._say(stage if total is None else f"{stage}: {done:,} of {total:,}")
         self._done, self._total, self._note = done, total, note
         self._display.count(stage, done, total, note)
@@ -76,11 +77,14 @@ class Stages:
         seconds = time.monotonic() - self._began
         verb = "stopped" if is_stopped else "done"
         parts = [f"{verb} in {seconds:.1f} s"]
-        if self._total is not None or self._done:
-            of = "" if self._total is None else f" of {self._total:,}"
+        of = "" if self._total is None else f" of {self._total:,}"
+        now = self._done - self._first
+        if self._first and not now and not is_stopped:
+            parts = [f"{self._done:,}{of} done before"]
+        elif self._total is not None or self._done:
             parts = [
                 f"{self._done:,}{of} {verb} in {seconds:.1f} s",
-                f"{self._done / max(seconds, 1e-9):,.1f} a second",
+                f"{(now or self._done) / max(seconds, 1e-9):,.1f} a second",
             ]
         parts += [self._note] if self._note else []
         self._say(f"{self._stage}: {', '.join(parts)}")
@@ -202,17 +206,17 @@ class _Bar(_Display):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._stage: str | None = None
-        self._began = 0.0
+        self._first, self._began = 0, 0.0
 
     def count(self, stage: str, done: int, total: int | None, note: str) -> None:
         if stage != self._stage:
             self._progress.refresh()  # the stage before, at its end
-            self._stage, self._began = stage, time.monotonic()
+            self._stage, self._first, self._began = stage, done, time.monotonic()
             # A known total cannot be made unknown again, so a stage is a task of its own.
             for task in self._progress.task_ids:
                 self._progress.remove_task(task)
             self._progress.add_task(stage, total=total, speed="", note="")
-        speed = done / max(time.monotonic() - self._began, 1e-9)
+        speed = (done - self._first) / max(time.monotonic() - self._began, 1e-9)
         self._progress.update(
             self._progress.task_ids[0],
             completed=done,

@@ -169,3 +169,9 @@ def test_a_notebook_gets_a_bar():
     outputs = notebook.cells[0].outputs
     assert any(WIDGET in each.get("data", {}) for each in outputs)
     assert not any("introspect:" in str(each) for each in outputs)
+
+
+def test_what_an_earlier_run_did_is_no_work_of_this_one(caplog):
+    with caplog.at_level("INFO", logger="introspect"), following(None) as tell:
+        tell("probing rows", 12, 12)
+    assert caplog.messages[-1] == "probing rows: 12 of 12 done before"
