@@ -32,6 +32,8 @@ class Tab:
         self.page = self.context.new_page()
         self.page.set_default_timeout(10_000)
         self.complaints: list[str] = []
+        # Chromium holds back repeated downloads of one context, so such a tab is not used again.
+        self._has_downloaded = False
         self._address = ""
         self._listen()
 
@@ -62,7 +64,8 @@ class Tab:
     @property
     def is_usable(self) -> bool:
         """Whether the page is still there, and no other was opened beside it."""
-        return not self.page.is_closed() and self.context.pages == [self.page]
+        is_alone = not self.page.is_closed() and self.context.pages == [self.page]
+        return is_alone and not self._has_downloaded
 
     def close(self) -> None:
         self.context.close()
@@ -76,6 +79,10 @@ class Tab:
 
             self.page.on(event, listen)
 
+        def note_download(_: Any) -> None:
+            self._has_downloaded = True
+
+        self.page.on("download", note_download)
         on("request", self._of_request)
         on("console", lambda message: f"console: {message.text}")
         on("pageerror", lambda error: f"error: {error}")
