@@ -193,22 +193,37 @@ def png_size(data: bytes) -> tuple[int, int]:
     return struct.unpack(">II", data[16:24])
 
 
+# Chromium holds back the eleventh download that a page asks for in a short time.
+_SAVED_AT_ONCE = 5
+
+
 def test_every_view_is_saved_as_svg_and_as_png_for_print(open_page):
-    page = open_page(page_of(everything()))
-    for section in page.locator("section[data-view]").all():
-        kind = section.get_attribute("data-view")
-        sizes = {}
-        for ending in ("svg", "png"):
-            with page.expect_download() as waiting:
-                section.locator(f'[name="export-{ending}"]').click()
-            assert waiting.value.suggested_filename.startswith(f"{kind}-view")
-            assert waiting.value.suggested_filename.endswith(ending)
-            sizes[ending] = Path(waiting.value.path()).read_bytes()
-        text = sizes["svg"].decode()
-        assert text.startswith("<svg") and "undefined" not in text, kind
-        assert ("H0" if kind == "model" else "she") in text, kind
-        width = float(text.split('width="')[1].split('"')[0])
-        assert png_size(sizes["png"])[0] == pytest.approx(3 * width, abs=2), kind
+    html = page_of(everything())
+    kinds = [each.get_attribute("data-view") for each in sections_of(open_page(html))]
+    for first in range(0, len(kinds), _SAVED_AT_ONCE):
+        page = open_page(html)
+        for section in sections_of(page)[first : first + _SAVED_AT_ONCE]:
+            assert_is_saved(page, section)
+
+
+def sections_of(page):
+    return page.locator("section[data-view]").all()
+
+
+def assert_is_saved(page, section) -> None:
+    kind = section.get_attribute("data-view")
+    sizes = {}
+    for ending in ("svg", "png"):
+        with page.expect_download() as waiting:
+            section.locator(f'[name="export-{ending}"]').click()
+        assert waiting.value.suggested_filename.startswith(f"{kind}-view")
+        assert waiting.value.suggested_filename.endswith(ending)
+        sizes[ending] = Path(waiting.value.path()).read_bytes()
+    text = sizes["svg"].decode()
+    assert text.startswith("<svg") and "undefined" not in text, kind
+    assert ("H0" if kind == "model" else "she") in text, kind
+    width = float(text.split('width="')[1].split('"')[0])
+    assert png_size(sizes["png"])[0] == pytest.approx(3 * width, abs=2), kind
 
 
 @pytest.mark.parametrize("width", [1280, pytest.param(600, marks=pytest.mark.slow)])
