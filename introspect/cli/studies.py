@@ -55,7 +55,7 @@ def causal(
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
-    """Take each head out in turn, and leave a folder that says which heads matter."""
+    """Ablate each head in turn, and leave a folder that says which heads matter."""
     from introspect.io import check_folder
     from introspect.models import hush
     from introspect.runs import CAUSAL_KIND, causal_folder
@@ -204,8 +204,8 @@ def heads(
         raise InputError(f"Expected a text on each line of {str(texts)!r}, got none. Add some.")
     options = HeadOptions(
         num_sequences=sequences,
-        prefix=_ends_insides(prefix, "--prefix"),
-        period=_ends_insides(period, "--period"),
+        prefix=_lengths(prefix, "--prefix"),
+        period=_lengths(period, "--period"),
         kind=kind,
         threshold=threshold,
         importance=not no_importance,
@@ -297,7 +297,7 @@ def _position(given: str | None) -> str | int | None:
     return int(given) if is_number and given is not None else given
 
 
-def _ends_insides(given: str, option: str) -> tuple[int, int]:
+def _lengths(given: str, option: str) -> tuple[int, int]:
     """Return the minimum and maximum, as ``8-22`` or one number names them."""
     first, found, last = given.partition("-")
     last = last if found else first

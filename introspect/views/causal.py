@@ -11,7 +11,7 @@ import pandas as pd
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import Head
-from introspect.text import counted, interval, p_cell, quantity
+from introspect.text import counted, interval, p_cell, quantity, whole
 from introspect.views.base import Drawing, layers_of, map_of
 from introspect.views.causal_figure import ACROSS, causal_figure, unit_of
 from introspect.views.causal_table import HasHeads, causal_table
@@ -165,7 +165,7 @@ def causal_view(
 def effect_map_section(table: pd.DataFrame) -> Section:
     """Build the map of effects, layers × heads."""
     layers, num_heads = layers_of(table)
-    columns = ["effect", "ci_low", "ci_high", "control", "p_adjusted", "n"]
+    columns = ["layer", "effect", "ci_low", "ci_high", "control", "p_adjusted", "n"]
     values = map_of(table, columns, layers, num_heads)
     effects = table["effect"].abs()
     most = float(effects.max()) or 1.0
@@ -205,7 +205,11 @@ def _map_words(at: dict[str, Any], attrs: dict[Any, Any]) -> str:
     on = " on a surrogate" if attrs["is_surrogate"] else ""
     ends = interval(quantity(at["ci_low"]), quantity(at["ci_high"]))
     control, p = at["control"], at["p_adjusted"]
-    others = "" if control is None else f", other heads of its layer {quantity(control)}"
+    others = ""
+    if control is not None:
+        others = (
+            f", the other heads of layer {whole(at['layer'])}: {quantity(control)} {attrs['unit']}"
+        )
     adjusted = "" if p is None else f", adjusted p {p_cell(p)}"
     effect = f"{quantity(at['effect'])} {attrs['unit']}"
     return f"effect{on} {effect}{ends}{others}{adjusted}, {counted(at['n'], 'case')}"

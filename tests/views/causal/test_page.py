@@ -130,8 +130,8 @@ def test_the_map_frames_what_stands_out_and_names_what_was_not_measured(open_pag
     frames = "document.querySelectorAll('.drawn-canvas')[1].layout.shapes ?? []"
     assert [(s["x0"], s["y0"]) for s in page.evaluate(frames)] == [(-0.48, -0.48)]
     assert section.locator(".reading").inner_text() == (
-        "L0H0: effect 2.00 nats (95% CI 1.70–2.20), other heads of its layer 0.100, adjusted p "
-        "0.001, 40 cases."
+        "L0H0: effect 2.00 nats (95% CI 1.70–2.20), the other heads of layer 0: 0.100 nats, "
+        "adjusted p 0.001, 40 cases."
     )
     section.locator('.cell[data-layer="3"][data-head="0"]').hover()
     assert section.locator(".reading").inner_text() == "L3H0: not measured."
