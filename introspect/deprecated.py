@@ -47,6 +47,12 @@ _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 
+def _warn(old: str, new: str, what: str = "name") -> None:
+    """Warn the caller of the function that calls this one."""
+    text = f"{old} is now {new}; the old {what} goes with the next release."
+    warnings.warn(text, FutureWarning, stacklevel=3)
+
+
 def renamed_keyword(
     old: str, new: str
 ) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
@@ -76,12 +82,7 @@ def renamed_keyword(
                         f"Expected {new} alone for {name}, got {old} too, which is its old name. "
                         f"Leave {old} out."
                     )
-                warnings.warn(
-                    f"{name}({old}=…) is now {name}({new}=…); the old name goes with the next "
-                    "release.",
-                    FutureWarning,
-                    stacklevel=2,
-                )
+                _warn(f"{name}({old}=…)", f"{name}({new}=…)")
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 
@@ -99,11 +100,7 @@ def renamed_attribute(old: str, new: str) -> Any:
     """
 
     def read(owner: Any) -> Any:
-        warnings.warn(
-            f"{type(owner).__name__}.{old} is now {new}; the old name goes with the next release.",
-            FutureWarning,
-            stacklevel=2,
-        )
+        _warn(f"{type(owner).__name__}.{old}", new)
         return getattr(owner, new)
 
     return property(read)
@@ -132,12 +129,7 @@ def renamed_value(
         def accepting(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
             value = kwargs.get(keyword)
             if isinstance(value, str) and value == old:
-                warnings.warn(
-                    f"{keyword}={old!r} is now {keyword}={new!r}; the old spelling goes with the "
-                    "next release.",
-                    FutureWarning,
-                    stacklevel=2,
-                )
+                _warn(f"{keyword}={old!r}", f"{keyword}={new!r}", "spelling")
                 kwargs[keyword] = new
             return function(*args, **kwargs)
 
@@ -167,12 +159,7 @@ def of_a_study(
         def accepting(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
             if len(args) < 2:
                 return function(*args, **kwargs)
-            warnings.warn(
-                f"{names[0]}(model, …) is now {names[0]}({names[1]}(model, …)); the old form goes "
-                "with the next release.",
-                FutureWarning,
-                stacklevel=2,
-            )
+            _warn(f"{names[0]}(model, …)", f"{names[0]}({names[1]}(model, …))", "form")
             own: Any = {"command": kwargs.pop("command", None)}
             write: Callable[..., _Result] = function
             return write(make(*args, **kwargs), **own)
@@ -205,11 +192,7 @@ def renamed_arguments(arguments: Sequence[str]) -> list[str]:
         else:
             new = _OPTIONS.get((command, argument), argument)
         if new != argument:
-            warnings.warn(
-                f"{argument} is now {new}; the old spelling goes with the next release.",
-                FutureWarning,
-                stacklevel=2,
-            )
+            _warn(argument, new, "spelling")
         current.append(new)
     return current
 
@@ -247,12 +230,7 @@ class _Alias(Loader):
             ModuleNotFoundError: the new name does not exist either.
         """
         real = importlib.import_module(self._new)
-        old, new = module.__name__, self._new
-        warnings.warn(
-            f"{old} is now {new}; the old name goes with the next release.",
-            FutureWarning,
-            stacklevel=2,
-        )
+        _warn(module.__name__, self._new)
 
         def attribute(name: str) -> Any:
             return getattr(real, name)

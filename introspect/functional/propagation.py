@@ -205,7 +205,7 @@ def flow(attentions: torch.Tensor, *, residual: float = 0.5) -> torch.Tensor:
     """
     mixed = mixed_layers(attentions, residual)
     layers, n, _ = mixed.shape
-    _check_flow(mixed)
+    _check_size_of_flow(mixed)
     capacities = torch.round(mixed / RESOLUTION).to(torch.int32).cpu().numpy()
     flows = np.empty((layers, n, n))
     for last in range(layers):
@@ -233,7 +233,7 @@ def _largest_flow(network: object, source: int, sink: int) -> int:
     return int(maximum_flow(network, source, sink, method="dinic").flow_value)
 
 
-def _check_flow(mixed: torch.Tensor) -> None:
+def _check_size_of_flow(mixed: torch.Tensor) -> None:
     if mixed.isnan().any():
         raise SelectionError(
             "Expected attention without a missing weight for a flow, got NaN. Choose layers whose "

@@ -104,8 +104,8 @@ def checked_focus(
     return layer, number, place
 
 
-PARTS = ("scores", "queries", "keys")
-_ROW = 24
+NEURON_PARTS = ("scores", "queries", "keys")
+_NEURON_ROW = 24
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -165,7 +165,7 @@ class NeuronView(FocalView):
             template="plotly_white",
             title=f"{self.name}, from “{word}”",
             width=940,
-            height=180 + _ROW * len(weights),
+            height=180 + _NEURON_ROW * len(weights),
             showlegend=False,
             font={"color": INK},
         )
@@ -185,7 +185,7 @@ class NeuronView(FocalView):
                 ),
                 state={**self.state(), "scale": themed(DIVERGING), "rowHeight": 26},
                 record=self.record,
-                parts=PARTS,
+                parts=NEURON_PARTS,
             ),
         )
 
@@ -214,13 +214,13 @@ def neuron_view(
         SelectionError: the record does not have a part, or the layer, head or token.
         MentionError: the word is not in the text, or several times.
     """
-    record = with_masked_scores(record, PARTS)
+    record = with_masked_scores(record, NEURON_PARTS)
     layer, head, token = checked_focus(record, layer, head, token)
     return NeuronView(record=record, layer=layer, head=head, token=token)
 
 
-PARTS_STEPS = ("scores", "values", "head_outputs")
-_ROW_STEPS = 26
+STEPS_PARTS = ("scores", "values", "head_outputs")
+_STEPS_ROW = 26
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -283,7 +283,7 @@ class StepsView(FocalView):
             template="plotly_white",
             title=f"{self.name}, while it reads “{word}”",
             width=960,
-            height=220 + _ROW_STEPS * number,
+            height=220 + _STEPS_ROW * number,
             showlegend=False,
             font={"color": INK},
         )
@@ -301,9 +301,9 @@ class StepsView(FocalView):
                     "that sum to 1. Sum: every value is multiplied by its weight, and all are "
                     "added up to what the head gives on. Choose a token on the left."
                 ),
-                state={**self.state(), "scale": themed(DIVERGING), "rowHeight": _ROW_STEPS},
+                state={**self.state(), "scale": themed(DIVERGING), "rowHeight": _STEPS_ROW},
                 record=self.record,
-                parts=PARTS_STEPS,
+                parts=STEPS_PARTS,
             ),
         )
 
@@ -328,6 +328,6 @@ def steps_view(
         SelectionError: the record does not have a part, or the layer, head or token.
         MentionError: the word is not in the text, or several times.
     """
-    record = with_masked_scores(record, PARTS_STEPS)
+    record = with_masked_scores(record, STEPS_PARTS)
     layer, head, token = checked_focus(record, layer, head, token)
     return StepsView(record=record, layer=layer, head=head, token=token)

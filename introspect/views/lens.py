@@ -237,7 +237,7 @@ def _short(token: str) -> str:
     return plotly_text(shortened(visible(token), _LONGEST_LABEL))
 
 
-_COLUMNS_LOGITS = ("component", "kind", "layer", "head", "contribution")
+_LOGIT_COLUMNS = ("component", "kind", "layer", "head", "contribution")
 _ATTRIBUTES = ("logit", "token", "against", "position", "at")
 _MOST = 12
 
@@ -367,7 +367,7 @@ def logit_view(table: pd.DataFrame) -> LogitView:
         >>> found = direct_logit_attribution(model, text, token=" it")     # doctest: +SKIP
         >>> logit_view(found).save("logit.html")                          # doctest: +SKIP
     """
-    missing = [name for name in _COLUMNS_LOGITS if name not in table]
+    missing = [name for name in _LOGIT_COLUMNS if name not in table]
     missing += [name for name in _ATTRIBUTES if name not in table.attrs]
     if missing or not len(table):
         raise SelectionError(
