@@ -103,11 +103,14 @@ def check_version(folder: Path, run: dict[str, Any], version: str) -> None:
 
 def _check_place(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"Expected a folder for --out, but {str(folder)!r} is a file.")
+        raise OutputError(
+            f"Expected a folder for --out, but {str(folder)!r} is a file. Name another place."
+        )
     above = next(place for place in (folder, *folder.parents) if place.exists())
     if not above.is_dir():
         raise OutputError(
-            f"Expected a folder to make {folder.name!r} in, but {str(above)!r} is a file."
+            f"Expected a folder to make {folder.name!r} in, but {str(above)!r} is a file. Name "
+            "another place."
         )
     if not os.access(above, os.W_OK):
         raise OutputError(
