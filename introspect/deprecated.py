@@ -38,9 +38,11 @@ _MODULES = {
 }
 
 # Options of the command line, and values, each by its spelling of 0.1.0.
-_OPTIONS = {
-    (command, "--truncate"): "--truncation" for command in ("report", "view", "compare")
-} | {(command, "--fresh"): "--overwrite" for command in ("probe", "causal", "heads")}
+_OPTIONS = (
+    {(command, "--truncate"): "--truncation" for command in ("report", "view", "compare")}
+    | {(command, "--fresh"): "--overwrite" for command in ("probe", "causal", "heads")}
+    | {("causal", "--no-twins"): "--no-minimal-pairs"}
+)
 _VALUES = {("--weights", "renormalised"): "renormalized"}
 
 _Parameters = ParamSpec("_Parameters")

@@ -176,7 +176,7 @@ def study_named(
         method=method,
         reference=references or None,
         share=None,
-        twins=False,
+        minimal_pairs=False,
     )
 
 

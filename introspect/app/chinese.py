@@ -218,7 +218,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
             "单独去掉这个头，偏向下降多少。"
         ),
         "other heads of the layer": "同层其他头",
-        "The mean effect of the other heads of its layer.": "同层其他头的平均作用。",
+        "The mean effect of the other heads of the same layer.": "同层其他头的平均作用。",
         "Causal view": "因果视图",
         # Compare
         "Compare with": "与什么比较",

@@ -21,7 +21,7 @@ class Example:
 
     Args:
         text: the text that the model reads.
-        twin: a text to compare it with.
+        other_text: a text to compare it with.
         layer: the layer of the head worth seeing first.
         head: the index of that head.
         pronoun: the pronoun, as ``find_mention`` takes it; empty if there is none to score.
@@ -31,7 +31,7 @@ class Example:
     """
 
     text: str
-    twin: str
+    other_text: str
     layer: int = 0
     head: int = 0
     pronoun: str = ""
@@ -255,10 +255,10 @@ def example_words(example: Example, text: str) -> tuple[list[int], list[int], li
 
     The lists are empty for any text other than the example's own two.
     """
-    if not example.pronoun or text not in (example.text, example.twin):
+    if not example.pronoun or text not in (example.text, example.other_text):
         return [], [], []
     gold, other = example.antecedent, example.distractor
-    if text == example.twin:
+    if text == example.other_text:
         gold, other = other, gold
     pronoun, gold_words, other_words = (
         [word.index for word in words_of(text) if word.span == find_mention(text, phrase)]

@@ -123,7 +123,7 @@ class CausalView(Drawing):
             _TITLE,
             "Each point is a head. Across: where it looks. Upward: by how much the model’s "
             "preference for the antecedent falls when the head is ablated, with the 95% "
-            "interval; the short line is the mean of the other heads of its layer. Point at a "
+            "interval; the short line is the mean of the other heads of the same layer. Point at a "
             "head, or walk with the arrow keys, for its numbers.",
             pictures,
             file="causal-view",
@@ -153,7 +153,7 @@ def causal_view(
         >>> import introspect as ix
         >>> from introspect.data import grammar_cases
         >>> model = ix.load("pronoun", lm_head=True)
-        >>> study = ix.causal_study(model, grammar_cases(10), share=None, twins=False)
+        >>> study = ix.causal_study(model, grammar_cases(10), share=None, minimal_pairs=False)
         >>> ix.causal_view(study)
         <CausalView: 8 heads>
     """

@@ -49,7 +49,7 @@ def test_the_table_of_effects_is_that_of_the_library_the_largest_first(pronoun):
     case = ix.CorefCase.from_words(
         FOX, pronoun="it", antecedent=example.antecedent, distractors=[example.distractor]
     )
-    study = ix.causal_study(pronoun, [case], share=None, twins=False)
+    study = ix.causal_study(pronoun, [case], share=None, minimal_pairs=False)
     expected = ix.causal_effects(pronoun, [case]).set_index(["layer", "head"])["effect"]
     table = effect_table(study.heads)
     assert table.loc[0, "head"] == "L1H0" and table["effect"].is_monotonic_decreasing

@@ -114,7 +114,7 @@ def _heads(model: Model, name: str, entry: Entry, *, at_least_one: bool) -> tupl
 def _references(text: str) -> tuple[str, ...]:
     own = [text]
     for example in EXAMPLES.values():
-        own += [example.twin] if text == example.text else []
+        own += [example.other_text] if text == example.text else []
     written = st.text_area(
         say("Texts for the mean, one on each line"),
         value="\n".join(dict.fromkeys(own)),
@@ -354,7 +354,7 @@ def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
         "control": number(
             say("other heads of the layer"),
             format="%.5f",
-            help=say("The mean effect of the other heads of its layer."),
+            help=say("The mean effect of the other heads of the same layer."),
         ),
         "antecedent": column_of_shares(),
     }
