@@ -21,7 +21,7 @@ _MODULES = {
     "introspect.analyzers.linear_probe": "introspect.studies.coreference.linear_probe",
     "introspect.analyzers.pairs": "introspect.studies.coreference.pairs",
     "introspect.analyzers.patterns": "introspect.studies.heads.shapes",
-    "introspect.analyzers.roles": "introspect.studies.heads.looks_at",
+    "introspect.analyzers.roles": "introspect.studies.heads.attention_targets",
     "introspect.analyzers.similarity": "introspect.studies.heads.similarity",
     "introspect.analyzers.syntax": "introspect.studies.heads.syntax",
     "introspect.attribution": "introspect.records",

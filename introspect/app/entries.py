@@ -135,7 +135,7 @@ METHODS: tuple[Ablation, ...] = ("zero", "mean", "uniform")
 
 @dataclass(frozen=True)
 class Removal:
-    """What to take out of a model.
+    """What to ablate in a model.
 
     Args:
         heads: heads such as ``L3H1``, or ``L3`` for a whole layer; with ``edge``, none means all.
@@ -244,7 +244,7 @@ def case_from_words(
         word = next(word for word in antecedents if word.index in both)
         raise MentionError(
             f"Expected each word as an antecedent or as a distractor, got {word.label!r} as both. "
-            "Take it out of one of the two."
+            "Remove it from one of the two."
         )
     candidates = [Candidate(span, antecedent=True) for span in spans_of(antecedents, text)]
     candidates += [Candidate(span) for span in spans_of(distractors, text)]

@@ -39,7 +39,7 @@ _METHODS = {
     "zero": "Heads were ablated by setting their output to zero, the strongest change.",
     "mean": "Heads were ablated by replacing their output by its mean over all tokens of the "
     "reference texts.",
-    "uniform": "Heads were not silenced, but made to attend alike to all that they may see.",
+    "uniform": "Heads were not silenced, but made to attend equally to all that the mask allows.",
     "resample": "Heads were ablated by replacing their output by that of another text at the same "
     "place.",
 }

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _LABELS = {"accuracy": "accuracy of its choice", "margin": "margin"}
-_TITLE = "Where heads look, and what they do"
+_TITLE = "What heads attend to, and their effects"
 _METHODS = {
     "zero": "each head’s output set to zero",
     "mean": "each head’s output replaced by its mean over other texts",
-    "uniform": "each head made to attend alike to all it may see",
+    "uniform": "each head made to attend equally to all that the mask allows",
     "resample": "each head’s output taken from another text",
 }
 
@@ -121,7 +121,7 @@ class CausalView(Drawing):
         return picture_section(
             "causal",
             _TITLE,
-            "Each point is a head. Across: where it looks. Upward: by how much the model’s "
+            "Each point is a head. Across: what it attends to. Upward: by how much the model’s "
             "preference for the antecedent falls when the head is ablated, with the 95% "
             "interval; the short line is the mean of the other heads of the same layer. Point at a "
             "head, or walk with the arrow keys, for its numbers.",

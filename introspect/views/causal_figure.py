@@ -338,12 +338,12 @@ def verdict(row: Any) -> str:
     if math.isnan(row.p_adjusted):
         return "too few groups of cases to say what is more than chance"
     matters = is_significant(row) and row.effect > 0
-    looks = row.attention_p_adjusted < SIGNIFICANT
-    if matters and looks:
+    attends = row.attention_p_adjusted < SIGNIFICANT
+    if matters and attends:
         return "attends and matters"
     if matters:
         return "matters; no evidence that it attends here"
-    if looks:
+    if attends:
         return "attends; no evidence that it matters"
     return "no evidence that it attends here, or matters"
 

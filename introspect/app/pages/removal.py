@@ -66,7 +66,7 @@ def choose_removal(model: Model, name: str, entry: Entry) -> Removal | None:
         entry: the text and how it is read.
 
     Raises:
-        SelectionError: a word would be cut off outside the encoder's attention.
+        SelectionError: an edge would be cut outside the encoder's attention.
     """
     way = st.segmented_control(
         say("Method"),
@@ -74,7 +74,7 @@ def choose_removal(model: Model, name: str, entry: Entry) -> Removal | None:
         format_func=lambda way: say(_WAYS[way]),
         default=METHODS[0],
         required=True,
-        key="way of taking out",
+        key="method of ablation",
         persist_state="session",
     )
     st.caption(say(_MEANINGS[way]))
@@ -139,14 +139,14 @@ def _edge(model: Model, name: str, entry: Entry) -> Removal | None:
     left, middle, right = st.columns(3)
     with left:
         query = choose_word(
-            say("Word that attends"), words, next(iter(pronoun), None), f"looks {entry.text}"
+            say("Word that attends"), words, next(iter(pronoun), None), f"attends {entry.text}"
         )
     with middle:
         key = choose_word(
             say("Word that it can no longer attend to"),
             words,
             next(iter(gold), None),
-            f"seen {entry.text}",
+            f"attended to {entry.text}",
         )
     with right:
         heads = _heads(model, name, entry, at_least_one=False)
@@ -177,7 +177,7 @@ def draw() -> None:
     name, entry = asked()
     if entry.pair:
         raise SelectionError(
-            "Expected one text to take heads out for, got a pair. Empty the second text."
+            "Expected one text to ablate heads on, got a pair. Clear the second text."
         )
     model = model_to_ask(name)
     removal = choose_removal(model, name, entry)
@@ -257,7 +257,7 @@ def _draw_states(states: pd.DataFrame) -> None:
             help=say("Between the two states; 1 means the same direction."),
         ),
     }
-    st.dataframe(states, hide_index=True, column_config=columns, alt="States of the tokens")
+    st.dataframe(states, hide_index=True, column_config=columns, alt="Hidden states of the tokens")
     offer_table(states, "states.csv")
 
 
@@ -362,7 +362,7 @@ def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
     }
     table = effect_table(heads)
     st.dataframe(
-        table, hide_index=True, height=300, column_config=columns, alt="What each head does"
+        table, hide_index=True, height=300, column_config=columns, alt="Effect of each head"
     )
     offer_table(table, "effects.csv")
     embed(page_of_study(*asked_for), say("Causal view"))

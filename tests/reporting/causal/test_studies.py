@@ -164,7 +164,7 @@ def test_the_page_has_the_views_the_tables_and_the_proof(pronoun, open_page):
     assert page.inner_text("h1") == "Which heads matter in <b>my cases</b>"
     chapters = page.locator("details.chapter > summary h2").all_inner_texts()
     assert chapters == [
-        "Where heads look, and what they do", "The effect of every head", "Heads in figures",
+        "What heads attend to, and their effects", "The effect of every head", "Heads in figures",
         "Before and after: without L0H0", "What heads attend to",
         "The few heads that carry the most", "Minimal pairs: total, direct and indirect effects",
         "What was left out", "How it was measured", "Proof and provenance",
