@@ -351,7 +351,7 @@ def _of_text(name: str, fields: Mapping[str, Any], form: Form, options: ClusterO
         else tags or [],
         mentions=[Mention(span, entity) for entity, span in entities if span not in divided],
         unread=[
-            ("divides_word", f"A mention, {text[slice(*span)]!r}, ends inside a word.")
+            ("divides_word", f"A mention, {text[slice(*span)]!r}, is not made of whole words.")
             for span in divided
         ],
     )
@@ -423,7 +423,9 @@ def _marked_sentences(fields: Mapping[str, Any], words: Sequence[Span]) -> list[
 
 
 def _divides_word(text: str, span: Span) -> bool:
-    """Return whether a span begins or ends between two letters of a script with spaces."""
+    """Return whether a span ends between two letters of a script with spaces, or in white space."""
+    if text[span[0] : span[1]].strip() != text[span[0] : span[1]]:
+        return True
 
     def inside(offset: int) -> bool:
         around = text[offset - 1 : offset + 1] if 0 < offset < len(text) else ""

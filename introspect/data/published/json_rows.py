@@ -70,6 +70,12 @@ def _divided(rows: Sequence[Row]) -> list[Row] | None:
             return None
         found.append(Row(line(offset), text[offset:end]))
         offset = _after(text, end, "," if is_array else "")
+    rest = text[offset + 1 :]
+    if is_array and rest.strip():
+        if _parsed(rows[0].raw) is not None:
+            return None  # Lines, of which the first is a list.
+        fault = RowError("Expected nothing after the array.", kind="json")
+        found.append(Row(line(offset + 1), rest.strip(), fault=fault))
     return found or None
 
 

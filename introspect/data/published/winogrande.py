@@ -18,7 +18,7 @@ from introspect.text import CorefCase, shortened
 _KEYS = ("sentence", "option1", "option2")
 _BLANK = re.compile(r"(?<!\w)_+(?!\w)")
 _DETERMINER = re.compile(
-    r"\b(?:the|an?|this|that|these|those|my|your|his|her|its|our|their|every|each)\s+$",
+    r"\b(?:the|an?|this|these|those|my|your|his|her|its|our|their|every|each)\s+$",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"(?:^|[.!?]['\"”’)]*\s+)['\"“‘(]*$")
