@@ -77,7 +77,7 @@ def permutation_test(
     if num_groups < FEWEST_GROUPS:
         nothing = np.full(num_heads, np.nan)
         note = (
-            f"no p-values: {num_groups} groups can be relabeled in too few ways; it takes at "
+            f"no p-values: {num_groups} groups have too few permutations; it takes at "
             f"least {FEWEST_GROUPS}"
         )
         return PermutationTest(nothing, nothing, num_groups, note)

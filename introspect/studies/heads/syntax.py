@@ -158,7 +158,7 @@ def _units(tokens: TokenSequence, sentence: Sentence) -> tuple[list[list[int]], 
     """Split the sentence into units: the pieces of each word, or of words that share a piece.
 
     Returns:
-        Units in order as token indices, and the unit of each word; ``None`` for a word cut off.
+        Units in order as token indices, and the unit of each word; ``None`` for a truncated word.
     """
     units: list[list[int]] = []
     unit_of: list[int | None] = []
@@ -349,7 +349,7 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
             The columns ``SYNTAX_COLUMNS``. ``accuracy`` is the mean credit over the ``n`` pairs of
             words that count. Counted separately: ``n_not_observable``, where the mask hides one
             word from the other; ``n_missing``, where the row is NaN; ``n_unaligned``, where a word
-            was cut off or both are one word for the model. ``baseline_offset`` is the offset in
+            was truncated or both are one word for the model. ``baseline_offset`` is the offset in
             words that is most often right on the same pairs, and ``baseline_accuracy`` its
             accuracy: it is in-sample, as is the accuracy of a head chosen from this table.
 
