@@ -61,7 +61,7 @@ def texts() -> dict[str, str]:
     for path in ROOT.glob("notebooks/*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         told[path.name] = "\n".join("".join(cell["source"]) for cell in cells)
-    for path in (*ROOT.glob("introspect/**/*.js"), *ROOT.glob("introspect/**/*.toml")):
+    for path in (*ROOT.glob("introspect/**/assets/*.js"), *ROOT.glob("introspect/**/*.toml")):
         told[str(path.relative_to(ROOT))] = path.read_text(encoding="utf-8")
     for path in ROOT.glob("introspect/**/*.py"):
         told[str(path.relative_to(ROOT))] = "\n".join(strings_of(path.read_text("utf-8")))

@@ -85,7 +85,7 @@ def permutation_test(
     scale = np.divide(1.0, norm, out=np.zeros(num_heads), where=norm > 0)
     observed = (sums[0].sum(0, dtype=np.float64) - mean) * scale
     random = np.random.default_rng(seed)
-    deviations = relabeled_totals(sums, permutations, random)[:, 0]
+    deviations = permuted_totals(sums, permutations, random)[:, 0]
     deviations -= mean
     deviations *= scale
     # The observed labels are one permutation: an exact enumeration already includes it.
@@ -109,7 +109,7 @@ def labeling_sums(values: Matrix, index: Integers) -> tuple[Matrix, int]:
     return units.table, units.per_one
 
 
-def relabeled_totals(
+def permuted_totals(
     sums: Matrix,
     permutations: int,
     random: np.random.Generator,
