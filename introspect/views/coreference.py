@@ -16,6 +16,7 @@ from introspect.text import CorefCase, Span, visible
 from introspect.views.base import View, layer_row, plotly_text
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, themed
+from introspect.views.plotly_numbers import NUMBER_TICKS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -139,7 +140,7 @@ class CoreferenceView(View):
             "zmin": -1 if self._is_choice else 0,
             "zmax": 1,
             "colorscale": DIVERGING if self._is_choice else SEQUENTIAL,
-            "colorbar": {"thickness": 12, "len": 0.5, "y": 0.22},
+            "colorbar": {"thickness": 12, "len": 0.5, "y": 0.22} | NUMBER_TICKS,
         }
 
     def sections(self, *, with_detail: bool = True) -> tuple[Section, ...]:

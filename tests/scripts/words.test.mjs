@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { between, blockFrom, blockToLink, blockWords } from "../../introspect/page/assets/block.js";
-import { escaped, figure, quoted, shortened, signed } from "../../introspect/page/assets/dom.js";
+import { escaped, figure, quoted, shortened } from "../../introspect/page/assets/dom.js";
 import {
   headFrom,
   headWords,
@@ -11,6 +11,7 @@ import {
   weightOf,
 } from "../../introspect/page/assets/heads.js";
 import { namedHead, readLink } from "../../introspect/page/assets/link.js";
+import { signed } from "../../introspect/page/assets/numbers.js";
 import { recordOf } from "./records.mjs";
 
 test("a number has two decimals and a sign that is no hyphen; nothing has no sign", () => {

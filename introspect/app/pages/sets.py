@@ -78,7 +78,7 @@ def _draw_found(found: Probed) -> None:
         )
     if len(found.rejects):
         count = len(found.rejects)
-        st.warning(say("Rows without a result: {count}. The reasons:", count=count))
+        st.warning(say("Rows without a result: {count}. The reasons:", count=whole(count)))
         st.dataframe(found.rejects, hide_index=True, alt="Rejected rows with their reasons")
     if not found.is_finished:
         return
