@@ -148,8 +148,8 @@ def _left_out(record: AttentionRecord) -> list[str]:
         return []
     return [
         f"The text is long: of each row this page holds the {whole(kept)} largest weights of "
-        f"{whole(len(record.keys))}, and reads the others as 0. How much of a token’s attention they "
-        "are is said beside its numbers."
+        f"{whole(len(record.keys))}, and reads the others as 0. How much of a token’s attention "
+        "they are is said beside its numbers."
     ]
 
 

@@ -194,8 +194,9 @@ def lens_view(table: pd.DataFrame, *, position: int = -1) -> LensView:
     missing = [name for name in _COLUMNS if name not in table]
     if missing or not len(table):
         raise SelectionError(
-            f"Expected the table of ix.logit_lens, with {', '.join(_COLUMNS)}, got one of {counted(len(table), 'row')} "
-            f"with {', '.join(map(str, table.columns)) or 'no columns'}."
+            f"Expected the table of ix.logit_lens, with {', '.join(_COLUMNS)}, got one of "
+            f"{counted(len(table), 'row')} with "
+            f"{', '.join(map(str, table.columns)) or 'no columns'}."
         )
     layers = tuple(int(layer) for layer in table["layer"].unique())
     positions = table["position"].unique()
