@@ -100,10 +100,6 @@ def is_example(text: str) -> bool:
     return any(text == example.text for example in EXAMPLES.values())
 
 
-#: The kinds of attention of an encoder-decoder that can be shown.
-KINDS = ("encoder", "decoder", "cross")
-
-
 @dataclass(frozen=True)
 class Entry:
     """What was entered: a text, and how a model reads it.
@@ -121,6 +117,11 @@ class Entry:
     target: str | None = None
     kind: Kind | None = None
     truncation: bool = False
+
+    @property
+    def is_of_target(self) -> bool:
+        """Whether the attention shown is that of what the model writes."""
+        return self.kind in ("decoder", "cross")
 
     @property
     def subject(self) -> str | tuple[str, str]:

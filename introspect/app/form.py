@@ -10,7 +10,6 @@ import streamlit as st
 from introspect.app.cached import model_named
 from introspect.app.display import say
 from introspect.app.entries import (
-    KINDS,
     MODELS,
     Entry,
     Word,
@@ -21,6 +20,7 @@ from introspect.app.entries import (
     words_of,
 )
 from introspect.errors import ModelError, TextError
+from introspect.records import Kind
 from introspect.text import CorefCase
 
 _OTHER = "another …"
@@ -42,7 +42,8 @@ def ask() -> None:
         name = asked_model()
         if name in MODELS and text != example_of(name).text:
             st.button(say("Show its example"), on_click=_fill, args=(name,))
-    further = _encoder_decoder(name) if model_named(name).is_encoder_decoder else _pair()
+    kinds = model_named(name).kinds
+    further = _encoder_decoder(name, kinds) if len(kinds) > 1 else _pair()
     if not text.strip():
         raise TextError("Expected a text with words in it, got an empty one. Type a sentence.")
     st.session_state[_ENTRY] = Entry(text=text, **further)
@@ -110,7 +111,7 @@ def _pair() -> dict[str, Any]:
     return {"pair": pair if pair.strip() else None, "truncation": _truncation(right)}
 
 
-def _encoder_decoder(name: str) -> dict[str, Any]:
+def _encoder_decoder(name: str, kinds: Sequence[Kind]) -> dict[str, Any]:
     st.session_state.setdefault("target", example_of(name).target)
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
     target = left.text_input(
@@ -119,8 +120,8 @@ def _encoder_decoder(name: str) -> dict[str, Any]:
     writes = bool(target.strip())
     kind = middle.selectbox(
         say("Attention"),
-        KINDS if writes else KINDS[:1],
-        index=len(KINDS) - 1 if writes else 0,
+        kinds if writes else kinds[:1],
+        index=len(kinds) - 1 if writes else 0,
         key="kind" if writes else "kind of encoder",
         persist_state="session",
     )

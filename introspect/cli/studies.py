@@ -125,7 +125,7 @@ def ablate(
     from introspect.models import load_text
 
     loaded = load_text(load(model, allow_pickle=allow_pickle))
-    kind: Any = "encoder" if loaded.is_encoder_decoder else None
+    kind = loaded.reading_kind
     change: Any
     if edge:
         edges = [pair for each in edge for pair in ix.edges_between(loaded, text, *_ends(each))]

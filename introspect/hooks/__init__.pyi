@@ -1,4 +1,6 @@
 # What the folder hands out, each name loaded on its first use.
+from .arguments import accepted as accepted
+from .arguments import is_encoder_decoder as is_encoder_decoder
 from .arguments import placed as placed
 from .arguments import run_arguments as run_arguments
 from .arguments import same_output as same_output

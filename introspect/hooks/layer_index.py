@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from introspect.hooks.arguments import is_encoder_decoder
+
 # An attention module attends to another sequence if it received one of these arguments.
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states")
 
@@ -49,9 +51,7 @@ class Numbering:
         self._thread = threading.get_ident()
         self._attends_elsewhere: dict[nn.Module, bool] = {}
         self._module = module
-        self.is_encoder_decoder = bool(
-            getattr(getattr(module, "config", None), "is_encoder_decoder", False)
-        )
+        self.is_encoder_decoder = is_encoder_decoder(module)
         encoder = self._part("get_encoder") if self.is_encoder_decoder else None
         self._encoder_parts = set(encoder.modules()) if encoder is not None else set()
         self._hookable = [m for m in module.modules() if _source_arguments(type(m).forward)]

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from introspect.interventions import NEEDS_REFERENCE, ablate
 from introspect.page import Document
-from introspect.records import AttentionRecord, Head, Kind
+from introspect.records import AttentionRecord, Head
 from introspect.reporting.causal_words import (
     finding_of_study,
     head_verdicts,
@@ -118,8 +118,7 @@ def causal_report(
 def first_record(study: CausalStudy) -> AttentionRecord:
     """Capture the record of the first case, with its certificate."""
     answers = study.effects.answers
-    kind: Kind | None = "encoder" if answers.model.is_encoder_decoder else None
-    return answers.model.capture(answers.texts[0], kind=kind, certify=True)
+    return answers.model.capture(answers.texts[0], certify=True)
 
 
 def _surrogate_notice(study: CausalStudy) -> tuple[str, ...]:
@@ -168,11 +167,10 @@ def _add_before_and_after(document: Document, study: CausalStudy) -> None:
     model, text = effects.answers.model, effects.answers.texts[0]
     if effects.method in NEEDS_REFERENCE:
         return
-    kind = effects.kind if model.is_encoder_decoder else None
     for row in heads_that_matter(study.heads).itertuples():
         head = Head(row.layer, row.head)
-        change = ablate(model, head, method=effects.method, kind=kind)
-        compared = before_after(model, text, change, kind=kind)
+        change = ablate(model, head, method=effects.method, kind=effects.kind)
+        compared = before_after(model, text, change, kind=effects.kind)
         if compared.most_changed is None:
             continue
         with document.chapter(f"Before and after: without {head}"):

@@ -35,7 +35,7 @@ _DIRECTIONS = {
 def draw() -> None:
     """Draw the choice of the words and the scores of the heads."""
     name, entry = asked()
-    if entry.pair or entry.kind in ("cross", "decoder"):
+    if entry.pair or entry.is_of_target:
         raise SelectionError(
             "Expected one text to mark a pronoun in, got a pair or a target. Empty the second "
             "text or the target, and show the encoder's attention."

@@ -129,7 +129,7 @@ def _references(text: str) -> tuple[str, ...]:
 
 
 def _edge(model: Model, name: str, entry: Entry) -> Removal | None:
-    if entry.kind in ("cross", "decoder"):
+    if entry.is_of_target:
         raise SelectionError(
             "Expected the encoder's attention, where both words are of the text. Empty the target, "
             "or choose the encoder's attention above."
@@ -310,7 +310,7 @@ def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
     if removal.edge is not None:
         st.info(say("Effects are of heads that are taken out, not of words that are cut off."))
         return
-    if entry.kind in ("cross", "decoder"):
+    if entry.is_of_target:
         raise SelectionError(
             "Expected the encoder's attention, in which a pronoun can be marked. Empty the target, "
             "or choose the encoder's attention above."

@@ -162,7 +162,7 @@ def before_after(
     read = text.text if isinstance(text, CorefCase) else text
     options: dict[str, Any] = {"target": target, "kind": kind, "truncation": truncation}
     before = model.capture(read, **options)
-    kind = before.kind if model.is_encoder_decoder else None
+    kind = before.kind
     prompt = Prompt.of(model, read, target=target, truncation=truncation)
     asked = _asked(prompt, case, at)
     intervention = _intervention(change, prompt, kind)

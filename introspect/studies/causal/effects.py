@@ -16,7 +16,7 @@ from introspect.progress import ProgressLike, following
 from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
 from introspect.studies.causal.answers import prepare_answers
-from introspect.studies.causal.metrics import Asked, Floats, accuracy_of
+from introspect.studies.causal.metrics import Asked, Floats, accuracy_of, kind_of
 from introspect.text import CorefCase
 
 #: The columns of the table of heads, in order.
@@ -226,8 +226,7 @@ def ablations_for(
         reference = answers.texts
         if method == "resample":
             reference = list(dict.fromkeys([*reference, *answers.read_texts]))
-    if kind is None and answers.model.is_encoder_decoder and answers.metric.is_surrogate:
-        kind = "encoder"
+    kind = kind_of(answers, kind)
     return Ablations(answers.model, method, reference=reference, kind=kind, seed=seed)
 
 

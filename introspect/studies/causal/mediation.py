@@ -24,7 +24,7 @@ from introspect.studies.causal.answers import (
     answers_of,
     questions_of,
 )
-from introspect.studies.causal.metrics import Floats, default_metric, metric_named
+from introspect.studies.causal.metrics import Floats, default_metric, kind_of, metric_named
 from introspect.text import CorefCase
 
 #: The stage of ``mediation``, as its progress is told.
@@ -99,7 +99,7 @@ def mediation(
         raise InputError(_no_twins(left_out))
     first, second, kept = _aligned(model, pairs, left_out, metric, batch_size)
     layout = attention_layout(model.module)
-    kind = checked_kind(layout, _kind(kind, first))
+    kind = checked_kind(layout, kind_of(first, kind))
     by_layer = heads_by_layer(layout, kind, heads)
     chosen = [Head(layer, number) for layer in by_layer for number in by_layer[layer]]
     runs = _Runs(first, second, kind, chosen)
@@ -280,11 +280,6 @@ def _aligned(
 def _lengths(ready: Ready) -> list[tuple[int | None, int]]:
     """Return each question's candidate and number of tokens, which must be equal within a pair."""
     return [(question.candidate, len(question.encoded.tokens)) for question in ready[1]]
-
-
-def _kind(kind: Kind | None, answers: Answers) -> Kind | None:
-    is_half = answers.metric.is_surrogate and answers.model.is_encoder_decoder
-    return "encoder" if kind is None and is_half else kind
 
 
 def _no_twins(left_out: Mapping[str, str]) -> str:

@@ -131,12 +131,12 @@ def causal_study(
         InputError: no case can be asked.
         SelectionError: a head, method, metric or kind does not exist.
     """
-    if model.is_encoder_decoder and kind not in (None, "encoder"):
+    if kind not in (None, model.reading_kind):
         raise SelectionError(
-            f"Expected kind='encoder' to compare effects with where heads look, got {kind!r}: "
-            "cases are scored in what the encoder reads. Take ix.causal_effects for other kinds."
+            f"Expected kind={model.reading_kind!r}, whose attention is scored, got {kind!r}: cases "
+            "are scored in the text that is read. Take ix.causal_effects for other kinds."
         )
-    kind = "encoder" if model.is_encoder_decoder else kind
+    kind = model.reading_kind
     answers = prepare_answers(model, cases, metric, batch_size=batch_size)
     options = {"method": method, "reference": reference, "kind": kind, "seed": seed}
     smallest, mediated, unpaired = None, None, []
