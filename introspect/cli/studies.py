@@ -47,8 +47,9 @@ def causal(
     no_smallest: Annotated[
         bool, typer.Option("--no-smallest", help="Do not look for the few heads that carry most.")
     ] = False,
-    no_twins: Annotated[
-        bool, typer.Option("--no-twins", help="Do not measure effects within minimal pairs.")
+    no_minimal_pairs: Annotated[
+        bool,
+        typer.Option("--no-minimal-pairs", help="Do not measure effects within minimal pairs."),
     ] = False,
     limit: Annotated[int | None, typer.Option(help="Ask only so many of the first cases.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed for intervals and samples.")] = 0,
@@ -74,7 +75,7 @@ def causal(
         reference=texts,
         metric=metric,
         share=None if no_smallest else 0.8,
-        twins=not no_twins,
+        minimal_pairs=not no_minimal_pairs,
         limit=limit,
         seed=seed,
         overwrite=overwrite,
