@@ -12,7 +12,7 @@ from introspect.models import EncodedText, Model, TooLongError, encode_batch
 from introspect.records import TokenSequence, mention_pieces, resegmented_tokens
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.studies.coreference import mention_words
-from introspect.text import Candidate, CorefCase, Span
+from introspect.text import Candidate, CorefCase, Span, whole
 
 # Cut from its text, a part may need a few more tokens than it had within the text.
 _SPARE = 4
@@ -49,8 +49,8 @@ def windows(row: ProbeRow, tokens: TokenSequence, limit: int) -> list[ProbeRow]:
     if isinstance(row.item, CorefCase):
         return [_around(row, row.item, tokens, room)]
     raise TextError(
-        f"Expected at most {limit} tokens of a sentence with a tree, got {len(tokens)}: it is "
-        "longer than the model reads, and a tree cannot be divided."
+        f"Expected at most {whole(limit)} tokens of a sentence with a tree, got "
+        f"{whole(len(tokens))}: it is longer than the model reads, and a tree cannot be divided."
     )
 
 

@@ -34,7 +34,7 @@ from introspect.studies.coreference import (
     pair_shifts,
     scores_of,
 )
-from introspect.text import CorefCase
+from introspect.text import CorefCase, counted, whole
 
 #: The most cases that the linear probe is trained on.
 LINEAR_PROBE_CASES = 2_000
@@ -83,8 +83,8 @@ class CaseSet:
         if len(indices) > LINEAR_PROBE_CASES:
             chosen = self._drawn(indices)
             note = (
-                f"the linear probe was trained and scored on {len(chosen):,} of the "
-                f"{len(indices):,} cases, whole groups drawn by the seed"
+                f"the linear probe was trained and scored on {whole(len(chosen))} of the "
+                f"{counted(len(indices), 'case')}, whole groups drawn by the seed"
             )
             indices = chosen
         return linear_probe([self._features(i) for i in indices], seed=self.options.seed), note

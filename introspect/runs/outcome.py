@@ -301,5 +301,6 @@ def _nothing(reading: RunInput, gathered: Gathered) -> str:
     first = f" The first: line {rejects[0].line}: {rejects[0].reason}" if rejects else ""
     return (
         f"Expected at least one row with a result in {_name(reading)!r}, got none; "
-        f"{gathered.num_rejected} rows were rejected, see rejects.jsonl.{first}"
+        f"{counted(gathered.num_rejected, 'row')} "
+        f"{verb(gathered.num_rejected, 'was', 'were')} rejected, see rejects.jsonl.{first}"
     )

@@ -33,7 +33,7 @@ class HeldOut:
 
     Args:
         accuracy: mean credit of each fold's chosen head on that fold, pooled over cases.
-        ci_low: lower end of its 95 % grouped bootstrap interval.
+        ci_low: lower end of its 95% grouped bootstrap interval.
         ci_high: upper end.
         n: cases that count.
         n_not_observable: cases in which the mask hides what the chosen head would attend to.
@@ -163,8 +163,8 @@ def _best(accuracies: Floats, n: npt.NDArray[np.number]) -> Integers:
 def pair_accuracy(credits: npt.ArrayLike, groups: Sequence[Hashable]) -> tuple[Floats, Integers]:
     """Return the share of minimal pairs with both cases right, for each head.
 
-    A minimal pair is a group of two cases. Coin flips get both right in 25 % of pairs, and a
-    head that cannot tell the two apart gets both right in 0 %, whatever its accuracy.
+    A minimal pair is a group of two cases. Coin flips get both right in 25% of pairs, and a
+    head that cannot tell the two apart gets both right in 0%, whatever its accuracy.
 
     Args:
         credits: ``(num_cases, num_heads)``.

@@ -17,6 +17,7 @@ from introspect.views.pictures import (
     paper_layout,
     picture_section,
 )
+from introspect.views.plotly_numbers import SHARE_TICKS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -89,7 +90,7 @@ def forest_figure(scores: Scores, *, heads: int = _HEADS) -> Figure:
             xaxis={
                 "range": [0, 1],
                 "dtick": 0.25,
-                "tickformat": ".0%",
+                **SHARE_TICKS,
                 "title": {"text": "share of cases that are right", "font": {"size": LETTERS}},
                 "gridcolor": LINE,
                 "zeroline": False,

@@ -179,8 +179,8 @@ def _role_picture(
 
 def _first(study: HeadStudy, known: list[str]) -> str:
     """Return the rarest of the roles that were found, or else the first score."""
-    found = [name for name in known if study.called(SCORES[name])]
-    return found[-1] if found else known[0]
+    called = [name for name in known if study.called(SCORES[name])]
+    return called[-1] if called else known[0]
 
 
 def score_map_section(scores: Scores) -> Section:

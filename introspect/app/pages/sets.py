@@ -79,7 +79,7 @@ def _draw_probed(probed: Probed) -> None:
         )
     if len(probed.rejects):
         count = len(probed.rejects)
-        st.warning(say("Rows without a result: {count}. The reasons:", count=count))
+        st.warning(say("Rows without a result: {count}. The reasons:", count=whole(count)))
         st.dataframe(probed.rejects, hide_index=True, alt="Rejected rows with their reasons")
     if not probed.is_finished:
         return
