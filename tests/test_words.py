@@ -36,6 +36,7 @@ REPLACED = {
     r"\bmiddle of (all|the) heads\b": ("median of the heads", "the middle of all heads"),
     r"\bin the place of\b": ("overwrite; replace", "put in the place of an earlier run"),
     r"\bgo(es)? on where\b": ("rerun the command to resume", "the command goes on where it was"),
+    r"\bwould say\b|\bmodel says\b": ("predict", "what each layer would say"),
     r"\bno head beats\b": ("these cases do not show that …", "No head beats the nearest noun"),
     r"(?-i:\bOf) (folds|that file)|\bof the engine ray\b": (
         "random seed",

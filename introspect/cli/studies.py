@@ -262,7 +262,7 @@ def lens(
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("lens.html"),
     allow_pickle: AllowPickle = False,
 ) -> None:
-    """Show what a model would say after each layer, and which heads say it."""
+    """Show what a model would predict after each layer, and which heads contribute."""
     check_destination(out)
     import introspect as ix
     from introspect.models import hush

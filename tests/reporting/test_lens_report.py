@@ -129,7 +129,7 @@ def test_the_words_are_those_of_the_models_own_run(induction, made):
 def test_the_page_says_what_it_rests_on(made):
     words = text_of(made.html)
     for expected in (
-        "What induction would say after each layer",
+        "What induction would predict after each layer",
         "introspect lens x",
         "nostalgebraist 2020",
         "Elhage et al. 2021",

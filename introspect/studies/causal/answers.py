@@ -228,7 +228,7 @@ def answers_of(
 
 
 def _check_told_apart(case: CorefCase, questions: Sequence[Question]) -> None:
-    """Raise if a case's answer would be a tie whatever the model says.
+    """Raise if a case's answer would be a tie whatever the model predicts.
 
     Raises:
         MentionError: the questions for an antecedent and a distractor are the same.

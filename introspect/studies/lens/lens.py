@@ -1,4 +1,4 @@
-"""The logit lens: what a model would say if it stopped after each layer."""
+"""The logit lens: what a model would predict if it stopped after each layer."""
 
 from __future__ import annotations
 
