@@ -157,10 +157,10 @@ def _probed(model: Model, upload: Upload, given: Path, tell: Tell) -> Probed:
             progress=partial(_tell_share, tell),
         )
     except InputError:
-        found = _read_rejects(out / "rejects.jsonl")
-        if not found:
+        unread = _read_rejects(out / "rejects.jsonl")
+        if not unread:
             raise
-        return _nothing(model, upload, [*rejects, *((where, reject) for reject in found)])
+        return _nothing(model, upload, [*rejects, *((where, reject) for reject in unread)])
     rejects += [(where, reject) for reject in _read_rejects(out / "rejects.jsonl")]
     assert run.scores is not None
     return Probed(
