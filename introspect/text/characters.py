@@ -40,7 +40,7 @@ _SIGN = rf"[^\p{{L}}\p{{N}}_\s\x1c-\x1f[{_UNSEEN}]]"
 _WORD = regex.compile(
     rf"{_LETTERS}(?:(?!\s)(?:['’]|{_INNER}|{_FORMAT}++){_LETTERS})*+"
     rf"|{_COVERS}++{_LETTERS}"
-    rf"|(?={_UNSPACED}|{_SIGN})\X\p{{M}}*+",
+    rf"|(?={_UNSPACED}|{_SIGN}|[{_JOINERS}]+[[{_EXTENDING}]--[{_JOINERS}]])\X\p{{M}}*+",
     regex.V1,
 )
 _UNSPACED_LETTER = regex.compile(_UNSPACED, regex.V1)
