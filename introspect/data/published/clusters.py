@@ -33,7 +33,7 @@ from introspect.data.published.json_rows import read_objects
 from introspect.data.published.pronouns import are_pronouns, is_pronoun_tag, is_tag
 from introspect.errors import SelectionError
 from introspect.io import PathLike, Row, RowError
-from introspect.text import Span, is_unspaced, segment_words, shortened
+from introspect.text import Span, divides_word, segment_words, shortened
 
 #: What the numbers of a mention count, where a file does not say.
 OFFSETS = ("inclusive", "exclusive", "characters")
@@ -329,7 +329,7 @@ def _of_text(name: str, fields: Mapping[str, Any], form: Form, options: ClusterO
             f"{list(outside)}.",
             kind="span",
         )
-    divided = [span for _, span in entities if _divides_word(text, span)]
+    divided = [span for _, span in entities if _is_divided(text, span)]
     if 2 * len(divided) > len(entities):
         raise RowError(
             f"Expected mentions as half-open spans of characters, but {text[slice(*divided[0])]!r} "
@@ -422,13 +422,7 @@ def _marked_sentences(fields: Mapping[str, Any], words: Sequence[Span]) -> list[
     return sentences if first == len(words) else []
 
 
-def _divides_word(text: str, span: Span) -> bool:
-    """Return whether a span ends between two letters of a script with spaces, or in white space."""
-    if text[span[0] : span[1]].strip() != text[span[0] : span[1]]:
-        return True
-
-    def inside(offset: int) -> bool:
-        around = text[offset - 1 : offset + 1] if 0 < offset < len(text) else ""
-        return len(around) == 2 and all(c.isalnum() and not is_unspaced(c) for c in around)
-
-    return inside(span[0]) or inside(span[1])
+def _is_divided(text: str, span: Span) -> bool:
+    """Return whether a span begins or ends inside a word or with white space."""
+    phrase = text[slice(*span)]
+    return phrase != phrase.strip() or any(divides_word(text, offset) for offset in span)

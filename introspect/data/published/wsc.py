@@ -12,7 +12,7 @@ from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
 from introspect.data.published.json_rows import read_objects
 from introspect.data.similar import SimilarTexts
 from introspect.io import PathLike, Row, RowError
-from introspect.text import Span, shortened
+from introspect.text import Span, divides_word, shortened
 
 _KEYS = ("span1_index", "span1_text", "span2_index", "span2_text")
 _LABELS = {"true": True, "1": True, "false": False, "0": False}
@@ -133,13 +133,9 @@ def _span(text: str, words: list[Span], index: Any, phrase: Any) -> Span:
     while start < end and not text[start].isalnum() and not pattern.match(text, start):
         start += 1
     match = pattern.match(text, start)
-    if not match or _divides_word(text, match.end()):
+    if not match or divides_word(text, match.end()):
         got = shortened(text[words[index][0] :], 40)
         raise RowError(
             f"Expected {shortened(phrase, 40)!r} at the word {index}, got {got!r}.", kind="span"
         )
     return match.span()
-
-
-def _divides_word(text: str, offset: int) -> bool:
-    return offset < len(text) and text[offset - 1].isalnum() and text[offset].isalnum()
