@@ -8,7 +8,7 @@
 | AllenNLP | ``document`` of words, ``clusters`` | words, last one included |
 | fastcoref | ``text``, ``clusters`` | characters, last one not included |
 | spaCy | ``text``, ``tokens``, ``spans`` | characters, last one not included |
-| words alone | ``tokens`` or ``words``, ``clusters`` | words; the clusters show which |
+| words alone | ``tokens``, ``words`` or a list in ``text``; ``clusters`` | the clusters show |
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ _FORMS = (
     Form("AllenNLP", "document", "clusters", "inclusive"),
     Form("words", "tokens", "clusters", None),
     Form("words", "words", "clusters", None),
+    Form("words", "text", "clusters", None),
     Form("fastcoref", "text", "clusters", "characters"),
     Form("spaCy", "text", "spans", "characters"),
 )
@@ -84,9 +85,10 @@ def read_clusters(
     """Yield the cases of the pronouns of documents in JSON, one a line or an array of them.
 
     Each document's keys say who writes it (module ``clusters``). Words are put together with one
-    space between them. Whether the last word of a mention is included is known of most forms, and
-    otherwise shown by the clusters: a span of ``[8, 8]`` is one word where it is. A document that
-    leaves it open, or whose clusters contradict its form, is rejected.
+    space between them, or as the flags of a key ``spaces`` say. Whether the last word of a mention
+    is included is known of most forms, and otherwise shown by the clusters: a span of ``[8, 8]``
+    is one word where it is. A document that leaves it open, or whose clusters contradict its
+    form, is rejected.
 
     Args:
         path: the file.
@@ -127,7 +129,7 @@ def _fitting(fields: Mapping[str, Any]) -> list[Form]:
 
 
 def _holds_words(value: Any, form: Form) -> bool:
-    if form.words == "text":
+    if form.offsets == "characters":
         return isinstance(value, str)
     return isinstance(value, list) and all(
         isinstance(item, (list, dict) if form.words == "sentences" else str) for item in value
@@ -139,7 +141,7 @@ def _form(fields: Mapping[str, Any], offsets: str | None) -> Form:
     if offsets is not None and len(forms) > 1:
         # Of a text and its words, the offsets say which is counted.
         wants_text = offsets == "characters"
-        forms = [form for form in forms if (form.words == "text") == wants_text]
+        forms = [form for form in forms if (form.offsets == "characters") == wants_text]
     if len(forms) == 1:
         return forms[0]
     keys = shortened(", ".join(fields), 100) or "none"
@@ -165,7 +167,7 @@ def _document(row: Row, name: str, options: ClusterOptions, offsets: str | None)
     part = fields.get("part_id")
     if isinstance(part, int | str) and str(part).strip("0"):
         name = f"{name}-part{part}"
-    if form.words == "text":
+    if form.offsets == "characters":
         return _of_text(name, fields, form, options)
     return _of_words(name, fields, form, options, offsets)
 
@@ -197,7 +199,9 @@ def _of_words(
         for number, cluster in enumerate(clusters)
         for first, last in cluster
     ]
-    return document_of_words(name, sentences, mentions, options, tags)
+    spaces = fields.get("spaces")
+    is_exact = isinstance(spaces, list) and all(isinstance(space, bool) for space in spaces)
+    return document_of_words(name, sentences, mentions, options, tags, spaces if is_exact else None)
 
 
 def _sentences(value: Any, form: Form) -> tuple[list[list[str]], list[bool] | None]:

@@ -116,6 +116,7 @@ def document_of_words(
     mentions: Iterable[tuple[int, int, str]],
     options: ClusterOptions,
     tags: Sequence[bool] | None = None,
+    spaces: Sequence[bool] | None = None,
 ) -> Document:
     """Return a document made of words.
 
@@ -125,12 +126,14 @@ def document_of_words(
         mentions: first word, word after the last, and entity of each; counted over all sentences.
         options: the language, and the words that are pronouns.
         tags: for each word, whether its part of speech is a pronoun's; by default the list is used.
+        spaces: for each word, whether a space follows; by default as the language is written.
 
     Raises:
         RowError: a mention is not one of the words.
     """
     words = [word for sentence in sentences for word in sentence]
-    text, places = joined_words(words, options.language not in UNSPACED)
+    by_default = options.language not in UNSPACED
+    text, places = joined_words(words, by_default if spaces is None else spaces)
     spans, start = [], 0
     for sentence in sentences:
         # Some collections mark a paragraph by a sentence of one space.
