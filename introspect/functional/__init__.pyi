@@ -4,13 +4,12 @@ from .coreference import Mention as Mention
 from .coreference import MentionWords as MentionWords
 from .coreference import best_of as best_of
 from .coreference import chance as chance
+from .coreference import checked_mention as checked_mention
 from .coreference import closest_to_offsets as closest_to_offsets
 from .coreference import credit as credit
 from .coreference import first_mentioned as first_mentioned
 from .coreference import margin as margin
-from .coreference import mention_weights as mention_weights
 from .coreference import nearest_preceding as nearest_preceding
-from .coreference import reachable as reachable
 from .coreference import word_attention as word_attention
 from .masks import FLOOR as FLOOR
 from .masks import knocked_out as knocked_out
@@ -46,8 +45,6 @@ from .repetition import prefix_matching as prefix_matching
 from .repetition import second_time as second_time
 from .similarity import classical_mds as classical_mds
 from .similarity import head_distance_sums as head_distance_sums
-from .similarity import head_distances as head_distances
-from .similarity import jensen_shannon_distance as jensen_shannon_distance
 from .similarity import total_variation as total_variation
 from .totals import countable_rows as countable_rows
 from .totals import in_grains as in_grains

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from introspect.errors import SelectionError
-from introspect.functional import MENTION_OPTIONS, Mention
+from introspect.functional import Mention, checked_mention
 from introspect.models import BatchLimits
 from introspect.records import Weights, checked_weights
 from introspect.runs.batches import Long, Segment
@@ -46,16 +46,13 @@ class WorkerOptions:
 
     def __post_init__(self) -> None:
         checked_weights(self.weights)
+        checked_mention(self.mention)
         for name, allowed in (("long", get_args(Long)), ("saved", (None, *get_args(Precision)))):
             if getattr(self, name) not in allowed:
                 raise SelectionError(
                     f"Expected `{name}` as {' or '.join(map(str, allowed))}, got "
                     f"{getattr(self, name)!r}."
                 )
-        if self.mention not in MENTION_OPTIONS:
-            raise SelectionError(
-                f"Expected `mention` from {', '.join(MENTION_OPTIONS)}, got {self.mention!r}."
-            )
 
 
 @dataclass(frozen=True)

@@ -280,3 +280,14 @@ def ratio(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:
     total, n = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     means: Floats = np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
     return means
+
+
+def known_means(values: Floats) -> Floats:
+    """Compute the means of the columns over known values; NaN where none is known.
+
+    Example:
+        >>> known_means(np.array([[1.0, np.nan], [0.5, np.nan]]))
+        array([0.75,  nan])
+    """
+    known = ~np.isnan(values)
+    return ratio(np.where(known, values, 0.0).sum(0), known.sum(0))

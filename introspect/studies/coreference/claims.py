@@ -46,6 +46,9 @@ class Options:
     seed: int = 0
 
 
+DEFAULT = Options()
+
+
 @dataclass(frozen=True, eq=False)
 class Claims:
     """Statistics of all heads; arrays are ``(num_heads,)``, of directions × layers × heads.

@@ -10,14 +10,14 @@ from functools import partial
 import numpy as np
 
 from introspect.deprecated import renamed_value
-from introspect.errors import CaptureError, InputError, SelectionError, naming
-from introspect.functional import MENTION_OPTIONS, Mention
+from introspect.errors import CaptureError, InputError, naming
+from introspect.functional import Mention, checked_mention
 from introspect.models import EncodedText, Model, length_batches, load_text
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Weights, checked_weights, resegmented_tokens
 from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
 from introspect.studies.coreference.batch import mention_words
-from introspect.studies.coreference.claims import Options
+from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.tables import Scores
 from introspect.studies.runner import (
     BatchRunner,
@@ -29,7 +29,6 @@ from introspect.studies.runner import (
 )
 from introspect.text import CorefCase, Span
 
-DEFAULT = Options()
 SCORING = "scoring cases"
 
 Segment = Callable[[str], Sequence[Span]]
@@ -99,10 +98,7 @@ def score_cases(
         IntrospectError: a case cannot be scored; the message names it.
     """
     checked_weights(weights)
-    if mention not in MENTION_OPTIONS:
-        raise SelectionError(
-            f"Expected `mention` as one of {', '.join(MENTION_OPTIONS)}, got {mention!r}."
-        )
+    checked_mention(mention)
     given = _named([cases] if isinstance(cases, CorefCase) else cases)
     loaded = load_text(model)
     make = partial(CoreferenceAnalyzer, mention, weights)

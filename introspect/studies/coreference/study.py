@@ -95,12 +95,17 @@ def coreference_study(
     """
     loaded = load_text(model)
     texts = _captured(loaded, _as_list(subjects), truncation)
+    scores = _scored(texts) if any(text.case is not None for text in texts) else None
+    return CoreferenceStudy(texts, scores)
+
+
+def _scored(texts: Sequence[CapturedText]) -> Scores:
     analyzer = CoreferenceAnalyzer()
     for number, text in enumerate(texts, start=1):
         with _numbered(number, len(texts)):
             if text.case is not None and text.columns is not None:
                 analyzer.add(text.case, text.columns)
-    return CoreferenceStudy(texts, analyzer.compute() if len(analyzer) else None)
+    return analyzer.compute()
 
 
 def _as_list(subjects: Subject | Sequence[Subject]) -> list[Subject]:
