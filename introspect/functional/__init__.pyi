@@ -22,9 +22,6 @@ from .norms import norm_weights as norm_weights
 from .norms import value_norms as value_norms
 from .patterns import PATTERN_CLASSES as PATTERN_CLASSES
 from .patterns import Shares as Shares
-from .patterns import entropy as entropy
-from .patterns import mass_on as mass_on
-from .patterns import offset_mass as offset_mass
 from .patterns import offsets_between as offsets_between
 from .patterns import pattern_class as pattern_class
 from .patterns import pattern_shares as pattern_shares
@@ -47,8 +44,11 @@ from .similarity import classical_mds as classical_mds
 from .similarity import head_distance_sums as head_distance_sums
 from .similarity import total_variation as total_variation
 from .totals import countable_rows as countable_rows
+from .totals import entropy as entropy
 from .totals import in_grains as in_grains
 from .totals import make_summable_ as make_summable_
+from .totals import mass_on as mass_on
+from .totals import offset_mass as offset_mass
 from .totals import offset_totals as offset_totals
 from .totals import row_entropy as row_entropy
 from .totals import weighted_totals as weighted_totals

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from introspect.hooks.loans import borrowed_attention
-from introspect.hooks.observation import Observation
+from introspect.hooks.observation import OWN_OUTPUTS, Observation, are_weights
 from introspect.hooks.products import (
     AttentionProducts,
     ProductTrace,
@@ -20,18 +20,7 @@ from introspect.hooks.products import (
 OUTPUT_ROUTE = "the model's own output"
 _PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
 
-#: The names under which a model returns each kind of attention itself.
-OWN_OUTPUTS = {
-    "self": ("attentions",),
-    "encoder": ("encoder_attentions",),
-    "decoder": ("decoder_attentions",),
-    "cross": ("cross_attentions",),
-}
-
 _PATTERN_DIMENSIONS = 4
-
-# Rounding in half precision may raise a weight above 1 by this much.
-_ABOVE_ONE = 1e-2
 
 
 def observe_own_output(
@@ -94,8 +83,3 @@ def own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int,
             # Some return local and global attention separately, in a form that is not a pattern.
             if torch.is_tensor(weights) and weights.ndim == _PATTERN_DIMENSIONS:
                 yield kind, number, weights
-
-
-def are_weights(own: torch.Tensor) -> bool:
-    """Return whether ``own`` can be attention: a few models return scores under that name."""
-    return bool((own >= 0).all() and (own <= 1 + _ABOVE_ONE).all())

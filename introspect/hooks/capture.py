@@ -10,16 +10,19 @@ import torch
 from torch import nn
 
 from introspect.errors import SelectionError
-from introspect.hooks.arguments import checked_rows, run_arguments
-from introspect.hooks.captured import Captured
-from introspect.hooks.certificate import certificate_of, largest_of
+from introspect.hooks.captured import Captured, certificate_of, largest_of
 from introspect.hooks.downstream.blocks import DERIVED, BlockLog, DerivedParts, held_projections
 from introspect.hooks.downstream.projection import BEHIND_NORMS, LinearLog, Projection
 from introspect.hooks.observation import Observation, Receive
-from introspect.hooks.rows import RowsNotRecomputableError, pick_rows
-from introspect.hooks.run import ROWS_ROUTE, run_watched, run_whole
+from introspect.hooks.run import (
+    ROWS_ROUTE,
+    checked_rows,
+    run_arguments,
+    run_watched,
+    run_whole,
+)
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
-from introspect.hooks.watchers import RowWatcher
+from introspect.hooks.watchers import RowsNotRecomputableError, RowWatcher, pick_rows
 from introspect.records import Certificate, names_of_parts
 
 #: The parts of a model's attention that can be captured.

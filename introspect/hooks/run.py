@@ -1,12 +1,15 @@
-"""One watched run of a model, by whichever route its attention is available."""
+"""One run of a model: its arguments, and its attention by whichever route it is available."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.bypass import observe_own_output
 from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
 from introspect.hooks.loans import borrowed_attention
@@ -15,6 +18,78 @@ from introspect.hooks.watchers import WholeWatcher
 
 INTERFACE_ROUTE = "attention interface"
 ROWS_ROUTE = "selected rows beside the model's own implementation"
+
+
+def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``inputs`` on the model's device, without a cache, which changes the last digits.
+
+    Raises:
+        CaptureError: the model has no weights in memory.
+    """
+    arguments = placed(module, inputs)
+    if "use_cache" in inspect.signature(module.forward).parameters:
+        arguments.setdefault("use_cache", False)
+    return arguments
+
+
+def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Move ``inputs`` to the model's device.
+
+    Raises:
+        CaptureError: the model has no weights in memory.
+    """
+    device = _device(module)
+    return {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
+
+
+def checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
+    """Return ``rows`` as positions: ``(num_rows,)`` for all batch items, or ``(batch, num_rows)``.
+
+    Raises:
+        SelectionError: the rows do not fit the batch or the length, or the inputs have no tokens.
+    """
+    ids = next(
+        (arguments[n] for n in ("decoder_input_ids", "input_ids") if n in arguments),
+        arguments.get("inputs_embeds"),
+    )
+    if ids is None:
+        raise SelectionError("Expected `input_ids` among the inputs, to choose rows of.")
+    batch, length = ids.shape[:2]
+    chosen = torch.as_tensor(rows)
+    fits = chosen.ndim == 1 or (chosen.ndim == 2 and chosen.shape[0] == batch)
+    if not fits or not chosen.numel():
+        raise SelectionError(
+            f"Expected `rows` as a list of positions, or one for each of the {batch} items of the "
+            f"batch, got shape {tuple(chosen.shape)}."
+        )
+    if not bool(((chosen >= 0) & (chosen < length)).all()):
+        raise SelectionError(
+            f"Expected `rows` in 0–{length - 1}, got {sorted(set(chosen.flatten().tolist()))}."
+        )
+    return chosen.long()
+
+
+def _device(module: nn.Module) -> torch.device:
+    parameter = next(module.parameters(), None)
+    if parameter is None:
+        raise CaptureError(f"Expected a model with weights, but {type(module).__name__} has none.")
+    _check_weights(module)
+    return parameter.device
+
+
+def _check_weights(module: nn.Module) -> None:
+    empty = []
+    for place, part in module.named_modules():
+        if hasattr(part, "_hf_hook"):
+            return  # weights offloaded to disk are on the meta device, and the hook restores them
+        for name, parameter in part._parameters.items():
+            if parameter is not None and parameter.device.type == "meta":
+                empty.append(f"{place}.{name}")
+    if empty:
+        raise CaptureError(
+            f"Expected {type(module).__name__} with its weights in memory, but {len(empty)} of "
+            f"them are on the meta device, for example {empty[0]}. Load the weights first."
+        )
 
 
 def run_whole(
