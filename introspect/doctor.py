@@ -58,12 +58,9 @@ def _probes(model: Model | VisionModel) -> dict[str, _Probe]:
     """Return for each kind of attention a function that captures it and takes options."""
     if isinstance(model, VisionModel):
         return {"self": partial(model.capture, np.tile(_PICTURE, (32, 32, 1)))}
-    if not model.is_encoder_decoder:
-        return {"self": partial(model.capture, _PROBE)}
+    target = {kind: None if kind == model.reading_kind else _PROBE for kind in model.kinds}
     return {
-        "encoder": partial(model.capture, _PROBE, kind="encoder"),
-        "decoder": partial(model.capture, _PROBE, kind="decoder", target=_PROBE),
-        "cross": partial(model.capture, _PROBE, kind="cross", target=_PROBE),
+        kind: partial(model.capture, _PROBE, kind=kind, target=target[kind]) for kind in model.kinds
     }
 
 

@@ -112,7 +112,7 @@ def probe(
 ) -> None:
     """Run a model over a set; leave tables and a report in a folder.
 
-    Stopped at any moment, the same command goes on where it was.
+    If a run is interrupted, rerun the command to resume it.
     """
     from introspect.data import spooled_stdin
     from introspect.models import BatchLimits

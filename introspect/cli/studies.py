@@ -47,8 +47,9 @@ def causal(
     no_smallest: Annotated[
         bool, typer.Option("--no-smallest", help="Do not look for the few heads that carry most.")
     ] = False,
-    no_twins: Annotated[
-        bool, typer.Option("--no-twins", help="Do not measure effects within minimal pairs.")
+    no_minimal_pairs: Annotated[
+        bool,
+        typer.Option("--no-minimal-pairs", help="Do not measure effects within minimal pairs."),
     ] = False,
     limit: Annotated[int | None, typer.Option(help="Ask only so many of the first cases.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed for intervals and samples.")] = 0,
@@ -74,7 +75,7 @@ def causal(
         reference=texts,
         metric=metric,
         share=None if no_smallest else 0.8,
-        twins=not no_twins,
+        minimal_pairs=not no_minimal_pairs,
         limit=limit,
         seed=seed,
         overwrite=overwrite,
@@ -125,7 +126,7 @@ def ablate(
     from introspect.models import load_text
 
     loaded = load_text(load(model, allow_pickle=allow_pickle))
-    kind: Any = "encoder" if loaded.is_encoder_decoder else None
+    kind = loaded.reading_kind
     change: Any
     if edge:
         edges = [pair for each in edge for pair in ix.edges_between(loaded, text, *_ends(each))]

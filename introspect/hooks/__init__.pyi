@@ -25,11 +25,13 @@ from .gradients.gradients import with_gradients as with_gradients
 from .interface import IMPLEMENTATION as IMPLEMENTATION
 from .interface import active_editors as active_editors
 from .interface import unedited as unedited
+from .layer_index import is_encoder_decoder as is_encoder_decoder
 from .layout import AttentionLayout as AttentionLayout
 from .layout import HeadCount as HeadCount
 from .layout import attention_layout as attention_layout
 from .loans import borrowed_attention as borrowed_attention
 from .loans import without_dropout as without_dropout
+from .run import accepted as accepted
 from .run import placed as placed
 from .run import run_arguments as run_arguments
 from .watchers import RowsNotRecomputableError as RowsNotRecomputableError

@@ -34,6 +34,11 @@ class Place(NamedTuple):
     is_again: bool = False
 
 
+def is_encoder_decoder(module: nn.Module) -> bool:
+    """Return whether the model reads one text and writes another (T5, BART)."""
+    return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
+
+
 class Numbering:
     """Identifies the attention modules of one run, in the order in which they compute.
 
@@ -49,9 +54,7 @@ class Numbering:
         self._thread = threading.get_ident()
         self._attends_elsewhere: dict[nn.Module, bool] = {}
         self._module = module
-        self.is_encoder_decoder = bool(
-            getattr(getattr(module, "config", None), "is_encoder_decoder", False)
-        )
+        self.is_encoder_decoder = is_encoder_decoder(module)
         encoder = self._part("get_encoder") if self.is_encoder_decoder else None
         self._encoder_parts = set(encoder.modules()) if encoder is not None else set()
         self._hookable = [m for m in module.modules() if _source_arguments(type(m).forward)]

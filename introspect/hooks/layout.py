@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +14,10 @@ from torch import nn
 from introspect.errors import CaptureError
 from introspect.hooks.bypass import products_of_own_output
 from introspect.hooks.interface import unedited
+from introspect.hooks.layer_index import is_encoder_decoder
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import AttentionProducts
-from introspect.hooks.run import run_arguments, run_watched
+from introspect.hooks.run import accepted, run_arguments, run_watched
 from introspect.hooks.watchers import WholeWatcher
 
 _NUM_TOKENS = 5
@@ -121,10 +121,9 @@ def few_tokens(module: nn.Module) -> dict[str, Any]:
     plain = [i for i in range(min(size, 4 * _NUM_TOKENS)) if i not in special] or [0]
     ids = torch.tensor([[plain[i % len(plain)] for i in range(_NUM_TOKENS)]])
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if getattr(config, "is_encoder_decoder", False):
+    if is_encoder_decoder(module):
         inputs["decoder_input_ids"] = ids.clone()
-    taken = inspect.signature(module.forward).parameters
-    return {name: value for name, value in inputs.items() if name in taken}
+    return accepted(module, inputs)
 
 
 def _picture_size(module: nn.Module) -> tuple[int, int, int]:

@@ -42,6 +42,12 @@ def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
 
 
+def accepted(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Select the inputs that the module's forward method takes."""
+    parameters = inspect.signature(module.forward).parameters
+    return {name: value for name, value in inputs.items() if name in parameters}
+
+
 def checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
     """Return ``rows`` as positions: ``(num_rows,)`` for all batch items, or ``(batch, num_rows)``.
 

@@ -20,7 +20,7 @@ from introspect.hooks import (
     unedited,
 )
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
-from introspect.models import Model, encode_batch, length_limit, padded
+from introspect.models import Model, encode_batch, length_limit, mask_of, padded
 from introspect.records import Kind
 
 #: A text, for a model of this package, or what a module's ``forward`` takes.
@@ -156,8 +156,7 @@ def _encoded(model: Model, texts: Sequence[str]) -> dict[str, torch.Tensor]:
 def _is_read(inputs: Mapping[str, Any], kind: Kind, like: torch.Tensor) -> torch.Tensor:
     """Return which tokens of each item are not padding, ``(batch, length)``."""
     batch, _, length = like.shape[:3]
-    name = "decoder_attention_mask" if kind in ("decoder", "cross") else "attention_mask"
-    mask = inputs.get(name)
-    if not torch.is_tensor(mask) or mask.shape != (batch, length):
+    mask = mask_of(inputs, kind)
+    if mask is None or mask.shape != (batch, length):
         return torch.ones(batch, length, dtype=torch.bool, device=like.device)
     return mask.to(like.device).bool()

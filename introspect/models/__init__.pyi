@@ -19,8 +19,9 @@ from .null import null_model as null_model
 from .objectives import logit_of as logit_of
 from .objectives import similarity_to as similarity_to
 from .run_plan import make_record as make_record
+from .run_plan import mask_of as mask_of
 from .run_plan import not_whole as not_whole
-from .run_plan import taken as taken
+from .run_plan import run_inputs as run_inputs
 from .sources import ALIASES as ALIASES
 from .tokens import assembled as assembled
 from .vision import VisionModel as VisionModel

@@ -15,7 +15,7 @@ from introspect.errors import TextError, naming
 from introspect.hooks import Captured, capture
 from introspect.models.batches import BatchLimits, length_batches, num_heads_of
 from introspect.models.inputs import EncodedText, Readable, padded
-from introspect.models.run_plan import make_record, not_whole, taken
+from introspect.models.run_plan import make_record, not_whole, run_inputs
 from introspect.records import PARTS_BY_NAME, AttentionRecord, Kind
 
 # Texts are sorted by length within a window: of so many batches, and of so many weights, which are
@@ -97,7 +97,7 @@ class BatchCapture:
             yield records.pop(number)
 
     def _of_batch(self, encoded: Sequence[EncodedText]) -> list[AttentionRecord]:
-        inputs = taken(self.module, padded(self.tokenizer, encoded))
+        inputs = run_inputs(self.module, padded(self.tokenizer, encoded))
         captured = capture(self.module, inputs, ("attentions", *self.parts), layers=self.layers)
         kind = self.kind if self.kind in captured.attentions else "self"
         whole = (max(len(each.tokens) for each in encoded),) * 2

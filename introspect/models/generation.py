@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from introspect.errors import SelectionError
-from introspect.hooks import NEW_TOKENS, Captured, verify
+from introspect.hooks import NEW_TOKENS, Captured, is_encoder_decoder, verify
 from introspect.models.inputs import EncodedText
 from introspect.models.tokens import assembled
 from introspect.records import TokenSequence
@@ -175,4 +175,4 @@ class Writing:
 
     @property
     def _has_encoder(self) -> bool:
-        return bool(self.module.config.is_encoder_decoder)  # type: ignore[union-attr]
+        return is_encoder_decoder(self.module)

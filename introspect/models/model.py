@@ -32,7 +32,15 @@ from introspect.models.inputs import (
     encode_target,
     length_limit,
 )
-from introspect.models.run_plan import RunPlan, checked_kind, make_record, plan_run, taken
+from introspect.models.run_plan import (
+    RunPlan,
+    checked_kind,
+    kinds_of,
+    make_record,
+    plan_run,
+    reader_of,
+    run_inputs,
+)
 from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, Kind, TokenSequence
 
@@ -76,7 +84,33 @@ class Model:
     @property
     def is_encoder_decoder(self) -> bool:
         """Whether the model reads one text and writes another (T5, BART)."""
-        return bool(getattr(getattr(self.module, "config", None), "is_encoder_decoder", False))
+        return len(self.kinds) > 1
+
+    @property
+    def is_decoder(self) -> bool:
+        """Whether the model continues a text, one token after another (GPT-2)."""
+        writes = getattr(self.module, "can_generate", lambda: False)()
+        return bool(writes) and not self.is_encoder_decoder
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of attention: ``self``; or ``encoder``, ``decoder`` and ``cross``."""
+        return kinds_of(self.module)
+
+    @property
+    def reading_kind(self) -> Kind:
+        """The kind of attention over the text that the model reads: ``self`` or ``encoder``."""
+        return self.kinds[0]
+
+    @property
+    def writing_kinds(self) -> tuple[Kind, ...]:
+        """The kinds of the tokens that the output has a row for."""
+        return self.kinds[1:] or self.kinds
+
+    @property
+    def reader(self) -> nn.Module:
+        """The part of the model that reads a text: its encoder, or all of a model without one."""
+        return reader_of(self.module)
 
     def capture(
         self,
@@ -212,7 +246,7 @@ class Model:
             raise SelectionError(f"Expected `batch_size` of at least 1, got {batch_size}.")
         kind = self._checked_kind(kind, None)
         many = BatchCapture(
-            module=self.module.get_encoder() if kind == "encoder" else self.module,  # type: ignore[operator]
+            module=self.reader,
             tokenizer=self.tokenizer,
             name=self.name,
             kind=kind,
@@ -234,7 +268,7 @@ class Model:
         certify: bool,
     ) -> AttentionRecord:
         """Capture the attention while the model generates."""
-        inputs = taken(self.module, source.inputs)
+        inputs = run_inputs(self.module, source.inputs)
         pad = {"pad_token_id": self.tokenizer.pad_token_id}
         captured = capture_generation(self.module, inputs, {**pad, **options}, layers=layers)
         writing = Writing(self.module, self.tokenizer, replace(source, inputs=inputs), captured)
@@ -294,7 +328,7 @@ class Model:
         Args:
             text: the input of the model.
             target: the text that an encoder-decoder writes; without it, its encoder runs alone.
-            whole: run the whole model, which for an encoder-decoder requires a target.
+            whole: run the whole model, for which an encoder-decoder needs a target.
 
         Raises:
             TextError: the text is empty, or longer than the model reads.
@@ -371,7 +405,7 @@ class Model:
         return checked_kind(
             kind,
             name=self.name,
-            is_encoder_decoder=self.is_encoder_decoder,
+            kinds=self.kinds,
             has_target=target is not None,
             generates=generates,
         )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
+from introspect.hooks import accepted, is_encoder_decoder
 from introspect.models.inputs import EncodedText
 from introspect.records import KINDS, AttentionRecord, Kind, TokenSequence
 
 if TYPE_CHECKING:
     from introspect.hooks import Captured
+
+
+Inputs = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,29 +60,48 @@ class RunPlan:
         return (self.source if self.written is None else self.written).tokens
 
 
+def kinds_of(module: nn.Module) -> tuple[Kind, ...]:
+    """Return the kinds of attention of a model: first that over the text that it reads."""
+    return ("encoder", "decoder", "cross") if is_encoder_decoder(module) else ("self",)
+
+
+def reader_of(module: nn.Module) -> nn.Module:
+    """Return the part of a model that reads a text: of an encoder-decoder its encoder, or all."""
+    return module.get_encoder() if is_encoder_decoder(module) else module  # type: ignore[operator]
+
+
 def plan_run(
     module: nn.Module, kind: Kind, source: EncodedText, written: EncodedText | None
 ) -> RunPlan:
     """Choose the part of a model to run for a kind of attention, and the inputs that it takes."""
     if kind == "encoder" and written is None:
-        module = module.get_encoder()  # type: ignore[operator]
-    inputs = dict(source.inputs)
+        module = reader_of(module)
+    inputs = run_inputs(module, source.inputs, None if written is None else written.inputs)
+    return RunPlan(module, inputs, kind, source, written)
+
+
+def run_inputs(
+    module: nn.Module, read: Inputs, written: Inputs | None = None
+) -> dict[str, torch.Tensor]:
+    """Return the inputs that a model or its encoder takes for texts, and for what it writes."""
+    inputs = dict(read)
     if written is not None:
-        inputs["decoder_input_ids"] = written.inputs["input_ids"]
-    return RunPlan(module, taken(module, inputs), kind, source, written)
+        names = [name for name in ("input_ids", "attention_mask") if name in written]
+        inputs |= {f"decoder_{name}": written[name] for name in names}
+    return accepted(module, inputs)
 
 
-def taken(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Select the inputs that the module takes."""
-    taken = inspect.signature(module.forward).parameters
-    return {name: value for name, value in inputs.items() if name in taken}
+def mask_of(inputs: Mapping[str, Any], kind: Kind) -> torch.Tensor | None:
+    """Return the attention mask of the tokens that attend, ``(batch, length)``, if there is one."""
+    mask = inputs.get("attention_mask" if kind in ("self", "encoder") else "decoder_attention_mask")
+    return mask if torch.is_tensor(mask) else None
 
 
 def checked_kind(
     kind: Kind | None,
     *,
     name: str,
-    is_encoder_decoder: bool,
+    kinds: Sequence[Kind],
     has_target: bool,
     generates: bool = False,
 ) -> Kind:
@@ -88,7 +110,7 @@ def checked_kind(
     Args:
         kind: the requested kind; ``None`` for the default.
         name: the model's name, for errors.
-        is_encoder_decoder: whether the model reads one text and writes another.
+        kinds: the kinds of attention that the model has.
         has_target: whether the text that it writes is given.
         generates: whether it generates the text itself.
 
@@ -97,7 +119,7 @@ def checked_kind(
     """
     if kind is not None and kind not in KINDS:
         raise SelectionError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")
-    if not is_encoder_decoder:
+    if "self" in kinds:
         if has_target or kind not in (None, "self"):
             raise SelectionError(
                 f"Expected an encoder-decoder for `target` or kind={kind!r}, but {name} "

@@ -155,7 +155,7 @@ def _extent(layer: int, counts: Mapping[int, int]) -> str:
 
 
 def _no_head(given: object) -> SelectionError:
-    return SelectionError(f"Expected a head such as 'L3H1' or (3, 1), got {given!r}.")
+    return SelectionError(f"Expected a head such as L3H1, got {given!r}.")
 
 
 @dataclass(frozen=True)

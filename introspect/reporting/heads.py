@@ -154,7 +154,7 @@ _RULES = (
     "induction score that from the second time to the token after the first (prefix matching; "
     "Olsson et al. 2022). Means are over the tokens of a sequence, and then over sequences; "
     "intervals hold 95% of resamples of whole sequences. Pairs that the mask hides do not count.",
-    "Even attention is what a head would give that attends alike to all that it may see.",
+    "Even attention is what a head would give that attends equally to all that the mask allows.",
 )
 _PATTERN_RULES = (
     "Positional, and on rare words (Voita et al. 2019): of each token’s row the largest weight "

@@ -22,7 +22,7 @@ from introspect.models import (
     not_whole,
     num_heads_of,
     padded,
-    taken,
+    run_inputs,
 )
 from introspect.studies.analyzer import RowAnalyzer, Texts
 
@@ -134,9 +134,8 @@ class BatchRunner:
 
     def _inputs(self, encoded: Sequence[EncodedText]) -> tuple[torch.nn.Module, dict[str, Any]]:
         """Return the part of the model that reads and the inputs that it takes."""
-        module: Any = self.model.module
-        module = module.get_encoder() if self.model.is_encoder_decoder else module
-        return module, taken(module, padded(self.model.tokenizer, encoded))
+        module = self.model.reader
+        return module, run_inputs(module, padded(self.model.tokenizer, encoded))
 
     @property
     def takes_mask(self) -> bool:

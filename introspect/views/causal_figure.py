@@ -145,7 +145,7 @@ def effect_range(table: pd.DataFrame) -> list[float]:
 
 
 def is_significant(row: Any) -> bool:
-    """Return whether a head has a larger effect than the other heads of its layer."""
+    """Return whether a head has a larger effect than the other heads of the same layer."""
     return bool(row.p_adjusted < SIGNIFICANT)
 
 
@@ -296,7 +296,7 @@ def _control_trace(table: pd.DataFrame, across: str) -> Any:
     import plotly.graph_objects as go
 
     return go.Scatter(
-        name="other heads of its layer",
+        name="other heads of the same layer",
         mode="markers",
         x=[known(value) for value in table[f"attention_{across}"]],
         y=[known(value) for value in table["control"]],
@@ -318,7 +318,7 @@ def effect_words(row: Any, attrs: dict[Any, Any]) -> str:
         f"{Head(row.layer, row.head)}: effect{on} {quantity(row.effect)} {unit}; {verdict(row)}",
         f"Effect{of}: {quantity(row.effect)} {unit}",
         f"95% CI of the effect: {_range(row.ci_low, row.ci_high)}",
-        f"Other heads of its layer: {quantity(row.control)}",
+        f"Other heads of the same layer: {quantity(row.control)}",
         f"Difference: {quantity(row.difference)}",
         f"95% CI of the difference: {_range(row.difference_low, row.difference_high)}",
         f"Adjusted p: {p_cell(row.p_adjusted)}",
@@ -338,12 +338,12 @@ def verdict(row: Any) -> str:
     if math.isnan(row.p_adjusted):
         return "too few groups of cases to say what is more than chance"
     matters = is_significant(row) and row.effect > 0
-    looks = row.attention_p_adjusted < SIGNIFICANT
-    if matters and looks:
+    attends = row.attention_p_adjusted < SIGNIFICANT
+    if matters and attends:
         return "attends and matters"
     if matters:
         return "matters; no evidence that it attends here"
-    if looks:
+    if attends:
         return "attends; no evidence that it matters"
     return "no evidence that it attends here, or matters"
 

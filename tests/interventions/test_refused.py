@@ -15,7 +15,7 @@ BAD = {
     "a whole layer that is not there": (lambda m: ix.ablate(m, "L7"), "L0–L2 for .*, got L7"),
     "a head that is not there": (lambda m: ix.ablate(m, (1, 4)), "L1H0–L1H3, got L1H4"),
     "no head": (lambda m: ix.ablate(m, []), "at least one head"),
-    "no name of a head": (lambda m: ix.ablate(m, "head 3"), "such as 'L3H1'"),
+    "no name of a head": (lambda m: ix.ablate(m, "head 3"), "such as L3H1"),
     "no method": (lambda m: ix.ablate(m, "L1", method="delete"), "zero, mean, uniform, resample"),
     "no reference": (lambda m: ix.ablate(m, "L1", method="mean"), "texts in `reference`"),
     "an empty reference": (

@@ -25,13 +25,13 @@ def test_a_layer_that_is_not_there_is_answered_with_all_heads(head):
 
 @pytest.mark.parametrize("head", ["L3", "3", "H1", "L3H", "L3H1H2", (3,), (3, "1"), 3, None, ""])
 def test_what_names_no_head_is_refused(head):
-    with pytest.raises(SelectionError, match="such as 'L3H1'"):
+    with pytest.raises(SelectionError, match="such as L3H1"):
         as_head(head, SIX)
 
 
 def test_a_name_can_be_read_without_a_model():
     assert Head.parse("L3H1") == Head(3, 1)
-    with pytest.raises(SelectionError, match="such as 'L3H1'"):
+    with pytest.raises(SelectionError, match="such as L3H1"):
         Head.parse("L3")
 
 

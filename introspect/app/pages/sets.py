@@ -27,10 +27,11 @@ def draw() -> None:
     """Draw the upload and the results of the last one."""
     st.markdown(
         say(
-            "One case a line: as **JSON lines** (`text`, `pronoun`, `candidates`), or a **table** "
-            "(csv, tsv) with the columns `text`, `pronoun`, `antecedent` and `distractor`. At "
-            "most {rows} lines and {size} MB; larger sets are for the command line, which can be "
-            "stopped and goes on where it was: `introspect probe FILE --out DIR`.",
+            "One case per line: **JSON lines** (`text`, `pronoun`, `candidates`), or a "
+            "**table** (csv, tsv) with the columns `text`, `pronoun`, `antecedent` and "
+            "`distractor`. At most {rows} lines and {size} MB. For larger sets use the "
+            "command line, which resumes an interrupted run: `introspect probe FILE --out "
+            "DIR`.",
             rows=whole(MOST_ROWS),
             size=MOST_BYTES >> 20,
         )
@@ -85,9 +86,9 @@ def _draw_found(found: Probed) -> None:
     with st.expander(say("Figures")):
         for name, value in found.figures:
             st.markdown(f"{plain(name)}: {plain(value)}")
-    st.markdown(say("**Heads**, on these very cases"))
+    st.markdown(say("**Heads**, on these cases (in-sample)"))
     st.dataframe(found.heads, hide_index=True, height=300, alt="Heads")
-    st.markdown(say("**Without any head**, on the same cases"))
+    st.markdown(say("**Baselines without any head**, on the same cases"))
     st.dataframe(found.baselines, hide_index=True, alt="Baselines")
     st.download_button(
         say("Download the table of heads"),

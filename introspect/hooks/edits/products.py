@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from introspect.errors import CaptureError
 from introspect.hooks.edits.edits import Edit, check_run, edits_at, nothing_visible
 from introspect.hooks.interface import AttentionCall, active_editors, edited_by
+from introspect.hooks.layer_index import is_encoder_decoder
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of
@@ -40,7 +41,7 @@ class ProductEditor:
 
     def __init__(self, module: nn.Module, edits: Sequence[Edit], layout: AttentionLayout) -> None:
         name = type(module).__name__
-        if getattr(getattr(module, "config", None), "is_encoder_decoder", False):
+        if is_encoder_decoder(module):
             raise CaptureError(
                 f"Expected an encoder-decoder to compute attention through transformers' attention "
                 f"interface, to intervene in it, but {name} computes it by itself."

@@ -21,7 +21,7 @@ from introspect.errors import (
     SelectionError,
 )
 from introspect.hooks import placed, without_dropout
-from introspect.models import Model, padded, taken
+from introspect.models import Model, padded, run_inputs
 from introspect.studies.causal.metrics import (
     Floats,
     Metric,
@@ -114,9 +114,7 @@ class Answers:
     @property
     def asked(self) -> nn.Module:
         """The part of the model that is run: for a surrogate of an encoder-decoder, its encoder."""
-        module: Any = self.model.module
-        is_half = self.metric.is_surrogate and self.model.is_encoder_decoder
-        return module.get_encoder() if is_half else module  # type: ignore[no-any-return]
+        return self.model.reader if self.metric.is_surrogate else self.model.module
 
     def run(self, batch: Batch) -> Any:
         """Return the model's output on one batch, with the changes in force at the moment."""
@@ -276,13 +274,7 @@ def _inputs(
     if metric.is_surrogate:
         return {name: inputs[name] for name in ("input_ids", "attention_mask")}
     written = [question.written for question in questions if question.written is not None]
-    if written:
-        decoder = padded(model.tokenizer, written)
-        inputs |= {
-            "decoder_input_ids": decoder["input_ids"],
-            "decoder_attention_mask": decoder["attention_mask"],
-        }
-    return taken(model.module, inputs)
+    return run_inputs(model.module, inputs, padded(model.tokenizer, written) if written else None)
 
 
 class AnswerReader:

@@ -142,7 +142,8 @@ def before_after(
 
     Raises:
         SelectionError: the change is of another model or of heads it does not have; or it is about
-            certain tokens, and the text is asked about with others in their place.
+            certain tokens, and the text is asked about with others in their place; or ``at`` is
+            given, and the model predicts no word.
         InputError: the case cannot be asked.
         IntrospectError: the text cannot be captured, or the model not changed in this way.
 
@@ -162,7 +163,7 @@ def before_after(
     read = text.text if isinstance(text, CorefCase) else text
     options: dict[str, Any] = {"target": target, "kind": kind, "truncation": truncation}
     before = model.capture(read, **options)
-    kind = before.kind if model.is_encoder_decoder else None
+    kind = before.kind
     prompt = Prompt.of(model, read, target=target, truncation=truncation)
     asked = _asked(prompt, case, at)
     intervention = _intervention(change, prompt, kind)
@@ -192,7 +193,18 @@ def _asked(prompt: Prompt, case: CorefCase | None, at: TokenLike | Span | None) 
     """Return the prompt at the word that is asked for; by default a case's pronoun."""
     if at is None and case is not None and way_of_predicting(prompt.model) in ("masked", "at"):
         at = case.pronoun
-    return prompt.at(at)
+    asked = prompt.at(at)
+    if asked is None and at is not None:
+        remedy = (
+            "Give what it writes, as `target`"
+            if prompt.model.has_unembedding
+            else "Load it with its LM head (lm_head=True)"
+        )
+        raise SelectionError(
+            f"Expected a model that predicts a word, for at={at!r}, but {prompt.model.name} "
+            f"predicts none. {remedy}, or leave `at` out."
+        )
+    return asked
 
 
 def _intervention(change: Change, prompt: Prompt, kind: Kind | None) -> Intervention:

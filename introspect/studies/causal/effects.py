@@ -1,4 +1,4 @@
-"""The effect of each head on a model's answers, beside that of the other heads of its layer."""
+"""The effect of each head on a model's answers, beside that of the others of the same layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from introspect.progress import ProgressLike, following
 from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
 from introspect.studies.causal.answers import prepare_answers
-from introspect.studies.causal.metrics import Asked, Floats, accuracy_of
+from introspect.studies.causal.metrics import Asked, Floats, accuracy_of, kind_of
 from introspect.text import CorefCase
 
 #: The columns of the table of heads, in order.
@@ -92,7 +92,7 @@ def causal_effects(
     .. math:: e_h = \frac{1}{n} \sum_c (m_c - m_c^{-h})
 
     which is above 0 where the head helps to find the antecedent. ``control`` is the mean effect of
-    the other heads of its layer, and so the expected effect of a random head of that layer;
+    the other heads of the same layer, and so the expected effect of a random head of that layer;
     ``difference`` is the effect minus that. Intervals are 95 % intervals, by groups of cases;
     ``p_value`` is one-sided, for the difference, by flipping the sign of whole groups, and
     ``p_adjusted`` is the same for the whole family of heads.
@@ -226,8 +226,7 @@ def ablations_for(
         reference = answers.texts
         if method == "resample":
             reference = list(dict.fromkeys([*reference, *answers.read_texts]))
-    if kind is None and answers.model.is_encoder_decoder and answers.metric.is_surrogate:
-        kind = "encoder"
+    kind = kind_of(answers, kind)
     return Ablations(answers.model, method, reference=reference, kind=kind, seed=seed)
 
 
@@ -270,7 +269,7 @@ def effects_of(
         notes += [test.note] if test.note else []
     has_control = ~np.isnan(controls).all(0)
     if not has_control.all():
-        notes.append("a head that is alone in its layer has no control; its p-value is its own")
+        notes.append("the only head of a layer has no control; its p-value is its own")
     rows = {
         "layer": [head.layer for head in heads],
         "head": [head.head for head in heads],

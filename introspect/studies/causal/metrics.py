@@ -26,7 +26,7 @@ from introspect.models import (
     load,
     load_text,
 )
-from introspect.records import mention_pieces
+from introspect.records import Kind, mention_pieces
 from introspect.text import Candidate, CorefCase, Span
 
 _DETERMINERS = (
@@ -285,13 +285,11 @@ def default_metric(model: Model) -> Metric:
     config: Any = getattr(model.module, "config", None)
     if named := getattr(config, "introspect_metric", None):
         return metric_named(named)
-    get_head = getattr(model.module, "get_output_embeddings", None)
-    if get_head is None or get_head() is None:
+    if not model.has_unembedding:
         return METRICS["surrogate"]
     if model.is_encoder_decoder:
         return METRICS["target"]
-    writes = getattr(model.module, "can_generate", lambda: False)()
-    return METRICS["continuation" if writes else "pseudo-likelihood"]
+    return METRICS["continuation" if model.is_decoder else "pseudo-likelihood"]
 
 
 def metric_named(name: str) -> Metric:
@@ -351,6 +349,11 @@ def log_probabilities(logits: torch.Tensor, reads: Sequence[tuple[int, int]]) ->
 
 
 Floats = npt.NDArray[np.float64]
+
+
+def kind_of(asked: Asked, kind: Kind | None) -> Kind | None:
+    """Return the kind of attention to change: by default that of the part that a surrogate runs."""
+    return asked.model.reading_kind if kind is None and asked.metric.is_surrogate else kind
 
 
 class Asked(Protocol):

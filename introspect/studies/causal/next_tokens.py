@@ -12,7 +12,7 @@ import torch
 
 from introspect.errors import InputError, ModelError, SelectionError
 from introspect.hooks import placed, without_dropout
-from introspect.models import EncodedText, Model, encode_batch, length_limit, padded, taken
+from introspect.models import EncodedText, Model, encode_batch, length_limit, padded, run_inputs
 from introspect.studies.causal.answers import check_batch_size, not_finite
 from introspect.studies.causal.metrics import Floats, Metric, Question
 from introspect.text import CorefCase
@@ -73,7 +73,7 @@ class NextTokens:
         for start in range(0, len(self.encoded), self.batch_size):
             part = slice(start, start + self.batch_size)
             inputs = padded(self.model.tokenizer, self.encoded[part])
-            arguments = placed(self.model.module, taken(self.model.module, inputs))
+            arguments = placed(self.model.module, run_inputs(self.model.module, inputs))
             with torch.no_grad(), without_dropout(self.model.module):
                 output: Any = self.model.module(**arguments)
             logits = output.get("logits") if hasattr(output, "get") else None
@@ -124,8 +124,7 @@ def prepare_next_tokens(
     if not texts:
         raise InputError("Expected at least one text, got none.")
     check_batch_size(batch_size)
-    writes = getattr(model.module, "can_generate", lambda: False)()
-    if model.is_encoder_decoder or not writes:
+    if not model.is_decoder:
         raise ModelError(
             f"Expected a decoder with its language-model head, which foretells what follows, got "
             f"{type(model.module).__name__} of {model.name}. Load a decoder with lm_head=True."

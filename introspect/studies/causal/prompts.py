@@ -80,8 +80,7 @@ class Prompt:
         read = model.tokens(text, truncation=truncation)
         if truncation:
             text = text[: max((end for _, end in read.offsets), default=0)]
-        whole = not model.is_encoder_decoder or target is not None
-        plan = model.run_plan(text, target=target, whole=whole)
+        plan = model.run_plan(text, target=target)
         return cls(model, plan.module, plan.inputs, plan.tokens, read, text, target)
 
     def output(self) -> Any:

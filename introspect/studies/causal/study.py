@@ -92,6 +92,7 @@ class CausalStudy:
 
 
 @renamed_keyword("told", "progress")
+@renamed_keyword("twins", "minimal_pairs")
 def causal_study(
     model: Model,
     cases: Iterable[CorefCase],
@@ -101,7 +102,7 @@ def causal_study(
     reference: Iterable[str] | None = None,
     metric: str | None = None,
     share: float | None = 0.8,
-    twins: bool = True,
+    minimal_pairs: bool = True,
     kind: Kind | None = None,
     batch_size: int = 32,
     seed: int = 0,
@@ -120,7 +121,7 @@ def causal_study(
         share: search for the smallest set of heads that carries this share of the effect of all;
             ``None`` to skip the search, since it takes as many runs for each head of the set as
             there are heads.
-        twins: whether to measure effects within minimal pairs, where there are any.
+        minimal_pairs: whether to measure effects within minimal pairs, where there are any.
         kind: for an encoder-decoder, only ``encoder``, whose attention is scored.
         batch_size: the number of sequences that are read at once.
         seed: the random seed of the intervals and of what is drawn.
@@ -131,12 +132,12 @@ def causal_study(
         InputError: no case can be asked.
         SelectionError: a head, method, metric or kind does not exist.
     """
-    if model.is_encoder_decoder and kind not in (None, "encoder"):
+    if kind not in (None, model.reading_kind):
         raise SelectionError(
-            f"Expected kind='encoder' to compare effects with where heads look, got {kind!r}: "
-            "cases are scored in what the encoder reads. Take ix.causal_effects for other kinds."
+            f"Expected kind={model.reading_kind!r}, whose attention is scored, got {kind!r}: cases "
+            "are scored in the text that is read. Take ix.causal_effects for other kinds."
         )
-    kind = "encoder" if model.is_encoder_decoder else kind
+    kind = model.reading_kind
     answers = prepare_answers(model, cases, metric, batch_size=batch_size)
     options = {"method": method, "reference": reference, "kind": kind, "seed": seed}
     smallest, mediated, unpaired = None, None, []
@@ -146,14 +147,14 @@ def causal_study(
         scores = score(model, answers.cases, options=Options(seed=seed))
         if share is not None:
             smallest = smallest_set(answers, heads, share=share, progress=tell, **options)  # type: ignore[arg-type]
-        if twins:
+        if minimal_pairs:
             try:
                 mediated = mediation(
                     model, answers.cases, heads, metric=answers.metric.name, kind=kind,
                     batch_size=batch_size, seed=seed, progress=tell,
                 )  # fmt: skip
             except InputError as error:
-                unpaired.append(f"no effects between twins: {error}")
+                unpaired.append(f"no effects within minimal pairs: {error}")
     chosen = _chosen(effects, scores, seed)
     unchosen = "no head is chosen by its attention: too few groups, or no head can look"
     notes = (*effects.notes, *([] if chosen else [unchosen]), *unpaired)

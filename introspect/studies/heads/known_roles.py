@@ -16,7 +16,7 @@ from torch import nn
 from introspect.errors import ModelError, SelectionError
 from introspect.functional import duplicate_matching, pair_mass, prefix_matching, visible_keys
 from introspect.hooks import capture
-from introspect.models import Model, length_limit, load_text
+from introspect.models import Model, length_limit, load_text, run_inputs
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Kind
 from introspect.statistics import grouped_bootstrap
@@ -294,7 +294,7 @@ def _measured(
     for first in range(0, len(repeats), _AT_ONCE):
         tell(READING, first, len(repeats))
         ids = repeats.ids[first : first + _AT_ONCE]
-        module, inputs = run_plan(model, ids, kind)
+        module, inputs = inputs_for(model, ids, kind)
         captured = capture(module, inputs)
         name = "self" if kind == "encoder" and kind not in captured.attentions else kind
         layers = captured.layers[name]
@@ -332,7 +332,7 @@ def checked_kind(model: Model, kind: Kind | None) -> Kind:
     Raises:
         SelectionError: the model does not have it, or it is attention between two texts.
     """
-    kinds: tuple[Kind, ...] = ("encoder", "decoder") if model.is_encoder_decoder else ("self",)
+    kinds = [each for each in model.kinds if each != "cross"]
     if kind is not None and kind not in kinds:
         raise SelectionError(
             f"Expected `kind` from {', '.join(kinds)} for {model.name}, got {kind!r}: the heads "
@@ -341,13 +341,11 @@ def checked_kind(model: Model, kind: Kind | None) -> Kind:
     return kind or kinds[0]
 
 
-def run_plan(
+def inputs_for(
     model: Model, ids: torch.Tensor, kind: Kind
 ) -> tuple[nn.Module, dict[str, torch.Tensor]]:
-    """Return the part of the model to run, and its inputs."""
+    """Return the part of the model to run for a kind of attention to sequences, and its inputs."""
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if kind == "encoder":
-        return model.module.get_encoder(), inputs  # type: ignore[operator]
-    if kind == "decoder":
-        inputs["decoder_input_ids"] = ids
-    return model.module, inputs
+    if kind == model.reading_kind:
+        return model.reader, run_inputs(model.reader, inputs)
+    return model.module, run_inputs(model.module, inputs, {"input_ids": ids})

@@ -32,7 +32,7 @@ from introspect.studies.analyzer import (
     check_is_self,
     ratio,
 )
-from introspect.studies.heads.looks_at import place_offsets
+from introspect.studies.heads.attention_targets import place_offsets
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -18,8 +18,8 @@ from introspect.studies.heads.known_roles import (
     THRESHOLD,
     checked_kind,
     detect_heads,
+    inputs_for,
     random_repeats,
-    run_plan,
 )
 from introspect.studies.heads.shapes import head_patterns
 
@@ -132,7 +132,7 @@ def _with_texts(
     """Add what is measured on texts to a study."""
     patterns = head_patterns(model, texts, progress=tell)
     measured, notes = None, []
-    if kind == "decoder":
+    if kind != model.reading_kind:
         notes.append("Shapes are those of the encoder, which reads the texts.")
     if importance and not model.has_unembedding:
         notes.append(
@@ -171,7 +171,7 @@ def _record(
 ) -> AttentionRecord:
     """Capture the record of the first random sequence, with its certificate."""
     repeats = random_repeats(model, num_sequences, seed=seed, **shape)
-    module, inputs = run_plan(model, repeats.ids[:1], kind)
+    module, inputs = inputs_for(model, repeats.ids[:1], kind)
     captured = capture(module, inputs)
     certificate = replace(
         verify(module, inputs, captured),

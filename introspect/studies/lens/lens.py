@@ -163,8 +163,7 @@ def _proved_reader(run: Run) -> tuple[_Reader, dict[nn.Module, Any], float]:
 
 def _before_the_head(run: Run) -> list[nn.Module]:
     """Return the modules that compute the states: the layers, and a whole encoder."""
-    module: Any = run.model.module
-    encoder = [module.get_encoder()] if run.model.is_encoder_decoder else []
+    encoder = [run.model.reader] if run.model.is_encoder_decoder else []
     return [*encoder, *(layer.module for layer in run.layers)]
 
 

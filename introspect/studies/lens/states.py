@@ -108,7 +108,7 @@ def run_noted(model: Model, text: Readable, target: str | None = None) -> Run:
     else:
         with log.open():
             captured, projections = capture_with_projections(module, inputs)
-    kinds = ("decoder", "cross") if model.is_encoder_decoder else ("self",)
+    kinds = model.writing_kinds
     blocks = _blocks(model, {p: f for p, f in projections.items() if p[0] in kinds})
     logits = getattr(captured.output, "logits", None)
     if logits is None or logits.shape[:2] != (1, len(tokens)):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.models import Model
-from introspect.records import AttentionRecord, Kind, TokenLike, as_token
+from introspect.records import AttentionRecord, TokenLike, as_token
 from introspect.studies.lens.lens import logit_lens
 from introspect.studies.lens.logits import direct_logit_attribution
 
@@ -132,7 +132,7 @@ def lens_study(
         ('b', 'c')
     """
     readings = logit_lens(model, text, top=top, target=target)
-    kind: Kind | None = "decoder" if model.is_encoder_decoder else None
+    kind = model.writing_kinds[0]
     record = model.capture(text, target=target, kind=kind, certify=True)
     at = read_at(readings, _place(model, record, position))
     chosen = at.token_id(model) if token is None else token
