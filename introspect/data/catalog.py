@@ -20,7 +20,7 @@ from introspect.data.words_csv import read_words_csv
 from introspect.data.xwino import Schemas, read_xwino
 from introspect.errors import InputError, OutputError, SelectionError
 from introspect.io import PathLike, write_lines
-from introspect.text import CorefCase
+from introspect.text import CorefCase, counted, whole
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ class Conversion:
         tally = self.tally
         reasons = ", ".join(f"{name}: {count}" for name, count in tally.rejects.most_common())
         parts = [
-            f"{_counted(tally.cases, 'case')}, {tally.outside_choice} outside forced choice; "
-            f"{_counted(tally.rejected, 'row')} rejected{f' ({reasons})' if reasons else ''}.",
+            f"{counted(tally.cases, 'case')}, {whole(tally.outside_choice)} outside forced choice; "
+            f"{counted(tally.rejected, 'row')} rejected{f' ({reasons})' if reasons else ''}.",
             COLLECTIONS[self.kind].caution,
         ]
         return " ".join(filter(None, parts))
@@ -182,7 +182,3 @@ def _show(outcome: Outcome) -> None:
         print(case_to_json(outcome))
     else:
         print(reject_to_json(outcome), file=sys.stderr)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

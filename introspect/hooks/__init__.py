@@ -3,8 +3,8 @@
 ``capture`` keeps the results of one run, with their certificate (``captured``), or hands each
 layer over as it is computed; ``run`` performs the run. ``interface`` hooks into the attention
 interface, ``watchers`` select what to keep of each attention, ``observation`` sorts it by kind
-and layer, ``bypass`` and ``products`` find it in models that bypass the interface, and ``loans``
-restore the model. ``generation`` captures a model while it generates; ``layout`` lists the
+and layer, ``products`` find it in models that bypass the interface, and ``loans`` restore the
+model. ``generation`` captures a model while it generates; ``layout`` lists the
 attentions of a model.
 
 Three subpackages build on these: ``downstream`` traces the heads' outputs through the block,

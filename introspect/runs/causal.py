@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from introspect.reporting import (
     provenance_rows,
     version_of_introspect,
 )
+from introspect.runs.plan import checksum
 from introspect.studies.causal import CausalStudy, causal_study
 from introspect.text import CorefCase
 
@@ -132,12 +132,12 @@ def causal_folder(
         )
         plan = {
             "kind": CAUSAL_KIND,
-            "cases": _checksum(rows.cases),
+            "cases": checksum(rows.cases),
             "model": model.name,
             "revision": model.revision,
             "heads": heads,
             "method": method,
-            "reference": None if reference is None else _checksum(reference),
+            "reference": None if reference is None else checksum(reference),
             "metric": study.effects.answers.metric.name,
             "share": share,
             "minimal_pairs": minimal_pairs,
@@ -256,8 +256,3 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
         {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}
         for row in table.to_dict("records")
     ]
-
-
-def _checksum(parts: Sequence[object]) -> str:
-    """Return a checksum of the cases or texts."""
-    return "sha256:" + sha256("\n".join(map(repr, parts)).encode()).hexdigest()

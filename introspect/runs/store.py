@@ -22,15 +22,11 @@ _REJECTS = "rejects"
 _MANIFEST = "manifest.jsonl"
 
 
-@dataclass(frozen=True)
-class ShardEntry:
-    """A line of the manifest: a shard that is done.
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What there is in a shard, or in several.
 
     Args:
-        shard: its number.
-        content: the digest of its rows.
-        sha256: the SHA-256 of its file.
-        size: the size of its file in bytes.
         read: rows in it.
         rows: texts with a result.
         rejected: rows without a result, and cases that offer no choice.
@@ -41,18 +37,43 @@ class ShardEntry:
         routes: how attention was obtained.
     """
 
-    shard: int
-    content: str
-    sha256: str
-    size: int
-    read: int
-    rows: int
-    rejected: int
-    tokens: int
+    read: int = 0
+    rows: int = 0
+    rejected: int = 0
+    tokens: int = 0
     kept: int = 0
     backoffs: int = 0
     largest_error: float | None = None
     routes: tuple[str, ...] = ()
+
+    def plus(self, other: Counts) -> Counts:
+        """Return the counts of both together."""
+        errors = [one.largest_error for one in (self, other) if one.largest_error is not None]
+        return Counts(
+            **{name: getattr(self, name) + getattr(other, name) for name in _ADDED},
+            largest_error=max(errors, default=None),
+            routes=tuple(dict.fromkeys((*self.routes, *other.routes))),
+        )
+
+
+_ADDED = ("read", "rows", "rejected", "tokens", "kept", "backoffs")
+
+
+@dataclass(frozen=True)
+class ShardEntry(Counts):
+    """A line of the manifest: a shard that is done, with what there is in it.
+
+    Args:
+        shard: its number.
+        content: the digest of its rows.
+        sha256: the SHA-256 of its file.
+        size: the size of its file in bytes.
+    """
+
+    shard: int
+    content: str
+    sha256: str
+    size: int
 
     @property
     def file(self) -> str:
@@ -103,7 +124,7 @@ class ShardStore:
         content: str,
         arrays: Mapping[str, npt.NDArray[Any]],
         rejects: tuple[Reject, ...],
-        **known: Any,
+        counts: Counts,
     ) -> ShardEntry:
         """Write a shard's file; ``record`` then adds it to the manifest.
 
@@ -113,7 +134,7 @@ class ShardStore:
         lines = "\n".join(map(reject_to_json, rejects)).encode()
         payload = pack({**arrays, _REJECTS: np.frombuffer(lines, dtype=np.uint8)})
         digest = hashlib.sha256(payload).hexdigest()
-        entry = ShardEntry(shard, content, digest, len(payload), rejected=len(rejects), **known)
+        entry = ShardEntry(shard, content, digest, len(payload), **asdict(counts))
         write_atomically(self.folder / entry.file, payload, durable=True)
         return entry
 

@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError
-from introspect.hooks.bypass import OUTPUT_ROUTE, own_attention
 from introspect.hooks.interface import IMPLEMENTATION, Attended, AttentionCall, watching
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.observation import OWN_OUTPUTS, Observation, are_weights
+from introspect.hooks.run import OUTPUT_ROUTE, own_attention
 from introspect.hooks.watchers import same_output
 
 _INTERFACE_ROUTE = "attention interface, with the weights in the graph"

@@ -17,7 +17,7 @@ from introspect.records import AttentionRecord, Weights, parts_for
 from introspect.studies.analyzer import State, Texts
 from introspect.studies.coreference.batch import CaseBatch, columns_of_record
 from introspect.studies.coreference.claims import DEFAULT, Options
-from introspect.studies.coreference.columns import CaseColumns, ScoredCase, check_one_model
+from introspect.studies.coreference.columns import CaseColumns, ScoredCase, check_alike
 from introspect.studies.coreference.tables import Scores, case_table, scores_of
 from introspect.text import CorefCase
 
@@ -135,7 +135,7 @@ class CoreferenceAnalyzer:
             raise InputError(f"Expected a different id for each case, got {name!r} twice.")
         if self._columns:
             both = (self._columns[0], columns)
-            check_one_model((each.names[0], each.weights.shape[1:], each.layers) for each in both)
+            check_alike((each.names[0], each.weights.shape[1:], each.layers) for each in both)
         self._columns.append(columns)
         self._names.update(columns.names)
 

@@ -12,12 +12,11 @@ import pandas as pd
 
 from introspect.errors import InputError, SelectionError
 from introspect.statistics import FEWEST_GROUPS, drawn_counts, permutation_test
-from introspect.studies.analyzer import ratio
+from introspect.studies.analyzer import Floats, ratio
 from introspect.studies.coreference.claims import DEFAULT, Options
-from introspect.studies.coreference.columns import ScoredCase, check_one_model
+from introspect.studies.coreference.columns import ScoredCase, check_alike
 from introspect.text import shortened
 
-Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
 
 #: A caution that accompanies every result: Rudinger et al. 2018, section 3.
@@ -276,4 +275,4 @@ def _check(
             f"Expected `contrast` as two different labels other than {NEUTRAL!r}, got {contrast}."
         )
     if scored:
-        check_one_model((case.name, case.margin.shape, case.layers) for case in scored)
+        check_alike((case.name, case.margin.shape, case.layers) for case in scored)

@@ -23,11 +23,10 @@ from introspect.functional import (
     margin,
     nearest_preceding,
 )
+from introspect.studies.analyzer import Floats, Integers
 from introspect.text import CorefCase, Span, segment_words
 
-Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-Integers = npt.NDArray[np.int64]
 
 #: From the pronoun's row to the candidates, and from the candidates' rows to the pronoun.
 Direction = Literal["pronoun_to_candidate", "candidate_to_pronoun"]
@@ -57,7 +56,7 @@ def head_places(shape: Shape, layers: Sequence[int]) -> pd.DataFrame:
     )
 
 
-def check_one_model(cases: Iterable[tuple[str, Shape, Sequence[int]]]) -> None:
+def check_alike(cases: Iterable[tuple[str, Shape, Sequence[int]]]) -> None:
     """Check that cases have the same directions, layers and heads.
 
     Args:

@@ -19,9 +19,9 @@ from threadpoolctl import threadpool_limits
 from introspect.errors import InputError
 from introspect.functional import FLOOR
 from introspect.statistics import FEWEST_GROUPS, fold_of_groups, grouped_bootstrap
-from introspect.studies.coreference.columns import CaseColumns, check_one_model, head_places
+from introspect.studies.analyzer import Floats
+from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
 
-Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
 
 
@@ -112,7 +112,7 @@ class CaseTable:
 def _check_alike(cases: Sequence[CandidateFeatures]) -> None:
     if not cases:
         raise InputError("Expected at least one case with a right and a wrong candidate, got none.")
-    check_one_model((case.name, case.weights.shape[1:], case.layers) for case in cases)
+    check_alike((case.name, case.weights.shape[1:], case.layers) for case in cases)
     for case in cases:
         if len(case.weights) != len(case.antecedents):
             raise InputError(

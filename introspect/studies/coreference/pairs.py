@@ -18,12 +18,10 @@ from introspect.data import case_from_json
 from introspect.errors import InputError, SelectionError
 from introspect.functional import FLOOR
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
-from introspect.studies.analyzer import known_means
+from introspect.studies.analyzer import Floats, known_means
 from introspect.studies.coreference.claims import DEFAULT, Options
-from introspect.studies.coreference.columns import CaseColumns, check_one_model, head_places
+from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
 from introspect.text import shortened
-
-Floats = npt.NDArray[np.float64]
 
 Measure = Literal["share", "raw"]
 
@@ -133,7 +131,7 @@ def pair_shifts(
         raise SelectionError(f"Expected `measure` as share or raw, got {measure!r}.")
     if not versions:
         raise InputError("Expected at least one case, got none.")
-    check_one_model((each.name, each.weights.shape[1:], each.layers) for each in versions)
+    check_alike((each.name, each.weights.shape[1:], each.layers) for each in versions)
     pairs, others = _paired(versions)
     shape = versions[0].weights.shape[1:]
     shifts = np.empty((len(pairs), math.prod(shape)))
