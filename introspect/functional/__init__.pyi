@@ -28,7 +28,6 @@ from .patterns import pattern_shares as pattern_shares
 from .patterns import sole_maximum as sole_maximum
 from .patterns import visible_keys as visible_keys
 from .patterns import visible_offsets as visible_offsets
-from .propagation import alti as alti
 from .propagation import contributions as contributions
 from .propagation import flow as flow
 from .propagation import gradient_attention as gradient_attention

@@ -115,8 +115,7 @@ def classical_mds(distances: Floats, dimensions: int = 2) -> tuple[Floats, float
 def _furthest(points: Floats) -> npt.NDArray[np.intp]:
     """Return the first point furthest from 0 on each axis, with ties up to rounding."""
     size = np.abs(points)
-    first: npt.NDArray[np.intp] = (size >= size.max(0) * (1 - 1e-9)).argmax(0)
-    return first
+    return np.asarray((size >= size.max(0) * (1 - 1e-9)).argmax(0))
 
 
 def total_variation(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

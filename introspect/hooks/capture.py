@@ -65,14 +65,12 @@ def capture(
         SelectionError: a part, layer, head or row does not exist.
     """
     wanted = _checked_parts(include)
-    if layers is not None and not list(layers):
-        raise SelectionError(
-            "Expected at least one layer in `layers`, got none. Leave it out to keep all of them."
-        )
-    if heads is not None and not list(heads):
-        raise SelectionError(
-            "Expected at least one head in `heads`, got none. Leave it out to keep all of them."
-        )
+    for name, some in (("layer", layers), ("head", heads)):
+        if some is not None and not list(some):
+            raise SelectionError(
+                f"Expected at least one {name} in `{name}s`, got none. Leave it out to keep all of "
+                "them."
+            )
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     arguments = run_arguments(module, inputs)
     if set(DERIVED) & set(wanted) and rows is None:

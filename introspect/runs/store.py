@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 
 from introspect.data import Reject, reject_to_json
 from introspect.errors import OutputError
-from introspect.io import Arrays, pack, unpack, write_atomically
+from introspect.io import Arrays, pack, unpack, unwritable, write_atomically
 
 _REJECTS = "rejects"
 _MANIFEST = "manifest.jsonl"
@@ -111,7 +111,7 @@ class ShardStore:
             for half in self.folder.glob(".*.part"):
                 half.unlink(missing_ok=True)
         except OSError as error:
-            raise self._refused(error) from error
+            raise unwritable(self.folder, error, "write in") from error
 
     def done(self, shard: int, content: str) -> ShardEntry | None:
         """Return the entry of a complete shard, or ``None`` if the shard has to run."""
@@ -189,7 +189,7 @@ class ShardStore:
                 if path.name not in kept:
                     path.unlink(missing_ok=True)
         except OSError as error:
-            raise self._refused(error) from error
+            raise unwritable(self.folder, error, "write in") from error
 
     def _is_whole(self, entry: ShardEntry) -> bool:
         try:
@@ -209,12 +209,6 @@ class ShardStore:
                 yield ShardEntry(**{**found, "routes": tuple(found["routes"])})
             except (ValueError, TypeError, KeyError):
                 continue  # a line cut short by a stop: its shard runs again
-
-    def _refused(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"Expected to write in {str(self.folder)!r}, but the system refused: "
-            f"{error.strerror or error}. Name a place you may write to."
-        )
 
     def _ends_with_line(self, stream: Any) -> bool:
         if not stream.tell():

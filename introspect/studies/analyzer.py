@@ -343,8 +343,7 @@ def addable(sums: npt.ArrayLike) -> Floats:
         >>> bool(a + b + c == c + b + a), 0.1 + 0.2 + 0.3 == 0.3 + 0.2 + 0.1
         (True, False)
     """
-    grains: Floats = np.rint(np.asarray(sums, dtype=np.float64) / _GRAIN) * _GRAIN
-    return grains
+    return np.asarray(np.rint(np.asarray(sums, dtype=np.float64) / _GRAIN) * _GRAIN)
 
 
 def ratio(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:
@@ -355,8 +354,7 @@ def ratio(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:
         array([0.25,  nan])
     """
     total, n = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
-    means: Floats = np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
-    return means
+    return np.asarray(np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0))
 
 
 def known_means(values: Floats) -> Floats:

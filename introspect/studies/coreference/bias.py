@@ -161,8 +161,7 @@ class _Sides:
         """Return the mean credit of the first kind minus the second's, ``(num_heads,)``."""
         sums, counts = (values.sum(1) for values in self.sums())
         means = ratio(sums, counts)
-        found: Floats = means[0] - means[1]
-        return found
+        return np.asarray(means[0] - means[1])
 
 
 def _interval(sides: _Sides, options: Options) -> tuple[Floats, Floats]:

@@ -100,13 +100,11 @@ class CaseTable:
 
     def deviations(self) -> Floats:
         """Compute the standard deviation of each feature within cases."""
-        found: Floats = np.sqrt((self.values**2).sum((0, 1)) / self.real.sum())
-        return found
+        return np.asarray(np.sqrt((self.values**2).sum((0, 1)) / self.real.sum()))
 
     def scores(self, weights: Floats) -> Floats:
         """Compute the log-odds of each candidate, ``(num_cases, num_candidates, num_problems)``."""
-        found: Floats = self.values @ weights
-        return found
+        return np.asarray(self.values @ weights)
 
 
 def _check_alike(cases: Sequence[CandidateFeatures]) -> None:
@@ -173,8 +171,7 @@ def fit_conditional_logit(
         return float(loss), slope.ravel()
 
     point = _minimum(objective, np.zeros(bounds.size)).reshape(bounds.shape)
-    found: Floats = right.T @ (point * stretch)
-    return found
+    return np.asarray(right.T @ (point * stretch))
 
 
 def _minimum(objective: Callable[[Floats], tuple[float, Floats]], start: Floats) -> Floats:
@@ -213,8 +210,7 @@ def cross_entropies(
     masked = torch.from_numpy(scores).masked_fill(torch.from_numpy(~real)[..., None], -torch.inf)
     logs = np.where(real[..., None], masked.log_softmax(1).numpy(), 0)
     shares = np.moveaxis(labels / labels.sum(2, keepdims=True), 0, 2)
-    found: Floats = -(shares * logs).sum((0, 1))
-    return found
+    return np.asarray(-(shares * logs).sum((0, 1)))
 
 
 def choice_credits(
@@ -223,8 +219,7 @@ def choice_credits(
     """Compute the antecedents' share of the best candidates, ``(num_cases, num_labelings)``."""
     possible = np.where(real[..., None], scores, -np.inf)
     is_best = possible >= possible.max(1, keepdims=True) - _SAME
-    found: Floats = (is_best & np.moveaxis(labels, 0, 2)).sum(1) / is_best.sum(1)
-    return found
+    return np.asarray((is_best & np.moveaxis(labels, 0, 2)).sum(1) / is_best.sum(1))
 
 
 #: The strengths of the L2 penalty that are tried.
@@ -389,8 +384,7 @@ def _chosen_penalties(
         losses += cross_entropies(test.scores(weights), test.real, tried[:, held])
     # Among ties, choose the strongest penalty, because it claims the least.
     by_label = losses.reshape(len(labels), len(grid))[:, ::-1]
-    found: Floats = grid[::-1][by_label.argmin(1)]
-    return found
+    return np.asarray(grid[::-1][by_label.argmin(1)])
 
 
 def _labelings(

@@ -192,8 +192,7 @@ def _why_no_pair(members: Sequence[PairVersion]) -> str:
 def _shift(pair: Pair, measure: Measure) -> Floats:
     places = (pair[0].antecedents.index(True), pair[1].antecedents.index(True))
     first, second = (_preference(version, places, measure) for version in pair)
-    shift: Floats = first - second
-    return shift
+    return np.asarray(first - second)
 
 
 def _preference(version: PairVersion, places: tuple[int, int], measure: Measure) -> Floats:
@@ -204,8 +203,7 @@ def _preference(version: PairVersion, places: tuple[int, int], measure: Measure)
         return preference
     total = earlier + later
     undefined = np.full(total.shape, np.nan)
-    share: Floats = np.divide(preference, total, out=undefined, where=total >= FLOOR)
-    return share
+    return np.asarray(np.divide(preference, total, out=undefined, where=total >= FLOOR))
 
 
 def _claims(
