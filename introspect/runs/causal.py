@@ -202,6 +202,9 @@ def _write_tables(place: Path, study: CausalStudy) -> None:
         study.smallest.steps.to_csv(place / "smallest.csv", index=False)
 
 
+_OF_CHOICE = ("direction", "accuracy", "ci_low", "ci_high", "p_value")
+
+
 def _summary(
     study: CausalStudy, num_rejected: int, seconds: float, command: str | None
 ) -> dict[str, Any]:
@@ -222,11 +225,7 @@ def _summary(
         if choice is None
         else {
             "head": str(choice.head),
-            "direction": choice.direction,
-            "accuracy": choice.accuracy,
-            "ci_low": choice.ci_low,
-            "ci_high": choice.ci_high,
-            "p_value": choice.p_value,
+            **{name: getattr(choice, name) for name in _OF_CHOICE},
         },
         "correlation": study.correlation,
         "smallest": None

@@ -7,7 +7,6 @@ import math
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -217,6 +216,8 @@ _KEY_ROLES = {
 def role_names(reach: int = DEFAULT_REACH) -> dict[str, str]:
     """Return the roles with a one-line definition of each.
 
+    Roles overlap: the previous token may be a special one, so shares of attention do not sum to 1.
+
     Args:
         reach: how many positions before and after a token have a role of their own; at least 1.
 
@@ -237,11 +238,6 @@ def role_names(reach: int = DEFAULT_REACH) -> dict[str, str]:
         for side in ("before", "after")
     }
     return {**_SHAPE_ROLES, **_KEY_ROLES, **places}
-
-
-#: Names and definitions of the roles of a default ``RolesAnalyzer``. Roles overlap: the previous
-#: token may be a special one, so shares of attention do not sum to 1.
-ALL_ROLES: Mapping[str, str] = MappingProxyType(role_names())
 
 
 class _Totals(NamedTuple):
