@@ -22,6 +22,7 @@ from introspect.errors import CaptureError
 from introspect.functional import value_norms
 from introspect.hooks.watchers import same_output
 from introspect.records import PARTS_BY_NAME
+from introspect.text import quantity
 
 #: The parts from which the norms of values are derived.
 BEHIND_NORMS = PARTS_BY_NAME["value_norms"].behind
@@ -172,8 +173,8 @@ def held_projection(log: LinearLog, parts: Mapping[str, torch.Tensor], model: st
     if not difference <= same_output(result.dtype) * result.abs().max().clamp(min=1):
         raise _refused(
             model,
-            f"they add up to something else, {float(difference):.2g} away: its layer does more "
-            "than multiply with its weights",
+            f"they add up to something else, {quantity(float(difference))} away: its layer "
+            "does more than multiply with its weights",
         )
     return projection
 

@@ -294,16 +294,16 @@ class RolesAnalyzer(SummedByLayer[_Totals]):
         super().begin(texts)
         self._parts = []
 
-    def _look(self, texts: Texts, attentions: torch.Tensor) -> _Totals:
+    def _reduce(self, texts: Texts, attentions: torch.Tensor) -> _Totals:
         if not self._parts:
             parts = parts_of(texts, attentions.shape[1])
             self._parts = [part.to(attentions.device) for part in parts]
         first, *others = (_layer(part.of(attentions), part, self.reach) for part in self._parts)
         return functools.reduce(plus, others, first)
 
-    def _add(self, texts: Texts, looks: Mapping[int, _Totals]) -> None:
+    def _add(self, texts: Texts, reduced: Mapping[int, _Totals]) -> None:
         self._parts = []
-        super()._add(texts, looks)
+        super()._add(texts, reduced)
 
     def merge(self, other: RolesAnalyzer) -> None:
         """Take over what another analyzer has collected from other texts.

@@ -132,7 +132,7 @@ class PatternsAnalyzer(SummedByLayer[_Counts]):
         check_is_self(record, "patterns")
         self._take(record)
 
-    def _look(self, texts: Texts, attentions: torch.Tensor) -> _Counts:
+    def _reduce(self, texts: Texts, attentions: torch.Tensor) -> _Counts:
         attentions = attentions.cpu().float()
         found = None
         for tokens, pattern in zip(texts.sequences, attentions, strict=True):
