@@ -6,7 +6,6 @@ row and a ``Reject`` for each row that is not. It holds one row at a time, never
 
 from __future__ import annotations
 
-import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from introspect.errors import InputError, MentionError, TextError
 from introspect.io import PathLike, Row, RowError
-from introspect.text import Candidate, CorefCase, Span, shortened
+from introspect.text import Candidate, CorefCase, Span, divides_character, shortened
 
 #: The kind of a reject whose row is a case without a choice: all candidates are right, or none.
 NO_CHOICE = "no_choice"
@@ -187,36 +186,6 @@ def _check_span(text: str, span: Span, role: str) -> None:
 
 def _quoted(text: str, span: Span) -> str:
     return f"{shortened(text[slice(*span)], 40)!r} at {span}"
-
-
-def divides_character(text: str, offset: int) -> bool:
-    r"""Return whether ``offset`` falls inside what a reader sees as one character.
-
-    That is: before a combining mark or variation selector, around a zero-width joiner, before a
-    skin tone, between the halves of a flag or of a surrogate pair.
-
-    Example:
-        >>> [divides_character("cafe\u0301s", offset) for offset in (3, 4, 5)]
-        [False, True, False]
-    """
-    if not 0 < offset < len(text):
-        return False
-    before, after = text[offset - 1], text[offset]
-    if unicodedata.category(after).startswith("M") or "\u200d" in (before, after):
-        return not before.isspace()
-    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\udc00" <= after <= "\udfff":
-        return True
-    if _is_regional(before) and _is_regional(after):
-        run = len(text[:offset]) - len(text[:offset].rstrip(_REGIONAL))
-        return run % 2 == 1
-    return False
-
-
-_REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))
-
-
-def _is_regional(character: str) -> bool:
-    return character in _REGIONAL
 
 
 # --- ids and counts ---------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 # What the folder hands out, each name loaded on its first use.
+from .characters import divides_character as divides_character
 from .characters import segment_words as segment_words
 from .characters import shortened as shortened
 from .characters import visible as visible

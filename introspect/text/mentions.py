@@ -16,7 +16,7 @@ from typing import Any
 import regex
 
 from introspect.errors import MentionError, TextError
-from introspect.text.characters import SPACED_LETTER, is_unspaced, segment_words, shortened
+from introspect.text.characters import divides_word, segment_words, shortened
 from introspect.text.english import counted
 
 Span = tuple[int, int]
@@ -202,19 +202,20 @@ def _nearest(text: str, phrase: str) -> str:
 def _occurrences(text: str, phrase: str) -> list[Span]:
     if not phrase.strip():
         return []
-    # Han and Kana are written without spaces, so a word boundary is only asked for between two
-    # letters of scripts that have them.
-    head = f"(?<!{SPACED_LETTER})" if _has_word_boundary(phrase[0]) else ""
-    # A mark after the phrase belongs to its last letter, which is then another letter.
-    tail = rf"(?!{SPACED_LETTER}|\p{{M}})" if _has_word_boundary(phrase[-1]) else ""
-    pattern = head + regex.escape(phrase) + tail
-    exact = [match.span() for match in regex.finditer(pattern, text)]
-    return exact or [match.span() for match in regex.finditer(pattern, text, regex.IGNORECASE)]
+    # One letter with its mark may be written as one character or as two.
+    forms = dict.fromkeys([phrase, *(unicodedata.normalize(f, phrase) for f in ("NFC", "NFD"))])
+    tries = [(form, flags) for flags in (0, regex.IGNORECASE) for form in forms]
+    return next((spans for each in tries if (spans := _places(text, *each))), [])
 
 
-def _has_word_boundary(character: str) -> bool:
-    is_mark = unicodedata.category(character).startswith("M")
-    return is_mark or (character.isalnum() and not is_unspaced(character))
+def _places(text: str, phrase: str, flags: int) -> list[Span]:
+    """Return where a phrase occurs, one place after the other, without dividing a word."""
+    places: list[Span] = []
+    for match in regex.finditer(regex.escape(phrase), text, flags, overlapped=True):
+        is_after = not places or places[-1][1] <= match.start()
+        if is_after and not any(divides_word(text, offset) for offset in match.span()):
+            places.append(match.span())
+    return places
 
 
 def _checked_span(text: str, span: Span, role: str) -> Span:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from introspect.data import COLLECTIONS, Reject, SeenIds, Tally, read_cases, read_jsonl
-from introspect.data.outcomes import checked_case, divides_character
+from introspect.data.outcomes import checked_case
 from introspect.errors import InputError, SelectionError
 from introspect.io import lines as shared
 from introspect.io import read_lines, read_table
@@ -189,26 +189,6 @@ def test_a_row_over_several_lines_is_kept_as_it_stands(tmp_path):
 
 
 # --- characters -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "inside"),
-    [
-        ("e\u0301a", {1}),
-        ("a❤\ufe0fa", {2}),
-        ("👩\u200d🚀a", {1, 2}),
-        ("👍🏽a", {1}),
-        ("🇩🇪🇫🇷", {1, 3}),
-        ("a🇩🇪🇫🇷", {2, 4}),
-        ("\ud83d\ude00", {1}),
-        ("नि", {1}),
-        ("a \u0301", set()),
-        ("猫它狗", set()),
-        ("a\u200cb", set()),
-    ],
-)
-def test_where_a_character_is_divided(text, inside):
-    assert {i for i in range(len(text) + 1) if divides_character(text, i)} == inside
 
 
 @pytest.mark.parametrize(
