@@ -4,6 +4,7 @@ from .catalog import Collection as Collection
 from .catalog import Conversion as Conversion
 from .catalog import convert as convert
 from .catalog import read_cases as read_cases
+from .catalog import rejects_beside as rejects_beside
 from .conllu import Sentence as Sentence
 from .conllu import SyntaxWord as SyntaxWord
 from .conllu import read_conllu as read_conllu
@@ -23,6 +24,7 @@ from .jsonl import reject_from_json as reject_from_json
 from .jsonl import reject_to_json as reject_to_json
 from .jsonl import write_jsonl as write_jsonl
 from .outcomes import NO_CHOICE as NO_CHOICE
+from .outcomes import LeftOut as LeftOut
 from .outcomes import Outcome as Outcome
 from .outcomes import Reject as Reject
 from .outcomes import SeenIds as SeenIds
