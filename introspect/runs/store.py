@@ -175,7 +175,8 @@ class ShardStore:
                 "Run the same command again: it makes this shard anew."
             ) from error
         rejects = arrays.pop(_REJECTS).tobytes().decode()
-        return arrays, rejects.splitlines()
+        # Not by `splitlines`, which also divides at the line separators of a text.
+        return arrays, rejects.split("\n") if rejects else []
 
     def prune(self, count: int) -> None:
         """Remove the files of shards beyond the first ``count``.
