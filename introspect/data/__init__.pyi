@@ -23,8 +23,6 @@ from .jsonl import read_located as read_located
 from .jsonl import reject_from_json as reject_from_json
 from .jsonl import reject_to_json as reject_to_json
 from .jsonl import write_jsonl as write_jsonl
-from .kinds import Content as Content
-from .kinds import sniff as sniff
 from .outcomes import NO_CHOICE as NO_CHOICE
 from .outcomes import LeftOut as LeftOut
 from .outcomes import Outcome as Outcome
@@ -33,8 +31,10 @@ from .outcomes import SeenIds as SeenIds
 from .outcomes import Tally as Tally
 from .own import grammar_cases as grammar_cases
 from .own import own_cases as own_cases
+from .sentences import Content as Content
 from .sentences import PlainSentence as PlainSentence
 from .sentences import read_sentences as read_sentences
+from .sentences import sniff as sniff
 from .winobias import read_winobias as read_winobias
 from .winogender import read_winogender as read_winogender
 from .words_csv import read_words_csv as read_words_csv

@@ -32,7 +32,7 @@ from introspect.data.words_csv import read_words_csv
 from introspect.data.xwino import Schemas, read_xwino
 from introspect.errors import InputError, IntrospectError, OutputError, SelectionError
 from introspect.io import PathLike, read_lines, write_lines
-from introspect.text import CorefCase, counted
+from introspect.text import CorefCase, counted, whole
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ class Conversion:
         """Return the counts, how cases were made, and the caveats about the collection."""
         tally = self.tally
         parts = [
-            f"{counted(tally.cases, 'case')}, {tally.outside_choice} outside forced choice; "
+            f"{counted(tally.cases, 'case')}, {whole(tally.outside_choice)} outside forced choice; "
             f"{_by_kind('row', 'rejected', tally.rejects)}"
             f"{'; ' + _by_kind('', 'left out', tally.left_out) if tally.left_out else ''}.",
             self.rule,
