@@ -11,12 +11,12 @@ from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
+from introspect.data.case_rows import read_words_csv
 from introspect.data.gap import read_gap
 from introspect.data.jsonl import case_to_json, read_jsonl, reject_to_json
 from introspect.data.outcomes import Outcome, Reject, SeenIds, Tally
 from introspect.data.winobias import read_winobias
 from introspect.data.winogender import read_winogender
-from introspect.data.words_csv import read_words_csv
 from introspect.data.xwino import Schemas, read_xwino
 from introspect.errors import InputError, OutputError, SelectionError
 from introspect.io import PathLike, write_lines

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from introspect.data.columns import choose_column
 from introspect.errors import InputError, IntrospectError, MissingExtraError
-from introspect.io import Row
 
 #: The format of such an input.
 HUGGINGFACE = "hf"
@@ -58,21 +56,28 @@ def short_name(given: str) -> str:
     return ":".join(part for part in parts if part)
 
 
-def read_huggingface(given: str, column: str | None) -> Iterator[tuple[Row, object]]:
-    """Yield the rows of a split, numbered from 1, each with its value in the column.
+def columns_of(given: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns of a split, and those among them that hold texts.
 
     Raises:
-        InputError: there is no such data set, split or column, or it cannot be fetched.
+        InputError: there is no such data set or split, or it cannot be fetched.
         MissingExtraError: ``datasets`` is not installed.
     """
     dataset = _loaded(given)
     texts = [n for n, kind in dataset.features.items() if getattr(kind, "dtype", None) in _TEXTS]
-    chosen = choose_column(given, dataset.column_names, column, texts=texts)
-    number = 0
-    for batch in dataset.select_columns([chosen]).with_format(None).iter(batch_size=_ROWS):
-        for value in batch[chosen]:
-            number += 1
-            yield Row(number, "" if value is None else value), value
+    return tuple(dataset.column_names), tuple(texts)
+
+
+def rows_of_data_set(given: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a split with the values of some columns.
+
+    Raises:
+        InputError: as ``columns_of``.
+        MissingExtraError: ``datasets`` is not installed.
+    """
+    dataset = _loaded(given).select_columns(list(columns)).with_format(None)
+    for batch in dataset.iter(batch_size=_ROWS):
+        yield from (dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True))
 
 
 def data_files(given: str) -> list[Path]:

@@ -1,4 +1,5 @@
 # What the folder hands out, each name loaded on its first use.
+from .characters import is_unspaced as is_unspaced
 from .characters import segment_words as segment_words
 from .characters import shortened as shortened
 from .characters import visible as visible
