@@ -1,11 +1,13 @@
 # What the folder hands out, each name loaded on its first use.
 from .case_rows import read_case_rows as read_case_rows
 from .case_rows import read_words_csv as read_words_csv
+from .case_rows import unknown_ending as unknown_ending
 from .catalog import COLLECTIONS as COLLECTIONS
 from .catalog import Collection as Collection
 from .catalog import Conversion as Conversion
 from .catalog import convert as convert
 from .catalog import read_cases as read_cases
+from .columns import ROLES as ROLES
 from .conllu import Sentence as Sentence
 from .conllu import SyntaxWord as SyntaxWord
 from .conllu import read_conllu as read_conllu
@@ -25,6 +27,7 @@ from .jsonl import write_jsonl as write_jsonl
 from .layout import Content as Content
 from .layout import InputSet as InputSet
 from .layout import Layout as Layout
+from .layout import input_set as input_set
 from .outcomes import NO_CHOICE as NO_CHOICE
 from .outcomes import Outcome as Outcome
 from .outcomes import Reject as Reject
@@ -34,6 +37,7 @@ from .own import grammar_cases as grammar_cases
 from .own import own_cases as own_cases
 from .sentences import PlainSentence as PlainSentence
 from .sentences import read_sentences as read_sentences
+from .sentences import read_texts as read_texts
 from .winobias import read_winobias as read_winobias
 from .winogender import read_winogender as read_winogender
 from .xwino import Schemas as Schemas

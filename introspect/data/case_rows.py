@@ -26,7 +26,7 @@ def read_case_rows(
     Raises:
         InputError: the inputs hold no cases, or a file cannot be read.
     """
-    if inputs.content != "cases":
+    if inputs.content != "cases" and any(layout.columns for layout in inputs.layouts):
         raise InputError(
             f"Expected cases in {listed((repr(each.source) for each in inputs.files), most=3)}, "
             f"got {CONTENT_WORDS[inputs.content]}: {inputs.words[0]}. Give a table with the "
@@ -75,7 +75,7 @@ def read_words_csv(
     stem = Path(path).stem
     ending = Path(path).suffix.lower().removeprefix(".")
     format = None if ending in FORMATS or ending in ("gz", "zst", "tab") else "csv"
-    inputs = InputSet([Path(path)], columns=columns or {}, format=format)
+    inputs = InputSet([Path(path)], columns=columns or {}, format=format, wanted="cases")
     ids = SeenIds() if seen is None else seen
     for _, row, outcome in read_case_rows(inputs, seen=ids):
         if isinstance(outcome, CorefCase) and outcome.id is None and row is not None:

@@ -53,6 +53,8 @@ class Found:
         """The columns that hold texts."""
         if self.texts is not None:
             return list(self.texts)
+        if not any(self.samples.values()):
+            return list(self.names)
         return [name for name in self.names if any(isinstance(v, str) for v in self._values(name))]
 
     @property
@@ -176,30 +178,32 @@ def case_columns(found: Found, given: Mapping[str, str | Sequence[str]]) -> Colu
         {'text': ('Sentence',), 'pronoun': ('Pronoun',), ...}
     """
     columns = {role: _of_role(found, role, given) for role in ROLES}
-    missing = [role for role in REQUIRED if not columns[role]]
-    if not missing:
-        return {role: names for role, names in columns.items() if names}
-    has = [role for role in REQUIRED[1:] if columns[role]]
-    if not has:
+    if not any(columns[role] for role in REQUIRED[1:]):
         return None
-    raise InputError(
-        f"Expected the columns {', '.join(REQUIRED)} in {found.source!r}, which has some columns "
-        f"of a case, but {listed(missing)} {'is' if len(missing) == 1 else 'are'} missing; found: "
-        f"{found.listed}. Say which they are with columns=… (--columns "
-        f"{','.join(f'{role}=NAME' for role in missing)}), or read plain sentences with column=… "
-        "(--column)."
+    if missing := [role for role in REQUIRED if not columns[role]]:
+        raise missing_columns(found, missing)
+    for role, names in columns.items():
+        if role != "distractor" and role not in given and len(names) > 1:
+            raise InputError(
+                f"Expected one column for the {role} in {found.source!r}, found {listed(names)}. "
+                f"Say which with columns=… (--columns {role}=NAME)."
+            )
+    return {role: names for role, names in columns.items() if names}
+
+
+def missing_columns(found: Found, missing: Sequence[str] = REQUIRED) -> InputError:
+    """Return the error of a table that lacks columns of a case."""
+    return InputError(
+        f"Expected the columns {', '.join(REQUIRED)} in {found.source!r}, but {listed(missing)} "
+        f"{'is' if len(missing) == 1 else 'are'} missing; found: {found.listed}. Say which they "
+        f"are with columns=… (--columns {','.join(f'{role}=NAME' for role in missing)}), or read "
+        "plain sentences with column=… (--column)."
     )
 
 
 def _of_role(found: Found, role: str, given: Mapping[str, str | Sequence[str]]) -> tuple[str, ...]:
     if role not in given:
-        usual = [name for name in found.names if _USUAL[role].fullmatch(_plain(name))]
-        if role != "distractor" and len(usual) > 1:
-            raise InputError(
-                f"Expected one column for the {role} in {found.source!r}, found "
-                f"{listed(usual)}. Say which with columns=… (--columns {role}=NAME)."
-            )
-        return tuple(usual)
+        return tuple(name for name in found.names if _USUAL[role].fullmatch(_plain(name)))
     wanted = given[role]
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     chosen = [found.named(name) for name in names]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ _SAVED = ("state.json", "dataset_dict.json")
 # Not within the brackets of ``train[:10%]``.
 _COLON = re.compile(r":(?![^\[]*\])")
 _OLDEST_MAJOR = 4
-_ROWS = 128
 _TEXTS = ("string", "large_string")
 
 
@@ -56,28 +54,27 @@ def short_name(given: str) -> str:
     return ":".join(part for part in parts if part)
 
 
-def columns_of(given: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the columns of a split, and those among them that hold texts.
+def rows_of(given: str) -> Any:
+    """Return the split of a data set, as the package ``datasets`` has it.
 
     Raises:
         InputError: there is no such data set or split, or it cannot be fetched.
         MissingExtraError: ``datasets`` is not installed.
     """
-    dataset = _loaded(given)
-    texts = [n for n, kind in dataset.features.items() if getattr(kind, "dtype", None) in _TEXTS]
-    return tuple(dataset.column_names), tuple(texts)
+    return _loaded(given)
 
 
-def rows_of_data_set(given: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a split with the values of some columns.
+def text_columns(data_set: Any) -> tuple[str, ...]:
+    """Return the columns that hold texts."""
+    kinds = data_set.features.items()
+    return tuple(name for name, kind in kinds if getattr(kind, "dtype", None) in _TEXTS)
 
-    Raises:
-        InputError: as ``columns_of``.
-        MissingExtraError: ``datasets`` is not installed.
-    """
-    dataset = _loaded(given).select_columns(list(columns)).with_format(None)
-    for batch in dataset.iter(batch_size=_ROWS):
-        yield from (dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True))
+
+def plain_columns(data_set: Any) -> list[str]:
+    """Return the columns of values and lists, which are read without decoding a picture."""
+    plain = ("Value", "ClassLabel", "List", "LargeList", "Sequence")
+    kinds = data_set.features.items()
+    return [name for name, kind in kinds if isinstance(kind, list) or type(kind).__name__ in plain]
 
 
 def data_files(given: str) -> list[Path]:

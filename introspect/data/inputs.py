@@ -237,9 +237,10 @@ def _format_by_ending(path: Path) -> str | None:
 
 def _unknown_ending(source: str) -> InputError:
     endings = ", ".join(f".{name}" for name in FORMATS)
+    packed = listed(f".{name}" for name in _PACKED_INSIDE)
     return InputError(
-        f"Expected a file that ends in {endings} (all but {listed(_PACKED_INSIDE)} also with .gz "
-        f"or .zst after it), got {shortened(source, 200)!r}. Rename it, or say what it is with "
+        f"Expected a file that ends in {endings} (all but {packed} also with .gz or .zst after "
+        f"it), got {shortened(source, 200)!r}. Rename it, or say what it is with "
         "format=… (--format); save a table as CSV UTF-8."
     )
 

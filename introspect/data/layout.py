@@ -16,6 +16,7 @@ from introspect.data.columns import (
     check_roles,
     choose_column,
     is_usual,
+    missing_columns,
     sampled,
 )
 from introspect.data.conllu import Sentence, read_conllu
@@ -131,6 +132,7 @@ class InputSet:
         delimiter: what separates the columns of a table; by default, what its first rows show.
         heading: whether the first row of a table names the columns; by default, what it looks
             like.
+        wanted: what the inputs must hold; by default, whatever they do.
     """
 
     inputs: Inputs
@@ -139,6 +141,7 @@ class InputSet:
     format: str | None = None
     delimiter: str | None = None
     heading: bool | None = None
+    wanted: Content | None = None
 
     @cached_property
     def files(self) -> list[Input]:
@@ -196,6 +199,22 @@ class InputSet:
         return Hints(self.delimiter, self.heading, (*asked, *column))
 
 
+def input_set(
+    inputs: Inputs | InputSet,
+    *,
+    column: str | None = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    format: str | None = None,
+    delimiter: str | None = None,
+    heading: bool | None = None,
+    wanted: Content | None = None,
+) -> InputSet:
+    """Return inputs with what the caller says about how to read them; a set of inputs as it is."""
+    if isinstance(inputs, InputSet):
+        return inputs
+    return InputSet(inputs, column, columns or {}, format, delimiter, heading, wanted)
+
+
 def _layout_of(file: Input, asked: InputSet) -> Layout:
     """Return how a file is read.
 
@@ -222,6 +241,8 @@ def _layout_of(file: Input, asked: InputSet) -> Layout:
         columns = case_columns(found, asked.columns)
         if columns is not None:
             return Layout(file, "cases", columns, reader, _first(samples, columns["text"][0]))
+        if asked.wanted == "cases" and found.names:
+            raise missing_columns(found)
     if not found.names:
         return Layout(file, "sentences", {}, reader)
     _check_no_heading(found, samples, asked)

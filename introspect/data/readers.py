@@ -10,13 +10,13 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from introspect.data.huggingface import HUGGINGFACE, columns_of, rows_of_data_set
+from introspect.data.huggingface import HUGGINGFACE, plain_columns, rows_of, text_columns
 from introspect.data.inputs import Input
 from introspect.data.jsonl import object_from_json
 from introspect.data.sheets import rows_of_sheet
 from introspect.data.tables import SAMPLE, Table, headed, rows_of_table, table_of
 from introspect.errors import InputError
-from introspect.io import Row, RowError, as_utf8, opened, read_lines
+from introspect.io import Row, RowError, as_utf8, opened, read_lines, read_table
 
 #: A row and the values of its columns; ``None`` in a row that has a fault.
 Values = Mapping[str, Any] | None
@@ -106,7 +106,7 @@ class TableRows:
 
     @cached_property
     def table(self) -> Table | None:
-        """How the table is written; ``None`` for an empty file."""
+        """How the table is written; ``None`` if no row of it can be read."""
         hints = self.hints
         return table_of(
             self.file.path,
@@ -126,6 +126,8 @@ class TableRows:
     ) -> Iterator[tuple[Row, Values]]:
         """Yield the rows with the values of some columns."""
         if self.table is None:
+            rows = read_table(self.file.path)
+            yield from ((row, None) for row in rows if row.fault and row.fault.kind == "damaged")
             return
         for row in rows_of_table(self.file.path, self.table, keep_blank=keep_blank):
             # A blank line has no fields, however many columns there are.
@@ -292,6 +294,14 @@ class Parquet:
         """The columns that hold texts by their type."""
         return tuple(each.name for each in self._schema or () if _is_text(each.type))
 
+    @property
+    def _plain(self) -> list[str]:
+        """The columns of other values than bytes, which may be pictures."""
+        from pyarrow import types
+
+        bytes_ = (types.is_binary, types.is_large_binary, types.is_struct)
+        return [e.name for e in self._schema or () if not any(is_(e.type) for is_ in bytes_)]
+
     def rows(
         self, columns: Sequence[str] | None = None, *, keep_blank: bool = True
     ) -> Iterator[tuple[Row, Values]]:
@@ -299,7 +309,7 @@ class Parquet:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        wanted = None if columns is None else list(dict.fromkeys(columns))
+        wanted = self._plain if columns is None else list(dict.fromkeys(columns))
         number = 0
         try:
             with pq.ParquetFile(
@@ -350,26 +360,30 @@ class DataSet:
     hints: Hints
 
     @cached_property
-    def _columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return columns_of(self.file.source)
+    def _rows(self) -> Any:
+        return rows_of(self.file.source)
 
     @property
     def names(self) -> tuple[str, ...]:
         """All columns."""
-        return self._columns[0]
+        return tuple(self._rows.column_names)
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The columns that hold texts by their type."""
-        return self._columns[1]
+        return text_columns(self._rows)
 
     def rows(
         self, columns: Sequence[str] | None = None, *, keep_blank: bool = True
     ) -> Iterator[tuple[Row, Values]]:
         """Yield the rows with the values of some columns."""
-        chosen = self.names if columns is None else columns
-        for number, values in enumerate(rows_of_data_set(self.file.source, chosen), start=1):
-            yield Row(number, shown_values(values)), values
+        chosen = plain_columns(self._rows) if columns is None else list(columns)
+        number = 0
+        for batch in self._rows.select_columns(chosen).with_format(None).iter(batch_size=_ROWS):
+            for cells in zip(*batch.values(), strict=True):
+                number += 1
+                values = dict(zip(batch, cells, strict=True))
+                yield Row(number, shown_values(values)), values
 
 
 def sample_of(reader: Reader) -> list[Mapping[str, Any]]:

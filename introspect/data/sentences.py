@@ -10,6 +10,7 @@ from introspect.data.case_rows import unknown_ending
 from introspect.data.inputs import Input, Inputs
 from introspect.data.layout import InputSet, Layout
 from introspect.data.outcomes import Reject
+from introspect.errors import InputError
 from introspect.io import LONGEST_LINE, RowError
 
 
@@ -67,6 +68,23 @@ def read_sentences(
     given = inputs if isinstance(inputs, InputSet) else InputSet(inputs, column, format=format)
     layouts = {layout.file: layout for layout in given.layouts}
     return (outcome for file in given.files for outcome in _read(file, layouts.get(file)))
+
+
+def read_texts(inputs: Inputs | InputSet) -> list[str]:
+    """Return the texts of all inputs, without blank ones.
+
+    Raises:
+        InputError: as ``read_sentences``; or a text cannot be read, or there is none.
+    """
+    texts = []
+    for outcome in read_sentences(inputs):
+        if isinstance(outcome, PlainSentence):
+            texts.append(outcome.text)
+        elif outcome.kind != "empty":
+            raise InputError(f"{outcome.source}, line {outcome.line}: {outcome.reason}")
+    if not texts:
+        raise InputError("Expected at least one text, got none. Check the file.")
+    return texts
 
 
 def _read(file: Input, layout: Layout | None) -> Iterator[PlainSentence | Reject]:

@@ -71,7 +71,7 @@ def table_of(
     heading: bool | None = None,
     asked: Sequence[str] = (),
 ) -> Table | None:
-    """Return how a table is written, by its first rows; ``None`` for an empty file.
+    """Return how a table is written, by its first rows; ``None`` if it has none that can be read.
 
     Args:
         path: the file.
@@ -90,6 +90,8 @@ def table_of(
     if first is None:
         return None
     if first.fault:
+        if first.fault.kind == "damaged":
+            return None
         raise InputError(f"{path}, line {first.line}: {first.fault}")
     names = tuple(name.strip() for name in first.fields)
     has_heading = headed(str(path), names, list(islice(rows, SAMPLE)), asked, heading=heading)

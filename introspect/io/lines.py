@@ -60,8 +60,8 @@ class Row:
 def read_lines(path: PathLike, *, keep_blank: bool = False) -> Iterator[Row]:
     """Yield the nonblank lines of a text, numbered from 1, without their ends.
 
-    The text is UTF-8, or what its byte order mark says; the mark is dropped. A line that is too long, not UTF-8 or holds a NUL has a fault; so
-    does the last one if compressed data is cut off.
+    The text is UTF-8, or what its byte order mark says; the mark is dropped. A line that is too
+    long, not UTF-8 or holds a NUL has a fault; so does the last one if the data is cut off.
 
     Args:
         path: the file.
@@ -85,8 +85,9 @@ def read_table(
 ) -> Iterator[Row]:
     """Yield the rows of a table with their fields; a quoted field may span several lines.
 
-    A first line such as ``sep=;``, which spreadsheets write, is skipped. A field of more than ``csv.field_size_limit()`` characters (131,072) is a fault; so is an
-    unclosed quotation, whose lines are named.
+    A first line such as ``sep=;``, which spreadsheets write, is skipped. A field of more than
+    ``csv.field_size_limit()`` characters (131,072) is a fault; so is an unclosed quotation, whose
+    lines are named.
 
     Args:
         path: the file.

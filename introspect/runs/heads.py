@@ -39,6 +39,7 @@ def heads_folder(
     texts: Sequence[str] | None = None,
     *,
     name: str | None = None,
+    read: Sequence[str] = (),
     options: HeadOptions | None = None,
     overwrite: bool = False,
     command: str | None = None,
@@ -55,6 +56,7 @@ def heads_folder(
         out: the folder, or a file that ends in ``.html`` for only the page.
         texts: texts for shapes and importance.
         name: the name of the texts.
+        read: what was read from which file, in sentences.
         options: options of the search.
         overwrite: replace an earlier run.
         command: the command line, for the provenance.
@@ -67,7 +69,7 @@ def heads_folder(
     chosen = asdict(options or HeadOptions())
     if is_page(out):
         study = head_study(model, texts, **chosen, progress=progress)
-        report = head_report(study, name=name, command=command)
+        report = head_report(study, name=name, read=read, command=command)
         report.save(out)
         return report
     folder = check_folder(out, HEADS_KIND, "replace", overwrite=overwrite)
@@ -80,7 +82,7 @@ def heads_folder(
     }
     with locked(folder, "replace"):
         study = head_study(model, texts, **chosen, progress=progress)
-        report = head_report(study, name=name, command=command)
+        report = head_report(study, name=name, read=read, command=command)
         with replacing_folder(folder, HEADS_KIND, overwrite=overwrite) as place:
             _write(place, study, report, plan, command)
     return report

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from introspect.data import InputSet
 from introspect.errors import SelectionError
 from introspect.functional import MENTION_OPTIONS, Mention
 from introspect.models import BatchLimits
 from introspect.records import Weights, checked_weights
 from introspect.runs.batches import Long, Segment
 from introspect.runs.cache import CacheOptions
-from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import Precision
 from introspect.studies.registry import find_analyzer
 
@@ -86,13 +86,13 @@ def segmenter(name: str | None) -> Segment | None:
     return chinese_words
 
 
-def chosen_analyzers(names: Sequence[str] | None, reading: RunInput) -> tuple[str, ...]:
+def chosen_analyzers(names: Sequence[str] | None, inputs: InputSet) -> tuple[str, ...]:
     """Return the requested analyzers, if the input suits them.
 
     Raises:
         SelectionError: the input does not suit one, or there is no such analyzer.
     """
-    content = reading.content()
+    content = inputs.content
     chosen = tuple(dict.fromkeys(names or (_DEFAULT_ANALYZERS[content],)))
     for name in chosen:
         takes = find_analyzer(name).takes

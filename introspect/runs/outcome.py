@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from introspect.data import InputSet
 from introspect.errors import InputError
 from introspect.io import as_json, replacing, write_atomically, write_lines
 from introspect.records import AttentionRecord
@@ -19,7 +19,7 @@ from introspect.reporting import Report, SetFindings, provenance_rows, sentence_
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
 from introspect.runs.options import segmenter
-from introspect.runs.rows import ProbeRow, RunInput, Shard, read_rows
+from introspect.runs.rows import ProbeRow, Shard, name_of, read_rows
 from introspect.runs.saved_attention import FOLDER, INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker
@@ -34,6 +34,7 @@ class Outcome:
     Args:
         folder: the folder to write to.
         name: the name of the input.
+        read: what was read, in sentences.
         worker: the model with its options.
         gathered: the combined results of all shards.
         null: the same with random weights, if requested.
@@ -45,6 +46,7 @@ class Outcome:
 
     folder: Path
     name: str
+    read: tuple[str, ...]
     worker: Worker
     gathered: Gathered
     null: Gathered | None
@@ -89,6 +91,7 @@ class Outcome:
         pairs = self.cases.pairs()
         return SetFindings(
             name=self.name,
+            read=self.read,
             scores=scores,
             num_cases=len(self.cases.scored),
             num_groups=self.cases.num_groups,
@@ -122,6 +125,7 @@ class Outcome:
                 self.tables["roles"],
                 self.record.certificate,
                 similarity=self.gathered.analyzers.get("similarity"),
+                read=self.read,
                 notices=_notices(self.gathered),
                 command=self.command,
             )
@@ -247,7 +251,7 @@ def _of_linear(linear: ProbeResult | None) -> dict[str, float] | None:
 def finish(
     folder: Path,
     worker: Worker,
-    reading: RunInput,
+    inputs: InputSet,
     work: Work,
     null: Work | None,
     options: Options,
@@ -257,16 +261,17 @@ def finish(
     began = time.perf_counter()
     gathered = gather(work.store, work.entries, folder)
     if not gathered.num_rows:
-        raise InputError(_nothing(reading, gathered))
+        raise InputError(_nothing(inputs, gathered))
     randomly = None if null is None else gather(null.store, null.entries)
     return write_outcome(
         Outcome(
             folder=folder,
-            name=_name(reading),
+            name=name_of(inputs),
+            read=tuple(inputs.words),
             worker=worker,
             gathered=gathered,
             null=randomly,
-            sample=_sample(worker, reading, gathered),
+            sample=_sample(worker, inputs, gathered),
             options=options,
             command=command,
             timings={
@@ -279,28 +284,21 @@ def finish(
     )
 
 
-def _sample(worker: Worker, reading: RunInput, gathered: Gathered) -> str:
+def _sample(worker: Worker, inputs: InputSet, gathered: Gathered) -> str:
     """Return the first text with a result, as the model read it, to capture and certify."""
     too_large = {(r.source, r.line) for r in gathered.rejects() if r.kind == "memory"}
-    for row in read_rows(reading):
+    for row in read_rows(inputs):
         if isinstance(row, ProbeRow) and (row.source, row.line) not in too_large:
             for part in worker.prepare(Shard.of(0, [row])).rows:
                 return part.text
     raise InputError("Expected a row with a result, got none.")
 
 
-def _name(reading: RunInput) -> str:
-    given = reading.inputs
-    names = [given] if isinstance(given, str | os.PathLike) else list(given)
-    first = Path(names[0]).name or str(names[0])
-    return first if len(names) == 1 else f"{first} and {len(names) - 1} more"
-
-
-def _nothing(reading: RunInput, gathered: Gathered) -> str:
+def _nothing(inputs: InputSet, gathered: Gathered) -> str:
     found = gathered.rejects(1)
     first = f" The first: line {found[0].line}: {found[0].reason}" if found else ""
     return (
-        f"Expected at least one row with a result in {_name(reading)!r}, got none; "
+        f"Expected at least one row with a result in {name_of(inputs)!r}, got none; "
         f"{counted(gathered.num_rejected, 'row')} "
         f"{verb(gathered.num_rejected, 'was', 'were')} rejected, see rejects.jsonl.{first}"
     )

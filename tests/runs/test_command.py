@@ -18,10 +18,10 @@ import pytest
 
 import introspect as ix
 from introspect import cli
-from introspect.data import write_jsonl
+from introspect.data import InputSet, write_jsonl
 from introspect.progress import following
 from introspect.runs import estimate
-from introspect.runs.rows import RunInput, count_rows
+from introspect.runs.rows import count_rows
 from introspect.runs.worker import WorkerOptions
 from tests.runs import sets
 
@@ -267,13 +267,13 @@ def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
 def test_rows_are_counted_by_their_lines(content, name, count, tmp_path):
     path = tmp_path / name
     path.write_text(content)
-    assert count_rows(RunInput(path)) == count
+    assert count_rows(InputSet(path)) == count
 
 
 def test_rows_that_only_reading_would_tell_are_not_counted(tmp_path):
     packed = tmp_path / "t.txt.gz"
     packed.write_bytes(gzip.compress(b"a\nb\n"))
-    assert count_rows(RunInput(packed)) is None
+    assert count_rows(InputSet(packed)) is None
 
 
 # Before anything is done
