@@ -220,8 +220,8 @@ def test_text_longer_than_the_model_reads_is_never_cut_silently(introspect, tmp_
     assert_refused(introspect("report", text, "--out", out), "512", "--truncation")
     outcome = introspect("report", text, "--truncation", "--out", out)
     assert outcome.code == 0
-    assert "cut off" in outcome.err and "Then came the end." in outcome.err
-    assert "cut off" in out.read_text(encoding="utf-8")
+    assert "truncated" in outcome.err and "Then came the end." in outcome.err
+    assert "truncated" in out.read_text(encoding="utf-8")
 
 
 def test_text_that_the_tokenizer_does_not_know_goes_on_loudly(introspect, tmp_path):

@@ -300,7 +300,7 @@ def test_an_earlier_run_stays_if_the_new_one_fails(tmp_path, monkeypatch, stop, 
     [
         (("--heads", "L9H1"), ("a head of L0H0–L1H3, got L9H1",)),
         (("--heads", "L1H7"), ("a head of L1H0–L1H3, got L1H7",)),
-        (("--heads", "one"), ("'L3H1'", "'one'")),
+        (("--heads", "one"), ("such as L3H1", "'one'")),
         (("--method", "none"), ("zero, mean, uniform, resample", "'none'")),
         (("--metric", "none"), ("pseudo-likelihood", "'none'")),
         (("--method", "mean", "--reference", "EMPTY"), ("at least one text in `reference`",)),

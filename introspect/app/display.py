@@ -39,9 +39,9 @@ def measured(page: str) -> str:
     """
     script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    before, found, after = page.partition(_POLICY)
-    assert found, "a page without a policy"
-    allowed = f"{before}{found}'sha256-{digest}' {after}"
+    before, policy, after = page.partition(_POLICY)
+    assert policy, "a page without a policy"
+    allowed = f"{before}{policy}'sha256-{digest}' {after}"
     return f"{allowed}{_STYLE}<script>{script}</script>{_REST_IS_NO_SCRIPT}"
 
 

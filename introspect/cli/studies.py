@@ -52,7 +52,7 @@ def causal(
     ] = None,
     reference: ReferenceFile = None,
     no_smallest: Annotated[
-        bool, typer.Option("--no-smallest", help="Do not look for the few heads that carry most.")
+        bool, typer.Option("--no-smallest", help="Do not search for the few heads that carry most.")
     ] = False,
     no_minimal_pairs: Annotated[
         bool,
@@ -168,8 +168,8 @@ def ablate(
 
 
 def _ends(edge: str) -> tuple[str, str]:
-    query, found, key = edge.rpartition(":")
-    if not (found and query and key):
+    query, colon, key = edge.rpartition(":")
+    if not (colon and query and key):
         raise InputError(f"Expected an edge as it:animal, got {edge!r}.")
     return query, key
 
@@ -275,7 +275,7 @@ def lens(
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("lens.html"),
     allow_pickle: AllowPickle = False,
 ) -> None:
-    """Show what a model would say after each layer, and which heads say it."""
+    """Show what a model would predict after each layer, and which heads contribute."""
     check_destination(out)
     import introspect as ix
     from introspect.models import hush
@@ -313,8 +313,8 @@ def _position(given: str | None) -> str | int | None:
 
 def _lengths(given: str, option: str) -> tuple[int, int]:
     """Return the minimum and maximum, as ``8-22`` or one number names them."""
-    first, found, last = given.partition("-")
-    last = last if found else first
+    first, dash, last = given.partition("-")
+    last = last if dash else first
     if not (first.strip().isdecimal() and last.strip().isdecimal()):
         raise InputError(f"Expected {option} as fewest and most, 8-22, got {given!r}.")
     return int(first), int(last)

@@ -39,7 +39,7 @@ def read_sentences(
 
     Lines and batches of rows are held, never a file, but for an array of JSON and a workbook.
     Empty lines and values are rejected, as are values that are not text, too long (10 MB), or not
-    Unicode, broken JSON, and the point where a compressed file is cut off; everything readable
+    Unicode, broken JSON, and the point where a compressed file is truncated; everything readable
     before and after is yielded.
 
     * ``txt``: one sentence per line.

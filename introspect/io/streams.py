@@ -27,7 +27,7 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
-# Never occurs in UTF-8: it shows how far a buffer was filled when compressed data was cut off.
+# Never occurs in UTF-8: it shows how far a buffer was filled when compressed data was truncated.
 _UNFILLED = b"\xff"
 
 
@@ -159,7 +159,7 @@ class _Unpacked(io.RawIOBase):
             return cast(int, self._stream.readinto(buffer))
         except OSError as error:
             self.damage = (
-                f"The {self._codec} data is cut off or damaged here ({error}); only what comes "
+                f"The {self._codec} data is truncated or damaged here ({error}); only what comes "
                 "before could be read. Get the file again."
             )
             # The stream wrote what it had before it failed, without saying how much.
@@ -195,7 +195,7 @@ class _Recoded(io.RawIOBase):
             except UnicodeDecodeError as error:
                 self._damage = (
                     f"Expected {self._encoding.upper()}, as the file's first bytes say, but the "
-                    f"data is cut off or damaged here ({error.reason}). Save the file as UTF-8."
+                    f"data is truncated or damaged here ({error.reason}). Save the file as UTF-8."
                 )
                 text = error.object[: error.start].decode(self._encoding)
             self._ready = text.encode()

@@ -340,7 +340,7 @@ def _beside(control: float, heads: Sequence[Head], unit: str) -> str:
     """Describe the control of a head, or of two, in a sentence."""
     layers = sorted({head.layer for head in heads})
     if math.isnan(control):
-        return "the only head of its layer"
+        return "the only head of the layer"
     of = f"{verb(len(layers), 'layer', 'layers')} {listed(layers)}"
     return f"the other heads of {of}: {quantity(control)} {unit}"
 

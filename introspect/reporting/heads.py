@@ -32,7 +32,7 @@ _MOST_NAMED = 12
 _CAVEATS = (
     "A role is what a head attends to on random tokens. What it does on sentences, and whether an "
     "answer rests on it, is not shown: ablate it on cases and see, with introspect causal.",
-    "Only these three roles were looked for on random tokens. A head without one may have another.",
+    "Only these three roles were tested on random tokens. A head without one may have another.",
 )
 
 

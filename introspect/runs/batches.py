@@ -165,14 +165,14 @@ def prepare(
     rejects = {place: row for place, row in enumerate(shard.rows) if isinstance(row, Reject)}
     given = {place: row for place, row in enumerate(shard.rows) if isinstance(row, ProbeRow)}
     outcomes = _encoded(model, [row.text for row in given.values()], limit)
-    found: list[tuple[int, ProbeRow, EncodedText]] = []
+    parts_read: list[tuple[int, ProbeRow, EncodedText]] = []
     for (place, row), outcome in zip(given.items(), outcomes, strict=True):
         try:
             if isinstance(outcome, TooLongError) and long == "window" and limit is not None:
                 parts = list(_windowed(model, row, limit))
             else:
                 parts = [(row, outcome)]
-            found += [(place, part, _checked(part, each, segment)) for part, each in parts]
+            parts_read += [(place, part, _checked(part, each, segment)) for part, each in parts]
             if isinstance(row.item, CorefCase) and not row.item.is_forced_choice:
                 which = (
                     "all of its candidates are"
@@ -184,7 +184,7 @@ def prepare(
         except InputError as error:
             kind = "mention" if isinstance(error, MentionError) else "text"
             rejects[place] = row.rejected(str(error), kind)
-    places, rows, encoded = zip(*found, strict=True) if found else ((), (), ())
+    places, rows, encoded = zip(*parts_read, strict=True) if parts_read else ((), (), ())
     return Prepared(shard, rows, encoded, places, rejects)
 
 

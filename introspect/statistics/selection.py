@@ -21,7 +21,7 @@ from introspect.statistics.groups import (
     grouped_bootstrap,
     sizes_of,
 )
-from introspect.statistics.permutation import labeling_sums, relabeled_totals
+from introspect.statistics.permutation import labeling_sums, permuted_totals
 
 # A head observable in less than half of the cases that another is does not compete with it.
 _OBSERVABLE_ENOUGH = 0.5
@@ -105,7 +105,7 @@ def held_out_selection(
     p_value = float("nan")
     if len(part) >= FEWEST_GROUPS and of:
         random = np.random.default_rng(seed + 1)
-        totals = relabeled_totals(sums, permutations, random, part) / per_one
+        totals = permuted_totals(sums, permutations, random, part) / per_one
         p_value = _share_as_good(totals, counts, accuracy)
     return HeldOut(
         accuracy=accuracy,

@@ -233,7 +233,7 @@ def coreference_view(
         scores: the scores of the case, where they are known already.
 
     Raises:
-        MentionError: the record has a different text, or a mention was cut off.
+        MentionError: the record has a different text, or a mention was truncated.
         SelectionError: the head or direction does not exist.
     """
     if direction not in DIRECTIONS:

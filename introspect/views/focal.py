@@ -264,7 +264,7 @@ class StepsView(FocalView):
             vertical_spacing=0.06,
             horizontal_spacing=0.04,
             subplot_titles=["1 match: score", "2 weigh: softmax", "3 sum: weight × value", "", "",
-                            "what the head gives on"],
+                            "what the head outputs"],
         )  # fmt: skip
         rows = list(range(number))
         for column, values, color in ((1, self.scores, "#5b6470"), (2, weights, "#3172c0")):
@@ -314,7 +314,7 @@ class StepsView(FocalView):
                     "Attention in three steps. Match: the token’s query is compared with every "
                     "key, which gives a score. Weigh: the softmax turns the scores into weights "
                     "that sum to 1. Sum: every value is multiplied by its weight, and all are "
-                    "added up to what the head gives on. Choose a token on the left."
+                    "added up to what the head outputs. Choose a token on the left."
                 ),
                 state={**self.state(), "scale": themed(DIVERGING), "rowHeight": _STEPS_ROW},
                 record=self.record,

@@ -77,7 +77,7 @@ def test_case_that_fails_is_named_by_its_number(model, case):
     cut = ix.CorefCase.from_words(
         "it rained " + "on and on " * 300 + "upon Ann", pronoun="it", antecedent="Ann"
     )
-    with pytest.raises(MentionError, match="Number 2: .*cut off"):
+    with pytest.raises(MentionError, match="Number 2: .*truncated"):
         ix.coreference_study(model, [case, cut], truncation=True)
 
 

@@ -37,7 +37,7 @@ def draw() -> None:
     name, entry = asked()
     if entry.pair or entry.is_of_target:
         raise SelectionError(
-            "Expected one text to mark a pronoun in, got a pair or a target. Empty the second "
+            "Expected one text to mark a pronoun in, got a pair or a target. Clear the second "
             "text or the target, and show the encoder's attention."
         )
     text = entry.text

@@ -131,7 +131,7 @@ def _references(text: str) -> tuple[str, ...]:
 def _edge(model: Model, name: str, entry: Entry) -> Removal | None:
     if entry.is_of_target:
         raise SelectionError(
-            "Expected the encoder's attention, where both words are of the text. Empty the target, "
+            "Expected the encoder's attention, where both words are of the text. Clear the target, "
             "or choose the encoder's attention above."
         )
     words = words_of(entry.text)
@@ -314,7 +314,7 @@ def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
         return
     if entry.is_of_target:
         raise SelectionError(
-            "Expected the encoder's attention, in which a pronoun can be marked. Empty the target, "
+            "Expected the encoder's attention, in which a pronoun can be marked. Clear the target, "
             "or choose the encoder's attention above."
         )
     case = choose_case(name, entry.text)

@@ -233,7 +233,7 @@ class HeadView {
     announce(this.reading());
   }
 
-  /** Show heads of a layer apart, by the weights that they were looked at by elsewhere. */
+  /** Show heads of a layer apart, by the weights that they were shown by elsewhere. */
   showHead(layer, heads, weights = this.state.weights) {
     const { state } = this;
     const isKnown = weightsOf(this.record).some(([name]) => name === weights);

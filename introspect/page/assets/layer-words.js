@@ -89,7 +89,7 @@ export class LayerWords {
     }
     return state.side === "query"
       ? `${token} attends most to ${other} in ${layer} ${tail}`
-      : `${token} is looked at most by ${other} in ${layer} ${tail}`;
+      : `${token} is attended to most by ${other} in ${layer} ${tail}`;
   }
 
   notes(isWritten) {

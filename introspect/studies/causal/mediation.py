@@ -79,7 +79,7 @@ def mediation(
     indirect / total. Effects of several heads do not add up to the total.
 
     Args:
-        model: the model, with its head if the metric reads its answer.
+        model: the model, with its LM head if the metric reads its answer.
         cases: the cases; those of a minimal pair share a ``group``.
         heads: the heads to patch; all by default.
         metric: the way the answer is read; see ``introspect.studies.causal.METRICS``.

@@ -156,7 +156,7 @@ def causal_study(
             except InputError as error:
                 unpaired.append(f"no effects within minimal pairs: {error}")
     chosen = _chosen(effects, scores, seed)
-    unchosen = "no head is chosen by its attention: too few groups, or no head can look"
+    unchosen = "no head is chosen by its attention: too few groups, or no head can attend"
     notes = (*effects.notes, *([] if chosen else [unchosen]), *unpaired)
     table = _joined(effects.heads, scores)
     return CausalStudy(
@@ -174,10 +174,10 @@ def causal_study(
 
 def _joined(effects: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     on = ["layer", "head"]
-    looks = scores.heads[scores.heads["direction"] == DIRECTION].set_index(on)
+    scored = scores.heads[scores.heads["direction"] == DIRECTION].set_index(on)
     cases = scores.cases[scores.cases["direction"] == DIRECTION]
-    looks["weight"] = cases.groupby(on)["antecedent_weight"].mean()
-    columns = looks[["accuracy", "weight", "margin", "p_adjusted"]].add_prefix("attention_")
+    scored["weight"] = cases.groupby(on)["antecedent_weight"].mean()
+    columns = scored[["accuracy", "weight", "margin", "p_adjusted"]].add_prefix("attention_")
     joined = effects.merge(columns.reset_index(), on=on, how="left", validate="1:1")
     baselines = scores.baselines.set_index("baseline")["accuracy"]
     # Joining keeps a table's attrs only where both tables have the same.
@@ -235,10 +235,10 @@ def _chosen(effects: CausalEffects, scores: Scores, seed: int) -> ChosenByAttent
 
 def _credits(scores: Scores, heads: list[Head], num_cases: int) -> Floats:
     """Return the credit from the pronoun to the candidates, ``(num_cases, num_heads)``."""
-    looks = scores.cases[scores.cases["direction"] == DIRECTION]
+    scored = scores.cases[scores.cases["direction"] == DIRECTION]
     columns = []
     for head in heads:
-        of_head = looks[(looks["layer"] == head.layer) & (looks["head"] == head.head)]
+        of_head = scored[(scored["layer"] == head.layer) & (scored["head"] == head.head)]
         values = of_head["credit"].to_numpy(dtype=float)
         columns.append(values if len(values) == num_cases else np.full(num_cases, np.nan))
     return np.stack(columns, axis=1)

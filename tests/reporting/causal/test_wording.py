@@ -116,7 +116,7 @@ def test_a_head_that_is_alone_in_its_layer_has_no_control_in_words():
     table = table_of([(0, 0, 2.0, NAN, 0.001, 0.9, 0.001, 0.3)])
     table[["difference", "difference_low", "difference_high"]] = NAN
     finding = finding_of_study(made(table))
-    assert "the only head of its layer" in finding.headline and "nan" not in str(finding)
+    assert "the only head of the layer" in finding.headline and "nan" not in str(finding)
 
 
 def test_the_share_right_has_an_interval_of_whole_groups():
@@ -162,7 +162,7 @@ def test_the_head_chosen_by_attention_is_judged_on_the_other_cases():
     assert "*L3H0* and *L3H1*" in said_of(heads=(Head(3, 0), Head(3, 1)))
     assert said_of(heads=(Head(3, 0), Head(3, 1))).endswith("they matter.")
     alone = said_of(control=NAN, difference=NAN, difference_low=NAN, difference_high=NAN)
-    assert "the only head of its layer. Held out, it matters." in alone
+    assert "the only head of the layer. Held out, it matters." in alone
     blind = said_of(rows_but((3, 0), (3, 1)))
     assert blind.endswith(
         "no head attends to it more often than chance allows, and one had to be chosen."
