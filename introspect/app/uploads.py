@@ -20,7 +20,7 @@ from introspect.errors import InputError
 from introspect.io import is_packed
 from introspect.models import Model
 from introspect.runs import probe
-from introspect.text import counted, decimal, sentence, whole
+from introspect.text import counted, decimal, whole
 
 #: The largest upload accepted, in bytes and in lines; larger files belong on the command line,
 #: where a run can be stopped and resumed.
@@ -159,7 +159,7 @@ def _probed(model: Model, upload: Upload, given: Path, tell: Tell) -> Probed:
         model=model.name,
         finding=run.finding,
         is_finished=True,
-        figures=[("Read", sentence(line)) for line in inputs.words] + run.lines(),
+        figures=run.lines(),
         heads=run.scores.heads,
         baselines=run.scores.baselines,
         rejects=_reject_table(_read_rejects(out / "rejects.jsonl")),

@@ -106,9 +106,7 @@ def texts_of(file: Path | None) -> tuple[list[str] | None, list[str]]:
         return None, []
     is_known = any(f".{name}" in file.suffixes for name in FORMATS)
     inputs = InputSet(file, format=None if is_known else "txt")
-    texts = read_texts(inputs)
-    show_read(inputs)
-    return texts, inputs.words
+    return read_texts(inputs), inputs.words
 
 
 def inputs_of(
@@ -121,19 +119,11 @@ def inputs_of(
     heading: bool | None = None,
     wanted: Any = None,
 ) -> Any:
-    """Return the inputs that a command names, and say on standard error what is read."""
+    """Return the inputs that a command names."""
     from introspect.data import InputSet
 
     given = files[0] if len(files) == 1 else [Path(file) if file != "-" else file for file in files]
-    inputs = InputSet(given, column, named_columns(columns), format, delimiter, heading, wanted)
-    show_read(inputs)
-    return inputs
-
-
-def show_read(inputs: Any) -> None:
-    """Say on standard error what is read."""
-    for line in inputs.words:
-        typer.echo(f"introspect: {line}", err=True)
+    return InputSet(given, column, named_columns(columns), format, delimiter, heading, wanted)
 
 
 def named_columns(given: Sequence[str] | None) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from introspect.data.case_rows import unknown_ending
 from introspect.data.inputs import Input, Inputs
-from introspect.data.layout import InputSet, Layout
+from introspect.data.layout import InputSet, Layout, input_set
 from introspect.data.outcomes import Reject
 from introspect.errors import InputError
 from introspect.io import LONGEST_LINE, RowError
@@ -65,7 +65,7 @@ def read_sentences(
             several columns.
         MissingExtraError: a data set is named, and the package ``datasets`` is not installed.
     """
-    given = inputs if isinstance(inputs, InputSet) else InputSet(inputs, column, format=format)
+    given = input_set(inputs, column=column, format=format)
     layouts = {layout.file: layout for layout in given.layouts}
     return (outcome for file in given.files for outcome in _read(file, layouts.get(file)))
 
@@ -77,13 +77,15 @@ def read_texts(inputs: Inputs | InputSet) -> list[str]:
         InputError: as ``read_sentences``; or a text cannot be read, or there is none.
     """
     texts = []
-    for outcome in read_sentences(inputs):
+    given = input_set(inputs)
+    for outcome in read_sentences(given):
         if isinstance(outcome, PlainSentence):
             texts.append(outcome.text)
         elif outcome.kind != "empty":
             raise InputError(f"{outcome.source}, line {outcome.line}: {outcome.reason}")
     if not texts:
-        raise InputError("Expected at least one text, got none. Check the file.")
+        source = given.files[0].source
+        raise InputError(f"Expected a text on each line of {source!r}, got none. Add some.")
     return texts
 
 

@@ -117,6 +117,7 @@ def causal_folder(
     began = time.monotonic()
     notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
     with locked(folder, "replace"), following(progress) as tell:
+        tell.announce(given.words)
         study = causal_study(
             model, rows.cases, heads, method=method, reference=reference, metric=metric,
             share=share, minimal_pairs=minimal_pairs, seed=seed, progress=tell,

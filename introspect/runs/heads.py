@@ -11,7 +11,7 @@ from typing import Any
 
 from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
 from introspect.models import Model
-from introspect.progress import ProgressLike
+from introspect.progress import ProgressLike, following
 from introspect.records import Head
 from introspect.reporting import Report, head_report, provenance_rows, version_of_introspect
 from introspect.studies.heads import POSITIONAL, RARE_WORD, SCORES, HeadStudy, head_study
@@ -68,7 +68,7 @@ def heads_folder(
     """
     chosen = asdict(options or HeadOptions())
     if is_page(out):
-        study = head_study(model, texts, **chosen, progress=progress)
+        study = _studied(model, texts, chosen, read, progress)
         report = head_report(study, name=name, read=read, command=command)
         report.save(out)
         return report
@@ -81,11 +81,23 @@ def heads_folder(
         "options": chosen,
     }
     with locked(folder, "replace"):
-        study = head_study(model, texts, **chosen, progress=progress)
+        study = _studied(model, texts, chosen, read, progress)
         report = head_report(study, name=name, read=read, command=command)
         with replacing_folder(folder, HEADS_KIND, overwrite=overwrite) as place:
             _write(place, study, report, plan, command)
     return report
+
+
+def _studied(
+    model: Model,
+    texts: Sequence[str] | None,
+    options: dict[str, Any],
+    read: Sequence[str],
+    progress: ProgressLike,
+) -> HeadStudy:
+    with following(progress) as tell:
+        tell.announce(read)
+        return head_study(model, texts, **options, progress=tell)
 
 
 def _write(

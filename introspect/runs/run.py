@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +41,7 @@ from introspect.runs.worker import Worker
 from introspect.studies.coreference import Options, Scores
 from introspect.studies.registry import find_analyzer
 from introspect.studies.runner import default_lanes
-from introspect.text import counted, percent, percent_interval, whole
+from introspect.text import counted, percent, percent_interval, sentence, whole
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class ProbeRun:
         finding: the headline, as plain text.
         report: the report page; ``None`` if there are only tables.
         num_rejected: rows without a result; ``rejects.jsonl`` lists them with their reasons.
+        read: what was read from which file, in sentences.
     """
 
     folder: Path
@@ -64,6 +64,7 @@ class ProbeRun:
     finding: str
     report: Path | None
     num_rejected: int
+    read: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} in {str(self.folder)!r}: {self.finding or 'tables only'}>"
@@ -73,6 +74,7 @@ class ProbeRun:
         summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
         timings = summary["timings"]
         lines = [
+            *(("Input", sentence(line)) for line in self.read),
             ("Texts", f"{whole(summary['texts'])}, {counted(summary['tokens'], 'token')}"),
             ("Rejected", whole(self.num_rejected)),
             (
@@ -105,7 +107,6 @@ DEFAULT = Options()
 
 #: Rows per shard: the most that a stop can lose, and the unit that is sorted by length.
 SHARD_ROWS = 1_024
-_LOGGER = logging.getLogger("introspect")
 #: The name of these folders in messages.
 KIND = "probe"
 
@@ -228,9 +229,8 @@ def probe(
     lanes = threads or default_lanes(loaded)
     worker = Worker(loaded, worker_options, places, lanes=lanes)
     check_folder(folder, KIND, "resume", overwrite=overwrite)
-    for line in reading.words:
-        _LOGGER.info(line)
     with locked(folder), following(progress) as tell:
+        tell.announce(reading.words)
         _begin(folder, plan, overwrite=overwrite, command=command)
         if places.attention is not None:
             places.attention.mkdir(exist_ok=True)
@@ -253,6 +253,7 @@ def probe(
         finding=outcome.finding,
         report=folder / "report.html" if outcome.pages else None,
         num_rejected=outcome.gathered.num_rejected,
+        read=tuple(reading.words),
     )
 
 

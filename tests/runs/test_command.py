@@ -140,7 +140,7 @@ def test_rejected_rows_end_with_3_and_are_named(introspect, expected, tmp_path):
         (["--threads", "0"], "at least 1 thread"),
         (["--save-attention", "int8"], "float32 or float16"),
         (["--segment", "other"], "jieba"),
-        (["--format", "conllu", "--column", "text"], "rows"),
+        (["--format", "conllu", "--column", "text"], "at least one row"),
     ],
 )
 def test_bad_arguments_end_with_2_and_one_line(arguments, message, introspect, tmp_path):
@@ -218,6 +218,8 @@ def test_a_log_says_where_it_begins_and_ends(introspect, tmp_path):
     path = sets.text_file(tmp_path, [*TEXTS, ""])
     outcome = introspect(path, "--out", tmp_path / "x")
     lines = outcome.err.splitlines()
+    read, *lines = lines
+    assert read == ("introspect: reading plain sentences from texts.txt; first text: “w1 w2 w3”")
     assert lines[0] == "introspect: probing rows: 0 of 4"
     assert re.fullmatch(
         r"introspect: probing rows: 4 of 4 done in [\d.]+ s, [\d.,]+ a second, 1 rejected", lines[1]
