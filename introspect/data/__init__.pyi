@@ -7,6 +7,7 @@ from .catalog import Collection as Collection
 from .catalog import Conversion as Conversion
 from .catalog import convert as convert
 from .catalog import read_cases as read_cases
+from .catalog import rejects_beside as rejects_beside
 from .columns import ROLES as ROLES
 from .conllu import Sentence as Sentence
 from .conllu import SyntaxWord as SyntaxWord
@@ -29,6 +30,7 @@ from .layout import InputSet as InputSet
 from .layout import Layout as Layout
 from .layout import input_set as input_set
 from .outcomes import NO_CHOICE as NO_CHOICE
+from .outcomes import LeftOut as LeftOut
 from .outcomes import Outcome as Outcome
 from .outcomes import Reject as Reject
 from .outcomes import SeenIds as SeenIds

@@ -1,4 +1,4 @@
-"""Read sentences one after another, whatever their format."""
+"""Read sentences one after another, whatever their format, and tell them from cases and trees."""
 
 from __future__ import annotations
 
