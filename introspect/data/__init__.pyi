@@ -4,14 +4,14 @@ from .case_rows import read_words_csv as read_words_csv
 from .case_rows import unknown_ending as unknown_ending
 from .catalog import COLLECTIONS as COLLECTIONS
 from .catalog import Collection as Collection
-from .catalog import Conversion as Conversion
-from .catalog import convert as convert
 from .catalog import read_cases as read_cases
-from .catalog import rejects_beside as rejects_beside
 from .columns import ROLES as ROLES
 from .conllu import Sentence as Sentence
 from .conllu import SyntaxWord as SyntaxWord
 from .conllu import read_conllu as read_conllu
+from .conversion import Conversion as Conversion
+from .conversion import convert as convert
+from .conversion import rejects_beside as rejects_beside
 from .gap import read_gap as read_gap
 from .inputs import FORMATS as FORMATS
 from .inputs import Fingerprint as Fingerprint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from introspect.data.huggingface import HUGGINGFACE, PREFIX, data_files, is_saved, short_name
+from introspect.data.published import form_of
 from introspect.data.spools import spooled_objects, spooled_stdin
 from introspect.errors import InputError
 from introspect.io import PathLike, as_utf8, codec_of, is_stdin, opened
@@ -224,8 +226,18 @@ def _with_folder(item: Input) -> str:
 def _known(path: Path, format: str | None) -> str:
     known = format or _format_by_ending(path)
     if known is None:
-        raise _unknown_ending(str(path))
+        form = form_of(path) if path.is_file() else None
+        raise published(str(path), form) if form else _unknown_ending(str(path))
     return known
+
+
+def published(source: str, form: str) -> InputError:
+    """Return the error of a file that is to be converted to cases first."""
+    return InputError(
+        f"Expected cases or sentences in {source!r}, got coreference data as {form!r} has it. "
+        f"Convert it first: introspect cases {form} {shlex.quote(source)} --out cases.jsonl; or "
+        "say which plain sentences to read with column=… or format=… (--column, --format)."
+    )
 
 
 def _format_by_ending(path: Path) -> str | None:

@@ -20,9 +20,10 @@ from introspect.data.columns import (
     sampled,
 )
 from introspect.data.conllu import Sentence, read_conllu
-from introspect.data.inputs import Input, Inputs, find_inputs
+from introspect.data.inputs import Input, Inputs, find_inputs, published
 from introspect.data.jsonl import CASE_KEYS, case_from_fields
 from introspect.data.outcomes import CaseSource, Outcome, Reject
+from introspect.data.published import form_of
 from introspect.data.readers import LINE, Hints, Reader, TableRows, Values, reader_of, sample_of
 from introspect.data.tables import DELIMITERS, Table
 from introspect.data.words import case_from_words
@@ -221,6 +222,8 @@ def _layout_of(file: Input, asked: InputSet) -> Layout:
     Raises:
         InputError: it may be read in several ways.
     """
+    if _is_undecided(file, asked) and (form := form_of(file.path)):
+        raise published(file.source, form)
     if file.format == "conllu":
         return Layout(file, "conllu")
     reader = reader_of(file, asked.hints)
@@ -248,6 +251,18 @@ def _layout_of(file: Input, asked: InputSet) -> Layout:
     _check_no_heading(found, samples, asked)
     column = choose_column(found, asked.column)
     return Layout(file, "sentences", {"text": (column,)}, reader, _first(samples, column))
+
+
+# What may be written in a published form.
+_MAY_BE_PUBLISHED = ("txt", "csv", "tsv", "jsonl", "json")
+
+
+def _is_undecided(file: Input, asked: InputSet) -> bool:
+    """Return whether nothing says yet how a file is read."""
+    if file.format == "conllu":
+        return asked.wanted == "cases"
+    is_said = asked.column is not None or asked.columns or asked.format is not None
+    return file.format in _MAY_BE_PUBLISHED and not is_said
 
 
 def _first(samples: Sequence[Mapping[str, Any]], column: str) -> str:

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 from introspect.data.huggingface import HUGGINGFACE, plain_columns, rows_of, text_columns
 from introspect.data.inputs import Input
+from introspect.data.json_rows import read_objects
 from introspect.data.jsonl import object_from_json
 from introspect.data.sheets import rows_of_sheet
 from introspect.data.tables import SAMPLE, Table, headed, rows_of_table, table_of
-from introspect.errors import InputError
-from introspect.io import Row, RowError, as_utf8, opened, read_lines, read_table
+from introspect.io import Row, RowError, opened, read_lines, read_table
 
 #: A row and the values of its columns; ``None`` in a row that has a fault.
 Values = Mapping[str, Any] | None
@@ -28,8 +28,6 @@ LINE = "line"
 _ROWS = 128
 # Columns are read in pieces of this size, rather than whole row groups.
 _BUFFER_BYTES = 1 << 20
-# An array of JSON is read whole.
-_LARGEST_ARRAY = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -184,36 +182,22 @@ class Objects:
         """The keys of the first readable object."""
         return next((tuple(values) for _, values in self.rows() if values), ())
 
-    @cached_property
-    def _is_array(self) -> bool:
-        """Whether the file is one value of JSON: it begins an array, or an object over lines."""
-        if self.file.format == "json":
-            return not self._has_objects_in_lines()
-        return any(
-            row.raw.lstrip().startswith("[") for row in islice(read_lines(self.file.path), 1)
-        )
-
-    def _has_objects_in_lines(self) -> bool:
-        two = list(islice(read_lines(self.file.path), 2))
-        try:
-            return len(two) == 2 and all(object_from_json(row.raw) is not None for row in two)
-        except RowError:
-            return False
-
     def rows(
         self, columns: Sequence[str] | None = None, *, keep_blank: bool = True
     ) -> Iterator[tuple[Row, Values]]:
-        """Yield the rows with the values of some columns."""
-        rows = (
-            _elements(self.file)
-            if self._is_array
-            else read_lines(self.file.path, keep_blank=keep_blank)
-        )
-        for row in rows:
+        """Yield the rows with the values of all columns."""
+        for row in self._rows(keep_blank=keep_blank):
             try:
                 yield row, _object(row)
             except RowError as fault:
                 yield replace(row, fault=fault), None
+
+    def _rows(self, *, keep_blank: bool) -> Iterator[Row]:
+        first = next(read_lines(self.file.path), None)
+        is_array = first is not None and first.raw.lstrip().startswith("[")
+        if self.file.format == "json" or is_array:
+            return read_objects(self.file.path)
+        return read_lines(self.file.path, keep_blank=keep_blank)
 
 
 def _object(row: Row) -> dict[str, object]:
@@ -224,46 +208,6 @@ def _object(row: Row) -> dict[str, object]:
     if not (parsed := object_from_json(row.raw)):
         raise RowError("Expected an object with keys, got {}.", kind="missing_key")
     return parsed
-
-
-def _elements(file: Input) -> Iterator[Row]:
-    """Yield the elements of an array of JSON, or the only object, as they are written.
-
-    Raises:
-        InputError: the file is too large to be read whole.
-    """
-    with as_utf8(opened(file.path)) as stream:
-        content = stream.read(_LARGEST_ARRAY + 1)
-        damage = stream.damage
-    if len(content) > _LARGEST_ARRAY:
-        raise InputError(
-            f"Expected at most {_LARGEST_ARRAY >> 20} MB of JSON in one value in {file.source!r}, "
-            "got more. Write one object a line (.jsonl), which is read line by line."
-        )
-    text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    decoder, place, line, is_list = json.JSONDecoder(), 0, 1, False
-    counted = 0
-    while True:
-        place = _after(text, place, "[," if not is_list else ",")
-        if not is_list and "[" in text[:place]:
-            is_list = True
-        line, counted = line + text.count("\n", counted, place), place
-        if place >= len(text) or text[place] == "]":
-            break
-        try:
-            _, end = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            reason = damage or "Expected a list of objects, but from here on it is no JSON."
-            yield Row(line, text[place:], fault=RowError(reason, kind="json"))
-            return
-        yield Row(line, text[place:end])
-        place = end
-
-
-def _after(text: str, place: int, skipped: str) -> int:
-    while place < len(text) and (text[place].isspace() or text[place] in skipped):
-        place += 1
-    return place
 
 
 @dataclass(frozen=True)

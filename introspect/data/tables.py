@@ -208,7 +208,7 @@ def _has_heading(
         for i, is_number in enumerate(numbers)
     ):
         return False
-    if any(_END.search(cell) and _num_words(cell) > 1 for cell in first):
+    if any(_END.search(cell) and (_num_words(cell) > 1 or is_unspaced(cell[0])) for cell in first):
         return False
     doubtful = [cell for cell in first if _num_words(cell) > _MOST_WORDS_OF_A_NAME]
     if doubtful:
