@@ -21,6 +21,7 @@ from introspect.studies.coreference.claims import Options
 from introspect.studies.coreference.tables import Scores
 from introspect.studies.runner import (
     BatchRunner,
+    NotFiniteError,
     default_lanes,
     halving,
     no_memory_for,
@@ -187,7 +188,11 @@ class _Lanes:
         def in_lane(lane: _ScoreLane) -> Callable[[list[int]], object]:
             def run(batch: list[int]) -> object:
                 of_batch = [encoded[i] for i in batch], [cases[i] for i in batch]
-                return self._runner.run(*of_batch, [lane.analyzer])
+                try:
+                    return self._runner.run(*of_batch, [lane.analyzer])
+                except NotFiniteError as problem:
+                    name = cases[batch[problem.places[0]]].id
+                    raise CaptureError(f"Case {name}: {problem}") from problem
 
             def done(batch: list[int], route: object) -> None:
                 lane.order += [self._first + i for i in batch]
