@@ -1,12 +1,13 @@
 # What the folder hands out, each name loaded on its first use.
 from .catalog import COLLECTIONS as COLLECTIONS
 from .catalog import Collection as Collection
-from .catalog import Conversion as Conversion
-from .catalog import convert as convert
 from .catalog import read_cases as read_cases
 from .conllu import Sentence as Sentence
 from .conllu import SyntaxWord as SyntaxWord
 from .conllu import read_conllu as read_conllu
+from .conversion import Conversion as Conversion
+from .conversion import convert as convert
+from .conversion import rejects_beside as rejects_beside
 from .gap import read_gap as read_gap
 from .inputs import FORMATS as FORMATS
 from .inputs import Fingerprint as Fingerprint
@@ -22,17 +23,18 @@ from .jsonl import read_located as read_located
 from .jsonl import reject_from_json as reject_from_json
 from .jsonl import reject_to_json as reject_to_json
 from .jsonl import write_jsonl as write_jsonl
-from .kinds import Content as Content
-from .kinds import sniff as sniff
 from .outcomes import NO_CHOICE as NO_CHOICE
+from .outcomes import LeftOut as LeftOut
 from .outcomes import Outcome as Outcome
 from .outcomes import Reject as Reject
 from .outcomes import SeenIds as SeenIds
 from .outcomes import Tally as Tally
 from .own import grammar_cases as grammar_cases
 from .own import own_cases as own_cases
+from .sentences import Content as Content
 from .sentences import PlainSentence as PlainSentence
 from .sentences import read_sentences as read_sentences
+from .sentences import sniff as sniff
 from .winobias import read_winobias as read_winobias
 from .winogender import read_winogender as read_winogender
 from .words_csv import read_words_csv as read_words_csv

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from types import MappingProxyType
 
 from introspect.data.gap import read_gap
-from introspect.data.jsonl import case_to_json, read_jsonl, reject_to_json
-from introspect.data.outcomes import Outcome, Reject, SeenIds, Tally
+from introspect.data.jsonl import read_jsonl
+from introspect.data.outcomes import Outcome, SeenIds
+from introspect.data.published import (
+    ClusterOptions,
+    read_bug,
+    read_clusters,
+    read_conll2012,
+    read_corefud,
+    read_dpr,
+    read_knowref,
+    read_winogrande,
+    read_wsc,
+)
 from introspect.data.winobias import read_winobias
 from introspect.data.winogender import read_winogender
 from introspect.data.words_csv import read_words_csv
 from introspect.data.xwino import Schemas, read_xwino
-from introspect.errors import InputError, OutputError, SelectionError
-from introspect.io import PathLike, write_lines
-from introspect.text import CorefCase
+from introspect.errors import InputError, SelectionError
+from introspect.io import PathLike
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,55 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
             "its translations cannot be told, so do not choose on one language and test on "
             "another.",
         ),
+        "wsc": Collection(
+            "WSC as SuperGLUE publishes it (Levesque et al., KR 2012; Wang et al., NeurIPS 2019): "
+            "Winograd schemas, a row for each candidate",
+            "CC BY 4.0",
+            "Many schemas have one candidate in the file and are outside forced choice; the "
+            "accuracy on the others is not that of the benchmark, which asks row by row.",
+        ),
+        "dpr": Collection(
+            "Definite pronouns (Rahman and Ng, EMNLP 2012): sentences in pairs, each with a "
+            "pronoun and two candidates",
+            "none stated",
+            "The first occurrence of the pronoun and of each candidate is taken, the pronoun's as "
+            "the authors say.",
+        ),
+        "winogrande": Collection(
+            "WinoGrande (Sakaguchi et al., AAAI 2020): sentences with a blank and two options",
+            "CC BY 4.0",
+            "The blanks were filled with a pronoun that you chose: the text is not the "
+            "collection's own, and figures do not compare with its leaderboard.",
+        ),
+        "knowref": Collection(
+            "KnowRef and KnowRef-60K (Emami et al., ACL 2019 and COLING 2020): sentences of the "
+            "web with a pronoun and two names",
+            "CC BY 4.0",
+            "Names were exchanged by a program; where one was not, its gender may give the answer "
+            "away.",
+        ),
+        "bug": Collection(
+            "BUG (Levy et al., Findings of EMNLP 2021): sentences of corpora with a profession and "
+            "a pronoun",
+            "none stated",
+            "A row names one person only: no case offers a choice, and there is no accuracy.",
+        ),
+        "conll2012": Collection(
+            "documents in the format of CoNLL-2012 (OntoNotes, Pradhan et al., 2012; LitBank)",
+            "that of the corpus: OntoNotes by agreement with the LDC, LitBank CC BY 4.0",
+            "OntoNotes has no singletons: what is mentioned once is no distractor.",
+        ),
+        "corefud": Collection(
+            "CorefUD (Nedoluzhko et al., LREC 2022) and other trees in CoNLL-U with Entity=",
+            "that of each treebank, most CC BY or CC BY-NC",
+            "Zero pronouns and mentions in several parts are left out.",
+        ),
+        "clusters": Collection(
+            "documents with clusters as JSON, in the forms of e2e-coref, LitBank, PreCo, AllenNLP, "
+            "fastcoref and spaCy",
+            "that of the corpus: LitBank CC BY 4.0, PreCo for research",
+            "Clusters that a model predicted are no reference: a score is agreement with it.",
+        ),
         "csv": Collection(
             "a table with the columns text, pronoun, antecedent, distractor", "your own", ""
         ),
@@ -77,13 +134,41 @@ _READERS: Mapping[str, Callable[..., Iterator[Outcome]]] = MappingProxyType(
         "winogender": read_winogender,
         "gap": read_gap,
         "xwino": read_xwino,
+        "wsc": read_wsc,
+        "dpr": read_dpr,
+        "winogrande": read_winogrande,
+        "knowref": read_knowref,
+        "bug": read_bug,
+        "conll2012": read_conll2012,
+        "corefud": read_corefud,
+        "clusters": read_clusters,
         "csv": read_words_csv,
         "jsonl": read_jsonl,
     }
 )
 
+#: Which kinds take an option.
+TAKES = {
+    "options": ("conll2012", "corefud", "clusters"),
+    "offsets": ("clusters",),
+    "pronoun": ("winogrande",),
+}
+_MEANING = {
+    "options": "the options of clusters (--sentences, --words, --antecedents, --distractors, "
+    "--language, --pronouns)",
+    "offsets": "`offsets` (--offsets)",
+    "pronoun": "`pronoun` (--pronoun)",
+}
 
-def read_cases(kind: str, paths: PathLike | Iterable[PathLike]) -> Iterator[Outcome]:
+
+def read_cases(
+    kind: str,
+    paths: PathLike | Iterable[PathLike],
+    *,
+    options: ClusterOptions | None = None,
+    offsets: str | None = None,
+    pronoun: str | None = None,
+) -> Iterator[Outcome]:
     """Yield the cases of one or several files of a collection, and a ``Reject`` for each bad row.
 
     A case that repeats the id of an earlier one, in any of the files, is rejected.
@@ -91,9 +176,12 @@ def read_cases(kind: str, paths: PathLike | Iterable[PathLike]) -> Iterator[Outc
     Args:
         kind: a key of ``COLLECTIONS``.
         paths: one or several files, read in this order.
+        options: how cases are made of clusters (conll2012, corefud, clusters).
+        offsets: what the numbers of clusters count, as in ``read_clusters``.
+        pronoun: the word for the blanks of WinoGrande.
 
     Raises:
-        SelectionError: the kind is unknown.
+        SelectionError: the kind is unknown, or does not take an option.
         InputError: no file is given; or, while reading, a file is missing or lacks columns.
     """
     if kind not in _READERS:
@@ -101,88 +189,22 @@ def read_cases(kind: str, paths: PathLike | Iterable[PathLike]) -> Iterator[Outc
     files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not files:
         raise InputError(f"Expected at least one file of kind {kind!r}, got none. Name one.")
-    shared: dict[str, object] = {"seen": SeenIds()}
+    given = {"options": options, "offsets": offsets, "pronoun": pronoun}
+    shared = _taken(kind, {name: value for name, value in given.items() if value is not None})
+    shared["seen"] = SeenIds()
     if kind == "xwino":
         shared["schemas"] = Schemas()
+    if kind == "winogrande":
+        read_winogrande(files[0], pronoun=pronoun)  # Without a pronoun it is refused at once.
     return chain.from_iterable(map(partial(_READERS[kind], **shared), files))
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """What was converted.
-
-    Args:
-        kind: the kind of collection.
-        tally: the counts.
-        rejects_file: the file of rejected rows; ``None`` if there are none, or no file.
-    """
-
-    kind: str
-    tally: Tally
-    rejects_file: Path | None
-
-    @property
-    def summary(self) -> str:
-        """Return the counts and the caveats about the collection, in words."""
-        tally = self.tally
-        reasons = ", ".join(f"{name}: {count}" for name, count in tally.rejects.most_common())
-        parts = [
-            f"{_counted(tally.cases, 'case')}, {tally.outside_choice} outside forced choice; "
-            f"{_counted(tally.rejected, 'row')} rejected{f' ({reasons})' if reasons else ''}.",
-            COLLECTIONS[self.kind].caution,
-        ]
-        return " ".join(filter(None, parts))
-
-
-def convert(kind: str, files: Sequence[Path], out: Path | None) -> Conversion:
-    """Convert files of a collection to cases and write them, holding one row at a time.
-
-    Rejected rows go to ``rejects.jsonl`` beside ``out``, or to standard error without ``out``.
-
-    Args:
-        kind: a key of ``COLLECTIONS``.
-        files: the files, read in this order.
-        out: the file of cases; standard output by default.
-
-    Raises:
-        SelectionError: the kind is unknown.
-        InputError: a file is missing or lacks columns.
-        OutputError: a file cannot be written.
-    """
-    tally = Tally()
-    outcomes = tally.watch(read_cases(kind, files))
-    if out is None:
-        for outcome in outcomes:
-            _show(outcome)
-        return Conversion(kind, tally, None)
-    rejects_file = out.with_name("rejects.jsonl")
-    if out == rejects_file:
-        raise OutputError(
-            f"Expected another name than {out.name!r} for the cases: the rejected rows go there."
-        )
-    rejects: list[Reject] = []
-    write_lines(out, _lines(outcomes, rejects))
-    if not rejects:
-        rejects_file.unlink(missing_ok=True)  # left from an earlier run
-        return Conversion(kind, tally, None)
-    return Conversion(kind, tally, write_lines(rejects_file, map(reject_to_json, rejects)))
-
-
-def _lines(outcomes: Iterator[Outcome], rejects: list[Reject]) -> Iterator[str]:
-    """Yield a line for each case; keep the rejects, which are cut short, aside."""
-    for outcome in outcomes:
-        if isinstance(outcome, CorefCase):
-            yield case_to_json(outcome)
-        else:
-            rejects.append(outcome)
-
-
-def _show(outcome: Outcome) -> None:
-    if isinstance(outcome, CorefCase):
-        print(case_to_json(outcome))
-    else:
-        print(reject_to_json(outcome), file=sys.stderr)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _taken(kind: str, options: dict[str, object]) -> dict[str, object]:
+    """Return the options given, if the kind takes them all."""
+    for name in options:
+        if kind not in TAKES[name]:
+            raise SelectionError(
+                f"Expected {_MEANING[name]} for {' or '.join(TAKES[name])} only, got them for "
+                f"{kind!r}. Leave them out."
+            )
+    return options

@@ -40,6 +40,18 @@ class Reject:
     kind: str = "other"
 
 
+class LeftOut(Reject):
+    """What a row was read for without becoming a case, by the rules of the reader: no fault."""
+
+
+class BadLineError(RowError):
+    """Raised for one bad line of a row of several: what is wrong, and with which."""
+
+    def __init__(self, row: Row, reason: str, kind: str) -> None:
+        super().__init__(reason, kind=kind)
+        self.row = row
+
+
 Outcome = CorefCase | Reject
 
 
@@ -57,14 +69,14 @@ class CaseSource:
         self._seen = SeenIds() if seen is None else seen
 
     def outcomes(
-        self, rows: Iterable[Row], parse: Callable[[Row], Sequence[CorefCase]]
+        self, rows: Iterable[Row], parse: Callable[[Row], Sequence[Outcome]]
     ) -> Iterator[Outcome]:
         """Yield the cases that ``parse`` makes of each row, or the reason why there are none."""
         for _, outcome in self.located(rows, parse):
             yield outcome
 
     def located(
-        self, rows: Iterable[Row], parse: Callable[[Row], Sequence[CorefCase]]
+        self, rows: Iterable[Row], parse: Callable[[Row], Sequence[Outcome]]
     ) -> Iterator[tuple[Row | None, Outcome]]:
         """Yield each outcome with its row; ``None`` means the file as a whole."""
         is_empty = True
@@ -108,16 +120,18 @@ class CaseSource:
                 f"found: {shortened(', '.join(names), 200)}. Add them to the first line."
             )
 
-    def _outcome(self, row: Row, parse: Callable[[Row], Sequence[CorefCase]]) -> Iterator[Outcome]:
+    def _outcome(self, row: Row, parse: Callable[[Row], Sequence[Outcome]]) -> Iterator[Outcome]:
         try:
             if row.fault:
                 raise row.fault
-            cases = parse(row)
+            outcomes = parse(row)
         except (RowError, MentionError, TextError) as error:
             yield self._reject(row, error)
             return
-        for case in cases:
-            if case.id is not None and not self._seen.add(case.id):
+        for case in outcomes:
+            if isinstance(case, Reject):
+                yield case
+            elif case.id is not None and not self._seen.add(case.id):
                 reason = f"Expected an id of its own, but an earlier case has {case.id!r}."
                 yield self._reject(row, RowError(reason, kind="duplicate_id"))
             else:
@@ -125,6 +139,7 @@ class CaseSource:
 
     def _reject(self, row: Row, error: InputError) -> Reject:
         kind = error.kind if isinstance(error, RowError) else "mention"
+        row = error.row if isinstance(error, BadLineError) else row
         return Reject(self.name, row.line, str(error), row.shown, kind)
 
 
@@ -235,7 +250,7 @@ class SeenIds:
 
 @dataclass
 class Tally:
-    """How many cases there are, how many outside forced choice, and rejects by kind.
+    """How many cases there are, how many outside forced choice, what was left out, and rejects.
 
     Example:
         >>> tally = Tally.of([Reject("a.tsv", 3, "The line holds a NUL.", "x", "nul")])
@@ -246,6 +261,7 @@ class Tally:
     cases: int = 0
     outside_choice: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> Tally:
@@ -257,7 +273,9 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
-        if isinstance(outcome, Reject):
+        if isinstance(outcome, LeftOut):
+            self.left_out[outcome.kind] += 1
+        elif isinstance(outcome, Reject):
             self.rejects[outcome.kind] += 1
         else:
             self.cases += 1

@@ -1,16 +1,11 @@
 # What the folder hands out, each name loaded on its first use.
-from .arguments import accepted as accepted
-from .arguments import is_encoder_decoder as is_encoder_decoder
-from .arguments import placed as placed
-from .arguments import run_arguments as run_arguments
-from .arguments import same_output as same_output
 from .capture import PARTS as PARTS
 from .capture import capture as capture
 from .capture import capture_with_projections as capture_with_projections
 from .capture import find_projections as find_projections
 from .capture import stream as stream
 from .captured import Captured as Captured
-from .certificate import verify as verify
+from .captured import verify as verify
 from .downstream.projection import Projection as Projection
 from .edits.editors import AttentionEditor as AttentionEditor
 from .edits.editors import editor_of as editor_of
@@ -30,9 +25,14 @@ from .gradients.gradients import with_gradients as with_gradients
 from .interface import IMPLEMENTATION as IMPLEMENTATION
 from .interface import active_editors as active_editors
 from .interface import unedited as unedited
+from .layer_index import is_encoder_decoder as is_encoder_decoder
 from .layout import AttentionLayout as AttentionLayout
 from .layout import HeadCount as HeadCount
 from .layout import attention_layout as attention_layout
 from .loans import borrowed_attention as borrowed_attention
 from .loans import without_dropout as without_dropout
-from .rows import RowsNotRecomputableError as RowsNotRecomputableError
+from .run import accepted as accepted
+from .run import placed as placed
+from .run import run_arguments as run_arguments
+from .watchers import RowsNotRecomputableError as RowsNotRecomputableError
+from .watchers import same_output as same_output

@@ -10,16 +10,19 @@ import torch
 from torch import nn
 
 from introspect.errors import SelectionError
-from introspect.hooks.arguments import checked_rows, run_arguments
-from introspect.hooks.captured import Captured
-from introspect.hooks.certificate import certificate_of, largest_of
+from introspect.hooks.captured import Captured, certificate_of, largest_of
 from introspect.hooks.downstream.blocks import DERIVED, BlockLog, DerivedParts, held_projections
 from introspect.hooks.downstream.projection import BEHIND_NORMS, LinearLog, Projection
 from introspect.hooks.observation import Observation, Receive
-from introspect.hooks.rows import RowsNotRecomputableError, pick_rows
-from introspect.hooks.run import ROWS_ROUTE, run_watched, run_whole
+from introspect.hooks.run import (
+    ROWS_ROUTE,
+    checked_rows,
+    run_arguments,
+    run_watched,
+    run_whole,
+)
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
-from introspect.hooks.watchers import RowWatcher
+from introspect.hooks.watchers import RowsNotRecomputableError, RowWatcher, pick_rows
 from introspect.records import Certificate, names_of_parts
 
 #: The parts of a model's attention that can be captured.
@@ -62,14 +65,12 @@ def capture(
         SelectionError: a part, layer, head or row does not exist.
     """
     wanted = _checked_parts(include)
-    if layers is not None and not list(layers):
-        raise SelectionError(
-            "Expected at least one layer in `layers`, got none. Leave it out to keep all of them."
-        )
-    if heads is not None and not list(heads):
-        raise SelectionError(
-            "Expected at least one head in `heads`, got none. Leave it out to keep all of them."
-        )
+    for name, some in (("layer", layers), ("head", heads)):
+        if some is not None and not list(some):
+            raise SelectionError(
+                f"Expected at least one {name} in `{name}s`, got none. Leave it out to keep all of "
+                "them."
+            )
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     arguments = run_arguments(module, inputs)
     if set(DERIVED) & set(wanted) and rows is None:

@@ -15,14 +15,11 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks.arguments import run_arguments
-from introspect.hooks.bypass import OUTPUT_ROUTE, OWN_OUTPUTS
-from introspect.hooks.captured import Captured
-from introspect.hooks.certificate import certificate_of
+from introspect.hooks.captured import Captured, certificate_of
 from introspect.hooks.interface import IMPLEMENTATION, watching
 from introspect.hooks.loans import borrowed_attention
-from introspect.hooks.observation import Observation
-from introspect.hooks.run import INTERFACE_ROUTE
+from introspect.hooks.observation import OWN_OUTPUTS, Observation
+from introspect.hooks.run import INTERFACE_ROUTE, OUTPUT_ROUTE, run_arguments
 from introspect.hooks.watchers import WholeWatcher
 
 #: The default number of new tokens.

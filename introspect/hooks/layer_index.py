@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from introspect.hooks.arguments import is_encoder_decoder
-
 # An attention module attends to another sequence if it received one of these arguments.
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states")
 
@@ -34,6 +32,11 @@ class Place(NamedTuple):
     kind: str
     layer: int
     is_again: bool = False
+
+
+def is_encoder_decoder(module: nn.Module) -> bool:
+    """Return whether the model reads one text and writes another (T5, BART)."""
+    return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
 
 
 class Numbering:

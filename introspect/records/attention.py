@@ -16,10 +16,11 @@ from introspect.functional import merge_pieces
 from introspect.io import write_atomically
 from introspect.records.facts import Certificate, PatchGrid
 from introspect.records.given import Patterns, read_patterns
+from introspect.records.given_tokens import read_tokens
 from introspect.records.parts import PARTS_BY_NAME
 from introspect.records.reading import max_row_sum_error, notices_of_weights
 from introspect.records.storage import packed, unpacked
-from introspect.records.tokens import TokenSequence, read_tokens
+from introspect.records.tokens import TokenSequence
 
 #: Which tokens attend to which: those of one text, or of a side of an encoder-decoder.
 Kind = Literal["self", "encoder", "decoder", "cross"]

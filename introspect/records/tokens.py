@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import accumulate, groupby
+from itertools import accumulate
 from numbers import Integral
 from typing import Any
 
 from introspect.errors import MentionError, RecordError, SelectionError
-from introspect.text import find_mention, listed, occurrences
+from introspect.text import Span, find_mention, occurrences, segment_words
 
 #: A token: its index, from 0, or its word; ``"it#2"`` is the second *it* of the text.
 TokenLike = int | str
@@ -44,7 +45,7 @@ class TokenSequence:
     texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_labels(self.tokens)
+        check_labels(self.tokens)
         n = len(self.tokens)
         defaults: dict[str, tuple[Any, ...]] = {
             "token_ids": (-1,) * n,
@@ -127,72 +128,12 @@ class TokenSequence:
         return self.words[word]
 
 
-def read_tokens(
-    given: Any,
-    *,
-    special_tokens: Iterable[Any] | None = None,
-    word_ids: Iterable[int | None] | None = None,
-    offsets: Iterable[tuple[int, int]] | None = None,
-) -> TokenSequence:
-    """Return a sequence of tokens with what is known of them.
-
-    Args:
-        given: the tokens as text, or a sequence of them.
-        special_tokens: the tokens that stand for no part of a text: 1 or 0 for each, or their
-            labels, such as ``["[CLS]", "[SEP]"]``; by default those without a word.
-        word_ids: the word of each token, as a tokenizer's ``word_ids()``; by default each token
-            that is not special is a word.
-        offsets: the characters of each token, as a tokenizer's ``offset_mapping``.
+def check_labels(labels: Iterable[Any]) -> None:
+    """Raise unless all tokens are text; the message says what to hand over.
 
     Raises:
-        RecordError: the tokens are no text, or a part is not one for each token.
-
-    Example:
-        >>> read_tokens(["[CLS]", "un", "##do"], word_ids=[None, 0, 0]).words
-        ('undo',)
+        RecordError: one is an id, bytes or nothing.
     """
-    sequence = given if isinstance(given, TokenSequence) else TokenSequence(_labels(given))
-    if word_ids is not None:
-        sequence = _of_words(sequence, list(word_ids))
-    if special_tokens is not None:
-        mask = _special(sequence, list(special_tokens))
-        words = sequence.word_ids
-        if word_ids is None and not isinstance(given, TokenSequence):
-            words = tuple(None if is_special else i for i, is_special in enumerate(mask))
-        sequence = replace(sequence, special_tokens_mask=mask, word_ids=words)
-    if offsets is not None:
-        sequence = replace(sequence, offsets=_spans(offsets))
-    return sequence
-
-
-def _labels(given: Any) -> tuple[str, ...]:
-    """Return tokens as text.
-
-    Raises:
-        RecordError: they are something else; the message says what to hand over.
-    """
-    if isinstance(given, str | bytes):
-        raise RecordError(
-            f"Expected a list of tokens, got one text, {given!r:.60}. Hand over the tokens that "
-            "the model saw: tokenizer.convert_ids_to_tokens(ids)."
-        )
-    if callable(getattr(given, "word_ids", None)) or hasattr(given, "input_ids"):
-        raise RecordError(
-            "Expected a list of tokens, got what a tokenizer returned. Hand over its tokens(), and "
-            "word_ids=encoding.word_ids() beside them."
-        )
-    try:
-        labels = tuple(given)
-    except TypeError as error:
-        raise RecordError(
-            f"Expected a list of tokens, got {given!r:.60}. Hand over the tokens that the model "
-            "saw, special ones too."
-        ) from error
-    _check_labels(labels)
-    return tuple(map(str, labels))
-
-
-def _check_labels(labels: Iterable[Any]) -> None:
     for index, label in enumerate(labels):
         if isinstance(label, str):
             continue
@@ -204,81 +145,6 @@ def _check_labels(labels: Iterable[Any]) -> None:
             advice = "Of ids hand over tokenizer.convert_ids_to_tokens(ids)"
         raise RecordError(
             f"Expected tokens as text, got {label!r:.40} at place {index} of them. {advice}."
-        )
-
-
-def _special(sequence: TokenSequence, given: list[Any]) -> tuple[bool, ...]:
-    if given and all(isinstance(item, str) for item in given):
-        if strangers := sorted(set(given) - set(sequence.tokens)):
-            _check_some_known(strangers, given)
-        return tuple(token in given for token in sequence.tokens)
-    _check_length("special_tokens", given, len(sequence))
-    try:
-        numbers = [int(item) for item in given]
-    except (TypeError, ValueError):
-        numbers = [-1]
-    if set(numbers) - {0, 1}:
-        raise RecordError(
-            "Expected `special_tokens` as 1 or 0 for each token, or as labels such as '[CLS]', got "
-            f"{given!r:.60}."
-        )
-    return tuple(map(bool, numbers))
-
-
-def _check_some_known(strangers: list[str], given: list[str]) -> None:
-    # A tokenizer's list of all special tokens has many that a text has not.
-    if len(strangers) == len(set(given)):
-        raise RecordError(
-            "Expected `special_tokens` among the tokens, got "
-            f"{listed(map(repr, strangers), most=5)}. Write them as the tokens are written."
-        )
-
-
-def _of_words(sequence: TokenSequence, given: list[Any]) -> TokenSequence:
-    """Return the sequence in words: neighbors with the same id are one, those with none special."""
-    _check_length("word_ids", given, len(sequence))
-    for index, word in enumerate(given):
-        if word is not None and not isinstance(word, int | Integral):
-            raise RecordError(
-                "Expected `word_ids` as whole numbers, or None for special tokens, got "
-                f"{word!r} at place {index}."
-            )
-    ids: list[int | None] = []
-    words: list[str] = []
-    # The second text of a pair counts its words from 0 again, so that runs count and not ids.
-    for word, group in groupby(range(len(given)), key=lambda index: given[index]):
-        pieces = list(group)
-        ids += [None if word is None else len(words)] * len(pieces)
-        if word is not None:
-            words.append("".join(_bare(sequence.tokens[index]) for index in pieces))
-    mask = tuple(word is None for word in ids)
-    return replace(sequence, word_ids=tuple(ids), words=tuple(words), special_tokens_mask=mask)
-
-
-def _bare(piece: str) -> str:
-    """Return a token without the marks by which vocabularies say where a word begins or ends."""
-    return piece.removeprefix("##").lstrip("Ġ▁").removesuffix("</w>") or piece
-
-
-def _spans(offsets: Iterable[Any]) -> tuple[tuple[int, int], ...]:
-    spans = []
-    for given in offsets:
-        try:
-            start, end = (int(edge) for edge in given)
-        except (TypeError, ValueError):
-            start, end = 1, 0
-        if not 0 <= start <= end:
-            raise RecordError(
-                f"Expected `offsets` as pairs (start, end) of characters, got {given!r:.40}."
-            )
-        spans.append((start, end))
-    return tuple(spans)
-
-
-def _check_length(name: str, given: list[Any], count: int) -> None:
-    if len(given) != count:
-        raise RecordError(
-            f"Expected `{name}` to have one entry for each of the {count} tokens, got {len(given)}."
         )
 
 
@@ -337,3 +203,82 @@ def _index_of(tokens: TokenSequence, word: str, name: str) -> int:
         f"Expected tokens for the {name} {word!r}, but the model saw none: it was truncated, or "
         "the tokenizer dropped it. Shorten the text, or choose another model."
     )
+
+
+def assign_words(
+    text: str, offsets: Sequence[Span], words: Sequence[Span] | None = None
+) -> tuple[list[int | None], list[Span]]:
+    """Return the word of each token, and the spans of the words.
+
+    Words are those given, or else those of ``segment_words``; a token that spans several of
+    them (``).`` in some vocabularies) merges them into one word, because a piece is never divided.
+
+    Args:
+        text: the text.
+        offsets: the character span of each token in it, in order; empty for special tokens.
+        words: the spans of the words, in order, if known.
+
+    Returns:
+        For each token an index into the spans, or ``None`` where it touches no word, and the
+        spans.
+
+    Example:
+        >>> assign_words("didn't go", [(0, 0), (0, 4), (4, 5), (5, 6), (7, 9)])
+        ([None, 0, 0, 0, 1], [(0, 6), (7, 9)])
+    """
+    segments = segment_words(text) if words is None else list(words)
+    starts = [start for start, _ in segments]
+    touched = [_touched(segments, starts, span) for span in offsets]
+    # joined[i]: segment i continues the word of segment i - 1.
+    joined = [False] * len(segments)
+    for first, last in touched:
+        for index in range(first + 1, last):
+            joined[index] = True
+    word_of: list[int] = []
+    spans: list[Span] = []
+    for (start, end), is_joined in zip(segments, joined, strict=True):
+        if is_joined:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+        word_of.append(len(spans) - 1)
+    return [word_of[first] if first < last else None for first, last in touched], spans
+
+
+def words_of_texts(
+    texts: Sequence[str],
+    offsets: Sequence[Span],
+    sequence_ids: Sequence[int | None],
+    given: Sequence[Sequence[Span] | None],
+) -> tuple[list[int | None], list[str]]:
+    """Return the word of each token, and the words of all texts, one text after the other.
+
+    Args:
+        texts: the texts.
+        offsets: the character span of each token in its text.
+        sequence_ids: the text that each token belongs to.
+        given: for each text the spans of its words, if known.
+    """
+    word_ids: list[int | None] = [None] * len(offsets)
+    words: list[str] = []
+    for number, text in enumerate(texts):
+        members = [i for i, sequence in enumerate(sequence_ids) if sequence == number]
+        ids, spans = assign_words(text, [offsets[i] for i in members], given[number])
+        for index, word in zip(members, ids, strict=True):
+            word_ids[index] = None if word is None else word + len(words)
+        words += [text[start:end] for start, end in spans]
+    return word_ids, words
+
+
+def _touched(segments: list[Span], starts: list[int], span: Span) -> tuple[int, int]:
+    """Return the half-open range of segments that share a character with ``span``."""
+    start, end = span
+    if start >= end:
+        return 0, 0
+    first = max(bisect_right(starts, start) - 1, 0)
+    while first < len(segments) and segments[first][1] <= start:
+        first += 1
+    last = first
+    while last < len(segments) and segments[last][0] < end:
+        last += 1
+    return first, last

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -18,6 +18,7 @@ import regex
 from introspect.errors import MentionError, TextError
 from introspect.text.characters import divides_word, segment_words, shortened
 from introspect.text.english import counted
+from introspect.text.tokens import checked_words_span, joined_words, span_list
 
 Span = tuple[int, int]
 
@@ -118,6 +119,56 @@ class CorefCase:
             group=group,
             id=id,
         )
+
+    @classmethod
+    def from_tokens(
+        cls,
+        words: Iterable[str],
+        *,
+        pronoun: Span,
+        antecedents: Iterable[Span] | Span = (),
+        distractors: Iterable[Span] | Span = (),
+        spaces: bool | Sequence[bool] = True,
+        group: str | None = None,
+        id: str | None = None,
+    ) -> CorefCase:
+        """Return the case of words and half-open spans of words, counted from 0.
+
+        The text is made of the words: with one space between two by default, exactly as it was
+        where ``spaces`` says so (``[bool(t.whitespace_) for t in doc]`` of a spaCy document).
+
+        Args:
+            words: the words, in order.
+            pronoun: its words; ``(8, 9)`` is the word 8 alone.
+            antecedents: the spans that the pronoun refers to.
+            distractors: those that it does not.
+            spaces: whether a space follows each word: a flag for each, or one for all.
+            group: as in a case.
+            id: as in a case.
+
+        Raises:
+            InputError: the words are not strings, or ``spaces`` does not fit them.
+            TextError: there are no words, or one is empty.
+            MentionError: a span is not one of the words, or overlaps the pronoun.
+
+        Example:
+            >>> words = "The cat ate because it was hungry .".split()
+            >>> case = CorefCase.from_tokens(words, pronoun=(4, 5), antecedents=[(0, 2)])
+            >>> case.phrase(case.pronoun), case.phrase(case.candidates[0].span)
+            ('it', 'The cat')
+        """
+        text, places = joined_words(words, spaces)
+
+        def characters(span: Span, role: str) -> Span:
+            first, end = checked_words_span(span, len(places), role)
+            return places[first][0], places[end - 1][1]
+
+        candidates = [
+            Candidate(characters(span, role), antecedent=role == "antecedent")
+            for role, spans in (("antecedent", antecedents), ("distractor", distractors))
+            for span in span_list(spans)
+        ]
+        return cls(text, characters(pronoun, "pronoun"), tuple(candidates), group, id)
 
     @property
     def antecedents(self) -> tuple[Candidate, ...]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from introspect.errors import MentionError, TextError
-from introspect.records.alignment import assign_words
+from introspect.records.tokens import assign_words
 from introspect.text import Candidate, CorefCase, find_mention, occurrences, segment_words
 from tests.synthetic import TEXT
 

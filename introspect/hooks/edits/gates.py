@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError
-from introspect.hooks.arguments import run_arguments
 from introspect.hooks.edits.editors import editor_of
 from introspect.hooks.edits.edits import Change, Edit, Visible
 from introspect.hooks.gradients.graph import check_can_differentiate
 from introspect.hooks.interface import IMPLEMENTATION
 from introspect.hooks.layout import attention_layout
 from introspect.hooks.loans import borrowed_attention
+from introspect.hooks.run import run_arguments
 
 #: The kind of attention and the layer that a gate belongs to.
 Place = tuple[str, int]
