@@ -34,8 +34,8 @@ def read_winogrande(
     begins. What is then read is no longer WinoGrande's own text, and not each row is good English.
 
     A row is rejected where no pronoun can stand: after an article or another determiner, or before
-    *'s*. Options are the candidates, at their first occurrence. Twin rows are a group, by their
-    ``qID`` or by their words.
+    *'s*. Options are the candidates, at their first occurrence. The two rows of a minimal pair are
+    a group, by their ``qID`` or by their words.
 
     Args:
         path: the file.
