@@ -5,5 +5,6 @@ axes, color bars and a legend. What a figure leaves open is filled in as Plotly 
 """
 
 from introspect.views.svg.figure import svg_of
+from introspect.views.svg.labels import plain_of
 
-__all__ = ["svg_of"]
+__all__ = ["plain_of", "svg_of"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from introspect.views.svg import ticks
@@ -103,7 +104,9 @@ class Axis:
         if (values := self.options.get("tickvals")) is not None:
             names = self.options.get("ticktext") or [str(value) for value in values]
             pairs = ((self.value(v), str(name)) for v, name in zip(values, names, strict=False))
-            return [(value, name) for value, name in pairs if value is not None and self.holds(value)]
+            return [
+                (value, name) for value, name in pairs if value is not None and self.holds(value)
+            ]
         step = self.step()
         where = ticks.places(self.ends, step, float(self.options.get("tick0", 0)))
         if self.categories:
@@ -123,7 +126,7 @@ class Axis:
         labels = self.labels()
         if not self.is_across or not _run_together(self, labels):
             return 0.0
-        gaps = [abs(self.at(b) - self.at(a)) for (a, _), (b, _) in zip(labels, labels[1:], strict=False)]
+        gaps = [abs(self.at(b) - self.at(a)) for (a, _), (b, _) in pairwise(labels)]
         return 30.0 if min(gaps) > 2.2 * self.size else 90.0
 
     def label_room(self) -> float:
@@ -146,7 +149,7 @@ def _run_together(axis: Axis, labels: Sequence[tuple[float, str]]) -> bool:
     boxes = [(axis.at(value), width_of(label, axis.size) / 2) for value, label in labels]
     return any(
         abs(next_ - here) < half + next_half + 3
-        for (here, half), (next_, next_half) in zip(boxes, boxes[1:], strict=False)
+        for (here, half), (next_, next_half) in pairwise(boxes)
     )
 
 

@@ -78,9 +78,7 @@ class Canvas:
         lifted = {"middle": further / 2, "bottom": further}.get(vertical, 0.0)
         base = y + _DOWN[vertical] * size - lifted
         turned = f"rotate({number(angle)} {number(x)} {number(y)})" if angle else None
-        element = label_element(
-            text, x, base, size=size, color=color, anchor=anchor, turned=turned
-        )
+        element = label_element(text, x, base, size=size, color=color, anchor=anchor, turned=turned)
         self._parts.append(element)
         width = width_of(text, size)
         left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]

@@ -77,9 +77,7 @@ def colored(trace: dict[str, Any]) -> list[list[Color | None]]:
     ]
 
 
-def _cell(
-    left: float, right: float, top: float, bottom: float, gaps: tuple[float, float]
-) -> str:
+def _cell(left: float, right: float, top: float, bottom: float, gaps: tuple[float, float]) -> str:
     """Return a cell as a part of a path, a gap narrower than its edges."""
     left, right = sorted((left, right))
     top, bottom = sorted((top, bottom))
@@ -99,7 +97,8 @@ def _picture(
     if columns[0] > columns[-1]:
         cells = [line[::-1] for line in cells]
     longest = max(len(cells), len(cells[0]))
-    times = max(1, min(_SHARPNESS * round(max(right - left, bottom - top)), _MOST_PIXELS) // longest)
+    wished = min(_SHARPNESS * round(max(right - left, bottom - top)), _MOST_PIXELS)
+    times = max(1, wished // longest)
     return tag(
         "image",
         x=left,

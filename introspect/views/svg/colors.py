@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 #: Red, green and blue from 0 to 255, and opacity from 0 to 1.
 Color = tuple[float, float, float, float]
@@ -54,7 +55,7 @@ def along(scale: Sequence[Sequence[float | str]], share: float) -> Color:
     stops = [(float(place), color_of(str(text))) for place, text in scale]
     if share <= stops[0][0]:
         return stops[0][1]
-    for (low, first), (high, second) in zip(stops, stops[1:], strict=False):
+    for (low, first), (high, second) in pairwise(stops):
         if share <= high:
             part = (share - low) / (high - low) if high > low else 1.0
             red, green, blue, opacity = (

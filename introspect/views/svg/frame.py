@@ -37,9 +37,7 @@ def _through(sheet: Sheet, axis: Axis, value: float, kind: str) -> str:
     )
 
 
-def _line(
-    axis: Axis, at: float, ends: tuple[float, float], color: str, width: float
-) -> str:
+def _line(axis: Axis, at: float, ends: tuple[float, float], color: str, width: float) -> str:
     """Return a line across an axis, at a pixel of it."""
     low, high = number(min(ends)), number(max(ends))
     path = f"M{number(at)} {low}V{high}" if axis.is_across else f"M{low} {number(at)}H{high}"
@@ -86,9 +84,10 @@ def _draw_labels(canvas: Canvas, axis: Axis, edge: float) -> None:
     """Draw the ticks of an axis, and their labels."""
     length, outward = axis.tick_length, axis.outward
     if length:
+        color = axis.options.get("tickcolor", "#444444")
         for value, _ in axis.ticks():
             ends = (edge, edge + outward * length)
-            canvas.add(_line(axis, axis.at(value), ends, axis.options.get("tickcolor", "#444444"), 1))
+            canvas.add(_line(axis, axis.at(value), ends, color, 1))
     angle = axis.angle()
     color = hex_of(color_of(axis.options["tickfont"]["color"]))
     away = edge + outward * (length + PAD)

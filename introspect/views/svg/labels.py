@@ -13,26 +13,21 @@ from introspect.views.svg.markup import escaped, tag
 LEADING = 1.3
 
 # Widths of Helvetica, and so of Arial and Liberation Sans, in thousandths of the size.
-_WIDTHS = dict(
-    zip(
-        map(chr, range(32, 127)),
-        # fmt: off
-        (278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278,
-         556, 556, 556, 556, 556, 556, 556, 556, 556, 556, 278, 278, 584, 584, 584, 556,
-         1015, 667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833, 722, 778,
-         667, 778, 722, 667, 611, 722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556,
-         333, 556, 556, 500, 556, 556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556,
-         556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584),
-        # fmt: on
-        strict=True,
-    )
-)
+_WIDTHS_OF_ASCII = """
+    278 278 355 556 556 889 667 191 333 333 389 584 278 333 278 278
+    556 556 556 556 556 556 556 556 556 556 278 278 584 584 584 556
+    1015 667 667 722 722 667 611 778 722 278 500 667 556 833 722 778
+    667 778 722 667 611 722 667 944 667 667 611 278 278 278 469 556
+    333 556 556 500 556 556 278 556 556 222 222 500 222 833 556 556
+    556 556 333 500 278 556 500 722 500 500 500 334 260 334 584
+"""
+_WIDTHS = dict(zip(map(chr, range(32, 127)), map(int, _WIDTHS_OF_ASCII.split()), strict=True))
 _WIDTHS |= {"…": 1000, "→": 1000, "←": 1000, "—": 1000, "×": 584, "−": 584, "·": 333}
 _WIDTHS |= dict.fromkeys("“”", 333) | dict.fromkeys("‘’", 222)
 _WIDE, _OTHER, _BOLD = 1000, 620, 1.08
 _TAG = re.compile(r"(<[^<>]*>)")
 _ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);")
-_STYLES = {"b": "bold", "strong": "bold", "i": "italic", "em": "italic"}
+_BOLD_TAGS, _ITALIC_TAGS = ("b", "strong"), ("i", "em")
 _SHIFTS = {"sub": 0.3, "sup": -0.4}
 _SMALL = 0.7
 
@@ -85,8 +80,10 @@ def _name(tag_text: str) -> str:
 
 def _styled(style: Run, tag_text: str) -> Run:
     name, opens = _name(tag_text), not tag_text.startswith("</")
-    if name in _STYLES:
-        return replace(style, **{_STYLES[name]: opens})
+    if name in _BOLD_TAGS:
+        return replace(style, bold=opens)
+    if name in _ITALIC_TAGS:
+        return replace(style, italic=opens)
     if name in _SHIFTS:
         return replace(style, shift=_SHIFTS[name] if opens else 0.0)
     return style

@@ -52,7 +52,7 @@ def merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     """
     both = dict(defaults)
     for name, value in own.items():
-        inner = both.get(name)
+        inner: Any = both.get(name)
         is_inside = isinstance(inner, Mapping) and isinstance(value, Mapping)
         both[name] = merged(inner, value) if is_inside else value
     return both

@@ -175,8 +175,8 @@ def _legend_rows(sheet: Sheet) -> list[list[_Entry]]:
         return []
     title = ((sheet.layout.get("legend") or {}).get("title") or {}).get("text") or ""
     shown = [t for t in sheet.data if t.get("name") and t.get("showlegend", True)]
-    entries = [(title, None)] if title else []
-    entries += [(trace["name"], trace) for trace in shown]  # type: ignore[list-item]
+    entries: list[tuple[str, dict[str, Any] | None]] = [(title, None)] if title else []
+    entries += [(trace["name"], trace) for trace in shown]
     size = sheet.layout["font"]["size"]
     rows: list[list[_Entry]] = [[]]
     x = sheet.margin["l"]

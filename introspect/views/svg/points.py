@@ -7,7 +7,7 @@ from typing import Any
 
 from introspect.views.svg.axis import Axis
 from introspect.views.svg.canvas import Canvas
-from introspect.views.svg.colors import hex_of, color_of, painted
+from introspect.views.svg.colors import color_of, hex_of, painted
 from introspect.views.svg.markup import number, tag
 from introspect.views.svg.numbers import each, is_number, listed
 
@@ -159,7 +159,8 @@ def _draw_words(canvas: Canvas, trace: dict[str, Any], points: list[Point | None
     count = len(points)
     texts = each(trace.get("text", ""), count)
     places = each(trace.get("textposition", "middle center"), count)
-    away = float((trace.get("marker") or {}).get("size", 0) or 0) / 2 + 3 if _has_marks(trace) else 0
+    size = (trace.get("marker") or {}).get("size", _MARK)
+    away = float(size) / 2 + 3 if "markers" in trace["mode"] else 0.0
     for point, text, place in zip(points, texts, places, strict=True):
         if point is None or not text:
             continue
@@ -175,7 +176,3 @@ def _draw_words(canvas: Canvas, trace: dict[str, Any], points: list[Point | None
             anchor=_ANCHORS[side],
             vertical={"top": "bottom", "bottom": "top"}.get(upright, "middle"),
         )
-
-
-def _has_marks(trace: Mapping[str, Any]) -> bool:
-    return "markers" in trace.get("mode", "")

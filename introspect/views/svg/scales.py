@@ -77,8 +77,9 @@ class Scale:
     def room(self, length: float) -> float:
         """Return how far it reaches to the right of where it begins."""
         sizes = [width_of(label, self.font["size"]) for _, label in self.labels(length)]
-        beside = self.options["thickness"] + _PAD + max(sizes, default=0.0)
-        return self.options["xpad"] + max(beside, width_of(self.title, self.title_size)) + 2 * _PAD
+        beside = float(self.options["thickness"]) + _PAD + max(sizes, default=0.0)
+        widest = max(beside, width_of(self.title, self.title_size))
+        return float(self.options["xpad"]) + widest + 2 * _PAD
 
 
 def scales_of(sheet: Sheet) -> list[Scale]:
@@ -145,9 +146,7 @@ def _draw_lying(canvas: Canvas, sheet: Sheet, scale: Scale, place: int) -> None:
         _draw_label(canvas, scale, label, x, y, anchor="middle", vertical="top")
 
 
-def _draw_scale_title(
-    canvas: Canvas, scale: Scale, x: float, y: float, *, vertical: str
-) -> None:
+def _draw_scale_title(canvas: Canvas, scale: Scale, x: float, y: float, *, vertical: str) -> None:
     color = hex_of(color_of(scale.options["title"]["font"]["color"]))
     canvas.label(
         scale.title, x, y, size=scale.title_size, color=color, anchor="start", vertical=vertical

@@ -101,9 +101,7 @@ def sheet_of(figure: Mapping[str, Any]) -> Sheet:
     layout = merged(template.get("layout") or {}, own)
     layout = merged({"width": _SIZE[0], "height": _SIZE[1], "font": _FONT}, layout)
     data = [_with_defaults(trace, template.get("data") or {}) for trace in figure["data"]]
-    names = dict.fromkeys(
-        trace.get(f"{letter}axis", letter) for letter in "xy" for trace in data
-    )
+    names = dict.fromkeys(trace.get(f"{letter}axis", letter) for letter in "xy" for trace in data)
     sheet = Sheet(
         data,
         layout,
@@ -121,10 +119,9 @@ def _with_defaults(trace: Trace, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 def _axis(name: str, layout: dict[str, Any], template: Any, data: Sequence[Trace]) -> Axis:
     letter = name[0]
-    options = {"showgrid": True, "zeroline": True}
-    if _has_places_of_bars(name, data):
-        options = {"showgrid": False, "zeroline": False}
-    options = merged(options, _axis_options(name, layout, template))
+    has_lines = not _has_places_of_bars(name, data)
+    lines = {"showgrid": has_lines, "zeroline": has_lines}
+    options = merged(lines, _axis_options(name, layout, template))
     leader = options.get("matches") or name
     traces = [t for t in data if _leader(t.get(f"{letter}axis", letter), layout) == leader]
     led = _axis_options(leader, layout, template)
@@ -139,8 +136,9 @@ def _has_places_of_bars(name: str, data: Sequence[Trace]) -> bool:
     """Return whether bars stand side by side along an axis: it has no lines through the plot."""
     bars = (trace for trace in data if trace["type"] == "bar")
     return any(
-        name == trace.get("yaxis", "y") if trace.get("orientation") == "h" else
-        name == trace.get("xaxis", "x")
+        name == trace.get("yaxis", "y")
+        if trace.get("orientation") == "h"
+        else name == trace.get("xaxis", "x")
         for trace in bars
     )
 

@@ -64,7 +64,8 @@ def words(value: float, step: float, ends: Sequence[float], options: Mapping[str
     power = _power(ends)
     if not power or not value:
         return _written(value, step, options)
-    return f"{_written(value / 10**power, step / 10**power, options)}×10<sup>{_minus(str(power))}</sup>"
+    times = _written(value / 10**power, step / 10**power, options)
+    return f"{times}×10<sup>{_minus(str(power))}</sup>"
 
 
 def _power(ends: Sequence[float]) -> int:
