@@ -19,6 +19,7 @@ from introspect.hooks import same_output
 from introspect.models import Model, Readable, load, logit_of
 from introspect.records import Head, TokenLike, as_token
 from introspect.studies.lens.states import Added, Run, State, added_by, run_noted
+from introspect.text import quantity
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,8 +238,9 @@ def direct_logit_attribution(
     largest = max(1.0, float(logits.abs().max()))
     if not error <= same_output(run.logits.dtype) * largest:
         raise CaptureError(
-            f"Expected the components of {loaded.name} to sum to its logit {own:.4g}, but they are "
-            f"{error:.2g} away. Something adds to it that is not known; no number is given."
+            f"Expected the components of {loaded.name} to sum to its logit {quantity(own)}, but "
+            f"they are {quantity(error)} away. Something adds to it that is not known; no number "
+            "is given."
         )
     names = loaded.tokenizer.convert_ids_to_tokens
     table.attrs |= {
