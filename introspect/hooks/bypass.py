@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
+from introspect.errors import CaptureError
+from introspect.hooks.arguments import ran
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import (
@@ -16,6 +19,7 @@ from introspect.hooks.products import (
     parts_behind,
     products_behind,
 )
+from introspect.hooks.unwrapping import is_adapted, taken_by
 
 OUTPUT_ROUTE = "the model's own output"
 _PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
@@ -82,7 +86,31 @@ def products_of_own_output(
 
 def _run_eagerly(module: nn.Module, arguments: dict[str, Any]) -> Any:
     with torch.no_grad(), borrowed_attention(module, "eager"):
-        return module(**arguments, output_attentions=True)
+        return run_returning_attention(module, arguments)
+
+
+def run_returning_attention(module: nn.Module, arguments: Mapping[str, Any]) -> Any:
+    """Run a model that returns its attention if it is asked to.
+
+    Raises:
+        CaptureError: it cannot be asked, or does not run.
+    """
+    if not returns_attention(module):
+        raise CaptureError(
+            f"Expected {type(module).__name__} to compute attention through transformers' "
+            "attention interface, or to return it when asked with output_attentions=True, but its "
+            "forward does neither. Hand over a model that transformers has loaded."
+        )
+    return ran(module, arguments, output_attentions=True)
+
+
+def returns_attention(module: nn.Module) -> bool:
+    """Return whether a model can be asked for its attention."""
+    return (
+        isinstance(module, PreTrainedModel)
+        or is_adapted(module)
+        or "output_attentions" in taken_by(module)
+    )
 
 
 def own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int, torch.Tensor]]:

@@ -18,6 +18,7 @@ from introspect.hooks.interface import unedited
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import AttentionProducts
 from introspect.hooks.run import run_watched
+from introspect.hooks.unwrapping import transformers_model
 from introspect.hooks.watchers import WholeWatcher
 
 _NUM_TOKENS = 5
@@ -64,7 +65,7 @@ def attention_layout(module: nn.Module) -> AttentionLayout:
     Raises:
         CaptureError: it has no attention that can be observed, or takes inputs of another kind.
     """
-    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    module = transformers_model(module)
     with _known_lock:
         layout = _known.get(module)
     if layout is None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from introspect.hooks.arguments import ran
 from introspect.hooks.bypass import observe_own_output
 from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
 from introspect.hooks.loans import borrowed_attention
@@ -54,6 +55,6 @@ def run_watched(
             observation.hooks(),
             watching(watcher),
         ):
-            return module(**arguments)
+            return ran(module, arguments)
     except AllSeen:
         return None

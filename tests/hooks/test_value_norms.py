@@ -144,6 +144,6 @@ def test_hooks_are_gone_afterwards_also_after_an_error():
     before = zoo.State.of(model)
     capture(model, zoo.batch("bert"), ("value_norms",))
     find_projections(model, zoo.batch("bert"))
-    with pytest.raises(IndexError):
+    with pytest.raises(CaptureError, match="index out of range"):
         capture(model, {"input_ids": torch.tensor([[zoo.VOCABULARY + 1]])}, ("value_norms",))
     assert zoo.State.of(model) == before

@@ -21,6 +21,7 @@ from introspect.hooks.gradients.graph import (
     run_in_graph,
     run_with_weights,
 )
+from introspect.hooks.unwrapping import watched_module
 from introspect.records import names_of_parts
 
 #: The default number of points of the integral.
@@ -117,7 +118,7 @@ def capture_gradients(
             depends on the run.
         MissingExtraError: captum is needed but not installed.
     """
-    module = getattr(module, "_orig_mod", module)
+    module = watched_module(module)
     arguments = run_arguments(module, inputs)
     run = run_with_weights(module, arguments, layers)
     value = _number(of, run.output)

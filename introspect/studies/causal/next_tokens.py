@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from introspect.errors import InputError, ModelError, SelectionError
-from introspect.hooks import placed, without_dropout
+from introspect.hooks import placed, ran, without_dropout
 from introspect.models import EncodedText, Model, encode_batch, length_limit, padded, run_inputs
 from introspect.studies.causal.answers import check_batch_size, not_finite
 from introspect.studies.causal.metrics import Floats, Metric, Question
@@ -75,7 +75,7 @@ class NextTokens:
             inputs = padded(self.model.tokenizer, self.encoded[part])
             arguments = placed(self.model.module, run_inputs(self.model.module, inputs))
             with torch.no_grad(), without_dropout(self.model.module):
-                output: Any = self.model.module(**arguments)
+                output = ran(self.model.module, arguments)
             logits = output.get("logits") if hasattr(output, "get") else None
             if logits is None:
                 raise ModelError(
