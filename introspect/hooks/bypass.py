@@ -106,11 +106,8 @@ def run_returning_attention(module: nn.Module, arguments: Mapping[str, Any]) -> 
 
 def returns_attention(module: nn.Module) -> bool:
     """Return whether a model can be asked for its attention."""
-    return (
-        isinstance(module, PreTrainedModel)
-        or is_adapted(module)
-        or "output_attentions" in taken_by(module)
-    )
+    is_of_transformers = isinstance(module, PreTrainedModel) or is_adapted(module)
+    return is_of_transformers or "output_attentions" in taken_by(module)
 
 
 def own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int, torch.Tensor]]:

@@ -168,6 +168,11 @@ def _watched(
             raise _NothingSeenError
         if not steps:
             observation.check(module)
+        if note := observation.tower_note:
+            raise CaptureError(
+                f"Expected the attention of one tower while {type(module).__name__} writes, got "
+                f"that of several: {note}. Leave the picture out, or capture without generating."
+            )
         steps.append(observation.turn())
 
     handle = module.register_forward_hook(end_of_run)

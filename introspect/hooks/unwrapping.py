@@ -166,8 +166,8 @@ def check_positions(module: nn.Module) -> None:
             kind = ", ".join(each.rpartition(".")[2] for each in kinds)
             raise CaptureError(
                 f"Expected a model that reads a text's own tokens, one position for each, got "
-                f"{type(part).__name__} with {kind}: what it adds to the run is not of the text, so "
-                "a place in the text is another place in the model. Hand over "
+                f"{type(part).__name__} with {kind}: what it adds to the run is not of the text, "
+                "so a place in the text is another place in the model. Hand over "
                 "peft_model.get_base_model() for the model without it; ix.capture(peft_model, "
                 "inputs) has the attention as it is."
             )

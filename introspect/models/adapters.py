@@ -92,14 +92,14 @@ def adapted(base: nn.Module, folder: Path, name: str) -> nn.Module:
     try:
         model: nn.Module = peft.PeftModel.from_pretrained(base, str(folder))
         state = peft.utils.load_peft_weights(str(folder), device="cpu")
-        unfit = peft.set_peft_model_state_dict(model, state).unexpected_keys
+        outcome: Any = peft.set_peft_model_state_dict(model, state)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(
             f"Expected the adapter {name!r} to fit its base {type(base).__name__}, but it failed: "
             f"{lines[0]} Check base_model_name_or_path in {CONFIG}."
         ) from error
-    if unfit:
+    if unfit := outcome.unexpected_keys:
         raise ModelError(
             f"Expected the adapter {name!r} to fit its base {type(base).__name__}, but the base "
             f"has no place for {len(unfit)} of its weights, for example {unfit[0]}. Check "

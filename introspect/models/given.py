@@ -1,4 +1,4 @@
-"""What is handed to ``load`` in place of a name: its module, its tokenizer, and whether they fit."""
+"""What is handed to ``load`` in place of a name: its module and its tokenizer."""
 
 from __future__ import annotations
 
