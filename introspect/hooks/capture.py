@@ -20,7 +20,7 @@ from introspect.hooks.certificate import (
     noted,
 )
 from introspect.hooks.downstream.blocks import DERIVED, BlockLog, DerivedParts, held_projections
-from introspect.hooks.downstream.projection import BEHIND_NORMS, LinearLog, Projection
+from introspect.hooks.downstream.projection import BEHIND_NORMS, Projection
 from introspect.hooks.interface import active_editors
 from introspect.hooks.observation import Observation, Receive
 from introspect.hooks.rows import RowsNotRecomputableError, pick_rows
@@ -203,7 +203,7 @@ def capture_with_projections(
     """
     module = watched_module(module)
     arguments = run_arguments(module, inputs)
-    log = LinearLog(module)
+    log = BlockLog(module)
     with log.open():
         observation = Observation(module, None, None, None)
         captured = _capture_whole(module, arguments, BEHIND_NORMS, observation)
@@ -212,7 +212,7 @@ def capture_with_projections(
     return captured, {
         (kind, layer): projection
         for kind, of_kind in projections.items()
-        for layer, projection in zip(captured.layers[kind], of_kind, strict=True)
+        for layer, (projection, _) in zip(captured.layers[kind], of_kind, strict=True)
     }
 
 

@@ -92,12 +92,24 @@ def test_a_gate_behind_the_heads_is_refused_by_name():
 
 
 def test_a_layer_that_gives_something_else_is_refused():
-    """As an adapter would: the sum of all heads is not what the projection gives."""
+    """The sum of all heads is not what the projection gives."""
     model = zoo.build("bert")
     dense = model.encoder.layer[1].attention.output.dense
-    dense.forward = lambda given: torch.nn.functional.linear(given, dense.weight) * 1.01
+    dense.forward = lambda given: torch.nn.functional.linear(given, dense.weight).tanh()
     with pytest.raises(CaptureError, match="add up to something else"):
         capture(model, zoo.batch("bert"), ("value_norms",))
+
+
+def test_a_layer_is_asked_what_it_does_with_its_weights():
+    """As an adapter would: what counts is what the module gives, not the weights it holds."""
+    model, inputs = zoo.build("bert"), zoo.batch("bert")
+    dense = model.encoder.layer[1].attention.output.dense
+    plain = capture(model, inputs, ("value_norms", "values"))
+    dense.forward = lambda given: torch.nn.functional.linear(given, dense.weight) * 1.5
+    asked = capture(model, inputs, ("value_norms", "values"))
+    assert torch.equal(plain.values["self"][1], asked.values["self"][1])
+    expected = plain.value_norms["self"][1] * 1.5
+    torch.testing.assert_close(asked.value_norms["self"][1], expected, atol=1e-5, rtol=1e-5)
 
 
 def test_layers_and_heads_are_chosen_after_the_sum_over_all():

@@ -310,8 +310,8 @@ def added_by(run: Run, number: int) -> Added:
         outputs = run.captured.head_outputs[kind][place][0].double()
         heads[kind] = outputs @ projection.by_head.double()
         total = total + heads[kind].sum(0)
-        if projection.layer.bias is not None:
-            biases[kind] = projection.layer.bias.detach().double()
+        if projection.bias is not None:
+            biases[kind] = projection.bias.double()
             total = total + biases[kind]
     rest = layer.result[0].double() - total
     attended = [each.sum(0) + biases.get(kind, 0.0) for kind, each in heads.items()]
