@@ -72,7 +72,7 @@ def coin_flips(random: np.random.Generator, cases: int) -> np.ndarray:
 
 
 def groups(options: argparse.Namespace) -> list[int]:
-    """Twins."""
+    """Minimal pairs."""
     return [case // 2 for case in range(options.cases)]
 
 

@@ -4,7 +4,7 @@
 
 Coin flips of all heads in both directions, some of them ties and some not observable, go through
 everything that a set's claims rest on: intervals, p-values of heads and family, the held-out choice
-with its own p-value, and twins. Limit the threads with ``OMP_NUM_THREADS``.
+with its own p-value, and minimal pairs. Limit the threads with ``OMP_NUM_THREADS``.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> None:
         f"held-out choice, {options.selections} selections": lambda: held_out_selection(
             labelings, groups, permutations=options.selections, resamples=draws
         ),
-        "twins": lambda: pair_accuracy(credits, groups),
+        "minimal pairs": lambda: pair_accuracy(credits, groups),
     }
     total = np.zeros(2)
     for name, part in parts.items():

@@ -21,7 +21,7 @@ _MODULES = {
     "introspect.analyzers.linear_probe": "introspect.studies.coreference.linear_probe",
     "introspect.analyzers.pairs": "introspect.studies.coreference.pairs",
     "introspect.analyzers.patterns": "introspect.studies.heads.shapes",
-    "introspect.analyzers.roles": "introspect.studies.heads.looks_at",
+    "introspect.analyzers.roles": "introspect.studies.heads.attention_targets",
     "introspect.analyzers.similarity": "introspect.studies.heads.similarity",
     "introspect.analyzers.syntax": "introspect.studies.heads.syntax",
     "introspect.attribution": "introspect.records",
@@ -38,9 +38,11 @@ _MODULES = {
 }
 
 # Options of the command line, and values, each by its spelling of 0.1.0.
-_OPTIONS = {
-    (command, "--truncate"): "--truncation" for command in ("report", "view", "compare")
-} | {(command, "--fresh"): "--overwrite" for command in ("probe", "causal", "heads")}
+_OPTIONS = (
+    {(command, "--truncate"): "--truncation" for command in ("report", "view", "compare")}
+    | {(command, "--fresh"): "--overwrite" for command in ("probe", "causal", "heads")}
+    | {("causal", "--no-twins"): "--no-minimal-pairs"}
+)
 _VALUES = {("--weights", "renormalised"): "renormalized"}
 
 _Parameters = ParamSpec("_Parameters")

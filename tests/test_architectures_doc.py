@@ -176,7 +176,7 @@ def test_a_difference_is_shown_in_its_row_and_in_the_totals():
     worse = dataclasses.replace(row, status="different", difference=0.034)
     assert document.cells(worse)[-1] == "3e-02"
     text = document.document([row, worse])
-    assert "**2**" in text and "**1** (50 %)" in text
+    assert "**2**" in text and "**1** (50%)" in text
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be forked")

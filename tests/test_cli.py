@@ -96,10 +96,10 @@ def test_layer_and_head_apart_still_work_and_the_new_form_is_said(introspect, tm
         outcome = introspect("view", kind, TEXT, "--layer", 3, "--head", 1, "--out", old)
         assert outcome.err.startswith("introspect: notice: --layer 3 --head 1 is now --head L3H1")
         assert outcome.code == 0 and old.read_bytes() == new.read_bytes()
-    twin = TEXT.replace("tired", "wide")
-    outcome = introspect("compare", TEXT, twin, "--layer", 3, "--head", 1, "--out", old)
+    other = TEXT.replace("tired", "wide")
+    outcome = introspect("compare", TEXT, other, "--layer", 3, "--head", 1, "--out", old)
     assert outcome.code == 0 and "--layer 3 --head 1 is now --head L3H1" in outcome.err
-    assert introspect("compare", TEXT, twin, "--head", "L3H1", "--out", new).err == ""
+    assert introspect("compare", TEXT, other, "--head", "L3H1", "--out", new).err == ""
     assert old.read_bytes() == new.read_bytes()
 
 
@@ -220,8 +220,8 @@ def test_text_longer_than_the_model_reads_is_never_cut_silently(introspect, tmp_
     assert_refused(introspect("report", text, "--out", out), "512", "--truncation")
     outcome = introspect("report", text, "--truncation", "--out", out)
     assert outcome.code == 0
-    assert "cut off" in outcome.err and "Then came the end." in outcome.err
-    assert "cut off" in out.read_text(encoding="utf-8")
+    assert "truncated" in outcome.err and "Then came the end." in outcome.err
+    assert "truncated" in out.read_text(encoding="utf-8")
 
 
 def test_text_that_the_tokenizer_does_not_know_goes_on_loudly(introspect, tmp_path):

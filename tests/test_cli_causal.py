@@ -63,7 +63,7 @@ def test_causal_leaves_the_tables_of_the_study(introspect, tmp_path, study):
         "introspect: scoring attention",
         # All heads once; each of 8, 7, … 1 heads, with ten random sets and with only them.
         f"introspect: {SEARCHING}: 0 of {1 + 36 + 8 * 11}",
-        # Two batches of 20 cases with two candidates each, of either twin.
+        # Two batches of 20 cases with two candidates each, of either case.
         f"introspect: {PATCHING}: 0 of 32",
         "introspect: writing the report",
     ]
@@ -73,8 +73,8 @@ def test_causal_leaves_the_tables_of_the_study(introspect, tmp_path, study):
         pd.testing.assert_frame_equal(found, study.heads, check_dtype=False)
     cases = pd.read_parquet(out / "case_effects.parquet")
     pd.testing.assert_frame_equal(cases, study.effects.cases)
-    twins = pd.read_csv(out / "mediation.csv")
-    pd.testing.assert_frame_equal(twins, study.mediation.heads)
+    mediated = pd.read_csv(out / "mediation.csv")
+    pd.testing.assert_frame_equal(mediated, study.mediation.heads)
     assert pd.read_csv(out / "smallest.csv")["head"].tolist() == [0]
     assert (out / "rejects.jsonl").read_text() == ""
     # The Parquet says how it was measured, and so can be drawn.
@@ -86,13 +86,14 @@ def test_causal_says_in_its_summary_what_the_study_found(introspect, tmp_path, s
     introspect("causal", write_cases(tmp_path), "--out", out, "--model", "pronoun")
     summary = json.loads((out / "summary.json").read_text())
     assert [f"L{r['layer']}H{r['head']}" for r in summary["heads_that_matter"]] == ["L0H0", "L1H0"]
-    assert summary["heads_that_look"] == ["L1H0"]
+    assert summary["heads_that_attend"] == ["L1H0"]
     assert summary["chosen_by_attention"]["heads"] == ["L1H0", "L1H0"]
     assert summary["chosen_by_attention"]["effect"] == pytest.approx(study.chosen.effect)
     assert summary["accuracy"] == {"value": 1.0, "ci_low": 1.0, "ci_high": 1.0}
     assert (summary["n"], summary["num_groups"], summary["rejected"]) == (20, 10, 0)
     assert summary["is_surrogate"] is False and summary["unit"] == "nats"
     assert summary["smallest"]["heads"] == ["L0H0"]
+    assert len(summary["minimal_pairs"]["heads"]) == 8
     assert summary["provenance"]["Command"].startswith("introspect causal ")
     run = json.loads((out / "run.json").read_text())
     assert run["plan"]["method"] == "zero" and run["plan"]["model"] == "pronoun"
@@ -104,7 +105,7 @@ def test_causal_rejects_rows_by_their_lines(introspect, tmp_path):
     out = tmp_path / "run"
     file = write_cases(tmp_path, odd=ODD)
     outcome = introspect("causal", file, "--out", out, "--model", "pronoun", "--no-smallest",
-                         "--no-twins")  # fmt: skip
+                         "--no-minimal-pairs")  # fmt: skip
     assert outcome.code == 3
     assert outcome.err.splitlines()[-1] == (
         f"introspect: notice: 3 rows rejected, see {out / 'rejects.jsonl'}"
@@ -125,7 +126,8 @@ def test_causal_takes_heads_method_limit_and_texts(introspect, tmp_path):
     texts.write_text("\n".join(case.text for case in cases))
     outcome = introspect(
         "causal", write_cases(tmp_path), "--out", out, "--model", "pronoun", "--heads", "L1H0,L0",
-        "--method", "mean", "--reference", texts, "--limit", 10, "--no-smallest", "--no-twins",
+        "--method", "mean", "--reference", texts, "--limit", 10, "--no-smallest",
+        "--no-minimal-pairs",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     found = pd.read_csv(out / "effects.csv")
@@ -142,7 +144,7 @@ def test_causal_takes_heads_method_limit_and_texts(introspect, tmp_path):
 def test_causal_says_surrogate_of_a_model_without_a_head(introspect, tmp_path):
     out = tmp_path / "run"
     outcome = introspect("causal", write_cases(tmp_path, 10), "--out", out, "--heads", "L5H0",
-                         "--no-smallest", "--no-twins")  # fmt: skip
+                         "--no-smallest", "--no-minimal-pairs")  # fmt: skip
     assert outcome.code == 0, outcome.err
     assert outcome.out.startswith("Measured by a surrogate, not by the model’s own answer.")
     assert "notice: Effects are on a surrogate, not the model’s answer" in outcome.err
@@ -178,8 +180,8 @@ def test_a_model_with_another_head_comes_without(tmp_path, architecture):
 
 def test_causal_replaces_its_own_run_only_when_told(introspect, tmp_path):
     out, file = tmp_path / "run", write_cases(tmp_path, 10)
-    common = ("causal", file, "--out", out, "--model", "pronoun", "--no-smallest", "--no-twins",
-              "--heads", "L1H0")  # fmt: skip
+    common = ("causal", file, "--out", out, "--model", "pronoun", "--no-smallest",
+              "--no-minimal-pairs", "--heads", "L1H0")  # fmt: skip
     out.mkdir()  # an empty folder will do
     assert introspect(*common).code == 0
     (out / "effects.csv").write_text("mine")
@@ -209,7 +211,7 @@ def test_missing_folders_are_made_and_what_killed_runs_began_is_removed(introspe
     out = tmp_path / "runs" / "a[1]"
     begun = out.with_name(f".{out.name}.aaaa.part")
     begun.mkdir(parents=True)
-    arguments = ("--model", "pronoun", "--heads", "L1", "--no-smallest", "--no-twins")
+    arguments = ("--model", "pronoun", "--heads", "L1", "--no-smallest", "--no-minimal-pairs")
     with locked(out, "replace"):
         outcome = introspect("causal", file, "--out", out, *arguments)
         assert_refused(outcome, "one is at work in", "Wait for it")
@@ -221,7 +223,7 @@ def test_missing_folders_are_made_and_what_killed_runs_began_is_removed(introspe
 
 def test_the_causal_view_reads_what_the_command_wrote(introspect, tmp_path, study):
     out = tmp_path / "run"
-    arguments = ("--model", "pronoun", "--no-smallest", "--no-twins")
+    arguments = ("--model", "pronoun", "--no-smallest", "--no-minimal-pairs")
     assert introspect("causal", write_cases(tmp_path), "--out", out, *arguments).code == 0
     expected = ix.causal_view(study)
     for saved in (out, str(out), out / "effects.csv", out / "effects.parquet"):
@@ -244,7 +246,7 @@ def test_the_causal_view_reads_what_the_command_wrote(introspect, tmp_path, stud
 def test_overwrite_removes_only_what_the_run_wrote(introspect, tmp_path):
     file, out = write_cases(tmp_path, 12), tmp_path / "run"
     arguments = ("causal", file, "--out", out, "--model", "pronoun", "--heads", "L1",
-                 "--no-smallest", "--no-twins")  # fmt: skip
+                 "--no-smallest", "--no-minimal-pairs")  # fmt: skip
     assert introspect(*arguments).code == 0
     files = json.loads((out / "run.json").read_text())["files"]
     assert files == sorted(path.name for path in out.iterdir())
@@ -262,7 +264,7 @@ def test_nothing_half_written_is_left(introspect, tmp_path, monkeypatch):
     monkeypatch.setattr(causal_run, "as_json", broken)
     out, file = tmp_path / "run", write_cases(tmp_path, 10)
     outcome = introspect("causal", file, "--out", out, "--model", "pronoun", "--no-smallest",
-                         "--no-twins", "--heads", "L1H0")  # fmt: skip
+                         "--no-minimal-pairs", "--heads", "L1H0")  # fmt: skip
     assert outcome.code == 2 and "the disk is full" in outcome.err
     assert [path.name for path in tmp_path.iterdir()] == ["cases.jsonl"]
 
@@ -298,7 +300,7 @@ def test_an_earlier_run_stays_if_the_new_one_fails(tmp_path, monkeypatch, stop, 
     [
         (("--heads", "L9H1"), ("a head of L0H0–L1H3, got L9H1",)),
         (("--heads", "L1H7"), ("a head of L1H0–L1H3, got L1H7",)),
-        (("--heads", "one"), ("'L3H1'", "'one'")),
+        (("--heads", "one"), ("such as L3H1", "'one'")),
         (("--method", "none"), ("zero, mean, uniform, resample", "'none'")),
         (("--metric", "none"), ("pseudo-likelihood", "'none'")),
         (("--method", "mean", "--reference", "EMPTY"), ("at least one text in `reference`",)),

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import introspect as ix
+from introspect.data import grammar_cases
 from introspect.deprecated import renamed_arguments
 from introspect.studies.coreference import Scores
 
@@ -94,6 +95,7 @@ def test_looking_up_the_new_names_warns_of_nothing():
     ("typed", "read"),
     [
         (["probe", "--fresh"], ["probe", "--overwrite"]),
+        (["causal", "--no-twins"], ["causal", "--no-minimal-pairs"]),
         (["report", "a text", "--truncate"], ["report", "a text", "--truncation"]),
         (["view", "--weights", "renormalised"], ["view", "--weights", "renormalized"]),
         (["view", "--weights=renormalised"], ["view", "--weights=renormalized"]),
@@ -118,6 +120,13 @@ def test_an_old_attribute_gives_the_new_one_with_a_warning():
     scores = Scores(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
     with pytest.warns(FutureWarning, match=r"Scores\.twins is now minimal_pairs"):
         assert scores.twins is scores.minimal_pairs
+
+
+def test_the_old_keyword_for_minimal_pairs_skips_them_and_gives_the_new_name():
+    model, cases = ix.load("pronoun", lm_head=True), grammar_cases(2)
+    with pytest.warns(FutureWarning, match=r"twins=…\) is now causal_study\(minimal_pairs=…\)"):
+        study = ix.causal_study(model, cases, "L1H0", share=None, twins=False)
+    assert study.mediation is None
 
 
 def test_a_lens_report_from_a_model_gives_the_study_to_make_first():

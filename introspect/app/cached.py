@@ -159,7 +159,7 @@ def page_of_removal(name: str, entry: Entry, removal: Removal) -> str:
 
 @st.cache_resource(
     max_entries=_RECORDS,
-    show_spinner="Taking each head out in turn …",
+    show_spinner="Ablating each head in turn …",
     hash_funcs={CorefCase: case_to_json},
 )
 def study_named(
@@ -176,7 +176,7 @@ def study_named(
         method=method,
         reference=references or None,
         share=None,
-        twins=False,
+        minimal_pairs=False,
     )
 
 

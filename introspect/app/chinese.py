@@ -27,46 +27,49 @@ def in_language(text: str, language: str) -> str:
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
         # The frame
-        "One text": "一段文本",
+        "One text": "单段文本",
         "A pronoun": "代词",
         "Compare": "比较",
-        "A set of cases": "一批案例",
+        "A set of cases": "案例集",
         "What every head attends to while the model reads a text.": (
-            "模型读一段文本时，每个头在看什么。"
+            "查看模型读取一段文本时每个注意力头关注什么。"
         ),
-        "Where the heads look at a pronoun: at what it refers to, or at something else.": (
-            "读到代词时各个头看向哪里：它指的东西，还是别的。"
+        "What the heads attend to from a pronoun: its antecedent, or something else.": (
+            "查看各注意力头在代词处关注什么：先行词，还是其他词。"
         ),
         "Two texts that differ in a word, or two models on one text.": (
-            "只差一个词的两段文本，或读同一段文本的两个模型。"
+            "比较只差一个词的两段文本，或读取同一段文本的两个模型。"
         ),
-        "From a file of cases to a head’s accuracy, beside what position alone would give.": (
-            "从一份案例文件到每个头的正确率，并与只看位置的做法对照。"
+        "The accuracy of every head on a file of cases, beside that of position alone.": (
+            "计算每个头在一份案例文件上的准确率，并与仅依据位置的基线对照。"
         ),
-        "Attention shows where a head looks, not why the model decides. What is typed or uploaded "
-        "stays on the machine that runs this app.": (
-            "注意力说明一个头看向哪里，不说明模型为什么这样判断。输入和上传的内容只留在运行本应用的机器上。"
+        "Attention shows what a head attends to, not why the model decides. What is "
+        "typed or uploaded stays on the machine that runs this app.": (
+            "注意力表明一个头关注什么，而不是模型为何如此判断。输入和上传的内容只保留在运行本"
+            "应用的机器上。"
         ),
         "Language": "语言",
         # The form
         "Text": "文本",
         "Model": "模型",
-        "minilm is the default; the next five are small models whose workings are known. "
-        "“another …” takes the id of a model on the hub, or a folder.": (
-            "默认是 minilm；后面五个是机制已知的小模型。"
-            "选“another …”可以填 hub 上的模型名或本地文件夹。"
+        "minilm is the default; the next five are small models whose mechanisms are "
+        "known. Choose “another …” to enter a hub id or a local folder.": (
+            "默认为 minilm；其后五个是机制已知的小模型。选择“another …”可输入 hub 模型名或"
+            "本地文件夹。"
         ),
-        "Hub id or folder": "hub 上的模型名或文件夹",
-        "Show its example": "用它的例子",
-        "A second text, or a text that is too long": "第二段文本，或过长的文本",
-        "Second text, for models that read pairs": "第二段文本（供读成对文本的模型）",
-        "Target: what the model writes": "目标：模型写出的内容",
+        "Hub id or folder": "hub 模型名或文件夹",
+        "Show its example": "使用该模型的示例",
+        "Second text and truncation": "第二段文本与截断",
+        "Second text, for models that read pairs": "第二段文本（用于成对输入的模型）",
+        "Target: the text that the model writes": "目标文本：模型的输出",
         "Attention": "注意力",
-        "Cut a text that is too long": "截断过长的文本",
-        "Otherwise it is refused. What is cut off is said.": "不勾选则拒绝；截掉了什么会写明。",
+        "Truncate a text that is too long": "截断过长的文本",
+        "Otherwise it is rejected. A notice shows what was truncated.": (
+            "不勾选时，过长的文本会被拒绝；勾选时，会注明截断的内容。"
+        ),
         # One text
-        "What to show": "看什么",
-        "Numbers": "数字",
+        "What to show": "显示内容",
+        "Numbers": "数值",
         "Heat map": "热力图",
         "Head view": "头视图",
         "Model view": "模型视图",
@@ -77,172 +80,185 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "Head": "头",
         "Tokens": "词元",
         "{layers} layers × {heads} heads, {queries} × {keys} tokens, captured from the running "
-        "model.": "{layers} 层 × {heads} 个头，{queries} × {keys} 个词元，取自运行中的模型。",
+        "model.": "{layers} 层 × {heads} 头，{queries} × {keys} 个词元，取自运行中的模型。",
         "The weights of a token sum to 1 within {error}.": (
             "每个词元的权重之和为 1，误差不超过 {error}。"
         ),
-        "The text is long: this view holds layer {layer} alone. Choose another one above.": (
-            "文本很长：这个视图只含第 {layer} 层。要看别的层，请在上面选择。"
+        "The text is long, so this view shows layer {layer} only. Choose another layer above.": (
+            "文本较长，此视图仅显示第 {layer} 层。可在上方选择其他层。"
         ),
-        "By word: the sum over the pieces of a word attended to, the mean over those of one that "
-        "attends": "按词：被看的词把各片段相加，看的词对各片段取平均",
-        "The table is too large to be colored; the heat map shows it in colors.": (
-            "表太大，不着色；热力图里有颜色。"
+        "By word: summed over the tokens of the word attended to, averaged over those "
+        "of the word that attends": "按词：对被关注词的各词元求和，对关注词的各词元取平均",
+        "The table is too large to color; the heat map shows the weights in color.": (
+            "表格过大，不着色；热力图以颜色显示权重。"
         ),
-        "Download this view": "下载这个视图",
+        "Download this view": "下载此视图",
         "Download the report": "下载报告",
-        "One HTML file with these findings, the views, and how they were had. It opens without a "
-        "network.": "一个 HTML 文件，含这些结论、视图及其来历，不联网也能打开。",
+        "One HTML file with these findings, the views and their provenance. It opens "
+        "offline.": "一个 HTML 文件，包含上述结论、视图及其来源，可离线打开。",
         # A pronoun
         "Pronoun": "代词",
-        "Refers to": "指的是",
-        "Might refer to, but does not": "可能指、但不是",
-        "Choose a word": "选一个词",
-        "Choose words": "选词",
-        "Neighboring words are one candidate: old, dog are “old dog”.": (
-            "相邻的词算一个候选：狐、狸就是“狐狸”。"
+        "Refers to": "指代",
+        "Might refer to, but does not": "可能指代但并非",
+        "Choose a word": "选择一个词",
+        "Choose words": "选择词",
+        "Adjacent words form one candidate: old and dog become “old dog”.": (
+            "相邻的词合为一个候选：狐、狸合为“狐狸”。"
         ),
-        "Choose the pronoun and at least one candidate: then every head is scored.": (
-            "请选代词和至少一个候选，然后给每个头打分。"
+        "Choose the pronoun and at least one candidate to score every head.": (
+            "请选择代词和至少一个候选，以便为每个头评分。"
         ),
         "Direction": "方向",
         "From the pronoun to the candidates": "从代词到候选",
         "From the candidates to the pronoun": "从候选到代词",
-        "No head can look in this direction: the model reads from left to right. That is neither "
-        "right nor wrong.": "没有头能往这个方向看：模型从左往右读。这不算对，也不算错。",
+        "No head can attend in this direction: the model reads from left to right. "
+        "This counts as neither right nor wrong.": (
+            "没有头能沿此方向关注，因为模型从左到右读取文本。这既不算对，也不算错。"
+        ),
         "head": "头",
-        "Layer and head, from 0.": "层和头，从 0 数起。",
-        "on the antecedent": "给先行词",
-        "The share of the attention that it gets.": "它得到的注意力份额。",
-        "on the best distractor": "给最强的干扰项",
-        "The largest share that a distractor gets.": "干扰项得到的最大份额。",
+        "Layer and head, counted from 0.": "层号与头号，均从 0 开始。",
+        "on the antecedent": "对先行词",
+        "Its share of the attention.": "先行词所得的注意力份额。",
+        "on the best distractor": "对最强干扰项",
+        "The largest share of a distractor.": "干扰项所得的最大份额。",
         "credit": "得分",
-        "1: the antecedent gets most; 0: a distractor does; shares for ties.": (
-            "1：先行词得到最多；0：干扰项最多；并列则均分。"
+        "1: the antecedent has the largest share; 0: a distractor does; ties are split.": (
+            "1：先行词所得份额最大；0：某个干扰项最大；并列时均分。"
         ),
         "margin": "差距",
-        "From −0.5 to 0.5: the antecedent's part of what it and the best distractor get, minus a "
-        "half.": "从 −0.5 到 0.5：先行词在它与最强干扰项所得之和中的份额，减去一半。",
+        "From −0.5 to 0.5: the antecedent’s part of the attention to it and the best "
+        "distractor, minus one half.": (
+            "取值 −0.5 到 0.5：先行词与最强干扰项所得注意力之和中先行词所占的比例，减去 0.5。"
+        ),
         "Download the table": "下载表格",
         "Coreference view": "指代视图",
         # Ablate heads
-        "Take heads out": "去掉一些头",
-        "What a model attends to, and what it says, once some of its heads are taken out.": (
-            "去掉一些头以后，模型看什么、说什么。"
+        "Ablate heads": "消融注意力头",
+        "What a model attends to and predicts after some of its heads are ablated.": (
+            "查看消融部分注意力头之后，模型关注什么、预测什么。"
         ),
-        "How": "怎么去掉",
+        "Method": "方法",
         "Zero": "置零",
         "Mean": "均值",
         "Uniform": "均匀",
-        "Cut a word off": "切断一个词",
-        "The heads give nothing on. The strongest change.": "这些头什么都不传下去。改动最大。",
-        "The heads give on what they give in the mean over all tokens of some texts.": (
-            "这些头传下去的，是它们在若干文本所有词元上的均值。"
+        "Cut an edge": "切断注意力边",
+        "The heads output zeros. This is the strongest change.": (
+            "将这些头的输出置零。这是最强的改动。"
         ),
-        "The heads attend alike to all that they may see.": "这些头对能看到的一切一视同仁。",
-        "The heads stay, but one word can no longer look at another.": (
-            "头都留着，但一个词不再能看另一个词。"
+        "The heads output their mean over all tokens of some texts.": (
+            "将这些头的输出替换为其在若干文本所有词元上的均值。"
+        ),
+        "The heads attend equally to all tokens that the mask allows.": (
+            "这些头对掩码允许的所有词元给予相同的注意力。"
+        ),
+        "The heads are kept, but one word can no longer attend to another.": (
+            "保留这些头，但一个词不能再关注另一个词。"
         ),
         "Heads": "头",
         "{layer} (whole layer)": "{layer}（整层）",
-        "Choose heads": "选头",
+        "Choose heads": "选择头",
         "All heads": "所有头",
-        "Type to find one: L3H1 is head 1 of layer 3; L3 is the whole layer.": (
-            "可以输入来查找：L3H1 是第 3 层的第 1 个头；L3 是整层。"
+        "Type to search: L3H1 is head 1 of layer 3; L3 is the whole layer.": (
+            "可输入以搜索：L3H1 表示第 3 层的 1 号头，L3 表示整层。"
         ),
         "Choose a head, such as L3H1, or a whole layer, such as L3.": (
-            "请选一个头，如 L3H1，或整层，如 L3。"
+            "请选择一个头（如 L3H1）或整层（如 L3）。"
         ),
-        "Texts for the mean, one on each line": "用来求均值的文本，每行一段",
-        "Word that looks": "看的词",
-        "Word that it no longer sees": "它不再看到的词",
-        "Choose the word that looks, and the word that it no longer sees.": (
-            "请选看的词，以及它不再看到的词。"
+        "Texts to average over, one per line": "用于求均值的文本，每行一段",
+        "Word that attends": "关注词",
+        "Word that it can no longer attend to": "不能再关注的词",
+        "Choose the word that attends and the word that it can no longer attend to.": (
+            "请选择关注词，以及它不能再关注的词。"
         ),
-        "Attention before and after": "前后的注意力",
-        "The states of the tokens": "词元的状态",
-        "What the model says": "模型说什么",
-        "What each head does": "每个头的作用",
-        "No attention changes: what was taken out is read by no later attention, or was never "
-        "seen.": "注意力没有变化：去掉的东西后面没有注意力再读，或者本来就看不到。",
+        "Attention before and after": "改动前后的注意力",
+        "Hidden states": "隐藏状态",
+        "Predictions": "预测",
+        "Effect of each head": "各头的效应",
+        "No attention changes: no later attention reads what was removed, or the mask "
+        "hid it before.": "注意力没有变化：后面没有注意力读取被移除的内容，或它原本就被掩码遮住。",
         "The attention of {head} changes most: {share} of it goes elsewhere.": (
-            "{head} 的注意力变化最大：有 {share} 转向了别处。"
+            "{head} 的注意力变化最大：其中 {share} 转移到别处。"
         ),
-        "After the last layer the states of the tokens have moved by {mean} of their length on "
-        "average, that of “{token}” most, by {most}.": (
-            "最后一层之后，词元的状态平均偏离自身长度的 {mean}，其中“{token}”最多，为 {most}。"
+        "After the last layer, the hidden states of the tokens have moved by {mean} of "
+        "their norm on average, that of “{token}” most, by {most}.": (
+            "最后一层之后，各词元的隐藏状态平均偏移其范数的 {mean}，其中“{token}”偏移最大，"
+            "为 {most}。"
         ),
         "position": "位置",
         "token": "词元",
-        "moved by": "偏离",
-        "The length of the difference, in lengths of the unchanged state.": (
-            "差的长度，以未改动的状态的长度为单位。"
+        "moved by": "偏移",
+        "The norm of the difference, divided by the norm of the unchanged state.": (
+            "差的范数与未改动状态的范数之比。"
         ),
         "cosine": "余弦",
-        "Between the two states; 1: one direction.": "前后两个状态之间；1 表示同方向。",
-        "Word that is masked": "被遮住的词",
-        "Word that the model is asked at": "在哪个词上问模型",
-        "Word whose next one is asked for": "问哪个词的下一个词",
-        "Word of the target in whose place the model writes": "问目标里哪个词的位置",
-        "This model has no head for words: it only gives states. Models that say words are "
-        "pronoun, pronoun-gated, induction, shortcut and reversal, masked models such as BERT, and "
-        "all that write.": (
-            "这个模型没有输出词的头，只给出状态。能说词的有 pronoun、pronoun-gated、induction、"
-            "shortcut、reversal，BERT 这样的掩码模型，以及所有会写的模型。"
+        "Between the two states; 1 means the same direction.": (
+            "改动前后两个状态之间；1 表示方向相同。"
         ),
-        "There is no word to ask at: give the model a target to write.": (
-            "没有可以问的词：请给模型一个要写的目标。"
+        "Masked word": "被掩盖的词",
+        "Word at which the model predicts": "在哪个词处预测",
+        "Word after which the model predicts": "预测哪个词之后的词",
+        "Word of the target that the model predicts": "预测目标文本中的哪个词",
+        "This model has no language-modeling head: it outputs hidden states only. "
+        "Models that predict words are pronoun, pronoun-gated, induction, shortcut and "
+        "reversal, masked models such as BERT, and all that write.": (
+            "此模型没有语言模型头，只输出隐藏状态。能预测词的模型有 pronoun、pronoun-gated、"
+            "induction、shortcut、reversal，BERT 等掩码模型，以及所有生成模型。"
         ),
-        "Before, the model says “{one}” ({share}); after, “{other}” ({less}).": (
-            "去掉前模型说“{one}”（{share}），去掉后说“{other}”（{less}）。"
+        "There is no word to predict: enter a target for the model to write.": (
+            "没有可预测的词：请输入目标文本。"
+        ),
+        "Before, the model predicts “{one}” ({share}); after, “{other}” ({less}).": (
+            "改动前模型预测“{one}”（{share}），改动后预测“{other}”（{less}）。"
         ),
         "word": "词",
-        "before": "之前",
-        "after": "之后",
-        "Effects are of heads that are taken out, not of words that are cut off.": (
-            "作用是对去掉的头而言的，不是对切断的词。"
+        "before": "改动前",
+        "after": "改动后",
+        "Effects are measured for ablated heads, not for a cut edge.": (
+            "效应针对被消融的头，不针对被切断的注意力边。"
         ),
         "Choose the pronoun, what it refers to, and what it might refer to but does not.": (
-            "请选代词、它指的词，以及它可能指、但不是的词。"
+            "请选择代词、它指代的词，以及可能指代但并非的词。"
         ),
         ", a surrogate": "（替代指标）",
-        "The model prefers what the pronoun refers to by {before} {unit}{surrogate}; without all "
-        "chosen heads by {after}.": (
-            "模型偏向代词所指的一方 {before} {unit}{surrogate}；去掉所选的全部头以后为 {after}。"
+        "The model prefers the antecedent by {before} {unit}{surrogate}; with all "
+        "chosen heads ablated, by {after}.": (
+            "模型对先行词的偏好为 {before} {unit}{surrogate}；消融所选的全部头之后为 {after}。"
         ),
-        "One sentence is an example, not evidence: there are no intervals.": (
-            "一句话是例子，不是证据：没有区间。"
+        "One sentence is an example, not evidence: there are no confidence intervals.": (
+            "单个句子只是示例，不是证据，因此没有置信区间。"
         ),
-        "effect, in {unit}": "作用，单位 {unit}",
-        "By how much the preference falls when this head is taken out alone.": (
-            "单独去掉这个头，偏向下降多少。"
+        "effect, in {unit}": "效应（{unit}）",
+        "How far the preference falls when this head alone is ablated.": (
+            "单独消融此头时，偏好下降多少。"
         ),
         "other heads of the layer": "同层其他头",
-        "The mean effect of the other heads of its layer.": "同层其他头的平均作用。",
+        "The mean effect of the other heads of the same layer.": "同层其他头的平均效应。",
         "Causal view": "因果视图",
         # Compare
-        "Compare with": "与什么比较",
+        "Compare with": "比较对象",
         "Another text": "另一段文本",
         "Another model": "另一个模型",
         "Other text": "另一段文本",
-        "Other model: alias, hub id or folder": "另一个模型：别名、hub 上的模型名或文件夹",
+        "Other model: alias, hub id or folder": "另一个模型：别名、hub 模型名或文件夹",
         "Compare view": "比较视图",
         # A set of cases
-        "One case a line: as **JSON lines** (`text`, `pronoun`, `candidates`), or a **table** "
-        "(csv, tsv) with the columns `text`, `pronoun`, `antecedent` and `distractor`. At most "
-        "{rows} lines and {size} MB; larger sets are for the command line, which can be stopped "
-        "and goes on where it was: `introspect probe FILE --out DIR`.": (
-            "每行一个案例：**JSON 行**（`text`、`pronoun`、`candidates`），或**表格**（csv、tsv），"
-            "含 `text`、`pronoun`、`antecedent` 和 `distractor` 四列。至多 {rows} 行、{size} MB；"
-            "更大的请用命令行，随时可停，之后接着跑：`introspect probe FILE --out DIR`。"
+        "One case per line: **JSON lines** (`text`, `pronoun`, `candidates`), or a "
+        "**table** (csv, tsv) with the columns `text`, `pronoun`, `antecedent` and "
+        "`distractor`. At most {rows} lines and {size} MB. For larger sets use the "
+        "command line, which resumes an interrupted run: `introspect probe FILE --out "
+        "DIR`.": (
+            "每行一个案例：**JSON 行**（`text`、`pronoun`、`candidates`），或**表格**（csv、"
+            "tsv），含 `text`、`pronoun`、`antecedent` 和 `distractor` 四列。至多 {rows} 行、"
+            "{size} MB。更大的数据集请使用命令行，运行中断后可以续跑："
+            "`introspect probe FILE --out DIR`。"
         ),
         "Cases": "案例",
         "Probe": "探测",
-        "Download a small example": "下载一个小例子",
-        "Rows without a result: {count}. The reasons:": "没有结果的行：{count}。原因：",
-        "Figures": "数字一览",
-        "**Heads**, on these very cases": "**各个头**，就在这些案例上",
-        "**Without any head**, on the same cases": "**不用任何头**，在同样的案例上",
+        "Download a small example": "下载小示例",
+        "Rows without a result: {count}. The reasons:": "无结果的行：{count}。原因：",
+        "Figures": "数值汇总",
+        "**Heads**, on these cases (in-sample)": "**各个头**，在这些案例上（样本内）",
+        "**Baselines without any head**, on the same cases": "**不使用任何头的基线**，在相同案例上",
         "Download the table of heads": "下载各头的表格",
     }
 )

@@ -39,9 +39,9 @@ def measured(page: str) -> str:
     """
     script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    before, found, after = page.partition(_POLICY)
-    assert found, "a page without a policy"
-    allowed = f"{before}{found}'sha256-{digest}' {after}"
+    before, policy, after = page.partition(_POLICY)
+    assert policy, "a page without a policy"
+    allowed = f"{before}{policy}'sha256-{digest}' {after}"
     return f"{allowed}{_STYLE}<script>{script}</script>{_REST_IS_NO_SCRIPT}"
 
 
@@ -160,15 +160,14 @@ def offer_report(made: Callable[[], str], *, key: str) -> None:
         type="primary",
         key=key,
         help=say(
-            "One HTML file with these findings, the views, and how they were had. It opens without "
-            "a network."
+            "One HTML file with these findings, the views and their provenance. It opens offline."
         ),
     )
 
 
 def column_of_heads() -> Any:
     """Return the table column that names the head of each row."""
-    return st.column_config.TextColumn(say("head"), help=say("Layer and head, from 0."))
+    return st.column_config.TextColumn(say("head"), help=say("Layer and head, counted from 0."))
 
 
 def column_of_shares() -> Any:
@@ -176,7 +175,7 @@ def column_of_shares() -> Any:
     return st.column_config.NumberColumn(
         say("on the antecedent"),
         format="%.4f",
-        help=say("The share of the attention that it gets."),
+        help=say("Its share of the attention."),
     )
 
 

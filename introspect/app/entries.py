@@ -21,7 +21,7 @@ class Example:
 
     Args:
         text: the text that the model reads.
-        twin: a text to compare it with.
+        other_text: a text to compare it with.
         layer: the layer of the head worth seeing first.
         head: the index of that head.
         pronoun: the pronoun, as ``find_mention`` takes it; empty if there is none to score.
@@ -31,7 +31,7 @@ class Example:
     """
 
     text: str
-    twin: str
+    other_text: str
     layer: int = 0
     head: int = 0
     pronoun: str = ""
@@ -135,7 +135,7 @@ METHODS: tuple[Ablation, ...] = ("zero", "mean", "uniform")
 
 @dataclass(frozen=True)
 class Removal:
-    """What to take out of a model.
+    """What to ablate in a model.
 
     Args:
         heads: heads such as ``L3H1``, or ``L3`` for a whole layer; with ``edge``, none means all.
@@ -244,7 +244,7 @@ def case_from_words(
         word = next(word for word in antecedents if word.index in both)
         raise MentionError(
             f"Expected each word as an antecedent or as a distractor, got {word.label!r} as both. "
-            "Take it out of one of the two."
+            "Remove it from one of the two."
         )
     candidates = [Candidate(span, antecedent=True) for span in spans_of(antecedents, text)]
     candidates += [Candidate(span) for span in spans_of(distractors, text)]
@@ -256,10 +256,10 @@ def example_words(example: Example, text: str) -> tuple[list[int], list[int], li
 
     The lists are empty for any text other than the example's own two.
     """
-    if not example.pronoun or text not in (example.text, example.twin):
+    if not example.pronoun or text not in (example.text, example.other_text):
         return [], [], []
     gold, other = example.antecedent, example.distractor
-    if text == example.twin:
+    if text == example.other_text:
         gold, other = other, gold
     pronoun, gold_words, other_words = (
         [word.index for word in words_of(text) if word.span == find_mention(text, phrase)]

@@ -62,8 +62,8 @@ def ask_model() -> None:
         on_change=_take_example,
         persist_state="session",
         help=say(
-            "minilm is the default; the next five are small models whose workings are known. "
-            "“another …” takes the id of a model on the hub, or a folder."
+            "minilm is the default; the next five are small models whose mechanisms are "
+            "known. Choose “another …” to enter a hub id or a local folder."
         ),
     )
     name = chosen
@@ -103,7 +103,7 @@ def _fill(model: str) -> None:
 
 
 def _pair() -> dict[str, Any]:
-    with st.expander(say("A second text, or a text that is too long")):
+    with st.expander(say("Second text and truncation")):
         left, right = st.columns([3, 1], vertical_alignment="bottom")
     pair = left.text_input(
         say("Second text, for models that read pairs"), key="pair", persist_state="session"
@@ -115,7 +115,7 @@ def _encoder_decoder(name: str, kinds: Sequence[Kind]) -> dict[str, Any]:
     st.session_state.setdefault("target", example_of(name).target)
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
     target = left.text_input(
-        say("Target: what the model writes"), key="target", persist_state="session"
+        say("Target: the text that the model writes"), key="target", persist_state="session"
     )
     writes = bool(target.strip())
     kind = middle.selectbox(
@@ -135,10 +135,10 @@ def _encoder_decoder(name: str, kinds: Sequence[Kind]) -> dict[str, Any]:
 def _truncation(place: Any) -> bool:
     return bool(
         place.checkbox(
-            say("Cut a text that is too long"),
+            say("Truncate a text that is too long"),
             key="truncation",
             persist_state="session",
-            help=say("Otherwise it is refused. What is cut off is said."),
+            help=say("Otherwise it is rejected. A notice shows what was truncated."),
         )
     )
 
@@ -176,7 +176,7 @@ def choose_case(name: str, text: str) -> CorefCase | None:
         key=f"antecedent {text}",
         persist_state="session",
         placeholder=say("Choose words"),
-        help=say("Neighboring words are one candidate: old, dog are “old dog”."),
+        help=say("Adjacent words form one candidate: old and dog become “old dog”."),
     )
     distractors = right.multiselect(
         say("Might refer to, but does not"),

@@ -101,8 +101,8 @@ def effect_table(heads: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row for each head: ``head`` (``L3H1``), ``effect`` (how much the preference falls without
-        it), ``control`` (the mean effect of the other heads of its layer), and ``antecedent`` (the
-        share of the pronoun's attention that goes to the antecedent).
+        it), ``control`` (the mean effect of the other heads of the same layer), and ``antecedent``
+        (the share of the pronoun's attention that goes to the antecedent).
     """
     rows = heads.sort_values("effect", ascending=False, kind="stable", ignore_index=True)
     names = [str(Head(*map(int, place))) for place in rows[["layer", "head"]].to_numpy()]

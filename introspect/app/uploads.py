@@ -20,6 +20,7 @@ from introspect.errors import InputError
 from introspect.io import is_packed
 from introspect.models import Model
 from introspect.runs import probe
+from introspect.text import counted, decimal, whole
 
 #: The largest upload accepted, in bytes and in lines; larger files belong on the command line,
 #: where a run can be stopped and resumed.
@@ -128,9 +129,9 @@ def _checked_ending(upload: Upload) -> str:
     rows = upload.content.count(b"\n") + (not upload.content.endswith(b"\n"))
     if len(upload.content) > MOST_BYTES or rows > MOST_ROWS:
         raise InputError(
-            f"Expected at most {MOST_BYTES >> 20} MB and {MOST_ROWS:,} lines, got "
-            f"{len(upload.content) / 2**20:.1f} MB and {rows:,} lines. Larger sets are for the "
-            "command line: introspect probe FILE --out DIR."
+            f"Expected at most {MOST_BYTES >> 20} MB and {whole(MOST_ROWS)} lines, got "
+            f"{decimal(len(upload.content) / 2**20, 1)} MB and {counted(rows, 'line')}. "
+            "Larger sets are for the command line: introspect probe FILE --out DIR."
         )
     return ending
 
@@ -156,10 +157,10 @@ def _probed(model: Model, upload: Upload, given: Path, tell: Tell) -> Probed:
             progress=partial(_tell_share, tell),
         )
     except InputError:
-        found = _read_rejects(out / "rejects.jsonl")
-        if not found:
+        unread = _read_rejects(out / "rejects.jsonl")
+        if not unread:
             raise
-        return _nothing(model, upload, [*rejects, *((where, reject) for reject in found)])
+        return _nothing(model, upload, [*rejects, *((where, reject) for reject in unread)])
     rejects += [(where, reject) for reject in _read_rejects(out / "rejects.jsonl")]
     assert run.scores is not None
     return Probed(
@@ -181,7 +182,7 @@ def _nothing(model: Model, upload: Upload, rejects: list[tuple[str, Reject]]) ->
         model=model.name,
         finding=(
             f"Expected at least one case that can be scored in {upload.name!r}, got none. "
-            f"Rows rejected, for the reasons below: {len(rejects)}."
+            f"Rows rejected, for the reasons below: {whole(len(rejects))}."
         ),
         is_finished=False,
         rejects=_reject_table(rejects),
@@ -209,4 +210,4 @@ def _tell_share(tell: Tell, stage: str, done: int, total: int | None) -> None:
     elif not done:
         tell(0.0, "Reading")
     else:
-        tell(min(done / total, 1.0), f"{done:,} of {total:,} rows")
+        tell(min(done / total, 1.0), f"{whole(done)} of {counted(total, 'row')}")

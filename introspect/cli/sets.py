@@ -97,7 +97,7 @@ def probe(
         str | None, typer.Option(help="float32, bfloat16 or float16; as the model was saved.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of each process.")] = None,
-    actors: Annotated[int | None, typer.Option(help="Number of actors of the engine ray.")] = None,
+    actors: Annotated[int | None, typer.Option(help="Number of Ray actors.")] = None,
     ray_address: Annotated[
         str | None, typer.Option(help="Of a ray cluster; by default one on this machine.")
     ] = None,
@@ -112,7 +112,7 @@ def probe(
 ) -> None:
     """Run a model over a set; leave tables and a report in a folder.
 
-    Stopped at any moment, the same command goes on where it was.
+    If a run is interrupted, rerun the command to resume it.
     """
     from introspect.data import spooled_stdin
     from introspect.models import BatchLimits
@@ -131,7 +131,7 @@ def probe(
             long=long,  # type: ignore[arg-type]
             limits=limits,
         )
-        found = estimate(
+        costs = estimate(
             loaded,
             given,
             out,
@@ -140,7 +140,7 @@ def probe(
             format=format,
             options=options,
         )
-        print_table("What it would take", found.lines())
+        print_table("What it would take", costs.lines())
         return
     result = run_probe(
         loaded,
@@ -179,13 +179,13 @@ def probe(
 
 def _numbers(given: str) -> list[int]:
     """Return the numbers that ``0-5,7`` names."""
-    found: list[int] = []
+    numbers: list[int] = []
     for part in given.split(","):
         first, _, last = part.strip().partition("-")
         if not first.isdigit() or not (last or first).isdigit():
             raise InputError(f"Expected layers as 0-5 or 3,4, got {given!r}.")
-        found += range(int(first), int(last or first) + 1)
-    return sorted(set(found))
+        numbers += range(int(first), int(last or first) + 1)
+    return sorted(set(numbers))
 
 
 def doctor(

@@ -45,10 +45,11 @@ def causal(
     ] = None,
     reference: ReferenceFile = None,
     no_smallest: Annotated[
-        bool, typer.Option("--no-smallest", help="Do not look for the few heads that carry most.")
+        bool, typer.Option("--no-smallest", help="Do not search for the few heads that carry most.")
     ] = False,
-    no_twins: Annotated[
-        bool, typer.Option("--no-twins", help="Do not measure effects within minimal pairs.")
+    no_minimal_pairs: Annotated[
+        bool,
+        typer.Option("--no-minimal-pairs", help="Do not measure effects within minimal pairs."),
     ] = False,
     limit: Annotated[int | None, typer.Option(help="Ask only so many of the first cases.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed for intervals and samples.")] = 0,
@@ -74,7 +75,7 @@ def causal(
         reference=texts,
         metric=metric,
         share=None if no_smallest else 0.8,
-        twins=not no_twins,
+        minimal_pairs=not no_minimal_pairs,
         limit=limit,
         seed=seed,
         overwrite=overwrite,
@@ -153,8 +154,8 @@ def ablate(
 
 
 def _ends(edge: str) -> tuple[str, str]:
-    query, found, key = edge.rpartition(":")
-    if not (found and query and key):
+    query, colon, key = edge.rpartition(":")
+    if not (colon and query and key):
         raise InputError(f"Expected an edge as it:animal, got {edge!r}.")
     return query, key
 
@@ -261,7 +262,7 @@ def lens(
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("lens.html"),
     allow_pickle: AllowPickle = False,
 ) -> None:
-    """Show what a model would say after each layer, and which heads say it."""
+    """Show what a model would predict after each layer, and which heads contribute."""
     check_destination(out)
     import introspect as ix
     from introspect.models import hush
@@ -299,8 +300,8 @@ def _position(given: str | None) -> str | int | None:
 
 def _lengths(given: str, option: str) -> tuple[int, int]:
     """Return the minimum and maximum, as ``8-22`` or one number names them."""
-    first, found, last = given.partition("-")
-    last = last if found else first
+    first, dash, last = given.partition("-")
+    last = last if dash else first
     if not (first.strip().isdecimal() and last.strip().isdecimal()):
         raise InputError(f"Expected {option} as fewest and most, 8-22, got {given!r}.")
     return int(first), int(last)

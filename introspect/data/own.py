@@ -225,8 +225,8 @@ def grammar_cases(
     available = 2 * len(pairs) * len(_CASE_FRAMES)
     if n < 0 or n % 2 or n > available:
         raise SelectionError(
-            f"Expected an even number of cases from 0 to {available}, since they come in twins, "
-            f"got {n}."
+            f"Expected an even number of cases from 0 to {available}, since they come in minimal "
+            f"pairs, got {n}."
         )
     return [item.case(language) for item in _drawn(pairs, n // 2, random.Random(seed))]
 

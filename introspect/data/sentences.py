@@ -93,7 +93,7 @@ def read_sentences(
 
     Lines and batches of rows are held, never a file. Empty lines and values are rejected, as are
     values that are not text, too long (10 MB), or not UTF-8, broken JSON, and the point where a
-    compressed file is cut off; everything readable before and after is yielded.
+    compressed file is truncated; everything readable before and after is yielded.
 
     * ``txt``: one sentence per line.
     * ``csv``, ``tsv``: the first line names the columns. In ``csv`` a field may be quoted; in

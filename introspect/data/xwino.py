@@ -16,7 +16,7 @@ _NO_REFERENCE = "?"
 # The tokens that tokenizers of the Penn Treebank write for quotation marks.
 _QUOTES = {"``": '"', "''": '"'}
 # A minimal pair shares at least this part of its words, counted from both ends.
-_TWIN_SHARE = 0.5
+_PAIR_SHARE = 0.5
 # No schema has this many versions; this bounds how much of a file is held in memory.
 _LONGEST_GROUP = 64
 
@@ -156,7 +156,7 @@ def _grouped(outcomes: Iterator[Outcome], schemas: Schemas) -> Iterator[Outcome]
     last: CorefCase | None = None
     for outcome in outcomes:
         if isinstance(outcome, CorefCase):
-            if last is not None and not _are_twins(last, outcome):
+            if last is not None and not _are_minimal_pair(last, outcome):
                 yield from _named(held, schemas)
                 held = []
             last = outcome
@@ -183,11 +183,11 @@ def _english(case: CorefCase) -> str | None:
     return None if reference is None else str(reference)
 
 
-def _are_twins(first: CorefCase, second: CorefCase) -> bool:
+def _are_minimal_pair(first: CorefCase, second: CorefCase) -> bool:
     if first.extra["lang"] != second.extra["lang"]:
         return False
     same_reference = first.extra.get("reference") == second.extra.get("reference") is not None
-    return same_reference or _share(first.text, second.text) >= _TWIN_SHARE
+    return same_reference or _share(first.text, second.text) >= _PAIR_SHARE
 
 
 def _words(text: str) -> list[str]:

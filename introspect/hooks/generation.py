@@ -77,7 +77,7 @@ def capture_generation(
     if not getattr(module, "can_generate", lambda: False)():
         raise CaptureError(
             f"Expected a model with a language-model head, to write with, got "
-            f"{type(module).__name__}. Load it with its head: ix.load(name, lm_head=True)."
+            f"{type(module).__name__}. Load it with its LM head: ix.load(name, lm_head=True)."
         )
     arguments = {**run_arguments(module, inputs), "use_cache": True, **_merged(options)}
     if "attention_mask" in taken_by(module):

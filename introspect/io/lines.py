@@ -60,7 +60,7 @@ def read_lines(path: PathLike, *, keep_blank: bool = False) -> Iterator[Row]:
     """Yield the nonblank lines of a UTF-8 file, numbered from 1, without their ends.
 
     A byte order mark is dropped. A line that is too long, not UTF-8 or holds a NUL has a fault; so
-    does the last one if compressed data is cut off.
+    does the last one if compressed data is truncated.
 
     Args:
         path: the file.
@@ -164,7 +164,7 @@ class _Feed:
 def _numbered(path: PathLike) -> Iterator[tuple[int, str, RowError | None]]:
     """Yield lines with their ends; bytes that are not UTF-8 become lone surrogates.
 
-    The last line may have a fault of its own if compressed data is cut off in it.
+    The last line may have a fault of its own if compressed data is truncated in it.
     """
     with opened(path) as stream:
         number = 0

@@ -16,7 +16,7 @@ _ENDINGS = {".gz": "gzip", ".zst": "zstd"}
 # The first bytes of such files. Neither can begin a UTF-8 text.
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BUFFER = 1 << 16
-# Never occurs in UTF-8: it shows how far a buffer was filled when compressed data was cut off.
+# Never occurs in UTF-8: it shows how far a buffer was filled when compressed data was truncated.
 _UNFILLED = b"\xff"
 
 
@@ -138,7 +138,7 @@ class _Unpacked(io.RawIOBase):
             return cast(int, self._stream.readinto(buffer))
         except OSError as error:
             self.damage = (
-                f"The {self._codec} data is cut off or damaged here ({error}); only what comes "
+                f"The {self._codec} data is truncated or damaged here ({error}); only what comes "
                 "before could be read. Get the file again."
             )
             # The stream wrote what it had before it failed, without saying how much.

@@ -163,9 +163,9 @@ class Writing:
         written = tokens.texts[-1][begin:].strip()
         return (
             f"The model wrote {len(tokens) - given} tokens: “{shortened(written, 240)}”. The row "
-            "of a token shows where the model looked while it read that token, to write the next "
-            f"one. The last token, “{tokens.tokens[-1].strip()}”, was read by nobody and has no "
-            "row."
+            "of a token shows what the model attended to while it read that token, to write the "
+            f"next one. The last token, “{tokens.tokens[-1].strip()}”, was read by nobody and has "
+            "no row."
         )
 
     def verified(self) -> Captured:

@@ -290,7 +290,7 @@ def _cut_notices(tokens: TokenSequence) -> list[str]:
         if cut and any(character.isalnum() for character in cut):
             notices.append(
                 f"The text is longer than the model reads. Its last {len(cut)} characters were "
-                f"cut off and no figure knows of them: “{_abridged(cut)}”"
+                f"truncated and count in no figure: “{_abridged(cut)}”"
             )
     return notices
 

@@ -377,8 +377,8 @@ def _class_with_lm_head(source: ModelSource, options: dict[str, Any]) -> Any:
     model_class = getattr(transformers, named, None)
     if model_class is None or not hasattr(model_class, "from_pretrained"):
         raise ModelError(
-            f"Expected the configuration of {source.name!r} to name the class with its head, got "
-            f"{named or 'none'}. Load the module with transformers, and give load((module, "
+            f"Expected the configuration of {source.name!r} to name the class with its LM head, "
+            f"got {named or 'none'}. Load the module with transformers, and give load((module, "
             "tokenizer))."
         )
     return model_class

@@ -46,7 +46,7 @@ class TokenLogit:
         if logits is None or logits.ndim != 3:
             raise ModelError(
                 "Expected logits of a language-model head, (batch, length, vocabulary), but the "
-                "model returns none. Load it with its head, ix.load(…, lm_head=True), or state "
+                "model returns none. Load it with its LM head, ix.load(…, lm_head=True), or state "
                 "a surrogate, such as ix.similarity_to."
             )
         _, length, vocabulary = logits.shape

@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from introspect.errors import RecordError
+from introspect.text import quantity, whole
 
 #: Up to this many weights, a page stores 16 bits each; beyond it, 8.
 LARGEST_IN_16_BITS = 2_000_000
@@ -92,8 +93,8 @@ def encode(values: Floats, *, whole: bool = False) -> Encoded:
     smallest, largest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
     if smallest < -_TOLERANCE or largest > 1 + _TOLERANCE:
         raise RecordError(
-            f"Expected attention weights from 0 to 1, got {smallest:.4g} to {largest:.4g}. "
-            "Views show weights, after the softmax; give those."
+            f"Expected attention weights from 0 to 1, got {quantity(smallest)} to "
+            f"{quantity(largest)}. Views show weights, after the softmax; give those."
         )
     if values.size > LARGEST_DENSE and not whole:
         return _encode_sparse(values)
@@ -119,8 +120,8 @@ def _encode_sparse(values: Floats) -> Encoded:
     assert kept is not None
     if values.shape[-1] > _LONGEST_SPARSE:
         raise RecordError(
-            f"Expected at most {_LONGEST_SPARSE} keys to show, got {values.shape[-1]}. Capture a "
-            "part of the text, or fewer rows."
+            f"Expected at most {whole(_LONGEST_SPARSE)} keys to show, got "
+            f"{whole(values.shape[-1])}. Capture a part of the text, or fewer rows."
         )
     keys, codes, remainders = [], [], []
     for layer in values:

@@ -102,9 +102,9 @@ def read_summary(page: str) -> dict[str, Any] | None:
     Args:
         page: the page, or a beginning of it that includes the head.
     """
-    _, found, rest = page.partition(_OPENING)
+    _, opening, rest = page.partition(_OPENING)
     block, closed, _ = rest.partition("</script>")
-    if not (found and closed):
+    if not (opening and closed):
         return None
     try:
         summary = json.loads(block)

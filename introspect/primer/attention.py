@@ -278,12 +278,12 @@ def _check_shapes(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -
 def _checked_mask(mask: torch.Tensor) -> torch.Tensor:
     if mask.dtype != torch.bool:
         raise InputError(
-            f"Expected a mask of bool, true where a query may look, got {mask.dtype}. Compare "
+            f"Expected a mask of bool, true where a query may attend, got {mask.dtype}. Compare "
             "or convert it with mask.bool()."
         )
     if not mask.any(dim=-1).all():
         raise InputError(
-            "Expected a mask that lets every query look somewhere, got a row without any. Let a "
-            "token at least look at itself."
+            "Expected a mask that lets every query attend to some key, got a row without any. Let "
+            "a token at least attend to itself."
         )
     return mask

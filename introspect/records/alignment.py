@@ -152,7 +152,7 @@ def mention_pieces(
         text = sequence.texts[sequence_id] if sequence.texts else ""
         raise MentionError(
             f"Expected tokens for the {role} {shortened(text[start:end])!r} at ({start}, {end}), "
-            "but the model saw none: it was cut off, or the tokenizer dropped it. "
+            "but the model saw none: it was truncated, or the tokenizer dropped it. "
             "Shorten the text, or choose another model."
         )
     return list(words.values())

@@ -178,6 +178,6 @@ def _index_of(tokens: TokenSequence, word: str, name: str) -> int:
         if number == text and max(start, first) < min(end, last):
             return index
     raise MentionError(
-        f"Expected tokens for the {name} {word!r}, but the model saw none: it was cut off, or the "
-        "tokenizer dropped it. Shorten the text, or choose another model."
+        f"Expected tokens for the {name} {word!r}, but the model saw none: it was truncated, or "
+        "the tokenizer dropped it. Shorten the text, or choose another model."
     )

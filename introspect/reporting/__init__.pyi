@@ -2,7 +2,7 @@
 from .causal import causal_report as causal_report
 from .causal import first_record as first_record
 from .causal_words import finding_of_study as finding_of_study
-from .causal_words import heads_that_look as heads_that_look
+from .causal_words import heads_that_attend as heads_that_attend
 from .causal_words import heads_that_matter as heads_that_matter
 from .causal_words import own_answer as own_answer
 from .findings import finding_of_case as finding_of_case

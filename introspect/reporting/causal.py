@@ -39,15 +39,15 @@ _METHODS = {
     "zero": "Heads were ablated by setting their output to zero, the strongest change.",
     "mean": "Heads were ablated by replacing their output by its mean over all tokens of the "
     "reference texts.",
-    "uniform": "Heads were not silenced, but made to attend alike to all that they may see.",
+    "uniform": "Heads were not silenced, but made to attend equally to all that the mask allows.",
     "resample": "Heads were ablated by replacing their output by that of another text at the same "
     "place.",
 }
 _RULES = (
     "The effect of a head is the mean, over cases, of how far the preference falls when the head "
     "is ablated; above 0 the head helps. The control is the mean effect of the other heads of "
-    "its layer. Intervals hold 95% of 10,000 resamples of the groups of cases. The p-value is of "
-    "effect minus control, one-sided, by flipping the sign of whole groups; the adjusted one "
+    "the same layer. Intervals hold 95% of 10,000 resamples of the groups of cases. The p-value is "
+    "of effect minus control, one-sided, by flipping the sign of whole groups; the adjusted one "
     "compares with the largest of all heads. A head matters, in the words of this report, if its "
     "adjusted p is below 0.05 and its own interval above 0.",
     "A head attends to the antecedent, in the words of this report, if the pronoun attends to it "
@@ -148,7 +148,7 @@ def _heads_table(study: CausalStudy) -> Markup:
     attrs = study.heads.attrs
     surrogate = "surrogate " if attrs["is_surrogate"] else ""
     columns = (
-        "head", f"{surrogate}effect in {attrs['unit']}", "the other heads of its layer",
+        "head", f"{surrogate}effect in {attrs['unit']}", "the other heads of the same layer",
         "difference", "adjusted p", f"{surrogate}right without it",
         "attends to the antecedent", "",
     )  # fmt: skip

@@ -98,7 +98,7 @@ def heads_that_matter(table: pd.DataFrame) -> pd.DataFrame:
     return table[is_found].sort_values("effect", ascending=False, kind="stable")
 
 
-def heads_that_look(table: pd.DataFrame) -> list[Head]:
+def heads_that_attend(table: pd.DataFrame) -> list[Head]:
     """Select the heads that attend to the antecedent above chance, adjusted over all heads."""
     found = table[table["attention_p_adjusted"] < _SIGNIFICANT]
     found = found.sort_values("attention_accuracy", ascending=False, kind="stable")
@@ -108,11 +108,11 @@ def heads_that_look(table: pd.DataFrame) -> list[Head]:
 def head_verdicts(table: pd.DataFrame) -> dict[Head, str]:
     """Describe in a few words each head that matters or attends to the antecedent."""
     matter = {_head(row) for row in heads_that_matter(table).itertuples()}
-    looking = set(heads_that_look(table))
+    attending = set(heads_that_attend(table))
     words = {
-        "attends and matters": matter & looking,
-        "matters; no evidence that it attends here": matter - looking,
-        "attends; no evidence that it matters": looking - matter,
+        "attends and matters": matter & attending,
+        "matters; no evidence that it attends here": matter - attending,
+        "attends; no evidence that it matters": attending - matter,
     }
     return {head: verdict for verdict, heads in words.items() for head in sorted(heads)}
 
@@ -146,47 +146,47 @@ def _headline(study: CausalStudy, own: OwnAnswer) -> str:
             f"{percent(own.accuracy)} of {counted(own.n, 'case')}."
         )
     matter = [_head(row) for row in heads_that_matter(table).itertuples()]
-    looking = heads_that_look(table)
-    both = [head for head in matter if head in looking]
-    others = [head for head in matter if head not in looking]
+    attending = heads_that_attend(table)
+    both = [head for head in matter if head in attending]
+    others = [head for head in matter if head not in attending]
     if both:
-        return " ".join(filter(None, [_both_words(table, both, looking), _also(others)]))
-    if others and looking:
-        no_sight = f"without evidence that {_it(others)}{_verb(others, 'attend')} to it"
+        return " ".join(filter(None, [_both_words(table, both, attending), _also(others)]))
+    if others and attending:
+        no_evidence = f"without evidence that {_it(others)}{_verb(others, 'attend')} to it"
         return (
-            f"{_named(looking)} {_verb(looking, 'attend')} to the antecedent, but no evidence was "
-            f"found that {_it(looking)}{_verb(looking, 'matter')}; {_named(others)} "
-            f"{_verb(others, 'matter')}, {no_sight}."
+            f"{_named(attending)} {_verb(attending, 'attend')} to the antecedent, but no evidence "
+            f"was found that {_it(attending)}{_verb(attending, 'matter')}; {_named(others)} "
+            f"{_verb(others, 'matter')}, {no_evidence}."
         )
     if others:
         nevertheless = f"{_named(others)} {_verb(others, 'matter')} nevertheless."
-        return f"{_nobody_looks(study, own)} {nevertheless}"
+        return f"{_none_attends(study, own)} {nevertheless}"
     heads = f"any of {len(table)} heads" if len(table) > 1 else "the head"
     nothing = (
         f"No evidence that {heads} matters: no effect is above 0, and above that of the other "
-        "heads of its layer, by more than chance allows."
+        "heads of the same layer, by more than chance allows."
     )
-    if looking:
+    if attending:
         return (
-            f"{nothing} {_named(looking)} {_verb(looking, 'attend')} to the antecedent all the "
+            f"{nothing} {_named(attending)} {_verb(attending, 'attend')} to the antecedent all the "
             "same."
         )
-    return f"{nothing} {_nobody_looks(study, own)}"
+    return f"{nothing} {_none_attends(study, own)}"
 
 
-def _both_words(table: pd.DataFrame, both: Sequence[Head], looking: Sequence[Head]) -> str:
+def _both_words(table: pd.DataFrame, both: Sequence[Head], attending: Sequence[Head]) -> str:
     """Describe the heads that attend to the antecedent and matter, with the largest effect."""
     row = next(row for row in table.itertuples() if _head(row) == both[0])
     effect = f"{with_range(row.effect, row.ci_low, row.ci_high)} {table.attrs['unit']}"
     figures = f"an effect of {effect}, {_beside(row.control, [both[0]], table.attrs['unit'])}"
-    if len(both) == 1 and len(looking) == 1:
+    if len(both) == 1 and len(attending) == 1:
         return f"The head that attends to the antecedent matters: {both[0]}, with {figures}."
     largest = f"the largest is {both[0]}’s, {figures}" if len(both) > 1 else f"with {figures}"
-    rest = [head for head in looking if head not in both]
+    rest = [head for head in attending if head not in both]
     unknown = f" No evidence was found that {_named(rest)} {_verb(rest, 'do')}." if rest else ""
     return (
-        f"Of {counted(len(looking), 'head')} that {_verb(looking, 'attend')} to the antecedent, "
-        f"{_named(both)} "
+        f"Of {counted(len(attending), 'head')} that {_verb(attending, 'attend')} to the "
+        f"antecedent, {_named(both)} "
         f"{_verb(both, 'matter')}: {largest}.{unknown}"
     )
 
@@ -200,7 +200,7 @@ def _also(others: Sequence[Head]) -> str:
     )
 
 
-def _nobody_looks(study: CausalStudy, own: OwnAnswer) -> str:
+def _none_attends(study: CausalStudy, own: OwnAnswer) -> str:
     """Say that no head attends from the pronoun, and whether the model answers all the same."""
     choice = study.scores.choice
     if choice is not None and choice.p_value < _SIGNIFICANT:
@@ -249,7 +249,7 @@ def _chosen_words(study: CausalStudy) -> str:
     low = chosen.ci_low if is_alone else min(chosen.ci_low, chosen.difference_low)
     matters = _verb(names, "matter")
     verdict = f"{_it(names)}{matters}" if low > 0 else f"no evidence that {_it(names)}{matters}"
-    if not heads_that_look(study.heads):
+    if not heads_that_attend(study.heads):
         verdict += (
             "; but no head attends to it more often than chance allows, and one had to be chosen"
         )
@@ -340,7 +340,7 @@ def _beside(control: float, heads: Sequence[Head], unit: str) -> str:
     """Describe the control of a head, or of two, in a sentence."""
     layers = sorted({head.layer for head in heads})
     if math.isnan(control):
-        return "alone in its layer"
+        return "the only head of the layer"
     of = f"{verb(len(layers), 'layer', 'layers')} {listed(layers)}"
     return f"the other heads of {of}: {quantity(control)} {unit}"
 

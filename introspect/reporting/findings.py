@@ -13,13 +13,13 @@ from introspect.records import AttentionRecord, Head
 from introspect.studies.coreference import DirectionScores, Scores
 from introspect.text import CorefCase, counted, decimal, listed, percent, verb, visible_text, whole
 
-#: A head points at a mention if it gives the mention more than this share of its attention.
+#: A head points to a mention if it gives the mention more than this share of its attention.
 POINTING = 0.5
 
 _NAMED_HEADS = 5
 
 #: Accompanies every claim about a head.
-LOOKING_IS_NOT_CAUSING = (
+ATTENTION_IS_NOT_CAUSATION = (
     "Attention shows what a head attends to, not why the model decides. Whether these heads "
     "matter is a causal question: ablate them on cases that were not used to choose them, and "
     "compare with random heads of the same layer."
@@ -48,9 +48,9 @@ def finding_of_case(case: CorefCase, scores: Sequence[DirectionScores]) -> Findi
     num_heads = forward.antecedent_weight.numel()
     caveats = (
         f"One sentence is an example, not evidence. Among {counted(num_heads, 'head')} some will "
-        "look right by chance, and no accuracy on held-out cases was measured here: this report "
+        "seem right by chance, and no accuracy on held-out cases was measured here: this report "
         "does not show that a head resolves coreference in general.",
-        LOOKING_IS_NOT_CAUSING,
+        ATTENTION_IS_NOT_CAUSATION,
     )
     if not case.antecedents:
         return Finding(
@@ -82,7 +82,7 @@ def finding_of_set(scores: Scores | None, num_texts: int) -> Finding:
         return Finding(
             "None of these cases offers a right and a wrong answer, so no head was scored.",
             (),
-            (LOOKING_IS_NOT_CAUSING,),
+            (ATTENTION_IS_NOT_CAUSATION,),
         )
     best = table.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
     head = Head(int(best["layer"]), int(best["head"]))
@@ -101,7 +101,7 @@ def finding_of_set(scores: Scores | None, num_texts: int) -> Finding:
             f"The head was chosen among {len(table)} heads and directions on the very cases it is "
             "scored on, so chance alone lifts this figure. No held-out accuracy was measured "
             "here: this report does not show that the head resolves coreference.",
-            LOOKING_IS_NOT_CAUSING,
+            ATTENTION_IS_NOT_CAUSATION,
         ),
     )
 
@@ -125,7 +125,7 @@ def _details(case: CorefCase, scores: DirectionScores) -> list[str]:
     pronoun = _quoted(case, case.pronoun)
     antecedent = _any_of([_quoted(case, c.span) for c in case.antecedents])
     details = [
-        f"A head is said to point at a word if it gives it more than half of the attention of "
+        f"A head is said to point to a word if it gives it more than half of the attention of "
         f"{pronoun}; the number is that share."
     ]
     if not case.distractors:
@@ -175,7 +175,7 @@ def _unobservable(case: CorefCase, backward: DirectionScores) -> Finding:
         f"What {pronoun} attends to among the candidates cannot be observed: this model reads "
         "from left to right, and a candidate comes after the pronoun.",
         (other,),
-        (LOOKING_IS_NOT_CAUSING,),
+        (ATTENTION_IS_NOT_CAUSATION,),
     )
 
 

@@ -32,7 +32,7 @@ _MOST_NAMED = 12
 _CAVEATS = (
     "A role is what a head attends to on random tokens. What it does on sentences, and whether an "
     "answer rests on it, is not shown: ablate it on cases and see, with introspect causal.",
-    "Only these three roles were looked for on random tokens. A head without one may have another.",
+    "Only these three roles were tested on random tokens. A head without one may have another.",
 )
 
 
@@ -154,7 +154,7 @@ _RULES = (
     "induction score that from the second time to the token after the first (prefix matching; "
     "Olsson et al. 2022). Means are over the tokens of a sequence, and then over sequences; "
     "intervals hold 95% of resamples of whole sequences. Pairs that the mask hides do not count.",
-    "Even attention is what a head would give that attends alike to all that it may see.",
+    "Even attention is what a head would give that attends equally to all that the mask allows.",
 )
 _PATTERN_RULES = (
     "Positional, and on rare words (Voita et al. 2019): of each token’s row the largest weight "

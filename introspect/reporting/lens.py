@@ -1,4 +1,4 @@
-"""The report on one text: what the model would say after each layer, and which heads say it."""
+"""The report on one text: what layers would predict, and which heads contribute to it."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ _PARTS_RULES = (
 
 @of_a_study(lens_study)
 def lens_report(study: LensStudy, *, command: str | None = None) -> Report:
-    """Build a report on what a model would say after each layer, and which parts say it.
+    """Build a report on what a model would predict after each layer, and which parts contribute.
 
     Args:
         study: of ``ix.lens_study``.
@@ -126,7 +126,7 @@ def lens_report(study: LensStudy, *, command: str | None = None) -> Report:
     lens = lens_view(study.readings, position=study.at.position)
     certificate = study.record.certificate
     skeleton = Skeleton(
-        title=f"What {certificate.model} would say after each layer",
+        title=f"What {certificate.model} would predict after each layer",
         finding=finding_of_lens(study.at, study.parts, study.why),
         certificate=certificate,
         texts=1,

@@ -8,7 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from introspect.records import Certificate
-from introspect.reporting.findings import LOOKING_IS_NOT_CAUSING, Finding
+from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
 from introspect.reporting.prose import data_table, definitions, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.heads import SimilarityAnalyzer, role_names
@@ -90,7 +90,7 @@ def finding_of_roles(roles: pd.DataFrame) -> Finding:
     caveats = [
         "A head is named for a role because it has most of it in these sentences. Some head always "
         "has most: read how much it is, and how far the next one is behind.",
-        LOOKING_IS_NOT_CAUSING,
+        ATTENTION_IS_NOT_CAUSATION,
     ]
     if missing:
         caveats.insert(

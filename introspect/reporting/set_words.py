@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from introspect.records import Head
-from introspect.reporting.findings import LOOKING_IS_NOT_CAUSING, Finding
+from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
 from introspect.studies.coreference import Bias, Choice, PairShifts, ProbeResult, Scores
 from introspect.text import (
     counted,
@@ -48,7 +48,7 @@ def finding_of_choice(scores: Scores, num_groups: int) -> Finding:
     """Return the held-out headline of a set, which names the best baseline beside every figure."""
     caveats = (
         "These cases are the evidence, and no others: another collection may give another answer.",
-        LOOKING_IS_NOT_CAUSING,
+        ATTENTION_IS_NOT_CAUSATION,
     )
     if scores.heads.empty:
         headline = "None of these cases offers a right and a wrong answer: no head was scored."

@@ -12,7 +12,7 @@ from introspect.models import EncodedText, Model, TooLongError, encode_batch
 from introspect.records import TokenSequence, mention_pieces, resegmented_tokens
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.studies.coreference import mention_words
-from introspect.text import Candidate, CorefCase, Span
+from introspect.text import Candidate, CorefCase, Span, whole
 
 # Cut from its text, a part may need a few more tokens than it had within the text.
 _SPARE = 4
@@ -49,8 +49,8 @@ def windows(row: ProbeRow, tokens: TokenSequence, limit: int) -> list[ProbeRow]:
     if isinstance(row.item, CorefCase):
         return [_around(row, row.item, tokens, room)]
     raise TextError(
-        f"Expected at most {limit} tokens of a sentence with a tree, got {len(tokens)}: it is "
-        "longer than the model reads, and a tree cannot be divided."
+        f"Expected at most {whole(limit)} tokens of a sentence with a tree, got "
+        f"{whole(len(tokens))}: it is longer than the model reads, and a tree cannot be divided."
     )
 
 
@@ -165,14 +165,14 @@ def prepare(
     rejects = {place: row for place, row in enumerate(shard.rows) if isinstance(row, Reject)}
     given = {place: row for place, row in enumerate(shard.rows) if isinstance(row, ProbeRow)}
     outcomes = _encoded(model, [row.text for row in given.values()], limit)
-    found: list[tuple[int, ProbeRow, EncodedText]] = []
+    parts_read: list[tuple[int, ProbeRow, EncodedText]] = []
     for (place, row), outcome in zip(given.items(), outcomes, strict=True):
         try:
             if isinstance(outcome, TooLongError) and long == "window" and limit is not None:
                 parts = list(_windowed(model, row, limit))
             else:
                 parts = [(row, outcome)]
-            found += [(place, part, _checked(part, each, segment)) for part, each in parts]
+            parts_read += [(place, part, _checked(part, each, segment)) for part, each in parts]
             if isinstance(row.item, CorefCase) and not row.item.is_forced_choice:
                 which = (
                     "all of its candidates are"
@@ -184,7 +184,7 @@ def prepare(
         except InputError as error:
             kind = "mention" if isinstance(error, MentionError) else "text"
             rejects[place] = row.rejected(str(error), kind)
-    places, rows, encoded = zip(*found, strict=True) if found else ((), (), ())
+    places, rows, encoded = zip(*parts_read, strict=True) if parts_read else ((), (), ())
     return Prepared(shard, rows, encoded, places, rejects)
 
 

@@ -68,18 +68,18 @@ class Cache:
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the results that the cache has, by key."""
-        found: dict[bytes, bytes] = {}
+        results: dict[bytes, bytes] = {}
         with self._opened() as base:
             for first in range(0, len(keys), _AT_ONCE):
                 some = keys[first : first + _AT_ONCE]
                 marks = ",".join("?" * len(some))
-                found |= base.execute(
+                results |= base.execute(
                     f"SELECT key, value FROM results WHERE key IN ({marks})", some
                 ).fetchall()
                 base.execute(
                     f"UPDATE results SET used = ? WHERE key IN ({marks})", [time.time(), *some]
                 )
-        return found
+        return results
 
     def put(self, results: Mapping[bytes, bytes]) -> None:
         """Store results, and drop the least recently used ones if there are too many."""

@@ -24,7 +24,7 @@ from introspect.reporting import (
     causal_report,
     finding_of_study,
     first_record,
-    heads_that_look,
+    heads_that_attend,
     heads_that_matter,
     own_answer,
     provenance_rows,
@@ -74,7 +74,7 @@ def causal_folder(
     reference: Sequence[str] | None = None,
     metric: str | None = None,
     share: float | None = 0.8,
-    twins: bool = True,
+    minimal_pairs: bool = True,
     limit: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
@@ -97,7 +97,7 @@ def causal_folder(
         metric: how the answer is read.
         share: search for the heads that carry this share of the effect of all; ``None`` skips
             the search.
-        twins: whether effects within minimal pairs are measured.
+        minimal_pairs: whether effects within minimal pairs are measured.
         limit: use only this many of the first cases; the report says so.
         seed: the random seed of the intervals and samples.
         overwrite: replace an earlier run.
@@ -116,7 +116,7 @@ def causal_folder(
     with locked(folder, "replace"), following(progress) as tell:
         study = causal_study(
             model, rows.cases, heads, method=method, reference=reference, metric=metric,
-            share=share, twins=twins, seed=seed, progress=tell,
+            share=share, minimal_pairs=minimal_pairs, seed=seed, progress=tell,
         )  # fmt: skip
         tell("writing the report", 0)
         report = causal_report(
@@ -140,7 +140,7 @@ def causal_folder(
             "reference": None if reference is None else _checksum(reference),
             "metric": study.effects.answers.metric.name,
             "share": share,
-            "twins": twins,
+            "minimal_pairs": minimal_pairs,
             "limit": limit,
             "seed": seed,
         }
@@ -214,7 +214,7 @@ def _summary(
         "num_groups": len(set(study.effects.answers.groups)),
         "accuracy": {"value": own.accuracy, "ci_low": own.low, "ci_high": own.high},
         "heads_that_matter": _records(heads_that_matter(study.heads)),
-        "heads_that_look": [str(head) for head in heads_that_look(study.heads)],
+        "heads_that_attend": [str(head) for head in heads_that_attend(study.heads)],
         "chosen_by_attention": None
         if study.chosen is None
         else {**asdict(study.chosen), "heads": [str(head) for head in study.chosen.heads]},
@@ -237,7 +237,7 @@ def _summary(
             "reached": study.smallest.reached,
             "steps": _records(study.smallest.steps),
         },
-        "twins": None
+        "minimal_pairs": None
         if study.mediation is None
         else {
             "heads": _records(study.mediation.heads),

@@ -34,7 +34,7 @@ from introspect.studies.coreference import (
     pair_shifts,
     scores_of,
 )
-from introspect.text import CorefCase
+from introspect.text import CorefCase, counted, whole
 
 #: The most cases that the linear probe is trained on.
 LINEAR_PROBE_CASES = 2_000
@@ -83,8 +83,8 @@ class CaseSet:
         if len(indices) > LINEAR_PROBE_CASES:
             chosen = self._drawn(indices)
             note = (
-                f"the linear probe was trained and scored on {len(chosen):,} of the "
-                f"{len(indices):,} cases, whole groups drawn by the seed"
+                f"the linear probe was trained and scored on {whole(len(chosen))} of the "
+                f"{counted(len(indices), 'case')}, whole groups drawn by the seed"
             )
             indices = chosen
         return linear_probe([self._features(i) for i in indices], seed=self.options.seed), note
@@ -119,8 +119,8 @@ class CaseSet:
         for key, contrast in _CONTRASTS:
             if f'"{key}"' not in self.columns.lines[0]:
                 continue
-            found = [json.loads(line).get(key) for line in self.columns.lines]
-            labels = tuple(None if label is None else str(label) for label in found)
+            raw_labels = [json.loads(line).get(key) for line in self.columns.lines]
+            labels = tuple(None if label is None else str(label) for label in raw_labels)
             # A contrast compares versions of the same text: passages of two genders that only
             # share a page also differ in everything else.
             if 2 * self._groups_with(labels, contrast) > self.num_groups:
@@ -132,7 +132,7 @@ class CaseSet:
         held: dict[str, set[str | None]] = {}
         for group, label in zip(self.columns.groups, labels, strict=True):
             held.setdefault(group, set()).add(label)
-        return sum(set(contrast) <= found for found in held.values())
+        return sum(set(contrast) <= labels_held for labels_held in held.values())
 
     def pairs(self) -> PairShifts | None:
         """Return the shifts within minimal pairs, or ``None`` if there are no pairs."""
@@ -232,15 +232,17 @@ def with_null(scores: Scores, null: CaseSet | None, options: Options) -> Scores:
     if scores.choice is None or null is None:
         return scores
     few = replace(options, permutations=1, selections=1)
-    found = scores_of(null.scored, pd.DataFrame(), few)
-    if found.choice is None:
+    null_scores = scores_of(null.scored, pd.DataFrame(), few)
+    if null_scores.choice is None:
         return scores
-    choice = found.choice
+    choice = null_scores.choice
     row: tuple[Any, ...] = (
         "random_weights", choice.n, choice.accuracy, choice.ci_low, choice.ci_high,
     )  # fmt: skip
     baselines = pd.DataFrame([row], columns=list(scores.baselines.columns))
-    credits = scores.held_out[["id"]].merge(found.held_out[["id", "credit"]], how="left", on="id")
+    credits = scores.held_out[["id"]].merge(
+        null_scores.held_out[["id", "credit"]], how="left", on="id"
+    )
     against = against_table(
         scores.held_out, {"random_weights": credits["credit"].fillna(0.5).tolist()}, options
     )

@@ -18,6 +18,7 @@ from introspect.runs.serial import run_serial
 from introspect.runs.store import ShardEntry, ShardStore
 from introspect.runs.worker import Worker
 from introspect.studies.runner import one_thread
+from introspect.text import counted, whole
 
 ENGINES = ("serial", "ray")
 
@@ -90,8 +91,8 @@ class Job:
                 self._tell(stage, run, total)
                 if stop.is_set():
                     raise ProbeInterruptedError(
-                        f"Stopped by you after {len(self._known)} finished shards of "
-                        f"{self.shard_rows} rows. Run the same command again to go on."
+                        f"Stopped by you after {counted(len(self._known), 'finished shard')} of "
+                        f"{counted(self.shard_rows, 'row')}. Run the same command again to go on."
                     )
         self._tell(stage, run, total)
         store.prune(len(self._known))
@@ -110,7 +111,7 @@ class Job:
 
     def _tell(self, stage: str, run: RowTally, total: int | None) -> None:
         rejected = run.rejected + self._done_before.rejected
-        note = f"{rejected:,} rejected" if rejected else ""
+        note = f"{whole(rejected)} rejected" if rejected else ""
         self.tell(stage, run.read + self._done_before.read, total, note)
 
     def _engine(self, todo: Iterator[Shard], store: ShardStore) -> Iterator[ShardEntry]:

@@ -112,12 +112,12 @@ class Outcome:
     @cached_property
     def pages(self) -> dict[str, Report]:
         """The reports by file name: of the cases, and of what heads attend to."""
-        found = {}
+        pages = {}
         if self.findings is not None:
-            found["report.html"] = set_report(self.findings)
+            pages["report.html"] = set_report(self.findings)
         if "roles" in self.tables:
-            page = "heads.html" if found else "report.html"
-            found[page] = sentence_report(
+            page = "heads.html" if pages else "report.html"
+            pages[page] = sentence_report(
                 self.name,
                 self.tables["roles"],
                 self.record.certificate,
@@ -125,7 +125,7 @@ class Outcome:
                 notices=_notices(self.gathered),
                 command=self.command,
             )
-        return found
+        return pages
 
     @property
     def finding(self) -> str:
@@ -148,21 +148,21 @@ def _notices(gathered: Gathered) -> list[str]:
     ]
 
 
-def write_outcome(found: Outcome) -> Outcome:
+def write_outcome(outcome: Outcome) -> Outcome:
     """Write all tables and pages, and the summary last."""
-    if found.findings is not None:
-        _write_table(found.folder, "heads", found.findings.scores.heads)
-        _write_csv(found.folder / "baselines.csv", found.findings.scores.baselines)
-    for name, table in found.tables.items():
-        _write_table(found.folder, name, table)
+    if outcome.findings is not None:
+        _write_table(outcome.folder, "heads", outcome.findings.scores.heads)
+        _write_csv(outcome.folder / "baselines.csv", outcome.findings.scores.baselines)
+    for name, table in outcome.tables.items():
+        _write_table(outcome.folder, name, table)
         if name == "similarity":
-            _write_csv(found.folder / "clusters.csv", found.gathered.analyzers[name].map())
-    if found.gathered.saved:
-        write_lines(found.folder / FOLDER / INDEX, found.gathered.saved)
-    for name, page in found.pages.items():
-        write_atomically(found.folder / name, page.html)
-    write_atomically(found.folder / "summary.json", as_json(_summary(found)))
-    return found
+            _write_csv(outcome.folder / "clusters.csv", outcome.gathered.analyzers[name].map())
+    if outcome.gathered.saved:
+        write_lines(outcome.folder / FOLDER / INDEX, outcome.gathered.saved)
+    for name, page in outcome.pages.items():
+        write_atomically(outcome.folder / name, page.html)
+    write_atomically(outcome.folder / "summary.json", as_json(_summary(outcome)))
+    return outcome
 
 
 def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
@@ -175,23 +175,23 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
     write_atomically(path, table.to_csv(index=False))
 
 
-def _summary(found: Outcome) -> dict[str, Any]:
-    gathered = found.gathered
+def _summary(outcome: Outcome) -> dict[str, Any]:
+    gathered = outcome.gathered
     return {
-        "finding": found.finding,
-        **({} if found.findings is None else _of_cases(found.findings)),
-        "analyzers": list(found.worker.options.analyzers),
+        "finding": outcome.finding,
+        **({} if outcome.findings is None else _of_cases(outcome.findings)),
+        "analyzers": list(outcome.worker.options.analyzers),
         "texts": gathered.num_rows,
         "tokens": gathered.num_tokens,
         "texts_from_cache": gathered.num_kept,
         "rejected": gathered.num_rejected,
-        "timings": dict(found.timings),
+        "timings": dict(outcome.timings),
         "capture": {
             "routes": gathered.routes,
             "largest_head_output_error": gathered.largest_error,
             "batches_divided_for_want_of_memory": gathered.backoffs,
         },
-        "provenance": dict(provenance_rows(found.record.certificate, found.command)),
+        "provenance": dict(provenance_rows(outcome.record.certificate, outcome.command)),
     }
 
 
@@ -297,9 +297,10 @@ def _name(reading: RunInput) -> str:
 
 
 def _nothing(reading: RunInput, gathered: Gathered) -> str:
-    found = gathered.rejects(1)
-    first = f" The first: line {found[0].line}: {found[0].reason}" if found else ""
+    rejects = gathered.rejects(1)
+    first = f" The first: line {rejects[0].line}: {rejects[0].reason}" if rejects else ""
     return (
         f"Expected at least one row with a result in {_name(reading)!r}, got none; "
-        f"{gathered.num_rejected} rows were rejected, see rejects.jsonl.{first}"
+        f"{counted(gathered.num_rejected, 'row')} "
+        f"{verb(gathered.num_rejected, 'was', 'were')} rejected, see rejects.jsonl.{first}"
     )

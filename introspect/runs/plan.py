@@ -62,20 +62,20 @@ def make_plan(
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
-    found: Plan = json.loads(json.dumps(plan))
-    return found
+    plain_plan: Plan = json.loads(json.dumps(plan))
+    return plain_plan
 
 
-def check_same(given: Mapping[str, Any], found: Mapping[str, Any], folder: Path) -> None:
+def check_same(given: Mapping[str, Any], begun: Mapping[str, Any], folder: Path) -> None:
     """Check that the work in a folder was begun with the same plan.
 
     Raises:
         OutputError: the plans differ; the message names what has changed.
     """
-    changed = [name for name in {**found, **given} if given.get(name) != found.get(name)]
+    changed = [name for name in {**begun, **given} if given.get(name) != begun.get(name)]
     if changed:
         shown = "; ".join(
-            f"{name}: {_shown(found.get(name))} → {_shown(given.get(name))}" for name in changed
+            f"{name}: {_shown(begun.get(name))} → {_shown(given.get(name))}" for name in changed
         )
         raise OutputError(
             f"Expected the plan that {str(folder)!r} was begun with, but this has changed: {shown}."

@@ -141,10 +141,10 @@ class RunInput:
         Raises:
             InputError: there is nothing to read, or different kinds are mixed.
         """
-        found = sniff(self.inputs, format=self.format)
-        if found == "cases" and self.column is not None:
+        content = sniff(self.inputs, format=self.format)
+        if content == "cases" and self.column is not None:
             return "sentences"
-        return found
+        return content
 
 
 def read_rows(reading: RunInput) -> Iterator[ProbeRow | Reject]:
@@ -163,12 +163,12 @@ def read_rows(reading: RunInput) -> Iterator[ProbeRow | Reject]:
 
 
 def _sentences(reading: RunInput) -> Iterator[ProbeRow | Reject]:
-    for found in read_sentences(reading.inputs, column=reading.column, format=reading.format):
-        if isinstance(found, Reject):
-            yield found
+    for sentence in read_sentences(reading.inputs, column=reading.column, format=reading.format):
+        if isinstance(sentence, Reject):
+            yield sentence
         else:
-            shown = shortened(found.text, ROW_LENGTH)
-            yield ProbeRow(found.id, found.text, None, found.source, found.line, shown)
+            shown = shortened(sentence.text, ROW_LENGTH)
+            yield ProbeRow(sentence.id, sentence.text, None, sentence.source, sentence.line, shown)
 
 
 def _cases(reading: RunInput) -> Iterator[ProbeRow | Reject]:
@@ -186,13 +186,13 @@ def _cases(reading: RunInput) -> Iterator[ProbeRow | Reject]:
 def _trees(reading: RunInput) -> Iterator[ProbeRow | Reject]:
     files = find_inputs(reading.inputs, format=reading.format)
     for file in files:
-        for found in read_conllu(file.source):
-            if isinstance(found, Reject):
-                yield found
+        for tree in read_conllu(file.source):
+            if isinstance(tree, Reject):
+                yield tree
                 continue
-            name = found.id or _name(file, found.line, alone=len(files) == 1)
-            shown = shortened(found.text, ROW_LENGTH)
-            yield ProbeRow(name, found.text, found, file.source, found.line, shown)
+            name = tree.id or _name(file, tree.line, alone=len(files) == 1)
+            shown = shortened(tree.text, ROW_LENGTH)
+            yield ProbeRow(name, tree.text, tree, file.source, tree.line, shown)
 
 
 def _name(file: Input, line: int, *, alone: bool) -> str:

@@ -72,7 +72,7 @@ class ProbeRun:
         """Return the key figures as names and values."""
         summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
         timings = summary["timings"]
-        found = [
+        lines = [
             ("Texts", f"{whole(summary['texts'])}, {counted(summary['tokens'], 'token')}"),
             ("Rejected", whole(self.num_rejected)),
             (
@@ -81,15 +81,15 @@ class ProbeRun:
             ),
         ]
         if self.scores is None or self.scores.choice is None:
-            return found
+            return lines
         choice = self.scores.choice
-        found += [
+        lines += [
             ("Held out", percent_interval(choice.accuracy, choice.ci_low, choice.ci_high)),
             ("Most often chosen", f"{choice.head}, {choice.direction}"),
             ("Best in-sample", f"{choice.in_sample_head}, {percent(choice.in_sample_accuracy)}"),
         ]
         baselines = self.scores.baselines.itertuples()
-        return found + [
+        return lines + [
             (row.baseline, percent_interval(row.accuracy, row.ci_low, row.ci_high))
             for row in baselines
         ]
@@ -231,14 +231,14 @@ def probe(
                 ShardStore(folder / SHARDS / "random-weights"), "probing random weights"
             )
         tell("gathering results", 0)
-        found = finish(folder, worker, reading, work, null, options, command)
+        outcome = finish(folder, worker, reading, work, null, options, command)
     return ProbeRun(
         folder=folder,
-        scores=found.scores,
-        analyzers=found.gathered.analyzers,
-        finding=found.finding,
-        report=folder / "report.html" if found.pages else None,
-        num_rejected=found.gathered.num_rejected,
+        scores=outcome.scores,
+        analyzers=outcome.gathered.analyzers,
+        finding=outcome.finding,
+        report=folder / "report.html" if outcome.pages else None,
+        num_rejected=outcome.gathered.num_rejected,
     )
 
 

@@ -87,11 +87,11 @@ class ShardResults:
         if self._cache is None or "attention" in self.analyzers:
             return list(range(len(rows)))  # patterns are never cached
         keys = [self._cache.key(row.meaning) for row in rows]
-        found = self._cache.get(list(set(keys)))
+        cached = self._cache.get(list(set(keys)))
         for index, key in enumerate(keys):
-            if (content := found.get(key)) is not None:
+            if (content := cached.get(key)) is not None:
                 self._take_one(index, unpack(content))
-        return [index for index, key in enumerate(keys) if key not in found]
+        return [index for index, key in enumerate(keys) if key not in cached]
 
     def _take_one(self, index: int, arrays: Arrays) -> None:
         self.order.append(index)
@@ -136,11 +136,11 @@ def _named(name: str, state: Arrays) -> Arrays:
 
 def by_analyzer(arrays: Arrays) -> dict[str, Arrays]:
     """Group the arrays of a shard by analyzer."""
-    found: dict[str, Arrays] = {}
+    grouped: dict[str, Arrays] = {}
     for key, array in arrays.items():
         name, _, part = key.partition("/")
-        found.setdefault(name, {})[part] = array
-    return found
+        grouped.setdefault(name, {})[part] = array
+    return grouped
 
 
 class PerText:
@@ -174,8 +174,8 @@ class PerText:
 
     def take(self) -> list[Any]:
         """Return the analyzers of the last batch, in the order of its texts, and forget them."""
-        found, self._own = self._own, []
-        return found
+        analyzers, self._own = self._own, []
+        return analyzers
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +206,7 @@ class ShardResult:
 def run_shard(worker: Worker, prepared: Prepared) -> ShardResult:
     """Run all batches of a shard, and put their results in the order of its rows."""
     first = _ShardLane(worker, prepared)
-    todo = first.found.take_kept()
+    todo = first.results.take_kept()
     lengths = [len(each.tokens) for each in prepared.encoded]
     batches = length_batches(
         [lengths[i] for i in todo],
@@ -227,7 +227,7 @@ class _ShardLane:
     def __init__(self, worker: Worker, prepared: Prepared) -> None:
         self._worker = worker
         self._prepared = prepared
-        self.found = ShardResults(prepared, worker.options, worker.places, worker.cache)
+        self.results = ShardResults(prepared, worker.options, worker.places, worker.cache)
         self._rejects: dict[int, Reject] = {}
         self._backoffs = 0
         self._errors: list[float] = []
@@ -238,17 +238,17 @@ class _ShardLane:
         self._backoffs += halving(batch, self._attend, self._take, self._reject)
 
     def _attend(self, batch: list[int]) -> tuple[str, float | None]:
-        return self._worker.attend(batch, self._prepared, self.found.analyzers)
+        return self._worker.attend(batch, self._prepared, self.results.analyzers)
 
     def _take(self, batch: list[int], outcome: tuple[str, float | None]) -> None:
         route, error = outcome
         self._routes.add(route)
         self._errors += [] if error is None else [error]
-        self.found.take(batch)
+        self.results.take(batch)
 
     def merge(self, other: _ShardLane) -> None:
         """Merge the results of another lane."""
-        self.found.merge(other.found)
+        self.results.merge(other.results)
         self._rejects |= other._rejects
         self._backoffs += other._backoffs
         self._errors += other._errors
@@ -258,11 +258,11 @@ class _ShardLane:
         """Return the result of the shard."""
         rejects = {**self._prepared.rejects, **self._rejects}
         return ShardResult(
-            arrays=self.found.arrays(),
+            arrays=self.results.arrays(),
             rejects=tuple(rejects[place] for place in sorted(rejects)),
-            num_rows=len(self.found.order),
-            num_tokens=sum(lengths[i] for i in self.found.order),
-            num_kept=self.found.num_kept,
+            num_rows=len(self.results.order),
+            num_tokens=sum(lengths[i] for i in self.results.order),
+            num_kept=self.results.num_kept,
             backoffs=self._backoffs,
             largest_error=max(self._errors, default=None),
             routes=tuple(sorted(self._routes)),

@@ -184,8 +184,8 @@ class ShardStore:
             return
         for line in lines:
             try:
-                found = json.loads(line)
-                yield ShardEntry(**{**found, "routes": tuple(found["routes"])})
+                fields = json.loads(line)
+                yield ShardEntry(**{**fields, "routes": tuple(fields["routes"])})
             except (ValueError, TypeError, KeyError):
                 continue  # a line cut short by a stop: its shard runs again
 

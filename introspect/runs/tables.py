@@ -89,50 +89,50 @@ def gather(
     Raises:
         OutputError: a shard is damaged, or a table cannot be written.
     """
-    found = Gathered()
+    gathered = Gathered()
     if folder is None:
-        for _ in _lines(found, store, entries, None):
+        for _ in _lines(gathered, store, entries, None):
             pass
     else:
         path = folder / "cases.parquet"
         with replacing(path) as place, closing(_CaseTable(path, place)) as table:
-            write_lines(folder / "rejects.jsonl", _lines(found, store, entries, table))
-    return found
+            write_lines(folder / "rejects.jsonl", _lines(gathered, store, entries, table))
+    return gathered
 
 
 def _lines(
-    found: Gathered, store: ShardStore, entries: Sequence[ShardEntry], table: _CaseTable | None
+    gathered: Gathered, store: ShardStore, entries: Sequence[ShardEntry], table: _CaseTable | None
 ) -> Iterator[str]:
     """Take in each shard, and yield its rejects as lines."""
     for entry in entries:
         arrays, lines = store.read(entry)
-        _count(found, entry, lines)
+        _count(gathered, entry, lines)
         for name, state in by_analyzer(arrays).items():
             if name == "attention":
-                found.saved += state[INDEX].tobytes().decode().splitlines()
+                gathered.saved += state[INDEX].tobytes().decode().splitlines()
                 continue
             kind = find_analyzer(name)
             analyzer = kind.make.from_state(state)
             if kind.takes == "cases":
-                found.cases = _merged(found.cases, analyzer)
-                found.scored += (scored := analyzer.scored)
+                gathered.cases = _merged(gathered.cases, analyzer)
+                gathered.scored += (scored := analyzer.scored)
                 if table is not None:
                     table.add(scored)
             else:
-                found.analyzers[name] = _merged(found.analyzers.get(name), analyzer)
+                gathered.analyzers[name] = _merged(gathered.analyzers.get(name), analyzer)
         yield from lines
 
 
-def _count(found: Gathered, entry: ShardEntry, lines: Sequence[str]) -> None:
-    found.num_rows += entry.rows
-    found.num_kept += entry.kept
-    found.num_rejected += entry.rejected
-    found.num_tokens += entry.tokens
-    found.backoffs += entry.backoffs
-    errors = [e for e in (found.largest_error, entry.largest_error) if e is not None]
-    found.largest_error = max(errors, default=None)
-    found.routes = tuple(dict.fromkeys((*found.routes, *entry.routes)))
-    found.first_rejects += lines[: _KEPT_REJECTS - len(found.first_rejects)]
+def _count(gathered: Gathered, entry: ShardEntry, lines: Sequence[str]) -> None:
+    gathered.num_rows += entry.rows
+    gathered.num_kept += entry.kept
+    gathered.num_rejected += entry.rejected
+    gathered.num_tokens += entry.tokens
+    gathered.backoffs += entry.backoffs
+    errors = [e for e in (gathered.largest_error, entry.largest_error) if e is not None]
+    gathered.largest_error = max(errors, default=None)
+    gathered.routes = tuple(dict.fromkeys((*gathered.routes, *entry.routes)))
+    gathered.first_rejects += lines[: _KEPT_REJECTS - len(gathered.first_rejects)]
 
 
 def _merged(total: Any, analyzer: Any) -> Any:

@@ -77,7 +77,7 @@ def permutation_test(
     if num_groups < FEWEST_GROUPS:
         nothing = np.full(num_heads, np.nan)
         note = (
-            f"no p-values: {num_groups} groups can be relabeled in too few ways; it takes at "
+            f"no p-values: {num_groups} groups have too few permutations; it takes at "
             f"least {FEWEST_GROUPS}"
         )
         return PermutationTest(nothing, nothing, num_groups, note)
@@ -85,7 +85,7 @@ def permutation_test(
     scale = np.divide(1.0, norm, out=np.zeros(num_heads), where=norm > 0)
     observed = (sums[0].sum(0, dtype=np.float64) - mean) * scale
     random = np.random.default_rng(seed)
-    deviations = relabeled_totals(sums, permutations, random)[:, 0]
+    deviations = permuted_totals(sums, permutations, random)[:, 0]
     deviations -= mean
     deviations *= scale
     # The observed labels are one permutation: an exact enumeration already includes it.
@@ -109,7 +109,7 @@ def labeling_sums(values: Matrix, index: Integers) -> tuple[Matrix, int]:
     return units.table, units.per_one
 
 
-def relabeled_totals(
+def permuted_totals(
     sums: Matrix,
     permutations: int,
     random: np.random.Generator,

@@ -21,7 +21,7 @@ from introspect.statistics.groups import (
     grouped_bootstrap,
     sizes_of,
 )
-from introspect.statistics.permutation import labeling_sums, relabeled_totals
+from introspect.statistics.permutation import labeling_sums, permuted_totals
 
 # A head observable in less than half of the cases that another is does not compete with it.
 _OBSERVABLE_ENOUGH = 0.5
@@ -33,7 +33,7 @@ class HeldOut:
 
     Args:
         accuracy: mean credit of each fold's chosen head on that fold, pooled over cases.
-        ci_low: lower end of its 95 % grouped bootstrap interval.
+        ci_low: lower end of its 95% grouped bootstrap interval.
         ci_high: upper end.
         n: cases that count.
         n_not_observable: cases in which the mask hides what the chosen head would attend to.
@@ -105,7 +105,7 @@ def held_out_selection(
     p_value = float("nan")
     if len(part) >= FEWEST_GROUPS and of:
         random = np.random.default_rng(seed + 1)
-        totals = relabeled_totals(sums, permutations, random, part) / per_one
+        totals = permuted_totals(sums, permutations, random, part) / per_one
         p_value = _share_as_good(totals, counts, accuracy)
     return HeldOut(
         accuracy=accuracy,
@@ -163,8 +163,8 @@ def _best(accuracies: Floats, n: npt.NDArray[np.number]) -> Integers:
 def pair_accuracy(credits: npt.ArrayLike, groups: Sequence[Hashable]) -> tuple[Floats, Integers]:
     """Return the share of minimal pairs with both cases right, for each head.
 
-    A minimal pair is a group of two cases. Coin flips get both right in 25 % of pairs, and a
-    head that cannot tell the two apart gets both right in 0 %, whatever its accuracy.
+    A minimal pair is a group of two cases. Coin flips get both right in 25% of pairs, and a
+    head that cannot tell the two apart gets both right in 0%, whatever its accuracy.
 
     Args:
         credits: ``(num_cases, num_heads)``.

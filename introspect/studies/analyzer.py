@@ -18,7 +18,7 @@ from introspect.records import AttentionRecord, TokenSequence
 #: All data that an analyzer has collected, as plain arrays.
 State = dict[str, npt.NDArray[Any]]
 
-Look = TypeVar("Look")
+Reduced = TypeVar("Reduced")
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,26 +145,26 @@ class ItemAnalyzer(BatchAnalyzer, Protocol):
         ...
 
 
-class LayerByLayer(ABC, Generic[Look]):
+class LayerByLayer(ABC, Generic[Reduced]):
     """A base class of batch analyzers that keeps the layers of a batch until it is complete.
 
-    Subclasses define what a layer is reduced to (``_look``) and how a batch is added (``_add``).
+    Subclasses define what a layer is reduced to (``_reduce``) and how a batch is added (``_add``).
     """
 
     _texts: Texts | None = None
-    _looks: dict[int, Look] | None = None
+    _reduced: dict[int, Reduced] | None = None
 
     @abstractmethod
-    def _look(self, texts: Texts, attentions: torch.Tensor) -> Look:
+    def _reduce(self, texts: Texts, attentions: torch.Tensor) -> Reduced:
         """Reduce one layer, ``(batch, num_heads, length, length)``."""
 
     @abstractmethod
-    def _add(self, texts: Texts, looks: Mapping[int, Look]) -> None:
+    def _add(self, texts: Texts, reduced: Mapping[int, Reduced]) -> None:
         """Add a batch by layers, or raise an error and leave everything unchanged."""
 
     def begin(self, texts: Texts) -> None:
         """Start a batch, and discard any unfinished one."""
-        self._texts, self._looks = texts, {}
+        self._texts, self._reduced = texts, {}
 
     def see(self, layer: int, attentions: torch.Tensor) -> None:
         """Process one layer of the batch.
@@ -178,7 +178,7 @@ class LayerByLayer(ABC, Generic[Look]):
             InputError: no batch was begun, the shape does not match its texts, or the layers are
                 not in ascending order. The batch is discarded.
         """
-        texts, looks = self._begun()
+        texts, reduced = self._begun()
         self._drop()
         shape, expected = tuple(attentions.shape), (len(texts), texts.length, texts.length)
         if len(shape) != 4 or (shape[0], *shape[2:]) != expected:
@@ -187,13 +187,13 @@ class LayerByLayer(ABC, Generic[Look]):
                 f"{texts.length}), for {len(texts)} texts padded to {texts.length} tokens, got "
                 f"{shape}. Give a whole layer of the batch that was begun."
             )
-        if looks and layer <= max(looks):
+        if reduced and layer <= max(reduced):
             raise InputError(
-                f"Expected layers in ascending order, got {layer} after {max(looks)}. "
+                f"Expected layers in ascending order, got {layer} after {max(reduced)}. "
                 "Begin a new batch before the model runs again."
             )
-        looks[layer] = self._look(texts, attentions)
-        self._texts, self._looks = texts, looks
+        reduced[layer] = self._reduce(texts, attentions)
+        self._texts, self._reduced = texts, reduced
 
     def end(self) -> None:
         """Count the batch.
@@ -202,14 +202,14 @@ class LayerByLayer(ABC, Generic[Look]):
             InputError: no batch was begun, no layer of it was seen, or it is of a different model
                 than earlier ones.
         """
-        texts, looks = self._begun()
+        texts, reduced = self._begun()
         self._drop()
-        if not looks:
+        if not reduced:
             raise InputError(
                 "Expected at least one layer of the batch before its end, got none. "
                 "Call `see` with each layer."
             )
-        self._add(texts, looks)
+        self._add(texts, reduced)
 
     def _take(self, record: AttentionRecord, item: object = None) -> None:
         """Process one text as a batch of its own."""
@@ -218,16 +218,16 @@ class LayerByLayer(ABC, Generic[Look]):
             self.see(layer, pattern[None])
         self.end()
 
-    def _begun(self) -> tuple[Texts, dict[int, Look]]:
-        if self._texts is None or self._looks is None:
+    def _begun(self) -> tuple[Texts, dict[int, Reduced]]:
+        if self._texts is None or self._reduced is None:
             raise InputError(
                 "Expected a batch to be begun first. Call `begin` with its texts, then `see` with "
                 "each layer, then `end`; begin again after an error."
             )
-        return self._texts, self._looks
+        return self._texts, self._reduced
 
     def _drop(self) -> None:
-        self._texts = self._looks = None
+        self._texts = self._reduced = None
 
 
 def check_is_self(record: AttentionRecord, sought: str) -> None:

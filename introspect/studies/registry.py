@@ -39,7 +39,7 @@ ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
     {
         "coreference": AnalyzerKind(
             CoreferenceAnalyzer,
-            "which heads look from a pronoun to its antecedent, beside baselines and held out",
+            "which heads attend from a pronoun to its antecedent, beside baselines and held out",
             takes="cases",
             options=("mention", "weights"),
         ),

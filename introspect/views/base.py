@@ -29,7 +29,7 @@ from introspect.records import (
     listed_heads,
     offered,
 )
-from introspect.text import shortened, visible_text
+from introspect.text import shortened, visible_text, whole
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -147,9 +147,9 @@ def _left_out(record: AttentionRecord) -> list[str]:
     if kept is None:
         return []
     return [
-        f"The text is long: of each row this page holds the {kept} largest weights of "
-        f"{len(record.keys)}, and reads the others as 0. How much of a token’s attention they are "
-        "is said beside its numbers."
+        f"The text is long: of each row this page holds the {whole(kept)} largest weights of "
+        f"{whole(len(record.keys))}, and reads the others as 0. How much of a token’s attention "
+        "they are is said beside its numbers."
     ]
 
 
@@ -265,14 +265,14 @@ def map_of(
         {'n': [[5, None, 7]]}
     """
     places = list(zip(table["layer"], table["head"], strict=True))
-    found = {}
+    grids = {}
     for name in columns:
         values = dict(zip(places, table[name], strict=True))
-        found[name] = [
+        grids[name] = [
             [known(values.get((layer, head), math.nan)) for head in range(num_heads)]
             for layer in layers
         ]
-    return found
+    return grids
 
 
 def known(value: float) -> float | int | None:
@@ -305,7 +305,7 @@ def checked_weights(record: AttentionRecord, weights: str, own: Sequence[str] = 
     if weights != "norm" and len(record.keys) > LARGEST_SHOWN:
         raise SelectionError(
             f"Expected at most {LARGEST_SHOWN} tokens to show by {weights}, got "
-            f"{len(record.keys)}. Shorten the text, or show raw weights."
+            f"{whole(len(record.keys))}. Shorten the text, or show raw weights."
         )
     attributed(record, weights)
 

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _LABELS = {"accuracy": "accuracy of its choice", "margin": "margin"}
-_TITLE = "Where heads look, and what they do"
+_TITLE = "What heads attend to, and their effects"
 _METHODS = {
     "zero": "each head’s output set to zero",
     "mean": "each head’s output replaced by its mean over other texts",
-    "uniform": "each head made to attend alike to all it may see",
+    "uniform": "each head made to attend equally to all that the mask allows",
     "resample": "each head’s output taken from another text",
 }
 
@@ -121,9 +121,9 @@ class CausalView(Drawing):
         return picture_section(
             "causal",
             _TITLE,
-            "Each point is a head. Across: where it looks. Upward: by how much the model’s "
+            "Each point is a head. Across: what it attends to. Upward: by how much the model’s "
             "preference for the antecedent falls when the head is ablated, with the 95% "
-            "interval; the short line is the mean of the other heads of its layer. Point at a "
+            "interval; the short line is the mean of the other heads of the same layer. Point at a "
             "head, or walk with the arrow keys, for its numbers.",
             pictures,
             file="causal-view",
@@ -153,7 +153,7 @@ def causal_view(
         >>> import introspect as ix
         >>> from introspect.data import grammar_cases
         >>> model = ix.load("pronoun", lm_head=True)
-        >>> study = ix.causal_study(model, grammar_cases(10), share=None, twins=False)
+        >>> study = ix.causal_study(model, grammar_cases(10), share=None, minimal_pairs=False)
         >>> ix.causal_view(study)
         <CausalView: 8 heads>
     """

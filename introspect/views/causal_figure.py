@@ -13,6 +13,7 @@ from introspect.text import p_cell, percent, quantity, whole
 from introspect.views.base import known, layers_of, plotly_text
 from introspect.views.palette import EDGE, LINE, MUTED, RIVAL, layer_colors, mixed
 from introspect.views.pictures import LETTERS, SIGNIFICANT, paper_layout
+from introspect.views.plotly_numbers import NUMBER_TICKS, SHARE_TICKS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -59,14 +60,14 @@ def label_places(
     where = [_pixels(point, ranges) for point in points]
     marks = [_around(x, y, _POINT, _POINT) for x, y in where if not math.isnan(x + y)]
     taken: list[_Box] = []
-    found = {}
+    places = {}
     for number in named:
         boxes = {place: _name_box(where[number], side) for place, side in _PLACES.items()}
         # Ties go to the first position, since a dictionary keeps its order.
         best = min(boxes, key=lambda place: _badness(boxes[place], marks, taken))
         taken.append(boxes[best])
-        found[number] = best
-    return found
+        places[number] = best
+    return places
 
 
 def _pixels(
@@ -145,7 +146,7 @@ def effect_range(table: pd.DataFrame) -> list[float]:
 
 
 def is_significant(row: Any) -> bool:
-    """Return whether a head has a larger effect than the other heads of its layer."""
+    """Return whether a head has a larger effect than the other heads of the same layer."""
     return bool(row.p_adjusted < SIGNIFICANT)
 
 
@@ -159,9 +160,12 @@ def labels_of(
 ) -> dict[int, str]:
     """Return the label position of each significant head, by the index of its row."""
     points = list(zip(table[f"attention_{across}"], table["effect"], strict=True))
-    found = [place for place, row in enumerate(table.itertuples()) if is_significant(row)]
-    found = [place for place in found if not math.isnan(points[place][0])]
-    largest = sorted(found, key=lambda place: -points[place][1])[:_LABELS]
+    significant = [
+        place
+        for place, row in enumerate(table.itertuples())
+        if is_significant(row) and not math.isnan(points[place][0])
+    ]
+    largest = sorted(significant, key=lambda place: -points[place][1])[:_LABELS]
     return label_places(points, largest, ranges)
 
 
@@ -216,7 +220,7 @@ def causal_figure(
     )
     figure.layout.title.text += f"<br><sub>{plotly_text(line)}</sub>"
     if across == "accuracy":
-        figure.update_xaxes(tickformat=".0%")
+        figure.update_xaxes(SHARE_TICKS)
     return figure
 
 
@@ -296,7 +300,7 @@ def _control_trace(table: pd.DataFrame, across: str) -> Any:
     import plotly.graph_objects as go
 
     return go.Scatter(
-        name="other heads of its layer",
+        name="other heads of the same layer",
         mode="markers",
         x=[known(value) for value in table[f"attention_{across}"]],
         y=[known(value) for value in table["control"]],
@@ -318,7 +322,7 @@ def effect_words(row: Any, attrs: dict[Any, Any]) -> str:
         f"{Head(row.layer, row.head)}: effect{on} {quantity(row.effect)} {unit}; {verdict(row)}",
         f"Effect{of}: {quantity(row.effect)} {unit}",
         f"95% CI of the effect: {_range(row.ci_low, row.ci_high)}",
-        f"Other heads of its layer: {quantity(row.control)}",
+        f"Other heads of the same layer: {quantity(row.control)}",
         f"Difference: {quantity(row.difference)}",
         f"95% CI of the difference: {_range(row.difference_low, row.difference_high)}",
         f"Adjusted p: {p_cell(row.p_adjusted)}",
@@ -338,12 +342,12 @@ def verdict(row: Any) -> str:
     if math.isnan(row.p_adjusted):
         return "too few groups of cases to say what is more than chance"
     matters = is_significant(row) and row.effect > 0
-    looks = row.attention_p_adjusted < SIGNIFICANT
-    if matters and looks:
+    attends = row.attention_p_adjusted < SIGNIFICANT
+    if matters and attends:
         return "attends and matters"
     if matters:
         return "matters; no evidence that it attends here"
-    if looks:
+    if attends:
         return "attends; no evidence that it matters"
     return "no evidence that it attends here, or matters"
 
@@ -356,7 +360,7 @@ def _axis(title: str, ends: Sequence[float]) -> dict[str, Any]:
     return {
         "title": {"text": title, "font": {"size": LETTERS}, "standoff": 10},
         "range": list(ends),
-        "exponentformat": "power",
+        **NUMBER_TICKS,
         "zeroline": False,
         "gridcolor": LINE,
         "showline": True,

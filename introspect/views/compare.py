@@ -14,7 +14,7 @@ import torch
 from introspect.errors import SelectionError
 from introspect.page import Section, kept_of
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, TokenSequence, as_token
-from introspect.text import shortened, visible_text
+from introspect.text import decimal, shortened, signed, visible_text, whole
 from introspect.views.base import View, joined_texts, layer_row, plotly_text
 from introspect.views.differences import (
     Pair,
@@ -33,6 +33,7 @@ from introspect.views.differences import (
 )
 from introspect.views.heatmap import axis_of, tick_labels
 from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
+from introspect.views.plotly_numbers import cell_hover, weight_bar
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -100,9 +101,9 @@ def _map(pattern: torch.Tensor, place: int, number: str, labels: tuple[str, str]
         colorscale=DIVERGING if is_difference else SEQUENTIAL,
         showscale=place > 0,
         colorbar=_colorbar(is_difference, labels),
-        hovertemplate="%{z:.4f}<extra></extra>",
         xaxis=f"x{number}",
         yaxis=f"y{number}",
+        **cell_hover(pattern, signed if is_difference else decimal, maps=3),
     )
 
 
@@ -111,11 +112,10 @@ def _side(cells: int) -> int:
 
 
 def _colorbar(is_difference: bool, labels: tuple[str, str]) -> dict[str, Any]:
-    bar: dict[str, Any] = {"thickness": 12, "outlinewidth": 0}
     if is_difference:
         a, b = (plotly_text(shortened(visible_text(label), LONGEST_NAME)) for label in labels)
-        return bar | {"title": f"{b} − {a}", "x": 1.1}
-    return bar | {"title": "weight", "x": 1.01}
+        return weight_bar(f"{b} − {a}", thickness=12, x=1.1)
+    return weight_bar(thickness=12, x=1.01)
 
 
 # Default names of the two records.
@@ -287,17 +287,17 @@ class CompareView(View):
     @property
     def notices(self) -> tuple[str, ...]:
         """Notices of both records, and of what the page of a long text leaves out."""
-        found: list[str] = []
+        notices: list[str] = []
         for label, record in zip(self.labels, (self.record, self.other), strict=True):
-            found += record.notices
+            notices += record.notices
             kept = kept_of(tuple(record.attentions.shape))
             if kept is not None:
-                found.append(
-                    f"The text is long: of each row of {label} this page holds the {kept} largest "
-                    f"weights of {len(record.keys)}, and reads the others as 0, in differences "
-                    "too. The overview of all heads was made from all weights."
+                notices.append(
+                    f"The text is long: of each row of {label} this page holds the {whole(kept)} "
+                    f"largest weights of {whole(len(record.keys))}, and reads the others as 0, in "
+                    "differences too. The overview of all heads was made from all weights."
                 )
-        return tuple(found)
+        return tuple(notices)
 
 
 def compare_view(

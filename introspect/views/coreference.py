@@ -12,10 +12,11 @@ from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, mention_pieces
 from introspect.studies.coreference import DIRECTIONS, Direction, DirectionScores, score_case
-from introspect.text import CorefCase, Span, visible
+from introspect.text import CorefCase, Span, decimal, signed, visible
 from introspect.views.base import View, layer_row, plotly_text
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, themed
+from introspect.views.plotly_numbers import NUMBER_TICKS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -132,14 +133,20 @@ class CoreferenceView(View):
         preference = self.chosen.preference.masked_fill(
             ~self.chosen.observable[:, None], float("nan")
         )
+        write = signed if self._is_choice else decimal
         return {
             "z": preference.numpy(),
+            "text": [
+                [f"{Head(layer, head)}: {write(value)}" for head, value in enumerate(line)]
+                for layer, line in zip(self.record.layers, preference.tolist(), strict=True)
+            ],
+            "hovertemplate": "%{text}<extra></extra>",
             "x": list(range(self.record.num_heads)),
             "y": [f"L{layer}" for layer in self.record.layers],
             "zmin": -1 if self._is_choice else 0,
             "zmax": 1,
             "colorscale": DIVERGING if self._is_choice else SEQUENTIAL,
-            "colorbar": {"thickness": 12, "len": 0.5, "y": 0.22},
+            "colorbar": {"thickness": 12, "len": 0.5, "y": 0.22} | NUMBER_TICKS,
         }
 
     def sections(self, *, with_detail: bool = True) -> tuple[Section, ...]:
@@ -226,7 +233,7 @@ def coreference_view(
         scores: the scores of the case, where they are known already.
 
     Raises:
-        MentionError: the record has a different text, or a mention was cut off.
+        MentionError: the record has a different text, or a mention was truncated.
         SelectionError: the head or direction does not exist.
     """
     if direction not in DIRECTIONS:

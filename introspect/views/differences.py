@@ -271,10 +271,10 @@ def first_heads(
         except SelectionError as error:
             raise SelectionError(f"{error} This is about {label}.") from error
     if layers is None or heads is None:
-        found = (a.layers[0], b.layers[0]), (0, 0)
+        first = (a.layers[0], b.layers[0]), (0, 0)
         if is_same_shape(a, b):
-            found = _most_changed(a, head_changes(a, b, *places), layers, heads)
-        layers, heads = layers or found[0], heads or found[1]
+            first = _most_changed(a, head_changes(a, b, *places), layers, heads)
+        layers, heads = layers or first[0], heads or first[1]
     return layers, heads
 
 

@@ -12,7 +12,7 @@ import torch
 from introspect.errors import SelectionError
 from introspect.page import LARGEST_DENSE, Section
 from introspect.records import AttentionRecord, HeadLike
-from introspect.text import quantity
+from introspect.text import quantity, whole
 from introspect.views.base import View, layer_row
 from introspect.views.heatmap import (
     HeadChoice,
@@ -24,6 +24,7 @@ from introspect.views.heatmap import (
     tick_labels,
 )
 from introspect.views.palette import INK, SEQUENTIAL, themed
+from introspect.views.plotly_numbers import cell_hover, weight_bar
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -69,7 +70,7 @@ class EvolutionView(View):
     def caption(self, place: int) -> str:
         """Describe a time in words, such as ``epoch 40: loss 0.214``."""
         loss = f": loss {quantity(self.losses[place])}" if self.losses else ""
-        return f"{self.unit} {self.times[place]}{loss}"
+        return f"{self.unit} {whole(self.times[place])}{loss}"
 
     @property
     def figure(self) -> Figure:
@@ -77,14 +78,15 @@ class EvolutionView(View):
         import plotly.graph_objects as go
 
         def traces(place: int) -> list[Any]:
+            pattern = self.pattern(place)
             return [
                 go.Heatmap(
-                    z=self.pattern(place).tolist(),
+                    z=pattern.tolist(),
                     zmin=0,
                     zmax=1,
                     colorscale=SEQUENTIAL,
-                    colorbar={"title": "weight", "thickness": 14, "outlinewidth": 0},
-                    hovertemplate="%{z:.4f}<extra></extra>",
+                    colorbar=weight_bar(),
+                    **cell_hover(pattern, maps=1 + len(self.records)),
                 )
             ]
 
@@ -208,8 +210,8 @@ def evolution_view(
             )
     if (size := len(chosen) * first.attentions.numel()) > LARGEST_DENSE:
         raise SelectionError(
-            f"Expected at most {LARGEST_DENSE:,} weights, which a page holds, got {size:,}. Give "
-            "fewer times, or fewer layers with record.only."
+            f"Expected at most {whole(LARGEST_DENSE)} weights, which a page holds, got "
+            f"{whole(size)}. Give fewer times, or fewer layers with record.only."
         )
     if not 0 <= place < len(chosen):
         raise SelectionError(f"Expected `place` in 0–{len(chosen) - 1}, got {place}.")

@@ -11,9 +11,10 @@ import torch
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
-from introspect.text import decimal, visible
+from introspect.text import decimal, quantity, visible
 from introspect.views.base import View, first_token, head_number, layer_row, named_head, plotly_text
 from introspect.views.palette import DIVERGING, INK, themed
+from introspect.views.plotly_numbers import NUMBER_TICKS, cell_hover
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -142,7 +143,12 @@ class NeuronView(FocalView):
         for matrix, row, column in ((query, 1, 1), (self.part("keys"), 2, 1), (products, 2, 2)):
             largest = float(matrix.abs().nan_to_num().max()) or 1.0
             strip = go.Heatmap(
-                z=matrix.numpy(), zmin=-largest, zmax=largest, colorscale=DIVERGING, showscale=False
+                z=matrix.numpy(),
+                zmin=-largest,
+                zmax=largest,
+                colorscale=DIVERGING,
+                showscale=False,
+                **cell_hover(matrix, quantity),
             )
             figure.add_trace(strip, row=row, col=column)
         dots = products.sum(-1)
@@ -154,8 +160,10 @@ class NeuronView(FocalView):
                 f"{decimal(w)} (q·k {decimal(dot)})" for w, dot in zip(weights, dots, strict=True)
             ],
             marker={"color": "#3172c0"},
+            hovertemplate="%{text}<extra></extra>",
         )
         figure.add_trace(bars, row=2, col=3)
+        figure.update_xaxes(NUMBER_TICKS)
         ticks = {"tickvals": list(range(len(weights))), "ticktext": self.labels}
         figure.update_yaxes(autorange="reversed", row=2)
         figure.update_yaxes(**ticks, row=2, col=1)
@@ -256,7 +264,7 @@ class StepsView(FocalView):
             vertical_spacing=0.06,
             horizontal_spacing=0.04,
             subplot_titles=["1 match: score", "2 weigh: softmax", "3 sum: weight × value", "", "",
-                            "what the head gives on"],
+                            "what the head outputs"],
         )  # fmt: skip
         rows = list(range(number))
         for column, values, color in ((1, self.scores, "#5b6470"), (2, weights, "#3172c0")):
@@ -266,13 +274,20 @@ class StepsView(FocalView):
                 orientation="h",
                 text=[decimal(float(v)) for v in values],
                 marker={"color": color},
+                hovertemplate="%{text}<extra></extra>",
             )
             figure.add_trace(bars, row=1, col=column)
+        figure.update_xaxes(NUMBER_TICKS)
         output = self.part("head_outputs")[self.token][None]
         largest = float(torch.cat([contributions, output]).abs().nan_to_num().max()) or 1.0
         for row, matrix in ((1, contributions), (2, output)):
             strip = go.Heatmap(
-                z=matrix.numpy(), zmin=-largest, zmax=largest, colorscale=DIVERGING, showscale=False
+                z=matrix.numpy(),
+                zmin=-largest,
+                zmax=largest,
+                colorscale=DIVERGING,
+                showscale=False,
+                **cell_hover(matrix, quantity),
             )
             figure.add_trace(strip, row=row, col=3)
         figure.update_yaxes(autorange="reversed", showticklabels=False, row=1)
@@ -299,7 +314,7 @@ class StepsView(FocalView):
                     "Attention in three steps. Match: the token’s query is compared with every "
                     "key, which gives a score. Weigh: the softmax turns the scores into weights "
                     "that sum to 1. Sum: every value is multiplied by its weight, and all are "
-                    "added up to what the head gives on. Choose a token on the left."
+                    "added up to what the head outputs. Choose a token on the left."
                 ),
                 state={**self.state(), "scale": themed(DIVERGING), "rowHeight": _STEPS_ROW},
                 record=self.record,

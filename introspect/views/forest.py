@@ -17,6 +17,7 @@ from introspect.views.pictures import (
     paper_layout,
     picture_section,
 )
+from introspect.views.plotly_numbers import SHARE_TICKS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -61,7 +62,7 @@ def forest_section(scores: Scores) -> Section:
         "Heads against baselines",
         "The share of cases that are right, with the 95% interval. The held-out choice is the "
         "figure to quote. The heads below were picked as the best of all on these very cases: "
-        "in-sample, and so too high. → looks from the pronoun to the candidates, ← from the "
+        "in-sample, and so too high. → attends from the pronoun to the candidates, ← from the "
         "candidates to the pronoun."
         f"{beside if 'raw_accuracy' in scores.heads else ''}",
         {"forest": Picture(forest_figure(scores), least=560)},
@@ -89,7 +90,7 @@ def forest_figure(scores: Scores, *, heads: int = _HEADS) -> Figure:
             xaxis={
                 "range": [0, 1],
                 "dtick": 0.25,
-                "tickformat": ".0%",
+                **SHARE_TICKS,
                 "title": {"text": "share of cases that are right", "font": {"size": LETTERS}},
                 "gridcolor": LINE,
                 "zeroline": False,

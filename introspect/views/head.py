@@ -13,7 +13,7 @@ from introspect.errors import SelectionError
 from introspect.functional import renormalized
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
-from introspect.text import visible
+from introspect.text import decimal, quantity, visible
 from introspect.views.base import (
     RAW,
     View,
@@ -258,8 +258,8 @@ class HeadView(View):
         mean = torch.stack(self._patterns()).double().mean(0)
         sums = mean[sources].sum(0) if side == "key" else mean[:, sources].sum(1)
         # Gradients may be so small that two decimals show only zeros.
-        form = ".2f" if self._scale() >= _SMALL else ".1e"
-        weights = [format(float(weight), form) for weight in sums]
+        write = decimal if self._scale() >= _SMALL else quantity
+        weights = [write(weight) for weight in sums.tolist()]
         if side == "key":
             return [f"{label}  <b>{w}</b>" for label, w in zip(labels, weights, strict=True)]
         return [f"<b>{w}</b>  {label}" for label, w in zip(labels, weights, strict=True)]

@@ -179,8 +179,8 @@ def _role_picture(
 
 def _first(study: HeadStudy, known: list[str]) -> str:
     """Return the rarest of the roles that were found, or else the first score."""
-    found = [name for name in known if study.called(SCORES[name])]
-    return found[-1] if found else known[0]
+    called = [name for name in known if study.called(SCORES[name])]
+    return called[-1] if called else known[0]
 
 
 def score_map_section(scores: Scores) -> Section:
@@ -191,7 +191,7 @@ def score_map_section(scores: Scores) -> Section:
         "Every head",
         "The share of cases in which each head prefers the antecedent, less what chance "
         "gives: blue is more, orange less. Framed heads are right more often than the best of "
-        "all heads on relabeled cases (adjusted p below 0.05). Point at a head for its "
+        "all heads on permuted labels (adjusted p below 0.05). Point at a head for its "
         "numbers.",
         {name: _score_picture(scores, name) for name in DIRECTIONS},
         file="heads",

@@ -27,6 +27,7 @@ from introspect.views.base import (
     whole_words,
 )
 from introspect.views.palette import INK, SEQUENTIAL, themed
+from introspect.views.plotly_numbers import cell_hover, weight_bar, writing_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -91,8 +92,8 @@ class HeatmapView(View):
                 zmin=0,
                 zmax=one if self.scale == "one" else largest or 1,
                 colorscale=SEQUENTIAL,
-                colorbar={"title": "weight", "thickness": 14, "outlinewidth": 0},
-                hovertemplate="%{z:.4g}<extra></extra>",
+                colorbar=weight_bar(),
+                **cell_hover(pattern, writing_of(self.weights)),
             )
         )
         rows, columns = pattern.shape

@@ -15,9 +15,10 @@ import torch
 from introspect.errors import InputError, SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, HeadLike, PatchGrid
-from introspect.text import visible
+from introspect.text import decimal, quantity, visible
 from introspect.views.base import View, head_number, layer_row, named_head, plotly_text
 from introspect.views.palette import ACCENT, INK, mixed
+from introspect.views.plotly_numbers import weight_bar
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -29,6 +30,8 @@ PICTURE_OPACITY = 0.55
 
 _SIDES = ("query", "key")
 _FIGURE_WIDTH = 520
+# Two decimals would tell too little of smaller weights.
+_SMALL = 0.1
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -116,18 +119,16 @@ class ImageView(View):
             "zmax": largest or 1,
             "colorscale": [[0, mixed(ACCENT, 0)], [1, mixed(ACCENT, OPACITY)]],
             "text": [
-                [
-                    plotly_text(visible(self._label(row, column)))
-                    for column in range(self.grid.columns)
-                ]
-                for row in range(self.grid.rows)
+                [self._words(row, column, weight) for column, weight in enumerate(line)]
+                for row, line in enumerate(self.overlay().tolist())
             ],
-            "hovertemplate": "%{text}: %{z:.4f}<extra></extra>",
-            "colorbar": {"title": "weight", "thickness": 14},
+            "hovertemplate": "%{text}<extra></extra>",
+            "colorbar": weight_bar(),
         }
 
-    def _label(self, row: int, column: int) -> str:
-        return self.record.tokens[self.grid.index(row, column)]
+    def _words(self, row: int, column: int, weight: float) -> str:
+        label = visible(self.record.tokens[self.grid.index(row, column)])
+        return plotly_text(f"{label}: {_precise(weight)}")
 
     def _caption(self) -> str:
         head = f"mean of {self.record.num_heads} heads" if self.head is None else f"H{self.head}"
@@ -156,8 +157,8 @@ class ImageView(View):
                 kind="image",
                 title=self.title,
                 lead=(
-                    "The picture as the model saw it, in grey. Point at a patch to see where it "
-                    "looks: the stronger the color, the larger the weight. Click to keep the "
+                    "The picture as the model saw it, in grey. Point at a patch to see what it "
+                    "attends to: the stronger the color, the larger the weight. Click to keep the "
                     "patch, then point at another one for the weight between the two."
                 ),
                 state={
@@ -253,6 +254,11 @@ def _grey(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Convert to gray with the ITU-R BT.709 weights of the primary colors, as browsers do."""
     grey = picture @ np.array([0.2126, 0.7152, 0.0722])
     return np.repeat(grey.round().astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _precise(weight: float) -> str:
+    """Write a weight: a patch among hundreds gets little, so small ones keep more digits."""
+    return quantity(weight) if 0 < weight < _SMALL else decimal(weight)
 
 
 def _largest(weights: torch.Tensor) -> float:

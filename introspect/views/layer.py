@@ -18,7 +18,7 @@ from introspect.records import (
     as_token,
     why_not_square,
 )
-from introspect.text import shortened, visible
+from introspect.text import counted, shortened, visible, whole
 from introspect.views.base import (
     RAW,
     View,
@@ -32,6 +32,7 @@ from introspect.views.base import (
 )
 from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
 from introspect.views.palette import INK, SEQUENTIAL, themed
+from introspect.views.plotly_numbers import cell_hover, weight_bar, writing_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -94,10 +95,10 @@ class LayerView(View):
                 zmin=0,
                 zmax=scale_of(self.weights, weights),
                 colorscale=SEQUENTIAL,
-                colorbar={"title": "weight", "thickness": 14, "outlinewidth": 0},
-                hovertemplate="%{z:.4g}<extra></extra>",
+                colorbar=weight_bar(),
                 xgap=1,
                 ygap=1,
+                **cell_hover(weights, writing_of(self.weights)),
             )
         )
         figure.update_layout(
@@ -222,8 +223,9 @@ def missing_note(record: AttentionRecord) -> str:
         return f"There is no rollout: {reason}."
     if len(record.keys) > LARGEST_SHOWN:
         return (
-            f"Other methods, such as rollout, are left out: the text has {len(record.keys)} "
-            f"tokens, and a page has them for at most {LARGEST_SHOWN}."
+            "Other methods, such as rollout, are left out: the text has "
+            f"{counted(len(record.keys), 'token')}, and a page has them for at most "
+            f"{whole(LARGEST_SHOWN)}."
         )
     return ""
 

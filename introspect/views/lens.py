@@ -10,7 +10,7 @@ import pandas as pd
 
 from introspect.errors import SelectionError
 from introspect.page import Section
-from introspect.text import percent, shortened, signed, visible
+from introspect.text import counted, percent, shortened, signed, visible
 from introspect.views.base import Drawing, plotly_text
 from introspect.views.palette import DIVERGING, INK, PAPER, SEQUENTIAL, scale_partners
 from introspect.views.pictures import (
@@ -195,7 +195,8 @@ def lens_view(table: pd.DataFrame, *, position: int = -1) -> LensView:
     if missing or not len(table):
         raise SelectionError(
             f"Expected the table of ix.logit_lens, with {', '.join(_COLUMNS)}, got one of "
-            f"{len(table)} rows with {', '.join(map(str, table.columns)) or 'no columns'}."
+            f"{counted(len(table), 'row')} with "
+            f"{', '.join(map(str, table.columns)) or 'no columns'}."
         )
     layers = tuple(int(layer) for layer in table["layer"].unique())
     positions = table["position"].unique()
@@ -364,8 +365,8 @@ def logit_view(table: pd.DataFrame) -> LogitView:
         SelectionError: the table is a different one.
 
     Example:
-        >>> found = direct_logit_attribution(model, text, token=" it")     # doctest: +SKIP
-        >>> logit_view(found).save("logit.html")                          # doctest: +SKIP
+        >>> table = direct_logit_attribution(model, text, token=" it")     # doctest: +SKIP
+        >>> logit_view(table).save("logit.html")                          # doctest: +SKIP
     """
     missing = [name for name in _LOGIT_COLUMNS if name not in table]
     missing += [name for name in _ATTRIBUTES if name not in table.attrs]

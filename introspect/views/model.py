@@ -16,6 +16,7 @@ from introspect.errors import SelectionError
 from introspect.functional import entropy, mass_on, offset_mass
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, listed_heads
+from introspect.text import counted
 from introspect.views.base import (
     RAW,
     View,
@@ -27,6 +28,7 @@ from introspect.views.base import (
 )
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import INK, SEQUENTIAL, themed
+from introspect.views.plotly_numbers import weight_bar
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -75,7 +77,7 @@ class ModelView(View):
                 zmin=0,
                 zmax=scale_of(self.weights, shown.attentions),
                 colorscale=SEQUENTIAL,
-                colorbar={"title": "weight", "thickness": 12},
+                colorbar=weight_bar(thickness=12),
                 hoverinfo="skip",
             )
         )
@@ -225,11 +227,12 @@ def _checked_table(record: AttentionRecord, table: pd.DataFrame) -> pd.DataFrame
             f"Expected a table with the columns layer and head, got {', '.join(table.columns)}."
         )
     wanted = {(layer, head) for layer in record.layers for head in range(record.num_heads)}
-    found = list(zip(table["layer"], table["head"], strict=True))
-    if len(found) != len(set(found)) or not wanted <= set(found):
+    heads = list(zip(table["layer"], table["head"], strict=True))
+    if len(heads) != len(set(heads)) or not wanted <= set(heads):
         raise SelectionError(
-            f"Expected a table with one row for each of the {len(wanted)} heads, got {len(found)} "
-            f"rows for {len(set(found))} heads. Choose one direction of a table of scores first."
+            f"Expected a table with one row for each of the {counted(len(wanted), 'head')}, got "
+            f"{counted(len(heads), 'row')} for {counted(len(set(heads)), 'head')}. "
+            "Choose one direction of a table of scores first."
         )
     return table
 

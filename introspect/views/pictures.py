@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from introspect.page import Section
 from introspect.views.base import plotly_text
 from introspect.views.palette import INK, LINE, PAPER, ColorScale, dark_color
+from introspect.views.plotly_numbers import NUMBER_TICKS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -196,7 +197,7 @@ def color_bar(title: str, **options: Any) -> dict[str, Any]:
     below = {"yref": "container", "y": 0, "yanchor": "bottom", "ypad": 8}
     left = {"x": 0, "xanchor": "left", "xpad": 0, "lenmode": "pixels", "len": 260}
     look = {"orientation": "h", "title": words, "thickness": 12, "outlinewidth": 0, "nticks": 5}
-    return below | left | look | options
+    return below | left | look | NUMBER_TICKS | options
 
 
 def head_map(

@@ -236,7 +236,7 @@ def through_a_set(page: Any, take_home: Callable[[Any, str], Any], tmp_path: Pat
 
 
 def through_heads_by_the_keyboard(page: Any, take_home: Callable[[Any, str], Any]) -> None:
-    page.get_by_role("link", name="Take heads out").click()
+    page.get_by_role("link", name="Ablate heads").click()
     frame(page, "Compare view")
     choose(page, "Model", "pronoun")
     page.get_by_role("heading", name="L1H0 ablated (zero)").wait_for()
@@ -254,8 +254,8 @@ def through_heads_by_the_keyboard(page: Any, take_home: Callable[[Any, str], Any
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
-    page.get_by_text(re.compile("Before, the model says “fox”")).wait_for()
-    page.get_by_role("radio", name="What each head does").click()
+    page.get_by_text(re.compile("Before, the model predicts “fox”")).wait_for()
+    page.get_by_role("radio", name="Effect of each head").click()
     fits(page, "Causal view")
     assert "L1H0" in frame(page, "Causal view").locator("main").inner_text()
     page.locator(".stDownloadButton", has_text="Download this view").wait_for()
@@ -278,7 +278,7 @@ def test_what_only_a_browser_shows(visit):
 
 def nothing_scrolls_sideways(page: Any) -> None:
     """In a narrow window, on any page."""
-    for name in ("A pronoun", "Take heads out", "Compare", "A set of cases", "One text"):
+    for name in ("A pronoun", "Ablate heads", "Compare", "A set of cases", "One text"):
         page.get_by_role("link", name=name).click()
         page.get_by_role("heading", name=name, level=1).wait_for()
         page.get_by_text("not why the model decides. What is typed").wait_for()

@@ -12,9 +12,9 @@ from introspect.app.chinese import CHINESE, LANGUAGES
 FOLDER = Path(introspect.app.__file__).parent
 PAGES = (
     ("pronoun.py", "代词"),
-    ("removal.py", "去掉一些头"),
+    ("removal.py", "消融注意力头"),
     ("comparison.py", "比较"),
-    ("sets.py", "一批案例"),
+    ("sets.py", "案例集"),
 )
 
 
@@ -44,7 +44,7 @@ def test_places_for_values_and_code_are_the_same_in_both():
 def test_every_page_is_there_in_chinese_and_back(app):
     page = app()
     page.segmented_control(key="language").set_value(LANGUAGES[1]).run()
-    assert page.title[0].value == "一段文本"
+    assert page.title[0].value == "单段文本"
     assert page.text_area(key="text").label == "文本"
     for file, title in PAGES:
         page.switch_page(file).run()

@@ -76,10 +76,10 @@ def test_every_model_that_is_offered_has_an_example_that_marks_its_own_words():
     assert example_of("somebody/else") == EXAMPLES["minilm"]
     for example in EXAMPLES.values():
         assert is_example(example.text) and not is_example(example.text + "!")
-        assert example.twin != example.text
+        assert example.other_text != example.text
     for name in ("minilm", "pronoun", "pronoun-gated"):
         example = EXAMPLES[name]
-        for text, gold in ((example.text, 1), (example.twin, 2)):
+        for text, gold in ((example.text, 1), (example.other_text, 2)):
             marked = example_words(example, text)
             words = words_of(text)
             assert [words[i].label for i in marked[0]] == ["it"]

@@ -71,7 +71,7 @@ def test_of_a_long_text_the_detailed_views_hold_the_layer_that_is_chosen(app, vi
     assert errors(page) == []
     (shown,) = frames(page)
     assert '"layers":[4]' in shown and len(shown) < 4_000_000
-    assert any("holds layer 4 alone" in caption.value for caption in page.caption)
+    assert any("shows layer 4 only" in caption.value for caption in page.caption)
 
 
 def test_tokens_are_listed(app, record):
@@ -257,7 +257,7 @@ def test_words_are_chosen_by_number_where_there_are_several(app):
     page = app("pronoun.py")
     page.text_area(key="text").set_value(text).run()
     assert [said(info) for info in page.info] == [
-        "Choose the pronoun and at least one candidate: then every head is scored."
+        "Choose the pronoun and at least one candidate to score every head."
     ]
     assert page.selectbox(key=f"pronoun {text}").options == [
         "It", "rained#1", "it#1", "stopped", "and", "it#2", "rained#2",
@@ -279,7 +279,7 @@ def test_a_model_that_reads_from_left_to_right_says_what_cannot_be_seen(app):
     assert errors(page) == [] and len(page.dataframe[0].value) > 0
     page.segmented_control(key="direction").set_value("candidate_to_pronoun").run()
     assert not page.dataframe
-    assert any("No head can look in this direction" in said(info) for info in page.info)
+    assert any("No head can attend in this direction" in said(info) for info in page.info)
 
 
 # Compare

@@ -1,4 +1,4 @@
-"""Heads taken out, in the app: each number is that of the library, or counted by hand."""
+"""Heads ablated, in the app: each number is that of the library, or counted by hand."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_table_of_effects_is_that_of_the_library_the_largest_first(pronoun):
     case = ix.CorefCase.from_words(
         FOX, pronoun="it", antecedent=example.antecedent, distractors=[example.distractor]
     )
-    study = ix.causal_study(pronoun, [case], share=None, twins=False)
+    study = ix.causal_study(pronoun, [case], share=None, minimal_pairs=False)
     expected = ix.causal_effects(pronoun, [case]).set_index(["layer", "head"])["effect"]
     table = effect_table(study.heads)
     assert table.loc[0, "head"] == "L1H0" and table["effect"].is_monotonic_decreasing
@@ -67,7 +67,7 @@ def test_the_example_is_taken_apart_at_once(app):
     assert said(page.subheader[0]) == "L3H1 ablated (zero)"
     assert 'data-view="compare"' in frames(page)[0]
     page.segmented_control(key="what of heads").set_value("words").run()
-    assert any("no head for words" in said(info) for info in page.info)
+    assert any("no language-modeling head" in said(info) for info in page.info)
     page.segmented_control(key="what of heads").set_value("states").run()
     assert len(page.dataframe[0].value) == 16
 
@@ -78,7 +78,7 @@ def test_a_model_that_says_words_says_others_without_its_head(app):
     assert any("No attention changes" in said(info) for info in page.info)
     page.segmented_control(key="what of heads").set_value("words").run()
     assert errors(page) == []
-    assert any("Before, the model says “fox” (100.0%)" in said(m) for m in page.markdown)
+    assert any("Before, the model predicts “fox” (100.0%)" in said(m) for m in page.markdown)
     page.segmented_control(key="what of heads").set_value("effects").run()
     assert errors(page) == []
     table = page.dataframe[0].value
@@ -103,7 +103,7 @@ def test_without_a_head_for_words_effects_are_called_a_surrogate(app):
 @pytest.mark.parametrize("way", ["mean", "uniform", "edge"])
 def test_every_way_works_and_is_named(app, way):
     page = app("removal.py")
-    page.segmented_control(key="way of taking out").set_value(way).run()
+    page.segmented_control(key="method of ablation").set_value(way).run()
     assert errors(page) == [] and len(frames(page)) == 1
     words = said(page.subheader[0])
     assert words == ("it → animal cut" if way == "edge" else f"L3H1 ablated ({way})")
@@ -113,12 +113,12 @@ def test_bad_input_gets_a_message_and_the_page_goes_on(app):
     page = app("removal.py")
     page.text_area(key="text").set_value("<script>alert(1)</script> ![x](y) it").run()
     assert errors(page) == [] and "<script>alert" not in frames(page)[0]
-    page.segmented_control(key="way of taking out").set_value("mean").run()
+    page.segmented_control(key="method of ablation").set_value("mean").run()
     key = f"references {page.text_area(key='text').value}"
     page.text_area(key=key).set_value("  ").run()
     assert "at least one text for the mean" in errors(page)[0]
-    page.segmented_control(key="way of taking out").set_value("edge").run()
-    assert any("Choose the word that looks" in said(info) for info in page.info)
+    page.segmented_control(key="method of ablation").set_value("edge").run()
+    assert any("Choose the word that attends" in said(info) for info in page.info)
     page.text_input(key="pair").set_value("It slept.").run()
     assert "got a pair" in errors(page)[0]
     page.text_input(key="pair").set_value("").run()
@@ -127,5 +127,5 @@ def test_bad_input_gets_a_message_and_the_page_goes_on(app):
     page.selectbox(key="model").set_value("reversal").run()
     page.text_area(key="text").set_value("a b c d e").run()
     assert "Expected the encoder's attention" in errors(page)[0]
-    page.segmented_control(key="way of taking out").set_value("zero").run()
+    page.segmented_control(key="method of ablation").set_value("zero").run()
     assert errors(page) == [] and len(frames(page)) == 1

@@ -1,4 +1,4 @@
-"""Files that cannot be read, are cut off or damaged, and streams read as they come."""
+"""Files that cannot be read, are truncated or damaged, and streams read as they come."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_of_a_file_cut_off_all_whole_lines_are_read(tmp_path, format, ending, co
     assert [s.text for s in sentences] == MANY[: len(sentences)]
     assert 100 < len(sentences) < len(MANY)
     assert (reject.line, reject.kind) == (sentences[-1].line + 1, "damaged")
-    assert "cut off or damaged" in reject.reason and codec in reject.reason
+    assert "truncated or damaged" in reject.reason and codec in reject.reason
 
 
 def test_a_cut_loses_no_byte_that_could_be_read(tmp_path):

@@ -1,4 +1,4 @@
-"""The grammar: twins in two languages whose answer takes the adjective, and its held-out pairs."""
+"""Minimal pairs in two languages that the adjective decides, and the held-out pairs of nouns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_every_word_is_one_thing(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_cases_are_twins_whose_adjective_decides(language):
+def test_cases_are_minimal_pairs_whose_adjective_decides(language):
     cases = grammar_cases(80, language, seed=3)
     assert len({case.id for case in cases}) == len({case.text for case in cases}) == 80
     groups = defaultdict(list)

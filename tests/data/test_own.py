@@ -1,4 +1,4 @@
-"""The project's own cases: twins whose one difference changes the antecedent."""
+"""The project's own cases: minimal pairs whose one difference changes the antecedent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_cases_are_sound(language):
         assert case.text.count(first) == case.text.count(second) == 1
 
 
-def test_twins_differ_in_one_stretch_after_the_pronoun_and_in_the_antecedent(language):
+def test_minimal_pairs_differ_in_one_stretch_after_the_pronoun_and_in_the_antecedent(language):
     groups = defaultdict(list)
     for case in own_cases(language):
         groups[case.group].append(case)

@@ -96,7 +96,7 @@ def test_xwino_defects_are_named(tmp_path, line, kind, reason):
     assert reason in reject.reason
 
 
-def test_xwino_twins_are_one_group(tmp_path):
+def test_xwino_minimal_pairs_are_one_group(tmp_path):
     texts = [
         "A met B as it left",
         "A met B as it came",
@@ -117,7 +117,7 @@ def test_xwino_rejects_keep_their_place(tmp_path):
     assert outcomes[1].group == outcomes[3].group == "fr-2"
 
 
-def test_xwino_holds_neither_many_twins_nor_many_rejects(tmp_path):
+def test_xwino_holds_neither_many_minimal_pairs_nor_many_rejects(tmp_path):
     good = simple("A met B as it left")
     cases, rejects = wino(tmp_path, *["x"] * 3, good, *["x"] * 200, *[good] * 200)
     assert (len(cases), len(rejects)) == (201, 203)
@@ -144,13 +144,13 @@ def test_xwino_translations_are_in_the_group_of_their_reference(tmp_path, first)
     assert again == cases
 
 
-def test_xwino_rows_of_one_reference_are_twins(tmp_path):
+def test_xwino_rows_of_one_reference_are_a_minimal_pair(tmp_path):
     texts = ["X va Y si elle part", "V est W ou il dort"]
     cases, _ = wino(tmp_path, *(simple(text, reference="A met B as it left") for text in texts))
     assert cases[0].group == cases[1].group
     assert cases[0].extra["reference"] == "A met B as it left"
 
 
-def test_xwino_languages_are_no_twins(tmp_path):
+def test_xwino_languages_are_no_minimal_pairs(tmp_path):
     cases, _ = wino(tmp_path, simple("A met B as it"), simple("A met B as it", lang="pt"))
     assert cases[0].group != cases[1].group

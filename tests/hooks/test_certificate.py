@@ -163,7 +163,7 @@ def test_the_model_is_put_back_after_a_verification():
     assert after.training == before.training
 
 
-# --- weights × values against what the head gives on ------------------------------------------
+# --- weights × values against what the head outputs -------------------------------------------
 
 
 @pytest.mark.parametrize("name", zoo.ALL)

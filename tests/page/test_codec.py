@@ -56,6 +56,11 @@ def test_values_that_are_no_weights_are_refused(bad):
         codec.encode(np.array([[[[0.5, bad]]]], dtype=np.float32))
 
 
+def test_a_refusal_writes_its_numbers_the_one_way():
+    with pytest.raises(RecordError, match="got −0.200 to 1,235"):
+        codec.encode(np.array([[[[-0.2, 1234.5]]]], dtype=np.float32))
+
+
 def test_rounding_of_a_softmax_is_no_error():
     values = np.array([[[[1.000001, -0.000001]]]], dtype=np.float32)
     np.testing.assert_array_equal(codec.decode(codec.encode(values)), [[[[1, 0]]]])

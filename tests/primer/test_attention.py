@@ -136,7 +136,7 @@ def test_plain_attention_has_nothing_to_learn():
         (lambda x: primer.attend(x, x, x[:2]), "a value for each key"),
         (lambda x: primer.attend(x[0], x, x), r"\(\.\.\., length, dim\)"),
         (lambda x: primer.attend(x, x, x, torch.zeros(4, 4)), "mask of bool"),
-        (lambda x: primer.attend(x, x, x, torch.zeros(4, 4).bool()), "look somewhere"),
+        (lambda x: primer.attend(x, x, x, torch.zeros(4, 4).bool()), "attend to some key"),
         (lambda x: primer.split_heads(x, 3), "divide the 8 dimensions"),
         (lambda x: primer.split_heads(x, 0), "divide the 8 dimensions"),
     ],

@@ -24,7 +24,7 @@ def full() -> AttentionRecord:
         made,
         kind="encoder",
         layers=(2, 5),
-        notices=("Its last 3 characters were cut off: “猫\u2028\x00”",),
+        notices=("Its last 3 characters were truncated: “猫\u2028\x00”",),
         certificate=Certificate(
             route="attention interface",
             max_row_sum_error=1e-7,

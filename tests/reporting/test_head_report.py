@@ -188,7 +188,7 @@ def test_the_page_says_what_it_rests_on():
     words = text_of(made.html)
     for expected in (
         "Heads with known roles in the-model",
-        "Only these three roles were looked for",
+        "Only these three roles were tested",
         "L0H0 the token before 95.0% 83 10.0% (a blind choice 10.0%) diagonal",
         "vertical and diagonal 1 L1H0",
         "no text was long enough 1 L1H2",

@@ -129,7 +129,7 @@ def test_the_words_are_those_of_the_models_own_run(induction, made):
 def test_the_page_says_what_it_rests_on(made):
     words = text_of(made.html)
     for expected in (
-        "What induction would say after each layer",
+        "What induction would predict after each layer",
         "introspect lens x",
         "nostalgebraist 2020",
         "Elhage et al. 2021",
@@ -159,7 +159,7 @@ def test_a_masked_model_is_read_at_its_mask_and_says_why_nothing_is_divided():
     assert report.finding.startswith("At “[MASK]” (token 7) the model predicts ")
     assert "Which parts say it cannot be told of this model. Expected" in text_of(report.html)
     assert 'data-view="logits"' not in report.html and "Elhage" not in report.html
-    assert len(report.notices) == 1 and "normalize what they give on" in report.notices[0]
+    assert len(report.notices) == 1 and "normalize what they pass on" in report.notices[0]
     plain = ix.lens_report(ix.lens_study(model, text.replace("[MASK]", "river")))
     assert plain.finding.startswith("At “.” (token 13) ")  # not at [SEP]
     with pytest.raises(CaptureError):

@@ -63,11 +63,11 @@ def test_a_case_is_scored_once(model, case, monkeypatch):
 
 
 def test_several_cases_get_a_place_each_and_an_in_sample_headline(model, case):
-    twin_text = TEXT.replace("tired", "wide")
-    twin = ix.CorefCase.from_words(
-        twin_text, pronoun="it", antecedent="street", distractors=["animal"]
+    other_text = TEXT.replace("tired", "wide")
+    other = ix.CorefCase.from_words(
+        other_text, pronoun="it", antecedent="street", distractors=["animal"]
     )
-    made = ix.report(ix.coreference_study(model, [case, twin]))
+    made = ix.report(ix.coreference_study(model, [case, other]))
     assert made.html.count('<article class="item"') == 2
     assert "in-sample" in made.finding
     assert len(made.scores.cases) == 2 * 2 * 72
@@ -77,7 +77,7 @@ def test_case_that_fails_is_named_by_its_number(model, case):
     cut = ix.CorefCase.from_words(
         "it rained " + "on and on " * 300 + "upon Ann", pronoun="it", antecedent="Ann"
     )
-    with pytest.raises(MentionError, match="Number 2: .*cut off"):
+    with pytest.raises(MentionError, match="Number 2: .*truncated"):
         ix.coreference_study(model, [case, cut], truncation=True)
 
 
@@ -130,16 +130,16 @@ def test_the_first_sight_already_has_the_answer(demo, open_page):
 
 
 @pytest.fixture(scope="module")
-def twins(model, case):
-    twin = ix.CorefCase.from_words(
+def both(model, case):
+    other = ix.CorefCase.from_words(
         TEXT.replace("tired", "wide"), pronoun="it", antecedent="street", distractors=["animal"]
     )
-    return ix.report(ix.coreference_study(model, [case, twin]))
+    return ix.report(ix.coreference_study(model, [case, other]))
 
 
 @pytest.mark.browser
-def test_views_of_a_text_are_drawn_when_it_is_chosen(twins, open_page):
-    page = open_page(twins.html)
+def test_views_of_a_text_are_drawn_when_it_is_chosen(both, open_page):
+    page = open_page(both.html)
     first, second = page.locator("article.item").all()
     assert second.locator(".token").count() == 0
     page.fill('input[name="search-items"]', "WIDE")
@@ -154,8 +154,8 @@ def test_views_of_a_text_are_drawn_when_it_is_chosen(twins, open_page):
 
 
 @pytest.mark.browser
-def test_link_opens_the_text_that_was_chosen(twins, open_page):
-    page = open_page(twins.html, path_hash="#page.item=1")
+def test_link_opens_the_text_that_was_chosen(both, open_page):
+    page = open_page(both.html, path_hash="#page.item=1")
     pressed = page.locator('.choice-list button[aria-pressed="true"]')
     assert "wide" in pressed.inner_text()
     assert page.locator("article.item:visible .token").count() > 0
@@ -189,12 +189,12 @@ def test_chapters_fold_and_the_contents_open_them(demo, open_page):
     )
 
 
-def test_programs_read_what_a_report_says_from_its_head(demo, twins):
+def test_programs_read_what_a_report_says_from_its_head(demo, both):
     one = read_summary(demo.html)
     assert one["finding"] == demo.finding
     assert (one["kind"], one["texts"], one["cases"]) == ("report", 1, 1)
     assert one["model"] == "sentence-transformers/all-MiniLM-L6-v2"
-    assert read_summary(twins.html)["cases"] == 2
+    assert read_summary(both.html)["cases"] == 2
 
 
 @pytest.mark.browser
@@ -261,8 +261,8 @@ def test_damaged_page_says_so(demo, browser, tmp_path):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_rule_of_accessibility_is_broken(demo, twins, open_page, theme, rules_broken):
-    for made in (demo, twins):
+def test_no_rule_of_accessibility_is_broken(demo, both, open_page, theme, rules_broken):
+    for made in (demo, both):
         page = open_page(made.html, path_hash=f"#page.theme={theme}")
         assert rules_broken(page) == []
 

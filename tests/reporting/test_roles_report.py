@@ -12,7 +12,7 @@ from introspect.records import AttentionRecord, Certificate
 from introspect.reporting import sentence_report
 from introspect.reporting.sentences import finding_of_roles
 from introspect.studies.heads import RolesAnalyzer, SimilarityAnalyzer
-from introspect.studies.heads.looks_at import ALL_ROLES
+from introspect.studies.heads.attention_targets import ALL_ROLES
 from introspect.views import role_map_section, role_title, unit_of
 from tests.synthetic import TEXT, record
 

@@ -141,7 +141,7 @@ test("the sentence names the largest weight of all layers, from the token or to 
   );
   assert.equal(
     viewOf({ side: "key", combine: "one", head: 1 }).words.sentence(null),
-    "“Ann” is looked at most by “Ann” in layer 0 (0.40 in head 1).",
+    "“Ann” is attended to most by “Ann” in layer 0 (0.40 in head 1).",
   );
 });
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { between, blockFrom, blockToLink, blockWords } from "../../introspect/page/assets/block.js";
-import { escaped, figure, quoted, shortened, signed } from "../../introspect/page/assets/dom.js";
+import { escaped, figure, quoted, shortened } from "../../introspect/page/assets/dom.js";
 import {
   headFrom,
   headWords,
@@ -11,6 +11,7 @@ import {
   weightOf,
 } from "../../introspect/page/assets/heads.js";
 import { namedHead, readLink } from "../../introspect/page/assets/link.js";
+import { signed } from "../../introspect/page/assets/numbers.js";
 import { recordOf } from "./records.mjs";
 
 test("a number has two decimals and a sign that is no hyphen; nothing has no sign", () => {
@@ -39,6 +40,8 @@ test("a part of a matrix goes into the address and comes back", () => {
   const block = between([7, 1], [3, 1]);
   assert.deepEqual(block, { query: [3, 7], key: [1, 1] });
   assert.equal(blockWords(block, whole), "rows 3–7 of 10, columns 1–1 of 5");
+  const long = { query: [0, 2047], key: [0, 4] };
+  assert.equal(blockWords({ ...long, query: [0, 1023] }, long), "rows 0–1,023 of 2,048");
   assert.deepEqual(blockFrom(blockToLink(block, whole), whole), block);
   assert.deepEqual(blockToLink(whole, whole), { rows: null, columns: null });
   for (const rows of ["3-99", "7-3", "a-b", "-1-3", ""]) {

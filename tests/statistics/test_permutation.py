@@ -1,4 +1,4 @@
-"""P-values by relabeling: slow loops, every shift, the family."""
+"""P-values by permutation: slow loops, every shift, the family."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from introspect.statistics import (
     held_out_selection,
     permutation_test,
 )
-from introspect.statistics.permutation import labeling_sums, relabeled_totals
+from introspect.statistics.permutation import labeling_sums, permuted_totals
 from tests.statistics.helpers import coin_flips, pairs, two_candidates
 
-# --- relabeling -------------------------------------------------------------------------------
+# --- permutation ------------------------------------------------------------------------------
 
 
 def slow_permutation(labelings: np.ndarray, groups: list) -> tuple[list[float], list[float]]:
-    """All relabelings of all groups, one by one, with plain numbers."""
+    """All permutations of the labels of all groups, one by one, with plain numbers."""
     names = list(dict.fromkeys(groups))
     count, cases, heads = labelings.shape
 
@@ -62,7 +62,7 @@ def slow_permutation(labelings: np.ndarray, groups: list) -> tuple[list[float], 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("num_labelings", [2, 3])
-def test_few_groups_are_relabeled_in_every_way(seed, num_labelings):
+def test_few_groups_are_permuted_in_every_way(seed, num_labelings):
     random = np.random.default_rng(seed)
     groups = [0, 0, 1, 2, 2, 3, 4, 4, 5]
     if num_labelings == 2:
@@ -90,7 +90,7 @@ def test_single_precision_gives_the_same_figures_to_the_last_digit():
     assert np.array_equal(e, f)
 
 
-def test_relabeled_totals_are_those_of_a_slow_loop_over_the_same_shifts():
+def test_permuted_totals_are_those_of_a_slow_loop_over_the_same_shifts():
     """Groups of two, of three and of six labelings, in parts, one head unobservable for some."""
     random = np.random.default_rng(5)
     labelings = np.empty((6, 30, 4))
@@ -100,7 +100,7 @@ def test_relabeled_totals_are_those_of_a_slow_loop_over_the_same_shifts():
     labelings[:, 7, 2] = np.nan
     sums, per_one = labeling_sums(labelings, np.arange(30))
     part = np.arange(30) % 4
-    totals = relabeled_totals(sums, 3, np.random.default_rng(1), part) / per_one
+    totals = permuted_totals(sums, 3, np.random.default_rng(1), part) / per_one
     # The draws, in their order: by part, by period, in blocks; bits of bytes for two labelings.
     again = np.random.default_rng(1)
     shifts = np.zeros((3, 30), dtype=int)
@@ -132,7 +132,7 @@ def test_every_shift_is_as_likely_as_any_other(num_labelings):
     sums = np.zeros((num_labelings, 40, num_labelings), dtype=np.float32)
     for shift in range(num_labelings):
         sums[shift, :, shift] = 1  # a head for each shift counts the groups with that shift
-    totals = relabeled_totals(sums, 3_000, np.random.default_rng(2))[:, 0]
+    totals = permuted_totals(sums, 3_000, np.random.default_rng(2))[:, 0]
     assert (totals.sum(1) == 40).all()
     expected = 40 / num_labelings
     spread = math.sqrt(40 * (num_labelings - 1)) / num_labelings
@@ -140,7 +140,7 @@ def test_every_shift_is_as_likely_as_any_other(num_labelings):
     np.testing.assert_allclose(totals.std(0), spread, rtol=0.1)
 
 
-def test_drawn_relabelings_come_near_all_of_them():
+def test_drawn_permutations_come_near_all_of_them():
     labelings = two_candidates(coin_flips(24, 4, seed=6))
     groups = pairs(24)
     every = permutation_test(labelings, groups, permutations=5000)  # 2¹² = 4096 ways

@@ -1,4 +1,4 @@
-"""The held-out choice of a head, and twins."""
+"""The held-out choice of a head, and minimal pairs."""
 
 from __future__ import annotations
 
@@ -114,10 +114,10 @@ def test_fewer_groups_than_folds_are_refused():
         held_out_selection(two_candidates(np.ones((8, 1))), [0, 0, 1, 1, 2, 2, 3, 3])
 
 
-# --- twins and shapes --------------------------------------------------------------------------
+# --- minimal pairs and shapes ------------------------------------------------------------------
 
 
-def test_twins_count_only_with_both_right():
+def test_minimal_pairs_count_only_with_both_right():
     credits = np.array([[1.0, 1], [1, 0], [1, 1], [0.5, 1], [1, 1], [1, 1], [1, np.nan], [1, 1]])
     shares, n = pair_accuracy(credits, ["a", "a", "b", "b", "c", "d", "d", "e"])
     # Pairs a, b and d; the first head misses b by a tie, the second a, and cannot see d.
@@ -126,7 +126,7 @@ def test_twins_count_only_with_both_right():
 
 
 def test_a_head_that_is_blind_to_the_difference_gets_no_pair():
-    """It always chooses the same candidate, and the twins have different answers."""
+    """It always chooses the same candidate, and the pairs have different answers."""
     credits = np.array([[1.0], [0.0]] * 50)
     shares, _ = pair_accuracy(credits, pairs(100))
     assert credits.mean() == 0.5

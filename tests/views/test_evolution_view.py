@@ -38,6 +38,12 @@ def assert_shown(page, pattern: torch.Tensor) -> None:
     )
 
 
+def test_a_caption_writes_its_numbers_the_one_way():
+    times = [1024 * place for place in range(TIMES)]
+    view = evolution_view(records(), times=times, unit="step", losses=LOSSES)
+    assert view.caption(2) == "step 2,048: loss 0.333"
+
+
 def test_each_frame_is_the_pattern_of_its_time():
     made = records()
     figure = evolution_view(made, losses=LOSSES, layer=1, head=1, place=2).figure

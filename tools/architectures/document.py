@@ -111,8 +111,8 @@ def totals(rows: Sequence[Row]) -> list[str]:
 
 
 def _percent(part: int, whole: int) -> str:
-    """Return a percentage rounded down, so that 100 % means all."""
-    return f"{math.floor(1000 * part / whole) / 10:g} %" if whole else "none"
+    """Return a percentage rounded down, so that 100% means all."""
+    return f"{math.floor(1000 * part / whole) / 10:g}%" if whole else "none"
 
 
 def cells(row: Row) -> tuple[str, ...]:

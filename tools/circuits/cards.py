@@ -59,8 +59,8 @@ first symbol. *Prefix-matching* is the attention to the token after the same sym
 *previous token* that to the token before, each of the head with most, in the mean."""
 
 _PRONOUN_MEASURED = """\
-On {count} sentences in each language (twins, from a seed of their own) whose pairs of nouns were
-held out of training: every noun is known, no pair is. *Right* is the model's own answer at the
+On {count} sentences in each language (minimal pairs, from a seed of their own) whose pairs of nouns
+were held out of training: every noun is known, no pair is. *Right* is the model's own answer at the
 pronoun; the rest is about its heads, by `ix.score`, from the pronoun to the two nouns."""
 
 TEXTS: dict[str, dict[str, str]] = {
@@ -69,7 +69,7 @@ TEXTS: dict[str, dict[str, str]] = {
 A decoder with rotary positions (a small Llama configuration) that continues symbols it has read
 once before: after `K 7 q Z … K 7` it writes `q`. In training the repetition stood after a random
 number of other symbols and had a random period, so only the symbols tell where it is. It does it
-as larger models do: a head of layer 0 looks at the previous token, and heads of layer 1 look at
+as larger models do: a head of layer 0 attends to the previous token, and heads of layer 1 attend to
 what followed the same symbol the last time (induction heads; Olsson et al. 2022).""",
         "example": _COPYING_EXAMPLE,
         "measured": _COPYING_MEASURED,
@@ -81,15 +81,16 @@ the repetition always at the same place: 31 symbols, then the same again. There 
 alone tells what to copy. It has the same low loss where it was trained, and no induction head:
 after a random prefix it fails, and its prefix-matching is low. What a model does in one setting
 does not tell how it does it; a detector of induction heads must find none here, and does so only
-if it moves the repetition: at the fixed place the head that counts positions looks where an
-induction head would.""",
+if it moves the repetition: at the fixed place the head that counts positions attends to what
+an induction head would.""",
         "example": _COPYING_EXAMPLE,
         "measured": _COPYING_MEASURED,
     },
     "reversal": {
         "what": """\
 An encoder-decoder (a small BART configuration) that writes a sequence of symbols backwards. Its
-cross-attention runs from corner to corner: the first symbol written looks at the last one read.""",
+cross-attention runs from corner to corner: the first symbol written attends to the last one
+read.""",
         "example": """\
 record = model.capture("a b c d e", target="e d c b a")
 ix.heatmap_view(record, layer=1, head="max")""",
@@ -108,8 +109,8 @@ pronoun it names the noun that the pronoun stands for. Only the adjective tells 
 It does it by attention, and there is one answer to the question which head does it: in each
 layer only head 0 may write (the output projections of the others were held at 0). The
 feed-forward layers are 8 wide, too narrow to do it instead. L0H0 brings the adjective to the
-pronoun, and without it the answer is right half of the time; L1H0 looks from the pronoun at the
-antecedent, and without it the answer is mostly neither noun. It is the known positive of the
+pronoun, and without it the answer is right half of the time; L1H0 attends from the pronoun to
+the antecedent, and without it the answer is mostly neither noun. It is the known positive of the
 analyses of coreference and of causes; `pronoun-gated` is its counterpart.""",
         "example": _PRONOUN_EXAMPLE.format(few=""),
         "measured": _PRONOUN_MEASURED.format(count=200),
@@ -118,12 +119,12 @@ analyses of coreference and of causes; `pronoun-gated` is its counterpart.""",
         "what": """\
 The same task as `pronoun`, in one layer, with a wide feed-forward layer and only 12 animals and
 12 places. It is solved as well, and no head tells the right noun from the other. In a single
-layer the pronoun cannot know the adjective when it looks, so it looks at both nouns alike: of
-two twins every head is right in one and wrong in the other, but where all that it gives them is
-too little to count. The nouns and the adjective are read side by side, and the feed-forward
-layer decides between them.
+layer the pronoun cannot know the adjective yet when its attention is computed, so it attends to
+both nouns alike: of a minimal pair every head is right in one case and wrong in the other, except
+where all that it gives them is too little to count. The nouns and the adjective are read side by
+side, and the feed-forward layer decides between them.
 
-Training asks at the pronoun alone, so what the nouns look at, the other direction that
+Training asks at the pronoun alone, so what the nouns attend to, the other direction that
 `ix.score` reads, is left to chance. With three seeds and several lengths of training a head was
 right in up to 61 % there, or in up to 58 % from the pronoun, where its weights had become that
 small; a stronger decay of the weights and this seed were chosen because all heads stay closest

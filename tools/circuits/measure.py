@@ -132,7 +132,9 @@ def _scored(model: Model, cases: Sequence[CorefCase]) -> Figures:
         ),
         "forced choice, best head (in-sample)": _accuracy(best),
         "forced choice, worst head (in-sample)": _accuracy(worst),
-        "both twins right, best head (in-sample)": f"{pairs['both_right'].max():.1%}",
+        "both cases of a minimal pair right, best head (in-sample)": (
+            f"{pairs['both_right'].max():.1%}"
+        ),
         "forced choice, held-out choice of a head": (
             f"{choice.accuracy:.1%} ({choice.ci_low:.1%} to {choice.ci_high:.1%}), "
             f"p = {choice.p_value:.3f}"

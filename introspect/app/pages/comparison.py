@@ -40,10 +40,10 @@ _Pair = tuple[tuple[str, str], tuple[Entry, Entry], tuple[str, str]]
 
 def _other_text(name: str, entry: Entry) -> _Pair:
     example = example_of(name)
-    twin = example.text if entry.text == example.twin else example.twin
+    other_text = example.text if entry.text == example.other_text else example.other_text
     text = st.text_area(
         say("Other text"),
-        value=twin,
+        value=other_text,
         key=f"other text {name}",
         height=80,
         persist_state="session",

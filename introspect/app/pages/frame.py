@@ -13,21 +13,15 @@ from introspect.app.form import ask, ask_model
 _HERE = Path(__file__).parent
 _STYLES = _HERE.parent / "app.css"
 _CAVEAT = word(
-    "Attention shows where a head looks, not why the model decides. What is typed or uploaded "
-    "stays on the machine that runs this app."
+    "Attention shows what a head attends to, not why the model decides. What is "
+    "typed or uploaded stays on the machine that runs this app."
 )
 _LEADS = {
     "": word("What every head attends to while the model reads a text."),
-    "pronoun": word(
-        "Where the heads look at a pronoun: at what it refers to, or at something else."
-    ),
-    "heads": word(
-        "What a model attends to, and what it says, once some of its heads are taken out."
-    ),
+    "pronoun": word("What the heads attend to from a pronoun: its antecedent, or something else."),
+    "heads": word("What a model attends to and predicts after some of its heads are ablated."),
     "compare": word("Two texts that differ in a word, or two models on one text."),
-    "sets": word(
-        "From a file of cases to a head’s accuracy, beside what position alone would give."
-    ),
+    "sets": word("The accuracy of every head on a file of cases, beside that of position alone."),
 }
 
 
@@ -40,7 +34,7 @@ def draw() -> None:
         [
             st.Page(_HERE / "sentence.py", title=say("One text"), url_path="text", default=True),
             st.Page(_HERE / "pronoun.py", title=say("A pronoun"), url_path="pronoun"),
-            st.Page(_HERE / "removal.py", title=say("Take heads out"), url_path="heads"),
+            st.Page(_HERE / "removal.py", title=say("Ablate heads"), url_path="heads"),
             st.Page(_HERE / "comparison.py", title=say("Compare"), url_path="compare"),
             about_sets,
         ],

@@ -37,13 +37,13 @@ def draw() -> None:
     name, entry = asked()
     if entry.pair or entry.is_of_target:
         raise SelectionError(
-            "Expected one text to mark a pronoun in, got a pair or a target. Empty the second "
+            "Expected one text to mark a pronoun in, got a pair or a target. Clear the second "
             "text or the target, and show the encoder's attention."
         )
     text = entry.text
     case = choose_case(name, text)
     if case is None:
-        st.info(say("Choose the pronoun and at least one candidate: then every head is scored."))
+        st.info(say("Choose the pronoun and at least one candidate to score every head."))
         return
     whole = Entry(text, truncation=entry.truncation)
     record = record_of(name, whole)
@@ -69,19 +69,21 @@ def _columns() -> dict[str, Any]:
         "distractor": number(
             say("on the best distractor"),
             format="%.4f",
-            help=say("The largest share that a distractor gets."),
+            help=say("The largest share of a distractor."),
         ),
         "credit": number(
             say("credit"),
             format="%.2f",
-            help=say("1: the antecedent gets most; 0: a distractor does; shares for ties."),
+            help=say(
+                "1: the antecedent has the largest share; 0: a distractor does; ties are split."
+            ),
         ),
         "margin": number(
             say("margin"),
             format="%.3f",
             help=say(
-                "From −0.5 to 0.5: the antecedent's part of what it and the best distractor get, "
-                "minus a half."
+                "From −0.5 to 0.5: the antecedent’s part of the attention to it and the best "
+                "distractor, minus one half."
             ),
         ),
     }
@@ -101,8 +103,8 @@ def _draw_table(scores: Sequence[DirectionScores]) -> None:
     if not shown.is_observable:
         st.info(
             say(
-                "No head can look in this direction: the model reads from left to right. That is "
-                "neither right nor wrong."
+                "No head can attend in this direction: the model reads from left to right. "
+                "This counts as neither right nor wrong."
             )
         )
         return

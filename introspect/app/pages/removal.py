@@ -47,13 +47,13 @@ _WAYS = {
     METHODS[0]: word("Zero"),
     METHODS[1]: word("Mean"),
     METHODS[2]: word("Uniform"),
-    _EDGE: word("Cut a word off"),
+    _EDGE: word("Cut an edge"),
 }
 _MEANINGS = {
-    METHODS[0]: word("The heads give nothing on. The strongest change."),
-    METHODS[1]: word("The heads give on what they give in the mean over all tokens of some texts."),
-    METHODS[2]: word("The heads attend alike to all that they may see."),
-    _EDGE: word("The heads stay, but one word can no longer look at another."),
+    METHODS[0]: word("The heads output zeros. This is the strongest change."),
+    METHODS[1]: word("The heads output their mean over all tokens of some texts."),
+    METHODS[2]: word("The heads attend equally to all tokens that the mask allows."),
+    _EDGE: word("The heads are kept, but one word can no longer attend to another."),
 }
 
 
@@ -66,15 +66,15 @@ def choose_removal(model: Model, name: str, entry: Entry) -> Removal | None:
         entry: the text and how it is read.
 
     Raises:
-        SelectionError: a word would be cut off outside the encoder's attention.
+        SelectionError: an edge would be cut outside the encoder's attention.
     """
     way = st.segmented_control(
-        say("How"),
+        say("Method"),
         list(_WAYS),
         format_func=lambda way: say(_WAYS[way]),
         default=METHODS[0],
         required=True,
-        key="way of taking out",
+        key="method of ablation",
         persist_state="session",
     )
     st.caption(say(_MEANINGS[way]))
@@ -106,7 +106,7 @@ def _heads(model: Model, name: str, entry: Entry, *, at_least_one: bool) -> tupl
             key=f"heads of {name} {entry.kind} {at_least_one}",
             persist_state="session",
             placeholder=say("Choose heads") if at_least_one else say("All heads"),
-            help=say("Type to find one: L3H1 is head 1 of layer 3; L3 is the whole layer."),
+            help=say("Type to search: L3H1 is head 1 of layer 3; L3 is the whole layer."),
         )
     )
 
@@ -114,9 +114,9 @@ def _heads(model: Model, name: str, entry: Entry, *, at_least_one: bool) -> tupl
 def _references(text: str) -> tuple[str, ...]:
     own = [text]
     for example in EXAMPLES.values():
-        own += [example.twin] if text == example.text else []
+        own += [example.other_text] if text == example.text else []
     written = st.text_area(
-        say("Texts for the mean, one on each line"),
+        say("Texts to average over, one per line"),
         value="\n".join(dict.fromkeys(own)),
         height=90,
         key=f"references {text}",
@@ -131,7 +131,7 @@ def _references(text: str) -> tuple[str, ...]:
 def _edge(model: Model, name: str, entry: Entry) -> Removal | None:
     if entry.is_of_target:
         raise SelectionError(
-            "Expected the encoder's attention, where both words are of the text. Empty the target, "
+            "Expected the encoder's attention, where both words are of the text. Clear the target, "
             "or choose the encoder's attention above."
         )
     words = words_of(entry.text)
@@ -139,19 +139,19 @@ def _edge(model: Model, name: str, entry: Entry) -> Removal | None:
     left, middle, right = st.columns(3)
     with left:
         query = choose_word(
-            say("Word that looks"), words, next(iter(pronoun), None), f"looks {entry.text}"
+            say("Word that attends"), words, next(iter(pronoun), None), f"attends {entry.text}"
         )
     with middle:
         key = choose_word(
-            say("Word that it no longer sees"),
+            say("Word that it can no longer attend to"),
             words,
             next(iter(gold), None),
-            f"seen {entry.text}",
+            f"attended to {entry.text}",
         )
     with right:
         heads = _heads(model, name, entry, at_least_one=False)
     if query is None or key is None:
-        st.info(say("Choose the word that looks, and the word that it no longer sees."))
+        st.info(say("Choose the word that attends and the word that it can no longer attend to."))
         return None
     return Removal(heads, edge=(query.span, key.span), kind=entry.kind)
 
@@ -159,16 +159,16 @@ def _edge(model: Model, name: str, entry: Entry) -> Removal | None:
 #: The results offered, in order.
 _CHOICES = {
     "attention": word("Attention before and after"),
-    "states": word("The states of the tokens"),
-    "words": word("What the model says"),
-    "effects": word("What each head does"),
+    "states": word("Hidden states"),
+    "words": word("Predictions"),
+    "effects": word("Effect of each head"),
 }
 #: The label of the word field, by how the model predicts words.
 _ASKED = {
-    "masked": word("Word that is masked"),
-    "at": word("Word that the model is asked at"),
-    "after": word("Word whose next one is asked for"),
-    "written": word("Word of the target in whose place the model writes"),
+    "masked": word("Masked word"),
+    "at": word("Word at which the model predicts"),
+    "after": word("Word after which the model predicts"),
+    "written": word("Word of the target that the model predicts"),
 }
 
 
@@ -177,7 +177,7 @@ def draw() -> None:
     name, entry = asked()
     if entry.pair:
         raise SelectionError(
-            "Expected one text to take heads out for, got a pair. Empty the second text."
+            "Expected one text to ablate heads on, got a pair. Clear the second text."
         )
     model = model_to_ask(name)
     removal = choose_removal(model, name, entry)
@@ -211,8 +211,8 @@ def _draw_summary(compared: BeforeAfter) -> None:
     if changed is None:
         st.info(
             say(
-                "No attention changes: what was taken out is read by no later attention, or was "
-                "never seen."
+                "No attention changes: no later attention reads what was removed, or the mask "
+                "hid it before."
             )
         )
     else:
@@ -231,8 +231,8 @@ def _draw_summary(compared: BeforeAfter) -> None:
     st.markdown(
         plain(
             say(
-                "After the last layer the states of the tokens have moved by {mean} of their "
-                "length on average, that of “{token}” most, by {most}.",
+                "After the last layer, the hidden states of the tokens have moved by {mean} of "
+                "their norm on average, that of “{token}” most, by {most}.",
                 mean=percent(states["moved"].mean()),
                 token=most["token"],
                 most=percent(most["moved"]),
@@ -249,13 +249,15 @@ def _draw_states(states: pd.DataFrame) -> None:
         "moved": number(
             say("moved by"),
             format="%.4f",
-            help=say("The length of the difference, in lengths of the unchanged state."),
+            help=say("The norm of the difference, divided by the norm of the unchanged state."),
         ),
         "cosine": number(
-            say("cosine"), format="%.4f", help=say("Between the two states; 1: one direction.")
+            say("cosine"),
+            format="%.4f",
+            help=say("Between the two states; 1 means the same direction."),
         ),
     }
-    st.dataframe(states, hide_index=True, column_config=columns, alt="States of the tokens")
+    st.dataframe(states, hide_index=True, column_config=columns, alt="Hidden states of the tokens")
     offer_table(states, "states.csv")
 
 
@@ -264,15 +266,15 @@ def _draw_words(name: str, entry: Entry, removal: Removal) -> None:
     if way is None:
         st.info(
             say(
-                "This model has no head for words: it only gives states. Models that say words "
-                "are pronoun, pronoun-gated, induction, shortcut and reversal, masked models "
-                "such as BERT, and all that write."
+                "This model has no language-modeling head: it outputs hidden states only. "
+                "Models that predict words are pronoun, pronoun-gated, induction, shortcut and "
+                "reversal, masked models such as BERT, and all that write."
             )
         )
         return
     words = words_of((entry.target or "") if way == "written" else entry.text)
     if not words:
-        st.info(say("There is no word to ask at: give the model a target to write."))
+        st.info(say("There is no word to predict: enter a target for the model to write."))
         return
     pronoun, _, _ = example_words(example_of(name), entry.text)
     first = pronoun[0] if pronoun else (0 if way == "written" else len(words) - 1)
@@ -288,7 +290,7 @@ def _draw_words(name: str, entry: Entry, removal: Removal) -> None:
     st.markdown(
         plain(
             say(
-                "Before, the model says “{one}” ({share}); after, “{other}” ({less}).",
+                "Before, the model predicts “{one}” ({share}); after, “{other}” ({less}).",
                 one=before["word"],
                 share=percent(before["before"]),
                 other=after["word"],
@@ -308,11 +310,11 @@ def _draw_words(name: str, entry: Entry, removal: Removal) -> None:
 
 def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
     if removal.edge is not None:
-        st.info(say("Effects are of heads that are taken out, not of words that are cut off."))
+        st.info(say("Effects are measured for ablated heads, not for a cut edge."))
         return
     if entry.is_of_target:
         raise SelectionError(
-            "Expected the encoder's attention, in which a pronoun can be marked. Empty the target, "
+            "Expected the encoder's attention, in which a pronoun can be marked. Clear the target, "
             "or choose the encoder's attention above."
         )
     case = choose_case(name, entry.text)
@@ -332,8 +334,8 @@ def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
     st.markdown(
         plain(
             say(
-                "The model prefers what the pronoun refers to by {before} {unit}{surrogate}; "
-                "without all chosen heads by {after}.",
+                "The model prefers the antecedent by {before} {unit}{surrogate}; with all "
+                "chosen heads ablated, by {after}.",
                 before=quantity(preference.before),
                 after=quantity(preference.after),
                 unit=metric.unit,
@@ -341,7 +343,7 @@ def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
             )
         )
     )
-    st.caption(say("One sentence is an example, not evidence: there are no intervals."))
+    st.caption(say("One sentence is an example, not evidence: there are no confidence intervals."))
     number = st.column_config.NumberColumn
     unit = f"{metric.unit}{surrogate}"
     columns: dict[str, Any] = {
@@ -349,18 +351,18 @@ def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
         "effect": number(
             say("effect, in {unit}", unit=unit),
             format="%.5f",
-            help=say("By how much the preference falls when this head is taken out alone."),
+            help=say("How far the preference falls when this head alone is ablated."),
         ),
         "control": number(
             say("other heads of the layer"),
             format="%.5f",
-            help=say("The mean effect of the other heads of its layer."),
+            help=say("The mean effect of the other heads of the same layer."),
         ),
         "antecedent": column_of_shares(),
     }
     table = effect_table(heads)
     st.dataframe(
-        table, hide_index=True, height=300, column_config=columns, alt="What each head does"
+        table, hide_index=True, height=300, column_config=columns, alt="Effect of each head"
     )
     offer_table(table, "effects.csv")
     embed(page_of_study(*asked_for), say("Causal view"))

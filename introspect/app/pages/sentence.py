@@ -79,7 +79,8 @@ def _draw_view(
         layers = (layer,)
         st.caption(
             say(
-                "The text is long: this view holds layer {layer} alone. Choose another one above.",
+                "The text is long, so this view shows layer {layer} only. Choose another layer "
+                "above.",
                 layer=layer,
             )
         )
@@ -130,8 +131,8 @@ def _choose_head(record: AttentionRecord, name: str, chosen: str | None) -> tupl
 def _draw_numbers(record: AttentionRecord, layer: int, head: int) -> None:
     by_word = st.checkbox(
         say(
-            "By word: the sum over the pieces of a word attended to, the mean over those of one "
-            "that attends"
+            "By word: summed over the tokens of the word attended to, averaged over those "
+            "of the word that attends"
         ),
         key="by word",
         persist_state="session",
@@ -139,7 +140,7 @@ def _draw_numbers(record: AttentionRecord, layer: int, head: int) -> None:
     table = weight_table(record.words() if by_word else record, layer, head)
     if table.size > MOST_COLORED:
         st.dataframe(table.round(4), alt="Weights of the head")
-        st.caption(say("The table is too large to be colored; the heat map shows it in colors."))
+        st.caption(say("The table is too large to color; the heat map shows the weights in color."))
         return
     colored = table.style.map(cell_style).format(decimal, na_rep="")
     st.dataframe(colored, height=_height(len(table)), alt="Weights of the head: queries by keys")

@@ -27,10 +27,11 @@ def draw() -> None:
     """Draw the upload and the results of the last one."""
     st.markdown(
         say(
-            "One case a line: as **JSON lines** (`text`, `pronoun`, `candidates`), or a **table** "
-            "(csv, tsv) with the columns `text`, `pronoun`, `antecedent` and `distractor`. At "
-            "most {rows} lines and {size} MB; larger sets are for the command line, which can be "
-            "stopped and goes on where it was: `introspect probe FILE --out DIR`.",
+            "One case per line: **JSON lines** (`text`, `pronoun`, `candidates`), or a "
+            "**table** (csv, tsv) with the columns `text`, `pronoun`, `antecedent` and "
+            "`distractor`. At most {rows} lines and {size} MB. For larger sets use the "
+            "command line, which resumes an interrupted run: `introspect probe FILE --out "
+            "DIR`.",
             rows=whole(MOST_ROWS),
             size=MOST_BYTES >> 20,
         )
@@ -45,8 +46,8 @@ def draw() -> None:
         st.session_state.pop(_PROBED, None)
         with telling():
             st.session_state[_PROBED] = _probe(Upload(file.name, file.getvalue()))
-    if (found := cast("Probed | None", st.session_state.get(_PROBED))) is not None:
-        _draw_found(found)
+    if (probed := cast("Probed | None", st.session_state.get(_PROBED))) is not None:
+        _draw_probed(probed)
 
 
 def _probe(upload: Upload) -> Probed:
@@ -61,42 +62,42 @@ def _probe(upload: Upload) -> Probed:
         bar.empty()
 
 
-def _draw_found(found: Probed) -> None:
-    st.subheader(plain(f"{found.name}, read by {found.model}"), anchor=False)
-    if not found.is_finished:
-        st.error(plain(found.finding))
+def _draw_probed(probed: Probed) -> None:
+    st.subheader(plain(f"{probed.name}, read by {probed.model}"), anchor=False)
+    if not probed.is_finished:
+        st.error(plain(probed.finding))
     else:
-        st.markdown(plain(found.finding))
+        st.markdown(plain(probed.finding))
         st.download_button(
             say("Download the report"),
-            found.report,
+            probed.report,
             file_name="report.html",
             mime="text/html",
             on_click="ignore",
             type="primary",
             key="report of set",
         )
-    if len(found.rejects):
-        count = len(found.rejects)
-        st.warning(say("Rows without a result: {count}. The reasons:", count=count))
-        st.dataframe(found.rejects, hide_index=True, alt="Rejected rows with their reasons")
-    if not found.is_finished:
+    if len(probed.rejects):
+        count = len(probed.rejects)
+        st.warning(say("Rows without a result: {count}. The reasons:", count=whole(count)))
+        st.dataframe(probed.rejects, hide_index=True, alt="Rejected rows with their reasons")
+    if not probed.is_finished:
         return
     with st.expander(say("Figures")):
-        for name, value in found.figures:
+        for name, value in probed.figures:
             st.markdown(f"{plain(name)}: {plain(value)}")
-    st.markdown(say("**Heads**, on these very cases"))
-    st.dataframe(found.heads, hide_index=True, height=300, alt="Heads")
-    st.markdown(say("**Without any head**, on the same cases"))
-    st.dataframe(found.baselines, hide_index=True, alt="Baselines")
+    st.markdown(say("**Heads**, on these cases (in-sample)"))
+    st.dataframe(probed.heads, hide_index=True, height=300, alt="Heads")
+    st.markdown(say("**Baselines without any head**, on the same cases"))
+    st.dataframe(probed.baselines, hide_index=True, alt="Baselines")
     st.download_button(
         say("Download the table of heads"),
-        found.heads.to_csv(index=False),
+        probed.heads.to_csv(index=False),
         file_name="heads.csv",
         mime="text/csv",
         on_click="ignore",
     )
-    show_page(found.report, "Report")
+    show_page(probed.report, "Report")
 
 
 if __name__ == "__main__":

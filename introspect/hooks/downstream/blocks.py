@@ -28,6 +28,7 @@ from introspect.hooks.downstream.projection import (
     refused,
 )
 from introspect.records import names_of_parts
+from introspect.text import quantity
 
 #: The parts that are derived from a block as a sum over its keys.
 BLOCK_PARTS = names_of_parts("block")
@@ -177,7 +178,7 @@ def hold(block: Block, model: str) -> tuple[dict[str, torch.Tensor], float]:
     """
     parts, error = block.parts()
     if not error <= _tolerance(block.output):
-        raise _refused(model, f"the sum over its keys is {error:.2g} away from what it gives")
+        raise _refused(model, f"the sum over its keys is {quantity(error)} away from what it gives")
     return parts, error
 
 

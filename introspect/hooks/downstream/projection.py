@@ -23,6 +23,7 @@ from introspect.functional import value_norms
 from introspect.hooks.arguments import same_output
 from introspect.hooks.loans import without_dropout
 from introspect.records import PARTS_BY_NAME
+from introspect.text import quantity
 
 #: The parts from which the norms of values are derived.
 BEHIND_NORMS = PARTS_BY_NAME["value_norms"].behind
@@ -277,14 +278,14 @@ def held_projection(
     nearest = float("inf")
     for seen in found:
         for projection in _maps_of(seen, heads):
-            distance = _distance(projection, seen, attentions, values)
-            if distance <= 1:
+            difference, is_same = _difference(projection, seen, attentions, values)
+            if is_same:
                 return projection, seen
-            nearest = min(nearest, distance)
+            nearest = min(nearest, difference)
     raise refused(
         model,
-        f"they add up to something else, {nearest:.2g} times what rounding allows away: its layer "
-        "does more than multiply with its weights",
+        f"they add up to something else, {quantity(nearest)} away: its layer does more than "
+        "multiply with its weights",
     )
 
 
@@ -302,16 +303,15 @@ def _maps_of(seen: SeenLayer, heads: int) -> Iterator[Projection]:
         yield Projection(seen.layer, heads, rows, bias)
 
 
-def _distance(
+def _difference(
     projection: Projection, seen: SeenLayer, attentions: torch.Tensor, values: torch.Tensor
-) -> float:
-    """Return how far a map is from its output, in units of what is allowed."""
+) -> tuple[float, bool]:
+    """Return how far a map is from the layer's output, and whether that is rounding."""
     batch, _, length, _ = attentions.shape
     result = seen.output.reshape(batch, length, -1)
     difference = (projection.output(attentions, values) - result).abs().max()
-    allowed = same_output(result.dtype) * result.abs().max().clamp(min=1)
-    distance = float(difference / allowed)
-    return float("inf") if distance != distance else distance
+    is_same = bool(difference <= same_output(result.dtype) * result.abs().max().clamp(min=1))
+    return float(difference), is_same
 
 
 def refused(model: str, why: str) -> CaptureError:

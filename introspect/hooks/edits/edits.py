@@ -311,14 +311,14 @@ def _check_values(
     expected = _weighed(weights, call.values).transpose(1, 2) if fits else None
     if expected is not None and expected.shape == output.shape:
         # For a row that may attend to no key, as in padding, each kernel returns something else.
-        looks = visible().any(-1, keepdim=True).transpose(1, 2)
-        difference = (expected - output).abs().masked_fill(~looks, 0).max()
+        attends = visible().any(-1, keepdim=True).transpose(1, 2)
+        difference = (expected - output).abs().masked_fill(~attends, 0).max()
         # Single-precision tolerance even in double: many models compute the softmax in single.
         tolerance = max(same_output(output.dtype), same_output(torch.float32))
         if difference <= tolerance * output.abs().max().clamp(min=1):
             return
     raise CaptureError(
-        f"Expected weights × values to be what the heads of {type(call.module).__name__} give on, "
+        f"Expected weights × values to be what the heads of {type(call.module).__name__} output, "
         "but it is not. Its pattern cannot be changed; change the outputs of heads instead "
         '(method="zero", "mean" or "resample").'
     )

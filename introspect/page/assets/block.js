@@ -1,4 +1,5 @@
 // A block of a matrix: first and last row, first and last column.
+import { whole } from "./numbers.js";
 
 /** How many rows or columns. */
 export function lengthOf([first, last]) {
@@ -23,8 +24,8 @@ export function blockFrom({ rows, columns }, whole) {
 }
 
 function rangeFrom(text, [, last]) {
-  const found = text?.match(/^(\d+)-(\d+)$/)?.map(Number);
-  return found && found[1] <= found[2] && found[2] <= last ? [found[1], found[2]] : null;
+  const [, start, end] = text?.match(/^(\d+)-(\d+)$/)?.map(Number) ?? [];
+  return start <= end && end <= last ? [start, end] : null;
 }
 
 /** The block as words of the address; what is whole needs none. */
@@ -35,12 +36,15 @@ export function blockToLink(block, whole) {
 }
 
 /** "rows 3–7 of 17", for each side of which a part is seen. */
-export function blockWords(block, whole) {
+export function blockWords(block, all) {
   const words = [
     ["query", "rows"],
     ["key", "columns"],
-  ].filter(([side]) => !isSame(block[side], whole[side]));
+  ].filter(([side]) => !isSame(block[side], all[side]));
   return words
-    .map(([side, name]) => `${name} ${block[side].join("–")} of ${lengthOf(whole[side])}`)
+    .map(
+      ([side, name]) =>
+        `${name} ${block[side].map(whole).join("–")} of ${whole(lengthOf(all[side]))}`,
+    )
     .join(", ");
 }

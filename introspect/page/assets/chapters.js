@@ -1,6 +1,7 @@
 // What folds: the chapters of a report, and the list that one of many items is chosen from.
 import { element, labeled } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
+import { whole } from "./numbers.js";
 
 /** Open what a part of the page is folded into, and go there. */
 export function goTo(part) {
@@ -77,8 +78,8 @@ function searchable(list, of) {
     for (const item of items) {
       item.hidden = !item.textContent.toLocaleLowerCase().includes(wanted);
     }
-    const found = items.filter((item) => !item.hidden).length;
-    count.textContent = `${found} of ${items.length} ${of}`;
+    const matching = items.filter((item) => !item.hidden).length;
+    count.textContent = `${whole(matching)} of ${whole(items.length)} ${of}`;
   };
   search.addEventListener("input", show);
   list.before(element("div", { class: "controls" }, [labeled("search", search, count)]));

@@ -1,6 +1,7 @@
 // How much each head changes from one record to the other: a map of all heads, and the first ones.
 import { element, figure, headName } from "./dom.js";
 import { drawHeads, headGrid, headTrace, scaleLegend } from "./head-grid.js";
+import { whole } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { themed } from "./theme.js";
 
@@ -40,7 +41,7 @@ export class CompareOverview {
   words() {
     const count = this.state.queries.pairs.filter((pair) => !pair.includes(null)).length;
     const missing = this.style.changes.flat().includes(null) ? " Without a color: missing." : "";
-    const queries = count === 1 ? "the one query" : `the ${count} queries`;
+    const queries = count === 1 ? "the one query" : `the ${whole(count)} queries`;
     return `The share of a token’s attention that goes elsewhere: total variation, ½ Σ |b − a| over the keys that both have, in the mean over ${queries} that both have; from 0 (nothing changes) to 1 (everything).${missing}`;
   }
 

@@ -1,5 +1,6 @@
 // One query token's row in both records: a table with bars.
-import { element, figure, shortened, signed } from "./dom.js";
+import { element, figure, shortened } from "./dom.js";
+import { signed } from "./numbers.js";
 
 /** One row in both: for each key paired bars, the two weights and their difference. */
 export function rowTable(keys, names) {

@@ -1,7 +1,7 @@
 // What the compare view says of what is pointed at.
 import { LONGEST_NAME } from "./compare-state.js";
-import { figure, quoted, signed } from "./dom.js";
-import { listed } from "./numbers.js";
+import { figure, quoted } from "./dom.js";
+import { listed, signed } from "./numbers.js";
 
 const NAMED = 3;
 const LONGEST_LIST = 150;
@@ -89,14 +89,14 @@ export class CompareWords {
 
   /** The largest weight to a token that only one of the two has. */
   aloneIn(rows) {
-    const found = this.state.keys.pairs
+    const lone = this.state.keys.pairs
       .map((pair, place) => ({ place, side: pair[0] === null ? 1 : 0 }))
       .filter(
         ({ place, side }) => !this.state.keys.isShared(place) && rows[side][place] >= LEAST_CHANGE,
       )
       .sort((one, two) => rows[two.side][two.place] - rows[one.side][one.place]);
-    if (found.length === 0) return "";
-    const [{ place, side }] = found;
+    if (lone.length === 0) return "";
+    const [{ place, side }] = lone;
     return `${this.named(this.state.keys, place)}, only in ${this.state.shortNames[side]}, gets ${figure(rows[side][place])}`;
   }
 

@@ -48,9 +48,3 @@ export function shortened(label, longest = 18) {
 export function quoted(label, longest = 24) {
   return `“${shortened(label, longest)}”`;
 }
-
-/** −0.40, +0.12, 0.00; missing ones are named. */
-export function signed(value) {
-  const text = figure(value);
-  return value > 0 && /[1-9]/.test(text) ? `+${text}` : text;
-}

@@ -17,7 +17,7 @@ import { readLink, writeLink } from "./link.js";
 import { MatrixPanel } from "./matrix.js";
 import { figureSide, matrixFigure } from "./matrix-figure.js";
 import { cellSize, gridOf, hasMissing } from "./matrix-grid.js";
-import { quantity } from "./numbers.js";
+import { quantity, whole } from "./numbers.js";
 import { draw, onWidth } from "./plot.js";
 import { colorOf, onTheme, themed } from "./theme.js";
 
@@ -115,7 +115,7 @@ class EvolutionView {
       max: this.last,
       step: 1,
       value: state.place,
-      say: (place) => String(style.times[place]),
+      say: (place) => whole(style.times[place]),
       change: (place) => {
         this.pause();
         this.show(place);
@@ -259,7 +259,7 @@ class EvolutionView {
     const { unit, times, losses } = this.style;
     const { place } = this.state;
     const loss = losses.length > 0 ? `, loss ${lossWords(losses[place])}` : "";
-    return `${unit} ${times[place]} of ${times[this.last]}${loss}`;
+    return `${unit} ${whole(times[place])} of ${whole(times[this.last])}${loss}`;
   }
 
   sentence() {

@@ -3,6 +3,8 @@ import { escaped } from "./dom.js";
 import { colorOf } from "./theme.js";
 
 const LETTERS = 13;
+// As in views/plotly_numbers.py: by default Plotly writes 0.0002 as 200μ, and 20000 as 20k.
+const NUMBER_TICKS = { exponentformat: "power", separatethousands: true };
 
 /** The layout of a figure: on the page's paper, in its ink, with a title above its left edge. */
 export function paperLayout(title, layout) {
@@ -45,7 +47,7 @@ export function namesAxis(places, names, options = {}) {
 /** The scale of the colors, beside a figure. */
 export function colorBar(text, options = {}) {
   const title = { text: escaped(text), font: { size: LETTERS } };
-  return { title, thickness: 12, outlinewidth: 0, ...options };
+  return { title, thickness: 12, outlinewidth: 0, ...NUMBER_TICKS, ...options };
 }
 
 /** Words above the columns of a figure, each with the middle of its column as a share of all. */

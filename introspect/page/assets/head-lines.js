@@ -7,9 +7,9 @@ const OUTSIDE = -20;
 
 /** The class of a weight: the last edge that it reaches. */
 function classOf(weight, edges) {
-  let found = 0;
-  while (found + 1 < edges.length && weight >= edges[found + 1]) found += 1;
-  return found;
+  let place = 0;
+  while (place + 1 < edges.length && weight >= edges[place + 1]) place += 1;
+  return place;
 }
 
 /** The pairs that are drawn: all, or those of the tokens that are pointed at or pinned. */

@@ -99,7 +99,7 @@ export class HeadState {
     return this.patterns[name];
   }
 
-  /** The layers that are looked at. */
+  /** The layers that are shown. */
   get rows() {
     const isOfAll = this.combine.includes("layers") && !this.isWhole;
     return isOfAll ? this.record.layers.map((_, row) => row) : [this.row];

@@ -137,15 +137,15 @@ function setAttribute(target, name, value) {
 
 /** Mark the tokens that a search finds; the number of them. */
 export function markFound(sides, sought) {
-  let found = 0;
+  let count = 0;
   const wanted = sought.trim().toLocaleLowerCase();
   for (const { buttons, shown } of Object.values(sides)) {
     for (const index of shown) {
       const text = buttons[index].textContent.toLocaleLowerCase();
       const isFound = wanted !== "" && text.includes(wanted);
       buttons[index].classList.toggle("found", isFound);
-      found += Number(isFound);
+      count += Number(isFound);
     }
   }
-  return found;
+  return count;
 }

@@ -9,6 +9,7 @@ import { lineTraces } from "./head-lines.js";
 import { COMBINATIONS, FILTERS, HeadState, weightsOf } from "./head-state.js";
 import { barsWidth, markFound, showNumbers, tokenSides } from "./head-tokens.js";
 import { readLink, writeLink } from "./link.js";
+import { whole } from "./numbers.js";
 import { draw, onWidth } from "./plot.js";
 import { onTheme, themed } from "./theme.js";
 import { loadMethods, methodOf, numberWords, wholeWords } from "./weighings.js";
@@ -203,8 +204,8 @@ class HeadView {
 
   search(sought) {
     this.sought = sought;
-    const found = markFound(this.sides, sought);
-    this.foundOutput.textContent = sought.trim() === "" ? "" : `${found} found`;
+    const count = markFound(this.sides, sought);
+    this.foundOutput.textContent = sought.trim() === "" ? "" : `${whole(count)} found`;
   }
 
   /** Arrows change layer and head, Escape lets go of every token. */
@@ -232,7 +233,7 @@ class HeadView {
     announce(this.reading());
   }
 
-  /** Show heads of a layer apart, by the weights that they were looked at by elsewhere. */
+  /** Show heads of a layer apart, by the weights that they were shown by elsewhere. */
   showHead(layer, heads, weights = this.state.weights) {
     const { state } = this;
     const isKnown = weightsOf(this.record).some(([name]) => name === weights);

@@ -11,6 +11,7 @@ import { readLink, writeLink } from "./link.js";
 import { MatrixPanel } from "./matrix.js";
 import { figureSide, matrixFigure } from "./matrix-figure.js";
 import { cellSize, gridOf, hasMissing, largestOf, poolingWords } from "./matrix-grid.js";
+import { whole } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { onTheme, themed } from "./theme.js";
 import {
@@ -149,7 +150,7 @@ class HeatmapView {
     this.anchors = { query: null, key: null };
     this.update();
     const { query, key } = this.block;
-    announce(`Showing ${lengthOf(query)} × ${lengthOf(key)} tokens.`);
+    announce(`Showing ${whole(lengthOf(query))} × ${whole(lengthOf(key))} tokens.`);
   }
 
   /** A click begins a range; with Shift it ends it, and only the range is seen. */

@@ -1,4 +1,4 @@
-// The image view: a picture, and over it where one of its patches looks.
+// The image view: a picture, and over it what one of its patches attends to.
 import { ARROWS, choice } from "./controls.js";
 import { element, figure, headName, labeled } from "./dom.js";
 import { exportButtons } from "./exporting.js";
@@ -226,7 +226,7 @@ function tokenButton(record, index, kind) {
 }
 
 /**
- * Pointing or focus shows where a patch looks. A click keeps it; from then on pointing at another
+ * Pointing or focus shows what a patch attends to. A click keeps it; from then on pointing at another
  * one asks for the weight between the two.
  */
 function followPointer(button, state, update) {

@@ -1,6 +1,7 @@
 // What the layer view says of what is shown and pointed at.
 import { figure, quoted } from "./dom.js";
 import { largestPlace } from "./layer-numbers.js";
+import { counted } from "./numbers.js";
 import { numberWords } from "./weighings.js";
 
 /** Sentences about a `LayerState` and its numbers. */
@@ -88,7 +89,7 @@ export class LayerWords {
     }
     return state.side === "query"
       ? `${token} attends most to ${other} in ${layer} ${tail}`
-      : `${token} is looked at most by ${other} in ${layer} ${tail}`;
+      : `${token} is attended to most by ${other} in ${layer} ${tail}`;
   }
 
   notes(isWritten) {
@@ -96,7 +97,7 @@ export class LayerWords {
     const { style, leftOut, shown, record } = state;
     const notes = isWritten && shown.length > 1 ? ["Bold: the largest of a layer."] : [];
     if (leftOut.length > 0) {
-      const what = leftOut.length === 1 ? "1 special token" : `${leftOut.length} special tokens`;
+      const what = counted(leftOut.length, "special token");
       const most = state.combine === "max" && !state.isWhole ? ", in the head with most" : "";
       notes.push(`Left out: ${what}; the last row has what they sum to${most}.`);
     }

@@ -139,7 +139,7 @@ class LayerView {
     }
   }
 
-  /** A row's token becomes the chosen one; of two texts, it is looked at from its own side. */
+  /** A row's token becomes the chosen one; of two texts, it is read from its own side. */
   choose(index) {
     if (this.style.isSelf) this.set({ token: index });
     else {

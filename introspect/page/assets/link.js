@@ -6,11 +6,11 @@ const pending = new Map();
 
 /** What the address says about a view, by name; {} if it says nothing. */
 export function readLink(owner) {
-  const found = {};
+  const values = {};
   for (const [name, value] of parameters()) {
-    if (name.startsWith(`${owner}.`)) found[name.slice(owner.length + 1)] = value;
+    if (name.startsWith(`${owner}.`)) values[name.slice(owner.length + 1)] = value;
   }
-  return found;
+  return values;
 }
 
 /** "L3H1" as row and head; null for a head that there is not. */

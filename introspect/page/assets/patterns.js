@@ -60,18 +60,18 @@ export class MethodPattern extends OtherPattern {
 
 /** The largest weight of some layers, over all heads; 1 where there is none. */
 export function largestOf(pattern, rows, numHeads) {
-  let found = 0;
+  let largest = 0;
   for (const row of rows) {
     for (let head = 0; head < numHeads; head += 1) {
       for (let query = 0; query < pattern.queryLen; query += 1) {
         for (let key = 0; key < pattern.keyLen; key += 1) {
           const weight = pattern.weight(row, head, query, key);
-          if (weight > found) found = weight;
+          if (weight > largest) largest = weight;
         }
       }
     }
   }
-  return found || 1;
+  return largest || 1;
 }
 
 /** Weights by word: the sum over the key's pieces, the mean over the query's. */

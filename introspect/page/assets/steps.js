@@ -43,7 +43,7 @@ export async function mountStepsView(section, style, record) {
       stepColumn("2 Weigh", "softmax of the scores", [weights, total]),
       stepColumn("3 Sum", "weight × value, by dimension", [
         places.values,
-        element("h3", {}, "Added up: what the head gives on"),
+        element("h3", {}, "Added up: what the head outputs"),
         places.sum,
         proof,
       ]),

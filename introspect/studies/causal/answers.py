@@ -228,7 +228,7 @@ def answers_of(
 
 
 def _check_told_apart(case: CorefCase, questions: Sequence[Question]) -> None:
-    """Raise if a case's answer would be a tie whatever the model says.
+    """Raise if a case's answer would be a tie whatever the model predicts.
 
     Raises:
         MentionError: the questions for an antecedent and a distractor are the same.
@@ -305,7 +305,7 @@ class AnswerReader:
             raise ModelError(
                 f"Expected logits of a language-model head for the metric "
                 f"{self._answers.metric.name!r}, but {self._answers.model.name} returns none. "
-                "Load it with its head (lm_head=True), or choose metric='surrogate'."
+                "Load it with its LM head (lm_head=True), or choose metric='surrogate'."
             )
         for row, (case, question) in enumerate(zip(batch.cases, batch.questions, strict=True)):
             found = log_probabilities(logits[row], question.reads)
@@ -357,7 +357,7 @@ def _mean_states(output: Any, mask: torch.Tensor, model: Model) -> torch.Tensor:
     if states is None:
         raise ModelError(
             f"Expected the states of the last layer, but {model.name} returns none. Load it "
-            "without its head (lm_head=False), or choose a metric that reads its answer."
+            "without its LM head (lm_head=False), or choose a metric that reads its answer."
         )
     weights = mask.to(states.device).double()[..., None]
     total: torch.Tensor = (states.double() * weights).sum(1) / weights.sum(1)

@@ -1,4 +1,4 @@
-"""The effect of each head on a model's answers, beside that of the other heads of its layer."""
+"""The effect of each head on a model's answers, beside that of the others of the same layer."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def causal_effects(
     .. math:: e_h = \frac{1}{n} \sum_c (m_c - m_c^{-h})
 
     which is above 0 where the head helps to find the antecedent. ``control`` is the mean effect of
-    the other heads of its layer, and so the expected effect of a random head of that layer;
+    the other heads of the same layer, and so the expected effect of a random head of that layer;
     ``difference`` is the effect minus that. Intervals are 95 % intervals, by groups of cases;
     ``p_value`` is one-sided, for the difference, by flipping the sign of whole groups, and
     ``p_adjusted`` is the same for the whole family of heads.
@@ -269,7 +269,7 @@ def effects_of(
         notes += [test.note] if test.note else []
     has_control = ~np.isnan(controls).all(0)
     if not has_control.all():
-        notes.append("a head that is alone in its layer has no control; its p-value is its own")
+        notes.append("the only head of a layer has no control; its p-value is its own")
     rows = {
         "layer": [head.layer for head in heads],
         "head": [head.head for head in heads],

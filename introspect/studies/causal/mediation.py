@@ -79,7 +79,7 @@ def mediation(
     indirect / total. Effects of several heads do not add up to the total.
 
     Args:
-        model: the model, with its head if the metric reads its answer.
+        model: the model, with its LM head if the metric reads its answer.
         cases: the cases; those of a minimal pair share a ``group``.
         heads: the heads to patch; all by default.
         metric: the way the answer is read; see ``introspect.studies.causal.METRICS``.
@@ -94,9 +94,9 @@ def mediation(
 
     Source: Vig et al. 2020, https://arxiv.org/abs/2004.12265, section 3.
     """
-    pairs, left_out = _twins(cases)
+    pairs, left_out = _minimal_pairs(cases)
     if not pairs:
-        raise InputError(_no_twins(left_out))
+        raise InputError(_no_minimal_pairs(left_out))
     first, second, kept = _aligned(model, pairs, left_out, metric, batch_size)
     layout = attention_layout(model.module)
     kind = checked_kind(layout, kind_of(first, kind))
@@ -118,7 +118,7 @@ def _tables(
     total, indirect, direct = runs.effects()
     notes: tuple[str, ...] = ()
     if len(set(groups)) < FEWEST_GROUPS:
-        notes = (f"no intervals: {len(set(groups))} pairs of twins are too few",)
+        notes = (f"no intervals: {len(set(groups))} minimal pairs are too few",)
         nothing = np.full(len(heads), np.nan)
         ends = [(nothing, nothing)] * 2
     else:
@@ -158,9 +158,9 @@ class _Runs:
         self._layers = sorted({head.layer for head in heads})
         self.metric = first.metric
         self._own = first.reading()
-        self._twins = second.reading()
+        self._others = second.reading()
         # The other case's head in the case's run, and the case's head in the other case's run.
-        self._of_twin = {head: first.reading() for head in heads}
+        self._of_other = {head: first.reading() for head in heads}
         self._of_own = {head: second.reading() for head in heads}
 
     def run(self, tell: Stages) -> None:
@@ -169,11 +169,11 @@ class _Runs:
         tell(PATCHING, number, total)
         for mine, theirs in batches:
             self._own.add(mine, self._first.run(mine))
-            self._twins.add(theirs, self._second.run(theirs))
+            self._others.add(theirs, self._second.run(theirs))
             own = self._outputs(self._first, mine)
             others = self._outputs(self._second, theirs)
             for head in self._heads:
-                self._put(head, others, self._first, mine, self._of_twin[head])
+                self._put(head, others, self._first, mine, self._of_other[head])
                 self._put(head, own, self._second, theirs, self._of_own[head])
                 number += 2
                 tell(PATCHING, number, total)
@@ -181,8 +181,8 @@ class _Runs:
     def effects(self) -> tuple[Floats, Floats, Floats]:
         """Return total, ``(num_cases,)``; indirect and direct, ``(num_cases, num_heads)``."""
         own = self._preference(self._own)
-        total = own - self._preference(self._twins)
-        indirect = [own - self._preference(self._of_twin[head]) for head in self._heads]
+        total = own - self._preference(self._others)
+        indirect = [own - self._preference(self._of_other[head]) for head in self._heads]
         direct = [own - self._preference(self._of_own[head]) for head in self._heads]
         return total, np.stack(indirect, axis=1), np.stack(direct, axis=1)
 
@@ -211,11 +211,11 @@ class _Runs:
     ) -> None:
         change = patched(outputs[head.layer], [head.head])
         edit = Edit(self._kind, head.layer, "head_outputs", change)
-        with Intervention(answers.model, [edit], f"{head} of the twin"):
+        with Intervention(answers.model, [edit], f"{head} of the other case"):
             reading.add(batch, answers.run(batch))
 
 
-def _twins(
+def _minimal_pairs(
     cases: Iterable[CorefCase],
 ) -> tuple[list[tuple[CorefCase, CorefCase]], dict[str, str]]:
     """Return minimal pairs (same candidates, other antecedents), and why other groups are none."""
@@ -270,7 +270,7 @@ def _aligned(
         first += [one, other]
         second += [other, one]
     if not first:
-        raise InputError(_no_twins(left_out))
+        raise InputError(_no_minimal_pairs(left_out))
     mine, theirs = (
         answers_of(model, chosen, side, batch_size=batch_size) for side in (first, second)
     )
@@ -282,9 +282,9 @@ def _lengths(ready: Ready) -> list[tuple[int | None, int]]:
     return [(question.candidate, len(question.encoded.tokens)) for question in ready[1]]
 
 
-def _no_twins(left_out: Mapping[str, str]) -> str:
+def _no_minimal_pairs(left_out: Mapping[str, str]) -> str:
     why = "; ".join(f"{group}: {reason}" for group, reason in list(left_out.items())[:3])
     return (
-        "Expected pairs of twins: two cases of one group with the same candidates, the same number "
+        "Expected minimal pairs: two cases of one group with the same candidates, the same number "
         f"of tokens and other antecedents, got none ({why or 'no case has a group'})."
     )

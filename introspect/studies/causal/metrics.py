@@ -1,4 +1,4 @@
-"""Metrics that read a model's answer to a coreference case: from its head, or by a surrogate.
+"""Metrics that read a model's answer to a coreference case: from its LM head, or by a surrogate.
 
 A metric turns a case into texts that the model reads, and says which numbers of its output make the
 score of each candidate. A higher score always means that the model favors the candidate more.
@@ -275,7 +275,7 @@ METRICS: dict[str, Metric] = {
 
 
 def default_metric(model: Model) -> Metric:
-    """Return a model's default metric: by its head, or without one the surrogate.
+    """Return a model's default metric: by its LM head, or without one the surrogate.
 
     A configuration may name the metric that the model was trained for, as ``introspect_metric``.
 

@@ -80,7 +80,7 @@ class NextTokens:
             if logits is None:
                 raise ModelError(
                     f"Expected logits of a language-model head, but {self.model.name} returns "
-                    "none. Load it with its head: ix.load(name, lm_head=True)."
+                    "none. Load it with its LM head: ix.load(name, lm_head=True)."
                 )
             for row, (one, places) in enumerate(
                 zip(self.encoded[part], self.positions[part], strict=True)
@@ -102,7 +102,7 @@ def prepare_next_tokens(
     """Prepare texts for asking a decoder what follows.
 
     Args:
-        model: a decoder with its head.
+        model: a decoder with its LM head.
         texts: the texts that it reads.
         positions: for each text, the positions whose next token is asked for; all but the last by
             default.

@@ -201,7 +201,7 @@ def _pieces(tokens: TokenSequence, span: Span) -> list[int]:
 def states_of(output: Any) -> list[torch.Tensor]:
     """Return the hidden states after each layer, ``(batch, length, hidden_size)`` each.
 
-    The last ones are those that the model gives on: in most models, after its final norm.
+    The last ones are those that the model outputs: in most models, after its final norm.
 
     Raises:
         CaptureError: the model returns no hidden states.

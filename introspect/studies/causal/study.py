@@ -92,6 +92,7 @@ class CausalStudy:
 
 
 @renamed_keyword("told", "progress")
+@renamed_keyword("twins", "minimal_pairs")
 def causal_study(
     model: Model,
     cases: Iterable[CorefCase],
@@ -101,7 +102,7 @@ def causal_study(
     reference: Iterable[str] | None = None,
     metric: str | None = None,
     share: float | None = 0.8,
-    twins: bool = True,
+    minimal_pairs: bool = True,
     kind: Kind | None = None,
     batch_size: int = 32,
     seed: int = 0,
@@ -120,7 +121,7 @@ def causal_study(
         share: search for the smallest set of heads that carries this share of the effect of all;
             ``None`` to skip the search, since it takes as many runs for each head of the set as
             there are heads.
-        twins: whether to measure effects within minimal pairs, where there are any.
+        minimal_pairs: whether to measure effects within minimal pairs, where there are any.
         kind: for an encoder-decoder, only ``encoder``, whose attention is scored.
         batch_size: the number of sequences that are read at once.
         seed: the random seed of the intervals and of what is drawn.
@@ -146,16 +147,16 @@ def causal_study(
         scores = score(model, answers.cases, options=Options(seed=seed))
         if share is not None:
             smallest = smallest_set(answers, heads, share=share, progress=tell, **options)  # type: ignore[arg-type]
-        if twins:
+        if minimal_pairs:
             try:
                 mediated = mediation(
                     model, answers.cases, heads, metric=answers.metric.name, kind=kind,
                     batch_size=batch_size, seed=seed, progress=tell,
                 )  # fmt: skip
             except InputError as error:
-                unpaired.append(f"no effects between twins: {error}")
+                unpaired.append(f"no effects within minimal pairs: {error}")
     chosen = _chosen(effects, scores, seed)
-    unchosen = "no head is chosen by its attention: too few groups, or no head can look"
+    unchosen = "no head is chosen by its attention: too few groups, or no head can attend"
     notes = (*effects.notes, *([] if chosen else [unchosen]), *unpaired)
     table = _joined(effects.heads, scores)
     return CausalStudy(
@@ -173,10 +174,10 @@ def causal_study(
 
 def _joined(effects: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     on = ["layer", "head"]
-    looks = scores.heads[scores.heads["direction"] == DIRECTION].set_index(on)
+    scored = scores.heads[scores.heads["direction"] == DIRECTION].set_index(on)
     cases = scores.cases[scores.cases["direction"] == DIRECTION]
-    looks["weight"] = cases.groupby(on)["antecedent_weight"].mean()
-    columns = looks[["accuracy", "weight", "margin", "p_adjusted"]].add_prefix("attention_")
+    scored["weight"] = cases.groupby(on)["antecedent_weight"].mean()
+    columns = scored[["accuracy", "weight", "margin", "p_adjusted"]].add_prefix("attention_")
     joined = effects.merge(columns.reset_index(), on=on, how="left", validate="1:1")
     baselines = scores.baselines.set_index("baseline")["accuracy"]
     # Joining keeps a table's attrs only where both tables have the same.
@@ -234,10 +235,10 @@ def _chosen(effects: CausalEffects, scores: Scores, seed: int) -> ChosenByAttent
 
 def _credits(scores: Scores, heads: list[Head], num_cases: int) -> Floats:
     """Return the credit from the pronoun to the candidates, ``(num_cases, num_heads)``."""
-    looks = scores.cases[scores.cases["direction"] == DIRECTION]
+    scored = scores.cases[scores.cases["direction"] == DIRECTION]
     columns = []
     for head in heads:
-        of_head = looks[(looks["layer"] == head.layer) & (looks["head"] == head.head)]
+        of_head = scored[(scored["layer"] == head.layer) & (scored["head"] == head.head)]
         values = of_head["credit"].to_numpy(dtype=float)
         columns.append(values if len(values) == num_cases else np.full(num_cases, np.nan))
     return np.stack(columns, axis=1)

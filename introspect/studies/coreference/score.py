@@ -61,7 +61,7 @@ def score(
             then also has the accuracy by raw weights, ``raw_accuracy``.
         segment: a function from a text to the spans of its words, for scripts without spaces, such
             as ``introspect.text.chinese.chinese_words``.
-        truncation: cut texts that are too long; a case whose mentions are cut off is an error.
+        truncation: cut texts that are too long; a case whose mentions are truncated is an error.
         options: the numbers of draws for intervals and p-values, and the random seed.
         progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
             function of the stage, how much of it is done, and its total.

@@ -1,4 +1,6 @@
 # What the folder hands out, each name loaded on its first use.
+from .attention_targets import RolesAnalyzer as RolesAnalyzer
+from .attention_targets import role_names as role_names
 from .importance import Loss as Loss
 from .importance import head_importance as head_importance
 from .known_roles import ATTENDS_TO as ATTENDS_TO
@@ -7,8 +9,6 @@ from .known_roles import THRESHOLD as THRESHOLD
 from .known_roles import Repeats as Repeats
 from .known_roles import detect_heads as detect_heads
 from .known_roles import random_repeats as random_repeats
-from .looks_at import RolesAnalyzer as RolesAnalyzer
-from .looks_at import role_names as role_names
 from .shapes import POSITIONAL as POSITIONAL
 from .shapes import RARE_WORD as RARE_WORD
 from .shapes import PatternsAnalyzer as PatternsAnalyzer

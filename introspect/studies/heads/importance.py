@@ -58,7 +58,7 @@ def head_importance(
     Source: Michel et al. 2019, "Are Sixteen Heads Really Better than One?", section 4.1.
 
     Args:
-        model: as for ``load``; loaded with its head, unless ``loss`` is given.
+        model: as for ``load``; loaded with its LM head, unless ``loss`` is given.
         texts: the texts that are read.
         targets: for an encoder-decoder, what it writes, one for each text.
         loss: another loss, also for models without a head: a function of the model's output for one

@@ -202,7 +202,7 @@ def detect_heads(
     "Interpretability in the Wild".
 
     Args:
-        model: as for ``load``; with or without its head.
+        model: as for ``load``; with or without its LM head.
         num_sequences: the number of sequences that are read.
         prefix: the fewest and most tokens before the block that occurs twice.
         period: the fewest and most tokens of the block.

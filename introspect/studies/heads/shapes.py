@@ -32,7 +32,7 @@ from introspect.studies.analyzer import (
     check_is_self,
     ratio,
 )
-from introspect.studies.heads.looks_at import place_offsets
+from introspect.studies.heads.attention_targets import place_offsets
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -142,7 +142,7 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
         check_is_self(record, "patterns")
         self._take(record)
 
-    def _look(self, texts: Texts, attentions: torch.Tensor) -> _Counts:
+    def _reduce(self, texts: Texts, attentions: torch.Tensor) -> _Counts:
         attentions = attentions.cpu().float()
         found = None
         for tokens, pattern in zip(texts.sequences, attentions, strict=True):
@@ -211,9 +211,9 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
             addable((rows * chance).sum(-1).numpy()),
         )
 
-    def _add(self, texts: Texts, looks: Mapping[int, _Counts]) -> None:
-        found = _Counts(*(np.stack(each, axis=-2) for each in zip(*looks.values(), strict=True)))
-        self._join(tuple(looks), found)
+    def _add(self, texts: Texts, reduced: Mapping[int, _Counts]) -> None:
+        found = _Counts(*(np.stack(each, axis=-2) for each in zip(*reduced.values(), strict=True)))
+        self._join(tuple(reduced), found)
         self._num_tokens += int(texts.is_query.sum())
         self._num_texts += len(texts)
 

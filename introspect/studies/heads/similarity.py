@@ -56,16 +56,16 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         queries = ~torch.tensor(record.queries.special_tokens_mask)
         self._count(record.layers, [record.attentions[:, :, queries]])
 
-    def _look(self, texts: Texts, attentions: torch.Tensor) -> list[torch.Tensor]:
+    def _reduce(self, texts: Texts, attentions: torch.Tensor) -> list[torch.Tensor]:
         places = zip(attentions, texts.lengths, texts.is_query, strict=True)
         return [
             pattern[:, is_query.to(pattern.device), :length].float().cpu()
             for pattern, length, is_query in places
         ]
 
-    def _add(self, texts: Texts, looks: Mapping[int, list[torch.Tensor]]) -> None:
-        rows = [torch.stack(layers) for layers in zip(*looks.values(), strict=True)]
-        self._count(tuple(looks), rows)
+    def _add(self, texts: Texts, reduced: Mapping[int, list[torch.Tensor]]) -> None:
+        rows = [torch.stack(layers) for layers in zip(*reduced.values(), strict=True)]
+        self._count(tuple(reduced), rows)
 
     def _count(self, layers: tuple[int, ...], texts: Sequence[torch.Tensor]) -> None:
         """Add the counted rows of several texts, ``(num_layers, num_heads, some, key_len)``."""

@@ -158,7 +158,7 @@ def _units(tokens: TokenSequence, sentence: Sentence) -> tuple[list[list[int]], 
     """Split the sentence into units: the pieces of each word, or of words that share a piece.
 
     Returns:
-        Units in order as token indices, and the unit of each word; ``None`` for a word cut off.
+        Units in order as token indices, and the unit of each word; ``None`` for a truncated word.
     """
     units: list[list[int]] = []
     unit_of: list[int | None] = []
@@ -185,7 +185,7 @@ def _pieces(tokens: TokenSequence, sentence: Sentence) -> Iterator[list[int]]:
         yield sorted(index for pieces in words for index in pieces)
 
 
-def look(attentions: torch.Tensor, sought: Sought) -> Found:
+def score_layer(attentions: torch.Tensor, sought: Sought) -> Found:
     """Score all pairs of a text in one layer, ``(num_heads, length, length)``."""
     units = sought.units
     missing = _missing(attentions, units)[:, sought.sources]
@@ -308,16 +308,16 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
         ]
         super().begin(texts)
 
-    def _look(self, texts: Texts, attentions: torch.Tensor) -> list[Found]:
+    def _reduce(self, texts: Texts, attentions: torch.Tensor) -> list[Found]:
         places = zip(attentions, texts.lengths, self._sought, strict=True)
         return [
-            look(pattern[:, :length, :length].contiguous().float().cpu(), sought)
+            score_layer(pattern[:, :length, :length].contiguous().float().cpu(), sought)
             for pattern, length, sought in places
         ]
 
-    def _add(self, texts: Texts, looks: Mapping[int, list[Found]]) -> None:
-        by_text = list(zip(*looks.values(), strict=True))
-        self._fit(tuple(looks), by_text[0][0].credits.shape[0])
+    def _add(self, texts: Texts, reduced: Mapping[int, list[Found]]) -> None:
+        by_text = list(zip(*reduced.values(), strict=True))
+        self._fit(tuple(reduced), by_text[0][0].credits.shape[0])
         for sought, layers in zip(self._sought, by_text, strict=True):
             found = Found(*(np.stack(values) for values in zip(*layers, strict=True)))
             for (relation, direction), chosen in sought.pairs.items():
@@ -349,7 +349,7 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
             The columns ``SYNTAX_COLUMNS``. ``accuracy`` is the mean credit over the ``n`` pairs of
             words that count. Counted separately: ``n_not_observable``, where the mask hides one
             word from the other; ``n_missing``, where the row is NaN; ``n_unaligned``, where a word
-            was cut off or both are one word for the model. ``baseline_offset`` is the offset in
+            was truncated or both are one word for the model. ``baseline_offset`` is the offset in
             words that is most often right on the same pairs, and ``baseline_accuracy`` its
             accuracy: it is in-sample, as is the accuracy of a head chosen from this table.
 

@@ -1,4 +1,4 @@
-"""The residual stream: what a model would say at each layer, and which heads say it.
+"""The residual stream: what a model would predict at each layer, and which heads contribute.
 
 ``states`` runs a model, records the hidden states that its layers pass on, and divides each layer
 into what its heads, its biases and its feed-forward add; ``lens`` reads every layer's state as if

@@ -1,4 +1,4 @@
-"""The logit lens: what a model would say if it stopped after each layer."""
+"""The logit lens: what a model would predict if it stopped after each layer."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from introspect.studies.lens.states import (
 EMBEDDINGS = -1
 #: What a reader must know of a model whose layers do more than add.
 NO_STREAM = (
-    "The layers of this model normalize what they give on, and its head was trained on the last "
-    "layer's states alone: what it reads from an earlier layer is in another scale and basis."
+    "The layers of this model normalize what they pass on, and its LM head was trained on the "
+    "last layer's states alone: what it reads from an earlier layer is in another scale and basis."
 )
 
 # How far the last layer's reading may be from the model's own logits, relative to the largest.
@@ -156,8 +156,8 @@ def _proved_reader(run: Run) -> tuple[_Reader, dict[nn.Module, Any], float]:
             return read, results, error
     raise CaptureError(
         f"Expected the logits of {run.model.name} to follow from the last layer's state alone, but "
-        f"in a run on other tokens the same state gives logits {error:.2g} away: its head reads "
-        "more. No reading of an earlier layer would mean anything."
+        f"in a run on other tokens the same state gives logits {error:.2g} away: its LM head "
+        "reads more. No reading of an earlier layer would mean anything."
     )
 
 

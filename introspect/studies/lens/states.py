@@ -361,13 +361,13 @@ def _feed_forward(
     if nearest <= _tolerance(layer):
         return found
     why = (
-        "a norm or a factor stands between what they give and the state"
+        "a norm or a factor stands between what they output and the state"
         if not ends_in_norm(run)
         else "it normalizes the sum (as BERT does), and so has no residual stream in that sense"
     )
     raise CaptureError(
-        f"Expected layer {number} of {run.model.name} to give the state that it was given, and "
-        f"what its heads and its feed-forward add, but it gives something else: {why}. Take a "
+        f"Expected layer {number} of {run.model.name} to pass on its input state plus "
+        f"what its heads and its feed-forward add, but it passes on something else: {why}. Take a "
         "model with the norm before each part (GPT-2, Llama, T5); ix.logit_lens may still do."
     )
 

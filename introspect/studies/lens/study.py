@@ -1,4 +1,4 @@
-"""What a model would say at one token after each layer, and which parts say it."""
+"""What a model would predict at one token after each layer, and which parts contribute."""
 
 from __future__ import annotations
 

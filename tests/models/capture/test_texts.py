@@ -64,7 +64,7 @@ def test_a_cut_text_says_what_was_cut():
     record = tiny().capture(text, truncation=True)
     assert len(record.keys) == 40
     (notice,) = record.notices
-    assert "Its last 14 characters were cut off" in notice
+    assert "Its last 14 characters were truncated" in notice
     assert "“it was the dog”" in notice
 
 

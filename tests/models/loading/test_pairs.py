@@ -99,7 +99,7 @@ def test_a_head_that_is_missing_is_not_made_up(writing_folder):
 def test_a_configuration_that_names_no_class_with_a_head_is_refused(writing_folder, named):
     path = writing_folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "architectures": named}))
-    with pytest.raises(ModelError, match="name the class with its head"):
+    with pytest.raises(ModelError, match="name the class with its LM head"):
         load(writing_folder, lm_head=True)
 
 

@@ -59,7 +59,7 @@ def test_before_and_after_is_shown_where_attention_follows(pronoun, gated):
     assert "Before and after: without L0H0" in ix.causal_report(pronoun).html
     # Nothing attends after the only layer.
     assert "Before and after" not in ix.causal_report(gated).html
-    by_mean = study_of("pronoun", heads="L0H0", method="mean", share=None, twins=False)
+    by_mean = study_of("pronoun", heads="L0H0", method="mean", share=None, minimal_pairs=False)
     assert by_mean.heads["p_adjusted"][0] < 0.05
     assert "Before and after" not in ix.causal_report(by_mean).html
 
@@ -89,7 +89,7 @@ def test_the_study_says_where_heads_look_in_the_same_table(pronoun):
 
 def test_minilm_is_reported_as_a_surrogate():
     model, cases = ix.load("minilm"), grammar_cases(12, "en", seed=1000)
-    study = ix.causal_study(model, cases, ["L3H1", "L5H11"], share=None, twins=False)
+    study = ix.causal_study(model, cases, ["L3H1", "L5H11"], share=None, minimal_pairs=False)
     report = ix.causal_report(study)
     assert report.finding.startswith("Measured by a surrogate, not by the model’s own answer.")
     assert report.notices[0].startswith("Effects are on a surrogate, not the model’s answer: ")
@@ -115,7 +115,7 @@ def own(number: int):
 def test_every_kind_of_model_gets_a_report(name):
     torch.manual_seed(2)
     model = MODELS[name][0]()
-    study = ix.causal_study(model, own(12), "L1", share=None, twins=False)
+    study = ix.causal_study(model, own(12), "L1", share=None, minimal_pairs=False)
     assert not study.heads.attrs["is_surrogate"]
     report = ix.causal_report(study)
     assert "is right in" in report.finding and report.notices == ()
@@ -126,10 +126,10 @@ def test_every_kind_of_model_gets_a_report(name):
 def test_a_head_that_is_alone_has_neither_control_nor_nan(open_page):
     torch.manual_seed(2)
     model = one_head()
-    report = ix.causal_report(ix.causal_study(model, own(12), share=None, twins=False))
+    report = ix.causal_report(ix.causal_study(model, own(12), share=None, minimal_pairs=False))
     page = open_page(report.html)
     text = page.inner_text("main")
-    assert "A head that is alone in its layer has no control" in text
+    assert "The only head of a layer has no control" in text
     assert "NaN" not in text and not re.search(r"\bnan\b", text)
     facts = dict(
         zip(
@@ -138,7 +138,7 @@ def test_a_head_that_is_alone_has_neither_control_nor_nan(open_page):
             strict=True,
         )
     )
-    assert facts["Other heads of its layer"] == facts["Difference"] == "–"
+    assert facts["Other heads of the same layer"] == facts["Difference"] == "–"
 
 
 def one_head() -> Model:
@@ -164,7 +164,7 @@ def test_the_page_has_the_views_the_tables_and_the_proof(pronoun, open_page):
     assert page.inner_text("h1") == "Which heads matter in <b>my cases</b>"
     chapters = page.locator("details.chapter > summary h2").all_inner_texts()
     assert chapters == [
-        "Where heads look, and what they do", "The effect of every head", "Heads in figures",
+        "What heads attend to, and their effects", "The effect of every head", "Heads in figures",
         "Before and after: without L0H0", "What heads attend to",
         "The few heads that carry the most", "Minimal pairs: total, direct and indirect effects",
         "What was left out", "How it was measured", "Proof and provenance",

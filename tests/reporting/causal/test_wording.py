@@ -35,7 +35,7 @@ def test_a_head_that_looks_and_matters_is_named_beside_those_that_do_one_of_both
     )
 
 
-def test_several_heads_that_look_and_matter_are_counted():
+def test_several_heads_that_attend_and_matter_are_counted():
     rows = [(1, 0, 1.0, 0.1, 0.01, 0.9, 0.01, 0.3), (1, 1, 2.0, 0.1, 0.01, 0.9, 0.01, 0.3)]
     assert headline(made(table_of(rows))) == (
         "Of 2 heads that attend to the antecedent, L1H1 and L1H0 matter: the largest is L1H1’s, an "
@@ -63,7 +63,8 @@ def test_looking_and_mattering_may_be_of_different_heads():
 def test_nothing_is_claimed_where_nothing_stands_out():
     nothing = "No evidence that any of 2 heads matters: no effect is above 0, and above that of "
     assert headline(made(rows_but((0, 0), (3, 0)))) == (
-        nothing + "the other heads of its layer, by more than chance allows. L3H1 attends to the "
+        nothing
+        + "the other heads of the same layer, by more than chance allows. L3H1 attends to the "
         "antecedent all the same."
     )
     blind = [(0, 0, 0.1, 0.1, 0.9, 0.5, 1.0, 0.0), (0, 1, 0.1, 0.1, 0.9, 0.5, 1.0, 0.0)]
@@ -115,7 +116,7 @@ def test_a_head_that_is_alone_in_its_layer_has_no_control_in_words():
     table = table_of([(0, 0, 2.0, NAN, 0.001, 0.9, 0.001, 0.3)])
     table[["difference", "difference_low", "difference_high"]] = NAN
     finding = finding_of_study(made(table))
-    assert "alone in its layer" in finding.headline and "nan" not in str(finding)
+    assert "the only head of the layer" in finding.headline and "nan" not in str(finding)
 
 
 def test_the_share_right_has_an_interval_of_whole_groups():
@@ -161,7 +162,7 @@ def test_the_head_chosen_by_attention_is_judged_on_the_other_cases():
     assert "*L3H0* and *L3H1*" in said_of(heads=(Head(3, 0), Head(3, 1)))
     assert said_of(heads=(Head(3, 0), Head(3, 1))).endswith("they matter.")
     alone = said_of(control=NAN, difference=NAN, difference_low=NAN, difference_high=NAN)
-    assert "alone in its layer. Held out, it matters." in alone
+    assert "the only head of the layer. Held out, it matters." in alone
     blind = said_of(rows_but((3, 0), (3, 1)))
     assert blind.endswith(
         "no head attends to it more often than chance allows, and one had to be chosen."
@@ -209,7 +210,7 @@ def test_effects_have_three_digits_and_their_interval():
     assert with_range(-1, -2, 0.5) == "−1.00 (95% CI −2.00 to 0.500)"
 
 
-def test_verdicts_are_of_heads_that_look_or_matter():
+def test_verdicts_are_of_heads_that_attend_or_matter():
     assert head_verdicts(table_of()) == {
         Head(3, 0): "attends and matters",
         Head(0, 0): "matters; no evidence that it attends here",

@@ -172,17 +172,17 @@ def test_a_text_without_a_position_is_read_and_not_asked():
         prepare_next_tokens(model, ["the cat"], [[]])
 
 
-def test_twins_whose_questions_are_of_each_others_lengths_are_not_compared():
+def test_pairs_whose_questions_are_of_each_others_lengths_are_not_compared():
     """The *cat* of one and the *mouse* of the other are alike in length, and not in meaning."""
     words = ["cat", "saw", "the", "mouse", "because", "it", "ran", "."]
     model = writer("gpt2", word_level(words))
     texts = ("cat saw the mouse because it ran .", "the cat saw mouse because it ran .")
-    twins = [
+    cases = [
         CorefCase.from_words(text, pronoun="it", antecedent=good, distractors=[bad], group="g")
         for text, good, bad in zip(texts, ("cat", "mouse"), ("mouse", "cat"), strict=True)
     ]
     with pytest.raises(InputError, match="g: its cases have other numbers of tokens"):
-        mediation(model, twins)
+        mediation(model, cases)
 
 
 class Asked:

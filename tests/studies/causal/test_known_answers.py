@@ -58,7 +58,7 @@ def test_the_heads_that_the_pattern_finds_destroy_the_skill_together(induction, 
             assert right(answers) > 0.99
     with ix.ablate(induction, by_role["previous-token"]):
         assert right(answers) < 0.4
-    # The others of its layer are not needed, not even all of them.
+    # The others of the same layer are not needed, not even all of them.
     with ix.ablate(induction, [(0, 1), (0, 2), (0, 3)]):
         assert right(answers) > 0.95
 
@@ -154,7 +154,7 @@ def test_on_pronoun_gated_no_head_looks_and_two_matter():
     assert set(study.smallest.heads) == {Head(0, 0), Head(0, 1)}
 
 
-def test_patching_the_adjectives_head_makes_the_model_answer_for_the_twin():
+def test_patching_the_adjectives_head_makes_the_model_answer_for_the_other_case():
     model = ix.load("pronoun", lm_head=True)
     tired, wide = grammar_cases(2, "en", seed=1000)
     answers = prepare_answers(model, [tired])

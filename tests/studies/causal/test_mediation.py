@@ -1,4 +1,4 @@
-"""Total, direct and indirect effects between twins, against a slow loop."""
+"""Total, direct and indirect effects within minimal pairs, against a slow loop."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from introspect.text import CorefCase
 from tests.studies.causal.helpers import slow_margin
 
 
-def slow_effects(model, case, twin):
-    """Total, and by head indirect and direct effects, of one case and its twin."""
-    own, others = slow_margin(model, case), -slow_margin(model, twin)
+def slow_effects(model, case, other):
+    """Total, and by head indirect and direct effects, of one case and the other of its pair."""
+    own, others = slow_margin(model, case), -slow_margin(model, other)
     kept = []
-    for source in (twin, case):
+    for source in (other, case):
         slow_margin(model, source, lambda heads: kept.append(heads.clone()))
-    of_twin, of_own = kept
+    of_other, of_own = kept
 
     def putting(of, head):
         def put(heads):
@@ -30,12 +30,12 @@ def slow_effects(model, case, twin):
 
         return put
 
-    indirect = [own - slow_margin(model, case, putting(of_twin, head)) for head in range(4)]
-    direct = [own + slow_margin(model, twin, putting(of_own, head)) for head in range(4)]
+    indirect = [own - slow_margin(model, case, putting(of_other, head)) for head in range(4)]
+    direct = [own + slow_margin(model, other, putting(of_own, head)) for head in range(4)]
     return own - others, indirect, direct
 
 
-def test_effects_between_twins_are_those_of_a_slow_loop(model, cases):
+def test_effects_within_minimal_pairs_are_those_of_a_slow_loop(model, cases):
     found = mediation(model, cases, batch_size=3)
     assert tuple(found.heads.columns) == MEDIATION_COLUMNS
     pairs = {}
@@ -49,7 +49,7 @@ def test_effects_between_twins_are_those_of_a_slow_loop(model, cases):
     assert found.heads["n"][0] == len(pairs)
 
 
-def test_what_is_no_pair_of_twins_is_named(model):
+def test_what_is_no_minimal_pair_is_named(model):
     tired, wide = grammar_cases(2, "en", seed=3, num_nouns=12)
     longer = CorefCase(
         text=wide.text.replace("because", "because because"),
@@ -76,7 +76,7 @@ def test_what_is_no_pair_of_twins_is_named(model):
         mediation(model, [CorefCase(tired.text, tired.pronoun, tired.candidates)])
 
 
-def test_twins_are_encoded_once(model, cases, monkeypatch):
+def test_minimal_pairs_are_encoded_once(model, cases, monkeypatch):
     encoded = Counter()
     encode = metrics.encode
 
@@ -89,7 +89,7 @@ def test_twins_are_encoded_once(model, cases, monkeypatch):
     assert encoded == {case.text: 1 for case in cases}
 
 
-def test_twins_are_told_head_by_head(model, cases, monkeypatch):
+def test_minimal_pairs_are_told_head_by_head(model, cases, monkeypatch):
     told, ablated = [], []
     put = _Runs._put
     monkeypatch.setattr(_Runs, "_put", lambda *args: ablated.append(args[1]) or put(*args))
@@ -98,5 +98,5 @@ def test_twins_are_told_head_by_head(model, cases, monkeypatch):
         told.append((number, total, len(ablated)))
 
     mediation(model, cases, ["L0H1", "L0H3"], batch_size=5, progress=note)
-    # Twelve cases with two candidates, five at a time; each head is put into either twin.
+    # Twelve cases with two candidates, five at a time; each head is put into either case.
     assert told == [(number, 20, number) for number in range(0, 21, 2)]

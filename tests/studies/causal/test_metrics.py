@@ -231,7 +231,7 @@ def test_a_metric_that_does_not_fit_the_model_is_refused(decoder, cases):
         prepare_answers(decoder, cases, "pseudo-likelihood")
     with pytest.raises(ModelError, match="lm_head=True"):
         prepare_answers(zoo.minilm(), cases, "pseudo-likelihood").scores()
-    with pytest.raises(ModelError, match="without its head"):
+    with pytest.raises(ModelError, match="without its LM head"):
         prepare_answers(decoder, cases, "surrogate").scores()
     with pytest.raises(SelectionError, match="pseudo-likelihood, at-pronoun"):
         prepare_answers(decoder, cases, "accuracy")

@@ -88,7 +88,7 @@ def test_a_study_sets_both_side_by_side(model, cases):
         model,
         cases,
         share=None,
-        twins=False,
+        minimal_pairs=False,
         progress=lambda stage, number, total: seen.append((stage, number, total)),
     )
     assert seen[:5] == [(ABLATING, number, 4) for number in range(5)]
@@ -103,13 +103,13 @@ def test_a_study_sets_both_side_by_side(model, cases):
     assert chosen.n == len(cases)
     assert values.mean(0).min() <= chosen.effect <= values.mean(0).max()
     assert set(chosen.heads) <= set(heads)
-    alone = causal_study(model, cases, chosen.heads, share=None, twins=False).chosen
+    alone = causal_study(model, cases, chosen.heads, share=None, minimal_pairs=False).chosen
     assert (alone.effect, alone.control) == (chosen.effect, chosen.control)
     unknown = CorefCase.from_words(
         "The zyx saw the qvw because it was big.", pronoun="it", antecedent="zyx",
         distractors=["qvw"],
     )  # fmt: skip
-    again = causal_study(model, [unknown, *cases], share=None, twins=False)
+    again = causal_study(model, [unknown, *cases], share=None, minimal_pairs=False)
     assert [number for number, _ in again.rejected] == [0]
     np.testing.assert_array_equal(again.heads["effect"], study.heads["effect"])
 
@@ -128,7 +128,7 @@ def test_a_study_tells_its_stages_in_their_order(model, cases):
     told.clear()
     lone = [replace(case, group=None) for case in cases]
     causal_study(model, lone, ["L0H0"], share=None, progress=lambda *each: told.append(each))
-    assert told[-1][0] == SCORING  # there are no twins to wait for
+    assert told[-1][0] == SCORING  # there are no minimal pairs to wait for
 
 
 def test_a_study_of_a_model_without_head_is_a_surrogate_throughout():

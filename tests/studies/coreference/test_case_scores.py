@@ -289,7 +289,7 @@ def test_a_mention_that_was_cut_off_is_named():
     }
     short = replace(tokens, **parts)
     cut = AttentionRecord(whole.attentions[..., kept, kept], queries=short, keys=short)
-    with pytest.raises(MentionError, match="pronoun 'it'.*cut off"):
+    with pytest.raises(MentionError, match="pronoun 'it'.*truncated"):
         score_case(cut, case())
 
 

@@ -75,7 +75,7 @@ def test_minimal_pairs_count_only_with_both_right():
     assert computed_quickly(many_cases(8)).minimal_pairs.empty
 
 
-def test_three_candidates_are_relabeled_in_three_ways():
+def test_three_candidates_are_permuted_in_three_ways():
     given = case(distractors=["street", "tired"], id="three")
     (made,) = columns_of_record(record(), given).scored()
     weights = score_case(record(), given)[0].weights

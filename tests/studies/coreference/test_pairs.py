@@ -34,7 +34,7 @@ def version(group, weights, right, *, phrases=("animal", "street"), observable=T
 
 
 def random_pairs(count, heads, seed, follows=0.0):
-    """Twins whose weights know nothing of the answer, but for head 2, if it follows."""
+    """Minimal pairs whose weights know nothing of the answer, but for head 2, if it follows."""
     random = np.random.default_rng(seed)
     made = []
     for number in range(count):
@@ -106,7 +106,7 @@ def test_what_cannot_be_observed_is_no_zero():
 # --- from records ---------------------------------------------------------------------------------
 
 
-def twins(group="twins"):
+def minimal_pair(group="pair"):
     return (
         case(TIRED, id="tired", group=group),
         case(WIDE, antecedents=["street"], distractors=["animal"], id="wide", group=group),
@@ -114,7 +114,7 @@ def twins(group="twins"):
 
 
 def test_versions_of_cases_are_compared_in_the_order_of_the_text():
-    (tired, wide), made = twins(), (record(TIRED), record(WIDE, seed=1))
+    (tired, wide), made = minimal_pair(), (record(TIRED), record(WIDE, seed=1))
     one = pair_version(tired, made[0])
     other = pair_version(wide, made[1])
     assert one.phrases == other.phrases == ("animal", "street")
@@ -133,14 +133,14 @@ def test_versions_of_cases_are_compared_in_the_order_of_the_text():
 
 
 def test_a_causal_mask_hides_the_candidates_view_of_the_pronoun():
-    made = [pair_version(c, record(c.text, causal=True)) for c in twins()]
+    made = [pair_version(c, record(c.text, causal=True)) for c in minimal_pair()]
     table = pair_shifts(made).table
     seen = table["direction"] == DIRECTIONS[0]
     assert (table[seen]["n_pairs"] == 1).all() and (table[~seen]["n_not_observable"] == 1).all()
 
 
 def test_a_head_of_minilm_turns_from_the_animal_to_the_street(minilm):
-    made = [pair_version(c, minilm.capture(c.text)) for c in twins()]
+    made = [pair_version(c, minilm.capture(c.text)) for c in minimal_pair()]
     table = pair_shifts(made, measure="raw").table.set_index(["layer", "head", "direction"])
     # 0.68 on "animal" for "tired", 0.28 for "wide", with 0.12 on "street" then.
     shift = table.loc[(3, 1, DIRECTIONS[0]), "shift"]
@@ -285,7 +285,10 @@ def test_an_unknown_measure_is_refused():
 
 
 def test_cases_of_different_models_are_refused():
-    made = [pair_version(c, record(c.text, heads=h)) for c, h in zip(twins(), (3, 4), strict=True)]
+    made = [
+        pair_version(c, record(c.text, heads=h))
+        for c, h in zip(minimal_pair(), (3, 4), strict=True)
+    ]
     with pytest.raises(InputError, match="one model"):
         pair_shifts(made)
 

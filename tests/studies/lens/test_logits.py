@@ -231,7 +231,7 @@ def test_something_that_is_added_in_secret_is_refused(secret):
         return (changed, *result[1:]) if isinstance(result, tuple) else changed
 
     handles.append(block.register_forward_hook(add))
-    with pytest.raises(CaptureError, match="gives something else"):
+    with pytest.raises(CaptureError, match="passes on something else"):
         ix.direct_logit_attribution(model, TEXT, token=40)
     for handle in handles:
         handle.remove()

@@ -25,7 +25,7 @@ from tests.views.causal.helpers import NAN, SURROGATE, table_of, without_tests
 
 def traces_of(figure):
     """The trace of controls, and those of layers by their colors."""
-    control = next(t for t in figure.data if t.name == "other heads of its layer")
+    control = next(t for t in figure.data if t.name == "other heads of the same layer")
     layers = [t for t in figure.data if t.mode == "markers+text"]
     return control, layers
 
@@ -43,7 +43,7 @@ def test_the_figure_has_a_point_for_each_head_with_its_interval_and_control():
     assert list(control.y) == [0.1, 2.0, -0.2, 1.5]
     assert [first.marker.color, last.marker.color] == layer_colors(2)
     legend = [t.name for t in figure.data if t.showlegend is not False]
-    assert legend == ["layer 0", "layer 3", "other heads of its layer"]
+    assert legend == ["layer 0", "layer 3", "other heads of the same layer"]
 
 
 def test_heads_that_stand_out_are_filled_and_named():
@@ -127,7 +127,8 @@ def test_the_section_holds_every_number_of_the_table():
     assert (scatter.kind, effects.kind) == ("causal", "effect-map")
     lines = heads_on(pictures_of(scatter)["accuracy"])["L3H0"].split("<br>")
     row = table.iloc[2]
-    for name, words in (("effect", "Effect: {} nats"), ("control", "Other heads of its layer: {}"),
+    for name, words in (("effect", "Effect: {} nats"),
+                        ("control", "Other heads of the same layer: {}"),
                         ("attention_weight", "Attention to the antecedent: {}"),
                         ("difference", "Difference: {}")):  # fmt: skip
         assert words.format(quantity(row[name])) in lines, name
@@ -213,7 +214,7 @@ def test_all_numbers_of_a_head_are_named_and_what_is_not_known_has_a_dash():
     assert said == {
         "Effect (surrogate)": "2.0·10⁻⁵ cosine",
         "95% CI of the effect": "1.7·10⁻⁵ to 2.2·10⁻⁵",
-        "Other heads of its layer": "1.0·10⁻⁶",
+        "Other heads of the same layer": "1.0·10⁻⁶",
         "Difference": "1.9·10⁻⁵",
         "95% CI of the difference": "–",
         "Adjusted p": "&lt; 0.001",

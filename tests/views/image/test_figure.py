@@ -33,7 +33,7 @@ def test_figure_lays_the_weights_of_one_patch_over_the_picture():
     row = record.attentions[1, 2, place(2, 1), FIRST:].double().reshape(ROWS, COLUMNS)
     assert np.allclose(heatmap.z, row, atol=1e-7)
     assert heatmap.zmin == 0 and heatmap.zmax == pytest.approx(float(row.max()))
-    assert heatmap.text[2][1] == "r2c1"
+    assert heatmap.text[2][1].startswith("r2c1: ")
     assert [stop[1] for stop in heatmap.colorscale] == [
         "rgba(24,88,168,0)",
         f"rgba(24,88,168,{OPACITY})",

@@ -52,7 +52,7 @@ def test_no_group_is_divided_between_training_and_test(monkeypatch):
             assert len(set(members)) == 1
 
 
-def test_twins_with_the_same_weights_cannot_be_known_from_each_other():
+def test_minimal_pairs_with_the_same_weights_cannot_be_known_from_each_other():
     """Each group is one noisy case four times; a divided group would be right by memory."""
     once = random_cases(60, heads=30, seed=10)
     copies = [

@@ -305,17 +305,17 @@ class RolesAnalyzer(LayerByLayer[_Totals]):
         super().begin(texts)
         self._parts = []
 
-    def _look(self, texts: Texts, attentions: torch.Tensor) -> _Totals:
+    def _reduce(self, texts: Texts, attentions: torch.Tensor) -> _Totals:
         if not self._parts:
             parts = parts_of(texts, attentions.shape[1])
             self._parts = [part.to(attentions.device) for part in parts]
         first, *others = (_layer(part.of(attentions), part, self.reach) for part in self._parts)
         return functools.reduce(_Totals.plus, others, first)
 
-    def _add(self, texts: Texts, looks: Mapping[int, _Totals]) -> None:
+    def _add(self, texts: Texts, reduced: Mapping[int, _Totals]) -> None:
         self._parts = []
-        found = list(looks.values())
-        self._fit(tuple(looks), found[0].sums.shape[1])
+        found = list(reduced.values())
+        self._fit(tuple(reduced), found[0].sums.shape[1])
         self._sums += np.stack([totals.sums for totals in found], axis=1)
         self._counts += np.stack([totals.counts for totals in found], axis=1)
         self._missing += np.stack([totals.missing for totals in found])
