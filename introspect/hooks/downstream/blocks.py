@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import nn
@@ -27,6 +26,7 @@ from introspect.hooks.downstream.projection import (
     held_projection,
     refused,
 )
+from introspect.hooks.offloaded import own_parameter
 from introspect.records import names_of_parts
 from introspect.text import quantity
 
@@ -234,18 +234,17 @@ def _centring(norm: nn.Module, given: torch.Tensor, output: torch.Tensor, model:
 def _linearized(
     norm: nn.Module, vectors: torch.Tensor, given: torch.Tensor, *, is_centered: bool
 ) -> torch.Tensor:
-    weight: Any = norm.weight
+    weight = own_parameter(norm, "weight")
+    assert weight is not None, "a norm without a weight is of no known form"
     epsilon = next((getattr(norm, name) for name in _EPSILONS if hasattr(norm, name)), 0.0)
     if epsilon is None:  # the default of torch's own RMSNorm
         epsilon = torch.finfo(given.dtype).eps
-    return linearized_norm(
-        vectors, given, weight.detach(), epsilon=float(epsilon), is_centered=is_centered
-    )
+    return linearized_norm(vectors, given, weight, epsilon=float(epsilon), is_centered=is_centered)
 
 
 def _bias_of(norm: nn.Module | None) -> torch.Tensor | float:
-    bias: Any = getattr(norm, "bias", None)
-    return 0.0 if bias is None else bias.detach().double()
+    bias = None if norm is None else own_parameter(norm, "bias")
+    return 0.0 if bias is None else bias.double()
 
 
 def _is_like(seen: SeenLayer, state: torch.Tensor) -> bool:

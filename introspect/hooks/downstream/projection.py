@@ -45,12 +45,14 @@ class Projection:
         num_heads: the number of heads that its input consists of.
         rows: ``(num_heads * head_dim, hidden_size)``: what it makes of each number of its input.
         bias: what it adds, ``(hidden_size,)``; ``None`` where it adds nothing.
+        is_coarse: whether it is quantized, and may compute in coarser numbers than its input's.
     """
 
     layer: nn.Module
     num_heads: int
     rows: torch.Tensor
     bias: torch.Tensor | None = None
+    is_coarse: bool = False
 
     @property
     def by_head(self) -> torch.Tensor:
@@ -108,14 +110,29 @@ def asked_map(layer: nn.Module, like: torch.Tensor) -> tuple[torch.Tensor, torch
         like: its input in a run, ``(..., size)``.
     """
     size = like.shape[-1]
-    with torch.no_grad(), without_dropout(layer):
-        zero = like.new_zeros(1, 1, size)
-        bias = layer(zero)[0, 0]
+    _unpack(layer)
+    # A quantized layer computes with its whole numbers where it is asked for a gradient.
+    with torch.enable_grad(), without_dropout(layer):
+        zero = like.new_zeros(1, 1, size, requires_grad=True)
+        bias = layer(zero)[0, 0].detach()
         rows = []
         for first in range(0, size, _MOST_ASKED):
             units = torch.eye(size, dtype=like.dtype, device=like.device)[None]
-            rows.append(layer(units[:, first : first + _MOST_ASKED])[0] - bias)
+            some = units[:, first : first + _MOST_ASKED].requires_grad_()
+            rows.append(layer(some)[0].detach() - bias)
     return torch.cat(rows), bias if bool(bias.any()) else None
+
+
+def _unpack(layer: nn.Module) -> None:
+    """Undo the packing of weights for a processor, which a run does again."""
+    for part in layer.modules():
+        if is_coarse(part):
+            part.state_dict()
+
+
+def is_coarse(layer: nn.Module) -> bool:
+    """Return whether a layer is quantized by bitsandbytes, or holds one that is."""
+    return any(type(part).__module__.startswith("bitsandbytes") for part in layer.modules())
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,7 +317,7 @@ def _maps_of(seen: SeenLayer, heads: int) -> Iterator[Projection]:
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):
         return  # it takes something else than one state
     if rows.shape == (size, seen.result.shape[-1]):
-        yield Projection(seen.layer, heads, rows, bias)
+        yield Projection(seen.layer, heads, rows, bias, is_coarse(seen.layer))
 
 
 def _difference(
@@ -310,7 +327,8 @@ def _difference(
     batch, _, length, _ = attentions.shape
     result = seen.output.reshape(batch, length, -1)
     difference = (projection.output(attentions, values) - result).abs().max()
-    is_same = bool(difference <= same_output(result.dtype) * result.abs().max().clamp(min=1))
+    numbers = torch.bfloat16 if projection.is_coarse else result.dtype
+    is_same = bool(difference <= same_output(numbers) * result.abs().max().clamp(min=1))
     return float(difference), is_same
 
 
