@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.records.alignment import assign_words
+from introspect.records.tokens import assign_words
 from introspect.text import Candidate, CorefCase, find_mention, segment_words
 
 TEXT = "The animal didn't cross the street because it was too tired."

@@ -128,7 +128,7 @@ def test_cases_and_probe_take_a_table_to_a_folder(introspect, tmp_path):
     converted = introspect("cases", "csv", table, "--out", cases)
     assert (converted.code, converted.out.strip()) == (3, str(cases))
     assert "1 case, 0 outside" in converted.err and "1 row rejected" in converted.err
-    (reject,) = (tmp_path / "rejects.jsonl").read_text(encoding="utf-8").splitlines()
+    (reject,) = (tmp_path / "cases.rejects.jsonl").read_text(encoding="utf-8").splitlines()
     assert '"line": 3' in reject
     probed = introspect("probe", cases, "--out", out)
     assert probed.code == 0, probed.err

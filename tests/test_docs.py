@@ -33,7 +33,7 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 # Every public name of these is on a page of the reference.
 PUBLIC = (
     "introspect",
-    *("introspect.primer", "introspect.data", "introspect.runs"),
+    *("introspect.primer", "introspect.data", "introspect.data.published", "introspect.runs"),
     *(
         "introspect.interventions",
         "introspect.studies.causal",

@@ -22,18 +22,61 @@ from introspect.io import check_destination
 
 
 def cases(
-    kind: Annotated[str, typer.Argument(help="winobias, winogender, gap, xwino, csv or jsonl.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="winobias, winogender, gap, xwino, wsc, dpr, winogrande, knowref, bug, conll2012, "
+            "corefud, clusters (JSON), csv or jsonl."
+        ),
+    ],
     files: Annotated[list[Path], typer.Argument(help="The files of the collection.")],
     out: Annotated[
         Path | None, typer.Option(help="The file to write; standard output by default.")
     ] = None,
+    sentences: Annotated[
+        int | None,
+        typer.Option(help="Of clusters: sentences of a text, the pronoun's the last (3)."),
+    ] = None,
+    words: Annotated[
+        int | None, typer.Option(help="Of clusters: the longest text in words; no limit.")
+    ] = None,
+    antecedents: Annotated[
+        int | None, typer.Option(help="Of clusters: nearest mentions of the pronoun's own (1).")
+    ] = None,
+    distractors: Annotated[
+        int | None, typer.Option(help="Of clusters: nearest mentions of others (1).")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Of clusters: whose pronouns, without parts of speech (en).")
+    ] = None,
+    pronouns: Annotated[
+        str | None, typer.Option(help="Of clusters: the words that are pronouns: he,she,it.")
+    ] = None,
+    offsets: Annotated[
+        str | None,
+        typer.Option(help="Of clusters in JSON: inclusive or exclusive words, or characters."),
+    ] = None,
+    pronoun: Annotated[
+        str | None, typer.Option(help="Of winogrande: the word for the blank, which has none.")
+    ] = None,
 ) -> None:
     """Turn a collection into cases, one JSON object a line, and say what was left out."""
     from introspect.data import convert
+    from introspect.data.published import ClusterOptions
 
     if out is not None:
         check_destination(out)
-    result = convert(kind, files, out)
+    given = {
+        "sentences": sentences,
+        "words": words,
+        "antecedents": antecedents,
+        "distractors": distractors,
+        "language": language,
+        "pronouns": None if pronouns is None else _words(pronouns),
+    }
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    options = ClusterOptions(**chosen) if chosen else None
+    result = convert(kind, files, out, options=options, offsets=offsets, pronoun=pronoun)
     typer.echo(result.summary, err=True)
     if result.rejects_file is not None:
         typer.echo(f"introspect: notice: the rejected rows are in {result.rejects_file}", err=True)
@@ -175,6 +218,11 @@ def probe(
             f"introspect: notice: {result.num_rejected} rows rejected, see {rejects}", err=True
         )
         raise typer.Exit(3)
+
+
+def _words(given: str) -> tuple[str, ...]:
+    """Return the words that ``he, she`` names."""
+    return tuple(word for part in given.split(",") if (word := part.strip()))
 
 
 def _numbers(given: str) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,15 +13,26 @@ from pathlib import Path
 from types import MappingProxyType
 
 from introspect.data.gap import read_gap
-from introspect.data.jsonl import case_to_json, read_jsonl, reject_to_json
-from introspect.data.outcomes import Outcome, Reject, SeenIds, Tally
+from introspect.data.jsonl import case_to_json, read_jsonl, reject_from_json, reject_to_json
+from introspect.data.outcomes import LeftOut, Outcome, Reject, SeenIds, Tally
+from introspect.data.published import (
+    ClusterOptions,
+    read_bug,
+    read_clusters,
+    read_conll2012,
+    read_corefud,
+    read_dpr,
+    read_knowref,
+    read_winogrande,
+    read_wsc,
+)
 from introspect.data.winobias import read_winobias
 from introspect.data.winogender import read_winogender
 from introspect.data.words_csv import read_words_csv
 from introspect.data.xwino import Schemas, read_xwino
-from introspect.errors import InputError, OutputError, SelectionError
-from introspect.io import PathLike, write_lines
-from introspect.text import CorefCase
+from introspect.errors import InputError, IntrospectError, OutputError, SelectionError
+from introspect.io import PathLike, read_lines, write_lines
+from introspect.text import CorefCase, counted, whole
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,55 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
             "its translations cannot be told, so do not choose on one language and test on "
             "another.",
         ),
+        "wsc": Collection(
+            "WSC as SuperGLUE publishes it (Levesque et al., KR 2012; Wang et al., NeurIPS 2019): "
+            "Winograd schemas, a row for each candidate",
+            "CC BY 4.0",
+            "Many schemas have one candidate in the file and are outside forced choice; the "
+            "accuracy on the others is not that of the benchmark, which asks row by row.",
+        ),
+        "dpr": Collection(
+            "Definite pronouns (Rahman and Ng, EMNLP 2012): sentences in pairs, each with a "
+            "pronoun and two candidates",
+            "none stated",
+            "The first occurrence of the pronoun and of each candidate is taken, the pronoun's as "
+            "the authors say.",
+        ),
+        "winogrande": Collection(
+            "WinoGrande (Sakaguchi et al., AAAI 2020): sentences with a blank and two options",
+            "CC BY 4.0",
+            "The blanks were filled with a pronoun that you chose: the text is not the "
+            "collection's own, and figures do not compare with its leaderboard.",
+        ),
+        "knowref": Collection(
+            "KnowRef and KnowRef-60K (Emami et al., ACL 2019 and COLING 2020): sentences of the "
+            "web with a pronoun and two names",
+            "CC BY 4.0",
+            "Names were exchanged by a program; where one was not, its gender may give the answer "
+            "away.",
+        ),
+        "bug": Collection(
+            "BUG (Levy et al., Findings of EMNLP 2021): sentences of corpora with a profession and "
+            "a pronoun",
+            "none stated",
+            "A row names one person only: no case offers a choice, and there is no accuracy.",
+        ),
+        "conll2012": Collection(
+            "documents in the format of CoNLL-2012 (OntoNotes, Pradhan et al., 2012; LitBank)",
+            "that of the corpus: OntoNotes by agreement with the LDC, LitBank CC BY 4.0",
+            "OntoNotes has no singletons: what is mentioned once is no distractor.",
+        ),
+        "corefud": Collection(
+            "CorefUD (Nedoluzhko et al., LREC 2022) and other trees in CoNLL-U with Entity=",
+            "that of each treebank, most CC BY or CC BY-NC",
+            "Zero pronouns and mentions in several parts are left out.",
+        ),
+        "clusters": Collection(
+            "documents with clusters as JSON, in the forms of e2e-coref, LitBank, PreCo, AllenNLP, "
+            "fastcoref and spaCy",
+            "that of the corpus: LitBank CC BY 4.0, PreCo for research",
+            "Clusters that a model predicted are no reference: a score is agreement with it.",
+        ),
         "csv": Collection(
             "a table with the columns text, pronoun, antecedent, distractor", "your own", ""
         ),
@@ -77,13 +138,41 @@ _READERS: Mapping[str, Callable[..., Iterator[Outcome]]] = MappingProxyType(
         "winogender": read_winogender,
         "gap": read_gap,
         "xwino": read_xwino,
+        "wsc": read_wsc,
+        "dpr": read_dpr,
+        "winogrande": read_winogrande,
+        "knowref": read_knowref,
+        "bug": read_bug,
+        "conll2012": read_conll2012,
+        "corefud": read_corefud,
+        "clusters": read_clusters,
         "csv": read_words_csv,
         "jsonl": read_jsonl,
     }
 )
 
+# Which kinds take an option.
+_TAKES = {
+    "options": ("conll2012", "corefud", "clusters"),
+    "offsets": ("clusters",),
+    "pronoun": ("winogrande",),
+}
+_MEANING = {
+    "options": "the options of clusters (--sentences, --words, --antecedents, --distractors, "
+    "--language, --pronouns)",
+    "offsets": "`offsets` (--offsets)",
+    "pronoun": "`pronoun` (--pronoun)",
+}
 
-def read_cases(kind: str, paths: PathLike | Iterable[PathLike]) -> Iterator[Outcome]:
+
+def read_cases(
+    kind: str,
+    paths: PathLike | Iterable[PathLike],
+    *,
+    options: ClusterOptions | None = None,
+    offsets: str | None = None,
+    pronoun: str | None = None,
+) -> Iterator[Outcome]:
     """Yield the cases of one or several files of a collection, and a ``Reject`` for each bad row.
 
     A case that repeats the id of an earlier one, in any of the files, is rejected.
@@ -91,9 +180,12 @@ def read_cases(kind: str, paths: PathLike | Iterable[PathLike]) -> Iterator[Outc
     Args:
         kind: a key of ``COLLECTIONS``.
         paths: one or several files, read in this order.
+        options: how cases are made of clusters (conll2012, corefud, clusters).
+        offsets: what the numbers of clusters count, as in ``read_clusters``.
+        pronoun: the word for the blanks of WinoGrande.
 
     Raises:
-        SelectionError: the kind is unknown.
+        SelectionError: the kind is unknown, or does not take an option.
         InputError: no file is given; or, while reading, a file is missing or lacks columns.
     """
     if kind not in _READERS:
@@ -101,10 +193,25 @@ def read_cases(kind: str, paths: PathLike | Iterable[PathLike]) -> Iterator[Outc
     files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not files:
         raise InputError(f"Expected at least one file of kind {kind!r}, got none. Name one.")
-    shared: dict[str, object] = {"seen": SeenIds()}
+    given = {"options": options, "offsets": offsets, "pronoun": pronoun}
+    shared = _taken(kind, {name: value for name, value in given.items() if value is not None})
+    shared["seen"] = SeenIds()
     if kind == "xwino":
         shared["schemas"] = Schemas()
+    if kind == "winogrande":
+        read_winogrande(files[0], pronoun=pronoun)  # Without a pronoun it is refused at once.
     return chain.from_iterable(map(partial(_READERS[kind], **shared), files))
+
+
+def _taken(kind: str, options: dict[str, object]) -> dict[str, object]:
+    """Return the options given, if the kind takes them all."""
+    for name in options:
+        if kind not in _TAKES[name]:
+            raise SelectionError(
+                f"Expected {_MEANING[name]} for {' or '.join(_TAKES[name])} only, got them for "
+                f"{kind!r}. Leave them out."
+            )
+    return options
 
 
 @dataclass(frozen=True)
@@ -115,57 +222,127 @@ class Conversion:
         kind: the kind of collection.
         tally: the counts.
         rejects_file: the file of rejected rows; ``None`` if there are none, or no file.
+        rule: how the cases were made, where that was a choice; else empty.
     """
 
     kind: str
     tally: Tally
     rejects_file: Path | None
+    rule: str = ""
 
     @property
     def summary(self) -> str:
-        """Return the counts and the caveats about the collection, in words."""
+        """Return the counts, how cases were made, and the caveats about the collection."""
         tally = self.tally
-        reasons = ", ".join(f"{name}: {count}" for name, count in tally.rejects.most_common())
         parts = [
-            f"{_counted(tally.cases, 'case')}, {tally.outside_choice} outside forced choice; "
-            f"{_counted(tally.rejected, 'row')} rejected{f' ({reasons})' if reasons else ''}.",
+            f"{counted(tally.cases, 'case')}, {whole(tally.outside_choice)} outside forced choice; "
+            f"{_by_kind('row', 'rejected', tally.rejects)}"
+            f"{'; ' + _by_kind('', 'left out', tally.left_out) if tally.left_out else ''}.",
+            self.rule,
             COLLECTIONS[self.kind].caution,
         ]
         return " ".join(filter(None, parts))
 
 
-def convert(kind: str, files: Sequence[Path], out: Path | None) -> Conversion:
+def _by_kind(noun: str, what: str, counts: Counter[str]) -> str:
+    reasons = ", ".join(f"{name}: {count}" for name, count in counts.most_common())
+    number = counted(counts.total(), noun) if noun else str(counts.total())
+    return f"{number} {what}{f' ({reasons})' if reasons else ''}"
+
+
+def convert(
+    kind: str,
+    files: Sequence[Path],
+    out: Path | None,
+    *,
+    options: ClusterOptions | None = None,
+    offsets: str | None = None,
+    pronoun: str | None = None,
+) -> Conversion:
     """Convert files of a collection to cases and write them, holding one row at a time.
 
-    Rejected rows go to ``rejects.jsonl`` beside ``out``, or to standard error without ``out``.
+    Rejected rows go to ``NAME.rejects.jsonl`` beside ``NAME.jsonl``, or to standard error without
+    ``out``. Such a file of an earlier conversion is replaced, or removed if no row is rejected; no
+    other file is touched.
 
     Args:
         kind: a key of ``COLLECTIONS``.
         files: the files, read in this order.
         out: the file of cases; standard output by default.
+        options: how cases are made of clusters, as in ``read_cases``.
+        offsets: what the numbers of clusters count.
+        pronoun: the word for the blanks of WinoGrande.
 
     Raises:
-        SelectionError: the kind is unknown.
+        SelectionError: the kind is unknown, or does not take an option.
         InputError: a file is missing or lacks columns.
-        OutputError: a file cannot be written.
+        OutputError: a file cannot be written, is one of those read, or holds something else than
+            rejected rows where they are to go.
     """
     tally = Tally()
-    outcomes = tally.watch(read_cases(kind, files))
+    cases = read_cases(kind, files, options=options, offsets=offsets, pronoun=pronoun)
+    outcomes = (o for o in tally.watch(cases) if not isinstance(o, LeftOut))
+    rule = f"The blanks are filled with {pronoun!r}." if pronoun else ""
+    if kind in _TAKES["options"]:
+        rule = (options or ClusterOptions()).statement
     if out is None:
         for outcome in outcomes:
             _show(outcome)
-        return Conversion(kind, tally, None)
-    rejects_file = out.with_name("rejects.jsonl")
-    if out == rejects_file:
-        raise OutputError(
-            f"Expected another name than {out.name!r} for the cases: the rejected rows go there."
-        )
+        return Conversion(kind, tally, None, rule)
+    rejects_file = rejects_beside(out)
+    for path in (out, rejects_file):
+        _check_apart(path, files)
+    is_ours = _holds_rejects(rejects_file)
     rejects: list[Reject] = []
     write_lines(out, _lines(outcomes, rejects))
-    if not rejects:
+    if rejects:
+        write_lines(rejects_file, map(reject_to_json, rejects))
+    elif is_ours:
         rejects_file.unlink(missing_ok=True)  # left from an earlier run
-        return Conversion(kind, tally, None)
-    return Conversion(kind, tally, write_lines(rejects_file, map(reject_to_json, rejects)))
+    return Conversion(kind, tally, rejects_file if rejects else None, rule)
+
+
+def rejects_beside(out: Path) -> Path:
+    """Return the file of the rows that were rejected on the way to a file of cases.
+
+    Example:
+        >>> str(rejects_beside(Path("ok.jsonl")))
+        'ok.rejects.jsonl'
+    """
+    return out.with_name(f"{out.stem}.rejects.jsonl")
+
+
+def _check_apart(path: Path, files: Sequence[PathLike]) -> None:
+    """Raise if a file to write is one of those read."""
+    for file in files:
+        given = Path(file)
+        is_same = path.resolve() == given.resolve()
+        if is_same or (path.exists() and given.exists() and path.samefile(given)):
+            raise OutputError(
+                f"Expected to write {path.name!r} beside the files that are read, but it is one of "
+                "them. Choose another name with --out."
+            )
+
+
+def _holds_rejects(path: Path) -> bool:
+    """Return whether a file holds rows rejected earlier, and nothing else.
+
+    Raises:
+        OutputError: it holds something else.
+    """
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+        return False
+    try:
+        for row in read_lines(path):
+            if row.fault:
+                raise row.fault
+            reject_from_json(row.raw)
+    except (IntrospectError, TypeError, ValueError, RecursionError) as error:
+        raise OutputError(
+            f"Expected to write rejected rows to {path.name!r}, but that file holds something else "
+            "and is left as it is. Rename it, or choose another name with --out."
+        ) from error
+    return True
 
 
 def _lines(outcomes: Iterator[Outcome], rejects: list[Reject]) -> Iterator[str]:
@@ -182,7 +359,3 @@ def _show(outcome: Outcome) -> None:
         print(case_to_json(outcome))
     else:
         print(reject_to_json(outcome), file=sys.stderr)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

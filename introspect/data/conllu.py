@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from introspect.data.outcomes import Reject
-from introspect.io import PathLike, Row, RowError, read_lines
+from introspect.data.outcomes import BadLineError, Reject
+from introspect.io import PathLike, Row, read_lines
 from introspect.text import Span
 
 _COLUMNS = 10
@@ -68,14 +68,14 @@ def read_conllu(path: PathLike) -> Iterator[Sentence | Reject]:
         InputError: the file is missing or cannot be read.
     """
     is_empty = True
-    for rows in _blocks(path):
+    for rows in blocks(path):
         is_empty = False
         yield _outcome(rows, str(path))
     if is_empty:
         yield Reject(str(path), 0, "The file is empty: there is no row in it.", "", "empty")
 
 
-def _blocks(path: PathLike) -> Iterator[list[Row]]:
+def blocks(path: PathLike) -> Iterator[list[Row]]:
     """Yield the lines between blank ones; after an unreadable line, do not hold the rest."""
     block: list[Row] = []
     last = 0
@@ -90,34 +90,31 @@ def _blocks(path: PathLike) -> Iterator[list[Row]]:
         yield block
 
 
-class _BadLineError(RowError):
-    """Raised for a bad line: what is wrong, and with which line."""
-
-    def __init__(self, row: Row, reason: str, kind: str) -> None:
-        super().__init__(reason, kind=kind)
-        self.row = row
-
-
 def _outcome(rows: Sequence[Row], source: str) -> Sentence | Reject:
     try:
-        return _sentence(rows)
-    except _BadLineError as error:
+        return sentence_of(rows)
+    except BadLineError as error:
         return Reject(source, error.row.line, str(error), error.row.shown, error.kind)
 
 
-def _sentence(rows: Sequence[Row]) -> Sentence:
+def sentence_of(rows: Sequence[Row]) -> Sentence:
+    """Return the sentence that the lines of a block are.
+
+    Raises:
+        BadLineError: a line is no line of CoNLL-U, or the words are not those of the text.
+    """
     comments: dict[str, tuple[Row, str]] = {}
     lines: list[tuple[Row, list[str]]] = []
     for row in rows:
         if row.fault:
-            raise _BadLineError(row, str(row.fault), row.fault.kind)
+            raise BadLineError(row, str(row.fault), row.fault.kind)
         if not row.raw.startswith("#"):
             lines.append((row, _columns(row)))
         elif comment := _COMMENT.fullmatch(row.raw):
             comments.setdefault(comment[1], (row, comment[2].strip()))
     words = [(row, columns) for row, columns in lines if _NUMBER.fullmatch(columns[0])]
     if not words:
-        raise _BadLineError(rows[0], "The sentence has no words.", "empty")
+        raise BadLineError(rows[0], "The sentence has no words.", "empty")
     text, places = _aligned(_surface(lines), comments.get("text"))
     return Sentence(
         text=text,
@@ -131,9 +128,9 @@ def _columns(row: Row) -> list[str]:
     columns = row.raw.split("\t")
     if len(columns) != _COLUMNS:
         reason = f"Expected {_COLUMNS} columns divided by tabs, got {len(columns)}."
-        raise _BadLineError(row, reason, "columns")
+        raise BadLineError(row, reason, "columns")
     if not columns[1].strip():
-        raise _BadLineError(row, "Expected a form in column 2, got none.", "form")
+        raise BadLineError(row, "Expected a form in column 2, got none.", "form")
     return columns
 
 
@@ -145,7 +142,7 @@ def _word(row: Row, columns: Sequence[str], span: Span, num_words: int) -> Synta
             f"Expected the head of word {number} as 0 or the number of another of the "
             f"{num_words} words, got {head[:40]!r}."
         )
-        raise _BadLineError(row, reason, "head")
+        raise BadLineError(row, reason, "head")
     return SyntaxWord(
         form=columns[1],
         span=span,
@@ -186,7 +183,7 @@ def _surface(lines: Sequence[tuple[Row, list[str]]]) -> list[_Token]:
                 continue
         if name != str(number + 1):
             reason = f"Expected word {number + 1} or a range from it, got {name[:40]!r}."
-            raise _BadLineError(row, reason, "number")
+            raise BadLineError(row, reason, "number")
         number += 1
         if is_open:
             tokens[-1].forms.append(form)
@@ -194,7 +191,7 @@ def _surface(lines: Sequence[tuple[Row, list[str]]]) -> list[_Token]:
             tokens.append(_Token(row, form, [form], has_space, number))
     if tokens and number < tokens[-1].last:
         reason = f"The range ends at word {tokens[-1].last}, but the last word is {number}."
-        raise _BadLineError(tokens[-1].row, reason, "number")
+        raise BadLineError(tokens[-1].row, reason, "number")
     return tokens
 
 
@@ -212,12 +209,12 @@ def _aligned(tokens: Sequence[_Token], given: tuple[Row, str] | None) -> tuple[s
             end += 1
         if not text.startswith(token.form, end):
             reason = f"Expected the form {token.form[:40]!r} at character {end} of the text."
-            raise _BadLineError(token.row, reason, "text")
+            raise BadLineError(token.row, reason, "text")
         places += _divided(token, end)
         end += len(token.form)
     if text[end:].strip() and given is not None:
         reason = f"The words end at character {end}, before the text does."
-        raise _BadLineError(given[0], reason, "text")
+        raise BadLineError(given[0], reason, "text")
     return text, places
 
 

@@ -74,6 +74,21 @@ def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
     return _told_apart(inputs_read)
 
 
+def find_files(inputs: Inputs, *, format: str | None = None) -> list[Input]:
+    """Return what ``find_inputs`` does, if all of it can be read several times.
+
+    Raises:
+        InputError: as ``find_inputs``; or there is standard input, which can be read only once.
+    """
+    found = find_inputs(inputs, format=format)
+    if any(is_stdin(item.source) for item in found):
+        raise InputError(
+            "Expected files, got standard input, which can be read only once. Give the file that "
+            "spooled_stdin() makes of it."
+        )
+    return found
+
+
 def _found(given: str, format: str | None) -> Iterator[Input]:
     path = Path(given)
     if is_stdin(given):
@@ -247,16 +262,11 @@ def fingerprint(inputs: Inputs, *, format: str | None = None) -> list[Fingerprin
     Data sets are represented by the files that hold their rows.
 
     Raises:
-        InputError: as ``find_inputs``; or the input is standard input, which can be read only once.
+        InputError: as ``find_files``.
         MissingExtraError: a data set is named, and the package ``datasets`` is not installed.
     """
     fingerprints = []
-    for item in find_inputs(inputs, format=format):
-        if is_stdin(item.source):
-            raise InputError(
-                "Expected files, got standard input, which can be read only once. Give the file "
-                "that spooled_stdin() makes of it."
-            )
+    for item in find_files(inputs, format=format):
         if item.format == HUGGINGFACE:
             files = data_files(item.source)
             fingerprints += [_of_file(file, f"{item.name}/{file.name}") for file in files]

@@ -231,8 +231,14 @@ def write_jsonl(path: PathLike, cases: Iterable[CorefCase]) -> Path:
 
 
 def reject_to_json(reject: Reject) -> str:
-    """Return a rejected row as one line of JSON: source, line, reason, row, kind."""
-    return json.dumps(asdict(reject), ensure_ascii=True)
+    """Return a rejected row as one line of JSON: source, line, reason, row, kind.
+
+    Example:
+        >>> reject_to_json(Reject("a.tsv", 3, "No 她.", "它", "mention"))
+        '{"source": "a.tsv", "line": 3, "reason": "No 她.", "row": "它", "kind": "mention"}'
+    """
+    # The name of a file may hold bytes that are no text.
+    return _SURROGATE.sub("\ufffd", json.dumps(asdict(reject), ensure_ascii=False))
 
 
 def reject_from_json(line: str) -> Reject:

@@ -6,7 +6,6 @@ row and a ``Reject`` for each row that is not. It holds one row at a time, never
 
 from __future__ import annotations
 
-import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from introspect.errors import InputError, MentionError, TextError
 from introspect.io import PathLike, Row, RowError
-from introspect.text import Candidate, CorefCase, Span, shortened
+from introspect.text import Candidate, CorefCase, Span, divides_character, shortened
 
 #: The kind of a reject whose row is a case without a choice: all candidates are right, or none.
 NO_CHOICE = "no_choice"
@@ -41,6 +40,18 @@ class Reject:
     kind: str = "other"
 
 
+class LeftOut(Reject):
+    """What a row was read for without becoming a case, by the rules of the reader: no fault."""
+
+
+class BadLineError(RowError):
+    """Raised for one bad line of a row of several: what is wrong, and with which."""
+
+    def __init__(self, row: Row, reason: str, kind: str) -> None:
+        super().__init__(reason, kind=kind)
+        self.row = row
+
+
 Outcome = CorefCase | Reject
 
 
@@ -58,14 +69,14 @@ class CaseSource:
         self._seen = SeenIds() if seen is None else seen
 
     def outcomes(
-        self, rows: Iterable[Row], parse: Callable[[Row], Sequence[CorefCase]]
+        self, rows: Iterable[Row], parse: Callable[[Row], Sequence[Outcome]]
     ) -> Iterator[Outcome]:
         """Yield the cases that ``parse`` makes of each row, or the reason why there are none."""
         for _, outcome in self.located(rows, parse):
             yield outcome
 
     def located(
-        self, rows: Iterable[Row], parse: Callable[[Row], Sequence[CorefCase]]
+        self, rows: Iterable[Row], parse: Callable[[Row], Sequence[Outcome]]
     ) -> Iterator[tuple[Row | None, Outcome]]:
         """Yield each outcome with its row; ``None`` means the file as a whole."""
         is_empty = True
@@ -109,16 +120,18 @@ class CaseSource:
                 f"found: {shortened(', '.join(names), 200)}. Add them to the first line."
             )
 
-    def _outcome(self, row: Row, parse: Callable[[Row], Sequence[CorefCase]]) -> Iterator[Outcome]:
+    def _outcome(self, row: Row, parse: Callable[[Row], Sequence[Outcome]]) -> Iterator[Outcome]:
         try:
             if row.fault:
                 raise row.fault
-            cases = parse(row)
+            outcomes = parse(row)
         except (RowError, MentionError, TextError) as error:
             yield self._reject(row, error)
             return
-        for case in cases:
-            if case.id is not None and not self._seen.add(case.id):
+        for case in outcomes:
+            if isinstance(case, Reject):
+                yield case
+            elif case.id is not None and not self._seen.add(case.id):
                 reason = f"Expected an id of its own, but an earlier case has {case.id!r}."
                 yield self._reject(row, RowError(reason, kind="duplicate_id"))
             else:
@@ -126,6 +139,7 @@ class CaseSource:
 
     def _reject(self, row: Row, error: InputError) -> Reject:
         kind = error.kind if isinstance(error, RowError) else "mention"
+        row = error.row if isinstance(error, BadLineError) else row
         return Reject(self.name, row.line, str(error), row.shown, kind)
 
 
@@ -189,36 +203,6 @@ def _quoted(text: str, span: Span) -> str:
     return f"{shortened(text[slice(*span)], 40)!r} at {span}"
 
 
-def divides_character(text: str, offset: int) -> bool:
-    r"""Return whether ``offset`` falls inside what a reader sees as one character.
-
-    That is: before a combining mark or variation selector, around a zero-width joiner, before a
-    skin tone, between the halves of a flag or of a surrogate pair.
-
-    Example:
-        >>> [divides_character("cafe\u0301s", offset) for offset in (3, 4, 5)]
-        [False, True, False]
-    """
-    if not 0 < offset < len(text):
-        return False
-    before, after = text[offset - 1], text[offset]
-    if unicodedata.category(after).startswith("M") or "\u200d" in (before, after):
-        return not before.isspace()
-    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\udc00" <= after <= "\udfff":
-        return True
-    if _is_regional(before) and _is_regional(after):
-        run = len(text[:offset]) - len(text[:offset].rstrip(_REGIONAL))
-        return run % 2 == 1
-    return False
-
-
-_REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))
-
-
-def _is_regional(character: str) -> bool:
-    return character in _REGIONAL
-
-
 # --- ids and counts ---------------------------------------------------------------------------
 
 
@@ -266,7 +250,7 @@ class SeenIds:
 
 @dataclass
 class Tally:
-    """How many cases there are, how many outside forced choice, and rejects by kind.
+    """How many cases there are, how many outside forced choice, what was left out, and rejects.
 
     Example:
         >>> tally = Tally.of([Reject("a.tsv", 3, "The line holds a NUL.", "x", "nul")])
@@ -277,6 +261,7 @@ class Tally:
     cases: int = 0
     outside_choice: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> Tally:
@@ -288,7 +273,9 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
-        if isinstance(outcome, Reject):
+        if isinstance(outcome, LeftOut):
+            self.left_out[outcome.kind] += 1
+        elif isinstance(outcome, Reject):
             self.rejects[outcome.kind] += 1
         else:
             self.cases += 1

@@ -216,8 +216,7 @@ def grammar_cases(
         >>> first.group == second.group and first.text != second.text
         True
     """
-    if language not in LANGUAGES:
-        raise SelectionError(f"Expected a language from {', '.join(LANGUAGES)}, got {language!r}.")
+    _check_language(language)
     most = len(nouns("animal"))
     if num_nouns is not None and not 0 < num_nouns <= most:
         raise SelectionError(f"Expected `num_nouns` from 1 to {most}, got {num_nouns}.")
@@ -229,6 +228,11 @@ def grammar_cases(
             f"pairs, got {n}."
         )
     return [item.case(language) for item in _drawn(pairs, n // 2, random.Random(seed))]
+
+
+def _check_language(language: str) -> None:
+    if language not in LANGUAGES:
+        raise SelectionError(f"Expected a language from {', '.join(LANGUAGES)}, got {language!r}.")
 
 
 def _pairs(num_nouns: int, held_out: bool) -> list[tuple[Noun, Noun]]:
@@ -264,9 +268,6 @@ def _written(words: Sequence[str], language: str) -> tuple[str, list[Span]]:
     return text, spans
 
 
-_LANGUAGES = ("en", "zh")
-
-
 def own_cases(language: str = "en") -> list[CorefCase]:
     """Return the cases in ``"en"`` or ``"zh"`` (simplified); a minimal pair is one group.
 
@@ -280,7 +281,6 @@ def own_cases(language: str = "en") -> list[CorefCase]:
         >>> first.group == second.group
         True
     """
-    if language not in _LANGUAGES:
-        raise SelectionError(f"Expected a language from {', '.join(_LANGUAGES)}, got {language!r}.")
+    _check_language(language)
     data = files("introspect.data") / f"own_{language}.jsonl"
     return [case_from_json(line) for line in data.read_text("utf-8").splitlines()]

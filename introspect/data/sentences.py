@@ -1,18 +1,26 @@
-"""Read sentences one after another, whatever their format."""
+"""Read sentences one after another, whatever their format, and tell them from cases and trees."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from introspect.data.columns import choose_column
 from introspect.data.conllu import read_conllu
 from introspect.data.huggingface import HUGGINGFACE, read_huggingface
-from introspect.data.inputs import FORMATS, Input, Inputs, find_inputs, spooled_stdin
-from introspect.data.jsonl import object_from_json
+from introspect.data.inputs import (
+    FORMATS,
+    Input,
+    Inputs,
+    find_files,
+    find_inputs,
+    spooled_stdin,
+)
+from introspect.data.jsonl import CASE_KEYS, object_from_json
 from introspect.data.outcomes import CaseSource, Reject
+from introspect.errors import InputError
 from introspect.io import LONGEST_LINE, Row, RowError, is_stdin, opened, read_lines, read_table
 
 # Rows that are held at a time: few, because a text may be long.
@@ -240,3 +248,48 @@ _READERS: Mapping[str, Callable[[Input, str | None], Iterator[tuple[Row, object]
         }
     )
 )
+
+
+Content = Literal["cases", "sentences", "conllu"]
+
+
+def sniff(inputs: Inputs, *, format: str | None = None) -> Content:
+    """Return what the inputs hold, by their endings and the first readable row of a ``jsonl``.
+
+    That row is a case if it has the keys ``text``, ``pronoun`` and ``candidates``. Files of
+    ``jsonl`` without a readable row are treated as cases, so that reading them reports what is
+    wrong with each row.
+
+    Raises:
+        InputError: as ``find_files``; or different kinds are mixed.
+    """
+    known = [item for item in find_files(inputs, format=format) if item.format]
+    kinds: dict[Content, str] = {}
+    unknown = None
+    for item in known:
+        kind: Content | None = "conllu" if item.format == "conllu" else "sentences"
+        if item.format == "jsonl":
+            kind = _kind_of_rows(item.source)
+        if kind is None:
+            unknown = item.source
+        else:
+            kinds.setdefault(kind, item.source)
+    if len(kinds) > 1:
+        (one, its), (other, others), *_ = kinds.items()
+        raise InputError(
+            f"Expected inputs of one kind, got {one} in {its!r} and {other} in {others!r}. "
+            "Give them one after the other."
+        )
+    return next(iter(kinds), "cases" if unknown else "sentences")
+
+
+def _kind_of_rows(path: str) -> Content | None:
+    for row in read_lines(path):
+        if row.fault:
+            continue
+        try:
+            found = object_from_json(row.raw)
+        except RowError:
+            continue
+        return "cases" if all(key in found for key in CASE_KEYS) else "sentences"
+    return None

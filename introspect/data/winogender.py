@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
 from introspect.errors import InputError, SelectionError
-from introspect.io import PathLike, Row, RowError, read_table
+from introspect.io import PathLike, RowError, read_table
 from introspect.text import CorefCase, Span
 
 GENDERS = ("male", "female", "neutral")
@@ -67,10 +67,13 @@ def read_winogender(
     names = source.header(rows)
     if names and names[0] == _SENTENCE_COLUMNS[0]:
         source.need(names, _SENTENCE_COLUMNS)
-        yield from _of_sentences(source, rows, names, chosen, someone)
+        parse = _sentence_parser(source.path, chosen, someone)
     else:
         source.need(names or _TEMPLATE_COLUMNS, _TEMPLATE_COLUMNS)
-        yield from _of_templates(source, rows, names or (), chosen, someone)
+        parse = _template_parser(source.path, chosen, someone)
+    yield from source.outcomes(
+        rows, lambda row: parse(dict(zip(names or (), row.fields, strict=True)))
+    )
 
 
 def _chosen(genders: Iterable[str]) -> tuple[str, ...]:
@@ -82,34 +85,24 @@ def _chosen(genders: Iterable[str]) -> tuple[str, ...]:
     return tuple(gender for gender in GENDERS if gender in chosen)
 
 
-def _of_templates(
-    source: CaseSource,
-    rows: Iterator[Row],
-    names: Sequence[str],
-    genders: Sequence[str],
-    someone: bool,
-) -> Iterator[Outcome]:
-    shares = _percent_female(source.path)
+_Parse = Callable[[dict[str, str]], list[CorefCase]]
 
-    def parse(row: Row) -> list[CorefCase]:
-        template = _template(dict(zip(names, row.fields, strict=True)), shares)
+
+def _template_parser(path: Path, genders: Sequence[str], someone: bool) -> _Parse:
+    shares = _percent_female(path)
+
+    def parse(values: dict[str, str]) -> list[CorefCase]:
+        template = _template(values, shares)
         anonymous = (False, True) if someone else (False,)
         return [_case(template, gender, hides) for hides in anonymous for gender in genders]
 
-    return source.outcomes(rows, parse)
+    return parse
 
 
-def _of_sentences(
-    source: CaseSource,
-    rows: Iterator[Row],
-    names: Sequence[str],
-    genders: Sequence[str],
-    someone: bool,
-) -> Iterator[Outcome]:
-    cases = _cases_beside(source.path)
+def _sentence_parser(path: Path, genders: Sequence[str], someone: bool) -> _Parse:
+    cases = _cases_beside(path)
 
-    def parse(row: Row) -> list[CorefCase]:
-        values = dict(zip(names, row.fields, strict=True))
+    def parse(values: dict[str, str]) -> list[CorefCase]:
         case = cases.get(values["sentid"].removesuffix(".txt"))
         if case is None:
             raise RowError(f"No template gives {values['sentid'][:80]!r}.", kind="template")
@@ -118,7 +111,7 @@ def _of_sentences(
         is_wanted = case.extra["gender"] in genders and (someone or not case.extra["someone"])
         return [case] if is_wanted else []
 
-    return source.outcomes(rows, parse)
+    return parse
 
 
 def _cases_beside(path: Path) -> dict[str, CorefCase]:

@@ -8,15 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
+from introspect.data.similar import are_similar
 from introspect.io import PathLike, Row, RowError, read_table
-from introspect.text import CorefCase, Span, segment_words
+from introspect.text import CorefCase, Span
 
 _COLUMNS = 7
 _NO_REFERENCE = "?"
 # The tokens that tokenizers of the Penn Treebank write for quotation marks.
 _QUOTES = {"``": '"', "''": '"'}
-# A minimal pair shares at least this part of its words, counted from both ends.
-_PAIR_SHARE = 0.5
 # No schema has this many versions; this bounds how much of a file is held in memory.
 _LONGEST_GROUP = 64
 
@@ -187,18 +186,4 @@ def _are_minimal_pair(first: CorefCase, second: CorefCase) -> bool:
     if first.extra["lang"] != second.extra["lang"]:
         return False
     same_reference = first.extra.get("reference") == second.extra.get("reference") is not None
-    return same_reference or _share(first.text, second.text) >= _PAIR_SHARE
-
-
-def _words(text: str) -> list[str]:
-    return [text[start:end] for start, end in segment_words(text)]
-
-
-def _share(first: str, second: str) -> float:
-    """Return the part of the words that two sentences share at their beginnings and ends."""
-    a, b = _words(first), _words(second)
-    shorter = min(len(a), len(b))
-    head = next((i for i in range(shorter) if a[i] != b[i]), shorter)
-    rest = shorter - head
-    tail = next((i for i in range(rest) if a[-1 - i] != b[-1 - i]), rest)
-    return (head + tail) / max(len(a), len(b))
+    return same_reference or are_similar(first.text, second.text)

@@ -14,71 +14,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from introspect.errors import SelectionError
 from introspect.functional.masks import FLOOR
 
 Mention = Literal["mean", "sum", "max", "last"]
 MENTION_OPTIONS: tuple[Mention, ...] = ("mean", "sum", "max", "last")
 
-Words = Sequence[Sequence[int]]
 
-
-def mention_weights(
-    attentions: torch.Tensor, sources: Words, targets: Words, *, mention: Mention = "mean"
-) -> torch.Tensor:
-    r"""Compute the attention from one mention to another, for every layer and head.
-
-    .. math:: w(S, T) = \operatorname*{mean}_{s \in S,\, t \in T}
-              \frac{1}{|s|} \sum_{i \in s} \sum_{j \in t} \alpha_{ij}
-
-    The attention from word to word is the sum over the target's pieces and the mean over the
-    source's. ``mention`` then combines all pairs of words: by their ``mean``, ``sum`` or ``max``,
-    or by using only the ``last`` word of each mention, the head word of an English noun phrase.
-
-    Args:
-        attentions: ``(num_layers, num_heads, query_len, key_len)``, rows summing to 1.
-        sources: words of the mention that attends, each a list of query indices.
-        targets: words of the mention that is attended to, each a list of key indices.
-        mention: how pairs of words are combined into one number.
-
-    Returns:
-        ``(num_layers, num_heads)`` in float64, from 0 to 1 (``sum``: to the number of source
-        words).
-
-    Example:
-        >>> pattern = torch.tensor([[[[0.2, 0.3, 0.5], [0.1, 0.8, 0.1], [0.0, 0.4, 0.6]]]])
-        >>> mention_weights(pattern, sources=[[1, 2]], targets=[[0, 1]])
-        tensor([[0.6500]], dtype=torch.float64)
-    """
-    pattern = attentions.double()
-    if mention == "last":
-        sources, targets = sources[-1:], targets[-1:]
-    pairs = torch.stack(
-        [
-            pattern[..., list(source), :][..., list(target)].sum(-1).mean(-1)
-            for source in sources
-            for target in targets
-        ]
-    )
-    if mention == "sum":
-        return pairs.sum(0)
-    if mention == "max":
-        return pairs.amax(0)
-    return pairs.mean(0)
-
-
-def reachable(attentions: torch.Tensor, sources: Words, targets: Words) -> torch.Tensor:
-    """Check whether the mask lets any source piece attend to any target piece, for every layer.
-
-    A mask is the same for all heads of a layer and produces weights of exactly 0, so if every head
-    of a layer has exactly 0 everywhere between the two mentions, the layer cannot attend there.
-
-    Returns:
-        ``(num_layers,)``, bool.
-    """
-    rows = [i for word in sources for i in word]
-    columns = [j for word in targets for j in word]
-    block = attentions[:, :, rows, :][..., columns]
-    return (block != 0).flatten(1).any(dim=1)
+def checked_mention(mention: str) -> None:
+    """Raise a ``SelectionError`` unless the way to combine word pairs is known."""
+    if mention not in MENTION_OPTIONS:
+        raise SelectionError(
+            f"Expected `mention` as one of {', '.join(MENTION_OPTIONS)}, got {mention!r}."
+        )
 
 
 def credit(

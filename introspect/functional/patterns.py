@@ -1,8 +1,6 @@
-"""Statistics that describe the shape of a head's pattern: entropy, attention mass, offsets.
+"""The shape of a head's pattern: visible keys, offsets, sole maxima, and classes of shapes.
 
-All functions take ``(..., query_len, key_len)``. The first ones return one number for each
-pattern, ``(...)``, in float64; rows that a model leaves empty (because a mask hides all keys)
-count as they are. ``totals`` has the sums from which means over many texts are computed.
+All functions take ``(..., query_len, key_len)``.
 """
 
 from __future__ import annotations
@@ -11,64 +9,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-
-from introspect.functional.totals import row_entropy
-
-
-def entropy(attentions: torch.Tensor) -> torch.Tensor:
-    r"""Compute the entropy of a head's attention, in bits, averaged over queries.
-
-    .. math:: -\frac{1}{n} \sum_i \sum_j \alpha_{ij} \log_2 \alpha_{ij}
-
-    It is 0 for heads that attend to one token, and :math:`\log_2` of the number of keys for uniform
-    attention.
-
-    Source: Clark et al. 2019, "What Does BERT Look At?", section 3.3.
-
-    Example:
-        >>> entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
-        tensor(0.5000, dtype=torch.float64)
-    """
-    return row_entropy(attentions).mean(-1)
-
-
-def mass_on(
-    attentions: torch.Tensor, keys: Sequence[bool], queries: Sequence[bool] | None = None
-) -> torch.Tensor:
-    """Compute the share of attention that goes to some of the keys, averaged over queries.
-
-    Args:
-        attentions: ``(..., query_len, key_len)``.
-        keys: which keys, for example the special tokens.
-        queries: which queries to average over; all by default.
-
-    Returns:
-        From 0 to 1; NaN without any query.
-
-    Example:
-        >>> mass_on(torch.tensor([[0.7, 0.3], [0.1, 0.9]]), [True, False])
-        tensor(0.4000, dtype=torch.float64)
-    """
-    rows = attentions.double()
-    if queries is not None:
-        rows = rows[..., torch.tensor(list(queries), dtype=torch.bool), :]
-    return rows[..., torch.tensor(list(keys), dtype=torch.bool)].sum(-1).mean(-1)
-
-
-def offset_mass(attentions: torch.Tensor, offset: int) -> torch.Tensor:
-    """Compute the mean attention of a token to the one ``offset`` positions after it.
-
-    -1 is the previous token, 0 the token itself, 1 the next one; the mean is over queries that have
-    such a token.
-
-    Returns:
-        From 0 to 1; NaN where no query has such a token.
-
-    Example:
-        >>> offset_mass(torch.tensor([[1.0, 0.0], [0.8, 0.2]]), -1)
-        tensor(0.8000, dtype=torch.float64)
-    """
-    return attentions.double().diagonal(offset, dim1=-2, dim2=-1).mean(-1)
 
 
 def offsets_between(query_len: int, key_len: int) -> torch.Tensor:

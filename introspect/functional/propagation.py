@@ -142,28 +142,6 @@ def contributions(vectors: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
     return torch.where(total > 0, nearness / total, torch.nan)
 
 
-def alti(shares: torch.Tensor) -> torch.Tensor:
-    r"""Multiply the contributions of the layers, from the first to each one.
-
-    .. math:: M_l = C_l C_{l-1} \cdots C_1
-
-    Args:
-        shares: ``(num_layers, n, n)``, of consecutive layers, the first layer first.
-
-    Returns:
-        ``(num_layers, n, n)``, float64, from 0 to 1; rows sum to 1, or are missing as in
-        ``rollout``.
-
-    Source: Ferrando et al. 2022, section 3.3.
-
-    Example:
-        >>> alti(torch.tensor([[[1.0, 0.0], [0.5, 0.5]]] * 2))[-1]
-        tensor([[1.0000, 0.0000],
-                [0.7500, 0.2500]], dtype=torch.float64)
-    """
-    return layer_product(shares)
-
-
 #: Capacities are integer multiples of this value.
 RESOLUTION = 2.0**-30
 #: Each pair of tokens in each layer takes its own search, so longer texts are refused.

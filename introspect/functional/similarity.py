@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,51 +14,25 @@ Floats = npt.NDArray[np.float64]
 _CHUNK = 4_000_000
 
 
-def head_distances(attentions: torch.Tensor, queries: Sequence[bool] | None = None) -> torch.Tensor:
-    r"""Compute the Jensen–Shannon distance between every two heads, averaged over queries.
+def head_distance_sums(attentions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    r"""Sum the Jensen–Shannon distances of every two heads over queries, and count these.
 
-    .. math:: d(a, b) = \frac{1}{n} \sum_i \sqrt{H\!\left(\tfrac{\alpha^a_i + \alpha^b_i}{2}\right)
+    .. math:: d_i(a, b) = \sqrt{H\!\left(\tfrac{\alpha^a_i + \alpha^b_i}{2}\right)
               - \frac{H(\alpha^a_i) + H(\alpha^b_i)}{2}}
 
     with the entropy *H* in bits. The distance is a metric: 0 for heads with the same rows, 1 for
-    heads that never attend to the same key.
+    heads that never attend to the same key. A row with NaN, or with no weight at all, is not a
+    distribution: a pair skips the queries at which either head has such a row.
 
     Args:
         attentions: ``(num_layers, num_heads, query_len, key_len)``.
-        queries: which queries to average over; all by default.
-
-    Returns:
-        ``(num_layers * num_heads, num_layers * num_heads)`` in float64, symmetric, from 0 to 1;
-        NaN for two heads without a query at which both have a row.
-
-    Source: Endres & Schindelin 2003, "A new metric for probability distributions"; for heads,
-    Clark et al. 2019, "What Does BERT Look At?", section 6, with divergences instead of distances.
-
-    Example:
-        >>> head_distances(torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]]]))
-        tensor([[0., 1., 0.],
-                [1., 0., 1.],
-                [0., 1., 0.]], dtype=torch.float64)
-    """
-    sums, counts = head_distance_sums(attentions, queries)
-    return sums / counts
-
-
-def head_distance_sums(
-    attentions: torch.Tensor, queries: Sequence[bool] | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sum the distances of every two heads, and count the queries, for means over texts.
-
-    A row with NaN, or with no weight at all, is not a distribution: a pair skips the queries at
-    which either head has such a row.
-
-    Args:
-        attentions: ``(num_layers, num_heads, query_len, key_len)``.
-        queries: which queries to sum over; all by default.
 
     Returns:
         Sums in float64 and counts in int64, ``(num_layers * num_heads, num_layers * num_heads)``
-        each.
+        each, symmetric.
+
+    Source: Endres & Schindelin 2003, "A new metric for probability distributions"; for heads,
+    Clark et al. 2019, "What Does BERT Look At?", section 6, with divergences instead of distances.
 
     Example:
         >>> sums, counts = head_distance_sums(torch.tensor([[[[1.0, 0.0]] * 3, [[0.0, 1.0]] * 3]]))
@@ -67,8 +40,6 @@ def head_distance_sums(
         (tensor(3., dtype=torch.float64), tensor(3))
     """
     rows = attentions.flatten(0, 1)
-    if queries is not None:
-        rows = rows[:, torch.tensor(list(queries), dtype=torch.bool)]
     num_heads, num_queries, key_len = rows.shape
     sums = torch.zeros(num_heads, num_heads, dtype=torch.float64)
     counts = torch.zeros(num_heads, num_heads, dtype=torch.int64)
@@ -144,8 +115,7 @@ def classical_mds(distances: Floats, dimensions: int = 2) -> tuple[Floats, float
 def _furthest(points: Floats) -> npt.NDArray[np.intp]:
     """Return the first point furthest from 0 on each axis, with ties up to rounding."""
     size = np.abs(points)
-    first: npt.NDArray[np.intp] = (size >= size.max(0) * (1 - 1e-9)).argmax(0)
-    return first
+    return np.asarray((size >= size.max(0) * (1 - 1e-9)).argmax(0))
 
 
 def total_variation(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -168,42 +138,3 @@ def total_variation(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """
     distance: torch.Tensor = (a.double() - b.double()).abs().sum(-1) / 2
     return distance
-
-
-def jensen_shannon_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    r"""Compute the square root of the Jensen–Shannon divergence to base 2, which is a metric.
-
-    .. math:: \sqrt{\frac{1}{2} \sum_j \left( a_j \log_2 \frac{a_j}{m_j}
-              + b_j \log_2 \frac{b_j}{m_j} \right)}, \quad m = \frac{a + b}{2}
-
-    Unlike total variation, it gives more importance to a change of a small weight than to the same
-    change of a large one.
-
-    Args:
-        a: ``(..., keys)``.
-        b: the same shape, or one that broadcasts with ``a``.
-
-    Returns:
-        From 0 (the same) to 1 (no key in common), the square root of bits; NaN where a weight is
-        missing.
-
-    Source: Endres and Schindelin 2003, "A new metric for probability distributions".
-
-    Example:
-        >>> jensen_shannon_distance(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]))
-        tensor(1., dtype=torch.float64)
-    """
-    left, right = a.double(), b.double()
-    middle = (left + right) / 2
-    bits = (_relative(left, middle) + _relative(right, middle)).sum(-1) / 2
-    # Rounding can make the divergence of equal rows slightly negative.
-    distance: torch.Tensor = bits.clamp(min=0).sqrt()
-    return distance
-
-
-def _relative(row: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
-    """Compute ``row × log2(row / middle)``, 0 where the row is 0; NaN stays NaN."""
-    # The middle is 0 only where the row is 0, and any other divisor gives the same result there.
-    ratio = row / torch.where(middle == 0, 1.0, middle)
-    bits: torch.Tensor = torch.special.xlogy(row, ratio) / math.log(2)
-    return bits

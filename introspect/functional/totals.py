@@ -1,4 +1,8 @@
-r"""Sums over the rows of padded texts that are the same in any order and with any padding.
+r"""Statistics of patterns: means over one text, and sums over many that no order changes.
+
+The means, at the end, take ``(..., query_len, key_len)`` and return one number for each pattern,
+``(...)``, in float64; rows that a model leaves empty (because a mask hides all keys) count as they
+are. The sums are the same in any order and with any padding.
 
 Floating-point sums depend on the order of the additions, and so on the padded length of a text
 and on the other texts in its batch. Here every number that is summed is a multiple of a grain
@@ -137,3 +141,59 @@ def row_entropy(attentions: torch.Tensor) -> torch.Tensor:
     # float64.
     torch.nn.functional.threshold(terms, 2.0**-25, 0.0, inplace=True)
     return in_grains(terms.sum(-1, dtype=torch.float64) / math.log(2))
+
+
+def entropy(attentions: torch.Tensor) -> torch.Tensor:
+    r"""Compute the entropy of a head's attention, in bits, averaged over queries.
+
+    .. math:: -\frac{1}{n} \sum_i \sum_j \alpha_{ij} \log_2 \alpha_{ij}
+
+    It is 0 for heads that attend to one token, and :math:`\log_2` of the number of keys for uniform
+    attention.
+
+    Source: Clark et al. 2019, "What Does BERT Look At?", section 3.3.
+
+    Example:
+        >>> entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
+        tensor(0.5000, dtype=torch.float64)
+    """
+    return row_entropy(attentions).mean(-1)
+
+
+def mass_on(
+    attentions: torch.Tensor, keys: Sequence[bool], queries: Sequence[bool] | None = None
+) -> torch.Tensor:
+    """Compute the share of attention that goes to some of the keys, averaged over queries.
+
+    Args:
+        attentions: ``(..., query_len, key_len)``.
+        keys: which keys, for example the special tokens.
+        queries: which queries to average over; all by default.
+
+    Returns:
+        From 0 to 1; NaN without any query.
+
+    Example:
+        >>> mass_on(torch.tensor([[0.7, 0.3], [0.1, 0.9]]), [True, False])
+        tensor(0.4000, dtype=torch.float64)
+    """
+    rows = attentions.double()
+    if queries is not None:
+        rows = rows[..., torch.tensor(list(queries), dtype=torch.bool), :]
+    return rows[..., torch.tensor(list(keys), dtype=torch.bool)].sum(-1).mean(-1)
+
+
+def offset_mass(attentions: torch.Tensor, offset: int) -> torch.Tensor:
+    """Compute the mean attention of a token to the one ``offset`` positions after it.
+
+    -1 is the previous token, 0 the token itself, 1 the next one; the mean is over queries that have
+    such a token.
+
+    Returns:
+        From 0 to 1; NaN where no query has such a token.
+
+    Example:
+        >>> offset_mass(torch.tensor([[1.0, 0.0], [0.8, 0.2]]), -1)
+        tensor(0.8000, dtype=torch.float64)
+    """
+    return attentions.double().diagonal(offset, dim1=-2, dim2=-1).mean(-1)

@@ -1,17 +1,15 @@
 # What the folder hands out, each name loaded on its first use.
 from .arguments import accepted as accepted
-from .arguments import is_encoder_decoder as is_encoder_decoder
 from .arguments import placed as placed
 from .arguments import ran as ran
 from .arguments import run_arguments as run_arguments
-from .arguments import same_output as same_output
 from .capture import PARTS as PARTS
 from .capture import capture as capture
 from .capture import capture_with_projections as capture_with_projections
 from .capture import find_projections as find_projections
 from .capture import stream as stream
 from .captured import Captured as Captured
-from .certificate import verify as verify
+from .captured import verify as verify
 from .downstream.projection import Projection as Projection
 from .edits.editors import AttentionEditor as AttentionEditor
 from .edits.editors import editor_of as editor_of
@@ -32,6 +30,7 @@ from .gradients.gradients import with_gradients as with_gradients
 from .interface import IMPLEMENTATION as IMPLEMENTATION
 from .interface import active_editors as active_editors
 from .interface import unedited as unedited
+from .layer_index import is_encoder_decoder as is_encoder_decoder
 from .layout import AttentionLayout as AttentionLayout
 from .layout import HeadCount as HeadCount
 from .layout import attention_layout as attention_layout
@@ -39,9 +38,10 @@ from .layout import few_tokens as few_tokens
 from .loans import borrowed_attention as borrowed_attention
 from .loans import without_dropout as without_dropout
 from .offloaded import own_parameter as own_parameter
-from .rows import RowsNotRecomputableError as RowsNotRecomputableError
 from .unwrapping import check_positions as check_positions
 from .unwrapping import models_inside as models_inside
 from .unwrapping import taken_by as taken_by
 from .unwrapping import transformers_model as transformers_model
 from .unwrapping import unwrapped as unwrapped
+from .watchers import RowsNotRecomputableError as RowsNotRecomputableError
+from .watchers import same_output as same_output

@@ -133,11 +133,6 @@ def accepted(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str,
     return {name: value for name, value in inputs.items() if name in taken}
 
 
-def is_encoder_decoder(module: nn.Module) -> bool:
-    """Return whether the model reads one text and writes another (T5, BART)."""
-    return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
-
-
 def checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
     """Return ``rows`` as positions: ``(num_rows,)`` for all batch items, or ``(batch, num_rows)``.
 
@@ -212,12 +207,3 @@ def _check_weights(module: nn.Module) -> None:
             f"Expected {type(module).__name__} with its weights in memory, but {len(empty)} of "
             f"them are on the meta device, for example {empty[0]}. Load the weights first."
         )
-
-
-_SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
-_SAME_OUTPUT_HALF = 3e-2
-
-
-def same_output(dtype: torch.dtype) -> float:
-    """Return the largest difference allowed, in units of the larger of 1 and the largest value."""
-    return _SAME_OUTPUT.get(dtype, _SAME_OUTPUT_HALF)

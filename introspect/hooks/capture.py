@@ -11,9 +11,9 @@ from torch import nn
 
 from introspect.errors import SelectionError
 from introspect.hooks.arguments import checked_rows, is_ordinary, num_tokens, run_arguments
-from introspect.hooks.captured import Captured
-from introspect.hooks.certificate import (
+from introspect.hooks.captured import (
     NOT_COMPARED,
+    Captured,
     certificate_of,
     held_to_the_model,
     largest_of,
@@ -23,11 +23,10 @@ from introspect.hooks.downstream.blocks import DERIVED, BlockLog, DerivedParts, 
 from introspect.hooks.downstream.projection import BEHIND_NORMS, Projection
 from introspect.hooks.interface import active_editors
 from introspect.hooks.observation import Observation, Receive
-from introspect.hooks.rows import RowsNotRecomputableError, pick_rows
 from introspect.hooks.run import ROWS_ROUTE, run_watched, run_whole
 from introspect.hooks.unwrapping import watched_module
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
-from introspect.hooks.watchers import RowWatcher
+from introspect.hooks.watchers import RowsNotRecomputableError, RowWatcher, pick_rows
 from introspect.records import Certificate, names_of_parts
 
 #: The parts of a model's attention that can be captured.
@@ -70,14 +69,12 @@ def capture(
         SelectionError: a part, layer, head or row does not exist.
     """
     wanted = _checked_parts(include)
-    if layers is not None and not list(layers):
-        raise SelectionError(
-            "Expected at least one layer in `layers`, got none. Leave it out to keep all of them."
-        )
-    if heads is not None and not list(heads):
-        raise SelectionError(
-            "Expected at least one head in `heads`, got none. Leave it out to keep all of them."
-        )
+    for name, some in (("layer", layers), ("head", heads)):
+        if some is not None and not list(some):
+            raise SelectionError(
+                f"Expected at least one {name} in `{name}s`, got none. Leave it out to keep all of "
+                "them."
+            )
     module = watched_module(module)
     arguments = run_arguments(module, inputs)
     if rows is None:

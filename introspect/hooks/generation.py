@@ -16,13 +16,11 @@ from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.arguments import copied, run_arguments, telling_failures
-from introspect.hooks.bypass import OUTPUT_ROUTE, OWN_OUTPUTS
-from introspect.hooks.captured import Captured
-from introspect.hooks.certificate import NOT_COMPARED, certificate_of, noted
+from introspect.hooks.captured import NOT_COMPARED, Captured, certificate_of, noted
 from introspect.hooks.interface import IMPLEMENTATION, watching
 from introspect.hooks.loans import borrowed_attention
-from introspect.hooks.observation import Observation
-from introspect.hooks.run import INTERFACE_ROUTE
+from introspect.hooks.observation import OWN_OUTPUTS, Observation
+from introspect.hooks.run import INTERFACE_ROUTE, OUTPUT_ROUTE
 from introspect.hooks.unwrapping import check_positions, taken_by, watched_module
 from introspect.hooks.watchers import WholeWatcher
 

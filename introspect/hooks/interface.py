@@ -16,10 +16,10 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -113,39 +113,35 @@ class Editor(Protocol):
         ...
 
 
+_Value = TypeVar("_Value")
+
 # Context variables, not globals: each thread sees only what it set itself.
 _watcher: ContextVar[Watcher | None] = ContextVar("introspect_watcher", default=None)
 _editors: ContextVar[tuple[Editor, ...]] = ContextVar("introspect_editors", default=())
 
 
 @contextmanager
-def watching(watcher: Watcher) -> Iterator[None]:
-    """Let ``watcher`` compute every attention of this thread."""
-    token = _watcher.set(watcher)
+def _set(variable: ContextVar[_Value], value: _Value) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _watcher.reset(token)
+        variable.reset(token)
 
 
-@contextmanager
-def edited_by(editor: Editor) -> Iterator[None]:
+def watching(watcher: Watcher) -> AbstractContextManager[None]:
+    """Let ``watcher`` compute every attention of this thread while the context is open."""
+    return _set(_watcher, watcher)
+
+
+def edited_by(editor: Editor) -> AbstractContextManager[None]:
     """Let ``editor`` change every attention of this thread, after the editors already active."""
-    token = _editors.set((*_editors.get(), editor))
-    try:
-        yield
-    finally:
-        _editors.reset(token)
+    return _set(_editors, (*_editors.get(), editor))
 
 
-@contextmanager
-def unedited() -> Iterator[None]:
-    """Compute every attention of this thread without edits."""
-    token = _editors.set(())
-    try:
-        yield
-    finally:
-        _editors.reset(token)
+def unedited() -> AbstractContextManager[None]:
+    """Compute every attention of this thread without edits while the context is open."""
+    return _set(_editors, ())
 
 
 def active_editors() -> tuple[Editor, ...]:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from introspect.hooks.arguments import is_encoder_decoder
 from introspect.hooks.unwrapping import models_inside
 
 # An attention module attends to another sequence if it received one of these arguments.
@@ -35,6 +34,11 @@ class Place(NamedTuple):
     kind: str
     layer: int
     is_again: bool = False
+
+
+def is_encoder_decoder(module: nn.Module) -> bool:
+    """Return whether the model reads one text and writes another (T5, BART)."""
+    return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
 
 
 class Numbering:

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError
-from introspect.hooks.arguments import accepted, is_encoder_decoder, run_arguments
-from introspect.hooks.bypass import products_of_own_output
+from introspect.hooks.arguments import accepted, run_arguments
 from introspect.hooks.interface import unedited
+from introspect.hooks.layer_index import is_encoder_decoder
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import AttentionProducts
-from introspect.hooks.run import run_watched
+from introspect.hooks.run import products_of_own_output, run_watched
 from introspect.hooks.unwrapping import transformers_model
 from introspect.hooks.watchers import WholeWatcher
 

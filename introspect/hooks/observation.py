@@ -14,6 +14,17 @@ from introspect.hooks.layer_index import Numbering
 from introspect.hooks.watchers import Parts
 from introspect.records import CAPTURE_PARTS
 
+#: The names under which a model returns each kind of attention itself.
+OWN_OUTPUTS = {
+    "self": ("attentions",),
+    "encoder": ("encoder_attentions",),
+    "decoder": ("decoder_attentions",),
+    "cross": ("cross_attentions",),
+}
+
+# Rounding in half precision may raise a weight above 1 by this much.
+_ABOVE_ONE = 1e-2
+
 # Parts whose second dimension is not the heads.
 _NOT_BY_HEAD = tuple(part.name for part in CAPTURE_PARTS if not part.is_by_head)
 
@@ -200,3 +211,8 @@ def _ranges(numbers: Sequence[int]) -> str:
     if list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]}–{numbers[-1]}"
     return ", ".join(map(str, numbers))
+
+
+def are_weights(own: torch.Tensor) -> bool:
+    """Return whether ``own`` can be attention: a few models return scores under that name."""
+    return bool((own >= 0).all() and (own <= 1 + _ABOVE_ONE).all())

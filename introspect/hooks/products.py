@@ -21,40 +21,6 @@ from introspect.hooks.interface import active_editors
 SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
 
 
-class SoftmaxInputs(TorchFunctionMode):
-    """Records the input and output of every softmax of this thread while it is open.
-
-    Example:
-        >>> with SoftmaxInputs() as seen:
-        ...     _ = torch.softmax(torch.tensor([1.0, 2.0]), dim=-1)
-        >>> seen.pairs[0][0]
-        tensor([1., 2.])
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Run ``function``, and record it if it is a softmax."""
-        result = function(*args, **(kwargs or {}))
-        if function in SOFTMAX:
-            self.pairs.append((softmax_input(args, kwargs).detach(), result.detach()))
-        return result
-
-
-def softmax_input(args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> torch.Tensor:
-    """Return the tensor among the arguments of a softmax."""
-    given: torch.Tensor = args[0] if args else (kwargs or {})["input"]
-    return given
-
-
 _PRODUCTS = (
     torch.matmul,
     torch.bmm,
@@ -115,7 +81,14 @@ class AttentionProducts:
 
 
 class ProductTrace(TorchFunctionMode):
-    """Records the batched products and softmaxes of this thread, in order, while it is open."""
+    """Records the batched products and softmaxes of this thread, in order, while it is open.
+
+    Example:
+        >>> with ProductTrace() as trace:
+        ...     _ = torch.softmax(torch.tensor([1.0, 2.0]), dim=-1)
+        >>> trace.events[0].given
+        tensor([1., 2.])
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,7 +113,7 @@ def step_of(
 ) -> Step | None:
     """Return what a function computed, if it may be a step of attention."""
     if function in SOFTMAX:
-        return Softmax(softmax_input(args, kwargs), result)
+        return Softmax(args[0] if args else kwargs["input"], result)
     if function in _PRODUCTS and result.ndim > 2:
         return Product(args[0], args[1], result)
     if function in _SUMMED_PRODUCTS:

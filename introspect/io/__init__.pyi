@@ -5,6 +5,7 @@ from .arrays import pack as pack
 from .arrays import unpack as unpack
 from .files import check_destination as check_destination
 from .files import replacing as replacing
+from .files import unwritable as unwritable
 from .files import write_atomically as write_atomically
 from .files import write_lines as write_lines
 from .folders import FILES as FILES

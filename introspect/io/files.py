@@ -36,7 +36,7 @@ def write_atomically(
             prefix=f".{target.name}.", suffix=".part", dir=target.parent
         )
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -50,7 +50,7 @@ def write_atomically(
             _sync_folder(target.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -93,7 +93,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OutputError:
         raise  # The error already says what was wrong.
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -109,7 +109,7 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     try:
         is_folder_there, is_folder_itself = folder.is_dir(), target.is_dir()
     except OSError as error:  # The name is too long, or the folder may not be read.
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     if not is_folder_there:
         what = "is not a folder" if folder.exists() else "does not exist"
         raise OutputError(
@@ -146,9 +146,10 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _unwritable(target: Path, error: OSError) -> OutputError:
+def unwritable(place: Path, error: OSError, write: str = "write") -> OutputError:
+    """Return the error for a file that cannot be written, or a folder to ``write in``."""
     return OutputError(
-        f"Expected to write {str(target)!r}, but the system refused: "
+        f"Expected to {write} {str(place)!r}, but the system refused: "
         f"{error.strerror or error}. Name a place you may write to."
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from introspect.errors import OutputError
-from introspect.io.files import write_atomically
+from introspect.io.files import unwritable, write_atomically
 
 #: The file with the plan that the folder was begun with, and the manifest of what a run writes.
 PLAN = "run.json"
@@ -208,7 +208,7 @@ def clean(folder: Path, kind: str, *, overwrite: bool) -> None:
             if _is_half(path.name) or path.name in files:
                 _remove(path)
     except OSError as error:
-        raise _refused(folder, error) from error
+        raise unwritable(folder, error, "write in") from error
 
 
 def _remove(path: Path) -> None:
@@ -242,7 +242,7 @@ def locked(folder: Path, way: Way = "resume") -> Iterator[None]:
             f"{str(folder)!r}. Wait for it, or name another folder."
         ) from error
     except OSError as error:
-        raise _refused(folder, error) from error
+        raise unwritable(folder, error, "write in") from error
     try:
         yield
     finally:
@@ -256,13 +256,6 @@ def locked(folder: Path, way: Way = "resume") -> Iterator[None]:
         if os.name != "posix":
             with suppress(OSError):
                 path.unlink(missing_ok=True)
-
-
-def _refused(folder: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"Expected to write in {str(folder)!r}, but the system refused: "
-        f"{error.strerror or error}. Name a place you may write to."
-    )
 
 
 @contextmanager
@@ -288,7 +281,7 @@ def replacing_folder(folder: Path, kind: str, *, overwrite: bool) -> Iterator[Pa
             folder.rename(old)
         place.rename(folder)
     except OSError as error:
-        raise _refused(folder, error) from error
+        raise unwritable(folder, error, "write in") from error
     finally:
         with suppress(OSError):
             # If stopped between the two renames, restore the old folder.

@@ -1,8 +1,9 @@
-"""The page's scripts: many source files, bundled into one script; and Plotly.
+"""What a page is made of: templates, scripts, Plotly and styles.
 
-Each file is an ES module that imports only from its siblings. A page cannot load modules without
-a network or a looser policy, so the files are joined in the order of their imports. Each becomes a
-function with a scope of its own that returns what the file exports.
+A template escapes whatever is put into it, unless it is HTML already. Each script is an ES module
+that imports only from its siblings. A page cannot load modules without a network or a looser
+policy, so the files are joined in the order of their imports. Each becomes a function with a scope
+of its own that returns what the file exports.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from introspect.text import visible_text
 
 #: Of the vendored file, so that an unintended change is noticed before any page is written.
 PLOTLY_SHA256 = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7a"
@@ -152,28 +158,46 @@ def _hash(script: str) -> str:
 
 #: In cascade order: what all views share, then the views, then print styles, which take precedence.
 STYLES = (
-    "base",
-    "words",
-    "tables",
-    "chapters",
-    "controls",
-    "tokens",
-    "grid",
-    "matrix",
-    "head",
-    "model",
-    "layer",
-    "arithmetic",
-    "evolution",
-    "compare",
-    "coreference",
-    "image",
-    "drawn",
-    "print",
-)
+    "base", "words", "tables", "chapters", "controls", "tokens", "grid", "matrix", "head", "model",
+    "layer", "arithmetic", "evolution", "compare", "coreference", "image", "drawn", "print",
+)  # fmt: skip
 
 
 @cache
 def style_sheet() -> str:
     """Return all styles of the page as one sheet."""
     return "\n".join(read_asset(f"styles/{name}.css") for name in STYLES)
+
+
+@cache
+def template(package: str, name: str) -> Any:
+    """Return a template from the folder ``templates`` of a package.
+
+    Its macros, called through ``.module``, return HTML. Two filters serve text from outside:
+    ``visible`` shows characters that cannot be seen, ``emphasized`` the words between asterisks.
+    """
+    return _environment(package).get_template(name)
+
+
+@cache
+def _environment(package: str) -> Environment:
+    environment = Environment(
+        loader=PackageLoader(package),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = lambda text: visible_text(str(text))
+    environment.filters["emphasized"] = emphasized
+    return environment
+
+
+def emphasized(sentence: str) -> Markup:
+    """Return a sentence as HTML: ``*marked*`` words as emphasis, everything else as text.
+
+    Example:
+        >>> emphasized("*it* & others")
+        Markup('<em>it</em> &amp; others')
+    """
+    return Markup(re.sub(r"\*(.+?)\*", r"<em>\1</em>", str(escape(sentence))))

@@ -1,4 +1,4 @@
-"""Weights as bytes: small enough for a page, and within 0.005 of what was captured.
+"""A record as data of a page: its weights as bytes, within 0.005 of what was captured, and text.
 
 There are two codes, both exact at 0 and 1, whose largest code marks a missing value (NaN):
 
@@ -25,13 +25,16 @@ from __future__ import annotations
 import base64
 import gzip
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from introspect.errors import RecordError
-from introspect.text import quantity, whole
+from introspect.records import METHODS, AttentionRecord, TokenSequence, attributed
+from introspect.text import quantity, visible, visible_text, whole
 
 #: Up to this many weights, a page stores 16 bits each; beyond it, 8.
 LARGEST_IN_16_BITS = 2_000_000
@@ -45,6 +48,9 @@ _ROOT = 0.6
 
 # Softmax rows sum to 1 only up to rounding, so a single weight may exceed 1 by this much.
 _TOLERANCE = 1e-5
+
+# If a method's largest number is below this, numbers are written with a power of ten.
+_SMALL = 0.1
 
 _LARGEST_SIGNED = 32766
 _MISSING_SIGNED = -32768
@@ -163,46 +169,74 @@ def encode_signed(values: Floats) -> SignedEncoded:
     return SignedEncoded(values.shape, scales.tolist(), _packed(codes.tobytes()))
 
 
-def decode_signed(encoded: SignedEncoded) -> npt.NDArray[np.float32]:
-    """Decode a signed part as a page does."""
-    raw = gzip.decompress(base64.b64decode(encoded.data))
-    codes = np.frombuffer(raw, dtype="<i2").reshape(encoded.shape)
-    values: npt.NDArray[np.float64] = (
-        codes / _LARGEST_SIGNED * np.array(encoded.scales)[:, :, None, None]
-    )
-    values[codes == _MISSING_SIGNED] = np.nan
-    return values.astype(np.float32)
-
-
-def decode(encoded: Encoded) -> npt.NDArray[np.float32]:
-    """Decode weights as a page does."""
-    raw = gzip.decompress(base64.b64decode(encoded.data))
-    if encoded.codec == "sparse":
-        return _decode_sparse(raw, encoded)
-    if encoded.codec == "u16":
-        codes = np.frombuffer(raw, dtype="<u2")
-        values = codes / 65534
-        missing = codes == 65535
-    else:
-        codes = np.frombuffer(raw, dtype=np.uint8)
-        values = (codes / 254) ** (1 / _ROOT)
-        missing = codes == 255
-    values[missing] = np.nan
-    return values.astype(np.float32).reshape(encoded.shape)
-
-
-def _decode_sparse(raw: bytes, encoded: Encoded) -> npt.NDArray[np.float32]:
-    """Return the kept weights, with 0 elsewhere."""
-    assert encoded.kept is not None
-    rows = math.prod(encoded.shape[:-1])
-    count = rows * encoded.kept
-    keys = np.frombuffer(raw, dtype="<u2", count=count).reshape(rows, -1).astype(np.int64)
-    codes = np.frombuffer(raw, dtype=np.uint8, offset=2 * count, count=count).reshape(rows, -1)
-    weights = np.where(codes == 255, np.nan, (codes / 254) ** (1 / _ROOT)).astype(np.float32)
-    values = np.zeros((rows, encoded.shape[-1]), dtype=np.float32)
-    np.put_along_axis(values, keys, weights, axis=1)
-    return values.reshape(encoded.shape)
-
-
 def _codes(scaled: Floats, dtype: type, missing: int) -> npt.NDArray[np.unsignedinteger]:
     return np.where(np.isnan(scaled), missing, np.rint(np.nan_to_num(scaled))).astype(dtype)
+
+
+def encoded_part(record: AttentionRecord, name: str) -> SignedEncoded:
+    """Return a part by layer, head, token, and component; norms of values have one component."""
+    part = record.parts[name]
+    return encode_signed((part if part.ndim == 4 else part[..., None]).numpy())
+
+
+def encoded_method(record: AttentionRecord, name: str) -> SignedEncoded:
+    """Return the numbers of another method, shaped like the attentions."""
+    return encode_signed(attributed(record, name).float().numpy())
+
+
+def _method_json(record: AttentionRecord, name: str, part: SignedEncoded | None) -> dict[str, Any]:
+    """Return what a page says about a method, and the unit of its numbers."""
+    method = METHODS[name]
+    largest = max(map(max, part.scales)) if part is not None else 1.0
+    of = record.certificate.gradient_of if method.is_gradient else None
+    return {
+        # Gradients may be of any size: use a power of ten where two decimals would show nothing.
+        "exponent": math.floor(math.log10(largest)) if 0 < largest < _SMALL else 0,
+        "label": method.label,
+        "number": method.number,
+        "of": None if of is None else visible_text(of),
+        "byHead": method.by_head,
+        "through": method.through,
+        "bounded": method.bounded,
+    }
+
+
+def record_json(
+    record: AttentionRecord,
+    encoded: Encoded,
+    parts: Mapping[str, SignedEncoded],
+    methods: Sequence[str],
+) -> dict[str, Any]:
+    """Return everything the scripts need of a record except its numbers.
+
+    Args:
+        record: the record.
+        encoded: its attentions.
+        parts: its parts, and methods with separate numbers, by name.
+        methods: the methods it is shown with.
+    """
+    return {
+        "kind": record.kind,
+        "layers": record.layers,
+        "shape": encoded.shape,
+        "codec": encoded.codec,
+        "kept": encoded.kept,
+        "parts": {
+            name: {"shape": part.shape, "scales": part.scales} for name, part in parts.items()
+        },
+        "methods": {name: _method_json(record, name, parts.get(name)) for name in methods},
+        "queries": _sequence_json(record.queries),
+        # Self-attention has one sequence on both sides.
+        "keys": None if record.keys == record.queries else _sequence_json(record.keys),
+    }
+
+
+def _sequence_json(sequence: TokenSequence) -> dict[str, Any]:
+    return {
+        "labels": [visible(token) for token in sequence.tokens],
+        "words": list(sequence.word_ids),
+        "wordTexts": [visible(word) for word in sequence.words],
+        "sequences": list(sequence.sequence_ids),
+        "special": [int(flag) for flag in sequence.special_tokens_mask],
+        "unknown": [int(flag) for flag in sequence.unknown_mask],
+    }

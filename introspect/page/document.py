@@ -27,10 +27,9 @@ from introspect.page.bundle import (
     policy_for,
     read_asset,
     style_sheet,
+    template,
 )
-from introspect.page.codec import Floats, encode
-from introspect.page.markup import template
-from introspect.page.record_data import encoded_method, encoded_part, record_json
+from introspect.page.codec import Floats, encode, encoded_method, encoded_part, record_json
 from introspect.records import METHODS, AttentionRecord
 
 _HEIGHT = 720

@@ -3,7 +3,6 @@ from .alignment import find_tokens as find_tokens
 from .alignment import mention_pieces as mention_pieces
 from .alignment import resegmented as resegmented
 from .alignment import resegmented_tokens as resegmented_tokens
-from .alignment import words_of_texts as words_of_texts
 from .attention import KINDS as KINDS
 from .attention import AttentionRecord as AttentionRecord
 from .attention import Kind as Kind
@@ -31,6 +30,7 @@ from .parts import names_of_parts as names_of_parts
 from .tokens import TokenLike as TokenLike
 from .tokens import TokenSequence as TokenSequence
 from .tokens import as_token as as_token
+from .tokens import words_of_texts as words_of_texts
 from .weights import LARGEST_SHOWN as LARGEST_SHOWN
 from .weights import METHODS as METHODS
 from .weights import Method as Method

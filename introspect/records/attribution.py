@@ -75,7 +75,7 @@ def residual_norms(record: AttentionRecord) -> torch.Tensor:
     Source: Kobayashi et al. 2021, "Incorporating Residual and Normalization Layers into Analysis of
     Masked Language Models".
     """
-    return _part(record, "residual_norms")
+    return carried(record, "residual_norms")
 
 
 def contributions(record: AttentionRecord) -> torch.Tensor:
@@ -92,11 +92,13 @@ def contributions(record: AttentionRecord) -> torch.Tensor:
 
     Source: Ferrando et al. 2022; the formula is in ``introspect.functional``.
     """
-    return _part(record, "contributions")
+    return carried(record, "contributions")
 
 
 def alti(record: AttentionRecord) -> torch.Tensor:
-    """Compute the contributions of each input token to each token after every layer.
+    r"""Compute the contributions of each input token to each token after every layer.
+
+    .. math:: M_l = C_l C_{l-1} \cdots C_1
 
     Args:
         record: captured with ``include=("contributions",)``; of some layers, through those alone.
@@ -108,9 +110,9 @@ def alti(record: AttentionRecord) -> torch.Tensor:
         SelectionError: the record carries no contributions.
 
     Source: Ferrando et al. 2022, "Measuring the Mixing of Contextual Information in the
-    Transformer".
+    Transformer", section 3.3.
     """
-    return functional.alti(contributions(record)[:, 0])[:, None]
+    return functional.layer_product(contributions(record)[:, 0])[:, None]
 
 
 def gradient_attention(record: AttentionRecord) -> torch.Tensor:
@@ -127,7 +129,7 @@ def gradient_attention(record: AttentionRecord) -> torch.Tensor:
 
     Source: Chefer et al. 2021; the formula is in ``introspect.functional``.
     """
-    return functional.gradient_attention(record.attentions, _part(record, "gradients"))
+    return functional.gradient_attention(record.attentions, carried(record, "gradients"))
 
 
 def relevance(record: AttentionRecord) -> torch.Tensor:
@@ -147,7 +149,7 @@ def relevance(record: AttentionRecord) -> torch.Tensor:
     and Encoder-Decoder Transformers".
     """
     _check_square(record, "relevance")
-    total = functional.relevance(record.attentions, _part(record, "gradients"))
+    total = functional.relevance(record.attentions, carried(record, "gradients"))
     return (total - torch.eye(total.shape[-1], dtype=total.dtype))[:, None]
 
 
@@ -168,7 +170,7 @@ def integrated_gradients(record: AttentionRecord) -> torch.Tensor:
     Source: Hao et al. 2021, "Self-Attention Attribution: Interpreting Information Interactions
     Inside Transformer".
     """
-    return _part(record, "integrated_gradients")
+    return carried(record, "integrated_gradients")
 
 
 def why_not_square(record: AttentionRecord) -> str | None:
@@ -189,7 +191,12 @@ def _check_square(record: AttentionRecord, name: str) -> None:
         )
 
 
-def _part(record: AttentionRecord, name: str) -> torch.Tensor:
+def carried(record: AttentionRecord, name: str) -> torch.Tensor:
+    """Return a part of a record.
+
+    Raises:
+        SelectionError: the record carries none.
+    """
     if name not in record.parts:
         also = " and `of`" if name in names_of_parts("gradient") else ""
         raise SelectionError(

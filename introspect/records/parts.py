@@ -11,9 +11,15 @@ from typing import Literal
 Stage = Literal["attention", "projection", "block", "gradient"]
 
 _PATTERN = ("num_heads", "query_len", "key_len")
+_QUERIES = ("num_heads", "query_len")
+_SHARED = ("num_key_value_heads", "key_len")
 _BLOCK = ("1", "query_len", "key_len")
 _WATCHED = "the attention interface, or the products around the softmax"
+_RETURNED = "the attention interface, or a model that returns its attention"
+_SUM = "a block that is a sum over its keys; not for cross-attention"
+_OF = "`of`: a number to differentiate; "
 _HEADS = ("attentions", "values", "head_outputs")
+_WEIGHTS = ("attentions",)
 
 
 @dataclass(frozen=True)
@@ -56,38 +62,12 @@ class CapturePart:
 
 #: Every part of a capture, once, in the order in which messages list them.
 CAPTURE_PARTS = (
-    CapturePart(
-        "attentions",
-        _PATTERN,
-        "attention",
-        "the attention interface, or a model that returns its attention",
-        edited="after",
-    ),
+    CapturePart("attentions", _PATTERN, "attention", _RETURNED, edited="after"),
     CapturePart("scores", _PATTERN, "attention", _WATCHED),
-    CapturePart(
-        "queries", ("num_heads", "query_len", "head_dim"), "attention", _WATCHED, edited="before"
-    ),
-    CapturePart(
-        "keys",
-        ("num_key_value_heads", "key_len", "head_dim"),
-        "attention",
-        _WATCHED,
-        edited="before",
-    ),
-    CapturePart(
-        "values",
-        ("num_key_value_heads", "key_len", "value_dim"),
-        "attention",
-        _WATCHED,
-        edited="before",
-    ),
-    CapturePart(
-        "head_outputs",
-        ("num_heads", "query_len", "value_dim"),
-        "attention",
-        _WATCHED,
-        edited="after",
-    ),
+    CapturePart("queries", (*_QUERIES, "head_dim"), "attention", _WATCHED, edited="before"),
+    CapturePart("keys", (*_SHARED, "head_dim"), "attention", _WATCHED, edited="before"),
+    CapturePart("values", (*_SHARED, "value_dim"), "attention", _WATCHED, edited="before"),
+    CapturePart("head_outputs", (*_QUERIES, "value_dim"), "attention", _WATCHED, edited="after"),
     CapturePart(
         "value_norms",
         ("num_heads", "key_len"),
@@ -95,33 +75,21 @@ CAPTURE_PARTS = (
         "a linear layer that takes the heads' outputs",
         behind=_HEADS,
     ),
-    CapturePart(
-        "residual_norms",
-        _BLOCK,
-        "block",
-        "a block that is a sum over its keys; not for cross-attention",
-        behind=_HEADS,
-    ),
-    CapturePart(
-        "contributions",
-        _BLOCK,
-        "block",
-        "a block that is a sum over its keys; not for cross-attention",
-        behind=_HEADS,
-    ),
+    CapturePart("residual_norms", _BLOCK, "block", _SUM, behind=_HEADS),
+    CapturePart("contributions", _BLOCK, "block", _SUM, behind=_HEADS),
     CapturePart(
         "gradients",
         _PATTERN,
         "gradient",
-        "`of`: a number to differentiate; attention in the graph of the output",
-        behind=("attentions",),
+        f"{_OF}attention in the graph of the output",
+        behind=_WEIGHTS,
     ),
     CapturePart(
         "integrated_gradients",
         _PATTERN,
         "gradient",
-        "`of`: a number to differentiate; the attention interface; captum",
-        behind=("attentions",),
+        f"{_OF}the attention interface; captum",
+        behind=_WEIGHTS,
     ),
 )
 #: The same by name.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import accumulate
 from numbers import Integral
 from typing import Any
 
 from introspect.errors import MentionError, RecordError, SelectionError
-from introspect.text import find_mention, occurrences
+from introspect.text import Span, find_mention, occurrences, segment_words
 
 #: A token: its index, from 0, or its word; ``"it#2"`` is the second *it* of the text.
 TokenLike = int | str
@@ -181,3 +182,82 @@ def _index_of(tokens: TokenSequence, word: str, name: str) -> int:
         f"Expected tokens for the {name} {word!r}, but the model saw none: it was truncated, or "
         "the tokenizer dropped it. Shorten the text, or choose another model."
     )
+
+
+def assign_words(
+    text: str, offsets: Sequence[Span], words: Sequence[Span] | None = None
+) -> tuple[list[int | None], list[Span]]:
+    """Return the word of each token, and the spans of the words.
+
+    Words are those given, or else those of ``segment_words``; a token that spans several of
+    them (``).`` in some vocabularies) merges them into one word, because a piece is never divided.
+
+    Args:
+        text: the text.
+        offsets: the character span of each token in it, in order; empty for special tokens.
+        words: the spans of the words, in order, if known.
+
+    Returns:
+        For each token an index into the spans, or ``None`` where it touches no word, and the
+        spans.
+
+    Example:
+        >>> assign_words("didn't go", [(0, 0), (0, 4), (4, 5), (5, 6), (7, 9)])
+        ([None, 0, 0, 0, 1], [(0, 6), (7, 9)])
+    """
+    segments = segment_words(text) if words is None else list(words)
+    starts = [start for start, _ in segments]
+    touched = [_touched(segments, starts, span) for span in offsets]
+    # joined[i]: segment i continues the word of segment i - 1.
+    joined = [False] * len(segments)
+    for first, last in touched:
+        for index in range(first + 1, last):
+            joined[index] = True
+    word_of: list[int] = []
+    spans: list[Span] = []
+    for (start, end), is_joined in zip(segments, joined, strict=True):
+        if is_joined:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+        word_of.append(len(spans) - 1)
+    return [word_of[first] if first < last else None for first, last in touched], spans
+
+
+def words_of_texts(
+    texts: Sequence[str],
+    offsets: Sequence[Span],
+    sequence_ids: Sequence[int | None],
+    given: Sequence[Sequence[Span] | None],
+) -> tuple[list[int | None], list[str]]:
+    """Return the word of each token, and the words of all texts, one text after the other.
+
+    Args:
+        texts: the texts.
+        offsets: the character span of each token in its text.
+        sequence_ids: the text that each token belongs to.
+        given: for each text the spans of its words, if known.
+    """
+    word_ids: list[int | None] = [None] * len(offsets)
+    words: list[str] = []
+    for number, text in enumerate(texts):
+        members = [i for i, sequence in enumerate(sequence_ids) if sequence == number]
+        ids, spans = assign_words(text, [offsets[i] for i in members], given[number])
+        for index, word in zip(members, ids, strict=True):
+            word_ids[index] = None if word is None else word + len(words)
+        words += [text[start:end] for start, end in spans]
+    return word_ids, words
+
+
+def _touched(segments: list[Span], starts: list[int], span: Span) -> tuple[int, int]:
+    """Return the half-open range of segments that share a character with ``span``."""
+    start, end = span
+    if start >= end:
+        return 0, 0
+    first = max(bisect_right(starts, start) - 1, 0)
+    while first < len(segments) and segments[first][1] <= start:
+        first += 1
+    last = first
+    while last < len(segments) and segments[last][0] < end:
+        last += 1
+    return first, last

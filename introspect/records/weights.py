@@ -14,6 +14,7 @@ from introspect.functional import norm_weights
 from introspect.records.attention import AttentionRecord
 from introspect.records.attribution import (
     alti,
+    carried,
     flow,
     gradient_attention,
     integrated_gradients,
@@ -58,13 +59,7 @@ def norms_of_values(record: AttentionRecord) -> torch.Tensor:
     Raises:
         SelectionError: the record carries none.
     """
-    if _NORMS not in record.parts:
-        raise SelectionError(
-            "Expected a record with the norms of its values, but it carries "
-            f"{', '.join(record.parts) or 'the attention only'}. Capture it with "
-            "include=('value_norms',); a record by word has none."
-        )
-    return record.parts[_NORMS]
+    return carried(record, _NORMS)
 
 
 def parts_for(weights: Weights) -> tuple[str, ...]:

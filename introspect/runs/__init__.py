@@ -1,7 +1,7 @@
 """Runs: an input becomes a folder of tables and a report, and an interrupted run can be resumed.
 
 ``rows`` reads the input, ``batches`` and ``worker`` run a ``shard``, and ``jobs`` runs many shards
-with the engine ``serial`` or ``ray_engine``; ``store`` keeps finished shards, and ``plan`` records
+in this process or with ``ray_engine``; ``store`` keeps finished shards, and ``plan`` records
 what they depend on. ``tables``, ``findings`` and ``outcome`` make tables and a report of a probe,
 which ``run`` starts; ``causal`` and ``heads`` are the runs of the other studies.
 """

@@ -9,8 +9,8 @@ from .heads import HeadOptions as HeadOptions
 from .heads import heads_folder as heads_folder
 from .heads import is_page as is_page
 from .jobs import ProbeInterruptedError as ProbeInterruptedError
-from .options import WorkerOptions as WorkerOptions
 from .ray_engine import RayOptions as RayOptions
 from .run import ProbeRun as ProbeRun
 from .run import probe as probe
 from .saved_attention import SavedAttention as SavedAttention
+from .worker import WorkerOptions as WorkerOptions

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from introspect.reporting import (
     provenance_rows,
     version_of_introspect,
 )
+from introspect.runs.plan import checksum
 from introspect.studies.causal import CausalStudy, causal_study
 from introspect.text import CorefCase
 
@@ -132,12 +132,12 @@ def causal_folder(
         )
         plan = {
             "kind": CAUSAL_KIND,
-            "cases": _checksum(rows.cases),
+            "cases": checksum(rows.cases),
             "model": model.name,
             "revision": model.revision,
             "heads": heads,
             "method": method,
-            "reference": None if reference is None else _checksum(reference),
+            "reference": None if reference is None else checksum(reference),
             "metric": study.effects.answers.metric.name,
             "share": share,
             "minimal_pairs": minimal_pairs,
@@ -202,6 +202,9 @@ def _write_tables(place: Path, study: CausalStudy) -> None:
         study.smallest.steps.to_csv(place / "smallest.csv", index=False)
 
 
+_OF_CHOICE = ("direction", "accuracy", "ci_low", "ci_high", "p_value")
+
+
 def _summary(
     study: CausalStudy, num_rejected: int, seconds: float, command: str | None
 ) -> dict[str, Any]:
@@ -222,11 +225,7 @@ def _summary(
         if choice is None
         else {
             "head": str(choice.head),
-            "direction": choice.direction,
-            "accuracy": choice.accuracy,
-            "ci_low": choice.ci_low,
-            "ci_high": choice.ci_high,
-            "p_value": choice.p_value,
+            **{name: getattr(choice, name) for name in _OF_CHOICE},
         },
         "correlation": study.correlation,
         "smallest": None
@@ -256,8 +255,3 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
         {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}
         for row in table.to_dict("records")
     ]
-
-
-def _checksum(parts: Sequence[object]) -> str:
-    """Return a checksum of the cases or texts."""
-    return "sha256:" + sha256("\n".join(map(repr, parts)).encode()).hexdigest()

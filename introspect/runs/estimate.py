@@ -10,12 +10,11 @@ from pathlib import Path
 from introspect.data import Inputs
 from introspect.io import SHARDS
 from introspect.models import Model, load_text
-from introspect.runs.options import WorkerOptions, chosen_analyzers
 from introspect.runs.rows import ProbeRow, RunInput, Shard, cut, read_rows
 from introspect.runs.run import SHARD_ROWS
 from introspect.runs.shard import run_shard
 from introspect.runs.store import ShardStore
-from introspect.runs.worker import Worker
+from introspect.runs.worker import Worker, WorkerOptions, chosen_analyzers
 from introspect.studies.runner import default_lanes, one_thread
 from introspect.text import counted, decimal, percent, whole
 

@@ -87,7 +87,8 @@ class CaseSet:
                 f"{counted(len(indices), 'case')}, whole groups drawn by the seed"
             )
             indices = chosen
-        return linear_probe([self._features(i) for i in indices], seed=self.options.seed), note
+        features = [CandidateFeatures.of(self.columns, i) for i in indices]
+        return linear_probe(features, seed=self.options.seed), note
 
     def _drawn(self, indices: Sequence[int]) -> list[int]:
         """Draw whole groups at random, up to the limit of cases."""
@@ -102,17 +103,6 @@ class CaseSet:
                 break
             kept += own
         return sorted(kept)
-
-    def _features(self, index: int) -> CandidateFeatures:
-        case = self.scored[index]
-        weights = self.columns.weights[self.columns.of(index)]
-        return CandidateFeatures(
-            name=case.name,
-            group=case.group,
-            weights=weights * case.observable[..., None],
-            antecedents=case.antecedents,
-            layers=case.layers,
-        )
 
     def bias(self) -> Bias | None:
         """Return the difference between two kinds of cases, if the collection labels them."""
@@ -136,27 +126,9 @@ class CaseSet:
 
     def pairs(self) -> PairShifts | None:
         """Return the shifts within minimal pairs, or ``None`` if there are no pairs."""
-        shifts = pair_shifts(
-            [self._version(i) for i in range(len(self.scored))], options=self.options
-        )
+        versions = [PairVersion.of(self.columns, i) for i in range(len(self.columns))]
+        shifts = pair_shifts(versions, options=self.options)
         return shifts if shifts.pairs else None
-
-    def _version(self, index: int) -> PairVersion:
-        case, own = self.scored[index], self.columns.of(index)
-        given = json.loads(self.columns.lines[index])
-        spans = [candidate["span"] for candidate in given["candidates"]]
-        # A case may name its antecedent first; versions are compared in the order of the text.
-        order = sorted(range(len(spans)), key=spans.__getitem__)
-        weights = self.columns.weights[own]
-        return PairVersion(
-            name=case.name,
-            group=case.group,
-            phrases=tuple(given["text"][slice(*spans[i])] for i in order),
-            antecedents=tuple(case.antecedents[i] for i in order),
-            weights=weights if order == sorted(order) else weights[order],
-            observable=case.observable,
-            layers=case.layers,
-        )
 
     def shown_pairs(
         self, pairs: PairShifts | None, capture: Capture

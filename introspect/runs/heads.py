@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from introspect.models import Model
 from introspect.progress import ProgressLike
 from introspect.records import Head
 from introspect.reporting import Report, head_report, provenance_rows, version_of_introspect
+from introspect.runs.plan import checksum
 from introspect.studies.heads import POSITIONAL, RARE_WORD, SCORES, HeadStudy, head_study
 
 #: The name of these folders in messages.
@@ -75,7 +75,7 @@ def heads_folder(
         "kind": HEADS_KIND,
         "model": model.name,
         "revision": model.revision,
-        "texts": None if texts is None else _checksum(texts),
+        "texts": None if texts is None else checksum(texts),
         "options": chosen,
     }
     with locked(folder, "replace"):
@@ -143,8 +143,3 @@ def _flagged(study: HeadStudy, column: str) -> list[str] | None:
         return None
     rows = study.patterns[study.patterns[column]]
     return [str(Head(int(row.layer), int(row.head))) for row in rows.itertuples()]
-
-
-def _checksum(texts: Sequence[str]) -> str:
-    """Return a checksum of the texts."""
-    return "sha256:" + sha256("\n".join(map(repr, texts)).encode()).hexdigest()

@@ -6,16 +6,18 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from introspect.errors import IntrospectError
 from introspect.progress import Stages
+from introspect.runs.batches import Prepared
 from introspect.runs.ray_engine import RayOptions, run_ray
 from introspect.runs.rows import RunInput, Shard, count_rows, cut, read_rows
-from introspect.runs.serial import run_serial
-from introspect.runs.store import ShardEntry, ShardStore
+from introspect.runs.shard import write_result
+from introspect.runs.store import Counts, ShardEntry, ShardStore
 from introspect.runs.worker import Worker
 from introspect.studies.runner import one_thread
 from introspect.text import counted, whole
@@ -38,19 +40,6 @@ class Work:
 
 
 @dataclass
-class RowTally:
-    """Rows read and rejected. Only one thread adds to a tally."""
-
-    read: int = 0
-    rejected: int = 0
-
-    def add(self, entry: ShardEntry) -> None:
-        """Add the rows of a shard."""
-        self.read += entry.read
-        self.rejected += entry.rejected
-
-
-@dataclass
 class Job:
     """The job of running all shards of an input on one model."""
 
@@ -61,7 +50,7 @@ class Job:
     ray: RayOptions
     tell: Stages
     _known: dict[int, ShardEntry] = field(default_factory=dict)
-    _done_before: RowTally = field(default_factory=RowTally)
+    _done_before: Counts = field(default_factory=Counts)
 
     def rest(self) -> tuple[Any, ...]:
         """Return the settings that another model's job shares with this one."""
@@ -79,7 +68,7 @@ class Job:
         """
         store.create()
         began = time.perf_counter()
-        run = RowTally()
+        run = Counts()
         total = count_rows(self.reading)
         self.tell(stage, 0, total)
         todo = self._todo(store)
@@ -87,7 +76,7 @@ class Job:
             for entry in self._engine(todo, store):
                 store.record(entry)
                 self._known[entry.shard] = entry
-                run.add(entry)
+                run = run.plus(entry)
                 self._tell(stage, run, total)
                 if stop.is_set():
                     raise ProbeInterruptedError(
@@ -107,9 +96,9 @@ class Job:
                 yield shard
             else:
                 self._known[shard.index] = entry
-                self._done_before.add(entry)
+                self._done_before = self._done_before.plus(entry)
 
-    def _tell(self, stage: str, run: RowTally, total: int | None) -> None:
+    def _tell(self, stage: str, run: Counts, total: int | None) -> None:
         rejected = run.rejected + self._done_before.rejected
         note = f"{whole(rejected)} rejected" if rejected else ""
         self.tell(stage, run.read + self._done_before.read, total, note)
@@ -118,6 +107,31 @@ class Job:
         if self.engine == "serial":
             return run_serial(self.worker, todo, store)
         return run_ray(self.worker, todo, store, self.ray)
+
+
+def run_serial(worker: Worker, shards: Iterator[Shard], store: ShardStore) -> Iterator[ShardEntry]:
+    """Run one shard after another in this process, while the next one is tokenized.
+
+    Each entry is yielded when its file is on disk; the caller may stop between two shards.
+
+    Args:
+        worker: the model with its options.
+        shards: the shards that have to run.
+        store: the store to write them to.
+
+    Raises:
+        IntrospectError: a shard cannot be run or written; the shards before it are kept.
+    """
+
+    def ahead() -> Prepared | None:
+        shard = next(shards, None)
+        return None if shard is None else worker.prepare(shard)
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="introspect-tokens") as tokens:
+        coming: Future[Prepared | None] = tokens.submit(ahead)
+        while (prepared := coming.result()) is not None:
+            coming = tokens.submit(ahead)
+            yield write_result(worker, prepared, store)
 
 
 @contextmanager

@@ -18,12 +18,11 @@ from introspect.records import AttentionRecord
 from introspect.reporting import Report, SetFindings, provenance_rows, sentence_report, set_report
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
-from introspect.runs.options import segmenter
 from introspect.runs.rows import ProbeRow, RunInput, Shard, read_rows
 from introspect.runs.saved_attention import FOLDER, INDEX
 from introspect.runs.tables import Gathered, gather
-from introspect.runs.worker import Worker
-from introspect.studies.coreference import Options, ProbeResult, Scores, scores_of
+from introspect.runs.worker import Worker, segmenter
+from introspect.studies.coreference import Choice, Options, ProbeResult, Scores, scores_of
 from introspect.text import counted, verb
 
 
@@ -97,7 +96,7 @@ class Outcome:
             pairs=pairs,
             shown_pairs=self.cases.shown_pairs(pairs, self._capture),
             rejects=self.gathered.rejects(),
-            num_rejected=self.gathered.num_rejected,
+            num_rejected=self.gathered.counts.rejected,
             record=self.record,
             weights=self.worker.options.weights,
             hardest=self.cases.hardest(scores, self._capture),
@@ -133,18 +132,17 @@ class Outcome:
         for page in self.pages.values():
             return page.finding
         files = ", ".join(f"{name}.csv" for name in self.tables)
-        return (
-            f"{counted(self.gathered.num_rows, 'text')} of {self.name}; the tables are in {files}."
-        )
+        texts = counted(self.gathered.counts.rows, "text")
+        return f"{texts} of {self.name}; the tables are in {files}."
 
 
 def _notices(gathered: Gathered) -> list[str]:
     """Return notices about rows that are not in the tables."""
-    if not gathered.num_rejected:
+    if not (number := gathered.counts.rejected):
         return []
+    are = verb(number, "it is", "they are")
     return [
-        f"{counted(gathered.num_rejected, 'row')} gave no result; "
-        f"{verb(gathered.num_rejected, 'it is', 'they are')} in rejects.jsonl with line and reason."
+        f"{counted(number, 'row')} gave no result; {are} in rejects.jsonl with line and reason."
     ]
 
 
@@ -181,15 +179,15 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
         "finding": outcome.finding,
         **({} if outcome.findings is None else _of_cases(outcome.findings)),
         "analyzers": list(outcome.worker.options.analyzers),
-        "texts": gathered.num_rows,
-        "tokens": gathered.num_tokens,
-        "texts_from_cache": gathered.num_kept,
-        "rejected": gathered.num_rejected,
+        "texts": gathered.counts.rows,
+        "tokens": gathered.counts.tokens,
+        "texts_from_cache": gathered.counts.kept,
+        "rejected": gathered.counts.rejected,
         "timings": dict(outcome.timings),
         "capture": {
-            "routes": gathered.routes,
-            "largest_head_output_error": gathered.largest_error,
-            "batches_divided_for_want_of_memory": gathered.backoffs,
+            "routes": gathered.counts.routes,
+            "largest_head_output_error": gathered.counts.largest_error,
+            "batches_divided_for_want_of_memory": gathered.counts.backoffs,
         },
         "provenance": dict(provenance_rows(outcome.record.certificate, outcome.command)),
     }
@@ -197,31 +195,8 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
 
 def _of_cases(findings: SetFindings) -> dict[str, Any]:
     scores = findings.scores
-    choice = scores.choice
     return {
-        "selected": []
-        if choice is None
-        else [
-            {"layer": head.layer, "head": head.head, "direction": direction, "share": share}
-            for head, direction, share in choice.frequencies
-        ],
-        "held_out": None
-        if choice is None
-        else {
-            "accuracy": choice.accuracy,
-            "ci_low": choice.ci_low,
-            "ci_high": choice.ci_high,
-            "p_value": choice.p_value,
-            "n": choice.n,
-        },
-        "in_sample": None
-        if choice is None
-        else {
-            "layer": choice.in_sample_head.layer,
-            "head": choice.in_sample_head.head,
-            "direction": choice.in_sample_direction,
-            "accuracy": choice.in_sample_accuracy,
-        },
+        **_of_choice(scores.choice),
         "baselines": scores.baselines.to_dict("records"),
         "against": scores.against.to_dict("records"),
         "linear_probe": _of_linear(findings.linear),
@@ -229,6 +204,24 @@ def _of_cases(findings: SetFindings) -> dict[str, Any]:
         "num_groups": findings.num_groups,
         "outside_forced_choice": len(scores.outside_forced_choice),
         "notes": list(scores.notes),
+    }
+
+
+def _of_choice(choice: Choice | None) -> dict[str, Any]:
+    if choice is None:
+        return {"selected": [], "held_out": None, "in_sample": None}
+    held_out = ("accuracy", "ci_low", "ci_high", "p_value", "n")
+    return {
+        "selected": [
+            {**head._asdict(), "direction": direction, "share": share}
+            for head, direction, share in choice.frequencies
+        ],
+        "held_out": {name: getattr(choice, name) for name in held_out},
+        "in_sample": {
+            **choice.in_sample_head._asdict(),
+            "direction": choice.in_sample_direction,
+            "accuracy": choice.in_sample_accuracy,
+        },
     }
 
 
@@ -256,7 +249,7 @@ def finish(
     """Write the tables and the report from the finished shards."""
     began = time.perf_counter()
     gathered = gather(work.store, work.entries, folder)
-    if not gathered.num_rows:
+    if not gathered.counts.rows:
         raise InputError(_nothing(reading, gathered))
     randomly = None if null is None else gather(null.store, null.entries)
     return write_outcome(
@@ -301,6 +294,6 @@ def _nothing(reading: RunInput, gathered: Gathered) -> str:
     first = f" The first: line {rejects[0].line}: {rejects[0].reason}" if rejects else ""
     return (
         f"Expected at least one row with a result in {_name(reading)!r}, got none; "
-        f"{counted(gathered.num_rejected, 'row')} "
-        f"{verb(gathered.num_rejected, 'was', 'were')} rejected, see rejects.jsonl.{first}"
+        f"{counted(gathered.counts.rejected, 'row')} "
+        f"{verb(gathered.counts.rejected, 'was', 'were')} rejected, see rejects.jsonl.{first}"
     )

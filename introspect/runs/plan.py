@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -18,8 +18,8 @@ from introspect.data import fingerprint
 from introspect.errors import OutputError
 from introspect.models import Model
 from introspect.reporting import version_of_introspect
-from introspect.runs.options import WorkerOptions
 from introspect.runs.rows import RunInput
+from introspect.runs.worker import WorkerOptions
 from introspect.studies.coreference import Options
 
 Plan = dict[str, Any]
@@ -87,6 +87,11 @@ def _shown(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict) and "sha256" in value[0]:
         return ", ".join(f"{file['name']} ({file['sha256'][:12]})" for file in value)
     return str(value)
+
+
+def checksum(parts: Sequence[object]) -> str:
+    """Return a checksum of cases or texts."""
+    return "sha256:" + hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
 
 
 @cache

@@ -18,11 +18,10 @@ from torch import nn
 
 from introspect.errors import CaptureError, MissingExtraError
 from introspect.models import Model
-from introspect.runs.options import Places, WorkerOptions
 from introspect.runs.rows import Shard
-from introspect.runs.serial import write_result
+from introspect.runs.shard import write_result
 from introspect.runs.store import ShardEntry, ShardStore
-from introspect.runs.worker import Worker
+from introspect.runs.worker import Places, Worker, WorkerOptions
 
 # One shard runs in each actor and one waits there, so that no actor is ever idle.
 _WAITING = 2

@@ -31,14 +31,13 @@ from introspect.reporting import version_of_introspect
 from introspect.runs.batches import Long
 from introspect.runs.cache import CacheOptions, identity_of
 from introspect.runs.jobs import ENGINES, Job
-from introspect.runs.options import Places, WorkerOptions, chosen_analyzers
 from introspect.runs.outcome import finish
 from introspect.runs.plan import Plan, check_same, make_plan
 from introspect.runs.ray_engine import RayOptions
 from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import FOLDER, Precision
 from introspect.runs.store import ShardStore
-from introspect.runs.worker import Worker
+from introspect.runs.worker import Places, Worker, WorkerOptions, chosen_analyzers
 from introspect.studies.coreference import Options, Scores
 from introspect.studies.registry import find_analyzer
 from introspect.studies.runner import default_lanes
@@ -238,7 +237,7 @@ def probe(
         analyzers=outcome.gathered.analyzers,
         finding=outcome.finding,
         report=folder / "report.html" if outcome.pages else None,
-        num_rejected=outcome.gathered.num_rejected,
+        num_rejected=outcome.gathered.counts.rejected,
     )
 
 

@@ -14,9 +14,9 @@ from introspect.io import Arrays, pack, unpack
 from introspect.models import length_batches
 from introspect.runs.batches import Prepared
 from introspect.runs.cache import Cache
-from introspect.runs.options import Places, WorkerOptions
 from introspect.runs.saved_attention import Saver
-from introspect.runs.worker import Worker
+from introspect.runs.store import Counts, ShardEntry, ShardStore
+from introspect.runs.worker import Places, Worker, WorkerOptions
 from introspect.studies.analyzer import ItemAnalyzer, Texts
 from introspect.studies.registry import find_analyzer
 from introspect.studies.runner import halving, no_memory_for, run_in_lanes
@@ -184,23 +184,13 @@ class ShardResult:
 
     Args:
         arrays: arrays by analyzer and name, such as ``coreference/weights``.
-        rejects: rows without a result.
-        num_rows: rows with a result.
-        num_tokens: tokens of the rows with a result.
-        num_kept: rows whose results the cache had.
-        backoffs: how often a batch was divided for lack of memory.
-        largest_error: the largest difference between weights × values and the heads' outputs.
-        routes: how attention was obtained.
+        rejects: rows without a result, and cases that offer no choice.
+        counts: how many rows there are of each kind, and how they ran.
     """
 
     arrays: Arrays
     rejects: tuple[Reject, ...]
-    num_rows: int
-    num_tokens: int
-    num_kept: int
-    backoffs: int
-    largest_error: float | None
-    routes: tuple[str, ...]
+    counts: Counts
 
 
 def run_shard(worker: Worker, prepared: Prepared) -> ShardResult:
@@ -219,6 +209,12 @@ def run_shard(worker: Worker, prepared: Prepared) -> ShardResult:
     for lane in lanes[1:]:
         first.merge(lane)
     return first.result(lengths)
+
+
+def write_result(worker: Worker, prepared: Prepared, store: ShardStore) -> ShardEntry:
+    """Run one shard and write its file."""
+    result, shard = run_shard(worker, prepared), prepared.shard
+    return store.write(shard.index, shard.digest, result.arrays, result.rejects, result.counts)
 
 
 class _ShardLane:
@@ -260,12 +256,16 @@ class _ShardLane:
         return ShardResult(
             arrays=self.results.arrays(),
             rejects=tuple(rejects[place] for place in sorted(rejects)),
-            num_rows=len(self.results.order),
-            num_tokens=sum(lengths[i] for i in self.results.order),
-            num_kept=self.results.num_kept,
-            backoffs=self._backoffs,
-            largest_error=max(self._errors, default=None),
-            routes=tuple(sorted(self._routes)),
+            counts=Counts(
+                read=len(self._prepared.shard.rows),
+                rows=len(self.results.order),
+                rejected=len(rejects),
+                tokens=sum(lengths[i] for i in self.results.order),
+                kept=self.results.num_kept,
+                backoffs=self._backoffs,
+                largest_error=max(self._errors, default=None),
+                routes=tuple(sorted(self._routes)),
+            ),
         )
 
     def _reject(self, index: int) -> None:

@@ -16,21 +16,17 @@ from safetensors import SafetensorError
 
 from introspect.data import Reject, reject_to_json
 from introspect.errors import OutputError
-from introspect.io import Arrays, pack, unpack, write_atomically
+from introspect.io import Arrays, pack, unpack, unwritable, write_atomically
 
 _REJECTS = "rejects"
 _MANIFEST = "manifest.jsonl"
 
 
-@dataclass(frozen=True)
-class ShardEntry:
-    """A line of the manifest: a shard that is done.
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What there is in a shard, or in several.
 
     Args:
-        shard: its number.
-        content: the digest of its rows.
-        sha256: the SHA-256 of its file.
-        size: the size of its file in bytes.
         read: rows in it.
         rows: texts with a result.
         rejected: rows without a result, and cases that offer no choice.
@@ -41,18 +37,43 @@ class ShardEntry:
         routes: how attention was obtained.
     """
 
-    shard: int
-    content: str
-    sha256: str
-    size: int
-    read: int
-    rows: int
-    rejected: int
-    tokens: int
+    read: int = 0
+    rows: int = 0
+    rejected: int = 0
+    tokens: int = 0
     kept: int = 0
     backoffs: int = 0
     largest_error: float | None = None
     routes: tuple[str, ...] = ()
+
+    def plus(self, other: Counts) -> Counts:
+        """Return the counts of both together."""
+        errors = [one.largest_error for one in (self, other) if one.largest_error is not None]
+        return Counts(
+            **{name: getattr(self, name) + getattr(other, name) for name in _ADDED},
+            largest_error=max(errors, default=None),
+            routes=tuple(dict.fromkeys((*self.routes, *other.routes))),
+        )
+
+
+_ADDED = ("read", "rows", "rejected", "tokens", "kept", "backoffs")
+
+
+@dataclass(frozen=True)
+class ShardEntry(Counts):
+    """A line of the manifest: a shard that is done, with what there is in it.
+
+    Args:
+        shard: its number.
+        content: the digest of its rows.
+        sha256: the SHA-256 of its file.
+        size: the size of its file in bytes.
+    """
+
+    shard: int
+    content: str
+    sha256: str
+    size: int
 
     @property
     def file(self) -> str:
@@ -90,7 +111,7 @@ class ShardStore:
             for half in self.folder.glob(".*.part"):
                 half.unlink(missing_ok=True)
         except OSError as error:
-            raise self._refused(error) from error
+            raise unwritable(self.folder, error, "write in") from error
 
     def done(self, shard: int, content: str) -> ShardEntry | None:
         """Return the entry of a complete shard, or ``None`` if the shard has to run."""
@@ -103,7 +124,7 @@ class ShardStore:
         content: str,
         arrays: Mapping[str, npt.NDArray[Any]],
         rejects: tuple[Reject, ...],
-        **known: Any,
+        counts: Counts,
     ) -> ShardEntry:
         """Write a shard's file; ``record`` then adds it to the manifest.
 
@@ -113,7 +134,7 @@ class ShardStore:
         lines = "\n".join(map(reject_to_json, rejects)).encode()
         payload = pack({**arrays, _REJECTS: np.frombuffer(lines, dtype=np.uint8)})
         digest = hashlib.sha256(payload).hexdigest()
-        entry = ShardEntry(shard, content, digest, len(payload), rejected=len(rejects), **known)
+        entry = ShardEntry(shard, content, digest, len(payload), **asdict(counts))
         write_atomically(self.folder / entry.file, payload, durable=True)
         return entry
 
@@ -154,7 +175,8 @@ class ShardStore:
                 "Run the same command again: it makes this shard anew."
             ) from error
         rejects = arrays.pop(_REJECTS).tobytes().decode()
-        return arrays, rejects.splitlines()
+        # Not by `splitlines`, which also divides at the line separators of a text.
+        return arrays, rejects.split("\n") if rejects else []
 
     def prune(self, count: int) -> None:
         """Remove the files of shards beyond the first ``count``.
@@ -168,7 +190,7 @@ class ShardStore:
                 if path.name not in kept:
                     path.unlink(missing_ok=True)
         except OSError as error:
-            raise self._refused(error) from error
+            raise unwritable(self.folder, error, "write in") from error
 
     def _is_whole(self, entry: ShardEntry) -> bool:
         try:
@@ -188,12 +210,6 @@ class ShardStore:
                 yield ShardEntry(**{**fields, "routes": tuple(fields["routes"])})
             except (ValueError, TypeError, KeyError):
                 continue  # a line cut short by a stop: its shard runs again
-
-    def _refused(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"Expected to write in {str(self.folder)!r}, but the system refused: "
-            f"{error.strerror or error}. Name a place you may write to."
-        )
 
     def _ends_with_line(self, stream: Any) -> bool:
         if not stream.tell():

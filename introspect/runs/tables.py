@@ -17,7 +17,7 @@ from introspect.errors import OutputError
 from introspect.io import replacing, write_lines
 from introspect.runs.saved_attention import INDEX
 from introspect.runs.shard import by_analyzer
-from introspect.runs.store import ShardEntry, ShardStore
+from introspect.runs.store import Counts, ShardEntry, ShardStore
 from introspect.studies.coreference import DIRECTIONS, CoreferenceAnalyzer, ScoredCase
 from introspect.studies.registry import find_analyzer
 
@@ -44,13 +44,7 @@ class Gathered:
         scored: the same cases in the form that the tables are made from.
         first_rejects: some of the rejects, as lines of JSON.
         saved: where the patterns of each text are, as lines of JSON.
-        num_rows: rows with a result.
-        num_kept: how many of those results came from the cache.
-        num_rejected: rows without a result.
-        num_tokens: tokens of the rows with a result.
-        backoffs: how often a batch was divided for lack of memory.
-        largest_error: the largest difference between weights × values and the heads' outputs.
-        routes: how attention was obtained.
+        counts: how many rows there are of each kind, and how they ran.
     """
 
     analyzers: dict[str, Any] = field(default_factory=dict)
@@ -58,13 +52,7 @@ class Gathered:
     scored: list[ScoredCase] = field(default_factory=list)
     first_rejects: list[str] = field(default_factory=list)
     saved: list[str] = field(default_factory=list)
-    num_rows: int = 0
-    num_kept: int = 0
-    num_rejected: int = 0
-    num_tokens: int = 0
-    backoffs: int = 0
-    largest_error: float | None = None
-    routes: tuple[str, ...] = ()
+    counts: Counts = field(default_factory=Counts)
 
     def rejects(self, most: int | None = None) -> tuple[Reject, ...]:
         """Return the first rows without a result."""
@@ -106,7 +94,8 @@ def _lines(
     """Take in each shard, and yield its rejects as lines."""
     for entry in entries:
         arrays, lines = store.read(entry)
-        _count(gathered, entry, lines)
+        gathered.counts = gathered.counts.plus(entry)
+        gathered.first_rejects += lines[: _KEPT_REJECTS - len(gathered.first_rejects)]
         for name, state in by_analyzer(arrays).items():
             if name == "attention":
                 gathered.saved += state[INDEX].tobytes().decode().splitlines()
@@ -121,18 +110,6 @@ def _lines(
             else:
                 gathered.analyzers[name] = _merged(gathered.analyzers.get(name), analyzer)
         yield from lines
-
-
-def _count(gathered: Gathered, entry: ShardEntry, lines: Sequence[str]) -> None:
-    gathered.num_rows += entry.rows
-    gathered.num_kept += entry.kept
-    gathered.num_rejected += entry.rejected
-    gathered.num_tokens += entry.tokens
-    gathered.backoffs += entry.backoffs
-    errors = [e for e in (gathered.largest_error, entry.largest_error) if e is not None]
-    gathered.largest_error = max(errors, default=None)
-    gathered.routes = tuple(dict.fromkeys((*gathered.routes, *entry.routes)))
-    gathered.first_rejects += lines[: _KEPT_REJECTS - len(gathered.first_rejects)]
 
 
 def _merged(total: Any, analyzer: Any) -> Any:

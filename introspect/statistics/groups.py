@@ -117,8 +117,7 @@ def group_sums(values: Matrix, index: Integers) -> Matrix:
         return known
     order = np.argsort(index, kind="stable")
     starts = np.flatnonzero(np.diff(index[order], prepend=-1))
-    sums: Matrix = np.add.reduceat(known[order], starts, axis=0)
-    return sums
+    return np.asarray(np.add.reduceat(known[order], starts, axis=0))
 
 
 def fold_of_groups(index: Integers, folds: int, *, seed: int = 0) -> Integers:

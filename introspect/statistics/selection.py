@@ -156,8 +156,7 @@ def _choice(fold_sums: Floats, counts: Floats) -> Integers:
 def _best(accuracies: Floats, n: npt.NDArray[np.number]) -> Integers:
     """Return the first of the best heads that are observable often enough: ``(some,)``."""
     competes = n >= max(_OBSERVABLE_ENOUGH * n.max(), 1)
-    best: Integers = np.where(competes, accuracies, -np.inf).argmax(-1)
-    return best
+    return np.asarray(np.where(competes, accuracies, -np.inf).argmax(-1))
 
 
 def pair_accuracy(credits: npt.ArrayLike, groups: Sequence[Hashable]) -> tuple[Floats, Integers]:

@@ -15,10 +15,15 @@ import torch
 from introspect.errors import InputError, SelectionError
 from introspect.records import AttentionRecord, TokenSequence
 
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
 #: All data that an analyzer has collected, as plain arrays.
 State = dict[str, npt.NDArray[Any]]
 
 Reduced = TypeVar("Reduced")
+#: A named tuple of arrays whose last dimension is the heads.
+Sums = TypeVar("Sums", bound=tuple[npt.NDArray[Any], ...])
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +108,7 @@ class BatchAnalyzer(Protocol):
         """Return all collected data and the options as arrays."""
 
     @classmethod
-    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+    def from_state(cls, state: State) -> Self:
         """Restore the analyzer that had this state."""
 
 
@@ -230,6 +235,80 @@ class LayerByLayer(ABC, Generic[Reduced]):
         self._texts = self._reduced = None
 
 
+class SummedByLayer(LayerByLayer[Sums]):
+    """A base class of batch analyzers that reduce a layer to arrays which add up over texts.
+
+    Subclasses define what a layer is reduced to (``_reduce``). All layers together have one more
+    dimension, before the heads.
+    """
+
+    _layers: tuple[int, ...] = ()
+    _sums: Sums | None = None
+    _num_tokens: int = 0
+    _num_texts: int = 0
+
+    def _add(self, texts: Texts, reduced: Mapping[int, Sums]) -> None:
+        kind = type(next(iter(reduced.values())))
+        sums = kind(*(np.stack(each, axis=-2) for each in zip(*reduced.values(), strict=True)))
+        self._join(tuple(reduced), sums, int(texts.is_query.sum()), len(texts))
+
+    def _join(self, layers: tuple[int, ...], sums: Sums, num_tokens: int, num_texts: int) -> None:
+        if self._sums is None:
+            self._layers, self._sums = layers, sums
+        else:
+            ours = self._layers, self._sums[0].shape[-1]
+            check_one_model(ours, (layers, sums[0].shape[-1]))
+            self._sums = plus(self._sums, sums)
+        self._num_tokens += num_tokens
+        self._num_texts += num_texts
+
+    def _take_over(self, other: Self) -> None:
+        """Add what another analyzer with the same options has collected from other texts."""
+        if other._sums is not None:
+            self._join(other._layers, other._sums, other._num_tokens, other._num_texts)
+
+    def _collected(self, kind: type[Sums]) -> State:
+        """Return all collected data as arrays."""
+        names = kind._fields  # type: ignore[attr-defined]
+        empty = (np.zeros(0, np.int64) for _ in names)
+        return {
+            "layers": np.array(self._layers, dtype=np.int64),
+            "num_tokens": np.array(self._num_tokens),
+            "num_texts": np.array(self._num_texts),
+            **dict(zip(names, empty if self._sums is None else self._sums, strict=True)),
+        }
+
+    def _restore(self, state: State, kind: type[Sums]) -> Self:
+        """Take the data that ``_collected`` returned."""
+        if layers := tuple(state["layers"].tolist()):
+            names = kind._fields  # type: ignore[attr-defined]
+            sums = kind(*(np.array(state[name]) for name in names))
+            self._join(layers, sums, int(state["num_tokens"]), int(state["num_texts"]))
+        return self
+
+
+def plus(one: Sums, other: Sums) -> Sums:
+    """Add two tuples of arrays, array by array."""
+    return type(one)(*(a + b for a, b in zip(one, other, strict=True)))
+
+
+def check_one_model(known: tuple[Sequence[int], int], given: tuple[Sequence[int], int]) -> None:
+    """Check that a record has the layers and heads of earlier ones.
+
+    Args:
+        known: the numbers of the layers, and how many heads each has.
+        given: the same of the record.
+
+    Raises:
+        InputError: it is of another model.
+    """
+    if given != known:
+        raise InputError(
+            f"Expected records of one model, got {len(known[0])} layers of {known[1]} heads and "
+            f"{len(given[0])} of {given[1]}. Use one analyzer for each model."
+        )
+
+
 def check_is_self(record: AttentionRecord, sought: str) -> None:
     """Check that the attention is of a text over all of itself.
 
@@ -243,8 +322,6 @@ def check_is_self(record: AttentionRecord, sought: str) -> None:
             "Capture all rows, with kind='encoder' or kind='decoder' of an encoder-decoder."
         )
 
-
-Floats = npt.NDArray[np.float64]
 
 # A weight of a float32 model is itself only accurate to 2⁻²⁴ near 1.
 _GRAIN = 2.0**-24
@@ -266,8 +343,7 @@ def addable(sums: npt.ArrayLike) -> Floats:
         >>> bool(a + b + c == c + b + a), 0.1 + 0.2 + 0.3 == 0.3 + 0.2 + 0.1
         (True, False)
     """
-    grains: Floats = np.rint(np.asarray(sums, dtype=np.float64) / _GRAIN) * _GRAIN
-    return grains
+    return np.asarray(np.rint(np.asarray(sums, dtype=np.float64) / _GRAIN) * _GRAIN)
 
 
 def ratio(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:
@@ -278,5 +354,15 @@ def ratio(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:
         array([0.25,  nan])
     """
     total, n = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
-    means: Floats = np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
-    return means
+    return np.asarray(np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0))
+
+
+def known_means(values: Floats) -> Floats:
+    """Compute the means of the columns over known values; NaN where none is known.
+
+    Example:
+        >>> known_means(np.array([[1.0, np.nan], [0.5, np.nan]]))
+        array([0.75,  nan])
+    """
+    known = ~np.isnan(values)
+    return ratio(np.where(known, values, 0.0).sum(0), known.sum(0))

@@ -1,4 +1,7 @@
 # What the folder hands out, each name loaded on its first use.
+from .characters import divides_character as divides_character
+from .characters import divides_word as divides_word
+from .characters import is_unspaced as is_unspaced
 from .characters import segment_words as segment_words
 from .characters import shortened as shortened
 from .characters import visible as visible
@@ -26,3 +29,4 @@ from .mentions import CorefCase as CorefCase
 from .mentions import Span as Span
 from .mentions import find_mention as find_mention
 from .mentions import occurrences as occurrences
+from .tokens import joined_words as joined_words

@@ -54,7 +54,9 @@ def _runs(text: str, spans: list[Span]) -> Iterator[tuple[int | None, Span]]:
 def _divided(text: str, characters: list[Span]) -> list[Span]:
     start, end = characters[0][0], characters[-1][1]
     words = _jieba().tokenize(text[start:end])
-    return [(start + first, start + last) for _, first, last in words]
+    # jieba divides what it does not know by code points, also a letter from its mark.
+    ends = sorted({start + last for _, _, last in words} & {last for _, last in characters})
+    return list(zip([start, *ends], ends, strict=False))
 
 
 @cache

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -16,8 +16,9 @@ from typing import Any
 import regex
 
 from introspect.errors import MentionError, TextError
-from introspect.text.characters import SPACED_LETTER, is_unspaced, segment_words, shortened
+from introspect.text.characters import divides_word, segment_words, shortened
 from introspect.text.english import counted
+from introspect.text.tokens import checked_words_span, joined_words, span_list
 
 Span = tuple[int, int]
 
@@ -119,6 +120,56 @@ class CorefCase:
             id=id,
         )
 
+    @classmethod
+    def from_tokens(
+        cls,
+        words: Iterable[str],
+        *,
+        pronoun: Span,
+        antecedents: Iterable[Span] | Span = (),
+        distractors: Iterable[Span] | Span = (),
+        spaces: bool | Sequence[bool] = True,
+        group: str | None = None,
+        id: str | None = None,
+    ) -> CorefCase:
+        """Return the case of words and half-open spans of words, counted from 0.
+
+        The text is made of the words: with one space between two by default, exactly as it was
+        where ``spaces`` says so (``[bool(t.whitespace_) for t in doc]`` of a spaCy document).
+
+        Args:
+            words: the words, in order.
+            pronoun: its words; ``(8, 9)`` is the word 8 alone.
+            antecedents: the spans that the pronoun refers to.
+            distractors: those that it does not.
+            spaces: whether a space follows each word: a flag for each, or one for all.
+            group: as in a case.
+            id: as in a case.
+
+        Raises:
+            InputError: the words are not strings, or ``spaces`` does not fit them.
+            TextError: there are no words, or one is empty.
+            MentionError: a span is not one of the words, or overlaps the pronoun.
+
+        Example:
+            >>> words = "The cat ate because it was hungry .".split()
+            >>> case = CorefCase.from_tokens(words, pronoun=(4, 5), antecedents=[(0, 2)])
+            >>> case.phrase(case.pronoun), case.phrase(case.candidates[0].span)
+            ('it', 'The cat')
+        """
+        text, places = joined_words(words, spaces)
+
+        def characters(span: Span, role: str) -> Span:
+            first, end = checked_words_span(span, len(places), role)
+            return places[first][0], places[end - 1][1]
+
+        candidates = [
+            Candidate(characters(span, role), antecedent=role == "antecedent")
+            for role, spans in (("antecedent", antecedents), ("distractor", distractors))
+            for span in span_list(spans)
+        ]
+        return cls(text, characters(pronoun, "pronoun"), tuple(candidates), group, id)
+
     @property
     def antecedents(self) -> tuple[Candidate, ...]:
         """The candidates the pronoun does refer to."""
@@ -202,19 +253,20 @@ def _nearest(text: str, phrase: str) -> str:
 def _occurrences(text: str, phrase: str) -> list[Span]:
     if not phrase.strip():
         return []
-    # Han and Kana are written without spaces, so a word boundary is only asked for between two
-    # letters of scripts that have them.
-    head = f"(?<!{SPACED_LETTER})" if _has_word_boundary(phrase[0]) else ""
-    # A mark after the phrase belongs to its last letter, which is then another letter.
-    tail = rf"(?!{SPACED_LETTER}|\p{{M}})" if _has_word_boundary(phrase[-1]) else ""
-    pattern = head + regex.escape(phrase) + tail
-    exact = [match.span() for match in regex.finditer(pattern, text)]
-    return exact or [match.span() for match in regex.finditer(pattern, text, regex.IGNORECASE)]
+    # One letter with its mark may be written as one character or as two.
+    forms = dict.fromkeys([phrase, *(unicodedata.normalize(f, phrase) for f in ("NFC", "NFD"))])
+    tries = [(form, flags) for flags in (0, regex.IGNORECASE) for form in forms]
+    return next((spans for each in tries if (spans := _places(text, *each))), [])
 
 
-def _has_word_boundary(character: str) -> bool:
-    is_mark = unicodedata.category(character).startswith("M")
-    return is_mark or (character.isalnum() and not is_unspaced(character))
+def _places(text: str, phrase: str, flags: int) -> list[Span]:
+    """Return where a phrase occurs, one place after the other, without dividing a word."""
+    places: list[Span] = []
+    for match in regex.finditer(regex.escape(phrase), text, flags, overlapped=True):
+        is_after = not places or places[-1][1] <= match.start()
+        if is_after and not any(divides_word(text, offset) for offset in match.span()):
+            places.append(match.span())
+    return places
 
 
 def _checked_span(text: str, span: Span, role: str) -> Span:

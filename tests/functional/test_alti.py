@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from introspect.functional import alti, contributions
+from introspect.functional import contributions, layer_product
 
 
 def slow_contributions(vectors: torch.Tensor, outputs: torch.Tensor) -> list[list[float]]:
@@ -49,7 +49,7 @@ def test_a_row_that_every_part_leads_away_from_is_missing():
 def test_two_layers_by_hand():
     first = [[0.8, 0.2], [0.5, 0.5]]
     second = [[1.0, 0.0], [0.25, 0.75]]
-    found = alti(torch.tensor([first, second]))
+    found = layer_product(torch.tensor([first, second]))
     expected = torch.tensor([[0.8, 0.2], [0.25 * 0.8 + 0.75 * 0.5, 0.25 * 0.2 + 0.75 * 0.5]])
     torch.testing.assert_close(found[0].float(), torch.tensor(first))
     torch.testing.assert_close(found[1].float(), expected)
@@ -63,7 +63,7 @@ def test_rows_sum_to_1(layers, n, seed):
     for _ in range(layers):
         vectors = torch.randn(n, n, 8, generator=generator, dtype=torch.float64)
         shares.append(contributions(vectors, vectors.sum(1)))
-    found = alti(torch.stack(shares))
+    found = layer_product(torch.stack(shares))
     kept = found[~found.isnan().any(-1)]
     torch.testing.assert_close(kept.sum(-1), torch.ones(len(kept), dtype=torch.float64))
     assert (kept >= 0).all()

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.functional import jensen_shannon_distance, total_variation
+from introspect.functional import head_distance_sums, total_variation
 
 A = [0.5, 0.3, 0.2]
 B = [0.1, 0.3, 0.6]
@@ -18,6 +18,13 @@ B = [0.1, 0.3, 0.6]
 def random_rows(n: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return (3 * torch.randn(2, n, generator=generator, dtype=torch.float64)).softmax(-1)
+
+
+def jensen_shannon_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The distance of each row from the other, as of two heads with that query alone."""
+    rows = zip(a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1]), strict=True)
+    of_heads = [head_distance_sums(torch.stack(pair)[None, :, None]) for pair in rows]
+    return torch.stack([sums[0, 1] / n[0, 1] for sums, n in of_heads]).reshape(a.shape[:-1])
 
 
 def slow_divergence(a: list[float], b: list[float]) -> float:
@@ -63,7 +70,10 @@ def test_a_distance_is_from_0_to_1_and_the_same_both_ways(distance, n, seed):
 def test_rows_without_a_key_in_common_are_1_apart_and_empty_keys_do_not_count(distance):
     a, b = torch.tensor([1.0, 0, 0]), torch.tensor([0, 1.0, 0])
     assert float(distance(a, b)) == pytest.approx(1)
-    assert float(distance(torch.zeros(3), torch.zeros(3))) == 0
+    assert float(distance(a, a)) == 0
+    # A row without any weight is no distribution.
+    empty = float(distance(torch.zeros(3), torch.zeros(3)))
+    assert empty == 0 if distance is total_variation else math.isnan(empty)
 
 
 @pytest.mark.parametrize("distance", [total_variation, jensen_shannon_distance])

@@ -14,9 +14,9 @@ from introspect.models.run_plan import mask_of
 NAMES = ("get_encoder", "decoder_input_ids", "decoder_attention_mask", "config.is_encoder_decoder")
 #: Files that may name the parts of an encoder-decoder or the inputs of its decoder.
 DECIDING = {
-    "hooks/arguments.py",
     "hooks/layer_index.py",
     "hooks/layout.py",
+    "hooks/run.py",
     "models/generation.py",
     "models/run_plan.py",
 }

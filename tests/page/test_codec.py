@@ -13,13 +13,14 @@ from hypothesis.extra.numpy import arrays
 
 from introspect.errors import RecordError
 from introspect.page import codec
+from tests.page.decoding import decode, decode_signed
 
 weights = arrays(np.float32, (1, 2, 3, 5), elements=st.floats(0, 1, width=32))
 
 
 @given(weights)
 def test_16_bits_are_within_a_hundred_thousandth(values):
-    assert np.abs(codec.decode(codec.encode(values)) - values).max() < 1e-5
+    assert np.abs(decode(codec.encode(values)) - values).max() < 1e-5
 
 
 @given(weights)
@@ -28,14 +29,14 @@ def test_8_bits_are_within_five_thousandths(values):
         patch.setattr(codec, "LARGEST_IN_16_BITS", 0)
         encoded = codec.encode(values)
     assert encoded.codec == "u8root"
-    assert np.abs(codec.decode(encoded) - values).max() < 0.004
+    assert np.abs(decode(encoded) - values).max() < 0.004
 
 
 @pytest.mark.parametrize("limit", [0, 1000])
 def test_nothing_and_everything_are_exact_and_missing_stays_missing(monkeypatch, limit):
     monkeypatch.setattr(codec, "LARGEST_IN_16_BITS", limit)
     values = np.array([[[[0.0, 1.0, np.nan]]]], dtype=np.float32)
-    np.testing.assert_array_equal(codec.decode(codec.encode(values)), values)
+    np.testing.assert_array_equal(decode(codec.encode(values)), values)
 
 
 def test_codes_by_hand():
@@ -47,7 +48,7 @@ def test_codes_by_hand():
 def test_small_weights_stay_apart_in_8_bits(monkeypatch):
     monkeypatch.setattr(codec, "LARGEST_IN_16_BITS", 0)
     values = np.array([[[[0.001, 0.002, 0.003]]]], dtype=np.float32)
-    assert len(set(codec.decode(codec.encode(values)).ravel())) == 3
+    assert len(set(decode(codec.encode(values)).ravel())) == 3
 
 
 @pytest.mark.parametrize("bad", [-0.01, 1.01, 7.0, -np.inf])
@@ -63,7 +64,7 @@ def test_a_refusal_writes_its_numbers_the_one_way():
 
 def test_rounding_of_a_softmax_is_no_error():
     values = np.array([[[[1.000001, -0.000001]]]], dtype=np.float32)
-    np.testing.assert_array_equal(codec.decode(codec.encode(values)), [[[[1, 0]]]])
+    np.testing.assert_array_equal(decode(codec.encode(values)), [[[[1, 0]]]])
 
 
 def test_same_weights_give_the_same_bytes():
@@ -77,11 +78,11 @@ def test_signed_values_come_back_within_their_unit(values):
     scales = np.abs(values).max(axis=(2, 3), keepdims=True)
     # The code's own error, and that of float32 on the way back.
     bound = scales / 65532 + scales * 1e-6 + 1e-12
-    assert (np.abs(codec.decode_signed(encoded) - values) <= bound).all()
+    assert (np.abs(decode_signed(encoded) - values) <= bound).all()
 
 
 def test_signed_values_that_are_no_numbers_are_missing():
     values = np.array([1.0, np.nan, -np.inf, np.inf, -2.0, 0.0], dtype=np.float32)
-    back = codec.decode_signed(codec.encode_signed(values.reshape(1, 1, 2, 3))).ravel()
+    back = decode_signed(codec.encode_signed(values.reshape(1, 1, 2, 3))).ravel()
     assert np.isnan(back[1:4]).all()
     assert back[[0, 4, 5]] == pytest.approx([1.0, -2.0, 0.0], abs=2 / 65532)

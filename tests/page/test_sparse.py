@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from introspect.errors import RecordError
 from introspect.page import codec, kept_of
-from introspect.page.codec import decode, encode
+from introspect.page.codec import encode
 from introspect.records import AttentionRecord
 from introspect.views import head_view, model_view
+from tests.page.decoding import decode
 
 KEPT = 3
 

@@ -13,8 +13,8 @@ import introspect as ix
 from introspect import primer
 from introspect.errors import SelectionError
 from introspect.primer.stories.english import CHASE, PARTS, TIRED, WIDE
-from introspect.primer.stories.story import all_words, pieces_of
-from introspect.records import AttentionRecord
+from introspect.primer.stories.story import all_words
+from introspect.records import AttentionRecord, find_tokens
 from tests.tokenizers_zoo import word_level
 from tests.views.test_every_view import page_of
 
@@ -48,7 +48,7 @@ def reading(text: str, weights: dict[tuple[int, str, str], float]):
     record = model.capture(text, include=PARTS)
     record.attentions.zero_()
     for (head, source, target), weight in weights.items():
-        source_, target_ = (pieces_of(record, word)[0] for word in (source, target))
+        source_, target_ = (find_tokens(record.keys, word)[0] for word in (source, target))
         record.attentions[0, head, source_, target_] = weight
     return record
 

@@ -11,10 +11,11 @@ import torch
 from introspect.records import AttentionRecord, Certificate
 from introspect.reporting import sentence_report
 from introspect.reporting.sentences import finding_of_roles
-from introspect.studies.heads import RolesAnalyzer, SimilarityAnalyzer
-from introspect.studies.heads.attention_targets import ALL_ROLES
+from introspect.studies.heads import RolesAnalyzer, SimilarityAnalyzer, role_names
 from introspect.views import role_map_section, role_title, unit_of
 from tests.synthetic import TEXT, record
+
+ALL_ROLES = role_names()
 
 TEXTS = [TEXT, "A rose is a rose, and a rose is (still) a rose!"]
 

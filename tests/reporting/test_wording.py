@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from introspect.page.markup import emphasized
+from introspect.page.bundle import emphasized
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.records.alignment import assign_words
+from introspect.records.tokens import assign_words
 from introspect.reporting import finding_of_case
 from introspect.reporting.findings import finding_of_set
 from introspect.studies.coreference import CoreferenceAnalyzer, score_case

@@ -18,7 +18,7 @@ from typing import Any
 import introspect as ix
 from introspect import cli
 from introspect.io import files, folders
-from introspect.runs import jobs, outcome, run, serial
+from introspect.runs import jobs, outcome, run, shard
 from introspect.runs import outcome as finishing
 from introspect.runs import tables as gathering
 from introspect.runs.store import ShardStore
@@ -54,14 +54,14 @@ def _set(owner: Any, name: str, time: int, instead: Callable[..., Any] = _die) -
 
 def _interrupt_in_the_second_shard(times: int) -> None:
     """Ctrl-C so many times, while the second shard runs."""
-    run_shard = serial.run_shard
+    run_shard = shard.run_shard
 
     def interrupted(*arguments: Any) -> Any:
         for _ in range(times):
             signal.raise_signal(signal.SIGINT)
         return run_shard(*arguments)
 
-    _set(serial, "run_shard", 2, interrupted)
+    _set(shard, "run_shard", 2, interrupted)
 
 
 #: How each moment is come by. A shard's file is the only one that is written durably, but the plan.

@@ -12,7 +12,7 @@ import torch
 import introspect as ix
 from introspect.data import write_jsonl
 from introspect.errors import InputError, OutputError
-from introspect.runs import CacheOptions, SavedAttention, serial
+from introspect.runs import CacheOptions, SavedAttention, shard
 from introspect.runs.cache import Cache
 from introspect.runs.worker import Worker
 from tests.closeness import assert_close, assert_same_table
@@ -200,7 +200,7 @@ def test_only_the_layers_asked_for_are_saved(tmp_path):
 def test_the_index_is_whole_after_a_stop_and_a_damaged_shard(tmp_path, monkeypatch):
     path, out = file_of(tmp_path, sets.cases()), tmp_path / "x"
     call = {**CALL, "save_attention": "float16"}
-    run, calls = serial.run_shard, []
+    run, calls = shard.run_shard, []
 
     def stopped(self, prepared):
         calls.append(1)
@@ -209,7 +209,7 @@ def test_the_index_is_whole_after_a_stop_and_a_damaged_shard(tmp_path, monkeypat
         return run(self, prepared)
 
     with monkeypatch.context() as patched:
-        patched.setattr(serial, "run_shard", stopped)
+        patched.setattr(shard, "run_shard", stopped)
         with pytest.raises(KeyboardInterrupt):
             ix.probe(sets.model(), path, out, **call)
     (out / "shards").joinpath("manifest.jsonl").write_bytes(b"")

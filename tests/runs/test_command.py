@@ -140,7 +140,7 @@ def test_rejected_rows_end_with_3_and_are_named(introspect, expected, tmp_path):
         (["--threads", "0"], "at least 1 thread"),
         (["--save-attention", "int8"], "float32 or float16"),
         (["--segment", "other"], "jieba"),
-        (["--format", "conllu", "--column", "text"], "rows"),
+        (["--format", "conllu", "--column", "text"], "1 row was rejected"),
     ],
 )
 def test_bad_arguments_end_with_2_and_one_line(arguments, message, introspect, tmp_path):

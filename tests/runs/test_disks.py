@@ -13,7 +13,8 @@ import pytest
 import introspect as ix
 from introspect.errors import OutputError
 from introspect.io import check_folder, files
-from introspect.runs import outcome, serial, store
+from introspect.runs import outcome, store
+from introspect.runs import shard as running
 from introspect.runs import tables as gathering
 from introspect.studies.registry import ANALYZERS
 from tests.runs import sets
@@ -83,10 +84,10 @@ def check_goes_on(given, out, whole, monkeypatch, *, runs: int) -> None:
     assert halves(out) == []
     assert not (out / ".lock").exists()
     numbers = []
-    run = serial.run_shard
+    run = running.run_shard
     with monkeypatch.context() as patched:
         patched.setattr(
-            serial, "run_shard", lambda s, p: (numbers.append(p.shard.index), run(s, p))[1]
+            running, "run_shard", lambda s, p: (numbers.append(p.shard.index), run(s, p))[1]
         )
         ix.probe(sets.model(), given, out, **CALL)
     assert len(numbers) == runs
@@ -246,7 +247,7 @@ def test_a_folder_that_was_never_writable(code, given, out, monkeypatch):
 @pytest.mark.parametrize("shard", [0, 2])
 def test_a_folder_that_becomes_read_only(code, shard, given, out, whole, monkeypatch):
     """As a disk does that has shown an error: nothing can be made, renamed or removed on it."""
-    run = serial.run_shard
+    run = running.run_shard
 
     def lost(self, prepared):
         if prepared.shard.index == shard:
@@ -256,7 +257,7 @@ def test_a_folder_that_becomes_read_only(code, shard, given, out, whole, monkeyp
         return run(self, prepared)
 
     with monkeypatch.context() as patched:
-        patched.setattr(serial, "run_shard", lost)
+        patched.setattr(running, "run_shard", lost)
         with pytest.raises(OutputError, match=os.strerror(code)):
             ix.probe(sets.model(), given, out, **CALL)
     (out / ".lock").unlink(missing_ok=True)  # could not be removed, and keeps nobody out

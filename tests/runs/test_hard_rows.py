@@ -361,7 +361,7 @@ def test_prepared_rows_know_their_places():
     assert prepared.places == (0, 0, 1)
     assert list(prepared.rejects) == [2]
     result = run_shard(Worker(sets.model(), WorkerOptions(analyzers=("roles",))), prepared)
-    assert result.num_rows == 3 and len(result.rejects) == 1
+    assert result.counts.rows == 3 and len(result.rejects) == 1
 
 
 def test_cases_without_a_choice_alone_have_results_and_a_report(tmp_path):

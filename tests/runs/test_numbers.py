@@ -120,7 +120,7 @@ def test_rows_alone_give_the_numbers_of_whole_patterns(name):
     model = MODELS[name]()
     whole, by_whole = columns(model)
     rows, by_rows = columns(model, limits=BatchLimits(weights=1))
-    assert by_rows.routes != by_whole.routes and len(by_rows.routes) == 1
+    assert by_rows.counts.routes != by_whole.counts.routes and len(by_rows.counts.routes) == 1
     for field in ("weights", "received"):
         assert_close(getattr(rows, field), getattr(whole, field))
     np.testing.assert_array_equal(rows.observable, whole.observable)
@@ -135,9 +135,9 @@ def test_rows_alone_stay_within_the_limit_of_weights():
     cases = sets.cases()
     longest = max(len(case.text.split(" ")) for case in cases) + 2
     _, small = columns(sets.model(), limits=BatchLimits(texts=1, weights=4 * longest**2))
-    assert len(small.routes) == 1
+    assert len(small.counts.routes) == 1
     _, both = columns(sets.model(), limits=BatchLimits(texts=1, weights=4 * (longest - 1) ** 2))
-    assert len(both.routes) == 2
+    assert len(both.counts.routes) == 2
 
 
 # Padding and neighbors
@@ -203,7 +203,7 @@ def test_every_kind_of_model_has_the_numbers_of_one_text_at_a_time(name, tmp_pat
     run = ix.probe(model, sets.text_file(tmp_path, texts), tmp_path / "x", **CALL)
     ours = run.analyzers["roles"].compute()
     pd.testing.assert_frame_equal(ours, roles_one_by_one(model, texts), rtol=1e-4, atol=1e-5)
-    assert result.largest_error is None or result.largest_error < 1e-4
+    assert result.counts.largest_error is None or result.counts.largest_error < 1e-4
 
 
 def test_models_that_take_no_mask_get_texts_of_one_length():

@@ -19,7 +19,7 @@ from introspect.errors import OutputError
 from introspect.io import pack, unpack
 from introspect.runs.rows import ProbeRow, Shard, cut, unlike
 from introspect.runs.shard import by_analyzer, run_shard
-from introspect.runs.store import ShardEntry, ShardStore
+from introspect.runs.store import Counts, ShardEntry, ShardStore
 from introspect.runs.worker import Worker, WorkerOptions
 from introspect.studies.coreference import CaseColumns
 from introspect.text import CorefCase
@@ -168,7 +168,8 @@ def test_what_is_stored_is_read(count, tmp_path):
     store = ShardStore(tmp_path / "shards")
     store.create()
     given = {"roles/sums": np.arange(6.0).reshape(2, 3), "roles/names": np.array(["a", "中"])}
-    entry = store.write(4, "f" * 64, given, rejects(count), read=9, rows=6, tokens=7)
+    counts = Counts(read=9, rows=6, tokens=7, rejected=count)
+    entry = store.write(4, "f" * 64, given, rejects(count), counts)
     assert store.done(4, "f" * 64) is None  # not in the manifest yet
     store.record(entry)
     for again in (store, ShardStore(tmp_path / "shards")):
@@ -184,7 +185,7 @@ def test_what_is_stored_is_read(count, tmp_path):
 
 def test_the_last_line_of_a_shard_counts(tmp_path):
     store = ShardStore(tmp_path)
-    first, second = (store.write(0, c * 64, {}, (), read=1, rows=1, tokens=1) for c in "ab")
+    first, second = (store.write(0, c * 64, {}, (), Counts(read=1, rows=1, tokens=1)) for c in "ab")
     store.record(first)
     store.record(second)
     again = ShardStore(tmp_path)
@@ -198,9 +199,13 @@ def test_the_last_line_of_a_shard_counts(tmp_path):
 
 
 def test_entries_have_all_that_json_can_hold():
-    entry = ShardEntry(3, "c" * 64, "d" * 64, 10, 8, 7, 1, 99, 2, 1, 1e-7, ("a", "b"))
+    counts = {"read": 8, "rows": 7, "rejected": 1, "tokens": 99, "kept": 2, "backoffs": 1}
+    known = counts | {"largest_error": 1e-7, "routes": ("a", "b")}
+    entry = ShardEntry(3, "c" * 64, "d" * 64, 10, **known)
     found = json.loads(json.dumps(vars(entry)))
     assert ShardEntry(**found | {"routes": tuple(found["routes"])}) == entry
+    twice = entry.plus(Counts(rows=1, largest_error=1e-8, routes=("b", "c")))
+    assert vars(twice) == known | {"rows": 8, "routes": ("a", "b", "c")}
 
 
 # Columns of cases

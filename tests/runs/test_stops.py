@@ -14,7 +14,7 @@ import introspect as ix
 from introspect.errors import OutputError
 from introspect.io import FILES, locked
 from introspect.models import load_text
-from introspect.runs import ProbeInterruptedError, serial
+from introspect.runs import ProbeInterruptedError, shard
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
 from tests.runs import sets
@@ -67,13 +67,13 @@ def assert_whole(out: Path, whole: Path) -> None:
 def counted_runs(monkeypatch) -> list[int]:
     """The numbers of the shards that run from now on."""
     runs: list[int] = []
-    run = serial.run_shard
+    run = shard.run_shard
 
     def counted(self, prepared):
         runs.append(prepared.shard.index)
         return run(self, prepared)
 
-    monkeypatch.setattr(serial, "run_shard", counted)
+    monkeypatch.setattr(shard, "run_shard", counted)
     return runs
 
 
@@ -108,7 +108,7 @@ def test_killed_while_starting_over_goes_on_starting_over(killed, given, whole, 
 
 def test_a_finished_probe_is_gathered_again(given, whole, monkeypatch):
     before = tables(whole)
-    monkeypatch.setattr(serial, "run_shard", None)
+    monkeypatch.setattr(shard, "run_shard", None)
     again = ix.probe(sets.model(), given, whole, null_model=True, **CALL)
     assert tables(whole) == before
     assert again.num_rejected == 4
@@ -140,7 +140,7 @@ def test_the_second_of_two_runs_on_a_folder_is_refused(given, tmp_path):
 
 def interrupted_once(monkeypatch, number: int) -> None:
     """Ctrl-C while the so-manieth shard runs."""
-    run, calls = serial.run_shard, []
+    run, calls = shard.run_shard, []
 
     def interrupt(self, prepared):
         calls.append(1)
@@ -148,7 +148,7 @@ def interrupted_once(monkeypatch, number: int) -> None:
             os.kill(os.getpid(), signal.SIGINT)
         return run(self, prepared)
 
-    monkeypatch.setattr(serial, "run_shard", interrupt)
+    monkeypatch.setattr(shard, "run_shard", interrupt)
 
 
 def test_ctrl_c_finishes_the_shard_and_says_how_to_go_on(given, whole, tmp_path, monkeypatch):

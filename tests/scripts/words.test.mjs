@@ -31,6 +31,9 @@ test("a label is shortened by characters, not by halves of them", () => {
   assert.equal(shortened("abc", 3), "abc");
   assert.equal(shortened("abcd", 3), "ab…");
   assert.equal(shortened("😀😀😀😀", 3), "😀😀…");
+  assert.equal(shortened("👍🏽👍🏽👍🏽", 4), "👍🏽…");
+  assert.equal(shortened("हिन्दी में", 5), "हि…");
+  assert.equal(shortened("cafe\u0301s", 5), "caf…");
   assert.equal(quoted("x".repeat(30)), `“${"x".repeat(23)}…”`);
   assert.equal(escaped("<b>&"), "&lt;b&gt;&amp;");
 });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from introspect.errors import MentionError, TextError
-from introspect.records.alignment import assign_words
-from introspect.text import Candidate, CorefCase, find_mention, segment_words
+from introspect.records.tokens import assign_words
+from introspect.text import Candidate, CorefCase, find_mention, occurrences, segment_words
 from tests.synthetic import TEXT
 
 
@@ -289,3 +290,49 @@ def test_a_mark_belongs_to_the_letter_before_it():
         find_mention("हिन्दी में", "हिन्द")
     with pytest.raises(MentionError):
         find_mention("two cafe\u0301s", "cafe\u0301")
+
+
+# --- mentions in many scripts -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "places"),
+    [
+        # उस is the beginning of उसे, and a word of its own later.
+        ("लड़के ने उसे देखा क्योंकि उस पर धूप थी", "उस", [(26, 28)]),
+        ("लड़के ने उसे देखा क्योंकि उस पर धूप थी", "उसे", [(9, 12)]),
+        ("কবি কবির কবিতা", "কবি", [(0, 3)]),
+        ("அவன் அவனை அவ", "அவ", [(10, 12)]),
+        ("می\u200cروم می روم", "می", [(7, 9)]),
+        ("خانه\u200cها و خانه\u200c", "خانه", [(10, 14)]),
+        ("هُوَ هُ هو", "ه", []),
+        ("צה״ל צה", "צה", [(5, 7)]),
+        ("Mary's cat saw Mary", "Mary", [(0, 4), (15, 19)]),
+        ("l’homme", "homme", [(2, 7)]),
+        ("👍🏽 👍", "👍", [(3, 4)]),
+        ("🇩🇪🇫🇷", "🇪🇫", []),
+        ("🇩🇪🇫🇷", "🇫🇷", [(2, 4)]),
+        ("hy\u00adphen phen", "phen", [(8, 12)]),
+        ("น้ำ น", "น", [(4, 5)]),
+        ("他们和他", "他", [(0, 1), (3, 4)]),
+        ("it_was it", "it", [(7, 9)]),
+    ],
+)
+def test_a_mention_never_ends_inside_a_word(text, phrase, places):
+    assert occurrences(text, phrase) == places
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("other", ["NFC", "NFD"])
+def test_a_mention_is_found_however_its_marks_are_written(form, other):
+    text = unicodedata.normalize(form, "Le café de José était là.")
+    start, end = find_mention(text, unicodedata.normalize(other, "José"))
+    assert unicodedata.normalize("NFC", text[start:end]) == "José"
+
+
+def test_a_pronoun_of_hindi_is_not_marked_inside_another():
+    case = CorefCase.from_words(
+        "लड़के ने उसे देखा क्योंकि उस पर धूप थी", pronoun="उस#1", antecedent="लड़के", distractors=["धूप"]
+    )
+    assert case.phrase(case.pronoun) == "उस"
+    assert case.pronoun == (26, 28)

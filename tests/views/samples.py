@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.records.alignment import assign_words
+from introspect.records.tokens import assign_words
 
 TEXT = "Ann saw Bo so she left"
 

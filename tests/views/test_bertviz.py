@@ -11,7 +11,7 @@ import torch
 
 from introspect.errors import InputError, MissingExtraError, SelectionError
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.records.alignment import assign_words
+from introspect.records.tokens import assign_words
 from introspect.views.bertviz import head_view, model_view
 
 from ..views.samples import bare_record, record_of

@@ -27,15 +27,13 @@ from introspect.hooks.downstream.projection import (
     refused,
 )
 from introspect.hooks.offloaded import own_parameter
+from introspect.hooks.watchers import same_attention
 from introspect.records import names_of_parts
 from introspect.text import quantity
 
 #: The parts that are derived from a block as a sum over its keys.
 BLOCK_PARTS = names_of_parts("block")
 
-# The largest difference allowed between a sum and the run's value, relative to the largest value.
-_SAME = {torch.float32: 1e-5, torch.float64: 1e-10}
-_SAME_HALF = 3e-2
 # A layer has one vector for each pair of tokens; this many numbers are computed at a time.
 _MOST_NUMBERS = 1 << 22
 _EPSILONS = ("eps", "variance_epsilon", "epsilon")
@@ -258,8 +256,8 @@ def _is_equal(state: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def _tolerance(like: torch.Tensor) -> float:
-    largest = max(1.0, float(like.abs().max()))
-    return _SAME.get(like.dtype, _SAME_HALF) * largest
+    """Return the largest difference allowed between a sum and the run's value."""
+    return same_attention(like.dtype) * max(1.0, float(like.abs().max()))
 
 
 class _UnprovedError(CaptureError):

@@ -20,8 +20,8 @@ from transformers.pytorch_utils import Conv1D
 
 from introspect.errors import CaptureError
 from introspect.functional import value_norms
-from introspect.hooks.arguments import same_output
 from introspect.hooks.loans import without_dropout
+from introspect.hooks.watchers import same_output
 from introspect.records import PARTS_BY_NAME
 from introspect.text import quantity
 

@@ -17,7 +17,6 @@ from torch import nn
 from transformers import Cache
 
 from introspect.errors import CaptureError
-from introspect.hooks.arguments import same_output
 from introspect.hooks.interface import (
     IMPLEMENTATION,
     Attended,
@@ -28,8 +27,12 @@ from introspect.hooks.interface import (
 from introspect.hooks.layer_index import Numbering
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrowed_attention
-from introspect.hooks.rows import RowsNotRecomputableError, eager_rows
-from introspect.hooks.watchers import not_by_token
+from introspect.hooks.watchers import (
+    RowsNotRecomputableError,
+    eager_rows,
+    not_by_token,
+    same_output,
+)
 from introspect.records import names_of_editable
 
 #: The parts of an attention that can be changed.

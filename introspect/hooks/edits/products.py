@@ -16,9 +16,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from introspect.errors import CaptureError
-from introspect.hooks.arguments import is_encoder_decoder
 from introspect.hooks.edits.edits import Edit, check_run, edits_at, nothing_visible
 from introspect.hooks.interface import AttentionCall, active_editors, edited_by
+from introspect.hooks.layer_index import is_encoder_decoder
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of

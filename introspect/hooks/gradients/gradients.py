@@ -11,8 +11,7 @@ from torch import nn
 
 from introspect.errors import CaptureError, MissingExtraError, SelectionError
 from introspect.hooks.arguments import run_arguments
-from introspect.hooks.captured import Captured
-from introspect.hooks.certificate import certificate_of, largest_of
+from introspect.hooks.captured import Captured, certificate_of, largest_of
 from introspect.hooks.gradients.graph import (
     GraphRun,
     GraphWatcher,
@@ -22,6 +21,7 @@ from introspect.hooks.gradients.graph import (
     run_with_weights,
 )
 from introspect.hooks.unwrapping import watched_module
+from introspect.hooks.watchers import same_attention
 from introspect.records import names_of_parts
 
 #: The default number of points of the integral.
@@ -74,10 +74,6 @@ def integrated(
 #: Parts that a backward pass computes.
 GRADIENT_PARTS = names_of_parts("gradient")
 GRADIENTS, INTEGRATED = GRADIENT_PARTS
-
-# The largest difference allowed between the attention of two runs.
-_SAME = {torch.float32: 1e-5, torch.float64: 1e-10}
-_SAME_HALF = 3e-2
 
 #: Computes a number from a model's output: a tensor of one element, in its graph.
 Objective = Callable[[Any], torch.Tensor]
@@ -156,8 +152,8 @@ def with_gradients(captured: Captured, other: Captured) -> Captured:
     """
     for kind, layers in captured.attentions.items():
         for one, again in zip(layers, other.attentions[kind], strict=True):
-            tolerance = _SAME.get(again.dtype, _SAME_HALF)
-            if not (one.double() - again.double()).abs().max() <= tolerance:
+            difference = (one.double() - again.double()).abs().max()
+            if not difference <= same_attention(again.dtype):
                 raise CaptureError(
                     "Expected the same attention in a second run, to differentiate, but it is "
                     "another: the model does not compute the same twice. Switch off what is random."

@@ -18,23 +18,14 @@ from torch import nn
 
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import ran
-from introspect.hooks.bypass import (
-    OUTPUT_ROUTE,
-    OWN_OUTPUTS,
-    are_weights,
-    own_attention,
-    run_returning_attention,
-)
 from introspect.hooks.interface import IMPLEMENTATION, Attended, AttentionCall, watching
 from introspect.hooks.loans import borrowed_attention
-from introspect.hooks.observation import Observation
+from introspect.hooks.observation import OWN_OUTPUTS, Observation, are_weights
+from introspect.hooks.run import OUTPUT_ROUTE, own_attention, run_returning_attention
+from introspect.hooks.watchers import same_output
 
 _INTERFACE_ROUTE = "attention interface, with the weights in the graph"
 _OWN_ROUTE = f"{OUTPUT_ROUTE}, in the graph"
-
-# The largest difference allowed between weights × values and the model's own output.
-_SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
-_SAME_OUTPUT_HALF = 3e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +93,7 @@ class GraphWatcher:
             )
         difference = (_weighed(weights, call.values, output, name) - output).detach().abs().max()
         scale = output.detach().abs().max().clamp(min=1)
-        if not difference <= _SAME_OUTPUT.get(output.dtype, _SAME_OUTPUT_HALF) * scale:
+        if not difference <= same_output(output.dtype) * scale:
             raise _not_product(name)
         self.output_errors.append(difference)
         weights = self._given.get(self.calls, weights)

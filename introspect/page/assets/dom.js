@@ -38,10 +38,17 @@ export function escaped(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-/** A label of at most so many characters. */
+const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+/** A label of at most so many code points; no letter is cut from its marks. */
 export function shortened(label, longest = 18) {
-  const characters = [...label];
-  return characters.length > longest ? `${characters.slice(0, longest - 1).join("")}…` : label;
+  if ([...label].length <= longest) return label;
+  let kept = "";
+  for (const { segment } of graphemes.segment(label)) {
+    if ([...kept, ...segment].length >= longest) break;
+    kept += segment;
+  }
+  return `${kept}…`;
 }
 
 /** A token in a sentence: in quotes, shortened. */

@@ -1,7 +1,7 @@
 // The head view: two sides of tokens, joined by lines.
 import { goTo } from "./chapters.js";
 import { choice, slider } from "./controls.js";
-import { announce, element, figure, headName, labeled } from "./dom.js";
+import { announce, element, figure, headName, labeled, quoted } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { headChips } from "./head-chips.js";
 import { headFigure } from "./head-figure.js";
@@ -356,7 +356,7 @@ class HeadView {
     const { labels } = this.state.pattern[side === "query" ? "queries" : "keys"];
     const names = this.state.focal
       .filter((token) => token.side === side)
-      .map((token) => `“${shortened(labels[token.index])}”`);
+      .map((token) => quoted(labels[token.index]));
     if (names.length === 0) return "";
     const list = names.length < 3 ? names.join(" and ") : `${names.length} pinned ${side} tokens`;
     if (side === "key") return names.length > 1 ? `${list} together` : list;
@@ -399,12 +399,6 @@ function hasPieces({ queries, keys }) {
 
 function brief(numbers) {
   return numbers.length > 6 ? `${numbers.slice(0, 5).join(", ")}, …` : numbers.join(", ");
-}
-
-/** A label that leaves the sentence around it on its line. */
-function shortened(label) {
-  const characters = [...label];
-  return characters.length <= 24 ? label : `${characters.slice(0, 23).join("")}…`;
 }
 
 /** Another view may ask this one to show a head. */

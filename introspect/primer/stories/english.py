@@ -15,10 +15,10 @@ from introspect.primer.stories.story import (
     at_head,
     from_word_to,
     largest,
-    pieces_of,
     verdict,
     words_of,
 )
+from introspect.records import find_tokens
 from introspect.views import compare_view, steps_view
 
 PARTS = ("scores", "queries", "keys", "values", "head_outputs")
@@ -78,7 +78,7 @@ def _chased_by(model: Reader, told: Story, words: Mapping[str, Any]) -> Story:
     }
     is_told = min(numbers["fair_cat"], numbers["fair_mouse"]) > _A_LOT
     figures = {"model": model.name, "num_heads": cat.numel(), "most": most, "fair": fair, **numbers}
-    verb = pieces_of(record, "chased")[0]
+    verb = find_tokens(record.keys, "chased")[0]
     view = steps_view(record, layer=fair.layer, head=fair.head, token=verb)
     return Story(
         title=told.title,
@@ -161,7 +161,7 @@ def tired_or_wide(model: Reader, language: str = "en") -> Story:
         wide,
         layer=head.layer,
         head=head.head,
-        token=pieces_of(tired, "it")[0],
+        token=find_tokens(tired.keys, "it")[0],
         labels=("tired", "wide"),
     )
     return Story(

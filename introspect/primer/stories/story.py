@@ -13,8 +13,8 @@ import torch
 
 from introspect.errors import SelectionError
 from introspect.primer.trainer import Training
-from introspect.records import AttentionRecord, Head, mention_pieces
-from introspect.text import decimal, find_mention
+from introspect.records import AttentionRecord, Head, find_tokens
+from introspect.text import decimal
 from introspect.views import View
 
 
@@ -62,18 +62,8 @@ def from_word_to(record: AttentionRecord, source: str, target: str) -> torch.Ten
     Raises:
         MentionError: a word is not in the text, or occurs several times.
     """
-    sources, targets = (pieces_of(record, word) for word in (source, target))
+    sources, targets = (find_tokens(record.keys, word) for word in (source, target))
     return record.attentions[:, :, sources][..., targets].sum(-1).mean(-1)
-
-
-def pieces_of(record: AttentionRecord, word: str) -> list[int]:
-    """Return the tokens of a word of the text.
-
-    Raises:
-        MentionError: it is not in the text, or occurs several times.
-    """
-    groups = mention_pieces(record.keys, find_mention(record.keys.texts[0], word))
-    return [index for group in groups for index in group]
 
 
 def largest(record: AttentionRecord, values: torch.Tensor) -> Head:

@@ -3,8 +3,6 @@ from .analyzer import CoreferenceAnalyzer as CoreferenceAnalyzer
 from .batch import mention_words as mention_words
 from .bias import Bias as Bias
 from .bias import bias_table as bias_table
-from .case_scores import DirectionScores as DirectionScores
-from .case_scores import score_case as score_case
 from .claims import Options as Options
 from .columns import DIRECTIONS as DIRECTIONS
 from .columns import CaseColumns as CaseColumns
@@ -20,8 +18,10 @@ from .score import score as score
 from .score import score_cases as score_cases
 from .study import CapturedText as CapturedText
 from .study import CoreferenceStudy as CoreferenceStudy
+from .study import DirectionScores as DirectionScores
 from .study import Subject as Subject
 from .study import coreference_study as coreference_study
+from .study import score_case as score_case
 from .tables import Choice as Choice
 from .tables import Scores as Scores
 from .tables import against_table as against_table

@@ -16,12 +16,10 @@ from introspect.functional import Mention
 from introspect.records import AttentionRecord, Weights, parts_for
 from introspect.studies.analyzer import State, Texts
 from introspect.studies.coreference.batch import CaseBatch, columns_of_record
-from introspect.studies.coreference.claims import Options
-from introspect.studies.coreference.columns import CaseColumns, ScoredCase
+from introspect.studies.coreference.claims import DEFAULT, Options
+from introspect.studies.coreference.columns import CaseColumns, ScoredCase, check_alike
 from introspect.studies.coreference.tables import Scores, case_table, scores_of
 from introspect.text import CorefCase
-
-DEFAULT = Options()
 
 
 @dataclass
@@ -136,7 +134,8 @@ class CoreferenceAnalyzer:
         for name in self._names & counts.keys() or [n for n, count in counts.items() if count > 1]:
             raise InputError(f"Expected a different id for each case, got {name!r} twice.")
         if self._columns:
-            _check_one_model(self._columns[0], columns)
+            both = (self._columns[0], columns)
+            check_alike((each.names[0], each.weights.shape[1:], each.layers) for each in both)
         self._columns.append(columns)
         self._names.update(columns.names)
 
@@ -200,17 +199,3 @@ class CoreferenceAnalyzer:
                 "each layer, then `end`."
             )
         return self._batch
-
-
-def _check_one_model(first: CaseColumns, second: CaseColumns) -> None:
-    """Check that cases have the same layers and heads.
-
-    Raises:
-        InputError: they are of different models.
-    """
-    shapes = [columns.weights.shape[2:] for columns in (first, second)]
-    if first.layers != second.layers or shapes[0] != shapes[1]:
-        raise InputError(
-            f"Expected records of one model, got {shapes[0]} layers and heads for "
-            f"{first.names[0]!r} and {shapes[1]} for {second.names[0]!r}."
-        )

@@ -14,9 +14,9 @@ from introspect.data import case_to_json
 from introspect.errors import MentionError, SelectionError
 from introspect.functional import (
     FLOOR,
-    MENTION_OPTIONS,
     Mention,
     MentionWords,
+    checked_mention,
     norm_weights,
     renormalized_rows,
     word_attention,
@@ -105,27 +105,14 @@ class CaseBatch:
     def see(
         self, layer: int, attentions: torch.Tensor, value_norms: torch.Tensor | None = None
     ) -> None:
-        """Process the patterns of a layer, ``(batch, num_heads, length, length)``.
-
-        Args:
-            layer: the model's own layer number.
-            attentions: the patterns.
-            value_norms: for ``norm``, the norm of the vector that each key adds, ``(batch,
-                num_heads, length)``.
-        """
+        """Process the patterns of a layer, as ``CoreferenceAnalyzer.see``."""
         rows = self.words.rows.to(attentions.device)
         index = rows[:, None, :, None].expand(-1, attentions.shape[1], -1, attentions.shape[-1])
         self._see(layer, attentions.gather(2, index), value_norms)
         self._receive(self._sums(attentions))
 
     def see_rows(self, layer: int, rows: torch.Tensor, received: torch.Tensor) -> None:
-        """Process the rows of mentions of a layer, and what every key gets from all rows.
-
-        Args:
-            layer: the model's own layer number.
-            rows: the rows ``words.rows``, ``(batch, num_heads, num_rows, length)``.
-            received: sums over rows, ``(batch, num_heads, 1, length)``.
-        """
+        """Process the rows ``words.rows`` of a layer, as ``CoreferenceAnalyzer.see_rows``."""
         self._see(layer, rows, None)
         self._receive(received)
 
@@ -278,10 +265,7 @@ def columns_of_record(
 
 def _check(record: AttentionRecord, case: CorefCase, mention: str, weights: str) -> None:
     checked_weights(weights)
-    if mention not in MENTION_OPTIONS:
-        raise SelectionError(
-            f"Expected `mention` as one of {', '.join(MENTION_OPTIONS)}, got {mention!r}."
-        )
+    checked_mention(mention)
     if record.kind == "cross":
         raise SelectionError(
             "Expected attention of a text over itself to score a case, got cross-attention. "

@@ -12,11 +12,11 @@ import pandas as pd
 
 from introspect.errors import InputError, SelectionError
 from introspect.statistics import FEWEST_GROUPS, drawn_counts, permutation_test
-from introspect.studies.coreference.claims import Options
-from introspect.studies.coreference.columns import DIRECTIONS, ScoredCase
-from introspect.text import CorefCase, shortened
+from introspect.studies.analyzer import Floats, ratio
+from introspect.studies.coreference.claims import DEFAULT, Options
+from introspect.studies.coreference.columns import ScoredCase, check_alike
+from introspect.text import shortened
 
-Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
 
 #: A caution that accompanies every result: Rudinger et al. 2018, section 3.
@@ -26,7 +26,6 @@ CAUTION = (
 #: The label of cases that are reported beside the contrast and never enter the difference.
 NEUTRAL = "neutral"
 
-DEFAULT = Options()
 _LEVEL = 0.95
 # A note names this many groups and counts the rest.
 _NAMED = 5
@@ -51,29 +50,6 @@ class Bias:
     num_groups: int
     notes: tuple[str, ...] = ()
     caution: str = CAUTION
-
-
-def bias_labels(cases: Sequence[CorefCase], by: str = "stereotype") -> tuple[str | None, ...]:
-    """Return the label of each case, from the data of its collection.
-
-    Args:
-        cases: the cases.
-        by: the key in ``extra``: ``stereotype`` in WinoBias ("pro", "anti"), ``gender`` in
-            Winogender ("male", "female", "neutral").
-
-    Returns:
-        A label for each case, ``None`` for one without.
-
-    Raises:
-        InputError: no case has the key.
-    """
-    found = tuple(None if case.extra.get(by) is None else str(case.extra[by]) for case in cases)
-    if all(label is None for label in found):
-        raise InputError(
-            f"Expected cases with {by!r} in `extra`, but none of {len(found)} has it. Name another "
-            "key with `by`."
-        )
-    return found
 
 
 def bias_table(
@@ -116,15 +92,19 @@ def bias_table(
     p_value, p_adjusted = _p_values(sides, options)
     low, high = _interval(sides, options)
     neutral = credits[kinds == NEUTRAL]
-    table = _places(scored[0]).assign(
-        **_accuracies(sides, contrast),
-        difference=sides.difference(),
-        ci_low=low,
-        ci_high=high,
-        p_value=p_value,
-        p_adjusted=p_adjusted,
-        accuracy_neutral=_ratio(np.nansum(neutral, axis=0), (~np.isnan(neutral)).sum(0)),
-        n_neutral=(~np.isnan(neutral)).sum(0),
+    table = (
+        scored[0]
+        .places()
+        .assign(
+            **_accuracies(sides, contrast),
+            difference=sides.difference(),
+            ci_low=low,
+            ci_high=high,
+            p_value=p_value,
+            p_adjusted=p_adjusted,
+            accuracy_neutral=ratio(np.nansum(neutral, axis=0), (~np.isnan(neutral)).sum(0)),
+            n_neutral=(~np.isnan(neutral)).sum(0),
+        )
     )
     notes = [
         *_of_cases(len(scored) - len(kept), kinds, contrast),
@@ -180,9 +160,8 @@ class _Sides:
     def difference(self) -> Floats:
         """Return the mean credit of the first kind minus the second's, ``(num_heads,)``."""
         sums, counts = (values.sum(1) for values in self.sums())
-        means = _ratio(sums, counts)
-        found: Floats = means[0] - means[1]
-        return found
+        means = ratio(sums, counts)
+        return np.asarray(means[0] - means[1])
 
 
 def _interval(sides: _Sides, options: Options) -> tuple[Floats, Floats]:
@@ -195,7 +174,7 @@ def _interval(sides: _Sides, options: Options) -> tuple[Floats, Floats]:
     found = []
     for part in drawn_counts(sides.num_groups, options.resamples, random):
         drawn = part.astype(np.float64)
-        first, second = (_ratio(drawn @ sums[side], drawn @ counts[side]) for side in (0, 1))
+        first, second = (ratio(drawn @ sums[side], drawn @ counts[side]) for side in (0, 1))
         found.append(first - second)
     known = counts.any((0, 1))
     tail = (1 - _LEVEL) / 2
@@ -214,7 +193,7 @@ def _p_values(sides: _Sides, options: Options) -> tuple[Floats, Floats]:
     if sides.num_groups < FEWEST_GROUPS:
         return np.full(num_heads, np.nan), np.full(num_heads, np.nan)
     counts = (~np.isnan(sides.credits)).sum(0)
-    deviations = sides.credits - _ratio(np.nansum(sides.credits, axis=0), counts)
+    deviations = sides.credits - ratio(np.nansum(sides.credits, axis=0), counts)
     signed = np.where(sides.is_first[:, None], deviations, -deviations)
     # Each head appears with both signs, because the larger of the two is its absolute value.
     both = np.concatenate([signed, -signed], axis=1)
@@ -233,7 +212,7 @@ def _accuracies(sides: _Sides, contrast: tuple[str, str]) -> dict[str, npt.NDArr
     sums, counts = (values.sum(1) for values in sides.sums())
     return {
         f"{name}_{label}": values[side]
-        for name, values in (("accuracy", _ratio(sums, counts)), ("n", counts.astype(np.int64)))
+        for name, values in (("accuracy", ratio(sums, counts)), ("n", counts.astype(np.int64)))
         for side, label in enumerate(contrast)
     }
 
@@ -282,23 +261,6 @@ def _of_groups(
         )
 
 
-def _ratio(sums: Floats, counts: npt.NDArray[Any]) -> Floats:
-    """Divide sums by counts; the mean is NaN where nothing was summed."""
-    found: Floats = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
-    return found
-
-
-def _places(case: ScoredCase) -> pd.DataFrame:
-    directions, layers, heads = case.margin.shape
-    return pd.DataFrame(
-        {
-            "layer": np.tile(np.repeat(case.layers, heads), directions),
-            "head": np.tile(np.arange(heads), directions * layers),
-            "direction": np.repeat(DIRECTIONS[:directions], layers * heads),
-        }
-    )
-
-
 def _check(
     scored: Sequence[ScoredCase], labels: Sequence[str | None], contrast: tuple[str, str]
 ) -> None:
@@ -311,11 +273,5 @@ def _check(
         raise SelectionError(
             f"Expected `contrast` as two different labels other than {NEUTRAL!r}, got {contrast}."
         )
-    for case in scored:
-        first = scored[0]
-        if (case.layers, case.margin.shape) != (first.layers, first.margin.shape):
-            raise InputError(
-                f"Expected cases scored with one model, got directions, layers and heads of "
-                f"{first.margin.shape} for {first.name!r} and {case.margin.shape} for "
-                f"{case.name!r}."
-            )
+    if scored:
+        check_alike((case.name, case.margin.shape, case.layers) for case in scored)

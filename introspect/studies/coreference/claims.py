@@ -19,9 +19,8 @@ from introspect.statistics import (
     pair_accuracy,
     permutation_test,
 )
+from introspect.studies.analyzer import Floats
 from introspect.studies.coreference.columns import ScoredCase
-
-Floats = npt.NDArray[np.float64]
 
 FOLDS = 5
 # Labels of 2, 3, 4 and 6 candidates can be shifted evenly by twelfths, and others nearly evenly.
@@ -44,6 +43,9 @@ class Options:
     permutations: int = 10_000
     selections: int = 1_000
     seed: int = 0
+
+
+DEFAULT = Options()
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 
 from introspect.data import case_to_json
+from introspect.errors import InputError
 from introspect.functional import (
     best_of,
     chance,
@@ -21,11 +23,10 @@ from introspect.functional import (
     margin,
     nearest_preceding,
 )
+from introspect.studies.analyzer import Floats, Integers
 from introspect.text import CorefCase, Span, segment_words
 
-Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-Integers = npt.NDArray[np.int64]
 
 #: From the pronoun's row to the candidates, and from the candidates' rows to the pronoun.
 Direction = Literal["pronoun_to_candidate", "candidate_to_pronoun"]
@@ -33,6 +34,44 @@ DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 #: The baselines that depend on positions alone, in the order of the columns.
 POSITION_BASELINES = ("random", "nearest_preceding", "first_mentioned")
+
+#: Directions, layers and heads.
+Shape = tuple[int, ...]
+
+
+def head_places(shape: Shape, layers: Sequence[int]) -> pd.DataFrame:
+    """Return the layer, head and direction of each number of an array, in order.
+
+    Args:
+        shape: its shape, ``(num_directions, num_layers, num_heads)``.
+        layers: the model's own layer numbers.
+    """
+    num_directions, num_layers, num_heads = shape
+    return pd.DataFrame(
+        {
+            "layer": np.tile(np.repeat(layers, num_heads), num_directions),
+            "head": np.tile(np.arange(num_heads), num_directions * num_layers),
+            "direction": np.repeat(DIRECTIONS[:num_directions], num_layers * num_heads),
+        }
+    )
+
+
+def check_alike(cases: Iterable[tuple[str, Shape, Sequence[int]]]) -> None:
+    """Check that cases have the same directions, layers and heads.
+
+    Args:
+        cases: of each its name, the shape of its numbers for every head, and its layers.
+
+    Raises:
+        InputError: they are of different models.
+    """
+    (first, *known), *others = cases
+    for name, *given in others:
+        if given != known:
+            raise InputError(
+                f"Expected cases of one model, got directions, layers and heads of {known[0]} for "
+                f"{first!r} and {given[0]} for {name!r}."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +123,10 @@ class ScoredCase:
         """Credit with the labels as they are; NaN outside forced choice."""
         credit: Floats = np.full(self.margin.shape, np.nan)
         return self.labelings[0] if self.is_forced_choice else credit
+
+    def places(self) -> pd.DataFrame:
+        """Return the layer, head and direction of each number, in order."""
+        return head_places(self.margin.shape, self.layers)
 
 
 def candidate_distances(case: CorefCase) -> tuple[int, ...]:

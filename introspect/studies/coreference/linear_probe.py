@@ -17,14 +17,11 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from introspect.errors import InputError
-from introspect.functional import FLOOR, Mention
-from introspect.records import AttentionRecord, Weights
+from introspect.functional import FLOOR
 from introspect.statistics import FEWEST_GROUPS, fold_of_groups, grouped_bootstrap
-from introspect.studies.coreference.case_scores import score_case
-from introspect.studies.coreference.columns import DIRECTIONS
-from introspect.text import CorefCase
+from introspect.studies.analyzer import Floats
+from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
 
-Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
 
 
@@ -47,39 +44,22 @@ class CandidateFeatures:
     antecedents: tuple[bool, ...]
     layers: tuple[int, ...] = ()
 
+    @classmethod
+    def of(cls, columns: CaseColumns, index: int) -> CandidateFeatures:
+        """Return the features of one of the cases."""
+        own = columns.of(index)
+        return cls(
+            name=columns.names[index],
+            group=columns.groups[index],
+            weights=columns.weights[own] * columns.observable[index][..., None],
+            antecedents=tuple(columns.antecedents[own].tolist()),
+            layers=columns.layers,
+        )
+
     @property
     def is_forced_choice(self) -> bool:
         """Whether there is a right and a wrong answer."""
         return any(self.antecedents) and not all(self.antecedents)
-
-
-def candidate_features(
-    case: CorefCase,
-    record: AttentionRecord,
-    mention: Mention = "mean",
-    weights: Weights = "raw",
-) -> CandidateFeatures:
-    """Return the features of a case: the weights of every head in both directions.
-
-    Args:
-        case: the pronoun and its candidates.
-        record: attention of the case's text.
-        mention: how the word pairs of two mentions are combined into one number.
-        weights: ``raw``, ``renormalized`` or ``norm``.
-
-    Raises:
-        MentionError: a mention cannot be found among the tokens.
-    """
-    directions = score_case(record, case, mention=mention, weights=weights)
-    given = [(d.weights * d.observable[:, None]).numpy() for d in directions]
-    name = case.id if case.id is not None else case.text
-    return CandidateFeatures(
-        name=name,
-        group=case.group if case.group is not None else name,
-        weights=np.stack(given, axis=1),
-        antecedents=tuple(candidate.antecedent for candidate in case.candidates),
-        layers=directions[0].layers,
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,26 +100,18 @@ class CaseTable:
 
     def deviations(self) -> Floats:
         """Compute the standard deviation of each feature within cases."""
-        found: Floats = np.sqrt((self.values**2).sum((0, 1)) / self.real.sum())
-        return found
+        return np.asarray(np.sqrt((self.values**2).sum((0, 1)) / self.real.sum()))
 
     def scores(self, weights: Floats) -> Floats:
         """Compute the log-odds of each candidate, ``(num_cases, num_candidates, num_problems)``."""
-        found: Floats = self.values @ weights
-        return found
+        return np.asarray(self.values @ weights)
 
 
 def _check_alike(cases: Sequence[CandidateFeatures]) -> None:
     if not cases:
         raise InputError("Expected at least one case with a right and a wrong candidate, got none.")
-    first = cases[0]
+    check_alike((case.name, case.weights.shape[1:], case.layers) for case in cases)
     for case in cases:
-        if (case.weights.shape[1:], case.layers) != (first.weights.shape[1:], first.layers):
-            raise InputError(
-                f"Expected features of one model, got directions, layers and heads of "
-                f"{first.weights.shape[1:]} for {first.name!r} and {case.weights.shape[1:]} for "
-                f"{case.name!r}."
-            )
         if len(case.weights) != len(case.antecedents):
             raise InputError(
                 f"Expected weights of {len(case.antecedents)} candidates for {case.name!r}, got "
@@ -199,8 +171,7 @@ def fit_conditional_logit(
         return float(loss), slope.ravel()
 
     point = _minimum(objective, np.zeros(bounds.size)).reshape(bounds.shape)
-    found: Floats = right.T @ (point * stretch)
-    return found
+    return np.asarray(right.T @ (point * stretch))
 
 
 def _minimum(objective: Callable[[Floats], tuple[float, Floats]], start: Floats) -> Floats:
@@ -239,8 +210,7 @@ def cross_entropies(
     masked = torch.from_numpy(scores).masked_fill(torch.from_numpy(~real)[..., None], -torch.inf)
     logs = np.where(real[..., None], masked.log_softmax(1).numpy(), 0)
     shares = np.moveaxis(labels / labels.sum(2, keepdims=True), 0, 2)
-    found: Floats = -(shares * logs).sum((0, 1))
-    return found
+    return np.asarray(-(shares * logs).sum((0, 1)))
 
 
 def choice_credits(
@@ -249,8 +219,7 @@ def choice_credits(
     """Compute the antecedents' share of the best candidates, ``(num_cases, num_labelings)``."""
     possible = np.where(real[..., None], scores, -np.inf)
     is_best = possible >= possible.max(1, keepdims=True) - _SAME
-    found: Floats = (is_best & np.moveaxis(labels, 0, 2)).sum(1) / is_best.sum(1)
-    return found
+    return np.asarray((is_best & np.moveaxis(labels, 0, 2)).sum(1) / is_best.sum(1))
 
 
 #: The strengths of the L2 penalty that are tried.
@@ -415,8 +384,7 @@ def _chosen_penalties(
         losses += cross_entropies(test.scores(weights), test.real, tried[:, held])
     # Among ties, choose the strongest penalty, because it claims the least.
     by_label = losses.reshape(len(labels), len(grid))[:, ::-1]
-    found: Floats = grid[::-1][by_label.argmin(1)]
-    return found
+    return np.asarray(grid[::-1][by_label.argmin(1)])
 
 
 def _labelings(
@@ -441,15 +409,8 @@ def _labelings(
 
 
 def _coefficients(case: CandidateFeatures, weights: Floats) -> pd.DataFrame:
-    directions, layers, heads = case.weights.shape[1:]
-    return pd.DataFrame(
-        {
-            "layer": np.tile(np.repeat(case.layers or range(layers), heads), directions),
-            "head": np.tile(np.arange(heads), directions * layers),
-            "direction": np.repeat(DIRECTIONS[:directions], layers * heads),
-            "weight": weights,
-        }
-    )
+    shape = case.weights.shape[1:]
+    return head_places(shape, case.layers or range(shape[1])).assign(weight=weights)
 
 
 def _checked_grid(penalties: Sequence[float]) -> Floats:

@@ -14,16 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from introspect.data import case_from_json
 from introspect.errors import InputError, SelectionError
-from introspect.functional import FLOOR, Mention
-from introspect.records import AttentionRecord, Weights
+from introspect.functional import FLOOR
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
-from introspect.studies.coreference.case_scores import score_case
-from introspect.studies.coreference.claims import Options
-from introspect.studies.coreference.columns import DIRECTIONS
-from introspect.text import CorefCase, shortened
-
-Floats = npt.NDArray[np.float64]
+from introspect.studies.analyzer import Floats, known_means
+from introspect.studies.coreference.claims import DEFAULT, Options
+from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
+from introspect.text import shortened
 
 Measure = Literal["share", "raw"]
 
@@ -33,7 +31,6 @@ PAIR_COLUMNS = (
     "ci_high", "p_value", "p_adjusted",
 )  # fmt: skip
 
-DEFAULT = Options()
 # A note names this many groups that are not pairs and counts the rest.
 _NAMED = 5
 
@@ -60,6 +57,23 @@ class PairVersion:
     observable: npt.NDArray[np.bool_]
     layers: tuple[int, ...]
 
+    @classmethod
+    def of(cls, columns: CaseColumns, index: int) -> PairVersion:
+        """Return one of the cases as a version."""
+        case = case_from_json(columns.lines[index])
+        # A case may list its antecedent first, but versions are compared in the order of the text.
+        order = sorted(range(len(case.candidates)), key=lambda i: case.candidates[i].span)
+        weights = columns.weights[columns.of(index)]
+        return cls(
+            name=columns.names[index],
+            group=columns.groups[index],
+            phrases=tuple(case.phrase(case.candidates[i].span) for i in order),
+            antecedents=tuple(case.candidates[i].antecedent for i in order),
+            weights=weights if order == sorted(order) else weights[order],
+            observable=columns.observable[index],
+            layers=columns.layers,
+        )
+
     @property
     def is_forced_choice(self) -> bool:
         """Whether there is a right and a wrong answer."""
@@ -80,38 +94,6 @@ class PairShifts:
     table: pd.DataFrame
     pairs: tuple[str, ...]
     notes: tuple[str, ...] = ()
-
-
-def pair_version(
-    case: CorefCase,
-    record: AttentionRecord,
-    mention: Mention = "mean",
-    weights: Weights = "raw",
-) -> PairVersion:
-    """Extract the data that a pair needs from one of its cases.
-
-    Args:
-        case: the pronoun and its candidates.
-        record: attention of the case's text.
-        mention: how the word pairs of two mentions are combined into one number.
-        weights: ``raw``, ``renormalized`` or ``norm``.
-
-    Raises:
-        MentionError: a mention cannot be found among the tokens.
-    """
-    directions = score_case(record, case, mention=mention, weights=weights)
-    name = case.id if case.id is not None else case.text
-    # A case may list its antecedent first, but two versions are compared in the order of the text.
-    order = sorted(range(len(case.candidates)), key=lambda i: case.candidates[i].span)
-    return PairVersion(
-        name=name,
-        group=case.group if case.group is not None else name,
-        phrases=tuple(case.phrase(case.candidates[i].span) for i in order),
-        antecedents=tuple(case.candidates[i].antecedent for i in order),
-        weights=np.stack([d.weights.numpy()[order] for d in directions], axis=1),
-        observable=np.stack([d.observable.numpy() for d in directions]),
-        layers=directions[0].layers,
-    )
 
 
 def pair_shifts(
@@ -147,7 +129,9 @@ def pair_shifts(
     """
     if measure not in ("share", "raw"):
         raise SelectionError(f"Expected `measure` as share or raw, got {measure!r}.")
-    _check_alike(versions)
+    if not versions:
+        raise InputError("Expected at least one case, got none.")
+    check_alike((each.name, each.weights.shape[1:], each.layers) for each in versions)
     pairs, others = _paired(versions)
     shape = versions[0].weights.shape[1:]
     shifts = np.empty((len(pairs), math.prod(shape)))
@@ -159,11 +143,11 @@ def pair_shifts(
     shifts[~seen] = np.nan
     defined = ~np.isnan(shifts)
     low, high, p_value, p_adjusted, notes = _claims(shifts, list(pairs), options)
-    table = _places(versions[0]).assign(
+    table = head_places(shape, versions[0].layers).assign(
         n_pairs=defined.sum(0),
         n_not_observable=(~seen).sum(0),
         n_undefined=(seen & ~defined).sum(0),
-        shift=_means(shifts),
+        shift=known_means(shifts),
         ci_low=low,
         ci_high=high,
         p_value=p_value,
@@ -208,8 +192,7 @@ def _why_no_pair(members: Sequence[PairVersion]) -> str:
 def _shift(pair: Pair, measure: Measure) -> Floats:
     places = (pair[0].antecedents.index(True), pair[1].antecedents.index(True))
     first, second = (_preference(version, places, measure) for version in pair)
-    shift: Floats = first - second
-    return shift
+    return np.asarray(first - second)
 
 
 def _preference(version: PairVersion, places: tuple[int, int], measure: Measure) -> Floats:
@@ -220,8 +203,7 @@ def _preference(version: PairVersion, places: tuple[int, int], measure: Measure)
         return preference
     total = earlier + later
     undefined = np.full(total.shape, np.nan)
-    share: Floats = np.divide(preference, total, out=undefined, where=total >= FLOOR)
-    return share
+    return np.asarray(np.divide(preference, total, out=undefined, where=total >= FLOOR))
 
 
 def _claims(
@@ -254,35 +236,3 @@ def _of_others(others: dict[str, str]) -> Iterator[str]:
             f"{len(names)} {'group is' if len(names) == 1 else 'groups are'} no pair "
             f"({reason}): {', '.join(names[:_NAMED])}{more}"
         )
-
-
-def _means(values: Floats) -> Floats:
-    known = ~np.isnan(values)
-    counts = known.sum(0)
-    sums = np.where(known, values, 0).sum(0)
-    means: Floats = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
-    return means
-
-
-def _places(version: PairVersion) -> pd.DataFrame:
-    directions, layers, heads = version.weights.shape[1:]
-    return pd.DataFrame(
-        {
-            "layer": np.tile(np.repeat(version.layers, heads), directions),
-            "head": np.tile(np.arange(heads), directions * layers),
-            "direction": np.repeat(DIRECTIONS[:directions], layers * heads),
-        }
-    )
-
-
-def _check_alike(versions: Sequence[PairVersion]) -> None:
-    if not versions:
-        raise InputError("Expected at least one case, got none.")
-    first = versions[0]
-    for version in versions:
-        if (version.weights.shape[1:], version.layers) != (first.weights.shape[1:], first.layers):
-            raise InputError(
-                f"Expected cases of one model, got directions, layers and heads of "
-                f"{first.weights.shape[1:]} for {first.name!r} and {version.weights.shape[1:]} "
-                f"for {version.name!r}."
-            )

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
-import numpy as np
-
 from introspect.deprecated import renamed_value
-from introspect.errors import CaptureError, InputError, SelectionError, naming
-from introspect.functional import MENTION_OPTIONS, Mention
+from introspect.errors import CaptureError, InputError, naming
+from introspect.functional import Mention, checked_mention
 from introspect.models import EncodedText, Model, length_batches, load_text
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Weights, checked_weights, resegmented_tokens
 from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
 from introspect.studies.coreference.batch import mention_words
-from introspect.studies.coreference.claims import Options
+from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.tables import Scores
 from introspect.studies.runner import (
     BatchRunner,
@@ -29,7 +27,6 @@ from introspect.studies.runner import (
 )
 from introspect.text import CorefCase, Span
 
-DEFAULT = Options()
 SCORING = "scoring cases"
 
 Segment = Callable[[str], Sequence[Span]]
@@ -99,15 +96,12 @@ def score_cases(
         IntrospectError: a case cannot be scored; the message names it.
     """
     checked_weights(weights)
-    if mention not in MENTION_OPTIONS:
-        raise SelectionError(
-            f"Expected `mention` as one of {', '.join(MENTION_OPTIONS)}, got {mention!r}."
-        )
+    checked_mention(mention)
     given = _named([cases] if isinstance(cases, CorefCase) else cases)
     loaded = load_text(model)
     make = partial(CoreferenceAnalyzer, mention, weights)
     with following(progress) as tell:
-        lanes = _Lanes(BatchRunner(loaded), make, len(given), tell)
+        lanes = _Lanes(BatchRunner(loaded), make, given, tell)
         for first in range(0, len(given), _TOGETHER):
             some = given[first : first + _TOGETHER]
             lanes.run(some, _encoded(loaded, some, segment, truncation=truncation))
@@ -148,14 +142,6 @@ def _encoded(
     return encoded
 
 
-@dataclass
-class _ScoreLane:
-    """The cases that one thread has scored, and their places among all cases."""
-
-    analyzer: CoreferenceAnalyzer
-    order: list[int] = field(default_factory=list)
-
-
 class _Lanes:
     """The lanes in which batches of cases run, each with an analyzer of its own."""
 
@@ -163,17 +149,16 @@ class _Lanes:
         self,
         runner: BatchRunner,
         make: Callable[[], CoreferenceAnalyzer],
-        total: int,
+        cases: Sequence[CorefCase],
         tell: Stages,
     ) -> None:
         self._runner = runner
-        self._lanes = [_ScoreLane(make()) for _ in range(default_lanes(runner.model))]
-        self._first = 0
-        self._total = total
+        self._analyzers = [make() for _ in range(default_lanes(runner.model))]
+        self._names = [str(case.id) for case in cases]
         self._told = 0
         self._tell = tell
         self._lock = threading.Lock()
-        tell(SCORING, 0, total)
+        tell(SCORING, 0, len(cases))
 
     def run(self, cases: Sequence[CorefCase], encoded: Sequence[EncodedText]) -> None:
         """Score some more cases."""
@@ -184,33 +169,31 @@ class _Lanes:
             alike=not self._runner.takes_mask,
         )
 
-        def in_lane(lane: _ScoreLane) -> Callable[[list[int]], object]:
+        def in_lane(analyzer: CoreferenceAnalyzer) -> Callable[[list[int]], object]:
             def run(batch: list[int]) -> object:
                 of_batch = [encoded[i] for i in batch], [cases[i] for i in batch]
-                return self._runner.run(*of_batch, [lane.analyzer])
-
-            def done(batch: list[int], route: object) -> None:
-                lane.order += [self._first + i for i in batch]
-                with self._lock:
-                    self._told += len(batch)
-                    self._tell(SCORING, self._told, self._total)
-
-            def give_up(index: int) -> None:
-                reason = no_memory_for(len(encoded[index].tokens))
-                raise CaptureError(f"Case {cases[index].id}: {reason}")
+                return self._runner.run(*of_batch, [analyzer])
 
             return lambda batch: halving(batch, run, done, give_up)
 
+        def done(batch: list[int], route: object) -> None:
+            with self._lock:
+                self._told += len(batch)
+                self._tell(SCORING, self._told, len(self._names))
+
+        def give_up(index: int) -> None:
+            reason = no_memory_for(len(encoded[index].tokens))
+            raise CaptureError(f"Case {cases[index].id}: {reason}")
+
         with one_thread():
-            run_in_lanes(list(batches), [in_lane(lane) for lane in self._lanes])
-        self._first += len(cases)
+            run_in_lanes(list(batches), [in_lane(each) for each in self._analyzers])
 
     def analyzer(self) -> CoreferenceAnalyzer:
         """Return one analyzer with all cases, in the order in which they were given."""
-        first, *others = self._lanes
-        for lane in others:
-            first.analyzer.merge(lane.analyzer)
-            first.order += lane.order
-        if not len(first.analyzer):
-            return first.analyzer
-        return first.analyzer.taken(np.argsort(first.order, kind="stable").tolist())
+        first, *others = self._analyzers
+        for other in others:
+            first.merge(other)
+        if not len(first):
+            return first
+        places = {name: place for place, name in enumerate(first.columns.names)}
+        return first.taken([places[name] for name in self._names])

@@ -1,4 +1,4 @@
-"""Coreference cases and texts, each with its attention: what a report is written from."""
+"""Coreference cases and texts, each with its attention and scores: what a report is of."""
 
 from __future__ import annotations
 
@@ -7,15 +7,130 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import torch
+
 from introspect.errors import InputError, naming
+from introspect.functional import Mention, best_of, credit, margin
 from introspect.models import Model, load_text
-from introspect.records import AttentionRecord
+from introspect.records import AttentionRecord, Head, Weights
 from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
 from introspect.studies.coreference.batch import columns_of_record
-from introspect.studies.coreference.case_scores import DirectionScores, directions_of
-from introspect.studies.coreference.columns import CaseColumns
+from introspect.studies.coreference.columns import DIRECTIONS, CaseColumns
 from introspect.studies.coreference.tables import Scores
 from introspect.text import CorefCase
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionScores:
+    """Scores of every head in one case, in one direction.
+
+    Tensors are float64, ``(num_layers, num_heads)``.
+
+    Args:
+        direction: ``pronoun_to_candidate`` or ``candidate_to_pronoun``.
+        layers: the model's own number of each row.
+        weights: ``(num_candidates, num_layers, num_heads)``, in the order of the candidates.
+        antecedent_weight: the largest over antecedents; NaN where there is none.
+        distractor_weight: the largest over distractors; NaN where there is none.
+        credit: 1 for the antecedent, 0 for a distractor, shares for ties; NaN outside forced
+            choice.
+        margin: from -0.5 to 0.5; NaN where it is not defined.
+        preference: how much more weight the antecedent gets than the best distractor, from -1 to 1
+            unless norms are scored. If only one of the two exists, its weight.
+        observable: ``(num_layers,)``: whether the mask leaves every candidate visible.
+        removed_mass: the mean mass that renormalizing removed from the rows read; else 0.
+    """
+
+    direction: str
+    layers: tuple[int, ...]
+    weights: torch.Tensor
+    antecedent_weight: torch.Tensor
+    distractor_weight: torch.Tensor
+    credit: torch.Tensor
+    margin: torch.Tensor
+    preference: torch.Tensor
+    observable: torch.Tensor
+    removed_mass: torch.Tensor
+
+    @property
+    def is_observable(self) -> bool:
+        """Whether any layer can attend in this direction."""
+        return bool(self.observable.any())
+
+    def ranked(self) -> list[Head]:
+        """Return the heads of the observable layers by ``preference``, best first."""
+        preference = self.preference.nan_to_num(-torch.inf)
+        order = preference.flatten().argsort(descending=True, stable=True).tolist()
+        num_heads = preference.shape[1]
+        return [
+            Head(self.layers[i // num_heads], i % num_heads)
+            for i in order
+            if self.observable[i // num_heads]
+        ]
+
+    def strongest(self) -> list[tuple[Head, float]]:
+        """Return the heads of the observable layers by the antecedent's weight, largest first."""
+        weights = self.antecedent_weight.nan_to_num(0.0)
+        named = [(head, float(weights[self.row(head), head.head])) for head in self.ranked()]
+        return sorted(named, key=lambda item: -item[1])
+
+    def row(self, head: Head) -> int:
+        """Return the row of the tensors that holds the head's layer."""
+        return self.layers.index(head.layer)
+
+
+def score_case(
+    record: AttentionRecord,
+    case: CorefCase,
+    *,
+    mention: Mention = "mean",
+    weights: Weights = "raw",
+) -> tuple[DirectionScores, DirectionScores]:
+    """Compute weights, credit, and margin of every head, in both directions.
+
+    Args:
+        record: attention of the case's text over itself, at token level.
+        case: the pronoun and its candidates.
+        mention: how the word pairs of two mentions are reduced to one number.
+        weights: ``raw``; ``renormalized``: special tokens and the row's own position dropped, and
+            the rest of a row rescaled to sum to 1 (a row with nothing left gives 0); or ``norm``:
+            each weight times the norm of what it contributes, for a record with ``value_norms``.
+
+    Raises:
+        MentionError: the record is of another text, or a mention was truncated.
+        SelectionError: an unknown ``mention`` or ``weights``, a record without what they need, or
+            attention that is not of a text over all of itself.
+    """
+    return directions_of(columns_of_record(record, case, mention, weights))
+
+
+def directions_of(columns: CaseColumns) -> tuple[DirectionScores, DirectionScores]:
+    """Return the scores of every head in both directions, from the columns of one case."""
+    forward, backward = (_direction_of(columns, place) for place in range(len(DIRECTIONS)))
+    return forward, backward
+
+
+def _direction_of(columns: CaseColumns, place: int) -> DirectionScores:
+    weights = torch.from_numpy(columns.weights[:, place])
+    removed = columns.removed[0, place] if len(columns.removed) else np.zeros(weights.shape[1:])
+    antecedents: list[bool] = columns.antecedents.tolist()
+    gold, rival = best_of(weights, antecedents), best_of(weights, antecedents, distractors=True)
+    is_choice = any(antecedents) and not all(antecedents)
+    undefined = torch.full_like(gold, torch.nan)
+    return DirectionScores(
+        direction=DIRECTIONS[place],
+        layers=columns.layers,
+        weights=weights,
+        antecedent_weight=gold,
+        distractor_weight=rival,
+        credit=credit(weights, antecedents) if is_choice else undefined,
+        margin=margin(weights, antecedents) if is_choice else undefined,
+        preference=gold - rival if is_choice else weights.amax(0),
+        observable=torch.from_numpy(columns.observable[0, place]),
+        removed_mass=torch.from_numpy(removed),
+    )
+
 
 #: A case to score, a text to view, or a pair of texts.
 Subject = CorefCase | str | tuple[str, str]
@@ -95,12 +210,17 @@ def coreference_study(
     """
     loaded = load_text(model)
     texts = _captured(loaded, _as_list(subjects), truncation)
+    scores = _scored(texts) if any(text.case is not None for text in texts) else None
+    return CoreferenceStudy(texts, scores)
+
+
+def _scored(texts: Sequence[CapturedText]) -> Scores:
     analyzer = CoreferenceAnalyzer()
     for number, text in enumerate(texts, start=1):
         with _numbered(number, len(texts)):
             if text.case is not None and text.columns is not None:
                 analyzer.add(text.case, text.columns)
-    return CoreferenceStudy(texts, analyzer.compute() if len(analyzer) else None)
+    return analyzer.compute()
 
 
 def _as_list(subjects: Subject | Sequence[Subject]) -> list[Subject]:

@@ -13,14 +13,16 @@ import pandas as pd
 
 from introspect.deprecated import renamed_attribute
 from introspect.records import Head
+from introspect.studies.analyzer import known_means
 from introspect.studies.coreference.claims import (
+    DEFAULT,
     Claims,
     Options,
     fixed_offset,
     interval,
     make_claims,
 )
-from introspect.studies.coreference.columns import DIRECTIONS, ScoredCase
+from introspect.studies.coreference.columns import ScoredCase
 from introspect.text import counted
 
 
@@ -107,8 +109,6 @@ class Scores:
         return pd.read_parquet(self.case_table) if is_file else self.case_table
 
 
-DEFAULT = Options()
-
 #: The columns of the tables, in order.
 HEAD_COLUMNS = (
     "layer", "head", "direction", "n", "n_not_observable", "accuracy", "ci_low", "ci_high",
@@ -156,21 +156,9 @@ def scores_of(
     )
 
 
-def _places(case: ScoredCase) -> pd.DataFrame:
-    """Return the layer, head and direction of each number of a case, in order."""
-    directions, layers, heads = case.margin.shape
-    return pd.DataFrame(
-        {
-            "layer": np.tile(np.repeat(case.layers, heads), directions),
-            "head": np.tile(np.arange(heads), directions * layers),
-            "direction": np.repeat(DIRECTIONS, layers * heads),
-        }
-    )
-
-
 def case_table(cases: Sequence[ScoredCase]) -> pd.DataFrame:
     """Build a table with one row for each case, layer, head and direction."""
-    places = _places(cases[0])
+    places = cases[0].places()
     size, count = len(places), len(cases)
 
     def column(name: str) -> Any:
@@ -194,15 +182,19 @@ def _head_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame:
     credits = np.stack([case.credit.ravel() for case in cases])
     margins = np.stack([case.margin.ravel() for case in cases])
     n = (~np.isnan(credits)).sum(0)
-    table = _places(cases[0]).assign(
-        n=n,
-        n_not_observable=len(cases) - n,
-        accuracy=_means(credits),
-        ci_low=claims.ci_low,
-        ci_high=claims.ci_high,
-        margin=_means(margins),
-        p_value=claims.p_value,
-        p_adjusted=claims.p_adjusted,
+    table = (
+        cases[0]
+        .places()
+        .assign(
+            n=n,
+            n_not_observable=len(cases) - n,
+            accuracy=known_means(credits),
+            ci_low=claims.ci_low,
+            ci_high=claims.ci_high,
+            margin=known_means(margins),
+            p_value=claims.p_value,
+            p_adjusted=claims.p_adjusted,
+        )
     )
     beside = _raw_accuracy(cases)
     return table[list(HEAD_COLUMNS)].assign(**beside)
@@ -213,15 +205,7 @@ def _raw_accuracy(cases: Sequence[ScoredCase]) -> dict[str, Any]:
     credits = [case.raw_credit for case in cases if case.raw_credit is not None]
     if len(credits) < len(cases):
         return {}
-    return {"raw_accuracy": _means(np.stack([credit.ravel() for credit in credits]))}
-
-
-def _means(values: Any) -> Any:
-    """Compute the means of the columns over known values; NaN where none is known."""
-    known = ~np.isnan(values)
-    counts = known.sum(0)
-    sums = np.where(known, values, 0.0).sum(0)
-    return np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    return {"raw_accuracy": known_means(np.stack([credit.ravel() for credit in credits]))}
 
 
 def _baseline_credits(cases: Sequence[ScoredCase], options: Options) -> dict[str, list[float]]:
@@ -283,7 +267,7 @@ def _choice(case: ScoredCase, claims: Claims) -> Choice | None:
     found = claims.held_out
     if found is None:
         return None
-    places = _places(case)
+    places = case.places()
 
     def place(index: int) -> tuple[Head, str]:
         row = places.iloc[index]
@@ -310,5 +294,5 @@ def _choice(case: ScoredCase, claims: Claims) -> Choice | None:
 
 
 def _pair_table(case: ScoredCase, claims: Claims) -> pd.DataFrame:
-    table = _places(case).assign(n_pairs=claims.num_pairs, both_right=claims.pairs_right)
+    table = case.places().assign(n_pairs=claims.num_pairs, both_right=claims.pairs_right)
     return table if claims.num_pairs.any() else table.iloc[:0]

@@ -7,11 +7,9 @@ import math
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -27,7 +25,16 @@ from introspect.functional import (
     weighted_totals,
 )
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.analyzer import LayerByLayer, State, Texts, check_is_self, ratio
+from introspect.studies.analyzer import (
+    Floats,
+    Integers,
+    State,
+    SummedByLayer,
+    Texts,
+    check_is_self,
+    plus,
+    ratio,
+)
 
 # The number of weights to process at a time: 1 MB in float32, which fits in a core's own cache.
 _AT_ONCE = 1 << 18
@@ -186,9 +193,6 @@ def log2_up_to(length: int) -> torch.Tensor:
     return torch.tensor([0.0] + [math.log2(n) for n in range(1, length + 1)], dtype=torch.float64)
 
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-
 #: How many positions before and after a token have a column of their own.
 DEFAULT_REACH = 4
 
@@ -212,6 +216,8 @@ _KEY_ROLES = {
 def role_names(reach: int = DEFAULT_REACH) -> dict[str, str]:
     """Return the roles with a one-line definition of each.
 
+    Roles overlap: the previous token may be a special one, so shares of attention do not sum to 1.
+
     Args:
         reach: how many positions before and after a token have a role of their own; at least 1.
 
@@ -234,11 +240,6 @@ def role_names(reach: int = DEFAULT_REACH) -> dict[str, str]:
     return {**_SHAPE_ROLES, **_KEY_ROLES, **places}
 
 
-#: Names and definitions of the roles of a default ``RolesAnalyzer``. Roles overlap: the previous
-#: token may be a special one, so shares of attention do not sum to 1.
-ALL_ROLES: Mapping[str, str] = MappingProxyType(role_names())
-
-
 class _Totals(NamedTuple):
     """Totals of one layer of one batch.
 
@@ -252,15 +253,9 @@ class _Totals(NamedTuple):
     counts: Integers
     missing: Integers
 
-    def plus(self, other: _Totals) -> _Totals:
-        """Add two totals."""
-        return _Totals(
-            self.sums + other.sums, self.counts + other.counts, self.missing + other.missing
-        )
-
 
 @dataclass
-class RolesAnalyzer(LayerByLayer[_Totals]):
+class RolesAnalyzer(SummedByLayer[_Totals]):
     """The mean of every role over the tokens of any number of texts.
 
     Every token that is not a special token counts once as a query. It counts for a role if it can
@@ -276,12 +271,6 @@ class RolesAnalyzer(LayerByLayer[_Totals]):
     """
 
     reach: int = DEFAULT_REACH
-    _layers: tuple[int, ...] = ()
-    _sums: Floats = field(default_factory=lambda: np.zeros((0, 0, 0)))
-    _counts: Integers = field(default_factory=lambda: np.zeros((0, 0, 0), dtype=np.int64))
-    _missing: Integers = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
-    _num_tokens: int = 0
-    _num_texts: int = 0
 
     def __post_init__(self) -> None:
         self._names = tuple(role_names(self.reach))
@@ -310,17 +299,11 @@ class RolesAnalyzer(LayerByLayer[_Totals]):
             parts = parts_of(texts, attentions.shape[1])
             self._parts = [part.to(attentions.device) for part in parts]
         first, *others = (_layer(part.of(attentions), part, self.reach) for part in self._parts)
-        return functools.reduce(_Totals.plus, others, first)
+        return functools.reduce(plus, others, first)
 
     def _add(self, texts: Texts, reduced: Mapping[int, _Totals]) -> None:
         self._parts = []
-        found = list(reduced.values())
-        self._fit(tuple(reduced), found[0].sums.shape[1])
-        self._sums += np.stack([totals.sums for totals in found], axis=1)
-        self._counts += np.stack([totals.counts for totals in found], axis=1)
-        self._missing += np.stack([totals.missing for totals in found])
-        self._num_tokens += int(texts.is_query.sum())
-        self._num_texts += len(texts)
+        super()._add(texts, reduced)
 
     def merge(self, other: RolesAnalyzer) -> None:
         """Take over what another analyzer has collected from other texts.
@@ -332,14 +315,7 @@ class RolesAnalyzer(LayerByLayer[_Totals]):
             raise InputError(
                 f"Expected analyzers of one `reach` to merge, got {self.reach} and {other.reach}."
             )
-        if not other._num_texts:
-            return
-        self._fit(other._layers, other._sums.shape[2])
-        self._sums += other._sums
-        self._counts += other._counts
-        self._missing += other._missing
-        self._num_tokens += other._num_tokens
-        self._num_texts += other._num_texts
+        self._take_over(other)
 
     def compute(self) -> pd.DataFrame:
         """Return a table with one row for each layer and head.
@@ -353,58 +329,30 @@ class RolesAnalyzer(LayerByLayer[_Totals]):
         Raises:
             InputError: there are no texts.
         """
-        if not self._num_texts:
+        if self._sums is None:
             raise InputError("Expected at least one text to find roles in, got none.")
-        num_layers, num_heads = self._missing.shape
-        means = ratio(self._sums, self._counts)
+        sums, counts, missing = self._sums
+        num_layers, num_heads = missing.shape
+        means = ratio(sums, counts)
         columns = {
             "layer": np.repeat(self._layers, num_heads),
             "head": np.tile(np.arange(num_heads), num_layers),
             "n_texts": self._num_texts,
             "n_tokens": self._num_tokens,
-            "n_missing": self._missing.ravel(),
+            "n_missing": missing.ravel(),
         }
         columns |= {name: means[i].ravel() for i, name in enumerate(self._names)}
-        columns |= {f"n_{name}": self._counts[i].ravel() for i, name in enumerate(self._names)}
+        columns |= {f"n_{name}": counts[i].ravel() for i, name in enumerate(self._names)}
         return pd.DataFrame(columns)
 
     def state(self) -> State:
         """Return all collected data and ``reach`` as arrays."""
-        return {
-            "reach": np.array(self.reach),
-            "layers": np.array(self._layers, dtype=np.int64),
-            "sums": self._sums.copy(),
-            "counts": self._counts.copy(),
-            "missing": self._missing.copy(),
-            "num_tokens": np.array(self._num_tokens),
-            "num_texts": np.array(self._num_texts),
-        }
+        return {"reach": np.array(self.reach), **self._collected(_Totals)}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+    def from_state(cls, state: State) -> Self:
         """Restore the analyzer that had this state."""
-        return cls(
-            reach=int(state["reach"]),
-            _layers=tuple(state["layers"].tolist()),
-            _sums=np.array(state["sums"], dtype=np.float64),
-            _counts=np.array(state["counts"], dtype=np.int64),
-            _missing=np.array(state["missing"], dtype=np.int64),
-            _num_tokens=int(state["num_tokens"]),
-            _num_texts=int(state["num_texts"]),
-        )
-
-    def _fit(self, layers: tuple[int, ...], num_heads: int) -> None:
-        """Allocate arrays at the first record, and require its layers and heads of later ones."""
-        if not self._num_texts:
-            shape = (len(self._names), len(layers), num_heads)
-            self._layers, self._sums = layers, np.zeros(shape)
-            self._counts, self._missing = np.zeros(shape, np.int64), np.zeros(shape[1:], np.int64)
-        elif (layers, num_heads) != (self._layers, self._sums.shape[2]):
-            raise InputError(
-                f"Expected records of one model, got {len(self._layers)} layers of "
-                f"{self._sums.shape[2]} heads and {len(layers)} of {num_heads}. "
-                "Use one analyzer for each model."
-            )
+        return cls(reach=int(state["reach"]))._restore(state, _Totals)
 
 
 def _layer(pattern: torch.Tensor, part: Part, reach: int) -> _Totals:

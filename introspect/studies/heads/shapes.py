@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import nn
@@ -25,17 +24,17 @@ from introspect.models import Model, load_text
 from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, Kind, TokenSequence
 from introspect.studies.analyzer import (
-    LayerByLayer,
+    Floats,
+    Integers,
     State,
+    SummedByLayer,
     Texts,
     addable,
     check_is_self,
+    plus,
     ratio,
 )
 from introspect.studies.heads.attention_targets import place_offsets
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 #: A head is positional if this share of its maxima is at one offset from the query (Voita et al.).
 POSITIONAL = 0.9
@@ -68,11 +67,6 @@ class _Counts(NamedTuple):
     classes: Integers
     chance: Floats
 
-    def plus(self, other: _Counts) -> _Counts:
-        """Add two sets of counts."""
-        both: Any = (one + two for one, two in zip(self, other, strict=True))
-        return _Counts(*both)
-
 
 def token_counts(sequences: Iterable[TokenSequence]) -> dict[int, int]:
     """Count how often each vocabulary entry occurs in some texts, without special tokens.
@@ -90,7 +84,7 @@ def token_counts(sequences: Iterable[TokenSequence]) -> dict[int, int]:
 
 
 @dataclass
-class PatternsAnalyzer(LayerByLayer[_Counts]):
+class PatternsAnalyzer(SummedByLayer[_Counts]):
     """Analyzer of the positions of each head's maxima and the shapes of its patterns.
 
     Every token that is not a special token counts once as a query, if it sees a key other than
@@ -118,10 +112,6 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
 
     frequencies: Mapping[int, float] | None = None
     reach: int = _REACH
-    _layers: tuple[int, ...] = ()
-    _counts: _Counts | None = None
-    _num_tokens: int = 0
-    _num_texts: int = 0
     _offsets: torch.Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -148,7 +138,7 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
         for tokens, pattern in zip(texts.sequences, attentions, strict=True):
             n = len(tokens)
             one = self._count(tokens, pattern[:, :n, :n].contiguous())
-            found = one if found is None else found.plus(one)
+            found = one if found is None else plus(found, one)
         assert found is not None, "a batch has at least one text"
         return found
 
@@ -211,25 +201,6 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
             addable((rows * chance).sum(-1).numpy()),
         )
 
-    def _add(self, texts: Texts, reduced: Mapping[int, _Counts]) -> None:
-        found = _Counts(*(np.stack(each, axis=-2) for each in zip(*reduced.values(), strict=True)))
-        self._join(tuple(reduced), found)
-        self._num_tokens += int(texts.is_query.sum())
-        self._num_texts += len(texts)
-
-    def _join(self, layers: tuple[int, ...], counts: _Counts) -> None:
-        """Add counts of all layers, which must have the same layers and heads as the first."""
-        if self._counts is None:
-            self._layers, self._counts = layers, counts
-            return
-        heads, expected = counts.rows.shape[-1], self._counts.rows.shape[-1]
-        if (layers, heads) != (self._layers, expected):
-            raise InputError(
-                f"Expected records of one model, got {len(self._layers)} layers of {expected} "
-                f"heads and {len(layers)} of {heads}. Use one analyzer for each model."
-            )
-        self._counts = self._counts.plus(counts)
-
     def merge(self, other: PatternsAnalyzer) -> None:
         """Take over what another analyzer has collected from other texts.
 
@@ -242,11 +213,7 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
                 f"`reach` {self.reach} and {other.reach}, and frequencies of "
                 f"{len(self.frequencies or {})} and {len(other.frequencies or {})} tokens."
             )
-        if other._counts is None:
-            return
-        self._join(other._layers, other._counts)
-        self._num_tokens += other._num_tokens
-        self._num_texts += other._num_texts
+        self._take_over(other)
 
     def compute(self) -> pd.DataFrame:
         """Return a table with one row for each layer and head.
@@ -263,9 +230,9 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
         Raises:
             InputError: there are no texts.
         """
-        if self._counts is None:
+        if self._sums is None:
             raise InputError("Expected at least one text to find patterns in, got none.")
-        counts = self._counts
+        counts = self._sums
         num_layers, num_heads = counts.rows.shape
         hits, seen = (each.reshape(len(self._offsets), -1) for each in (counts.hits, counts.seen))
         is_common = (2 * seen >= counts.rows.ravel()) & (seen > 0)
@@ -304,31 +271,20 @@ class PatternsAnalyzer(LayerByLayer[_Counts]):
         """Return all collected data and the options as arrays."""
         given = self.frequencies
         table = {} if given is None else given
-        counts = {} if self._counts is None else self._counts._asdict()
         return {
             "reach": np.array(self.reach),
             "has_frequencies": np.array(given is not None),
             "token_ids": np.array(list(table), dtype=np.int64),
             "token_counts": np.array(list(table.values()), dtype=np.float64),
-            "layers": np.array(self._layers, dtype=np.int64),
-            "num_tokens": np.array(self._num_tokens),
-            "num_texts": np.array(self._num_texts),
-            **{name: counts.get(name, np.zeros(0, np.int64)).copy() for name in _Counts._fields},
+            **self._collected(_Counts),
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+    def from_state(cls, state: State) -> Self:
         """Restore the analyzer that had this state."""
         table = dict(zip(state["token_ids"].tolist(), state["token_counts"].tolist(), strict=True))
-        counts = _Counts(*(np.array(state[name]) for name in _Counts._fields))
-        return cls(
-            frequencies=table if bool(state["has_frequencies"]) else None,
-            reach=int(state["reach"]),
-            _layers=tuple(state["layers"].tolist()),
-            _counts=counts if len(counts.rows) else None,
-            _num_tokens=int(state["num_tokens"]),
-            _num_texts=int(state["num_texts"]),
-        )
+        frequencies = table if bool(state["has_frequencies"]) else None
+        return cls(frequencies, int(state["reach"]))._restore(state, _Counts)
 
 
 def head_patterns(

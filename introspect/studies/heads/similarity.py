@@ -7,17 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
 from introspect.errors import InputError, SelectionError
 from introspect.functional import classical_mds, head_distance_sums
 from introspect.records import AttentionRecord, Head
-from introspect.studies.analyzer import LayerByLayer, State, Texts, addable, ratio
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+from introspect.studies.analyzer import (
+    Floats,
+    Integers,
+    LayerByLayer,
+    State,
+    Texts,
+    addable,
+    check_one_model,
+    ratio,
+)
 
 #: The default number of clusters by which a map is colored.
 DEFAULT_CLUSTERS = 8
@@ -187,7 +192,7 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+    def from_state(cls, state: State) -> Self:
         """Restore the analyzer that had this state."""
         return cls(
             _layers=tuple(state["layers"].tolist()),
@@ -220,12 +225,8 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
             self._layers = layers
             self._sums = np.zeros((num_heads, num_heads))
             self._counts = np.zeros((num_heads, num_heads), dtype=np.int64)
-        elif (layers, num_heads) != (self._layers, len(self._sums)):
-            raise InputError(
-                f"Expected records of one model, got {len(self._sums)} heads in "
-                f"{len(self._layers)} layers and {num_heads} in {len(layers)}. "
-                "Use one analyzer for each model."
-            )
+        ours = self._layers, len(self._sums) // len(self._layers)
+        check_one_model(ours, (layers, num_heads // len(layers)))
 
 
 def _check_cut(n: int | None, threshold: float | None, num_heads: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +16,16 @@ from introspect.errors import InputError, MentionError
 from introspect.functional import FLOOR, merge_pieces, visible_keys
 from introspect.records import AttentionRecord, TokenSequence, mention_pieces
 from introspect.studies.analyzer import (
+    Floats,
+    Integers,
     LayerByLayer,
     State,
     Texts,
     addable,
     check_is_self,
+    check_one_model,
     ratio,
 )
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 #: From the dependent's row to its syntactic head, and from the syntactic head's row back.
 SYNTAX_DIRECTIONS = ("dependent_to_head", "head_to_dependent")
@@ -417,7 +417,7 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+    def from_state(cls, state: State) -> Self:
         """Restore the analyzer that had this state."""
         found = [
             Relation(
@@ -451,9 +451,4 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
         """Store the layers and heads of the first record, and require them of later ones."""
         if not self._layers:
             self._layers, self._num_heads = layers, num_heads
-        elif (layers, num_heads) != (self._layers, self._num_heads):
-            raise InputError(
-                f"Expected records of one model, got {len(self._layers)} layers of "
-                f"{self._num_heads} heads and {len(layers)} of {num_heads}. "
-                "Use one analyzer for each model."
-            )
+        check_one_model((self._layers, self._num_heads), (layers, num_heads))

@@ -10,12 +10,19 @@ import numpy as np
 import pytest
 
 from introspect.errors import InputError, SelectionError
+from introspect.runs.findings import CaseSet
 from introspect.statistics import drawn_counts, grouped_bootstrap
-from introspect.studies.coreference import DIRECTIONS, Bias, Options, ScoredCase, bias_table
+from introspect.studies.coreference import (
+    DIRECTIONS,
+    Bias,
+    CoreferenceAnalyzer,
+    Options,
+    ScoredCase,
+    bias_table,
+)
 from introspect.studies.coreference.batch import columns_of_record
-from introspect.studies.coreference.bias import CAUTION, bias_labels
-from introspect.text import CorefCase
-from tests.synthetic import TEXT, case, record
+from introspect.studies.coreference.bias import CAUTION
+from tests.synthetic import case, record
 
 QUICK = Options(resamples=300, permutations=500)
 
@@ -306,16 +313,23 @@ def test_without_any_group_of_both_kinds_there_is_no_difference():
 # --- labels ---------------------------------------------------------------------------------------
 
 
+def bias_of_cases(*extras):
+    """The bias of two cases of a group for each pair of extras, as a probe finds it."""
+    analyzer = CoreferenceAnalyzer()
+    for number, extra in enumerate(extras):
+        given = dataclasses.replace(case(id=f"c{number}", group=f"g{number // 2}"), extra=extra)
+        analyzer.update([(given, record(seed=number))])
+    return CaseSet(analyzer.columns, analyzer.scored, QUICK).bias()
+
+
 def test_labels_come_from_what_the_collection_says():
-    cases = [
-        dataclasses.replace(case(), extra={"gender": "male", "stereotype": "pro"}),
-        dataclasses.replace(case(), extra={"gender": "female"}),
-        CorefCase.from_words(TEXT, pronoun="it", antecedent="animal"),
-    ]
-    assert bias_labels(cases) == ("pro", None, None)
-    assert bias_labels(cases, by="gender") == ("male", "female", None)
-    with pytest.raises(InputError, match="'age' in `extra`"):
-        bias_labels(cases, by="age")
+    both = [{"gender": "male", "stereotype": "pro"}, {"gender": "female", "stereotype": "anti"}]
+    assert bias_of_cases(*both).contrast == ("pro", "anti")
+    assert bias_of_cases({"gender": "male"}, {"gender": "female"}).contrast == ("male", "female")
+    assert bias_of_cases({"age": "old"}, {"age": "young"}) is None
+    found = bias_of_cases(*both, {"stereotype": "pro"}, {}, *both)
+    assert (found.table["n_pro"] == 2).all() and found.num_groups == 2
+    assert "1 cases left out: without a label" in found.notes
 
 
 # --- refused --------------------------------------------------------------------------------------

@@ -10,13 +10,25 @@ import pytest
 
 from introspect.errors import InputError, SelectionError
 from introspect.statistics import drawn_counts
-from introspect.studies.coreference import DIRECTIONS, Options, PairVersion, pair_shifts
-from introspect.studies.coreference.pairs import PAIR_COLUMNS, pair_version
+from introspect.studies.coreference import (
+    DIRECTIONS,
+    CoreferenceAnalyzer,
+    Options,
+    PairVersion,
+    pair_shifts,
+)
+from introspect.studies.coreference.pairs import PAIR_COLUMNS
 from introspect.text import CorefCase
 from tests.synthetic import TEXT, case, record
 
 QUICK = Options(resamples=300, permutations=500)
 TIRED, WIDE = TEXT, TEXT.replace("tired", "wide")
+
+
+def pair_version(case, record):
+    analyzer = CoreferenceAnalyzer()
+    analyzer.update([(case, record)])
+    return PairVersion.of(analyzer.columns, 0)
 
 
 def version(group, weights, right, *, phrases=("animal", "street"), observable=True, name=None):
@@ -295,4 +307,5 @@ def test_cases_of_different_models_are_refused():
 
 def test_a_case_without_a_group_is_its_own():
     given = CorefCase.from_words(TEXT, pronoun="it", antecedent="animal", distractors="street")
-    assert pair_version(given, record()).group == TEXT
+    made = pair_version(given, record())
+    assert made.group == made.name == "case-1"

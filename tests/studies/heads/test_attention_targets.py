@@ -16,8 +16,9 @@ from introspect.errors import InputError, SelectionError
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import EXACT_UP_TO, addable, ratio
 from introspect.studies.heads import RolesAnalyzer, role_names
-from introspect.studies.heads.attention_targets import ALL_ROLES
 from tests.synthetic import TEXT, record
+
+ALL_ROLES = role_names()
 
 TEXTS = [
     TEXT,

@@ -6,9 +6,10 @@ import math
 
 import torch
 
-from introspect.page.codec import decode, encode
+from introspect.page.codec import encode
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.views import compare_view
+from tests.page.decoding import decode
 from tests.views.samples import bare_record, record_of
 
 TIRED = "Ann was too tired"

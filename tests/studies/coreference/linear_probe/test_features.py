@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from introspect.studies.coreference import score_case
-from introspect.studies.coreference.linear_probe import candidate_features
+from introspect.studies.coreference import CandidateFeatures, CoreferenceAnalyzer, score_case
 from introspect.text import CorefCase
 from tests.synthetic import TEXT, case, record
+
+
+def candidate_features(case, record, mention="mean"):
+    analyzer = CoreferenceAnalyzer(mention)
+    analyzer.update([(case, record)])
+    return CandidateFeatures.of(analyzer.columns, 0)
 
 
 def test_features_are_the_weights_of_both_directions():
@@ -39,4 +44,5 @@ def test_what_the_mask_forbids_says_nothing_of_any_candidate():
 
 def test_a_case_without_id_and_group_is_its_own():
     given = CorefCase.from_words(TEXT, pronoun="it", antecedent="animal", distractors="street")
-    assert candidate_features(given, record()).group == TEXT
+    made = candidate_features(given, record())
+    assert made.group == made.name == "case-1"

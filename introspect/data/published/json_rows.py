@@ -1,0 +1,88 @@
+"""The objects of a file of JSON: one a line, an array of them, or one over several lines."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from introspect.io import PathLike, Row, RowError, read_lines
+
+_SPACE = " \t\r\n"
+
+
+def read_objects(path: PathLike) -> Iterator[Row]:
+    """Yield a row for each object of a file; its text is the object's.
+
+    Lines of JSON are held one at a time, a file of another form as a whole. What is left of a file
+    after an object that cannot be read is one row with a fault.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    rows = read_lines(path)
+    first = next(rows, None)
+    if first is None:
+        return
+    if first.fault or isinstance(_parsed(first.raw), dict):
+        yield first
+        yield from rows
+        return
+    all_rows = [first, *rows]
+    yield from _divided(all_rows) or all_rows
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _divided(rows: Sequence[Row]) -> list[Row] | None:
+    """Return the objects of a file that is an array, or objects over lines; ``None`` if neither."""
+    faulty = next((row for row in rows if row.fault), None)
+    if faulty and not rows[0].raw.lstrip().startswith("["):
+        return None  # Lines, of which some are bad.
+    text = "\n".join(row.raw for row in rows)
+    starts, place = [], 0
+    for row in rows:
+        starts.append(place)
+        place += len(row.raw) + 1
+
+    def line(offset: int) -> int:
+        return rows[bisect_right(starts, offset) - 1].line
+
+    found: list[Row] = []
+    is_array = text.lstrip(_SPACE).startswith("[")
+    offset = _after(text, 0, "[" if is_array else "")
+    while offset < len(text) and not (is_array and text[offset] == "]"):
+        try:
+            value, end = json.JSONDecoder().raw_decode(text, offset)
+        except (ValueError, RecursionError) as error:
+            if not found:
+                return None
+            reason = f"Expected JSON up to the end of the file, but: {error}."
+            fault = RowError(reason, kind="json")
+            return [*found, Row(line(offset), text[offset:], fault=fault)]
+        if not is_array and not isinstance(value, dict):
+            return None
+        found.append(Row(line(offset), text[offset:end]))
+        offset = _after(text, end, "," if is_array else "")
+    rest = text[offset + 1 :]
+    if is_array and rest.strip():
+        if _parsed(rows[0].raw) is not None:
+            return None  # Lines, of which the first is a list.
+        fault = RowError("Expected nothing after the array.", kind="json")
+        found.append(Row(line(offset + 1), rest.strip(), fault=fault))
+    return found or None
+
+
+def _after(text: str, offset: int, mark: str) -> int:
+    """Return the offset after any white space and one mark."""
+    while offset < len(text) and text[offset] in _SPACE:
+        offset += 1
+    if mark and text.startswith(mark, offset):
+        return _after(text, offset + 1, "")
+    return offset
