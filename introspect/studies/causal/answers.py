@@ -21,7 +21,7 @@ from introspect.errors import (
     SelectionError,
 )
 from introspect.hooks import placed, ran, without_dropout
-from introspect.models import Model, padded, run_inputs
+from introspect.models import Model, load_text, padded, run_inputs
 from introspect.studies.causal.metrics import (
     Floats,
     Metric,
@@ -158,6 +158,7 @@ def prepare_answers(
         InputError: no case can be asked.
         SelectionError: the metric does not exist, or the batch size is below 1.
     """
+    model = load_text(model)
     chosen = default_metric(model) if metric is None else metric_named(metric)
     ready: list[Ready] = []
     rejected: list[Rejected] = []

@@ -12,7 +12,15 @@ import torch
 
 from introspect.errors import InputError, ModelError, SelectionError
 from introspect.hooks import placed, ran, without_dropout
-from introspect.models import EncodedText, Model, encode_batch, length_limit, padded, run_inputs
+from introspect.models import (
+    EncodedText,
+    Model,
+    encode_batch,
+    length_limit,
+    load_text,
+    padded,
+    run_inputs,
+)
 from introspect.studies.causal.answers import check_batch_size, not_finite
 from introspect.studies.causal.metrics import Floats, Metric, Question
 from introspect.text import CorefCase
@@ -124,6 +132,7 @@ def prepare_next_tokens(
     if not texts:
         raise InputError("Expected at least one text, got none.")
     check_batch_size(batch_size)
+    model = load_text(model)
     if not model.is_decoder:
         raise ModelError(
             f"Expected a decoder with its language-model head, which foretells what follows, got "

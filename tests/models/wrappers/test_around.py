@@ -12,9 +12,8 @@ from transformers import pipeline
 import introspect as ix
 from introspect.errors import CaptureError, IntrospectError, ModelError, SelectionError
 from introspect.models import load
-from tests import models_zoo as zoo
 from tests.models.wrappers.helpers import CASE, SAME, TEXT, away, llama
-from tests.tokenizers_zoo import byte_level
+from tests.writers_zoo import writer
 
 
 class Classifier(nn.Module):
@@ -164,9 +163,8 @@ def test_a_wrapped_writer_writes_and_is_read(name):
 
 
 def test_an_encoder_decoder_in_a_wrapper_has_its_kinds():
-    module = zoo.build("t5")
-    plain = load((module, byte_level()))
-    model = load((nn.DataParallel(module), byte_level()))
+    plain = writer("t5")
+    model = load((nn.DataParallel(plain.module), plain.tokenizer))
     assert model.kinds == ("encoder", "decoder", "cross")
     for kind in ("encoder", "cross"):
         ours, right = (each.capture("a b", target="b", kind=kind) for each in (model, plain))
@@ -216,32 +214,30 @@ def test_a_module_without_a_tokenizer_is_refused_with_the_pair(minilm):
 # --- ten odd things, and every function that takes a model ---------------------------------------
 
 
-def odd(minilm):
-    return {
-        "none": None,
-        "number": 3,
-        "path": "no/such/folder/at/all",
-        "tokenizer": minilm.tokenizer,
-        "plain": Plain().eval(),
-        "encoder": nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64), 1).eval(),
-        "linear": nn.Linear(2, 2),
-        "pair of a plain module": (Plain().eval(), minilm.tokenizer),
-        "pair with no tokenizer": (minilm.module, None),
-        "two models": (Two(minilm.module, copy.deepcopy(minilm.module)), minilm.tokenizer),
-        "empty": nn.Module(),
-        "weights elsewhere": (copy.deepcopy(minilm.module).to("meta"), minilm.tokenizer),
-    }
+def encoder() -> nn.Module:
+    layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+    return nn.TransformerEncoder(layer, 1).eval()
 
 
-ODD = (
-    "none", "number", "path", "tokenizer", "plain", "encoder", "linear", "pair of a plain module",
-    "pair with no tokenizer", "two models", "empty", "weights elsewhere",
-)  # fmt: skip
+ODD = {
+    "none": lambda m: None,
+    "number": lambda m: 3,
+    "path": lambda m: "no/such/folder/at/all",
+    "tokenizer": lambda m: m.tokenizer,
+    "plain": lambda m: Plain().eval(),
+    "encoder": lambda m: encoder(),
+    "linear": lambda m: nn.Linear(2, 2),
+    "empty": lambda m: nn.Module(),
+    "pair of a plain module": lambda m: (Plain().eval(), m.tokenizer),
+    "pair with no tokenizer": lambda m: (m.module, None),
+    "two models": lambda m: (Two(m.module, copy.deepcopy(m.module)), m.tokenizer),
+    "weights elsewhere": lambda m: (copy.deepcopy(m.module).to("meta"), m.tokenizer),
+}
 
 
 @pytest.mark.parametrize("name", ODD)
 def test_every_function_refuses_an_odd_model_in_its_own_words(minilm, name):
-    given = odd(minilm)[name]
+    given = ODD[name](minilm)
     uses = [
         lambda: load(given).capture(TEXT),
         lambda: ix.report(given, [CASE]),
@@ -259,7 +255,7 @@ def test_every_function_refuses_an_odd_model_in_its_own_words(minilm, name):
 
 @pytest.mark.parametrize("name", ["none", "number", "path", "plain", "encoder", "linear", "empty"])
 def test_every_intervention_and_the_low_level_refuse_an_odd_model(minilm, name):
-    given = odd(minilm)[name]
+    given = ODD[name](minilm)
     ids = {"input_ids": torch.tensor([[1, 2, 3]])}
     for use in (
         lambda: ix.ablate(given, "L0H0"),
