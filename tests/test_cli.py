@@ -418,3 +418,27 @@ def test_a_warning_of_an_old_name_is_one_line_without_code(introspect, monkeypat
     monkeypatch.setattr(ix, "load", load)
     outcome = introspect("doctor", "--model", "minilm")
     assert "introspect: notice: old is now new\n" in outcome.err and ".py" not in outcome.err
+
+
+def test_documents_with_clusters_are_cases_by_the_options(introspect, tmp_path):
+    words = ["Ann", "saw", "Bea", ".", "She", "ran", "."]
+    document = {"document": words, "clusters": [[[0, 0], [4, 4]], [[2, 2], [2, 2]]]}
+    path, out = tmp_path / "d.json", tmp_path / "ok.jsonl"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    outcome = introspect("cases", "clusters", path, "--out", out)
+    assert (outcome.code, outcome.out.strip()) == (0, str(out))
+    assert "1 case, 0 outside forced choice; 0 rows rejected. Each pronoun (by part" in outcome.err
+    (case,) = map(json.loads, out.read_text(encoding="utf-8").splitlines())
+    assert (case["text"], case["pronoun"]) == ("Ann saw Bea . She ran .", [14, 17])
+    outcome = introspect("cases", "clusters", path, "--out", out, "--sentences", 1)
+    assert outcome.code == 0 and "0 cases" in outcome.err
+    assert "1 left out (outside_window: 1)" in outcome.err
+    outcome = introspect("cases", "clusters", path, "--pronouns", "ann, he")
+    assert outcome.code == 0 and "1 left out (first_mention: 1)" in outcome.err
+    assert "Each pronoun (ann and he)" in outcome.err
+    assert_refused(introspect("cases", "clusters", path, "--words", 0), "Expected `words`")
+    assert_refused(introspect("cases", "clusters", path, "--language", "xx"), "--pronouns he,she")
+    assert_refused(introspect("cases", "gap", path, "--sentences", 2), "Leave them out")
+    assert_refused(introspect("cases", "winogrande", path), "--pronoun it")
+    assert_refused(introspect("cases", "clusters", path, "--out", path), "one of them")
+    assert json.loads(path.read_text(encoding="utf-8")) == document

@@ -1,13 +1,13 @@
 # What the folder hands out, each name loaded on its first use.
 from .catalog import COLLECTIONS as COLLECTIONS
 from .catalog import Collection as Collection
-from .catalog import Conversion as Conversion
-from .catalog import convert as convert
 from .catalog import read_cases as read_cases
-from .catalog import rejects_beside as rejects_beside
 from .conllu import Sentence as Sentence
 from .conllu import SyntaxWord as SyntaxWord
 from .conllu import read_conllu as read_conllu
+from .conversion import Conversion as Conversion
+from .conversion import convert as convert
+from .conversion import rejects_beside as rejects_beside
 from .gap import read_gap as read_gap
 from .inputs import FORMATS as FORMATS
 from .inputs import Fingerprint as Fingerprint

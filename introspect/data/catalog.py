@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from types import MappingProxyType
 
 from introspect.data.gap import read_gap
-from introspect.data.jsonl import case_to_json, read_jsonl, reject_from_json, reject_to_json
-from introspect.data.outcomes import LeftOut, Outcome, Reject, SeenIds, Tally
+from introspect.data.jsonl import read_jsonl
+from introspect.data.outcomes import Outcome, SeenIds
 from introspect.data.published import (
     ClusterOptions,
     read_bug,
@@ -30,9 +27,8 @@ from introspect.data.winobias import read_winobias
 from introspect.data.winogender import read_winogender
 from introspect.data.words_csv import read_words_csv
 from introspect.data.xwino import Schemas, read_xwino
-from introspect.errors import InputError, IntrospectError, OutputError, SelectionError
-from introspect.io import PathLike, read_lines, write_lines
-from introspect.text import CorefCase, counted, whole
+from introspect.errors import InputError, SelectionError
+from introspect.io import PathLike
 
 
 @dataclass(frozen=True)
@@ -151,8 +147,8 @@ _READERS: Mapping[str, Callable[..., Iterator[Outcome]]] = MappingProxyType(
     }
 )
 
-# Which kinds take an option.
-_TAKES = {
+#: Which kinds take an option.
+TAKES = {
     "options": ("conll2012", "corefud", "clusters"),
     "offsets": ("clusters",),
     "pronoun": ("winogrande",),
@@ -206,156 +202,9 @@ def read_cases(
 def _taken(kind: str, options: dict[str, object]) -> dict[str, object]:
     """Return the options given, if the kind takes them all."""
     for name in options:
-        if kind not in _TAKES[name]:
+        if kind not in TAKES[name]:
             raise SelectionError(
-                f"Expected {_MEANING[name]} for {' or '.join(_TAKES[name])} only, got them for "
+                f"Expected {_MEANING[name]} for {' or '.join(TAKES[name])} only, got them for "
                 f"{kind!r}. Leave them out."
             )
     return options
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """What was converted.
-
-    Args:
-        kind: the kind of collection.
-        tally: the counts.
-        rejects_file: the file of rejected rows; ``None`` if there are none, or no file.
-        rule: how the cases were made, where that was a choice; else empty.
-    """
-
-    kind: str
-    tally: Tally
-    rejects_file: Path | None
-    rule: str = ""
-
-    @property
-    def summary(self) -> str:
-        """Return the counts, how cases were made, and the caveats about the collection."""
-        tally = self.tally
-        parts = [
-            f"{counted(tally.cases, 'case')}, {whole(tally.outside_choice)} outside forced choice; "
-            f"{_by_kind('row', 'rejected', tally.rejects)}"
-            f"{'; ' + _by_kind('', 'left out', tally.left_out) if tally.left_out else ''}.",
-            self.rule,
-            COLLECTIONS[self.kind].caution,
-        ]
-        return " ".join(filter(None, parts))
-
-
-def _by_kind(noun: str, what: str, counts: Counter[str]) -> str:
-    reasons = ", ".join(f"{name}: {count}" for name, count in counts.most_common())
-    number = counted(counts.total(), noun) if noun else str(counts.total())
-    return f"{number} {what}{f' ({reasons})' if reasons else ''}"
-
-
-def convert(
-    kind: str,
-    files: Sequence[Path],
-    out: Path | None,
-    *,
-    options: ClusterOptions | None = None,
-    offsets: str | None = None,
-    pronoun: str | None = None,
-) -> Conversion:
-    """Convert files of a collection to cases and write them, holding one row at a time.
-
-    Rejected rows go to ``NAME.rejects.jsonl`` beside ``NAME.jsonl``, or to standard error without
-    ``out``. Such a file of an earlier conversion is replaced, or removed if no row is rejected; no
-    other file is touched.
-
-    Args:
-        kind: a key of ``COLLECTIONS``.
-        files: the files, read in this order.
-        out: the file of cases; standard output by default.
-        options: how cases are made of clusters, as in ``read_cases``.
-        offsets: what the numbers of clusters count.
-        pronoun: the word for the blanks of WinoGrande.
-
-    Raises:
-        SelectionError: the kind is unknown, or does not take an option.
-        InputError: a file is missing or lacks columns.
-        OutputError: a file cannot be written, is one of those read, or holds something else than
-            rejected rows where they are to go.
-    """
-    tally = Tally()
-    cases = read_cases(kind, files, options=options, offsets=offsets, pronoun=pronoun)
-    outcomes = (o for o in tally.watch(cases) if not isinstance(o, LeftOut))
-    rule = f"The blanks are filled with {pronoun!r}." if pronoun else ""
-    if kind in _TAKES["options"]:
-        rule = (options or ClusterOptions()).statement
-    if out is None:
-        for outcome in outcomes:
-            _show(outcome)
-        return Conversion(kind, tally, None, rule)
-    rejects_file = rejects_beside(out)
-    for path in (out, rejects_file):
-        _check_apart(path, files)
-    is_ours = _holds_rejects(rejects_file)
-    rejects: list[Reject] = []
-    write_lines(out, _lines(outcomes, rejects))
-    if rejects:
-        write_lines(rejects_file, map(reject_to_json, rejects))
-    elif is_ours:
-        rejects_file.unlink(missing_ok=True)  # left from an earlier run
-    return Conversion(kind, tally, rejects_file if rejects else None, rule)
-
-
-def rejects_beside(out: Path) -> Path:
-    """Return the file of the rows that were rejected on the way to a file of cases.
-
-    Example:
-        >>> str(rejects_beside(Path("ok.jsonl")))
-        'ok.rejects.jsonl'
-    """
-    return out.with_name(f"{out.stem}.rejects.jsonl")
-
-
-def _check_apart(path: Path, files: Sequence[PathLike]) -> None:
-    """Raise if a file to write is one of those read."""
-    for file in files:
-        given = Path(file)
-        is_same = path.resolve() == given.resolve()
-        if is_same or (path.exists() and given.exists() and path.samefile(given)):
-            raise OutputError(
-                f"Expected to write {path.name!r} beside the files that are read, but it is one of "
-                "them. Choose another name with --out."
-            )
-
-
-def _holds_rejects(path: Path) -> bool:
-    """Return whether a file holds rows rejected earlier, and nothing else.
-
-    Raises:
-        OutputError: it holds something else.
-    """
-    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
-        return False
-    try:
-        for row in read_lines(path):
-            if row.fault:
-                raise row.fault
-            reject_from_json(row.raw)
-    except (IntrospectError, TypeError, ValueError, RecursionError) as error:
-        raise OutputError(
-            f"Expected to write rejected rows to {path.name!r}, but that file holds something else "
-            "and is left as it is. Rename it, or choose another name with --out."
-        ) from error
-    return True
-
-
-def _lines(outcomes: Iterator[Outcome], rejects: list[Reject]) -> Iterator[str]:
-    """Yield a line for each case; keep the rejects, which are cut short, aside."""
-    for outcome in outcomes:
-        if isinstance(outcome, CorefCase):
-            yield case_to_json(outcome)
-        else:
-            rejects.append(outcome)
-
-
-def _show(outcome: Outcome) -> None:
-    if isinstance(outcome, CorefCase):
-        print(case_to_json(outcome))
-    else:
-        print(reject_to_json(outcome), file=sys.stderr)

@@ -13,12 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from introspect.data.outcomes import BadLineError, CaseSource, Outcome, SeenIds
-from introspect.data.published.documents import (
-    ClusterOptions,
-    Document,
-    document_of_words,
-    read_documents,
-)
+from introspect.data.published.documents import Document, document_of_words
+from introspect.data.published.options import ClusterOptions
+from introspect.data.published.pronoun_cases import read_documents
 from introspect.data.published.pronouns import is_pronoun_tag, is_tag
 from introspect.io import PathLike, Row, read_lines
 

@@ -12,12 +12,9 @@ from functools import partial
 
 from introspect.data.conllu import Sentence, blocks, sentence_of
 from introspect.data.outcomes import BadLineError, CaseSource, Outcome, SeenIds
-from introspect.data.published.documents import (
-    ClusterOptions,
-    Document,
-    Mention,
-    read_documents,
-)
+from introspect.data.published.documents import Document, Mention
+from introspect.data.published.options import ClusterOptions
+from introspect.data.published.pronoun_cases import read_documents
 from introspect.data.published.pronouns import are_pronouns, is_pronoun_tag, is_tag
 from introspect.io import PathLike, Row
 from introspect.text import Span, is_unspaced

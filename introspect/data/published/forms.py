@@ -9,7 +9,7 @@ from typing import Any
 
 from introspect.data.jsonl import object_from_json
 from introspect.data.published.bug import is_bug
-from introspect.data.published.clusters import is_clusters
+from introspect.data.published.cluster_forms import is_clusters
 from introspect.data.published.conll2012 import is_conll2012
 from introspect.data.published.corefud import is_corefud
 from introspect.data.published.dpr import is_dpr

@@ -21,7 +21,8 @@ _LABELS = {"true": True, "1": True, "false": False, "0": False}
 def read_wsc(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outcome]:
     """Yield the schemas of a file of SuperGLUE's WSC, as JSON lines, in nested or flat form.
 
-    ``span1`` is a candidate, ``span2`` the pronoun; their indices count the words between spaces.
+    ``span1`` is a candidate, ``span2`` the pronoun; their indices count the words between spaces,
+    or the characters, as in the Chinese CLUEWSC.
     Rows with one text and pronoun are joined into one case, wherever they are: its candidates are
     right where the label is true. A schema of which the file has one candidate only is a case
     outside forced choice. ``extra`` has ``rows``, their number. The versions of a schema, which
@@ -107,12 +108,13 @@ def _label(value: Any) -> bool:
 
 
 def _spans(text: str, wanted: list[tuple[Any, Any]]) -> tuple[Span, Span]:
-    """Return the characters of both spans, by words between spaces of any number or one."""
+    """Return the characters of both spans, by words between spaces of any number, one, or none."""
     by_space = [match.span() for match in re.finditer(r"\S+", text)]
     # An empty word between two spaces counts where a text was divided at each of them.
     by_each = [match.span() for match in re.finditer(r"[^ ]+|(?<= )(?= )|^(?= )|(?<= )$", text)]
     faults = []
-    for words in (by_space, by_each):
+    by_character = [(place, len(text)) for place in range(len(text))]
+    for words in (by_space, by_each, by_character):
         try:
             first, second = (_span(text, words, *given) for given in wanted)
         except RowError as error:

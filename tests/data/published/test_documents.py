@@ -304,6 +304,11 @@ FORMS = {
     "AllenNLP": ({"document": WORDS, "clusters": INCLUSIVE, "top_spans": [[0, 0]]}, RIGHT),
     "words": ({"tokens": WORDS, "clusters": INCLUSIVE}, RIGHT),
     "words, exclusive": ({"tokens": WORDS, "clusters": EXCLUSIVE}, RIGHT),
+    "a list as text": ({"text": WORDS, "clusters": INCLUSIVE}, RIGHT),
+    "spaces": (
+        {"words": WORDS, "spaces": [w not in ("dog", "her") for w in WORDS], "clusters": EXCLUSIVE},
+        RIGHT_IN_TEXT,
+    ),
     "fastcoref": ({"text": TEXT, "clusters": CHARACTERS}, RIGHT_IN_TEXT),
     "spaCy": (spacy(), RIGHT_IN_TEXT),
     "dicts": (

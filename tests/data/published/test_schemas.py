@@ -84,6 +84,26 @@ def test_flat_rows_with_numbers_as_labels_and_two_spaces(tmp_path):
     ]
 
 
+def test_indices_that_count_characters_as_in_chinese(tmp_path):
+    text = "这时候放在床上枕头旁边的手机响了，我感到奇怪，因为欠费已被停机两个月，现在它突然响了。"
+    path = written(
+        tmp_path,
+        "w.jsonl",
+        lines(
+            wsc(text, (5, "床"), (37, "它"), "false"),
+            wsc(text, (12, "手机"), (37, "它"), "true"),
+            wsc("Ann saw Bea and she ran.", (8, "Bea"), (16, "she"), True),
+            wsc("Ann saw Bea and she ran.", (8, "Bea"), (16, "sh"), True),
+        ),
+    )
+    cases, _, (reject,) = sorted_out(read_wsc(path))
+    assert [marked(case) for case in cases] == [
+        text.replace("床", "[-床]").replace("手机", "[+手机]").replace("它", "<它>"),
+        "Ann saw [+Bea] and <she> ran.",
+    ]
+    assert (reject.line, reject.kind) == (4, "span")
+
+
 @pytest.mark.parametrize(
     ("row", "kind"),
     [
