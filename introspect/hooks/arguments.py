@@ -89,10 +89,10 @@ def _failed(module: nn.Module, arguments: Mapping[str, Any], error: Exception) -
         for name, value in arguments.items()
         if not isinstance(value, bool | None)
     )
-    line = (str(error).strip().splitlines() or [""])[0]
+    line = (str(error).strip().splitlines() or ["no message"])[0].rstrip(".")
     return CaptureError(
         f"Expected {type(module).__name__} to run on {given or 'no inputs'}, but it failed with "
-        f"{type(error).__name__}: {line} Check them, by name and shape."
+        f"{type(error).__name__}: {line}. Check them, by name and shape."
     )
 
 
