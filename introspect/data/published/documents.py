@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from introspect.data.published.options import ClusterOptions
 from introspect.data.published.pronouns import UNSPACED, are_pronouns
@@ -70,8 +71,12 @@ def document_of_words(
         RowError: a mention is not one of the words.
     """
     words = [word for sentence in sentences for word in sentence]
-    by_default = options.language not in UNSPACED
-    text, places = joined_words(words, by_default if spaces is None else spaces)
+    if spaces is None:
+        by_default = options.language not in UNSPACED
+        # A word that is white space stands for the space around it.
+        blank = [word.isspace() for word in words] + [False]
+        spaces = [by_default and not (here or then) for here, then in pairwise(blank)]
+    text, places = joined_words(words, spaces)
     spans, start = [], 0
     for sentence in sentences:
         # Some collections mark a paragraph by a sentence of one space.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from introspect.data.outcomes import CaseSource, LeftOut, Outcome, checked_case
 from introspect.data.published.documents import Document, Mention
@@ -69,6 +70,8 @@ class _Finder:
         self._first_ends: dict[str, int] = {}
         for mention in self._mentions:
             self._first_ends.setdefault(mention.entity, mention.span[1])
+        # Words of a contraction that does not spell them out have the same characters.
+        self._shared = {word for word, then in pairwise(document.words) if word == then}
         self._starts = [first for first, _ in document.sentences]
 
     def case(self, place: int) -> Outcome:
@@ -78,6 +81,12 @@ class _Finder:
             RowError: there is none; ``kind`` says why.
         """
         document, pronoun = self._document, self._document.words[place]
+        if pronoun in self._shared:
+            raise RowError(
+                f"A pronoun is part of {document.text[slice(*pronoun)]!r} at {pronoun}, which does "
+                "not spell it out.",
+                kind="contraction",
+            )
         entity = self._entity(pronoun)
         first, end = self._window(place)
         begin = document.words[first][0]

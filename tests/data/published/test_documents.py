@@ -223,6 +223,36 @@ def test_parts_empty_nodes_and_ranges(tmp_path):
     assert rejects == [] and cases[0].group == "x-1"
 
 
+def test_a_pronoun_that_shares_its_characters_is_left_out(tmp_path):
+    text = conllu("Ann PROPN (e1-)", "vio VERB", "pan NOUN (e2-)", text="Ann vio pan") + conllu(
+        "Quiere VERB",
+        "dárselo _ _ _ 2-4",
+        "dar VERB",
+        "se PRON",
+        "lo PRON (e2-)",
+        "y CCONJ",
+        "cómelo _ _ _ 6-7",
+        "come VERB",
+        "él PRON (e2-)",
+        "ella PRON (e1-)",
+        text="Quiere dárselo y cómelo ella",
+    )
+    cases, left_out, rejects = sorted_out(read_corefud(written(tmp_path, "x.conllu", text)))
+    assert [marked(case) for case in cases] == ["[+Ann] vio pan Quiere dárselo y [-cómelo] <ella>"]
+    assert (left_out, rejects) == ({"contraction": 3}, [])
+
+
+def test_a_word_of_white_space_parts_paragraphs(tmp_path):
+    document = {
+        "id": "d",
+        "sentences": [["Tom", "ran", "."], [" "], ["He", "fell", "."]],
+        "mention_clusters": [[[0, 0, 1], [2, 0, 1]]],
+    }
+    path = written(tmp_path, "x.jsonl", json.dumps(document))
+    (case,), _, _ = sorted_out(read_clusters(path, options=ClusterOptions(sentences=2)))
+    assert marked(case) == "[+Tom] ran . <He> fell ."
+
+
 def test_two_closings_at_a_word_and_documents_one_by_one(tmp_path):
     one = conllu(
         "the DET (1-person-(2-person-",
