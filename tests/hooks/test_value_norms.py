@@ -112,6 +112,43 @@ def test_a_layer_is_asked_what_it_does_with_its_weights():
     torch.testing.assert_close(asked.value_norms["self"][1], expected, atol=1e-5, rtol=1e-5)
 
 
+class Beside(torch.nn.Module):
+    """An attention of one's own, with an adapter beside the output projection."""
+
+    def __init__(self, attention: torch.nn.Module) -> None:
+        super().__init__()
+        self.attention = attention
+        self.down = torch.nn.Linear(32, 4, bias=False)
+        self.up = torch.nn.Linear(4, 32, bias=False)
+        self.kept: list[torch.Tensor] = []
+        attention.o_proj.register_forward_pre_hook(lambda _, args: self.kept.append(args[0]))
+
+    def forward(self, *args, **named):
+        output, weights = self.attention(*args, **named)
+        return output + self.up(self.down(self.kept.pop())), weights
+
+
+def test_an_adapter_beside_the_projection_does_not_go_unnoticed():
+    model, inputs = zoo.build("llama"), zoo.batch("llama")
+    model.layers[1].self_attn = Beside(model.layers[1].self_attn)
+    assert len(capture(model, inputs).attentions["self"]) == 3
+    with pytest.raises(CaptureError, match="Beside gives on is not the output"):
+        capture(model, inputs, ("value_norms",))
+    model.layers[1].self_attn.up.weight.data.zero_()
+    ours = capture(model, inputs, ("value_norms",)).value_norms["self"][1]
+    right = capture(zoo.build("llama"), inputs, ("value_norms",)).value_norms["self"][1]
+    assert torch.equal(ours, right)
+
+
+def test_an_attention_that_was_patched_is_held_to_what_it_gives_on():
+    model, inputs = zoo.build("llama"), zoo.batch("llama")
+    attention = model.layers[1].self_attn
+    original = attention.forward
+    attention.forward = lambda *args, **named: (original(*args, **named)[0] * 1.5, None)
+    with pytest.raises(CaptureError, match="LlamaAttention gives on is not the output"):
+        capture(model, inputs, ("value_norms",))
+
+
 def test_layers_and_heads_are_chosen_after_the_sum_over_all():
     model, inputs = zoo.build("llama"), zoo.batch("llama")
     whole = capture(model, inputs, ("value_norms",)).value_norms["self"]

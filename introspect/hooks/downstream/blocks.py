@@ -312,8 +312,9 @@ def _held_to_block(
     next norm is given.
     """
     projection, projected = held_projection(log, parts, model)
-    around = log.around(projected)
-    if around is None or _is_of_library(around.layer):
+    beside = log.beside(projected, parts["head_outputs"])
+    around = log.around(projected, *beside)
+    if around is None or (not beside and _is_of_library(around.layer)):
         return projection, projected
     if _is_equal(around.result, projected.output):
         return projection, projected

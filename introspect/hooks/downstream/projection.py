@@ -241,11 +241,21 @@ class LinearLog:
 
         return sorted(found, key=lambda seen: (-held(seen), seen.order))
 
-    def around(self, seen: SeenLayer) -> SeenLayer | None:
-        """Return the innermost module that was given something else and holds a layer."""
+    def beside(self, seen: SeenLayer, head_outputs: torch.Tensor) -> list[SeenLayer]:
+        """Return the modules that received head outputs too, apart from a layer and its parts."""
+        inside = set(seen.layer.modules())
+        return [
+            other
+            for other in self.given(head_outputs)
+            if other.layer not in inside and seen.layer not in set(other.layer.modules())
+        ]
+
+    def around(self, *layers: SeenLayer) -> SeenLayer | None:
+        """Return the innermost module that holds layers."""
+        last = max(seen.order for seen in layers)
         for other in self.maps:
-            is_later = other.order > seen.order and other.layer is not seen.layer
-            if is_later and seen.layer in set(other.layer.modules()):
+            inside = set(other.layer.modules()) - {other.layer} if other.order > last else set()
+            if all(seen.layer in inside for seen in layers):
                 return other
         return None
 

@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 import introspect as ix
-from introspect.errors import CaptureError
+from introspect.errors import CaptureError, ModelError
 from introspect.hooks import find_projections
 from introspect.models import load
+from introspect.runs.plan import weights_digest
+from introspect.runs.ray_engine import _Parcel
 from tests.models.wrappers.helpers import CASE, SAME, TEXT, away, llama, parts_away
 
 pytestmark = pytest.mark.wrappers
@@ -50,6 +52,18 @@ def test_weights_kept_elsewhere_give_what_they_give_in_memory(kept, minilm):
     assert ours.to_numpy() == pytest.approx(right.to_numpy(), abs=SAME, nan_ok=True)
     with ix.ablate(kept, "L1H3"), ix.ablate(minilm, "L1H3"):
         assert away(kept, minilm, TEXT) <= SAME
+
+
+def test_a_model_kept_elsewhere_has_the_digest_of_its_weights(kept, minilm):
+    assert weights_digest(kept.module) == weights_digest(minilm.module)
+    empty = copy.deepcopy(minilm.module).to("meta")
+    with pytest.raises(ModelError, match="on the meta device"):
+        weights_digest(empty)
+
+
+def test_a_model_of_other_packages_is_not_sent_to_workers(kept):
+    with pytest.raises(ModelError, match="engine='serial'"):
+        _Parcel.of(kept)
 
 
 @pytest.mark.parametrize("name", KEPT)
