@@ -11,8 +11,8 @@ from pathlib import Path
 from introspect.data.catalog import COLLECTIONS, TAKES, read_cases
 from introspect.data.jsonl import case_to_json, reject_from_json, reject_to_json
 from introspect.data.outcomes import LeftOut, Outcome, Reject, Tally
-from introspect.data.published import ClusterOptions
-from introspect.errors import IntrospectError, OutputError
+from introspect.data.published import ClusterOptions, form_of
+from introspect.errors import InputError, IntrospectError, OutputError
 from introspect.io import PathLike, read_lines, write_lines
 from introspect.text import CorefCase, counted, whole
 
@@ -78,12 +78,13 @@ def convert(
 
     Raises:
         SelectionError: the kind is unknown, or does not take an option.
-        InputError: a file is missing or lacks columns.
+        InputError: a file is missing, lacks columns or is written in the form of another kind.
         OutputError: a file cannot be written, is one of those read, or holds something else than
             rejected rows where they are to go.
     """
     tally = Tally()
     cases = read_cases(kind, files, options=options, offsets=offsets, pronoun=pronoun)
+    _check_form(kind, files)
     outcomes = (o for o in tally.watch(cases) if not isinstance(o, LeftOut))
     rule = f"The blanks are filled with {pronoun!r}." if pronoun else ""
     if kind in TAKES["options"]:
@@ -103,6 +104,18 @@ def convert(
     elif is_ours:
         rejects_file.unlink(missing_ok=True)  # left from an earlier run
     return Conversion(kind, tally, rejects_file if rejects else None, rule)
+
+
+def _check_form(kind: str, files: Sequence[PathLike]) -> None:
+    """Raise if a file is written in the form of another kind."""
+    for file in files:
+        form = form_of(file)
+        if form not in (None, kind):
+            pronoun = " --pronoun it" if form == "winogrande" else ""
+            raise InputError(
+                f"Expected a file of kind {kind!r}, but {str(file)!r} is written as {form}. "
+                f"Convert it with: introspect cases {form} {file}{pronoun}"
+            )
 
 
 def rejects_beside(out: Path) -> Path:

@@ -12,7 +12,13 @@ from torch import nn
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import accepted, check_positions, is_encoder_decoder
 from introspect.models.inputs import EncodedText
-from introspect.records import KINDS, AttentionRecord, Kind, TokenSequence
+from introspect.records import (
+    KINDS,
+    AttentionRecord,
+    Kind,
+    TokenSequence,
+    notices_of_weights,
+)
 
 if TYPE_CHECKING:
     from introspect.hooks import Captured
@@ -185,15 +191,16 @@ def make_record(
             "what is added to attention to another text is a state of its own token, which is none "
             "of the keys. Take 'value_norms', or another `kind`."
         )
+    layers = tuple(captured.layers[kind])
     return AttentionRecord(
         attentions=attentions,
         parts={part: stacked(getattr(captured, part)[kind]) for part in parts},
         queries=queries,
         keys=keys,
         kind=kind,
-        layers=tuple(captured.layers[kind]),
+        layers=layers,
         certificate=captured.certificate,
-        notices=tuple(dict.fromkeys(notices)),
+        notices=tuple(dict.fromkeys([*notices, *notices_of_weights(attentions, layers)])),
     )
 
 

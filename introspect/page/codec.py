@@ -87,7 +87,7 @@ class SignedEncoded:
 
 
 def encode(values: Floats, *, whole: bool = False) -> Encoded:
-    """Encode weights from 0 to 1, with NaN for missing ones.
+    """Encode weights from 0 to 1, with NaN for missing ones; infinite ones are missing too.
 
     Args:
         values: the weights, ``(..., query_len, key_len)``.
@@ -97,6 +97,8 @@ def encode(values: Floats, *, whole: bool = False) -> Encoded:
         RecordError: a value is outside 0 to 1; nothing is clipped silently.
     """
     smallest, largest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    if np.isinf(smallest) or np.isinf(largest):
+        return encode(np.where(np.isinf(values), np.nan, values), whole=whole)
     if smallest < -_TOLERANCE or largest > 1 + _TOLERANCE:
         raise RecordError(
             f"Expected attention weights from 0 to 1, got {quantity(smallest)} to "

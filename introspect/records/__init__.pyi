@@ -6,6 +6,7 @@ from .alignment import resegmented_tokens as resegmented_tokens
 from .attention import KINDS as KINDS
 from .attention import AttentionRecord as AttentionRecord
 from .attention import Kind as Kind
+from .attention import as_record as as_record
 from .attribution import alti as alti
 from .attribution import contributions as contributions
 from .attribution import flow as flow
@@ -27,6 +28,9 @@ from .parts import PARTS_BY_NAME as PARTS_BY_NAME
 from .parts import CapturePart as CapturePart
 from .parts import names_of_editable as names_of_editable
 from .parts import names_of_parts as names_of_parts
+from .reading import ROUNDING as ROUNDING
+from .reading import notices_of_weights as notices_of_weights
+from .reading import readable_heads as readable_heads
 from .tokens import TokenLike as TokenLike
 from .tokens import TokenSequence as TokenSequence
 from .tokens import as_token as as_token

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -15,7 +15,10 @@ from introspect.errors import RecordError, SelectionError
 from introspect.functional import merge_pieces
 from introspect.io import write_atomically
 from introspect.records.facts import Certificate, PatchGrid
+from introspect.records.given import Patterns, read_patterns
+from introspect.records.given_tokens import read_tokens
 from introspect.records.parts import PARTS_BY_NAME
+from introspect.records.reading import max_row_sum_error, notices_of_weights
 from introspect.records.storage import packed, unpacked
 from introspect.records.tokens import TokenSequence
 
@@ -70,7 +73,8 @@ class AttentionRecord:
         if shape[2:] != expected:
             raise RecordError(
                 f"Expected attentions over {expected[0]} query and {expected[1]} key tokens, "
-                f"got shape {shape}. Give the tokens that the model saw, special ones too."
+                f"got shape {shape}, {shape[2]} queries and {shape[3]} keys. Give the tokens that "
+                "the model saw, special ones too."
             )
         if 0 in shape:
             raise RecordError(f"Expected at least one layer, head and token, got shape {shape}.")
@@ -157,38 +161,88 @@ class AttentionRecord:
     @classmethod
     def from_tensors(
         cls,
-        attentions: torch.Tensor | Sequence[torch.Tensor],
-        tokens: Sequence[str],
+        attentions: Any,
+        tokens: TokenSequence | Sequence[str],
         *,
-        query_tokens: Sequence[str] | None = None,
+        query_tokens: TokenSequence | Sequence[str] | None = None,
         kind: Kind = "self",
+        special_tokens: Sequence[bool | int] | Collection[str] | None = None,
+        word_ids: Sequence[int | None] | None = None,
+        offsets: Sequence[tuple[int, int]] | None = None,
     ) -> AttentionRecord:
         """Build a record from any attention and its tokens, whatever their source.
 
+        Weights that are not finite, and rows that do not sum to 1, are in ``notices``.
+
         Args:
-            attentions: one tensor, or a list over layers of ``(num_heads, query_len, key_len)``,
-                with or without a batch dimension of 1 (as BertViz takes them).
-            tokens: the key tokens.
+            attentions: a tensor, a NumPy array or nested lists, ``(num_heads, query_len,
+                key_len)`` of one layer or with layers before it; a list or tuple over layers of
+                them, with or without a batch dimension of 1 (as BertViz takes them), with ``None``
+                for a layer without attention; the attentions of ``generate``, step by step, which
+                become one pattern; or a model's output.
+            tokens: the key tokens, special ones too, as text or as a ``TokenSequence``.
             query_tokens: the query tokens, if they differ from the key tokens.
-            kind: which attention it is: ``self``, ``encoder``, ``decoder`` or ``cross``.
+            kind: which attention it is: ``self``, ``encoder``, ``decoder`` or ``cross``; of a
+                model's output, which to take.
+            special_tokens: which tokens stand for no part of a text: 1 or 0 for each of
+                ``tokens``, or their labels.
+            word_ids: the word of each of ``tokens``, as a tokenizer's ``word_ids()``.
+            offsets: the characters of each of ``tokens``, as a tokenizer's ``offset_mapping``.
 
         Raises:
-            RecordError: the shapes do not fit the tokens.
+            RecordError: they are something else, or the shapes do not fit the tokens.
+
+        Example:
+            >>> layer = [[[1.0, 0.0], [0.5, 0.5]]]
+            >>> AttentionRecord.from_tensors(layer, ["a", "b"])
+            <AttentionRecord: 1 layer × 1 head, 2 × 2 tokens>
         """
-        layers = list(attentions)
-        if not layers:
-            raise RecordError("Expected at least one layer of attention, got an empty list.")
-        squeezed = [a[0] if a.ndim == 4 and a.shape[0] == 1 else a for a in layers]
-        shapes = {tuple(a.shape) for a in squeezed}
-        if len(shapes) != 1 or len(next(iter(shapes))) != 3:
+        if kind not in KINDS:
+            raise RecordError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")
+        patterns = read_patterns(attentions, kind)
+        keys = read_tokens(
+            tokens, special_tokens=special_tokens, word_ids=word_ids, offsets=offsets
+        )
+        queries = keys if query_tokens is None else read_tokens(query_tokens)
+        return cls._of_patterns(patterns, queries, keys, kind, apart=query_tokens is not None)
+
+    @classmethod
+    def _of_patterns(
+        cls,
+        patterns: Patterns,
+        queries: TokenSequence,
+        keys: TokenSequence,
+        kind: Kind,
+        *,
+        apart: bool,
+    ) -> AttentionRecord:
+        """Build the record of patterns, after telling what does not fit."""
+        query_len, key_len = patterns.attentions.shape[2:]
+        notices: list[str] = []
+        if query_len != key_len and not apart:
             raise RecordError(
-                "Expected a list over layers of equal (num_heads, query_len, key_len), "
-                f"got {sorted(tuple(a.shape) for a in layers)}. "
-                "Take one item of the batch, and layers of one kind."
+                f"Expected attention of {len(keys)} tokens over themselves, got {query_len} "
+                f"queries and {key_len} keys. Give the tokens of the queries as query_tokens=."
             )
-        keys = TokenSequence(tokens=tuple(tokens))
-        queries = keys if query_tokens is None else TokenSequence(tokens=tuple(query_tokens))
-        return cls(attentions=torch.stack(squeezed), queries=queries, keys=keys, kind=kind)
+        if patterns.generated and len(queries) == query_len + 1:
+            queries = queries.at(range(query_len))
+            keys = keys if kind == "cross" else keys.at(range(min(key_len, len(keys))))
+            notices.append(
+                "The last token was generated and not read again: it attends to nothing, and is "
+                "left out."
+            )
+        stored = _stored(patterns.attentions)
+        return cls(
+            attentions=stored,
+            queries=queries,
+            keys=keys,
+            kind=kind,
+            layers=patterns.layers,
+            certificate=Certificate(
+                route="given tensors", max_row_sum_error=max_row_sum_error(stored)
+            ),
+            notices=(*notices, *notices_of_weights(stored, patterns.layers)),
+        )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the record as a safetensors file, from which ``load`` restores it exactly."""
@@ -204,6 +258,34 @@ class AttentionRecord:
         """
         with unpacked(path) as own:
             return cls(**own)
+
+
+def as_record(
+    attention: AttentionRecord | Any,
+    tokens: TokenSequence | Sequence[str] | None = None,
+    **options: Any,
+) -> AttentionRecord:
+    """Return a record as it is, or make one of any attention and its tokens.
+
+    Args:
+        attention: a record, or what ``AttentionRecord.from_tensors`` takes.
+        tokens: the key tokens, where it is no record.
+        options: more of what ``AttentionRecord.from_tensors`` takes.
+
+    Raises:
+        RecordError: it is no record and has no tokens, is a record and has some, or cannot be read.
+    """
+    if isinstance(attention, AttentionRecord):
+        if tokens is not None or options:
+            raise RecordError("Expected a record alone: it has its own tokens. Leave those out.")
+        return attention
+    if tokens is None:
+        raise RecordError(
+            "Expected a record, or attention and its tokens, got "
+            f"{'None' if attention is None else f'a {type(attention).__name__}'} alone. Capture "
+            "the text with ix.load(…).capture(text), or give the tokens beside the attention."
+        )
+    return AttentionRecord.from_tensors(attention, tokens, **options)
 
 
 def _check_part(name: str, part: torch.Tensor, shape: tuple[int, ...]) -> None:

@@ -45,6 +45,7 @@ class TokenSequence:
     texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_labels(self.tokens)
         n = len(self.tokens)
         defaults: dict[str, tuple[Any, ...]] = {
             "token_ids": (-1,) * n,
@@ -125,6 +126,26 @@ class TokenSequence:
         word = self.word_ids[index]
         assert word is not None
         return self.words[word]
+
+
+def check_labels(labels: Iterable[Any]) -> None:
+    """Raise unless all tokens are text; the message says what to hand over.
+
+    Raises:
+        RecordError: one is an id, bytes or nothing.
+    """
+    for index, label in enumerate(labels):
+        if isinstance(label, str):
+            continue
+        if isinstance(label, bytes):
+            advice = "Decode them: [token.decode() for token in tokens]"
+        elif label is None:
+            advice = "Put a text in its place, such as '?'"
+        else:
+            advice = "Of ids hand over tokenizer.convert_ids_to_tokens(ids)"
+        raise RecordError(
+            f"Expected tokens as text, got {label!r:.40} at place {index} of them. {advice}."
+        )
 
 
 def as_token(

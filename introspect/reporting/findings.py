@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from introspect.functional import first_mentioned, nearest_preceding
-from introspect.records import AttentionRecord, Head
+from introspect.records import AttentionRecord, Head, readable_heads
 from introspect.studies.coreference import DirectionScores, Scores
 from introspect.text import CorefCase, counted, decimal, listed, percent, verb, visible_text, whole
 
@@ -45,7 +45,12 @@ def finding_of_case(case: CorefCase, scores: Sequence[DirectionScores]) -> Findi
     forward, backward = scores
     if not forward.is_observable:
         return _unobservable(case, backward)
-    num_heads = forward.antecedent_weight.numel()
+    readable = forward.readable
+    if not readable.any():
+        return _unreadable(case, readable.numel())
+    # A head of a layer that sees no candidate is no failure of reading.
+    unread = int((~readable[forward.observable]).sum())
+    num_heads = forward.antecedent_weight.numel() - unread
     caveats = (
         f"One sentence is an example, not evidence. Among {counted(num_heads, 'head')} some will "
         "seem right by chance, and no accuracy on held-out cases was measured here: this report "
@@ -56,19 +61,43 @@ def finding_of_case(case: CorefCase, scores: Sequence[DirectionScores]) -> Findi
         return Finding(
             f"No antecedent was given for {_quoted(case, case.pronoun)}: the figures show what "
             "heads attend to, and none is called right.",
-            (),
+            _left_out(unread, num_heads),
             caveats,
         )
-    return Finding(_headline(case, forward), tuple(_details(case, forward)), caveats)
+    details = (*_left_out(unread, num_heads), *_details(case, forward))
+    return Finding(_headline(case, forward), details, caveats)
+
+
+def _left_out(unread: int, read: int) -> tuple[str, ...]:
+    """Say how many heads can be read, where some cannot."""
+    if not unread:
+        return ()
+    return (
+        f"{whole(read)} of {counted(read + unread, 'head')} can be read; the attention of the "
+        f"{verb(unread, 'other', 'others')} is not finite, and counts nowhere.",
+    )
+
+
+def _unreadable(case: CorefCase, num_heads: int) -> Finding:
+    return Finding(
+        f"None of the {counted(num_heads, 'head')} can be read: what "
+        f"{_quoted(case, case.pronoun)} attends to is not finite.",
+        ("Run the model in float32 or bfloat16: float16 overflows in some models.",),
+        (),
+    )
 
 
 def finding_of_text(record: AttentionRecord) -> Finding:
     """Return the finding on a text for which nothing was scored."""
     layers, heads = record.attentions.shape[:2]
+    readable = int(readable_heads(record.attentions).sum())
     return Finding(
         f"{counted(layers, 'layer')} × {counted(heads, 'head')} captured; no pronoun was given, so "
         "none was scored.",
-        ("The views show what each head attends to, and claim nothing about why.",),
+        (
+            *_left_out(layers * heads - readable, readable),
+            "The views show what each head attends to, and claim nothing about why.",
+        ),
         (),
     )
 
@@ -79,8 +108,12 @@ def finding_of_set(scores: Scores | None, num_texts: int) -> Finding:
         return Finding(f"{counted(num_texts, 'text')} captured.", (), ())
     table = scores.heads.dropna(subset=["accuracy"])
     if table.empty:
+        offered = (scores.heads["n"] + scores.heads["n_not_observable"]).sum()
         return Finding(
-            "None of these cases offers a right and a wrong answer, so no head was scored.",
+            "No head could be scored: what the mentions attend to cannot be observed, or is not "
+            "finite."
+            if offered
+            else "None of these cases offers a right and a wrong answer, so no head was scored.",
             (),
             (ATTENTION_IS_NOT_CAUSATION,),
         )
@@ -130,9 +163,9 @@ def _details(case: CorefCase, scores: DirectionScores) -> list[str]:
     ]
     if not case.distractors:
         return [*details, "No distractor was given, so no choice between candidates was scored."]
-    layers = scores.observable
-    right = int((scores.credit[layers] == 1).sum())
-    total = scores.credit[layers].numel()
+    readable = scores.readable
+    right = int((scores.credit[readable] == 1).sum())
+    total = int(readable.sum())
     distractor = _any_of([_quoted(case, c.span) for c in case.distractors])
     details.append(
         f"{right} of {counted(total, 'head')} {verb(right, 'gives', 'give')} {antecedent} more "

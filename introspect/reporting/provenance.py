@@ -6,13 +6,10 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from introspect.records import Certificate
+from introspect.records import ROUNDING, Certificate
 from introspect.text import quantity
 
 Row = tuple[str, str]
-
-# Sums of half-precision weights deviate from 1 by up to about this much.
-_ROUNDING = 0.02
 
 
 def provenance_rows(certificate: Certificate, command: str | None) -> list[Row]:
@@ -84,7 +81,7 @@ def _attribution_rows(certificate: Certificate) -> list[Row]:
 def _row_sums(error: float | None) -> str:
     shown = difference_words(error)
     # Far more than rounding: attention sinks take a share of each row that no token receives.
-    is_partial = error is not None and error > _ROUNDING
+    is_partial = error is not None and error > ROUNDING
     return (
         f"{shown}: rows do not sum to 1, as in models with attention sinks" if is_partial else shown
     )

@@ -141,8 +141,11 @@ def _note(text: CapturedText) -> str:
     """Name the head that attends most to the antecedent, beside a case in the list."""
     if text.case is None:
         return ""
-    strongest = text.directions[0].strongest()
-    return f"{strongest[0][0]} {decimal(strongest[0][1])}" if strongest else "not observable"
+    forward = text.directions[0]
+    if not forward.is_observable:
+        return "not observable"
+    strongest = forward.strongest()
+    return f"{strongest[0][0]} {decimal(strongest[0][1])}" if strongest else "not readable"
 
 
 def add_text(document: Document, text: CapturedText, *, head: Head | None = None) -> None:

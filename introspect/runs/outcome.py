@@ -274,9 +274,10 @@ def finish(
 
 def _sample(worker: Worker, reading: RunInput, gathered: Gathered) -> str:
     """Return the first text with a result, as the model read it, to capture and certify."""
-    too_large = {(r.source, r.line) for r in gathered.rejects() if r.kind == "memory"}
+    kinds = ("memory", "not_finite")
+    without = {(r.source, r.line) for r in gathered.rejects() if r.kind in kinds}
     for row in read_rows(reading):
-        if isinstance(row, ProbeRow) and (row.source, row.line) not in too_large:
+        if isinstance(row, ProbeRow) and (row.source, row.line) not in without:
             for part in worker.prepare(Shard.of(0, [row])).rows:
                 return part.text
     raise InputError("Expected a row with a result, got none.")

@@ -19,7 +19,7 @@ from introspect.runs.store import Counts, ShardEntry, ShardStore
 from introspect.runs.worker import Places, Worker, WorkerOptions
 from introspect.studies.analyzer import ItemAnalyzer, Texts
 from introspect.studies.registry import find_analyzer
-from introspect.studies.runner import halving, no_memory_for, run_in_lanes
+from introspect.studies.runner import NotFiniteError, halving, no_memory_for, run_in_lanes
 
 
 class ShardResults:
@@ -233,14 +233,27 @@ class _ShardLane:
         """Run a batch, or its halves if there is not enough memory."""
         self._backoffs += halving(batch, self._attend, self._take, self._reject)
 
-    def _attend(self, batch: list[int]) -> tuple[str, float | None]:
-        return self._worker.attend(batch, self._prepared, self.results.analyzers)
+    def _attend(self, batch: list[int]) -> tuple[list[int], tuple[str, float | None] | None]:
+        """Run a batch, without the rows that turn out not to be finite; return the others."""
+        while batch:
+            try:
+                return batch, self._worker.attend(batch, self._prepared, self.results.analyzers)
+            except NotFiniteError as problem:
+                for place in problem.places:
+                    self._put(batch[place], str(problem), "not_finite")
+                batch = [row for place, row in enumerate(batch) if place not in problem.places]
+        return [], None
 
-    def _take(self, batch: list[int], outcome: tuple[str, float | None]) -> None:
-        route, error = outcome
+    def _take(
+        self, batch: list[int], outcome: tuple[list[int], tuple[str, float | None] | None]
+    ) -> None:
+        read, facts = outcome
+        if facts is None:
+            return
+        route, error = facts
         self._routes.add(route)
         self._errors += [] if error is None else [error]
-        self.results.take(batch)
+        self.results.take(read)
 
     def merge(self, other: _ShardLane) -> None:
         """Merge the results of another lane."""
@@ -269,6 +282,8 @@ class _ShardLane:
         )
 
     def _reject(self, index: int) -> None:
-        reason = no_memory_for(len(self._prepared.encoded[index].tokens))
+        self._put(index, no_memory_for(len(self._prepared.encoded[index].tokens)), "memory")
+
+    def _put(self, index: int, reason: str, kind: str) -> None:
         place = self._prepared.places[index]
-        self._rejects[place] = self._prepared.rows[index].rejected(reason, "memory")
+        self._rejects[place] = self._prepared.rows[index].rejected(reason, kind)

@@ -148,6 +148,7 @@ class Worker:
 
         Raises:
             RuntimeError: the device has no memory left.
+            NotFiniteError: the attention of some rows is not finite; nothing was counted.
         """
         return self.runner.run(
             [prepared.encoded[i] for i in batch],

@@ -32,6 +32,26 @@ from introspect.models import (
 from introspect.studies.analyzer import RowAnalyzer, Texts
 
 
+class NotFiniteError(CaptureError):
+    """The attention of some texts of a batch is not finite, so that nothing can be counted.
+
+    Args:
+        places: their places in the batch.
+        layer: the layer where that was seen.
+    """
+
+    def __init__(self, places: Sequence[int], layer: int) -> None:
+        super().__init__(
+            f"Expected finite attention, got NaN or infinite weights in layer {layer}, as where "
+            "float16 overflows. Run the model in float32 or bfloat16, or leave the text out."
+        )
+        self.places = tuple(places)
+        self.layer = layer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.places, self.layer)
+
+
 class BatchRunner:
     """A model that runs batches of texts, and passes the attention of each layer to analyzers.
 
@@ -70,6 +90,7 @@ class BatchRunner:
 
         Raises:
             RuntimeError: the device has no memory left.
+            NotFiniteError: the attention of some texts is not finite; nothing was counted.
             CaptureError: the model's attention is not over the tokens of the texts.
         """
         texts = Texts(tuple(each.tokens for each in encoded), tuple(items))
@@ -104,8 +125,11 @@ class BatchRunner:
 
         def receive(kind: str, layer: int, parts: Mapping[str, torch.Tensor]) -> None:
             attentions = parts["attentions"]
-            self._check_shape(kind, attentions, texts, by_rows="received" in parts)
-            if "received" in parts:
+            by_rows = "received" in parts
+            self._check_shape(kind, attentions, texts, by_rows=by_rows)
+            # Every row is in what its keys receive.
+            _check_finite(parts["received"] if by_rows else attentions, texts, layer)
+            if by_rows:
                 analyzers[0].see_rows(layer, attentions, parts["received"])
                 return
             for analyzer in analyzers:
@@ -146,6 +170,24 @@ class BatchRunner:
     def takes_mask(self) -> bool:
         """Whether texts of different lengths can run together."""
         return "attention_mask" in taken_by(self.model.module)
+
+
+def _check_finite(attentions: torch.Tensor, texts: Texts, layer: int) -> None:
+    """Raise unless the weights of all texts are finite; rows of padding may be anything.
+
+    Args:
+        attentions: ``(batch, num_heads, length, length)``, or sums over the rows of tokens,
+            ``(batch, num_heads, 1, length)``.
+        texts: the texts.
+        layer: the number of the layer, for the error.
+    """
+    if attentions.sum(dtype=torch.float32).isfinite():
+        return
+    finite = attentions.isfinite().all(-1).all(1)
+    if finite.shape[1] > 1:
+        finite |= ~texts.is_token.to(finite.device)
+    if places := (~finite.all(1)).nonzero().flatten().tolist():
+        raise NotFiniteError(places, layer)
 
 
 def _takes_norms(analyzer: Any) -> bool:

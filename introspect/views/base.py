@@ -276,10 +276,10 @@ def map_of(
 
 
 def known(value: float) -> float | int | None:
-    """Convert a number for JSON, rounded to 8 decimals; ``None`` for NaN."""
+    """Convert a number for JSON, rounded to 8 decimals; ``None`` for one that is not finite."""
     if isinstance(value, Integral):
         return int(value)
-    return None if math.isnan(value) else round(float(value), 8)
+    return round(float(value), 8) if math.isfinite(value) else None
 
 
 RAW = "raw"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,7 @@ class CoreferenceView(View):
         return [
             _arc(origin, index, farthest, weight, _role_color(word["role"]))
             for index, (word, weight) in enumerate(zip(words, weights, strict=True))
-            if word["role"] != "pronoun" and weight >= ARC_THRESHOLD
+            if word["role"] != "pronoun" and ARC_THRESHOLD <= weight < math.inf
         ]
 
     def map_trace(self) -> dict[str, Any]:
@@ -266,9 +267,9 @@ def _direction_json(scores: DirectionScores) -> dict[str, Any]:
 
 
 def _numbers(values: torch.Tensor) -> list[list[float | None]]:
-    """Convert values for JSON, which has no NaN."""
+    """Convert values for JSON, which has numbers only for what is finite."""
     return [
-        [None if value != value else round(value, _DECIMALS) for value in row]
+        [round(value, _DECIMALS) if math.isfinite(value) else None for value in row]
         for row in values.tolist()
     ]
 

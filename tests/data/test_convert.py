@@ -11,6 +11,7 @@ from introspect.data import convert, reject_from_json, rejects_beside
 from introspect.data.published import ClusterOptions
 from introspect.errors import InputError, OutputError, SelectionError
 from tests.data.helpers import written
+from tests.data.published.helpers import sample
 
 HEADING = "text,pronoun,antecedent,distractor\n"
 GOOD = "The dog chased the cat because it was angry.,it,dog,cat\n"
@@ -127,8 +128,24 @@ def test_an_option_of_another_kind_is_refused(tmp_path, kind, option):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "command"),
+    [
+        ("clusters", "wsc.jsonl", "cases wsc "),
+        ("wsc", "e2e.jsonl", "cases clusters "),
+        ("conll2012", "corefud.conllu", "cases corefud "),
+        ("jsonl", "clusters.json", "cases clusters "),
+        ("csv", "dpr.txt", "cases dpr "),
+    ],
+)
+def test_a_file_of_another_form_is_refused_with_its_command(tmp_path, kind, name, command):
+    with pytest.raises(InputError, match=f"Convert it with: introspect {command}.*{name}"):
+        convert(kind, [sample(name)], tmp_path / "ok.jsonl")
+    assert not list(tmp_path.iterdir())
+
+
 def test_winogrande_without_a_pronoun_is_refused_before_anything_is_written(tmp_path):
-    path = written(tmp_path, "w.jsonl", "{}\n")
+    path = written(tmp_path, "w.jsonl", json.dumps({"sentence": "_"}))
     with pytest.raises(SelectionError, match="--pronoun it"):
         convert("winogrande", [path], tmp_path / "ok.jsonl")
     assert sorted(contents(tmp_path)) == ["w.jsonl"]

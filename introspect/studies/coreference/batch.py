@@ -183,6 +183,8 @@ class CaseBatch:
     def _between_mentions(self, seen: Sequence[torch.Tensor]) -> Array:
         """Stack weights as ``(all_candidates, num_directions, num_layers, num_heads)``."""
         weights = torch.stack(list(seen), 1).numpy()  # (batch, layers, heads, words, words)
+        # An infinite weight is no more than a missing one, and would win every comparison.
+        weights = np.where(np.isinf(weights), np.nan, weights)
         by_case = []
         for i in range(len(self.cases)):
             pairs = [_between(weights[i], *pair, self.mention) for pair in self._pairs(i)]

@@ -117,6 +117,11 @@ def _check_alike(cases: Sequence[CandidateFeatures]) -> None:
                 f"Expected weights of {len(case.antecedents)} candidates for {case.name!r}, got "
                 f"{len(case.weights)}."
             )
+        if not np.isfinite(case.weights).all():
+            raise InputError(
+                f"Expected finite weights, got some of {case.name!r} that are NaN or infinite, as "
+                "where float16 overflows. Leave the case out, or run the model in float32."
+            )
 
 
 # Sums in another order differ in the last digits, so values this close count as equal.

@@ -19,6 +19,7 @@ from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.tables import Scores
 from introspect.studies.runner import (
     BatchRunner,
+    NotFiniteError,
     default_lanes,
     halving,
     no_memory_for,
@@ -172,7 +173,11 @@ class _Lanes:
         def in_lane(analyzer: CoreferenceAnalyzer) -> Callable[[list[int]], object]:
             def run(batch: list[int]) -> object:
                 of_batch = [encoded[i] for i in batch], [cases[i] for i in batch]
-                return self._runner.run(*of_batch, [analyzer])
+                try:
+                    return self._runner.run(*of_batch, [analyzer])
+                except NotFiniteError as problem:
+                    name = cases[batch[problem.places[0]]].id
+                    raise CaptureError(f"Case {name}: {problem}") from problem
 
             return lambda batch: halving(batch, run, done, give_up)
 

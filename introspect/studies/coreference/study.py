@@ -54,23 +54,24 @@ class DirectionScores:
     removed_mass: torch.Tensor
 
     @property
+    def readable(self) -> torch.Tensor:
+        """Which heads of observable layers have finite weights, ``(num_layers, num_heads)``."""
+        return self.weights.isfinite().all(0) & self.observable[:, None]
+
+    @property
     def is_observable(self) -> bool:
         """Whether any layer can attend in this direction."""
         return bool(self.observable.any())
 
     def ranked(self) -> list[Head]:
-        """Return the heads of the observable layers by ``preference``, best first."""
+        """Return the readable heads by ``preference``, best first."""
         preference = self.preference.nan_to_num(-torch.inf)
         order = preference.flatten().argsort(descending=True, stable=True).tolist()
-        num_heads = preference.shape[1]
-        return [
-            Head(self.layers[i // num_heads], i % num_heads)
-            for i in order
-            if self.observable[i // num_heads]
-        ]
+        num_heads, readable = preference.shape[1], self.readable.flatten().tolist()
+        return [Head(self.layers[i // num_heads], i % num_heads) for i in order if readable[i]]
 
     def strongest(self) -> list[tuple[Head, float]]:
-        """Return the heads of the observable layers by the antecedent's weight, largest first."""
+        """Return the readable heads by the antecedent's weight, largest first."""
         weights = self.antecedent_weight.nan_to_num(0.0)
         named = [(head, float(weights[self.row(head), head.head])) for head in self.ranked()]
         return sorted(named, key=lambda item: -item[1])

@@ -1,0 +1,76 @@
+"""Which heads of a record can be read, and what its reader must know of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from introspect.records.facts import Head
+from introspect.text import counted, listed, quantity, verb, whole
+
+#: Sums of half-precision weights deviate from 1 by up to about this much.
+ROUNDING = 0.02
+
+_NAMED = 3
+
+
+def readable_heads(attentions: torch.Tensor) -> torch.Tensor:
+    """Return which heads have only finite weights, ``(num_layers, num_heads)``.
+
+    Example:
+        >>> readable_heads(torch.tensor([[[[1.0]], [[float("nan")]]]]))
+        tensor([[ True, False]])
+    """
+    return attentions.isfinite().all(-1).all(-1)
+
+
+def max_row_sum_error(attentions: torch.Tensor) -> float:
+    """Return the largest distance of a row's sum from 1; NaN if a weight is not finite."""
+    return float((attentions.sum(-1) - 1).abs().max())
+
+
+def notices_of_weights(attentions: torch.Tensor, layers: Sequence[int]) -> tuple[str, ...]:
+    """Return what a reader must know of these weights; nothing of finite rows that sum to 1.
+
+    Args:
+        attentions: ``(num_layers, num_heads, query_len, key_len)``.
+        layers: the model's own number of each layer.
+    """
+    # The whole is looked at once; what is wrong is looked for only where something is.
+    if max_row_sum_error(attentions) <= ROUNDING:
+        return ()
+    readable = readable_heads(attentions)
+    return (*_not_finite(readable, layers), *_not_one(attentions.sum(-1)[readable]))
+
+
+def _not_finite(readable: torch.Tensor, layers: Sequence[int]) -> list[str]:
+    if readable.all():
+        return []
+    heads = [str(Head(layers[row], head)) for row, head in (~readable).nonzero().tolist()]
+    if len(heads) == readable.numel():
+        which = f"None of the {counted(len(heads), 'head')} can be read: their"
+    else:
+        which = (
+            f"{int(readable.sum())} of {counted(readable.numel(), 'head')} can be read. Of "
+            f"{listed(heads, most=_NAMED)} the"
+        )
+    return [
+        f"{which} attention is not finite (NaN or infinite), as where float16 overflows. Run the "
+        "model in float32 or bfloat16."
+    ]
+
+
+def _not_one(sums: torch.Tensor) -> list[str]:
+    """Return a notice about the rows of readable heads, ``(num_heads, query_len)``."""
+    wrong = sums[(sums - 1).abs() > ROUNDING]
+    if not len(wrong):
+        return []
+    least, most = quantity(float(wrong.min())), quantity(float(wrong.max()))
+    sums_to = least if least == most else f"between {least} and {most}"
+    return [
+        f"{whole(len(wrong))} of {counted(sums.numel(), 'row')} "
+        f"{verb(len(wrong), 'does', 'do')} not sum to 1 but to {sums_to}: there a weight is no "
+        "share of a whole, as with attention sinks, scores before the softmax or rows that were "
+        "cut."
+    ]
