@@ -10,7 +10,7 @@ import importlib.util
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -33,6 +33,10 @@ class _Display:
     def line(self, text: str) -> None:
         """Receive a sentence as a stage begins and as it ends."""
 
+    def fact(self, text: str) -> None:
+        """Receive what a reader must know of the work, before its first stage."""
+        self.line(text)
+
     def count(self, stage: str, done: int, total: int | None, note: str) -> None:
         """Receive how much of a stage is done."""
 
@@ -48,6 +52,11 @@ class Stages:
         self._stage: str | None = None
         self._done, self._total, self._note = 0, None, ""  # type: tuple[int, int | None, str]
         self._first, self._began = 0, 0.0
+        self._facts: list[str] = []
+
+    def announce(self, facts: Iterable[str]) -> None:
+        """Tell what is read as the first stage begins: once it is known that the work begins."""
+        self._facts += facts
 
     def __call__(self, stage: str, done: int, total: int | None = None, note: str = "") -> None:
         """Tell how much of a stage is done.
@@ -60,6 +69,10 @@ class Stages:
         """
         if stage != self._stage:
             self.end()
+            for fact in self._facts:
+                _LOGGER.info(fact)
+                self._display.fact(fact)
+            self._facts = []
             # What an earlier run has done took no time of this one.
             self._stage, self._first, self._began = stage, done, time.monotonic()
             self._say(stage if total is None else f"{stage}: {done:,} of {total:,}")
@@ -207,6 +220,9 @@ class _Bar(_Display):
         self._progress = progress
         self._stage: str | None = None
         self._first, self._began = 0, 0.0
+
+    def fact(self, text: str) -> None:
+        self._progress.console.print(f"introspect: {text}", markup=False, highlight=False)
 
     def count(self, stage: str, done: int, total: int | None, note: str) -> None:
         if stage != self._stage:

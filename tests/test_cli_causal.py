@@ -59,6 +59,8 @@ def test_causal_leaves_the_tables_of_the_study(introspect, tmp_path, study):
     assert outcome.out.splitlines() == [ix.causal_report(study).finding, str(out / "report.html")]
     begun = [line for line in outcome.err.splitlines() if " in " not in line]
     assert begun == [
+        "introspect: reading cases from cases.jsonl; first text: “The crow did not cross the "
+        "island because it was too sleepy.”",
         "introspect: ablating each head: 0 of 8",
         "introspect: scoring attention",
         # All heads once; each of 8, 7, … 1 heads, with ten random sets and with only them.
@@ -304,7 +306,10 @@ def test_an_earlier_run_stays_if_the_new_one_fails(tmp_path, monkeypatch, stop, 
         (("--method", "none"), ("zero, mean, uniform, resample", "'none'")),
         (("--metric", "none"), ("pseudo-likelihood", "'none'")),
         (("--method", "mean", "--reference", "EMPTY"), ("at least one text in `reference`",)),
-        (("--method", "mean", "--reference", "MISSING"), ("file of texts", "No such file")),
+        (
+            ("--method", "mean", "--reference", "MISSING"),
+            ("a file to read", "there is none"),
+        ),
         (("--reference", "EMPTY"), ("no `reference`", "'zero'")),
         (("--limit", "0"), ("at least 1 case",)),
         (("--model", "./nowhere"), ("nowhere",)),

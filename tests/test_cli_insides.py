@@ -138,7 +138,7 @@ def test_heads_replaces_its_own_run_only_when_told(introspect, tmp_path):
     ("arguments", "expected"),
     [
         (("--model", "./nowhere"), ("nowhere",)),
-        (("--texts", "MISSING"), ("file of texts", "No such file")),
+        (("--texts", "MISSING"), ("Expected a file to read at", "there is none")),
         (("--texts", "EMPTY"), ("a text on each line", "empty.txt")),
         (("--threshold", "2"), ("`threshold` from 0 to 1", "2")),
         (("--sequences", "1"), ("at least two sequences",)),

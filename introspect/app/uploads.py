@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from introspect.data import Reject, convert, reject_from_json
+from introspect.data import InputSet, Reject, reject_from_json
 from introspect.errors import InputError
 from introspect.io import is_packed
 from introspect.models import Model
@@ -26,7 +26,7 @@ from introspect.text import counted, decimal, whole
 #: where a run can be stopped and resumed.
 MOST_BYTES = 2 << 20
 MOST_ROWS = 2_000
-ENDINGS = ("jsonl", "csv", "tsv")
+ENDINGS = ("jsonl", "json", "csv", "tsv")
 
 #: A sample to download, as a template for the user's own file.
 SAMPLE = """text,pronoun,antecedent,distractor,group
@@ -137,31 +137,22 @@ def _checked_ending(upload: Upload) -> str:
 
 
 def _probed(model: Model, upload: Upload, given: Path, tell: Tell) -> Probed:
-    folder = given.parent.parent
-    cases, rejects = given, []
-    if given.suffix != ".jsonl":
-        cases = folder / f"{given.stem}.jsonl"
-        result = convert("csv", [given], cases)
-        rejects += [("line", reject) for reject in _read_rejects(result.rejects_file)]
-    if not cases.read_bytes():
-        return _nothing(model, upload, rejects)
-    out = folder / "out"
-    where = "line" if cases is given else "case"
+    inputs = InputSet(given, wanted="cases")
+    out = given.parent.parent / "out"
     try:
         run = probe(
             model,
-            cases,
+            inputs,
             out,
             analyzers=["coreference"],
             shard_rows=_SHARD_ROWS,
             progress=partial(_tell_share, tell),
         )
     except InputError:
-        unread = _read_rejects(out / "rejects.jsonl")
-        if not unread:
+        rejects = _read_rejects(out / "rejects.jsonl")
+        if not rejects:
             raise
-        return _nothing(model, upload, [*rejects, *((where, reject) for reject in unread)])
-    rejects += [(where, reject) for reject in _read_rejects(out / "rejects.jsonl")]
+        return _nothing(model, upload, rejects)
     assert run.scores is not None
     return Probed(
         name=upload.name,
@@ -171,12 +162,12 @@ def _probed(model: Model, upload: Upload, given: Path, tell: Tell) -> Probed:
         figures=run.lines(),
         heads=run.scores.heads,
         baselines=run.scores.baselines,
-        rejects=_reject_table(rejects),
+        rejects=_reject_table(_read_rejects(out / "rejects.jsonl")),
         report="" if run.report is None else run.report.read_text(encoding="utf-8"),
     )
 
 
-def _nothing(model: Model, upload: Upload, rejects: list[tuple[str, Reject]]) -> Probed:
+def _nothing(model: Model, upload: Upload, rejects: list[Reject]) -> Probed:
     return Probed(
         name=upload.name,
         model=model.name,
@@ -195,10 +186,10 @@ def _read_rejects(path: Path | None) -> list[Reject]:
     return [reject_from_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _reject_table(rejects: list[tuple[str, Reject]]) -> pd.DataFrame:
+def _reject_table(rejects: list[Reject]) -> pd.DataFrame:
     rows = [
-        {"where": f"{what} {reject.line}", "why": reject.reason, "row": reject.row}
-        for what, reject in rejects
+        {"where": f"line {reject.line}", "why": reject.reason, "row": reject.row}
+        for reject in rejects
     ]
     return pd.DataFrame(rows, columns=["where", "why", "row"])
 

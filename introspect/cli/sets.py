@@ -10,9 +10,14 @@ import typer
 
 from introspect.cli.shared import (
     AllowPickle,
+    Columns,
+    Delimiter,
+    Format,
+    Heading,
     ModelName,
     Overwrite,
     command_line,
+    inputs_of,
     load,
     print_table,
     show_notices,
@@ -90,8 +95,8 @@ def probe(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Cases (JSON lines), sentences (txt, csv, tsv, jsonl, parquet), trees (conllu); "
-            "a folder, a glob, hf:NAME, or - for standard input."
+            help="Cases (a table, JSON), sentences (txt, csv, tsv, jsonl, json, parquet, xlsx), "
+            "trees (conllu); a folder, a glob, hf:NAME, or - for standard input."
         ),
     ],
     out: Annotated[Path, typer.Option(help="The folder to write, or to go on with.")],
@@ -101,9 +106,10 @@ def probe(
         typer.Option(help="coreference, roles, similarity or syntax; repeatable."),
     ] = None,
     column: Annotated[str | None, typer.Option(help="The column of the sentences.")] = None,
-    format: Annotated[
-        str | None, typer.Option(help="Of all files, whatever their endings: txt, csv, …")
-    ] = None,
+    columns: Columns = None,
+    format: Format = None,
+    delimiter: Delimiter = None,
+    heading: Heading = None,
     weights: Annotated[
         str,
         typer.Option(
@@ -157,13 +163,14 @@ def probe(
 
     If a run is interrupted, rerun the command to resume it.
     """
-    from introspect.data import spooled_stdin
     from introspect.models import BatchLimits
     from introspect.runs import CacheOptions, RayOptions, WorkerOptions, estimate
     from introspect.runs import probe as run_probe
     from introspect.studies.coreference import Options
 
-    given: list[Any] = [spooled_stdin() if name == "-" else name for name in files]
+    inputs = inputs_of(
+        files, column=column, columns=columns, format=format, delimiter=delimiter, heading=heading
+    )
     loaded = load(model, allow_pickle=allow_pickle, device=device, dtype=dtype)
     if dry_run:
         limits = BatchLimits() if batch_size is None else BatchLimits(texts=batch_size)
@@ -176,23 +183,19 @@ def probe(
         )
         costs = estimate(
             loaded,
-            given,
+            inputs,
             out,
             analyzers=analyzer,
-            column=column,
-            format=format,
             options=options,
         )
         print_table("What it would take", costs.lines())
         return
     result = run_probe(
         loaded,
-        given,
+        inputs,
         out,
         engine=engine,  # type: ignore[arg-type]  # checked there
         analyzers=analyzer,
-        column=column,
-        format=format,
         segment=segment,
         weights=weights,  # type: ignore[arg-type]  # checked there
         layers=None if layers is None else _numbers(layers),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 import warnings
@@ -19,6 +20,31 @@ ModelName = Annotated[
     str,
     typer.Option(
         "--model", "-m", help="An alias (minilm, pronoun, …), a hub id or a local folder."
+    ),
+]
+Format = Annotated[
+    str | None, typer.Option(help="Format of all files, whatever their endings: txt, csv, …")
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Columns of a table of cases, by what they hold: "
+        "pronoun=Pronoun,antecedent=Correct; repeatable."
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        help="What separates the columns of a table: comma, semicolon, tab or pipe; by default, "
+        "what its first rows show."
+    ),
+]
+Heading = Annotated[
+    bool | None,
+    typer.Option(
+        "--heading/--no-heading",
+        help="Whether the first row of a table names the columns; by default, what it looks like.",
+        show_default=False,
     ),
 ]
 Truncation = Annotated[bool, typer.Option(help="Truncate a text that is too long, and say so.")]
@@ -72,18 +98,50 @@ def token_at(tokens: Any, token: str | None) -> int | None:
     return as_token(tokens, int(token) if is_number else token)
 
 
-def texts_of(file: Path | None) -> list[str] | None:
-    """Return the texts of a file, one per line, without blank lines."""
+def texts_of(file: Path | None) -> tuple[list[str] | None, list[str]]:
+    """Return the texts of a file without blank ones, and what was read, in sentences."""
+    from introspect.data import FORMATS, InputSet, read_texts
+
     if file is None:
-        return None
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"Expected a file of texts at {str(file)!r}, but: {reason}. Check the name."
-        ) from error
-    return [line for line in lines if line.strip()]
+        return None, []
+    is_known = any(f".{name}" in file.suffixes for name in FORMATS)
+    inputs = InputSet(file, format=None if is_known else "txt")
+    return read_texts(inputs), inputs.words
+
+
+def inputs_of(
+    files: Sequence[str],
+    *,
+    column: str | None = None,
+    columns: Sequence[str] | None = None,
+    format: str | None = None,
+    delimiter: str | None = None,
+    heading: bool | None = None,
+    wanted: Any = None,
+) -> Any:
+    """Return the inputs that a command names."""
+    from introspect.data import InputSet
+
+    given = files[0] if len(files) == 1 else [Path(file) if file != "-" else file for file in files]
+    return InputSet(given, column, named_columns(columns), format, delimiter, heading, wanted)
+
+
+def named_columns(given: Sequence[str] | None) -> dict[str, list[str]]:
+    """Return the columns by role, as ``pronoun=Pronoun,antecedent=Correct`` names them."""
+    from introspect.data import ROLES
+
+    columns: dict[str, list[str]] = {}
+    for part in given or ():
+        # A name may hold commas: only one before a role divides.
+        for pair in re.split(rf",(?=(?:{'|'.join(ROLES)})=)", part):
+            role, has_name, name = pair.partition("=")
+            if not (has_name and name and role in ROLES):
+                raise InputError(
+                    f"Expected --columns as {ROLES[1]}=NAME, with a role from {', '.join(ROLES)}, "
+                    f"got {pair!r}."
+                )
+            columns.setdefault(role, []).append(name)
+    return columns
 
 
 def command_line() -> str:

@@ -9,10 +9,15 @@ import typer
 
 from introspect.cli.shared import (
     AllowPickle,
+    Columns,
+    Delimiter,
+    Format,
+    Heading,
     ModelName,
     Overwrite,
     Text,
     command_line,
+    inputs_of,
     load,
     show_notices,
     texts_of,
@@ -29,7 +34,9 @@ ReferenceFile = Annotated[
 
 
 def causal(
-    file: Annotated[str, typer.Argument(help="Cases, one JSON object a line; - for stdin.")],
+    file: Annotated[
+        str, typer.Argument(help="Cases: a table, JSON lines, an array; - for standard input.")
+    ],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     model: ModelName = "minilm",
     metric: Annotated[
@@ -52,6 +59,10 @@ def causal(
         typer.Option("--no-minimal-pairs", help="Do not measure effects within minimal pairs."),
     ] = False,
     limit: Annotated[int | None, typer.Option(help="Ask only so many of the first cases.")] = None,
+    columns: Columns = None,
+    format: Format = None,
+    delimiter: Delimiter = None,
+    heading: Heading = None,
     seed: Annotated[int, typer.Option(help="Random seed for intervals and samples.")] = 0,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
@@ -63,12 +74,15 @@ def causal(
     from introspect.studies.causal import load_to_ask
 
     check_folder(out, CAUSAL_KIND, "replace", overwrite=overwrite)
-    texts = texts_of(reference)
+    inputs = inputs_of(
+        [file], columns=columns, format=format, delimiter=delimiter, heading=heading, wanted="cases"
+    )
+    texts, _ = texts_of(reference)
     hush()
     loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
     result = causal_folder(
         loaded,
-        file,
+        inputs,
         out,
         heads=heads,
         method=method,  # type: ignore[arg-type]  # checked there
@@ -121,7 +135,7 @@ def ablate(
         raise InputError(
             "Expected --edge without --method and --reference: an edge is cut, not replaced."
         )
-    texts = texts_of(reference)
+    texts, _ = texts_of(reference)
     import introspect as ix
     from introspect.models import load_text
 
@@ -200,9 +214,7 @@ def heads(
         check_destination(out)
     else:
         check_folder(out, HEADS_KIND, "replace", overwrite=overwrite)
-    given = texts_of(texts)
-    if texts is not None and not given:
-        raise InputError(f"Expected a text on each line of {str(texts)!r}, got none. Add some.")
+    given, read = texts_of(texts)
     options = HeadOptions(
         num_sequences=sequences,
         prefix=_lengths(prefix, "--prefix"),
@@ -225,6 +237,7 @@ def heads(
         out,
         given,
         name=None if texts is None else texts.name,
+        read=read,
         options=options,
         overwrite=overwrite,
         command=command_line(),

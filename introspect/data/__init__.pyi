@@ -1,7 +1,11 @@
 # What the folder hands out, each name loaded on its first use.
+from .case_rows import read_case_rows as read_case_rows
+from .case_rows import read_words_csv as read_words_csv
+from .case_rows import unknown_ending as unknown_ending
 from .catalog import COLLECTIONS as COLLECTIONS
 from .catalog import Collection as Collection
 from .catalog import read_cases as read_cases
+from .columns import ROLES as ROLES
 from .conllu import Sentence as Sentence
 from .conllu import SyntaxWord as SyntaxWord
 from .conllu import read_conllu as read_conllu
@@ -15,14 +19,16 @@ from .inputs import Input as Input
 from .inputs import Inputs as Inputs
 from .inputs import find_inputs as find_inputs
 from .inputs import fingerprint as fingerprint
-from .inputs import spooled_stdin as spooled_stdin
 from .jsonl import case_from_json as case_from_json
 from .jsonl import case_to_json as case_to_json
 from .jsonl import read_jsonl as read_jsonl
-from .jsonl import read_located as read_located
 from .jsonl import reject_from_json as reject_from_json
 from .jsonl import reject_to_json as reject_to_json
 from .jsonl import write_jsonl as write_jsonl
+from .layout import Content as Content
+from .layout import InputSet as InputSet
+from .layout import Layout as Layout
+from .layout import input_set as input_set
 from .outcomes import NO_CHOICE as NO_CHOICE
 from .outcomes import LeftOut as LeftOut
 from .outcomes import Outcome as Outcome
@@ -31,12 +37,10 @@ from .outcomes import SeenIds as SeenIds
 from .outcomes import Tally as Tally
 from .own import grammar_cases as grammar_cases
 from .own import own_cases as own_cases
-from .sentences import Content as Content
 from .sentences import PlainSentence as PlainSentence
 from .sentences import read_sentences as read_sentences
-from .sentences import sniff as sniff
+from .sentences import read_texts as read_texts
 from .winobias import read_winobias as read_winobias
 from .winogender import read_winogender as read_winogender
-from .words_csv import read_words_csv as read_words_csv
 from .xwino import Schemas as Schemas
 from .xwino import read_xwino as read_xwino

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain
 from types import MappingProxyType
 
+from introspect.data.case_rows import read_words_csv
 from introspect.data.gap import read_gap
 from introspect.data.jsonl import read_jsonl
 from introspect.data.outcomes import Outcome, SeenIds
@@ -25,7 +26,6 @@ from introspect.data.published import (
 )
 from introspect.data.winobias import read_winobias
 from introspect.data.winogender import read_winogender
-from introspect.data.words_csv import read_words_csv
 from introspect.data.xwino import Schemas, read_xwino
 from introspect.errors import InputError, SelectionError
 from introspect.io import PathLike

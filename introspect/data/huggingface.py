@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from introspect.data.columns import choose_column
 from introspect.errors import InputError, IntrospectError, MissingExtraError
-from introspect.io import Row
 
 #: The format of such an input.
 HUGGINGFACE = "hf"
@@ -28,7 +25,6 @@ _SAVED = ("state.json", "dataset_dict.json")
 # Not within the brackets of ``train[:10%]``.
 _COLON = re.compile(r":(?![^\[]*\])")
 _OLDEST_MAJOR = 4
-_ROWS = 128
 _TEXTS = ("string", "large_string")
 
 
@@ -58,21 +54,27 @@ def short_name(given: str) -> str:
     return ":".join(part for part in parts if part)
 
 
-def read_huggingface(given: str, column: str | None) -> Iterator[tuple[Row, object]]:
-    """Yield the rows of a split, numbered from 1, each with its value in the column.
+def rows_of(given: str) -> Any:
+    """Return the split of a data set, as the package ``datasets`` has it.
 
     Raises:
-        InputError: there is no such data set, split or column, or it cannot be fetched.
+        InputError: there is no such data set or split, or it cannot be fetched.
         MissingExtraError: ``datasets`` is not installed.
     """
-    dataset = _loaded(given)
-    texts = [n for n, kind in dataset.features.items() if getattr(kind, "dtype", None) in _TEXTS]
-    chosen = choose_column(given, dataset.column_names, column, texts=texts)
-    number = 0
-    for batch in dataset.select_columns([chosen]).with_format(None).iter(batch_size=_ROWS):
-        for value in batch[chosen]:
-            number += 1
-            yield Row(number, "" if value is None else value), value
+    return _loaded(given)
+
+
+def text_columns(data_set: Any) -> tuple[str, ...]:
+    """Return the columns that hold texts."""
+    kinds = data_set.features.items()
+    return tuple(name for name, kind in kinds if getattr(kind, "dtype", None) in _TEXTS)
+
+
+def plain_columns(data_set: Any) -> list[str]:
+    """Return the columns of values and lists, which are read without decoding a picture."""
+    plain = ("Value", "ClassLabel", "List", "LargeList", "Sequence")
+    kinds = data_set.features.items()
+    return [name for name, kind in kinds if isinstance(kind, list) or type(kind).__name__ in plain]
 
 
 def data_files(given: str) -> list[Path]:

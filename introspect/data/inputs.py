@@ -1,32 +1,38 @@
-"""Inputs: files, folders, globs, standard input, and data sets, with their names and formats."""
+"""Inputs: files, folders, globs, data sets, standard input and lists, with names and formats."""
 
 from __future__ import annotations
 
-import atexit
 import glob
 import hashlib
-import io
 import os
-import shutil
-import tempfile
+import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from introspect.data.huggingface import HUGGINGFACE, PREFIX, data_files, is_saved, short_name
+from introspect.data.published import form_of
+from introspect.data.spools import spooled_objects, spooled_stdin
 from introspect.errors import InputError
-from introspect.io import PathLike, Stream, codec_of, is_stdin, opened, stdin, unpacked
-from introspect.text import shortened
+from introspect.io import PathLike, as_utf8, codec_of, is_stdin, opened
+from introspect.text import CorefCase, listed, shortened
 
-#: Formats of files, each also its ending. All but Parquet may be followed by ``.gz`` or ``.zst``.
-FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet", "conllu")
+if TYPE_CHECKING:
+    import pandas as pd
 
-Inputs = PathLike | Sequence[PathLike]
+    #: Paths; or what is in memory: a list of texts or of cases, or a DataFrame.
+    Inputs: TypeAlias = PathLike | Sequence[PathLike] | Sequence[CorefCase] | pd.DataFrame
+else:
+    Inputs = Any
 
-_STREAM_NAME = "stdin"
-_PARQUET_MAGIC = b"PAR1"
+#: Formats of files, each also its ending. All but ``parquet`` and ``xlsx`` may be followed by
+#: ``.gz`` or ``.zst``.
+FORMATS = ("txt", "csv", "tsv", "jsonl", "json", "parquet", "xlsx", "conllu")
+_ALSO = {"ndjson": "jsonl", "tab": "tsv", "text": "txt", "xlsm": "xlsx", "pq": "parquet"}
+_PACKED_INSIDE = ("parquet", "xlsx")
+_MARKS = {b"PAR1": "parquet", b"PK\x03\x04": "xlsx"}
 _HEAD = 1 << 12
 
 
@@ -40,33 +46,48 @@ class Input:
             within a folder or glob its relative path.
         format: one of ``FORMATS``, ``"hf"``, or empty where the ending of a file that was found
             in a folder or by a glob says nothing.
+        path: the place of its bytes: the source, or a temporary file for standard input and lists.
     """
 
     source: str
     name: str
     format: str
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            object.__setattr__(self, "path", self.source)
 
 
 def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
     """Return the files of all inputs, in the order given; those of a folder or glob are sorted.
 
-    Hidden files are skipped. Files of the same name are distinguished by their folders.
+    Hidden files are skipped. Files of the same name are distinguished by their folders. What is in
+    memory is written to a temporary file, one object a line.
 
     Args:
         inputs: a file, a folder, a glob, ``-`` for standard input, ``hf:NAME`` with or without
             ``:SPLIT`` or ``:CONFIG:SPLIT`` for a data set, a folder that ``save_to_disk`` made;
-            or several of these.
+            or several of these; or a list of texts, a list of cases, or a DataFrame.
         format: of all files, whatever their endings.
 
     Raises:
         InputError: a file is missing, a folder is empty, or a glob matches nothing; an ending is
-            unknown; a file is named twice.
+            unknown; a file is named twice; a list is of different things.
     """
-    given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    if not given:
-        raise InputError("Expected something to read, got nothing. Name a file.")
     if format is not None and format not in FORMATS:
         raise InputError(f"Expected a format out of {', '.join(FORMATS)}, got {format!r}.")
+    if hasattr(inputs, "to_dict"):
+        return [_spooled("table", inputs.to_dict("records"), "the DataFrame")]
+    if isinstance(inputs, CorefCase):
+        inputs = [inputs]
+    given = [inputs] if isinstance(inputs, str | os.PathLike) else _listed(inputs)
+    if not given:
+        raise InputError("Expected something to read, got nothing. Name a file.")
+    if all(isinstance(one, CorefCase) for one in given):
+        return [_spooled("cases", given, "the list of cases")]
+    if not isinstance(inputs, str | os.PathLike) and _are_texts(given):
+        return [_spooled("texts", [{"text": text} for text in given], "the list of texts")]
     inputs_read = [item for one in given for item in _found(str(one), format)]
     places = Counter(_place(item) for item in inputs_read)
     if twice := [place for place, times in places.items() if times > 1]:
@@ -74,25 +95,53 @@ def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
     return _told_apart(inputs_read)
 
 
-def find_files(inputs: Inputs, *, format: str | None = None) -> list[Input]:
-    """Return what ``find_inputs`` does, if all of it can be read several times.
+def _listed(inputs: Any) -> list[Any]:
+    """Return several inputs as a list of one kind.
 
     Raises:
-        InputError: as ``find_inputs``; or there is standard input, which can be read only once.
+        InputError: they are none, or of several kinds.
     """
-    found = find_inputs(inputs, format=format)
-    if any(is_stdin(item.source) for item in found):
-        raise InputError(
-            "Expected files, got standard input, which can be read only once. Give the file that "
-            "spooled_stdin() makes of it."
-        )
-    return found
+    wanted = "a path, a list of texts, a list of cases, or a DataFrame with column=…"
+    if isinstance(inputs, bytes | dict) or not isinstance(inputs, Iterable):
+        raise InputError(f"Expected {wanted}, got {type(inputs).__name__}.")
+    given = list(inputs)
+    kinds = {
+        "paths or texts" if isinstance(one, str | os.PathLike) else type(one).__name__
+        for one in given
+    }
+    if len(kinds) > 1 or kinds - {"paths or texts", CorefCase.__name__}:
+        raise InputError(f"Expected {wanted}, got a list of {listed(sorted(kinds))}.")
+    return given
+
+
+def _are_texts(given: Sequence[Any]) -> bool:
+    """Return whether a list holds texts: strings of which none names a file or looks like one."""
+    return all(isinstance(one, str) and not _is_there(one) for one in given) and not any(
+        " " not in one.strip() and (_format_by_ending(Path(one)) or "/" in one or "\\" in one)
+        for one in given
+    )
+
+
+def _is_there(given: str) -> bool:
+    if "\0" in given or "\n" in given:
+        return False
+    if is_stdin(given) or given.startswith(PREFIX):
+        return True
+    try:
+        return os.path.exists(given) or (glob.has_magic(given) and bool(glob.glob(given)))
+    except (OSError, ValueError):
+        return False
+
+
+def _spooled(name: str, objects: Iterable[Any], source: str) -> Input:
+    return Input(source, name, "jsonl", str(spooled_objects(name, objects)))
 
 
 def _found(given: str, format: str | None) -> Iterator[Input]:
     path = Path(given)
     if is_stdin(given):
-        yield Input(given, _STREAM_NAME, format or _format_of_bytes(_beginning_of_stdin()))
+        spooled = spooled_stdin()
+        yield Input(given, spooled.name, format or _format_of_bytes(spooled), str(spooled))
     elif given.startswith(PREFIX) or is_saved(path):
         yield Input(given, short_name(given), HUGGINGFACE)
     elif os.path.isdir(given):
@@ -105,8 +154,9 @@ def _found(given: str, format: str | None) -> Iterator[Input]:
         root = _fixed_part(path)
         yield from _several(given, root, [file.relative_to(root) for file in files], format)
     else:
+        text = " For a text, give a list: [text]." if " " in given.strip() else ""
         raise InputError(
-            f"Expected a file to read at {given!r}, but there is none. Check the name."
+            f"Expected a file to read at {given!r}, but there is none. Check the name.{text}"
         )
 
 
@@ -176,74 +226,48 @@ def _with_folder(item: Input) -> str:
 def _known(path: Path, format: str | None) -> str:
     known = format or _format_by_ending(path)
     if known is None:
-        raise _unknown_ending(str(path))
+        form = form_of(path) if path.is_file() else None
+        raise published(str(path), form) if form else _unknown_ending(str(path))
     return known
 
 
+def published(source: str, form: str) -> InputError:
+    """Return the error of a file that is to be converted to cases first."""
+    return InputError(
+        f"Expected cases or sentences in {source!r}, got coreference data as {form!r} has it. "
+        f"Convert it first: introspect cases {form} {shlex.quote(source)} --out cases.jsonl; or "
+        "say which plain sentences to read with column=… or format=… (--column, --format)."
+    )
+
+
 def _format_by_ending(path: Path) -> str | None:
-    if path.name == _STREAM_NAME:
-        return _format_of_bytes(_beginning(path))
     is_packed = codec_of(path.name) is not None
     ending = Path(path.stem if is_packed else path.name).suffix.lower().removeprefix(".")
-    return ending if ending in FORMATS and not (is_packed and ending == "parquet") else None
+    ending = _ALSO.get(ending, ending)
+    return ending if ending in FORMATS and not (is_packed and ending in _PACKED_INSIDE) else None
 
 
 def _unknown_ending(source: str) -> InputError:
     endings = ", ".join(f".{name}" for name in FORMATS)
+    packed = listed(f".{name}" for name in _PACKED_INSIDE)
     return InputError(
-        f"Expected a file that ends in {endings} (all but .parquet also with .gz or .zst after "
-        f"it), got {shortened(source, 200)!r}. Rename it, or say what it is with format=…"
+        f"Expected a file that ends in {endings} (all but {packed} also with .gz or .zst after "
+        f"it), got {shortened(source, 200)!r}. Rename it, or say what it is with "
+        "format=… (--format); save a table as CSV UTF-8."
     )
 
 
-def _format_of_bytes(beginning: bytes) -> str:
-    """Return the format of unnamed data: Parquet by its mark, JSON by its brace, else text."""
-    if beginning.startswith(_PARQUET_MAGIC):
-        return "parquet"
-    is_json = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
-    return "jsonl" if is_json else "txt"
+def _format_of_bytes(path: Path) -> str:
+    """Return the format of unnamed data: by its mark, JSON by its brace or bracket, else text."""
+    with as_utf8(opened(path)) as stream:
+        beginning = stream.peek(_HEAD)
+    if known := next((name for mark, name in _MARKS.items() if beginning.startswith(mark)), None):
+        return known
+    first = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    return {b"{": "jsonl", b"[": "json"}.get(first, "txt")
 
 
-def _beginning(path: Path) -> bytes:
-    with opened(path) as stream:
-        return stream.peek(_HEAD)
-
-
-def _beginning_of_stdin() -> bytes:
-    """Return as much of standard input as can be peeked at."""
-    source = stdin()
-    if not isinstance(source, io.BufferedReader):
-        return b""
-    return unpacked(Stream(io.BytesIO(source.peek(_HEAD)))).peek(_HEAD)
-
-
-# --- standard input ---------------------------------------------------------------------------
-
-
-def spooled_stdin() -> Path:
-    """Copy standard input unchanged to a temporary file, so that it can be read several times.
-
-    The file is named ``stdin``, without an ending: its format is recognized by its first bytes, and
-    its sentences have the same ids as those of ``-``. It is removed when Python exits.
-
-    Raises:
-        InputError: standard input is closed, or there is no space for the file.
-    """
-    source = stdin()
-    folder = Path(tempfile.mkdtemp(prefix="introspect-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = folder / _STREAM_NAME
-    try:
-        with path.open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-    except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise InputError(
-            f"Expected to copy standard input to {str(path)!r}, but: {error.strerror or error}. "
-            "Free some space, or name a roomier folder in the environment variable TMPDIR."
-        ) from error
-    return path
-
+# --- fingerprints -----------------------------------------------------------------------------
 
 _BLOCK = 1 << 20
 
@@ -256,22 +280,25 @@ class Fingerprint(TypedDict):
     sha256: str
 
 
-def fingerprint(inputs: Inputs, *, format: str | None = None) -> list[Fingerprint]:
+def fingerprint(files: Iterable[Input]) -> list[Fingerprint]:
     """Return the fingerprint of each file as stored, in reading order.
 
     Data sets are represented by the files that hold their rows.
 
+    Args:
+        files: what ``find_inputs`` found.
+
     Raises:
-        InputError: as ``find_files``.
+        InputError: a file cannot be read.
         MissingExtraError: a data set is named, and the package ``datasets`` is not installed.
     """
     fingerprints = []
-    for item in find_files(inputs, format=format):
+    for item in files:
         if item.format == HUGGINGFACE:
-            files = data_files(item.source)
-            fingerprints += [_of_file(file, f"{item.name}/{file.name}") for file in files]
+            parts = data_files(item.source)
+            fingerprints += [_of_file(part, f"{item.name}/{part.name}") for part in parts]
         else:
-            fingerprints.append(_of_file(Path(item.source), item.name))
+            fingerprints.append(_of_file(Path(item.path), item.name))
     return fingerprints
 
 

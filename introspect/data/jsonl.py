@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from introspect.text import CorefCase, Span
 
 #: The keys that every case has.
 CASE_KEYS = ("text", "pronoun", "candidates")
-_OWN = (*CASE_KEYS, "id", "group")
+#: All keys of a case.
+OWN_KEYS = (*CASE_KEYS, "id", "group")
 _OF_CANDIDATE = ("span", "antecedent")
 _TYPES = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -47,11 +48,6 @@ def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outco
     yield from source.outcomes(read_lines(path), _parse)
 
 
-def read_located(path: PathLike) -> Iterator[tuple[Row | None, Outcome]]:
-    """Yield what ``read_jsonl`` does, each with its row, for callers that may still reject it."""
-    yield from CaseSource(path).located(read_lines(path), _parse)
-
-
 def _parse(row: Row) -> list[CorefCase]:
     return [case_from_json(row.raw)]
 
@@ -62,12 +58,20 @@ def case_from_json(line: str) -> CorefCase:
     Raises:
         RowError: it holds none; the message says why, and ``kind`` says so in a word.
     """
-    fields = object_from_json(line)
+    return case_from_fields(object_from_json(line))
+
+
+def case_from_fields(fields: Mapping[str, Any]) -> CorefCase:
+    """Return the case that an object's keys and values make.
+
+    Raises:
+        RowError: as ``case_from_json``.
+    """
     if missing := [key for key in CASE_KEYS if key not in fields]:
         raise RowError(
             f"Expected the keys {', '.join(missing)}, which are missing.", kind="missing_key"
         )
-    extra = {key: value for key, value in fields.items() if key not in _OWN}
+    extra = {key: value for key, value in fields.items() if key not in OWN_KEYS}
     candidates = [
         _candidate(value, f"candidates[{i}]")
         for i, value in enumerate(_typed(fields["candidates"], list, "candidates"))
@@ -160,7 +164,7 @@ def _typed(value: Any, kind: type, name: str) -> Any:
     return value
 
 
-def _optional_string(fields: dict[str, Any], key: str) -> str | None:
+def _optional_string(fields: Mapping[str, Any], key: str) -> str | None:
     value = fields.get(key)
     return None if value is None else str(_typed(value, str, key))
 
@@ -184,7 +188,7 @@ def case_to_json(case: CorefCase) -> str:
     """
     extra = dict(case.extra)
     rests = _of_candidates(case, extra.pop("candidates", None))
-    if taken := [key for key in extra if key in _OWN]:
+    if taken := [key for key in extra if key in OWN_KEYS]:
         raise InputError(f"Expected extra keys that are not the case's own, got {taken[0]!r}.")
     named: dict[str, Any] = {"id": case.id, "text": case.text, "pronoun": list(case.pronoun)}
     named["candidates"] = [

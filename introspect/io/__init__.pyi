@@ -25,6 +25,7 @@ from .lines import RowError as RowError
 from .lines import read_lines as read_lines
 from .lines import read_table as read_table
 from .streams import Stream as Stream
+from .streams import as_utf8 as as_utf8
 from .streams import codec_of as codec_of
 from .streams import is_packed as is_packed
 from .streams import is_stdin as is_stdin

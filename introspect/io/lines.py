@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from introspect.errors import InputError
-from introspect.io.streams import opened
+from introspect.io.streams import as_utf8, opened
 
 #: Longer lines, in bytes, are rejected without being read whole.
 LONGEST_LINE = 10_000_000
@@ -28,7 +28,8 @@ PathLike = str | os.PathLike[str]
 _CUT = "\udfff"
 # What ``surrogateescape`` makes of a byte that is not UTF-8.
 _ESCAPED = re.compile("[\udc80-\udcff]")
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# The first line by which spreadsheets say what separates the columns.
+_SEPARATOR = re.compile(r'"?sep=(.)"?')
 
 
 class RowError(InputError):
@@ -57,10 +58,10 @@ class Row:
 
 
 def read_lines(path: PathLike, *, keep_blank: bool = False) -> Iterator[Row]:
-    """Yield the nonblank lines of a UTF-8 file, numbered from 1, without their ends.
+    """Yield the nonblank lines of a text, numbered from 1, without their ends.
 
-    A byte order mark is dropped. A line that is too long, not UTF-8 or holds a NUL has a fault; so
-    does the last one if compressed data is truncated.
+    The text is UTF-8, or what its byte order mark says; the mark is dropped. A line that is too
+    long, not UTF-8 or holds a NUL has a fault; so does the last one if the data is truncated.
 
     Args:
         path: the file.
@@ -84,8 +85,9 @@ def read_table(
 ) -> Iterator[Row]:
     """Yield the rows of a table with their fields; a quoted field may span several lines.
 
-    A field of more than ``csv.field_size_limit()`` characters (131,072) is a fault; so is an
-    unclosed quotation, whose lines are named.
+    A first line such as ``sep=;``, which spreadsheets write, is skipped. A field of more than
+    ``csv.field_size_limit()`` characters (131,072) is a fault; so is an unclosed quotation, whose
+    lines are named.
 
     Args:
         path: the file.
@@ -114,6 +116,8 @@ def read_table(
             yield feed.row((), RowError(reason, kind="table"))
             continue
         row = feed.row(tuple(fields))
+        if row.line == 1 and _SEPARATOR.fullmatch(row.raw):
+            continue
         if not row.fault and not any(map(str.strip, fields)):
             if keep_blank:
                 yield row
@@ -166,7 +170,7 @@ def _numbered(path: PathLike) -> Iterator[tuple[int, str, RowError | None]]:
 
     The last line may have a fault of its own if compressed data is truncated in it.
     """
-    with opened(path) as stream:
+    with as_utf8(opened(path)) as stream:
         number = 0
         while chunk := _next_line(stream, path):
             number += 1
@@ -180,8 +184,6 @@ def _numbered(path: PathLike) -> Iterator[tuple[int, str, RowError | None]]:
                 yield number, chunk.decode("utf-8", "replace"), _damaged(stream.damage)
                 return
             yield number, chunk.decode("utf-8", "surrogateescape"), None
-            if number == 1 and chunk.startswith(_UTF16):
-                return  # Its lines cannot be told apart.
         if stream.damage:
             yield number + 1, "", _damaged(stream.damage)
 
@@ -212,9 +214,8 @@ def _fault(text: str) -> RowError | None:
         )
     if bad := _ESCAPED.search(text):
         byte = ord(bad[0]) - 0xDC00
-        hint = " (it looks like UTF-16)" if bad.start() == 0 and byte >= 0xFE else ""
         return RowError(
-            f"Expected UTF-8, got byte 0x{byte:02X} at character {bad.start()}{hint}. "
+            f"Expected UTF-8, got byte 0x{byte:02X} at character {bad.start()}. "
             "Save the file as UTF-8.",
             kind="encoding",
         )

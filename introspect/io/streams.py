@@ -1,7 +1,11 @@
-"""Open a plain file, a gzip or zstd file, or standard input to read it, one buffer at a time."""
+"""Open a plain file, a gzip or zstd file, or standard input to read it, one buffer at a time.
+
+UTF-16 and UTF-32 that begin with a byte order mark are read as UTF-8.
+"""
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -16,16 +20,23 @@ _ENDINGS = {".gz": "gzip", ".zst": "zstd"}
 # The first bytes of such files. Neither can begin a UTF-8 text.
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BUFFER = 1 << 16
+# Byte order marks, the longer ones first: that of UTF-32 begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 # Never occurs in UTF-8: it shows how far a buffer was filled when compressed data was truncated.
 _UNFILLED = b"\xff"
 
 
 class Stream(io.BufferedReader):
-    """A stream of bytes that ends where compressed data is damaged, and then says so."""
+    """A stream of bytes that ends where its data is damaged, and then says so."""
 
     @property
     def damage(self) -> str | None:
-        """What is wrong with the compressed data, in a sentence; ``None`` if nothing is so far."""
+        """What is wrong with the data, in a sentence; ``None`` if nothing is so far."""
         return getattr(self.raw, "damage", None)
 
 
@@ -78,6 +89,16 @@ def unpacked(packed: Stream, codec: str | None = None) -> Stream:
     """
     codec = codec or _codec_by(packed.peek(4))
     return packed if codec is None else Stream(_Unpacked(packed, codec), _BUFFER)
+
+
+def as_utf8(stream: Stream) -> Stream:
+    """Return a stream of text in UTF-8, whatever the encoding that its byte order mark names."""
+    beginning = stream.peek(4)
+    for mark, encoding in _MARKS.items():
+        if beginning.startswith(mark):
+            stream.read(len(mark))
+            return Stream(_Recoded(stream, encoding), _BUFFER)
+    return stream
 
 
 def stdin() -> BinaryIO:
@@ -147,4 +168,44 @@ class _Unpacked(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             self._packed.close()
+        super().close()
+
+
+class _Recoded(io.RawIOBase):
+    """Text of another encoding as UTF-8, up to any damage."""
+
+    def __init__(self, stream: Stream, encoding: str) -> None:
+        self._source, self._encoding = stream, encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._ready = b""
+        self._damage: str | None = None
+
+    @property
+    def damage(self) -> str | None:
+        return self._damage or self._source.damage
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready and not self._damage:
+            block = self._source.read1(_BUFFER)
+            try:
+                text = self._decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                self._damage = (
+                    f"Expected {self._encoding.upper()}, as the file's first bytes say, but the "
+                    f"data is truncated or damaged here ({error.reason}). Save the file as UTF-8."
+                )
+                text = error.object[: error.start].decode(self._encoding)
+            self._ready = text.encode()
+            if not block:
+                break
+        part, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._source.close()
         super().close()

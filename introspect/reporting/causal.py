@@ -64,6 +64,7 @@ def causal_report(
     name: str = "these cases",
     rejects: Sequence[str] = (),
     notices: Sequence[str] = (),
+    read: Sequence[str] = (),
     command: str | None = None,
 ) -> Report:
     """Build a report on which heads matter, beside what they attend to.
@@ -74,6 +75,7 @@ def causal_report(
         rejects: why rows were left out before the study, one reason per row; the cases that the
             study itself could not ask are added.
         notices: what a reader must know first.
+        read: what was read from which file, in sentences.
         command: the command line that made the report, for the provenance.
 
     Example:
@@ -93,6 +95,7 @@ def causal_report(
         texts=cases,
         cases=cases,
         notices=(*_surrogate_notice(study), *notices),
+        read=read,
         command=command,
     )
     document = skeleton.begin(plain=_PLAIN, is_surrogate=bool(study.heads.attrs["is_surrogate"]))

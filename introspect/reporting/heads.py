@@ -174,6 +174,7 @@ def head_report(
     *,
     name: str | None = None,
     notices: Sequence[str] = (),
+    read: Sequence[str] = (),
     command: str | None = None,
 ) -> Report:
     """Build a report on which heads have a known role.
@@ -182,6 +183,7 @@ def head_report(
         study: what ``ix.head_study`` found.
         name: the name of the set of texts, if there were any.
         notices: what a reader must know first.
+        read: what was read from which file, in sentences.
         command: the command line that made the report, for the provenance.
 
     Example:
@@ -197,6 +199,7 @@ def head_report(
         certificate=certificate,
         texts=study.num_texts,
         notices=notices,
+        read=read,
         command=command,
     )
     document = skeleton.begin(plain=_PLAIN)

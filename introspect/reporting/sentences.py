@@ -40,6 +40,7 @@ def sentence_report(
     *,
     similarity: SimilarityAnalyzer | None = None,
     notices: Sequence[str] = (),
+    read: Sequence[str] = (),
     command: str | None = None,
 ) -> Report:
     """Build one page on what the heads of a model attend to in a set of sentences.
@@ -50,6 +51,7 @@ def sentence_report(
         certificate: of one capture, which says how it was made and by which model.
         similarity: the comparison of heads on the same sentences, if there was one.
         notices: what a reader must know first: sentences that were left out or cut.
+        read: what was read from which file, in sentences.
         command: the command line.
     """
     skeleton = Skeleton(
@@ -58,6 +60,7 @@ def sentence_report(
         certificate=certificate,
         texts=int(roles["n_texts"].iloc[0]),
         notices=notices,
+        read=read,
         command=command,
     )
     document = skeleton.begin()

@@ -74,6 +74,7 @@ class SetFindings:
 
     Args:
         name: the name of the set.
+        read: what was read, in sentences.
         scores: the tables.
         num_cases: the number of cases with a score.
         num_groups: the number of groups of cases.
@@ -91,6 +92,7 @@ class SetFindings:
     """
 
     name: str
+    read: tuple[str, ...]
     scores: Scores
     num_cases: int
     num_groups: int
@@ -120,6 +122,7 @@ def set_report(findings: SetFindings) -> Report:
         certificate=findings.record.certificate,
         texts=findings.num_cases,
         cases=findings.num_cases,
+        read=findings.read,
         command=findings.command,
     )
     document = skeleton.begin(plain=plain_words(findings.record))

@@ -21,6 +21,7 @@ from introspect.reporting.provenance import (
     version_of_introspect,
 )
 from introspect.studies.coreference import Scores
+from introspect.text import sentence
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Skeleton:
         texts: the number of texts.
         cases: the number of cases among them.
         notices: what a reader must know first.
+        read: what was read from which file, in sentences.
         command: the command line that made the report.
     """
 
@@ -74,6 +76,7 @@ class Skeleton:
     texts: int
     cases: int = 0
     notices: Sequence[str] = ()
+    read: Sequence[str] = ()
     command: str | None = None
 
     def begin(
@@ -116,7 +119,8 @@ class Skeleton:
             scores: the tables behind the report.
         """
         with document.chapter("How it was measured"):
-            document.add_prose(paragraphs(method) + (terms or Markup()))
+            read = map(sentence, self.read)
+            document.add_prose(paragraphs([*read, *method]) + (terms or Markup()))
         with document.chapter("Proof and provenance"):
             if checks:
                 caption = "How far the numbers are from the model’s own"

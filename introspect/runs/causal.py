@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from introspect.data import Reject, read_located, reject_to_json
+from introspect.data import Inputs, InputSet, Reject, input_set, read_case_rows, reject_to_json
 from introspect.errors import InputError, SelectionError
 from introspect.interventions import Ablation
 from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
@@ -30,6 +30,7 @@ from introspect.reporting import (
     version_of_introspect,
 )
 from introspect.runs.plan import checksum
+from introspect.runs.rows import name_of
 from introspect.studies.causal import CausalStudy, causal_study
 from introspect.text import CorefCase
 
@@ -56,17 +57,17 @@ class CausalFolder:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The cases of a file, each with its line and text, and the rows that are not cases."""
+    """The cases that were read, each with its file, line and text, and the rows that are none."""
 
     cases: list[CorefCase]
-    places: list[tuple[int, str]]
+    places: list[tuple[str, int, str]]
     rejects: list[Reject]
     is_cut: bool
 
 
 def causal_folder(
     model: Model,
-    file: str | os.PathLike[str],
+    inputs: Inputs | InputSet,
     out: str | os.PathLike[str],
     *,
     heads: str | None = None,
@@ -89,7 +90,8 @@ def causal_folder(
 
     Args:
         model: the model; without an LM head, the answer is a stated surrogate.
-        file: cases, one JSON object per line.
+        inputs: cases: a table, JSON lines or a list; or an ``InputSet``, which also says how they
+            are read.
         out: the folder.
         heads: the heads, such as ``L3H1,L5``; all by default.
         method: the ablation method.
@@ -110,10 +112,12 @@ def causal_folder(
         SelectionError: a head, method, or metric does not exist.
     """
     folder = check_folder(out, CAUSAL_KIND, "replace", overwrite=overwrite)
-    rows = _read(file, limit)
+    given = input_set(inputs, wanted="cases")
+    rows = _read(given, limit)
     began = time.monotonic()
     notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
     with locked(folder, "replace"), following(progress) as tell:
+        tell.announce(given.words)
         study = causal_study(
             model, rows.cases, heads, method=method, reference=reference, metric=metric,
             share=share, minimal_pairs=minimal_pairs, seed=seed, progress=tell,
@@ -121,18 +125,20 @@ def causal_folder(
         tell("writing the report", 0)
         report = causal_report(
             study,
-            name="standard input" if str(file) == "-" else Path(file).name,
+            name=name_of(given),
+            read=given.words,
             rejects=[one.reason for one in rows.rejects],
             notices=notices,
             command=command,
         )
-        rejects = [*rows.rejects, *_unasked(str(file), rows, study)]
+        rejects = [*rows.rejects, *_unasked(rows, study)]
         result = CausalFolder(
             folder, study, report, tuple(sorted(rejects, key=lambda one: one.line))
         )
         plan = {
             "kind": CAUSAL_KIND,
             "cases": checksum(rows.cases),
+            "read": [layout.facts for layout in given.layouts],
             "model": model.name,
             "revision": model.revision,
             "heads": heads,
@@ -149,33 +155,33 @@ def causal_folder(
     return result
 
 
-def _read(file: str | os.PathLike[str], limit: int | None) -> _Rows:
-    """Read the cases of a file, up to the limit."""
+def _read(inputs: InputSet, limit: int | None) -> _Rows:
+    """Read the cases of all inputs, up to the limit."""
     if limit is not None and limit < 1:
         raise SelectionError(f"Expected a limit of at least 1 case, got {limit}.")
     rows = _Rows([], [], [], is_cut=False)
-    located = iter(read_located(file))
-    for row, outcome in located:
+    located = iter(read_case_rows(inputs))
+    for file, row, outcome in located:
         if isinstance(outcome, Reject):
             rows.rejects.append(outcome)
             continue
         assert row is not None  # only a file without rows is handled differently
         rows.cases.append(outcome)
-        rows.places.append((row.line, row.shown))
+        rows.places.append((file.source, row.line, row.shown))
         if len(rows.cases) == limit:
-            more = any(isinstance(each, CorefCase) for _, each in islice(located, 1))
+            more = any(isinstance(each, CorefCase) for _, _, each in islice(located, 1))
             return _Rows(rows.cases, rows.places, rows.rejects, is_cut=more)
     if not rows.cases:
         why = f" The first row: {rows.rejects[0].reason}" if rows.rejects else ""
-        raise InputError(f"Expected cases in {str(file)!r}, got none.{why}")
+        raise InputError(f"Expected cases in {name_of(inputs)!r}, got none.{why}")
     return rows
 
 
-def _unasked(file: str, rows: _Rows, study: CausalStudy) -> Iterator[Reject]:
+def _unasked(rows: _Rows, study: CausalStudy) -> Iterator[Reject]:
     """Yield a reject for each case that the study left out, with its line."""
     for number, reason in study.rejected:
-        line, shown = rows.places[number]
-        yield Reject(file, line, reason, shown, "not_asked")
+        source, line, shown = rows.places[number]
+        yield Reject(source, line, reason, shown, "not_asked")
 
 
 def _write(

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from introspect.data import Inputs
+from introspect.data import Inputs, InputSet, input_set
 from introspect.io import SHARDS
 from introspect.models import Model, load_text
-from introspect.runs.rows import ProbeRow, RunInput, Shard, cut, read_rows
+from introspect.runs.rows import ProbeRow, Shard, cut, read_rows
 from introspect.runs.run import SHARD_ROWS
 from introspect.runs.shard import run_shard
 from introspect.runs.store import ShardStore
@@ -75,7 +75,7 @@ class Estimate:
 
 def estimate(
     model: Model | str,
-    inputs: Inputs,
+    inputs: Inputs | InputSet,
     out: Path | None = None,
     *,
     analyzers: Sequence[str] | None = None,
@@ -99,7 +99,7 @@ def estimate(
     Raises:
         InputError: the input cannot be read.
     """
-    reading = RunInput(inputs, column, format)
+    reading = input_set(inputs, column=column, format=format)
     given = options or WorkerOptions()
     chosen = WorkerOptions(**{**vars(given), "analyzers": chosen_analyzers(analyzers, reading)})
     loaded = load_text(model)

@@ -10,7 +10,7 @@ from typing import Any
 
 from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
 from introspect.models import Model
-from introspect.progress import ProgressLike
+from introspect.progress import ProgressLike, following
 from introspect.records import Head
 from introspect.reporting import Report, head_report, provenance_rows, version_of_introspect
 from introspect.runs.plan import checksum
@@ -39,6 +39,7 @@ def heads_folder(
     texts: Sequence[str] | None = None,
     *,
     name: str | None = None,
+    read: Sequence[str] = (),
     options: HeadOptions | None = None,
     overwrite: bool = False,
     command: str | None = None,
@@ -55,6 +56,7 @@ def heads_folder(
         out: the folder, or a file that ends in ``.html`` for only the page.
         texts: texts for shapes and importance.
         name: the name of the texts.
+        read: what was read from which file, in sentences.
         options: options of the search.
         overwrite: replace an earlier run.
         command: the command line, for the provenance.
@@ -66,8 +68,8 @@ def heads_folder(
     """
     chosen = asdict(options or HeadOptions())
     if is_page(out):
-        study = head_study(model, texts, **chosen, progress=progress)
-        report = head_report(study, name=name, command=command)
+        study = _studied(model, texts, chosen, read, progress)
+        report = head_report(study, name=name, read=read, command=command)
         report.save(out)
         return report
     folder = check_folder(out, HEADS_KIND, "replace", overwrite=overwrite)
@@ -79,11 +81,23 @@ def heads_folder(
         "options": chosen,
     }
     with locked(folder, "replace"):
-        study = head_study(model, texts, **chosen, progress=progress)
-        report = head_report(study, name=name, command=command)
+        study = _studied(model, texts, chosen, read, progress)
+        report = head_report(study, name=name, read=read, command=command)
         with replacing_folder(folder, HEADS_KIND, overwrite=overwrite) as place:
             _write(place, study, report, plan, command)
     return report
+
+
+def _studied(
+    model: Model,
+    texts: Sequence[str] | None,
+    options: dict[str, Any],
+    read: Sequence[str],
+    progress: ProgressLike,
+) -> HeadStudy:
+    with following(progress) as tell:
+        tell.announce(read)
+        return head_study(model, texts, **options, progress=tell)
 
 
 def _write(

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from introspect.data import InputSet
 from introspect.errors import IntrospectError
 from introspect.progress import Stages
 from introspect.runs.batches import Prepared
 from introspect.runs.ray_engine import RayOptions, run_ray
-from introspect.runs.rows import RunInput, Shard, count_rows, cut, read_rows
+from introspect.runs.rows import Shard, count_rows, cut, read_rows
 from introspect.runs.shard import write_result
 from introspect.runs.store import Counts, ShardEntry, ShardStore
 from introspect.runs.worker import Worker
@@ -44,7 +45,7 @@ class Job:
     """The job of running all shards of an input on one model."""
 
     worker: Worker
-    reading: RunInput
+    inputs: InputSet
     shard_rows: int
     engine: str
     ray: RayOptions
@@ -54,7 +55,7 @@ class Job:
 
     def rest(self) -> tuple[Any, ...]:
         """Return the settings that another model's job shares with this one."""
-        return self.reading, self.shard_rows, self.engine, self.ray, self.tell
+        return self.inputs, self.shard_rows, self.engine, self.ray, self.tell
 
     def work(self, store: ShardStore, stage: str) -> Work:
         """Run the shards that are not done yet.
@@ -69,7 +70,7 @@ class Job:
         store.create()
         began = time.perf_counter()
         run = Counts()
-        total = count_rows(self.reading)
+        total = count_rows(self.inputs)
         self.tell(stage, 0, total)
         todo = self._todo(store)
         with one_thread(), _stopping() as stop:
@@ -90,7 +91,7 @@ class Job:
 
     def _todo(self, store: ShardStore) -> Iterator[Shard]:
         """Yield the shards that have to run, and record the entries of the others."""
-        for shard in cut(read_rows(self.reading), self.shard_rows):
+        for shard in cut(read_rows(self.inputs), self.shard_rows):
             entry = store.done(shard.index, shard.digest)
             if entry is None:
                 yield shard

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,13 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from introspect.data import InputSet
 from introspect.errors import InputError
 from introspect.io import as_json, replacing, write_atomically, write_lines
 from introspect.records import AttentionRecord
 from introspect.reporting import Report, SetFindings, provenance_rows, sentence_report, set_report
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
-from introspect.runs.rows import ProbeRow, RunInput, Shard, read_rows
+from introspect.runs.rows import ProbeRow, Shard, name_of, read_rows
 from introspect.runs.saved_attention import FOLDER, INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker, segmenter
@@ -33,6 +33,7 @@ class Outcome:
     Args:
         folder: the folder to write to.
         name: the name of the input.
+        read: what was read, in sentences.
         worker: the model with its options.
         gathered: the combined results of all shards.
         null: the same with random weights, if requested.
@@ -44,6 +45,7 @@ class Outcome:
 
     folder: Path
     name: str
+    read: tuple[str, ...]
     worker: Worker
     gathered: Gathered
     null: Gathered | None
@@ -88,6 +90,7 @@ class Outcome:
         pairs = self.cases.pairs()
         return SetFindings(
             name=self.name,
+            read=self.read,
             scores=scores,
             num_cases=len(self.cases.scored),
             num_groups=self.cases.num_groups,
@@ -121,6 +124,7 @@ class Outcome:
                 self.tables["roles"],
                 self.record.certificate,
                 similarity=self.gathered.analyzers.get("similarity"),
+                read=self.read,
                 notices=_notices(self.gathered),
                 command=self.command,
             )
@@ -240,7 +244,7 @@ def _of_linear(linear: ProbeResult | None) -> dict[str, float] | None:
 def finish(
     folder: Path,
     worker: Worker,
-    reading: RunInput,
+    inputs: InputSet,
     work: Work,
     null: Work | None,
     options: Options,
@@ -250,16 +254,17 @@ def finish(
     began = time.perf_counter()
     gathered = gather(work.store, work.entries, folder)
     if not gathered.counts.rows:
-        raise InputError(_nothing(reading, gathered))
+        raise InputError(_nothing(inputs, gathered))
     randomly = None if null is None else gather(null.store, null.entries)
     return write_outcome(
         Outcome(
             folder=folder,
-            name=_name(reading),
+            name=name_of(inputs),
+            read=tuple(inputs.words),
             worker=worker,
             gathered=gathered,
             null=randomly,
-            sample=_sample(worker, reading, gathered),
+            sample=_sample(worker, inputs, gathered),
             options=options,
             command=command,
             timings={
@@ -272,29 +277,22 @@ def finish(
     )
 
 
-def _sample(worker: Worker, reading: RunInput, gathered: Gathered) -> str:
+def _sample(worker: Worker, inputs: InputSet, gathered: Gathered) -> str:
     """Return the first text with a result, as the model read it, to capture and certify."""
     kinds = ("memory", "not_finite")
     without = {(r.source, r.line) for r in gathered.rejects() if r.kind in kinds}
-    for row in read_rows(reading):
+    for row in read_rows(inputs):
         if isinstance(row, ProbeRow) and (row.source, row.line) not in without:
             for part in worker.prepare(Shard.of(0, [row])).rows:
                 return part.text
     raise InputError("Expected a row with a result, got none.")
 
 
-def _name(reading: RunInput) -> str:
-    given = reading.inputs
-    names = [given] if isinstance(given, str | os.PathLike) else list(given)
-    first = Path(names[0]).name or str(names[0])
-    return first if len(names) == 1 else f"{first} and {len(names) - 1} more"
-
-
-def _nothing(reading: RunInput, gathered: Gathered) -> str:
+def _nothing(inputs: InputSet, gathered: Gathered) -> str:
     rejects = gathered.rejects(1)
     first = f" The first: line {rejects[0].line}: {rejects[0].reason}" if rejects else ""
     return (
-        f"Expected at least one row with a result in {_name(reading)!r}, got none; "
+        f"Expected at least one row with a result in {name_of(inputs)!r}, got none; "
         f"{counted(gathered.counts.rejected, 'row')} "
         f"{verb(gathered.counts.rejected, 'was', 'were')} rejected, see rejects.jsonl.{first}"
     )

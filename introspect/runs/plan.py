@@ -14,12 +14,11 @@ import torch
 import transformers
 from torch import nn
 
-from introspect.data import fingerprint
+from introspect.data import InputSet, fingerprint
 from introspect.errors import ModelError, OutputError
 from introspect.hooks import own_parameter
 from introspect.models import Model
 from introspect.reporting import version_of_introspect
-from introspect.runs.rows import RunInput
 from introspect.runs.worker import WorkerOptions
 from introspect.studies.coreference import Options
 
@@ -28,7 +27,7 @@ Plan = dict[str, Any]
 
 def make_plan(
     model: Model,
-    reading: RunInput,
+    inputs: InputSet,
     options: WorkerOptions,
     claims: Options,
     *,
@@ -44,9 +43,8 @@ def make_plan(
     """
     parameter = next(model.module.parameters())
     plan = {
-        "input": fingerprint(reading.inputs, format=reading.format),
-        "column": reading.column,
-        "format": reading.format,
+        "input": fingerprint(inputs.files),
+        "read": [layout.facts for layout in inputs.layouts],
         "model": model.name,
         "revision": model.revision or weights_digest(model.module),
         "config": config_digest(model.module),

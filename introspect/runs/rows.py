@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 
 from introspect.data import (
     Content,
     Input,
-    Inputs,
+    InputSet,
     Reject,
     SeenIds,
     Sentence,
     case_to_json,
-    find_inputs,
-    read_conllu,
-    read_located,
+    read_case_rows,
     read_sentences,
     reject_to_json,
-    sniff,
+    unknown_ending,
 )
 from introspect.errors import InputError
-from introspect.io import ROW_LENGTH, codec_of
+from introspect.io import ROW_LENGTH, codec_of, is_stdin
 from introspect.text import CorefCase, shortened
 
 _BY_LINES = ("txt", "jsonl", "csv", "tsv")
@@ -121,76 +121,62 @@ def unlike(rows: Iterable[ProbeRow | Reject]) -> Iterator[ProbeRow | Reject]:
             yield row.rejected(reason, "duplicate_id")
 
 
-@dataclass(frozen=True)
-class RunInput:
-    """The input of a probe and how it is read.
-
-    Args:
-        inputs: files, a folder, a glob, or a data set.
-        column: the column of the sentences.
-        format: the format of all files, whatever their endings.
-    """
-
-    inputs: Inputs
-    column: str | None = None
-    format: str | None = None
-
-    def content(self) -> Content:
-        """Return whether the input holds cases, plain sentences, or trees.
-
-        Raises:
-            InputError: there is nothing to read, or different kinds are mixed.
-        """
-        content = sniff(self.inputs, format=self.format)
-        if content == "cases" and self.column is not None:
-            return "sentences"
-        return content
-
-
-def read_rows(reading: RunInput) -> Iterator[ProbeRow | Reject]:
+def read_rows(inputs: InputSet) -> Iterator[ProbeRow | Reject]:
     """Yield the rows of all inputs in order, and a reject for each row that cannot be read.
 
     Raises:
-        InputError: an input is missing or lacks the column.
+        InputError: an input is missing, or may be read in several ways.
     """
-    rows = _READERS[reading.content()](reading)
+    rows = _READERS[inputs.content](inputs)
     is_empty = True
     for row in unlike(rows):
         is_empty = False
         yield row
     if is_empty:
-        raise InputError(f"Expected rows in {reading.inputs!r}, got none. Check the file.")
+        raise InputError(f"Expected rows in {name_of(inputs)!r}, got none. Check the file.")
 
 
-def _sentences(reading: RunInput) -> Iterator[ProbeRow | Reject]:
-    for sentence in read_sentences(reading.inputs, column=reading.column, format=reading.format):
+def name_of(inputs: InputSet) -> str:
+    """Return the name of the first input, and how many more there are."""
+    given = inputs.inputs
+    if isinstance(given, str | os.PathLike):
+        return "standard input" if is_stdin(given) else Path(given).name or str(given)
+    sources = list(dict.fromkeys(file.source for file in inputs.files))
+    first = Path(sources[0]).name or sources[0]
+    return first if len(sources) == 1 else f"{first} and {len(sources) - 1} more"
+
+
+def _sentences(inputs: InputSet) -> Iterator[ProbeRow | Reject]:
+    for sentence in read_sentences(inputs):
         if isinstance(sentence, Reject):
             yield sentence
         else:
             shown = shortened(sentence.text, ROW_LENGTH)
-            yield ProbeRow(sentence.id, sentence.text, None, sentence.source, sentence.line, shown)
+            source, line = sentence.source, sentence.line
+            yield ProbeRow(sentence.id, sentence.text, None, source, line, shown)
 
 
-def _cases(reading: RunInput) -> Iterator[ProbeRow | Reject]:
-    files = find_inputs(reading.inputs, format=reading.format)
-    for file in files:
-        for row, case in read_located(file.source):
-            if isinstance(case, Reject) or row is None:
-                yield case if isinstance(case, Reject) else Reject(file.source, 0, "", "")
-                continue
-            name = case.id or _name(file, row.line, alone=len(files) == 1)
-            named = case if case.id == name else replace(case, id=name)
-            yield ProbeRow(name, case.text, named, file.source, row.line, row.shown)
+def _cases(inputs: InputSet) -> Iterator[ProbeRow | Reject]:
+    for file, row, case in read_case_rows(inputs):
+        if isinstance(case, Reject) or row is None:
+            yield case if isinstance(case, Reject) else Reject(file.source, 0, "", "")
+            continue
+        name = case.id or _name(file, row.line, alone=len(inputs.files) == 1)
+        named = case if case.id == name else replace(case, id=name)
+        yield ProbeRow(name, case.text, named, file.source, row.line, row.shown)
 
 
-def _trees(reading: RunInput) -> Iterator[ProbeRow | Reject]:
-    files = find_inputs(reading.inputs, format=reading.format)
-    for file in files:
-        for tree in read_conllu(file.source):
+def _trees(inputs: InputSet) -> Iterator[ProbeRow | Reject]:
+    layouts = {layout.file: layout for layout in inputs.layouts}
+    for file in inputs.files:
+        if file not in layouts:
+            yield unknown_ending(file)
+            continue
+        for tree in layouts[file].trees():
             if isinstance(tree, Reject):
                 yield tree
                 continue
-            name = tree.id or _name(file, tree.line, alone=len(files) == 1)
+            name = tree.id or _name(file, tree.line, alone=len(inputs.files) == 1)
             shown = shortened(tree.text, ROW_LENGTH)
             yield ProbeRow(name, tree.text, tree, file.source, tree.line, shown)
 
@@ -200,23 +186,23 @@ def _name(file: Input, line: int, *, alone: bool) -> str:
     return f"line-{line}" if alone else f"{file.name}:{line}"
 
 
-_READERS: Mapping[Content, Callable[[RunInput], Iterator[ProbeRow | Reject]]] = MappingProxyType(
+_READERS: Mapping[Content, Callable[[InputSet], Iterator[ProbeRow | Reject]]] = MappingProxyType(
     {"cases": _cases, "sentences": _sentences, "conllu": _trees}
 )
 
 
-def count_rows(reading: RunInput) -> int | None:
+def count_rows(inputs: InputSet) -> int | None:
     """Estimate the number of rows by counting lines; return ``None`` if lines do not show it.
 
     Raises:
         InputError: an input is missing.
     """
-    files = find_inputs(reading.inputs, format=reading.format)
+    files = inputs.files
     if any(file.format not in _BY_LINES or codec_of(file.source) for file in files):
         return None
     total = 0
     for file in files:
-        with open(file.source, "rb") as stream:
+        with open(file.path, "rb") as stream:
             last = b"\n"
             while block := stream.read(_BLOCK):
                 total += block.count(b"\n")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from introspect.data import Inputs, Reject, reject_from_json
+from introspect.data import Inputs, InputSet, Reject, input_set, reject_from_json
 from introspect.deprecated import renamed_keyword, renamed_value
 from introspect.errors import SelectionError
 from introspect.functional import Mention
@@ -34,14 +34,13 @@ from introspect.runs.jobs import ENGINES, Job
 from introspect.runs.outcome import finish
 from introspect.runs.plan import Plan, check_same, make_plan
 from introspect.runs.ray_engine import RayOptions
-from introspect.runs.rows import RunInput
 from introspect.runs.saved_attention import FOLDER, Precision
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Places, Worker, WorkerOptions, chosen_analyzers
 from introspect.studies.coreference import Options, Scores
 from introspect.studies.registry import find_analyzer
 from introspect.studies.runner import default_lanes
-from introspect.text import counted, percent, percent_interval, whole
+from introspect.text import counted, percent, percent_interval, sentence, whole
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ class ProbeRun:
         finding: the headline, as plain text.
         report: the report page; ``None`` if there are only tables.
         num_rejected: rows without a result; ``rejects.jsonl`` lists them with their reasons.
+        read: what was read from which file, in sentences.
     """
 
     folder: Path
@@ -63,6 +63,7 @@ class ProbeRun:
     finding: str
     report: Path | None
     num_rejected: int
+    read: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} in {str(self.folder)!r}: {self.finding or 'tables only'}>"
@@ -72,6 +73,7 @@ class ProbeRun:
         summary = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
         timings = summary["timings"]
         lines = [
+            *(("Input", sentence(line)) for line in self.read),
             ("Texts", f"{whole(summary['texts'])}, {counted(summary['tokens'], 'token')}"),
             ("Rejected", whole(self.num_rejected)),
             (
@@ -112,13 +114,16 @@ KIND = "probe"
 @renamed_value("weights", "renormalised", "renormalized")
 def probe(
     model: Model | str,
-    inputs: Inputs,
+    inputs: Inputs | InputSet,
     out: str | os.PathLike[str],
     *,
     engine: Literal["serial", "ray"] = "serial",
     analyzers: Sequence[str] | None = None,
     column: str | None = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
     format: str | None = None,
+    delimiter: str | None = None,
+    heading: bool | None = None,
     mention: Mention = "mean",
     weights: Weights = "raw",
     segment: str | None = None,
@@ -146,14 +151,20 @@ def probe(
 
     Args:
         model: a model or its name.
-        inputs: a file of cases (JSON lines), of sentences (txt, csv, tsv, jsonl, parquet), or of
-            trees (conllu), all but Parquet also compressed; a folder, a glob, or several files.
+        inputs: a file of cases (a table, or JSON), of sentences (txt, csv, tsv, jsonl, json,
+            parquet, xlsx), or of trees (conllu), most also compressed; a folder, a glob, or several
+            files; or a list of texts, a list of cases, or a DataFrame.
         out: the folder.
         engine: ``serial``, or ``ray`` (extra ``ray``) with a model in each of several processes.
         analyzers: names from ``analyzers.registry``; by default ``coreference`` for cases,
             ``roles`` for sentences, ``syntax`` for trees.
-        column: the column of the sentences.
+        column: the column of the sentences; a table of cases is then read as sentences.
+        columns: the columns of a table of cases by role: ``{"antecedent": "Correct"}``, with the
+            roles ``text``, ``pronoun``, ``antecedent``, ``distractor``, ``id`` and ``group``.
         format: the format of all files, whatever their endings.
+        delimiter: what separates the columns of a table; by default, what its first rows show.
+        heading: whether the first row of a table names the columns; by default, what it looks
+            like.
         mention: how the word pairs of two mentions become one number.
         weights: ``raw``, ``renormalized`` without special tokens and the row's own position, or
             ``norm``: each weight times the norm of the vector that it brings.
@@ -188,7 +199,9 @@ def probe(
     """
     if engine not in ENGINES:
         raise SelectionError(f"Expected the engine {' or '.join(ENGINES)}, got {engine!r}.")
-    reading = RunInput(inputs, column, format)
+    reading = input_set(
+        inputs, column=column, columns=columns, format=format, delimiter=delimiter, heading=heading
+    )
     worker_options = WorkerOptions(
         analyzers=chosen_analyzers(analyzers, reading),
         mention=mention,
@@ -216,6 +229,7 @@ def probe(
     worker = Worker(loaded, worker_options, places, lanes=lanes)
     check_folder(folder, KIND, "resume", overwrite=overwrite)
     with locked(folder), following(progress) as tell:
+        tell.announce(reading.words)
         _begin(folder, plan, overwrite=overwrite, command=command)
         if places.attention is not None:
             places.attention.mkdir(exist_ok=True)
@@ -238,6 +252,7 @@ def probe(
         finding=outcome.finding,
         report=folder / "report.html" if outcome.pages else None,
         num_rejected=outcome.gathered.counts.rejected,
+        read=tuple(reading.words),
     )
 
 

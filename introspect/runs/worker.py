@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from introspect.data import InputSet
 from introspect.errors import SelectionError
 from introspect.functional import Mention, checked_mention
 from introspect.models import BatchLimits, Model, length_limit
 from introspect.records import Weights, checked_weights
 from introspect.runs.batches import Long, Prepared, Segment, prepare
 from introspect.runs.cache import Cache, CacheOptions
-from introspect.runs.rows import RunInput, Shard
+from introspect.runs.rows import Shard
 from introspect.runs.saved_attention import Precision
 from introspect.studies.registry import find_analyzer
 from introspect.studies.runner import BatchRunner
@@ -84,13 +85,13 @@ def segmenter(name: str | None) -> Segment | None:
     return chinese_words
 
 
-def chosen_analyzers(names: Sequence[str] | None, reading: RunInput) -> tuple[str, ...]:
+def chosen_analyzers(names: Sequence[str] | None, inputs: InputSet) -> tuple[str, ...]:
     """Return the requested analyzers, if the input suits them.
 
     Raises:
         SelectionError: the input does not suit one, or there is no such analyzer.
     """
-    content = reading.content()
+    content = inputs.content
     chosen = tuple(dict.fromkeys(names or (_DEFAULT_ANALYZERS[content],)))
     for name in chosen:
         takes = find_analyzer(name).takes

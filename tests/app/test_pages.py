@@ -334,7 +334,11 @@ def test_a_small_file_is_probed(app):
         ("latin.jsonl", b'{"text": "\xe9"}\n', "Rows rejected, for the reasons below: 1."),
         ("empty.jsonl", b"", "got an empty file"),
         ("large.jsonl", b"x" * (2 << 20) + b"x", "at most 2 MB"),
-        ("plain.jsonl", json.dumps({"text": "It rained."}).encode(), "cases with a pronoun"),
+        (
+            "plain.jsonl",
+            json.dumps({"text": "It rained."}).encode(),
+            "Expected the columns text, pronoun",
+        ),
     ],
 )
 def test_a_broken_upload_gets_a_message_and_the_app_goes_on(app, name, content, expected):

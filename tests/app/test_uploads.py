@@ -45,7 +45,7 @@ def test_a_table_gives_the_numbers_of_the_library(model):
     assert found.heads[columns].round(6).equals(expected[columns].round(6))
     assert list(found.rejects["where"]) == ["line 3"]
     assert "'they'" in found.rejects["why"][0]
-    assert "<title>Coreference in mine.jsonl</title>" in found.report
+    assert "<title>Coreference in mine.csv</title>" in found.report
     shares = [share for share, _ in told]
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
 
@@ -84,7 +84,7 @@ def test_hostile_rows_are_data():
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.txt", b"It rained.", r"ends in \.jsonl, \.csv, \.tsv, got 'a\.txt'"),
+        ("a.txt", b"It rained.", r"ends in \.jsonl, \.json, \.csv, \.tsv, got 'a\.txt'"),
         ("noending", b"x", "ends in"),
         (".csv", TABLE.encode(), "ends in"),
         ("a.jsonl", b"", "got an empty file"),
@@ -93,7 +93,7 @@ def test_hostile_rows_are_data():
         ("a.csv", b"one,two\n1,2\n", "columns text, pronoun, antecedent, distractor"),
         ("a.jsonl", b"x" * (MOST_BYTES + 1), "at most 2 MB and 2,000 lines"),
         ("a.jsonl", b"{}\n" * (MOST_ROWS + 1), "got 0.0 MB and 2,001 lines"),
-        ("a.jsonl", b'{"text": "A plain sentence."}\n', "cases with a pronoun"),
+        ("a.jsonl", b'{"text": "A plain sentence."}\n', "Expected the columns text, pronoun"),
     ],
 )
 def test_what_is_no_set_of_cases_is_refused_in_words(model, name, content, said):

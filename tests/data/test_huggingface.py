@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import huggingface_hub
 import pytest
 
-from introspect.data import find_inputs, fingerprint, read_sentences, sniff
+from introspect.data import InputSet, find_inputs, fingerprint, read_sentences
 from introspect.data.huggingface import short_name
 from introspect.errors import InputError, MissingExtraError
 from tests.data.sentence_helpers import split, texts
@@ -45,7 +45,7 @@ def test_a_saved_data_set_is_a_folder_to_read(datasets, tmp_path):
     assert [(s.id, s.text, s.line) for s in found] == [
         (f"news:{row}", text, row) for row, text in enumerate(TEXTS, 1)
     ]
-    assert sniff(folder) == "sentences"
+    assert InputSet(folder).content == "sentences"
 
 
 def test_a_split_is_named(datasets, tmp_path):
@@ -89,13 +89,13 @@ def test_only_a_few_rows_are_read_ahead(datasets, tmp_path, monkeypatch):
 
     monkeypatch.setattr(datasets.Dataset, "iter", counted)
     next(read_sentences(folder))
-    assert taken == [128]
+    assert taken == [128, 128]  # what tells the columns apart, and the rows themselves
 
 
 def test_its_fingerprint_is_that_of_its_rows(datasets, tmp_path):
     folder = saved(datasets, tmp_path / "news")
     (file,) = folder.glob("*.arrow")
-    assert fingerprint(folder) == [
+    assert fingerprint(find_inputs(folder)) == [
         {
             "name": f"news/{file.name}",
             "bytes": file.stat().st_size,

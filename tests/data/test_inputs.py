@@ -10,13 +10,13 @@ import sys
 import pytest
 
 from introspect.data import (
+    InputSet,
     find_inputs,
     fingerprint,
     read_jsonl,
     read_sentences,
-    sniff,
-    spooled_stdin,
 )
+from introspect.data.spools import spooled_stdin
 from introspect.errors import InputError, IntrospectError
 from tests.data.sentence_helpers import (
     as_jsonl,
@@ -116,7 +116,7 @@ def test_a_file_named_twice_is_refused(tmp_path):
         ("*.txt", "there are none.*quotes"),
         ("x" * 300, "there is none"),
         ("", "there is none"),
-        ("a.pdf", r"\.txt, \.csv, \.tsv, \.jsonl, \.parquet.*format="),
+        ("a.pdf", r"\.txt, \.csv, \.tsv, \.jsonl, \.json, \.parquet.*format="),
         ("a.parquet.gz", "all but .parquet"),
         ("empty", "there are none"),
         ("pdfs", "ends in"),
@@ -166,20 +166,13 @@ def test_standard_input_is_told_by_how_it_begins(monkeypatch, content):
 
 
 @pytest.mark.parametrize("content", STREAMS.values(), ids=STREAMS)
-def test_standard_input_in_a_file_can_be_read_again(monkeypatch, content):
+def test_standard_input_in_a_file_is_as_it_came(monkeypatch, content):
     as_stdin(monkeypatch, content)
-    path = spooled_stdin()
-    assert path.read_bytes() == content
-    for _ in range(2):
-        assert [(s.text, s.id) for s in read_sentences(path)] == [
-            ("one", "stdin:1"),
-            ("two", "stdin:2"),
-        ]
-    assert fingerprint(path)[0]["name"] == "stdin"
+    assert spooled_stdin().read_bytes() == content
 
 
 def test_the_file_of_standard_input_goes_when_python_ends():
-    code = "from introspect.data import spooled_stdin; print(spooled_stdin())"
+    code = "from introspect.data.spools import spooled_stdin; print(spooled_stdin())"
     path = output(code, "x\n")
     assert path.endswith("stdin")
     with pytest.raises(InputError, match="there is none"):
@@ -201,11 +194,16 @@ def test_a_pipe_is_read_line_by_line():
     assert result.stdout.strip() == "[('stdin:2', 'one')]"
 
 
-@pytest.mark.parametrize("act", [sniff, fingerprint])
-def test_standard_input_can_be_read_only_once(monkeypatch, act):
-    as_stdin(monkeypatch, b"x\n")
-    with pytest.raises(InputError, match="spooled_stdin"):
-        act("-")
+def test_standard_input_is_kept_for_a_second_reading(monkeypatch):
+    as_stdin(monkeypatch, b"one\ntwo\n")
+    inputs = InputSet("-")
+    assert inputs.content == "sentences"
+    for _ in range(2):
+        assert [s.text for s in read_sentences("-")] == ["one", "two"]
+    (print_,) = fingerprint(inputs.files)
+    assert (print_["name"], print_["bytes"]) == ("stdin", 8)
+    as_stdin(monkeypatch, b"three\n")
+    assert [s.text for s in read_sentences("-")] == ["three"]
 
 
 @pytest.mark.parametrize("act", [read_sentences, lambda _: spooled_stdin()])
@@ -233,40 +231,38 @@ def test_cases_are_read_compressed_and_from_standard_input(tmp_path, monkeypatch
     [
         ("a.jsonl", CASE, "cases"),
         ("a.jsonl", "{broken\n[1]\n\n" + CASE, "cases"),
-        ("a.jsonl", '{"text": "x", "pronoun": [0, 1]}\n' + CASE, "sentences"),
+        ("a.jsonl", '{"text": "x", "pronoun": [0, 1]}\n' + CASE, "cases"),
         ("a.jsonl", "{broken\n", "cases"),
         ("a.jsonl", "", "cases"),
-        ("a.txt", CASE, "sentences"),
+        ("a.txt", "It sat.", "sentences"),
         ("a.csv", "text\nx\n", "sentences"),
         ("a.conllu", "", "conllu"),
         ("A.CONLLU", "", "conllu"),
-        ("stdin", CASE, "cases"),
-        ("stdin", "x\n", "sentences"),
     ],
 )
 @pytest.mark.parametrize("codec", [None, "gzip", "zstd"])
 def test_the_first_readable_row_says_what_a_file_holds(tmp_path, name, content, expected, codec):
     data = packed(content.encode(), codec) if codec else content
-    ending = {None: "", "gzip": ".gz", "zstd": ".zst"}[codec] if name != "stdin" else ""
-    assert sniff(written(tmp_path, name + ending, data)) == expected
+    ending = {None: "", "gzip": ".gz", "zstd": ".zst"}[codec]
+    assert InputSet(written(tmp_path, name + ending, data)).content == expected
 
 
 def test_kinds_are_not_mixed(tmp_path):
     written(tmp_path, "a.jsonl", CASE)
     written(tmp_path, "b.txt", "x\n")
     with pytest.raises(InputError, match=r"cases in .*a\.jsonl.* and sentences in .*b\.txt"):
-        sniff(tmp_path)
+        _ = InputSet(tmp_path).content
     written(tmp_path, "b.txt.conllu", "")
     (tmp_path / "b.txt").unlink()
     with pytest.raises(InputError, match=r"cases in .* and conllu in"):
-        sniff(tmp_path)
+        _ = InputSet(tmp_path).content
 
 
 def test_a_folder_of_cases_may_have_a_stray_file(tmp_path):
     written(tmp_path, "README.md", "x")
     written(tmp_path, "a.jsonl", "{broken\n")
     written(tmp_path, "b.jsonl", CASE)
-    assert sniff(tmp_path) == "cases"
+    assert InputSet(tmp_path).content == "cases"
 
 
 # --- fingerprints -----------------------------------------------------------------------------
@@ -276,7 +272,7 @@ def test_a_fingerprint_is_of_the_bytes_as_they_lie_there(tmp_path):
     content = packed(b"x\n" * 1_000_000, "gzip")
     written(tmp_path, "b/a.txt.gz", content)
     written(tmp_path, "a.txt", "")
-    assert fingerprint(tmp_path) == [
+    assert fingerprint(find_inputs(tmp_path)) == [
         {"name": "a.txt", "bytes": 0, "sha256": hashlib.sha256(b"").hexdigest()},
         {
             "name": "b/a.txt.gz",
@@ -288,12 +284,12 @@ def test_a_fingerprint_is_of_the_bytes_as_they_lie_there(tmp_path):
 
 def test_a_fingerprint_changes_with_a_name_and_with_a_byte(tmp_path):
     path = written(tmp_path, "a.txt", "x\n")
-    before = fingerprint(path)
+    before = fingerprint(find_inputs(path))
     written(tmp_path, "a.txt", "y\n")
-    assert fingerprint(path) != before
+    assert fingerprint(find_inputs(path)) != before
     written(tmp_path, "a.txt", "x\n")
-    assert fingerprint(path) == before
-    assert fingerprint(path.rename(tmp_path / "b.txt")) != before
+    assert fingerprint(find_inputs(path)) == before
+    assert fingerprint(find_inputs(path.rename(tmp_path / "b.txt"))) != before
 
 
 def test_every_error_is_of_the_package(tmp_path):
@@ -301,5 +297,5 @@ def test_every_error_is_of_the_package(tmp_path):
     found = find_inputs(path)
     path.unlink()
     with pytest.raises(IntrospectError):
-        fingerprint(path)
+        fingerprint(find_inputs(path))
     assert found[0].format == "txt"

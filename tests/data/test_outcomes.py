@@ -48,10 +48,20 @@ def test_a_line_of_another_encoding_is_named_and_the_rest_goes_on(tmp_path):
     assert "byte 0xE9 at character 3" in str(bad.fault)
 
 
-def test_utf_16_is_named_and_read_no_further(tmp_path):
-    path = written(tmp_path, "a", "one\ntwo\n".encode("utf-16"))
-    (row,) = read_lines(path)
-    assert "UTF-16" in str(row.fault)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_other_encodings_of_unicode_are_read_by_their_mark(tmp_path, encoding):
+    lines = ["Die Füchsin 🦊", "", "它太累了。"] * 9_000
+    path = written(tmp_path, "a", "\ufeff".encode(encoding) + "\r\n".join(lines).encode(encoding))
+    rows = list(read_lines(path, keep_blank=True))
+    assert [row.raw for row in rows] == lines
+    assert [row.line for row in rows] == list(range(1, len(lines) + 1))
+
+
+def test_utf_16_that_is_cut_off_is_read_up_to_there(tmp_path):
+    path = written(tmp_path, "a", "one\ntwo\nthree".encode("utf-16")[:-1])
+    one, two, last = read_lines(path)
+    assert (one.raw, two.raw, last.raw) == ("one", "two", "thre")
+    assert last.fault.kind == "damaged" and "UTF-16-LE" in str(last.fault)
 
 
 def test_a_nul_is_a_fault(tmp_path):

@@ -18,10 +18,10 @@ import pytest
 
 import introspect as ix
 from introspect import cli
-from introspect.data import write_jsonl
+from introspect.data import InputSet, write_jsonl
 from introspect.progress import following
 from introspect.runs import estimate
-from introspect.runs.rows import RunInput, count_rows
+from introspect.runs.rows import count_rows
 from introspect.runs.worker import WorkerOptions
 from tests.runs import sets
 
@@ -218,6 +218,8 @@ def test_a_log_says_where_it_begins_and_ends(introspect, tmp_path):
     path = sets.text_file(tmp_path, [*TEXTS, ""])
     outcome = introspect(path, "--out", tmp_path / "x")
     lines = outcome.err.splitlines()
+    read, *lines = lines
+    assert read == ("introspect: reading plain sentences from texts.txt; first text: “w1 w2 w3”")
     assert lines[0] == "introspect: probing rows: 0 of 4"
     assert re.fullmatch(
         r"introspect: probing rows: 4 of 4 done in [\d.]+ s, [\d.,]+ a second, 1 rejected", lines[1]
@@ -267,13 +269,13 @@ def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
 def test_rows_are_counted_by_their_lines(content, name, count, tmp_path):
     path = tmp_path / name
     path.write_text(content)
-    assert count_rows(RunInput(path)) == count
+    assert count_rows(InputSet(path)) == count
 
 
 def test_rows_that_only_reading_would_tell_are_not_counted(tmp_path):
     packed = tmp_path / "t.txt.gz"
     packed.write_bytes(gzip.compress(b"a\nb\n"))
-    assert count_rows(RunInput(packed)) is None
+    assert count_rows(InputSet(packed)) is None
 
 
 # Before anything is done

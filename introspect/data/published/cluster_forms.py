@@ -107,7 +107,7 @@ def form_of_keys(fields: Mapping[str, Any], offsets: str | None) -> Form:
     raise RowError(
         f"Expected one form of clusters, but the keys {keys} fit several: "
         f"{', '.join(f'{form.clusters} of {form.words}' for form in forms)}. Say what the numbers "
-        f"count with offsets={'|'.join(OFFSETS)} (--offsets), or take out the keys of the others.",
+        f"count with offsets={'|'.join(OFFSETS)} (--offsets), or delete the keys of the others.",
         kind="form",
     )
 

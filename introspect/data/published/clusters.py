@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from introspect.data.json_rows import read_objects
 from introspect.data.jsonl import object_from_json
 from introspect.data.outcomes import CaseSource, Outcome, SeenIds
 from introspect.data.published.cluster_forms import OFFSETS, form_of_keys
 from introspect.data.published.cluster_texts import document_in_text
 from introspect.data.published.cluster_words import document_in_words
 from introspect.data.published.documents import Document
-from introspect.data.published.json_rows import read_objects
 from introspect.data.published.options import ClusterOptions
 from introspect.data.published.pronoun_cases import read_documents
 from introspect.errors import SelectionError

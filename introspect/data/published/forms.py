@@ -7,13 +7,13 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
+from introspect.data.json_rows import read_objects
 from introspect.data.jsonl import object_from_json
 from introspect.data.published.bug import is_bug
 from introspect.data.published.cluster_forms import is_clusters
 from introspect.data.published.conll2012 import is_conll2012
 from introspect.data.published.corefud import is_corefud
 from introspect.data.published.dpr import is_dpr
-from introspect.data.published.json_rows import read_objects
 from introspect.data.published.knowref import is_knowref
 from introspect.data.published.winogrande import is_winogrande
 from introspect.data.published.wsc import is_wsc
@@ -46,6 +46,8 @@ def form_of(path: PathLike) -> str | None:
     heading = next(read_table(path), None)
     if heading and is_bug(heading.fields):
         return "bug"
+    if {"Pronoun-offset", "A-coref", "B-coref"} <= set(first.split("\t")):
+        return "gap"
     return "dpr" if is_dpr(lines) else None
 
 

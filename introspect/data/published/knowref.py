@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from introspect.data.json_rows import read_objects
 from introspect.data.jsonl import object_from_json
 from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
-from introspect.data.published.json_rows import read_objects
 from introspect.data.published.phrases import found_phrases
 from introspect.io import PathLike, Row, RowError
 from introspect.text import CorefCase

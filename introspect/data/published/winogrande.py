@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from introspect.data.json_rows import read_objects
 from introspect.data.jsonl import object_from_json
 from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
-from introspect.data.published.json_rows import read_objects
 from introspect.data.published.phrases import found_phrases
 from introspect.data.similar import SimilarTexts
 from introspect.errors import SelectionError
@@ -34,8 +34,8 @@ def read_winogrande(
     begins. What is then read is no longer WinoGrande's own text, and not each row is good English.
 
     A row is rejected where no pronoun can stand: after an article or another determiner, or before
-    *'s*. Options are the candidates, at their first occurrence. Twin rows are a group, by their
-    ``qID`` or by their words.
+    *'s*. Options are the candidates, at their first occurrence. The two rows of a minimal pair are
+    a group, by their ``qID`` or by their words.
 
     Args:
         path: the file.

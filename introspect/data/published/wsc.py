@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from introspect.data.json_rows import read_objects
 from introspect.data.jsonl import object_from_json
 from introspect.data.outcomes import CaseSource, Outcome, SeenIds, checked_case
-from introspect.data.published.json_rows import read_objects
 from introspect.data.similar import SimilarTexts
 from introspect.io import PathLike, Row, RowError
 from introspect.text import Span, divides_word, shortened

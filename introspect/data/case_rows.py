@@ -1,0 +1,84 @@
+"""Read cases, whatever their format: as words or as spans, in a table, in objects or in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from introspect.data.inputs import FORMATS, Input
+from introspect.data.layout import CONTENT_WORDS, InputSet
+from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds
+from introspect.errors import InputError
+from introspect.io import PathLike, Row
+from introspect.text import CorefCase, listed
+
+
+def read_case_rows(
+    inputs: InputSet, *, seen: SeenIds | None = None
+) -> Iterator[tuple[Input, Row | None, Outcome]]:
+    """Yield the cases of all inputs, or rejects, each with its file and its row.
+
+    Args:
+        inputs: the inputs.
+        seen: ids already used by other files; by default each file is checked alone.
+
+    Raises:
+        InputError: the inputs hold no cases, or a file cannot be read.
+    """
+    if inputs.content != "cases" and any(layout.columns for layout in inputs.layouts):
+        raise InputError(
+            f"Expected cases in {listed((repr(each.source) for each in inputs.files), most=3)}, "
+            f"got {CONTENT_WORDS[inputs.content]}: {inputs.words[0]}. Give a table with the "
+            "columns text, pronoun, antecedent and distractor (other names: columns=…, "
+            "--columns), JSON lines, or what introspect cases writes."
+        )
+    layouts = {layout.file: layout for layout in inputs.layouts}
+    for file in inputs.files:
+        if not file.format:
+            yield file, None, unknown_ending(file)
+            continue
+        for row, outcome in layouts[file].cases(CaseSource(file.source, seen)):
+            yield file, row, outcome
+
+
+def unknown_ending(file: Input) -> Reject:
+    """Return the reject for a stray file of a folder."""
+    reason = f"Expected a file that ends in {', '.join(FORMATS)}. Move it, or rename it."
+    return Reject(file.source, 0, reason, "", "ending")
+
+
+def read_words_csv(
+    path: PathLike,
+    *,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    seen: SeenIds | None = None,
+) -> Iterator[Outcome]:
+    """Yield the rows of a table with the columns text, pronoun, antecedent, and distractor.
+
+    Headings are found in any case, or named by ``columns``. Words are found in the text as whole
+    words; ``it#2`` is the second *it*. Several distractors or antecedents are separated by ``|``,
+    or several distractors given in ``distractor_2``, ``distractor_3`` and so on; an empty cell
+    means none. Columns ``id`` and ``group`` are used if present; a case without an id gets the
+    file's name and the line. Other columns are kept in ``extra``.
+
+    Columns are separated by commas, semicolons, tabs or pipes, whichever the first rows show.
+
+    Args:
+        path: the file.
+        columns: names by role: ``{"antecedent": "Correct"}``.
+        seen: ids already used by other files.
+
+    Raises:
+        InputError: the file or a column is missing, or the table may be read in several ways.
+    """
+    stem = Path(path).stem
+    ending = Path(path).suffix.lower().removeprefix(".")
+    format = None if ending in FORMATS or ending in ("gz", "zst", "tab") else "csv"
+    inputs = InputSet([Path(path)], columns=columns or {}, format=format, wanted="cases")
+    ids = SeenIds() if seen is None else seen
+    for _, row, outcome in read_case_rows(inputs, seen=ids):
+        if isinstance(outcome, CorefCase) and outcome.id is None and row is not None:
+            yield replace(outcome, id=f"{stem}-{row.line}")
+        else:
+            yield outcome

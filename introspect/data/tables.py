@@ -1,0 +1,240 @@
+"""Tables as text: what separates the columns, and whether the first row names them."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from introspect.data.columns import is_usual
+from introspect.errors import InputError
+from introspect.io import PathLike, Row, read_lines, read_table
+from introspect.text import is_unspaced, listed, shortened
+
+#: What separates the columns of a table, by the name of a character or the character itself.
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+
+#: The rows that are looked at.
+SAMPLE = 50
+
+_SEPARATOR = re.compile(r'"?sep=(.)"?')
+_END = re.compile(r"[.!。！।]['\"”’»)\]]*$")
+_MOST_WORDS_OF_A_NAME = 3
+
+
+@dataclass(frozen=True)
+class Table:
+    """How a table is written.
+
+    Args:
+        delimiter: what separates the columns.
+        quoting: whether ``"`` quotes a field.
+        names: the names of the columns; their numbers, from 1, in a table without a heading.
+        has_heading: whether the first row names the columns.
+    """
+
+    delimiter: str
+    quoting: bool
+    names: tuple[str, ...]
+    has_heading: bool
+
+    @property
+    def words(self) -> str:
+        """What separates the columns, and whether there are headings, in words."""
+        name = next(n for n, character in DELIMITERS.items() if character == self.delimiter)
+        columns = f"{name}s between columns" if len(self.names) > 1 else "one column"
+        return columns if self.has_heading else f"{columns}, no heading"
+
+
+def rows_of_table(path: PathLike, table: Table, *, keep_blank: bool = False) -> Iterator[Row]:
+    """Yield the rows below the heading."""
+    rows = read_table(
+        path,
+        delimiter=table.delimiter,
+        quoting=table.quoting,
+        width=len(table.names),
+        keep_blank=keep_blank,
+    )
+    if table.has_heading:
+        next(rows, None)
+    return rows
+
+
+def table_of(
+    path: PathLike,
+    format: str,
+    *,
+    delimiter: str | None = None,
+    heading: bool | None = None,
+    asked: Sequence[str] = (),
+) -> Table | None:
+    """Return how a table is written, by its first rows; ``None`` if it has none that can be read.
+
+    Args:
+        path: the file.
+        format: ``csv`` or ``tsv``, whose quotation marks are characters like any other.
+        delimiter: what separates the columns, a character or a key of ``DELIMITERS``.
+        heading: whether the first row names the columns.
+        asked: columns that the caller names, which tell a heading.
+
+    Raises:
+        InputError: the first row cannot be read, or may be read in several ways.
+    """
+    quoting = format == "csv"
+    chosen = _checked(delimiter) or _delimiter(path, quoting, asked)
+    rows = read_table(path, delimiter=chosen, quoting=quoting)
+    first = next(rows, None)
+    if first is None:
+        return None
+    if first.fault:
+        if first.fault.kind == "damaged":
+            return None
+        raise InputError(f"{path}, line {first.line}: {first.fault}")
+    names = tuple(name.strip() for name in first.fields)
+    has_heading = headed(str(path), names, list(islice(rows, SAMPLE)), asked, heading=heading)
+    if not has_heading:
+        names = tuple(str(i + 1) for i in range(len(names)))
+    return Table(chosen, quoting, names, has_heading)
+
+
+def _checked(delimiter: str | None) -> str | None:
+    if delimiter is None or delimiter in DELIMITERS.values():
+        return delimiter
+    if delimiter in DELIMITERS:
+        return DELIMITERS[delimiter]
+    if delimiter == r"\t":
+        return "\t"
+    raise InputError(
+        f"Expected a delimiter from {', '.join(DELIMITERS)}, or the character itself, got "
+        f"{delimiter!r}."
+    )
+
+
+def _delimiter(path: PathLike, quoting: bool, asked: Sequence[str]) -> str:
+    """Return what separates the columns: what the file says, or what its first rows show.
+
+    Raises:
+        InputError: the first line shows several, or one that the rows below do not have.
+    """
+    beginning = list(islice(read_lines(path), SAMPLE))
+    if beginning and (said := _SEPARATOR.fullmatch(beginning[0].raw)):
+        if said[1] in DELIMITERS.values():
+            return said[1]
+        raise InputError(
+            f"Expected columns separated by {listed(DELIMITERS, 'or')}, but {str(path)!r} says "
+            f"{beginning[0].raw!r}. Save the table with one of these."
+        )
+    usual = "," if quoting else "\t"
+    split = {d: _split([row.raw for row in beginning], d, quoting) for d in DELIMITERS.values()}
+    possible = {d: rows for d, rows in split.items() if rows and len(rows[0]) > 1}
+    agreeing = {d for d, rows in possible.items() if _agreement(rows) >= _ENOUGH}
+    named = {d for d in agreeing if any(n.strip() in asked or is_usual(n) for n in possible[d][0])}
+    chosen = named or agreeing
+    if usual in (chosen or possible) or not possible:
+        return usual
+    if len(chosen) == 1:
+        return chosen.pop()
+    raise InputError(
+        f"Expected columns in {str(path)!r} with one character between them, but in the first "
+        f"line, “{shortened(beginning[0].raw, 80)}”, it may be {listed(_names(possible), 'or')}, "
+        "and the lines below do not show which. Say it with delimiter=… (--delimiter)."
+    )
+
+
+# The share of rows that have as many columns as the first.
+_ENOUGH = 0.5
+
+
+def _names(delimiters: Iterable[str]) -> list[str]:
+    return [name for name, character in DELIMITERS.items() if character in delimiters]
+
+
+def _split(lines: Sequence[str], delimiter: str, quoting: bool) -> list[list[str]]:
+    text = [line + "\n" for line in lines]
+    mode = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
+    try:
+        rows = list(csv.reader(text, delimiter=delimiter, quoting=mode))  # type: ignore[arg-type]
+    except csv.Error:
+        return [line.split(delimiter) for line in lines]
+    return [row for row in rows if any(map(str.strip, row))]
+
+
+def _agreement(rows: Sequence[Sequence[str]]) -> float:
+    """Return the share of rows below the first that have as many columns; 1 if there are none."""
+    below = rows[1:]
+    same = sum(len(row) == len(rows[0]) for row in below)
+    return same / len(below) if below else 1.0
+
+
+def headed(
+    source: str,
+    first: Sequence[str],
+    rows: Sequence[Row],
+    asked: Sequence[str],
+    *,
+    heading: bool | None = None,
+) -> bool:
+    """Return whether the first row names the columns.
+
+    Args:
+        source: what is read, for messages.
+        first: the first row.
+        rows: some rows below it.
+        asked: columns that the caller names.
+        heading: what the caller says about it.
+
+    Raises:
+        InputError: it may be a heading or a row, or it names a column twice.
+    """
+    if heading is None:
+        heading = _has_heading(source, first, rows, asked)
+    if heading:
+        _check_names(source, first)
+    return heading
+
+
+def _has_heading(
+    source: str, first: Sequence[str], rows: Sequence[Row], asked: Sequence[str]
+) -> bool:
+    if any(name in asked for name in first) or any(map(is_usual, first)):
+        return True
+    below = [row.fields for row in rows if not row.fault and len(row.fields) == len(first)]
+    numbers = [_is_number(cell) for cell in first]
+    if any(
+        is_number and below and all(_is_number(fields[i]) for fields in below)
+        for i, is_number in enumerate(numbers)
+    ):
+        return False
+    if any(_END.search(cell) and (_num_words(cell) > 1 or is_unspaced(cell[0])) for cell in first):
+        return False
+    doubtful = [cell for cell in first if _num_words(cell) > _MOST_WORDS_OF_A_NAME]
+    if doubtful:
+        raise InputError(
+            f"Expected a first line in {source!r} that names the columns, or none that does, but "
+            f"“{shortened(doubtful[0], 80)}” may be a name or a text. Say which with heading=True "
+            "or False (--heading, --no-heading)."
+        )
+    return True
+
+
+def _num_words(cell: str) -> int:
+    return max(len(cell.split()), sum(map(is_unspaced, cell)) // 3)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _check_names(source: str, names: Sequence[str]) -> None:
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise InputError(
+            f"Expected each column of {source!r} once, but {twice[0]!r} is there "
+            f"{names.count(twice[0])} times. Rename one."
+        )
