@@ -204,7 +204,9 @@ def test_d3_is_spoken_in_one_place():
 
 
 def test_no_script_writes_numbers_its_own_way():
-    own = re.compile(r"toFixed|toPrecision|toExponential|toLocaleString|Intl\.NumberFormat|%\{\w+:|tickformat")
+    own = re.compile(
+        r"toFixed|toPrecision|toExponential|toLocaleString|Intl\.NumberFormat|%\{\w+:|tickformat"
+    )
     lines = {
         (path.name, line.strip())
         for path in (PACKAGE / "page" / "assets").glob("*.js")

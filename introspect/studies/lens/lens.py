@@ -83,7 +83,7 @@ def logit_lens(
         'c'
     """
     loaded = load(model) if not isinstance(model, Model) else model
-    run = run_noted(loaded, text, target)
+    run = run_noted(loaded, text, target, by_head=False)
     if not 1 <= top <= run.logits.shape[-1]:
         raise SelectionError(
             f"Expected `top` from 1 to {run.logits.shape[-1]}, the size of the vocabulary, got "
