@@ -20,6 +20,7 @@ from introspect.hooks.run import returns_attention, run_returning_attention
 from introspect.hooks.unwrapping import watched_module
 from introspect.hooks.watchers import same_output
 from introspect.records import Certificate
+from introspect.text import quantity
 
 PartByKind = Mapping[str, list[torch.Tensor]]
 
@@ -142,7 +143,7 @@ def held_to_the_model(
     if not difference <= same_output(plain[0].dtype) * largest and not plain[0].isnan().any():
         raise CaptureError(
             f"Expected {type(module).__name__} to give the same when it is watched, but its output "
-            f"is {difference:.2g} away: with these inputs ({', '.join(arguments)}) eager attention "
+            f"is {quantity(difference)} away: with these inputs ({', '.join(arguments)}) eager attention "
             "is not what it runs. Give a mask of bool or of numbers to add, and no other, or load "
             'the model with attn_implementation="eager".'
         )
