@@ -143,8 +143,8 @@ def held_to_the_model(
     if not difference <= same_output(plain[0].dtype) * largest and not plain[0].isnan().any():
         raise CaptureError(
             f"Expected {type(module).__name__} to give the same when it is watched, but its output "
-            f"is {quantity(difference)} away: with these inputs ({', '.join(arguments)}) eager attention "
-            "is not what it runs. Give a mask of bool or of numbers to add, and no other, or load "
+            f"is {quantity(difference)} away: with these inputs ({', '.join(arguments)}) eager "
+            "attention is not what it runs. Give a mask of bool or of numbers to add, and no other, or load "
             'the model with attn_implementation="eager".'
         )
     certificate = replace(captured.certificate, max_output_difference=difference)

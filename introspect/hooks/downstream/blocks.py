@@ -308,7 +308,7 @@ def _held_to_block(
 ) -> tuple[Projection, SeenLayer]:
     """Find the output projection of one layer, and check that nothing is added beside it.
 
-    Its output is what the attention around it gives on, or, less the state that was added, what the
+    Its output is what the attention around it outputs, or, less the state that was added, what the
     next norm is given.
     """
     projection, projected = held_projection(log, parts, model)
@@ -323,7 +323,7 @@ def _held_to_block(
     except _UnprovedError as error:
         raise refused(
             model,
-            f"what its {type(around.layer).__name__} gives on is not the output of its "
+            f"what its {type(around.layer).__name__} passes on is not the output of its "
             f"{type(projection.layer).__name__}, as by an adapter beside it, and {error.why}",
         ) from error
     return projection, projected
