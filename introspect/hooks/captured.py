@@ -144,8 +144,8 @@ def held_to_the_model(
         raise CaptureError(
             f"Expected {type(module).__name__} to give the same when it is watched, but its output "
             f"is {quantity(difference)} away: with these inputs ({', '.join(arguments)}) eager "
-            "attention is not what it runs. Give a mask of bool or of numbers to add, and no other, or load "
-            'the model with attn_implementation="eager".'
+            "attention is not what it runs. Give a mask of bool or of numbers to add, and no "
+            'other, or load the model with attn_implementation="eager".'
         )
     certificate = replace(captured.certificate, max_output_difference=difference)
     return replace(captured, certificate=certificate)
