@@ -20,8 +20,8 @@ from introspect.errors import (
     ModelError,
     SelectionError,
 )
-from introspect.hooks import placed, without_dropout
-from introspect.models import Model, padded, run_inputs
+from introspect.hooks import placed, ran, without_dropout
+from introspect.models import Model, load_text, padded, run_inputs
 from introspect.studies.causal.metrics import (
     Floats,
     Metric,
@@ -119,7 +119,7 @@ class Answers:
     def run(self, batch: Batch) -> Any:
         """Return the model's output on one batch, with the changes in force at the moment."""
         with torch.no_grad(), without_dropout(self.asked):
-            return self.asked(**placed(self.asked, batch.inputs))
+            return ran(self.asked, placed(self.asked, batch.inputs))
 
     def reading(self) -> AnswerReader:
         """Return an empty accumulator for the outputs of all batches."""
@@ -158,6 +158,7 @@ def prepare_answers(
         InputError: no case can be asked.
         SelectionError: the metric does not exist, or the batch size is below 1.
     """
+    model = load_text(model)
     chosen = default_metric(model) if metric is None else metric_named(metric)
     ready: list[Ready] = []
     rejected: list[Rejected] = []
@@ -272,7 +273,8 @@ def _inputs(
     model: Model, metric: Metric, questions: Sequence[Question], inputs: dict[str, torch.Tensor]
 ) -> Mapping[str, torch.Tensor]:
     if metric.is_surrogate:
-        return {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        named = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        return run_inputs(model.reader, named)
     written = [question.written for question in questions if question.written is not None]
     return run_inputs(model.module, inputs, padded(model.tokenizer, written) if written else None)
 

@@ -93,7 +93,7 @@ def causal_effects(
 
     which is above 0 where the head helps to find the antecedent. ``control`` is the mean effect of
     the other heads of the same layer, and so the expected effect of a random head of that layer;
-    ``difference`` is the effect minus that. Intervals are 95 % intervals, by groups of cases;
+    ``difference`` is the effect minus that. Intervals are 95% intervals, by groups of cases;
     ``p_value`` is one-sided, for the difference, by flipping the sign of whole groups, and
     ``p_adjusted`` is the same for the whole family of heads.
 
