@@ -106,7 +106,9 @@ def test_a_view_is_not_written_under_another_name(introspect, tmp_path, argument
 @pytest.mark.parametrize("arguments", [["report", TEXT], ["lens", TEXT]])
 def test_a_report_is_not_written_under_another_name(introspect, tmp_path, arguments):
     outcome = introspect(*arguments, "--out", tmp_path / "x.pdf")
-    assert_refused(outcome, "since a report is a page, got 'x.pdf'", "'x.html', open it", "print it")
+    assert_refused(
+        outcome, "since a report is a page, got 'x.pdf'", "'x.html', open it", "print it"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -88,7 +88,7 @@ def _draw_trace(
 ) -> None:
     opacity = trace.get("opacity")
     with canvas.group(
-        class_=f"trace {trace['type']}", opacity=None if opacity is None else f"{opacity:.3g}"
+        class_=f"trace {trace['type']}", opacity=None if opacity is None else str(round(opacity, 3))
     ):
         draw(canvas, trace, sheet.axes_of(trace), name)
 

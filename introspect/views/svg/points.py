@@ -148,7 +148,7 @@ def mark(symbol: str, at: Point, size: float, color: str, line: Mapping[str, Any
     if not _SHAPES.get(shape):
         return tag("circle", cx=x, cy=y, r=size / 2, **look)
     scale = size / 2
-    look |= {"stroke_width": f"{width / scale:.3g}"} if width else {}
+    look |= {"stroke_width": str(round(width / scale, 3))} if width else {}
     placed = f"translate({number(x)} {number(y)}) scale({number(scale)})"
     return tag("path", d=_SHAPES[shape], transform=placed, **look)
 
