@@ -78,6 +78,40 @@ def test_view_writes_one_page(introspect, tmp_path, kind):
     assert f'data-view="{kind}"' in out.read_text(encoding="utf-8")
 
 
+def test_view_and_compare_write_a_picture_where_the_name_says_so(introspect, tmp_path):
+    out, both = tmp_path / "view.svg", tmp_path / "both.svg"
+    arguments = ("--head", "L3H1", "--token", "it", "--out", out)
+    assert introspect("view", "head", TEXT, *arguments).out == f"{out}\n"
+    record = ix.load("minilm").capture(TEXT)
+    assert out.read_text(encoding="utf-8") == ix.head_view(record, head="L3H1", token="it").to_svg()
+    other = TEXT.replace("tired", "wide")
+    assert introspect("compare", TEXT, other, "--out", both).code == 0
+    assert both.read_text(encoding="utf-8").startswith("<svg ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["view", "head", TEXT],
+        ["compare", TEXT, TEXT.replace("tired", "wide")],
+        ["ablate", TEXT, "--heads", "L3H1"],
+    ],
+)
+def test_a_view_is_not_written_under_another_name(introspect, tmp_path, arguments):
+    outcome = introspect(*arguments, "--out", tmp_path / "x.jpg")
+    assert_refused(outcome, "ends in .html, .svg, .png or .pdf, got 'x.jpg'", "'x.svg'")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["report", TEXT], ["lens", TEXT]])
+def test_a_report_is_not_written_under_another_name(introspect, tmp_path, arguments):
+    outcome = introspect(*arguments, "--out", tmp_path / "x.pdf")
+    assert_refused(
+        outcome, "since a report is a page, got 'x.pdf'", "'x.html', open it", "print it"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_view_pins_a_token(introspect, tmp_path):
     out = tmp_path / "view.html"
     arguments = ("--head", "L3H1", "--token", "it", "--out", out)
