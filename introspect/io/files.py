@@ -104,7 +104,7 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     Raises:
         OutputError: the folder is missing, is not a folder, or cannot be written.
     """
-    target = Path(path)
+    target = _as_path(path)
     folder = target.parent
     try:
         is_folder_there, is_folder_itself = folder.is_dir(), target.is_dir()
@@ -128,6 +128,15 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     return target
 
 
+def _as_path(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path)
+    except TypeError as error:
+        raise OutputError(
+            f"Expected a file name, as a string or a path, got {type(path).__name__}."
+        ) from error
+
+
 #: What a view is written as: a page, or a picture of what it shows first.
 VIEW_ENDINGS = (".html", ".svg", ".png", ".pdf")
 _PAGE_ENDINGS = (".html", ".htm")
@@ -139,7 +148,7 @@ def check_view_file(path: str | os.PathLike[str]) -> Path:
     Raises:
         OutputError: it does not end as a page or picture does, or cannot be written.
     """
-    target = Path(path)
+    target = _as_path(path)
     if target.suffix.lower() not in (*VIEW_ENDINGS, *_PAGE_ENDINGS):
         example = target.with_suffix("").name or "view"
         raise OutputError(
@@ -155,7 +164,7 @@ def check_page_file(path: str | os.PathLike[str]) -> Path:
     Raises:
         OutputError: it does not end in ``.html``, or cannot be written.
     """
-    target = Path(path)
+    target = _as_path(path)
     ending = target.suffix.lower()
     if ending not in _PAGE_ENDINGS:
         page = target.with_suffix(".html").name if target.name else "report.html"

@@ -8,7 +8,12 @@ import stat
 import pytest
 
 from introspect.errors import OutputError
-from introspect.io import check_destination, write_atomically
+from introspect.io import (
+    check_destination,
+    check_page_file,
+    check_view_file,
+    write_atomically,
+)
 
 is_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 
@@ -121,3 +126,10 @@ def test_too_long_a_name_is_an_output_error(tmp_path):
 def test_a_destination_is_checked_without_touching_it(tmp_path):
     assert check_destination(tmp_path / "a.html") == tmp_path / "a.html"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("check", [check_destination, check_view_file, check_page_file])
+@pytest.mark.parametrize("wrong", [None, 3, b"a.html", ["a.html"]])
+def test_what_is_no_name_is_refused_in_words(check, wrong):
+    with pytest.raises(OutputError, match="Expected a file name, as a string or a path, got "):
+        check(wrong)

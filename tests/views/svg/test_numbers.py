@@ -24,6 +24,7 @@ from introspect.views import (
 )
 from introspect.views.head import EDGES, THRESHOLD
 from introspect.views.palette import DIVERGING, SEQUENTIAL, head_colors
+from introspect.views.svg.ranges import reach
 
 from ..causal.helpers import table_of
 from ..image.helpers import view_of as image_of
@@ -156,6 +157,37 @@ def test_lines_of_the_head_view_go_from_the_query_to_the_key_with_the_color_of_t
         for k in range(7)
         if weights[head, q, k] >= THRESHOLD
     }
+
+
+def test_lines_of_the_head_view_begin_and_end_just_beside_the_words():
+    root = parsed(head_view(record_of(), layer=1, heads=[0]).to_svg())
+    (left, right), *_ = [
+        line for g in groups(root, "scatter") for p in elements(g, "path") for line in polylines(p)
+    ]
+    for text in elements(root, "text"):
+        x = float(text.attrib["x"])
+        if text.get("text-anchor") == "end":
+            assert 0 < left[0] - x < 12
+        elif text.text in record_of().tokens:
+            assert 0 < x - right[0] < 12
+
+
+@pytest.mark.parametrize(
+    ("trace", "letter", "expected"),
+    [
+        ({"type": "bar", "orientation": "h", "x": [1, 19], "y": [0, 1]}, "x", (0, 20)),
+        ({"type": "bar", "orientation": "h", "x": [-9, 9], "y": [0, 1]}, "x", (-10, 10)),
+        ({"type": "bar", "orientation": "h", "x": [1, 19], "y": [0, 1]}, "y", (-0.5, 1.5)),
+        ({"type": "scatter", "mode": "lines", "x": [1, 3], "y": [0, 9]}, "x", (1, 3)),
+        ({"type": "scatter", "mode": "lines", "x": [1, 3], "y": [0, 9]}, "y", (-0.5, 9.5)),
+        ({"type": "heatmap", "z": [[1, 2, 3]]}, "x", (-0.5, 2.5)),
+        ({"type": "heatmap", "z": [[1, 2, 3]], "x": [0, 2, 4]}, "x", (-1, 5)),
+    ],
+)
+def test_an_axis_without_a_range_shows_all_and_leaves_as_much_free_as_plotly(
+    trace, letter, expected
+):
+    assert reach([trace], letter, {"categories": []}) == pytest.approx(expected)
 
 
 def test_stronger_weights_have_wider_and_less_transparent_lines():
