@@ -182,14 +182,18 @@ def _paired(
     return kind(module, reader, name=name, revision=revision)
 
 
-def load_text(model: Model | _Loadable) -> Model:
+def load_text(model: Model | _Loadable, *, lm_head: bool = False) -> Model:
     """Load a model of text, as ``load`` does.
+
+    Args:
+        model: as for ``load``.
+        lm_head: as for ``load``; a model that was loaded before is as it is.
 
     Raises:
         ModelError: the model reads images.
     """
     # Only loading shows what kind of model a name stands for.
-    loaded: Model | VisionModel = load(model)
+    loaded: Model | VisionModel = load(model, lm_head=lm_head)
     if isinstance(loaded, VisionModel):
         raise ModelError(
             f"Expected a model that reads text, but {loaded.name} reads pictures. Capture a "

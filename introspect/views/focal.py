@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
 from introspect.text import decimal, quantity, visible
 from introspect.views.base import View, first_token, head_number, layer_row, named_head, plotly_text
+from introspect.views.given import shown_record
 from introspect.views.palette import DIVERGING, INK, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS, cell_hover
 
@@ -198,6 +200,7 @@ class NeuronView(FocalView):
         )
 
 
+@checked_call
 def neuron_view(
     record: AttentionRecord,
     *,
@@ -222,6 +225,7 @@ def neuron_view(
         SelectionError: the record does not have a part, or the layer, head or token.
         MentionError: the word is not in the text, or several times.
     """
+    record = shown_record(record, view="neuron_view")
     record = with_masked_scores(record, NEURON_PARTS)
     layer, head, token = checked_focus(record, layer, head, token)
     return NeuronView(record=record, layer=layer, head=head, token=token)
@@ -323,6 +327,7 @@ class StepsView(FocalView):
         )
 
 
+@checked_call
 def steps_view(
     record: AttentionRecord,
     *,
@@ -343,6 +348,7 @@ def steps_view(
         SelectionError: the record does not have a part, or the layer, head or token.
         MentionError: the word is not in the text, or several times.
     """
+    record = shown_record(record, view="steps_view")
     record = with_masked_scores(record, STEPS_PARTS)
     layer, head, token = checked_focus(record, layer, head, token)
     return StepsView(record=record, layer=layer, head=head, token=token)
