@@ -59,6 +59,20 @@ def as_cases(cases: Cases) -> list[CorefCase]:
     return [_accepted(outcome) for outcome in rows]
 
 
+def is_file_of_cases(given: Any) -> bool:
+    """Return whether something that may be a text is a file or table of cases instead.
+
+    Example:
+        >>> is_file_of_cases("runs/cases.jsonl"), is_file_of_cases("The cat sat.")
+        (True, False)
+    """
+    if isinstance(given, str):
+        names = given.lower().split(".")
+        ends = [names[-2] if names[-1] in ("gz", "zst") else names[-1]] if len(names) > 1 else []
+        return bool(set(ends) & set(FORMATS)) and not any(mark.isspace() for mark in given)
+    return isinstance(given, os.PathLike | InputSet) or hasattr(given, "to_dict")
+
+
 def _accepted(outcome: Outcome) -> CorefCase:
     if isinstance(outcome, CorefCase):
         return outcome

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.hooks import EDITABLE, AttentionEditor, Edit, attention_layout, editor_of
 from introspect.models import Model
@@ -67,6 +68,7 @@ class Intervention(AbstractContextManager["Intervention"]):
         return f"Intervention({type(self.module).__name__}: {self.words})"
 
 
+@checked_call
 def intervene(model: ModelLike, edits: Iterable[Edit]) -> Intervention:
     """Change parts of a model's attention with custom functions.
 
@@ -97,6 +99,12 @@ def module_of(model: ModelLike) -> nn.Module:
         SelectionError: it is not a model.
     """
     module = model.module if isinstance(model, Model) else model
+    if isinstance(module, str):
+        raise SelectionError(
+            f"Expected the model to change, got the name {module!r}: what is loaded by name is "
+            "gone with the call. Load it once, model = ix.load(…), and change that: "
+            "with ix.ablate(model, 'L3H1'): model.capture(text)."
+        )
     if not isinstance(module, nn.Module):
         raise SelectionError(
             f"Expected a model of ix.load, or a transformers module, got {type(model).__name__}."

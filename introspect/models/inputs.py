@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 from transformers import BatchEncoding
 
+from introspect.calls import kind_of_thing
 from introspect.errors import ModelError, TextError
 from introspect.models.tokens import token_sequence
 from introspect.records import TokenSequence
@@ -31,6 +33,27 @@ class InputText:
     text: str
     words: tuple[Span, ...] | None = None
     is_templated: bool = False
+
+
+def listed_texts(texts: Iterable[Any] | str) -> list[Any]:
+    """Return texts as a list; one text is a list of one.
+
+    Raises:
+        TextError: they are a file, a table, or nothing that has texts in it.
+
+    Example:
+        >>> listed_texts("The cat sat.")
+        ['The cat sat.']
+    """
+    if isinstance(texts, str) and not os.path.isfile(texts):
+        return [texts]
+    is_list = isinstance(texts, Iterable) and not isinstance(texts, str | bytes | Mapping)
+    if not is_list or hasattr(texts, "columns") or isinstance(texts, os.PathLike | nn.Module):
+        raise TextError(
+            f"Expected a list of texts, got {kind_of_thing(texts)}. Of a table take a column, "
+            "table['text'].tolist(); of a file its lines, Path(file).read_text().splitlines()."
+        )
+    return list(texts)
 
 
 def as_input_text(
