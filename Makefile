@@ -38,13 +38,13 @@ report:  ## Write reports/demo.html and print what it found
 		--distractor street --out reports/demo.html
 
 test: lint scripts  ## Run lint, types and the everyday tests
-	@$(BOOTSTRAP) offline,dev
+	@$(BOOTSTRAP) offline,dev,wrappers
 	@$(PYTEST) -m "not slow"
 
 test-all: lint scripts unit  ## Run lint, types and every test, as continuous integration does
 
 unit:  ## Run the Python tests alone; VERSIONS=oldest or newest runs them with those dependencies
-	@$(BOOTSTRAP) offline,dev
+	@$(BOOTSTRAP) offline,dev,wrappers
 	@$(PYTEST)
 
 scripts:  ## Run the tests of the page's scripts

@@ -19,6 +19,7 @@ from introspect.cli.shared import (
     command_line,
     inputs_of,
     load,
+    named_columns,
     print_table,
     show_notices,
 )
@@ -64,6 +65,7 @@ def cases(
     pronoun: Annotated[
         str | None, typer.Option(help="Of winogrande: the word for the blank, which has none.")
     ] = None,
+    columns: Columns = None,
 ) -> None:
     """Turn a collection into cases, one JSON object a line, and say what was left out."""
     from introspect.data import convert
@@ -81,7 +83,15 @@ def cases(
     }
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     options = ClusterOptions(**chosen) if chosen else None
-    result = convert(kind, files, out, options=options, offsets=offsets, pronoun=pronoun)
+    result = convert(
+        kind,
+        files,
+        out,
+        options=options,
+        offsets=offsets,
+        pronoun=pronoun,
+        columns=named_columns(columns) or None,
+    )
     typer.echo(result.summary, err=True)
     if result.rejects_file is not None:
         typer.echo(f"introspect: notice: the rejected rows are in {result.rejects_file}", err=True)

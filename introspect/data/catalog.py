@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -152,12 +152,14 @@ TAKES = {
     "options": ("conll2012", "corefud", "clusters"),
     "offsets": ("clusters",),
     "pronoun": ("winogrande",),
+    "columns": ("csv",),
 }
 _MEANING = {
     "options": "the options of clusters (--sentences, --words, --antecedents, --distractors, "
     "--language, --pronouns)",
     "offsets": "`offsets` (--offsets)",
     "pronoun": "`pronoun` (--pronoun)",
+    "columns": "`columns` (--columns)",
 }
 
 
@@ -168,6 +170,7 @@ def read_cases(
     options: ClusterOptions | None = None,
     offsets: str | None = None,
     pronoun: str | None = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
 ) -> Iterator[Outcome]:
     """Yield the cases of one or several files of a collection, and a ``Reject`` for each bad row.
 
@@ -179,6 +182,7 @@ def read_cases(
         options: how cases are made of clusters (conll2012, corefud, clusters).
         offsets: what the numbers of clusters count, as in ``read_clusters``.
         pronoun: the word for the blanks of WinoGrande.
+        columns: the columns of a table, as in ``read_words_csv``.
 
     Raises:
         SelectionError: the kind is unknown, or does not take an option.
@@ -189,7 +193,7 @@ def read_cases(
     files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not files:
         raise InputError(f"Expected at least one file of kind {kind!r}, got none. Name one.")
-    given = {"options": options, "offsets": offsets, "pronoun": pronoun}
+    given = {"options": options, "offsets": offsets, "pronoun": pronoun, "columns": columns}
     shared = _taken(kind, {name: value for name, value in given.items() if value is not None})
     shared["seen"] = SeenIds()
     if kind == "xwino":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,7 @@ def convert(
     options: ClusterOptions | None = None,
     offsets: str | None = None,
     pronoun: str | None = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
 ) -> Conversion:
     """Convert files of a collection to cases and write them, holding one row at a time.
 
@@ -75,6 +76,7 @@ def convert(
         options: how cases are made of clusters, as in ``read_cases``.
         offsets: what the numbers of clusters count.
         pronoun: the word for the blanks of WinoGrande.
+        columns: the columns of a table by role: ``{"antecedent": "Correct"}``.
 
     Raises:
         SelectionError: the kind is unknown, or does not take an option.
@@ -83,7 +85,9 @@ def convert(
             rejected rows where they are to go.
     """
     tally = Tally()
-    cases = read_cases(kind, files, options=options, offsets=offsets, pronoun=pronoun)
+    cases = read_cases(
+        kind, files, options=options, offsets=offsets, pronoun=pronoun, columns=columns
+    )
     _check_form(kind, files)
     outcomes = (o for o in tally.watch(cases) if not isinstance(o, LeftOut))
     rule = f"The blanks are filled with {pronoun!r}." if pronoun else ""

@@ -115,6 +115,11 @@ class TableRows:
         )
 
     @property
+    def lines_before(self) -> int:
+        """The lines before the first row of values."""
+        return 0 if self.table is None else self.table.lines_before
+
+    @property
     def names(self) -> tuple[str, ...]:
         """All columns."""
         return () if self.table is None else self.table.names

@@ -34,12 +34,14 @@ class Table:
         quoting: whether ``"`` quotes a field.
         names: the names of the columns; their numbers, from 1, in a table without a heading.
         has_heading: whether the first row names the columns.
+        lines_before: the lines before the first row of values.
     """
 
     delimiter: str
     quoting: bool
     names: tuple[str, ...]
     has_heading: bool
+    lines_before: int
 
     @property
     def words(self) -> str:
@@ -97,7 +99,7 @@ def table_of(
     has_heading = headed(str(path), names, list(islice(rows, SAMPLE)), asked, heading=heading)
     if not has_heading:
         names = tuple(str(i + 1) for i in range(len(names)))
-    return Table(chosen, quoting, names, has_heading)
+    return Table(chosen, quoting, names, has_heading, first.line - (not has_heading))
 
 
 def _checked(delimiter: str | None) -> str | None:

@@ -1,11 +1,12 @@
 """Capture, differentiate and edit the attention that a model computes.
 
 ``capture`` keeps the results of one run, with their certificate (``captured``), or hands each
-layer over as it is computed; ``run`` performs the run. ``interface`` hooks into the attention
+layer over as it is computed; ``run`` performs the run with its ``arguments``, on the transformers
+model that ``unwrapping`` finds in what is handed over. ``interface`` hooks into the attention
 interface, ``watchers`` select what to keep of each attention, ``observation`` sorts it by kind
 and layer, ``products`` find it in models that bypass the interface, and ``loans`` restore the
-model. ``generation`` captures a model while it generates; ``layout`` lists the
-attentions of a model.
+model, which ``compiled`` runs as it was written. ``generation`` captures a model while it
+generates; ``layout`` lists the attentions of a model.
 
 Three subpackages build on these: ``downstream`` traces the heads' outputs through the block,
 ``gradients`` computes how a number changes with the weights, and ``edits`` changes what an

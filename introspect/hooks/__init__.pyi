@@ -1,4 +1,8 @@
 # What the folder hands out, each name loaded on its first use.
+from .arguments import accepted as accepted
+from .arguments import placed as placed
+from .arguments import ran as ran
+from .arguments import run_arguments as run_arguments
 from .capture import PARTS as PARTS
 from .capture import capture as capture
 from .capture import capture_with_projections as capture_with_projections
@@ -17,6 +21,7 @@ from .edits.gates import Place as Place
 from .edits.gates import gate_gradients as gate_gradients
 from .generation import NEW_TOKENS as NEW_TOKENS
 from .generation import capture_generation as capture_generation
+from .generation import configured as configured
 from .gradients.gradients import GRADIENT_PARTS as GRADIENT_PARTS
 from .gradients.gradients import STEPS as STEPS
 from .gradients.gradients import Objective as Objective
@@ -29,10 +34,14 @@ from .layer_index import is_encoder_decoder as is_encoder_decoder
 from .layout import AttentionLayout as AttentionLayout
 from .layout import HeadCount as HeadCount
 from .layout import attention_layout as attention_layout
+from .layout import few_tokens as few_tokens
 from .loans import borrowed_attention as borrowed_attention
 from .loans import without_dropout as without_dropout
-from .run import accepted as accepted
-from .run import placed as placed
-from .run import run_arguments as run_arguments
+from .offloaded import own_parameter as own_parameter
+from .unwrapping import check_positions as check_positions
+from .unwrapping import models_inside as models_inside
+from .unwrapping import taken_by as taken_by
+from .unwrapping import transformers_model as transformers_model
+from .unwrapping import unwrapped as unwrapped
 from .watchers import RowsNotRecomputableError as RowsNotRecomputableError
 from .watchers import same_output as same_output

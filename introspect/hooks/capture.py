@@ -10,17 +10,21 @@ import torch
 from torch import nn
 
 from introspect.errors import SelectionError
-from introspect.hooks.captured import Captured, certificate_of, largest_of
-from introspect.hooks.downstream.blocks import DERIVED, BlockLog, DerivedParts, held_projections
-from introspect.hooks.downstream.projection import BEHIND_NORMS, LinearLog, Projection
-from introspect.hooks.observation import Observation, Receive
-from introspect.hooks.run import (
-    ROWS_ROUTE,
-    checked_rows,
-    run_arguments,
-    run_watched,
-    run_whole,
+from introspect.hooks.arguments import checked_rows, is_ordinary, num_tokens, run_arguments
+from introspect.hooks.captured import (
+    NOT_COMPARED,
+    Captured,
+    certificate_of,
+    held_to_the_model,
+    largest_of,
+    noted,
 )
+from introspect.hooks.downstream.blocks import DERIVED, BlockLog, DerivedParts, held_projections
+from introspect.hooks.downstream.projection import BEHIND_NORMS, Projection
+from introspect.hooks.interface import active_editors
+from introspect.hooks.observation import Observation, Receive
+from introspect.hooks.run import ROWS_ROUTE, run_watched, run_whole
+from introspect.hooks.unwrapping import watched_module
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
 from introspect.hooks.watchers import RowsNotRecomputableError, RowWatcher, pick_rows
 from introspect.records import Certificate, names_of_parts
@@ -71,13 +75,11 @@ def capture(
                 f"Expected at least one {name} in `{name}s`, got none. Leave it out to keep all of "
                 "them."
             )
-    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    module = watched_module(module)
     arguments = run_arguments(module, inputs)
-    if set(DERIVED) & set(wanted) and rows is None:
-        return _capture_with_derived(module, arguments, wanted, layers, heads, dtype)
-    observation = Observation(module, layers, heads, dtype)
     if rows is None:
-        return _capture_whole(module, arguments, wanted, observation)
+        return _capture_compared(module, arguments, wanted, layers, heads, dtype)
+    observation = Observation(module, layers, heads, dtype)
     if wanted != ("attentions",):
         raise SelectionError(
             f"Expected include=('attentions',) with `rows`, got {wanted}: of single rows only the "
@@ -85,13 +87,39 @@ def capture(
         )
     chosen = checked_rows(rows, arguments)
     try:
-        watcher = RowWatcher(chosen, observation.has_rows, observation.see)
+        watcher = RowWatcher(
+            chosen, observation.has_rows, observation.see, length=num_tokens(arguments)
+        )
         output = run_watched(module, arguments, observation, watcher)
     except RowsNotRecomputableError:
         whole = _capture_whole(module, arguments, wanted, Observation(module, layers, heads, dtype))
         return _with_rows(whole, chosen)
     observation.check(module)
     return _captured(module, observation, output, ROWS_ROUTE, watcher.output_errors)
+
+
+def _capture_compared(
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    layers: Sequence[int] | None,
+    heads: Sequence[int] | None,
+    dtype: torch.dtype | None,
+) -> Captured:
+    """Capture whole patterns, and hold the output to the model's own if its inputs are unusual."""
+    # Other inputs than tokens may mean something else to eager attention than to what the model
+    # runs.
+    is_compared = not is_ordinary(arguments) and not active_editors()
+    observation = Observation(module, layers, heads, dtype, may_stop=not is_compared)
+    if set(DERIVED) & set(wanted):
+        captured = _capture_with_derived(
+            module, arguments, wanted, layers, observation, may_stop=not is_compared
+        )
+    else:
+        captured = _capture_whole(module, arguments, wanted, observation)
+    if is_compared:
+        return held_to_the_model(module, arguments, captured)
+    return replace(captured, certificate=noted(captured.certificate, NOT_COMPARED))
 
 
 def _capture_whole(
@@ -105,7 +133,7 @@ def _capture_whole(
     captured = _captured(module, observation, output, route, output_errors)
     if lacking := observation.missing_kinds:
         note = f"{', '.join(lacking)} attention is not captured: the model does not return it whole"
-        captured = replace(captured, certificate=replace(captured.certificate, note=note))
+        captured = replace(captured, certificate=noted(captured.certificate, note))
     return captured
 
 
@@ -114,20 +142,21 @@ def _capture_with_derived(
     arguments: dict[str, Any],
     wanted: tuple[str, ...],
     layers: Sequence[int] | None,
-    heads: Sequence[int] | None,
-    dtype: torch.dtype | None,
+    chooser: Observation,
+    *,
+    may_stop: bool,
 ) -> Captured:
     """Capture whole patterns, and the parts derived from all heads of a layer."""
     watched = [part for part in wanted if part not in DERIVED]
     inner = tuple(dict.fromkeys((*watched, *BEHIND_NORMS)))
     log = BlockLog(module)
     with log.open():
-        captured = _capture_whole(module, arguments, inner, Observation(module, layers, None, None))
+        observation = Observation(module, layers, None, None, may_stop=may_stop)
+        captured = _capture_whole(module, arguments, inner, observation)
     behind = {part: getattr(captured, part) for part in BEHIND_NORMS}
     asked = [part for part in wanted if part in DERIVED]
     derived = DerivedParts(log, behind, asked, type(module).__name__)
     # Select heads and convert the type only now: the sum needs all heads at full precision.
-    chooser = Observation(module, layers, heads, dtype)
     given = {part: getattr(captured, part) for part in watched} | derived.parts
     chosen: dict[str, Any] = {part: {} for part in BEHIND_NORMS}
     for part, by_kind in given.items():
@@ -169,8 +198,9 @@ def capture_with_projections(
     Raises:
         CaptureError: as in ``find_projections``.
     """
+    module = watched_module(module)
     arguments = run_arguments(module, inputs)
-    log = LinearLog(module)
+    log = BlockLog(module)
     with log.open():
         observation = Observation(module, None, None, None)
         captured = _capture_whole(module, arguments, BEHIND_NORMS, observation)
@@ -179,7 +209,7 @@ def capture_with_projections(
     return captured, {
         (kind, layer): projection
         for kind, of_kind in projections.items()
-        for layer, projection in zip(captured.layers[kind], of_kind, strict=True)
+        for layer, (projection, _) in zip(captured.layers[kind], of_kind, strict=True)
     }
 
 
@@ -190,13 +220,13 @@ def _captured(
     route: str,
     output_errors: Sequence[torch.Tensor],
 ) -> Captured:
+    seen = observation.parts.get("attentions", {})
+    certificate = certificate_of(module, seen, route, output_errors)
     return Captured(
         **{name: observation.parts.get(name, {}) for name in WATCHED_PARTS},
         layers=observation.layers,
         output=output,
-        certificate=certificate_of(
-            module, observation.parts.get("attentions", {}), route, output_errors
-        ),
+        certificate=replace(certificate, note=observation.tower_note),
     )
 
 
@@ -208,7 +238,7 @@ def _with_rows(whole: Captured, rows: torch.Tensor) -> Captured:
         if kind != "encoder"
     }
     note = "rows cannot be computed by themselves in this model: taken from the whole pattern"
-    return replace(whole, attentions=attentions, certificate=replace(whole.certificate, note=note))
+    return replace(whole, attentions=attentions, certificate=noted(whole.certificate, note))
 
 
 def _checked_parts(include: Sequence[str] | str) -> tuple[str, ...]:
@@ -255,14 +285,15 @@ def stream(
             layers may have been passed on already: start over without ``rows``.
         CaptureError, SelectionError: as for ``capture``.
     """
-    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    module = watched_module(module)
     arguments = run_arguments(module, inputs)
     observation = Observation(module, layers, None, None, receive=receive)
     if rows is None:
         _, route, errors = run_whole(module, arguments, include, observation)
     else:
         chosen = checked_rows(rows, arguments)
-        watcher = RowWatcher(chosen, observation.has_rows, observation.see, counted)
+        length = num_tokens(arguments)
+        watcher = RowWatcher(chosen, observation.has_rows, observation.see, counted, length=length)
         run_watched(module, arguments, observation, watcher)
         observation.check(module)
         route, errors = ROWS_ROUTE, watcher.output_errors

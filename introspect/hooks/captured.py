@@ -12,13 +12,20 @@ import transformers
 from torch import nn
 
 from introspect.errors import CaptureError
+from introspect.hooks.arguments import ran, run_arguments
 from introspect.hooks.interface import active_editors
 from introspect.hooks.loans import attention_implementation, borrowed_attention
 from introspect.hooks.observation import OWN_OUTPUTS, are_weights
-from introspect.hooks.run import run_arguments
+from introspect.hooks.run import returns_attention, run_returning_attention
+from introspect.hooks.unwrapping import watched_module
+from introspect.hooks.watchers import same_output
 from introspect.records import Certificate
+from introspect.text import quantity
 
 PartByKind = Mapping[str, list[torch.Tensor]]
+
+#: The note of a capture that was held to nothing but itself.
+NOT_COMPARED = "not compared with a run of the model as it was loaded"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,20 +107,54 @@ def verify(module: nn.Module, inputs: Mapping[str, Any], captured: Captured) -> 
             "Expected no intervention while a capture is compared with the model's own attention, "
             "but one is under way. Leave `certify` out, or capture outside of it."
         )
-    module = getattr(module, "_orig_mod", module)
+    module = watched_module(module)
     arguments = run_arguments(module, inputs)
+    difference, note = None, "the model does not return its attention itself"
     with torch.no_grad():
-        with borrowed_attention(module, "eager"):
-            eager = module(**arguments, output_attentions=True)
+        if returns_attention(module):
+            with borrowed_attention(module, "eager"):
+                eager = run_returning_attention(module, arguments)
+            difference, note = _attention_difference(captured, eager)
         with borrowed_attention(module):
-            plain = module(**arguments)
-    difference, note = _attention_difference(captured, eager)
-    return replace(
+            plain = ran(module, arguments)
+    compared = replace(
         captured.certificate,
         max_difference_from_eager=difference,
         max_output_difference=_largest(_tensors(plain), _tensors(captured.output)),
-        note="; ".join(text for text in (captured.certificate.note, note) if text),
+        note=captured.certificate.note.replace(NOT_COMPARED, "").strip("; "),
     )
+    return noted(compared, note)
+
+
+def held_to_the_model(
+    module: nn.Module, arguments: Mapping[str, Any], captured: Captured
+) -> Captured:
+    """Return a capture with the difference of its output from a run of the model as loaded.
+
+    Raises:
+        CaptureError: the output is another one, so the attention is not that of the model.
+    """
+    with torch.no_grad(), borrowed_attention(module):
+        plain = list(_tensors(ran(module, arguments)))
+    difference = _largest(iter(plain), _tensors(captured.output))
+    if difference is None:
+        return captured
+    largest = max(1.0, *(float(each.nan_to_num().abs().max()) for each in plain))
+    if not difference <= same_output(plain[0].dtype) * largest and not plain[0].isnan().any():
+        raise CaptureError(
+            f"Expected {type(module).__name__} to give the same when it is watched, but its output "
+            f"is {quantity(difference)} away: with these inputs ({', '.join(arguments)}) eager "
+            "attention is not what it runs. Give a mask of bool or of numbers to add, and no "
+            'other, or load the model with attn_implementation="eager".'
+        )
+    certificate = replace(captured.certificate, max_output_difference=difference)
+    return replace(captured, certificate=certificate)
+
+
+def noted(certificate: Certificate, note: str) -> Certificate:
+    """Return a certificate with another note beside those that it has."""
+    notes = (certificate.note, note)
+    return replace(certificate, note="; ".join(text for text in notes if text))
 
 
 def _attention_difference(captured: Captured, eager: Any) -> tuple[float | None, str]:
@@ -148,6 +189,10 @@ def _largest(a: Iterator[torch.Tensor], b: Iterator[torch.Tensor]) -> float | No
 
 def _tensors(output: Any) -> Iterator[torch.Tensor]:
     """Yield the model's results, without what a capture adds or leaves out."""
+    if torch.is_tensor(output):
+        yield output
+    if isinstance(output, tuple) and output and torch.is_tensor(output[0]):
+        yield output[0]
     for name in ("last_hidden_state", "logits"):
         value = output.get(name) if hasattr(output, "get") else None
         if value is not None:

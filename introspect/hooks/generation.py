@@ -7,7 +7,7 @@ even if the cache keeps only the last ones.
 
 from __future__ import annotations
 
-import inspect
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,17 +15,27 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks.captured import Captured, certificate_of
+from introspect.hooks.arguments import copied, run_arguments, telling_failures
+from introspect.hooks.captured import NOT_COMPARED, Captured, certificate_of, noted
 from introspect.hooks.interface import IMPLEMENTATION, watching
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.observation import OWN_OUTPUTS, Observation
-from introspect.hooks.run import INTERFACE_ROUTE, OUTPUT_ROUTE, run_arguments
+from introspect.hooks.run import INTERFACE_ROUTE, OUTPUT_ROUTE
+from introspect.hooks.unwrapping import check_positions, taken_by, watched_module
 from introspect.hooks.watchers import WholeWatcher
 
 #: The default number of new tokens.
 NEW_TOKENS = 20
 
 _WHILE = "while the model wrote"
+_RUNNING_MORE = (
+    "assistant_model",
+    "prompt_lookup_num_tokens",
+    "custom_generate",
+    "penalty_alpha",
+    "dola_layers",
+    "assistant_early_exit",
+)
 # For each run of the model, by kind: layer numbers and weights.
 _Steps = list[dict[str, list[tuple[int, torch.Tensor]]]]
 
@@ -60,13 +70,15 @@ def capture_generation(
         CaptureError: the model cannot generate, or does not read in text order.
         SelectionError: the options generate several texts at once.
     """
+    module = watched_module(module)
+    check_positions(module)
     if not getattr(module, "can_generate", lambda: False)():
         raise CaptureError(
             f"Expected a model with a language-model head, to write with, got "
             f"{type(module).__name__}. Load it with its LM head: ix.load(name, lm_head=True)."
         )
-    arguments = {**run_arguments(module, inputs), "use_cache": True, **options}
-    if "attention_mask" in inspect.signature(module.forward).parameters:
+    arguments = {**run_arguments(module, inputs), "use_cache": True, **_merged(options)}
+    if "attention_mask" in taken_by(module):
         arguments.setdefault("attention_mask", torch.ones_like(arguments["input_ids"]))
     _check_options(module, arguments)
     try:
@@ -86,22 +98,53 @@ def capture_generation(
         attentions=attentions,
         layers=numbers,
         output=sequence,
-        certificate=certificate_of(module, attentions, f"{route}, {_WHILE}", errors),
+        certificate=noted(
+            certificate_of(module, attentions, f"{route}, {_WHILE}", errors), NOT_COMPARED
+        ),
     )
 
 
+def configured(module: nn.Module, options: Mapping[str, Any], name: str) -> Any:
+    """Return an option as ``generate`` reads it: given, in a configuration given, or the model's.
+
+    Args:
+        module: the model.
+        options: the arguments of ``generate``.
+        name: the option.
+    """
+    configs = (options.get("generation_config"), getattr(module, "generation_config", None))
+    values = (options.get(name), *(getattr(config, name, None) for config in configs))
+    return next((value for value in values if value is not None), None)
+
+
+def _merged(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with those that a configuration among them holds too written into it."""
+    config = options.get("generation_config")
+    if config is None:
+        return dict(options)
+    own = copy.deepcopy(config)
+    rest = {}
+    for name, value in options.items():
+        if name == "generation_config":
+            continue
+        # The tokenizer's padding is only for a configuration that has none.
+        if name == "pad_token_id" and own.pad_token_id is not None:
+            continue
+        if hasattr(own, name):
+            setattr(own, name, value)
+        else:
+            rest[name] = value
+    return {**rest, "generation_config": own}
+
+
 def _check_options(module: nn.Module, arguments: Mapping[str, Any]) -> None:
-    config = module.generation_config
-    several = [
-        name
-        for name in ("num_beams", "num_return_sequences")
-        if (arguments.get(name) or getattr(config, name, None) or 1) > 1
-    ]
-    refused = [
-        name
-        for name in ("assistant_model", "prompt_lookup_num_tokens", "custom_generate")
-        if arguments.get(name) is not None
-    ]
+    def option(name: str) -> Any:
+        return configured(module, arguments, name)
+
+    several = [name for name in ("num_beams", "num_return_sequences") if (option(name) or 1) > 1]
+    # These run the model, or another one, on more than the text.
+    refused = [name for name in _RUNNING_MORE if option(name) not in (None, False)]
+    refused += ["guidance_scale"] if option("guidance_scale") not in (None, 1) else []
     if several or refused:
         raise SelectionError(
             f"Expected options under which the model writes one text, token by token, got "
@@ -123,6 +166,11 @@ def _watched(
             raise _NothingSeenError
         if not steps:
             observation.check(module)
+        if note := observation.tower_note:
+            raise CaptureError(
+                f"Expected the attention of one tower while {type(module).__name__} writes, got "
+                f"that of several: {note}. Leave the picture out, or capture without generating."
+            )
         steps.append(observation.turn())
 
     handle = module.register_forward_hook(end_of_run)
@@ -133,10 +181,17 @@ def _watched(
             observation.hooks(),
             watching(watcher),
         ):
-            sequence = module.generate(**arguments)  # type: ignore[operator]
+            sequence = _written(module, arguments)
     finally:
         handle.remove()
     return _as_sequence(sequence), steps, watcher.output_errors
+
+
+def _written(module: Any, arguments: Mapping[str, Any]) -> Any:
+    """Let the model write; a cache that it is given stays as it is."""
+    own = {name: copied(name, value) for name, value in arguments.items()}
+    with telling_failures(module, own):
+        return module.generate(**own)
 
 
 def _own(
@@ -144,9 +199,8 @@ def _own(
 ) -> tuple[torch.Tensor, _Steps]:
     """Generate a text; return the sequence and each run's attention as the model returns it."""
     with torch.no_grad(), borrowed_attention(module, "eager"):
-        output = module.generate(  # type: ignore[operator]
-            **{**arguments, "output_attentions": True, "return_dict_in_generate": True}
-        )
+        returned = {"output_attentions": True, "return_dict_in_generate": True}
+        output = _written(module, _merged({**arguments, **returned}))
     steps: _Steps = []
     for kind, names in OWN_OUTPUTS.items():
         runs = next((output[name] for name in names if output.get(name)), ())

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -67,7 +67,17 @@ class AttentionCall:
         return _unwatched_name(getattr(self.module, "config", None)) == "eager"
 
     def eager(self) -> Attended:
-        """Compute the attention with the eager function of the model's own file."""
+        """Compute the attention with the eager function of the model's own file.
+
+        That adds the mask to the scores. What the model runs unwatched reads a mask of bool as the
+        keys that may be seen, so one is made additive first; a model that runs eagerly anyway adds
+        it as it is, and is shown as it is.
+        """
+        mask = self.mask
+        if torch.is_tensor(mask) and mask.dtype == torch.bool and not self.is_eager:
+            lowest = torch.finfo(self.queries.dtype).min
+            mask = torch.zeros_like(mask, dtype=self.queries.dtype).masked_fill_(~mask, lowest)
+            return replace(self, mask=mask)._with(own_eager(self.module))
         return self._with(own_eager(self.module))
 
     def plain(self) -> Attended:

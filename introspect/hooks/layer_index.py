@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from introspect.hooks.unwrapping import models_inside
+
 # An attention module attends to another sequence if it received one of these arguments.
-_OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states")
+_OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states", "cross_attention_states")
 
 
 #: Called with the part of a model that begins to run, and its arguments.
@@ -54,7 +56,10 @@ class Numbering:
         self._thread = threading.get_ident()
         self._attends_elsewhere: dict[nn.Module, bool] = {}
         self._module = module
-        self.is_encoder_decoder = is_encoder_decoder(module)
+        models = models_inside(module)
+        # Around one transformers model there may be a module of the caller's own.
+        self._model = models[0] if len(models) == 1 else module
+        self.is_encoder_decoder = is_encoder_decoder(self._model)
         encoder = self._part("get_encoder") if self.is_encoder_decoder else None
         self._encoder_parts = set(encoder.modules()) if encoder is not None else set()
         self._hookable = [m for m in module.modules() if _source_arguments(type(m).forward)]
@@ -119,12 +124,12 @@ class Numbering:
     def _wholes(self) -> list[nn.Module]:
         """Return the model and its parts that may be run separately."""
         names = ("get_encoder", "get_decoder") if self.is_encoder_decoder else ()
-        parts = [self._module, getattr(self._module, "base_model", None)]
+        parts = [self._module, self._model, getattr(self._model, "base_model", None)]
         parts += [self._part(name) for name in names]
         return list({id(part): part for part in parts if isinstance(part, nn.Module)}.values())
 
     def _part(self, getter: str) -> nn.Module | None:
-        get = getattr(self._module, getter, None)
+        get = getattr(self._model, getter, None)
         part = get() if get else None
         return part if isinstance(part, nn.Module) else None
 

@@ -12,11 +12,13 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError
+from introspect.hooks.arguments import accepted, run_arguments
 from introspect.hooks.interface import unedited
 from introspect.hooks.layer_index import is_encoder_decoder
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import AttentionProducts
-from introspect.hooks.run import accepted, products_of_own_output, run_arguments, run_watched
+from introspect.hooks.run import products_of_own_output, run_watched
+from introspect.hooks.unwrapping import transformers_model
 from introspect.hooks.watchers import WholeWatcher
 
 _NUM_TOKENS = 5
@@ -63,7 +65,7 @@ def attention_layout(module: nn.Module) -> AttentionLayout:
     Raises:
         CaptureError: it has no attention that can be observed, or takes inputs of another kind.
     """
-    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    module = transformers_model(module)
     with _known_lock:
         layout = _known.get(module)
     if layout is None:

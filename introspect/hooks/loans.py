@@ -15,6 +15,8 @@ from typing import Any
 
 from torch import nn
 
+from introspect.hooks.compiled import as_written
+
 # The property without the underscore also writes to sub-configurations. Here every configuration is
 # borrowed separately, so that models with mixed implementations are restored exactly.
 _IMPLEMENTATION = "_attn_implementation_internal"
@@ -53,7 +55,10 @@ def borrowed_attention(
         keeps_training: leave the module in training mode, with dropout, if it is in that mode.
     """
     parts = list(module.modules())
-    with _borrowed(_configs(parts), implementation, [] if keeps_training else parts):
+    with (
+        as_written(parts),
+        _borrowed(_configs(parts), implementation, [] if keeps_training else parts),
+    ):
         yield
 
 
@@ -63,7 +68,8 @@ def without_dropout(module: nn.Module) -> Iterator[None]:
 
     Use this for runs within an intervention, which has already borrowed the implementation.
     """
-    with _borrowed([], None, list(module.modules())):
+    parts = list(module.modules())
+    with as_written(parts), _borrowed([], None, parts):
         yield
 
 

@@ -53,6 +53,8 @@ class Observation:
         may_stop: bool = True,
         receive: Receive | None = None,
     ) -> None:
+        #: The layers of each tower, by the class of its configuration, of self-attention.
+        self.towers: dict[str, list[int]] = {}
         self.parts: dict[str, dict[str, list[torch.Tensor]]] = {}
         self.layers: dict[str, list[int]] = {}
         self._heads = None if heads is None else list(heads)
@@ -105,10 +107,35 @@ class Observation:
             return
         if had_all:
             raise AllSeen
+        if kind == "self":
+            self._note_tower(call.module, place.layer)
         self._keep(kind, place.layer, parts)
         # A layer's values may arrive in two calls (see _extend); its attention does not.
         if self._has_all(kind) and not {"values", "head_outputs"} & set(parts):
             raise AllSeen
+
+    def _note_tower(self, module: nn.Module, layer: int) -> None:
+        """Note the tower that a layer is of: numbers of layers are the model's in one tower only.
+
+        Raises:
+            CaptureError: layers were requested of a model of several towers.
+        """
+        tower = type(getattr(module, "config", None)).__name__
+        self.towers.setdefault(tower, []).append(layer)
+        if len(self.towers) > 1 and self._wanted is not None:
+            raise CaptureError(
+                f"Expected layers of one tower in `layers`, but these inputs run through "
+                f"{len(self.towers)} ({', '.join(self.towers)}), each with a layer 0. Leave "
+                "`layers` out, and choose among all of them."
+            )
+
+    @property
+    def tower_note(self) -> str:
+        """Which layers are of which tower, where there are several."""
+        if len(self.towers) < 2:
+            return ""
+        named = [f"{_ranges(sorted(layers))} of {name}" for name, layers in self.towers.items()]
+        return f"layers are numbered in the order in which they ran: {', '.join(named)}"
 
     def _has_all(self, kind: str) -> bool:
         """Return whether the run may stop; never in an encoder-decoder, which has more kinds."""

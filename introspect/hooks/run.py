@@ -1,15 +1,16 @@
-"""One run of a model: its arguments, and its attention by whichever route it is available."""
+"""One run of a model, and its attention by whichever route it is available."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
-from introspect.errors import CaptureError, SelectionError
+from introspect.errors import CaptureError
+from introspect.hooks.arguments import ran
 from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.observation import OWN_OUTPUTS, AllSeen, Observation, are_weights
@@ -19,6 +20,7 @@ from introspect.hooks.products import (
     parts_behind,
     products_behind,
 )
+from introspect.hooks.unwrapping import is_adapted, taken_by
 from introspect.hooks.watchers import WholeWatcher
 
 INTERFACE_ROUTE = "attention interface"
@@ -27,84 +29,6 @@ OUTPUT_ROUTE = "the model's own output"
 _PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
 
 _PATTERN_DIMENSIONS = 4
-
-
-def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``inputs`` on the model's device, without a cache, which changes the last digits.
-
-    Raises:
-        CaptureError: the model has no weights in memory.
-    """
-    arguments = placed(module, inputs)
-    if "use_cache" in inspect.signature(module.forward).parameters:
-        arguments.setdefault("use_cache", False)
-    return arguments
-
-
-def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Move ``inputs`` to the model's device.
-
-    Raises:
-        CaptureError: the model has no weights in memory.
-    """
-    device = _device(module)
-    return {k: v.to(device) if torch.is_tensor(v) else v for k, v in inputs.items()}
-
-
-def accepted(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Select the inputs that the module's forward method takes."""
-    parameters = inspect.signature(module.forward).parameters
-    return {name: value for name, value in inputs.items() if name in parameters}
-
-
-def checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
-    """Return ``rows`` as positions: ``(num_rows,)`` for all batch items, or ``(batch, num_rows)``.
-
-    Raises:
-        SelectionError: the rows do not fit the batch or the length, or the inputs have no tokens.
-    """
-    ids = next(
-        (arguments[n] for n in ("decoder_input_ids", "input_ids") if n in arguments),
-        arguments.get("inputs_embeds"),
-    )
-    if ids is None:
-        raise SelectionError("Expected `input_ids` among the inputs, to choose rows of.")
-    batch, length = ids.shape[:2]
-    chosen = torch.as_tensor(rows)
-    fits = chosen.ndim == 1 or (chosen.ndim == 2 and chosen.shape[0] == batch)
-    if not fits or not chosen.numel():
-        raise SelectionError(
-            f"Expected `rows` as a list of positions, or one for each of the {batch} items of the "
-            f"batch, got shape {tuple(chosen.shape)}."
-        )
-    if not bool(((chosen >= 0) & (chosen < length)).all()):
-        raise SelectionError(
-            f"Expected `rows` in 0–{length - 1}, got {sorted(set(chosen.flatten().tolist()))}."
-        )
-    return chosen.long()
-
-
-def _device(module: nn.Module) -> torch.device:
-    parameter = next(module.parameters(), None)
-    if parameter is None:
-        raise CaptureError(f"Expected a model with weights, but {type(module).__name__} has none.")
-    _check_weights(module)
-    return parameter.device
-
-
-def _check_weights(module: nn.Module) -> None:
-    empty = []
-    for place, part in module.named_modules():
-        if hasattr(part, "_hf_hook"):
-            return  # weights offloaded to disk are on the meta device, and the hook restores them
-        for name, parameter in part._parameters.items():
-            if parameter is not None and parameter.device.type == "meta":
-                empty.append(f"{place}.{name}")
-    if empty:
-        raise CaptureError(
-            f"Expected {type(module).__name__} with its weights in memory, but {len(empty)} of "
-            f"them are on the meta device, for example {empty[0]}. Load the weights first."
-        )
 
 
 def run_whole(
@@ -144,7 +68,7 @@ def run_watched(
             observation.hooks(),
             watching(watcher),
         ):
-            return module(**arguments)
+            return ran(module, arguments)
     except AllSeen:
         return None
 
@@ -197,7 +121,28 @@ def products_of_own_output(
 
 def _run_eagerly(module: nn.Module, arguments: dict[str, Any]) -> Any:
     with torch.no_grad(), borrowed_attention(module, "eager"):
-        return module(**arguments, output_attentions=True)
+        return run_returning_attention(module, arguments)
+
+
+def run_returning_attention(module: nn.Module, arguments: Mapping[str, Any]) -> Any:
+    """Run a model that returns its attention if it is asked to.
+
+    Raises:
+        CaptureError: it cannot be asked, or does not run.
+    """
+    if not returns_attention(module):
+        raise CaptureError(
+            f"Expected {type(module).__name__} to compute attention through transformers' "
+            "attention interface, or to return it when asked with output_attentions=True, but its "
+            "forward does neither. Hand over a model that transformers has loaded."
+        )
+    return ran(module, arguments, output_attentions=True)
+
+
+def returns_attention(module: nn.Module) -> bool:
+    """Return whether a model can be asked for its attention."""
+    is_of_transformers = isinstance(module, PreTrainedModel) or is_adapted(module)
+    return is_of_transformers or "output_attentions" in taken_by(module)
 
 
 def own_attention(output: Any, kinds: Sequence[str]) -> Iterator[tuple[str, int, torch.Tensor]]:

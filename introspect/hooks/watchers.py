@@ -94,6 +94,7 @@ class RowWatcher:
         counted: ``(batch, query_len)``, bool: also pass on, as ``received``, the total attention
             that each key receives from these queries, ``(batch, num_heads, 1, key_len)``. The
             pattern that is summed is computed a few rows at a time.
+        length: the number of tokens that the rows are places of.
     """
 
     needs_eager_masks = False
@@ -104,8 +105,11 @@ class RowWatcher:
         has_rows: Callable[[torch.nn.Module], bool],
         receive: Receiver,
         counted: torch.Tensor | None = None,
+        *,
+        length: int | None = None,
     ) -> None:
         self._rows = rows
+        self._length = length
         self._has_rows = has_rows
         self._receive = receive
         self._counted = counted
@@ -117,6 +121,8 @@ class RowWatcher:
         output, weights = call.plain()
         if not self._has_rows(call.module):
             return output, weights
+        if self._length is not None and call.queries.shape[2] != self._length:
+            raise not_by_token(type(call.module).__name__, call.queries.shape[2], self._length)
         if call.is_edited:
             raise RowsNotRecomputableError("it is edited, which is done to whole patterns")
         rows = self._rows.to(output.device)
@@ -139,6 +145,15 @@ class RowWatcher:
             parts["received"] = _received(call, self._counted.to(output.device))
         self._receive(call, parts)
         return output, weights
+
+
+def not_by_token(name: str, queries: int, tokens: int) -> CaptureError:
+    """Return the error of places among tokens, in attention whose queries are something else."""
+    return CaptureError(
+        f"Expected as many queries as tokens, to find a token's place, but {name} has {queries} "
+        f"queries for {tokens} tokens: they are a picture's, or an adapter's prompt is among them. "
+        "Capture the attention whole, without places."
+    )
 
 
 def _received(call: AttentionCall, counted: torch.Tensor) -> torch.Tensor:

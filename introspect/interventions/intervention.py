@@ -13,7 +13,15 @@ from torch import nn
 
 from introspect.calls import checked_call
 from introspect.errors import SelectionError
-from introspect.hooks import EDITABLE, AttentionEditor, Edit, attention_layout, editor_of
+from introspect.hooks import (
+    EDITABLE,
+    AttentionEditor,
+    Edit,
+    attention_layout,
+    check_positions,
+    editor_of,
+    transformers_model,
+)
 from introspect.models import Model
 
 ModelLike = Model | nn.Module
@@ -93,10 +101,11 @@ def intervene(model: ModelLike, edits: Iterable[Edit]) -> Intervention:
 
 
 def module_of(model: ModelLike) -> nn.Module:
-    """Return the transformers module, unwrapping what torch.compile wraps.
+    """Return the transformers module inside a model, whatever it is wrapped in.
 
     Raises:
         SelectionError: it is not a model.
+        CaptureError: it has none in it, or one whose places are not those of the text.
     """
     module = model.module if isinstance(model, Model) else model
     if isinstance(module, str):
@@ -109,7 +118,8 @@ def module_of(model: ModelLike) -> nn.Module:
         raise SelectionError(
             f"Expected a model of ix.load, or a transformers module, got {type(model).__name__}."
         )
-    return getattr(module, "_orig_mod", module)
+    check_positions(module)
+    return transformers_model(module)
 
 
 def _check(edit: Edit, places: Iterable[tuple[str, int]]) -> None:

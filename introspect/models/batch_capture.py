@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from introspect.errors import TextError, naming
-from introspect.hooks import Captured, capture
+from introspect.hooks import Captured, capture, taken_by
 from introspect.models.batches import BatchLimits, length_batches, num_heads_of
 from introspect.models.inputs import EncodedText, Readable, padded
 from introspect.models.run_plan import make_record, not_whole, run_inputs
@@ -88,7 +87,7 @@ class BatchCapture:
             [len(each.tokens) for each in window],
             BatchLimits(texts=self.batch_size),
             num_heads=num_heads_of(self.module),
-            alike="attention_mask" not in inspect.signature(self.module.forward).parameters,
+            alike="attention_mask" not in taken_by(self.module),
         )
         records: dict[int, AttentionRecord] = {}
         for batch in batches:

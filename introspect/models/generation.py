@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from introspect.errors import SelectionError
-from introspect.hooks import NEW_TOKENS, Captured, is_encoder_decoder, verify
+from introspect.hooks import NEW_TOKENS, Captured, configured, is_encoder_decoder, verify
 from introspect.models.inputs import EncodedText
 from introspect.models.tokens import assembled
 from introspect.records import TokenSequence
@@ -85,18 +85,27 @@ def _within(text: str, span: Span, first: int) -> Span:
 Generate = bool | int | Mapping[str, Any]
 
 
-def generation_options(generate: Generate) -> dict[str, Any] | None:
+def generation_options(generate: Generate, module: nn.Module) -> dict[str, Any] | None:
     """Return the options of ``module.generate``, or ``None`` if nothing is to be generated.
+
+    A length that is configured, in a ``generation_config`` among the options or the model's own,
+    is kept: 20 tokens are for a model that names none, and the most with ``True``.
+
+    Args:
+        generate: what ``Model.capture`` is given.
+        module: the model.
 
     Raises:
         SelectionError: ``generate`` is neither a bool nor a number of tokens nor options.
     """
     if isinstance(generate, bool):
-        return {"max_new_tokens": NEW_TOKENS} if generate else None
+        own = configured(module, {}, "max_new_tokens") or NEW_TOKENS
+        return {"max_new_tokens": min(own, NEW_TOKENS)} if generate else None
     if isinstance(generate, int) and generate > 0:
         return {"max_new_tokens": generate}
     if isinstance(generate, Mapping):
-        has_length = {"max_new_tokens", "max_length"} & set(generate)
+        lengths = ("max_new_tokens", "max_length")
+        has_length = any(configured(module, generate, name) is not None for name in lengths)
         return {**({} if has_length else {"max_new_tokens": NEW_TOKENS}), **generate}
     raise SelectionError(
         "Expected `generate` as True, a number of tokens from 1, or options of module.generate, "

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
 
 import torch
@@ -14,6 +15,9 @@ from torch import nn
 
 from introspect.deprecated import renamed_keyword
 from introspect.errors import MissingExtraError, ModelError
+from introspect.hooks import unwrapped
+from introspect.models.adapters import adapted, base_of, num_labels_in
+from introspect.models.given import module_in, owner_of, pair_in
 from introspect.models.model import Model
 from introspect.models.sources import ModelSource, find_source
 from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
@@ -161,25 +165,43 @@ def load(
         model = os.fspath(model)
         source = find_source(model, allow_pickle=allow_pickle)
         numbers = _Numbers(_device(device), _dtype(dtype))
+        if source.is_adapter:
+            return _load_adapter(source, numbers, allow_pickle=allow_pickle, lm_head=lm_head)
         return _load_source(
             source, numbers, allow_pickle=allow_pickle, lm_head=lm_head, tower=tower
         )
-    if not (isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], nn.Module)):
+    given, reader = pair_in(model)
+    module = module_in(given)
+    within = owner_of(given, module)
+    name = getattr(getattr(module, "config", None), "name_or_path", "") or type(module).__name__
+    module = chosen_tower(module, tower, name)
+    return _paired(_moved(module, device), reader, name=name, within=within)
+
+
+def _moved(module: nn.Module, device: str | torch.device | None) -> nn.Module:
+    if device is None:
+        return module
+    try:
+        return module.to(device)
+    except (ValueError, RuntimeError, NotImplementedError) as error:
         raise ModelError(
-            "Expected a model's name, a folder or a pair (module, tokenizer), got "
-            f"{type(model).__name__}. Give for example load((module, tokenizer))."
-        )
-    name = getattr(getattr(model[0], "config", None), "name_or_path", "") or type(model[0]).__name__
-    module = chosen_tower(model[0], tower, name)
-    return _paired(module if device is None else module.to(device), model[1], name=name)
+            f"Expected {type(module).__name__} to go to {device}, but it cannot be moved: "
+            f"{_first_line(error)} Leave `device` out, to use it where it is."
+        ) from error
 
 
 def _paired(
-    module: nn.Module, reader: Any, *, name: str, revision: str | None = None
+    module: nn.Module,
+    reader: Any,
+    *,
+    name: str,
+    revision: str | None = None,
+    within: str | None = None,
 ) -> Model | VisionModel:
     """Combine a module with its tokenizer or image processor."""
-    kind = VisionModel if reads_pictures(module) or is_image_processor(reader) else Model
-    return kind(module, reader, name=name, revision=revision)
+    if reads_pictures(module) or is_image_processor(reader):
+        return VisionModel(module, reader, name=name, revision=revision)
+    return Model(module, reader, name=name, revision=revision, within=within)
 
 
 def load_text(model: Model | _Loadable, *, lm_head: bool = False) -> Model:
@@ -230,9 +252,40 @@ def _dtype(name: str | torch.dtype | None) -> torch.dtype | None:
     return chosen
 
 
-def _load_source(
-    source: ModelSource, numbers: _Numbers, *, allow_pickle: bool, lm_head: bool, tower: str | None
+def _load_adapter(
+    source: ModelSource, numbers: _Numbers, *, allow_pickle: bool, lm_head: bool
 ) -> Model | VisionModel:
+    """Load an adapter with the model that it adapts."""
+    folder = Path(source.location)
+    named, auto = base_of(folder)
+    base_source = find_source(named, allow_pickle=allow_pickle)
+    base = _load_source(
+        base_source, numbers, allow_pickle=allow_pickle, lm_head=lm_head, tower=None,
+        auto=auto, labels=num_labels_in(folder) if auto.endswith("Classification") else None,
+    )  # fmt: skip
+    module = adapted(base.module, folder, source.name)
+    if not lm_head and hasattr(found := unwrapped(module), "base_model_prefix"):
+        module = found.base_model
+    reader = base.processor if isinstance(base, VisionModel) else base.tokenizer
+    if any(folder.glob("tokenizer*")):
+        reader = _reader_class(module).from_pretrained(str(folder), local_files_only=True)
+    if any(choice is not None for choice in numbers):
+        module.to(device=numbers.device, dtype=numbers.dtype)
+    revision = f"{source.revision} on {base.name} {base.revision}"
+    return _paired(module, reader, name=source.name, revision=revision)
+
+
+def _load_source(
+    source: ModelSource,
+    numbers: _Numbers,
+    *,
+    allow_pickle: bool,
+    lm_head: bool,
+    tower: str | None,
+    auto: str | None = None,
+    labels: int | None = None,
+) -> Model | VisionModel:
+    import transformers
     from safetensors import SafetensorError
     from transformers import AutoModel
 
@@ -241,12 +294,16 @@ def _load_source(
         "local_files_only": source.is_local,
     }
     try:
-        kind = _class_with_lm_head(source, options) if lm_head else AutoModel
+        if auto is not None:
+            kind: Any = getattr(transformers, auto)
+        else:
+            kind = _class_with_lm_head(source, options) if lm_head else AutoModel
         with _quietly(source):
             module, report = kind.from_pretrained(
                 source.location,
                 use_safetensors=None if allow_pickle else True,
                 output_loading_info=True,
+                **({} if labels is None else {"num_labels": labels}),
                 **options,
             )
         module = chosen_tower(module, tower, source.name)
@@ -263,10 +320,11 @@ def _load_source(
         ) from error
     if not reads_pictures(module):
         _check_vocabulary(reader, source.name)
+    # What an adapter brings is not in its base.
+    brought = ("classifier", "score", "qa_outputs") if auto is not None else ()
+    harmless = (*(_HARMLESS_WITH_LM_HEAD if lm_head else _HARMLESS), *brought)
     missing = sorted(
-        key
-        for key in report["missing_keys"]
-        if not any(part in key for part in (_HARMLESS_WITH_LM_HEAD if lm_head else _HARMLESS))
+        key for key in report["missing_keys"] if not any(part in key for part in harmless)
     )
     if missing:
         raise ModelError(

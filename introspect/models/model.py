@@ -18,6 +18,7 @@ from introspect.hooks import (
     capture,
     capture_generation,
     capture_gradients,
+    unwrapped,
     verify,
     with_gradients,
 )
@@ -50,10 +51,12 @@ class Model:
     """A transformers module with its tokenizer.
 
     Args:
-        module: the transformers model.
+        module: the transformers model; of one that PEFT, ``torch.compile`` or DataParallel wraps,
+            what is inside.
         tokenizer: its fast tokenizer.
         name: the name to report: hub id or folder.
         revision: the commit on the hub, or a digest of the weights.
+        within: what the module is a part of, for the certificate; none for most models.
 
     Raises:
         ModelError: the tokenizer is not fast; only fast tokenizers provide character offsets.
@@ -63,10 +66,12 @@ class Model:
     tokenizer: Any
     name: str = "model"
     revision: str | None = None
+    within: str | None = None
     # A fast tokenizer keeps its truncation setting in one shared object.
     _tokenizer_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "module", unwrapped(self.module))
         if not getattr(self.tokenizer, "is_fast", False):
             raise ModelError(
                 f"Expected a fast tokenizer for {self.name}, got {type(self.tokenizer).__name__}: "
@@ -162,7 +167,7 @@ class Model:
         """
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, of, steps, rows)
-        options = generation_options(generate)
+        options = generation_options(generate, self.module)
         if options is not None:
             _check_generation(wanted, rows, target)
             kind = self._checked_kind(kind, target, generates=True)
@@ -285,8 +290,13 @@ class Model:
 
     def _signed(self, record: AttentionRecord) -> AttentionRecord:
         """Add the model's name, revision and tokenizer class to the certificate of a record."""
+        note = record.certificate.note
+        if self.within is not None:
+            part = f"of the {type(self.module).__name__} in {self.within}, which ran by itself"
+            note = f"{part}; {note}" if note else part
         certificate = replace(
             record.certificate,
+            note=note,
             model=self.name,
             revision=self.revision,
             tokenizer=type(self.tokenizer).__name__,

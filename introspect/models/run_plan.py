@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks import accepted, is_encoder_decoder
+from introspect.hooks import accepted, check_positions, is_encoder_decoder
 from introspect.models.inputs import EncodedText
 from introspect.records import (
     KINDS,
@@ -89,7 +89,12 @@ def plan_run(
 def run_inputs(
     module: nn.Module, read: Inputs, written: Inputs | None = None
 ) -> dict[str, torch.Tensor]:
-    """Return the inputs that a model or its encoder takes for texts, and for what it writes."""
+    """Return the inputs that a model or its encoder takes for texts, and for what it writes.
+
+    Raises:
+        CaptureError: the model reads more than the tokens of the texts.
+    """
+    check_positions(module)
     inputs = dict(read)
     if written is not None:
         names = [name for name in ("input_ids", "attention_mask") if name in written]

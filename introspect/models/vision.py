@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, InputError, MissingExtraError, ModelError
-from introspect.hooks import Captured, capture, verify
+from introspect.hooks import Captured, capture, taken_by, unwrapped, verify
 from introspect.models.run_plan import make_record
 from introspect.records import AttentionRecord, PatchGrid, TokenSequence
 from introspect.text import shortened
@@ -51,6 +50,7 @@ class VisionModel:
     revision: str | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "module", unwrapped(self.module))
         if not reads_pictures(self.module):
             raise ModelError(
                 f"Expected a model that reads pictures for an image processor, got "
@@ -156,7 +156,7 @@ class VisionModel:
         if parameter is not None:
             pixels = pixels.to(parameter.dtype)
         inputs: dict[str, Any] = {"pixel_values": pixels}
-        takes = inspect.signature(self.module.forward).parameters
+        takes = taken_by(self.module)
         trained_on = _pair(getattr(self.module.config, "image_size", None))
         is_other_size = trained_on is not None and trained_on != tuple(pixels.shape[-2:])
         if is_other_size and "interpolate_pos_encoding" in takes:

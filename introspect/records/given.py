@@ -195,12 +195,16 @@ def _squeezed(layer: Any, name: str) -> torch.Tensor:
         )
     array = _tensor(layer)
     if array.ndim == 4 and array.shape[0] == 1:
-        return array[0]
+        array = array[0]
     if array.ndim == 4 and array.shape[0] > 1:
         raise RecordError(
             f"Expected the attention of one text, got a batch of {array.shape[0]} texts or beams "
             f"in {name}, {tuple(array.shape)}. Take one, [layer[:1] for layer in attentions], "
             "without its padding; or use model.capture_many(texts)."
+        )
+    if 0 in array.shape[-3:]:
+        raise RecordError(
+            f"Expected at least one head and token, got {tuple(array.shape)} in {name}."
         )
     if array.ndim != 3:
         raise RecordError(
@@ -260,4 +264,5 @@ def _check_steps(steps: Sequence[torch.Tensor], fits: bool) -> None:
 
 
 def _named(given: Any) -> str:
-    return "None" if given is None else f"a {type(given).__name__}"
+    name = type(given).__name__
+    return "None" if given is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from itertools import groupby
 from numbers import Integral
@@ -67,13 +67,14 @@ def _labels(given: Any) -> tuple[str, ...]:
             "Expected a list of tokens, got what a tokenizer returned. Hand over its tokens(), and "
             "word_ids=encoding.word_ids() beside them."
         )
-    try:
-        labels = tuple(given)
-    except TypeError as error:
+    # A set has no order, and the keys of a dictionary are a vocabulary and no text.
+    is_list = isinstance(given, Iterable) and not isinstance(given, Set | Mapping)
+    if not is_list or getattr(given, "shape", None) == ():
         raise RecordError(
             f"Expected a list of tokens, got {given!r:.60}. Hand over the tokens that the model "
             "saw, special ones too."
-        ) from error
+        )
+    labels = tuple(given)
     check_labels(labels)
     return tuple(map(str, labels))
 

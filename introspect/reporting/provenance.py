@@ -95,6 +95,8 @@ def difference_words(value: float | None, note: str = "") -> str:
         ('0 (equal in every bit)', '1.2·10⁻⁴')
     """
     if value is None:
+        if note.startswith("not compared"):
+            return note
         return f"not computed: {note}" if note else "not computed"
     return "0 (equal in every bit)" if value == 0 else quantity(value)
 

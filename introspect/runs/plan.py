@@ -15,7 +15,8 @@ import transformers
 from torch import nn
 
 from introspect.data import InputSet, fingerprint
-from introspect.errors import OutputError
+from introspect.errors import ModelError, OutputError
+from introspect.hooks import own_parameter
 from introspect.models import Model
 from introspect.reporting import version_of_introspect
 from introspect.runs.worker import WorkerOptions
@@ -131,7 +132,16 @@ def weights_digest(module: nn.Module) -> str:
     """Return the SHA-256 of all parameters and buffers, for a model without a revision."""
     digest = hashlib.sha256()
     for name, tensor in module.state_dict().items():
+        if tensor.device.type == "meta":
+            owner, _, own = name.rpartition(".")
+            kept = own_parameter(module.get_submodule(owner), own)
+            tensor = tensor if kept is None else kept
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        if tensor.device.type == "meta":
+            raise ModelError(
+                f"Expected weights in memory, or kept elsewhere by accelerate, but {name} of "
+                f"{type(module).__name__} is on the meta device. Load the weights first."
+            )
         flat = tensor.detach().cpu().contiguous().flatten()
         digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
     return f"sha256:{digest.hexdigest()}"

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from introspect.errors import CaptureError, MissingExtraError
+from introspect.errors import CaptureError, MissingExtraError, ModelError
 from introspect.models import Model
 from introspect.runs.rows import Shard
 from introspect.runs.shard import write_result
@@ -26,6 +26,8 @@ from introspect.runs.worker import Places, Worker, WorkerOptions
 # One shard runs in each actor and one waits there, so that no actor is ever idle.
 _WAITING = 2
 _MOST_LOSSES = 3
+# What is in a model of these packages is not made by its configuration.
+_OF_OTHERS = ("peft.", "bitsandbytes.")
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,13 @@ class _Parcel:
     @classmethod
     def of(cls, model: Model) -> _Parcel:
         module: Any = model.module
+        for part in module.modules():
+            if hasattr(part, "_hf_hook") or type(part).__module__.startswith(_OF_OTHERS):
+                raise ModelError(
+                    f"Expected a model that its configuration and its weights make, to send it to "
+                    f"workers, but {type(part).__name__} in {model.name} is adapted, quantized or "
+                    "kept elsewhere. Take engine='serial'."
+                )
         parameter = next(module.parameters())
         state = {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
         return cls(

@@ -208,5 +208,5 @@ def count_rows(inputs: InputSet) -> int | None:
                 total += block.count(b"\n")
                 last = block[-1:]
             total += last != b"\n"
-        total -= file.format in ("csv", "tsv")
-    return total
+    before = [getattr(layout.reader, "lines_before", 0) for layout in inputs.layouts]
+    return total - sum(before)

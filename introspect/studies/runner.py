@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,13 @@ from typing import Any, TypeVar
 import torch
 
 from introspect.errors import CaptureError
-from introspect.hooks import Projection, RowsNotRecomputableError, find_projections, stream
+from introspect.hooks import (
+    Projection,
+    RowsNotRecomputableError,
+    find_projections,
+    stream,
+    taken_by,
+)
 from introspect.models import (
     BatchLimits,
     EncodedText,
@@ -164,7 +169,7 @@ class BatchRunner:
     @property
     def takes_mask(self) -> bool:
         """Whether texts of different lengths can run together."""
-        return "attention_mask" in inspect.signature(self.model.module.forward).parameters
+        return "attention_mask" in taken_by(self.model.module)
 
 
 def _check_finite(attentions: torch.Tensor, texts: Texts, layer: int) -> None:

@@ -26,8 +26,9 @@ _EXTENDING = rf"\p{{M}}\p{{GCB=Extend}}\p{{GCB=SpacingMark}}{_JOINERS}\u05f3"
 # Arabic signs that stand before the number they cover.
 _COVERS = r"\p{Prepended_Concatenation_Mark}"
 _LETTERS = rf"[{_SPACED}][[{_SPACED}]{_EXTENDING}]*+"
-# Format characters are not seen. All but the zero-width space may stand inside a word.
-_UNSEEN = rf"\p{{Cf}}--[{_COVERS}]"
+# Format characters are not seen. All but the zero-width space may stand inside a word. Those that
+# embed or override a direction are signs, because they can make a text look like another one.
+_UNSEEN = rf"\p{{Cf}}--[{_COVERS}\u202a-\u202e]"
 _FORMAT = rf"[[{_UNSEEN}]--[\u200b{_JOINERS}\U000e0020-\U000e007f]]"
 # Signs inside a word: Armenian tone marks, Hebrew abbreviations, the Catalan l·l.
 _INNER = (

@@ -11,8 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from introspect.data import InputSet, PlainSentence, Reject, read_case_rows, read_sentences
-from introspect.errors import InputError, IntrospectError
+from introspect.data import (
+    InputSet,
+    PlainSentence,
+    Reject,
+    convert,
+    read_case_rows,
+    read_sentences,
+)
+from introspect.errors import InputError, IntrospectError, SelectionError
 from introspect.text import CorefCase
 from tests.data.helpers import marked
 from tests.data.sentence_helpers import written
@@ -339,3 +346,12 @@ def check_read(path, rows, headings=()):
     if path.suffix == ".jsonl":
         extra = len(path.read_text().splitlines()) > 1 and "{broken" in path.read_text()
         assert len(rows) <= len(outcomes) <= len(rows) + extra
+
+
+def test_a_converted_table_has_the_headings_that_are_named(tmp_path):
+    path = written(tmp_path, "a.csv", f"Sentence,Pronoun,Correct,Other\n{CASE},it,trunk,cart\n")
+    columns = {"antecedent": "Correct", "distractor": "Other"}
+    assert convert("csv", [path], tmp_path / "cases.jsonl", columns=columns).tally.cases == 1
+    assert cases_of(tmp_path / "cases.jsonl") == [MARKED]
+    with pytest.raises(SelectionError, match="`columns` .*for csv only, got them for 'gap'"):
+        convert("gap", [path], tmp_path / "x.jsonl", columns=columns)

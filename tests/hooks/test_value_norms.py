@@ -92,12 +92,61 @@ def test_a_gate_behind_the_heads_is_refused_by_name():
 
 
 def test_a_layer_that_gives_something_else_is_refused():
-    """As an adapter would: the sum of all heads is not what the projection gives."""
+    """The sum of all heads is not what the projection gives."""
     model = zoo.build("bert")
     dense = model.encoder.layer[1].attention.output.dense
-    dense.forward = lambda given: torch.nn.functional.linear(given, dense.weight) * 1.01
+    dense.forward = lambda given: torch.nn.functional.linear(given, dense.weight).tanh()
     with pytest.raises(CaptureError, match="add up to something else"):
         capture(model, zoo.batch("bert"), ("value_norms",))
+
+
+def test_a_layer_is_asked_what_it_does_with_its_weights():
+    """As an adapter would: what counts is what the module gives, not the weights it holds."""
+    model, inputs = zoo.build("bert"), zoo.batch("bert")
+    dense = model.encoder.layer[1].attention.output.dense
+    plain = capture(model, inputs, ("value_norms", "values"))
+    dense.forward = lambda given: torch.nn.functional.linear(given, dense.weight) * 1.5
+    asked = capture(model, inputs, ("value_norms", "values"))
+    assert torch.equal(plain.values["self"][1], asked.values["self"][1])
+    expected = plain.value_norms["self"][1] * 1.5
+    torch.testing.assert_close(asked.value_norms["self"][1], expected, atol=1e-5, rtol=1e-5)
+
+
+class Beside(torch.nn.Module):
+    """An attention of one's own, with an adapter beside the output projection."""
+
+    def __init__(self, attention: torch.nn.Module) -> None:
+        super().__init__()
+        self.attention = attention
+        self.down = torch.nn.Linear(32, 4, bias=False)
+        self.up = torch.nn.Linear(4, 32, bias=False)
+        self.kept: list[torch.Tensor] = []
+        attention.o_proj.register_forward_pre_hook(lambda _, args: self.kept.append(args[0]))
+
+    def forward(self, *args, **named):
+        output, weights = self.attention(*args, **named)
+        return output + self.up(self.down(self.kept.pop())), weights
+
+
+def test_an_adapter_beside_the_projection_does_not_go_unnoticed():
+    model, inputs = zoo.build("llama"), zoo.batch("llama")
+    model.layers[1].self_attn = Beside(model.layers[1].self_attn)
+    assert len(capture(model, inputs).attentions["self"]) == 3
+    with pytest.raises(CaptureError, match="Beside gives on is not the output"):
+        capture(model, inputs, ("value_norms",))
+    model.layers[1].self_attn.up.weight.data.zero_()
+    ours = capture(model, inputs, ("value_norms",)).value_norms["self"][1]
+    right = capture(zoo.build("llama"), inputs, ("value_norms",)).value_norms["self"][1]
+    assert torch.equal(ours, right)
+
+
+def test_an_attention_that_was_patched_is_held_to_what_it_gives_on():
+    model, inputs = zoo.build("llama"), zoo.batch("llama")
+    attention = model.layers[1].self_attn
+    original = attention.forward
+    attention.forward = lambda *args, **named: (original(*args, **named)[0] * 1.5, None)
+    with pytest.raises(CaptureError, match="LlamaAttention gives on is not the output"):
+        capture(model, inputs, ("value_norms",))
 
 
 def test_layers_and_heads_are_chosen_after_the_sum_over_all():
@@ -144,6 +193,6 @@ def test_hooks_are_gone_afterwards_also_after_an_error():
     before = zoo.State.of(model)
     capture(model, zoo.batch("bert"), ("value_norms",))
     find_projections(model, zoo.batch("bert"))
-    with pytest.raises(IndexError):
+    with pytest.raises(CaptureError, match="index out of range"):
         capture(model, {"input_ids": torch.tensor([[zoo.VOCABULARY + 1]])}, ("value_norms",))
     assert zoo.State.of(model) == before

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import capture_generation
@@ -163,7 +166,7 @@ def test_an_error_while_writing_leaves_the_model_as_it_was():
     before = zoo.State.of(model.module)
     layer = model.module.model.layers[1].mlp
     handle = layer.register_forward_hook(lambda *_: (_ for _ in ()).throw(RuntimeError("stop")))
-    with pytest.raises(RuntimeError, match="stop"):
+    with pytest.raises(CaptureError, match="RuntimeError: stop"):
         model.capture(PROMPT, generate=4)
     handle.remove()
     assert zoo.State.of(model.module) == before
@@ -197,6 +200,62 @@ def test_a_model_without_a_head_cannot_write():
 def test_several_texts_at_once_are_refused(option):
     with pytest.raises(SelectionError, match="one text"):
         writer("llama").capture(PROMPT, generate=option)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"num_beams": 3}, {"num_return_sequences": 2, "do_sample": True}, {"guidance_scale": 2.0}],
+)
+@pytest.mark.parametrize("place", ["given", "own"])
+def test_options_in_a_configuration_are_refused_like_the_others(config, place):
+    model = own_writer()
+    options = {}
+    if place == "given":
+        options = {"generation_config": GenerationConfig(pad_token_id=1, **config)}
+    else:
+        model.module.generation_config.update(**config)
+    with pytest.raises(SelectionError, match="one text"):
+        model.capture(PROMPT, generate=options)
+
+
+def own_writer() -> Model:
+    """A writer whose configuration may be changed."""
+    model = writer("llama")
+    return Model(copy.deepcopy(model.module), model.tokenizer)
+
+
+def written(record) -> int:
+    return int(record.notices[-1].split()[3])
+
+
+@pytest.mark.parametrize("place", ["given", "own"])
+@pytest.mark.parametrize("name", ["max_new_tokens", "max_length"])
+def test_a_length_that_is_configured_is_kept(place, name):
+    model = own_writer()
+    prompt = len(model.tokens(PROMPT)) - 1
+    number = 3 if name == "max_new_tokens" else prompt + 3
+    options = {"do_sample": False}
+    if place == "given":
+        config = GenerationConfig(pad_token_id=1, do_sample=False, **{name: number})
+        options = {"generation_config": config}
+    else:
+        setattr(model.module.generation_config, name, number)
+    record = model.capture(PROMPT, generate=options)
+    assert written(record) == 3
+    assert written(model.capture(PROMPT, generate={**options, "max_new_tokens": 5})) == 5
+    if name == "max_new_tokens":
+        expected = 3 if place == "own" else 20
+        assert written(model.capture(PROMPT, generate=True)) <= expected
+
+
+def test_a_configuration_that_is_given_is_left_as_it_was():
+    config = GenerationConfig(max_new_tokens=3, do_sample=False)
+    before = config.to_dict()
+    record = writer("llama").capture(PROMPT, generate={"generation_config": config})
+    assert config.to_dict() == before
+    with torch.no_grad():
+        own = writer("llama").capture(PROMPT, generate={"max_new_tokens": 3, "do_sample": False})
+    assert torch.equal(record.attentions, own.attentions)
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,9 @@ REFUSED = {
     "ragged lists": ([[[[0.5, 0.5], [1.0]]]], "array of numbers"),
     "lists of words": ([[["a"]]], "list over layers|array"),
     "an array of words": (np.array([[["a"]]]), "array of numbers"),
+    "no heads": (np.zeros((0, 4, 4)), r"at least one head and token, got \(0, 4, 4\)"),
+    "no tokens": ([torch.zeros(1, 2, 0, 0)], "at least one head and token"),
+    "an empty tensor of sdpa": ([torch.zeros(0)], r"at least one head.*\(0,\)"),
     "a table": (pd.DataFrame({"a": [1.0]}), r"got \(1, 1\)"),
     "complex numbers": (WHOLE.to(torch.complex64), "complex"),
     "no numbers at all": (WHOLE.to("meta"), "meta device"),
@@ -304,6 +307,10 @@ NO_TOKENS = {
     "a text": ("abcd", "got one text, 'abcd'"),
     "nothing": (None, "list of tokens, got None"),
     "a number": (4, "list of tokens, got 4"),
+    "a single id": (torch.tensor(4), r"list of tokens, got tensor\(4\)"),
+    "a set": ({"a", "b", "c", "d"}, "list of tokens, got {"),
+    "a vocabulary": ({"a": 0, "b": 1, "c": 2, "d": 3}, "list of tokens, got {'a': 0"),
+    "a tokenizer": (models_zoo.minilm().tokenizer, "list of tokens, got"),
 }
 
 

@@ -262,6 +262,8 @@ def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
         ("a\nb\nc\n", "t.txt", 3),
         ("a\nb\nc", "t.txt", 3),
         ("text\na\nb\n", "t.csv", 2),
+        ("sep=;\ntext;label\na;1\n", "t.csv", 1),
+        ("It ran.,1\nIt sat.,0\n", "t.csv", 2),
         ('{"text": "a"}\n', "t.jsonl", 1),
         ("", "t.txt", 0),
     ],

@@ -174,6 +174,7 @@ def test_letters_of_scripts_without_spaces(text):
         ("a·b 3·4", ["a", "·", "b", "3", "·", "4"]),
         ("\ufeffThe cat", ["The", "cat"]),
         ("می \u200cروم", ["می", "روم"]),
+        ("a \u202eevil", ["a", "\u202e", "evil"]),
         ("hi👍🏽👍🏿", ["hi", "👍🏽", "👍🏿"]),
     ],
 )

@@ -15,6 +15,7 @@ from tiny import ElsewhereError, stable_reason, tiny
 
 import introspect as ix
 from introspect.errors import CaptureError
+from introspect.hooks.captured import NOT_COMPARED
 
 
 def examine(name: str) -> Row:
@@ -67,7 +68,9 @@ def _what_it_returns(output: Any) -> str:
 
 def _kinds(captured: Any) -> str:
     """Return the captured kinds, with any notes on them."""
-    notes = [captured.certificate.note] if captured.certificate.note else []
+    # The comparison is made here, with the attention that the model returns.
+    said = captured.certificate.note.replace(NOT_COMPARED, "").strip("; ")
+    notes = [said] if said else []
     for kind, layers in captured.attentions.items():
         queries, keys = layers[0].shape[-2:]
         if kind in ("self", "encoder") and keys < queries:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import nn
@@ -25,7 +24,9 @@ from introspect.hooks.downstream.projection import (
     Projection,
     SeenLayer,
     held_projection,
+    refused,
 )
+from introspect.hooks.offloaded import own_parameter
 from introspect.hooks.watchers import same_attention
 from introspect.records import names_of_parts
 from introspect.text import quantity
@@ -117,36 +118,41 @@ class Block:
     def _biases(self, item: int, rows: slice) -> torch.Tensor:
         """Return what belongs to no key: the biases of the projection and of the norm."""
         size = self.output.shape[-1]
-        bias = self.projection.layer.bias
-        own = self.output.new_zeros(size) if bias is None else bias.detach()
+        bias = self.projection.bias
+        own = self.output.new_zeros(size) if bias is None else bias
         own = own.double().expand(self.output[item, rows].shape)
         return self._normed(own, item, rows) + _bias_of(self.norm)
 
 
 def find_block(
-    log: BlockLog, projection: Projection, parts: Mapping[str, torch.Tensor], model: str
+    log: BlockLog,
+    projection: Projection,
+    projected: SeenLayer,
+    parts: Mapping[str, torch.Tensor],
+    model: str,
 ) -> Block:
     """Find the block around the attention that has this output projection.
 
     Args:
         log: what the linear layers and norms computed in that run.
         projection: the output projection.
+        projected: its run.
         parts: ``attentions``, ``values`` and ``head_outputs`` of the layer.
         model: the model's name, for errors.
 
     Raises:
         CaptureError: the state added to the heads, or the norm after it, is not of a known form.
     """
-    place = log.place_of(parts["head_outputs"])
-    assert place is not None, "the projection was found in this log"
     attentions = parts["attentions"]
     batch, _, length, _ = attentions.shape
-    brought = log.seen[place].result.reshape(batch, length, -1)
-    behind = next((s for s in log.seen[place + 1 :] if _is_like(s, brought)), None)
+    brought = projected.output.reshape(batch, length, -1)
+    later = (seen for seen in log.seen if seen.order > projected.order)
+    behind = next((seen for seen in later if _is_like(seen, brought)), None)
     if behind is None:
         raise _refused(model, "no norm follows that is given a state of its size")
     given = behind.given.reshape(brought.shape)
-    residual, is_normed_before = _residual(log.seen[:place], given, brought, model)
+    earlier = [seen for seen in log.seen if seen.order < projected.order]
+    residual, is_normed_before = _residual(earlier, given, brought, model)
     block = Block(
         projection=projection,
         attentions=attentions,
@@ -226,18 +232,17 @@ def _centring(norm: nn.Module, given: torch.Tensor, output: torch.Tensor, model:
 def _linearized(
     norm: nn.Module, vectors: torch.Tensor, given: torch.Tensor, *, is_centered: bool
 ) -> torch.Tensor:
-    weight: Any = norm.weight
+    weight = own_parameter(norm, "weight")
+    assert weight is not None, "a norm without a weight is of no known form"
     epsilon = next((getattr(norm, name) for name in _EPSILONS if hasattr(norm, name)), 0.0)
     if epsilon is None:  # the default of torch's own RMSNorm
         epsilon = torch.finfo(given.dtype).eps
-    return linearized_norm(
-        vectors, given, weight.detach(), epsilon=float(epsilon), is_centered=is_centered
-    )
+    return linearized_norm(vectors, given, weight, epsilon=float(epsilon), is_centered=is_centered)
 
 
 def _bias_of(norm: nn.Module | None) -> torch.Tensor | float:
-    bias: Any = getattr(norm, "bias", None)
-    return 0.0 if bias is None else bias.detach().double()
+    bias = None if norm is None else own_parameter(norm, "bias")
+    return 0.0 if bias is None else bias.double()
 
 
 def _is_like(seen: SeenLayer, state: torch.Tensor) -> bool:
@@ -255,10 +260,19 @@ def _tolerance(like: torch.Tensor) -> float:
     return same_attention(like.dtype) * max(1.0, float(like.abs().max()))
 
 
+class _UnprovedError(CaptureError):
+    """A block is not of a known form; ``why`` says what it is instead."""
+
+    def __init__(self, message: str, why: str = "") -> None:
+        super().__init__(message)
+        self.why = why
+
+
 def _refused(model: str, why: str) -> CaptureError:
-    return CaptureError(
+    return _UnprovedError(
         f"Expected the attention block of {model} as a sum over its keys, but {why}. Leave "
-        f"{' and '.join(map(repr, BLOCK_PARTS))} out of `include`; 'value_norms' may still be had."
+        f"{' and '.join(map(repr, BLOCK_PARTS))} out of `include`; 'value_norms' may still be had.",
+        why,
     )
 
 
@@ -270,9 +284,9 @@ PartByKind = Mapping[str, Sequence[torch.Tensor]]
 
 
 def held_projections(
-    log: LinearLog, behind: Mapping[str, PartByKind], model: str
-) -> dict[str, list[Projection]]:
-    """Find the output projection of each layer, by kind.
+    log: BlockLog, behind: Mapping[str, PartByKind], model: str
+) -> dict[str, list[tuple[Projection, SeenLayer]]]:
+    """Find the output projection of each layer and its run, by kind.
 
     Args:
         log: what the linear layers computed in that run.
@@ -280,12 +294,45 @@ def held_projections(
         model: the model's name, for errors.
 
     Raises:
-        CaptureError: a layer has none, or does more than multiply by its weights.
+        CaptureError: a layer has none, or does more than multiply by its weights, or its attention
+            gives something else on.
     """
     return {
-        kind: [held_projection(log, layer, model) for layer in _layers(behind, kind)]
+        kind: [_held_to_block(log, layer, model) for layer in _layers(behind, kind)]
         for kind in behind["attentions"]
     }
+
+
+def _held_to_block(
+    log: BlockLog, parts: Mapping[str, torch.Tensor], model: str
+) -> tuple[Projection, SeenLayer]:
+    """Find the output projection of one layer, and check that nothing is added beside it.
+
+    Its output is what the attention around it outputs, or, less the state that was added, what the
+    next norm is given.
+    """
+    projection, projected = held_projection(log, parts, model)
+    beside = log.beside(projected, parts["head_outputs"])
+    around = log.around(projected, *beside)
+    if around is None or (not beside and _is_of_library(around.layer)):
+        return projection, projected
+    if _is_equal(around.result, projected.output):
+        return projection, projected
+    try:
+        find_block(log, projection, projected, parts, model)
+    except _UnprovedError as error:
+        raise refused(
+            model,
+            f"what its {type(around.layer).__name__} passes on is not the output of its "
+            f"{type(projection.layer).__name__}, as by an adapter beside it, and {error.why}",
+        ) from error
+    return projection, projected
+
+
+def _is_of_library(part: nn.Module) -> bool:
+    """Return whether a module runs the code of transformers, which adds nothing to a projection."""
+    is_patched = "forward" in vars(part) and not hasattr(part, "_hf_hook")
+    return type(part).__module__.startswith("transformers.") and not is_patched
 
 
 class DerivedParts:
@@ -308,12 +355,16 @@ class DerivedParts:
         #: For each block, the difference between the sum over its keys and its output.
         self.errors: list[float] = []
         for kind, projections in held_projections(log, behind, model).items():
-            for projection, layer in zip(projections, _layers(behind, kind), strict=True):
+            for (projection, projected), layer in zip(
+                projections, _layers(behind, kind), strict=True
+            ):
                 if NORMS in wanted:
                     self._take(kind, {NORMS: projection.norms(layer["values"])})
                 # The residual added to cross-attention belongs to none of the other text's tokens.
                 if kind != "cross" and set(wanted) & set(BLOCK_PARTS):
-                    tensors, error = hold(find_block(log, projection, layer, model), model)
+                    tensors, error = hold(
+                        find_block(log, projection, projected, layer, model), model
+                    )
                     self._take(kind, tensors)
                     self.errors.append(error)
 

@@ -20,6 +20,7 @@ from transformers.pytorch_utils import Conv1D
 
 from introspect.errors import CaptureError
 from introspect.functional import value_norms
+from introspect.hooks.loans import without_dropout
 from introspect.hooks.watchers import same_output
 from introspect.records import PARTS_BY_NAME
 from introspect.text import quantity
@@ -30,25 +31,33 @@ BEHIND_NORMS = PARTS_BY_NAME["value_norms"].behind
 
 Linear = nn.Linear | Conv1D
 
+# So many unit vectors are given to a module at a time, to ask what it does with them.
+_MOST_ASKED = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """The linear layer that takes the outputs of all heads of an attention module.
+    """The map that takes the outputs of all heads of an attention module.
 
     Args:
-        layer: the layer itself.
+        layer: the module that computes it: a linear layer, or what an adapter or a quantization
+            has put in its place.
         num_heads: the number of heads that its input consists of.
+        rows: ``(num_heads * head_dim, hidden_size)``: what it makes of each number of its input.
+        bias: what it adds, ``(hidden_size,)``; ``None`` where it adds nothing.
+        is_coarse: whether it is quantized, and may compute in coarser numbers than its input's.
     """
 
-    layer: Linear
+    layer: nn.Module
     num_heads: int
+    rows: torch.Tensor
+    bias: torch.Tensor | None = None
+    is_coarse: bool = False
 
     @property
     def by_head(self) -> torch.Tensor:
-        """``(num_heads, head_dim, hidden_size)``: the part of the weights that each head uses."""
-        weight = self.layer.weight.detach()
-        rows = weight if isinstance(self.layer, Conv1D) else weight.T
-        return rows.reshape(self.num_heads, -1, rows.shape[-1])
+        """``(num_heads, head_dim, hidden_size)``: the part of the map that each head uses."""
+        return self.rows.reshape(self.num_heads, -1, self.rows.shape[-1])
 
     def norms(self, values: torch.Tensor) -> torch.Tensor:
         """Compute the norm of each projected value, for any run of this module or a whole batch.
@@ -72,17 +81,88 @@ class Projection:
         repeated = values.repeat_interleave(self.num_heads // values.shape[1], dim=1)
         heads = attentions.to(values.dtype) @ repeated
         total = torch.einsum("bhqd,hdm->bqm", heads, self.by_head.to(values.dtype))
-        bias = self.layer.bias
-        return total if bias is None else total + bias.detach()
+        return total if self.bias is None else total + self.bias
+
+
+def written_map(layer: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None] | None:
+    """Return the rows and the bias of a linear layer as its weights have them.
+
+    ``None`` where they cannot be read: they are packed (quantized) or not in memory (offloaded).
+    """
+    if not isinstance(layer, Linear):
+        return None
+    weight, bias = layer.weight.detach(), layer.bias
+    if weight.device.type == "meta" or not weight.is_floating_point() or weight.ndim != 2:
+        return None
+    shape = (layer.nx, layer.nf) if isinstance(layer, Conv1D) else weight.shape
+    if isinstance(layer, nn.Linear) and weight.shape != (layer.out_features, layer.in_features):
+        return None
+    rows = weight if isinstance(layer, Conv1D) else weight.T
+    is_whole = tuple(weight.shape) == tuple(shape)
+    return (rows, None if bias is None else bias.detach()) if is_whole else None
+
+
+def asked_map(layer: nn.Module, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return the rows and the bias of a module as it answers unit vectors.
+
+    Args:
+        layer: the module.
+        like: its input in a run, ``(..., size)``.
+    """
+    size = like.shape[-1]
+    _unpack(layer)
+    # A quantized layer computes with its whole numbers where it is asked for a gradient.
+    with torch.enable_grad(), without_dropout(layer):
+        zero = like.new_zeros(1, 1, size, requires_grad=True)
+        bias = layer(zero)[0, 0].detach()
+        rows = []
+        for first in range(0, size, _MOST_ASKED):
+            units = torch.eye(size, dtype=like.dtype, device=like.device)[None]
+            some = units[:, first : first + _MOST_ASKED].requires_grad_()
+            rows.append(layer(some)[0].detach() - bias)
+    return torch.cat(rows), bias if bool(bias.any()) else None
+
+
+def _unpack(layer: nn.Module) -> None:
+    """Undo the packing of weights for a processor, which a run does again."""
+    for part in layer.modules():
+        if is_coarse(part):
+            part.state_dict()
+
+
+def is_coarse(layer: nn.Module) -> bool:
+    """Return whether a layer is quantized by bitsandbytes, or holds one that is."""
+    return any(type(part).__module__.startswith("bitsandbytes") for part in layer.modules())
 
 
 @dataclass(frozen=True, eq=False)
 class SeenLayer:
-    """A layer that ran, with its input and its output."""
+    """A layer that ran, with its input and its output.
+
+    Args:
+        layer: the layer.
+        given: its input.
+        result: its output.
+        order: its place among all that ran.
+        version: how often its output had been written to when it gave it.
+        is_alone: whether it was given this input and no other tensor.
+    """
 
     layer: nn.Module
     given: torch.Tensor
     result: torch.Tensor
+    order: int = 0
+    version: int = 0
+    is_alone: bool = True
+
+    @property
+    def output(self) -> torch.Tensor:
+        """The output as the layer gave it, also where the model has added to it in place since."""
+        if self.result._version == self.version:
+            return self.result
+        with torch.no_grad(), without_dropout(self.layer):
+            again: torch.Tensor = self.layer(self.given)
+        return again
 
 
 class LinearLog:
@@ -93,6 +173,10 @@ class LinearLog:
         self._thread = threading.get_ident()
         #: The layers that ran, in order.
         self.seen: list[SeenLayer] = []
+        #: The modules with weights that ran, linear layers and whatever holds them, in order.
+        self.maps: list[SeenLayer] = []
+        self._weighty: set[nn.Module] = set()
+        self._count = 0
 
     def notes(self, part: nn.Module) -> bool:
         """Return whether a part of the model is one of the layers to record."""
@@ -101,10 +185,12 @@ class LinearLog:
     @contextmanager
     def open(self) -> Iterator[None]:
         """Record the layers that run while the context is open."""
+        parts = [part for part in self._module.modules() if part is not self._module]
+        self._weighty = {part for part in parts if _has_weights(part)}
         handles = [
-            part.register_forward_hook(self._note)
-            for part in self._module.modules()
-            if self.notes(part)
+            part.register_forward_hook(self._note, with_kwargs=True)
+            for part in parts
+            if part in self._weighty or self.notes(part)
         ]
         try:
             yield
@@ -112,74 +198,152 @@ class LinearLog:
             for handle in handles:
                 handle.remove()
 
-    def _note(self, layer: nn.Module, args: tuple[Any, ...], result: Any) -> None:
+    def _note(
+        self,
+        layer: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        result: Any,
+    ) -> None:
         # Hooks belong to the module, so runs in other threads call them too.
-        if threading.get_ident() == self._thread and args and torch.is_tensor(result):
-            self.seen.append(SeenLayer(layer, args[0].detach(), result.detach()))
+        if threading.get_ident() != self._thread:
+            return
+        tensors = [each for each in (*args, *kwargs.values()) if torch.is_tensor(each)]
+        made = result[0] if isinstance(result, tuple) and result else result
+        if not tensors or not torch.is_tensor(made):
+            return
+        self._count += 1
+        seen = SeenLayer(
+            layer=layer,
+            given=tensors[0].detach(),
+            result=made.detach(),
+            order=self._count,
+            version=made._version,
+            is_alone=len(tensors) == 1 and torch.is_tensor(result),
+        )
+        if layer in self._weighty:
+            self.maps.append(seen)
+        if self.notes(layer) and args and torch.is_tensor(result):
+            self.seen.append(seen)
 
-    def projection_of(self, head_outputs: torch.Tensor) -> tuple[Projection, torch.Tensor] | None:
-        """Find the layer that received these head outputs, and its output.
+    def given(self, head_outputs: torch.Tensor) -> list[SeenLayer]:
+        """Return the modules that received these head outputs, those that hold others first.
 
         Args:
             head_outputs: ``(batch, num_heads, query_len, head_dim)``.
         """
-        place = self.place_of(head_outputs)
-        if place is None:
-            return None
-        seen = self.seen[place]
-        assert isinstance(seen.layer, Linear)
-        batch, heads, length, _ = head_outputs.shape
-        return Projection(seen.layer, heads), seen.result.reshape(batch, length, -1)
-
-    def place_of(self, head_outputs: torch.Tensor) -> int | None:
-        """Return the index, among the layers that ran, of the one that received these outputs."""
         given = head_outputs.transpose(1, 2).flatten(2)
-        for place, seen in enumerate(self.seen):
-            is_of_size = (
-                isinstance(seen.layer, Linear)
-                and seen.given.numel() == given.numel()
-                and seen.given.shape[-1] == given.shape[-1]
-            )
-            if is_of_size and torch.equal(seen.given.reshape(given.shape), given):
-                return place
+        found = [seen for seen in self.maps if seen.is_alone and _is_given(seen, given)]
+
+        def held(seen: SeenLayer) -> int:
+            inside = set(seen.layer.modules())
+            return sum(other.layer in inside for other in found)
+
+        return sorted(found, key=lambda seen: (-held(seen), seen.order))
+
+    def beside(self, seen: SeenLayer, head_outputs: torch.Tensor) -> list[SeenLayer]:
+        """Return the modules that received head outputs too, apart from a layer and its parts."""
+        inside = set(seen.layer.modules())
+        return [
+            other
+            for other in self.given(head_outputs)
+            if other.layer not in inside and seen.layer not in set(other.layer.modules())
+        ]
+
+    def around(self, *layers: SeenLayer) -> SeenLayer | None:
+        """Return the innermost module that holds layers."""
+        last = max(seen.order for seen in layers)
+        for other in self.maps:
+            inside = set(other.layer.modules()) - {other.layer} if other.order > last else set()
+            if all(seen.layer in inside for seen in layers):
+                return other
         return None
 
 
-def held_projection(log: LinearLog, parts: Mapping[str, torch.Tensor], model: str) -> Projection:
+def _is_given(seen: SeenLayer, given: torch.Tensor) -> bool:
+    is_of_size = seen.given.numel() == given.numel() and seen.given.shape[-1] == given.shape[-1]
+    return is_of_size and torch.equal(seen.given.reshape(given.shape), given)
+
+
+def _has_weights(part: nn.Module) -> bool:
+    """Return whether a module has a matrix in it, as a parameter or, quantized, as a buffer."""
+    return any(tensor.ndim >= 2 for tensor in (*part.parameters(), *part.buffers()))
+
+
+def held_projection(
+    log: LinearLog, parts: Mapping[str, torch.Tensor], model: str
+) -> tuple[Projection, SeenLayer]:
     """Find the output projection of one layer, and check it against its output.
+
+    The outermost module that is given the heads' outputs and maps them linearly is taken: an
+    adapter holds the layer that it adapts.
 
     Args:
         log: what the linear layers computed in that run.
         parts: ``attentions``, ``values`` and ``head_outputs`` of the layer.
         model: the model's name, for errors.
 
+    Returns:
+        The projection, and its run.
+
     Raises:
         CaptureError: no layer received the heads' outputs unchanged, or the heads' contributions
             do not add up to its output.
     """
-    held = log.projection_of(parts["head_outputs"])
-    if held is None:
-        raise _refused(
+    outputs = parts["head_outputs"]
+    found = log.given(outputs)
+    if not found:
+        raise refused(
             model,
             "no linear layer is given the outputs of its heads as they are: what comes between, "
             "such as a gate, would change the norms",
         )
-    projection, result = held
     attentions, values = parts["attentions"], parts["values"]
-    if values.shape[2] != attentions.shape[-1] or projection.num_heads % values.shape[1]:
-        raise _refused(model, "its values are not those of the keys that are attended to")
-    expected = projection.output(attentions, values)
-    difference = (expected - result).abs().max()
-    if not difference <= same_output(result.dtype) * result.abs().max().clamp(min=1):
-        raise _refused(
-            model,
-            f"they add up to something else, {quantity(float(difference))} away: its layer "
-            "does more than multiply with its weights",
-        )
-    return projection
+    heads = outputs.shape[1]
+    if values.shape[2] != attentions.shape[-1] or heads % values.shape[1]:
+        raise refused(model, "its values are not those of the keys that are attended to")
+    nearest = float("inf")
+    for seen in found:
+        for projection in _maps_of(seen, heads):
+            difference, is_same = _difference(projection, seen, attentions, values)
+            if is_same:
+                return projection, seen
+            nearest = min(nearest, difference)
+    raise refused(
+        model,
+        f"they add up to something else, {quantity(nearest)} away: its layer does more than "
+        "multiply with its weights",
+    )
 
 
-def _refused(model: str, why: str) -> CaptureError:
+def _maps_of(seen: SeenLayer, heads: int) -> Iterator[Projection]:
+    """Yield the map of a layer, as its weights have it and then as it answers when asked."""
+    written = written_map(seen.layer)
+    size = seen.given.shape[-1]
+    if written is not None and written[0].shape == (size, seen.result.shape[-1]):
+        yield Projection(seen.layer, heads, *written)
+    try:
+        rows, bias = asked_map(seen.layer, seen.given)
+    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):
+        return  # it takes something else than one state
+    if rows.shape == (size, seen.result.shape[-1]):
+        yield Projection(seen.layer, heads, rows, bias, is_coarse(seen.layer))
+
+
+def _difference(
+    projection: Projection, seen: SeenLayer, attentions: torch.Tensor, values: torch.Tensor
+) -> tuple[float, bool]:
+    """Return how far a map is from the layer's output, and whether that is rounding."""
+    batch, _, length, _ = attentions.shape
+    result = seen.output.reshape(batch, length, -1)
+    difference = (projection.output(attentions, values) - result).abs().max()
+    numbers = torch.bfloat16 if projection.is_coarse else result.dtype
+    is_same = bool(difference <= same_output(numbers) * result.abs().max().clamp(min=1))
+    return float(difference), is_same
+
+
+def refused(model: str, why: str) -> CaptureError:
+    """Return the error of a model whose heads' contributions cannot be told apart."""
     return CaptureError(
         f"Expected the values of {model} to add up, weighed and projected, to the output of its "
         f"attention, but {why}. Leave 'value_norms', 'residual_norms' and 'contributions' out of "

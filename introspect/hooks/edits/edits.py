@@ -27,7 +27,12 @@ from introspect.hooks.interface import (
 from introspect.hooks.layer_index import Numbering
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrowed_attention
-from introspect.hooks.watchers import RowsNotRecomputableError, eager_rows, same_output
+from introspect.hooks.watchers import (
+    RowsNotRecomputableError,
+    eager_rows,
+    not_by_token,
+    same_output,
+)
 from introspect.records import names_of_editable
 
 #: The parts of an attention that can be changed.
@@ -228,6 +233,8 @@ class InterfaceEditor:
         self._numbering = Numbering(module)
         #: The number of attentions that were changed.
         self.count = 0
+        # The number of tokens of the run that is under way, where it is given tokens.
+        self._length: int | None = None
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -243,6 +250,9 @@ class InterfaceEditor:
         # A run that supplies values to another intervention bypasses all editors.
         if self in active_editors():
             check_run(module, self._edits, args, kwargs)
+            given = kwargs.get("input_ids", args[0] if args else None)
+            if torch.is_tensor(given) and given.ndim == 2:
+                self._length = int(given.shape[1])
 
     def edited(self, call: AttentionCall) -> AttentionCall:
         """Return the call with the edits applied."""
@@ -264,6 +274,10 @@ class InterfaceEditor:
                 f"Expected one attention in each layer of {type(self._module).__name__}, but it "
                 "weighs further values with the same queries. It cannot be intervened in."
             )
+        queries = call.queries.shape[2]
+        is_placed = place.kind == "self" and any(edit.by_position for edit in edits)
+        if is_placed and self._length not in (None, queries):
+            raise not_by_token(type(call.module).__name__, queries, self._length or 0)
         self.count += 1
         for edit in edits:
             if edit.part in _INPUTS:

@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError
+from introspect.hooks.arguments import ran, run_arguments
 from introspect.hooks.edits.editors import editor_of
 from introspect.hooks.edits.edits import Change, Edit, Visible
 from introspect.hooks.gradients.graph import check_can_differentiate
 from introspect.hooks.interface import IMPLEMENTATION
 from introspect.hooks.layout import attention_layout
 from introspect.hooks.loans import borrowed_attention
-from introspect.hooks.run import run_arguments
+from introspect.hooks.unwrapping import watched_module
 
 #: The kind of attention and the layer that a gate belongs to.
 Place = tuple[str, int]
@@ -81,10 +82,11 @@ def gate_gradients(
             differentiated, in ``torch.inference_mode``.
     """
     check_can_differentiate()
+    module = watched_module(module)
     arguments = run_arguments(module, inputs)
     gates = {place: gate.requires_grad_() for place, gate in open_gates(module).items()}
     with torch.enable_grad(), borrowed_attention(module, IMPLEMENTATION), gated(module, gates):
-        value = loss(module(**arguments))
+        value = loss(ran(module, arguments))
         if value.numel() != 1 or not value.requires_grad:
             raise CaptureError(
                 "Expected a loss that is one number and follows from the model's output, got shape "

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, MissingExtraError, SelectionError
+from introspect.hooks.arguments import run_arguments
 from introspect.hooks.captured import Captured, certificate_of, largest_of
 from introspect.hooks.gradients.graph import (
     GraphRun,
@@ -19,7 +20,7 @@ from introspect.hooks.gradients.graph import (
     run_in_graph,
     run_with_weights,
 )
-from introspect.hooks.run import run_arguments
+from introspect.hooks.unwrapping import watched_module
 from introspect.hooks.watchers import same_attention
 from introspect.records import names_of_parts
 
@@ -113,7 +114,7 @@ def capture_gradients(
             depends on the run.
         MissingExtraError: captum is needed but not installed.
     """
-    module = getattr(module, "_orig_mod", module)
+    module = watched_module(module)
     arguments = run_arguments(module, inputs)
     run = run_with_weights(module, arguments, layers)
     value = _number(of, run.output)

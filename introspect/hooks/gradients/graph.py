@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError
+from introspect.hooks.arguments import ran
 from introspect.hooks.interface import IMPLEMENTATION, Attended, AttentionCall, watching
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.observation import OWN_OUTPUTS, Observation, are_weights
-from introspect.hooks.run import OUTPUT_ROUTE, own_attention
+from introspect.hooks.run import OUTPUT_ROUTE, own_attention, run_returning_attention
 from introspect.hooks.watchers import same_output
 
 _INTERFACE_ROUTE = "attention interface, with the weights in the graph"
@@ -144,7 +145,7 @@ def run_with_weights(
     output, route = run_in_graph(module, arguments, watcher, observation), _INTERFACE_ROUTE
     if observation.has_seen_nothing:
         with torch.enable_grad(), borrowed_attention(module, "eager"):
-            output, route = module(**arguments, output_attentions=True), _OWN_ROUTE
+            output, route = run_returning_attention(module, arguments), _OWN_ROUTE
         for kind, number, weights in own_attention(output, tuple(OWN_OUTPUTS)):
             if not (weights.requires_grad and are_weights(weights.detach())):
                 raise not_in_graph(module)
@@ -166,7 +167,7 @@ def run_in_graph(
         nullcontext() if observation is None else observation.hooks(),
         watching(watcher),
     ):
-        return module(**arguments)
+        return ran(module, arguments)
 
 
 def _weighed(

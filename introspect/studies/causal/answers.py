@@ -21,7 +21,7 @@ from introspect.errors import (
     ModelError,
     SelectionError,
 )
-from introspect.hooks import placed, without_dropout
+from introspect.hooks import placed, ran, without_dropout
 from introspect.models import Model, padded, run_inputs
 from introspect.studies.causal.metrics import (
     Floats,
@@ -121,7 +121,7 @@ class Answers:
     def run(self, batch: Batch) -> Any:
         """Return the model's output on one batch, with the changes in force at the moment."""
         with torch.no_grad(), without_dropout(self.asked):
-            return self.asked(**placed(self.asked, batch.inputs))
+            return ran(self.asked, placed(self.asked, batch.inputs))
 
     def reading(self) -> AnswerReader:
         """Return an empty accumulator for the outputs of all batches."""
@@ -276,7 +276,8 @@ def _inputs(
     model: Model, metric: Metric, questions: Sequence[Question], inputs: dict[str, torch.Tensor]
 ) -> Mapping[str, torch.Tensor]:
     if metric.is_surrogate:
-        return {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        named = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        return run_inputs(model.reader, named)
     written = [question.written for question in questions if question.written is not None]
     return run_inputs(model.module, inputs, padded(model.tokenizer, written) if written else None)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from introspect.data import Cases
 from introspect.calls import checked_call
+from introspect.data import Cases
 from introspect.errors import SelectionError
 from introspect.hooks import AttentionLayout
 from introspect.interventions import NEEDS_REFERENCE, Ablation, Ablations, heads_by_layer
@@ -19,7 +19,6 @@ from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
 from introspect.studies.causal.answers import prepare_answers
 from introspect.studies.causal.metrics import Asked, Floats, accuracy_of, kind_of
-from introspect.text import CorefCase
 
 #: The columns of the table of heads, in order.
 EFFECT_COLUMNS = (
@@ -96,7 +95,7 @@ def causal_effects(
 
     which is above 0 where the head helps to find the antecedent. ``control`` is the mean effect of
     the other heads of the same layer, and so the expected effect of a random head of that layer;
-    ``difference`` is the effect minus that. Intervals are 95 % intervals, by groups of cases;
+    ``difference`` is the effect minus that. Intervals are 95% intervals, by groups of cases;
     ``p_value`` is one-sided, for the difference, by flipping the sign of whole groups, and
     ``p_adjusted`` is the same for the whole family of heads.
 

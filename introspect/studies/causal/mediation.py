@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from introspect.data import Cases, as_cases
 from introspect.calls import checked_call
+from introspect.data import Cases, as_cases
 from introspect.errors import InputError, IntrospectError, ModelError
 from introspect.hooks import Edit, attention_layout
 from introspect.interventions import Intervention, checked_kind, heads_by_layer, patched, run_parts
@@ -26,7 +26,13 @@ from introspect.studies.causal.answers import (
     answers_of,
     questions_of,
 )
-from introspect.studies.causal.metrics import Floats, default_metric, kind_of, load_to_ask, metric_named
+from introspect.studies.causal.metrics import (
+    Floats,
+    default_metric,
+    kind_of,
+    load_to_ask,
+    metric_named,
+)
 from introspect.text import CorefCase
 
 #: The stage of ``mediation``, as its progress is told.
@@ -83,7 +89,8 @@ def mediation(
 
     Args:
         model: the model, with its LM head if the metric reads its answer; or its name.
-        cases: the cases, the path of a file of them, or a DataFrame; those of a minimal pair share a ``group``.
+        cases: the cases, the path of a file of them, or a DataFrame; those of a minimal pair
+            share a ``group``.
         heads: the heads to patch; all by default.
         metric: the way the answer is read; see ``introspect.studies.causal.METRICS``.
         kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.

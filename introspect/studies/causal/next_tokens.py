@@ -5,14 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from introspect.errors import InputError, ModelError, SelectionError
-from introspect.hooks import placed, without_dropout
-from introspect.models import EncodedText, Model, encode_batch, length_limit, padded, run_inputs
+from introspect.hooks import placed, ran, without_dropout
+from introspect.models import (
+    EncodedText,
+    Model,
+    encode_batch,
+    length_limit,
+    load_text,
+    padded,
+    run_inputs,
+)
 from introspect.studies.causal.answers import check_batch_size, not_finite
 from introspect.studies.causal.metrics import Floats, Metric, Question
 from introspect.text import CorefCase
@@ -75,7 +83,7 @@ class NextTokens:
             inputs = padded(self.model.tokenizer, self.encoded[part])
             arguments = placed(self.model.module, run_inputs(self.model.module, inputs))
             with torch.no_grad(), without_dropout(self.model.module):
-                output: Any = self.model.module(**arguments)
+                output = ran(self.model.module, arguments)
             logits = output.get("logits") if hasattr(output, "get") else None
             if logits is None:
                 raise ModelError(
@@ -124,6 +132,7 @@ def prepare_next_tokens(
     if not texts:
         raise InputError("Expected at least one text, got none.")
     check_batch_size(batch_size)
+    model = load_text(model)
     if not model.is_decoder:
         raise ModelError(
             f"Expected a decoder with its language-model head, which foretells what follows, got "

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, MentionError, ModelError, TextError
-from introspect.hooks import run_arguments, without_dropout
+from introspect.hooks import ran, run_arguments, without_dropout
 from introspect.models import Model
 from introspect.records import TokenLike, TokenSequence, as_token, mention_pieces
 from introspect.studies.causal.metrics import default_metric
@@ -87,7 +87,7 @@ class Prompt:
         """Return the model's output with hidden states, under the changes in force."""
         arguments = run_arguments(self.module, self.inputs)
         with torch.no_grad(), without_dropout(self.module):
-            return self.module(**{**arguments, "output_hidden_states": True})
+            return ran(self.module, {**arguments, "output_hidden_states": True})
 
     def at(self, word: TokenLike | Span | None = None) -> Prompt | None:
         """Return the prompt that predicts a word; ``None`` if the model predicts none there.

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from introspect.data import Cases
 from introspect.calls import checked_call
+from introspect.data import Cases
 from introspect.deprecated import renamed_keyword
 from introspect.errors import InputError, SelectionError
 from introspect.interventions import Ablation
@@ -24,7 +24,6 @@ from introspect.studies.causal.mediation import Mediation, mediation
 from introspect.studies.causal.metrics import Floats, load_to_ask
 from introspect.studies.causal.smallest import SmallestSet, smallest_set
 from introspect.studies.coreference import Options, Scores, score
-from introspect.text import CorefCase
 
 DIRECTION = "pronoun_to_candidate"
 _FOLDS = 2

@@ -240,7 +240,7 @@ class ProbeResult:
 
     Args:
         accuracy: mean credit over all cases, each scored by the probe trained without its fold.
-        ci_low: lower end of its 95 % interval, by groups of cases.
+        ci_low: lower end of its 95% interval, by groups of cases.
         ci_high: upper end.
         n: the number of cases with a choice.
         num_groups: the number of their groups.

@@ -36,7 +36,7 @@ class Choice:
         frequency: the share of folds that chose it.
         frequencies: every head that a fold chose, with its direction and share, most often first.
         accuracy: pooled over all folds, each scored by the head that the others chose.
-        ci_low: lower end of its 95 % interval, by groups of cases.
+        ci_low: lower end of its 95% interval, by groups of cases.
         ci_high: upper end.
         n: the number of cases that count.
         n_not_observable: the number of cases that the chosen head cannot observe.

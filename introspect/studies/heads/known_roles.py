@@ -217,7 +217,7 @@ def detect_heads(
 
     Returns:
         A row for each layer and head: ``layer``, ``head``, ``role`` (``induction``,
-        ``previous-token``, ``duplicate-token`` or ``none``); for each score its mean, its 95 %
+        ``previous-token``, ``duplicate-token`` or ``none``); for each score its mean, its 95%
         interval by sequence (``_ci_low``, ``_ci_high``) and the score of uniform attention to all
         visible tokens (``_baseline``); ``n_sequences`` and ``length``, the tokens of each with its
         special ones. NaN where a mask hides all pairs.

@@ -119,7 +119,9 @@ def head_study(
         )
         if texts is None:
             return study
-        return _with_texts(study, model, listed_texts(texts), kind, tell, importance=importance, seed=seed)
+        return _with_texts(
+            study, model, listed_texts(texts), kind, tell, importance=importance, seed=seed
+        )
 
 
 def _with_texts(

@@ -23,6 +23,7 @@ from introspect.studies.lens.states import (
     replayed_results,
     run_noted,
 )
+from introspect.text import quantity
 
 #: The layer number of the embeddings before layer 0.
 EMBEDDINGS = -1
@@ -84,7 +85,7 @@ def logit_lens(
         'c'
     """
     loaded = load_text(model, lm_head=True)
-    run = run_noted(loaded, text, target)
+    run = run_noted(loaded, text, target, by_head=False)
     if not 1 <= top <= run.logits.shape[-1]:
         raise SelectionError(
             f"Expected `top` from 1 to {run.logits.shape[-1]}, the size of the vocabulary, got "
@@ -158,7 +159,7 @@ def _proved_reader(run: Run) -> tuple[_Reader, dict[nn.Module, Any], float]:
             return read, results, error
     raise CaptureError(
         f"Expected the logits of {run.model.name} to follow from the last layer's state alone, but "
-        f"in a run on other tokens the same state gives logits {error:.2g} away: its LM head "
+        f"in a run on other tokens the same state gives logits {quantity(error)} away: its LM head "
         "reads more. No reading of an earlier layer would mean anything."
     )
 

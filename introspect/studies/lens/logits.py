@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -16,10 +14,12 @@ from torch import nn
 
 from introspect.calls import checked_call
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks import same_output
+from introspect.hooks import same_output, without_dropout
 from introspect.models import Model, Readable, load_text, logit_of
 from introspect.records import Head, TokenLike, as_token
+from introspect.studies.lens.norms import norm_form, ratio
 from introspect.studies.lens.states import Added, Run, State, added_by, run_noted
+from introspect.text import quantity
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,22 +30,22 @@ class Readout:
         gain: ``(size,)``, float64: the factor of each number of the state.
         is_centered: whether the state's mean is subtracted first.
         shift: ``(size,)``, the norm's bias.
-        weight: ``(vocabulary, size)``, the unembedding's.
-        bias: ``(vocabulary,)``, the unembedding's; ``None`` where it has none.
+        unembedding: the module that computes the logits.
         scale: the factor of all logits at the end.
     """
 
     gain: torch.Tensor
     is_centered: bool
     shift: torch.Tensor
-    weight: torch.Tensor
-    bias: torch.Tensor | None
+    unembedding: nn.Module
     scale: float
 
     def direction(self, token: int, against: int | None) -> torch.Tensor:
         """Return the direction of a token, or of one token minus another, ``(size,)``."""
-        found = self.weight[token].double()
-        return found if against is None else found - self.weight[against].double()
+        found = _row_of(self.unembedding, token, self.gain)[0]
+        return (
+            found if against is None else found - _row_of(self.unembedding, against, self.gain)[0]
+        )
 
     def read(self, states: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         """Compute what states, ``(..., size)``, add to the logit."""
@@ -59,11 +59,33 @@ class Readout:
         found = {}
         if self.shift.any():
             found["final norm bias"] = self.scale * float(self.shift @ direction)
-        if self.bias is not None:
-            own = self.bias.double()
-            other = 0.0 if against is None else own[against]
-            found["unembedding bias"] = self.scale * float(own[token] - other)
+        own = _row_of(self.unembedding, token, self.gain)[1]
+        if own is not None:
+            other = None if against is None else _row_of(self.unembedding, against, self.gain)[1]
+            found["unembedding bias"] = self.scale * float(own - (0.0 if other is None else other))
         return found
+
+
+def _row_of(
+    unembedding: nn.Module, token: int, like: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return a token's row of the unembedding, ``(size,)`` in float64, and its bias.
+
+    One that is adapted, quantized or kept elsewhere is asked: the row is the logit's gradient.
+    """
+    written: Any = getattr(unembedding, "weight", None)
+    if type(unembedding) is nn.Linear and written.device.type != "meta":
+        own = None if unembedding.bias is None else unembedding.bias.detach()[token].double()
+        return written.detach()[token].double(), own
+    numbers = next(
+        (each.dtype for each in unembedding.parameters() if each.is_floating_point()), torch.float32
+    )
+    with torch.enable_grad(), without_dropout(unembedding):
+        state = torch.zeros(1, 1, like.numel(), dtype=numbers, device=like.device)
+        logit = unembedding(state.requires_grad_())[0, 0, token]
+        (row,) = torch.autograd.grad(logit, state)
+    bias = logit.detach().double()
+    return row[0, 0].double(), bias if bool(bias) else None
 
 
 def readout_of(run: Run, position: int) -> Readout:
@@ -82,36 +104,33 @@ def readout_of(run: Run, position: int) -> Readout:
     norm = _norm_between(run, last, ended.given, close)
     given = last[0, position].double()
     normed = given if norm is None else norm.result[0, position].double()
-    weight: Any = unembedding.weight
-    found = _norm_form(None if norm is None else norm.module, given, normed, close)
+    found = norm_form(None if norm is None else norm.module, given, normed, close)
     if found is None:
         raise _refused(name, "its final norm is neither a layer norm nor a root-mean-square norm")
     gain, is_centered, shift = found
-    before = _ratio(ended.given[0, position].double(), normed, close)
-    after = _ratio(run.logits[position].double(), ended.result[0, position].double(), close)
+    before = ratio(ended.given[0, position].double(), normed, close)
+    after = ratio(run.logits[position].double(), ended.result[0, position].double(), close)
     if before is None or after is None:
         raise _refused(
             name, "its logits are not the unembedding's, but for a factor (they may be capped)"
         )
-    bias: Any = getattr(unembedding, "bias", None)
     return Readout(
         gain=gain * before,
         is_centered=is_centered,
         shift=shift * before,
-        weight=weight.detach(),
-        bias=None if bias is None else bias.detach(),
+        unembedding=unembedding,
         scale=after,
     )
 
 
 def _norm_between(run: Run, last: torch.Tensor, given: torch.Tensor, close: float) -> State | None:
     """Find the module that turns the last state into the unembedding's input, up to a factor."""
-    if _ratio(given.double(), last.double(), close) is not None:
+    if ratio(given.double(), last.double(), close) is not None:
         return None
     for state in run.states:
         is_given = state.given is not None and torch.equal(state.given, last)
         is_alike = is_given and state.result.shape == given.shape
-        if is_alike and _ratio(given.double(), state.result.double(), close) is not None:
+        if is_alike and ratio(given.double(), state.result.double(), close) is not None:
             return state
     raise _refused(
         run.model.name,
@@ -119,44 +138,17 @@ def _norm_between(run: Run, last: torch.Tensor, given: torch.Tensor, close: floa
     )
 
 
-def _norm_form(
-    norm: nn.Module | None, given: torch.Tensor, normed: torch.Tensor, close: float
-) -> tuple[torch.Tensor, bool, torch.Tensor] | None:
-    """Return the gain at this token's own scale, whether the mean is subtracted, and the bias."""
-    zero = torch.zeros_like(given)
-    if norm is None:
-        return torch.ones_like(given), False, zero
-    own = dict(norm.named_parameters(recurse=False))
-    weight = own["weight"].detach().double() if "weight" in own else torch.ones_like(given)
-    shift = own["bias"].detach().double() if "bias" in own else zero
-    if weight.shape != given.shape or shift.shape != given.shape:
-        return None
-    nearest = close
-    found = None
-    # Some count their weight from 1 (Gemma). In half precision several forms come close: a state
-    # whose mean is small is normalized nearly alike with it and without it.
-    for gain, is_centered in product((weight, 1 + weight), (True, False)):
-        centered = given - given.mean() if is_centered else given
-        scale, distance = _fitted(normed - shift, gain * centered)
-        if distance <= nearest and (found is None or distance < nearest):
-            nearest, found = distance, (gain * scale, is_centered, shift)
-    return found
-
-
-def _ratio(one: torch.Tensor, other: torch.Tensor, close: float) -> float | None:
-    """Return the factor between two tensors; ``None`` where there is none, up to ``close``."""
-    factor, distance = _fitted(one, other)
-    return factor if distance <= close else None
-
-
-def _fitted(one: torch.Tensor, other: torch.Tensor) -> tuple[float, float]:
-    """Return the best-fitting factor, and its deviation in units of the largest number."""
-    square, largest = float((other * other).sum()), float(one.abs().max())
-    if not square:
-        return 0.0, math.inf
-    factor = float((one * other).sum()) / square
-    distance = float((one - factor * other).abs().max())
-    return factor, 0.0 if not distance else distance / largest if largest else math.inf
+def _coarse(run: Run, error: CaptureError) -> CaptureError:
+    """Return an error of parts that do not add up, with quantized numbers as the reason if so."""
+    coarse = [each for each in run.projections.values() if each.is_coarse]
+    if not coarse:
+        return error
+    return CaptureError(
+        f"Expected the parts of {run.model.name} to add up to its states, but its "
+        f"{type(coarse[0].layer).__name__} layers are quantized, and round what they give more "
+        "coarsely than that can be told. Load the model without quantization; ix.logit_lens may "
+        "still do."
+    )
 
 
 def _refused(name: str, why: str) -> CaptureError:
@@ -229,7 +221,10 @@ def direct_logit_attribution(
     place = as_token(run.tokens, position, name="position", from_end=True)
     chosen = _token_id(loaded, token, vocabulary)
     other = None if against is None else _token_id(loaded, against, vocabulary)
-    added = [added_by(run, number) for number in range(len(run.layers))]
+    try:
+        added = [added_by(run, number) for number in range(len(run.layers))]
+    except CaptureError as refusal:
+        raise _coarse(run, refusal) from refusal
     readout = readout_of(run, place)
     table = pd.DataFrame(_rows(run, added, readout, place, chosen, other))
     table = table.astype({"layer": "Int64", "head": "Int64"})
@@ -238,10 +233,12 @@ def direct_logit_attribution(
     error = abs(float(table["contribution"].sum()) - own)
     largest = max(1.0, float(logits.abs().max()))
     if not error <= same_output(run.logits.dtype) * largest:
-        raise CaptureError(
-            f"Expected the components of {loaded.name} to sum to its logit {own:.4g}, but they are "
-            f"{error:.2g} away. Something adds to it that is not known; no number is given."
+        unknown = CaptureError(
+            f"Expected the components of {loaded.name} to sum to its logit {quantity(own)}, but "
+            f"they are {quantity(error)} away. Something adds to it that is not known; no number "
+            "is given."
         )
+        raise _coarse(run, unknown)
     names = loaded.tokenizer.convert_ids_to_tokens
     table.attrs |= {
         "model": run.model.name,
@@ -288,7 +285,8 @@ def _rows(
             for head, value in enumerate(readout.read(heads[:, position], direction).tolist()):
                 yield _Row(f"{Head(number, head)}{of_kind}", kind, number, head, value)
             if kind in added.biases:
-                value = read(added.biases[kind])
+                bias = added.biases[kind]
+                value = read(bias if bias.ndim == 1 else bias[position])
                 yield _Row(f"L{number}{of_kind} bias", kind, number, None, value)
         if added.feed_forward is not None:
             value = read(added.feed_forward[position])

@@ -1,7 +1,8 @@
 """One run of a model, with the input and output states of its layers.
 
-The layers are found by what they contain: they are the items of a list of modules, each of which
-has the output projection of the attention with the same number. Names are not used.
+The layers are found by what they do: they are the items of a list of modules, each of which is
+given the state that the one before gave. Where their heads are asked for, each must also have the
+output projection of the attention with the same number. Names are not used.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+from weakref import ReferenceType, ref
 
 import torch
 from torch import nn
@@ -21,14 +23,18 @@ from introspect.hooks import (
     Captured,
     Projection,
     active_editors,
+    borrowed_attention,
     capture,
     capture_with_projections,
     find_projections,
+    ran,
+    run_arguments,
     same_output,
     unedited,
 )
 from introspect.models import Model, Readable
-from introspect.records import TokenSequence
+from introspect.records import Certificate, TokenSequence
+from introspect.studies.lens.norms import norm_form
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +50,11 @@ class State:
     module: nn.Module
     given: torch.Tensor | None
     result: torch.Tensor
+
+    @property
+    def keeps_its_shape(self) -> bool:
+        """Whether its output has the shape of its input."""
+        return self.given is not None and self.given.shape == self.result.shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +90,16 @@ class Run:
         return found
 
 
-def run_noted(model: Model, text: Readable, target: str | None = None) -> Run:
+def run_noted(
+    model: Model, text: Readable, target: str | None = None, *, by_head: bool = True
+) -> Run:
     """Run a model with an LM head, and record its states.
 
     Args:
         model: the model.
         text: the text that it reads.
         target: the text that an encoder-decoder writes.
+        by_head: also find the output projections of the heads, and capture what heads give.
 
     Raises:
         ModelError: it has no LM head.
@@ -100,7 +114,10 @@ def run_noted(model: Model, text: Readable, target: str | None = None) -> Run:
     plan = model.run_plan(text, target=target, whole=True)
     module, inputs, tokens = plan.module, plan.inputs, plan.tokens
     log = _StateLog(module)
-    if active_editors():
+    projections: dict[tuple[str, int], Projection] = {}
+    if not by_head:
+        captured = _run_alone(module, inputs, log)
+    elif active_editors():
         with unedited():
             projections = find_projections(module, inputs)
         with log.open():
@@ -109,7 +126,11 @@ def run_noted(model: Model, text: Readable, target: str | None = None) -> Run:
         with log.open():
             captured, projections = capture_with_projections(module, inputs)
     kinds = model.writing_kinds
-    blocks = _blocks(model, {p: f for p, f in projections.items() if p[0] in kinds})
+    if by_head:
+        blocks = _blocks(model, {p: f for p, f in projections.items() if p[0] in kinds})
+    else:
+        attending = [layer for kind in kinds for layer in captured.layers.get(kind, ())]
+        blocks = _list_of_layers(model, log.states, more_than=max(attending, default=0))
     logits = getattr(captured.output, "logits", None)
     if logits is None or logits.shape[:2] != (1, len(tokens)):
         raise ModelError(
@@ -145,6 +166,61 @@ def _blocks(model: Model, projections: Mapping[tuple[str, int], Projection]) -> 
     )
 
 
+def _run_alone(module: nn.Module, inputs: Mapping[str, torch.Tensor], log: _StateLog) -> Captured:
+    """Run a model whose heads are not asked for, watched like any other if it can be."""
+    try:
+        with log.open():
+            return capture(module, inputs)
+    except CaptureError:
+        pass  # its states may be read all the same
+    with torch.no_grad(), borrowed_attention(module), log.open():
+        output = ran(module, run_arguments(module, inputs))
+    return Captured({}, {}, output, Certificate(route="none: its attention cannot be captured"))
+
+
+def _list_of_layers(model: Model, states: Sequence[State], *, more_than: int) -> list[nn.Module]:
+    """Return the layers of the part that writes: the last list whose items ran one after another.
+
+    Args:
+        model: the model.
+        states: what ran, in the order in which it ended.
+        more_than: the highest number of a layer that attends.
+
+    Raises:
+        CaptureError: there is none.
+    """
+    ended: dict[nn.Module, list[int]] = {}
+    for place, state in enumerate(states):
+        ended.setdefault(state.module, []).append(place)
+    found: list[nn.Module] = []
+    last = -1
+    for part in model.module.modules():
+        layers = list(part) if isinstance(part, nn.ModuleList) else []
+        places = [ended.get(layer, []) for layer in layers]
+        # A module that is shared among layers runs more than once (ALBERT).
+        if len(layers) <= more_than or any(len(each) != 1 for each in places):
+            continue
+        noted = [states[place] for (place,) in places]
+        # The outermost list comes first: an inner one ends before it, or with it.
+        if _follow(noted) and places[-1][0] > last:
+            found, last = layers, places[-1][0]
+    if found:
+        return found
+    raise CaptureError(
+        f"Expected the layers of {model.name} in one list, each given the state that the one "
+        "before gave, but there is none: it may share a layer among several (ALBERT). Choose "
+        "another model."
+    )
+
+
+def _follow(layers: Sequence[State]) -> bool:
+    """Return whether each layer is given what the one before gave."""
+    return all(state.keeps_its_shape for state in layers) and all(
+        two.given is not None and torch.equal(one.result, two.given)
+        for one, two in pairwise(layers)
+    )
+
+
 def _chained(blocks: Sequence[nn.Module], states: Sequence[State], name: str) -> list[State]:
     """Return each layer's states, if each layer's input is the output of the one before."""
     by_module: dict[nn.Module, State] = {}
@@ -152,11 +228,7 @@ def _chained(blocks: Sequence[nn.Module], states: Sequence[State], name: str) ->
         by_module.setdefault(state.module, state)
     found = [by_module.get(block) for block in blocks]
     layers = [state for state in found if state is not None and state.given is not None]
-    follows = all(
-        two.given is not None and torch.equal(one.result, two.given)
-        for one, two in pairwise(layers)
-    )
-    if len(layers) != len(blocks) or not follows:
+    if len(layers) != len(blocks) or not _follow(layers):
         raise CaptureError(
             f"Expected each layer of {name} to be given the state that the one before gave, and "
             "nothing between, but it is given something else. Choose another model."
@@ -171,14 +243,18 @@ class _StateLog:
         self._module = module
         self._thread = threading.get_ident()
         self.states: list[State] = []
+        self._runs = 0
+        self._copies: dict[int, tuple[ReferenceType[torch.Tensor], int, torch.Tensor]] = {}
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Record what runs within the block."""
-        handles = [
+        """Record the first run within the block: a model may run again to return its attention."""
+        self.states, self._runs = [], 0
+        handles: list[Any] = [
             part.register_forward_hook(self._note, with_kwargs=True)
             for part in self._module.modules()
         ]
+        handles.append(self._module.register_forward_pre_hook(self._begin))
         try:
             yield
         finally:
@@ -189,17 +265,36 @@ class _StateLog:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any
     ) -> None:
         # Hooks belong to the module, so runs in other threads arrive here too.
-        given = state_in((*args, *kwargs.values()))
+        if threading.get_ident() != self._thread or self._runs > 1:
+            return
         made = state_in(result if isinstance(result, tuple | list) else (result,))
-        if threading.get_ident() == self._thread and made is not None:
-            self.states.append(State(module, given, made))
+        if made is not None:
+            given = state_in((*args, *kwargs.values()))
+            kept = None if given is None else self._copy(given)
+            self.states.append(State(module, kept, self._copy(made)))
+
+    def _begin(self, *_: Any) -> None:
+        if threading.get_ident() == self._thread:
+            self._runs += 1
+
+    def _copy(self, state: torch.Tensor) -> torch.Tensor:
+        """Return a copy of a state, which a model may add to in place; one for all that pass it."""
+        known = self._copies.get(id(state))
+        if known is not None and known[0]() is state and known[1] == state._version:
+            return known[2]
+        copied = state.detach().clone()
+        self._copies[id(state)] = (ref(state), state._version, copied)
+        return copied
 
 
 def state_in(values: Sequence[Any]) -> torch.Tensor | None:
-    """Return the first tensor if it is a state: floating point, ``(batch, length, size)``."""
+    """Return the first tensor if it is a state: ``(batch, length, size)``, in floating point.
+
+    Some feed-forwards have all tokens in one row, ``(batch * length, size)`` (OPT, Llama 4).
+    """
     first = next((value for value in values if torch.is_tensor(value)), None)
-    is_state = first is not None and first.ndim == 3 and first.is_floating_point()
-    return first.detach() if is_state and first is not None else None
+    is_state = first is not None and first.ndim in (2, 3) and first.is_floating_point()
+    return first if is_state else None
 
 
 @contextmanager
@@ -277,7 +372,8 @@ class Added:
     Args:
         layer: its number.
         heads: by kind of attention, ``(num_heads, length, size)``.
-        biases: by kind, the output projection's bias, ``(size,)``; absent where it has none.
+        biases: by kind, the output projection's bias, ``(size,)``, or, where a norm follows, what
+            it makes of that at each token, ``(length, size)``; absent where there is none.
         feed_forward: ``(length, size)``; ``None`` where the layer has none.
     """
 
@@ -299,9 +395,23 @@ def added_by(run: Run, number: int) -> Added:
     """
     layer = run.layers[number]
     assert layer.given is not None, "layers are chained by what they are given"
+    raw = _of_heads(run, number)
+    try:
+        return _with_the_rest(run, number, *raw)
+    except CaptureError:
+        normed = _through_norm(run, number, *raw)
+        if normed is None:
+            raise
+    return _with_the_rest(run, number, *normed)
+
+
+_ByKind = Mapping[str, torch.Tensor]
+
+
+def _of_heads(run: Run, number: int) -> tuple[_ByKind, _ByKind]:
+    """Return by kind what the heads of a layer bring, and the biases of their projections."""
     heads: dict[str, torch.Tensor] = {}
     biases: dict[str, torch.Tensor] = {}
-    total = layer.given[0].double()
     for kind in run.kinds:
         if (kind, number) not in run.projections:
             continue
@@ -309,13 +419,82 @@ def added_by(run: Run, number: int) -> Added:
         place = run.captured.layers[kind].index(number)
         outputs = run.captured.head_outputs[kind][place][0].double()
         heads[kind] = outputs @ projection.by_head.double()
-        total = total + heads[kind].sum(0)
-        if projection.layer.bias is not None:
-            biases[kind] = projection.layer.bias.detach().double()
-            total = total + biases[kind]
-    rest = layer.result[0].double() - total
+        if projection.bias is not None:
+            biases[kind] = projection.bias.double()
+    return heads, biases
+
+
+def _with_the_rest(run: Run, number: int, heads: _ByKind, biases: _ByKind) -> Added:
+    """Find the feed-forward of a layer, which is what its heads leave of what it adds."""
+    layer = run.layers[number]
+    assert layer.given is not None, "layers are chained by what they are given"
     attended = [each.sum(0) + biases.get(kind, 0.0) for kind, each in heads.items()]
+    rest = layer.result[0].double() - layer.given[0].double()
+    for each in attended:
+        rest = rest - each
     return Added(number, heads, biases, _feed_forward(run, number, rest, attended))
+
+
+def _through_norm(
+    run: Run, number: int, heads: _ByKind, biases: _ByKind
+) -> tuple[_ByKind, _ByKind] | None:
+    """Return what heads bring after the norm of their sum, at the run's own scale (Gemma 2).
+
+    ``None`` where no norm of a known form is given that sum.
+    """
+    new_heads: dict[str, torch.Tensor] = {}
+    new_biases: dict[str, torch.Tensor] = {}
+    inside = set(run.layers[number].module.modules())
+    for kind, each in heads.items():
+        total = each.sum(0) + biases.get(kind, 0.0)
+        norm = next(
+            (
+                state
+                for state in run.states
+                if state.module in inside and _is_norm(state.module) and _reads(state, total)
+            ),
+            None,
+        )
+        linear = None if norm is None else _linear_norm(norm, total)
+        if linear is None:
+            return None
+        gain, is_centered, shift = linear
+        new_heads[kind] = _normed(each, gain, is_centered)
+        own = _normed(biases[kind].expand_as(total), gain, is_centered) if kind in biases else 0.0
+        if kind in biases or bool(shift.any()):
+            new_biases[kind] = own + shift.expand_as(total)
+    return new_heads, new_biases
+
+
+def _reads(norm: State, total: torch.Tensor) -> bool:
+    """Return whether a norm is given the sum of what heads bring."""
+    if norm.given is None or norm.given[0].shape != total.shape:
+        return False
+    allowed = same_output(norm.given.dtype) * float(total.abs().max().clamp(min=1))
+    return _distance(norm.given[0].double(), total) <= allowed
+
+
+def _linear_norm(
+    norm: State, total: torch.Tensor
+) -> tuple[torch.Tensor, bool, torch.Tensor] | None:
+    """Return a norm's gain for each token, ``(length, size)``, its centering and its shift."""
+    assert norm.given is not None, "it was found by what it is given"
+    close = same_output(norm.result.dtype)
+    forms = [
+        norm_form(norm.module, norm.given[0, i].double(), norm.result[0, i].double(), close)
+        for i in range(len(total))
+    ]
+    found = [form for form in forms if form is not None]
+    # In half precision a state whose mean is small looks normalized with it and without it.
+    is_centered = sum(form[1] for form in found) * 2 > len(found)
+    if len(found) < len(forms):
+        return None
+    return torch.stack([form[0] for form in found]), is_centered, found[0][2]
+
+
+def _normed(vectors: torch.Tensor, gain: torch.Tensor, is_centered: bool) -> torch.Tensor:
+    centered = vectors - vectors.mean(-1, keepdim=True) if is_centered else vectors
+    return centered * gain
 
 
 def ends_in_norm(run: Run) -> bool:
@@ -351,9 +530,9 @@ def _feed_forward(
     inside = set(layer.module.modules()) - {layer.module}
     found, nearest = None, _distance(rest, torch.zeros_like(rest))
     for state in run.states:
-        if state.module not in inside or state.result.shape != layer.result.shape:
+        if state.module not in inside or not _is_of_size(state.result, layer.result):
             continue
-        result = state.result[0].double()
+        result = state.result.reshape(layer.result.shape)[0].double()
         distance = _distance(result, rest)
         is_of_heads = any(_distance(result, each) <= _NEARER * distance for each in attended)
         if distance < nearest and not is_of_heads:
@@ -370,6 +549,10 @@ def _feed_forward(
         f"what its heads and its feed-forward add, but it passes on something else: {why}. Take a "
         "model with the norm before each part (GPT-2, Llama, T5); ix.logit_lens may still do."
     )
+
+
+def _is_of_size(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.numel() == other.numel() and one.shape[-1] == other.shape[-1]
 
 
 def _distance(one: torch.Tensor, other: torch.Tensor) -> float:

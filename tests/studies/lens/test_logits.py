@@ -178,11 +178,22 @@ def test_models_that_normalise_the_sum_are_refused(name):
         )
 
 
-def test_bert_is_refused_and_so_is_a_norm_between():
+def test_bert_is_refused_and_so_is_a_factor_between():
     with pytest.raises(CaptureError, match="as BERT does"):
         ix.direct_logit_attribution(masked(), TEXT, token=40)
+    plain = writer("llama")
+    config = tf.GraniteConfig(
+        vocab_size=len(plain.tokenizer), hidden_size=32, intermediate_size=48,
+        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, residual_multiplier=0.3,
+    )  # fmt: skip
+    granite = Model(tf.GraniteForCausalLM(config).eval(), plain.tokenizer)
     with pytest.raises(CaptureError, match="a norm or a factor stands between"):
-        ix.direct_logit_attribution(writer("gemma3"), TEXT, token=40)
+        ix.direct_logit_attribution(granite, TEXT, token=40)
+
+
+def test_a_norm_of_what_heads_bring_is_no_hindrance():
+    table = ix.direct_logit_attribution(writer("gemma3"), TEXT, token=40)
+    assert table.contribution.sum() == pytest.approx(table.attrs["logit"], abs=1e-4)
 
 
 class Capped(tf.GPT2LMHeadModel):
