@@ -42,14 +42,12 @@ def as_cases(cases: Cases) -> list[CorefCase]:
     """
     if isinstance(cases, CorefCase):
         return [cases]
-    is_many = isinstance(cases, Iterable) and not isinstance(cases, str | Mapping)
-    if is_many and not isinstance(cases, InputSet) and not hasattr(cases, "to_dict"):
-        several = list(cases)
-        if all(isinstance(case, CorefCase) for case in several):
-            return several
-        cases = several
-    elif not is_many and not isinstance(cases, InputSet | str | os.PathLike):
-        raise _no_cases(kind_of_thing(cases))
+    if not is_file_of_cases(cases) and not isinstance(cases, str):
+        if not isinstance(cases, Iterable) or isinstance(cases, Mapping | bytes):
+            raise _no_cases(kind_of_thing(cases))
+        cases = list(cases)
+        if all(isinstance(case, CorefCase) for case in cases):
+            return cases
     try:
         rows = [outcome for _, _, outcome in read_case_rows(input_set(cases, wanted="cases"))]
     except InputError as error:

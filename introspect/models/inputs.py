@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,10 @@ from introspect.records import TokenSequence
 from introspect.text import Span, shortened
 
 Readable = str | Sequence[str] | Sequence[Mapping[str, str]]
+
+
+class Words(tuple[str, ...]):
+    """Words that the caller calls words, whatever is in them."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,11 @@ def as_input_text(
     """
     if isinstance(given, str):
         return InputText(given)
+    if isinstance(given, Words):
+        return _joined(given)
     items: list[Any] = list(given) if isinstance(given, Sequence) else []
     if items and all(isinstance(item, str) and item.strip() for item in items):
+        _check_words(tokenizer, items)
         return _joined(items)
     if items and all(isinstance(item, Mapping) and "role" in item for item in items):
         return InputText(
@@ -89,6 +97,27 @@ def as_input_text(
         f"{type(given).__name__}{' of other things, or with nothing in it' if items else ''}. "
         "Give for example 'The cat sat.', ['The', 'cat'] or [{'role': 'user', 'content': 'Hi'}]."
     )
+
+
+def _check_words(tokenizer: Any, items: Sequence[str]) -> None:
+    """Raise if a list may hold something else than words.
+
+    Raises:
+        TextError: it holds sentences, or the tokens of a record.
+    """
+    ends = {getattr(tokenizer, f"{name}_token", None) for name in ("cls", "sep", "bos", "eos")}
+    marked = [item for item in items if item in ends or re.match(r"##.|[Ġ▁]", item)]
+    if marked:
+        raise TextError(
+            f"Expected a text or its words, got tokens such as {marked[0]!r}, which the model "
+            "would read as text. Give the text itself: of a record, record.keys.texts[0]."
+        )
+    if spaced := [item for item in items if any(mark.isspace() for mark in item)]:
+        raise TextError(
+            f"Expected words in a list, got {shortened(spaced[0], 40)!r}, which has a space in it. "
+            "Capture several texts with model.capture_many(texts); one text is model.capture(text);"
+            " of words with spaces in them, give model.capture(words=[…])."
+        )
 
 
 def _joined(words: Sequence[str]) -> InputText:
