@@ -172,7 +172,8 @@ def kind_of_thing(value: Any) -> str:
 
 def _name_of(function: Callable[..., Any]) -> str:
     name = function.__qualname__
-    return f"ix.{name}" if name[0].islower() else name.replace("Model.", "model.")
+    owner, _, method = name.rpartition(".")
+    return f"model.{method}" if owner in ("Model", "VisionModel") else f"ix.{name}"
 
 
 def _call_of(function: Callable[..., Any], signature: inspect.Signature) -> str:

@@ -68,7 +68,8 @@ def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
     Args:
         inputs: a file, a folder, a glob, ``-`` for standard input, ``hf:NAME`` with or without
             ``:SPLIT`` or ``:CONFIG:SPLIT`` for a data set, a folder that ``save_to_disk`` made;
-            or several of these; or a list of texts, a list of cases, or a DataFrame.
+            or several of these; or a list of texts, a list of cases, a list of rows as
+            dictionaries, or a DataFrame.
         format: of all files, whatever their endings.
 
     Raises:
@@ -86,6 +87,8 @@ def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
         raise InputError("Expected something to read, got nothing. Name a file.")
     if all(isinstance(one, CorefCase) for one in given):
         return [_spooled("cases", given, "the list of cases")]
+    if all(isinstance(one, dict) for one in given):
+        return [_spooled("table", given, "the list of rows")]
     if not isinstance(inputs, str | os.PathLike) and _are_texts(given):
         return [_spooled("texts", [{"text": text} for text in given], "the list of texts")]
     inputs_read = [item for one in given for item in _found(str(one), format)]
@@ -109,7 +112,7 @@ def _listed(inputs: Any) -> list[Any]:
         "paths or texts" if isinstance(one, str | os.PathLike) else type(one).__name__
         for one in given
     }
-    if len(kinds) > 1 or kinds - {"paths or texts", CorefCase.__name__}:
+    if len(kinds) > 1 or kinds - {"paths or texts", CorefCase.__name__, "dict"}:
         raise InputError(f"Expected {wanted}, got a list of {listed(sorted(kinds))}.")
     return given
 

@@ -52,13 +52,22 @@ def listed_texts(texts: Iterable[Any] | str) -> list[Any]:
     """
     if isinstance(texts, str) and not os.path.isfile(texts):
         return [texts]
+    check_texts(texts)
+    return list(texts)
+
+
+def check_texts(texts: Any) -> None:
+    """Raise unless texts are an iterable of them.
+
+    Raises:
+        TextError: they are a file, a table, one text, or nothing that has texts in it.
+    """
     is_list = isinstance(texts, Iterable) and not isinstance(texts, str | bytes | Mapping)
     if not is_list or hasattr(texts, "columns") or isinstance(texts, os.PathLike | nn.Module):
         raise TextError(
             f"Expected a list of texts, got {kind_of_thing(texts)}. Of a table take a column, "
             "table['text'].tolist(); of a file its lines, Path(file).read_text().splitlines()."
         )
-    return list(texts)
 
 
 def as_input_text(

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, overload
 import torch
 from torch import nn
 
+from introspect.calls import checked_call
 from introspect.deprecated import renamed_keyword
 from introspect.errors import MissingExtraError, ModelError
 from introspect.hooks import unwrapped
@@ -117,6 +118,7 @@ def load(
     tower: Literal["text"] | None = None,
 ) -> Model: ...
 @renamed_keyword("with_head", "lm_head")
+@checked_call
 def load(
     model: Model | VisionModel | _Loadable = "minilm",
     *,

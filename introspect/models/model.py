@@ -30,6 +30,7 @@ from introspect.models.inputs import (
     Readable,
     Words,
     as_input_text,
+    check_texts,
     encode,
     encode_batch,
     encode_target,
@@ -252,6 +253,7 @@ class Model:
         """
         if isinstance(texts, str):
             raise TextError("Expected several texts, got one. Put it into a list: [text].")
+        check_texts(texts)
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, None, STEPS, None)
         if batch_size < 1:
@@ -310,11 +312,13 @@ class Model:
         )
         return replace(record, certificate=certificate)
 
+    @checked_call
     def tokens(self, text: str, *, truncation: bool = False) -> TokenSequence:
         """Return the tokens that the model reads for ``text``, without running it."""
         with self._tokenizer_lock:
             return self._encode(text, None, truncation=truncation).tokens
 
+    @checked_call
     def encoded(
         self, texts: Sequence[Readable], *, truncation: bool = False
     ) -> list[EncodedText | TextError]:

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import RecordError, SelectionError
 from introspect.functional import merge_pieces
 from introspect.io import write_atomically
@@ -159,6 +160,7 @@ class AttentionRecord:
         )
 
     @classmethod
+    @checked_call
     def from_tensors(
         cls,
         attentions: Any,
@@ -250,6 +252,7 @@ class AttentionRecord:
         return write_atomically(path, packed(own))
 
     @classmethod
+    @checked_call
     def load(cls, path: str | os.PathLike[str]) -> AttentionRecord:
         """Read what ``save`` wrote.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import regex
 
+from introspect.calls import checked_call
 from introspect.errors import MentionError, TextError
 from introspect.text.characters import divides_word, segment_words, shortened
 from introspect.text.english import counted
@@ -89,6 +90,7 @@ class CorefCase:
         return type(self), kept
 
     @classmethod
+    @checked_call
     def from_words(
         cls,
         text: str,
@@ -121,6 +123,7 @@ class CorefCase:
         )
 
     @classmethod
+    @checked_call
     def from_tokens(
         cls,
         words: Iterable[str],

@@ -76,7 +76,10 @@ def checked_records(given: Any, *, view: str) -> tuple[AttentionRecord, ...]:
         RecordError: they are none.
     """
     if isinstance(given, list | tuple) or hasattr(given, "__next__"):
-        return tuple(shown_record(one, view=view) for one in given)
+        several = tuple(shown_record(one, view=view) for one in given)
+        if not several:
+            raise RecordError(f"Expected at least one record for ix.{view}, got none.")
+        return several
     return (shown_record(given, view=view),)
 
 
