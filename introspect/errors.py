@@ -79,10 +79,11 @@ class OutputError(IntrospectError, OSError):
 class MissingExtraError(IntrospectError, ImportError):
     """An optional package is not installed; the message has the pip command."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
+    def __init__(self, package: str, extra: str, purpose: str, note: str = "") -> None:
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed. "
             f'Install it with: pip install "introspect-transformers[{extra}]"'
+            f"{note and '. ' + note}"
         )
         self.package = package
         self.extra = extra

@@ -78,6 +78,40 @@ def test_view_writes_one_page(introspect, tmp_path, kind):
     assert f'data-view="{kind}"' in out.read_text(encoding="utf-8")
 
 
+def test_view_and_compare_write_a_picture_where_the_name_says_so(introspect, tmp_path):
+    out, both = tmp_path / "view.svg", tmp_path / "both.svg"
+    arguments = ("--head", "L3H1", "--token", "it", "--out", out)
+    assert introspect("view", "head", TEXT, *arguments).out == f"{out}\n"
+    record = ix.load("minilm").capture(TEXT)
+    assert out.read_text(encoding="utf-8") == ix.head_view(record, head="L3H1", token="it").to_svg()
+    other = TEXT.replace("tired", "wide")
+    assert introspect("compare", TEXT, other, "--out", both).code == 0
+    assert both.read_text(encoding="utf-8").startswith("<svg ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["view", "head", TEXT],
+        ["compare", TEXT, TEXT.replace("tired", "wide")],
+        ["ablate", TEXT, "--heads", "L3H1"],
+    ],
+)
+def test_a_view_is_not_written_under_another_name(introspect, tmp_path, arguments):
+    outcome = introspect(*arguments, "--out", tmp_path / "x.jpg")
+    assert_refused(outcome, "ends in .html, .svg, .png or .pdf, got 'x.jpg'", "'x.svg'")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["report", TEXT], ["lens", TEXT]])
+def test_a_report_is_not_written_under_another_name(introspect, tmp_path, arguments):
+    outcome = introspect(*arguments, "--out", tmp_path / "x.pdf")
+    assert_refused(
+        outcome, "since a report is a page, got 'x.pdf'", "'x.html', open it", "print it"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_view_pins_a_token(introspect, tmp_path):
     out = tmp_path / "view.html"
     arguments = ("--head", "L3H1", "--token", "it", "--out", out)
@@ -301,10 +335,27 @@ def test_model_view_refuses_what_it_would_ignore(introspect, tmp_path):
     assert_refused(introspect("view", "model", TEXT, *arguments), "head view")
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["view", "nonsense", "x"], ["report"]])
-def test_wrong_arguments(introspect, arguments):
-    outcome = introspect(*arguments)
-    assert_refused(outcome, "--help")
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["nonsense"], "introspect --help"),
+        (["view", "nonsense", "x"], "introspect view --help"),
+        (["report"], "introspect report --help"),
+        (["probe", "x", "--out", "y", "--nonsense"], "introspect probe --help"),
+    ],
+)
+def test_wrong_arguments(introspect, arguments, advice):
+    assert_refused(introspect(*arguments), f"Try: {advice}")
+
+
+def test_ctrl_c_has_code_130(introspect, monkeypatch):
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("introspect.doctor.environment", stop)
+    outcome = introspect("doctor")
+    assert outcome.code == 130
+    assert outcome.err == "introspect: error: interrupted\n"
 
 
 def test_internal_error_has_code_1_and_verbose_shows_where(introspect, monkeypatch):

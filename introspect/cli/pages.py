@@ -14,6 +14,7 @@ from introspect.cli.shared import (
     Text,
     TextPair,
     Truncation,
+    ViewFile,
     command_line,
     head_names,
     load,
@@ -21,7 +22,7 @@ from introspect.cli.shared import (
     token_at,
 )
 from introspect.errors import InputError
-from introspect.io import check_destination
+from introspect.io import check_page_file, check_view_file
 
 
 class ViewKind(StrEnum):
@@ -52,7 +53,7 @@ def report(
 ) -> None:
     """Write an interactive report on one text, and print what it found."""
     _check_case_options(pronoun, antecedent, distractor)
-    check_destination(out)
+    check_page_file(out)
     import introspect as ix
 
     subject: Any = text if text_pair is None else (text, text_pair)
@@ -103,12 +104,12 @@ def view(
         ),
     ] = "raw",
     model: ModelName = "minilm",
-    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("view.html"),
+    out: ViewFile = Path("view.html"),
     truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Write one interactive view."""
-    check_destination(out)
+    check_view_file(out)
     _check_view_options(kind, layer, head or [], token, weights)
     heads: list[Any] = head or []
     if kind is not ViewKind.layer:
@@ -182,12 +183,12 @@ def compare(
             help="A token of the first text: a word, it#2 for the second one, or a number from 0."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("compare.html"),
+    out: ViewFile = Path("compare.html"),
     truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Show two texts, or two models on one text, side by side with their difference."""
-    check_destination(out)
+    check_view_file(out)
     names = (model_a or model, model_b or model)
     if text_b in (None, text_a) and names[0] == names[1]:
         raise InputError(

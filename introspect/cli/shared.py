@@ -47,6 +47,10 @@ Heading = Annotated[
         show_default=False,
     ),
 ]
+ViewFile = Annotated[
+    Path,
+    typer.Option(help="The file to write: .html for the page; .svg, .png or .pdf for a picture."),
+]
 Truncation = Annotated[bool, typer.Option(help="Truncate a text that is too long, and say so.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an earlier run.")]
 AllowPickle = Annotated[

@@ -16,6 +16,7 @@ from introspect.cli.shared import (
     ModelName,
     Overwrite,
     Text,
+    ViewFile,
     command_line,
     inputs_of,
     load,
@@ -23,7 +24,7 @@ from introspect.cli.shared import (
     texts_of,
 )
 from introspect.errors import InputError, ModelError
-from introspect.io import check_destination
+from introspect.io import check_destination, check_page_file, check_view_file
 
 Method = Annotated[
     str, typer.Option(help="How heads are ablated: zero, mean, uniform or resample.")
@@ -124,11 +125,11 @@ def ablate(
     ] = None,
     seed: Annotated[int, typer.Option(help="For resample.")] = 0,
     model: ModelName = "minilm",
-    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("ablate.html"),
+    out: ViewFile = Path("ablate.html"),
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Show what heads attend to before and after some are ablated."""
-    check_destination(out)
+    check_view_file(out)
     if heads is None and not edge:
         raise InputError("Expected --heads or --edge: what to ablate. Name for example L3H1.")
     if edge and (method != "zero" or reference is not None):
@@ -276,7 +277,7 @@ def lens(
     allow_pickle: AllowPickle = False,
 ) -> None:
     """Show what a model would predict after each layer, and which heads contribute."""
-    check_destination(out)
+    check_page_file(out)
     import introspect as ix
     from introspect.models import hush
     from introspect.studies.causal import load_to_ask

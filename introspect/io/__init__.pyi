@@ -3,7 +3,10 @@ from .arrays import Arrays as Arrays
 from .arrays import as_json as as_json
 from .arrays import pack as pack
 from .arrays import unpack as unpack
+from .files import VIEW_ENDINGS as VIEW_ENDINGS
 from .files import check_destination as check_destination
+from .files import check_page_file as check_page_file
+from .files import check_view_file as check_view_file
 from .files import replacing as replacing
 from .files import unwritable as unwritable
 from .files import write_atomically as write_atomically

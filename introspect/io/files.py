@@ -128,6 +128,49 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     return target
 
 
+#: What a view is written as: a page, or a picture of what it shows first.
+VIEW_ENDINGS = (".html", ".svg", ".png", ".pdf")
+_PAGE_ENDINGS = (".html", ".htm")
+
+
+def check_view_file(path: str | os.PathLike[str]) -> Path:
+    """Return ``path`` if a view can be written there as what its name says.
+
+    Raises:
+        OutputError: it does not end as a page or picture does, or cannot be written.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in (*VIEW_ENDINGS, *_PAGE_ENDINGS):
+        example = target.with_suffix("").name or "view"
+        raise OutputError(
+            f"Expected a file name that ends in .html, .svg, .png or .pdf, got {target.name!r}. "
+            f"Name the page {example + '.html'!r}, or a picture {example + '.svg'!r}."
+        )
+    return check_destination(target)
+
+
+def check_page_file(path: str | os.PathLike[str]) -> Path:
+    """Return ``path`` if a report can be written there, which is a page.
+
+    Raises:
+        OutputError: it does not end in ``.html``, or cannot be written.
+    """
+    target = Path(path)
+    ending = target.suffix.lower()
+    if ending not in _PAGE_ENDINGS:
+        page = target.with_suffix(".html").name if target.name else "report.html"
+        further = {
+            ".pdf": ", open it in a browser and print it",
+            ".svg": "; a view of its own is a picture: view.save('head.svg')",
+            ".png": "; a view of its own is a picture: view.save('head.png')",
+        }
+        raise OutputError(
+            f"Expected a file name that ends in .html, since a report is a page, got "
+            f"{target.name!r}. Save it as {page!r}{further.get(ending, '')}."
+        )
+    return check_destination(target)
+
+
 # What file systems answer that sync files, but no folders.
 _UNSYNCED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from introspect.io import write_atomically
+from introspect.io import check_page_file, write_atomically
 from introspect.page.bundle import (
     as_json,
     binary_block,
@@ -268,12 +268,12 @@ class Document:
         return f"{page}\n"
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page as one file, atomically.
+        """Write the page as one file that ends in ``.html``, atomically.
 
         Raises:
-            OutputError: the folder is missing or cannot be written.
+            OutputError: the name ends otherwise, or the folder is missing or cannot be written.
         """
-        return write_atomically(path, self.to_html())
+        return write_atomically(check_page_file(path), self.to_html())
 
     @contextmanager
     def _folding(self, title: str, heading: Markup) -> Iterator[None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from introspect.io import write_atomically
+from introspect.io import check_page_file, write_atomically
 from introspect.page import Document, framed
 from introspect.records import Certificate
 from introspect.reporting.findings import Finding
@@ -47,12 +47,12 @@ class Report:
         return framed(self.html, self.finding)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page as one file, atomically.
+        """Write the page as one file that ends in ``.html``, atomically.
 
         Raises:
-            OutputError: the folder is missing or cannot be written.
+            OutputError: the name ends otherwise, or the folder is missing or cannot be written.
         """
-        return write_atomically(path, self.html)
+        return write_atomically(check_page_file(path), self.html)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from introspect.errors import SelectionError
-from introspect.io import write_atomically
+from introspect.io import check_view_file, write_atomically
 from introspect.page import Document, Section, framed, kept_of
 from introspect.records import (
     LARGEST_SHOWN,
@@ -30,6 +30,8 @@ from introspect.records import (
     offered,
 )
 from introspect.text import shortened, visible_text, whole
+from introspect.views.shown import is_in_notebook, rendered, show_in_browser, show_in_notebook
+from introspect.views.svg import plain_of, svg_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -93,13 +95,48 @@ class Drawing(ABC):
             "revision": revision,
         }
 
+    @property
+    def still(self) -> Figure:
+        """The figure of the picture, without what only a page can do."""
+        return self.figure
+
+    def to_svg(self) -> str:
+        """Return the picture of the view as it stands, as SVG: ``figure``, drawn without a browser.
+
+        Its text is text, in any script. It loads nothing, and is the same whenever it is made.
+        """
+        figure = self.still
+        words = (plain_of(figure.layout.title.text or ""), self.heading, self.made_by[0])
+        return svg_of(figure, self.title, " · ".join(filter(None, words)))
+
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page to one file atomically.
+        """Write the view to one file atomically: as what the name ends in.
+
+        Args:
+            path: ends in ``.html`` for the page, or ``.svg``, ``.png`` or ``.pdf`` for the picture
+                of ``to_svg``. The last two are made by kaleido (the extra ``pictures``), which
+                needs Chrome or Chromium.
 
         Raises:
-            OutputError: the folder is missing or cannot be written.
+            OutputError: the name ends otherwise, the folder is missing or cannot be written, or no
+                browser is found that could draw.
+            MissingExtraError: kaleido is not installed.
         """
-        return write_atomically(path, self.to_html())
+        target = check_view_file(path)
+        ending = target.suffix.lower()
+        if ending == ".svg":
+            return write_atomically(target, self.to_svg())
+        if ending in (".png", ".pdf"):
+            return write_atomically(target, rendered(self.to_svg(), ending))
+        return write_atomically(target, self.to_html())
+
+    def show(self) -> None:
+        """Show the view: in a notebook below the cell, otherwise as a page in the browser.
+
+        Raises:
+            OutputError: there is no browser; the message names the page, to open it elsewhere.
+        """
+        show_in_notebook(self) if is_in_notebook() else show_in_browser(self.to_html())
 
     def _repr_html_(self) -> str:
         return framed(self.to_html(), self.title)

@@ -14,7 +14,7 @@ from introspect.errors import SelectionError
 from introspect.page import LARGEST_DENSE, Section
 from introspect.records import AttentionRecord, HeadLike
 from introspect.text import quantity, whole
-from introspect.views.base import View, layer_row
+from introspect.views.base import View, layer_row, plotly_text
 from introspect.views.given import checked_records
 from introspect.views.heatmap import (
     HeadChoice,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # Sizes of the static figure, in pixels.
 _CELL = 44
 _LABEL_ROOM = 110
+# Below the map where there is no slider.
+_FOOT = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,6 +135,17 @@ class EvolutionView(View):
                 }
             ],
         )
+        return figure
+
+    @property
+    def still(self) -> Figure:
+        """The pattern of the time shown first, without the slider, its time in the title."""
+        figure = self.figure
+        title = f"{figure.layout.title.text}, {plotly_text(self.caption(self.place))}"
+        room = figure.layout.margin.b - _FOOT
+        figure.update_layout(title_text=title, margin_b=_FOOT, height=figure.layout.height - room)
+        figure.layout.sliders = figure.layout.updatemenus = None
+        figure.frames = ()
         return figure
 
     def sections(self) -> tuple[Section, ...]:

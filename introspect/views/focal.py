@@ -107,6 +107,10 @@ def checked_focus(
     return layer, number, place
 
 
+# Room for the title of a strip, in pixels.
+_GAP = 34
+
+
 NEURON_PARTS = ("scores", "queries", "keys")
 _NEURON_ROW = 24
 
@@ -131,13 +135,14 @@ class NeuronView(FocalView):
         from plotly.subplots import make_subplots
 
         products, weights = self.products(), self.weights
+        high = _NEURON_ROW * (len(weights) + 1) + _GAP
         figure = make_subplots(
             rows=2,
             cols=3,
             shared_yaxes=True,
             column_widths=[0.38, 0.38, 0.24],
-            row_heights=[0.08, 0.92],
-            vertical_spacing=0.04,
+            row_heights=[1, len(weights)],
+            vertical_spacing=_GAP / high,
             horizontal_spacing=0.03,
             subplot_titles=["query q", "", "", "keys k", "q × k", "weight"],
         )
@@ -166,6 +171,8 @@ class NeuronView(FocalView):
         )
         figure.add_trace(bars, row=2, col=3)
         figure.update_xaxes(NUMBER_TICKS)
+        # Their dimensions are those of the keys below, whose title is in the way.
+        figure.update_xaxes(showticklabels=False, row=1)
         ticks = {"tickvals": list(range(len(weights))), "ticktext": self.labels}
         figure.update_yaxes(autorange="reversed", row=2)
         figure.update_yaxes(**ticks, row=2, col=1)
@@ -175,7 +182,7 @@ class NeuronView(FocalView):
             template="plotly_white",
             title=f"{self.name}, from “{word}”",
             width=940,
-            height=180 + _NEURON_ROW * len(weights),
+            height=180 + high,
             showlegend=False,
             font={"color": INK},
         )
@@ -261,11 +268,12 @@ class StepsView(FocalView):
 
         contributions, weights = self.contributions(), self.weights
         number = len(weights)
+        high = _STEPS_ROW * (number + 1) + _GAP
         figure = make_subplots(
             rows=2,
             cols=3,
-            row_heights=[0.9, 0.1],
-            vertical_spacing=0.06,
+            row_heights=[number, 1],
+            vertical_spacing=_GAP / high,
             horizontal_spacing=0.04,
             subplot_titles=["1 match: score", "2 weigh: softmax", "3 sum: weight × value", "", "",
                             "what the head outputs"],
@@ -282,6 +290,8 @@ class StepsView(FocalView):
             )
             figure.add_trace(bars, row=1, col=column)
         figure.update_xaxes(NUMBER_TICKS)
+        # Their dimensions are those of the output below, whose title is in the way.
+        figure.update_xaxes(showticklabels=False, row=1, col=3)
         output = self.part("head_outputs")[self.token][None]
         largest = float(torch.cat([contributions, output]).abs().nan_to_num().max()) or 1.0
         for row, matrix in ((1, contributions), (2, output)):
@@ -302,7 +312,7 @@ class StepsView(FocalView):
             template="plotly_white",
             title=f"{self.name}, while it reads “{word}”",
             width=960,
-            height=220 + _STEPS_ROW * number,
+            height=180 + high,
             showlegend=False,
             font={"color": INK},
         )

@@ -132,7 +132,7 @@ def test_an_adapter_beside_the_projection_does_not_go_unnoticed():
     model, inputs = zoo.build("llama"), zoo.batch("llama")
     model.layers[1].self_attn = Beside(model.layers[1].self_attn)
     assert len(capture(model, inputs).attentions["self"]) == 3
-    with pytest.raises(CaptureError, match="Beside gives on is not the output"):
+    with pytest.raises(CaptureError, match="Beside passes on is not the output"):
         capture(model, inputs, ("value_norms",))
     model.layers[1].self_attn.up.weight.data.zero_()
     ours = capture(model, inputs, ("value_norms",)).value_norms["self"][1]
@@ -145,7 +145,7 @@ def test_an_attention_that_was_patched_is_held_to_what_it_gives_on():
     attention = model.layers[1].self_attn
     original = attention.forward
     attention.forward = lambda *args, **named: (original(*args, **named)[0] * 1.5, None)
-    with pytest.raises(CaptureError, match="LlamaAttention gives on is not the output"):
+    with pytest.raises(CaptureError, match="LlamaAttention passes on is not the output"):
         capture(model, inputs, ("value_norms",))
 
 

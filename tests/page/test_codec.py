@@ -51,7 +51,12 @@ def test_small_weights_stay_apart_in_8_bits(monkeypatch):
     assert len(set(decode(codec.encode(values)).ravel())) == 3
 
 
-@pytest.mark.parametrize("bad", [-0.01, 1.01, 7.0, -np.inf])
+def test_infinite_weights_are_missing():
+    encoded = codec.encode(np.array([[[[0.5, np.inf, -np.inf]]]], dtype=np.float32))
+    np.testing.assert_array_equal(np.isnan(decode(encoded)), [[[[False, True, True]]]])
+
+
+@pytest.mark.parametrize("bad", [-0.01, 1.01, 7.0])
 def test_values_that_are_no_weights_are_refused(bad):
     with pytest.raises(RecordError, match="from 0 to 1"):
         codec.encode(np.array([[[[0.5, bad]]]], dtype=np.float32))

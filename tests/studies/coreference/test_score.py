@@ -18,6 +18,7 @@ from tests.studies.coreference.helpers import GAP, QUICK, assert_slow_accuracy_a
 from tests.synthetic import TEXT, case
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not GAP.is_file(), reason="the GAP collection is not beside the project")
 def test_the_slow_loop_agrees_on_real_cases(minilm):
     chosen = [given for given in gap_cases() if given.is_forced_choice and len(given.text) < 500]
@@ -26,6 +27,7 @@ def test_the_slow_loop_agrees_on_real_cases(minilm):
     assert_slow_accuracy_agrees(batch, computed(batch).heads)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not GAP.is_file(), reason="the GAP collection is not beside the project")
 def test_gap_has_a_held_out_figure_under_the_in_sample_one(gap_scores):
     choice = gap_scores.choice
@@ -149,6 +151,7 @@ def gap_scores(minilm):
     return score(minilm, list(gap_cases()))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not GAP.is_file(), reason="the GAP collection is not beside the project")
 def test_gap_validation_gives_the_published_numbers(gap_scores):
     scores = gap_scores
