@@ -35,8 +35,8 @@ _MADE_BY = {
     "LensStudy": "ix.lens_study(model, text)",
     "Tensor": "torch.tensor(…)",
 }
-# So many items of a list are looked at.
-_LOOKED_AT = 8
+# So many items of a list are checked.
+_MOST_CHECKED = 8
 
 
 @overload
@@ -54,7 +54,7 @@ def checked_call(
 ) -> Any:
     """Let a public function refuse what it does not take in words, with the right call.
 
-    The arguments are looked at only once the call has failed with an error of Python: where one of
+    The arguments are checked only once the call has failed with an error of Python: where one of
     them is nothing that the function says it takes, or one is missing or unknown, that is what the
     caller is told. Any other error is a fault of this package, and stays as it is.
 
@@ -237,4 +237,4 @@ def _has_items(value: Any, origin: type, parts: tuple[Any, ...]) -> bool:
     is_list = issubclass(origin, Iterable) and not issubclass(origin, Mapping)
     if not parts or not is_list or isinstance(value, collections.abc.Iterator):
         return True
-    return all(_is_of(item, parts[0]) for item in islice(value, _LOOKED_AT))
+    return all(_is_of(item, parts[0]) for item in islice(value, _MOST_CHECKED))

@@ -431,6 +431,6 @@ def test_a_wrong_argument_is_named(call, words):
     assert isinstance(refused.value, TypeError)
 
 
-def test_a_right_call_is_not_looked_at():
+def test_a_right_call_is_left_alone():
     assert doubled(np.int64(2)) == 4
     assert kind_of_thing([1, "a"]) == "a list of int and str"

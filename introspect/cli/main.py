@@ -120,9 +120,10 @@ def main() -> None:
 
 def _help_of(error: Any) -> str:
     """Return the command that shows the help on what was typed wrongly."""
-    context = getattr(error, "ctx", None)
-    words = [] if context is None else context.command_path.split()[1:]
-    return " ".join(["introspect", *words, "--help"])
+    context, words = getattr(error, "ctx", None), ["--help"]
+    while context is not None and context.parent is not None:
+        context, words = context.parent, [context.info_name, *words]
+    return " ".join(["introspect", *words])
 
 
 def _show_warning(
