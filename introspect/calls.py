@@ -16,10 +16,11 @@ from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 from introspect.errors import CallError, IntrospectError
 
-__all__ = ["checked_call", "kind_of_thing"]
+__all__ = ["checked_call", "checked_class", "kind_of_thing"]
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
+_Class = TypeVar("_Class", bound=type)
 
 # How to come by what a function takes, by the name of its class.
 _MADE_BY = {
@@ -74,6 +75,16 @@ def checked_call(
     if function is None:
         return functools.partial(_checked, aliases=aliases, hints=hints)
     return _checked(function, aliases={}, hints={})
+
+
+def checked_class(made: _Class) -> _Class:
+    """Let a class that users make objects of refuse arguments as ``checked_call`` does.
+
+    Raises:
+        CallError: (by the decorated class) it was called with something else.
+    """
+    made.__init__ = _checked(made.__init__, aliases={}, hints={})  # type: ignore[misc]
+    return made
 
 
 def _checked(
@@ -171,7 +182,7 @@ def kind_of_thing(value: Any) -> str:
 
 
 def _name_of(function: Callable[..., Any]) -> str:
-    name = function.__qualname__
+    name = function.__qualname__.removesuffix(".__init__")
     owner, _, method = name.rpartition(".")
     return f"model.{method}" if owner in ("Model", "VisionModel") else f"ix.{name}"
 

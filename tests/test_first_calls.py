@@ -200,6 +200,26 @@ def test_a_method_refuses_an_odd_object_in_words_too(name, model, odd_objects):
     assert not raw
 
 
+MADE = (
+    "AttentionRecord", "Candidate", "CorefCase", "Edit", "Intervention", "Model", "SavedAttention",
+    "TokenSequence", "VisionModel",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_class_that_users_make_objects_of_refuses_an_odd_object_in_words(name, odd_objects):
+    raw = []
+    for what, odd in odd_objects.items():
+        for given in ((), (odd,), (odd, odd)):
+            try:
+                getattr(ix, name)(*given)
+            except ix.IntrospectError as error:
+                assert str(error)
+            except Exception as error:
+                raw.append((what, f"{type(error).__name__}: {error}"[:200]))
+    assert not raw
+
+
 OPTIONS = {
     "head_view": ("layer", "head", "heads", "token", "threshold", "weights", "combine"),
     "heatmap_view": ("layer", "head", "scale", "weights"),

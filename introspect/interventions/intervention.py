@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_class
 from introspect.errors import SelectionError
 from introspect.hooks import (
     EDITABLE,
@@ -27,6 +27,7 @@ from introspect.models import Model
 ModelLike = Model | nn.Module
 
 
+@checked_class
 class Intervention(AbstractContextManager["Intervention"]):
     """A change of a model that lasts as long as the ``with`` block, in the thread that opened it.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from introspect.calls import checked_call, kind_of_thing
+from introspect.calls import checked_call, checked_class, kind_of_thing
 from introspect.errors import ModelError, SelectionError, TextError
 from introspect.hooks import (
     GRADIENT_PARTS,
@@ -49,6 +49,7 @@ from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, Kind, TokenSequence
 
 
+@checked_class
 @dataclass(frozen=True, eq=False)
 class Model:
     """A transformers module with its tokenizer.

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_class
 from introspect.errors import RecordError, SelectionError
 from introspect.functional import merge_pieces
 from introspect.io import write_atomically
@@ -30,6 +30,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 _AXES = ("num_layers", "num_heads", "query_len", "key_len")
 
 
+@checked_class
 @dataclass(frozen=True, eq=False)
 class AttentionRecord:
     """Attention weights of every captured layer and head for one text.

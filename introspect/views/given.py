@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from introspect.calls import kind_of_thing
-from introspect.errors import RecordError
+from introspect.errors import RecordError, SelectionError
 from introspect.records import AttentionRecord, TokenSequence, as_record
 
 Tokens = TokenSequence | Sequence[str]
@@ -73,12 +73,13 @@ def checked_records(given: Any, *, view: str) -> tuple[AttentionRecord, ...]:
     """Return one record or several as a tuple.
 
     Raises:
-        RecordError: they are none.
+        RecordError: they are something else.
+        SelectionError: there is none.
     """
     if isinstance(given, list | tuple) or hasattr(given, "__next__"):
         several = tuple(shown_record(one, view=view) for one in given)
         if not several:
-            raise RecordError(f"Expected at least one record for ix.{view}, got none.")
+            raise SelectionError(f"Expected at least one record for ix.{view}, got none.")
         return several
     return (shown_record(given, view=view),)
 
