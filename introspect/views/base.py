@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _LONGEST_HEADING = 160
+#: The most characters of a token that a figure without a matrix shows; the page has all.
+LONGEST_TOKEN = 40
 
 
 class Drawing(ABC):

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Arcs below this weight are not drawn; the view says so.
 ARC_THRESHOLD = 0.02
 _ARC_POINTS = 65
+# Widths of the figure, and of a word that is turned, in pixels.
+_SHEET, _NARROWEST = 1200, 16
 _ARCS = (
     "The arcs above the sentence: what one head gives from the pronoun to each word, or gets from "
     f"it. Arcs under {ARC_THRESHOLD} are not drawn, and special tokens are left out; point at a "
@@ -84,7 +86,7 @@ class CoreferenceView(View):
             template="plotly_white",
             title=f"{self.head}, {self.direction.replace('_', ' ')}",
             showlegend=False,
-            width=max(640, 70 * len(words)),
+            width=_width(len(words)),
             height=380 + 34 * layers,
             font={"color": INK},
         )
@@ -291,6 +293,11 @@ def _arc(origin: float, end: float, farthest: float, weight: float, color: str) 
         "opacity": 0.3 + 0.7 * weight,
         "hoverinfo": "skip",
     }
+
+
+def _width(words: int) -> int:
+    """Return the width of the figure: on a sheet while the words fit there, turned if need be."""
+    return max(640, min(70 * words, _SHEET), _NARROWEST * words)
 
 
 def _role_color(role: str | None) -> str:

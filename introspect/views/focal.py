@@ -12,8 +12,16 @@ from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
-from introspect.text import decimal, quantity, visible
-from introspect.views.base import View, first_token, head_number, layer_row, named_head, plotly_text
+from introspect.text import decimal, quantity, shortened, visible
+from introspect.views.base import (
+    LONGEST_TOKEN,
+    View,
+    first_token,
+    head_number,
+    layer_row,
+    named_head,
+    plotly_text,
+)
 from introspect.views.given import shown_record
 from introspect.views.palette import DIVERGING, INK, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS, cell_hover
@@ -59,12 +67,16 @@ class FocalView(View):
 
     @property
     def labels(self) -> list[str]:
-        """The key tokens, escaped for Plotly."""
-        return [plotly_text(visible(token)) for token in self.record.keys.tokens]
+        """The key tokens, shortened and escaped for Plotly."""
+        return [_label(token) for token in self.record.keys.tokens]
 
     def state(self) -> dict[str, Any]:
         """Return what the page shows first."""
         return {"layer": self.layer, "head": self.head, "token": self.token}
+
+
+def _label(token: str) -> str:
+    return plotly_text(shortened(visible(token), LONGEST_TOKEN))
 
 
 def with_masked_scores(record: AttentionRecord, names: Sequence[str]) -> AttentionRecord:
@@ -177,7 +189,7 @@ class NeuronView(FocalView):
         figure.update_yaxes(autorange="reversed", row=2)
         figure.update_yaxes(**ticks, row=2, col=1)
         figure.update_yaxes(showticklabels=False, row=1)
-        word = plotly_text(visible(self.record.queries.tokens[self.token]))
+        word = _label(self.record.queries.tokens[self.token])
         figure.update_layout(
             template="plotly_white",
             title=f"{self.name}, from “{word}”",
@@ -307,7 +319,7 @@ class StepsView(FocalView):
         figure.update_yaxes(autorange="reversed", showticklabels=False, row=1)
         figure.update_yaxes(tickvals=rows, ticktext=self.labels, showticklabels=True, row=1, col=1)
         figure.update_yaxes(showticklabels=False, row=2)
-        word = plotly_text(visible(self.record.queries.tokens[self.token]))
+        word = _label(self.record.queries.tokens[self.token])
         figure.update_layout(
             template="plotly_white",
             title=f"{self.name}, while it reads “{word}”",

@@ -14,8 +14,9 @@ from introspect.errors import SelectionError
 from introspect.functional import renormalized
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
-from introspect.text import decimal, quantity, visible
+from introspect.text import decimal, quantity, shortened, visible
 from introspect.views.base import (
+    LONGEST_TOKEN,
     RAW,
     View,
     by_method,
@@ -259,7 +260,7 @@ class HeadView(View):
     def _labels(self, side: str) -> list[str]:
         record = self.shown
         sequence = record.queries if side == "query" else record.keys
-        labels = [plotly_text(visible(token)) for token in sequence.tokens]
+        labels = [plotly_text(shortened(visible(t), LONGEST_TOKEN)) for t in sequence.tokens]
         sources = [token["index"] for token in self.tokens if token["side"] != side]
         if not sources or not (self.heads or is_whole(self.weights)):
             return labels

@@ -197,6 +197,15 @@ def test_it_opens_its_head_view(open_page):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(("words", "width"), [(7, 640), (12, 840), (30, 1200), (230, 3680)])
+def test_the_figure_of_a_long_sentence_is_no_wider_than_it_must_be(words, width):
+    text = " ".join(["Ann", "saw", "Bo", "so", "she", *(f"w{i}" for i in range(words - 5))])
+    case = CorefCase.from_words(text, pronoun="she", antecedent="Ann", distractors=["Bo"])
+    figure = coreference_view(record_of(text), case).figure
+    assert len(figure.layout.xaxis.ticktext) == words
+    assert figure.layout.width == width
+
+
 @pytest.mark.parametrize("width", [1280, 800, 600])
 def test_a_long_sentence_scrolls_in_its_own_strip(open_page, width):
     text = "Ann saw Bo so she left " + "and then came another word " * 12 + "home"

@@ -101,7 +101,7 @@ def sheet_of(figure: Mapping[str, Any]) -> Sheet:
     layout = merged(template.get("layout") or {}, own)
     layout = merged({"width": _SIZE[0], "height": _SIZE[1], "font": _FONT}, layout)
     data = [_with_defaults(trace, template.get("data") or {}) for trace in figure["data"]]
-    names = dict.fromkeys(trace.get(f"{letter}axis", letter) for letter in "xy" for trace in data)
+    names = dict.fromkeys([*_axes_of_traces(data), *_axes_of_words(layout)])
     sheet = Sheet(
         data,
         layout,
@@ -110,6 +110,18 @@ def sheet_of(figure: Mapping[str, Any]) -> Sheet:
     )
     sheet.place()
     return sheet
+
+
+def _axes_of_traces(data: Sequence[Trace]) -> Iterator[str]:
+    return (trace.get(f"{letter}axis", letter) for letter in "xy" for trace in data)
+
+
+def _axes_of_words(layout: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the axes that words, shapes and pictures have their places on."""
+    for kind in ("annotations", "shapes", "images"):
+        for thing in layout.get(kind) or []:
+            named = (thing.get(f"{letter}ref") or letter for letter in "xy")
+            yield from (name for name in named if name != "paper")
 
 
 def _with_defaults(trace: Trace, defaults: Mapping[str, Any]) -> dict[str, Any]:

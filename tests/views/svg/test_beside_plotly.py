@@ -38,7 +38,7 @@ OURS = """
   });
 }
 """
-_FAR = 40
+_FAR = 22
 
 
 @pytest.fixture(scope="module")

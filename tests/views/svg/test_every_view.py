@@ -12,11 +12,12 @@ from functools import cache
 import pytest
 
 from introspect import views
+from introspect.text import CorefCase, shortened
 from introspect.views import Drawing
 from introspect.views.svg import plain_of
 
-from ..samples import bare_record, record_with_parts
-from ..test_every_view import HOSTILE, views_of
+from ..samples import bare_record, record_of, record_with_parts
+from ..test_every_view import HOSTILE, RECORDS, views_of
 from .helpers import NAMESPACE, VIEWS, elements, groups, parsed, words
 
 _ALLOWED = {
@@ -129,8 +130,35 @@ def test_hostile_tokens_are_words_and_nothing_else():
         assert "<script" not in svg and "<img" not in svg, view.title
         assert {element.tag.removeprefix(NAMESPACE) for element in root.iter()} <= _ALLOWED
         if view.title == "Head view":
-            assert HOSTILE[0] in words(root)
+            assert shortened(HOSTILE[0], 40) in words(root)
             assert {"שלום", "我爱你", "👩‍👩‍👧", "&lt;b&gt;"} <= set(words(root))
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_any_record_has_a_picture_of_a_size_that_can_be_printed(name):
+    for view in views_of(RECORDS[name]()):
+        root = parsed(view.to_svg())
+        is_large = name in ("64 heads", "96 layers")
+        assert float(root.attrib["width"]) < (5000 if is_large else 1200), view.title
+        assert words(root), view.title
+
+
+def test_a_token_without_any_weight_has_a_picture_of_its_words():
+    view = views.head_view(RECORDS["a row that is missing"](), token=0)
+    root = parsed(view.to_svg())
+    assert not groups(root, "scatter")
+    assert "Ann  –" in words(root)
+
+
+def test_labels_of_an_axis_are_turned_only_where_they_would_run_together():
+    def turned(count: int) -> set[str]:
+        text = " ".join(["Ann", "saw", "Bo", "so", "she", *["sentence"] * (count - 5)])
+        case = CorefCase.from_words(text, pronoun="she", antecedent="Ann", distractors=["Bo"])
+        (axis,) = groups(parsed(views.coreference_view(record_of(text), case).to_svg()), "x")
+        transforms = [label.get("transform", "") for label in elements(axis, "text")]
+        return {transform.partition("(")[2].partition(" ")[0] for transform in transforms}
+
+    assert [turned(count) for count in (8, 35, 120)] == [{""}, {"30"}, {"90"}]
 
 
 def test_what_xml_cannot_hold_is_replaced_even_in_the_description():
