@@ -78,7 +78,13 @@ def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
     """
     if format is not None and format not in FORMATS:
         raise InputError(f"Expected a format out of {', '.join(FORMATS)}, got {format!r}.")
-    if hasattr(inputs, "to_dict"):
+    if hasattr(inputs, "to_dict") and hasattr(inputs, "columns"):
+        names = [str(name) for name in inputs.columns]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(
+                f"Expected each column of the DataFrame once, but {twice[0]!r} is there "
+                f"{names.count(twice[0])} times. Rename one."
+            )
         return [_spooled("table", inputs.to_dict("records"), "the DataFrame")]
     if isinstance(inputs, CorefCase):
         inputs = [inputs]
@@ -184,7 +190,7 @@ def _files_below(root: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if not name.startswith("."):
+            if not name.startswith((".", "~$")):
                 yield (Path(folder) / name).relative_to(root)
 
 
