@@ -2,6 +2,7 @@
 
     IntrospectError
     ├── InputError            what the caller gave cannot be used
+    │   ├── CallError         a function was called with something else than it takes
     │   ├── TextError         a text is empty or too long
     │   ├── MentionError      a pronoun or candidate is missing, ambiguous or outside the text
     │   └── SelectionError    a layer, head, token or option that does not exist
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 __all__ = [
+    "CallError",
     "CaptureError",
     "InputError",
     "IntrospectError",
@@ -40,6 +42,10 @@ class IntrospectError(Exception):
 
 class InputError(IntrospectError, ValueError):
     """What the caller gave cannot be used."""
+
+
+class CallError(InputError, TypeError):
+    """A function was called with something else than it takes; the message has the right call."""
 
 
 class TextError(InputError):

@@ -335,10 +335,27 @@ def test_model_view_refuses_what_it_would_ignore(introspect, tmp_path):
     assert_refused(introspect("view", "model", TEXT, *arguments), "head view")
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["view", "nonsense", "x"], ["report"]])
-def test_wrong_arguments(introspect, arguments):
-    outcome = introspect(*arguments)
-    assert_refused(outcome, "--help")
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["nonsense"], "introspect --help"),
+        (["view", "nonsense", "x"], "introspect view --help"),
+        (["report"], "introspect report --help"),
+        (["probe", "x", "--out", "y", "--nonsense"], "introspect probe --help"),
+    ],
+)
+def test_wrong_arguments(introspect, arguments, advice):
+    assert_refused(introspect(*arguments), f"Try: {advice}")
+
+
+def test_ctrl_c_has_code_130(introspect, monkeypatch):
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("introspect.doctor.environment", stop)
+    outcome = introspect("doctor")
+    assert outcome.code == 130
+    assert outcome.err == "introspect: error: interrupted\n"
 
 
 def test_internal_error_has_code_1_and_verbose_shows_where(introspect, monkeypatch):

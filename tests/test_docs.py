@@ -44,7 +44,7 @@ PUBLIC = (
 
 # What these hand out to other folders alone: no reader of the reference needs it.
 INTERNAL = {
-    "introspect.data": "Content",
+    "introspect.data": "Cases Content as_cases is_file_of_cases",
     "introspect.runs": "CAUSAL_KIND HEADS_KIND HeadOptions WorkerOptions "
     "causal_folder heads_folder is_page",
     "introspect.interventions": "Ablations HeadsByLayer NEEDS_REFERENCE checked_kind "

@@ -15,6 +15,9 @@ from introspect.cli import pages, sets, studies
 from introspect.deprecated import renamed_arguments
 from introspect.errors import IntrospectError
 
+#: The exit code of a command that Ctrl-C stopped: 128 and the number of the signal.
+STOPPED = 130
+
 
 class StoppedError(Exception):
     """Raised for Ctrl-C, in a form that the parser passes on with its message."""
@@ -84,7 +87,7 @@ def program() -> None:
     try:
         main()
     except KeyboardInterrupt:
-        _fail("interrupted", None, code=1)
+        _fail("interrupted", None, code=STOPPED)
     finally:
         # From here on nothing is left to stop, and Python would only complain.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -98,14 +101,14 @@ def main() -> None:
             warnings.showwarning = _show_warning
             code = app(args=renamed_arguments(arguments), standalone_mode=False)
     except typer.Abort:
-        _fail("interrupted", None, code=1)
+        _fail("interrupted", None, code=STOPPED)
     except (KeyboardInterrupt, StoppedError) as stop:
-        _fail(str(stop) or "interrupted", None, code=1)
+        _fail(str(stop) or "interrupted", None, code=STOPPED)
     except IntrospectError as error:
         _fail(str(error), error, code=2)
     except Exception as error:
         if hasattr(error, "format_message"):  # what the parser raises for bad arguments
-            _fail(f"{error.format_message()} Try: introspect --help", error, code=2)
+            _fail(f"{error.format_message()} Try: {_help_of(error)}", error, code=2)
         _fail(
             f"{type(error).__name__}: {error} (a fault of introspect itself; "
             "-v before the command shows where)",
@@ -113,6 +116,14 @@ def main() -> None:
             code=1,
         )
     sys.exit(code or 0)
+
+
+def _help_of(error: Any) -> str:
+    """Return the command that shows the help on what was typed wrongly."""
+    context, words = getattr(error, "ctx", None), ["--help"]
+    while context is not None and context.parent is not None:
+        context, words = context.parent, [context.info_name, *words]
+    return " ".join(["introspect", *words])
 
 
 def _show_warning(

@@ -1,4 +1,7 @@
 # What the folder hands out, each name loaded on its first use.
+from .case_rows import Cases as Cases
+from .case_rows import as_cases as as_cases
+from .case_rows import is_file_of_cases as is_file_of_cases
 from .case_rows import read_case_rows as read_case_rows
 from .case_rows import read_words_csv as read_words_csv
 from .case_rows import unknown_ending as unknown_ending

@@ -2,16 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from introspect.calls import kind_of_thing
 from introspect.data.inputs import FORMATS, Input
-from introspect.data.layout import CONTENT_WORDS, InputSet
+from introspect.data.layout import CONTENT_WORDS, InputSet, input_set
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds
 from introspect.errors import InputError
 from introspect.io import PathLike, Row
 from introspect.text import CorefCase, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    #: Cases: a list, one, a path, a DataFrame, or inputs with what was said about them.
+    Cases: TypeAlias = CorefCase | Iterable[CorefCase] | PathLike | pd.DataFrame | InputSet
+else:
+    Cases = Any
+
+
+def as_cases(cases: Cases) -> list[CorefCase]:
+    """Return cases as a list, whatever they are given as.
+
+    Args:
+        cases: cases, a single one, the path of a file of them, a DataFrame with their columns, or
+            an ``InputSet``.
+
+    Raises:
+        InputError: they are something else; or one row cannot be read, since none is left out.
+
+    Example:
+        >>> case = CorefCase.from_words("The cat ate because it was hungry.", pronoun="it")
+        >>> as_cases(case) == [case]
+        True
+    """
+    if isinstance(cases, CorefCase):
+        return [cases]
+    if not is_file_of_cases(cases) and not isinstance(cases, str):
+        if not isinstance(cases, Iterable) or isinstance(cases, Mapping | bytes):
+            raise _no_cases(kind_of_thing(cases))
+        cases = list(cases)
+        if all(isinstance(case, CorefCase) for case in cases):
+            return cases
+    try:
+        rows = [outcome for _, _, outcome in read_case_rows(input_set(cases, wanted="cases"))]
+    except InputError as error:
+        if isinstance(cases, list):
+            raise _no_cases(kind_of_thing(cases)) from error
+        raise
+    return [_accepted(outcome) for outcome in rows]
+
+
+def is_file_of_cases(given: Any) -> bool:
+    """Return whether something that may be a text is a file or table of cases instead.
+
+    Example:
+        >>> is_file_of_cases("runs/cases.jsonl"), is_file_of_cases("The cat sat.")
+        (True, False)
+    """
+    if isinstance(given, str):
+        names = given.lower().split(".")
+        ends = [names[-2] if names[-1] in ("gz", "zst") else names[-1]] if len(names) > 1 else []
+        return bool(set(ends) & set(FORMATS)) and not any(mark.isspace() for mark in given)
+    return isinstance(given, os.PathLike | InputSet) or hasattr(given, "to_dict")
+
+
+def _accepted(outcome: Outcome) -> CorefCase:
+    if isinstance(outcome, CorefCase):
+        return outcome
+    raise InputError(
+        f"Expected a case in every row of {outcome.source}, got one that is none, in row "
+        f"{outcome.line}: {outcome.reason} Mend it, or leave it out; ix.probe goes on without it."
+    )
+
+
+def _no_cases(given: str) -> InputError:
+    return InputError(
+        f"Expected cases, the path of a file of them, or a DataFrame, got {given}. Make a case "
+        'with ix.CorefCase.from_words(text, pronoun="it", antecedent="animal", '
+        'distractors=["street"]).'
+    )
 
 
 def read_case_rows(

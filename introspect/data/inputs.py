@@ -68,7 +68,8 @@ def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
     Args:
         inputs: a file, a folder, a glob, ``-`` for standard input, ``hf:NAME`` with or without
             ``:SPLIT`` or ``:CONFIG:SPLIT`` for a data set, a folder that ``save_to_disk`` made;
-            or several of these; or a list of texts, a list of cases, or a DataFrame.
+            or several of these; or a list of texts, a list of cases, a list of rows as
+            dictionaries, or a DataFrame.
         format: of all files, whatever their endings.
 
     Raises:
@@ -77,7 +78,13 @@ def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
     """
     if format is not None and format not in FORMATS:
         raise InputError(f"Expected a format out of {', '.join(FORMATS)}, got {format!r}.")
-    if hasattr(inputs, "to_dict"):
+    if hasattr(inputs, "to_dict") and hasattr(inputs, "columns"):
+        names = [str(name) for name in inputs.columns]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(
+                f"Expected each column of the DataFrame once, but {twice[0]!r} is there "
+                f"{names.count(twice[0])} times. Rename one."
+            )
         return [_spooled("table", inputs.to_dict("records"), "the DataFrame")]
     if isinstance(inputs, CorefCase):
         inputs = [inputs]
@@ -86,6 +93,8 @@ def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
         raise InputError("Expected something to read, got nothing. Name a file.")
     if all(isinstance(one, CorefCase) for one in given):
         return [_spooled("cases", given, "the list of cases")]
+    if all(isinstance(one, dict) for one in given):
+        return [_spooled("table", given, "the list of rows")]
     if not isinstance(inputs, str | os.PathLike) and _are_texts(given):
         return [_spooled("texts", [{"text": text} for text in given], "the list of texts")]
     inputs_read = [item for one in given for item in _found(str(one), format)]
@@ -109,7 +118,7 @@ def _listed(inputs: Any) -> list[Any]:
         "paths or texts" if isinstance(one, str | os.PathLike) else type(one).__name__
         for one in given
     }
-    if len(kinds) > 1 or kinds - {"paths or texts", CorefCase.__name__}:
+    if len(kinds) > 1 or kinds - {"paths or texts", CorefCase.__name__, "dict"}:
         raise InputError(f"Expected {wanted}, got a list of {listed(sorted(kinds))}.")
     return given
 
@@ -181,7 +190,7 @@ def _files_below(root: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if not name.startswith("."):
+            if not name.startswith((".", "~$")):
                 yield (Path(folder) / name).relative_to(root)
 
 

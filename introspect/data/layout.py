@@ -144,6 +144,11 @@ class InputSet:
     heading: bool | None = None
     wanted: Content | None = None
 
+    def __post_init__(self) -> None:
+        if self.column is not None:
+            # The columns of a DataFrame may be numbers.
+            object.__setattr__(self, "column", str(self.column))
+
     @cached_property
     def files(self) -> list[Input]:
         """The files of all inputs, in order.
@@ -250,6 +255,11 @@ def _layout_of(file: Input, asked: InputSet) -> Layout:
         return Layout(file, "sentences", {}, reader)
     _check_no_heading(found, samples, asked)
     column = choose_column(found, asked.column)
+    if not column:
+        raise InputError(
+            f"Expected a heading over the texts of {file.source!r}, got columns without names; "
+            f"found: {found.listed}. Delete what stands above the heading, or name the column."
+        )
     return Layout(file, "sentences", {"text": (column,)}, reader, _first(samples, column))
 
 
@@ -285,6 +295,13 @@ def _check_lines(file: Input, lines: Sequence[str]) -> None:
             f"Expected a sentence on each line of {file.source!r}, got JSON: "
             f"“{shortened(first, 60)}”. Say format='jsonl' or 'json' (--format), or 'txt' if these "
             "are the sentences."
+        )
+    tabs = {line.count("\t") for line in lines if line.strip()}
+    if len(tabs) == 1 and tabs != {0}:
+        raise InputError(
+            f"Expected a sentence on each line of {file.source!r}, got columns divided by tabs: "
+            f"“{shortened(first, 60)}”. Say format='tsv' (--format), or 'txt' if these are the "
+            "sentences."
         )
     names = [name.strip() for name in _HEADING.split(first)]
     if len(names) > 1 and any(map(is_usual, names)) and all(len(n.split()) < 4 for n in names):

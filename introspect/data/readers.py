@@ -91,6 +91,12 @@ class Lines:
     ) -> Iterator[tuple[Row, Values]]:
         """Yield the rows with the values of some columns."""
         for row in read_lines(self.file.path, keep_blank=keep_blank):
+            if not row.fault and "\r" in row.raw:
+                reason = (
+                    "The line holds carriage returns, which end lines on old systems. Save the "
+                    "file with Unix or Windows line ends."
+                )
+                row = replace(row, fault=RowError(reason, kind="line_ends"))
             yield row, None if row.fault else {LINE: row.raw}
 
 
@@ -200,7 +206,11 @@ class Objects:
     def _rows(self, *, keep_blank: bool) -> Iterator[Row]:
         first = next(read_lines(self.file.path), None)
         is_array = first is not None and first.raw.lstrip().startswith("[")
-        if self.file.format == "json" or is_array:
+        if is_array:
+            # Elements may share a line: like the rows of Parquet, they are numbered from 1.
+            elements = enumerate(read_objects(self.file.path), start=1)
+            return (replace(row, line=number) for number, row in elements)
+        if self.file.format == "json":
             return read_objects(self.file.path)
         return read_lines(self.file.path, keep_blank=keep_blank)
 
@@ -210,9 +220,20 @@ def _object(row: Row) -> dict[str, object]:
         raise row.fault
     if not row.raw.strip():
         raise RowError("Expected an object, {…}, got an empty line.", kind="empty")
+    if (text := _string(row.raw)) is not None:
+        return {"text": text}
     if not (parsed := object_from_json(row.raw)):
         raise RowError("Expected an object with keys, got {}.", kind="missing_key")
     return parsed
+
+
+def _string(raw: str) -> str | None:
+    """Return the text that a string of JSON holds; ``None`` of another value."""
+    try:
+        value = json.loads(raw) if raw.lstrip().startswith('"') else None
+    except ValueError:
+        return None
+    return value if isinstance(value, str) else None
 
 
 @dataclass(frozen=True)

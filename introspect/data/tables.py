@@ -96,7 +96,14 @@ def table_of(
             return None
         raise InputError(f"{path}, line {first.line}: {first.fault}")
     names = tuple(name.strip() for name in first.fields)
-    has_heading = headed(str(path), names, list(islice(rows, SAMPLE)), asked, heading=heading)
+    below = list(islice(rows, SAMPLE))
+    if below and all(row.fault and row.fault.kind == "columns" for row in below):
+        raise InputError(
+            f"Expected as many columns in the first line of {str(path)!r} as below it, got "
+            f"{len(names)}, “{shortened(first.raw, 60)}”, and {len(below[0].fields)}. Delete what "
+            "stands above the heading, or quote texts that hold the delimiter."
+        )
+    has_heading = headed(str(path), names, below, asked, heading=heading)
     if not has_heading:
         names = tuple(str(i + 1) for i in range(len(names)))
     return Table(chosen, quoting, names, has_heading, first.line - (not has_heading))
@@ -201,7 +208,9 @@ def headed(
 def _has_heading(
     source: str, first: Sequence[str], rows: Sequence[Row], asked: Sequence[str]
 ) -> bool:
-    if any(name in asked for name in first) or any(map(is_usual, first)):
+    # A number that is asked for is the place of a column in a table without a heading.
+    named = [name for name in asked if not name.isdecimal()]
+    if any(name in named for name in first) or any(map(is_usual, first)):
         return True
     below = [row.fields for row in rows if not row.fault and len(row.fields) == len(first)]
     numbers = [_is_number(cell) for cell in first]

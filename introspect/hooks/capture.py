@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.hooks.arguments import checked_rows, is_ordinary, num_tokens, run_arguments
 from introspect.hooks.captured import (
@@ -33,6 +34,7 @@ from introspect.records import Certificate, names_of_parts
 PARTS = names_of_parts("attention", "projection", "block")
 
 
+@checked_call
 def capture(
     module: nn.Module,
     inputs: Mapping[str, Any],

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import Change, Edit, Visible, attention_layout
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
@@ -28,6 +29,7 @@ METHODS: tuple[Ablation, ...] = get_args(Ablation)
 NEEDS_REFERENCE = ("mean", "resample")
 
 
+@checked_call
 def ablate(
     model: ModelLike,
     heads: Iterable[HeadLike] | HeadLike | None = None,
@@ -145,6 +147,7 @@ class Ablations:
         return Intervention(self._model, edits, words)
 
 
+@checked_call
 def scale(
     model: ModelLike,
     heads: Iterable[HeadLike] | HeadLike,

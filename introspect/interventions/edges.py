@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import CaptureError, SelectionError
 from introspect.functional import knocked_out
 from introspect.hooks import Change, Edit, Visible, attention_layout
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
 from introspect.interventions.targets import checked_kind, heads_by_layer, in_words
-from introspect.models import Model
+from introspect.models import Model, load_text
 from introspect.records import (
     HeadLike,
     Kind,
@@ -27,6 +28,7 @@ from introspect.text import Span
 Edge = tuple[int, int]
 
 
+@checked_call
 def knock_out(
     model: ModelLike,
     edges: Iterable[Edge] | torch.Tensor,
@@ -79,8 +81,9 @@ def knock_out(
     return Intervention(model, edits, f"edges of {in_words(chosen, layout, kind)} knocked out")
 
 
+@checked_call
 def edges_between(
-    model: Model,
+    model: Model | str,
     text: str,
     query: TokenLike | Span,
     key: TokenLike | Span,
@@ -90,7 +93,7 @@ def edges_between(
     """Return the edges from the tokens of one word or phrase of a text to those of another.
 
     Args:
-        model: the model whose tokens are meant.
+        model: the model whose tokens are meant, or its name.
         text: the text.
         query: the word that attends, its span, or the index of a token; ``it#2`` is the second
             *it*.
@@ -106,7 +109,7 @@ def edges_between(
         >>> ix.edges_between(model, "The fox did not cross the river .", "fox", "river")
         [(2, 7)]
     """
-    tokens = model.tokens(text)
+    tokens = load_text(model).tokens(text)
     queries, keys = (_pieces(tokens, each) for each in (query, key))
     edges = [(i, j) for i in queries for j in keys]
     return edges + [(j, i) for i, j in edges] if both_ways else edges

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from introspect.calls import checked_call, checked_class
 from introspect.errors import SelectionError
 from introspect.hooks import (
     EDITABLE,
@@ -26,6 +27,7 @@ from introspect.models import Model
 ModelLike = Model | nn.Module
 
 
+@checked_class
 class Intervention(AbstractContextManager["Intervention"]):
     """A change of a model that lasts as long as the ``with`` block, in the thread that opened it.
 
@@ -75,6 +77,7 @@ class Intervention(AbstractContextManager["Intervention"]):
         return f"Intervention({type(self.module).__name__}: {self.words})"
 
 
+@checked_call
 def intervene(model: ModelLike, edits: Iterable[Edit]) -> Intervention:
     """Change parts of a model's attention with custom functions.
 
@@ -106,6 +109,12 @@ def module_of(model: ModelLike) -> nn.Module:
         CaptureError: it has none in it, or one whose places are not those of the text.
     """
     module = model.module if isinstance(model, Model) else model
+    if isinstance(module, str):
+        raise SelectionError(
+            f"Expected the model to change, got the name {module!r}: what is loaded by name is "
+            "gone with the call. Load it once, model = ix.load(…), and change that: "
+            "with ix.ablate(model, 'L3H1'): model.capture(text)."
+        )
     if not isinstance(module, nn.Module):
         raise SelectionError(
             f"Expected a model of ix.load, or a transformers module, got {type(model).__name__}."

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import (
     EDITABLE,
@@ -31,6 +32,7 @@ from introspect.records import HeadLike, Kind
 _SHARED = ("keys", "values")
 
 
+@checked_call
 def patch(
     model: ModelLike,
     source: Inputs | Captured,

@@ -220,5 +220,9 @@ def _fault(text: str) -> RowError | None:
             kind="encoding",
         )
     if "\0" in text:
-        return RowError(f"The line holds a NUL at character {text.index(chr(0))}.", kind="nul")
+        return RowError(
+            f"The line holds a NUL at character {text.index(chr(0))}, as UTF-16 without a byte "
+            "order mark does. Save the file as UTF-8.",
+            kind="nul",
+        )
     return None

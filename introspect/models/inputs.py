@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,12 +12,17 @@ import torch
 from torch import nn
 from transformers import BatchEncoding
 
+from introspect.calls import kind_of_thing
 from introspect.errors import ModelError, TextError
 from introspect.models.tokens import token_sequence
 from introspect.records import TokenSequence
 from introspect.text import Span, shortened
 
 Readable = str | Sequence[str] | Sequence[Mapping[str, str]]
+
+
+class Words(tuple[str, ...]):
+    """Words that the caller calls words, whatever is in them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,36 @@ class InputText:
     text: str
     words: tuple[Span, ...] | None = None
     is_templated: bool = False
+
+
+def listed_texts(texts: Iterable[Any] | str) -> list[Any]:
+    """Return texts as a list; one text is a list of one.
+
+    Raises:
+        TextError: they are a file, a table, or nothing that has texts in it.
+
+    Example:
+        >>> listed_texts("The cat sat.")
+        ['The cat sat.']
+    """
+    if isinstance(texts, str) and not os.path.isfile(texts):
+        return [texts]
+    check_texts(texts)
+    return list(texts)
+
+
+def check_texts(texts: Any) -> None:
+    """Raise unless texts are an iterable of them.
+
+    Raises:
+        TextError: they are a file, a table, one text, or nothing that has texts in it.
+    """
+    is_list = isinstance(texts, Iterable) and not isinstance(texts, str | bytes | Mapping)
+    if not is_list or hasattr(texts, "columns") or isinstance(texts, os.PathLike | nn.Module):
+        raise TextError(
+            f"Expected a list of texts, got {kind_of_thing(texts)}. Of a table take a column, "
+            "table['text'].tolist(); of a file its lines, Path(file).read_text().splitlines()."
+        )
 
 
 def as_input_text(
@@ -54,8 +91,11 @@ def as_input_text(
     """
     if isinstance(given, str):
         return InputText(given)
+    if isinstance(given, Words):
+        return _joined(given)
     items: list[Any] = list(given) if isinstance(given, Sequence) else []
     if items and all(isinstance(item, str) and item.strip() for item in items):
+        _check_words(tokenizer, items)
         return _joined(items)
     if items and all(isinstance(item, Mapping) and "role" in item for item in items):
         return InputText(
@@ -66,6 +106,27 @@ def as_input_text(
         f"{type(given).__name__}{' of other things, or with nothing in it' if items else ''}. "
         "Give for example 'The cat sat.', ['The', 'cat'] or [{'role': 'user', 'content': 'Hi'}]."
     )
+
+
+def _check_words(tokenizer: Any, items: Sequence[str]) -> None:
+    """Raise if a list may hold something else than words.
+
+    Raises:
+        TextError: it holds sentences, or the tokens of a record.
+    """
+    ends = {getattr(tokenizer, f"{name}_token", None) for name in ("cls", "sep", "bos", "eos")}
+    marked = [item for item in items if item in ends or re.match(r"##.|[Ġ▁]", item)]
+    if marked:
+        raise TextError(
+            f"Expected a text or its words, got tokens such as {marked[0]!r}, which the model "
+            "would read as text. Give the text itself: of a record, record.keys.texts[0]."
+        )
+    if spaced := [item for item in items if any(mark.isspace() for mark in item)]:
+        raise TextError(
+            f"Expected words in a list, got {shortened(spaced[0], 40)!r}, which has a space in it. "
+            "Capture several texts with model.capture_many(texts); one text is model.capture(text);"
+            " of words with spaces in them, give model.capture(words=[…])."
+        )
 
 
 def _joined(words: Sequence[str]) -> InputText:

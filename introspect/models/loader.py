@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, overload
 import torch
 from torch import nn
 
+from introspect.calls import checked_call
 from introspect.deprecated import renamed_keyword
 from introspect.errors import MissingExtraError, ModelError
 from introspect.hooks import unwrapped
@@ -117,6 +118,7 @@ def load(
     tower: Literal["text"] | None = None,
 ) -> Model: ...
 @renamed_keyword("with_head", "lm_head")
+@checked_call
 def load(
     model: Model | VisionModel | _Loadable = "minilm",
     *,
@@ -204,14 +206,18 @@ def _paired(
     return Model(module, reader, name=name, revision=revision, within=within)
 
 
-def load_text(model: Model | _Loadable) -> Model:
+def load_text(model: Model | _Loadable, *, lm_head: bool = False) -> Model:
     """Load a model of text, as ``load`` does.
+
+    Args:
+        model: as for ``load``.
+        lm_head: as for ``load``; a model that was loaded before is as it is.
 
     Raises:
         ModelError: the model reads images.
     """
     # Only loading shows what kind of model a name stands for.
-    loaded: Model | VisionModel = load(model)
+    loaded: Model | VisionModel = load(model, lm_head=lm_head)
     if isinstance(loaded, VisionModel):
         raise ModelError(
             f"Expected a model that reads text, but {loaded.name} reads pictures. Capture a "

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from introspect.calls import checked_call, checked_class, kind_of_thing
 from introspect.errors import ModelError, SelectionError, TextError
 from introspect.hooks import (
     GRADIENT_PARTS,
@@ -27,7 +28,9 @@ from introspect.models.generation import Generate, Writing, generation_options
 from introspect.models.inputs import (
     EncodedText,
     Readable,
+    Words,
     as_input_text,
+    check_texts,
     encode,
     encode_batch,
     encode_target,
@@ -46,6 +49,7 @@ from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, Kind, TokenSequence
 
 
+@checked_class
 @dataclass(frozen=True, eq=False)
 class Model:
     """A transformers module with its tokenizer.
@@ -117,11 +121,13 @@ class Model:
         """The part of the model that reads a text: its encoder, or all of a model without one."""
         return reader_of(self.module)
 
+    @checked_call
     def capture(
         self,
-        text: Readable,
+        text: Readable | None = None,
         text_pair: Readable | None = None,
         *,
+        words: Sequence[str] | None = None,
         target: str | None = None,
         kind: Kind | None = None,
         include: Sequence[str] = ("attentions",),
@@ -136,9 +142,10 @@ class Model:
         """Capture the attention of every layer and head for one text.
 
         Args:
-            text: the input of the model: a text, a list of words, or a chat as a list of messages
-                with role and content.
+            text: the input of the model: a text, a list of words without spaces, or a chat as a
+                list of messages with role and content. Several texts are for ``capture_many``.
             text_pair: a second text or list of words, for models that read pairs.
+            words: in place of ``text``, its words as a list, whatever is in them.
             target: the text that an encoder-decoder writes.
             kind: for encoder-decoders ``encoder`` (the default without a target), ``decoder`` or
                 ``cross`` (the default with one).
@@ -167,6 +174,7 @@ class Model:
         """
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, of, steps, rows)
+        text = _one_text(text, words)
         options = generation_options(generate, self.module)
         if options is not None:
             _check_generation(wanted, rows, target)
@@ -204,6 +212,7 @@ class Model:
         )
         return self._signed(replace(record, kind=kind))
 
+    @checked_call
     def capture_many(
         self,
         texts: Iterable[Readable],
@@ -245,6 +254,7 @@ class Model:
         """
         if isinstance(texts, str):
             raise TextError("Expected several texts, got one. Put it into a list: [text].")
+        check_texts(texts)
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, None, STEPS, None)
         if batch_size < 1:
@@ -303,11 +313,13 @@ class Model:
         )
         return replace(record, certificate=certificate)
 
+    @checked_call
     def tokens(self, text: str, *, truncation: bool = False) -> TokenSequence:
         """Return the tokens that the model reads for ``text``, without running it."""
         with self._tokenizer_lock:
             return self._encode(text, None, truncation=truncation).tokens
 
+    @checked_call
     def encoded(
         self, texts: Sequence[Readable], *, truncation: bool = False
     ) -> list[EncodedText | TextError]:
@@ -462,3 +474,27 @@ def _told(
         for number, record in enumerate(records, start=1):
             tell("capturing texts", number, total)
             yield record
+
+
+def _one_text(text: Readable | None, words: Sequence[str] | None) -> Readable:
+    """Return what is read: the text, or the words given in its place.
+
+    Raises:
+        TextError: neither is given, or both; or the words are no list of texts.
+    """
+    if (text is None) == (words is None):
+        given = "none" if text is None else "both"
+        raise TextError(
+            f"Expected a text or `words`, got {given}. Give model.capture('The cat sat.') or "
+            "model.capture(words=['The', 'cat', 'sat'])."
+        )
+    if words is None:
+        assert text is not None
+        return text
+    listed = [] if isinstance(words, str) or not isinstance(words, Iterable) else list(words)
+    if not listed or not all(isinstance(word, str) and word.strip() for word in listed):
+        raise TextError(
+            f"Expected `words` as a list of words, got {kind_of_thing(words)}. Give for example "
+            "words=['The', 'cat', 'sat']."
+        )
+    return Words(listed)

@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import ModelError, SelectionError
 from introspect.hooks import capture
+from introspect.models.loader import load_text
 from introspect.models.model import Model
 from introspect.records import TokenLike, TokenSequence, as_token
 
@@ -71,11 +73,12 @@ class TokenLogit:
         return f"logit of {self.token!r} at position {self.position}"
 
 
-def logit_of(model: Model, token: str | int, *, position: TokenLike = -1) -> TokenLogit:
+@checked_call
+def logit_of(model: Model | str, token: str | int, *, position: TokenLike = -1) -> TokenLogit:
     """Return the logit of a token in a language model, as a number to differentiate.
 
     Args:
-        model: a model with an LM head.
+        model: a model with an LM head, or its name.
         token: the token, as a text that is a single token (with its leading space, if the
             tokenizer's tokens include it), or its number in the vocabulary.
         position: the position that predicts the token: for a decoder the preceding token, by
@@ -89,6 +92,7 @@ def logit_of(model: Model, token: str | int, *, position: TokenLike = -1) -> Tok
         >>> of = logit_of(model, " it")                                 # doctest: +SKIP
         >>> model.capture(text, include=("gradients",), of=of)          # doctest: +SKIP
     """
+    model = load_text(model)
     if not isinstance(token, str):
         number = index(token)
         named = model.tokenizer.convert_ids_to_tokens(number)
@@ -125,7 +129,8 @@ class SentenceSimilarity:
         return f"surrogate: cosine of the sentence’s mean state with that of “{self.text}”"
 
 
-def similarity_to(model: Model, text: str) -> SentenceSimilarity:
+@checked_call
+def similarity_to(model: Model | str, text: str) -> SentenceSimilarity:
     r"""Return the similarity of the sentence to another one, as a number to differentiate.
 
     .. math:: \cos\Bigl(\tfrac{1}{n} \sum_i h_i, \; \tfrac{1}{m} \sum_j h'_j\Bigr)
@@ -134,7 +139,7 @@ def similarity_to(model: Model, text: str) -> SentenceSimilarity:
     prediction, so what the number depends on does not explain a "decision" of the model.
 
     Args:
-        model: a model that returns its last layer's hidden states.
+        model: a model that returns its last layer's hidden states, or its name.
         text: the other text, for example the same sentence with the pronoun replaced by a
             candidate.
 
@@ -142,6 +147,7 @@ def similarity_to(model: Model, text: str) -> SentenceSimilarity:
         TextError: the text is empty or too long.
         ModelError: the model returns no hidden states.
     """
+    model = load_text(model)
     plan = model.run_plan(text)
     output = capture(plan.module, plan.inputs).output
     return SentenceSimilarity(reference=_representation(output).detach(), text=text)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from introspect.calls import checked_class
 from introspect.errors import CaptureError, InputError, MissingExtraError, ModelError
 from introspect.hooks import Captured, capture, taken_by, unwrapped, verify
 from introspect.models.run_plan import make_record
@@ -30,6 +31,7 @@ _TOWERS = {"vision": "vision_model", "text": "text_model"}
 _BATCH_DIMENSIONS = 4
 
 
+@checked_class
 @dataclass(frozen=True, eq=False)
 class VisionModel:
     """A transformers module that reads images, with its image processor.

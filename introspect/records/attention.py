@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from introspect.calls import checked_call, checked_class
 from introspect.errors import RecordError, SelectionError
 from introspect.functional import merge_pieces
 from introspect.io import write_atomically
@@ -29,6 +30,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 _AXES = ("num_layers", "num_heads", "query_len", "key_len")
 
 
+@checked_class
 @dataclass(frozen=True, eq=False)
 class AttentionRecord:
     """Attention weights of every captured layer and head for one text.
@@ -159,6 +161,7 @@ class AttentionRecord:
         )
 
     @classmethod
+    @checked_call
     def from_tensors(
         cls,
         attentions: Any,
@@ -250,6 +253,7 @@ class AttentionRecord:
         return write_atomically(path, packed(own))
 
     @classmethod
+    @checked_call
     def load(cls, path: str | os.PathLike[str]) -> AttentionRecord:
         """Read what ``save`` wrote.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 
 from introspect import functional
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.records.attention import AttentionRecord
 from introspect.records.parts import names_of_parts
 
 
+@checked_call
 def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
     """Compute how much of each input token is in each token after every layer, by attention alone.
 
@@ -35,6 +37,7 @@ def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
     return functional.rollout(record.attentions, residual=residual)[:, None]
 
 
+@checked_call
 def flow(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
     """Compute the maximum attention flow from each token after every layer to each input token.
 
@@ -54,6 +57,7 @@ def flow(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
     return functional.flow(record.attentions, residual=residual)[:, None]
 
 
+@checked_call
 def residual_norms(record: AttentionRecord) -> torch.Tensor:
     r"""Compute the norm of the vector that each key contributes through the whole attention block.
 
@@ -78,6 +82,7 @@ def residual_norms(record: AttentionRecord) -> torch.Tensor:
     return carried(record, "residual_norms")
 
 
+@checked_call
 def contributions(record: AttentionRecord) -> torch.Tensor:
     """Return the share of each key in the output of one layer's attention block.
 
@@ -95,6 +100,7 @@ def contributions(record: AttentionRecord) -> torch.Tensor:
     return carried(record, "contributions")
 
 
+@checked_call
 def alti(record: AttentionRecord) -> torch.Tensor:
     r"""Compute the contributions of each input token to each token after every layer.
 
@@ -115,6 +121,7 @@ def alti(record: AttentionRecord) -> torch.Tensor:
     return functional.layer_product(contributions(record)[:, 0])[:, None]
 
 
+@checked_call
 def gradient_attention(record: AttentionRecord) -> torch.Tensor:
     r"""Multiply each weight by its gradient, and keep the positive part: :math:`(A ∇A)^+`.
 
@@ -132,6 +139,7 @@ def gradient_attention(record: AttentionRecord) -> torch.Tensor:
     return functional.gradient_attention(record.attentions, carried(record, "gradients"))
 
 
+@checked_call
 def relevance(record: AttentionRecord) -> torch.Tensor:
     r"""Compute what the layers so far add to a token from each input token: :math:`R_l - I`.
 
@@ -153,6 +161,7 @@ def relevance(record: AttentionRecord) -> torch.Tensor:
     return (total - torch.eye(total.shape[-1], dtype=total.dtype))[:, None]
 
 
+@checked_call
 def integrated_gradients(record: AttentionRecord) -> torch.Tensor:
     """Return how much each weight of a layer contributes to a number, integrated from no attention.
 

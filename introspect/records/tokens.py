@@ -9,6 +9,7 @@ from itertools import accumulate
 from numbers import Integral
 from typing import Any
 
+from introspect.calls import checked_class
 from introspect.errors import MentionError, RecordError, SelectionError
 from introspect.text import Span, find_mention, occurrences, segment_words
 
@@ -16,6 +17,7 @@ from introspect.text import Span, find_mention, occurrences, segment_words
 TokenLike = int | str
 
 
+@checked_class
 @dataclass(frozen=True)
 class TokenSequence:
     """The tokens of one side of an attention pattern, and the text they came from.

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.functional import norm_weights
 from introspect.records.attention import AttentionRecord
@@ -31,6 +32,7 @@ WEIGHT_OPTIONS: tuple[Weights, ...] = get_args(Weights)
 (_NORMS,) = names_of_parts("projection")
 
 
+@checked_call
 def norms(record: AttentionRecord) -> torch.Tensor:
     r"""Compute the norm of the vector that each key contributes to each query, by layer and head.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from introspect.calls import checked_call
 from introspect.interventions import NEEDS_REFERENCE, ablate
 from introspect.page import Document
 from introspect.records import AttentionRecord, Head
@@ -58,6 +59,7 @@ _RULES = (
 )
 
 
+@checked_call
 def causal_report(
     study: CausalStudy,
     *,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
+from introspect.calls import checked_call
 from introspect.functional import PATTERN_CLASSES
 from introspect.page import Document
 from introspect.records import Head
@@ -169,6 +170,7 @@ _PATTERN_RULES = (
 )
 
 
+@checked_call
 def head_report(
     study: HeadStudy,
     *,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from introspect.calls import checked_call
 from introspect.errors import InputError, OutputError
 from introspect.io import write_atomically
 from introspect.page import Document, read_summary
@@ -20,6 +21,7 @@ _NAME = "index.html"
 _HEAD_BYTES = 2**18
 
 
+@checked_call
 def report_index(folder: str | os.PathLike[str]) -> Path:
     """Write a folder's ``index.html``: what each report and view in it found, with a search.
 

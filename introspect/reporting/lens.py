@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 from markupsafe import Markup
 
+from introspect.calls import checked_call
 from introspect.deprecated import of_a_study
 from introspect.reporting.findings import Finding
 from introspect.reporting.prose import data_table, specimen
@@ -110,6 +111,7 @@ _PARTS_RULES = (
 
 
 @of_a_study(lens_study)
+@checked_call
 def lens_report(study: LensStudy, *, command: str | None = None) -> Report:
     """Build a report on what a model would predict after each layer, and which parts contribute.
 

@@ -8,6 +8,7 @@ from typing import overload
 
 from markupsafe import Markup
 
+from introspect.calls import checked_call
 from introspect.errors import InputError
 from introspect.models import Model
 from introspect.page import Document, Section
@@ -51,6 +52,7 @@ def report(
 ) -> Report: ...
 
 
+@checked_call
 def report(
     study: CoreferenceStudy | Model | str,
     subjects: Subject | Sequence[Subject] | None = None,

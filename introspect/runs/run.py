@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from introspect.calls import checked_call
 from introspect.data import Inputs, InputSet, Reject, input_set, reject_from_json
 from introspect.deprecated import renamed_keyword, renamed_value
 from introspect.errors import SelectionError
@@ -112,13 +113,14 @@ KIND = "probe"
 
 @renamed_keyword("fresh", "overwrite")
 @renamed_value("weights", "renormalised", "renormalized")
+@checked_call
 def probe(
     model: Model | str,
     inputs: Inputs | InputSet,
     out: str | os.PathLike[str],
     *,
     engine: Literal["serial", "ray"] = "serial",
-    analyzers: Sequence[str] | None = None,
+    analyzers: Sequence[str] | str | None = None,
     column: str | None = None,
     columns: Mapping[str, str | Sequence[str]] | None = None,
     format: str | None = None,

@@ -14,6 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from introspect.calls import checked_class
 from introspect.errors import InputError
 from introspect.io import write_atomically
 from introspect.records import AttentionRecord, TokenSequence
@@ -92,6 +93,7 @@ class Saver:
         return {INDEX: np.frombuffer(lines.encode(), dtype=np.uint8)}
 
 
+@checked_class
 class SavedAttention(Mapping[str, AttentionRecord]):
     """The records that a probe with ``save_attention`` wrote, by the ids of their texts.
 

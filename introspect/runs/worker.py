@@ -85,13 +85,14 @@ def segmenter(name: str | None) -> Segment | None:
     return chinese_words
 
 
-def chosen_analyzers(names: Sequence[str] | None, inputs: InputSet) -> tuple[str, ...]:
+def chosen_analyzers(names: Sequence[str] | str | None, inputs: InputSet) -> tuple[str, ...]:
     """Return the requested analyzers, if the input suits them.
 
     Raises:
         SelectionError: the input does not suit one, or there is no such analyzer.
     """
     content = inputs.content
+    names = (names,) if isinstance(names, str) else names
     chosen = tuple(dict.fromkeys(names or (_DEFAULT_ANALYZERS[content],)))
     for name in chosen:
         takes = find_analyzer(name).takes

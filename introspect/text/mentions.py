@@ -15,6 +15,7 @@ from typing import Any
 
 import regex
 
+from introspect.calls import checked_call, checked_class
 from introspect.errors import MentionError, TextError
 from introspect.text.characters import divides_word, segment_words, shortened
 from introspect.text.english import counted
@@ -26,6 +27,7 @@ _NUMBERED = re.compile(r"(?P<phrase>.+)#(?P<number>\d{1,9})", re.DOTALL)
 _MOST_NEAR = 3
 
 
+@checked_class
 @dataclass(frozen=True)
 class Candidate:
     """One thing the pronoun may refer to; ``antecedent`` says whether it does."""
@@ -34,6 +36,7 @@ class Candidate:
     antecedent: bool = False
 
 
+@checked_class
 @dataclass(frozen=True)
 class CorefCase:
     """A text, the pronoun's span and the candidates', with at least one candidate.
@@ -89,6 +92,7 @@ class CorefCase:
         return type(self), kept
 
     @classmethod
+    @checked_call
     def from_words(
         cls,
         text: str,
@@ -121,6 +125,7 @@ class CorefCase:
         )
 
     @classmethod
+    @checked_call
     def from_tokens(
         cls,
         words: Iterable[str],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import Head
@@ -133,6 +134,7 @@ class CausalView(Drawing):
         )
 
 
+@checked_call
 def causal_view(
     study: pd.DataFrame | HasHeads | str | os.PathLike[str], *, across: str = "accuracy"
 ) -> CausalView:

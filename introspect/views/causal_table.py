@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from introspect.calls import kind_of_thing
 from introspect.errors import InputError, SelectionError
 
 #: Required columns of the table; it may have more.
@@ -44,7 +45,12 @@ def causal_table(study: pd.DataFrame | HasHeads | str | os.PathLike[str]) -> pd.
     if isinstance(study, str | os.PathLike):
         table = _saved(Path(study))
     else:
-        table = study if isinstance(study, pd.DataFrame) else study.heads
+        table = study if isinstance(study, pd.DataFrame) else getattr(study, "heads", None)
+    if not isinstance(table, pd.DataFrame):
+        raise SelectionError(
+            f"Expected a causal study, its table or its folder, got {kind_of_thing(study)}. Make "
+            "one with ix.causal_study(model, cases)."
+        )
     if missing := [name for name in CAUSAL_COLUMNS if name not in table]:
         raise SelectionError(
             f"Expected a table with the columns of ix.causal_study(…).heads, but "

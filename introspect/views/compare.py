@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.page import Section, kept_of
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, TokenSequence, as_token
@@ -31,6 +32,7 @@ from introspect.views.differences import (
     match_better_by_word,
     placed,
 )
+from introspect.views.given import shown_record
 from introspect.views.heatmap import axis_of, tick_labels
 from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar
@@ -300,6 +302,7 @@ class CompareView(View):
         return tuple(notices)
 
 
+@checked_call
 def compare_view(
     a: AttentionRecord,
     b: AttentionRecord,
@@ -343,6 +346,7 @@ def compare_view(
         >>> compare_view(a, b).queries
         ((0, 0), (1, 1), (2, 2))
     """
+    a, b = (shown_record(record, view="compare_view") for record in (a, b))
     if a.kind != b.kind:
         raise SelectionError(
             f"Expected two records of one kind, got {a.kind} and {b.kind}. Give the same kind of "

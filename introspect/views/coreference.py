@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, mention_pieces
 from introspect.studies.coreference import DIRECTIONS, Direction, DirectionScores, score_case
 from introspect.text import CorefCase, Span, decimal, signed, visible
 from introspect.views.base import View, layer_row, plotly_text
+from introspect.views.given import shown_record
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS
@@ -217,6 +219,7 @@ class CoreferenceView(View):
         return " or ".join(f"“{visible(self.case.phrase(span))}”" for span in spans)
 
 
+@checked_call
 def coreference_view(
     record: AttentionRecord,
     case: CorefCase,
@@ -239,6 +242,7 @@ def coreference_view(
         MentionError: the record has a different text, or a mention was truncated.
         SelectionError: the head or direction does not exist.
     """
+    record = shown_record(record, view="coreference_view")
     if direction not in DIRECTIONS:
         raise SelectionError(
             f"Expected `direction` as {' or '.join(DIRECTIONS)}, got {direction!r}."

@@ -245,7 +245,7 @@ def pair_of(name: str, given: Pair | None) -> tuple[int, int] | None:
         SelectionError: it is neither a number nor a pair.
     """
     if given is None or isinstance(given, int):
-        return None if given is None else (given, given)
+        return None if given is None else (int(given), int(given))
     pair = tuple(given)
     if len(pair) != 2:
         raise SelectionError(f"Expected `{name}` as a number or a pair, got {given!r}.")

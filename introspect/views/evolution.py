@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.page import LARGEST_DENSE, Section
 from introspect.records import AttentionRecord, HeadLike
 from introspect.text import quantity, whole
 from introspect.views.base import View, layer_row, plotly_text
+from introspect.views.given import checked_records
 from introspect.views.heatmap import (
     HeadChoice,
     axis_of,
@@ -173,6 +175,7 @@ class EvolutionView(View):
         )
 
 
+@checked_call
 def evolution_view(
     records: Sequence[AttentionRecord],
     *,
@@ -205,7 +208,7 @@ def evolution_view(
         >>> evolution_view(made, losses=[1.0, 0.5, 0.25]).caption(2)
         'epoch 2: loss 0.250'
     """
-    chosen = tuple(records)
+    chosen = checked_records(records, view="evolution_view")
     if not chosen:
         raise SelectionError("Expected at least one record, got none. Give one for each time.")
     first = chosen[0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
@@ -21,6 +22,7 @@ from introspect.views.base import (
     named_head,
     plotly_text,
 )
+from introspect.views.given import shown_record
 from introspect.views.palette import DIVERGING, INK, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS, cell_hover
 
@@ -217,6 +219,7 @@ class NeuronView(FocalView):
         )
 
 
+@checked_call
 def neuron_view(
     record: AttentionRecord,
     *,
@@ -241,6 +244,7 @@ def neuron_view(
         SelectionError: the record does not have a part, or the layer, head or token.
         MentionError: the word is not in the text, or several times.
     """
+    record = shown_record(record, view="neuron_view")
     record = with_masked_scores(record, NEURON_PARTS)
     layer, head, token = checked_focus(record, layer, head, token)
     return NeuronView(record=record, layer=layer, head=head, token=token)
@@ -345,6 +349,7 @@ class StepsView(FocalView):
         )
 
 
+@checked_call
 def steps_view(
     record: AttentionRecord,
     *,
@@ -365,6 +370,7 @@ def steps_view(
         SelectionError: the record does not have a part, or the layer, head or token.
         MentionError: the word is not in the text, or several times.
     """
+    record = shown_record(record, view="steps_view")
     record = with_masked_scores(record, STEPS_PARTS)
     layer, head, token = checked_focus(record, layer, head, token)
     return StepsView(record=record, layer=layer, head=head, token=token)

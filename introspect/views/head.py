@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.deprecated import renamed_value
 from introspect.errors import SelectionError
 from introspect.functional import renormalized
@@ -29,6 +30,13 @@ from introspect.views.base import (
     plotly_text,
     scale_of,
     whole_words,
+)
+from introspect.views.given import (
+    BERTVIZ_NAMES,
+    BERTVIZ_ONLY,
+    Tokens,
+    checked_records,
+    shown_record,
 )
 from introspect.views.palette import ACCENT, INK, head_colors, mixed, themed_head_colors
 
@@ -270,8 +278,11 @@ Token = TokenLike | Mapping[str, Any]
 
 
 @renamed_value("weights", "renormalised", "renormalized")
+@checked_call(aliases=BERTVIZ_NAMES, hints=BERTVIZ_ONLY)
 def head_view(
-    record: AttentionRecord | Sequence[AttentionRecord],
+    record: AttentionRecord | Sequence[AttentionRecord] | Any,
+    tokens: Tokens | None = None,
+    sentence_b_start: int | None = None,
     *,
     layer: int | None = None,
     head: int | HeadLike | None = None,
@@ -289,7 +300,10 @@ def head_view(
     out of the page altogether, pass ``record.only(layers=[…])``.
 
     Args:
-        record: the attention; for an encoder-decoder, also a list of its kinds to choose from.
+        record: the attention, or a list of the kinds of an encoder-decoder to choose from; or
+            tensors, as BertViz takes them, with their ``tokens``.
+        tokens: the tokens of attention that is no record.
+        sentence_b_start: of a pair of texts without a record, the first token of the second one.
         layer: the layer to show first, in the model's own numbering; the first one by default.
         head: the head to show first: its number in ``layer``, or ``"L3H1"``.
         heads: several heads of one layer to show first, as ``[1, 2]`` or ``["L3H1", "L3H2"]``; all
@@ -312,7 +326,9 @@ def head_view(
         SelectionError: a layer, head, token or choice does not exist, or the record cannot provide
             the weights.
     """
-    record, *others = [record] if isinstance(record, AttentionRecord) else list(record)
+    if tokens is not None or sentence_b_start is not None:
+        record = shown_record(record, tokens, sentence_b_start, view="head_view")
+    record, *others = checked_records(record, view="head_view")
     chosen: Sequence[int] = range(record.num_heads)
     if head is not None or heads is not None:
         layer, chosen = named_heads(record, layer, one_or_several(head, heads))

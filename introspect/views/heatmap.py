@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import METHODS, AttentionRecord, Head, HeadLike
@@ -26,6 +27,7 @@ from introspect.views.base import (
     scale_of,
     whole_words,
 )
+from introspect.views.given import BERTVIZ_NAMES, BERTVIZ_ONLY, Tokens, shown_record
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar, writing_of
 
@@ -140,8 +142,11 @@ class HeatmapView(View):
         )
 
 
+@checked_call(aliases=BERTVIZ_NAMES, hints=BERTVIZ_ONLY)
 def heatmap_view(
-    record: AttentionRecord,
+    record: AttentionRecord | Any,
+    tokens: Tokens | None = None,
+    sentence_b_start: int | None = None,
     *,
     layer: int | None = None,
     head: HeadChoice | HeadLike | None = None,
@@ -153,7 +158,9 @@ def heatmap_view(
     The arguments set only what is shown first; the page's controls can change it.
 
     Args:
-        record: the attention.
+        record: the attention; or tensors, as BertViz takes them, with their ``tokens``.
+        tokens: the tokens of attention that is no record.
+        sentence_b_start: of a pair of texts without a record, the first token of the second one.
         layer: the layer to show first, in the model's own numbering; the first one by default.
         head: the head to show first, or ``mean`` or ``max`` of the layer's heads; their mean by
             default.
@@ -170,6 +177,7 @@ def heatmap_view(
         tensor([[1., 0.],
                 [0., 1.]])
     """
+    record = shown_record(record, tokens, sentence_b_start, view="heatmap_view")
     layer, choice = chosen_head(record, layer, head)
     layer = record.layers[0] if layer is None else layer
     layer_row(record, layer)

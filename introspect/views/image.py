@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import InputError, SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, HeadLike, PatchGrid
 from introspect.text import decimal, quantity, visible
 from introspect.views.base import View, head_number, layer_row, named_head, plotly_text
+from introspect.views.given import shown_record
 from introspect.views.palette import ACCENT, INK, mixed
 from introspect.views.plotly_numbers import weight_bar
 
@@ -180,6 +182,7 @@ class ImageView(View):
         )
 
 
+@checked_call
 def image_view(
     record: AttentionRecord,
     image: Any,
@@ -211,6 +214,7 @@ def image_view(
         >>> record = model.capture("dog.jpg")                              # doctest: +SKIP
         >>> ix.image_view(record, model.picture("dog.jpg"), patch=(3, 5))  # doctest: +SKIP
     """
+    record = shown_record(record, view="image_view")
     grid = _checked_grid(record)
     if side not in _SIDES:
         raise SelectionError(f"Expected `side` as query or key, got {side!r}.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import (
@@ -30,6 +31,7 @@ from introspect.views.base import (
     plotly_text,
     scale_of,
 )
+from introspect.views.given import BERTVIZ_NAMES, BERTVIZ_ONLY, Tokens, shown_record
 from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar, writing_of
@@ -167,8 +169,11 @@ class LayerView(View):
         )
 
 
+@checked_call(aliases=BERTVIZ_NAMES, hints=BERTVIZ_ONLY)
 def layer_view(
-    record: AttentionRecord,
+    record: AttentionRecord | Any,
+    tokens: Tokens | None = None,
+    sentence_b_start: int | None = None,
     *,
     token: TokenLike | None = None,
     head: HeadChoice | None = None,
@@ -180,7 +185,9 @@ def layer_view(
     The arguments set only what is shown first; the page's controls can change it.
 
     Args:
-        record: the attention.
+        record: the attention; or tensors, as BertViz takes them, with their ``tokens``.
+        tokens: the tokens of attention that is no record.
+        sentence_b_start: of a pair of texts without a record, the first token of the second one.
         token: the token to show first, among the queries or, with ``side="key"``, the keys: its
             index or its word, ``"it#2"`` for the second one; by default, the last word.
         head: a head's number; ``mean`` or ``max`` of the heads of each layer, ``mean`` by default.
@@ -200,6 +207,7 @@ def layer_view(
                 [1., 0.],
                 [1., 0.]])
     """
+    record = shown_record(record, tokens, sentence_b_start, view="layer_view")
     if side not in SIDES:
         raise SelectionError(f"Expected `side` as query or key, got {side!r}.")
     own = _own(record, side)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.text import counted, percent, shortened, signed, visible
@@ -178,6 +179,7 @@ class LensView(Drawing):
         return f"<LensView: {len(self.layers)} layers of {len(self.tokens)} tokens>"
 
 
+@checked_call
 def lens_view(table: pd.DataFrame, *, position: int = -1) -> LensView:
     """Build a table of the readings at every layer and token.
 
@@ -355,6 +357,7 @@ class LogitView(Drawing):
         return f"<LogitView: {self.of}, {len(self.table)} parts>"
 
 
+@checked_call
 def logit_view(table: pd.DataFrame) -> LogitView:
     """Build a map and a list of what each head, bias and feed-forward layer adds to a logit.
 

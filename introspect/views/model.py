@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.functional import entropy, mass_on, offset_mass
 from introspect.page import Section
@@ -26,6 +27,7 @@ from introspect.views.base import (
     page_methods,
     scale_of,
 )
+from introspect.views.given import BERTVIZ_NAMES, BERTVIZ_ONLY, Tokens, shown_record
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import weight_bar
@@ -162,8 +164,11 @@ class ModelView(View):
         return (own, *hidden_head_view(self.record)) if with_detail else (own,)
 
 
+@checked_call(aliases=BERTVIZ_NAMES, hints=BERTVIZ_ONLY)
 def model_view(
-    record: AttentionRecord,
+    record: AttentionRecord | Any,
+    tokens: Tokens | None = None,
+    sentence_b_start: int | None = None,
     *,
     table: pd.DataFrame | None = None,
     framed: Iterable[HeadLike] | None = None,
@@ -172,7 +177,9 @@ def model_view(
     """Build the model view of a record.
 
     Args:
-        record: the attention.
+        record: the attention; or tensors, as BertViz takes them, with their ``tokens``.
+        tokens: the tokens of attention that is no record.
+        sentence_b_start: of a pair of texts without a record, the first token of the second one.
         table: numbers to sort heads by: columns ``layer`` and ``head``, and any others with
             numbers, such as those of ``ix.score``. By default, the shape of each pattern: entropy,
             and the attention to special tokens, to the token itself and to its neighbors.
@@ -184,6 +191,7 @@ def model_view(
         SelectionError: the table has no row, or several, for a head; the record does not have a
             head; or it cannot provide the weights.
     """
+    record = shown_record(record, tokens, sentence_b_start, view="model_view")
     checked_weights(record, weights)
     shown = pattern_table(record) if table is None else _checked_table(record, table)
     if framed is None:

@@ -107,7 +107,7 @@ def test_a_table_in_another_encoding_is_read_by_its_mark(tmp_path, encoding):
         ("a.csv", "Answer in a few words of yours,1\nnothing,2\n", None),
         ("a.csv", "How was the food on this day\ngood\n", "--heading, --no-heading"),
         ("a.csv", f"sep=/\ntext/label\n{CAT}/1\n", "sep=/"),
-        ("a.txt", "text\tlabel\nIt sat.\t1\n", "columns of a table"),
+        ("a.txt", "text\tlabel\nIt sat.\t1\n", "divided by tabs"),
         ("a.txt", '{"text": "It sat."}\n', "got JSON"),
         ("a.txt", '[{"text": "It sat."}]\n', "got JSON"),
         ("a.csv", f"{CASE};it;trunk;cart\n{CASE};it;cart;trunk\n", "--columns text=1,pronoun"),
@@ -355,3 +355,46 @@ def test_a_converted_table_has_the_headings_that_are_named(tmp_path):
     assert cases_of(tmp_path / "cases.jsonl") == [MARKED]
     with pytest.raises(SelectionError, match="`columns` .*for csv only, got them for 'gap'"):
         convert("gap", [path], tmp_path / "x.jsonl", columns=columns)
+
+
+def test_elements_of_an_array_on_one_line_are_rows_of_their_own(tmp_path):
+    path = written(tmp_path, "a.json", json.dumps([{"text": CAT}, {"text": FOX}]))
+    assert [s.id for s in read_sentences(path)] == ["a.json:1", "a.json:2"]
+    path = written(tmp_path, "b.json", json.dumps([CAT, FOX]))
+    assert texts_of(path) == [CAT, FOX]
+    path = written(tmp_path, "c.jsonl", f"{json.dumps(CAT)}\n{json.dumps(FOX)}\n")
+    assert texts_of(path) == [CAT, FOX]
+
+
+def test_a_number_is_the_place_of_a_column_and_no_heading(tmp_path):
+    path = written(tmp_path, "a.csv", f"{CAT},{FOX},1\n{FOX},{CAT},0\n")
+    with pytest.raises(InputError, match="found: 1, 2, 3"):
+        texts_of(path)
+    assert texts_of(path, column="1") == [CAT, FOX]
+    assert texts_of(pd.DataFrame([[CAT, FOX]]), column=0) == [CAT]
+    assert texts_of(written(tmp_path, "b.csv", f"0,1\n{CAT},{FOX}\n"), column="0") == [CAT]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", f"My survey,\n,\nid,text\n1,{CAT}\n", "above the heading"),
+        ("a.csv", f"Export of today\nid,text\n1,{CAT}\n", "above the heading"),
+        ("a.txt", f"{CAT}\t1\n{FOX}\t0\n", "divided by tabs"),
+        ("a.txt", "The\tDT\ncat\tNN\n\nIt\tPRP\n", "divided by tabs"),
+    ],
+)
+def test_what_stands_above_or_between_is_asked_for(tmp_path, name, content, message):
+    with pytest.raises(InputError, match=message):
+        texts_of(written(tmp_path, name, content))
+
+
+def test_old_line_ends_are_a_fault_and_not_one_text(tmp_path):
+    (reject,) = read_sentences(written(tmp_path, "a.txt", f"{CAT}\r{FOX}\r"))
+    assert reject.kind == "line_ends" and "line ends" in reject.reason
+
+
+def test_columns_of_a_table_in_memory_have_names_of_their_own():
+    with pytest.raises(InputError, match="'text' is there 2 times"):
+        texts_of(pd.DataFrame([[CAT, "x"]], columns=["text", "text"]))
+    assert texts_of(pd.Series([CAT, FOX])) == [CAT, FOX]

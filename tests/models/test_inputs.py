@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from introspect.errors import ModelError, SelectionError, TextError
 from introspect.models import Model, encode
 from introspect.models.generation import continued
-from introspect.models.inputs import as_input_text
+from introspect.models.inputs import Words, as_input_text
 from tests import models_zoo as zoo
 from tests.tokenizers_zoo import byte_level, sentencepiece, word_level
 
@@ -35,7 +35,7 @@ def model(tokenizer) -> Model:
 
 @pytest.mark.parametrize("tokenizer", [byte_level(), sentencepiece()], ids=["bytes", "pieces"])
 def test_given_words_are_the_words_of_the_record(tokenizer):
-    encoded = encode(tokenizer, as_input_text(tokenizer, WORDS, name="tiny"))
+    encoded = encode(tokenizer, as_input_text(tokenizer, Words(WORDS), name="tiny"))
     assert list(encoded.tokens.words) == WORDS
     assert encoded.tokens.texts == (" ".join(WORDS),)
     merged = encoded.tokens.at_word_level()
@@ -46,7 +46,7 @@ def test_given_words_are_the_words_of_the_record(tokenizer):
 
 def test_given_words_are_read_as_the_text_of_them():
     tokenizer = byte_level()
-    joined = encode(tokenizer, as_input_text(tokenizer, WORDS, name="tiny"))
+    joined = encode(tokenizer, as_input_text(tokenizer, Words(WORDS), name="tiny"))
     assert joined.tokens.token_ids == encode(tokenizer, " ".join(WORDS)).tokens.token_ids
 
 

@@ -191,14 +191,14 @@ def shards_done(out) -> int:
     ],
     ids=["1", "2"],
 )
-def test_ctrl_c_ends_with_1_and_the_same_command_goes_on(
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
     stop, said, done, introspect, in_a_process, saved_model, tmp_path, monkeypatch
 ):
     given, out = sets.text_file(tmp_path, TEXTS * 12), tmp_path / "x"
     sets.divide_small(monkeypatch.setattr)
     arguments = [str(given), "--threads", "1", "--out"]
     process = ["probe", *arguments, str(out), "--model", str(saved_model)]
-    assert in_a_process(stop, process, str(tmp_path / "said")) == 1
+    assert in_a_process(stop, process, str(tmp_path / "said")) == 130
     complaints = (tmp_path / "said.err").read_text(encoding="utf-8")
     last = complaints.strip().splitlines()[-1]
     assert last.startswith(f"introspect: error: {said}")

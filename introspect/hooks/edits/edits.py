@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from transformers import Cache
 
+from introspect.calls import checked_class
 from introspect.errors import CaptureError
 from introspect.hooks.interface import (
     IMPLEMENTATION,
@@ -46,6 +47,7 @@ Visible = Callable[[], torch.Tensor]
 Change = Callable[[torch.Tensor, Visible], torch.Tensor]
 
 
+@checked_class
 @dataclass(frozen=True, eq=False)
 class Edit:
     """A change of one part of one layer's attention.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from introspect.data import Cases, as_cases
 from introspect.errors import (
     InputError,
     IntrospectError,
@@ -21,12 +22,13 @@ from introspect.errors import (
     SelectionError,
 )
 from introspect.hooks import placed, ran, without_dropout
-from introspect.models import Model, load_text, padded, run_inputs
+from introspect.models import Model, padded, run_inputs
 from introspect.studies.causal.metrics import (
     Floats,
     Metric,
     Question,
     default_metric,
+    load_to_ask,
     log_probabilities,
     metric_named,
 )
@@ -140,8 +142,8 @@ class Answers:
 
 
 def prepare_answers(
-    model: Model,
-    cases: Iterable[CorefCase],
+    model: Model | str,
+    cases: Cases,
     metric: str | None = None,
     *,
     batch_size: int = 32,
@@ -149,8 +151,9 @@ def prepare_answers(
     """Prepare cases to be asked.
 
     Args:
-        model: the model; without its LM head the answer is a surrogate.
-        cases: cases with an antecedent and a distractor.
+        model: the model, or its name; without its LM head the answer is a surrogate.
+        cases: cases with an antecedent and a distractor: a list, the path of a file, or a
+            DataFrame.
         metric: the way the answer is read; by default as the model's head allows.
         batch_size: the number of sequences that are read at once.
 
@@ -158,11 +161,11 @@ def prepare_answers(
         InputError: no case can be asked.
         SelectionError: the metric does not exist, or the batch size is below 1.
     """
-    model = load_text(model)
+    model = load_to_ask(model, metric)
     chosen = default_metric(model) if metric is None else metric_named(metric)
     ready: list[Ready] = []
     rejected: list[Rejected] = []
-    for number, case in enumerate(cases):
+    for number, case in enumerate(as_cases(cases)):
         try:
             ready.append((case, questions_of(model, chosen, case)))
         except ModelError:

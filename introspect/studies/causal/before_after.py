@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from introspect.calls import checked_call, kind_of_thing
 from introspect.errors import SelectionError
 from introspect.functional import total_variation
 from introspect.interventions import Ablation, Intervention, ablate, module_of
@@ -17,7 +18,7 @@ from introspect.models import Model
 from introspect.records import AttentionRecord, Head, HeadLike, Kind, TokenLike
 from introspect.studies.causal.answers import Answers, prepare_answers
 from introspect.studies.causal.effects import CausalEffects, measure_effects
-from introspect.studies.causal.metrics import Metric
+from introspect.studies.causal.metrics import Metric, load_to_ask
 from introspect.studies.causal.prompts import Prompt, states_of, way_of_predicting
 from introspect.text import CorefCase, Span, visible
 
@@ -106,8 +107,9 @@ class BeforeAfter:
         return self.states[is_last].drop(columns="layer").reset_index(drop=True)
 
 
+@checked_call
 def before_after(
-    model: Model,
+    model: Model | str,
     text: str | CorefCase,
     change: Change,
     *,
@@ -121,7 +123,7 @@ def before_after(
     """Compare a text before and after a change of a model.
 
     Args:
-        model: the model; what it predicts and prefers is read with its LM head
+        model: the model, or its name; what it predicts and prefers is read with its LM head
             (``ix.load(…, lm_head=True)``). Without one there are no predictions, and the
             preference is a stated surrogate.
         text: the text; or a case, whose antecedent the model may prefer.
@@ -157,6 +159,13 @@ def before_after(
         >>> moved.most_changed is None  # no attention comes after the last layer
         True
     """
+    if isinstance(change, Intervention) and not isinstance(model, Model):
+        raise SelectionError(
+            f"Expected the model that the intervention changes, got {kind_of_thing(model)}, which "
+            "would be loaded anew. Load it once: model = ix.load(name, lm_head=True); "
+            "ix.before_after(model, text, ix.ablate(model, heads))."
+        )
+    model = load_to_ask(model)
     case = text if isinstance(text, CorefCase) else None
     if case is None and effects is not None:
         raise SelectionError("Expected a case beside `effects`, which are on its preference.")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from introspect.calls import checked_call
+from introspect.data import Cases
 from introspect.errors import SelectionError
 from introspect.hooks import AttentionLayout
 from introspect.interventions import NEEDS_REFERENCE, Ablation, Ablations, heads_by_layer
@@ -17,7 +19,6 @@ from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
 from introspect.studies.causal.answers import prepare_answers
 from introspect.studies.causal.metrics import Asked, Floats, accuracy_of, kind_of
-from introspect.text import CorefCase
 
 #: The columns of the table of heads, in order.
 EFFECT_COLUMNS = (
@@ -70,9 +71,10 @@ class CausalEffects:
         return values
 
 
+@checked_call
 def causal_effects(
-    model: Model,
-    cases: Iterable[CorefCase],
+    model: Model | str,
+    cases: Cases,
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
     method: Ablation = "zero",
@@ -98,9 +100,10 @@ def causal_effects(
     ``p_adjusted`` is the same for the whole family of heads.
 
     Args:
-        model: a model with its LM head (``ix.load(…, lm_head=True)``); without one the answer is
-            a stated surrogate, and the table's ``attrs`` say so.
-        cases: cases with an antecedent and a distractor.
+        model: a model with its LM head (``ix.load(…, lm_head=True)``), or its name; without a
+            head the answer is a stated surrogate, and the table's ``attrs`` say so.
+        cases: cases with an antecedent and a distractor: a list, the path of a file, or a
+            DataFrame.
         heads: the heads to ablate; all by default.
         method: the method of ablation: ``zero``, ``mean``, ``uniform`` or ``resample``.
         reference: texts for ``mean`` and ``resample``; by default those of the cases, and for

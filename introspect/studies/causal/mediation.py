@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from introspect.calls import checked_call
+from introspect.data import Cases, as_cases
 from introspect.errors import InputError, IntrospectError, ModelError
 from introspect.hooks import Edit, attention_layout
 from introspect.interventions import Intervention, checked_kind, heads_by_layer, patched, run_parts
@@ -24,7 +26,13 @@ from introspect.studies.causal.answers import (
     answers_of,
     questions_of,
 )
-from introspect.studies.causal.metrics import Floats, default_metric, kind_of, metric_named
+from introspect.studies.causal.metrics import (
+    Floats,
+    default_metric,
+    kind_of,
+    load_to_ask,
+    metric_named,
+)
 from introspect.text import CorefCase
 
 #: The stage of ``mediation``, as its progress is told.
@@ -50,9 +58,10 @@ class Mediation:
     notes: tuple[str, ...] = ()
 
 
+@checked_call
 def mediation(
-    model: Model,
-    cases: Iterable[CorefCase],
+    model: Model | str,
+    cases: Cases,
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
     metric: str | None = None,
@@ -79,8 +88,9 @@ def mediation(
     indirect / total. Effects of several heads do not add up to the total.
 
     Args:
-        model: the model, with its LM head if the metric reads its answer.
-        cases: the cases; those of a minimal pair share a ``group``.
+        model: the model, with its LM head if the metric reads its answer; or its name.
+        cases: the cases, the path of a file of them, or a DataFrame; those of a minimal pair
+            share a ``group``.
         heads: the heads to patch; all by default.
         metric: the way the answer is read; see ``introspect.studies.causal.METRICS``.
         kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.
@@ -94,7 +104,8 @@ def mediation(
 
     Source: Vig et al. 2020, https://arxiv.org/abs/2004.12265, section 3.
     """
-    pairs, left_out = _minimal_pairs(cases)
+    model = load_to_ask(model, metric)
+    pairs, left_out = _minimal_pairs(as_cases(cases))
     if not pairs:
         raise InputError(_no_minimal_pairs(left_out))
     first, second, kept = _aligned(model, pairs, left_out, metric, batch_size)

@@ -413,13 +413,13 @@ def credit_of(margins: Floats) -> Floats:
     return credit
 
 
-def load_to_ask(name: str, metric: str | None = None, **options: Any) -> Model:
+def load_to_ask(name: Model | str, metric: str | None = None, **options: Any) -> Model:
     """Load a model with its LM head; without it, where it has none or none is wanted.
 
     A model without a head can only be asked by the surrogate, and reports say so.
 
     Args:
-        name: as ``load`` takes it.
+        name: as ``load`` takes it; a model is returned as it is.
         metric: the way the answer will be read; by default as the model's head allows.
         options: options of ``load``.
 
@@ -430,6 +430,8 @@ def load_to_ask(name: str, metric: str | None = None, **options: Any) -> Model:
         >>> default_metric(load_to_ask("pronoun")).name
         'at-pronoun'
     """
+    if isinstance(name, Model):
+        return name
     if metric in METRICS and METRICS[metric].is_surrogate:
         return load_text(load(name, **options))
     try:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from introspect.calls import checked_call
+from introspect.data import Cases
 from introspect.deprecated import renamed_keyword
 from introspect.errors import InputError, SelectionError
 from introspect.interventions import Ablation
@@ -19,10 +21,9 @@ from introspect.statistics import FEWEST_GROUPS, checked, fold_of_groups, groupe
 from introspect.studies.causal.answers import Rejected, prepare_answers
 from introspect.studies.causal.effects import CausalEffects, measure_effects
 from introspect.studies.causal.mediation import Mediation, mediation
-from introspect.studies.causal.metrics import Floats
+from introspect.studies.causal.metrics import Floats, load_to_ask
 from introspect.studies.causal.smallest import SmallestSet, smallest_set
 from introspect.studies.coreference import Options, Scores, score
-from introspect.text import CorefCase
 
 DIRECTION = "pronoun_to_candidate"
 _FOLDS = 2
@@ -93,9 +94,10 @@ class CausalStudy:
 
 @renamed_keyword("told", "progress")
 @renamed_keyword("twins", "minimal_pairs")
+@checked_call
 def causal_study(
-    model: Model,
-    cases: Iterable[CorefCase],
+    model: Model | str,
+    cases: Cases,
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
     method: Ablation = "zero",
@@ -111,9 +113,10 @@ def causal_study(
     """Ask a model about cases with each head ablated, and compare that with its attention.
 
     Args:
-        model: a model with its LM head (``ix.load(…, lm_head=True)``); without one the answer is
-            a stated surrogate.
-        cases: cases with an antecedent and a distractor.
+        model: a model with its LM head (``ix.load(…, lm_head=True)``), or its name; without a
+            head the answer is a stated surrogate.
+        cases: cases with an antecedent and a distractor: a list, the path of a file, or a
+            DataFrame.
         heads: the heads to ablate; all by default.
         method: the method of ablation: ``zero``, ``mean``, ``uniform`` or ``resample``.
         reference: texts for ``mean`` and ``resample``; by default those of the cases.
@@ -132,6 +135,7 @@ def causal_study(
         InputError: no case can be asked.
         SelectionError: a head, method, metric or kind does not exist.
     """
+    model = load_to_ask(model, metric)
     if kind not in (None, model.reading_kind):
         raise SelectionError(
             f"Expected kind={model.reading_kind!r}, whose attention is scored, got {kind!r}: cases "

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from introspect.calls import checked_call
+from introspect.data import Cases, as_cases
 from introspect.deprecated import renamed_value
 from introspect.errors import CaptureError, InputError, naming
 from introspect.functional import Mention, checked_mention
@@ -37,9 +39,10 @@ _TOGETHER = 2_048
 
 
 @renamed_value("weights", "renormalised", "renormalized")
+@checked_call
 def score(
     model: Model | str,
-    cases: Sequence[CorefCase],
+    cases: Cases,
     *,
     mention: Mention = "mean",
     weights: Weights = "raw",
@@ -52,7 +55,7 @@ def score(
 
     Args:
         model: a model, or the name of one.
-        cases: the cases.
+        cases: the cases, a single one, the path of a file of them, or a DataFrame.
         mention: how the word pairs of two mentions are combined into one number.
         weights: ``raw``, ``renormalized`` without special tokens and the row's own position, or
             ``norm``: each weight times the norm of the vector that the key adds; the table of heads
@@ -83,7 +86,7 @@ def score(
 
 def score_cases(
     model: Model | str,
-    cases: Sequence[CorefCase],
+    cases: Cases,
     *,
     mention: Mention = "mean",
     weights: Weights = "raw",
@@ -98,7 +101,7 @@ def score_cases(
     """
     checked_weights(weights)
     checked_mention(mention)
-    given = _named([cases] if isinstance(cases, CorefCase) else cases)
+    given = _named(as_cases(cases))
     loaded = load_text(model)
     make = partial(CoreferenceAnalyzer, mention, weights)
     with following(progress) as tell:

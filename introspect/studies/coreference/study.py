@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from introspect.calls import checked_call, kind_of_thing
+from introspect.data import Cases, as_cases, is_file_of_cases
 from introspect.errors import InputError, naming
 from introspect.functional import Mention, best_of, credit, margin
 from introspect.models import Model, load_text
@@ -187,8 +189,9 @@ class CoreferenceStudy:
         return tuple(dict.fromkeys(n for text in self.texts for n in text.record.notices))
 
 
+@checked_call
 def coreference_study(
-    model: Model | str, subjects: Subject | Sequence[Subject], *, truncation: bool = False
+    model: Model | str, subjects: Subject | Sequence[Subject] | Cases, *, truncation: bool = False
 ) -> CoreferenceStudy:
     """Capture coreference cases, texts or pairs of texts, and score the cases.
 
@@ -197,7 +200,7 @@ def coreference_study(
 
     Args:
         model: a model, or its name.
-        subjects: cases, texts or pairs.
+        subjects: cases, texts or pairs; or the path of a file of cases, or a DataFrame of them.
         truncation: whether to cut texts that are too long; the records then say what was cut.
 
     Raises:
@@ -224,12 +227,20 @@ def _scored(texts: Sequence[CapturedText]) -> Scores:
     return analyzer.compute()
 
 
-def _as_list(subjects: Subject | Sequence[Subject]) -> list[Subject]:
+def _as_list(subjects: Subject | Sequence[Subject] | Cases) -> list[Subject]:
+    if is_file_of_cases(subjects):
+        return list(as_cases(subjects))
     if isinstance(subjects, str | CorefCase):
         return [subjects]
+    if not isinstance(subjects, Iterable) or isinstance(subjects, Mapping | bytes):
+        raise InputError(
+            "Expected cases, texts or pairs of texts, the path of a file of cases, or a DataFrame, "
+            f"got {kind_of_thing(subjects)}. Give for example ['The cat sat.']."
+        )
+    subjects = list(subjects)
     if not subjects:
         raise InputError("Expected at least one case or text to report on, got none.")
-    return list(subjects)
+    return subjects
 
 
 def _captured(

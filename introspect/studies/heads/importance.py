@@ -12,10 +12,11 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from introspect.calls import checked_call
 from introspect.errors import InputError, ModelError, TextError, naming
 from introspect.functional import visible_offsets
 from introspect.hooks import Place, attention_layout, capture, gate_gradients
-from introspect.models import Model, load_text
+from introspect.models import Model, listed_texts, load_text
 from introspect.progress import ProgressLike, following
 from introspect.records import TokenSequence
 from introspect.statistics import grouped_bootstrap
@@ -30,9 +31,10 @@ MEASURING = "measuring the importance of heads"
 _AT_ONCE = 32
 
 
+@checked_call
 def head_importance(
     model: Model | str | os.PathLike[str] | tuple[nn.Module, object],
-    texts: Sequence[str],
+    texts: Sequence[str] | str,
     *,
     targets: Sequence[str] | None = None,
     loss: Loss | None = None,
@@ -86,8 +88,8 @@ def head_importance(
         >>> heads.attrs["loss"]
         'cross-entropy of the next token'
     """
-    loaded = load_text(model)
-    given = list(texts)
+    loaded = load_text(model, lm_head=loss is None)
+    given = listed_texts(texts)
     written: Sequence[str | None] = [None] * len(given) if targets is None else list(targets)
     if not given or len(written) != len(given):
         raise InputError(

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from introspect.calls import checked_call
 from introspect.errors import ModelError, SelectionError
 from introspect.functional import duplicate_matching, pair_mass, prefix_matching, visible_keys
 from introspect.hooks import capture
@@ -173,6 +174,7 @@ _AT_ONCE = 8
 READING = "reading random tokens that repeat"
 
 
+@checked_call
 def detect_heads(
     model: Model | str | os.PathLike[str] | tuple[nn.Module, object] = "minilm",
     *,

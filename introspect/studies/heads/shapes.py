@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from introspect.calls import checked_call
 from introspect.errors import InputError, SelectionError, naming
 from introspect.functional import (
     PATTERN_CLASSES,
@@ -20,7 +21,7 @@ from introspect.functional import (
     sole_maximum,
     visible_keys,
 )
-from introspect.models import Model, load_text
+from introspect.models import Model, listed_texts, load_text
 from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, Kind, TokenSequence
 from introspect.studies.analyzer import (
@@ -287,9 +288,10 @@ class PatternsAnalyzer(SummedByLayer[_Counts]):
         return cls(frequencies, int(state["reach"]))._restore(state, _Counts)
 
 
+@checked_call
 def head_patterns(
     model: Model | str | os.PathLike[str] | tuple[nn.Module, object],
-    texts: Sequence[str],
+    texts: Sequence[str] | str,
     *,
     frequencies: Mapping[int, float] | None = None,
     kind: Kind | None = None,
@@ -321,7 +323,7 @@ def head_patterns(
         >>> table.loc[table["is_positional"], ["layer", "head", "position"]]  # doctest: +SKIP
     """
     loaded = load_text(model)
-    given = list(texts)
+    given = listed_texts(texts)
     if not given:
         raise InputError("Expected at least one text to find patterns in, got none.")
     if frequencies is None:

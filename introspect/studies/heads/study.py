@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from introspect.calls import checked_call
 from introspect.errors import CaptureError, ModelError
 from introspect.hooks import capture, verify
-from introspect.models import Model, assembled, make_record
+from introspect.models import Model, assembled, listed_texts, load_text, make_record
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import AttentionRecord, Head, Kind
 from introspect.studies.heads.importance import head_importance
@@ -64,9 +65,10 @@ class HeadStudy:
         return Head(int(row["layer"]), int(row["head"]))
 
 
+@checked_call
 def head_study(
-    model: Model,
-    texts: Sequence[str] | None = None,
+    model: Model | str,
+    texts: Sequence[str] | str | None = None,
     *,
     num_sequences: int = 32,
     prefix: tuple[int, int] = (0, 16),
@@ -80,7 +82,7 @@ def head_study(
     """Find heads with known roles; on texts, also measure pattern shapes and importance.
 
     Args:
-        model: the model; without its LM head, importance is left out with a note.
+        model: the model, or its name; without its LM head, importance is left out with a note.
         texts: for ``head_patterns`` and ``head_importance``; without them only roles are measured,
             which need no text.
         num_sequences: the number of random sequences, as for ``detect_heads``.
@@ -104,6 +106,7 @@ def head_study(
         >>> study.called("previous-token"), study.called("duplicate-token")
         ([Head(layer=0, head=0)], [])
     """
+    model = load_text(model, lm_head=texts is not None and importance)
     kind = checked_kind(model, kind)
     shape = {"prefix": prefix, "period": period}
     with following(progress) as tell:
@@ -116,7 +119,9 @@ def head_study(
         )
         if texts is None:
             return study
-        return _with_texts(study, model, texts, kind, tell, importance=importance, seed=seed)
+        return _with_texts(
+            study, model, listed_texts(texts), kind, tell, importance=importance, seed=seed
+        )
 
 
 def _with_texts(

@@ -11,9 +11,10 @@ import pandas as pd
 import torch
 from torch import nn
 
+from introspect.calls import checked_call
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import borrowed_attention, run_arguments, unedited
-from introspect.models import Model, Readable, load
+from introspect.models import Model, Readable, load_text
 from introspect.studies.lens.states import (
     Run,
     ends_in_norm,
@@ -37,6 +38,7 @@ _SAME = {torch.float32: 1e-5, torch.float64: 1e-10}
 _SAME_HALF = 1e-2
 
 
+@checked_call
 def logit_lens(
     model: Model | str | os.PathLike[str] | tuple[nn.Module, object],
     text: Readable,
@@ -82,7 +84,7 @@ def logit_lens(
         >>> read.loc[read["position"] == 6, "predicted"].tolist()[-1]  # after the second b
         'c'
     """
-    loaded = load(model) if not isinstance(model, Model) else model
+    loaded = load_text(model, lm_head=True)
     run = run_noted(loaded, text, target, by_head=False)
     if not 1 <= top <= run.logits.shape[-1]:
         raise SelectionError(

@@ -12,9 +12,10 @@ import pandas as pd
 import torch
 from torch import nn
 
+from introspect.calls import checked_call
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import same_output, without_dropout
-from introspect.models import Model, Readable, load, logit_of
+from introspect.models import Model, Readable, load_text, logit_of
 from introspect.records import Head, TokenLike, as_token
 from introspect.studies.lens.norms import norm_form, ratio
 from introspect.studies.lens.states import Added, Run, State, added_by, run_noted
@@ -157,6 +158,7 @@ def _refused(name: str, why: str) -> CaptureError:
     )
 
 
+@checked_call
 def direct_logit_attribution(
     model: Model | str | os.PathLike[str] | tuple[nn.Module, object],
     text: Readable,
@@ -213,7 +215,7 @@ def direct_logit_attribution(
         >>> bool(abs(found["contribution"].sum() - found.attrs["logit"]) < 1e-4)
         True
     """
-    loaded = load(model) if not isinstance(model, Model) else model
+    loaded = load_text(model, lm_head=True)
     run = run_noted(loaded, text, target)
     vocabulary = run.logits.shape[-1]
     place = as_token(run.tokens, position, name="position", from_end=True)

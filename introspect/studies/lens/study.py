@@ -8,8 +8,9 @@ from itertools import takewhile
 
 import pandas as pd
 
+from introspect.calls import checked_call
 from introspect.errors import CaptureError, SelectionError
-from introspect.models import Model
+from introspect.models import Model, load_text
 from introspect.records import AttentionRecord, TokenLike, as_token
 from introspect.studies.lens.lens import logit_lens
 from introspect.studies.lens.logits import direct_logit_attribution
@@ -95,8 +96,9 @@ def read_at(readings: pd.DataFrame, position: int) -> TokenReading:
     return TokenReading(position % length, str(rows["token"].iloc[0]), layers)
 
 
+@checked_call
 def lens_study(
-    model: Model,
+    model: Model | str,
     text: str,
     *,
     token: str | int | None = None,
@@ -108,7 +110,7 @@ def lens_study(
     """Read a text through the logit lens, and divide the logit of one token.
 
     Args:
-        model: with its language-modeling head (``ix.load(…, lm_head=True)``).
+        model: with its language-modeling head (``ix.load(…, lm_head=True)``), or its name.
         text: the text that the model reads.
         token: the token whose logit is divided; by default the model's most probable token there.
         against: another token, whose logit is subtracted.
@@ -131,6 +133,7 @@ def lens_study(
         >>> study.at.at, study.at.last[0]
         ('b', 'c')
     """
+    model = load_text(model, lm_head=True)
     readings = logit_lens(model, text, top=top, target=target)
     kind = model.writing_kinds[0]
     record = model.capture(text, target=target, kind=kind, certify=True)
