@@ -140,6 +140,8 @@ def check_view_file(path: str | os.PathLike[str]) -> Path:
         OutputError: it does not end as a page or picture does, or cannot be written.
     """
     target = Path(path)
+    if target.is_dir():
+        return check_destination(target)  # says that it is a folder
     if target.suffix.lower() not in (*VIEW_ENDINGS, *_PAGE_ENDINGS):
         example = target.with_suffix("").name or "view"
         raise OutputError(
@@ -156,6 +158,8 @@ def check_page_file(path: str | os.PathLike[str]) -> Path:
         OutputError: it does not end in ``.html``, or cannot be written.
     """
     target = Path(path)
+    if target.is_dir():
+        return check_destination(target)  # says that it is a folder
     ending = target.suffix.lower()
     if ending not in _PAGE_ENDINGS:
         page = target.with_suffix(".html").name if target.name else "report.html"
