@@ -148,7 +148,8 @@ def _why_refused(
         return f"Expected the call {call}, got another: {error}."
     for name, value in given.arguments.items():
         parameter = signature.parameters[name]
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or name == "self":
+        is_several = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if is_several or parameter.annotation is parameter.empty:  # self and cls have none
             continue
         if not _is_taken(value, parameter.annotation, function.__globals__):
             words = re.sub(r"\s+", " ", str(parameter.annotation))

@@ -228,4 +228,4 @@ def test_an_empty_text_has_no_lens(introspect, tmp_path, text):
 
 
 def test_a_text_must_be_given(introspect):
-    assert_refused(introspect("lens"), "Missing argument 'text'", "introspect --help")
+    assert_refused(introspect("lens"), "Missing argument 'text'", "introspect lens --help")

@@ -454,3 +454,19 @@ def test_a_wrong_argument_is_named(call, words):
 def test_a_right_call_is_left_alone():
     assert doubled(np.int64(2)) == 4
     assert kind_of_thing([1, "a"]) == "a list of int and str"
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"antecedent": ["fox"]}, "antecedent"),
+        ({"pronoun": (8, 10)}, "pronoun"),
+        ({"text": 5}, "text"),
+    ],
+)
+def test_a_method_of_a_class_names_the_argument_that_is_none_of_its_kind(options, name):
+    given = {"text": "The fox saw it.", "pronoun": "it", "antecedent": "fox", **options}
+    with pytest.raises(
+        ix.IntrospectError, match=f"Expected `{name}` of ix.CorefCase.from_words as"
+    ):
+        ix.CorefCase.from_words(given.pop("text"), **given)

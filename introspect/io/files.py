@@ -149,6 +149,9 @@ def check_view_file(path: str | os.PathLike[str]) -> Path:
         OutputError: it does not end as a page or picture does, or cannot be written.
     """
     target = _as_path(path)
+    # Unlike `Path.is_dir`, it answers a name that is too long.
+    if os.path.isdir(target):
+        return check_destination(target)  # says that it is a folder
     if target.suffix.lower() not in (*VIEW_ENDINGS, *_PAGE_ENDINGS):
         example = target.with_suffix("").name or "view"
         raise OutputError(
@@ -165,6 +168,9 @@ def check_page_file(path: str | os.PathLike[str]) -> Path:
         OutputError: it does not end in ``.html``, or cannot be written.
     """
     target = _as_path(path)
+    # Unlike `Path.is_dir`, it answers a name that is too long.
+    if os.path.isdir(target):
+        return check_destination(target)  # says that it is a folder
     ending = target.suffix.lower()
     if ending not in _PAGE_ENDINGS:
         page = target.with_suffix(".html").name if target.name else "report.html"

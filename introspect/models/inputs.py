@@ -244,7 +244,8 @@ def encoded_as(
     if limit is not None and count > limit:
         raise TooLongError(
             f"Expected at most {limit} tokens, got {count}: the text is longer than the "
-            "model reads. Shorten it, or cut its end with --truncation (truncation=True)."
+            "model reads. Shorten it, cut its end with truncation=True (--truncation), or in a "
+            "probe read it in parts with long='window' (--long window)."
         )
     tokens = token_sequence(
         tokenizer,

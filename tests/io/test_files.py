@@ -133,3 +133,11 @@ def test_a_destination_is_checked_without_touching_it(tmp_path):
 def test_what_is_no_name_is_refused_in_words(check, wrong):
     with pytest.raises(OutputError, match="Expected a file name, as a string or a path, got "):
         check(wrong)
+
+
+@pytest.mark.parametrize(
+    ("check", "ending"), [(check_view_file, ".svg"), (check_page_file, ".html")]
+)
+def test_too_long_a_name_of_a_view_or_page_is_an_output_error(tmp_path, check, ending):
+    with pytest.raises(OutputError):
+        write_atomically(check(tmp_path / ("x" * 300 + ending)), "x")
