@@ -36,7 +36,7 @@ def as_cases(cases: Cases) -> list[CorefCase]:
         InputError: they are something else; or one row cannot be read, since none is left out.
 
     Example:
-        >>> case = CorefCase.from_words("The cat ate because it was hungry.", pronoun="it")
+        >>> case = CorefCase.from_words("The cat hid: it saw me.", pronoun="it", antecedent="cat")
         >>> as_cases(case) == [case]
         True
     """
