@@ -11,7 +11,7 @@ from itertools import islice
 
 from introspect.data.columns import is_usual
 from introspect.errors import InputError
-from introspect.io import PathLike, Row, read_lines, read_table
+from introspect.io import SEPARATOR, PathLike, Row, read_lines, read_table
 from introspect.text import is_unspaced, listed, shortened
 
 #: What separates the columns of a table, by the name of a character or the character itself.
@@ -20,7 +20,6 @@ DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 #: The rows that are looked at.
 SAMPLE = 50
 
-_SEPARATOR = re.compile(r'"?sep=(.)"?')
 _END = re.compile(r"[.!。！।]['\"”’»)\]]*$")
 _MOST_WORDS_OF_A_NAME = 3
 
@@ -129,7 +128,7 @@ def _delimiter(path: PathLike, quoting: bool, asked: Sequence[str]) -> str:
         InputError: the first line shows several, or one that the rows below do not have.
     """
     beginning = list(islice(read_lines(path), SAMPLE))
-    if beginning and (said := _SEPARATOR.fullmatch(beginning[0].raw)):
+    if beginning and (said := SEPARATOR.fullmatch(beginning[0].raw)):
         if said[1] in DELIMITERS.values():
             return said[1]
         raise InputError(

@@ -15,7 +15,4 @@ attention computes.
 
 from lazy_loader import attach_stub
 
-# A module bears this name too, which loading it would otherwise put in the function's place.
-from introspect.hooks.capture import capture  # noqa: F401
-
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

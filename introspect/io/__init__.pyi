@@ -22,6 +22,7 @@ from .folders import replacing_folder as replacing_folder
 from .folders import write_run as write_run
 from .lines import LONGEST_LINE as LONGEST_LINE
 from .lines import ROW_LENGTH as ROW_LENGTH
+from .lines import SEPARATOR as SEPARATOR
 from .lines import PathLike as PathLike
 from .lines import Row as Row
 from .lines import RowError as RowError

@@ -28,8 +28,8 @@ PathLike = str | os.PathLike[str]
 _CUT = "\udfff"
 # What ``surrogateescape`` makes of a byte that is not UTF-8.
 _ESCAPED = re.compile("[\udc80-\udcff]")
-# The first line by which spreadsheets say what separates the columns.
-_SEPARATOR = re.compile(r'"?sep=(.)"?')
+#: The first line by which spreadsheets say what separates the columns.
+SEPARATOR = re.compile(r'"?sep=(.)"?')
 
 
 class RowError(InputError):
@@ -116,7 +116,7 @@ def read_table(
             yield feed.row((), RowError(reason, kind="table"))
             continue
         row = feed.row(tuple(fields))
-        if row.line == 1 and _SEPARATOR.fullmatch(row.raw):
+        if row.line == 1 and SEPARATOR.fullmatch(row.raw):
             continue
         if not row.fault and not any(map(str.strip, fields)):
             if keep_blank:

@@ -8,7 +8,4 @@ which ``run`` starts; ``causal`` and ``heads`` are the runs of the other studies
 
 from lazy_loader import attach_stub
 
-# A module bears this name too, which loading it would otherwise put in the function's place.
-from introspect.runs.estimate import estimate  # noqa: F401
-
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -9,8 +9,4 @@ before and after a change of the model, and ``prompts`` prepares it.
 
 from lazy_loader import attach_stub
 
-# A module bears this name too, which loading it would otherwise put in the function's place.
-from introspect.studies.causal.before_after import before_after  # noqa: F401
-from introspect.studies.causal.mediation import mediation  # noqa: F401
-
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
