@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from introspect.data.outcomes import BadLineError, Reject
+from introspect.data.outcomes import BadLineError, Reject, no_rows
 from introspect.io import PathLike, Row, read_lines
 from introspect.text import Span
 
@@ -72,7 +72,7 @@ def read_conllu(path: PathLike) -> Iterator[Sentence | Reject]:
         is_empty = False
         yield _outcome(rows, str(path))
     if is_empty:
-        yield Reject(str(path), 0, "The file is empty: there is no row in it.", "", "empty")
+        yield no_rows(str(path))
 
 
 def blocks(path: PathLike) -> Iterator[list[Row]]:

@@ -55,6 +55,12 @@ class BadLineError(RowError):
 Outcome = CorefCase | Reject
 
 
+def no_rows(source: str) -> Reject:
+    """Return the reject for a file without a row, which may have a heading."""
+    reason = "The file has no row to read: it is empty, or has a heading alone. Check the file."
+    return Reject(source, 0, reason, "", "empty")
+
+
 class CaseSource:
     """A file being read, with the ids seen so far; it turns rows into outcomes.
 
@@ -85,8 +91,7 @@ class CaseSource:
             for outcome in self._outcome(row, parse):
                 yield row, outcome
         if is_empty:
-            reason = "The file is empty: there is no row in it."
-            yield None, Reject(self.name, 0, reason, "", "empty")
+            yield None, no_rows(self.name)
 
     def header(self, rows: Iterator[Row]) -> tuple[str, ...] | None:
         """Return the column names from the first row; ``None`` for an empty file.

@@ -190,8 +190,8 @@ class Objects:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The keys of the first readable object."""
-        return next((tuple(values) for _, values in self.rows() if values), ())
+        """The keys of the first objects, in the order in which they come."""
+        return tuple(dict.fromkeys(key for values in sample_of(self) for key in values))
 
     def rows(
         self, columns: Sequence[str] | None = None, *, keep_blank: bool = True

@@ -9,7 +9,7 @@ from typing import Any
 from introspect.data.case_rows import unknown_ending
 from introspect.data.inputs import Input, Inputs
 from introspect.data.layout import InputSet, Layout, input_set
-from introspect.data.outcomes import Reject
+from introspect.data.outcomes import Reject, no_rows
 from introspect.errors import InputError
 from introspect.io import LONGEST_LINE, RowError
 
@@ -110,7 +110,7 @@ def _read(file: Input, layout: Layout | None) -> Iterator[PlainSentence | Reject
         else:
             yield _sentence(file, row.line, str((values or {})[column]))
     if is_empty:
-        yield Reject(file.source, 0, "The file is empty: no sentence is in it.", "", "empty")
+        yield no_rows(file.source)
 
 
 def _missing(values: Mapping[str, Any], column: str) -> RowError | None:

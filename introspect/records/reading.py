@@ -31,17 +31,18 @@ def max_row_sum_error(attentions: torch.Tensor) -> float:
 
 
 def notices_of_weights(attentions: torch.Tensor, layers: Sequence[int]) -> tuple[str, ...]:
-    """Return what a reader must know of these weights; nothing of finite rows that sum to 1.
+    """Return what a reader must know of these weights; nothing of finite shares that sum to 1.
 
     Args:
         attentions: ``(num_layers, num_heads, query_len, key_len)``.
         layers: the model's own number of each layer.
     """
     # The whole is looked at once; what is wrong is looked for only where something is.
-    if max_row_sum_error(attentions) <= ROUNDING:
+    if max_row_sum_error(attentions) <= ROUNDING and not bool((attentions < -ROUNDING).any()):
         return ()
     readable = readable_heads(attentions)
-    return (*_not_finite(readable, layers), *_not_one(attentions.sum(-1)[readable]))
+    weights = attentions[readable]
+    return (*_not_finite(readable, layers), *_negative(weights), *_not_one(weights.sum(-1)))
 
 
 def _not_finite(readable: torch.Tensor, layers: Sequence[int]) -> list[str]:
@@ -58,6 +59,18 @@ def _not_finite(readable: torch.Tensor, layers: Sequence[int]) -> list[str]:
     return [
         f"{which} attention is not finite (NaN or infinite), as where float16 overflows. Run the "
         "model in float32 or bfloat16."
+    ]
+
+
+def _negative(weights: torch.Tensor) -> list[str]:
+    """Return a notice about the weights of readable heads, ``(num_heads, query_len, key_len)``."""
+    negative = weights[weights < -ROUNDING]
+    if not len(negative):
+        return []
+    return [
+        f"{whole(len(negative))} of {counted(weights.numel(), 'weight')} "
+        f"{verb(len(negative), 'is', 'are')} negative, down to {quantity(float(negative.min()))}: "
+        "they are no shares of a whole, as scores before the softmax are none."
     ]
 
 

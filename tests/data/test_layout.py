@@ -398,3 +398,15 @@ def test_columns_of_a_table_in_memory_have_names_of_their_own():
     with pytest.raises(InputError, match="'text' is there 2 times"):
         texts_of(pd.DataFrame([[CAT, "x"]], columns=["text", "text"]))
     assert texts_of(pd.Series([CAT, FOX])) == [CAT, FOX]
+
+
+def test_the_columns_of_objects_are_those_of_the_first_rows_together(tmp_path):
+    other = {**OF_WORDS, "distractors": ["cart"]}
+    del other["distractor"]
+    content = f"{json.dumps(other)}\n{json.dumps(OF_WORDS)}\n"
+    assert cases_of(written(tmp_path, "a.jsonl", content)) == [MARKED, MARKED]
+
+
+def test_a_heading_alone_is_not_called_an_empty_file(tmp_path):
+    (reject,) = read_sentences(written(tmp_path, "a.csv", "text,label\n"))
+    assert reject.kind == "empty" and "no row to read" in reject.reason

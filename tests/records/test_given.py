@@ -440,6 +440,13 @@ def test_float16_that_overflows_is_said():
     assert "float16 overflows" in record.notices[0]
 
 
+def test_negative_weights_are_said_though_their_rows_sum_to_1():
+    record = ix.AttentionRecord.from_tensors([[[[-1.0, 2.0], [1.5, -0.5]]]], ["a", "b"])
+    (notice,) = record.notices
+    assert notice.startswith("2 of 4 weights are negative, down to −1.00:")
+    assert ix.AttentionRecord.from_tensors([[[[0.0, 1.0], [0.5, 0.5]]]], ["a", "b"]).notices == ()
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
