@@ -193,8 +193,14 @@ def capitalized(text: str) -> str:
 
 
 def sentence(note: str) -> str:
-    """Return a note as a sentence: its first letter large, and a full stop."""
-    return f"{capitalized(note).removesuffix('.')}."
+    """Return a note as a sentence: its first letter large, and a full stop unless it has an end.
+
+    Example:
+        >>> sentence("first text: “It sat.”"), sentence("no text")
+        ('First text: “It sat.”', 'No text.')
+    """
+    ends = note.endswith((".", ".”", "!”", "?”"))
+    return capitalized(note) if ends else f"{capitalized(note)}."
 
 
 def _hundredfold(value: float | None) -> float | None:

@@ -41,6 +41,7 @@ def test_verbs_agree_with_their_number():
 def test_a_note_becomes_a_sentence_with_one_full_stop():
     assert english.sentence("no GPU was there") == "No GPU was there."
     assert english.sentence("L0H1 is alone.") == "L0H1 is alone."
+    assert english.sentence("first text: “It ran.”") == "First text: “It ran.”"
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

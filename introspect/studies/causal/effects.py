@@ -19,6 +19,7 @@ from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
 from introspect.studies.causal.answers import prepare_answers
 from introspect.studies.causal.metrics import Asked, Floats, accuracy_of, kind_of
+from introspect.text import counted, verb
 
 #: The columns of the table of heads, in order.
 EFFECT_COLUMNS = (
@@ -257,10 +258,11 @@ def effects_of(
     controls = np.stack([_mean_effect(clean, without, control[head]) for head in heads], axis=1)
     against = np.where(np.isnan(controls), effects, effects - controls)
     notes: list[str] = []
-    if len(set(groups)) < FEWEST_GROUPS:
+    num_groups = len(set(groups))
+    if num_groups < FEWEST_GROUPS:
         notes.append(
-            f"no intervals and no p-values: {len(set(groups))} groups of cases are too few; it "
-            f"takes at least {FEWEST_GROUPS}"
+            f"no intervals and no p-values: {counted(num_groups, 'group')} of cases "
+            f"{verb(num_groups, 'is', 'are')} too few; it takes at least {FEWEST_GROUPS}"
         )
         nothing = np.full(len(heads), np.nan)
         low = high = against_low = against_high = p_value = p_adjusted = nothing

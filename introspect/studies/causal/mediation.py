@@ -33,7 +33,7 @@ from introspect.studies.causal.metrics import (
     load_to_ask,
     metric_named,
 )
-from introspect.text import CorefCase
+from introspect.text import CorefCase, counted, verb
 
 #: The stage of ``mediation``, as its progress is told.
 PATCHING = "patching each head between minimal pairs"
@@ -129,7 +129,9 @@ def _tables(
     total, indirect, direct = runs.effects()
     notes: tuple[str, ...] = ()
     if len(set(groups)) < FEWEST_GROUPS:
-        notes = (f"no intervals: {len(set(groups))} minimal pairs are too few",)
+        pairs = len(set(groups))
+        few = f"{counted(pairs, 'minimal pair')} {verb(pairs, 'is', 'are')} too few"
+        notes = (f"no intervals: {few}",)
         nothing = np.full(len(heads), np.nan)
         ends = [(nothing, nothing)] * 2
     else:

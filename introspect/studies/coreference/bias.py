@@ -15,7 +15,7 @@ from introspect.statistics import FEWEST_GROUPS, drawn_counts, permutation_test
 from introspect.studies.analyzer import Floats, ratio
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import ScoredCase, check_alike
-from introspect.text import shortened
+from introspect.text import counted, shortened, verb
 
 Integers = npt.NDArray[np.intp]
 
@@ -251,13 +251,15 @@ def _of_groups(
     if single := [shortened(group) for group in dict.fromkeys(held) if group not in both]:
         more = f" and {len(single) - _NAMED} more" if len(single) > _NAMED else ""
         yield (
-            f"{len(single)} groups left out, which hold only one of {contrast[0]} and "
+            f"{counted(len(single), 'group')} left out, which {verb(len(single), 'holds', 'hold')} "
+            f"only one of {contrast[0]} and "
             f"{contrast[1]}: {', '.join(single[:_NAMED])}{more}"
         )
     if num_groups < FEWEST_GROUPS:
         yield (
-            f"no intervals or p-values: {num_groups} groups with both {contrast[0]} and "
-            f"{contrast[1]} are too few; it takes at least {FEWEST_GROUPS}"
+            f"no intervals or p-values: {counted(num_groups, 'group')} with both {contrast[0]} and "
+            f"{contrast[1]} {verb(num_groups, 'is', 'are')} too few; it takes at least "
+            f"{FEWEST_GROUPS}"
         )
 
 

@@ -21,6 +21,7 @@ from introspect.statistics import (
 )
 from introspect.studies.analyzer import Floats
 from introspect.studies.coreference.columns import ScoredCase
+from introspect.text import counted, verb
 
 FOLDS = 5
 # Labels of 2, 3, 4 and 6 candidates can be shifted evenly by twelfths, and others nearly evenly.
@@ -78,11 +79,12 @@ def make_claims(cases: Sequence[ScoredCase], options: Options) -> Claims:
     groups = [case.group for case in cases]
     labelings = _shared_labelings(cases)
     pairs_right, num_pairs = pair_accuracy(labelings[0], groups)
-    if len(set(groups)) < FEWEST_GROUPS:
+    num_groups = len(set(groups))
+    if num_groups < FEWEST_GROUPS:
         nothing = np.full(labelings.shape[2], np.nan)
         note = (
-            f"no intervals, p-values or held-out figure: {len(set(groups))} groups of cases are "
-            f"too few; it takes at least {FEWEST_GROUPS}"
+            f"no intervals, p-values or held-out figure: {counted(num_groups, 'group')} of cases "
+            f"{verb(num_groups, 'is', 'are')} too few; it takes at least {FEWEST_GROUPS}"
         )
         return Claims(nothing, nothing, nothing, nothing, None, pairs_right, num_pairs, (note,))
     low, high = grouped_bootstrap(

@@ -21,7 +21,7 @@ from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_
 from introspect.studies.analyzer import Floats, known_means
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
-from introspect.text import shortened
+from introspect.text import counted, shortened, verb
 
 Measure = Literal["share", "raw"]
 
@@ -213,8 +213,8 @@ def _claims(
     if len(names) < FEWEST_GROUPS:
         nothing = np.full(shifts.shape[1], np.nan)
         note = (
-            f"no intervals or p-values: {len(names)} pairs are too few; it takes at least "
-            f"{FEWEST_GROUPS}"
+            f"no intervals or p-values: {counted(len(names), 'pair')} "
+            f"{verb(len(names), 'is', 'are')} too few; it takes at least {FEWEST_GROUPS}"
         )
         return nothing, nothing, nothing, nothing, (note,)
     low, high = grouped_bootstrap(shifts, names, resamples=options.resamples, seed=options.seed)

@@ -100,7 +100,7 @@ def test_groups_of_one_kind_are_left_out_and_named():
     found = bias_table(*one_head(rows))
     assert found.num_groups == 1
     assert found.table.iloc[0]["accuracy_pro"] == 1
-    assert "1 groups left out, which hold only one of pro and anti: alone" in found.notes
+    assert "1 group left out, which holds only one of pro and anti: alone" in found.notes
 
 
 def test_neutral_cases_stand_beside_and_never_in_the_difference():
