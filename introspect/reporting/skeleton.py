@@ -17,6 +17,7 @@ from introspect.page import Document, framed
 from introspect.records import ROUNDING, Certificate
 from introspect.reporting.findings import Finding
 from introspect.reporting.prose import Row, background, facts_table, finding_prose, paragraphs
+from introspect.statistics import Claim
 from introspect.studies.coreference import Scores
 from introspect.text import quantity, sentence
 
@@ -30,12 +31,14 @@ class Report:
         finding: its headline, as plain text.
         scores: the tables behind it; ``None`` where no case was given.
         notices: what a reader must know first.
+        claims: what is claimed in its sentences, with the numbers behind each.
     """
 
     html: str
     finding: str
     scores: Scores | None
     notices: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.finding}>"
@@ -126,7 +129,13 @@ class Skeleton:
             document.add_prose(facts_table(rows, f"Certificate of {captured}"))
             rows = provenance_rows(self.certificate, self.command)
             document.add_prose(facts_table(rows, "To repeat this report"))
-        return Report(document.to_html(), self.finding.plain, scores, tuple(self.notices))
+        return Report(
+            html=document.to_html(),
+            finding=self.finding.plain,
+            scores=scores,
+            notices=tuple(self.notices),
+            claims=self.finding.claims,
+        )
 
     def _summary(self, is_surrogate: bool | None) -> dict[str, object]:
         """Build the summary that a folder's index, or a program, reads from the page's head."""
