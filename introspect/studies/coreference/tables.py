@@ -18,8 +18,9 @@ from introspect.studies.coreference.claims import (
     DEFAULT,
     Claims,
     Options,
+    accuracy_interval,
+    difference_interval,
     fixed_offset,
-    interval,
     make_claims,
 )
 from introspect.studies.coreference.columns import ScoredCase
@@ -146,7 +147,7 @@ def scores_of(
     return Scores(
         heads=_head_table(counted, claims),
         case_table=table,
-        baselines=_baseline_table(baselines, [case.group for case in counted], options),
+        baselines=_baseline_table(baselines, [case.group for case in counted]),
         outside_forced_choice=outside,
         choice=_choice(counted[0], claims),
         minimal_pairs=_pair_table(counted[0], claims),
@@ -215,11 +216,9 @@ def _baseline_credits(cases: Sequence[ScoredCase], options: Options) -> dict[str
     return credits
 
 
-def _baseline_table(
-    credits: Mapping[str, Sequence[float]], groups: Sequence[str], options: Options
-) -> pd.DataFrame:
+def _baseline_table(credits: Mapping[str, Sequence[float]], groups: Sequence[str]) -> pd.DataFrame:
     rows = [
-        (name, len(values), float(np.mean(values)), *interval(values, groups, options))
+        (name, len(values), float(np.mean(values)), *accuracy_interval(values, groups))
         for name, values in credits.items()
     ]
     return pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
@@ -258,7 +257,7 @@ def against_table(
     rows = []
     for name, credits in baselines.items() if seen.any() else ():
         difference = (held_out["credit"].to_numpy(dtype=float) - np.asarray(credits))[seen]
-        ends = interval(list(difference), groups, options)
+        ends = difference_interval(list(difference), groups, options)
         rows.append((name, int(seen.sum()), float(difference.mean()), *ends))
     return pd.DataFrame(rows, columns=["baseline", "n", "difference", "ci_low", "ci_high"])
 

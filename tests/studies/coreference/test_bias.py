@@ -11,7 +11,7 @@ import pytest
 
 from introspect.errors import InputError, SelectionError
 from introspect.runs.findings import CaseSet
-from introspect.statistics import drawn_counts, grouped_bootstrap
+from introspect.statistics import drawn_counts
 from introspect.studies.coreference import (
     DIRECTIONS,
     Bias,
@@ -208,15 +208,6 @@ def test_the_interval_is_that_of_a_slow_loop_over_the_same_draws():
     for head in range(6):
         expected = slow_interval(cases, labels, head, 300)
         assert (table["ci_low"][head], table["ci_high"][head]) == pytest.approx(expected)
-
-
-def test_with_one_of_each_kind_it_is_the_interval_of_the_groups_differences():
-    cases, labels = coin_flips(30, 3, seed=2)
-    table = bias_table(cases, labels, options=QUICK).table
-    values = credits_of(cases)
-    low, high = grouped_bootstrap(values[::2] - values[1::2], range(30), resamples=300)
-    np.testing.assert_allclose(table["ci_low"], low)
-    np.testing.assert_allclose(table["ci_high"], high)
 
 
 # --- p-values -------------------------------------------------------------------------------------
