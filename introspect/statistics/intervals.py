@@ -56,6 +56,7 @@ def accuracy_intervals(
     group,
 
     .. math:: n_\text{eff} = \min\left(n, \frac{p(1-p)\,n^2}{\sum_g (s_g - p\,m_g)^2}\right)
+              \frac{n\,(G-1)}{(n-1)\,G}
               \left(\frac{t_{n-1}}{t_{G-1}}\right)^2
 
     where :math:`t` are quantiles of Student's distribution. Where every case or none is right,
@@ -89,6 +90,8 @@ def accuracy_intervals(
         squares = ((sums - mean * sizes) ** 2).sum(0)
         effective = np.fmin(n, mean * (1 - mean) * n**2 / squares) / inflation
         tail = (1 + level) / 2
+        # Both are 1 where every case is a group.
+        effective *= n * (num_groups - 1) / ((n - 1) * num_groups)
         effective *= (student.ppf(tail, n - 1) / student.ppf(tail, num_groups - 1)) ** 2
         low, high = _wilson(mean, effective, norm.ppf(tail))
     exact_low, exact_high = _exact(mean, num_groups / inflation, 1 - tail)

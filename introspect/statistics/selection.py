@@ -30,6 +30,13 @@ from introspect.statistics.permutation import (
 
 #: How many times the groups are divided into folds.
 DIVISIONS = 30
+#: Below this a p-value counts as evidence.
+SIGNIFICANT = 0.05
+#: What could have been found is found in this share of sets.
+POWER = 0.8
+# So many sets are simulated, and the accuracy is searched in steps of this size.
+_POWER_RUNS = 400
+_POWER_STEP = 0.002
 
 # A head observable in less than half of the cases that another is does not compete with it.
 _OBSERVABLE_ENOUGH = 0.5
@@ -52,6 +59,8 @@ class HeldOut:
         num_best: how many heads are tied for that.
         p_value: how often the whole procedure does as well on permuted labels; NaN with too few
             groups.
+        detectable: the smallest accuracy of one head that would have been found, with a p-value
+            below 0.05, in 80% of such sets; NaN where something was found, or nothing could be.
         credits: ``(num_cases,)``, held out, each the mean over divisions.
     """
 
@@ -64,6 +73,7 @@ class HeldOut:
     in_sample: tuple[int, float]
     num_best: int
     p_value: float
+    detectable: float
     credits: Floats
 
     def frequency(self) -> dict[int, float]:
@@ -121,10 +131,13 @@ def held_out_selection(
     n = int((~np.isnan(credits)).sum())
     # Computed from sums in units: the mean of shares in single precision would differ.
     accuracy = float(np.mean([one.accuracy for one in each])) if n else float("nan")
-    p_value = float("nan")
+    p_value = detectable = float("nan")
     if len(observable) >= FEWEST_GROUPS and n:
         shifts = drawn_shifts(sums, permutations, np.random.default_rng(seed + 1))
-        p_value = _share_as_good(sums, per_one, shifts, each, accuracy)
+        null = _Null.of(sums, per_one, shifts, each)
+        p_value = null.share_as_good(accuracy)
+        if p_value >= SIGNIFICANT:
+            detectable = null.detectable(np.bincount(index), each, seed=seed + 2)
     best, best_accuracy, num_best = _in_sample(sums[0] / per_one, observable)
     return HeldOut(
         accuracy=accuracy,
@@ -136,6 +149,7 @@ def held_out_selection(
         in_sample=(best, best_accuracy),
         num_best=num_best,
         p_value=p_value,
+        detectable=detectable,
         credits=credits,
     )
 
@@ -195,28 +209,97 @@ def _in_sample(sums: Matrix, observable: Matrix) -> tuple[int, float, int]:
     return best, float(accuracies[best]), int(tied.sum())
 
 
-def _share_as_good(
-    sums: Matrix,
-    per_one: int,
-    shifts: Shifts,
-    divisions: Sequence[_Division],
-    accuracy: float,
-) -> float:
-    """Return how often selection and held-out score do as well on permuted labels.
+@dataclass(frozen=True, eq=False)
+class _Null:
+    """The whole procedure on permuted labels, for each division of some permutations.
 
     Args:
-        sums: the credits of each group under each labeling, in units.
-        per_one: how many units make 1.
-        shifts: the permutations, the same for every division.
-        divisions: the divisions into folds.
-        accuracy: the accuracy with the observed labels, the mean over divisions.
+        accuracies: ``(num_permutations,)``, held out, the means over divisions.
+        training: ``(num_divisions, some, num_folds)``, the accuracy of each fold's chosen head on
+            the other folds, for the first permutations.
+        held_out: the same shape, its credit on the fold itself.
     """
-    total = np.zeros(len(shifts))
-    for one in divisions:
-        fold_sums = totals_by_part(sums, shifts, one.part) / per_one
-        total += _accuracies(fold_sums, one.counts, _choice(fold_sums, one.counts))
-    as_good = int((total / len(divisions) >= accuracy - SAME).sum())
-    return (as_good + 1) / (len(shifts) + 1)
+
+    accuracies: Floats
+    training: Floats
+    held_out: Floats
+
+    @classmethod
+    def of(
+        cls, sums: Matrix, per_one: int, shifts: Shifts, divisions: Sequence[_Division]
+    ) -> _Null:
+        """Repeat selection and held-out score on permuted labels.
+
+        Args:
+            sums: the credits of each group under each labeling, in units.
+            per_one: how many units make 1.
+            shifts: the permutations, the same for every division.
+            divisions: the divisions into folds.
+        """
+        total = np.zeros(len(shifts))
+        training, held_out = [], []
+        for one in divisions:
+            fold_sums = totals_by_part(sums, shifts, one.part) / per_one
+            chosen = _choice(fold_sums, one.counts)
+            total += _accuracies(fold_sums, one.counts, chosen)
+            some = slice(_POWER_RUNS)
+            within = _of_chosen(fold_sums[some], chosen[some])
+            every = _of_chosen(
+                np.broadcast_to(fold_sums.sum(1, keepdims=True), fold_sums.shape)[some],
+                chosen[some],
+            )
+            n = np.take_along_axis(one.counts.sum(0) - one.counts, chosen[some].T, axis=1).T
+            with np.errstate(invalid="ignore", divide="ignore"):
+                training.append((every - within) / n)
+            held_out.append(within)
+        return cls(total / len(divisions), np.stack(training), np.stack(held_out))
+
+    def share_as_good(self, accuracy: float) -> float:
+        """Return how often the procedure does as well on permuted labels."""
+        as_good = int((self.accuracies >= accuracy - SAME).sum())
+        return (as_good + 1) / (len(self.accuracies) + 1)
+
+    def detectable(self, sizes: Integers, divisions: Sequence[_Division], *, seed: int) -> float:
+        """Return the accuracy at which one more head is found in 80% of simulated sets.
+
+        In each set one head is right in cases drawn with some probability, and the others are those
+        of a permutation. It is found if the procedure does better than in 95% of permutations.
+
+        Args:
+            sizes: how many cases each group has.
+            divisions: the divisions into folds.
+            seed: the random seed of the sets.
+        """
+        critical = np.quantile(self.accuracies, 1 - SIGNIFICANT, method="higher")
+        group = np.repeat(np.arange(len(sizes)), sizes)
+        luck = np.random.default_rng(seed).random((self.training.shape[1], len(group)))
+
+        def power(accuracy: float) -> float:
+            is_right = (luck < accuracy).astype(np.float64)
+            by_group = np.add.reduceat(is_right, np.cumsum(sizes) - sizes, axis=1)
+            found = np.zeros(len(luck))
+            for number, one in enumerate(divisions):
+                found += self._with_planted(number, by_group, sizes, one.part)
+            return float((found / len(divisions) > critical + SAME).mean())
+
+        low, high = 0.5, 1.0
+        if power(high) < POWER:
+            return float("nan")
+        while high - low > _POWER_STEP:
+            middle = (low + high) / 2
+            low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+        return high
+
+    def _with_planted(
+        self, number: int, by_group: Floats, sizes: Integers, part: Integers
+    ) -> Floats:
+        """Return the held-out accuracy of each simulated set in one division, ``(some,)``."""
+        folds = np.eye(int(part.max()) + 1)[part]
+        own, n = by_group @ folds, sizes @ folds
+        training = (own.sum(1, keepdims=True) - own) / (n.sum() - n)
+        is_chosen = training > self.training[number]
+        held_out: Floats = np.where(is_chosen, own, self.held_out[number]).sum(1) / n.sum()
+        return held_out
 
 
 def _accuracies(fold_sums: Floats, counts: Floats, chosen: Integers) -> Floats:
@@ -227,10 +310,15 @@ def _accuracies(fold_sums: Floats, counts: Floats, chosen: Integers) -> Floats:
         counts: ``(num_folds, num_heads)``, observable cases within each fold.
         chosen: ``(some, num_folds)``, the head chosen for each fold.
     """
-    held_out = np.take_along_axis(fold_sums, chosen[:, :, None], axis=2)[:, :, 0].sum(1)
+    held_out = _of_chosen(fold_sums, chosen).sum(1)
     n = np.take_along_axis(counts, chosen.T, axis=1).sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(held_out / n)
+
+
+def _of_chosen(fold_sums: Floats, chosen: Integers) -> Floats:
+    """Return the numbers of the head chosen for each fold, ``(some, num_folds)``."""
+    return np.asarray(np.take_along_axis(fold_sums, chosen[:, :, None], axis=2)[:, :, 0])
 
 
 def _choice(fold_sums: Floats, counts: Floats) -> Integers:

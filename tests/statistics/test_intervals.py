@@ -43,7 +43,7 @@ def test_groups_of_equal_cases_have_the_interval_of_so_many_groups():
     repeated = np.repeat(pages, 4, axis=0)
     groups = [case // 4 for case in range(400)]
     ours = accuracy_intervals(repeated, groups)
-    n = 100 * (student.ppf(0.975, 399) / student.ppf(0.975, 99)) ** 2
+    n = 100 * (400 / 399) * (99 / 100) * (student.ppf(0.975, 399) / student.ppf(0.975, 99)) ** 2
     assert (ours[0][0], ours[1][0]) == pytest.approx(wilson(float(pages.mean()), n))
     naive = accuracy_intervals(repeated, range(400))
     assert (ours[1] - ours[0])[0] > 1.8 * (naive[1] - naive[0])[0]
