@@ -40,6 +40,7 @@ from .loans import without_dropout as without_dropout
 from .module_hooks import hook_after as hook_after
 from .module_hooks import hook_before as hook_before
 from .offloaded import own_parameter as own_parameter
+from .settings import unread_positions as unread_positions
 from .unwrapping import check_positions as check_positions
 from .unwrapping import models_inside as models_inside
 from .unwrapping import taken_by as taken_by
