@@ -12,7 +12,7 @@ import pandas as pd
 from introspect.records import Head
 from introspect.reporting.findings import Finding
 from introspect.reporting.set_words import direction_name
-from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
+from introspect.statistics import FEWEST_GROUPS, accuracy_intervals
 from introspect.studies.causal import CausalEffects, CausalStudy, credit_of
 from introspect.text import (
     capitalized,
@@ -86,7 +86,7 @@ def own_answer(effects: CausalEffects, chance: float) -> OwnAnswer:
     credit = credit_of(margins)
     low = high = math.nan
     if len(set(groups)) >= FEWEST_GROUPS:
-        ends = grouped_bootstrap(credit[:, None], groups)
+        ends = accuracy_intervals(credit[:, None], groups)
         low, high = float(ends[0][0]), float(ends[1][0])
     surrogate = effects.answers.metric.is_surrogate
     return OwnAnswer(float(credit.mean()), low, high, len(credit), chance, surrogate)

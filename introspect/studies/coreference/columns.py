@@ -98,10 +98,10 @@ class ScoredCase:
             forced choice.
         antecedents: which candidates are antecedents.
         distances: how many words each candidate is after the pronoun.
-        lengths: how many words each candidate has.
-        is_copy: whether an earlier case has the same text and the same spans.
         baselines: the credit of answers that need no head.
         raw_credit: the credit by raw weights where norms were scored; otherwise ``None``.
+        lengths: how many words each candidate has.
+        is_copy: whether an earlier case has the same text and the same spans.
     """
 
     name: str
@@ -115,10 +115,10 @@ class ScoredCase:
     labelings: Floats
     antecedents: tuple[bool, ...]
     distances: tuple[int, ...]
-    lengths: tuple[int, ...]
-    is_copy: bool
     baselines: dict[str, float]
     raw_credit: Floats | None = None
+    lengths: tuple[int, ...] = ()
+    is_copy: bool = False
 
     @property
     def is_forced_choice(self) -> bool:

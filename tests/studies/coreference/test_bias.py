@@ -22,6 +22,7 @@ from introspect.studies.coreference import (
 )
 from introspect.studies.coreference.batch import columns_of_record
 from introspect.studies.coreference.bias import CAUTION
+from tests.studies.coreference.helpers import SENTENCES
 from tests.synthetic import case, record
 
 QUICK = Options(resamples=300, permutations=500)
@@ -308,8 +309,10 @@ def bias_of_cases(*extras):
     """The bias of two cases of a group for each pair of extras, as a probe finds it."""
     analyzer = CoreferenceAnalyzer()
     for number, extra in enumerate(extras):
-        given = dataclasses.replace(case(id=f"c{number}", group=f"g{number // 2}"), extra=extra)
-        analyzer.update([(given, record(seed=number))])
+        text = f"{SENTENCES[0]} ({number})"
+        named = case(text, id=f"c{number}", group=f"g{number // 2}")
+        given = dataclasses.replace(named, extra=extra)
+        analyzer.update([(given, record(text, seed=number))])
     return CaseSet(analyzer.columns, analyzer.scored, QUICK).bias()
 
 
