@@ -29,7 +29,7 @@ _WITHOUT_MANIFEST = {
     "probe": (
         *FILES, "roles.parquet", "roles.csv", "similarity.parquet", "similarity.csv",
         "clusters.csv", "syntax.parquet", "syntax.csv", "patterns.parquet", "patterns.csv",
-        "heads.html", "attention",
+        "relations.csv", "heads.html", "syntax.html", "patterns.html", "attention",
     ),
     "causal": (
         "effects.parquet", "effects.csv", "case_effects.parquet", "mediation.csv", "smallest.csv",

@@ -273,4 +273,5 @@ def _begin(folder: Path, plan: Plan, *, overwrite: bool, command: str | None) ->
 def _files(plan: Plan) -> list[str]:
     """Return the names of the files and folders that a probe with this plan may write."""
     tables = [f"{name}.{end}" for name in plan["analyzers"] for end in ("parquet", "csv")]
-    return [*FILES, *tables, "clusters.csv", "heads.html", FOLDER]
+    pages = ["heads.html", "syntax.html", "patterns.html"]
+    return [*FILES, *tables, "clusters.csv", "relations.csv", *pages, FOLDER]
