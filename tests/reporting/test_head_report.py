@@ -193,7 +193,7 @@ def test_the_page_says_what_it_rests_on():
     for expected in (
         "Heads with known roles in the-model",
         "Only these three roles were tested",
-        "L0H0 the token before 95.0% (a blind choice 10.0%) 83 10.0% (a blind choice 10.0%) diagonal",
+        "L0H0 the token before 95.0% (a blind choice 10.0%) 83 10.0% (a blind choice",
         "vertical and diagonal 1 L1H0",
         "no text was long enough 1 L1H2",
         "The loss is the cross-entropy of the next token",
