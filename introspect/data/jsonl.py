@@ -20,7 +20,15 @@ from typing import Any
 
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
 from introspect.errors import InputError
-from introspect.io import PathLike, Row, RowError, read_lines, write_lines
+from introspect.io import (
+    PathLike,
+    Row,
+    RowError,
+    from_plain,
+    object_from,
+    read_lines,
+    write_lines,
+)
 from introspect.text import CorefCase, Span
 
 #: The keys that every case has.
@@ -246,5 +254,9 @@ def reject_to_json(reject: Reject) -> str:
 
 
 def reject_from_json(line: str) -> Reject:
-    """Return the rejected row that ``reject_to_json`` wrote."""
-    return Reject(**json.loads(line))
+    """Return the rejected row that ``reject_to_json`` wrote.
+
+    Raises:
+        ValueError: the line holds something else.
+    """
+    return from_plain(Reject, object_from(line))

@@ -22,7 +22,7 @@ from introspect.studies.coreference import Scores
 from introspect.text import quantity, sentence
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """A finished report.
 
