@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from introspect.calls import checked_call, checked_class, kind_of_thing
+from introspect.changes import guarded
 from introspect.errors import ModelError, SelectionError, TextError
 from introspect.hooks import (
     GRADIENT_PARTS,
@@ -77,7 +78,9 @@ class Model:
     within: str | None = None
     unused: str = ""
     # A fast tokenizer keeps its truncation setting in one shared object.
-    _tokenizer_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _tokenizer_lock: threading.RLock = field(
+        default_factory=lambda: guarded(threading.RLock()), repr=False
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "module", unwrapped(self.module))
@@ -97,10 +100,10 @@ class Model:
         return {**state, "module": without_left_hooks(self.module)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in {**state, "_tokenizer_lock": threading.Lock()}.items():
+        for name, value in {**state, "_tokenizer_lock": threading.RLock()}.items():
             object.__setattr__(self, name, value)
 
-    def tokenizing(self) -> threading.Lock:
+    def tokenizing(self) -> threading.RLock:
         """Return the lock to hold while using the tokenizer, whose settings are a shared object."""
         return self._tokenizer_lock
 
