@@ -100,7 +100,7 @@ class Model:
         return {**state, "module": without_left_hooks(self.module)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in {**state, "_tokenizer_lock": threading.RLock()}.items():
+        for name, value in {**state, "_tokenizer_lock": guarded(threading.RLock())}.items():
             object.__setattr__(self, name, value)
 
     def tokenizing(self) -> threading.RLock:
