@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.data.catalog import COLLECTIONS, TAKES, read_cases
+from introspect.data.foreign import check_is_text
 from introspect.data.jsonl import case_to_json, reject_from_json, reject_to_json
 from introspect.data.outcomes import LeftOut, Outcome, Reject, Tally
 from introspect.data.published import ClusterOptions, form_of
@@ -113,6 +114,8 @@ def convert(
 def _check_form(kind: str, files: Sequence[PathLike]) -> None:
     """Raise if a file is written in the form of another kind."""
     for file in files:
+        if Path(file).suffix.lower() not in (".xlsx", ".xlsm", ".parquet"):
+            check_is_text(file, str(file))
         form = form_of(file)
         if form not in (None, kind):
             pronoun = " --pronoun it" if form == "winogrande" else ""

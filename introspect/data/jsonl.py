@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from introspect.data.json_rows import fault_of_json
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
 from introspect.errors import InputError
 from introspect.io import PathLike, Row, RowError, read_lines, write_lines
@@ -105,10 +106,9 @@ def object_from_json(line: str) -> dict[str, Any]:
         )
     except RowError:
         raise
-    except RecursionError as error:
-        raise RowError("The JSON is nested too deeply.", kind="json") from error
-    except ValueError as error:
-        raise RowError(f"Expected JSON, but: {error}.", kind="json") from error
+    except (RecursionError, ValueError) as error:
+        is_one_line = "\n" not in line
+        raise RowError(fault_of_json(error, -1 if is_one_line else 0), kind="json") from error
     if not isinstance(parsed, dict):
         raise RowError(f"Expected an object, {{…}}, got {_type_name(parsed)}.", kind="type")
     # Only an escape can yield half a surrogate pair, which no file and no tokenizer accepts.

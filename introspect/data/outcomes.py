@@ -55,6 +55,23 @@ class BadLineError(RowError):
 Outcome = CorefCase | Reject
 
 
+def thing(value: object) -> str:
+    """Return what a value is that is no text, in words of no programming language.
+
+    Example:
+        >>> thing(3), thing(["It", "ran"]), thing(None)
+        ('the number 3', 'a list', 'nothing')
+    """
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    names: dict[type, str] = {list: "a list", dict: "an object", bytes: "bytes", str: "a text"}
+    return names.get(type(value), f"a value of type {type(value).__name__}")
+
+
 def no_rows(source: str) -> Reject:
     """Return the reject for a file without a row, which may have a heading."""
     reason = "The file has no row to read: it is empty, or has a heading alone. Check the file."
