@@ -175,7 +175,7 @@ class Model:
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, of, steps, rows)
         text = _one_text(text, words)
-        options = generation_options(generate, self.module)
+        options = None if generate is False else generation_options(generate, self.module)
         if options is not None:
             _check_generation(wanted, rows, target)
             kind = self._checked_kind(kind, target, generates=True)
