@@ -17,9 +17,6 @@ from introspect.errors import InputError, MentionError, TextError
 from introspect.io import PathLike, Row, RowError
 from introspect.text import Candidate, CorefCase, Span, divides_character, shortened
 
-#: The kind of a reject whose row is a case without a choice: all candidates are right, or none.
-NO_CHOICE = "no_choice"
-
 
 @dataclass(frozen=True)
 class Reject:

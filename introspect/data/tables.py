@@ -88,9 +88,9 @@ def rows_of_table(path: PathLike, table: Table, *, keep_blank: bool = False) -> 
         width=len(table.names),
         keep_blank=keep_blank,
     )
-    if table.has_heading:
-        next(rows, None)
-    return rows
+    # Above a heading there may be blank lines.
+    before = table.lines_before if table.has_heading else 0
+    return (row for row in rows if row.line > before)
 
 
 def table_of(

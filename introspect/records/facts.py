@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from operator import index
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+from introspect.calls import checked_call
 from introspect.errors import SelectionError
 
 _NAME = re.compile(r"[Ll](?P<layer>\d{1,4})(?:[Hh](?P<head>\d{1,4}))?")
@@ -58,16 +59,36 @@ class Certificate:
     transformers_version: str = ""
 
 
-class Head(NamedTuple):
+class _Place(NamedTuple):
+    """A layer and a head in it."""
+
+    layer: int
+    head: int
+
+
+class Head(_Place):
     """One attention head; ``str`` returns the short name.
+
+    Args:
+        layer: the layer, by the model's own number, from 0.
+        head: the head in it, from 0.
+
+    Raises:
+        CallError: they are no whole numbers.
 
     Example:
         >>> str(Head(3, 1))
         'L3H1'
     """
 
-    layer: int
-    head: int
+    __slots__ = ()
+
+    @checked_call
+    def __new__(cls, layer: int, head: int) -> Self:
+        """Return the head of a layer."""
+        # As an index each is a whole number, of Python or of NumPy.
+        index(layer), index(head)
+        return super().__new__(cls, layer, head)
 
     def __str__(self) -> str:
         return f"L{self.layer}H{self.head}"

@@ -208,7 +208,7 @@ AT = TROPHY.index("it is")
             "pronoun": "it",
             "options": CHOICES,
             "label": "1",
-            "pronoun_loc": TROPHY.index("it "),
+            "pronoun_loc": AT,
         },
         {"text": TROPHY, "pronoun": "it", "candidates": CHOICES, "answer": "The case"},
     ],
