@@ -31,7 +31,7 @@ _ENDINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
             ("doc docx dotx odt pages", "a document of a word processor", _TEXT),
             ("rtf", "rich text", _TEXT),
             ("epub mobi", "an electronic book", _TEXT),
-            ("ppt pptx odp key", "a presentation", _TEXT),
+            ("ppt pptx odp", "a presentation", _TEXT),
             ("html htm xhtml mhtml", "a web page", _HTML),
             ("xls xlsb ods numbers", "a spreadsheet in a form that is not read", _TABLE),
             ("sav dta sas7bdat rdata rds mat", "data of a statistics program", _TABLE),

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from introspect.data.json_rows import fault_of_json
+from introspect.data.json_rows import fault_of_json, read_objects
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
 from introspect.errors import InputError
 from introspect.io import PathLike, Row, RowError, read_lines, write_lines
@@ -36,6 +36,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outcome]:
     """Yield the cases of a file, and a ``Reject`` for each bad line; blank lines are skipped.
 
+    A file may also be an array of cases, or have objects over several lines.
+
     Cases outside forced choice, with only right or only wrong candidates, are included.
 
     Args:
@@ -46,7 +48,10 @@ def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outco
         InputError: the file is missing or cannot be read.
     """
     source = CaseSource(path, seen)
-    yield from source.outcomes(read_lines(path), _parse)
+    first = next(read_lines(path), None)
+    begins = "" if first is None else first.raw.strip()
+    is_one_a_line = not begins.startswith("[") and begins != "{"
+    yield from source.outcomes(read_lines(path) if is_one_a_line else read_objects(path), _parse)
 
 
 def _parse(row: Row) -> list[CorefCase]:

@@ -8,7 +8,7 @@ import json
 import pandas as pd
 import pytest
 
-from introspect.data import InputSet, Reject, read_case_rows, read_sentences
+from introspect.data import InputSet, Reject, convert, read_case_rows, read_sentences
 from introspect.data.cells import kind_of_cell, literal_of
 from introspect.errors import InputError
 from introspect.text import CorefCase
@@ -272,3 +272,38 @@ def test_only_files_that_are_read_alike_are_counted_as_such(tmp_path):
     lines = InputSet(tmp_path).words
     assert [line.endswith("read alike") for line in lines] == [True, False, False]
     assert lines[0].endswith("and 2 more files read alike")
+
+
+def test_a_collection_is_not_read_from_another_kind_of_file(tmp_path):
+    for name, content, message in (
+        ("a.pdf", "x", "got a PDF"),
+        ("a.txt", b"%PDF-1.7", "got a PDF"),
+        ("a.txt", "Caf\xe9\nTh\xe9\n".encode("cp1252"), "likely Windows-1252"),
+        ("a.xml", "<?xml version='1.0'?><collection><schema>", "the Winograd Schema Challenge"),
+    ):
+        with pytest.raises(InputError, match=message):
+            convert("dpr", [written(tmp_path, name, content)], tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("is_array", [True, False])
+def test_cases_are_converted_from_an_array_too(tmp_path, indent, is_array):
+    case = {
+        "text": CASE,
+        "pronoun": [42, 44],
+        "candidates": [
+            {"span": [4, 9], "antecedent": True},
+            {"span": [29, 33], "antecedent": False},
+        ],
+            {"span": [4, 9], "antecedent": True},
+            {"span": [29, 33], "antecedent": False},
+        ],
+    }
+    rows = [{**case, "id": "a"}, {**case, "id": "b"}]
+    content = json.dumps(rows, indent=indent)
+    if not is_array:
+        content = "\n".join(json.dumps(row, indent=indent) for row in rows)
+    path = written(tmp_path, "a.json", content)
+    done = convert("jsonl", [path], tmp_path / "out.jsonl")
+    assert (done.tally.cases, done.tally.rejected) == (2, 0)
