@@ -14,6 +14,7 @@ from itertools import islice
 from numbers import Integral, Real
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, overload
 
+from introspect.changes import begin
 from introspect.errors import CallError, IntrospectError
 
 __all__ = ["checked_call", "checked_class", "checked_result", "kind_of_thing"]
@@ -57,7 +58,8 @@ def checked_call(
 
     The arguments are checked only once the call has failed with an error of Python: where one of
     them is nothing that the function says it takes, or one is missing or unknown, that is what the
-    caller is told. Any other error is a fault of this package, and stays as it is.
+    caller is told. Any other error is a fault of this package, and stays as it is. What the call
+    has changed outside itself is undone at its end, wherever it is interrupted (``changes``).
 
     Args:
         function: the function.
@@ -117,8 +119,12 @@ def _checked(
             kwargs.setdefault(aliases[alias], kwargs.pop(alias))
         if at_once and (why := _why_refused(function, signature, args, kwargs)):
             raise CallError(why)
+        scope = begin()
         try:
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                scope.end()
         except IntrospectError:
             raise
         except Exception as error:
@@ -127,6 +133,8 @@ def _checked(
             if why is None:
                 raise
             raise CallError(why) from error
+        finally:
+            scope.end()  # again, in case Ctrl-C has interrupted the first time
 
     return call
 
@@ -204,7 +212,7 @@ def kind_of_thing(value: Any) -> str:
 
 
 def _name_of(function: Callable[..., Any]) -> str:
-    name = function.__qualname__.removesuffix(".__init__").removesuffix(".__new__")
+    name = function.__qualname__.removesuffix(".__init__")
     owner, _, method = name.rpartition(".")
     return f"model.{method}" if owner in ("Model", "VisionModel") else f"ix.{name}"
 

@@ -400,7 +400,7 @@ def test_a_bare_string_is_a_list_of_one(model, tmp_path):
 def test_a_class_says_how_its_objects_are_made():
     with pytest.raises(CallError, match=r"`record` of ix.HeadView as AttentionRecord, got an int"):
         ix.HeadView(3, 0, (0,))
-    with pytest.raises(CallError, match=r"`layer` of ix.Head as int.*ix.Head\(layer, head\)"):
+    with pytest.raises(CallError, match=r"'L3H1', 1. The call is ix.Head\(layer, head\)"):
         ix.Head("L3H1", 1)
     assert (
         ix.Head(np.int64(3), 1)

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from introspect.calls import checked_call, checked_class, kind_of_thing
+from introspect.changes import guarded
 from introspect.errors import ModelError, SelectionError, TextError
 from introspect.hooks import (
     GRADIENT_PARTS,
@@ -76,7 +77,9 @@ class Model:
     within: str | None = None
     unused: str = ""
     # A fast tokenizer keeps its truncation setting in one shared object.
-    _tokenizer_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _tokenizer_lock: threading.RLock = field(
+        default_factory=lambda: guarded(threading.RLock()), repr=False
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "module", unwrapped(self.module))
@@ -90,7 +93,7 @@ class Model:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.name}, {type(self.module).__name__}>"
 
-    def tokenizing(self) -> threading.Lock:
+    def tokenizing(self) -> threading.RLock:
         """Return the lock to hold while using the tokenizer, whose settings are a shared object."""
         return self._tokenizer_lock
 

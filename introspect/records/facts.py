@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from operator import index
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from introspect.calls import checked_call
-from introspect.errors import SelectionError
+from introspect.errors import CallError, SelectionError
 
 _NAME = re.compile(r"[Ll](?P<layer>\d{1,4})(?:[Hh](?P<head>\d{1,4}))?")
 
@@ -86,12 +85,25 @@ class Head(_Place):
 
     __slots__ = ()
 
-    @checked_call
-    def __new__(cls, layer: int, head: int) -> Self:
-        """Return the head of a layer."""
-        # As an index each is a whole number, of Python or of NumPy.
-        index(layer), index(head)
-        return super().__new__(cls, layer, head)
+    if TYPE_CHECKING:
+
+        def __new__(cls, layer: int, head: int) -> Self: ...
+
+    else:
+
+        def __new__(cls, *given, **named):
+            """Return the head of a layer."""
+            try:
+                place = _Place(*given, **named)
+                # As an index each is a whole number, of Python or of NumPy.
+                index(place.layer), index(place.head)
+            except TypeError as error:
+                got = ", ".join(map(repr, (*given, *named.values()))) or "nothing"
+                raise CallError(
+                    f"Expected the layer and the head of ix.Head as whole numbers, got {got:.100}. "
+                    'The call is ix.Head(layer, head); ix.Head.parse("L3H1") reads a name.'
+                ) from error
+            return tuple.__new__(cls, place)
 
     def __str__(self) -> str:
         return f"L{self.layer}H{self.head}"
