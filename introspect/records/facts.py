@@ -87,7 +87,8 @@ class Head(_Place):
 
     if TYPE_CHECKING:
 
-        def __new__(cls, layer: int, head: int) -> Self: ...
+        def __new__(cls, layer: int, head: int) -> Self:
+            """Return the head of a layer."""
 
     else:
 

@@ -296,9 +296,6 @@ def test_cases_are_converted_from_an_array_too(tmp_path, indent, is_array):
             {"span": [4, 9], "antecedent": True},
             {"span": [29, 33], "antecedent": False},
         ],
-            {"span": [4, 9], "antecedent": True},
-            {"span": [29, 33], "antecedent": False},
-        ],
     }
     rows = [{**case, "id": "a"}, {**case, "id": "b"}]
     content = json.dumps(rows, indent=indent)
