@@ -248,7 +248,7 @@ class Model:
         ahead, fewer where texts are long.
 
         Args:
-            texts: texts, lists of words, or chats.
+            texts: texts, lists of words, or chats; one text is a list of one.
             batch_size: the most texts in a batch.
             include: as for ``capture``, without gradients.
             layers: only these layers, by the model's own numbers.
@@ -258,8 +258,7 @@ class Model:
                 and their total if it is known.
 
         Raises:
-            TextError: a text is empty, or longer than the model reads; the message has its number;
-                or one text came in place of several.
+            TextError: a text is empty, or longer than the model reads; the message has its number.
             SelectionError: an option is unknown, or the model does not have a layer.
             CaptureError: the model's attention cannot be observed, or a part cannot be verified.
 
@@ -270,7 +269,7 @@ class Model:
             [6, 6]
         """
         if isinstance(texts, str):
-            raise TextError("Expected several texts, got one. Put it into a list: [text].")
+            texts = [texts]
         check_texts(texts)
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, None, STEPS, None)
