@@ -15,11 +15,20 @@ from introspect.errors import InputError, SelectionError
 #: Required columns of the table; it may have more.
 CAUSAL_COLUMNS = (
     "layer", "head", "effect", "ci_low", "ci_high", "control", "difference", "difference_low",
-    "difference_high", "p_adjusted", "accuracy", "accuracy_without", "n", "attention_accuracy",
-    "attention_weight", "attention_margin", "attention_p_adjusted",
+    "difference_high", "p_adjusted", "verdict", "accuracy", "accuracy_without", "n",
+    "attention_accuracy", "attention_weight", "attention_margin", "attention_p_adjusted",
+    "attention_ratio", "attends",
 )  # fmt: skip
 #: Required keys of the table's ``attrs``.
-CAUSAL_ATTRIBUTES = ("metric", "metric_words", "unit", "is_surrogate", "method", "chance")
+CAUSAL_ATTRIBUTES = (
+    "metric",
+    "metric_words",
+    "unit",
+    "is_surrogate",
+    "method",
+    "chance",
+    "smallest_effect",
+)
 _TABLE, _SUMMARY = "effects.csv", "summary.json"
 
 
