@@ -14,6 +14,7 @@ from itertools import islice
 from numbers import Integral, Real
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, overload
 
+from introspect.changes import begin
 from introspect.errors import CallError, IntrospectError
 
 __all__ = ["checked_call", "checked_class", "kind_of_thing"]
@@ -57,7 +58,8 @@ def checked_call(
 
     The arguments are checked only once the call has failed with an error of Python: where one of
     them is nothing that the function says it takes, or one is missing or unknown, that is what the
-    caller is told. Any other error is a fault of this package, and stays as it is.
+    caller is told. Any other error is a fault of this package, and stays as it is. What the call
+    has changed outside itself is undone at its end, wherever it is interrupted (``changes``).
 
     Args:
         function: the function.
@@ -96,8 +98,12 @@ def _checked(
     def call(*args: Any, **kwargs: Any) -> Any:
         for alias in aliases.keys() & kwargs.keys():
             kwargs.setdefault(aliases[alias], kwargs.pop(alias))
+        scope = begin()
         try:
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                scope.end()
         except IntrospectError:
             raise
         except Exception as error:
@@ -106,6 +112,8 @@ def _checked(
             if why is None:
                 raise
             raise CallError(why) from error
+        finally:
+            scope.end()  # again, in case Ctrl-C has interrupted the first time
 
     return call
 

@@ -15,6 +15,7 @@ from introspect.cli.shared import (
     Heading,
     ModelName,
     Overwrite,
+    Strict,
     Text,
     ViewFile,
     command_line,
@@ -22,6 +23,7 @@ from introspect.cli.shared import (
     load,
     show_notices,
     texts_of,
+    with_notes,
 )
 from introspect.errors import InputError, ModelError
 from introspect.io import check_destination, check_page_file, check_view_file
@@ -67,6 +69,7 @@ def causal(
     seed: Annotated[int, typer.Option(help="Random seed for intervals and samples.")] = 0,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Ablate each head in turn, and leave a folder that says which support the answer."""
     from introspect.io import check_folder
@@ -80,7 +83,7 @@ def causal(
     )
     texts, _ = texts_of(reference)
     hush()
-    loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
+    loaded = with_notes(load_to_ask(model, metric, allow_pickle=allow_pickle, strict=strict))
     result = causal_folder(
         loaded,
         inputs,
@@ -127,6 +130,7 @@ def ablate(
     model: ModelName = "minilm",
     out: ViewFile = Path("ablate.html"),
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Show what heads attend to before and after some are ablated."""
     check_view_file(out)
@@ -140,7 +144,7 @@ def ablate(
     import introspect as ix
     from introspect.models import load_text
 
-    loaded = load_text(load(model, allow_pickle=allow_pickle))
+    loaded = load_text(load(model, allow_pickle=allow_pickle, strict=strict))
     kind = loaded.reading_kind
     change: Any
     if edge:
@@ -204,6 +208,7 @@ def heads(
     seed: Annotated[int, typer.Option(help="Random seed for the tokens and the intervals.")] = 0,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Find previous-token, duplicate-token and induction heads; leave a folder or a page."""
     from introspect.io import check_folder
@@ -229,9 +234,9 @@ def heads(
     # Only a loss needs the LM head.
     with_loss = given is not None and not no_importance
     loaded = (
-        load_to_ask(model, allow_pickle=allow_pickle)
+        with_notes(load_to_ask(model, allow_pickle=allow_pickle, strict=strict))
         if with_loss
-        else load_text(load(model, allow_pickle=allow_pickle))
+        else load_text(load(model, allow_pickle=allow_pickle, strict=strict))
     )
     result = heads_folder(
         loaded,
@@ -275,6 +280,7 @@ def lens(
     ] = None,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("lens.html"),
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Show what a model would predict after each layer, and which heads contribute."""
     check_page_file(out)
@@ -283,7 +289,7 @@ def lens(
     from introspect.studies.causal import load_to_ask
 
     hush()
-    loaded = load_to_ask(model, allow_pickle=allow_pickle)
+    loaded = with_notes(load_to_ask(model, allow_pickle=allow_pickle, strict=strict))
     if not loaded.has_unembedding:
         raise ModelError(
             f"Expected a model with a language-model head, whose unembedding turns states into "

@@ -158,6 +158,7 @@ def provenance_rows(certificate: Certificate, command: str | None) -> list[Row]:
     rows = [
         ("Model", certificate.model or "not named"),
         ("Revision", certificate.revision or "not known"),
+        *([("Not used", certificate.unused)] if certificate.unused else []),
         ("Tokenizer", certificate.tokenizer or "not named"),
         ("Numbers", f"{certificate.dtype} on {certificate.device}"),
         ("introspect", version_of_introspect()),

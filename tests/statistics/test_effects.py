@@ -28,7 +28,7 @@ def statistic(values):
 
 
 def test_the_signs_are_all_made_where_there_are_few():
-    values = noise(8, 3, 1) + [0.0, 1.5, -1.5]
+    values = noise(8, 3, 1) + np.array([0.0, 1.5, -1.5])
     signs = [np.array(each)[:, None] for each in product([1, -1], repeat=8)]
     slow = np.array([[abs(statistic(column)) for column in (s * values).T] for s in signs])
     observed = np.array([abs(statistic(column)) for column in values.T])
@@ -40,7 +40,7 @@ def test_the_signs_are_all_made_where_there_are_few():
 
 
 def test_it_is_two_sided_and_blind_to_the_sign():
-    values = noise(60, 6, 0) + [0, 0, 0, 1, -1, 0]
+    values = noise(60, 6, 0) + np.array([0, 0, 0, 1, -1, 0])
     test = effect_test(values, range(60), draws=2000)
     assert (test.p_adjusted < 0.05).tolist() == [False, False, False, True, True, False]
     mirrored = effect_test(-values, range(60), draws=2000)
