@@ -19,7 +19,6 @@ from introspect.statistics.groups import (
     drawn_counts,
     group_sums,
 )
-from introspect.text import counted, verb
 
 #: From this many groups on, flipped signs alone hold the level, also for skewed effects.
 MANY_GROUPS = 50
@@ -99,10 +98,8 @@ def effect_test(
     num_groups, num_heads = sums.shape
     if num_groups < FEWEST_GROUPS:
         nothing = np.full(num_heads, np.nan)
-        note = (
-            f"no p-values: {counted(num_groups, 'group')} {verb(num_groups, 'is', 'are')} too few; "
-            f"it takes at least {FEWEST_GROUPS}"
-        )
+        groups_are = "group is" if num_groups == 1 else "groups are"
+        note = f"no p-values: {num_groups} {groups_are} too few; it takes at least {FEWEST_GROUPS}"
         return EffectTest(nothing, nothing, nothing, num_groups, note)
     size = np.sqrt((sums**2).mean(0))
     scaled = np.divide(sums, size, out=np.zeros_like(sums), where=size > 0)
