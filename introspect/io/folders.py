@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from introspect.errors import OutputError
 from introspect.io.files import unwritable, write_atomically
+from introspect.io.plain import object_from
 
 #: The file with the plan that the folder was begun with, and the manifest of what a run writes.
 PLAN = "run.json"
@@ -157,7 +158,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         OutputError: the file is damaged.
     """
     try:
-        run: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        run = object_from((folder / PLAN).read_text(encoding="utf-8"))
         if not isinstance(run["plan"], dict):
             raise TypeError("its plan is not an object")
     except FileNotFoundError:

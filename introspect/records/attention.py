@@ -99,6 +99,15 @@ class AttentionRecord:
         object.__setattr__(self, "attentions", _stored(self.attentions))
         object.__setattr__(self, "layers", layers)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A read-only view can be neither pickled nor copied.
+        return {**vars(self), "parts": dict(self.parts)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "parts", MappingProxyType(self.parts))
+
     def __repr__(self) -> str:
         # A short summary for notebooks; the numbers of a whole tensor would hide it.
         return f"<{type(self).__name__}: {self.extent}>"
@@ -172,6 +181,7 @@ class AttentionRecord:
         special_tokens: Sequence[bool | int] | Collection[str] | None = None,
         word_ids: Sequence[int | None] | None = None,
         offsets: Sequence[tuple[int, int]] | None = None,
+        text: str | None = None,
     ) -> AttentionRecord:
         """Build a record from any attention and its tokens, whatever their source.
 
@@ -191,6 +201,8 @@ class AttentionRecord:
                 ``tokens``, or their labels.
             word_ids: the word of each of ``tokens``, as a tokenizer's ``word_ids()``.
             offsets: the characters of each of ``tokens``, as a tokenizer's ``offset_mapping``.
+            text: the text that was tokenized, so that its words can be named and scored; with
+                ``offsets``, which are compared with it.
 
         Raises:
             RecordError: they are something else, or the shapes do not fit the tokens.
@@ -204,7 +216,11 @@ class AttentionRecord:
             raise RecordError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")
         patterns = read_patterns(attentions, kind)
         keys = read_tokens(
-            tokens, special_tokens=special_tokens, word_ids=word_ids, offsets=offsets
+            tokens,
+            special_tokens=special_tokens,
+            word_ids=word_ids,
+            offsets=offsets,
+            text=text,
         )
         queries = keys if query_tokens is None else read_tokens(query_tokens)
         return cls._of_patterns(patterns, queries, keys, kind, apart=query_tokens is not None)

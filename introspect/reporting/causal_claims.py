@@ -35,6 +35,8 @@ _RULE_OF_ATTENDING = (
     f"adjusted p below {LEVEL} against chance, nearest, first, fewest words and fixed offset, and "
     f"on the median case at least {SMALLEST_RATIO} times the weight of the best distractor"
 )
+# No reader needs more: the distractor gets nothing.
+_TIMES = 1_000
 _RULE_OF_ABILITY = "the 95% interval is above the accuracy of a blind choice"
 
 
@@ -184,11 +186,9 @@ def attending_claims(study: CausalStudy) -> list[Claim]:
 
 def _attending_claim(study: CausalStudy, row: Any) -> Claim:
     head = Head(int(row.layer), int(row.head))
+    times = quantity(row.attention_ratio) if row.attention_ratio <= _TIMES else f"over {_TIMES:,}"
     ratio = (
-        f"the antecedent gets {quantity(row.attention_ratio)} times the weight of the best "
-        "distractor on the median case"
-        if math.isfinite(row.attention_ratio)
-        else "the best distractor gets nothing on the median case"
+        f"the antecedent gets {times} times the weight of the best distractor on the median case"
     )
     return Claim(
         kind="attends",

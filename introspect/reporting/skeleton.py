@@ -12,6 +12,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from introspect.calls import checked_result
 from introspect.io import check_page_file, write_atomically
 from introspect.page import Document, framed
 from introspect.records import ROUNDING, Certificate
@@ -22,7 +23,8 @@ from introspect.studies.coreference import Scores
 from introspect.text import quantity, sentence
 
 
-@dataclass(frozen=True)
+@checked_result
+@dataclass(frozen=True, eq=False)
 class Report:
     """A finished report.
 

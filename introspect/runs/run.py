@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.data import Inputs, InputSet, Reject, input_set, reject_from_json
 from introspect.deprecated import renamed_keyword, renamed_value
-from introspect.errors import SelectionError
+from introspect.errors import InputError, SelectionError
 from introspect.functional import Mention
 from introspect.io import (
     FILES,
@@ -44,7 +44,8 @@ from introspect.studies.runner import default_lanes
 from introspect.text import counted, percent, percent_interval, sentence, whole
 
 
-@dataclass(frozen=True)
+@checked_result
+@dataclass(frozen=True, eq=False)
 class ProbeRun:
     """The results of a probe and their folder.
 
@@ -77,6 +78,7 @@ class ProbeRun:
             *(("Input", sentence(line)) for line in self.read),
             ("Texts", f"{whole(summary['texts'])}, {counted(summary['tokens'], 'token')}"),
             ("Rejected", whole(self.num_rejected)),
+            *[("Without a choice", whole(n)) for n in [self.num_without_choice] if n],
             (
                 "Model",
                 f"{whole(timings['model'])} s, {whole(timings['rows_per_second'])} texts a second",
@@ -97,10 +99,26 @@ class ProbeRun:
         ]
 
     @property
+    def num_without_choice(self) -> int:
+        """Number of cases with only antecedents or only distractors, which have no accuracy."""
+        return 0 if self.scores is None else len(self.scores.outside_forced_choice)
+
+    @property
     def rejects(self) -> tuple[Reject, ...]:
-        """All rows without a result, read from the folder."""
-        with (self.folder / "rejects.jsonl").open(encoding="utf-8") as lines:
-            return tuple(map(reject_from_json, lines))
+        """All rows without a result, read from the folder.
+
+        Raises:
+            InputError: the file of them is gone or damaged.
+        """
+        path = self.folder / "rejects.jsonl"
+        try:
+            with path.open(encoding="utf-8") as lines:
+                return tuple(map(reject_from_json, lines))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"Expected the rejected rows in {str(path)!r}, but they cannot be read: {error}. "
+                "Run the same command again: it writes the file anew."
+            ) from error
 
 
 DEFAULT = Options()

@@ -11,6 +11,7 @@ import pandas as pd
 from introspect.records import Head
 from introspect.text import p_cell, percent, quantity, whole
 from introspect.views.base import known, layers_of, plotly_text
+from introspect.views.causal_table import FOUND
 from introspect.views.palette import EDGE, LINE, MUTED, RIVAL, layer_colors, mixed
 from introspect.views.pictures import LETTERS, paper_layout
 from introspect.views.plotly_numbers import NUMBER_TICKS, SHARE_TICKS
@@ -143,10 +144,6 @@ def effect_range(table: pd.DataFrame) -> list[float]:
     low, high = min(*there, -_LEAST_SIDE * side), max(*there, _LEAST_SIDE * side)
     room = _BEYOND * (high - low)
     return [low - room, high + room]
-
-
-#: The verdicts of an effect.
-FOUND = ("supports", "opposes", "depends on the method")
 
 
 def is_significant(row: Any) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from introspect.functional import (
+    FLOOR,
     chance,
     closest_to_offsets,
     first_mentioned,
@@ -130,10 +131,9 @@ def _against(
 
 def _median_ratio(antecedent: Floats, distractor: Floats, seen: np.ndarray) -> Floats:
     """Return by head how many times the distractor's weight the antecedent gets, on the median."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(seen, antecedent / distractor, np.nan)
-    # Neither gets anything: no preference.
-    ratios = np.where(seen & (antecedent == 0) & (distractor == 0), 1.0, ratios)
+    # A weight below the floor is none; where neither gets any there is no preference.
+    ratios = np.maximum(antecedent, FLOOR) / np.maximum(distractor, FLOOR)
+    ratios = np.where(seen, ratios, np.nan)
     found = np.full(antecedent.shape[1], np.nan)
     known = seen.any(0)
     found[known] = np.nanmedian(ratios[:, known], axis=0)
