@@ -71,7 +71,7 @@ def causal(
     allow_pickle: AllowPickle = False,
     strict: Strict = True,
 ) -> None:
-    """Ablate each head in turn, and leave a folder that says which heads matter."""
+    """Ablate each head in turn, and leave a folder that says which support the answer."""
     from introspect.io import check_folder
     from introspect.models import hush
     from introspect.runs import CAUSAL_KIND, causal_folder
