@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,14 +18,16 @@ from introspect.cli.shared import (
     ModelName,
     Overwrite,
     command_line,
+    folder_out,
     inputs_of,
     load,
     named_columns,
     print_table,
     show_notices,
+    writing,
 )
 from introspect.errors import InputError
-from introspect.io import check_destination
+from introspect.io import STDOUT
 
 
 def cases(
@@ -37,7 +40,8 @@ def cases(
     ],
     files: Annotated[list[Path], typer.Argument(help="The files of the collection.")],
     out: Annotated[
-        Path | None, typer.Option(help="The file to write; standard output by default.")
+        Path | None,
+        typer.Option(help="The file to write; by default, or as -, standard output."),
     ] = None,
     sentences: Annotated[
         int | None,
@@ -71,8 +75,7 @@ def cases(
     from introspect.data import convert
     from introspect.data.published import ClusterOptions
 
-    if out is not None:
-        check_destination(out)
+    out = None if out is None or str(out) == STDOUT else out
     given = {
         "sentences": sentences,
         "words": words,
@@ -101,6 +104,14 @@ def cases(
         raise typer.Exit(3)
 
 
+def _probe_out(arguments: dict[str, Any]) -> AbstractContextManager[Any]:
+    """Hold the folder of a probe, unless it is only estimated."""
+    if arguments["dry_run"]:
+        return nullcontext()
+    return folder_out("probe", "resume")(arguments)
+
+
+@writing(_probe_out)
 def probe(
     files: Annotated[
         list[str],

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from introspect.errors import InputError
+from introspect.io import Way, check_page_file, check_view_file, claimed_file, claimed_folder
 
 Text = Annotated[str, typer.Argument(help="The text that the model reads.")]
 TextPair = Annotated[str | None, typer.Argument(help="A second text, for models of pairs.")]
@@ -56,6 +59,55 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an earli
 AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Load pickled weights too: only files you trust.")
 ]
+
+
+Command = Callable[..., None]
+#: What holds the place that a command writes, given its arguments.
+Claim = Callable[[dict[str, Any]], AbstractContextManager[Any]]
+
+
+def writing(claim: Claim) -> Callable[[Command], Command]:
+    """Return a decorator of a command that holds what it writes from its start to its end."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def run(**arguments: Any) -> None:
+            with claim(arguments):
+                command(**arguments)
+
+        return run
+
+    return decorate
+
+
+def view_out(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
+    """Hold a view's file."""
+    return claimed_file(check_view_file(arguments["out"]), inputs=_files_read(arguments))
+
+
+def page_out(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
+    """Hold a report's file."""
+    return claimed_file(check_page_file(arguments["out"]), inputs=_files_read(arguments))
+
+
+def folder_out(kind: str, way: Way) -> Claim:
+    """Return what holds the folder of a kind of run."""
+
+    def claim(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
+        return claimed_folder(
+            arguments["out"],
+            kind,
+            way,
+            overwrite=arguments["overwrite"],
+            inputs=_files_read(arguments),
+        )
+
+    return claim
+
+
+def _files_read(arguments: dict[str, Any]) -> list[Path]:
+    """Return the files of texts that a command reads beside its inputs."""
+    return [arguments[name] for name in ("reference", "texts") if arguments.get(name) is not None]
 
 
 def load(

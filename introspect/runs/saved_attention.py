@@ -16,12 +16,11 @@ from safetensors.torch import save
 
 from introspect.calls import checked_class
 from introspect.errors import InputError
-from introspect.io import write_atomically
+from introspect.io import ATTENTION, write_atomically
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import Texts
 
-#: The folder within a probe's folder, and its index.
-FOLDER = "attention"
+#: The index of the folder of saved attention.
 INDEX = "index.jsonl"
 
 Precision = Literal["float32", "float16"]
@@ -107,7 +106,7 @@ class SavedAttention(Mapping[str, AttentionRecord]):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self._folder = Path(folder) / FOLDER
+        self._folder = Path(folder) / ATTENTION
         try:
             with (self._folder / INDEX).open(encoding="utf-8") as lines:
                 self._places = {entry["id"]: entry for entry in map(json.loads, lines)}

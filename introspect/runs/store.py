@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 
 from introspect.data import Reject, reject_to_json
 from introspect.errors import OutputError
-from introspect.io import Arrays, pack, unpack, unwritable, write_atomically
+from introspect.io import Arrays, pack, unpack, unwritable, work_files, write_atomically
 
 _REJECTS = "rejects"
 _MANIFEST = "manifest.jsonl"
@@ -101,15 +101,13 @@ class ShardStore:
         return self._entries
 
     def create(self) -> None:
-        """Make the folder, and remove the remains of interrupted writes from it.
+        """Make the folder.
 
         Raises:
             OutputError: the folder cannot be made.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for half in self.folder.glob(".*.part"):
-                half.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.folder, error, "write in") from error
 
@@ -186,8 +184,8 @@ class ShardStore:
         """
         kept = {entry.file for entry in self.entries.values() if entry.shard < count}
         try:
-            for path in self.folder.glob("*.safetensors"):
-                if path.name not in kept:
+            for path in list(work_files(self.folder)):
+                if path.name not in (*kept, _MANIFEST):
                     path.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.folder, error, "write in") from error
