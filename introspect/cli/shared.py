@@ -105,9 +105,10 @@ def folder_out(kind: str, way: Way) -> Claim:
     return claim
 
 
-def _files_read(arguments: dict[str, Any]) -> list[Path]:
-    """Return the files of texts that a command reads beside its inputs."""
-    return [arguments[name] for name in ("reference", "texts") if arguments.get(name) is not None]
+def _files_read(arguments: dict[str, Any]) -> list[str | Path]:
+    """Return what a command reads, as far as its arguments name files."""
+    named = (arguments.get(name) for name in ("file", "reference", "texts"))
+    return [*(place for place in named if place is not None), *arguments.get("files", ())]
 
 
 def load(

@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -44,6 +44,8 @@ ATTENTION = "attention"
 _LOCK = ".lock"
 # Results that are complete; a run that is stopped while they are put in place leaves some of them.
 _FINISHED = f"{PASSING}finished"
+# Files of an earlier run on their way out. What is in here has left its name to others.
+_RETIRED = f"{PASSING}retired"
 # Files that file managers leave wherever they look.
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 # What runs write in the folders within theirs: shards, batches of saved attention, and indexes.
@@ -129,7 +131,7 @@ def _names(folder: Path) -> list[str]:
         names = sorted(os.listdir(folder)) if folder.is_dir() else []
     except OSError as error:
         raise unwritable(folder, error, "read") from error
-    passing = (_LOCK, _FINISHED, *_LITTER)
+    passing = (_LOCK, _FINISHED, _RETIRED, *_LITTER)
     return [name for name in names if name not in passing and not is_half(name)]
 
 
@@ -140,7 +142,13 @@ def _own_names(folder: Path, kind: str, *, overwrite: bool) -> set[str]:
         run = read_run(place)
         if run is not None and _kind_of(run) == kind and (not overwrite or _version_of(run)):
             names |= _files_of(run)
-    return names
+    return names - _retired(folder)
+
+
+def _retired(folder: Path) -> set[str]:
+    """Return the names of a folder that a stopped run has retired files from."""
+    places = (folder / _RETIRED, folder / _FINISHED / _RETIRED)
+    return {name for place in places if place.is_dir() for name in os.listdir(place)}
 
 
 def _kind_of(run: dict[str, Any]) -> str:
@@ -290,8 +298,7 @@ def claimed_folder(
     made = _make(folder)
     try:
         with locked(folder), holding(folder):
-            _put_in_place(folder)
-            _remove_halves(folder)
+            _go_on(folder)
             check_folder(folder, kind, way, overwrite=overwrite, inputs=inputs)
             yield folder
     finally:
@@ -319,13 +326,29 @@ def _make(folder: Path) -> list[Path]:
     return new
 
 
-def _remove_halves(folder: Path) -> None:
-    """Remove what interrupted writes have left in a folder that is held."""
+def _go_on(folder: Path) -> None:
+    """Do what stopped runs have left to do in a folder that is held.
+
+    Raises:
+        OutputError: the folder cannot be written, or a file of others is in the way of a result.
+    """
+    _put_in_place(folder)
+    if os.path.lexists(folder / _RETIRED):
+        remove_run(folder)
     places = (folder, folder / SHARDS, folder / SHARDS / RANDOM, folder / ATTENTION)
-    try:
+    with _writing_in(folder):
         for path in [path for place in places if place.is_dir() for path in place.iterdir()]:
             if is_half(path.name):
                 _remove_half(path)
+
+
+@contextmanager
+def _writing_in(folder: Path) -> Iterator[None]:
+    """Turn a refusal of the system into an error that says where."""
+    try:
+        yield
+    except OutputError:
+        raise  # The error already says what was wrong.
     except OSError as error:
         raise unwritable(folder, error, "write in") from error
 
@@ -337,40 +360,60 @@ def _remove_half(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_run(folder: Path) -> None:
+def remove_run(folder: Path) -> dict[str, int]:
     """Remove what the manifest of a folder names, and nothing else. The folder is held.
+
+    Returns:
+        The permissions of the files, for those that take their place.
 
     Raises:
         OutputError: a file cannot be removed.
     """
-    run = read_run(folder)
-    if run is None:
+    retired = folder / _RETIRED
+    modes: dict[str, int] = {}
+    with _writing_in(folder):
+        if (run := read_run(folder)) is not None:
+            _retire(folder, _files_of(run), retired)
+        if os.path.lexists(retired):
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in retired.iterdir()}
+            shutil.rmtree(retired)
+    return modes
+
+
+def _retire(folder: Path, names: Iterable[str], retired: Path) -> None:
+    """Move files of a run to a folder that is to be removed, and remove its folders of work.
+
+    A name that is there already was left by a run that was stopped: a file that has it by now is
+    another's.
+    """
+    retired.mkdir(exist_ok=True)
+    # The plan goes last: without it, files left by a stop would belong to no run.
+    for name in sorted(names, key=lambda name: (name == PLAN, name)):
+        path = folder / name
+        if name in (SHARDS, ATTENTION):
+            _remove_work(path)
+        elif os.path.lexists(path) and not os.path.lexists(retired / name):
+            path.rename(retired / name)
+
+
+def _remove_work(folder: Path) -> None:
+    """Remove what a run has written to a folder of work, and the folder if it is empty then."""
+    if not folder.is_dir() or folder.is_symlink():
         return
-    try:
-        # Remove the plan last: without it, files left by a stop would belong to no run.
-        for name in sorted(_files_of(run), key=lambda name: (name == PLAN, name)):
-            _remove(folder / name)
-    except OSError as error:
-        raise unwritable(folder, error, "write in") from error
-
-
-def _remove(path: Path) -> None:
-    """Remove a file of a run, or what a run has written in a folder of work."""
-    if path.name in (SHARDS, RANDOM, ATTENTION) and path.is_dir() and not path.is_symlink():
-        for inside in list(path.iterdir()):
-            if _is_work(inside) or is_half(inside.name):
-                _remove(inside)
-        with suppress(OSError):
-            path.rmdir()  # not if it holds files of others
-    else:
-        path.unlink(missing_ok=True)
+    for path in list(folder.iterdir()):
+        if path.name == RANDOM:
+            _remove_work(path)
+        elif is_half(path.name) or _is_work(path):
+            path.unlink()
+    with suppress(OSError):
+        folder.rmdir()  # not if it holds files of others
 
 
 # --- results ----------------------------------------------------------------------------------
 
 
 @contextmanager
-def results_of(folder: Path) -> Iterator[Path]:
+def results_of(folder: Path, modes: Mapping[str, int] | None = None) -> Iterator[Path]:
     """Yield a folder to write results and ``run.json`` to, which are put in place together.
 
     They replace what the manifest names by then. A stop before leaves everything as it was; after
@@ -379,54 +422,70 @@ def results_of(folder: Path) -> Iterator[Path]:
 
     Args:
         folder: the folder, which is held.
+        modes: permissions of results by name, as ``remove_run`` returned them.
 
     Raises:
         OutputError: a file of others has the name of a result, or the folder cannot be written.
     """
     place = folder / f"{PASSING}{secrets.token_hex(4)}.part"
     try:
-        place.mkdir()
-        yield place
-        place.rename(folder / _FINISHED)
-    except OutputError:
-        raise  # The error already says what was wrong.
-    except OSError as error:
-        raise unwritable(folder, error, "write in") from error
+        with _writing_in(folder):
+            place.mkdir()
+            yield place
+            for name in {*(modes or {})} & {*os.listdir(place)}:
+                (place / name).chmod((modes or {})[name])
+            place.rename(folder / _FINISHED)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     _put_in_place(folder)
 
 
 def _put_in_place(folder: Path) -> None:
-    """Move finished results to where they belong, the manifest last."""
+    """Move finished results to where they belong, the manifest last.
+
+    Raises:
+        OutputError: the folder cannot be written, or a file of others has the name of a result.
+    """
     finished = folder / _FINISHED
-    try:
+    with _writing_in(folder):
         if (new := read_run(finished)) is not None:
-            old = _files_of(read_run(folder) or {"plan": {}, "files": []})
-            names = sorted(os.listdir(finished), key=lambda name: (name == PLAN, name))
-            _check_free(folder, names, old)
-            for name in sorted(old - _files_of(new)):
-                _remove(folder / name)
-            for name in names:
-                put(finished / name, folder / name)
+            names = set(os.listdir(finished)) - {_RETIRED}
+            old = _files_of(read_run(folder) or {"plan": {}, "files": []}) - _retired(folder)
+            for name in sorted(names):
+                _check_free(folder / name, finished / name, is_own=name in old)
+            _retire(folder, old - _files_of(new), finished / _RETIRED)
+            for name in sorted(names, key=lambda name: (name == PLAN, name)):
+                _put_result(finished / name, folder / name, is_own=name in old)
         if os.path.lexists(finished):
-            finished.rmdir()
-    except OutputError:
-        raise
-    except OSError as error:
-        raise unwritable(folder, error, "write in") from error
+            shutil.rmtree(finished)
 
 
-def _check_free(folder: Path, names: Iterable[str], old: set[str]) -> None:
+def _check_free(path: Path, result: Path, *, is_own: bool) -> None:
     """Raise if a file of others has the name of a result."""
-    for name in names:
-        path = folder / name
-        if not os.path.lexists(path):
-            continue
-        if name not in old:
-            raise OutputError(
-                f"Expected no {name!r} of others in {str(folder)!r}, but it came there during the "
-                "run and is left as it is. Move it elsewhere: the results are kept, and the next "
-                "run here puts them in place first."
-            )
-        _check_entry(path)
+    if not os.path.lexists(path) or os.path.samestat(os.lstat(path), os.lstat(result)):
+        return
+    if not is_own:
+        raise OutputError(
+            f"Expected no {path.name!r} of others in {str(path.parent)!r}, but it came there "
+            "during the run and is left as it is. Move it elsewhere: the results are kept, and the "
+            "next run here puts them in place first."
+        )
+    _check_entry(path)
+
+
+def _put_result(result: Path, path: Path, *, is_own: bool) -> None:
+    """Give a result its name, but not that of a file of others that came at this very moment."""
+    _check_free(path, result, is_own=is_own)
+    if os.path.lexists(path) and is_own:
+        put(result, path)
+        return
+    try:
+        with suppress(FileExistsError):
+            path.hardlink_to(result)  # which, unlike a new name, replaces nothing
+    except OSError:
+        # The file system has no such links.
+        _check_free(path, result, is_own=is_own)
+        result.replace(path)
+        return
+    _check_free(path, result, is_own=is_own)
+    result.unlink()

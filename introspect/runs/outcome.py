@@ -263,8 +263,9 @@ def finish(
     null: Work | None,
     options: Options,
     command: str | None,
+    modes: Mapping[str, int],
 ) -> Outcome:
-    """Write the tables and the report from the finished shards.
+    """Write the tables and the report from the finished shards, with these permissions.
 
     Raises:
         InputError: no row has a result; the rejected ones are written.
@@ -272,7 +273,7 @@ def finish(
     """
     began = time.perf_counter()
     outcome = None
-    with results_of(folder) as place:
+    with results_of(folder, modes) as place:
         gathered = gather(work.store, work.entries, place)
         if gathered.counts.rows:
             outcome = Outcome(

@@ -234,7 +234,7 @@ def probe(
         lanes = threads or default_lanes(loaded)
         worker = Worker(loaded, worker_options, places, lanes=lanes)
         tell.announce(reading.words)
-        _begin(folder, plan, overwrite=overwrite, command=command)
+        modes = _begin(folder, plan, overwrite=overwrite, command=command)
         if places.attention is not None:
             places.attention.mkdir(exist_ok=True)
         job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
@@ -246,7 +246,7 @@ def probe(
             random = Job(Worker(random_weights(loaded), alone, lanes=lanes), *job.rest())
             null = random.work(ShardStore(folder / SHARDS / RANDOM), "probing random weights")
         tell("gathering results", 0)
-        outcome = finish(folder, worker, reading, work, null, options, command)
+        outcome = finish(folder, worker, reading, work, null, options, command, modes)
     return ProbeRun(
         folder=Path(out),
         scores=outcome.scores,
@@ -273,13 +273,14 @@ def _cache_of(plan: Plan, cache: CacheOptions, folder: Path, inputs: Sequence[st
     return replace(cache, path=str(path), identity=identity_of(plan))
 
 
-def _begin(folder: Path, plan: Plan, *, overwrite: bool, command: str | None) -> None:
-    """Write the plan, or check it against the existing one."""
+def _begin(folder: Path, plan: Plan, *, overwrite: bool, command: str | None) -> Mapping[str, int]:
+    """Write the plan, or check it against the existing one; return the permissions to keep."""
     version = version_of_introspect()
     if not overwrite and (run := read_run(folder)) is not None:
         check_version(folder, run, version)
         check_same(plan, run["plan"], folder)
-        return
-    remove_run(folder)
+        return {}
+    modes = remove_run(folder)
     work = [SHARDS, ATTENTION] if plan["saved"] else [SHARDS]
     write_run(folder, plan, work, command=command, version=version)
+    return modes
