@@ -18,6 +18,7 @@ from introspect.cli.shared import (
     ModelName,
     Overwrite,
     command_line,
+    files_read,
     folder_out,
     inputs_of,
     load,
@@ -27,7 +28,7 @@ from introspect.cli.shared import (
     writing,
 )
 from introspect.errors import InputError
-from introspect.io import STDOUT
+from introspect.io import STDOUT, check_destination
 
 
 def cases(
@@ -108,6 +109,8 @@ def _probe_out(arguments: dict[str, Any]) -> AbstractContextManager[Any]:
     """Hold the folder of a probe, unless it is only estimated."""
     if arguments["dry_run"]:
         return nullcontext()
+    if arguments["cache"] is not None:
+        check_destination(arguments["cache"], inputs=files_read(arguments))
     return folder_out("probe", "resume")(arguments)
 
 

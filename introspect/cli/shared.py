@@ -82,12 +82,12 @@ def writing(claim: Claim) -> Callable[[Command], Command]:
 
 def view_out(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
     """Hold a view's file."""
-    return claimed_file(check_view_file(arguments["out"]), inputs=_files_read(arguments))
+    return claimed_file(check_view_file(arguments["out"]), inputs=files_read(arguments))
 
 
 def page_out(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
     """Hold a report's file."""
-    return claimed_file(check_page_file(arguments["out"]), inputs=_files_read(arguments))
+    return claimed_file(check_page_file(arguments["out"]), inputs=files_read(arguments))
 
 
 def folder_out(kind: str, way: Way) -> Claim:
@@ -99,13 +99,13 @@ def folder_out(kind: str, way: Way) -> Claim:
             kind,
             way,
             overwrite=arguments["overwrite"],
-            inputs=_files_read(arguments),
+            inputs=files_read(arguments),
         )
 
     return claim
 
 
-def _files_read(arguments: dict[str, Any]) -> list[str | Path]:
+def files_read(arguments: dict[str, Any]) -> list[str | Path]:
     """Return what a command reads, as far as its arguments name files."""
     named = (arguments.get(name) for name in ("file", "reference", "texts"))
     return [*(place for place in named if place is not None), *arguments.get("files", ())]

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from introspect.errors import OutputError
@@ -413,7 +414,7 @@ def _remove_work(folder: Path) -> None:
 
 
 @contextmanager
-def results_of(folder: Path, modes: Mapping[str, int] | None = None) -> Iterator[Path]:
+def results_of(folder: Path, modes: Mapping[str, int] = MappingProxyType({})) -> Iterator[Path]:
     """Yield a folder to write results and ``run.json`` to, which are put in place together.
 
     They replace what the manifest names by then. A stop before leaves everything as it was; after
@@ -432,8 +433,9 @@ def results_of(folder: Path, modes: Mapping[str, int] | None = None) -> Iterator
         with _writing_in(folder):
             place.mkdir()
             yield place
-            for name in {*(modes or {})} & {*os.listdir(place)}:
-                (place / name).chmod((modes or {})[name])
+            for path in place.iterdir():
+                if path.name in modes:
+                    path.chmod(modes[path.name])
             place.rename(folder / _FINISHED)
     finally:
         shutil.rmtree(place, ignore_errors=True)
