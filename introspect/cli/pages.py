@@ -11,6 +11,7 @@ import typer
 from introspect.cli.shared import (
     AllowPickle,
     ModelName,
+    Strict,
     Text,
     TextPair,
     Truncation,
@@ -53,6 +54,7 @@ def report(
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
     truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Write an interactive report on one text, and print what it found."""
     _check_case_options(pronoun, antecedent, distractor)
@@ -63,7 +65,7 @@ def report(
         subject = ix.CorefCase.from_words(
             text, pronoun=pronoun, antecedent=antecedent, distractors=distractor or ()
         )
-    loaded = load(model, allow_pickle=allow_pickle)
+    loaded = load(model, allow_pickle=allow_pickle, strict=strict)
     study = ix.coreference_study(loaded, [subject], truncation=truncation)
     result = ix.report(study, command=command_line())
     path = result.save(out)
@@ -110,6 +112,7 @@ def view(
     out: ViewFile = Path("view.html"),
     truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Write one interactive view."""
     _check_view_options(kind, layer, head or [], token, weights)
@@ -123,7 +126,7 @@ def view(
     from introspect.views import parts_of_view, view_by_name
 
     parts = parts_of(weights, ("raw", "renormalized") if kind is ViewKind.head else ("raw",))
-    loaded = load_text(load(model, allow_pickle=allow_pickle))
+    loaded = load_text(load(model, allow_pickle=allow_pickle, strict=strict))
     include = (*parts_of_view(kind.value), *parts)
     record = loaded.capture(text, text_pair, truncation=truncation, include=include)
     result = view_by_name(
@@ -189,6 +192,7 @@ def compare(
     out: ViewFile = Path("compare.html"),
     truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Show two texts, or two models on one text, side by side with their difference."""
     names = (model_a or model, model_b or model)
@@ -201,7 +205,8 @@ def compare(
     from introspect.models import load_text
 
     loaded = {
-        name: load_text(load(name, allow_pickle=allow_pickle)) for name in dict.fromkeys(names)
+        name: load_text(load(name, allow_pickle=allow_pickle, strict=strict))
+        for name in dict.fromkeys(names)
     }
     texts = (text_a, text_a if text_b is None else text_b)
     records = [

@@ -17,6 +17,7 @@ from introspect.cli.shared import (
     Heading,
     ModelName,
     Overwrite,
+    Strict,
     command_line,
     files_read,
     folder_out,
@@ -182,6 +183,7 @@ def probe(
         bool, typer.Option("--dry-run", help="Only say how much work and memory it takes.")
     ] = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Run a model over a set; leave tables and a report in a folder.
 
@@ -195,7 +197,7 @@ def probe(
     inputs = inputs_of(
         files, column=column, columns=columns, format=format, delimiter=delimiter, heading=heading
     )
-    loaded = load(model, allow_pickle=allow_pickle, device=device, dtype=dtype)
+    loaded = load(model, allow_pickle=allow_pickle, strict=strict, device=device, dtype=dtype)
     if dry_run:
         limits = BatchLimits() if batch_size is None else BatchLimits(texts=batch_size)
         options = WorkerOptions(
@@ -268,13 +270,16 @@ def doctor(
         str | None, typer.Option("--model", "-m", help="A model to load and to capture from.")
     ] = None,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Show versions and devices; with a model, what can be captured and how exactly."""
     from introspect.doctor import environment, examination
 
     print_table("Environment", environment())
     if model is not None:
-        print_table(f"Model {model}", examination(load(model, allow_pickle=allow_pickle)))
+        print_table(
+            f"Model {model}", examination(load(model, allow_pickle=allow_pickle, strict=strict))
+        )
 
 
 def app(

@@ -59,6 +59,14 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an earli
 AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Load pickled weights too: only files you trust.")
 ]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict/--no-strict",
+        help="Refuse a model with weights or settings that its code does not use, or go on and "
+        "say so.",
+    ),
+]
 
 
 Command = Callable[..., None]
@@ -112,14 +120,31 @@ def files_read(arguments: dict[str, Any]) -> list[str | Path]:
 
 
 def load(
-    name: str, *, allow_pickle: bool, device: str | None = None, dtype: str | None = None
+    name: str,
+    *,
+    allow_pickle: bool,
+    strict: bool = True,
+    device: str | None = None,
+    dtype: str | None = None,
 ) -> Any:
-    """Load a model without printing anything."""
+    """Load a model, and print what it does not use, if anything."""
     import introspect as ix
     from introspect.models import hush
 
     hush()
-    return ix.load(name, allow_pickle=allow_pickle, device=device, dtype=dtype)
+    return with_notes(
+        ix.load(name, allow_pickle=allow_pickle, strict=strict, device=device, dtype=dtype)
+    )
+
+
+def with_notes(model: Any) -> Any:
+    """Return a model, after a notice about weights and settings that it does not use."""
+    from introspect.models import unused_by
+    from introspect.text import sentence
+
+    if unused := unused_by(model):
+        show_notices((sentence(f"{model.name}: {unused}"),))
+    return model
 
 
 def show_notices(notices: tuple[str, ...]) -> None:

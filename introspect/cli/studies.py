@@ -16,6 +16,7 @@ from introspect.cli.shared import (
     Heading,
     ModelName,
     Overwrite,
+    Strict,
     Text,
     ViewFile,
     command_line,
@@ -26,6 +27,7 @@ from introspect.cli.shared import (
     show_notices,
     texts_of,
     view_out,
+    with_notes,
     writing,
 )
 from introspect.errors import InputError, ModelError
@@ -73,6 +75,7 @@ def causal(
     seed: Annotated[int, typer.Option(help="Random seed for intervals and samples.")] = 0,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Ablate each head in turn, and leave a folder that says which heads matter."""
     from introspect.models import hush
@@ -84,7 +87,7 @@ def causal(
     )
     texts, _ = texts_of(reference)
     hush()
-    loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
+    loaded = with_notes(load_to_ask(model, metric, allow_pickle=allow_pickle, strict=strict))
     result = causal_folder(
         loaded,
         inputs,
@@ -133,6 +136,7 @@ def ablate(
     model: ModelName = "minilm",
     out: ViewFile = Path("ablate.html"),
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Show what heads attend to before and after some are ablated."""
     if heads is None and not edge:
@@ -145,7 +149,7 @@ def ablate(
     import introspect as ix
     from introspect.models import load_text
 
-    loaded = load_text(load(model, allow_pickle=allow_pickle))
+    loaded = load_text(load(model, allow_pickle=allow_pickle, strict=strict))
     kind = loaded.reading_kind
     change: Any
     if edge:
@@ -216,6 +220,7 @@ def heads(
     seed: Annotated[int, typer.Option(help="Random seed for the tokens and the intervals.")] = 0,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Find previous-token, duplicate-token and induction heads; leave a folder or a page."""
     from introspect.models import hush, load_text
@@ -236,9 +241,9 @@ def heads(
     # Only a loss needs the LM head.
     with_loss = given is not None and not no_importance
     loaded = (
-        load_to_ask(model, allow_pickle=allow_pickle)
+        with_notes(load_to_ask(model, allow_pickle=allow_pickle, strict=strict))
         if with_loss
-        else load_text(load(model, allow_pickle=allow_pickle))
+        else load_text(load(model, allow_pickle=allow_pickle, strict=strict))
     )
     result = heads_folder(
         loaded,
@@ -284,6 +289,7 @@ def lens(
     ] = None,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("lens.html"),
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Show what a model would predict after each layer, and which heads contribute."""
     import introspect as ix
@@ -291,7 +297,7 @@ def lens(
     from introspect.studies.causal import load_to_ask
 
     hush()
-    loaded = load_to_ask(model, allow_pickle=allow_pickle)
+    loaded = with_notes(load_to_ask(model, allow_pickle=allow_pickle, strict=strict))
     if not loaded.has_unembedding:
         raise ModelError(
             f"Expected a model with a language-model head, whose unembedding turns states into "

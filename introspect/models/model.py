@@ -35,6 +35,8 @@ from introspect.models.inputs import (
     encode_batch,
     encode_target,
     length_limit,
+    num_embeddings,
+    with_embeddings,
 )
 from introspect.models.run_plan import (
     RunPlan,
@@ -61,6 +63,7 @@ class Model:
         name: the name to report: hub id or folder.
         revision: the commit on the hub, or a digest of the weights.
         within: what the module is a part of, for the certificate; none for most models.
+        unused: weights of its checkpoint that it does not use, for the certificate.
 
     Raises:
         ModelError: the tokenizer is not fast; only fast tokenizers provide character offsets.
@@ -71,6 +74,7 @@ class Model:
     name: str = "model"
     revision: str | None = None
     within: str | None = None
+    unused: str = ""
     # A fast tokenizer keeps its truncation setting in one shared object.
     _tokenizer_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -175,7 +179,7 @@ class Model:
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, of, steps, rows)
         text = _one_text(text, words)
-        options = generation_options(generate, self.module)
+        options = None if generate is False else generation_options(generate, self.module)
         if options is not None:
             _check_generation(wanted, rows, target)
             kind = self._checked_kind(kind, target, generates=True)
@@ -307,6 +311,7 @@ class Model:
         certificate = replace(
             record.certificate,
             note=note,
+            unused="; ".join(filter(None, (self.unused, record.certificate.unused))),
             model=self.name,
             revision=self.revision,
             tokenizer=type(self.tokenizer).__name__,
@@ -332,9 +337,11 @@ class Model:
         limit = length_limit(self.module, self.tokenizer)
         with self._tokenizer_lock:
             plain = [text for text in texts if isinstance(text, str)]
-            if len(plain) == len(texts):
-                return encode_batch(self.tokenizer, plain, limit=limit, truncation=truncation)
-            return [self._outcome(text, truncation=truncation) for text in texts]
+            if len(plain) < len(texts):
+                return [self._outcome(text, truncation=truncation) for text in texts]
+            encoded = encode_batch(self.tokenizer, plain, limit=limit, truncation=truncation)
+        rows = num_embeddings(self.module)
+        return [with_embeddings(each, rows, self.name) for each in encoded]
 
     def _outcome(self, text: Readable, *, truncation: bool) -> EncodedText | TextError:
         try:
@@ -390,7 +397,7 @@ class Model:
                 raise SelectionError(
                     "Expected no `text_pair` beside a chat, got both. Put all of it in messages."
                 )
-        return encode(
+        encoded = encode(
             self.tokenizer,
             first,
             second,
@@ -398,6 +405,18 @@ class Model:
             truncation=truncation,
             as_prompt=generates and not self.is_encoder_decoder,
         )
+        return self._readable(encoded)
+
+    def _readable(self, encoded: EncodedText) -> EncodedText:
+        """Return a text of tokens that the model has embeddings for.
+
+        Raises:
+            TextError: it has others.
+        """
+        checked = with_embeddings(encoded, num_embeddings(self.module), self.name)
+        if isinstance(checked, TextError):
+            raise checked
+        return checked
 
     def _encode_target(self, target: str, truncation: bool) -> EncodedText:
         config: Any = self.module.config
@@ -407,13 +426,14 @@ class Model:
                 f"Expected decoder_start_token_id in the configuration of {self.name}, which is "
                 "what its decoder reads first. Set it to the id that the model was trained with."
             )
-        return encode_target(
+        encoded = encode_target(
             self.tokenizer,
             target,
             start_id=start_id,
             limit=length_limit(self.module, self.tokenizer),
             truncation=truncation,
         )
+        return self._readable(encoded)
 
     @property
     def has_unembedding(self) -> bool:

@@ -35,6 +35,8 @@ class Certificate:
         max_completeness_error: of integrated gradients, the largest absolute difference between
             their sum over a layer and the change that the layer's attention makes.
         note: why a figure is missing, if any is.
+        unused: weights of the checkpoint, and settings of the configuration, that the model does
+            not use; empty where it uses all.
         attn_implementation: the implementation that the model runs without a capture.
     """
 
@@ -48,6 +50,7 @@ class Certificate:
     gradient_of_value: float | None = None
     max_completeness_error: float | None = None
     note: str = ""
+    unused: str = ""
     attn_implementation: str | None = None
     model: str | None = None
     revision: str | None = None

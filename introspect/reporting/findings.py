@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from introspect.functional import first_mentioned, nearest_preceding
 from introspect.records import AttentionRecord, Head, readable_heads
+from introspect.statistics import Claim
 from introspect.studies.coreference import DirectionScores, Scores
 from introspect.text import CorefCase, counted, decimal, listed, percent, verb, visible_text, whole
 
@@ -28,11 +29,19 @@ ATTENTION_IS_NOT_CAUSATION = (
 
 @dataclass(frozen=True)
 class Finding:
-    """A headline, what supports it, and what it does not show."""
+    """A headline, what supports it, and what it does not show.
+
+    Args:
+        headline: the first sentence of the page.
+        details: what supports it.
+        caveats: what it does not show.
+        claims: what is claimed in these sentences, with the numbers behind it.
+    """
 
     headline: str
     details: tuple[str, ...]
     caveats: tuple[str, ...]
+    claims: tuple[Claim, ...] = ()
 
     @property
     def plain(self) -> str:

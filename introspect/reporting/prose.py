@@ -10,8 +10,10 @@ from markupsafe import Markup
 from introspect.page import template
 from introspect.records import AttentionRecord
 from introspect.reporting.findings import Finding
-from introspect.reporting.provenance import Row
 from introspect.text import CorefCase, Span, counted, percent
+
+#: A name and its value.
+Row = tuple[str, str]
 
 
 def _macros() -> Any:

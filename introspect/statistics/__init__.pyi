@@ -1,4 +1,5 @@
 # What the folder hands out, each name loaded on its first use.
+from .claim import Claim as Claim
 from .groups import FEWEST_GROUPS as FEWEST_GROUPS
 from .groups import checked as checked
 from .groups import drawn_counts as drawn_counts
