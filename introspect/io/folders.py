@@ -85,7 +85,6 @@ def check_folder(
     """
     folder = resolved(out)
     _check_place(folder)
-    check_apart(folder, inputs)
     names = _names(folder)
     if not names:
         return folder
@@ -100,6 +99,7 @@ def check_folder(
             f"Expected an empty folder or that of a {kind} run alone, but {str(folder)!r} holds "
             f"{foreign[0]!r}. Move it elsewhere, or name another folder."
         )
+    check_apart(folder, inputs)
     for name in names:
         _check_entry(folder / name)
     if way == "replace" and not overwrite:

@@ -236,9 +236,23 @@ def test_an_input_is_never_written(name, way, write, tmp_path, given):
         target.hardlink_to(read)
     before = everything(tmp_path, given)
     for more in ((), ("--overwrite",)) if name in FOLDERS else ((),):
-        words = ("it is one of them",) if command.ending else ("holds the input",)
+        words = ("it is one of them",) if command.ending else ("holds ",)
         assert_refused(write(name, target, *more), *words)
         assert everything(tmp_path, given) == before
+
+
+def test_a_table_of_an_earlier_run_is_not_overwritten_by_the_run_that_reads_it(
+    introspect, write, tmp_path, given
+):
+    for name, read in (("heads", "heads.csv"), ("causal", "rejects.jsonl"), ("probe", "heads.csv")):
+        out = tmp_path / name
+        assert write(name, out).code == 0
+        before = everything(tmp_path)
+        command = [name, *(("--texts",) if name == "heads" else ()), out / read]
+        for more in ((), ("--overwrite",)):
+            outcome = introspect(*command, "--out", out, *PRONOUN, *more)
+            assert_refused(outcome, f"holds the input '{read}'")
+            assert everything(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", COMMANDS)
