@@ -193,6 +193,7 @@ def probe(
     from introspect.runs import CacheOptions, RayOptions, WorkerOptions, estimate
     from introspect.runs import probe as run_probe
     from introspect.studies.coreference import Options
+    from introspect.text import counted
 
     inputs = inputs_of(
         files, column=column, columns=columns, format=format, delimiter=delimiter, heading=heading
@@ -241,10 +242,18 @@ def probe(
         print_table("What was found", result.lines())
     typer.echo(result.finding)
     typer.echo(result.report or result.folder)
+    if number := result.num_without_choice:
+        offers = "offers" if number == 1 else "offer"
+        typer.echo(
+            f"introspect: notice: {counted(number, 'case')} {offers} no choice (all candidates are "
+            "antecedents, or none is): scored, and counted in no accuracy",
+            err=True,
+        )
     if result.num_rejected:
         rejects = out / "rejects.jsonl"
         typer.echo(
-            f"introspect: notice: {result.num_rejected} rows rejected, see {rejects}", err=True
+            f"introspect: notice: {counted(result.num_rejected, 'row')} rejected, see {rejects}",
+            err=True,
         )
         raise typer.Exit(3)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.data.catalog import COLLECTIONS, TAKES, read_cases
+from introspect.data.foreign import check_is_text, kind_by_ending
 from introspect.data.jsonl import case_to_json, reject_from_json, reject_to_json
 from introspect.data.outcomes import LeftOut, Outcome, Reject, Tally
 from introspect.data.published import ClusterOptions, form_of
@@ -115,7 +116,12 @@ def convert(
 def _check_form(kind: str, files: Sequence[PathLike]) -> None:
     """Raise if a file is written in the form of another kind."""
     for file in files:
+        if Path(file).suffix.lower() not in (".xlsx", ".xlsm", ".parquet"):
+            check_is_text(file, str(file))
         form = form_of(file)
+        if form is None and (known := kind_by_ending(file)):
+            what, how = known
+            raise InputError(f"Expected a file of kind {kind!r}, got {what}, {str(file)!r}. {how}")
         if form not in (None, kind):
             pronoun = " --pronoun it" if form == "winogrande" else ""
             raise InputError(

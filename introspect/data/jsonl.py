@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from introspect.data.json_rows import fault_of_json, read_objects
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
 from introspect.errors import InputError
 from introspect.io import PathLike, Row, RowError, claimed_file, read_lines, write_lines
@@ -35,6 +36,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outcome]:
     """Yield the cases of a file, and a ``Reject`` for each bad line; blank lines are skipped.
 
+    A file may also be an array of cases, or have objects over several lines.
+
     Cases outside forced choice, with only right or only wrong candidates, are included.
 
     Args:
@@ -45,7 +48,10 @@ def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outco
         InputError: the file is missing or cannot be read.
     """
     source = CaseSource(path, seen)
-    yield from source.outcomes(read_lines(path), _parse)
+    first = next(read_lines(path), None)
+    begins = "" if first is None else first.raw.strip()
+    is_one_a_line = not begins.startswith("[") and begins != "{"
+    yield from source.outcomes(read_lines(path) if is_one_a_line else read_objects(path), _parse)
 
 
 def _parse(row: Row) -> list[CorefCase]:
@@ -105,10 +111,9 @@ def object_from_json(line: str) -> dict[str, Any]:
         )
     except RowError:
         raise
-    except RecursionError as error:
-        raise RowError("The JSON is nested too deeply.", kind="json") from error
-    except ValueError as error:
-        raise RowError(f"Expected JSON, but: {error}.", kind="json") from error
+    except (RecursionError, ValueError) as error:
+        is_one_line = "\n" not in line
+        raise RowError(fault_of_json(error, -1 if is_one_line else 0), kind="json") from error
     if not isinstance(parsed, dict):
         raise RowError(f"Expected an object, {{…}}, got {_type_name(parsed)}.", kind="type")
     # Only an escape can yield half a surrogate pair, which no file and no tokenizer accepts.

@@ -11,6 +11,7 @@ import torch
 import transformers
 from torch import nn
 
+from introspect.changes import scoped
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import ran, run_arguments
 from introspect.hooks.interface import active_editors
@@ -95,6 +96,7 @@ def certificate_of(
     )
 
 
+@scoped
 def verify(module: nn.Module, inputs: Mapping[str, Any], captured: Captured) -> Certificate:
     """Return the certificate of ``captured`` with its difference from the model's own output.
 

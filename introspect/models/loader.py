@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from logging import ERROR
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
 
@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from introspect.calls import checked_call
+from introspect.changes import Changes, change_setting
 from introspect.deprecated import renamed_keyword
 from introspect.errors import IntrospectError, MissingExtraError, ModelError
 from introspect.hooks import unwrapped
@@ -24,11 +25,6 @@ from introspect.models.model import Model
 from introspect.models.sources import ModelSource, check_hub_weights, find_source
 from introspect.models.unused import names_stored, unused_weights
 from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
-
-_lock = threading.Lock()
-# Restores each setting to its value before the first change; how many still need it changed.
-_before: dict[str, Callable[[], None]] = {}
-_needed: dict[str, int] = {}
 
 
 def hush() -> None:
@@ -45,12 +41,8 @@ def silent() -> Iterator[None]:
     """Suppress transformers' messages, except errors, for the duration of the block."""
     from transformers.utils import logging
 
-    def change() -> Callable[[], None]:
-        verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        return lambda: logging.set_verbosity(verbosity)
-
-    with _changed("verbosity", change):
+    with Changes() as changes:
+        change_setting(changes, "verbosity", ERROR, logging.get_verbosity, logging.set_verbosity)
         yield
 
 
@@ -59,33 +51,13 @@ def barless() -> Iterator[None]:
     """Suppress transformers' progress bars for the duration of the block."""
     from transformers.utils import logging
 
-    def change() -> Callable[[], None]:
-        if not logging.is_progress_bar_enabled():
-            return lambda: None
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        return logging.enable_progress_bar
+    def write(is_shown: bool) -> None:
+        switch: Any = logging.enable_progress_bar if is_shown else logging.disable_progress_bar
+        switch()
 
-    with _changed("bars", change):
+    with Changes() as changes:
+        change_setting(changes, "bars", False, logging.is_progress_bar_enabled, write)
         yield
-
-
-@contextmanager
-def _changed(name: str, change: Callable[[], Callable[[], None]]) -> Iterator[None]:
-    """Change a process-wide setting for the first thread that needs it; the last one restores it.
-
-    If each thread restored what it found, the setting could stay changed forever.
-    """
-    with _lock:
-        if not _needed.get(name):
-            _before[name] = change()
-        _needed[name] = _needed.get(name, 0) + 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _needed[name] -= 1
-            if not _needed[name]:
-                _before.pop(name)()
 
 
 # Heads that may be missing from a base model's file without affecting any attention.

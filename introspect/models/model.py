@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from introspect.calls import checked_call, checked_class, kind_of_thing
+from introspect.changes import guarded
 from introspect.errors import ModelError, SelectionError, TextError
 from introspect.hooks import (
     GRADIENT_PARTS,
@@ -76,7 +77,9 @@ class Model:
     within: str | None = None
     unused: str = ""
     # A fast tokenizer keeps its truncation setting in one shared object.
-    _tokenizer_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _tokenizer_lock: threading.RLock = field(
+        default_factory=lambda: guarded(threading.RLock()), repr=False
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "module", unwrapped(self.module))
@@ -90,7 +93,7 @@ class Model:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.name}, {type(self.module).__name__}>"
 
-    def tokenizing(self) -> threading.Lock:
+    def tokenizing(self) -> threading.RLock:
         """Return the lock to hold while using the tokenizer, whose settings are a shared object."""
         return self._tokenizer_lock
 
@@ -235,7 +238,7 @@ class Model:
         ahead, fewer where texts are long.
 
         Args:
-            texts: texts, lists of words, or chats.
+            texts: texts, lists of words, or chats; one text is a list of one.
             batch_size: the most texts in a batch.
             include: as for ``capture``, without gradients.
             layers: only these layers, by the model's own numbers.
@@ -245,8 +248,7 @@ class Model:
                 and their total if it is known.
 
         Raises:
-            TextError: a text is empty, or longer than the model reads; the message has its number;
-                or one text came in place of several.
+            TextError: a text is empty, or longer than the model reads; the message has its number.
             SelectionError: an option is unknown, or the model does not have a layer.
             CaptureError: the model's attention cannot be observed, or a part cannot be verified.
 
@@ -257,7 +259,7 @@ class Model:
             [6, 6]
         """
         if isinstance(texts, str):
-            raise TextError("Expected several texts, got one. Put it into a list: [text].")
+            texts = [texts]
         check_texts(texts)
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, None, STEPS, None)

@@ -172,6 +172,7 @@ class AttentionRecord:
         special_tokens: Sequence[bool | int] | Collection[str] | None = None,
         word_ids: Sequence[int | None] | None = None,
         offsets: Sequence[tuple[int, int]] | None = None,
+        text: str | None = None,
     ) -> AttentionRecord:
         """Build a record from any attention and its tokens, whatever their source.
 
@@ -191,6 +192,8 @@ class AttentionRecord:
                 ``tokens``, or their labels.
             word_ids: the word of each of ``tokens``, as a tokenizer's ``word_ids()``.
             offsets: the characters of each of ``tokens``, as a tokenizer's ``offset_mapping``.
+            text: the text that was tokenized, so that its words can be named and scored; with
+                ``offsets``, which are compared with it.
 
         Raises:
             RecordError: they are something else, or the shapes do not fit the tokens.
@@ -204,7 +207,11 @@ class AttentionRecord:
             raise RecordError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")
         patterns = read_patterns(attentions, kind)
         keys = read_tokens(
-            tokens, special_tokens=special_tokens, word_ids=word_ids, offsets=offsets
+            tokens,
+            special_tokens=special_tokens,
+            word_ids=word_ids,
+            offsets=offsets,
+            text=text,
         )
         queries = keys if query_tokens is None else read_tokens(query_tokens)
         return cls._of_patterns(patterns, queries, keys, kind, apart=query_tokens is not None)

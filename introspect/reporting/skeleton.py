@@ -12,6 +12,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from introspect.calls import checked_result
 from introspect.io import check_page_file, save_file
 from introspect.page import Document, framed
 from introspect.records import ROUNDING, Certificate
@@ -22,6 +23,7 @@ from introspect.studies.coreference import Scores
 from introspect.text import quantity, sentence
 
 
+@checked_result
 @dataclass(frozen=True)
 class Report:
     """A finished report.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.data import Inputs, InputSet, Reject, input_set, reject_from_json
 from introspect.deprecated import renamed_keyword, renamed_value
 from introspect.errors import OutputError, SelectionError
@@ -45,6 +45,7 @@ from introspect.studies.runner import default_lanes
 from introspect.text import counted, percent, percent_interval, sentence, whole
 
 
+@checked_result
 @dataclass(frozen=True)
 class ProbeRun:
     """The results of a probe and their folder.
@@ -78,6 +79,7 @@ class ProbeRun:
             *(("Input", sentence(line)) for line in self.read),
             ("Texts", f"{whole(summary['texts'])}, {counted(summary['tokens'], 'token')}"),
             ("Rejected", whole(self.num_rejected)),
+            *[("Without a choice", whole(n)) for n in [self.num_without_choice] if n],
             (
                 "Model",
                 f"{whole(timings['model'])} s, {whole(timings['rows_per_second'])} texts a second",
@@ -96,6 +98,11 @@ class ProbeRun:
             (row.baseline, percent_interval(row.accuracy, row.ci_low, row.ci_high))
             for row in baselines
         ]
+
+    @property
+    def num_without_choice(self) -> int:
+        """Number of cases with only antecedents or only distractors, which have no accuracy."""
+        return 0 if self.scores is None else len(self.scores.outside_forced_choice)
 
     @property
     def rejects(self) -> tuple[Reject, ...]:

@@ -29,7 +29,7 @@ class Counts:
     Args:
         read: rows in it.
         rows: texts with a result.
-        rejected: rows without a result, and cases that offer no choice.
+        rejected: rows without a result.
         tokens: tokens of the rows with a result.
         kept: rows whose results the cache had.
         backoffs: how often a batch was divided for lack of memory.

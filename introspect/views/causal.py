@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import Head
@@ -39,6 +39,7 @@ _METHODS = {
 }
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class CausalView(Drawing):
     """What heads attend to, plotted against the effect of ablating them on the model's answer.

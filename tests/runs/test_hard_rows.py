@@ -63,7 +63,7 @@ def test_half_a_surrogate_pair_is_rejected(tmp_path):
 
 
 def test_rejects_are_in_the_order_of_the_input(tmp_path):
-    """Whatever finds them: the reader, the tokenizer, the check of ids, or the count of choices."""
+    """Whatever finds them: the reader, the tokenizer, or the check of ids."""
     first, second = sets.cases()[:2]
     long = replace(first, text=first.text + " w1" * LIMIT, id="long")
     unknown = CorefCase.from_words("zz saw it", pronoun="it", antecedent="zz", id="unknown")
@@ -72,10 +72,12 @@ def test_rejects_are_in_the_order_of_the_input(tmp_path):
     path = tmp_path / "c.jsonl"
     path.write_text("\n".join(r if isinstance(r, str) else case_to_json(r) for r in rows))
     run = ix.probe(sets.model(), path, tmp_path / "x", **CALL | {"shard_rows": 4})
-    assert [line for line, _ in reasons(run)] == [2, 3, 4, 5, 7, 8, 9]
-    kinds = ["text", "json", "mention", "duplicate_id", "no_choice", "missing_key", "text"]
+    assert [line for line, _ in reasons(run)] == [2, 3, 4, 5, 8, 9]
+    kinds = ["text", "json", "mention", "duplicate_id", "missing_key", "text"]
     assert [kind for _, kind in reasons(run)] == kinds
-    # A case without a choice has a result all the same.
+    # A case without a choice has a result, and is counted once: not among the rejects.
+    assert (run.num_rejected, run.num_without_choice) == (6, 1)
+    assert ("Without a choice", "1") in run.lines()
     assert set(pd.read_parquet(run.folder / "cases.parquet")["id"]) == {
         first.id,
         second.id,
@@ -367,5 +369,5 @@ def test_prepared_rows_know_their_places():
 def test_cases_without_a_choice_alone_have_results_and_a_report(tmp_path):
     cases = [replace(case, candidates=case.candidates[:1]) for case in sets.cases()[:3]]
     run = ix.probe(sets.model(), write_jsonl(tmp_path / "c.jsonl", cases), tmp_path / "x", **CALL)
-    assert [kind for _, kind in reasons(run)] == ["no_choice"] * 3
+    assert (reasons(run), run.num_rejected, run.num_without_choice) == ([], 0, 3)
     assert pd.read_parquet(run.folder / "cases.parquet")["id"].nunique() == 3

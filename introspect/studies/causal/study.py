@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.data import Cases
 from introspect.deprecated import renamed_keyword
 from introspect.errors import InputError, SelectionError
@@ -54,6 +54,7 @@ class ChosenByAttention:
     n: int
 
 
+@checked_result
 @dataclass(frozen=True, eq=False)
 class CausalStudy:
     """A set of cases, scored by what heads attend to, and asked with and without each head.
