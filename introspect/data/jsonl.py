@@ -21,7 +21,16 @@ from typing import Any
 from introspect.data.json_rows import fault_of_json, read_objects
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
 from introspect.errors import InputError
-from introspect.io import PathLike, Row, RowError, claimed_file, read_lines, write_lines
+from introspect.io import (
+    PathLike,
+    Row,
+    RowError,
+    claimed_file,
+    from_plain,
+    object_from,
+    read_lines,
+    write_lines,
+)
 from introspect.text import CorefCase, Span
 
 #: The keys that every case has.
@@ -253,5 +262,9 @@ def reject_to_json(reject: Reject) -> str:
 
 
 def reject_from_json(line: str) -> Reject:
-    """Return the rejected row that ``reject_to_json`` wrote."""
-    return Reject(**json.loads(line))
+    """Return the rejected row that ``reject_to_json`` wrote.
+
+    Raises:
+        ValueError: the line holds something else.
+    """
+    return from_plain(Reject, object_from(line))

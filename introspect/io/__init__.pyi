@@ -40,6 +40,12 @@ from .lines import Row as Row
 from .lines import RowError as RowError
 from .lines import read_lines as read_lines
 from .lines import read_table as read_table
+from .plain import as_typed as as_typed
+from .plain import from_json as from_json
+from .plain import from_plain as from_plain
+from .plain import object_from as object_from
+from .plain import sealed as sealed
+from .plain import unsealed as unsealed
 from .streams import Stream as Stream
 from .streams import as_utf8 as as_utf8
 from .streams import codec_of as codec_of

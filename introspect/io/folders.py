@@ -34,6 +34,7 @@ from introspect.io.destinations import (
     unwritable,
 )
 from introspect.io.files import put, write_atomically
+from introspect.io.plain import object_from
 
 #: The file with the plan that the folder was begun with, and the manifest of what a run writes.
 PLAN = "run.json"
@@ -232,7 +233,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
             return None
         if not stat.S_ISREG(os.lstat(path).st_mode):
             raise TypeError("it is no regular file")
-        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        run = object_from(path.read_text(encoding="utf-8"))
         if not isinstance(run["plan"], dict):
             raise TypeError("its plan is not an object")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

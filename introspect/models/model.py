@@ -25,6 +25,7 @@ from introspect.hooks import (
     with_gradients,
 )
 from introspect.models.batch_capture import BatchCapture
+from introspect.models.copies import without_left_hooks
 from introspect.models.generation import Generate, Writing, generation_options
 from introspect.models.inputs import (
     EncodedText,
@@ -92,6 +93,15 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.name}, {type(self.module).__name__}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A lock can be neither pickled nor copied, nor can what a run leaves on the module.
+        state = {name: value for name, value in vars(self).items() if name != "_tokenizer_lock"}
+        return {**state, "module": without_left_hooks(self.module)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in {**state, "_tokenizer_lock": guarded(threading.RLock())}.items():
+            object.__setattr__(self, name, value)
 
     def tokenizing(self) -> threading.RLock:
         """Return the lock to hold while using the tokenizer, whose settings are a shared object."""
@@ -407,7 +417,9 @@ class Model:
             truncation=truncation,
             as_prompt=generates and not self.is_encoder_decoder,
         )
-        return self._readable(encoded)
+        # Whether it can generate at all is said first.
+        can_write = getattr(self.module, "can_generate", bool)()
+        return encoded if generates and not can_write else self._readable(encoded)
 
     def _readable(self, encoded: EncodedText) -> EncodedText:
         """Return a text of tokens that the model has embeddings for.

@@ -99,6 +99,15 @@ class AttentionRecord:
         object.__setattr__(self, "attentions", _stored(self.attentions))
         object.__setattr__(self, "layers", layers)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A read-only view can be neither pickled nor copied.
+        return {**vars(self), "parts": dict(self.parts)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "parts", MappingProxyType(self.parts))
+
     def __repr__(self) -> str:
         # A short summary for notebooks; the numbers of a whole tensor would hide it.
         return f"<{type(self).__name__}: {self.extent}>"

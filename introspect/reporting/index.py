@@ -13,12 +13,14 @@ from introspect.errors import InputError, OutputError
 from introspect.io import claimed_file, write_atomically
 from introspect.page import Document, read_summary
 from introspect.reporting.prose import index_list, lead
-from introspect.text import counted
+from introspect.text import counted, shortened, visible_text
 
 _NAME = "index.html"
 
 # A page says what it is within its first bytes: only styles come before that, no data.
 _HEAD_BYTES = 2**18
+_MOST_CASES = 10**12
+_LONGEST = 1_000
 
 
 @checked_call
@@ -80,8 +82,16 @@ def _page(root: Path, known: Mapping[Path, Mapping[str, Any]], left_out: int) ->
 
 def _entry(path: Path, summary: Mapping[str, Any]) -> tuple[str, object, list[object]]:
     """Return the address, the finding and the facts of a page."""
-    facts = [path.as_posix(), summary.get("title"), summary.get("model")]
-    if (cases := summary.get("cases")) is not None:
+    title, model, finding = (_text_in(summary, name) for name in ("title", "model", "finding"))
+    facts = [path.as_posix(), title, model]
+    cases = summary.get("cases")
+    # Whoever wrote the page, its summary is not more than it says.
+    if isinstance(cases, int) and not isinstance(cases, bool) and 0 <= cases <= _MOST_CASES:
         facts.append(counted(cases, "case"))
-    finding = summary.get("finding") or summary.get("title") or path.name
-    return quote(path.as_posix()), finding, [fact for fact in facts if fact]
+    return quote(path.as_posix()), finding or title or path.name, [fact for fact in facts if fact]
+
+
+def _text_in(summary: Mapping[str, Any], name: str) -> str:
+    """Return a text of a summary; an empty one where something else stands there."""
+    value = summary.get(name)
+    return shortened(visible_text(value), _LONGEST) if isinstance(value, str) else ""

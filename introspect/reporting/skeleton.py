@@ -24,7 +24,7 @@ from introspect.text import quantity, sentence
 
 
 @checked_result
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """A finished report.
 

@@ -24,6 +24,9 @@ _IDENTITY = (
 _BESIDE = ("-wal", "-shm", "-journal")
 _SECONDS_TO_WAIT = 60
 _AT_ONCE = 500
+_DIGEST_BYTES = hashlib.sha256().digest_size
+# The size of a result itself, without its digest; the column need not say what it is.
+_SIZE = f"MAX(COALESCE(LENGTH(value), 0) - {_DIGEST_BYTES}, 0)"
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,10 @@ class Cache:
             for first in range(0, len(keys), _AT_ONCE):
                 some = keys[first : first + _AT_ONCE]
                 marks = ",".join("?" * len(some))
-                results |= base.execute(
+                rows = base.execute(
                     f"SELECT key, value FROM results WHERE key IN ({marks})", some
                 ).fetchall()
+                results |= {key: content for key, value in rows if (content := _checked(value))}
                 base.execute(
                     f"UPDATE results SET used = ? WHERE key IN ({marks})", [time.time(), *some]
                 )
@@ -88,14 +92,16 @@ class Cache:
     def put(self, results: Mapping[bytes, bytes]) -> None:
         """Store results, and drop the least recently used ones if there are too many."""
         now = time.time()
-        rows = [(key, value, len(value), now) for key, value in results.items()]
+        sealed = {key: _sealed(value) for key, value in results.items()}
+        rows = [(key, value, len(value), now) for key, value in sealed.items()]
         with self._opened() as base:
             base.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", rows)
-            (total,) = base.execute("SELECT COALESCE(SUM(size), 0) FROM results").fetchone()
-            oldest = base.execute("SELECT key, size FROM results ORDER BY used")
+            (total,) = base.execute(f"SELECT SUM({_SIZE}) FROM results").fetchone()
+            oldest = base.execute(f"SELECT key, {_SIZE} FROM results ORDER BY used")
             leaving = []
-            while total > self._options.bytes:
-                key, size = oldest.fetchone()
+            for key, size in oldest:
+                if (total or 0) <= self._options.bytes:
+                    break
                 leaving.append((key,))
                 total -= size
             oldest.close()
@@ -151,3 +157,16 @@ class Cache:
                 f"Expected a cache at {str(self._path)!r}, but: {error}. Name another file, or "
                 "leave the cache out."
             ) from error
+
+
+def _sealed(value: bytes) -> bytes:
+    """Return a result with its digest before it."""
+    return hashlib.sha256(value).digest() + value
+
+
+def _checked(value: Any) -> bytes | None:
+    """Return a result without its digest; ``None`` where it is not what was stored."""
+    if not isinstance(value, bytes):
+        return None
+    digest, content = value[:_DIGEST_BYTES], value[_DIGEST_BYTES:]
+    return content if hashlib.sha256(content).digest() == digest else None

@@ -38,7 +38,7 @@ from introspect.text import CorefCase
 CAUSAL_KIND = "causal"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CausalFolder:
     """The results of a causal study and their folder.
 

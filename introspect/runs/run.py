@@ -12,7 +12,7 @@ from typing import Any, Literal
 from introspect.calls import checked_call, checked_result
 from introspect.data import Inputs, InputSet, Reject, input_set, reject_from_json
 from introspect.deprecated import renamed_keyword, renamed_value
-from introspect.errors import OutputError, SelectionError
+from introspect.errors import InputError, OutputError, SelectionError
 from introspect.functional import Mention
 from introspect.io import (
     ATTENTION,
@@ -46,7 +46,7 @@ from introspect.text import counted, percent, percent_interval, sentence, whole
 
 
 @checked_result
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ProbeRun:
     """The results of a probe and their folder.
 
@@ -106,9 +106,20 @@ class ProbeRun:
 
     @property
     def rejects(self) -> tuple[Reject, ...]:
-        """All rows without a result, read from the folder."""
-        with (self.folder / "rejects.jsonl").open(encoding="utf-8") as lines:
-            return tuple(map(reject_from_json, lines))
+        """All rows without a result, read from the folder.
+
+        Raises:
+            InputError: the file of them is gone or damaged.
+        """
+        path = self.folder / "rejects.jsonl"
+        try:
+            with path.open(encoding="utf-8") as lines:
+                return tuple(map(reject_from_json, lines))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"Expected the rejected rows in {str(path)!r}, but they cannot be read: {error}. "
+                "Run the same command again: it writes the file anew."
+            ) from error
 
 
 DEFAULT = Options()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +15,17 @@ from safetensors import SafetensorError
 
 from introspect.data import Reject, reject_to_json
 from introspect.errors import OutputError
-from introspect.io import Arrays, pack, unpack, unwritable, work_files, write_atomically
+from introspect.io import (
+    Arrays,
+    from_plain,
+    pack,
+    sealed,
+    unpack,
+    unsealed,
+    unwritable,
+    work_files,
+    write_atomically,
+)
 
 _REJECTS = "rejects"
 _MANIFEST = "manifest.jsonl"
@@ -142,7 +151,7 @@ class ShardStore:
         Raises:
             OutputError: the line cannot be written.
         """
-        line = json.dumps(asdict(entry)).encode() + b"\n"
+        line = sealed(asdict(entry)).encode() + b"\n"
         try:
             with (self.folder / _MANIFEST).open("ab") as stream:
                 # This line must not be joined to one that a stop has cut short.
@@ -202,12 +211,13 @@ class ShardStore:
             lines = (self.folder / _MANIFEST).read_bytes().split(b"\n")
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise unwritable(self.folder / _MANIFEST, error, "read") from error
         for line in lines:
             try:
-                fields = json.loads(line)
-                yield ShardEntry(**{**fields, "routes": tuple(fields["routes"])})
-            except (ValueError, TypeError, KeyError):
-                continue  # a line cut short by a stop: its shard runs again
+                yield from_plain(ShardEntry, unsealed(line))
+            except ValueError:
+                continue  # a line cut short by a stop, or damaged: its shard runs again
 
     def _ends_with_line(self, stream: Any) -> bool:
         if not stream.tell():

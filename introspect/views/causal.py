@@ -15,7 +15,7 @@ from introspect.records import Head
 from introspect.text import counted, interval, p_cell, quantity, whole
 from introspect.views.base import Drawing, layers_of, map_of
 from introspect.views.causal_figure import ACROSS, causal_figure, unit_of
-from introspect.views.causal_table import HasHeads, causal_table
+from introspect.views.causal_table import CAUSAL_METHODS, HasHeads, causal_table
 from introspect.views.palette import DIVERGING, layer_colors, scale_partners
 from introspect.views.pictures import (
     Picture,
@@ -31,12 +31,6 @@ if TYPE_CHECKING:
 
 _LABELS = {"accuracy": "accuracy of its choice", "margin": "margin"}
 _TITLE = "What heads attend to, and their effects"
-_METHODS = {
-    "zero": "each head’s output set to zero",
-    "mean": "each head’s output replaced by its mean over other texts",
-    "uniform": "each head made to attend equally to all that the mask allows",
-    "resample": "each head’s output taken from another text",
-}
 
 
 @checked_result
@@ -91,7 +85,7 @@ class CausalView(Drawing):
         model = f"{attrs['model']}, " if attrs.get("model") else ""
         n = int(self.table["n"].max())
         words = "a surrogate, not the model’s answer" if self.is_surrogate else attrs["metric"]
-        return f"{model}{counted(n, 'case')}; {_METHODS[attrs['method']]}; metric: {words}"
+        return f"{model}{counted(n, 'case')}; {CAUSAL_METHODS[attrs['method']]}; metric: {words}"
 
     @property
     def effect_title(self) -> str:
