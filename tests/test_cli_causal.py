@@ -87,7 +87,7 @@ def test_causal_says_in_its_summary_what_the_study_found(introspect, tmp_path, s
     out = tmp_path / "run"
     introspect("causal", write_cases(tmp_path), "--out", out, "--model", "pronoun")
     summary = json.loads((out / "summary.json").read_text())
-    assert [f"L{r['layer']}H{r['head']}" for r in summary["heads_that_matter"]] == ["L0H0", "L1H0"]
+    assert [f"L{r['layer']}H{r['head']}" for r in summary["heads_that_support"]] == ["L0H0", "L1H0"]
     assert summary["heads_that_attend"] == ["L1H0"]
     assert summary["chosen_by_attention"]["heads"] == ["L1H0", "L1H0"]
     assert summary["chosen_by_attention"]["effect"] == pytest.approx(study.chosen.effect)

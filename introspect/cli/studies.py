@@ -77,7 +77,7 @@ def causal(
     allow_pickle: AllowPickle = False,
     strict: Strict = True,
 ) -> None:
-    """Ablate each head in turn, and leave a folder that says which heads matter."""
+    """Ablate each head in turn, and leave a folder that says which support the answer."""
     from introspect.models import hush
     from introspect.runs import causal_folder
     from introspect.studies.causal import load_to_ask

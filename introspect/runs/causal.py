@@ -21,11 +21,11 @@ from introspect.progress import ProgressLike, following
 from introspect.reporting import (
     Report,
     causal_report,
+    claims_of,
     finding_of_study,
     first_record,
     heads_that_attend,
-    heads_that_matter,
-    own_answer,
+    heads_with,
     provenance_rows,
     version_of_introspect,
 )
@@ -224,15 +224,18 @@ _OF_CHOICE = ("direction", "accuracy", "ci_low", "ci_high", "p_value")
 def _summary(
     study: CausalStudy, num_rejected: int, seconds: float, command: str | None
 ) -> dict[str, Any]:
-    own = own_answer(study.effects, float(study.heads.attrs["chance"]))
+    own = study.ability
     choice = study.scores.choice
     return {
         "finding": finding_of_study(study).plain,
         **study.heads.attrs,
+        "claims": [claim.to_json() for claim in claims_of(study)],
         "n": own.n,
-        "num_groups": len(set(study.effects.answers.groups)),
+        "num_groups": own.groups,
         "accuracy": {"value": own.accuracy, "ci_low": own.low, "ci_high": own.high},
-        "heads_that_matter": _records(heads_that_matter(study.heads)),
+        "heads_that_support": _records(heads_with(study.heads, "supports")),
+        "heads_that_oppose": _records(heads_with(study.heads, "opposes")),
+        "depends_on_the_method": _records(heads_with(study.heads, "depends on the method")),
         "heads_that_attend": [str(head) for head in heads_that_attend(study.heads)],
         "chosen_by_attention": None
         if study.chosen is None
