@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,15 @@ from introspect.io import (
     write_run,
 )
 from introspect.records import AttentionRecord
-from introspect.reporting import Report, SetFindings, provenance_rows, sentence_report, set_report
+from introspect.reporting import (
+    Report,
+    SetFindings,
+    patterns_report,
+    provenance_rows,
+    sentence_report,
+    set_report,
+    syntax_report,
+)
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
 from introspect.runs.rows import ProbeRow, Shard, name_of, read_rows
@@ -123,22 +131,57 @@ class Outcome:
 
     @cached_property
     def pages(self) -> dict[str, Report]:
-        """The reports by file name: of the cases, and of what heads attend to."""
+        """The reports by file name: of the cases, and of the analyzers of texts."""
         pages = {}
         if self.findings is not None:
             pages["report.html"] = set_report(self.findings)
-        if "roles" in self.tables:
-            page = "heads.html" if pages else "report.html"
-            pages[page] = sentence_report(
-                self.name,
-                self.tables["roles"],
-                self.record.certificate,
-                similarity=self.gathered.analyzers.get("similarity"),
-                read=self.read,
-                notices=_notices(self.gathered),
-                command=self.command,
-            )
+        for name, (file, make) in self._text_pages.items():
+            if name in self.tables:
+                pages[file if pages else "report.html"] = make()
         return pages
+
+    @cached_property
+    def relations(self) -> pd.DataFrame | None:
+        """The table of relations, where trees were read."""
+        if "syntax" not in self.tables:
+            return None
+        return self.gathered.analyzers["syntax"].relations(self.tables["syntax"])
+
+    @property
+    def _text_pages(self) -> dict[str, tuple[str, Callable[[], Report]]]:
+        """The file name of each analyzer's page beside another, and the function that builds it."""
+        common: dict[str, Any] = {
+            "read": self.read,
+            "notices": _notices(self.gathered),
+            "command": self.command,
+        }
+        certificate = self.record.certificate
+        return {
+            "roles": (
+                "heads.html",
+                lambda: sentence_report(
+                    self.name,
+                    self.tables["roles"],
+                    certificate,
+                    similarity=self.gathered.analyzers.get("similarity"),
+                    **common,
+                ),
+            ),
+            "syntax": (
+                "syntax.html",
+                lambda: syntax_report(
+                    self.name,
+                    self.relations,
+                    certificate,
+                    num_texts=self.gathered.counts.rows,
+                    **common,
+                ),
+            ),
+            "patterns": (
+                "patterns.html",
+                lambda: patterns_report(self.name, self.tables["patterns"], certificate, **common),
+            ),
+        }
 
     @property
     def finding(self) -> str:
@@ -174,6 +217,8 @@ def write_outcome(outcome: Outcome, place: Path) -> None:
         _write_table(place, name, table)
         if name == "similarity":
             _write_csv(place / "clusters.csv", outcome.gathered.analyzers[name].map())
+    if outcome.relations is not None:
+        _write_csv(place / "relations.csv", outcome.relations)
     if outcome.gathered.saved:
         write_lines(outcome.folder / ATTENTION / INDEX, outcome.gathered.saved)
     for name, page in outcome.pages.items():
@@ -196,6 +241,7 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
     return {
         "finding": outcome.finding,
         **({} if outcome.findings is None else _of_cases(outcome.findings)),
+        "claims": [claim.to_json() for page in outcome.pages.values() for claim in page.claims],
         "analyzers": list(outcome.worker.options.analyzers),
         "texts": gathered.counts.rows,
         "tokens": gathered.counts.tokens,
