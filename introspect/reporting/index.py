@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from introspect.calls import checked_call
 from introspect.errors import InputError, OutputError
-from introspect.io import write_atomically
+from introspect.io import claimed_file, write_atomically
 from introspect.page import Document, read_summary
 from introspect.reporting.prose import index_list, lead
 from introspect.text import counted, shortened, visible_text
@@ -37,13 +37,23 @@ def report_index(folder: str | os.PathLike[str]) -> Path:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"Expected a folder of reports, got {str(root)!r}. Name an existing one.")
-    target = root / _NAME
-    if target.exists() and (_summary_of(target) or {}).get("kind") != "index":
-        raise OutputError(
-            f"Expected to write {str(target)!r}, but a page is there that is no list of reports. "
-            "Move it away first."
-        )
-    pages = sorted(path for path in root.rglob("*.html") if path.is_file() and path != target)
+    with claimed_file(root / _NAME) as target:
+        if target.exists() and (_summary_of(target) or {}).get("kind") != "index":
+            raise OutputError(
+                f"Expected to write {str(target)!r}, but a page is there that is no list of "
+                "reports. Move it away first."
+            )
+        write_atomically(target, _page(root, *_found_in(root)))
+    return root / _NAME
+
+
+def _found_in(root: Path) -> tuple[Mapping[Path, Mapping[str, Any]], int]:
+    """Return the summaries of the pages in a folder by path, and how many others there are.
+
+    Raises:
+        InputError: there is no report.
+    """
+    pages = sorted(path for path in root.rglob("*.html") if path.is_file() and path != root / _NAME)
     summaries = {path: _summary_of(path) for path in pages}
     known = {path: found for path, found in summaries.items() if found is not None}
     if not known:
@@ -51,7 +61,7 @@ def report_index(folder: str | os.PathLike[str]) -> Path:
             f"Expected reports or views in {str(root)!r}, got {len(pages)} HTML pages, none of "
             "them made by introspect. Name the folder that `--out` wrote to."
         )
-    return write_atomically(target, _page(root, known, left_out=len(pages) - len(known)))
+    return known, len(pages) - len(known)
 
 
 def _summary_of(path: Path) -> dict[str, Any] | None:
@@ -59,7 +69,7 @@ def _summary_of(path: Path) -> dict[str, Any] | None:
         return read_summary(stream.read(_HEAD_BYTES).decode("utf-8", errors="replace"))
 
 
-def _page(root: Path, known: Mapping[Path, Mapping[str, Any]], *, left_out: int) -> str:
+def _page(root: Path, known: Mapping[Path, Mapping[str, Any]], left_out: int) -> str:
     title = f"Reports in {root.resolve().name}"
     document = Document(title, summary={"kind": "index", "title": title, "pages": len(known)})
     entries = [_entry(path.relative_to(root), summary) for path, summary in known.items()]
