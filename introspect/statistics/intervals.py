@@ -156,17 +156,13 @@ def effect_intervals(
         centered = sums - mean * sizes
         error = np.sqrt(inflation * _variance(centered, sizes))
     ends = np.full((2, len(mean)), np.nan)
-    known = (num_groups >= FEWEST_GROUPS) & (error > SAME * np.fmax(np.abs(mean), 1))
+    known = (num_groups >= FEWEST_GROUPS) & (error > SAME * np.abs(sums).max(0))
     if known.any():
         deviates = _deviates(centered[:, known], counts, column[known], resamples, seed)
         tails = (1 - level) / 2 * (1 - _FEWER / num_groups[known])
         quantiles = _quantiles(deviates, tails)
         ends[:, known] = mean[known] - quantiles[::-1] * error[known]
     return ends[0], ends[1]
-
-
-#: The older name, until everything says which kind of interval it wants.
-grouped_bootstrap = effect_intervals
 
 
 def _variance(centered: Floats, sizes: Floats) -> Floats:

@@ -68,7 +68,7 @@ class Choice:
     detectable: float = float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
     """Coreference scores as tables.
 
