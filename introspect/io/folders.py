@@ -15,6 +15,7 @@ from typing import Any, Literal
 from introspect.errors import OutputError
 from introspect.io.files import unwritable, write_atomically
 from introspect.io.plain import object_from
+from introspect.io.trees import regular
 
 #: The file with the plan that the folder was begun with, and the manifest of what a run writes.
 PLAN = "run.json"
@@ -158,7 +159,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         OutputError: the file is damaged.
     """
     try:
-        run = object_from((folder / PLAN).read_text(encoding="utf-8"))
+        run = object_from(Path(regular(folder / PLAN)).read_text(encoding="utf-8"))
         if not isinstance(run["plan"], dict):
             raise TypeError("its plan is not an object")
     except FileNotFoundError:
