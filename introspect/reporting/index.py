@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from introspect.calls import checked_call
 from introspect.errors import InputError, OutputError
-from introspect.io import regular, tree_of, write_atomically
+from introspect.io import claimed_file, regular, tree_of, write_atomically
 from introspect.page import Document, read_summary
 from introspect.reporting.prose import index_list, lead
 from introspect.text import counted, listed, shortened, visible_text
@@ -37,15 +37,28 @@ def report_index(folder: str | os.PathLike[str]) -> Path:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"Expected a folder of reports, got {str(root)!r}. Name an existing one.")
-    target = root / _NAME
-    if target.exists() and (_summary_of(target) or {}).get("kind") != "index":
-        raise OutputError(
-            f"Expected to write {str(target)!r}, but a page is there that is no list of reports. "
-            "Move it away first."
-        )
+    with claimed_file(root / _NAME) as target:
+        if target.exists() and (_summary_of(target) or {}).get("kind") != "index":
+            raise OutputError(
+                f"Expected to write {str(target)!r}, but a page is there that is no list of "
+                "reports. Move it away first."
+            )
+        write_atomically(target, _page(root, *_found_in(root)))
+    return root / _NAME
+
+
+def _found_in(root: Path) -> tuple[Mapping[Path, Mapping[str, Any]], int, int]:
+    """Return the summaries of the pages in a folder by path, and what is left out.
+
+    Returns:
+        The summaries, the number of other pages, and the number of folders that may not be read.
+
+    Raises:
+        InputError: there is no report.
+    """
     tree = tree_of(root, hidden=True)
     pages = [root / path for path in tree.files if path.suffix == ".html"]
-    pages = [path for path in pages if path != target]
+    pages = [path for path in pages if path != root / _NAME]
     summaries = {path: _summary_of(path) for path in pages}
     known = {path: found for path, found in summaries.items() if found is not None}
     if not known:
@@ -53,8 +66,7 @@ def report_index(folder: str | os.PathLike[str]) -> Path:
             f"Expected reports or views in {str(root)!r}, got {len(pages)} HTML pages, none of "
             "them made by introspect. Name the folder that `--out` wrote to."
         )
-    left_out = (len(pages) - len(known), len(tree.unreadable))
-    return write_atomically(target, _page(root, known, *left_out))
+    return known, len(pages) - len(known), len(tree.unreadable)
 
 
 def _summary_of(path: Path) -> dict[str, Any] | None:

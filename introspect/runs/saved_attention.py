@@ -17,6 +17,7 @@ from safetensors.torch import save
 from introspect.calls import checked_class
 from introspect.errors import InputError, RecordError
 from introspect.io import (
+    ATTENTION,
     as_typed,
     from_json,
     from_plain,
@@ -29,8 +30,7 @@ from introspect.io import (
 from introspect.records import AttentionRecord, digest_of, sequence_from
 from introspect.studies.analyzer import Texts
 
-#: The folder within a probe's folder, and its index.
-FOLDER = "attention"
+#: The index of the folder of saved attention.
 INDEX = "index.jsonl"
 
 Precision = Literal["float32", "float16"]
@@ -119,7 +119,7 @@ class SavedAttention(Mapping[str, AttentionRecord]):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self._folder = Path(folder) / FOLDER
+        self._folder = Path(folder) / ATTENTION
         try:
             lines = Path(regular(self._folder / INDEX)).read_text(encoding="utf-8").splitlines()
             places = [from_plain(_Place, unsealed(line)) for line in lines]

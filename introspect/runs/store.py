@@ -24,6 +24,7 @@ from introspect.io import (
     unpack,
     unsealed,
     unwritable,
+    work_files,
     write_atomically,
 )
 
@@ -110,15 +111,13 @@ class ShardStore:
         return self._entries
 
     def create(self) -> None:
-        """Make the folder, and remove the remains of interrupted writes from it.
+        """Make the folder.
 
         Raises:
             OutputError: the folder cannot be made.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for half in self.folder.glob(".*.part"):
-                half.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.folder, error, "write in") from error
 
@@ -195,8 +194,8 @@ class ShardStore:
         """
         kept = {entry.file for entry in self.entries.values() if entry.shard < count}
         try:
-            for path in self.folder.glob("*.safetensors"):
-                if path.name not in kept:
+            for path in list(work_files(self.folder)):
+                if path.name not in (*kept, _MANIFEST):
                     path.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.folder, error, "write in") from error

@@ -21,11 +21,14 @@ from introspect.text import listed
 #: Required columns of the table; it may have more.
 CAUSAL_COLUMNS = (
     "layer", "head", "effect", "ci_low", "ci_high", "control", "difference", "difference_low",
-    "difference_high", "p_adjusted", "accuracy", "accuracy_without", "n", "attention_accuracy",
-    "attention_weight", "attention_margin", "attention_p_adjusted",
+    "difference_high", "p_adjusted", "verdict", "accuracy", "accuracy_without", "n",
+    "attention_accuracy", "attention_weight", "attention_margin", "attention_p_adjusted",
+    "attention_ratio", "attends",
 )  # fmt: skip
 #: Required keys of the table's ``attrs``.
-CAUSAL_ATTRIBUTES = ("metric", "metric_words", "unit", "is_surrogate", "method", "chance")
+CAUSAL_ATTRIBUTES = (
+    "metric", "metric_words", "unit", "is_surrogate", "method", "chance", "smallest_effect",
+)  # fmt: skip
 _TABLE, _SUMMARY = "effects.csv", "summary.json"
 #: The methods of ablation, and what each does, in words.
 CAUSAL_METHODS = {
@@ -36,8 +39,14 @@ CAUSAL_METHODS = {
 }
 _ATTRIBUTE_TYPES: Mapping[str, Any] = {
     "metric": str, "metric_words": str, "unit": str, "is_surrogate": bool | np.bool_,
-    "method": str, "chance": int | float, "model": str | None,
+    "method": str, "chance": int | float, "smallest_effect": int | float, "model": str | None,
 }  # fmt: skip
+#: The verdicts of an effect.
+FOUND = ("supports", "opposes", "depends on the method")
+_NO_NUMBERS: Mapping[str, tuple[Any, ...]] = {
+    "verdict": (*FOUND, "no evidence", "no verdict"),
+    "attends": (True, False),
+}
 # A figure has a place for each head up to the last.
 _MOST = 9_999
 _LARGEST = 2**53
@@ -98,6 +107,10 @@ def _wrong_values(table: pd.DataFrame) -> str:
         column = table[name]
         if not isinstance(column, pd.Series):
             return f"there are {column.shape[1]} columns {name}"
+        if name in _NO_NUMBERS:
+            if not column.isin(_NO_NUMBERS[name]).all():
+                return f"the column {name} holds something else than {_NO_NUMBERS[name]}"
+            continue
         if not is_numeric_dtype(column) or is_bool_dtype(column) or is_complex_dtype(column):
             return f"the column {name} is of {column.dtype}"
         if np.isinf(column.to_numpy(float, na_value=np.nan)).any():
@@ -118,8 +131,9 @@ def _wrong_attribute(attrs: Mapping[Any, Any]) -> str:
         is_truth = isinstance(value, bool | np.bool_)
         if not isinstance(value, kind) or is_truth != (name == "is_surrogate"):
             return f"its {name} is {value!r:.60}"
-    if not math.isfinite(attrs["chance"]):
-        return f"its chance is {attrs['chance']}"
+    for name in ("chance", "smallest_effect"):
+        if not math.isfinite(attrs[name]):
+            return f"its {name} is {attrs[name]}"
     known = attrs["method"] in CAUSAL_METHODS
     return "" if known else f"its method is {attrs['method']!r:.60}, not {listed(CAUSAL_METHODS)}"
 
