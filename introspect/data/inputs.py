@@ -218,7 +218,7 @@ def _matching(given: str, root: Path) -> list[Path]:
     """Return the files that a glob matches, as paths within the folder before its first wildcard.
 
     Raises:
-        InputError: a folder that it looks into may not be read, or a match is no file.
+        InputError: a folder in which it searches may not be read, or a match is no file.
     """
     if _ANY_DEPTH in Path(given).parts:
         _check_readable(root, tree_of(root))

@@ -71,7 +71,7 @@ def kind_of_file(path: str | os.PathLike[str]) -> str | None:
     """Return what stands at a path where it is no regular file, in words; else ``None``.
 
     Raises:
-        OSError: there is nothing, or it may not be looked at.
+        OSError: there is nothing, or it may not be examined.
 
     Example:
         >>> kind_of_file(os.devnull)
@@ -98,7 +98,7 @@ def state_of_files(paths: list[Path]) -> tuple[tuple[str, int, int, int], ...]:
     """Return name, size, time of change and identity of files: other ones are another state.
 
     Raises:
-        OSError: a file is gone or may not be looked at.
+        OSError: a file is gone or may not be examined.
     """
     states = [(path, path.stat()) for path in sorted(paths)]
     return tuple((str(path), s.st_size, s.st_mtime_ns, s.st_ino) for path, s in states)
