@@ -54,7 +54,7 @@ class PairVersion:
         weights: ``(num_candidates, num_directions, num_layers, num_heads)``.
         observable: ``(num_directions, num_layers)``.
         layers: the model's own numbers.
-        words: the words outside the mentions, with a sign in the place of each mention.
+        words: the words outside the mentions, with a sign for each mention.
     """
 
     name: str
@@ -98,7 +98,7 @@ class PairVersion:
 
 
 def words_outside(case: CorefCase) -> tuple[str, ...]:
-    """Return the words of a case outside its mentions, with a sign in the place of each mention.
+    """Return the words of a case outside its mentions, with a sign for each mention.
 
     Example:
         >>> from introspect.data import own_cases
