@@ -72,8 +72,8 @@ def head_importance(
 
     Returns:
         A row for each kind of attention, layer and head: ``kind``, ``layer``, ``head``,
-        ``importance``, its 95% interval by text (``ci_low``, ``ci_high``; NaN for fewer than five texts),
-        ``normalized`` (divided by the root of the layer's sum of squares, as in the paper),
+        ``importance``, its 95% interval by text (``ci_low``, ``ci_high``; NaN for fewer than five
+        texts), ``normalized`` (divided by the root of the layer's sum of squares, as in the paper),
         ``slope`` (the mean with its sign: above 0 where scaling the head up raises the loss) and
         ``n_texts``. ``attrs["loss"]`` says what the loss was.
 
