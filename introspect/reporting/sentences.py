@@ -169,7 +169,7 @@ def _no_groups(tried: pd.DataFrame) -> str:
     best = known.loc[known["stability"].idxmax()]
     return (
         f"No groups: no number of groups from {tried['n'].min()} to {tried['n'].max()} is found "
-        f"alike in halves of the texts and stands apart; {int(best['n'])} groups come nearest, with "
+        f"alike in halves of the texts and stands apart; {int(best['n'])} groups come nearest: "
         f"an adjusted Rand index of {decimal(best['stability'])} and a silhouette of "
         f"{decimal(best['silhouette'])}."
     )
