@@ -103,7 +103,8 @@ def check_folder(
     check_apart(folder, inputs)
     for name in names:
         _check_entry(folder / name)
-    if way == "replace" and not overwrite:
+    # What a stopped run had finished is put in place before anything is said about it.
+    if way == "replace" and not overwrite and not os.path.lexists(folder / _FINISHED):
         raise OutputError(
             f"Expected an empty folder, but {str(folder)!r} holds an earlier run. Add --overwrite "
             "to replace it, or name another folder."
