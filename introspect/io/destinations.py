@@ -6,7 +6,8 @@
 3. What a run reads is never written.
 4. A destination is locked from the start of a run to its end.
 
-``files`` writes single files by this rule, and ``folders`` the folders of runs.
+``files`` writes single files by this rule; ``folders``, ``manifest`` and ``results`` see to the
+folders of runs.
 """
 
 from __future__ import annotations

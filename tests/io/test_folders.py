@@ -7,7 +7,7 @@ import json
 import pytest
 
 from introspect.errors import OutputError
-from introspect.io import check_folder, claimed_folder, folders, remove_run, results_of, write_run
+from introspect.io import check_folder, claimed_folder, remove_run, results, results_of, write_run
 
 
 class StopError(BaseException):
@@ -62,7 +62,7 @@ def test_results_replace_all_that_the_earlier_run_named_and_nothing_else(run):
 
 def test_results_that_were_stopped_on_their_way_are_put_in_place_by_the_next_run(run, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(StopError):
-        stop_at(patched, folders, "_put_result", 2)
+        stop_at(patched, results, "_put_result", 2)
         write(run, "b.csv", "c.csv")
     with pytest.raises(OutputError, match="holds an earlier run"), claimed(run, overwrite=False):
         pass
@@ -71,7 +71,7 @@ def test_results_that_were_stopped_on_their_way_are_put_in_place_by_the_next_run
 
 def test_a_name_that_a_stopped_run_gave_up_belongs_to_who_takes_it(run, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(StopError):
-        stop_at(patched, folders, "_put_result", 1)
+        stop_at(patched, results, "_put_result", 1)
         write(run, "c.csv")  # a.csv and b.csv are gone by now
     (run / "b.csv").write_text("mine")
     for overwrite in (False, True):
@@ -84,7 +84,7 @@ def test_a_name_that_a_stopped_run_gave_up_belongs_to_who_takes_it(run, monkeypa
 
 
 def test_a_removal_that_was_stopped_is_finished_and_spares_what_came_meanwhile(run, monkeypatch):
-    stop_at(monkeypatch, folders.Path, "rename", 2)
+    stop_at(monkeypatch, results.Path, "rename", 2)
     with pytest.raises(StopError), claimed(run):
         remove_run(run)
     (run / "a.csv").write_text("mine")
@@ -115,7 +115,7 @@ def test_where_files_have_no_second_name_results_are_put_in_place_too(run, monke
     def refused(*_: object) -> None:
         raise PermissionError("Operation not permitted")
 
-    monkeypatch.setattr(folders.Path, "hardlink_to", refused)
+    monkeypatch.setattr(results.Path, "hardlink_to", refused)
     write(run, "c.csv")
     assert contents(run) == {"c.csv": "new"}
 
