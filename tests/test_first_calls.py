@@ -182,6 +182,12 @@ METHODS = {
     "CorefCase.from_tokens": lambda _: (
         lambda given: ix.CorefCase.from_tokens(given, pronoun=(0, 1))
     ),
+    "pair_table of a query": lambda model: (
+        lambda given: ix.pair_table(model.capture(TEXT), given, "river")
+    ),
+    "pair_table of a key": lambda model: (
+        lambda given: ix.pair_table(model.capture(TEXT), "it", given)
+    ),
     "head_view of a token": lambda model: lambda given: ix.head_view(model.capture(TEXT), given),
 }
 

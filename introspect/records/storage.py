@@ -15,6 +15,7 @@ from introspect.records.tokens import TokenSequence
 
 _FORMAT = "introspect.attention-record/1"
 _PART = "part."
+_VISIBLE = "visible"
 
 
 def packed(fields: Mapping[str, Any]) -> bytes:
@@ -32,6 +33,8 @@ def packed(fields: Mapping[str, Any]) -> bytes:
         "grid": None if fields["grid"] is None else asdict(fields["grid"]),
     }
     tensors = {"attentions": fields["attentions"]}
+    if fields["visible"] is not None:
+        tensors[_VISIBLE] = fields["visible"]
     tensors |= {f"{_PART}{name}": part for name, part in fields["parts"].items()}
     return save(tensors, metadata={"introspect": json.dumps(header)})
 
@@ -50,7 +53,9 @@ def unpacked(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
             header = json.loads((stream.metadata() or {})["introspect"])
             if header.get("format") != _FORMAT:
                 raise KeyError("format")
+            names = set(stream.keys())
             yield {
+                "visible": stream.get_tensor(_VISIBLE) if _VISIBLE in names else None,
                 "attentions": stream.get_tensor("attentions"),
                 "queries": _sequence(header["queries"]),
                 "keys": _sequence(header["keys"]),
@@ -61,7 +66,7 @@ def unpacked(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
                 "grid": _grid(header.get("grid")),
                 "parts": {
                     name.removeprefix(_PART): stream.get_tensor(name)
-                    for name in stream.keys()  # noqa: SIM118 - not a dictionary
+                    for name in sorted(names)
                     if name.startswith(_PART)
                 },
             }

@@ -14,6 +14,11 @@ from .linear_probe import linear_probe as linear_probe
 from .pairs import PairShifts as PairShifts
 from .pairs import PairVersion as PairVersion
 from .pairs import pair_shifts as pair_shifts
+from .pointing import POINTING as POINTING
+from .pointing import TIMES as TIMES
+from .pointing import Pointing as Pointing
+from .pointing import PointingHead as PointingHead
+from .pointing import pair_table as pair_table
 from .score import score as score
 from .score import score_cases as score_cases
 from .study import CapturedText as CapturedText
