@@ -3,6 +3,7 @@ from .batches import BatchLimits as BatchLimits
 from .batches import is_out_of_memory as is_out_of_memory
 from .batches import length_batches as length_batches
 from .batches import num_heads_of as num_heads_of
+from .fit import unused_by as unused_by
 from .inputs import EncodedText as EncodedText
 from .inputs import Readable as Readable
 from .inputs import TooLongError as TooLongError
@@ -24,5 +25,6 @@ from .run_plan import mask_of as mask_of
 from .run_plan import not_whole as not_whole
 from .run_plan import run_inputs as run_inputs
 from .sources import ALIASES as ALIASES
+from .sources import state_of_model as state_of_model
 from .tokens import assembled as assembled
 from .vision import VisionModel as VisionModel

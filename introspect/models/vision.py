@@ -15,6 +15,7 @@ from torch import nn
 from introspect.calls import checked_class
 from introspect.errors import CaptureError, InputError, MissingExtraError, ModelError
 from introspect.hooks import Captured, capture, taken_by, unwrapped, verify
+from introspect.io import regular
 from introspect.models.run_plan import make_record
 from introspect.records import AttentionRecord, PatchGrid, TokenSequence
 from introspect.text import shortened
@@ -41,6 +42,7 @@ class VisionModel:
         processor: its image processor, or a processor that contains one.
         name: the name to report: hub id or folder.
         revision: the commit on the hub, or a digest of the weights.
+        unused: weights of its checkpoint that it does not use, for the certificate.
 
     Raises:
         ModelError: the model does not read images, or the processor is not an image processor.
@@ -50,6 +52,7 @@ class VisionModel:
     processor: Any
     name: str = "model"
     revision: str | None = None
+    unused: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "module", unwrapped(self.module))
@@ -115,6 +118,7 @@ class VisionModel:
         )
         certificate = replace(
             record.certificate,
+            unused="; ".join(filter(None, (self.unused, record.certificate.unused))),
             model=self.name,
             revision=self.revision,
             tokenizer=type(self.processor).__name__,
@@ -287,7 +291,7 @@ def _read(image: Any) -> Picture:
             f"got {type(image).__name__}."
         )
     try:
-        with Image.open(os.fspath(image)) as opened:
+        with Image.open(os.fspath(regular(image))) as opened:
             return np.array(ImageOps.exif_transpose(opened).convert("RGB"))
     # The readers of the many formats raise any of these for a damaged or foreign file.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
