@@ -12,6 +12,7 @@ from .coreference import margin as margin
 from .coreference import mention_shares as mention_shares
 from .coreference import nearest_preceding as nearest_preceding
 from .coreference import word_attention as word_attention
+from .coreference import words_in_sight as words_in_sight
 from .masks import FLOOR as FLOOR
 from .masks import knocked_out as knocked_out
 from .masks import renormalized as renormalized

@@ -271,8 +271,8 @@ def mention_shares(
     return torch.stack(means, -1) if means else shares[..., :0]
 
 
-def word_attention(rows: torch.Tensor, words: MentionWords) -> tuple[torch.Tensor, torch.Tensor]:
-    r"""Compute the attention from word to word, and whether the mask lets one attend to the other.
+def word_attention(rows: torch.Tensor, words: MentionWords) -> torch.Tensor:
+    r"""Compute the attention from word to word.
 
     .. math:: T_{st} = \frac{1}{|s|} \sum_{i \in s} \sum_{j \in t} \alpha_{ij}
 
@@ -281,12 +281,25 @@ def word_attention(rows: torch.Tensor, words: MentionWords) -> tuple[torch.Tenso
         words: the words of the batch.
 
     Returns:
-        ``(batch, num_heads, num_words, num_words)`` in float64; and ``(batch, num_words,
-        num_words)``, bool: whether any head gives any weight there.
+        ``(batch, num_heads, num_words, num_words)`` in float64.
     """
     of_keys = words.of_keys.to(rows.device).mT
     of_rows = words.of_rows.to(rows.device)
     weights = of_rows[:, None] @ (rows.double() @ of_keys[:, None])
-    seen = (rows != 0).any(1).double()
-    reachable = (of_rows @ seen @ of_keys) > 0
-    return weights / words.sizes.to(rows.device)[:, None, :, None], reachable
+    return weights / words.sizes.to(rows.device)[:, None, :, None]
+
+
+def words_in_sight(visible: torch.Tensor, words: MentionWords) -> torch.Tensor:
+    """Return whether the mask lets a word attend to another, with any piece to any piece.
+
+    A weight of 0 says nothing: it may be one that half precision rounds down.
+
+    Args:
+        visible: ``(batch, num_rows, length)``, bool: the keys that the rows ``words.rows`` see.
+        words: the words of the batch.
+
+    Returns:
+        ``(batch, num_words, num_words)``, bool.
+    """
+    of_keys = words.of_keys.to(visible.device).mT
+    return (words.of_rows.to(visible.device) @ visible.double() @ of_keys) > 0
