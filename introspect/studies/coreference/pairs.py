@@ -18,7 +18,7 @@ import pandas as pd
 from introspect.data import case_from_json
 from introspect.errors import InputError, SelectionError
 from introspect.functional import FLOOR
-from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
+from introspect.statistics import FEWEST_GROUPS, effect_intervals, permutation_test
 from introspect.studies.analyzer import Floats, known_means, ratio
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
@@ -54,7 +54,7 @@ class PairVersion:
         weights: ``(num_candidates, num_directions, num_layers, num_heads)``.
         observable: ``(num_directions, num_layers)``.
         layers: the model's own numbers.
-        words: the words outside the mentions, with a sign in the place of each mention.
+        words: the words outside the mentions, with a sign for each mention.
     """
 
     name: str
@@ -98,7 +98,7 @@ class PairVersion:
 
 
 def words_outside(case: CorefCase) -> tuple[str, ...]:
-    """Return the words of a case outside its mentions, with a sign in the place of each mention.
+    """Return the words of a case outside its mentions, with a sign for each mention.
 
     Example:
         >>> from introspect.data import own_cases
@@ -289,7 +289,7 @@ def _claims(
             f"{verb(len(names), 'is', 'are')} too few; it takes at least {FEWEST_GROUPS}"
         )
         return nothing, nothing, nothing, nothing, (note,)
-    low, high = grouped_bootstrap(shifts, names, resamples=options.resamples, seed=options.seed)
+    low, high = effect_intervals(shifts, names, resamples=options.resamples, seed=options.seed)
     # Swapping the two versions flips the sign of a shift.
     test = permutation_test(
         np.stack([shifts, -shifts]), names, permutations=options.permutations, seed=options.seed
