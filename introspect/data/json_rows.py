@@ -9,6 +9,9 @@ from typing import Any
 
 from introspect.io import PathLike, Row, RowError, read_lines
 
+#: So many lists and objects a list or an object may be in.
+MOST_NESTED = 100
+
 _SPACE = " \t\r\n"
 
 
@@ -31,6 +34,34 @@ def read_objects(path: PathLike) -> Iterator[Row]:
         return
     all_rows = [first, *rows]
     yield from _divided(all_rows) or all_rows
+
+
+def check_nesting(value: Any) -> None:
+    """Check that no list or object of JSON is in too many others.
+
+    Raises:
+        RowError: one is in more than ``MOST_NESTED``.
+    """
+    level = [value]
+    for _ in range(MOST_NESTED + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise too_deep()
+
+
+def too_deep() -> RowError:
+    """Return the error of JSON that is nested too deeply."""
+    return RowError(
+        f"Expected lists and objects of JSON in at most {MOST_NESTED} others, got them nested more "
+        "deeply. Leave out what is nested, or write it as text.",
+        kind="json",
+    )
 
 
 def _parsed(text: str) -> Any:
