@@ -17,7 +17,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 from introspect.changes import begin
 from introspect.errors import CallError, IntrospectError
 
-__all__ = ["checked_call", "checked_class", "kind_of_thing"]
+__all__ = ["checked_call", "checked_class", "checked_result", "kind_of_thing"]
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -89,8 +89,27 @@ def checked_class(made: _Class) -> _Class:
     return made
 
 
+def checked_result(made: _Class) -> _Class:
+    """Let a class that functions make objects of refuse wrong parts at once, not when used.
+
+    Raises:
+        CallError: (by the decorated class) a part is missing, or is something else.
+    """
+    made.__init__ = _checked(  # type: ignore[misc]
+        made.__init__,  # type: ignore[misc]
+        aliases={},
+        hints={},
+        at_once=True,
+    )
+    return made
+
+
 def _checked(
-    function: Callable[..., Any], *, aliases: Mapping[str, str], hints: Mapping[str, str]
+    function: Callable[..., Any],
+    *,
+    aliases: Mapping[str, str],
+    hints: Mapping[str, str],
+    at_once: bool = False,
 ) -> Callable[..., Any]:
     signature = inspect.signature(function)
 
@@ -98,6 +117,8 @@ def _checked(
     def call(*args: Any, **kwargs: Any) -> Any:
         for alias in aliases.keys() & kwargs.keys():
             kwargs.setdefault(aliases[alias], kwargs.pop(alias))
+        if at_once and (why := _why_refused(function, signature, args, kwargs)):
+            raise CallError(why)
         scope = begin()
         try:
             try:

@@ -44,12 +44,13 @@ PUBLIC = (
 
 # What these hand out to other folders alone: no reader of the reference needs it.
 INTERNAL = {
-    "introspect.data": "Cases Content as_cases is_file_of_cases",
+    "introspect.data": "Cases Content as_cases check_unchanged is_file_of_cases state_of_inputs",
     "introspect.runs": "CAUSAL_KIND HEADS_KIND HeadOptions WorkerOptions "
     "causal_folder heads_folder is_page",
     "introspect.interventions": "Ablations HeadsByLayer NEEDS_REFERENCE checked_kind "
     "heads_by_layer module_of names_of_heads patched run_parts",
-    "introspect.studies.causal": "credit_of load_to_ask way_of_predicting",
+    "introspect.studies.causal": "LEVEL SMALLEST SMALLEST_RATIO VERDICTS Verdict credit_of "
+    "load_to_ask way_of_predicting",
     "introspect.studies.heads": "ATTENDS_TO POSITIONAL RARE_WORD SCORES",
 }
 

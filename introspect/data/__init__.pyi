@@ -20,8 +20,10 @@ from .inputs import FORMATS as FORMATS
 from .inputs import Fingerprint as Fingerprint
 from .inputs import Input as Input
 from .inputs import Inputs as Inputs
+from .inputs import check_unchanged as check_unchanged
 from .inputs import find_inputs as find_inputs
 from .inputs import fingerprint as fingerprint
+from .inputs import state_of_inputs as state_of_inputs
 from .jsonl import case_from_json as case_from_json
 from .jsonl import case_to_json as case_to_json
 from .jsonl import read_jsonl as read_jsonl
@@ -32,7 +34,6 @@ from .layout import Content as Content
 from .layout import InputSet as InputSet
 from .layout import Layout as Layout
 from .layout import input_set as input_set
-from .outcomes import NO_CHOICE as NO_CHOICE
 from .outcomes import LeftOut as LeftOut
 from .outcomes import Outcome as Outcome
 from .outcomes import Reject as Reject

@@ -349,8 +349,8 @@ def with_embeddings(
         return encoded
     return TextError(
         f"Expected tokens that {name} has an embedding for, with ids in 0–{rows - 1:,}, got "
-        f"{encoded.tokens.tokens[place]!r} with id {ids[place]:,}: it was added to the tokenizer "
-        "and not to the model. Give a text without it, or call "
+        f"{encoded.tokens.tokens[place]!r} with id {ids[place]:,}: the tokenizer has more "
+        "entries than the model. Give a text without it, or call "
         "module.resize_token_embeddings(len(tokenizer)) and train it."
     )
 

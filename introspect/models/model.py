@@ -25,6 +25,7 @@ from introspect.hooks import (
     with_gradients,
 )
 from introspect.models.batch_capture import BatchCapture
+from introspect.models.copies import without_left_hooks
 from introspect.models.generation import Generate, Writing, generation_options
 from introspect.models.inputs import (
     EncodedText,
@@ -92,6 +93,15 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.name}, {type(self.module).__name__}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A lock can be neither pickled nor copied, nor can what a run leaves on the module.
+        state = {name: value for name, value in vars(self).items() if name != "_tokenizer_lock"}
+        return {**state, "module": without_left_hooks(self.module)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in {**state, "_tokenizer_lock": guarded(threading.RLock())}.items():
+            object.__setattr__(self, name, value)
 
     def tokenizing(self) -> threading.RLock:
         """Return the lock to hold while using the tokenizer, whose settings are a shared object."""
@@ -238,7 +248,7 @@ class Model:
         ahead, fewer where texts are long.
 
         Args:
-            texts: texts, lists of words, or chats.
+            texts: texts, lists of words, or chats; one text is a list of one.
             batch_size: the most texts in a batch.
             include: as for ``capture``, without gradients.
             layers: only these layers, by the model's own numbers.
@@ -248,8 +258,7 @@ class Model:
                 and their total if it is known.
 
         Raises:
-            TextError: a text is empty, or longer than the model reads; the message has its number;
-                or one text came in place of several.
+            TextError: a text is empty, or longer than the model reads; the message has its number.
             SelectionError: an option is unknown, or the model does not have a layer.
             CaptureError: the model's attention cannot be observed, or a part cannot be verified.
 
@@ -260,7 +269,7 @@ class Model:
             [6, 6]
         """
         if isinstance(texts, str):
-            raise TextError("Expected several texts, got one. Put it into a list: [text].")
+            texts = [texts]
         check_texts(texts)
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, None, STEPS, None)
@@ -408,7 +417,9 @@ class Model:
             truncation=truncation,
             as_prompt=generates and not self.is_encoder_decoder,
         )
-        return self._readable(encoded)
+        # Whether it can generate at all is said first.
+        can_write = getattr(self.module, "can_generate", bool)()
+        return encoded if generates and not can_write else self._readable(encoded)
 
     def _readable(self, encoded: EncodedText) -> EncodedText:
         """Return a text of tokens that the model has embeddings for.
