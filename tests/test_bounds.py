@@ -52,9 +52,10 @@ def patterns() -> Iterator[tuple[str, Any]]:
                     yield f"{module.name}.{name}.{use}", value
 
 
-def applied(pattern: Any, use: str, text: str) -> None:
+def applied(pattern: Any, use: str, words: str) -> None:
+    text: Any = words if isinstance(pattern.pattern, str) else words.encode()
     if use == "sub":
-        pattern.sub("", text)
+        pattern.sub(text[:0], text)
     elif use == "finditer":
         for _ in pattern.finditer(text):
             pass
