@@ -17,7 +17,7 @@ from typing import Any
 
 import introspect as ix
 from introspect import cli
-from introspect.io import files, folders
+from introspect.io import files, results
 from introspect.runs import jobs, outcome, run, shard
 from introspect.runs import outcome as finishing
 from introspect.runs import tables as gathering
@@ -78,7 +78,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "between the tables": lambda: _set(outcome, "_write_csv", 1),
     "before the report": lambda: _set(outcome, "set_report", 1),
     "before the summary": lambda: _set(outcome, "as_json", 1),
-    "while starting over": lambda: _set(folders, "_remove_work", 1),
+    "while starting over": lambda: _set(results, "_remove_work", 1),
     "of random weights": lambda: _set(Worker, "attend", 8),
 }
 #: How a person stops the command.
