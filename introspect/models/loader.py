@@ -30,7 +30,6 @@ from introspect.models.sources import (
 )
 from introspect.models.unused import names_stored, unused_weights
 from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
-from introspect.text import sentence
 
 
 def hush() -> None:
@@ -399,6 +398,7 @@ def _first_line(error: BaseException) -> str:
     """Return the first line of an error as a sentence; with the next, if it announces that."""
     text = str(error).strip()
     if "ignore_mismatched_sizes" in text:  # transformers says which in a report that is silenced
-        return "Its weights have other shapes than its configuration says."
+        return "its weights have other shapes than its configuration says."
     first, *others = text.splitlines() or [type(error).__name__]
-    return sentence(f"{first} {others[0].strip()}" if others and first[-1] == ":" else first)
+    whole = f"{first} {others[0].strip()}" if others and first[-1] == ":" else first
+    return whole if whole.endswith((".", "!", "?")) else f"{whole}."
