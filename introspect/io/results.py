@@ -1,6 +1,6 @@
 """Results of a run, put in place together, and the removal of an earlier run.
 
-Both go on where a stop has left them, and spare every file of others.
+Either is completed by the next run if a stop interrupts it, and spares every file of others.
 """
 
 from __future__ import annotations

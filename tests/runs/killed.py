@@ -52,13 +52,13 @@ def _set(owner: Any, name: str, time: int, instead: Callable[..., Any] = _die) -
     setattr(owner, name, _at(time, getattr(owner, name), instead))
 
 
-def _interrupt_in_the_second_shard(times: int) -> None:
-    """Ctrl-C so many times, while the second shard runs."""
+def _interrupt_in_the_second_shard(times: int, number: int = signal.SIGINT) -> None:
+    """Ctrl-C or another signal so many times, while the second shard runs."""
     run_shard = shard.run_shard
 
     def interrupted(*arguments: Any) -> Any:
         for _ in range(times):
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return run_shard(*arguments)
 
     _set(shard, "run_shard", 2, interrupted)
@@ -85,6 +85,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
 STOPS: dict[str, Callable[[], None]] = {
     "Ctrl-C": lambda: _interrupt_in_the_second_shard(1),
     "Ctrl-C twice": lambda: _interrupt_in_the_second_shard(2),
+    "SIGTERM": lambda: _interrupt_in_the_second_shard(1, signal.SIGTERM),
 }
 
 
