@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -130,14 +130,14 @@ class BatchRunner:
             self._check_shape(kind, attentions, texts, by_rows=by_rows)
             # Every row is in what its keys receive.
             _check_finite(parts["received"] if by_rows else attentions, texts, layer)
-            if by_rows:
-                analyzers[0].see_rows(layer, attentions, parts["received"])
-                return
             for analyzer in analyzers:
+                more = {"visible": parts.get("visible")} if _takes_masks(analyzer) else {}
                 if _takes_norms(analyzer):
-                    analyzer.see(layer, attentions, norms[kind, layer].norms(parts["values"]))
+                    more["value_norms"] = norms[kind, layer].norms(parts["values"])
+                if by_rows:
+                    analyzer.see_rows(layer, attentions, parts["received"], **more)
                 else:
-                    analyzer.see(layer, attentions)
+                    analyzer.see(layer, attentions, **more)
 
         layers, certificate = stream(
             module,
@@ -194,6 +194,11 @@ def _check_finite(attentions: torch.Tensor, texts: Texts, layer: int) -> None:
 def _takes_norms(analyzer: Any) -> bool:
     """Return whether an analyzer asks for the norms of what each key adds."""
     return "value_norms" in getattr(analyzer, "parts", ())
+
+
+def _takes_masks(analyzer: Any) -> bool:
+    """Return whether an analyzer wants to know which keys the mask lets a query see."""
+    return bool(getattr(analyzer, "takes_masks", False))
 
 
 def _end(analyzers: Iterable[Any]) -> None:
@@ -264,8 +269,12 @@ def run_in_lanes(batches: Sequence[Batch], lanes: Sequence[Callable[[Batch], obj
         _work(lanes[0], waiting)
         return
     with ThreadPoolExecutor(len(lanes), thread_name_prefix="introspect-lane") as threads:
-        for running in [threads.submit(_work, lane, waiting) for lane in lanes]:
-            running.result()
+        try:
+            for running in [threads.submit(_work, lane, waiting) for lane in lanes]:
+                running.result()
+        except BaseException:  # Ctrl-C too: the block waits for the lanes
+            _empty(waiting)
+            raise
 
 
 def _work(lane: Callable[[Batch], object], waiting: SimpleQueue[Batch]) -> None:
@@ -278,9 +287,14 @@ def _work(lane: Callable[[Batch], object], waiting: SimpleQueue[Batch]) -> None:
         try:
             lane(batch)
         except BaseException:
-            while not waiting.empty():  # the other lanes can stop
-                waiting.get_nowait()
+            _empty(waiting)  # the other lanes can stop
             raise
+
+
+def _empty(waiting: SimpleQueue[Batch]) -> None:
+    with suppress(Empty):
+        while True:
+            waiting.get_nowait()
 
 
 def halving(
