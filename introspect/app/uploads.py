@@ -19,7 +19,7 @@ import pandas as pd
 
 from introspect.data import InputSet, Reject, reject_from_json
 from introspect.errors import InputError
-from introspect.io import is_packed
+from introspect.io import is_packed, write_atomically
 from introspect.models import Model
 from introspect.runs import probe
 from introspect.text import counted, decimal, whole
@@ -102,7 +102,7 @@ def probe_upload(model: Model, upload: Upload, tell: Tell) -> Probed:
         folder = Path(name)
         given = folder / "given" / f"{_safe_stem(upload.name)}.{ending}"
         given.parent.mkdir()
-        given.write_bytes(upload.content)
+        write_atomically(given, upload.content)
         try:
             return _probed(model, upload, given, tell)
         except InputError as error:

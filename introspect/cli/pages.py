@@ -19,11 +19,13 @@ from introspect.cli.shared import (
     command_line,
     head_names,
     load,
+    page_out,
     show_notices,
     token_at,
+    view_out,
+    writing,
 )
 from introspect.errors import InputError
-from introspect.io import check_page_file, check_view_file
 
 
 class ViewKind(StrEnum):
@@ -37,6 +39,7 @@ class ViewKind(StrEnum):
     heatmap = "heatmap"
 
 
+@writing(page_out)
 def report(
     text: Text,
     text_pair: TextPair = None,
@@ -55,7 +58,6 @@ def report(
 ) -> None:
     """Write an interactive report on one text, and print what it found."""
     _check_case_options(pronoun, antecedent, distractor)
-    check_page_file(out)
     import introspect as ix
 
     subject: Any = text if text_pair is None else (text, text_pair)
@@ -81,6 +83,7 @@ def _check_case_options(
         raise InputError("Expected --antecedent beside --pronoun: what it refers to. Add it.")
 
 
+@writing(view_out)
 def view(
     kind: Annotated[ViewKind, typer.Argument(help="Which view.")],
     text: Text,
@@ -112,7 +115,6 @@ def view(
     strict: Strict = True,
 ) -> None:
     """Write one interactive view."""
-    check_view_file(out)
     _check_view_options(kind, layer, head or [], token, weights)
     heads: list[Any] = head or []
     if kind is not ViewKind.layer:
@@ -168,6 +170,7 @@ def _check_view_options(
         )
 
 
+@writing(view_out)
 def compare(
     text_a: Annotated[str, typer.Argument(help="A text.")],
     text_b: Annotated[
@@ -192,7 +195,6 @@ def compare(
     strict: Strict = True,
 ) -> None:
     """Show two texts, or two models on one text, side by side with their difference."""
-    check_view_file(out)
     names = (model_a or model, model_b or model)
     if text_b in (None, text_a) and names[0] == names[1]:
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,14 +19,17 @@ from introspect.cli.shared import (
     Overwrite,
     Strict,
     command_line,
+    files_read,
+    folder_out,
     inputs_of,
     load,
     named_columns,
     print_table,
     show_notices,
+    writing,
 )
 from introspect.errors import InputError
-from introspect.io import check_destination
+from introspect.io import STDOUT, check_destination
 
 
 def cases(
@@ -38,7 +42,8 @@ def cases(
     ],
     files: Annotated[list[Path], typer.Argument(help="The files of the collection.")],
     out: Annotated[
-        Path | None, typer.Option(help="The file to write; standard output by default.")
+        Path | None,
+        typer.Option(help="The file to write; by default, or as -, standard output."),
     ] = None,
     sentences: Annotated[
         int | None,
@@ -72,8 +77,7 @@ def cases(
     from introspect.data import convert
     from introspect.data.published import ClusterOptions
 
-    if out is not None:
-        check_destination(out)
+    out = None if out is None or str(out) == STDOUT else out
     given = {
         "sentences": sentences,
         "words": words,
@@ -102,6 +106,16 @@ def cases(
         raise typer.Exit(3)
 
 
+def _probe_out(arguments: dict[str, Any]) -> AbstractContextManager[Any]:
+    """Hold the folder of a probe, unless it is only estimated."""
+    if arguments["dry_run"]:
+        return nullcontext()
+    if arguments["cache"] is not None:
+        check_destination(arguments["cache"], inputs=files_read(arguments))
+    return folder_out("probe", "resume")(arguments)
+
+
+@writing(_probe_out)
 def probe(
     files: Annotated[
         list[str],

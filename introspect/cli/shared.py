@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from introspect.errors import InputError
+from introspect.io import Way, check_page_file, check_view_file, claimed_file, claimed_folder
 
 Text = Annotated[str, typer.Argument(help="The text that the model reads.")]
 TextPair = Annotated[str | None, typer.Argument(help="A second text, for models of pairs.")]
@@ -64,6 +67,56 @@ Strict = Annotated[
         "say so.",
     ),
 ]
+
+
+Command = Callable[..., None]
+#: What holds the place that a command writes, given its arguments.
+Claim = Callable[[dict[str, Any]], AbstractContextManager[Any]]
+
+
+def writing(claim: Claim) -> Callable[[Command], Command]:
+    """Return a decorator of a command that holds what it writes from its start to its end."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def run(**arguments: Any) -> None:
+            with claim(arguments):
+                command(**arguments)
+
+        return run
+
+    return decorate
+
+
+def view_out(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
+    """Hold a view's file."""
+    return claimed_file(check_view_file(arguments["out"]), inputs=files_read(arguments))
+
+
+def page_out(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
+    """Hold a report's file."""
+    return claimed_file(check_page_file(arguments["out"]), inputs=files_read(arguments))
+
+
+def folder_out(kind: str, way: Way) -> Claim:
+    """Return what holds the folder of a kind of run."""
+
+    def claim(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
+        return claimed_folder(
+            arguments["out"],
+            kind,
+            way,
+            overwrite=arguments["overwrite"],
+            inputs=files_read(arguments),
+        )
+
+    return claim
+
+
+def files_read(arguments: dict[str, Any]) -> list[str | Path]:
+    """Return what a command reads, as far as its arguments name files."""
+    named = (arguments.get(name) for name in ("file", "reference", "texts"))
+    return [*(place for place in named if place is not None), *arguments.get("files", ())]
 
 
 def load(

@@ -25,6 +25,7 @@ from introspect.io import (
     PathLike,
     Row,
     RowError,
+    claimed_file,
     from_plain,
     object_from,
     read_lines,
@@ -241,10 +242,12 @@ def write_jsonl(path: PathLike, cases: Iterable[CorefCase]) -> Path:
     A failure, including one in the iterable, leaves the old file as it was.
 
     Raises:
-        OutputError: the folder is missing or cannot be written.
+        OutputError: the folder is missing, or the file may not be written.
         InputError: a case cannot be expressed in JSON.
     """
-    return write_lines(path, map(case_to_json, cases))
+    with claimed_file(path) as target:
+        write_lines(target, map(case_to_json, cases))
+    return Path(path)
 
 
 def reject_to_json(reject: Reject) -> str:

@@ -174,6 +174,11 @@ class InputSet:
         """
         return find_inputs(self.inputs, format=self.format)
 
+    @property
+    def places(self) -> list[str]:
+        """Where what is read stands: what a run must not write."""
+        return [file.path for file in self.files]
+
     @cached_property
     def layouts(self) -> list[Layout]:
         """How each file of a known format is read.

@@ -10,6 +10,7 @@ from .coreference import credit as credit
 from .coreference import first_mentioned as first_mentioned
 from .coreference import margin as margin
 from .coreference import nearest_preceding as nearest_preceding
+from .coreference import smallest as smallest
 from .coreference import word_attention as word_attention
 from .masks import FLOOR as FLOOR
 from .masks import knocked_out as knocked_out
@@ -22,6 +23,7 @@ from .norms import norm_weights as norm_weights
 from .norms import value_norms as value_norms
 from .patterns import PATTERN_CLASSES as PATTERN_CLASSES
 from .patterns import Shares as Shares
+from .patterns import even_attention as even_attention
 from .patterns import offsets_between as offsets_between
 from .patterns import pattern_class as pattern_class
 from .patterns import pattern_shares as pattern_shares

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import codecs
 import csv
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from introspect.errors import InputError
+from introspect.io.destinations import PathLike
 from introspect.io.streams import as_utf8, opened
 
 #: Longer lines, in bytes, are rejected without being read whole.
 LONGEST_LINE = 10_000_000
 #: How many characters of a rejected row are kept.
 ROW_LENGTH = 200
-
-PathLike = str | os.PathLike[str]
 
 # Marks a line that was not read whole. No bytes of a file decode to it.
 _CUT = "\udfff"

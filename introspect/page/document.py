@@ -16,7 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from introspect.io import check_page_file, from_json, write_atomically
+from introspect.io import check_page_file, from_json, save_file
 from introspect.page.bundle import (
     as_json,
     binary_block,
@@ -272,7 +272,7 @@ class Document:
         Raises:
             OutputError: the name ends otherwise, or the folder is missing or cannot be written.
         """
-        return write_atomically(check_page_file(path), self.to_html())
+        return save_file(check_page_file(path), self.to_html())
 
     @contextmanager
     def _folding(self, title: str, heading: Markup) -> Iterator[None]:

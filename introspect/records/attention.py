@@ -14,7 +14,7 @@ import torch
 from introspect.calls import checked_call, checked_class
 from introspect.errors import RecordError, SelectionError
 from introspect.functional import merge_pieces
-from introspect.io import write_atomically
+from introspect.io import save_file
 from introspect.records.facts import Certificate, PatchGrid
 from introspect.records.given import Patterns, read_patterns
 from introspect.records.given_tokens import read_tokens
@@ -264,9 +264,13 @@ class AttentionRecord:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the record as a safetensors file, from which ``load`` restores it exactly."""
+        """Write the record as a safetensors file, from which ``load`` restores it exactly.
+
+        Raises:
+            OutputError: the folder is missing, or the file may not be written.
+        """
         own = {part.name: getattr(self, part.name) for part in fields(self)}
-        return write_atomically(path, packed(own))
+        return save_file(path, packed(own))
 
     @classmethod
     @checked_call

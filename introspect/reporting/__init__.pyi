@@ -13,9 +13,11 @@ from .prose import Row as Row
 from .sentences import sentence_report as sentence_report
 from .sets import SetFindings as SetFindings
 from .sets import set_report as set_report
+from .shapes import patterns_report as patterns_report
 from .skeleton import Report as Report
 from .skeleton import certificate_rows as certificate_rows
 from .skeleton import provenance_rows as provenance_rows
 from .skeleton import version_of as version_of
 from .skeleton import version_of_introspect as version_of_introspect
+from .syntax import syntax_report as syntax_report
 from .texts import report as report

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pandas as pd
 
 from introspect.records import Head
 from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
-from introspect.studies.coreference import Bias, Choice, PairShifts, ProbeResult, Scores
+from introspect.statistics import DIVISIONS, Claim
+from introspect.studies.coreference import (
+    Bias,
+    Choice,
+    OccupationBias,
+    PairShifts,
+    ProbeResult,
+    Scores,
+)
 from introspect.text import (
     counted,
     decimal,
@@ -17,6 +28,7 @@ from introspect.text import (
     percent_ends,
     percent_interval,
     sentence,
+    signed,
     signed_percent,
     verb,
 )
@@ -29,6 +41,8 @@ _BASELINES = {
     "first_mentioned": "the first candidate",
     "most_attended": "the most attended candidate",
     "mean_of_heads": "the mean of all heads",
+    "fewest_words": "the candidate with the fewest words",
+    "most_pieces": "the candidate with the most word pieces",
     "fixed_offset": "the best fixed distance",
     "random_weights": "the same model with random weights",
 }
@@ -60,31 +74,100 @@ def finding_of_choice(scores: Scores, num_groups: int) -> Finding:
         )
         return Finding(headline, (_baselines(scores),), caveats)
     choice = scores.choice
-    details = (_in_sample(choice), _raw_beside(scores), _baselines(scores), _against(scores))
-    return Finding(_headline(scores, choice), tuple(filter(None, details)), caveats)
-
-
-def _headline(scores: Scores, choice: Choice) -> str:
-    held_out = (
-        f"{percent(choice.accuracy)} of {counted(choice.n, 'case')}"
-        f"{percent_ends(choice.ci_low, choice.ci_high)}"
+    claim = _claim(scores, choice, num_groups)
+    details = (
+        _could_be_found(choice),
+        _in_sample(choice),
+        _raw_beside(scores),
+        _baselines(scores),
+        _against(scores),
+        _by_length(scores),
     )
+    return Finding(claim.sentence, tuple(filter(None, details)), caveats, (claim,))
+
+
+def _claim(scores: Scores, choice: Choice, num_groups: int) -> Claim:
+    """Return what is claimed of the held-out choice."""
+    of_choice: dict[str, Any] = {
+        "subject": f"{choice.head}, {direction_name(choice.direction)}",
+        "estimate": choice.accuracy,
+        "low": choice.ci_low,
+        "high": choice.ci_high,
+        "test": "the choice repeated on permuted labels",
+        "p": choice.p_value,
+        "n": choice.n,
+        "groups": num_groups,
+    }
     if not choice.p_value < _SIGNIFICANT:
-        return (
+        sentence = (
             "No evidence that a head resolves these cases: heads chosen on other cases are right "
-            f"in {held_out}, which chance does as well ({p_value(choice.p_value)})."
+            f"in {_held_out(choice)}, no more than chance allows ({p_value(choice.p_value)})."
         )
+        rule = f"the p-value is not below {_SIGNIFICANT}"
+        return Claim(kind="no-resolves", sentence=sentence, rule=rule, **of_choice)
+    is_beaten = scores.against["ci_low"] > 0
     chosen = (
         f"heads chosen on other cases – most often {choice.head}, "
-        f"{direction_name(choice.direction)} – are right in {held_out}"
+        f"{direction_name(choice.direction)} –"
     )
-    is_beaten = scores.against["ci_low"] > 0
-    beaten = _with_figures(scores, scores.against[is_beaten]["baseline"])
-    unbeaten = _with_figures(scores, scores.against[~is_beaten]["baseline"])
-    if not unbeaten:
-        return f"Held out, {chosen}, more than every baseline; the best, {beaten[0]}."
-    more = f", more than {listed(beaten)}" if beaten else ""
-    return f"These cases do not show that a head beats {listed(unbeaten, 'or')}: {chosen}{more}."
+    if is_beaten.all():
+        best = _with_figures(scores, scores.against["baseline"])[0]
+        sentence = (
+            f"Held out, {chosen} are right in {_held_out(choice)}, more than every baseline; the "
+            f"best, {best}."
+        )
+        rule = "p below 0.05, and the difference from every baseline has an interval above 0"
+        return Claim(kind="beats", sentence=sentence, rule=rule, **of_choice)
+    sentence = _not_shown(scores, choice, chosen, is_beaten)
+    rule = "p below 0.05, and the difference from some baseline has an interval that holds 0"
+    return Claim(kind="no-beats", sentence=sentence, rule=rule, **of_choice)
+
+
+def _held_out(choice: Choice) -> str:
+    ends = percent_ends(choice.ci_low, choice.ci_high)
+    return f"{percent(choice.accuracy)} of {counted(choice.n, 'case')}{ends}"
+
+
+def _not_shown(scores: Scores, choice: Choice, chosen: str, is_beaten: pd.Series) -> str:
+    """Say which baseline, the best of those, the held-out choice is not shown to beat."""
+    unbeaten = scores.against[~is_beaten].merge(
+        scores.baselines[["baseline", "accuracy"]], on="baseline"
+    )
+    worst, *others = unbeaten.sort_values("accuracy", ascending=False, kind="stable").itertuples()
+    difference = signed_percent(worst.difference) + interval(
+        signed_percent(worst.ci_low), signed_percent(worst.ci_high)
+    )
+    rest = f", nor {listed([baseline_name(o.baseline) for o in others], 'or')}" if others else ""
+    return (
+        f"Not shown to beat {baseline_name(worst.baseline)}{rest}: {chosen} are right in "
+        f"{_held_out(choice)} against {percent(worst.accuracy)}, a difference of {difference}."
+    )
+
+
+def _could_be_found(choice: Choice) -> str:
+    """Say what would have been found, where nothing was."""
+    if choice.p_value < _SIGNIFICANT or math.isnan(choice.p_value):
+        return ""
+    if math.isnan(choice.detectable):
+        return "So few cases find no head in 80% of such sets, even one that is always right."
+    return (
+        f"A head that is right in {percent(choice.detectable)} would have been found in 80% of "
+        "sets of this size; a weaker one could well be missed."
+    )
+
+
+def _by_length(scores: Scores) -> str:
+    """Say whether the held-out choice depends on which candidate has fewer words."""
+    table = scores.by_length
+    if len(table) < 2:
+        return ""
+    parts = [
+        f"{percent(row.accuracy)} of {counted(row.n, 'case')} where it is {row.antecedent}"
+        + (" as the distractor" if row.antecedent == "as long" else "")
+        for row in table.itertuples()
+    ]
+    where = "By the length of the antecedent in words, the held-out choice is right in"
+    return f"{where} {listed(parts)}."
 
 
 def _with_figures(scores: Scores, names: pd.Series) -> list[str]:
@@ -95,9 +178,11 @@ def _with_figures(scores: Scores, names: pd.Series) -> list[str]:
 
 
 def _in_sample(choice: Choice) -> str:
+    others = choice.num_best - 1
+    tied = f", one of {choice.num_best} tied," if others else ""
     return (
         f"In-sample, the best of all heads and directions is {choice.in_sample_head} "
-        f"({direction_name(choice.in_sample_direction)}) with "
+        f"({direction_name(choice.in_sample_direction)}){tied} with "
         f"{percent(choice.in_sample_accuracy)}: too high, since it was chosen on the cases that it "
         "is scored on."
     )
@@ -150,11 +235,14 @@ def _against(scores: Scores) -> str:
 def stability_words(choice: Choice) -> list[str]:
     """Say how often each head was chosen."""
     if choice.frequency == 1:
-        first = f"All five folds chose {choice.head}, {direction_name(choice.direction)}."
+        first = (
+            f"All folds of all {DIVISIONS} divisions chose {choice.head}, "
+            f"{direction_name(choice.direction)}."
+        )
     else:
         first = (
-            f"The folds chose {len(choice.frequencies)} different heads: the held-out figure is "
-            "that of the procedure, not of one head."
+            f"The folds of {DIVISIONS} divisions chose {len(choice.frequencies)} different heads "
+            "and directions: the held-out figure is that of the procedure, not of one head."
         )
     return [
         first,
@@ -176,22 +264,110 @@ def linear_words(probe: ProbeResult, choice: Choice | None) -> list[str]:
 
 def pair_words(pairs: PairShifts) -> list[str]:
     """Describe the shifts within minimal pairs, and whether any stands out."""
-    table = pairs.table
-    found = table[table["p_adjusted"] < _SIGNIFICANT]
     sentences = [
-        f"In {counted(len(pairs.pairs), 'pair')} a word or two turn the answer from one candidate "
-        "to the other. The shift of a head is how far its share turns with them, from −2 to 2; a "
-        "head that does not notice the change has 0.",
+        f"In {counted(len(pairs.pairs), 'pair')} one or two words turn the answer from one "
+        "candidate to the other. The shift of a head is how far its share turns with them, from −2 "
+        "to 2; a head that does not notice the change has 0.",
     ]
-    if table["p_adjusted"].isna().all():
-        sentences.append("The pairs are too few for a test.")
-    elif found.empty:
-        sentences.append("No head turns with the answer more than chance allows.")
+    if claims := pair_claims(pairs):
+        sentences += [claim.sentence for claim in claims]
     else:
-        count = counted(len(found), "head and direction", "heads and directions")
-        turn = verb(len(found), "turns", "turn")
-        sentences.append(f"{count} {turn} with the answer (adjusted p below 0.05).")
+        sentences.append("The pairs are too few for a test.")
     return [*sentences, *map(sentence, pairs.notes)]
+
+
+def pair_claims(pairs: PairShifts) -> tuple[Claim, ...]:
+    """Return the claim on shifts within minimal pairs; none where there was no test."""
+    table = pairs.table.dropna(subset=["p_adjusted"])
+    if table.empty:
+        return ()
+    found = table[table["p_adjusted"] < _SIGNIFICANT]
+    nearest = table.loc[table["p_adjusted"].idxmin()]
+    most = found.loc[found["shift"].idxmax()] if len(found) else nearest
+    head = str(Head(int(most["layer"]), int(most["head"])))
+    count = counted(len(found), "head and direction", "heads and directions")
+    both = f"it has both versions right in {percent(most['both_right'])} of pairs"
+    by = f"by {decimal(most['shift'])}"
+    which = (
+        f"{head} shifts with the answer (adjusted p below 0.05), {by}"
+        if len(found) == 1
+        else f"{count} shift with the answer (adjusted p below 0.05), {head} most, {by}"
+    )
+    said = f"{which}; {both}, where coin flips have 25%."
+    if found.empty:
+        said = (
+            f"No head is shown to shift with the answer: {head} comes nearest, by "
+            f"{decimal(most['shift'])} (adjusted {p_value(most['p_adjusted'])})."
+        )
+    return (
+        Claim(
+            kind="shifts" if len(found) else "no-shifts",
+            subject=head,
+            sentence=said,
+            estimate=float(most["shift"]),
+            low=float(most["ci_low"]),
+            high=float(most["ci_high"]),
+            test=f"max-statistic over {len(table)} heads and directions, one-sided, pairs swapped",
+            p=float(most["p_adjusted"]),
+            n=2 * int(most["n_pairs"]),
+            groups=int(most["n_pairs"]),
+            rule="adjusted p below 0.05",
+        ),
+    )
+
+
+def occupation_words(found: OccupationBias) -> list[str]:
+    """Describe whether occupations are chosen by their share of women."""
+    return [
+        "The correlation r, over occupations, of the share of women with how much more often the "
+        "occupation is chosen for *she* than for *he* (Rudinger et al. 2018): above 0 for a head "
+        "that chooses by stereotype. *Gotcha* cases are those whose stereotype leads to the wrong "
+        "candidate.",
+        *(claim.sentence for claim in occupation_claims(found)),
+        f"*{found.gotcha.caution}*",
+    ]
+
+
+def occupation_claims(found: OccupationBias) -> tuple[Claim, ...]:
+    """Return the claim on the choice of occupations; none where there was no test."""
+    table = found.table.dropna(subset=["p_adjusted"])
+    if table.empty:
+        return ()
+    above = table[table["p_adjusted"] < _SIGNIFICANT]
+    most = (above if len(above) else table).pipe(
+        lambda rows: rows.loc[rows["correlation"].abs().idxmax()]
+    )
+    head = str(Head(int(most["layer"]), int(most["head"])))
+    r = signed(most["correlation"]) + interval(signed(most["ci_low"]), signed(most["ci_high"]))
+    over = counted(found.num_occupations, "occupation")
+    count = counted(len(above), "head and direction", "heads and directions")
+    which = (
+        f"the choice of {head} follows the share of women, or its opposite (adjusted p below 0.05)"
+        if len(above) == 1
+        else f"the choices of {count} follow the share of women, or its opposite (adjusted p below "
+        f"0.05), {head} most"
+    )
+    said = (
+        f"Over {over} {which}: r = {r}."
+        if len(above)
+        else f"Over {over} no head is shown to choose by the share of women: {head} comes nearest, "
+        f"with r = {r}, adjusted {p_value(most['p_adjusted'])}."
+    )
+    return (
+        Claim(
+            kind="stereotype" if len(above) else "no-stereotype",
+            subject=head,
+            sentence=said,
+            estimate=float(most["correlation"]),
+            low=float(most["ci_low"]),
+            high=float(most["ci_high"]),
+            test=f"max-statistic over {len(table)} heads and directions, two-sided",
+            p=float(most["p_adjusted"]),
+            n=int(most["n_occupations"]),
+            groups=found.num_occupations,
+            rule="adjusted p below 0.05",
+        ),
+    )
 
 
 def bias_words(bias: Bias) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from introspect.calls import checked_result
-from introspect.io import check_page_file, write_atomically
+from introspect.io import check_page_file, save_file
 from introspect.page import Document, framed
 from introspect.records import ROUNDING, Certificate
 from introspect.reporting.findings import Finding
@@ -54,7 +54,7 @@ class Report:
         Raises:
             OutputError: the name ends otherwise, or the folder is missing or cannot be written.
         """
-        return write_atomically(check_page_file(path), self.html)
+        return save_file(check_page_file(path), self.html)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import pandas as pd
 from introspect.data import Inputs, InputSet, Reject, input_set, read_case_rows, reject_to_json
 from introspect.errors import InputError, SelectionError
 from introspect.interventions import Ablation
-from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
+from introspect.io import PathLike, as_json, claimed_folder, results_of, write_run
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
 from introspect.reporting import (
@@ -78,6 +78,7 @@ def causal_folder(
     minimal_pairs: bool = True,
     limit: int | None = None,
     seed: int = 0,
+    also_read: Sequence[PathLike] = (),
     overwrite: bool = False,
     command: str | None = None,
     progress: ProgressLike = None,
@@ -86,7 +87,7 @@ def causal_folder(
 
     The folder holds ``effects`` (CSV and Parquet), ``case_effects.parquet``, ``summary.json``,
     ``report.html``, ``rejects.jsonl``, ``run.json``, and, if they were measured, ``mediation.csv``
-    and ``smallest.csv``. It appears only when it is complete.
+    and ``smallest.csv``. All of it is put in place at the end.
 
     Args:
         model: the model; without an LM head, the answer is a stated surrogate.
@@ -102,6 +103,7 @@ def causal_folder(
         minimal_pairs: whether effects within minimal pairs are measured.
         limit: use only this many of the first cases; the report says so.
         seed: the random seed of the intervals and samples.
+        also_read: further files that are never written, such as that of the reference texts.
         overwrite: replace an earlier run.
         command: the command line, for the provenance.
         progress: as for ``causal_study``.
@@ -111,12 +113,20 @@ def causal_folder(
         OutputError: the folder is not empty or cannot be written.
         SelectionError: a head, method, or metric does not exist.
     """
-    folder = check_folder(out, CAUSAL_KIND, "replace", overwrite=overwrite)
     given = input_set(inputs, wanted="cases")
-    rows = _read(given, limit)
-    began = time.monotonic()
-    notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
-    with locked(folder, "replace"), following(progress) as tell:
+    with (
+        claimed_folder(
+            out,
+            CAUSAL_KIND,
+            "replace",
+            overwrite=overwrite,
+            inputs=[*given.places, *also_read],
+        ) as folder,
+        following(progress) as tell,
+    ):
+        rows = _read(given, limit)
+        began = time.monotonic()
+        notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
         tell.announce(given.words)
         study = causal_study(
             model, rows.cases, heads, method=method, reference=reference, metric=metric,
@@ -133,7 +143,7 @@ def causal_folder(
         )
         rejects = [*rows.rejects, *_unasked(rows, study)]
         result = CausalFolder(
-            folder, study, report, tuple(sorted(rejects, key=lambda one: one.line))
+            Path(out), study, report, tuple(sorted(rejects, key=lambda one: one.line))
         )
         plan = {
             "kind": CAUSAL_KIND,
@@ -150,7 +160,7 @@ def causal_folder(
             "limit": limit,
             "seed": seed,
         }
-        with replacing_folder(folder, CAUSAL_KIND, overwrite=overwrite) as place:
+        with results_of(folder) as place:
             _write(place, result, plan, time.monotonic() - began, command)
     return result
 

@@ -17,10 +17,12 @@ from safetensors.torch import save
 from introspect.calls import checked_class
 from introspect.errors import InputError, RecordError
 from introspect.io import (
+    ATTENTION,
     as_typed,
     from_json,
     from_plain,
     object_from,
+    regular,
     sealed,
     unsealed,
     write_atomically,
@@ -28,8 +30,7 @@ from introspect.io import (
 from introspect.records import AttentionRecord, digest_of, sequence_from
 from introspect.studies.analyzer import Texts
 
-#: The folder within a probe's folder, and its index.
-FOLDER = "attention"
+#: The index of the folder of saved attention.
 INDEX = "index.jsonl"
 
 Precision = Literal["float32", "float16"]
@@ -118,9 +119,9 @@ class SavedAttention(Mapping[str, AttentionRecord]):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self._folder = Path(folder) / FOLDER
+        self._folder = Path(folder) / ATTENTION
         try:
-            lines = (self._folder / INDEX).read_text(encoding="utf-8").splitlines()
+            lines = Path(regular(self._folder / INDEX)).read_text(encoding="utf-8").splitlines()
             places = [from_plain(_Place, unsealed(line)) for line in lines]
         except (OSError, ValueError) as error:
             reason = "there is no index of it"
@@ -175,7 +176,7 @@ class _Place:
 
 
 def _read(path: Path, key: str) -> AttentionRecord:
-    with safe_open(path, framework="pt") as file:
+    with safe_open(regular(path), framework="pt") as file:
         header = file.metadata() or {}
         attentions = file.get_tensor(key)
     tokens = object_from(header["sequences"])[key]

@@ -19,10 +19,12 @@ from introspect.io import (
     Arrays,
     from_plain,
     pack,
+    regular,
     sealed,
     unpack,
     unsealed,
     unwritable,
+    work_files,
     write_atomically,
 )
 
@@ -109,15 +111,13 @@ class ShardStore:
         return self._entries
 
     def create(self) -> None:
-        """Make the folder, and remove the remains of interrupted writes from it.
+        """Make the folder.
 
         Raises:
             OutputError: the folder cannot be made.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for half in self.folder.glob(".*.part"):
-                half.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.folder, error, "write in") from error
 
@@ -173,7 +173,7 @@ class ShardStore:
             OutputError: the file is damaged.
         """
         try:
-            payload = (self.folder / entry.file).read_bytes()
+            payload = Path(regular(self.folder / entry.file)).read_bytes()
             if hashlib.sha256(payload).hexdigest() != entry.sha256:
                 raise ValueError("its digest is not that of the manifest")
             arrays = unpack(payload)
@@ -194,22 +194,22 @@ class ShardStore:
         """
         kept = {entry.file for entry in self.entries.values() if entry.shard < count}
         try:
-            for path in self.folder.glob("*.safetensors"):
-                if path.name not in kept:
+            for path in list(work_files(self.folder)):
+                if path.name not in (*kept, _MANIFEST):
                     path.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.folder, error, "write in") from error
 
     def _is_whole(self, entry: ShardEntry) -> bool:
         try:
-            with (self.folder / entry.file).open("rb") as stream:
+            with Path(regular(self.folder / entry.file)).open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest() == entry.sha256
         except OSError:
             return False
 
     def _read_manifest(self) -> Iterator[ShardEntry]:
         try:
-            lines = (self.folder / _MANIFEST).read_bytes().split(b"\n")
+            lines = Path(regular(self.folder / _MANIFEST)).read_bytes().split(b"\n")
         except FileNotFoundError:
             return
         except OSError as error:

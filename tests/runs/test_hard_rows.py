@@ -255,6 +255,32 @@ def test_long_trees_are_rejected(tmp_path):
     assert "a tree cannot be divided" in run.rejects[0].reason
 
 
+TREE = "1\t{}\t_\tDET\t_\t_\t2\tdet\t_\t_\n2\t{}\t_\tNOUN\t_\t_\t0\troot\t_\t_\n"
+
+
+def test_trees_and_patterns_have_pages_and_a_table_of_relations(tmp_path):
+    path = tmp_path / "t.conllu"
+    path.write_text("\n".join(TREE.format("The", noun) for noun in ("cat", "dog", "man")))
+    run = ix.probe(
+        sets.model(), path, tmp_path / "x", analyzers=["syntax", "patterns", "roles"], **CALL
+    )
+    # The first page is the report; the others stand beside it.
+    assert {page.name for page in run.folder.glob("*.html")} == {
+        "report.html", "syntax.html", "patterns.html",
+    }  # fmt: skip
+    assert run.finding.startswith("What ")
+    page = (run.folder / "syntax.html").read_text(encoding="utf-8")
+    assert "could be tested over 3 sentences" in page
+    relations = pd.read_csv(run.folder / "relations.csv")
+    assert relations[["relation", "n", "n_sentences"]].values.tolist() == [["det", 3, 3]]
+    again = ix.probe(
+        sets.model(), path, tmp_path / "x", analyzers="patterns", overwrite=True, **CALL
+    )
+    assert [page.name for page in again.folder.glob("*.html")] == ["report.html"]
+    assert not (again.folder / "relations.csv").exists()
+    assert "The shapes of" in again.finding
+
+
 # Memory
 
 

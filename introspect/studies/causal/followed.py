@@ -13,7 +13,7 @@ import torch
 from introspect.hooks import Edit, Visible
 from introspect.interventions import Ablation, Intervention, patched, run_parts
 from introspect.records import Head, Kind
-from introspect.statistics import FEWEST_GROUPS, effect_test, grouped_bootstrap
+from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
 from introspect.studies.causal.answers import Answers, Batch
 from introspect.studies.causal.effects import CausalEffects, ablations_for
 from introspect.studies.causal.metrics import Floats
@@ -204,7 +204,7 @@ class _Asked:
         test = effect_test(values, groups, seed=self._seed)
         if test.num_groups < FEWEST_GROUPS:
             return (np.full(values.shape[1], np.nan),) * 3
-        low, high = grouped_bootstrap(values, groups, seed=self._seed)
+        low, high = effect_intervals(values, groups, seed=self._seed)
         return low, high, test.p_adjusted
 
 

@@ -18,7 +18,7 @@ from introspect.interventions import Intervention, checked_kind, heads_by_layer,
 from introspect.models import Model
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Head, HeadLike, Kind
-from introspect.statistics import FEWEST_GROUPS, effect_test, grouped_bootstrap
+from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
 from introspect.studies.causal.answers import (
     AnswerReader,
     Answers,
@@ -154,7 +154,7 @@ def _tables(
         p_adjusted = nothing
     else:
         ends = [
-            grouped_bootstrap(values, groups, seed=seed)
+            effect_intervals(values, groups, seed=seed)
             for values in (indirect, direct, total[:, None])
         ]
         p_adjusted = effect_test(indirect, groups, seed=seed).p_adjusted
