@@ -79,7 +79,8 @@ class Body:
         heads: heads of a layer.
         groups: heads of keys and values of a layer.
         head_size: dimensions of a head.
-        attentions: of each layer that reads the text; an encoder-decoder's encoder.
+        layers: those that read the text; of an encoder-decoder its encoder's.
+        attentions: of each layer.
     """
 
     module: Any
@@ -87,6 +88,7 @@ class Body:
     heads: int
     groups: int
     head_size: int
+    layers: list[nn.Module] = field(repr=False)
     attentions: list[Attention] = field(repr=False)
 
     @property
@@ -165,9 +167,11 @@ def _llama(family: str, layers: int, heads: int) -> Body:
     model.model.embed_tokens.weight.copy_(_embedding(width))
     model.lm_head.weight.copy_(_unembedding(width))
     model.config.introspect_metric = "at-pronoun"
-    own = [layer.self_attn for layer in model.model.layers]
-    attentions = [Attention(a.q_proj, a.k_proj, a.v_proj, a.o_proj) for a in own]
-    return Body(model, family, heads, groups, HEAD_SIZE, attentions)
+    own = list(model.model.layers)
+    attentions = [
+        Attention(a.q_proj, a.k_proj, a.v_proj, a.o_proj) for a in (one.self_attn for one in own)
+    ]
+    return Body(model, family, heads, groups, HEAD_SIZE, own, attentions)
 
 
 def _head_size(heads: int) -> int:
@@ -197,11 +201,12 @@ def _bert(family: str, layers: int, heads: int) -> Body:
     head.transform.dense.weight.copy_(torch.eye(width))
     head.decoder.weight.copy_(_unembedding(width))
     model.config.introspect_metric = "at-pronoun"
+    own = list(model.bert.encoder.layer)
     attentions = [
         Attention(a.self.query, a.self.key, a.self.value, a.output.dense)
-        for a in (layer.attention for layer in model.bert.encoder.layer)
+        for a in (one.attention for one in own)
     ]
-    return Body(model, family, heads, heads, _head_size(heads), attentions)
+    return Body(model, family, heads, heads, _head_size(heads), own, attentions)
 
 
 def _bart(family: str, layers: int, heads: int) -> Body:
@@ -228,9 +233,11 @@ def _bart(family: str, layers: int, heads: int) -> Body:
     for place in range(len(LETTERS)):
         cross.v_proj.weight[place, ANSWER + place] = 1
         cross.out_proj.weight[ANSWER + place, place] = 1
-    own = [layer.self_attn for layer in model.model.encoder.layers]
-    attentions = [Attention(a.q_proj, a.k_proj, a.v_proj, a.out_proj) for a in own]
-    return Body(model, family, heads, heads, size, attentions)
+    own = list(model.model.encoder.layers)
+    attentions = [
+        Attention(a.q_proj, a.k_proj, a.v_proj, a.out_proj) for a in (one.self_attn for one in own)
+    ]
+    return Body(model, family, heads, heads, size, own, attentions)
 
 
 _BUILDERS: dict[str, Callable[[str, int, int], Body]] = {

@@ -15,9 +15,7 @@ from benchmarks.circuits.language import FILLERS, Layout, Text, every_text
 _MOST_LAYERS = 4
 _HEADS = (2, 4, 6, 8, 16)
 #: A larger model would only take longer: its idle heads are all alike.
-_MOST_HEADS = 32
-#: Where the truth takes every pair of heads.
-_MOST_IN_PAIRS = 16
+_MOST_HEADS = 16
 Place = tuple[int, int]
 
 
@@ -45,14 +43,12 @@ class Plan:
         nearest: the share of texts whose antecedent is the nearest candidate.
         shorter: the share whose antecedent is the shorter one; ``None`` where all have one word.
         family: the code, where it matters.
-        most_heads: heads of the model at most.
     """
 
     wanted: tuple[Wanted, ...]
     nearest: float = 0.5
     shorter: float | None = None
     family: str | None = None
-    most_heads: int = _MOST_HEADS
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,10 +87,7 @@ def _chain(random: np.random.Generator) -> Plan:
 
 def _equal(random: np.random.Generator) -> Plan:
     count = int(random.integers(2, 5))
-    return Plan(
-        (Wanted("previous", 0), *[Wanted("mover", 1, 1.2 / count)] * count),
-        most_heads=_MOST_IN_PAIRS,
-    )
+    return Plan((Wanted("previous", 0), *[Wanted("mover", 1, 1.2 / count)] * count))
 
 
 def _strong_and_weak(random: np.random.Generator) -> Plan:
@@ -108,7 +101,7 @@ def _suppressor(random: np.random.Generator) -> Plan:
 def _backup(random: np.random.Generator) -> Plan:
     write = float(random.choice([0.6, 1.0]))
     wanted = (Wanted("previous", 0), Wanted("mover", 1), Wanted("backup", 2, write))
-    return Plan(wanted, most_heads=_MOST_IN_PAIRS)
+    return Plan(wanted)
 
 
 def _looker(random: np.random.Generator) -> Plan:
@@ -160,7 +153,7 @@ def circuit(kind: str, seed: int, *, most_heads: int = _MOST_HEADS) -> Circuit:
     random = np.random.default_rng([seed, list(KINDS).index(kind)])
     plan = KINDS[kind](random)
     family = plan.family or str(random.choice(FAMILIES))
-    layers, heads = _size(random, plan, family, min(most_heads, plan.most_heads))
+    layers, heads = _size(random, plan, family, most_heads)
     body = empty_body(family, layers, heads)
     places = _permuted(random, plan.wanted, body)
     with torch.no_grad():
@@ -175,16 +168,18 @@ def circuit(kind: str, seed: int, *, most_heads: int = _MOST_HEADS) -> Circuit:
 
 
 def _size(random: np.random.Generator, plan: Plan, family: str, most_heads: int) -> tuple[int, int]:
-    """Draw how many layers and heads: enough for what is planted, and no more than allowed."""
+    """Draw how many layers and heads: enough for what is planted, and else no more than allowed."""
     steps = 1 + max((wanted.step for wanted in plan.wanted), default=0)
     of_a_step = max((sum(w.step == s for w in plan.wanted) for s in range(steps)), default=1)
     fewest = 2 * of_a_step if "grouped" in family else of_a_step
-    sizes = [
+    enough = [
         (layers, heads)
         for layers in range(steps, _MOST_LAYERS + 1)
         for heads in _HEADS
-        if heads >= fewest and layers * heads <= most_heads
+        if heads >= fewest
     ]
+    allowed = [(layers, heads) for layers, heads in enough if layers * heads <= most_heads]
+    sizes = allowed or enough[:1]
     return sizes[int(random.integers(len(sizes)))]
 
 

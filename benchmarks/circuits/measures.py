@@ -34,7 +34,7 @@ class Size:
     """
 
     cases: int = 60
-    most_heads: int = 32
+    most_heads: int = 16
     repeated: int = 2
     methods: tuple[str, ...] = tuple(METHODS)
     kept: Path | None = None

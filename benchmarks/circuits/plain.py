@@ -60,6 +60,7 @@ class PlainRun:
             numbers = torch.tensor([text.numbers for text in chosen])
             self.batches.append(Batch(rows, chosen, numbers))
         self._means: dict[int, torch.Tensor] = {}
+        self._states: list[list[Any]] = []
 
     @property
     def places(self) -> list[Place]:
@@ -70,10 +71,30 @@ class PlainRun:
     def margins(self, without: Sequence[Place] = (), method: Method = "zero") -> Floats:
         """Return by how much the antecedent is ahead, in nats, with some heads ablated."""
         found = np.zeros(len(self.texts))
+        # Layers before the first change give what they gave without it.
+        same = self.body.layers[: min((layer for layer, _ in without), default=0)]
         with torch.no_grad(), changed(self.body, self._ablation(without, method)):
-            for batch in self.batches:
-                found[batch.rows] = margins_of(self.body, batch).double().numpy()
+            for batch, states in zip(self.batches, self._clean_states(), strict=True):
+                with repeated(same, states):
+                    found[batch.rows] = margins_of(self.body, batch).double().numpy()
         return found
+
+    def _clean_states(self) -> list[list[Any]]:
+        """Return what each layer gives on each batch."""
+        if not self._states:
+            for batch in self.batches:
+                kept: list[Any] = []
+                handles = [
+                    layer.register_forward_hook(
+                        lambda module, inputs, output, k=kept: k.append(output)
+                    )
+                    for layer in self.body.layers
+                ]
+                margins_of(self.body, batch)
+                for handle in handles:
+                    handle.remove()
+                self._states.append(kept)
+        return self._states
 
     def attention(self) -> tuple[Floats, Floats]:
         """Return what each head gives each candidate from the pronoun, and which it gives most.
@@ -129,6 +150,18 @@ class PlainRun:
                     margins_of(self.body, batch)
             self._means = {number: total / tokens for number, total in sums.items()}
         return self._means[layer]
+
+
+@contextmanager
+def repeated(layers: Sequence[Any], outputs: Sequence[Any]) -> Iterator[None]:
+    """Let layers give what they gave before instead of computing it again."""
+    for layer, output in zip(layers, outputs, strict=False):
+        layer.forward = lambda *args, output=output, **kwargs: output
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
 
 
 @contextmanager
