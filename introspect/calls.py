@@ -14,9 +14,10 @@ from itertools import islice
 from numbers import Integral, Real
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, overload
 
+from introspect.changes import begin
 from introspect.errors import CallError, IntrospectError
 
-__all__ = ["checked_call", "checked_class", "kind_of_thing"]
+__all__ = ["checked_call", "checked_class", "checked_result", "kind_of_thing"]
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -57,7 +58,8 @@ def checked_call(
 
     The arguments are checked only once the call has failed with an error of Python: where one of
     them is nothing that the function says it takes, or one is missing or unknown, that is what the
-    caller is told. Any other error is a fault of this package, and stays as it is.
+    caller is told. Any other error is a fault of this package, and stays as it is. What the call
+    has changed outside itself is undone at its end, wherever it is interrupted (``changes``).
 
     Args:
         function: the function.
@@ -87,8 +89,27 @@ def checked_class(made: _Class) -> _Class:
     return made
 
 
+def checked_result(made: _Class) -> _Class:
+    """Let a class that functions make objects of refuse wrong parts at once, not when used.
+
+    Raises:
+        CallError: (by the decorated class) a part is missing, or is something else.
+    """
+    made.__init__ = _checked(  # type: ignore[misc]
+        made.__init__,  # type: ignore[misc]
+        aliases={},
+        hints={},
+        at_once=True,
+    )
+    return made
+
+
 def _checked(
-    function: Callable[..., Any], *, aliases: Mapping[str, str], hints: Mapping[str, str]
+    function: Callable[..., Any],
+    *,
+    aliases: Mapping[str, str],
+    hints: Mapping[str, str],
+    at_once: bool = False,
 ) -> Callable[..., Any]:
     signature = inspect.signature(function)
 
@@ -96,8 +117,14 @@ def _checked(
     def call(*args: Any, **kwargs: Any) -> Any:
         for alias in aliases.keys() & kwargs.keys():
             kwargs.setdefault(aliases[alias], kwargs.pop(alias))
+        if at_once and (why := _why_refused(function, signature, args, kwargs)):
+            raise CallError(why)
+        scope = begin()
         try:
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                scope.end()
         except IntrospectError:
             raise
         except Exception as error:
@@ -106,6 +133,8 @@ def _checked(
             if why is None:
                 raise
             raise CallError(why) from error
+        finally:
+            scope.end()  # again, in case Ctrl-C has interrupted the first time
 
     return call
 

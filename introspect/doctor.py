@@ -10,7 +10,7 @@ import numpy as np
 
 from introspect.errors import IntrospectError
 from introspect.hooks import PARTS
-from introspect.models import Model, VisionModel
+from introspect.models import Model, VisionModel, unused_by
 from introspect.records import AttentionRecord
 from introspect.reporting import Row, certificate_rows, version_of
 from introspect.text import whole
@@ -47,6 +47,7 @@ def examination(model: Model | VisionModel) -> list[Row]:
             "Image processor" if isinstance(model, VisionModel) else "Tokenizer",
             type(reader).__name__,
         ),
+        *([("Not used", unused)] if (unused := unused_by(model)) else []),
         ("Parameters", whole(sum(p.numel() for p in model.module.parameters()))),
     ]
     for kind, probe in _probes(model).items():

@@ -281,6 +281,34 @@ def test_pickled_weights_are_refused(introspect, tmp_path):
     assert_refused(outcome, "pickle", "--allow-pickle")
 
 
+def test_weights_that_are_not_used_are_refused_or_said(introspect, tmp_path, gated_bert):
+    arguments = ("report", TEXT, "--model", gated_bert, "--out", tmp_path / "r.html")
+    assert_refused(introspect(*arguments), "encoder.layer.0.gate.weight", "--no-strict")
+    assert not (tmp_path / "r.html").exists()
+    outcome = introspect(*arguments, "--no-strict")
+    assert outcome.code == 0
+    assert "1 weight of the checkpoint is not used: encoder.layer.0.gate.weight" in outcome.err
+    assert "encoder.layer.0.gate.weight" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def gated_bert(tmp_path) -> Path:
+    """A small BERT whose checkpoint has a gate that no BERT uses."""
+    from safetensors.torch import load_file, save_file
+
+    from tests import models_zoo
+    from tests.tokenizers_zoo import word_level
+
+    place = tmp_path / "gated"
+    models_zoo.build("bert").save_pretrained(place)
+    word_level(["the", "animal", "it"]).save_pretrained(place)
+    weights = place / "model.safetensors"
+    state = load_file(weights)
+    state["encoder.layer.0.gate.weight"] = state["encoder.layer.0.output.dense.bias"].clone()
+    save_file(state, weights, metadata={"format": "pt"})
+    return place
+
+
 def test_hub_that_cannot_be_reached_says_what_works_without_it(introspect, tmp_path, monkeypatch):
     from huggingface_hub import constants
 

@@ -13,7 +13,7 @@ import transformers
 import introspect as ix
 from introspect.data import case_to_json, grammar_cases
 from introspect.errors import InputError, OutputError
-from introspect.io import locked, replacing_folder, write_atomically, write_run
+from introspect.io import locked, results_of, write_atomically, write_run
 from introspect.page import read_summary
 from introspect.runs import causal as causal_run
 from introspect.studies.causal import load_to_ask
@@ -87,7 +87,7 @@ def test_causal_says_in_its_summary_what_the_study_found(introspect, tmp_path, s
     out = tmp_path / "run"
     introspect("causal", write_cases(tmp_path), "--out", out, "--model", "pronoun")
     summary = json.loads((out / "summary.json").read_text())
-    assert [f"L{r['layer']}H{r['head']}" for r in summary["heads_that_matter"]] == ["L0H0", "L1H0"]
+    assert [f"L{r['layer']}H{r['head']}" for r in summary["heads_that_support"]] == ["L0H0", "L1H0"]
     assert summary["heads_that_attend"] == ["L1H0"]
     assert summary["chosen_by_attention"]["heads"] == ["L1H0", "L1H0"]
     assert summary["chosen_by_attention"]["effect"] == pytest.approx(study.chosen.effect)
@@ -211,15 +211,17 @@ def test_causal_touches_no_folder_of_others(introspect, tmp_path):
 def test_missing_folders_are_made_and_what_killed_runs_began_is_removed(introspect, tmp_path):
     file = write_cases(tmp_path, 12)
     out = tmp_path / "runs" / "a[1]"
-    begun = out.with_name(f".{out.name}.aaaa.part")
+    begun = out / ".introspect-aaaa.part"
     begun.mkdir(parents=True)
     arguments = ("--model", "pronoun", "--heads", "L1", "--no-smallest", "--no-minimal-pairs")
-    with locked(out, "replace"):
+    with locked(out):
         outcome = introspect("causal", file, "--out", out, *arguments)
         assert_refused(outcome, "one is at work in", "Wait for it")
     assert begun.exists()
     assert introspect("causal", file, "--out", out, *arguments).code == 0
-    assert (out / "report.html").is_file()
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        {*FILES} - {"mediation.csv", "smallest.csv"}
+    )
     assert [path.name for path in out.parent.iterdir()] == ["a[1]"]
 
 
@@ -287,10 +289,7 @@ def test_an_earlier_run_stays_if_the_new_one_fails(tmp_path, monkeypatch, stop, 
 
     if when != "writing":
         monkeypatch.setattr(Path, "rename", failing)
-    with (
-        pytest.raises((OutputError, KeyboardInterrupt)),
-        replacing_folder(folder, "causal", overwrite=True) as place,
-    ):
+    with pytest.raises((OutputError, KeyboardInterrupt)), results_of(folder) as place:
         (place / "new").write_text("new")
         if when == "writing":
             raise stop

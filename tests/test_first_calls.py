@@ -6,6 +6,7 @@ One test calls every public function with odd objects in place of its first argu
 from __future__ import annotations
 
 import inspect
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -202,7 +203,10 @@ def test_a_method_refuses_an_odd_object_in_words_too(name, model, odd_objects):
 
 MADE = (
     "AttentionRecord", "Candidate", "CorefCase", "Edit", "Intervention", "Model", "SavedAttention",
-    "TokenSequence", "VisionModel",
+    "TokenSequence", "VisionModel", "CausalStudy", "CausalView", "CompareView", "CoreferenceStudy",
+    "CoreferenceView", "EvolutionView", "Head", "HeadStudy", "HeadView", "HeatmapView", "ImageView",
+    "LayerView", "LensStudy", "LensView", "LogitView", "ModelView", "NeuronView", "ProbeRun",
+    "Report", "StepsView",
 )  # fmt: skip
 
 
@@ -389,6 +393,20 @@ def test_a_bare_string_is_a_list_of_one(model, tmp_path):
     assert "values" in model.capture(TEXT, include="values").parts
     made = ix.probe(model, [TEXT], tmp_path / "run", analyzers="roles")
     assert "roles" in made.analyzers
+    (alone,) = model.capture_many(TEXT)
+    assert alone.keys.tokens == model.capture(TEXT).keys.tokens
+
+
+def test_a_class_says_how_its_objects_are_made():
+    with pytest.raises(CallError, match=r"`record` of ix.HeadView as AttentionRecord, got an int"):
+        ix.HeadView(3, 0, (0,))
+    with pytest.raises(CallError, match=r"'L3H1', 1. The call is ix.Head\(layer, head\)"):
+        ix.Head("L3H1", 1)
+    assert (
+        ix.Head(np.int64(3), 1)
+        == ix.Head.parse("L3H1")
+        == pickle.loads(pickle.dumps(ix.Head(3, 1)))
+    )
 
 
 def test_words_are_given_as_words(model, record):

@@ -243,12 +243,12 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "Compare view": "比较视图",
         # A set of cases
         "One case per line: **JSON lines** (`text`, `pronoun`, `candidates`), or a "
-        "**table** (csv, tsv) with the columns `text`, `pronoun`, `antecedent` and "
+        "**table** (csv, tsv, xlsx) with the columns `text`, `pronoun`, `antecedent` and "
         "`distractor`. At most {rows} lines and {size} MB. For larger sets use the "
         "command line, which resumes an interrupted run: `introspect probe FILE --out "
         "DIR`.": (
             "每行一个案例：**JSON 行**（`text`、`pronoun`、`candidates`），或**表格**（csv、"
-            "tsv），含 `text`、`pronoun`、`antecedent` 和 `distractor` 四列。至多 {rows} 行、"
+            "tsv、xlsx），含 `text`、`pronoun`、`antecedent` 和 `distractor` 四列。至多 {rows} 行、"
             "{size} MB。更大的数据集请使用命令行，运行中断后可以续跑："
             "`introspect probe FILE --out DIR`。"
         ),

@@ -6,8 +6,10 @@ that reports can name it but it cannot form a path.
 
 from __future__ import annotations
 
+import io
 import re
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +19,7 @@ import pandas as pd
 
 from introspect.data import InputSet, Reject, reject_from_json
 from introspect.errors import InputError
-from introspect.io import is_packed
+from introspect.io import is_packed, write_atomically
 from introspect.models import Model
 from introspect.runs import probe
 from introspect.text import counted, decimal, whole
@@ -26,7 +28,7 @@ from introspect.text import counted, decimal, whole
 #: where a run can be stopped and resumed.
 MOST_BYTES = 2 << 20
 MOST_ROWS = 2_000
-ENDINGS = ("jsonl", "json", "csv", "tsv")
+ENDINGS = ("jsonl", "json", "csv", "tsv", "xlsx")
 
 #: A sample to download, as a template for the user's own file.
 SAMPLE = """text,pronoun,antecedent,distractor,group
@@ -88,8 +90,8 @@ def probe_upload(model: Model, upload: Upload, tell: Tell) -> Probed:
 
     Args:
         model: the model.
-        upload: cases as ``jsonl``, or a table (``csv``, ``tsv``) with the columns text, pronoun,
-            antecedent and distractor.
+        upload: cases as ``jsonl``, or a table (``csv``, ``tsv``, ``xlsx``) with the columns text,
+            pronoun, antecedent and distractor.
         tell: a callback that receives the progress.
 
     Raises:
@@ -100,7 +102,7 @@ def probe_upload(model: Model, upload: Upload, tell: Tell) -> Probed:
         folder = Path(name)
         given = folder / "given" / f"{_safe_stem(upload.name)}.{ending}"
         given.parent.mkdir()
-        given.write_bytes(upload.content)
+        write_atomically(given, upload.content)
         try:
             return _probed(model, upload, given, tell)
         except InputError as error:
@@ -126,7 +128,11 @@ def _checked_ending(upload: Upload) -> str:
             f"Expected a plain text file, but {upload.name!r} is compressed. Unpack it first, or "
             "probe it with: introspect probe."
         )
+    is_workbook = ending == "xlsx"
     rows = upload.content.count(b"\n") + (not upload.content.endswith(b"\n"))
+    rows = 0 if is_workbook else rows
+    if is_workbook:
+        _check_unpacked(upload)
     if len(upload.content) > MOST_BYTES or rows > MOST_ROWS:
         raise InputError(
             f"Expected at most {MOST_BYTES >> 20} MB and {whole(MOST_ROWS)} lines, got "
@@ -136,8 +142,43 @@ def _checked_ending(upload: Upload) -> str:
     return ending
 
 
+# A workbook is packed: so much it may hold, unpacked.
+_MOST_UNPACKED = 20 * MOST_BYTES
+
+
+def _check_unpacked(upload: Upload) -> None:
+    """Raise unless an upload is a workbook of a size that can be read at once."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(upload.content)) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise InputError(
+            f"Expected an Excel workbook in {upload.name!r}, but it is none. Save the table as "
+            "CSV UTF-8."
+        ) from error
+    if size > _MOST_UNPACKED:
+        raise InputError(
+            f"Expected a workbook of at most {_MOST_UNPACKED >> 20} MB unpacked, got "
+            f"{decimal(size / 2**20, 1)} MB. Larger sets are for the command line: introspect "
+            "probe FILE --out DIR."
+        )
+
+
+def _check_rows(inputs: InputSet) -> None:
+    """Raise if a workbook has more rows than an upload may have."""
+    readers = [layout.reader for layout in inputs.layouts if layout.reader is not None]
+    rows = sum(1 for reader in readers for _ in reader.rows())
+    if rows > MOST_ROWS:
+        raise InputError(
+            f"Expected at most {whole(MOST_ROWS)} rows, got {counted(rows, 'row')}. Larger sets "
+            "are for the command line: introspect probe FILE --out DIR."
+        )
+
+
 def _probed(model: Model, upload: Upload, given: Path, tell: Tell) -> Probed:
     inputs = InputSet(given, wanted="cases")
+    if given.suffix == ".xlsx":
+        _check_rows(inputs)
     out = given.parent.parent / "out"
     try:
         run = probe(

@@ -11,6 +11,7 @@ import typer
 from introspect.cli.shared import (
     AllowPickle,
     ModelName,
+    Strict,
     Text,
     TextPair,
     Truncation,
@@ -18,11 +19,13 @@ from introspect.cli.shared import (
     command_line,
     head_names,
     load,
+    page_out,
     show_notices,
     token_at,
+    view_out,
+    writing,
 )
 from introspect.errors import InputError
-from introspect.io import check_page_file, check_view_file
 
 
 class ViewKind(StrEnum):
@@ -36,6 +39,7 @@ class ViewKind(StrEnum):
     heatmap = "heatmap"
 
 
+@writing(page_out)
 def report(
     text: Text,
     text_pair: TextPair = None,
@@ -50,10 +54,10 @@ def report(
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
     truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Write an interactive report on one text, and print what it found."""
     _check_case_options(pronoun, antecedent, distractor)
-    check_page_file(out)
     import introspect as ix
 
     subject: Any = text if text_pair is None else (text, text_pair)
@@ -61,7 +65,7 @@ def report(
         subject = ix.CorefCase.from_words(
             text, pronoun=pronoun, antecedent=antecedent, distractors=distractor or ()
         )
-    loaded = load(model, allow_pickle=allow_pickle)
+    loaded = load(model, allow_pickle=allow_pickle, strict=strict)
     study = ix.coreference_study(loaded, [subject], truncation=truncation)
     result = ix.report(study, command=command_line())
     path = result.save(out)
@@ -79,6 +83,7 @@ def _check_case_options(
         raise InputError("Expected --antecedent beside --pronoun: what it refers to. Add it.")
 
 
+@writing(view_out)
 def view(
     kind: Annotated[ViewKind, typer.Argument(help="Which view.")],
     text: Text,
@@ -107,9 +112,9 @@ def view(
     out: ViewFile = Path("view.html"),
     truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Write one interactive view."""
-    check_view_file(out)
     _check_view_options(kind, layer, head or [], token, weights)
     heads: list[Any] = head or []
     if kind is not ViewKind.layer:
@@ -121,7 +126,7 @@ def view(
     from introspect.views import parts_of_view, view_by_name
 
     parts = parts_of(weights, ("raw", "renormalized") if kind is ViewKind.head else ("raw",))
-    loaded = load_text(load(model, allow_pickle=allow_pickle))
+    loaded = load_text(load(model, allow_pickle=allow_pickle, strict=strict))
     include = (*parts_of_view(kind.value), *parts)
     record = loaded.capture(text, text_pair, truncation=truncation, include=include)
     result = view_by_name(
@@ -165,6 +170,7 @@ def _check_view_options(
         )
 
 
+@writing(view_out)
 def compare(
     text_a: Annotated[str, typer.Argument(help="A text.")],
     text_b: Annotated[
@@ -186,9 +192,9 @@ def compare(
     out: ViewFile = Path("compare.html"),
     truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Show two texts, or two models on one text, side by side with their difference."""
-    check_view_file(out)
     names = (model_a or model, model_b or model)
     if text_b in (None, text_a) and names[0] == names[1]:
         raise InputError(
@@ -199,7 +205,8 @@ def compare(
     from introspect.models import load_text
 
     loaded = {
-        name: load_text(load(name, allow_pickle=allow_pickle)) for name in dict.fromkeys(names)
+        name: load_text(load(name, allow_pickle=allow_pickle, strict=strict))
+        for name in dict.fromkeys(names)
     }
     texts = (text_a, text_a if text_b is None else text_b)
     records = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,15 +17,19 @@ from introspect.cli.shared import (
     Heading,
     ModelName,
     Overwrite,
+    Strict,
     command_line,
+    files_read,
+    folder_out,
     inputs_of,
     load,
     named_columns,
     print_table,
     show_notices,
+    writing,
 )
 from introspect.errors import InputError
-from introspect.io import check_destination
+from introspect.io import STDOUT, check_destination
 
 
 def cases(
@@ -37,7 +42,8 @@ def cases(
     ],
     files: Annotated[list[Path], typer.Argument(help="The files of the collection.")],
     out: Annotated[
-        Path | None, typer.Option(help="The file to write; standard output by default.")
+        Path | None,
+        typer.Option(help="The file to write; by default, or as -, standard output."),
     ] = None,
     sentences: Annotated[
         int | None,
@@ -71,8 +77,7 @@ def cases(
     from introspect.data import convert
     from introspect.data.published import ClusterOptions
 
-    if out is not None:
-        check_destination(out)
+    out = None if out is None or str(out) == STDOUT else out
     given = {
         "sentences": sentences,
         "words": words,
@@ -101,6 +106,16 @@ def cases(
         raise typer.Exit(3)
 
 
+def _probe_out(arguments: dict[str, Any]) -> AbstractContextManager[Any]:
+    """Hold the folder of a probe, unless it is only estimated."""
+    if arguments["dry_run"]:
+        return nullcontext()
+    if arguments["cache"] is not None:
+        check_destination(arguments["cache"], inputs=files_read(arguments))
+    return folder_out("probe", "resume")(arguments)
+
+
+@writing(_probe_out)
 def probe(
     files: Annotated[
         list[str],
@@ -168,6 +183,7 @@ def probe(
         bool, typer.Option("--dry-run", help="Only say how much work and memory it takes.")
     ] = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Run a model over a set; leave tables and a report in a folder.
 
@@ -177,11 +193,12 @@ def probe(
     from introspect.runs import CacheOptions, RayOptions, WorkerOptions, estimate
     from introspect.runs import probe as run_probe
     from introspect.studies.coreference import Options
+    from introspect.text import counted
 
     inputs = inputs_of(
         files, column=column, columns=columns, format=format, delimiter=delimiter, heading=heading
     )
-    loaded = load(model, allow_pickle=allow_pickle, device=device, dtype=dtype)
+    loaded = load(model, allow_pickle=allow_pickle, strict=strict, device=device, dtype=dtype)
     if dry_run:
         limits = BatchLimits() if batch_size is None else BatchLimits(texts=batch_size)
         options = WorkerOptions(
@@ -225,10 +242,18 @@ def probe(
         print_table("What was found", result.lines())
     typer.echo(result.finding)
     typer.echo(result.report or result.folder)
+    if number := result.num_without_choice:
+        offers = "offers" if number == 1 else "offer"
+        typer.echo(
+            f"introspect: notice: {counted(number, 'case')} {offers} no choice (all candidates are "
+            "antecedents, or none is): scored, and counted in no accuracy",
+            err=True,
+        )
     if result.num_rejected:
         rejects = out / "rejects.jsonl"
         typer.echo(
-            f"introspect: notice: {result.num_rejected} rows rejected, see {rejects}", err=True
+            f"introspect: notice: {counted(result.num_rejected, 'row')} rejected, see {rejects}",
+            err=True,
         )
         raise typer.Exit(3)
 
@@ -254,13 +279,16 @@ def doctor(
         str | None, typer.Option("--model", "-m", help="A model to load and to capture from.")
     ] = None,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Show versions and devices; with a model, what can be captured and how exactly."""
     from introspect.doctor import environment, examination
 
     print_table("Environment", environment())
     if model is not None:
-        print_table(f"Model {model}", examination(load(model, allow_pickle=allow_pickle)))
+        print_table(
+            f"Model {model}", examination(load(model, allow_pickle=allow_pickle, strict=strict))
+        )
 
 
 def app(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from introspect.errors import InputError
+from introspect.io import Way, check_page_file, check_view_file, claimed_file, claimed_folder
 
 Text = Annotated[str, typer.Argument(help="The text that the model reads.")]
 TextPair = Annotated[str | None, typer.Argument(help="A second text, for models of pairs.")]
@@ -56,17 +59,92 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an earli
 AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Load pickled weights too: only files you trust.")
 ]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict/--no-strict",
+        help="Refuse a model with weights or settings that its code does not use, or go on and "
+        "say so.",
+    ),
+]
+
+
+Command = Callable[..., None]
+#: What holds the place that a command writes, given its arguments.
+Claim = Callable[[dict[str, Any]], AbstractContextManager[Any]]
+
+
+def writing(claim: Claim) -> Callable[[Command], Command]:
+    """Return a decorator of a command that holds what it writes from its start to its end."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def run(**arguments: Any) -> None:
+            with claim(arguments):
+                command(**arguments)
+
+        return run
+
+    return decorate
+
+
+def view_out(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
+    """Hold a view's file."""
+    return claimed_file(check_view_file(arguments["out"]), inputs=files_read(arguments))
+
+
+def page_out(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
+    """Hold a report's file."""
+    return claimed_file(check_page_file(arguments["out"]), inputs=files_read(arguments))
+
+
+def folder_out(kind: str, way: Way) -> Claim:
+    """Return what holds the folder of a kind of run."""
+
+    def claim(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
+        return claimed_folder(
+            arguments["out"],
+            kind,
+            way,
+            overwrite=arguments["overwrite"],
+            inputs=files_read(arguments),
+        )
+
+    return claim
+
+
+def files_read(arguments: dict[str, Any]) -> list[str | Path]:
+    """Return what a command reads, as far as its arguments name files."""
+    named = (arguments.get(name) for name in ("file", "reference", "texts"))
+    return [*(place for place in named if place is not None), *arguments.get("files", ())]
 
 
 def load(
-    name: str, *, allow_pickle: bool, device: str | None = None, dtype: str | None = None
+    name: str,
+    *,
+    allow_pickle: bool,
+    strict: bool = True,
+    device: str | None = None,
+    dtype: str | None = None,
 ) -> Any:
-    """Load a model without printing anything."""
+    """Load a model, and print what it does not use, if anything."""
     import introspect as ix
     from introspect.models import hush
 
     hush()
-    return ix.load(name, allow_pickle=allow_pickle, device=device, dtype=dtype)
+    return with_notes(
+        ix.load(name, allow_pickle=allow_pickle, strict=strict, device=device, dtype=dtype)
+    )
+
+
+def with_notes(model: Any) -> Any:
+    """Return a model, after a notice about weights and settings that it does not use."""
+    from introspect.models import unused_by
+    from introspect.text import sentence
+
+    if unused := unused_by(model):
+        show_notices((sentence(f"{model.name}: {unused}"),))
+    return model
 
 
 def show_notices(notices: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,16 +16,22 @@ from introspect.cli.shared import (
     Heading,
     ModelName,
     Overwrite,
+    Strict,
     Text,
     ViewFile,
     command_line,
+    folder_out,
     inputs_of,
     load,
+    page_out,
     show_notices,
     texts_of,
+    view_out,
+    with_notes,
+    writing,
 )
 from introspect.errors import InputError, ModelError
-from introspect.io import check_destination, check_page_file, check_view_file
+from introspect.io import PAGE_ENDINGS
 
 Method = Annotated[
     str, typer.Option(help="How heads are ablated: zero, mean, uniform or resample.")
@@ -34,6 +41,7 @@ ReferenceFile = Annotated[
 ]
 
 
+@writing(folder_out("causal", "replace"))
 def causal(
     file: Annotated[
         str, typer.Argument(help="Cases: a table, JSON lines, an array; - for standard input.")
@@ -67,20 +75,19 @@ def causal(
     seed: Annotated[int, typer.Option(help="Random seed for intervals and samples.")] = 0,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
-    """Ablate each head in turn, and leave a folder that says which heads matter."""
-    from introspect.io import check_folder
+    """Ablate each head in turn, and leave a folder that says which support the answer."""
     from introspect.models import hush
-    from introspect.runs import CAUSAL_KIND, causal_folder
+    from introspect.runs import causal_folder
     from introspect.studies.causal import load_to_ask
 
-    check_folder(out, CAUSAL_KIND, "replace", overwrite=overwrite)
     inputs = inputs_of(
         [file], columns=columns, format=format, delimiter=delimiter, heading=heading, wanted="cases"
     )
     texts, _ = texts_of(reference)
     hush()
-    loaded = load_to_ask(model, metric, allow_pickle=allow_pickle)
+    loaded = with_notes(load_to_ask(model, metric, allow_pickle=allow_pickle, strict=strict))
     result = causal_folder(
         loaded,
         inputs,
@@ -93,6 +100,7 @@ def causal(
         minimal_pairs=not no_minimal_pairs,
         limit=limit,
         seed=seed,
+        also_read=[] if reference is None else [reference],
         overwrite=overwrite,
         command=command_line(),
         progress=True,
@@ -108,6 +116,7 @@ def causal(
         raise typer.Exit(3)
 
 
+@writing(view_out)
 def ablate(
     text: Text,
     heads: Annotated[
@@ -127,9 +136,9 @@ def ablate(
     model: ModelName = "minilm",
     out: ViewFile = Path("ablate.html"),
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Show what heads attend to before and after some are ablated."""
-    check_view_file(out)
     if heads is None and not edge:
         raise InputError("Expected --heads or --edge: what to ablate. Name for example L3H1.")
     if edge and (method != "zero" or reference is not None):
@@ -140,7 +149,7 @@ def ablate(
     import introspect as ix
     from introspect.models import load_text
 
-    loaded = load_text(load(model, allow_pickle=allow_pickle))
+    loaded = load_text(load(model, allow_pickle=allow_pickle, strict=strict))
     kind = loaded.reading_kind
     change: Any
     if edge:
@@ -175,6 +184,13 @@ def _ends(edge: str) -> tuple[str, str]:
     return query, key
 
 
+def _heads_out(arguments: dict[str, Any]) -> AbstractContextManager[Path]:
+    """Hold the folder or the page of a search for heads."""
+    is_page = arguments["out"].suffix.lower() in PAGE_ENDINGS
+    return (page_out if is_page else folder_out("heads", "replace"))(arguments)
+
+
+@writing(_heads_out)
 def heads(
     out: Annotated[
         Path, typer.Option(help="The folder to write, or a .html file for the page alone.")
@@ -204,17 +220,13 @@ def heads(
     seed: Annotated[int, typer.Option(help="Random seed for the tokens and the intervals.")] = 0,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Find previous-token, duplicate-token and induction heads; leave a folder or a page."""
-    from introspect.io import check_folder
     from introspect.models import hush, load_text
-    from introspect.runs import HEADS_KIND, HeadOptions, heads_folder, is_page
+    from introspect.runs import HeadOptions, heads_folder, is_page
     from introspect.studies.causal import load_to_ask
 
-    if is_page(out):
-        check_destination(out)
-    else:
-        check_folder(out, HEADS_KIND, "replace", overwrite=overwrite)
     given, read = texts_of(texts)
     options = HeadOptions(
         num_sequences=sequences,
@@ -229,9 +241,9 @@ def heads(
     # Only a loss needs the LM head.
     with_loss = given is not None and not no_importance
     loaded = (
-        load_to_ask(model, allow_pickle=allow_pickle)
+        with_notes(load_to_ask(model, allow_pickle=allow_pickle, strict=strict))
         if with_loss
-        else load_text(load(model, allow_pickle=allow_pickle))
+        else load_text(load(model, allow_pickle=allow_pickle, strict=strict))
     )
     result = heads_folder(
         loaded,
@@ -239,6 +251,7 @@ def heads(
         given,
         name=None if texts is None else texts.name,
         read=read,
+        inputs=[] if texts is None else [texts],
         options=options,
         overwrite=overwrite,
         command=command_line(),
@@ -249,6 +262,7 @@ def heads(
     typer.echo(out if is_page(out) else out / "report.html")
 
 
+@writing(page_out)
 def lens(
     text: Text,
     model: ModelName = "minilm",
@@ -275,15 +289,15 @@ def lens(
     ] = None,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("lens.html"),
     allow_pickle: AllowPickle = False,
+    strict: Strict = True,
 ) -> None:
     """Show what a model would predict after each layer, and which heads contribute."""
-    check_page_file(out)
     import introspect as ix
     from introspect.models import hush
     from introspect.studies.causal import load_to_ask
 
     hush()
-    loaded = load_to_ask(model, allow_pickle=allow_pickle)
+    loaded = with_notes(load_to_ask(model, allow_pickle=allow_pickle, strict=strict))
     if not loaded.has_unembedding:
         raise ModelError(
             f"Expected a model with a language-model head, whose unembedding turns states into "

@@ -32,7 +32,6 @@ from .layout import Content as Content
 from .layout import InputSet as InputSet
 from .layout import Layout as Layout
 from .layout import input_set as input_set
-from .outcomes import NO_CHOICE as NO_CHOICE
 from .outcomes import LeftOut as LeftOut
 from .outcomes import Outcome as Outcome
 from .outcomes import Reject as Reject

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from introspect.calls import kind_of_thing
+from introspect.data.foreign import kind_by_ending
 from introspect.data.inputs import FORMATS, Input
 from introspect.data.layout import CONTENT_WORDS, InputSet, input_set
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds
@@ -118,7 +119,8 @@ def read_case_rows(
 
 def unknown_ending(file: Input) -> Reject:
     """Return the reject for a stray file of a folder."""
-    reason = f"Expected a file that ends in {', '.join(FORMATS)}. Move it, or rename it."
+    what, how = kind_by_ending(file.source) or ("another", "Move it, or rename it.")
+    reason = f"Expected a file that ends in {', '.join(FORMATS)}, got {what}. {how}"
     return Reject(file.source, 0, reason, "", "ending")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from introspect.data.cells import KIND_WORDS, Kind, column_kind
 from introspect.errors import InputError
 from introspect.text import is_unspaced, listed, shortened
 
@@ -28,6 +29,13 @@ _USUAL = {
     "id": re.compile("id"),
     "group": re.compile("group"),
 }
+_TEXT_NAMES = (
+    "text|sentence|review|comment|utterance|premise|hypothesis|question|answer|prompt|document|"
+    "tweet|post|content|body|message|passage|paragraph|context|input|title|headline|abstract|"
+    "description|summary|article|story|caption|transcript|response|feedback|note|quote|phrase|"
+    "source|target|satz|texte?|phrase|oración|texto|文本|句子|内容|评论|テキスト|文"
+)
+_OF_TEXTS = re.compile(rf"((\w+[ _-])?({_TEXT_NAMES})s?([ _-]?(\d+|[a-z]{{1,4}}|text))?)")
 _IDENTIFIERS = re.compile(r"(.*[ _-])?(id|ids|idx|index|key|uuid|guid|label|url|path|file|nr|no)")
 
 
@@ -41,26 +49,49 @@ class Found:
         samples: the values of the first rows, by column.
         texts: the columns that hold texts by their type; by default those with a text among the
             samples.
+        is_typed: whether values have a type, so that a number in a string is a text.
+        held: what columns hold by their type, in words, where that is no text.
     """
 
     source: str
     names: Sequence[str]
     samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     texts: Sequence[str] | None = None
+    is_typed: bool = False
+    held: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def of_texts(self) -> list[str]:
-        """The columns that hold texts."""
+        """The columns that hold texts, not numbers, dates or lists that are written as texts."""
         if self.texts is not None:
-            return list(self.texts)
+            return [name for name in self.texts if not self.kind(name)]
         if not any(self.samples.values()):
             return list(self.names)
-        return [name for name in self.names if any(isinstance(v, str) for v in self._values(name))]
+        return [
+            name
+            for name in self.names
+            if any(isinstance(v, str) for v in self._values(name)) and not self.kind(name)
+        ]
 
     @property
     def of_words(self) -> list[str]:
         """The columns that hold lists: of words, of tags, of sentences."""
-        return [name for name in self.names if any(isinstance(v, list) for v in self._values(name))]
+        return [
+            name
+            for name in self.names
+            if any(isinstance(v, list) for v in self._values(name)) or self.kind(name) == "list"
+        ]
+
+    @property
+    def of_objects(self) -> dict[str, list[str]]:
+        """The columns that hold objects, or lists of them, each with the keys of its first."""
+        keys = {name: _keys_within(self._values(name)) for name in self.names}
+        return {name: within for name, within in keys.items() if within}
+
+    def kind(self, name: str) -> Kind | None:
+        """Return what a column holds that is written as a text and is none."""
+        kind = column_kind(self._values(name))
+        return kind if kind == "list" or not self.is_typed else None
 
     @property
     def of_sentences(self) -> list[str]:
@@ -85,6 +116,15 @@ class Found:
 
 def _plain(name: str) -> str:
     return name.strip().casefold()
+
+
+def _keys_within(values: Iterable[Any]) -> list[str]:
+    """Return the keys of the first object in some values or in their lists."""
+    for value in values:
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(first, dict):
+            return list(map(str, first))
+    return []
 
 
 def _is_sentence(value: Any) -> bool:
@@ -119,7 +159,7 @@ def choose_column(found: Found, column: str | None) -> str:
     if len(usual) == 1:
         return usual[0]
     sentences = found.of_sentences
-    if not usual and not found.of_words:
+    if not usual and not found.of_words and not found.of_objects:
         if len(sentences) == 1:
             return sentences[0]
         alone = texts if len(texts) == 1 and not sentences else []
@@ -127,8 +167,8 @@ def choose_column(found: Found, column: str | None) -> str:
             return alone[0]
     raise InputError(
         f"Expected one column of texts in {found.source!r}, or one named "
-        f"{' or '.join(USUAL_COLUMNS)}; found: {found.listed}.{_of_words(found)} Name one with "
-        "column=… (--column)."
+        f"{' or '.join(USUAL_COLUMNS)}; found: {found.listed}.{_no_texts(found)} "
+        f"{'Name one with column=… (--column).' if texts else 'Hand over a column of texts.'}"
     )
 
 
@@ -139,23 +179,75 @@ def _requested(found: Found, column: str, texts: Sequence[str]) -> str:
             f"Expected the column {column!r} in {found.source!r}; found: {found.listed}. Name one "
             "of these."
         )
-    is_known = found.texts is not None or name in found.of_words
+    is_known = found.texts is not None or name in found.of_words or found.kind(name)
     if is_known and name not in texts:
         raise InputError(
             f"Expected texts in the column {column!r} of {found.source!r}, which holds something "
             f"else; columns with texts: {shortened(', '.join(texts), 200) or 'none'}."
-            f"{_of_words(found)}"
+            f"{_no_texts(found, [name])}"
         )
     return name
 
 
-def _of_words(found: Found) -> str:
-    if not found.of_words:
-        return ""
-    one = len(found.of_words) == 1
+def _no_texts(found: Found, names: Sequence[str] | None = None) -> str:
+    """Return what columns hold that may be taken for texts, in sentences; by default, of all."""
+    parts = [_of_objects(name, keys) for name, keys in found.of_objects.items()]
+    of_words = [name for name in found.of_words if name not in found.of_objects]
+    of_sentences = [n for n in of_words if any(map(_is_sentence, _within(found.samples[n])))]
+    of_words = [name for name in of_words if name not in of_sentences]
+    if of_sentences:
+        holds = "holds" if len(of_sentences) == 1 else "hold"
+        parts.append(
+            f" {shortened(listed(of_sentences), 200)} {holds} lists of texts: write each text as "
+            'an object of its own, {"text": …}, one a line.'
+        )
+    if of_words:
+        holds = "holds" if len(of_words) == 1 else "hold"
+        parts.append(
+            f" {shortened(listed(of_words), 200)} {holds} lists, not texts: join the words, or "
+            "convert coreference data with introspect cases."
+        )
+    looked_at = [n for n in found.names if _plain(n) in USUAL_COLUMNS] if names is None else names
+    if names is None and not found.of_texts:
+        looked_at = found.names
+    kinds = {name: kind for name in looked_at if (kind := found.kind(name)) and kind != "list"}
+    held = {name: found.held[name] for name in looked_at if name in found.held}
+    held |= {name: f"{KIND_WORDS[kind]}, not texts" for name, kind in kinds.items()}
+    parts += [f" {name} holds {what}." for name, what in held.items()]
+    return "".join(parts[:_MOST_NAMED])
+
+
+def _within(values: Iterable[Any]) -> list[Any]:
+    """Return the items of the lists among some values."""
+    return [item for value in values if isinstance(value, list) for item in value]
+
+
+_MOST_NAMED = 3
+_OF_CHAT = ({"role", "content"}, {"from", "value"})
+
+
+def _of_objects(name: str, keys: Sequence[str]) -> str:
+    """Return what a column of objects is, and what to hand over instead."""
+    shown = shortened(listed(keys), 100)
+    if any(chat <= set(keys) for chat in _OF_CHAT):
+        text = "content" if "content" in keys else "value"
+        return (
+            f" {name} holds a chat, messages with {shown}: write the {text} of each message to be "
+            'read as an object of its own, {"text": …}.'
+        )
+    if {"context", "qas"} <= set(keys):
+        return (
+            f" {name} holds questions as SQuAD has them: write each context to be read as an "
+            'object of its own, {"text": …}.'
+        )
+    if keys and all(key.isdecimal() for key in keys):
+        return (
+            f" {name} holds a column by row numbers, as pandas writes a table: write it with "
+            'to_json(…, orient="records", lines=True).'
+        )
     return (
-        f" {shortened(listed(found.of_words), 200)} {'holds' if one else 'hold'} lists, not texts: "
-        "join the words, or convert coreference data with introspect cases."
+        f" {name} holds objects with {shown}, not texts: write the texts to be read as objects of "
+        'their own, {"text": …}, one a line.'
     )
 
 
@@ -228,10 +320,22 @@ def check_roles(given: Mapping[str, str | Sequence[str]]) -> None:
 
 def is_usual(name: str) -> bool:
     """Return whether a heading has a usual name, which no sentence is."""
-    plain = _plain(name)
-    return any(pattern.fullmatch(plain) for pattern in _USUAL.values()) or bool(
-        _IDENTIFIERS.fullmatch(plain)
-    )
+    return is_role(name) or bool(_IDENTIFIERS.fullmatch(_plain(name)))
+
+
+def is_role(name: str) -> bool:
+    """Return whether a heading is the usual name of what a table of cases or texts holds."""
+    return any(pattern.fullmatch(_plain(name)) for pattern in _USUAL.values())
+
+
+def is_heading_of_texts(name: str) -> bool:
+    """Return whether this is what the only column of a table, one of texts, is often named.
+
+    Example:
+        >>> is_heading_of_texts("Review text"), is_heading_of_texts("Oh no")
+        (True, False)
+    """
+    return bool(_OF_TEXTS.fullmatch(_plain(name)))
 
 
 def sampled(names: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.data.catalog import COLLECTIONS, TAKES, read_cases
+from introspect.data.foreign import check_is_text, kind_by_ending
 from introspect.data.jsonl import case_to_json, reject_from_json, reject_to_json
 from introspect.data.outcomes import LeftOut, Outcome, Reject, Tally
 from introspect.data.published import ClusterOptions, form_of
 from introspect.errors import InputError, IntrospectError, OutputError
-from introspect.io import PathLike, read_lines, write_lines
+from introspect.io import STDOUT, PathLike, claimed_file, read_lines, write_lines
 from introspect.text import CorefCase, counted, whole
 
 
@@ -72,7 +74,7 @@ def convert(
     Args:
         kind: a key of ``COLLECTIONS``.
         files: the files, read in this order.
-        out: the file of cases; standard output by default.
+        out: the file of cases; standard output (``-``) by default.
         options: how cases are made of clusters, as in ``read_cases``.
         offsets: what the numbers of clusters count.
         pronoun: the word for the blanks of WinoGrande.
@@ -93,27 +95,33 @@ def convert(
     rule = f"The blanks are filled with {pronoun!r}." if pronoun else ""
     if kind in TAKES["options"]:
         rule = (options or ClusterOptions()).statement
-    if out is None:
+    if out is None or str(out) == STDOUT:
         for outcome in outcomes:
             _show(outcome)
         return Conversion(kind, tally, None, rule)
     rejects_file = rejects_beside(out)
-    for path in (out, rejects_file):
-        _check_apart(path, files)
-    is_ours = _holds_rejects(rejects_file)
-    rejects: list[Reject] = []
-    write_lines(out, _lines(outcomes, rejects))
-    if rejects:
-        write_lines(rejects_file, map(reject_to_json, rejects))
-    elif is_ours:
-        rejects_file.unlink(missing_ok=True)  # left from an earlier run
+    with (
+        claimed_file(out, inputs=files) as target,
+        _claimed_rejects(rejects_file, [*files, out]) as (rejects_target, is_ours),
+    ):
+        rejects: list[Reject] = []
+        write_lines(target, _lines(outcomes, rejects))
+        if rejects:
+            write_lines(rejects_target, map(reject_to_json, rejects))
+        elif is_ours:
+            rejects_target.unlink(missing_ok=True)  # left from an earlier run
     return Conversion(kind, tally, rejects_file if rejects else None, rule)
 
 
 def _check_form(kind: str, files: Sequence[PathLike]) -> None:
     """Raise if a file is written in the form of another kind."""
     for file in files:
+        if Path(file).suffix.lower() not in (".xlsx", ".xlsm", ".parquet"):
+            check_is_text(file, str(file))
         form = form_of(file)
+        if form is None and (known := kind_by_ending(file)):
+            what, how = known
+            raise InputError(f"Expected a file of kind {kind!r}, got {what}, {str(file)!r}. {how}")
         if form not in (None, kind):
             pronoun = " --pronoun it" if form == "winogrande" else ""
             raise InputError(
@@ -132,16 +140,17 @@ def rejects_beside(out: Path) -> Path:
     return out.with_name(f"{out.stem}.rejects.jsonl")
 
 
-def _check_apart(path: Path, files: Sequence[PathLike]) -> None:
-    """Raise if a file to write is one of those read."""
-    for file in files:
-        given = Path(file)
-        is_same = path.resolve() == given.resolve()
-        if is_same or (path.exists() and given.exists() and path.samefile(given)):
-            raise OutputError(
-                f"Expected to write {path.name!r} beside the files that are read, but it is one of "
-                "them. Choose another name with --out."
-            )
+@contextmanager
+def _claimed_rejects(path: Path, inputs: Sequence[PathLike]) -> Iterator[tuple[Path, bool]]:
+    """Claim the file of rejected rows; yield its place, and whether an earlier one is there.
+
+    Raises:
+        OutputError: it holds something else, or may not be written.
+    """
+    if path.exists() and not path.is_file():
+        raise _holds_else(path)
+    with claimed_file(path, inputs=inputs) as target:
+        yield target, _holds_rejects(path)
 
 
 def _holds_rejects(path: Path) -> bool:
@@ -158,11 +167,15 @@ def _holds_rejects(path: Path) -> bool:
                 raise row.fault
             reject_from_json(row.raw)
     except (IntrospectError, TypeError, ValueError, RecursionError) as error:
-        raise OutputError(
-            f"Expected to write rejected rows to {path.name!r}, but that file holds something else "
-            "and is left as it is. Rename it, or choose another name with --out."
-        ) from error
+        raise _holds_else(path) from error
     return True
+
+
+def _holds_else(path: Path) -> OutputError:
+    return OutputError(
+        f"Expected to write rejected rows to {path.name!r}, but that file holds something else "
+        "and is left as it is. Rename it, or choose another name with --out."
+    )
 
 
 def _lines(outcomes: Iterator[Outcome], rejects: list[Reject]) -> Iterator[str]:

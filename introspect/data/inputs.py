@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
+from introspect.data.foreign import is_winograd, kind_by_ending, winograd
 from introspect.data.huggingface import HUGGINGFACE, PREFIX, data_files, is_saved, short_name
 from introspect.data.published import form_of
 from introspect.data.spools import spooled_objects, spooled_stdin
@@ -235,7 +236,7 @@ def _with_folder(item: Input) -> str:
 def _known(path: Path, format: str | None) -> str:
     known = format or _format_by_ending(path)
     if known is None:
-        form = form_of(path) if path.is_file() else None
+        form = form_of(path) if path.is_file() and not kind_by_ending(path) else None
         raise published(str(path), form) if form else _unknown_ending(str(path))
     return known
 
@@ -257,6 +258,11 @@ def _format_by_ending(path: Path) -> str | None:
 
 
 def _unknown_ending(source: str) -> InputError:
+    if known := kind_by_ending(source):
+        what, how = winograd() if source.endswith(".xml") and is_winograd(source) else known
+        return InputError(
+            f"Expected text or a table in {shortened(source, 200)!r}, got {what}. {how}"
+        )
     endings = ", ".join(f".{name}" for name in FORMATS)
     packed = listed(f".{name}" for name in _PACKED_INSIDE)
     return InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from introspect.io import PathLike, Row, RowError, read_lines
@@ -13,7 +14,7 @@ _SPACE = " \t\r\n"
 
 
 def read_objects(path: PathLike) -> Iterator[Row]:
-    """Yield a row for each object of a file; its text is the object's.
+    """Yield a row for each object of a file, by the line it begins in; its text is the object's.
 
     Lines of JSON are held one at a time, a file of another form as a whole. What is left of a file
     after an object that cannot be read is one row with a fault.
@@ -30,7 +31,78 @@ def read_objects(path: PathLike) -> Iterator[Row]:
         yield from rows
         return
     all_rows = [first, *rows]
-    yield from _divided(all_rows) or all_rows
+    objects = _divided(all_rows) or all_rows
+    if len({row.line for row in objects}) < len(objects):
+        # Of objects that share a line, the line is no name: they are numbered from 1.
+        objects = [replace(row, line=number) for number, row in enumerate(objects, start=1)]
+    yield from objects
+
+
+# What the parser of Python expects, in words.
+_EXPECTED = (
+    ("Expecting value", 'a value: a text in "…", a number, [ or {'),
+    ("Expecting ','", "a comma, or the bracket that closes"),
+    ("Expecting ':'", "a colon after the key"),
+    ("Expecting property name", 'a key in quotation marks, "…"'),
+    ("Unterminated string", "a quotation mark that ends the text which begins here"),
+    ("Invalid control character", "no line break or tab within a text, but \\n or \\t"),
+    ("Invalid \\u", "four digits after \\u"),
+    ("Invalid \\", 'a backslash twice, or before one of "\\/bfnrtu'),
+    ("Extra data", "nothing more after the first value"),
+    ("Illegal trailing comma", "no comma before the bracket that closes"),
+)
+
+
+def fault_of_json(error: ValueError | RecursionError, lines_before: int = 0) -> str:
+    """Return what is wrong with JSON and where, in words of no programming language.
+
+    Args:
+        error: of the parser.
+        lines_before: the lines before those that were parsed; negative for a single line, whose
+            number is known.
+
+    Example:
+        >>> try:
+        ...     json.loads('{"text": "It ran." "id": 3}')
+        ... except ValueError as error:
+        ...     print(fault_of_json(error, -1))
+        Expected JSON, but at character 20 a comma, or the bracket that closes, is expected.
+    """
+    if isinstance(error, RecursionError):
+        return "The JSON is nested too deeply."
+    if not isinstance(error, json.JSONDecodeError):
+        return "Expected JSON, but a number in it has too many digits to be kept."
+    wanted = next(
+        (words for said, words in _EXPECTED if error.msg.startswith(said)), "something else"
+    )
+    line = "" if lines_before < 0 else f" of line {lines_before + error.lineno}"
+    what = f"{wanted}," if "," in wanted else wanted
+    return f"Expected JSON, but at character {error.colno}{line} {what} is expected."
+
+
+def list_inside(row: Row) -> tuple[str, list[Row]] | None:
+    """Return the only list of objects in an object, with its key; ``None`` if it is not clear.
+
+    An object with a text of its own, or with several lists or objects, leaves open what is meant.
+
+    Example:
+        >>> list_inside(Row(1, '{"version": "1", "data": [{"text": "It ran."}]}'))[0]
+        'data'
+    """
+    value = _parsed(row.raw)
+    if not isinstance(value, dict):
+        return None
+    held = {key: each for key, each in value.items() if isinstance(each, list | dict)}
+    if len(held) != 1:
+        return None
+    ((key, objects),) = held.items()
+    is_list = isinstance(objects, list) and bool(objects)
+    if not is_list or not all(isinstance(each, dict) for each in objects):
+        return None
+    if any(isinstance(each, str) and " " in each.strip() for each in value.values()):
+        return None
+    lines = (json.dumps(each, ensure_ascii=False) for each in objects)
+    return key, [Row(number, line) for number, line in enumerate(lines, start=1)]
 
 
 def _parsed(text: str) -> Any:
@@ -63,8 +135,7 @@ def _divided(rows: Sequence[Row]) -> list[Row] | None:
         except (ValueError, RecursionError) as error:
             if not found:
                 return None
-            reason = f"Expected JSON up to the end of the file, but: {error}."
-            fault = RowError(reason, kind="json")
+            fault = RowError(fault_of_json(error, line(0) - 1), kind="json")
             return [*found, Row(line(offset), text[offset:], fault=fault)]
         if not is_array and not isinstance(value, dict):
             return None

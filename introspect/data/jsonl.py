@@ -18,9 +18,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from introspect.data.json_rows import fault_of_json, read_objects
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
 from introspect.errors import InputError
-from introspect.io import PathLike, Row, RowError, read_lines, write_lines
+from introspect.io import (
+    PathLike,
+    Row,
+    RowError,
+    claimed_file,
+    from_plain,
+    object_from,
+    read_lines,
+    write_lines,
+)
 from introspect.text import CorefCase, Span
 
 #: The keys that every case has.
@@ -35,6 +45,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outcome]:
     """Yield the cases of a file, and a ``Reject`` for each bad line; blank lines are skipped.
 
+    A file may also be an array of cases, or have objects over several lines.
+
     Cases outside forced choice, with only right or only wrong candidates, are included.
 
     Args:
@@ -45,7 +57,10 @@ def read_jsonl(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outco
         InputError: the file is missing or cannot be read.
     """
     source = CaseSource(path, seen)
-    yield from source.outcomes(read_lines(path), _parse)
+    first = next(read_lines(path), None)
+    begins = "" if first is None else first.raw.strip()
+    is_one_a_line = not begins.startswith("[") and begins != "{"
+    yield from source.outcomes(read_lines(path) if is_one_a_line else read_objects(path), _parse)
 
 
 def _parse(row: Row) -> list[CorefCase]:
@@ -105,10 +120,9 @@ def object_from_json(line: str) -> dict[str, Any]:
         )
     except RowError:
         raise
-    except RecursionError as error:
-        raise RowError("The JSON is nested too deeply.", kind="json") from error
-    except ValueError as error:
-        raise RowError(f"Expected JSON, but: {error}.", kind="json") from error
+    except (RecursionError, ValueError) as error:
+        is_one_line = "\n" not in line
+        raise RowError(fault_of_json(error, -1 if is_one_line else 0), kind="json") from error
     if not isinstance(parsed, dict):
         raise RowError(f"Expected an object, {{…}}, got {_type_name(parsed)}.", kind="type")
     # Only an escape can yield half a surrogate pair, which no file and no tokenizer accepts.
@@ -228,10 +242,12 @@ def write_jsonl(path: PathLike, cases: Iterable[CorefCase]) -> Path:
     A failure, including one in the iterable, leaves the old file as it was.
 
     Raises:
-        OutputError: the folder is missing or cannot be written.
+        OutputError: the folder is missing, or the file may not be written.
         InputError: a case cannot be expressed in JSON.
     """
-    return write_lines(path, map(case_to_json, cases))
+    with claimed_file(path) as target:
+        write_lines(target, map(case_to_json, cases))
+    return Path(path)
 
 
 def reject_to_json(reject: Reject) -> str:
@@ -246,5 +262,9 @@ def reject_to_json(reject: Reject) -> str:
 
 
 def reject_from_json(line: str) -> Reject:
-    """Return the rejected row that ``reject_to_json`` wrote."""
-    return Reject(**json.loads(line))
+    """Return the rejected row that ``reject_to_json`` wrote.
+
+    Raises:
+        ValueError: the line holds something else.
+    """
+    return from_plain(Reject, object_from(line))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
+from introspect.data.cells import literal_of
 from introspect.data.columns import (
     Columns,
     Found,
@@ -20,6 +22,7 @@ from introspect.data.columns import (
     sampled,
 )
 from introspect.data.conllu import Sentence, read_conllu
+from introspect.data.foreign import check_is_text
 from introspect.data.inputs import Input, Inputs, find_inputs, published
 from introspect.data.jsonl import CASE_KEYS, case_from_fields
 from introspect.data.outcomes import CaseSource, Outcome, Reject
@@ -29,7 +32,7 @@ from introspect.data.tables import DELIMITERS, Table
 from introspect.data.words import case_from_words
 from introspect.errors import InputError
 from introspect.io import Row
-from introspect.text import CorefCase, listed, shortened
+from introspect.text import CorefCase, counted, listed, shortened
 
 Content = Literal["cases", "sentences", "conllu"]
 
@@ -69,8 +72,20 @@ class Layout:
                 for role, names in self.columns.items()
             ]
         details = f" ({'; '.join(how)})" if how else ""
+        doubt = f"; {self.doubt}" if self.doubt else ""
         first = f"; first text: “{shortened(self.first, 80)}”" if self.first else ""
-        return f"reading {what}{details}{first}"
+        return f"reading {what}{details}{doubt}{first}"
+
+    @property
+    def doubt(self) -> str:
+        """What was taken for a heading, or for none, where it might be something else."""
+        return self.reader.doubt if self.reader else ""
+
+    @property
+    def manner(self) -> str:
+        """How it is read, alike for files of one kind."""
+        how = [self.file.format, self._table.words if self._table else "", self.doubt]
+        return str((self.content, sorted(self.columns.items()), how))
 
     @property
     def _table(self) -> Table | None:
@@ -84,6 +99,7 @@ class Layout:
             "content": self.content,
             "columns": {role: list(names) for role, names in self.columns.items()},
             "delimiter": self._table.delimiter if self._table else None,
+            "doubt": self.doubt,
             "first_text": shortened(self.first, 200),
         }
 
@@ -158,6 +174,11 @@ class InputSet:
         """
         return find_inputs(self.inputs, format=self.format)
 
+    @property
+    def places(self) -> list[str]:
+        """Where what is read stands: what a run must not write."""
+        return [file.path for file in self.files]
+
     @cached_property
     def layouts(self) -> list[Layout]:
         """How each file of a known format is read.
@@ -189,12 +210,11 @@ class InputSet:
     @property
     def words(self) -> list[str]:
         """What is read, in a sentence for each kind of layout; of many files the first."""
-        lines: dict[str, str] = {}
+        first: dict[str, str] = {}
         for layout in self.layouts:
-            lines.setdefault(str((layout.content, sorted(layout.columns.items()))), layout.words)
-        rest = len(self.layouts) - len(lines)
-        more = f", and {rest} more {'files' if rest > 1 else 'file'} read alike" if rest else ""
-        return [*list(lines.values())[:-1], *(f"{line}{more}" for line in [*lines.values()][-1:])]
+            first.setdefault(layout.manner, layout.words)
+        times = Counter(layout.manner for layout in self.layouts)
+        return [f"{words}{_more(times[manner] - 1)}" for manner, words in first.items()]
 
     @property
     def hints(self) -> Hints:
@@ -203,6 +223,10 @@ class InputSet:
         asked = tuple(name for names in given for name in names)
         column = () if self.column is None else (self.column,)
         return Hints(self.delimiter, self.heading, (*asked, *column))
+
+
+def _more(number: int) -> str:
+    return f", and {counted(number, 'more file')} read alike" if number else ""
 
 
 def input_set(
@@ -227,6 +251,8 @@ def _layout_of(file: Input, asked: InputSet) -> Layout:
     Raises:
         InputError: it may be read in several ways.
     """
+    if file.format in _AS_TEXT:
+        check_is_text(file.path, file.source)
     if _is_undecided(file, asked) and (form := form_of(file.path)):
         raise published(file.source, form)
     if file.format == "conllu":
@@ -238,7 +264,10 @@ def _layout_of(file: Input, asked: InputSet) -> Layout:
         if texts and asked.format is None:
             _check_lines(file, texts)
         return Layout(file, "sentences", _ALL_LINES, reader, first=texts[0] if texts else "")
-    found = Found(file.source, reader.names, sampled(reader.names, samples), reader.texts)
+    values = sampled(reader.names, samples)
+    is_typed = file.format not in _UNTYPED
+    held = getattr(reader, "held", {})
+    found = Found(file.source, reader.names, values, reader.texts, is_typed, held)
     if asked.column is None:
         if any(all(key in values for key in CASE_KEYS) for values in samples) and not asked.columns:
             first = next(v["text"] for v in samples if "text" in v)
@@ -263,6 +292,9 @@ def _layout_of(file: Input, asked: InputSet) -> Layout:
     return Layout(file, "sentences", {"text": (column,)}, reader, _first(samples, column))
 
 
+# Formats whose cells may hold a number, or a text of digits.
+_UNTYPED = ("csv", "tsv", "xlsx")
+_AS_TEXT = ("txt", "csv", "tsv", "jsonl", "json", "conllu")
 # What may be written in a published form.
 _MAY_BE_PUBLISHED = ("txt", "csv", "tsv", "jsonl", "json")
 
@@ -290,6 +322,12 @@ def _check_lines(file: Input, lines: Sequence[str]) -> None:
         InputError: the first line is the heading of a table, or an object.
     """
     first = lines[0].strip()
+    if literal_of(first) and not re.match(r'[{\[]\s*["{]', first):
+        raise InputError(
+            f"Expected a sentence on each line of {file.source!r}, got a list of words: "
+            f"“{shortened(first, 60)}”. Join the words with spaces, or say 'txt' (--format) if "
+            "these are the sentences."
+        )
     if re.match(r'[{\[]\s*["\[{]', first) and first[-1] in "}],:[{":
         raise InputError(
             f"Expected a sentence on each line of {file.source!r}, got JSON: "

@@ -17,9 +17,6 @@ from introspect.errors import InputError, MentionError, TextError
 from introspect.io import PathLike, Row, RowError
 from introspect.text import Candidate, CorefCase, Span, divides_character, shortened
 
-#: The kind of a reject whose row is a case without a choice: all candidates are right, or none.
-NO_CHOICE = "no_choice"
-
 
 @dataclass(frozen=True)
 class Reject:
@@ -53,6 +50,23 @@ class BadLineError(RowError):
 
 
 Outcome = CorefCase | Reject
+
+
+def thing(value: object) -> str:
+    """Return what a value is that is no text, in words of no programming language.
+
+    Example:
+        >>> thing(3), thing(["It", "ran"]), thing(None)
+        ('the number 3', 'a list', 'nothing')
+    """
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    names: dict[type, str] = {list: "a list", dict: "an object", bytes: "bytes", str: "a text"}
+    return names.get(type(value), f"a value of type {type(value).__name__}")
 
 
 def no_rows(source: str) -> Reject:

@@ -10,12 +10,21 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from introspect.data.columns import USUAL_COLUMNS
 from introspect.data.huggingface import HUGGINGFACE, plain_columns, rows_of, text_columns
 from introspect.data.inputs import Input
-from introspect.data.json_rows import read_objects
+from introspect.data.json_rows import list_inside, read_objects
 from introspect.data.jsonl import object_from_json
 from introspect.data.sheets import rows_of_sheet
-from introspect.data.tables import SAMPLE, Table, headed, rows_of_table, table_of
+from introspect.data.tables import (
+    SAMPLE,
+    Heading,
+    Table,
+    doubt_of,
+    headed,
+    rows_of_table,
+    table_of,
+)
 from introspect.io import Row, RowError, opened, read_lines, read_table
 
 #: A row and the values of its columns; ``None`` in a row that has a fault.
@@ -58,6 +67,11 @@ class Reader(Protocol):
         """The columns that hold texts by their type; ``None`` where only their values show it."""
         ...
 
+    @property
+    def doubt(self) -> str:
+        """What was taken for something that it might not be, in words; else empty."""
+        ...
+
     def rows(
         self, columns: Sequence[str] | None = None, *, keep_blank: bool = True
     ) -> Iterator[tuple[Row, Values]]:
@@ -79,18 +93,43 @@ def reader_of(file: Input, hints: Hints) -> Reader:
 
 @dataclass(frozen=True)
 class Lines:
-    """A text with one sentence a line."""
+    """A text with one sentence a line; a first line ``text`` or ``sentence`` is a heading."""
 
     file: Input
     hints: Hints
     names = (LINE,)
     texts = (LINE,)
 
+    @cached_property
+    def heading(self) -> Row | None:
+        """The line that is a heading, if one is."""
+        if self.hints.heading is False:
+            return None
+        lines = list(islice(read_lines(self.file.path), 2))
+        if not lines or lines[0].fault:
+            return None
+        is_usual = lines[0].raw.strip().casefold() in USUAL_COLUMNS and len(lines) > 1
+        return lines[0] if is_usual or self.hints.heading else None
+
+    @property
+    def lines_before(self) -> int:
+        """The lines before the first text."""
+        return 0 if self.heading is None else self.heading.line
+
+    @property
+    def doubt(self) -> str:
+        """What was taken for a heading."""
+        if self.heading is None or self.hints.heading:
+            return ""
+        return doubt_of([self.heading.raw.strip()], is_heading=True)
+
     def rows(
         self, columns: Sequence[str] | None = None, *, keep_blank: bool = True
     ) -> Iterator[tuple[Row, Values]]:
         """Yield the rows with the values of some columns."""
         for row in read_lines(self.file.path, keep_blank=keep_blank):
+            if row.line <= self.lines_before:
+                continue
             if not row.fault and "\r" in row.raw:
                 reason = (
                     "The line holds carriage returns, which end lines on old systems. Save the "
@@ -126,6 +165,11 @@ class TableRows:
         return 0 if self.table is None else self.table.lines_before
 
     @property
+    def doubt(self) -> str:
+        """What the first row was taken for."""
+        return "" if self.table is None else self.table.doubt
+
+    @property
     def names(self) -> tuple[str, ...]:
         """All columns."""
         return () if self.table is None else self.table.names
@@ -157,11 +201,18 @@ class Sheet:
         return list(rows_of_sheet(self.file.path))
 
     @cached_property
-    def _has_heading(self) -> bool:
+    def _heading(self) -> Heading:
+        if not self._cells:
+            return Heading(False)
         first = self._cells[0].fields
         return headed(
             self.file.source, first, self._cells[1:], self.hints.asked, heading=self.hints.heading
         )
+
+    @property
+    def doubt(self) -> str:
+        """What the first row was taken for."""
+        return self._heading.doubt
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -169,13 +220,13 @@ class Sheet:
         if not self._cells:
             return ()
         first = self._cells[0].fields
-        return first if self._has_heading else tuple(str(i + 1) for i in range(len(first)))
+        return first if self._heading.is_there else tuple(str(i + 1) for i in range(len(first)))
 
     def rows(
         self, columns: Sequence[str] | None = None, *, keep_blank: bool = True
     ) -> Iterator[tuple[Row, Values]]:
         """Yield the rows with the values of some columns."""
-        for row in self._cells[1 if self._cells and self._has_heading else 0 :]:
+        for row in self._cells[1 if self._heading.is_there else 0 :]:
             if keep_blank or any(row.fields):
                 yield row, dict(zip(self.names, row.fields, strict=False))
 
@@ -193,6 +244,17 @@ class Objects:
         """The keys of the first objects, in the order in which they come."""
         return tuple(dict.fromkeys(key for values in sample_of(self) for key in values))
 
+    @cached_property
+    def _inside(self) -> tuple[str, list[Row]] | None:
+        """The only list of objects in the only object, by its key; ``None`` of other files."""
+        rows = list(islice(read_objects(self.file.path), 2))
+        return None if len(rows) != 1 or rows[0].fault else list_inside(rows[0])
+
+    @property
+    def doubt(self) -> str:
+        """The list inside the only object that is read, if one is."""
+        return "" if self._inside is None else f"the list under “{self._inside[0]}” is read"
+
     def rows(
         self, columns: Sequence[str] | None = None, *, keep_blank: bool = True
     ) -> Iterator[tuple[Row, Values]]:
@@ -204,6 +266,8 @@ class Objects:
                 yield replace(row, fault=fault), None
 
     def _rows(self, *, keep_blank: bool) -> Iterator[Row]:
+        if self._inside is not None:
+            return iter(self._inside[1])
         first = next(read_lines(self.file.path), None)
         is_array = first is not None and first.raw.lstrip().startswith("[")
         if is_array:
@@ -242,6 +306,7 @@ class Parquet:
 
     file: Input
     hints: Hints
+    doubt = ""
 
     @cached_property
     def _schema(self) -> Any:
@@ -263,6 +328,18 @@ class Parquet:
     def texts(self) -> tuple[str, ...]:
         """The columns that hold texts by their type."""
         return tuple(each.name for each in self._schema or () if _is_text(each.type))
+
+    @property
+    def held(self) -> dict[str, str]:
+        """What the columns of bytes hold, and those of nothing, in words."""
+        from pyarrow import types
+
+        bytes_ = "bytes, not texts: decode them and write the file again"
+        return {
+            each.name: bytes_ if types.is_binary(each.type) else "no value in any row"
+            for each in self._schema or ()
+            if types.is_binary(each.type) or types.is_null(each.type)
+        }
 
     @property
     def _plain(self) -> list[str]:
@@ -328,6 +405,7 @@ class DataSet:
 
     file: Input
     hints: Hints
+    doubt = ""
 
     @cached_property
     def _rows(self) -> Any:

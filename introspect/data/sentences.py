@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from introspect.data.case_rows import unknown_ending
+from introspect.data.cells import fault_of_cell
 from introspect.data.inputs import Input, Inputs
 from introspect.data.layout import InputSet, Layout, input_set
-from introspect.data.outcomes import Reject, no_rows
+from introspect.data.outcomes import Reject, no_rows, thing
+from introspect.data.readers import LINE
 from introspect.errors import InputError
 from introspect.io import LONGEST_LINE, RowError
 
@@ -104,7 +106,10 @@ def _read(file: Input, layout: Layout | None) -> Iterator[PlainSentence | Reject
     (column,) = layout.columns.get("text", ("",))
     for row, values in layout.rows():
         is_empty = False
-        fault = row.fault or _missing(values or {}, column) or _fault((values or {}).get(column))
+        value = (values or {}).get(column)
+        fault = row.fault or _missing(values or {}, column) or _fault(value)
+        if not fault and isinstance(value, str) and column != LINE:
+            fault = fault_of_cell(value)
         if fault:
             yield Reject(file.source, row.line, str(fault), row.shown, fault.kind)
         else:
@@ -126,8 +131,7 @@ def _sentence(item: Input, line: int, text: str) -> PlainSentence:
 def _fault(value: object) -> RowError | None:
     """Return the fault of a text, if it has one."""
     if not isinstance(value, str):
-        got = "nothing" if value is None else f"a value of type {type(value).__name__}"
-        return RowError(f"Expected a text, got {got}.", kind="type")
+        return RowError(f"Expected a text, got {thing(value)}.", kind="type")
     if not value.strip():
         return RowError("Expected a text with words in it, got an empty one.", kind="empty")
     if "\0" in value:

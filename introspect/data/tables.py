@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from introspect.data.columns import is_usual
+from introspect.data.cells import kind_of_cell
+from introspect.data.columns import is_heading_of_texts, is_role, is_usual
 from introspect.errors import InputError
 from introspect.io import SEPARATOR, PathLike, Row, read_lines, read_table
 from introspect.text import is_unspaced, listed, shortened
@@ -34,6 +35,7 @@ class Table:
         names: the names of the columns; their numbers, from 1, in a table without a heading.
         has_heading: whether the first row names the columns.
         lines_before: the lines before the first row of values.
+        doubt: what the first row was taken for, in words, where it might be something else.
     """
 
     delimiter: str
@@ -41,6 +43,7 @@ class Table:
     names: tuple[str, ...]
     has_heading: bool
     lines_before: int
+    doubt: str = ""
 
     @property
     def words(self) -> str:
@@ -48,6 +51,32 @@ class Table:
         name = next(n for n, character in DELIMITERS.items() if character == self.delimiter)
         columns = f"{name}s between columns" if len(self.names) > 1 else "one column"
         return columns if self.has_heading else f"{columns}, no heading"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Whether the first row of a table names its columns.
+
+    Args:
+        is_there: whether it does.
+        doubt: what it was taken for, in words, where it might be something else.
+    """
+
+    is_there: bool
+    doubt: str = ""
+
+
+def doubt_of(first: Sequence[str], is_heading: bool) -> str:
+    """Return what a first row or line was taken for, in words, and how to say otherwise.
+
+    Example:
+        >>> doubt_of(["Hello", "you"], True)
+        'first line read as heading: “Hello, you” (--no-heading, heading=False if it is none)'
+    """
+    shown = shortened(", ".join(first), 60)
+    if is_heading:
+        return f"first line read as heading: “{shown}” (--no-heading, heading=False if it is none)"
+    return f"first line read as a text: “{shown}” (--heading, heading=True if it is a heading)"
 
 
 def rows_of_table(path: PathLike, table: Table, *, keep_blank: bool = False) -> Iterator[Row]:
@@ -59,9 +88,9 @@ def rows_of_table(path: PathLike, table: Table, *, keep_blank: bool = False) -> 
         width=len(table.names),
         keep_blank=keep_blank,
     )
-    if table.has_heading:
-        next(rows, None)
-    return rows
+    # Above a heading there may be blank lines.
+    before = table.lines_before if table.has_heading else 0
+    return (row for row in rows if row.line > before)
 
 
 def table_of(
@@ -102,10 +131,11 @@ def table_of(
             f"{len(names)}, “{shortened(first.raw, 60)}”, and {len(below[0].fields)}. Delete what "
             "stands above the heading, or quote texts that hold the delimiter."
         )
-    has_heading = headed(str(path), names, below, asked, heading=heading)
-    if not has_heading:
+    found = headed(str(path), names, below, asked, heading=heading)
+    if not found.is_there:
         names = tuple(str(i + 1) for i in range(len(names)))
-    return Table(chosen, quoting, names, has_heading, first.line - (not has_heading))
+    before = first.line - (not found.is_there)
+    return Table(chosen, quoting, names, found.is_there, before, found.doubt)
 
 
 def _checked(delimiter: str | None) -> str | None:
@@ -184,8 +214,11 @@ def headed(
     asked: Sequence[str],
     *,
     heading: bool | None = None,
-) -> bool:
-    """Return whether the first row names the columns.
+) -> Heading:
+    """Return whether the first row names the columns, and what of it is in doubt.
+
+    The only column of a table has a heading if that is a usual name of texts; of several columns
+    one may be numbers or dates, or have the first row's cell again, which shows what that is.
 
     Args:
         source: what is read, for messages.
@@ -197,29 +230,28 @@ def headed(
     Raises:
         InputError: it may be a heading or a row, or it names a column twice.
     """
-    if heading is None:
-        heading = _has_heading(source, first, rows, asked)
-    if heading:
+    found = Heading(heading) if heading is not None else _heading(source, first, rows, asked)
+    if found.is_there:
         _check_names(source, first)
-    return heading
+    return found
 
 
-def _has_heading(
+def _heading(
     source: str, first: Sequence[str], rows: Sequence[Row], asked: Sequence[str]
-) -> bool:
+) -> Heading:
     # A number that is asked for is the place of a column in a table without a heading.
     named = [name for name in asked if not name.isdecimal()]
-    if any(name in named for name in first) or any(map(is_usual, first)):
-        return True
     below = [row.fields for row in rows if not row.fault and len(row.fields) == len(first)]
-    numbers = [_is_number(cell) for cell in first]
-    if any(
-        is_number and below and all(_is_number(fields[i]) for fields in below)
-        for i, is_number in enumerate(numbers)
-    ):
-        return False
-    if any(_END.search(cell) and (_num_words(cell) > 1 or is_unspaced(cell[0])) for cell in first):
-        return False
+    is_alone = len(first) == 1
+    is_known = is_heading_of_texts(first[0]) if is_alone else any(map(is_role, first))
+    if any(name in named for name in first) or (is_known and not any(map(_is_text, first))):
+        return Heading(True)
+    if (is_shown := _shown_by_values(first, below)) is not None:
+        return Heading(is_shown)
+    if any(map(_is_text, first)):
+        return Heading(False)
+    if not is_alone and any(map(is_usual, first)):
+        return Heading(True)
     doubtful = [cell for cell in first if _num_words(cell) > _MOST_WORDS_OF_A_NAME]
     if doubtful:
         raise InputError(
@@ -227,7 +259,31 @@ def _has_heading(
             f"“{shortened(doubtful[0], 80)}” may be a name or a text. Say which with heading=True "
             "or False (--heading, --no-heading)."
         )
-    return True
+    return Heading(not is_alone, doubt_of(first, not is_alone))
+
+
+def _shown_by_values(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool | None:
+    """Return whether the first row is a heading by what stands below it; ``None`` if that is open.
+
+    Where a column below is all numbers, or all dates, the first row is a row if it has one too; so
+    it is if a label of it comes again.
+    """
+    is_heading = None
+    for place, cell in enumerate(first):
+        column = [fields[place] for fields in below if fields[place].strip()]
+        if cell.strip() and cell in [each.strip() for each in column]:
+            return False
+        kinds = {_is_number(each) or kind_of_cell(each) == "date" for each in column}
+        if kinds == {True}:
+            if _is_number(cell) or kind_of_cell(cell) == "date":
+                return False
+            is_heading = True if cell.strip() else is_heading
+    return is_heading
+
+
+def _is_text(cell: str) -> bool:
+    """Return whether a cell ends as a sentence does."""
+    return bool(_END.search(cell)) and (_num_words(cell) > 1 or is_unspaced(cell[0]))
 
 
 def _num_words(cell: str) -> int:

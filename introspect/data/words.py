@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from introspect.data.cells import fault_of_cell, is_missing, literal_of
 from introspect.data.columns import Columns
 from introspect.data.jsonl import OWN_KEYS
-from introspect.data.outcomes import checked_case
+from introspect.data.outcomes import checked_case, thing
 from introspect.io import RowError
 from introspect.text import CorefCase, Span, find_mention
 
@@ -18,7 +19,8 @@ def case_from_words(values: Mapping[str, Any], columns: Columns) -> CorefCase:
 
     Words are found in the text as whole words; ``it#2`` is the second *it*. Several distractors or
     antecedents are separated by ``|``, given in several columns, or given as a list; an empty cell
-    means none. Columns without a role are kept in ``extra``.
+    means none, and so does a mark of a missing value, such as ``NaN``. Columns without a role are
+    kept in ``extra``.
 
     Args:
         values: the values of the row by column.
@@ -29,6 +31,8 @@ def case_from_words(values: Mapping[str, Any], columns: Columns) -> CorefCase:
         MentionError: a word is not in the text, or several times.
     """
     text, pronoun = (_text(values, role, columns) for role in ("text", "pronoun"))
+    if fault := fault_of_cell(text):
+        raise fault
     candidates = [
         (_found(text, word, role), role == "antecedent")
         for role in ("antecedent", "distractor")
@@ -56,23 +60,33 @@ def _kept(name: str) -> str:
 def _text(values: Mapping[str, Any], role: str, columns: Columns) -> str:
     (column,) = columns[role]
     value = values.get(column)
+    if role == "pronoun" and is_missing(value):
+        raise RowError(
+            f"Expected the pronoun, a word of the text, in the column {column!r}, got an empty "
+            "cell.",
+            kind="empty",
+        )
     if not isinstance(value, str):
-        got = "nothing" if value is None else f"a value of type {type(value).__name__}"
-        raise RowError(f"Expected a text in the column {column!r}, got {got}.", kind="type")
+        raise RowError(
+            f"Expected a text in the column {column!r}, got {thing(value)}.", kind="type"
+        )
     return value
 
 
 def _name(values: Mapping[str, Any], role: str, columns: Columns) -> str | None:
     value = values.get(columns[role][0]) if role in columns else None
-    return None if value is None or value == "" else str(value)
+    return None if is_missing(value) else str(value)
 
 
 def _words(cell: Any, column: str) -> list[str]:
-    if cell is None:
+    if is_missing(cell):
         return []
-    parts = cell if isinstance(cell, list) else str(cell).split("|")
+    written = literal_of(cell) if isinstance(cell, str) else None
+    if cell == "[]":
+        return []
+    parts = cell if isinstance(cell, list) else written or str(cell).split("|")
     if not all(isinstance(part, str) for part in parts):
-        raise RowError(f"Expected words in the column {column!r}, got {cell!r:.60}.", kind="type")
+        raise RowError(f"Expected words in the column {column!r}, got {thing(cell)}.", kind="type")
     return [word for part in parts if (word := part.strip())]
 
 

@@ -37,7 +37,10 @@ from .layout import attention_layout as attention_layout
 from .layout import few_tokens as few_tokens
 from .loans import borrowed_attention as borrowed_attention
 from .loans import without_dropout as without_dropout
+from .module_hooks import hook_after as hook_after
+from .module_hooks import hook_before as hook_before
 from .offloaded import own_parameter as own_parameter
+from .settings import unread_positions as unread_positions
 from .unwrapping import check_positions as check_positions
 from .unwrapping import models_inside as models_inside
 from .unwrapping import taken_by as taken_by

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from introspect.calls import checked_call
+from introspect.changes import scoped
 from introspect.errors import SelectionError
 from introspect.hooks.arguments import checked_rows, is_ordinary, num_tokens, run_arguments
 from introspect.hooks.captured import (
@@ -188,6 +189,7 @@ def find_projections(
     return capture_with_projections(module, inputs)[1]
 
 
+@scoped
 def capture_with_projections(
     module: nn.Module, inputs: Mapping[str, Any]
 ) -> tuple[Captured, dict[tuple[str, int], Projection]]:
@@ -252,6 +254,7 @@ def _checked_parts(include: Sequence[str] | str) -> tuple[str, ...]:
     return parts
 
 
+@scoped
 def stream(
     module: nn.Module,
     inputs: Mapping[str, Any],

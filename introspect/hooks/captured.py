@@ -11,12 +11,14 @@ import torch
 import transformers
 from torch import nn
 
+from introspect.changes import scoped
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import ran, run_arguments
 from introspect.hooks.interface import active_editors
 from introspect.hooks.loans import attention_implementation, borrowed_attention
 from introspect.hooks.observation import OWN_OUTPUTS, are_weights
 from introspect.hooks.run import returns_attention, run_returning_attention
+from introspect.hooks.settings import unread_positions
 from introspect.hooks.unwrapping import watched_module
 from introspect.hooks.watchers import same_output
 from introspect.records import Certificate
@@ -85,6 +87,7 @@ def certificate_of(
         route=route,
         max_row_sum_error=_max_row_sum_error(attentions) if attentions else None,
         max_head_output_error=largest_of([float(error) for error in output_errors]),
+        unused=unread_positions(module),
         attn_implementation=attention_implementation(module),
         dtype=str(parameter.dtype).removeprefix("torch."),
         device=str(parameter.device),
@@ -93,6 +96,7 @@ def certificate_of(
     )
 
 
+@scoped
 def verify(module: nn.Module, inputs: Mapping[str, Any], captured: Captured) -> Certificate:
     """Return the certificate of ``captured`` with its difference from the model's own output.
 
@@ -121,7 +125,7 @@ def verify(module: nn.Module, inputs: Mapping[str, Any], captured: Captured) -> 
         captured.certificate,
         max_difference_from_eager=difference,
         max_output_difference=_largest(_tensors(plain), _tensors(captured.output)),
-        note=captured.certificate.note.replace(NOT_COMPARED, "").strip("; "),
+        note="; ".join(n for n in captured.certificate.note.split("; ") if n != NOT_COMPARED),
     )
     return noted(compared, note)
 

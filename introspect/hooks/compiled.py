@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-_lock = threading.Lock()
+from introspect.changes import Changes, lock
+
 # The setting is one for the process: the first run that needs it changes it, the last restores it.
-_state: dict[str, Any] = {"runs": 0, "stance": None}
+_runs: set[Changes] = set()
+_stances: list[Any] = []
 
 
-@contextmanager
-def as_written(parts: Sequence[nn.Module]) -> Iterator[None]:
-    """Let compiled parts of a model run without their compiled code."""
+def run_as_written(changes: Changes, parts: Sequence[nn.Module]) -> None:
+    """Run compiled parts of a model as they were written, as long as the changes last."""
     if not any(map(_is_compiled, parts)):
-        yield
         return
-    with _lock:
-        _state["runs"] += 1
-        if _state["runs"] == 1:
-            _state["stance"] = torch.compiler.set_stance("force_eager")
-    try:
-        yield
-    finally:
-        with _lock:
-            _state["runs"] -= 1
-            if not _state["runs"]:
-                _state["stance"].__exit__(None, None, None)
+    with lock:
+        changes.note(partial(_end, changes))
+        _runs.add(changes)
+        if not _stances:
+            _stances.append(torch.compiler.set_stance("force_eager"))
+
+
+def _end(changes: Changes) -> None:
+    """Restore the setting after the last run."""
+    with lock:
+        _runs.discard(changes)
+        while _stances and not _runs:
+            _stances[-1].__exit__(None, None, None)
+            _stances.pop()
 
 
 def _is_compiled(part: nn.Module) -> bool:

@@ -14,11 +14,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from introspect.changes import Changes, scoped
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.arguments import copied, run_arguments, telling_failures
 from introspect.hooks.captured import NOT_COMPARED, Captured, certificate_of, noted
 from introspect.hooks.interface import IMPLEMENTATION, watching
 from introspect.hooks.loans import borrowed_attention
+from introspect.hooks.module_hooks import hook_after
 from introspect.hooks.observation import OWN_OUTPUTS, Observation
 from introspect.hooks.run import INTERFACE_ROUTE, OUTPUT_ROUTE
 from introspect.hooks.unwrapping import check_positions, taken_by, watched_module
@@ -44,6 +46,7 @@ class _NothingSeenError(Exception):
     """The interface saw no attention in the model's first run."""
 
 
+@scoped
 def capture_generation(
     module: nn.Module,
     inputs: Mapping[str, Any],
@@ -173,17 +176,15 @@ def _watched(
             )
         steps.append(observation.turn())
 
-    handle = module.register_forward_hook(end_of_run)
-    try:
-        with (
-            torch.no_grad(),
-            borrowed_attention(module, IMPLEMENTATION),
-            observation.hooks(),
-            watching(watcher),
-        ):
-            sequence = _written(module, arguments)
-    finally:
-        handle.remove()
+    with (
+        torch.no_grad(),
+        borrowed_attention(module, IMPLEMENTATION),
+        Changes() as changes,
+        watching(watcher),
+    ):
+        hook_after(changes, [module], end_of_run)
+        observation.attach(changes)
+        sequence = _written(module, arguments)
     return _as_sequence(sequence), steps, watcher.output_errors
 
 

@@ -16,10 +16,11 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -27,6 +28,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.hooks.loans import own_implementation
 
@@ -113,40 +115,74 @@ class Editor(Protocol):
         ...
 
 
-_Value = TypeVar("_Value")
+@dataclass(frozen=True, eq=False)
+class _OpenEditor:
+    """An editor, and what it lasts as long as."""
+
+    editor: Editor
+    changes: Changes
+
+    @property
+    def is_active(self) -> bool:
+        # A context may be copied into a task or a thread that outlasts the intervention.
+        return self.changes.is_open and self.changes.is_of_here
+
 
 # Context variables, not globals: each thread sees only what it set itself.
 _watcher: ContextVar[Watcher | None] = ContextVar("introspect_watcher", default=None)
-_editors: ContextVar[tuple[Editor, ...]] = ContextVar("introspect_editors", default=())
+_editors: ContextVar[tuple[_OpenEditor, ...]] = ContextVar("introspect_editors", default=())
 
 
 @contextmanager
-def _set(variable: ContextVar[_Value], value: _Value) -> Iterator[None]:
-    token = variable.set(value)
-    try:
-        yield
-    finally:
-        variable.reset(token)
-
-
-def watching(watcher: Watcher) -> AbstractContextManager[None]:
+def watching(watcher: Watcher) -> Iterator[None]:
     """Let ``watcher`` compute every attention of this thread while the context is open."""
-    return _set(_watcher, watcher)
+    before = _watcher.get()
+    with Changes() as changes:
+        changes.note(partial(_look_away, watcher, before))
+        _watcher.set(watcher)
+        yield
 
 
-def edited_by(editor: Editor) -> AbstractContextManager[None]:
-    """Let ``editor`` change every attention of this thread, after the editors already active."""
-    return _set(_editors, (*_editors.get(), editor))
+def _look_away(watcher: Watcher, before: Watcher | None) -> None:
+    """Give the attention back to the watcher before; another context has its own."""
+    if _watcher.get() is watcher:
+        _watcher.set(before)
 
 
-def unedited() -> AbstractContextManager[None]:
+def edit_by(changes: Changes, editor: Editor) -> None:
+    """Let ``editor`` change every attention of this thread, after the editors already active.
+
+    Args:
+        changes: what it lasts as long as. Editors may end in any order.
+        editor: the editor.
+    """
+    own = _OpenEditor(editor, changes)
+    changes.note(partial(_end_editor, own))
+    _editors.set((*_active(), own))
+
+
+def _end_editor(own: _OpenEditor) -> None:
+    if own in _editors.get():
+        _editors.set(tuple(each for each in _editors.get() if each is not own))
+
+
+@contextmanager
+def unedited() -> Iterator[None]:
     """Compute every attention of this thread without edits while the context is open."""
-    return _set(_editors, ())
+    before = _editors.get()
+    with Changes() as changes:
+        changes.note(partial(_editors.set, before))
+        _editors.set(())
+        yield
 
 
 def active_editors() -> tuple[Editor, ...]:
     """Return the editors that change the attention of this thread."""
-    return _editors.get()
+    return tuple(each.editor for each in _active())
+
+
+def _active() -> tuple[_OpenEditor, ...]:
+    return tuple(each for each in _editors.get() if each.is_active)
 
 
 def _watched_attention(
@@ -159,7 +195,7 @@ def _watched_attention(
     **kwargs: Any,
 ) -> Attended:
     call = AttentionCall(module, query, key, value, attention_mask, (args, kwargs))
-    for editor in _editors.get():
+    for editor in active_editors():
         call = editor.edited(call)
     watcher = _watcher.get()
     return watcher.attend(call) if watcher else call.plain()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from introspect.changes import Changes
+from introspect.hooks.module_hooks import hook_before
 from introspect.hooks.unwrapping import models_inside
 
 # An attention module attends to another sequence if it received one of these arguments.
@@ -64,28 +65,17 @@ class Numbering:
         self._encoder_parts = set(encoder.modules()) if encoder is not None else set()
         self._hookable = [m for m in module.modules() if _source_arguments(type(m).forward)]
 
-    @contextmanager
-    def hooks(self, *, begun: Begun | None = None) -> Iterator[None]:
-        """Record which modules receive another sequence to attend to, while the context is open.
+    def attach(self, changes: Changes, *, begun: Begun | None = None) -> None:
+        """Record which modules receive another sequence to attend to, as long as the changes last.
 
         Args:
+            changes: what it lasts as long as.
             begun: start over with each run of the model in this thread, and call this with the
                 part that is about to run, and its arguments.
         """
-        handles = [
-            part.register_forward_pre_hook(self._note_sources, with_kwargs=True)
-            for part in self._hookable
-        ]
+        hook_before(changes, self._hookable, self._note_sources)
         if begun is not None:
-            begin = partial(self._begin, begun)
-            handles += [
-                part.register_forward_pre_hook(begin, with_kwargs=True) for part in self._wholes()
-            ]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+            hook_before(changes, self._wholes(), partial(self._begin, begun))
 
     def place(self, module: nn.Module, queries: torch.Tensor) -> Place:
         """Return the place of the attention that is being computed, and count it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from introspect.changes import lock, scoped
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import accepted, run_arguments
 from introspect.hooks.interface import unedited
@@ -56,9 +56,9 @@ class AttentionLayout:
 
 
 _known: WeakKeyDictionary[nn.Module, AttentionLayout] = WeakKeyDictionary()
-_known_lock = threading.Lock()
 
 
+@scoped
 def attention_layout(module: nn.Module) -> AttentionLayout:
     """Find the attentions of ``module`` by one run on a few tokens; the result is cached.
 
@@ -66,12 +66,12 @@ def attention_layout(module: nn.Module) -> AttentionLayout:
         CaptureError: it has no attention that can be observed, or takes inputs of another kind.
     """
     module = transformers_model(module)
-    with _known_lock:
+    with lock:
         layout = _known.get(module)
     if layout is None:
         with unedited():
             layout = _found(module)
-        with _known_lock:
+        with lock:
             _known[module] = layout
     return layout
 

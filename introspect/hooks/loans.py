@@ -2,7 +2,7 @@
 
 A capture needs a different attention implementation in the model's configurations, and no dropout.
 Both are attributes of objects that other threads may share, so they are borrowed: the first
-borrower records the original, and the last one restores it, even after an exception.
+borrower records the original, and the last one restores it, even after an exception or Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,28 +11,41 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from torch import nn
 
-from introspect.hooks.compiled import as_written
+from introspect.changes import Changes, guarded, lock, sweep
+from introspect.hooks.compiled import run_as_written
 
 # The property without the underscore also writes to sub-configurations. Here every configuration is
 # borrowed separately, so that models with mixed implementations are restored exactly.
 _IMPLEMENTATION = "_attn_implementation_internal"
 
 
+@dataclass(frozen=True, eq=False)
+class _Borrower:
+    """One who has borrowed a value, and the thread in which."""
+
+    value: Any
+    thread: int
+    changes: Changes
+
+
 @dataclass
 class _Loan:
     owner: Any  # keeps the object alive, so that its id is not reused
     original: Any
-    #: The borrowed value and the thread that borrowed it; the last one is in effect.
-    borrowers: list[tuple[Any, int]] = field(default_factory=list)
+    #: The value of the last one is in effect.
+    borrowers: list[_Borrower] = field(default_factory=list)
 
 
 _Key = tuple[int, str]
 _loans: dict[_Key, _Loan] = {}
-_changed = threading.Condition()
+_changed = guarded(threading.Condition(lock))
+# A thread may end without giving back what it has borrowed; the others look for that so often.
+_PATIENCE_SECONDS = 1.0
 #: Threads that are waiting for a loan, and so run nothing in the meantime.
 _waiting: set[int] = set()
 
@@ -54,12 +67,22 @@ def borrowed_attention(
         implementation: the attention implementation to run; by default the module's own.
         keeps_training: leave the module in training mode, with dropout, if it is in that mode.
     """
-    parts = list(module.modules())
-    with (
-        as_written(parts),
-        _borrowed(_configs(parts), implementation, [] if keeps_training else parts),
-    ):
+    with Changes() as changes:
+        borrow_attention(changes, module, implementation, keeps_training=keeps_training)
         yield
+
+
+def borrow_attention(
+    changes: Changes,
+    module: nn.Module,
+    implementation: str | None = None,
+    *,
+    keeps_training: bool = False,
+) -> None:
+    """Change a module as ``borrowed_attention`` does, for as long as the changes last."""
+    parts = list(module.modules())
+    run_as_written(changes, parts)
+    _borrow(changes, _configs(parts), implementation, [] if keeps_training else parts)
 
 
 @contextmanager
@@ -69,38 +92,30 @@ def without_dropout(module: nn.Module) -> Iterator[None]:
     Use this for runs within an intervention, which has already borrowed the implementation.
     """
     parts = list(module.modules())
-    with as_written(parts), _borrowed([], None, parts):
+    with Changes() as changes:
+        run_as_written(changes, parts)
+        _borrow(changes, [], None, parts)
         yield
 
 
-@contextmanager
-def _borrowed(
-    configs: Sequence[Any], implementation: str | None, parts: Sequence[nn.Module]
-) -> Iterator[None]:
+def _borrow(
+    changes: Changes, configs: Sequence[Any], implementation: str | None, parts: Sequence[nn.Module]
+) -> None:
     """Borrow configurations for an implementation or their own, and parts for evaluation mode."""
-    taken: list[_Key] = []
-    try:
-        with _changed:
-            wanted: list[tuple[Any, str, Any]] = [
-                (config, _IMPLEMENTATION, implementation or _original(config)) for config in configs
-            ]
-            # Most models are in evaluation mode already, and need no loan.
-            wanted += [
-                (part, "training", False)
-                for part in parts
-                if part.training or (id(part), "training") in _loans
-            ]
-            _wait_for(wanted)
-            for loan in wanted:
-                # Recorded before it is taken, so that an interruption returns everything taken.
-                taken.append((id(loan[0]), loan[1]))
-                _take(*loan)
-        yield
-    finally:
-        with _changed:
-            for key in taken:
-                _give_back(key)
-            _changed.notify_all()
+    with _changed:
+        wanted: list[tuple[Any, str, Any]] = [
+            (config, _IMPLEMENTATION, implementation or _original(config)) for config in configs
+        ]
+        # Most models are in evaluation mode already, and need no loan.
+        wanted += [
+            (part, "training", False)
+            for part in parts
+            if part.training or (id(part), "training") in _loans
+        ]
+        changes.note(partial(_give_back, changes, wanted))
+        _wait_for(wanted)
+        for loan in wanted:
+            _take(changes, *loan)
 
 
 def attention_implementation(module: nn.Module) -> str | None:
@@ -134,44 +149,45 @@ def _wait_for(wanted: Sequence[tuple[Any, str, Any]]) -> None:
     if is_free():
         return
     here = threading.get_ident()
-    _waiting.add(here)
-    _changed.notify_all()  # a thread that waited for this one may go on
-    try:
-        _changed.wait_for(is_free)
-    finally:
-        _waiting.discard(here)
+    with Changes() as changes:
+        changes.note(partial(_waiting.discard, here))
+        _waiting.add(here)
+        _changed.notify_all()  # a thread that waited for this one may go on
+        while not _changed.wait_for(is_free, _PATIENCE_SECONDS):
+            sweep()
 
 
 def _conflicts(owner: Any, attribute: str, value: Any) -> bool:
     loan = _loans.get((id(owner), attribute))
     if loan is None:
         return False
-    is_shared = all(borrowed == value for borrowed, _ in loan.borrowers)
+    is_shared = all(borrower.value == value for borrower in loan.borrowers)
     # Two threads that share a loan, and each want a different one within it, would wait for each
     # other forever. A waiting thread runs nothing, so its loan does not count.
     idle = {threading.get_ident(), *_waiting}
-    return not is_shared and any(thread not in idle for _, thread in loan.borrowers)
+    return not is_shared and any(borrower.thread not in idle for borrower in loan.borrowers)
 
 
-def _take(owner: Any, attribute: str, value: Any) -> None:
+def _take(changes: Changes, owner: Any, attribute: str, value: Any) -> None:
     key = (id(owner), attribute)
     loan = _loans.setdefault(key, _Loan(owner, getattr(owner, attribute)))
-    loan.borrowers.append((value, threading.get_ident()))
+    loan.borrowers.append(_Borrower(value, threading.get_ident(), changes))
     setattr(owner, attribute, value)
 
 
-def _give_back(key: _Key) -> None:
-    loan = _loans.get(key)
-    if loan is None:
-        return
-    here = threading.get_ident()
-    own = [place for place, (_, thread) in enumerate(loan.borrowers) if thread == here]
-    del loan.borrowers[own[-1] if own else -1]
-    if loan.borrowers:
-        setattr(loan.owner, key[1], loan.borrowers[-1][0])
-    else:
-        setattr(loan.owner, key[1], loan.original)
-        del _loans[key]
+def _give_back(changes: Changes, wanted: Sequence[tuple[Any, str, Any]]) -> None:
+    """Return what was borrowed of these loans, in whatever order others return theirs."""
+    with _changed:
+        for owner, attribute, _ in wanted:
+            loan = _loans.get((id(owner), attribute))
+            if loan is None:
+                continue
+            loan.borrowers = [each for each in loan.borrowers if each.changes is not changes]
+            rest = loan.borrowers
+            setattr(owner, attribute, rest[-1].value if rest else loan.original)
+            if not rest:
+                del _loans[id(owner), attribute]
+        _changed.notify_all()
 
 
 def _configs(parts: Iterable[nn.Module]) -> list[Any]:

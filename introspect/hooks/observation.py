@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 
 import torch
 from torch import nn
 
+from introspect.changes import Changes
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.interface import AttentionCall
 from introspect.hooks.layer_index import Numbering
@@ -64,9 +64,9 @@ class Observation:
         self._wanted = None if wanted is None else set(wanted)
         self._numbering = Numbering(module)
 
-    def hooks(self) -> AbstractContextManager[None]:
-        """Record which modules receive another sequence to attend to, while the context is open."""
-        return self._numbering.hooks()
+    def attach(self, changes: Changes) -> None:
+        """Record which modules receive another sequence, as long as the changes last."""
+        self._numbering.attach(changes)
 
     def has_rows(self, module: nn.Module) -> bool:
         """Return whether selected rows are positions of this module's queries.

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import ran
 from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
@@ -65,9 +66,10 @@ def run_watched(
         with (
             torch.no_grad(),
             borrowed_attention(module, IMPLEMENTATION),
-            observation.hooks(),
+            Changes() as changes,
             watching(watcher),
         ):
+            observation.attach(changes)
             return ran(module, arguments)
     except AllSeen:
         return None

@@ -6,12 +6,13 @@ import threading
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 from torch import nn
 
 from introspect.calls import checked_call, checked_class
+from introspect.changes import Changes, current_task, locked_here, unlock
 from introspect.errors import SelectionError
 from introspect.hooks import (
     EDITABLE,
@@ -27,12 +28,22 @@ from introspect.models import Model
 ModelLike = Model | nn.Module
 
 
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """One time that an intervention was opened."""
+
+    editor: AttentionEditor
+    changes: Changes
+
+
 @checked_class
 class Intervention(AbstractContextManager["Intervention"]):
     """A change of a model that lasts as long as the ``with`` block, in the thread that opened it.
 
-    Interventions may be nested; a later one changes what the earlier ones leave. On exit, also by
-    an exception, the model is restored. An intervention can be opened again.
+    Interventions may be nested; a later one changes what the earlier ones leave. They may end in
+    any order, as those of several generators or asyncio tasks do. On exit, also by an exception or
+    Ctrl-C, the model is restored; so it is when the intervention is dropped without an exit, or
+    its thread ends. An intervention can be opened again.
 
     Args:
         model: the model.
@@ -44,17 +55,25 @@ class Intervention(AbstractContextManager["Intervention"]):
         self.module = module_of(model)
         self.edits = tuple(edits)
         self.words = words
-        # By thread: one that opened it must not close what another one did.
-        self._open: dict[int, list[tuple[Any, AttentionEditor]]] = {}
+        self._opened: list[_Opened] = []
 
     def __enter__(self) -> Intervention:
         layout = attention_layout(self.module)
         for edit in self.edits:
             _check(edit, layout.heads)
-        editor = editor_of(self.module, self.edits)
-        opened = editor.open()
-        opened.__enter__()
-        self._open.setdefault(threading.get_ident(), []).append((opened, editor))
+        opened = _Opened(editor_of(self.module, self.edits), Changes(holder=self))
+        locked = locked_here()
+        try:
+            try:
+                self._opened.append(opened)
+                opened.editor.attach(opened.changes)
+            except BaseException:
+                self._close(opened)
+                raise
+        except BaseException:
+            unlock(locked)
+            self._close(opened)  # again, in case Ctrl-C has interrupted the first time
+            raise
         return self
 
     def __exit__(
@@ -63,15 +82,34 @@ class Intervention(AbstractContextManager["Intervention"]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        opened, editor = self._open[threading.get_ident()].pop()
-        opened.__exit__(kind, error, traceback)
-        if error is None and self.edits and not editor.count:
+        opened = None
+        try:
+            opened = self._last_opened()
+            self._close(opened)
+        finally:
+            self._close(opened or self._last_opened())
+        if error is None and self.edits and not opened.editor.count:
             warnings.warn(
                 f"The intervention ({self.words}) changed nothing: within it "
                 f"{type(self.module).__name__} computed no attention that it is about. Run the "
                 "model in the thread that opened it, before it ends.",
                 stacklevel=2,
             )
+
+    def _last_opened(self) -> _Opened:
+        """Return the last time it was opened, in this thread and task if in any of them."""
+        here = (threading.current_thread(), current_task())
+        own = [each for each in self._opened if (each.changes.thread, each.changes.task) == here]
+        if not self._opened:
+            raise SelectionError(
+                f"Expected an intervention that is open, to end it, but this one ({self.words}) "
+                "is not. Use it as a block: with ix.ablate(model, 'L3H1'): model.capture(text)."
+            )
+        return (own or self._opened)[-1]
+
+    def _close(self, opened: _Opened) -> None:
+        opened.changes.undo()
+        self._opened = [each for each in self._opened if each is not opened]
 
     def __repr__(self) -> str:
         return f"Intervention({type(self.module).__name__}: {self.words})"

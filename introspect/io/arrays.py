@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load, save
 
+from introspect.io.plain import as_typed, from_json
+
 Arrays = dict[str, npt.NDArray[Any]]
 
 # Prefix for the name of an array of strings, a type that the format lacks.
@@ -39,11 +41,12 @@ def unpack(content: bytes) -> Arrays:
 
     Raises:
         SafetensorError: the bytes are damaged.
+        ValueError: strings among them are damaged.
     """
     unpacked: Arrays = {}
     for name, array in load(content).items():
         if name.startswith(_STRINGS):
-            texts = json.loads(array.tobytes())
+            texts = as_typed(tuple[str, ...], from_json(array.tobytes()), name)
             unpacked[name.removeprefix(_STRINGS)] = np.array(texts, dtype=np.str_)
         else:
             unpacked[name] = array

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import codecs
 import csv
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from introspect.errors import InputError
+from introspect.io.destinations import PathLike
 from introspect.io.streams import as_utf8, opened
 
 #: Longer lines, in bytes, are rejected without being read whole.
 LONGEST_LINE = 10_000_000
 #: How many characters of a rejected row are kept.
 ROW_LENGTH = 200
-
-PathLike = str | os.PathLike[str]
 
 # Marks a line that was not read whole. No bytes of a file decode to it.
 _CUT = "\udfff"
@@ -99,7 +97,7 @@ def read_table(
     Raises:
         InputError: the file is missing or cannot be read.
     """
-    feed = _Feed(path)
+    feed = _Feed(path, delimiter)
     reader = csv.reader(
         feed,
         delimiter=delimiter,
@@ -112,7 +110,7 @@ def read_table(
         except StopIteration:
             return
         except csv.Error as error:
-            reason = f"{feed.lines} cannot be read as a row of a table: {error}."
+            reason = f"{feed.lines} cannot be read as a row of a table: {feed.reason(error)}"
             yield feed.row((), RowError(reason, kind="table"))
             continue
         row = feed.row(tuple(fields))
@@ -134,8 +132,9 @@ def _with_wrong_width(row: Row, width: int) -> Row:
 class _Feed:
     """An iterator of lines for ``csv.reader`` that remembers those of the current row."""
 
-    def __init__(self, path: PathLike) -> None:
+    def __init__(self, path: PathLike, delimiter: str) -> None:
         self._lines = _numbered(path)
+        self._delimiter = delimiter
         self._first = self._last = 0
         self._raw: list[str] = []
         self._fault: RowError | None = None
@@ -158,11 +157,51 @@ class _Feed:
         is_one = self._first == self._last
         return f"Line {self._first}" if is_one else f"Lines {self._first} to {self._last}"
 
+    def reason(self, error: csv.Error) -> str:
+        """Return what is wrong with the lines read since the last row, and what to do."""
+        said = str(error)
+        if "unexpected end" in said:
+            return (
+                "a quotation mark opens a field, and none closes it. Close it, or write each "
+                'quotation mark within a field twice, "".'
+            )
+        if "field limit" in said:
+            return (
+                f"a field has more than {csv.field_size_limit():,} characters. Divide its text, or "
+                "close the quotation mark that opens it."
+            )
+        if "expected after" in said:
+            place = _behind_quotation("".join(self._raw), self._delimiter)
+            where = f"at character {place} " if place else ""
+            return (
+                f"{where}a field goes on after its closing quotation mark. Write each quotation "
+                'mark within a field twice, "".'
+            )
+        return "it holds a line end that no field may have. Save the file with Unix line ends."
+
     def row(self, fields: tuple[str, ...], fault: RowError | None = None) -> Row:
         """Return the row made of the lines since the last one; a line's own fault comes first."""
         row = Row(self._first, "".join(self._raw).rstrip("\r\n"), fields, self._fault or fault)
         self._first, self._raw, self._fault = 0, [], None
         return row
+
+
+def _behind_quotation(raw: str, delimiter: str) -> int | None:
+    """Return the place in its line, from 1, of what follows a closing quotation mark wrongly."""
+    begins, place = True, 0
+    while place < len(raw):
+        if not (begins and raw[place] == '"'):
+            begins = raw[place] == delimiter
+            place += 1
+            continue
+        # The next mark that is not doubled closes the field.
+        closing = re.compile(r'(?:[^"]|"")*"').match(raw, place + 1)
+        if closing is None:
+            return None
+        place, begins = closing.end(), False
+        if place < len(raw) and raw[place] not in (delimiter, "\r", "\n"):
+            return place - raw.rfind("\n", 0, place)
+    return None
 
 
 def _numbered(path: PathLike) -> Iterator[tuple[int, str, RowError | None]]:
@@ -198,6 +237,12 @@ def _next_line(stream: BinaryIO, path: PathLike) -> bytes:
         ) from error
 
 
+def _in_windows(byte: int) -> str:
+    """Return what a byte is in the most common other encoding."""
+    character = bytes([byte]).decode("cp1252", "replace")
+    return f", in Windows-1252 (cp1252) “{character}”" if character.isprintable() else ""
+
+
 def _damaged(reason: str) -> RowError:
     return RowError(reason, kind="damaged")
 
@@ -215,8 +260,8 @@ def _fault(text: str) -> RowError | None:
     if bad := _ESCAPED.search(text):
         byte = ord(bad[0]) - 0xDC00
         return RowError(
-            f"Expected UTF-8, got byte 0x{byte:02X} at character {bad.start()}. "
-            "Save the file as UTF-8.",
+            f"Expected UTF-8, got byte 0x{byte:02X} at character {bad.start()}"
+            f"{_in_windows(byte)}. Save the file as UTF-8.",
             kind="encoding",
         )
     if "\0" in text:

@@ -53,11 +53,16 @@ def base_of(folder: Path) -> tuple[str, str]:
     try:
         config: Mapping[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         base = config.get("base_model_name_or_path")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(
             f"Expected an adapter's configuration in {str(folder / CONFIG)!r}, but it cannot be "
             f"read ({type(error).__name__}). Save the adapter again with save_pretrained."
         ) from error
+    if config.get("adapters"):
+        raise ModelError(
+            f"Expected one adapter in {str(folder)!r}, got a mixture of several, whose weights lie "
+            "elsewhere. Load it with PEFT, and give load((model, tokenizer))."
+        )
     if not base:
         raise ModelError(
             f"Expected base_model_name_or_path in {str(folder / CONFIG)!r}, the model that the "
@@ -93,7 +98,7 @@ def adapted(base: nn.Module, folder: Path, name: str) -> nn.Module:
         model: nn.Module = peft.PeftModel.from_pretrained(base, str(folder))
         state = peft.utils.load_peft_weights(str(folder), device="cpu")
         outcome: Any = peft.set_peft_model_state_dict(model, state)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+    except Exception as error:  # whatever PEFT raises for what it does not know
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(
             f"Expected the adapter {name!r} to fit its base {type(base).__name__}, but it failed: "

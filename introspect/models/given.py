@@ -7,8 +7,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from introspect.changes import Changes
 from introspect.errors import CaptureError, ModelError
-from introspect.hooks import few_tokens, taken_by, transformers_model, unwrapped, without_dropout
+from introspect.hooks import (
+    few_tokens,
+    hook_before,
+    taken_by,
+    transformers_model,
+    unwrapped,
+    without_dropout,
+)
 
 _READERS = ("tokenizer", "image_processor", "processor")
 
@@ -90,14 +98,12 @@ def _check_passes_on(outer: nn.Module, module: nn.Module) -> None:
     taken = taken_by(outer)
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     named = {name: value.to(device) for name, value in inputs.items() if name in taken}
-    handle = module.register_forward_pre_hook(note, with_kwargs=True)
     try:
-        with torch.no_grad(), without_dropout(outer):
+        with Changes() as changes, torch.no_grad(), without_dropout(outer):
+            hook_before(changes, [module], note)
             outer(**named)
     except Exception:  # it takes other inputs than tokens, which then tell nothing
         return
-    finally:
-        handle.remove()
     ids = named.get("input_ids")
     if ids is not None and not any(torch.is_tensor(one) and _same(one, ids) for one in given):
         raise ModelError(

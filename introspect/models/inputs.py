@@ -319,6 +319,42 @@ def length_limit(module: nn.Module, tokenizer: Any) -> int | None:
     return smallest if smallest < _NO_LIMIT else None
 
 
+def num_embeddings(module: nn.Module) -> int | None:
+    """Return for how many ids a model has an embedding; ``None`` where that is not known."""
+    find: Any = getattr(module, "get_input_embeddings", None)
+    try:
+        rows = getattr(find(), "num_embeddings", None)
+    except (NotImplementedError, AttributeError, TypeError):
+        return None
+    return rows if isinstance(rows, int) else None
+
+
+def with_embeddings(
+    encoded: EncodedText | TextError, rows: int | None, name: str
+) -> EncodedText | TextError:
+    """Return an encoded text, or the error that a token of it has no embedding.
+
+    A tokenizer may have more entries than its model: those that were added to it later.
+
+    Args:
+        encoded: the text, or an error, which stays as it is.
+        rows: for how many ids the model has an embedding, if that is known.
+        name: the model's name.
+    """
+    if rows is None or isinstance(encoded, TextError):
+        return encoded
+    ids = encoded.tokens.token_ids
+    place = next((i for i, token_id in enumerate(ids) if not 0 <= token_id < rows), None)
+    if place is None:
+        return encoded
+    return TextError(
+        f"Expected tokens that {name} has an embedding for, with ids in 0–{rows - 1:,}, got "
+        f"{encoded.tokens.tokens[place]!r} with id {ids[place]:,}: the tokenizer has more "
+        "entries than the model. Give a text without it, or call "
+        "module.resize_token_embeddings(len(tokenizer)) and train it."
+    )
+
+
 def check_text(text: str) -> None:
     """Check that ``text`` is a valid text.
 

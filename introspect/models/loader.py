@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from logging import ERROR
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
 
@@ -14,19 +14,17 @@ import torch
 from torch import nn
 
 from introspect.calls import checked_call
+from introspect.changes import Changes, change_setting
 from introspect.deprecated import renamed_keyword
-from introspect.errors import MissingExtraError, ModelError
+from introspect.errors import IntrospectError, MissingExtraError, ModelError
 from introspect.hooks import unwrapped
 from introspect.models.adapters import adapted, base_of, num_labels_in
+from introspect.models.fit import check_reader, check_used
 from introspect.models.given import module_in, owner_of, pair_in
 from introspect.models.model import Model
-from introspect.models.sources import ModelSource, find_source
+from introspect.models.sources import ModelSource, check_hub_weights, find_source
+from introspect.models.unused import names_stored, unused_weights
 from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
-
-_lock = threading.Lock()
-# Restores each setting to its value before the first change; how many still need it changed.
-_before: dict[str, Callable[[], None]] = {}
-_needed: dict[str, int] = {}
 
 
 def hush() -> None:
@@ -43,12 +41,8 @@ def silent() -> Iterator[None]:
     """Suppress transformers' messages, except errors, for the duration of the block."""
     from transformers.utils import logging
 
-    def change() -> Callable[[], None]:
-        verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        return lambda: logging.set_verbosity(verbosity)
-
-    with _changed("verbosity", change):
+    with Changes() as changes:
+        change_setting(changes, "verbosity", ERROR, logging.get_verbosity, logging.set_verbosity)
         yield
 
 
@@ -57,39 +51,18 @@ def barless() -> Iterator[None]:
     """Suppress transformers' progress bars for the duration of the block."""
     from transformers.utils import logging
 
-    def change() -> Callable[[], None]:
-        if not logging.is_progress_bar_enabled():
-            return lambda: None
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        return logging.enable_progress_bar
+    def write(is_shown: bool) -> None:
+        switch: Any = logging.enable_progress_bar if is_shown else logging.disable_progress_bar
+        switch()
 
-    with _changed("bars", change):
+    with Changes() as changes:
+        change_setting(changes, "bars", False, logging.is_progress_bar_enabled, write)
         yield
-
-
-@contextmanager
-def _changed(name: str, change: Callable[[], Callable[[], None]]) -> Iterator[None]:
-    """Change a process-wide setting for the first thread that needs it; the last one restores it.
-
-    If each thread restored what it found, the setting could stay changed forever.
-    """
-    with _lock:
-        if not _needed.get(name):
-            _before[name] = change()
-        _needed[name] = _needed.get(name, 0) + 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _needed[name] -= 1
-            if not _needed[name]:
-                _before.pop(name)()
 
 
 # Heads that may be missing from a base model's file without affecting any attention.
 _HARMLESS = ("pooler", "classifier", "lm_head", "position_ids")
 _HARMLESS_WITH_LM_HEAD = ("pooler", "position_ids")
-_SMALLEST_VOCABULARY = 2
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -105,6 +78,7 @@ def load(
     dtype: str | torch.dtype | None = None,
     allow_pickle: bool = False,
     lm_head: bool = False,
+    strict: bool = True,
     tower: Literal["vision"],
 ) -> VisionModel: ...
 @overload
@@ -115,6 +89,7 @@ def load(
     dtype: str | torch.dtype | None = None,
     allow_pickle: bool = False,
     lm_head: bool = False,
+    strict: bool = True,
     tower: Literal["text"] | None = None,
 ) -> Model: ...
 @renamed_keyword("with_head", "lm_head")
@@ -126,6 +101,7 @@ def load(
     dtype: str | torch.dtype | None = None,
     allow_pickle: bool = False,
     lm_head: bool = False,
+    strict: bool = True,
     tower: Literal["vision", "text"] | None = None,
 ) -> Model | VisionModel:
     """Load a model whose attention can be captured.
@@ -142,14 +118,18 @@ def load(
         lm_head: load the model with the language-modeling head that it was saved with, as
             generation (``generate=True``) requires; by default only the layers that attend are
             loaded.
+        strict: refuse weights that the model does not use, and a scheme of positions that its code
+            does not have: its attention would not be that of the trained model. With ``False`` the
+            certificate of each record names them. What no attention depends on, such as a pooler
+            or another head, is never refused.
         tower: ``vision`` or ``text``, for a model that has one of each (CLIP).
 
     Returns:
         A ``Model``, or a ``VisionModel`` for a model that reads images.
 
     Raises:
-        ModelError: the model is not found, unsafe, incomplete, or has no fast tokenizer or image
-            processor.
+        ModelError: the model is not found, unsafe, incomplete or partly unused, or has no fast
+            tokenizer or image processor.
         MissingExtraError: the model reads images, and pillow is not installed.
 
     Example:
@@ -166,17 +146,17 @@ def load(
     if isinstance(model, str | os.PathLike):
         model = os.fspath(model)
         source = find_source(model, allow_pickle=allow_pickle)
-        numbers = _Numbers(_device(device), _dtype(dtype))
+        way = _Way(_device(device), _dtype(dtype), allow_pickle, lm_head, strict)
         if source.is_adapter:
-            return _load_adapter(source, numbers, allow_pickle=allow_pickle, lm_head=lm_head)
-        return _load_source(
-            source, numbers, allow_pickle=allow_pickle, lm_head=lm_head, tower=tower
-        )
+            return _load_adapter(source, way)
+        return _load_source(source, way, tower=tower)
     given, reader = pair_in(model)
     module = module_in(given)
     within = owner_of(given, module)
     name = getattr(getattr(module, "config", None), "name_or_path", "") or type(module).__name__
     module = chosen_tower(module, tower, name)
+    check_reader(module, reader, name)
+    check_used(module, name, strict=strict)
     return _paired(_moved(module, device), reader, name=name, within=within)
 
 
@@ -199,11 +179,12 @@ def _paired(
     name: str,
     revision: str | None = None,
     within: str | None = None,
+    unused: str = "",
 ) -> Model | VisionModel:
     """Combine a module with its tokenizer or image processor."""
     if reads_pictures(module) or is_image_processor(reader):
-        return VisionModel(module, reader, name=name, revision=revision)
-    return Model(module, reader, name=name, revision=revision, within=within)
+        return VisionModel(module, reader, name=name, revision=revision, unused=unused)
+    return Model(module, reader, name=name, revision=revision, within=within, unused=unused)
 
 
 def load_text(model: Model | _Loadable, *, lm_head: bool = False) -> Model:
@@ -226,11 +207,20 @@ def load_text(model: Model | _Loadable, *, lm_head: bool = False) -> Model:
     return loaded
 
 
-class _Numbers(NamedTuple):
-    """The device and the data type of a model."""
+class _Way(NamedTuple):
+    """How a model is loaded: the options of ``load``."""
 
     device: torch.device | None
     dtype: torch.dtype | None
+    allow_pickle: bool
+    lm_head: bool
+    strict: bool
+
+    def moved(self, module: nn.Module) -> nn.Module:
+        """Return a module on the device and in the data type that are asked for."""
+        if self.device is None and self.dtype is None:
+            return module
+        return module.to(device=self.device, dtype=self.dtype)
 
 
 def _device(name: str | torch.device | None) -> torch.device | None:
@@ -254,90 +244,107 @@ def _dtype(name: str | torch.dtype | None) -> torch.dtype | None:
     return chosen
 
 
-def _load_adapter(
-    source: ModelSource, numbers: _Numbers, *, allow_pickle: bool, lm_head: bool
-) -> Model | VisionModel:
+def _load_adapter(source: ModelSource, way: _Way) -> Model | VisionModel:
     """Load an adapter with the model that it adapts."""
     folder = Path(source.location)
     named, auto = base_of(folder)
-    base_source = find_source(named, allow_pickle=allow_pickle)
+    base_source = find_source(named, allow_pickle=way.allow_pickle)
+    if base_source.is_adapter:
+        raise ModelError(
+            f"Expected a whole model as the base of the adapter {source.name!r}, got {named!r}, an "
+            "adapter itself. Merge that one into its base first (merge_and_unload)."
+        )
     base = _load_source(
-        base_source, numbers, allow_pickle=allow_pickle, lm_head=lm_head, tower=None,
-        auto=auto, labels=num_labels_in(folder) if auto.endswith("Classification") else None,
+        base_source, way, tower=None, auto=auto,
+        labels=num_labels_in(folder) if auto.endswith("Classification") else None,
     )  # fmt: skip
-    module = adapted(base.module, folder, source.name)
-    if not lm_head and hasattr(found := unwrapped(module), "base_model_prefix"):
-        module = found.base_model
-    reader = base.processor if isinstance(base, VisionModel) else base.tokenizer
-    if any(folder.glob("tokenizer*")):
-        reader = _reader_class(module).from_pretrained(str(folder), local_files_only=True)
-    if any(choice is not None for choice in numbers):
-        module.to(device=numbers.device, dtype=numbers.dtype)
+    with loading(source.name):
+        module = adapted(base.module, folder, source.name)
+        if not way.lm_head and hasattr(found := unwrapped(module), "base_model_prefix"):
+            module = found.base_model
+        reader = base.processor if isinstance(base, VisionModel) else base.tokenizer
+        if any(folder.glob("tokenizer*")):
+            reader = _reader_class(module).from_pretrained(str(folder), local_files_only=True)
+        module = way.moved(module)
+    check_reader(unwrapped(module), reader, source.name)
     revision = f"{source.revision} on {base.name} {base.revision}"
-    return _paired(module, reader, name=source.name, revision=revision)
+    return _paired(module, reader, name=source.name, revision=revision, unused=base.unused)
 
 
 def _load_source(
     source: ModelSource,
-    numbers: _Numbers,
+    way: _Way,
     *,
-    allow_pickle: bool,
-    lm_head: bool,
     tower: str | None,
     auto: str | None = None,
     labels: int | None = None,
 ) -> Model | VisionModel:
-    import transformers
-    from safetensors import SafetensorError
-    from transformers import AutoModel
-
+    if not (source.is_local or way.allow_pickle):
+        check_hub_weights(source.location)
     options: dict[str, Any] = {
         "trust_remote_code": False,
         "local_files_only": source.is_local,
     }
-    try:
-        if auto is not None:
-            kind: Any = getattr(transformers, auto)
-        else:
-            kind = _class_with_lm_head(source, options) if lm_head else AutoModel
+    with loading(source.name):
         with _quietly(source):
-            module, report = kind.from_pretrained(
+            whole, report = _class_of(source, options, auto, lm_head=way.lm_head).from_pretrained(
                 source.location,
-                use_safetensors=None if allow_pickle else True,
+                use_safetensors=None if way.allow_pickle else True,
                 output_loading_info=True,
                 **({} if labels is None else {"num_labels": labels}),
                 **options,
             )
-        module = chosen_tower(module, tower, source.name)
+        module = chosen_tower(whole, tower, source.name)
         reader = _reader_class(module).from_pretrained(source.location, **options)
-    except MissingExtraError:
-        raise
-    except (
-        OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError,
-    ) as error:  # fmt: skip
-        raise ModelError(
-            f"Expected to load {source.name!r}, but it failed: {_first_line(error)} "
-            "Check the name, that the weights are safetensors, and that the repository needs no "
-            "code of its own."
-        ) from error
-    if not reads_pictures(module):
-        _check_vocabulary(reader, source.name)
+        stored = names_stored(source.files)
+    check_reader(module, reader, source.name)
     # What an adapter brings is not in its base.
     brought = ("classifier", "score", "qa_outputs") if auto is not None else ()
-    harmless = (*(_HARMLESS_WITH_LM_HEAD if lm_head else _HARMLESS), *brought)
-    missing = sorted(
-        key for key in report["missing_keys"] if not any(part in key for part in harmless)
-    )
-    if missing:
-        raise ModelError(
-            f"Expected the weights of every layer in {source.name!r}, but {len(missing)} are "
-            f"missing, for example {missing[0]}: they would be random. Give complete weights."
-        )
+    _check_complete(report["missing_keys"], source.name, way, brought)
+    names = unused_weights(whole, report["unexpected_keys"], stored)
+    unused = check_used(module, source.name, names, strict=way.strict)
     revision = source.revision or getattr(module.config, "_commit_hash", None)
-    module.eval()
-    if any(choice is not None for choice in numbers):
-        module.to(device=numbers.device, dtype=numbers.dtype)
-    return _paired(module, reader, name=source.name, revision=revision)
+    with loading(source.name):
+        module = way.moved(module.eval())
+    return _paired(module, reader, name=source.name, revision=revision, unused=unused)
+
+
+def _class_of(
+    source: ModelSource, options: dict[str, Any], auto: str | None, *, lm_head: bool
+) -> Any:
+    """Return the class to load a model as."""
+    import transformers
+
+    if auto is not None:
+        return getattr(transformers, auto)
+    return _class_with_lm_head(source, options) if lm_head else transformers.AutoModel
+
+
+def _check_complete(missing: Iterable[str], name: str, way: _Way, brought: tuple[str, ...]) -> None:
+    """Raise if a weight that attention depends on is missing."""
+    harmless = (*(_HARMLESS_WITH_LM_HEAD if way.lm_head else _HARMLESS), *brought)
+    needed = sorted(key for key in missing if not any(part in key for part in harmless))
+    if needed:
+        raise ModelError(
+            f"Expected the weights of every layer in {name!r}, but {len(needed)} are missing, for "
+            f"example {needed[0]}: they would be random. Give complete weights."
+        )
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Turn whatever the libraries raise while they load a model into an error that names it."""
+    try:
+        yield
+    except (IntrospectError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    # Validation errors of configurations, and the panics of tokenizers, which are no exceptions.
+    except BaseException as error:
+        raise ModelError(
+            f"Expected to load {name!r}, but it failed: {_first_line(error)} Check the name, that "
+            "the files are whole, that the weights are safetensors, and that the repository needs "
+            "no code of its own."
+        ) from error
 
 
 @contextmanager
@@ -365,15 +372,6 @@ def _reader_class(module: nn.Module) -> Any:
     return AutoImageProcessor
 
 
-def _check_vocabulary(tokenizer: Any, name: str) -> None:
-    # Without its files transformers creates a tokenizer of special tokens only.
-    if len(tokenizer) - len(set(tokenizer.all_special_tokens)) < _SMALLEST_VOCABULARY:
-        raise ModelError(
-            f"Expected a tokenizer with {name!r}, but it has no vocabulary: every word "
-            "would be unknown. Copy its files there, tokenizer.json above all."
-        )
-
-
 def _class_with_lm_head(source: ModelSource, options: dict[str, Any]) -> Any:
     """Return the class that the model was saved from."""
     import transformers
@@ -391,4 +389,6 @@ def _class_with_lm_head(source: ModelSource, options: dict[str, Any]) -> Any:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error; with the next, if it only announces that."""
+    first, *others = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{first} {others[0].strip()}" if others and first.endswith(":") else first

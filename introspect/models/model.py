@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from introspect.calls import checked_call, checked_class, kind_of_thing
+from introspect.changes import guarded
 from introspect.errors import ModelError, SelectionError, TextError
 from introspect.hooks import (
     GRADIENT_PARTS,
@@ -24,6 +25,7 @@ from introspect.hooks import (
     with_gradients,
 )
 from introspect.models.batch_capture import BatchCapture
+from introspect.models.copies import without_left_hooks
 from introspect.models.generation import Generate, Writing, generation_options
 from introspect.models.inputs import (
     EncodedText,
@@ -35,6 +37,8 @@ from introspect.models.inputs import (
     encode_batch,
     encode_target,
     length_limit,
+    num_embeddings,
+    with_embeddings,
 )
 from introspect.models.run_plan import (
     RunPlan,
@@ -61,6 +65,7 @@ class Model:
         name: the name to report: hub id or folder.
         revision: the commit on the hub, or a digest of the weights.
         within: what the module is a part of, for the certificate; none for most models.
+        unused: weights of its checkpoint that it does not use, for the certificate.
 
     Raises:
         ModelError: the tokenizer is not fast; only fast tokenizers provide character offsets.
@@ -71,8 +76,11 @@ class Model:
     name: str = "model"
     revision: str | None = None
     within: str | None = None
+    unused: str = ""
     # A fast tokenizer keeps its truncation setting in one shared object.
-    _tokenizer_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _tokenizer_lock: threading.RLock = field(
+        default_factory=lambda: guarded(threading.RLock()), repr=False
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "module", unwrapped(self.module))
@@ -86,7 +94,16 @@ class Model:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.name}, {type(self.module).__name__}>"
 
-    def tokenizing(self) -> threading.Lock:
+    def __getstate__(self) -> dict[str, Any]:
+        # A lock can be neither pickled nor copied, nor can what a run leaves on the module.
+        state = {name: value for name, value in vars(self).items() if name != "_tokenizer_lock"}
+        return {**state, "module": without_left_hooks(self.module)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in {**state, "_tokenizer_lock": guarded(threading.RLock())}.items():
+            object.__setattr__(self, name, value)
+
+    def tokenizing(self) -> threading.RLock:
         """Return the lock to hold while using the tokenizer, whose settings are a shared object."""
         return self._tokenizer_lock
 
@@ -231,7 +248,7 @@ class Model:
         ahead, fewer where texts are long.
 
         Args:
-            texts: texts, lists of words, or chats.
+            texts: texts, lists of words, or chats; one text is a list of one.
             batch_size: the most texts in a batch.
             include: as for ``capture``, without gradients.
             layers: only these layers, by the model's own numbers.
@@ -241,8 +258,7 @@ class Model:
                 and their total if it is known.
 
         Raises:
-            TextError: a text is empty, or longer than the model reads; the message has its number;
-                or one text came in place of several.
+            TextError: a text is empty, or longer than the model reads; the message has its number.
             SelectionError: an option is unknown, or the model does not have a layer.
             CaptureError: the model's attention cannot be observed, or a part cannot be verified.
 
@@ -253,7 +269,7 @@ class Model:
             [6, 6]
         """
         if isinstance(texts, str):
-            raise TextError("Expected several texts, got one. Put it into a list: [text].")
+            texts = [texts]
         check_texts(texts)
         wanted = tuple(dict.fromkeys([include] if isinstance(include, str) else include))
         _check_gradients(wanted, None, STEPS, None)
@@ -307,6 +323,7 @@ class Model:
         certificate = replace(
             record.certificate,
             note=note,
+            unused="; ".join(filter(None, (self.unused, record.certificate.unused))),
             model=self.name,
             revision=self.revision,
             tokenizer=type(self.tokenizer).__name__,
@@ -332,9 +349,11 @@ class Model:
         limit = length_limit(self.module, self.tokenizer)
         with self._tokenizer_lock:
             plain = [text for text in texts if isinstance(text, str)]
-            if len(plain) == len(texts):
-                return encode_batch(self.tokenizer, plain, limit=limit, truncation=truncation)
-            return [self._outcome(text, truncation=truncation) for text in texts]
+            if len(plain) < len(texts):
+                return [self._outcome(text, truncation=truncation) for text in texts]
+            encoded = encode_batch(self.tokenizer, plain, limit=limit, truncation=truncation)
+        rows = num_embeddings(self.module)
+        return [with_embeddings(each, rows, self.name) for each in encoded]
 
     def _outcome(self, text: Readable, *, truncation: bool) -> EncodedText | TextError:
         try:
@@ -390,7 +409,7 @@ class Model:
                 raise SelectionError(
                     "Expected no `text_pair` beside a chat, got both. Put all of it in messages."
                 )
-        return encode(
+        encoded = encode(
             self.tokenizer,
             first,
             second,
@@ -398,6 +417,20 @@ class Model:
             truncation=truncation,
             as_prompt=generates and not self.is_encoder_decoder,
         )
+        # Whether it can generate at all is said first.
+        can_write = getattr(self.module, "can_generate", bool)()
+        return encoded if generates and not can_write else self._readable(encoded)
+
+    def _readable(self, encoded: EncodedText) -> EncodedText:
+        """Return a text of tokens that the model has embeddings for.
+
+        Raises:
+            TextError: it has others.
+        """
+        checked = with_embeddings(encoded, num_embeddings(self.module), self.name)
+        if isinstance(checked, TextError):
+            raise checked
+        return checked
 
     def _encode_target(self, target: str, truncation: bool) -> EncodedText:
         config: Any = self.module.config
@@ -407,13 +440,14 @@ class Model:
                 f"Expected decoder_start_token_id in the configuration of {self.name}, which is "
                 "what its decoder reads first. Set it to the id that the model was trained with."
             )
-        return encode_target(
+        encoded = encode_target(
             self.tokenizer,
             target,
             start_id=start_id,
             limit=length_limit(self.module, self.tokenizer),
             truncation=truncation,
         )
+        return self._readable(encoded)
 
     @property
     def has_unembedding(self) -> bool:

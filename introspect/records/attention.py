@@ -14,7 +14,7 @@ import torch
 from introspect.calls import checked_call, checked_class
 from introspect.errors import RecordError, SelectionError
 from introspect.functional import merge_pieces
-from introspect.io import write_atomically
+from introspect.io import save_file
 from introspect.records.facts import Certificate, PatchGrid
 from introspect.records.given import Patterns, read_patterns
 from introspect.records.given_tokens import read_tokens
@@ -99,6 +99,15 @@ class AttentionRecord:
         object.__setattr__(self, "attentions", _stored(self.attentions))
         object.__setattr__(self, "layers", layers)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A read-only view can be neither pickled nor copied.
+        return {**vars(self), "parts": dict(self.parts)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "parts", MappingProxyType(self.parts))
+
     def __repr__(self) -> str:
         # A short summary for notebooks; the numbers of a whole tensor would hide it.
         return f"<{type(self).__name__}: {self.extent}>"
@@ -172,6 +181,7 @@ class AttentionRecord:
         special_tokens: Sequence[bool | int] | Collection[str] | None = None,
         word_ids: Sequence[int | None] | None = None,
         offsets: Sequence[tuple[int, int]] | None = None,
+        text: str | None = None,
     ) -> AttentionRecord:
         """Build a record from any attention and its tokens, whatever their source.
 
@@ -191,6 +201,8 @@ class AttentionRecord:
                 ``tokens``, or their labels.
             word_ids: the word of each of ``tokens``, as a tokenizer's ``word_ids()``.
             offsets: the characters of each of ``tokens``, as a tokenizer's ``offset_mapping``.
+            text: the text that was tokenized, so that its words can be named and scored; with
+                ``offsets``, which are compared with it.
 
         Raises:
             RecordError: they are something else, or the shapes do not fit the tokens.
@@ -204,7 +216,11 @@ class AttentionRecord:
             raise RecordError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")
         patterns = read_patterns(attentions, kind)
         keys = read_tokens(
-            tokens, special_tokens=special_tokens, word_ids=word_ids, offsets=offsets
+            tokens,
+            special_tokens=special_tokens,
+            word_ids=word_ids,
+            offsets=offsets,
+            text=text,
         )
         queries = keys if query_tokens is None else read_tokens(query_tokens)
         return cls._of_patterns(patterns, queries, keys, kind, apart=query_tokens is not None)
@@ -248,9 +264,13 @@ class AttentionRecord:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the record as a safetensors file, from which ``load`` restores it exactly."""
+        """Write the record as a safetensors file, from which ``load`` restores it exactly.
+
+        Raises:
+            OutputError: the folder is missing, or the file may not be written.
+        """
         own = {part.name: getattr(self, part.name) for part in fields(self)}
-        return write_atomically(path, packed(own))
+        return save_file(path, packed(own))
 
     @classmethod
     @checked_call

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from operator import index
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from introspect.errors import SelectionError
+from introspect.errors import CallError, SelectionError
 
 _NAME = re.compile(r"[Ll](?P<layer>\d{1,4})(?:[Hh](?P<head>\d{1,4}))?")
 
@@ -35,6 +35,8 @@ class Certificate:
         max_completeness_error: of integrated gradients, the largest absolute difference between
             their sum over a layer and the change that the layer's attention makes.
         note: why a figure is missing, if any is.
+        unused: weights of the checkpoint, and settings of the configuration, that the model does
+            not use; empty where it uses all.
         attn_implementation: the implementation that the model runs without a capture.
     """
 
@@ -48,6 +50,7 @@ class Certificate:
     gradient_of_value: float | None = None
     max_completeness_error: float | None = None
     note: str = ""
+    unused: str = ""
     attn_implementation: str | None = None
     model: str | None = None
     revision: str | None = None
@@ -58,16 +61,50 @@ class Certificate:
     transformers_version: str = ""
 
 
-class Head(NamedTuple):
+class _Place(NamedTuple):
+    """A layer and a head in it."""
+
+    layer: int
+    head: int
+
+
+class Head(_Place):
     """One attention head; ``str`` returns the short name.
+
+    Args:
+        layer: the layer, by the model's own number, from 0.
+        head: the head in it, from 0.
+
+    Raises:
+        CallError: they are no whole numbers.
 
     Example:
         >>> str(Head(3, 1))
         'L3H1'
     """
 
-    layer: int
-    head: int
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __new__(cls, layer: int, head: int) -> Self:
+            """Return the head of a layer."""
+
+    else:
+
+        def __new__(cls, *given, **named):
+            """Return the head of a layer."""
+            try:
+                place = _Place(*given, **named)
+                # As an index each is a whole number, of Python or of NumPy.
+                index(place.layer), index(place.head)
+            except TypeError as error:
+                got = ", ".join(map(repr, (*given, *named.values()))) or "nothing"
+                raise CallError(
+                    f"Expected the layer and the head of ix.Head as whole numbers, got {got:.100}. "
+                    'The call is ix.Head(layer, head); ix.Head.parse("L3H1") reads a name.'
+                ) from error
+            return tuple.__new__(cls, place)
 
     def __str__(self) -> str:
         return f"L{self.layer}H{self.head}"

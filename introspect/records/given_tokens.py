@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from itertools import groupby
@@ -9,7 +10,7 @@ from numbers import Integral
 from typing import Any
 
 from introspect.errors import RecordError
-from introspect.records.tokens import TokenSequence, check_labels
+from introspect.records.tokens import TokenSequence, check_labels, words_of_texts
 from introspect.text import listed
 
 
@@ -19,6 +20,7 @@ def read_tokens(
     special_tokens: Iterable[Any] | None = None,
     word_ids: Iterable[int | None] | None = None,
     offsets: Iterable[tuple[int, int]] | None = None,
+    text: str | None = None,
 ) -> TokenSequence:
     """Return a sequence of tokens with what is known of them.
 
@@ -29,6 +31,7 @@ def read_tokens(
         word_ids: the word of each token, as a tokenizer's ``word_ids()``; by default each token
             that is not special is a word.
         offsets: the characters of each token, as a tokenizer's ``offset_mapping``.
+        text: the text of the tokens, whose words they are then given; with ``offsets``.
 
     Raises:
         RecordError: the tokens are no text, or a part is not one for each token.
@@ -48,7 +51,51 @@ def read_tokens(
         sequence = replace(sequence, special_tokens_mask=mask, word_ids=words)
     if offsets is not None:
         sequence = replace(sequence, offsets=_spans(offsets))
-    return sequence
+    return sequence if text is None else _in_text(sequence, text, has_words=word_ids is not None)
+
+
+def _in_text(sequence: TokenSequence, text: str, *, has_words: bool) -> TokenSequence:
+    """Return the tokens with their text, after comparing both.
+
+    Raises:
+        RecordError: the tokens have no offsets, or those of another text.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise RecordError(f"Expected `text` as the text of the tokens, got {text!r:.60}.")
+    if not any(end for _, end in sequence.offsets):
+        raise RecordError(
+            "Expected `offsets` beside `text`, the characters of each token: call the tokenizer "
+            'with return_offsets_mapping=True and hand over encoding["offset_mapping"].'
+        )
+    for token, (start, end) in zip(sequence.tokens, sequence.offsets, strict=True):
+        if end > len(text) or _differs(_bare(token), text[start:end]):
+            raise RecordError(
+                f"Expected `offsets` of the tokens in `text`, but the token {token!r} is at "
+                f"({start}, {end}), where the text has {text[start:end]!r:.60}. Hand over the "
+                "text that was tokenized."
+            )
+    if has_words:
+        return replace(sequence, texts=(text,))
+    mask = tuple(start == end for start, end in sequence.offsets)
+    sequence_ids = [None if is_special else 0 for is_special in mask]
+    word_ids, words = words_of_texts([text], sequence.offsets, sequence_ids, [None])
+    return replace(
+        sequence,
+        texts=(text,),
+        word_ids=tuple(word_ids),
+        words=tuple(words),
+        special_tokens_mask=mask,
+        sequence_ids=tuple(sequence_ids),
+    )
+
+
+def _differs(token: str, part: str) -> bool:
+    """Return whether a token of letters and digits stands for other characters than these."""
+    if not (token.isascii() and token.isalnum() and part.strip()):
+        return False  # Marks, and bytes of letters, are written in many ways.
+    plain = unicodedata.normalize("NFKD", part.strip().casefold())
+    letters = "".join(mark for mark in plain if not unicodedata.combining(mark))
+    return letters.isascii() and letters != token.casefold()
 
 
 def _labels(given: Any) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
 # What the folder hands out, each name loaded on its first use.
 from .causal import causal_report as causal_report
 from .causal import first_record as first_record
+from .causal_claims import claims_of as claims_of
+from .causal_claims import heads_with as heads_with
 from .causal_words import finding_of_study as finding_of_study
 from .causal_words import heads_that_attend as heads_that_attend
-from .causal_words import heads_that_matter as heads_that_matter
-from .causal_words import own_answer as own_answer
 from .findings import finding_of_case as finding_of_case
 from .heads import head_report as head_report
 from .index import report_index as report_index
@@ -13,9 +13,11 @@ from .prose import Row as Row
 from .sentences import sentence_report as sentence_report
 from .sets import SetFindings as SetFindings
 from .sets import set_report as set_report
+from .shapes import patterns_report as patterns_report
 from .skeleton import Report as Report
 from .skeleton import certificate_rows as certificate_rows
 from .skeleton import provenance_rows as provenance_rows
 from .skeleton import version_of as version_of
 from .skeleton import version_of_introspect as version_of_introspect
+from .syntax import syntax_report as syntax_report
 from .texts import report as report

@@ -1,20 +1,21 @@
-"""The report of a causal study: which heads matter, beside what they attend to."""
+"""The report of a causal study: what heads do for the answer, beside what they attend to."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
+import pandas as pd
 from markupsafe import Markup
 
 from introspect.calls import checked_call
 from introspect.interventions import NEEDS_REFERENCE, ablate
 from introspect.page import Document
 from introspect.records import AttentionRecord, Head
+from introspect.reporting.causal_claims import heads_with
 from introspect.reporting.causal_words import (
     finding_of_study,
     head_verdicts,
-    heads_that_matter,
     mediation_words,
     smallest_words,
     with_range,
@@ -24,17 +25,16 @@ from introspect.reporting.set_words import finding_of_choice
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.causal import CausalStudy, before_after
 from introspect.text import NO_NUMBER, counted, p_cell, percent, quantity, sentence, shortened, verb
-from introspect.views import causal_view, compare_view, forest_section
+from introspect.views import FOUND, causal_view, compare_view, forest_section
 
 _MANY = 12
 _PLAIN = (
     "How to read this: a head is ablated, that is, its output is replaced while the model reads, "
     "and the model is asked the same question again. Attention shows what a head attends to; that "
     "need not make a difference to the answer. If the model now prefers the right candidate less, "
-    "its answer rested on the output of the head, whether the head attended to that candidate or "
-    "to something else. To know that this is more than the harm that ablating any head does, the "
-    "other heads of the same layer are ablated as well, one at a time, and the head is compared "
-    "with their mean."
+    "the head supports the answer, whether it attended to that candidate or to something else; if "
+    "it prefers it more, the head opposes it. The mean effect of the other heads of the same layer "
+    "stands beside each head."
 )
 _METHODS = {
     "zero": "Heads were ablated by setting their output to zero, the strongest change.",
@@ -46,14 +46,19 @@ _METHODS = {
 }
 _RULES = (
     "The effect of a head is the mean, over cases, of how far the preference falls when the head "
-    "is ablated; above 0 the head helps. The control is the mean effect of the other heads of "
-    "the same layer. Intervals hold 95% of 10,000 resamples of the groups of cases. The p-value is "
-    "of effect minus control, one-sided, by flipping the sign of whole groups; the adjusted one "
-    "compares with the largest of all heads. A head matters, in the words of this report, if its "
-    "adjusted p is below 0.05 and its own interval above 0.",
-    "A head attends to the antecedent, in the words of this report, if the pronoun attends to it "
-    "most in this head, more often than in the best of all heads on permuted labels (adjusted p "
-    "below 0.05).",
+    "is ablated. Intervals hold 95% of 10,000 resamples of the groups of cases. The p-value is of "
+    "the head’s own effect, two-sided, by flipping the signs of whole groups, with a correction "
+    "for skewed effects; with fewer than 50 groups also by resamples. The adjusted one compares "
+    "with the largest of all heads. A head supports the answer, or opposes it, if its adjusted p "
+    "is below 0.05 and its effect at least 1% of the mean size of the margins; else there is no "
+    "evidence. The mean effect of the other heads of the same layer stands beside it, and is not "
+    "part of the rule. Where the model is not shown to be above chance there is no ability to "
+    "explain, and no verdict.",
+    "A head attends to the antecedent if the pronoun attends to it most in this head more often "
+    "than chance, the nearest candidate, the first, the one with the fewest words and the one at "
+    "the best fixed distance are right on the same cases (adjusted p below 0.05 over all heads and "
+    "all of these), and if on the median case the antecedent gets at least 1.5 times the weight of "
+    "the best distractor.",
     "The head that is chosen by its attention is chosen on one half of the groups and ablated on "
     "the other, both ways, so that no case counts for its own choice.",
 )
@@ -69,7 +74,7 @@ def causal_report(
     read: Sequence[str] = (),
     command: str | None = None,
 ) -> Report:
-    """Build a report on which heads matter, beside what they attend to.
+    """Build a report on what heads do for the answer, beside what they attend to.
 
     Args:
         study: what ``ix.causal_study`` found.
@@ -85,13 +90,13 @@ def causal_report(
         >>> from introspect.data import grammar_cases
         >>> model = ix.load("pronoun", lm_head=True)
         >>> study = ix.causal_study(model, grammar_cases(20))
-        >>> print(ix.causal_report(study).finding[:54])
-        The head that attends to the antecedent matters: L1H0,
+        >>> print(ix.causal_report(study).finding[:35])
+        L0H0 and L1H0 support the answer: w
     """
     record = first_record(study)
     cases = len(study.effects.margins)
     skeleton = Skeleton(
-        title=f"Which heads matter in {name}",
+        title=f"Which heads support the answer in {name}",
         finding=finding_of_study(study),
         certificate=record.certificate,
         texts=cases,
@@ -133,10 +138,12 @@ def _surrogate_notice(study: CausalStudy) -> tuple[str, ...]:
 
 
 def _heads_table(study: CausalStudy) -> Markup:
-    """Build the table of heads that matter and of those with the largest effects, up to a dozen."""
+    """Build the table of heads with an effect and of those with the largest, up to a dozen."""
     verdicts = head_verdicts(study.heads)
-    by_effect = study.heads.sort_values("effect", ascending=False, kind="stable")
-    many = max(_MANY, len(heads_that_matter(study.heads)))
+    found = heads_with(study.heads, *FOUND)
+    others = heads_with(study.heads, "no evidence", "no verdict")
+    by_effect = pd.concat([found, others])
+    many = max(_MANY, len(found))
     rows = [
         (
             f"L{r.layer}H{r.head}",
@@ -163,16 +170,16 @@ def _heads_table(study: CausalStudy) -> Markup:
 
 
 def _add_before_and_after(document: Document, study: CausalStudy) -> None:
-    """Add the first case's attention before and after ablating the head that matters most for it.
+    """Add the first case's attention before and after ablating the head with the largest effect.
 
-    Add nothing where no head matters, where no attention follows any of them, or where heads were
+    Add nothing where no head has one, where no attention follows any of them, or where heads were
     replaced by outputs on other texts, which are no longer available.
     """
     effects = study.effects
     model, text = effects.answers.model, effects.answers.texts[0]
     if effects.method in NEEDS_REFERENCE:
         return
-    for row in heads_that_matter(study.heads).itertuples():
+    for row in heads_with(study.heads, *FOUND).itertuples():
         head = Head(row.layer, row.head)
         change = ablate(model, head, method=effects.method, kind=effects.kind)
         compared = before_after(model, text, change, kind=effects.kind)

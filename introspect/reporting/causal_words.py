@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from introspect.records import Head
+from introspect.reporting.causal_claims import answer_of, claims_of
 from introspect.reporting.findings import Finding
-from introspect.reporting.set_words import direction_name
-from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
-from introspect.studies.causal import CausalEffects, CausalStudy, credit_of
+from introspect.statistics import Claim
+from introspect.studies.causal import CausalStudy
 from introspect.text import (
-    capitalized,
     counted,
     interval,
     listed,
     percent,
-    percent_ends,
     quantity,
     sentence,
     signed,
     verb,
 )
+from introspect.views import FOUND, verdict_words
 
-_SIGNIFICANT = 0.05
 _NAMED = 5
 
 _SURROGATE = "Measured by a surrogate, not by the model’s own answer."
@@ -41,203 +38,155 @@ _CAVEATS = (
 )
 
 
-@dataclass(frozen=True)
-class OwnAnswer:
-    """The share of cases in which the unchanged model prefers the antecedent.
-
-    Args:
-        accuracy: the share; a tie counts half.
-        low, high: the ends of its interval, by groups of cases; NaN with too few.
-        n: the number of cases.
-        chance: the accuracy of a blind choice.
-        is_surrogate: whether the model was asked something else instead.
-    """
-
-    accuracy: float
-    low: float
-    high: float
-    n: int
-    chance: float
-    is_surrogate: bool
-
-    @property
-    def is_above_chance(self) -> bool:
-        """Whether the whole interval is above the accuracy of a blind choice."""
-        return self.low > self.chance
-
-    @property
-    def clause(self) -> str:
-        """``the model is right``, or what can be said of a surrogate."""
-        return "the antecedent is ahead" if self.is_surrogate else "the model is right"
-
-    @property
-    def sentence(self) -> str:
-        """The share with its interval, beside chance."""
-        return (
-            f"{capitalized(self.clause)} in {percent(self.accuracy)} of {counted(self.n, 'case')}"
-            f"{percent_ends(self.low, self.high)}; a blind choice would be in "
-            f"{percent(self.chance)}."
-        )
-
-
-def own_answer(effects: CausalEffects, chance: float) -> OwnAnswer:
-    """Return how often the unchanged model is right."""
-    margins, groups = effects.margins, effects.answers.groups
-    credit = credit_of(margins)
-    low = high = math.nan
-    if len(set(groups)) >= FEWEST_GROUPS:
-        ends = grouped_bootstrap(credit[:, None], groups)
-        low, high = float(ends[0][0]), float(ends[1][0])
-    surrogate = effects.answers.metric.is_surrogate
-    return OwnAnswer(float(credit.mean()), low, high, len(credit), chance, surrogate)
-
-
-def heads_that_matter(table: pd.DataFrame) -> pd.DataFrame:
-    """Select the heads whose ablation lowers the margin, and more than that of other heads does."""
-    is_found = (table["p_adjusted"] < _SIGNIFICANT) & (table["ci_low"] > 0)
-    return table[is_found].sort_values("effect", ascending=False, kind="stable")
-
-
 def heads_that_attend(table: pd.DataFrame) -> list[Head]:
-    """Select the heads that attend to the antecedent above chance, adjusted over all heads."""
-    found = table[table["attention_p_adjusted"] < _SIGNIFICANT]
+    """Select the heads that attend to the antecedent, the most accurate first."""
+    found = table[table["attends"].astype(bool)]
     found = found.sort_values("attention_accuracy", ascending=False, kind="stable")
     return [_head(row) for row in found.itertuples()]
 
 
 def head_verdicts(table: pd.DataFrame) -> dict[Head, str]:
-    """Describe in a few words each head that matters or attends to the antecedent."""
-    matter = {_head(row) for row in heads_that_matter(table).itertuples()}
-    attending = set(heads_that_attend(table))
-    words = {
-        "attends and matters": matter & attending,
-        "matters; no evidence that it attends here": matter - attending,
-        "attends; no evidence that it matters": attending - matter,
+    """Describe in a few words each head that has an effect or attends to the antecedent."""
+    return {
+        _head(row): verdict_words(row.verdict, attends=bool(row.attends))
+        for row in table.itertuples()
+        if row.verdict in FOUND or row.attends
     }
-    return {head: verdict for verdict, heads in words.items() for head in sorted(heads)}
 
 
 def finding_of_study(study: CausalStudy) -> Finding:
     """Return the headline of a study, what supports it, and what it does not show."""
-    table = study.heads
-    own = own_answer(study.effects, float(table.attrs["chance"]))
-    sentences = [_headline(study, own)]
-    if own.is_surrogate:
+    claims = claims_of(study)
+    sentences = [_headline(study, claims)]
+    if study.ability.is_surrogate:
         sentences.insert(0, _SURROGATE)
-    details = (own.sentence, _matter_words(table), _chosen_words(study), _correlation(study))
+    able, *others = claims
+    details = (
+        able.sentence,
+        *_listed_claims(study, others),
+        _chosen_words(study),
+        _correlation(study),
+    )
     caveats = list(_CAVEATS)
-    if own.is_surrogate:
+    if study.ability.is_surrogate:
         caveats.insert(
             0,
             "The model has no language-modeling head. Effects are on "
-            f"{table.attrs['metric_words']}. It may move for reasons that have nothing to do with "
-            "who the pronoun is.",
+            f"{study.heads.attrs['metric_words']}. It may move for reasons that have nothing to do "
+            "with who the pronoun is.",
         )
-    return Finding(" ".join(sentences), tuple(filter(None, details)), tuple(caveats))
+    return Finding(" ".join(sentences), tuple(filter(None, details)), tuple(caveats), claims)
 
 
-def _headline(study: CausalStudy, own: OwnAnswer) -> str:
-    table = study.heads
-    if table["p_adjusted"].isna().all():
-        groups = len(set(study.effects.answers.groups))
+def _headline(study: CausalStudy, claims: Sequence[Claim]) -> str:
+    able = claims[0]
+    if study.heads["p_adjusted"].isna().all():
+        groups = study.ability.groups
         return (
             f"{counted(groups, 'group')} of cases {verb(groups, 'is', 'are')} too few for "
-            f"intervals and tests: nothing is claimed of any head. {capitalized(own.clause)} in "
-            f"{percent(own.accuracy)} of {counted(own.n, 'case')}."
+            f"intervals and tests: nothing is claimed of any head. {able.sentence}"
         )
-    matter = [_head(row) for row in heads_that_matter(table).itertuples()]
-    attending = heads_that_attend(table)
-    both = [head for head in matter if head in attending]
-    others = [head for head in matter if head not in attending]
-    if both:
-        return " ".join(filter(None, [_both_words(table, both, attending), _also(others)]))
-    if others and attending:
-        no_evidence = f"without evidence that {_it(others)}{_verb(others, 'attend')} to it"
-        return (
-            f"{_named(attending)} {_verb(attending, 'attend')} to the antecedent, but no evidence "
-            f"was found that {_it(attending)}{_verb(attending, 'matter')}; {_named(others)} "
-            f"{_verb(others, 'matter')}, {no_evidence}."
+    attending = heads_that_attend(study.heads)
+    if able.kind == "no-able":
+        return " ".join(
+            filter(
+                None,
+                [
+                    f"The model is not shown to be above chance, so there is no verdict on any "
+                    f"head. {able.sentence}",
+                    _attend(attending),
+                ],
+            )
         )
-    if others:
-        nevertheless = f"{_named(others)} {_verb(others, 'matter')} nevertheless."
-        return f"{_none_attends(study, own)} {nevertheless}"
-    heads = f"any of {len(table)} heads" if len(table) > 1 else "the head"
-    nothing = (
-        f"No evidence that {heads} matters: no effect is above 0, and above that of the other "
-        "heads of the same layer, by more than chance allows."
-    )
-    if attending:
-        return (
-            f"{nothing} {_named(attending)} {_verb(attending, 'attend')} to the antecedent all the "
-            "same."
-        )
-    return f"{nothing} {_none_attends(study, own)}"
-
-
-def _both_words(table: pd.DataFrame, both: Sequence[Head], attending: Sequence[Head]) -> str:
-    """Describe the heads that attend to the antecedent and matter, with the largest effect."""
-    row = next(row for row in table.itertuples() if _head(row) == both[0])
-    effect = f"{with_range(row.effect, row.ci_low, row.ci_high)} {table.attrs['unit']}"
-    figures = f"an effect of {effect}, {_beside(row.control, [both[0]], table.attrs['unit'])}"
-    if len(both) == 1 and len(attending) == 1:
-        return f"The head that attends to the antecedent matters: {both[0]}, with {figures}."
-    largest = f"the largest is {both[0]}’s, {figures}" if len(both) > 1 else f"with {figures}"
-    rest = [head for head in attending if head not in both]
-    unknown = f" No evidence was found that {_named(rest)} {_verb(rest, 'do')}." if rest else ""
-    return (
-        f"Of {counted(len(attending), 'head')} that {_verb(attending, 'attend')} to the "
-        f"antecedent, {_named(both)} "
-        f"{_verb(both, 'matter')}: {largest}.{unknown}"
-    )
-
-
-def _also(others: Sequence[Head]) -> str:
-    if not others:
-        return ""
-    return (
-        f"{_named(others)} {_verb(others, 'matter')} as well, although no evidence was found that "
-        f"{_it(others)}{_verb(others, 'attend')} to it."
-    )
-
-
-def _none_attends(study: CausalStudy, own: OwnAnswer) -> str:
-    """Say that no head attends from the pronoun, and whether the model answers all the same."""
-    choice = study.scores.choice
-    if choice is not None and choice.p_value < _SIGNIFICANT:
-        return (
-            "No single head stands out by what it attends to from the pronoun; heads chosen on "
-            f"other cases are right in {percent(choice.accuracy)}, "
-            f"{direction_name(choice.direction)}."
-        )
-    joined = "although" if own.is_above_chance else "and"
-    return (
-        f"No head’s attention resolves the pronoun, as far as these cases show, {joined} "
-        f"{own.clause} in {percent(own.accuracy)} of them."
-    )
-
-
-def _matter_words(table: pd.DataFrame) -> str:
-    """Describe the heads that matter, each with its figures."""
-    found = heads_that_matter(table)
-    if found.empty:
-        return ""
+    by_kind = {
+        kind: [claim for claim in claims if claim.kind == kind]
+        for kind in ("supports", "opposes", "depends", "no-effect")
+    }
+    supporting, opposing = by_kind["supports"], by_kind["opposes"]
+    answer = answer_of(study.ability.is_surrogate)
     parts = [
-        f"*{_head(row)}* {with_range(row.effect, row.ci_low, row.ci_high)} {table.attrs['unit']}, "
-        f"{_beside(row.control, [_head(row)], table.attrs['unit'])}"
-        for row in found.head(_NAMED).itertuples()
+        _effects_words(supporting, f"support {answer}"),
+        "" if supporting else _no_support(study, by_kind),
+        _attending_words([claim.subject for claim in supporting], attending),
+        _effects_words(opposing, f"oppose {answer}"),
+        _depends_words([claim.subject for claim in by_kind["depends"]]),
     ]
-    more = len(found) - len(parts)
-    rest = f"; and {more} more, in the table below" if more else ""
-    surrogate = " on the surrogate" if table.attrs["is_surrogate"] else ""
-    heads = f"{counted(len(found), 'head')} {verb(len(found), 'matters', 'matter')}"
+    return " ".join(filter(None, parts))
+
+
+def _effects_words(claims: Sequence[Claim], verb_phrase: str) -> str:
+    """Name the heads with one verdict, and give the figures of the largest effect."""
+    if len(claims) < 2:
+        return "".join(claim.sentence for claim in claims)
+    _, largest = claims[0].sentence.split(" the preference ")
     return (
-        f"Of {len(table)}, {heads} (adjusted p below 0.05), by an effect{surrogate} of "
-        f"{'; '.join(parts)}{rest}."
+        f"{listed([claim.subject for claim in claims], most=_NAMED)} {verb_phrase}: without "
+        f"{claims[0].subject} the preference {largest}"
     )
+
+
+def _no_support(study: CausalStudy, by_kind: dict[str, list[Claim]]) -> str:
+    """Say that no head was found to support the answer."""
+    if nothing := by_kind["no-effect"]:
+        return nothing[0].sentence
+    heads = f"any of {len(study.heads)} heads" if len(study.heads) > 1 else "the head"
+    return f"No evidence that {heads} supports {answer_of(study.ability.is_surrogate)}."
+
+
+def _attending_words(supporting: Sequence[str], attending: Sequence[Head]) -> str:
+    """Say which of the heads that support the answer attend to the antecedent, and which do not."""
+    both = [head for head in attending if str(head) in supporting]
+    rest = [head for head in attending if str(head) not in supporting]
+    if not supporting:
+        return _attend(attending)
+    if not attending:
+        return f"No evidence that {verb(len(supporting), 'it', 'one of them')} attends to the " + (
+            "antecedent."
+        )
+    if not both:
+        return (
+            f"{_named(rest)} {_verb(rest, 'attend')} to the antecedent, without evidence that "
+            f"{verb(len(rest), 'it supports', 'they support')} the answer."
+        )
+    if len(supporting) == 1:
+        words = "It attends to the antecedent"
+    else:
+        words = f"{_named(both)} {_verb(both, 'attend')} to the antecedent"
+    also = f"; so {verb(len(rest), 'does', 'do')} {_named(rest)}, without such evidence" * bool(
+        rest
+    )
+    return f"{words}{also}."
+
+
+def _attend(attending: Sequence[Head]) -> str:
+    if not attending:
+        return ""
+    return f"{_named(attending)} {_verb(attending, 'attend')} to the antecedent."
+
+
+def _depends_words(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return (
+        f"What {listed(names, most=_NAMED)} {verb(len(names), 'does', 'do')} for it depends on the "
+        "method of ablation."
+    )
+
+
+def _listed_claims(study: CausalStudy, claims: Sequence[Claim]) -> list[str]:
+    """Return the sentences of the first claims of each kind, with the head in emphasis."""
+    sentences = []
+    for kind in ("supports", "opposes", "depends", "no-effect", "attends"):
+        found = [claim for claim in claims if claim.kind == kind]
+        for claim in found[:_NAMED]:
+            sentences.append(claim.sentence.replace(claim.subject, f"*{claim.subject}*", 1))
+        if len(found) > _NAMED:
+            sentences.append(f"{counted(len(found) - _NAMED, 'more head')} in the table below.")
+    return sentences
 
 
 def _chosen_words(study: CausalStudy) -> str:
-    """Say whether the head chosen by its attention on other cases matters on these."""
+    """Say what the head chosen by its attention on other cases does on these."""
     chosen = study.chosen
     if chosen is None:
         return ""
@@ -246,13 +195,19 @@ def _chosen_words(study: CausalStudy) -> str:
     against = with_range(chosen.difference, chosen.difference_low, chosen.difference_high)
     is_alone = math.isnan(chosen.control)
     difference = "" if is_alone else f", difference {against}"
-    low = chosen.ci_low if is_alone else min(chosen.ci_low, chosen.difference_low)
-    matters = _verb(names, "matter")
-    verdict = f"{_it(names)}{matters}" if low > 0 else f"no evidence that {_it(names)}{matters}"
-    if not heads_that_attend(study.heads):
-        verdict += (
-            "; but no head attends to it more often than chance allows, and one had to be chosen"
+    if not study.ability.is_above_chance:
+        verdict = "there is no verdict on an ability that is not shown"
+    elif chosen.ci_low > 0:
+        verdict = f"{_it(names)}{_verb(names, 'support')} the answer"
+    elif chosen.ci_high < 0:
+        verdict = f"{_it(names)}{_verb(names, 'oppose')} the answer"
+    else:
+        verdict = (
+            f"no evidence that {_it(names)}{_verb(names, 'support')} or {_verb(names, 'oppose')} "
+            "the answer"
         )
+    if not heads_that_attend(study.heads):
+        verdict += "; but no head is shown to attend to it, and one had to be chosen"
     return (
         "Chosen by its attention on one half of the cases, and ablated on the other: "
         f"{who}, effect {with_range(chosen.effect, chosen.ci_low, chosen.ci_high)} "

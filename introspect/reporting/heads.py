@@ -8,13 +8,19 @@ import pandas as pd
 from markupsafe import Markup
 
 from introspect.calls import checked_call
-from introspect.functional import PATTERN_CLASSES
 from introspect.page import Document
 from introspect.records import Head
 from introspect.reporting.findings import Finding
 from introspect.reporting.prose import data_table, paragraphs
+from introspect.reporting.shapes import (
+    PATTERN_RULES,
+    classes_table,
+    heads_listed,
+    pattern_words,
+    places_table,
+)
 from introspect.reporting.skeleton import Report, Skeleton
-from introspect.studies.heads import ATTENDS_TO, POSITIONAL, RARE_WORD, SCORES, HeadStudy
+from introspect.studies.heads import ATTENDS_TO, SCORES, HeadStudy
 from introspect.text import (
     NO_NUMBER,
     counted,
@@ -40,22 +46,6 @@ _CAVEATS = (
 def finding_of_heads(study: HeadStudy) -> Finding:
     """Say which heads have a role, the strongest of each score, and what that does not show."""
     return Finding(_headline(study), tuple(_details(study)), _CAVEATS)
-
-
-def heads_listed(heads: Sequence[Head]) -> str:
-    """List heads as ``L0H0, L1H1 and L1H2``; of many, the first dozen and how many more."""
-    return listed(heads, most=_MOST_NAMED)
-
-
-def place_words(offset: int) -> str:
-    """Describe a key's position relative to the query.
-
-    Example:
-        >>> place_words(-1), place_words(2)
-        ('the token before', '2 tokens after')
-    """
-    side = "before" if offset < 0 else "after"
-    return f"the token {side}" if abs(offset) == 1 else f"{counted(abs(offset), 'token')} {side}"
 
 
 def _headline(study: HeadStudy) -> str:
@@ -105,39 +95,6 @@ def _details(study: HeadStudy) -> list[str]:
     return details
 
 
-def pattern_words(patterns: pd.DataFrame) -> list[str]:
-    """Describe positional and rare-word heads on texts, or the head that comes nearest."""
-    texts = int(patterns["n_texts"].iloc[0])
-    where = f"In the {whole(texts)} texts" if texts > 1 else "In the only text"
-    return [
-        f"{where} {_or_nearest(patterns, 'is_positional', 'position_share', _POSITIONAL)}",
-        f"{where} {_or_nearest(patterns, 'is_rare_word', 'rare_share', _RARE)}",
-    ]
-
-
-_POSITIONAL = ("attend to one place", "at one place from the query", POSITIONAL)
-_RARE = ("attend to rare words", "on the rarest token of the text", RARE_WORD)
-
-
-def _or_nearest(
-    patterns: pd.DataFrame, flag: str, column: str, words: tuple[str, str, float]
-) -> str:
-    do, where, threshold = words
-    known = patterns[patterns[column].notna()]
-    rule = f"at least {percent(threshold, 0)} of the largest weights must stand {where}"
-    if known.empty:
-        return f"no head can be said to {do}: no token had a choice to be counted."
-    ordered = known.sort_values(column, ascending=False, kind="stable")
-    named = [Head(int(r.layer), int(r.head)) for r in ordered[ordered[flag]].itertuples()]
-    if named:
-        does = do.replace("attend", "attends") if len(named) == 1 else do
-        return f"*{heads_listed(named)}* {does}: {rule}."
-    best = ordered.iloc[0]
-    head = Head(int(best["layer"]), int(best["head"]))
-    nearest = f"{head} comes nearest, with {percent(best[column])}"
-    return f"no head is found to {do}: {rule}, and {nearest}."
-
-
 _MANY = 12
 _PLAIN = (
     "How to read this: the model reads tokens that were drawn by chance, so that nothing can be "
@@ -156,17 +113,6 @@ _RULES = (
     "Olsson et al. 2022). Means are over the tokens of a sequence, and then over sequences; "
     "intervals hold 95% of resamples of whole sequences. Pairs that the mask hides do not count.",
     "Even attention is what a head would give that attends equally to all that the mask allows.",
-)
-_PATTERN_RULES = (
-    "Positional, and on rare words (Voita et al. 2019): of each token’s row the largest weight "
-    "counts, if it is the only one; special tokens compete, and a head that gives most to them is "
-    "neither. How rare a word is was counted in these texts themselves, so that few texts say "
-    "little.",
-    "The shape of a pattern (Kovaleva et al. 2019; the shares are this package’s own): vertical if "
-    "half of it goes to two tokens whatever the query, diagonal if half of it goes to the token "
-    "itself and its neighbors, both if each has a quarter and they three quarters "
-    "together; block if it stays in the own one of two segments; else heterogeneous. A head has "
-    "the shape that it has in most texts.",
 )
 
 
@@ -215,11 +161,11 @@ def head_report(
         with document.chapter(f"Shapes on {texts}"):
             document.add_prose(
                 paragraphs(pattern_words(study.patterns))
-                + _places_table(study.patterns)
-                + _classes_table(study.patterns)
+                + places_table(study.patterns)
+                + classes_table(study.patterns)
             )
     _add_importance(document, study)
-    rules = _RULES if study.patterns is None else (*_RULES, *_PATTERN_RULES)
+    rules = _RULES if study.patterns is None else (*_RULES, *PATTERN_RULES)
     return skeleton.finish(document, method=rules, captured="the first sequence")
 
 
@@ -267,50 +213,6 @@ def _add_example(document: Document, study: HeadStudy) -> None:
 def _score(study: HeadStudy, head: Head, score: str) -> float:
     rows = study.roles
     return float(rows[(rows["layer"] == head.layer) & (rows["head"] == head.head)][score].iloc[0])
-
-
-def _places_table(patterns: pd.DataFrame) -> Markup:
-    """Build the table of heads with most of their maxima at one offset, up to a dozen."""
-    known = patterns[patterns["position_share"].notna()]
-    ordered = known.sort_values("position_share", ascending=False, kind="stable")
-    many = max(_MANY, int(known["is_positional"].sum()))
-    rows = [
-        (
-            str(Head(int(row["layer"]), int(row["head"]))),
-            place_words(int(row["position"])),
-            percent(row["position_share"]),
-            whole(row["n_position"]),
-            _beside_chance(row["rare_share"], row["rare_chance"]),
-            row["pattern"].replace("_", " and "),
-        )
-        for row in ordered.head(many).to_dict("records")
-    ]
-    columns = (
-        "head",
-        "place",
-        "largest weights there",
-        "of tokens",
-        "on the rarest token",
-        "shape",
-    )
-    return data_table(columns, rows)
-
-
-def _beside_chance(value: float, chance: float) -> str:
-    beside = "" if pd.isna(value) else f" (a blind choice {percent(chance)})"
-    return f"{percent(value)}{beside}"
-
-
-def _classes_table(patterns: pd.DataFrame) -> Markup:
-    """Build the table of how many heads, and which, have each shape."""
-    rows = []
-    for shape in (*PATTERN_CLASSES, "none"):
-        of_shape = patterns[patterns["pattern"] == shape]
-        heads = [Head(int(row.layer), int(row.head)) for row in of_shape.itertuples()]
-        if heads or shape != "none":
-            words = "no text was long enough" if shape == "none" else shape.replace("_", " and ")
-            rows.append((words, len(heads), heads_listed(heads) or NO_NUMBER))
-    return data_table(("shape", "heads", "which"), rows)
 
 
 def _add_importance(document: Document, study: HeadStudy) -> None:

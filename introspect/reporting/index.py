@@ -10,15 +10,17 @@ from urllib.parse import quote
 
 from introspect.calls import checked_call
 from introspect.errors import InputError, OutputError
-from introspect.io import write_atomically
+from introspect.io import claimed_file, write_atomically
 from introspect.page import Document, read_summary
 from introspect.reporting.prose import index_list, lead
-from introspect.text import counted
+from introspect.text import counted, shortened, visible_text
 
 _NAME = "index.html"
 
 # A page says what it is within its first bytes: only styles come before that, no data.
 _HEAD_BYTES = 2**18
+_MOST_CASES = 10**12
+_LONGEST = 1_000
 
 
 @checked_call
@@ -35,13 +37,23 @@ def report_index(folder: str | os.PathLike[str]) -> Path:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"Expected a folder of reports, got {str(root)!r}. Name an existing one.")
-    target = root / _NAME
-    if target.exists() and (_summary_of(target) or {}).get("kind") != "index":
-        raise OutputError(
-            f"Expected to write {str(target)!r}, but a page is there that is no list of reports. "
-            "Move it away first."
-        )
-    pages = sorted(path for path in root.rglob("*.html") if path.is_file() and path != target)
+    with claimed_file(root / _NAME) as target:
+        if target.exists() and (_summary_of(target) or {}).get("kind") != "index":
+            raise OutputError(
+                f"Expected to write {str(target)!r}, but a page is there that is no list of "
+                "reports. Move it away first."
+            )
+        write_atomically(target, _page(root, *_found_in(root)))
+    return root / _NAME
+
+
+def _found_in(root: Path) -> tuple[Mapping[Path, Mapping[str, Any]], int]:
+    """Return the summaries of the pages in a folder by path, and how many others there are.
+
+    Raises:
+        InputError: there is no report.
+    """
+    pages = sorted(path for path in root.rglob("*.html") if path.is_file() and path != root / _NAME)
     summaries = {path: _summary_of(path) for path in pages}
     known = {path: found for path, found in summaries.items() if found is not None}
     if not known:
@@ -49,7 +61,7 @@ def report_index(folder: str | os.PathLike[str]) -> Path:
             f"Expected reports or views in {str(root)!r}, got {len(pages)} HTML pages, none of "
             "them made by introspect. Name the folder that `--out` wrote to."
         )
-    return write_atomically(target, _page(root, known, left_out=len(pages) - len(known)))
+    return known, len(pages) - len(known)
 
 
 def _summary_of(path: Path) -> dict[str, Any] | None:
@@ -57,7 +69,7 @@ def _summary_of(path: Path) -> dict[str, Any] | None:
         return read_summary(stream.read(_HEAD_BYTES).decode("utf-8", errors="replace"))
 
 
-def _page(root: Path, known: Mapping[Path, Mapping[str, Any]], *, left_out: int) -> str:
+def _page(root: Path, known: Mapping[Path, Mapping[str, Any]], left_out: int) -> str:
     title = f"Reports in {root.resolve().name}"
     document = Document(title, summary={"kind": "index", "title": title, "pages": len(known)})
     entries = [_entry(path.relative_to(root), summary) for path, summary in known.items()]
@@ -70,8 +82,16 @@ def _page(root: Path, known: Mapping[Path, Mapping[str, Any]], *, left_out: int)
 
 def _entry(path: Path, summary: Mapping[str, Any]) -> tuple[str, object, list[object]]:
     """Return the address, the finding and the facts of a page."""
-    facts = [path.as_posix(), summary.get("title"), summary.get("model")]
-    if (cases := summary.get("cases")) is not None:
+    title, model, finding = (_text_in(summary, name) for name in ("title", "model", "finding"))
+    facts = [path.as_posix(), title, model]
+    cases = summary.get("cases")
+    # Whoever wrote the page, its summary is not more than it says.
+    if isinstance(cases, int) and not isinstance(cases, bool) and 0 <= cases <= _MOST_CASES:
         facts.append(counted(cases, "case"))
-    finding = summary.get("finding") or summary.get("title") or path.name
-    return quote(path.as_posix()), finding, [fact for fact in facts if fact]
+    return quote(path.as_posix()), finding or title or path.name, [fact for fact in facts if fact]
+
+
+def _text_in(summary: Mapping[str, Any], name: str) -> str:
+    """Return a text of a summary; an empty one where something else stands there."""
+    value = summary.get(name)
+    return shortened(visible_text(value), _LONGEST) if isinstance(value, str) else ""

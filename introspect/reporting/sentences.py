@@ -22,6 +22,8 @@ _RULES = (
     "A cell is the mean over all tokens of all sentences, so that a long sentence counts for more "
     "than a short one. Roles overlap: the token before may be a special one, so the shares do not "
     "add up to 100%.",
+    "Even attention is what a head would give that attends equally to all that the mask lets a "
+    "token see, special tokens included.",
     "Entropy says how widely a head spreads its attention, in bits: 0 for one token, 3 for eight "
     "tokens alike. Relative entropy divides it by the most that it could be.",
 )
@@ -84,10 +86,10 @@ def finding_of_roles(roles: pd.DataFrame) -> Finding:
     n = {name: int(roles[name].iloc[0]) for name in ("n_texts", "n_tokens")}
     details = [
         f"*{head}* gives most to {words.removeprefix('attention to ')}: {shown} of its attention, "
-        f"over {counted(count, 'token')}."
+        f"over {counted(count, 'token')}; even attention would give {even}."
         for role, words in _roles_of(roles).items()
         if role in _NAMED_FIRST and (found := _strongest(roles, role))
-        for head, shown, count in [found]
+        for head, shown, count, even in [found]
     ]
     missing = int(roles["n_missing"].max())
     caveats = [
@@ -114,13 +116,14 @@ def _roles_of(roles: pd.DataFrame) -> dict[str, str]:
     return {name: words for name, words in role_names(reach).items() if name in roles}
 
 
-def _strongest(roles: pd.DataFrame, role: str) -> tuple[str, str, int] | None:
-    """Return the head with the most of a role: its name, how much, and over how many tokens."""
+def _strongest(roles: pd.DataFrame, role: str) -> tuple[str, str, int, str] | None:
+    """Return the head with the most of a role: its name, how much, of how many tokens, and even."""
     if not roles[role].notna().any():
         return None
     row = roles.loc[roles[role].idxmax()]
     head = f"L{int(row['layer'])}H{int(row['head'])}"
-    return head, _shown(role, float(row[role])), int(row[f"n_{role}"])
+    even = _shown(role, float(row[f"even_{role}"]))
+    return head, _shown(role, float(row[role])), int(row[f"n_{role}"]), even
 
 
 def _shown(role: str, value: float) -> str:
@@ -133,8 +136,10 @@ def _strongest_table(roles: pd.DataFrame, named: dict[str, str]) -> Markup:
     for role in named:
         found = _strongest(roles, role)
         median = _shown(role, float(roles[role].median())) if found else "–"
-        rows.append((role_title(role), *(found[:2] if found else ("–", "–")), median))
-    return data_table(("role", "head with most", "how much", "median of the heads"), rows)
+        head, most, _, even = found or ("–", "–", 0, "–")
+        rows.append((role_title(role), head, most, median, even))
+    columns = ("role", "head with most", "how much", "median of the heads", "even attention")
+    return data_table(columns, rows)
 
 
 def _cluster_table(similarity: SimilarityAnalyzer) -> Markup:

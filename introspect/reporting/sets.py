@@ -8,7 +8,7 @@ from functools import cached_property
 
 from markupsafe import Markup
 
-from introspect.data import NO_CHOICE, Reject
+from introspect.data import Reject
 from introspect.page import Document
 from introspect.records import AttentionRecord, Weights, mention_pieces
 from introspect.reporting.findings import Finding
@@ -290,11 +290,9 @@ def _add_hardest(document: Document, findings: SetFindings) -> None:
 def _add_left_out(document: Document, findings: SetFindings) -> None:
     scores = findings.scores
     with document.chapter("What was left out"):
-        rejects = [one for one in findings.rejects if one.kind != NO_CHOICE]
-        reasons = Counter(reject.reason for reject in rejects)
-        # Cases without a choice are listed there too, and are counted separately below.
+        reasons = Counter(reject.reason for reject in findings.rejects)
         outside = len(scores.outside_forced_choice)
-        num_without = findings.num_rejected - outside
+        num_without = findings.num_rejected
         are = verb(num_without, "it is", "they are")
         sentences = [
             f"{counted(num_without, 'row')} gave no score; {are} in rejects.jsonl with line and "

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from introspect.io import check_page_file, write_atomically
+from introspect.calls import checked_result
+from introspect.io import check_page_file, save_file
 from introspect.page import Document, framed
 from introspect.records import ROUNDING, Certificate
 from introspect.reporting.findings import Finding
@@ -22,7 +23,8 @@ from introspect.studies.coreference import Scores
 from introspect.text import quantity, sentence
 
 
-@dataclass(frozen=True)
+@checked_result
+@dataclass(frozen=True, eq=False)
 class Report:
     """A finished report.
 
@@ -52,7 +54,7 @@ class Report:
         Raises:
             OutputError: the name ends otherwise, or the folder is missing or cannot be written.
         """
-        return write_atomically(check_page_file(path), self.html)
+        return save_file(check_page_file(path), self.html)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +160,7 @@ def provenance_rows(certificate: Certificate, command: str | None) -> list[Row]:
     rows = [
         ("Model", certificate.model or "not named"),
         ("Revision", certificate.revision or "not known"),
+        *([("Not used", certificate.unused)] if certificate.unused else []),
         ("Tokenizer", certificate.tokenizer or "not named"),
         ("Numbers", f"{certificate.dtype} on {certificate.device}"),
         ("introspect", version_of_introspect()),

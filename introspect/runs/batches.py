@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from introspect.data import NO_CHOICE, Reject
+from introspect.data import Reject
 from introspect.errors import InputError, MentionError, TextError
 from introspect.models import EncodedText, Model, TooLongError, encode_batch
 from introspect.records import TokenSequence, mention_pieces, resegmented_tokens
@@ -134,8 +134,7 @@ class Prepared:
         rows: the rows that run.
         encoded: their tokens.
         places: the number of each row within the shard; parts of one text share it.
-        rejects: rows that do not run, by number within the shard, and cases that run but offer no
-            choice.
+        rejects: rows that do not run, by number within the shard.
     """
 
     shard: Shard
@@ -173,14 +172,6 @@ def prepare(
             else:
                 parts = [(row, outcome)]
             parts_read += [(place, part, _checked(part, each, segment)) for part, each in parts]
-            if isinstance(row.item, CorefCase) and not row.item.is_forced_choice:
-                which = (
-                    "all of its candidates are"
-                    if row.item.antecedents
-                    else ("none of its candidates is")
-                )
-                reason = f"Offers no choice: {which} an antecedent. It counts in no accuracy."
-                rejects[place] = row.rejected(reason, NO_CHOICE)
         except InputError as error:
             kind = "mention" if isinstance(error, MentionError) else "text"
             rejects[place] = row.rejected(str(error), kind)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from introspect.errors import OutputError
+from introspect.io import check_destination
 
 #: The entries of a plan that a result depends on besides its text.
 _IDENTITY = (
     "model", "revision", "config", "tokenizer", "dtype", "device", "threads", "analyzers",
     "mention", "weights", "segment", "layers", "code", "torch", "transformers",
 )  # fmt: skip
+# What SQLite keeps beside a database, and would take for its own.
+_BESIDE = ("-wal", "-shm", "-journal")
 _SECONDS_TO_WAIT = 60
 _AT_ONCE = 500
+_DIGEST_BYTES = hashlib.sha256().digest_size
+# The size of a result itself, without its digest; the column need not say what it is.
+_SIZE = f"MAX(COALESCE(LENGTH(value), 0) - {_DIGEST_BYTES}, 0)"
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ class Cache:
 
     def __init__(self, options: CacheOptions) -> None:
         self._options = options
-        self._path = Path(options.path)
+        self._path = check_destination(options.path)
+        self._check_own()
         with self._opened() as base:
             base.execute("PRAGMA journal_mode=WAL")
             base.execute(
@@ -73,9 +80,10 @@ class Cache:
             for first in range(0, len(keys), _AT_ONCE):
                 some = keys[first : first + _AT_ONCE]
                 marks = ",".join("?" * len(some))
-                results |= base.execute(
+                rows = base.execute(
                     f"SELECT key, value FROM results WHERE key IN ({marks})", some
                 ).fetchall()
+                results |= {key: content for key, value in rows if (content := _checked(value))}
                 base.execute(
                     f"UPDATE results SET used = ? WHERE key IN ({marks})", [time.time(), *some]
                 )
@@ -84,18 +92,56 @@ class Cache:
     def put(self, results: Mapping[bytes, bytes]) -> None:
         """Store results, and drop the least recently used ones if there are too many."""
         now = time.time()
-        rows = [(key, value, len(value), now) for key, value in results.items()]
+        sealed = {key: _sealed(value) for key, value in results.items()}
+        rows = [(key, value, len(value), now) for key, value in sealed.items()]
         with self._opened() as base:
             base.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", rows)
-            (total,) = base.execute("SELECT COALESCE(SUM(size), 0) FROM results").fetchone()
-            oldest = base.execute("SELECT key, size FROM results ORDER BY used")
+            (total,) = base.execute(f"SELECT SUM({_SIZE}) FROM results").fetchone()
+            oldest = base.execute(f"SELECT key, {_SIZE} FROM results ORDER BY used")
             leaving = []
-            while total > self._options.bytes:
-                key, size = oldest.fetchone()
+            for key, size in oldest:
+                if (total or 0) <= self._options.bytes:
+                    break
                 leaving.append((key,))
                 total -= size
             oldest.close()
             base.executemany("DELETE FROM results WHERE key = ?", leaving)
+
+    def _check_own(self) -> None:
+        """Raise if the file is there and no cache, or if the database beside it is another's.
+
+        Raises:
+            OutputError: it is.
+        """
+        is_new = not self._path.exists() or not self._path.stat().st_size
+        if is_new:
+            beside = [self._path.with_name(self._path.name + end) for end in _BESIDE]
+            foreign = next((path for path in beside if os.path.lexists(path)), None)
+        else:
+            foreign = None if self._tables() in ([], ["results"]) else self._path
+        if foreign is not None:
+            raise OutputError(
+                f"Expected a cache at {str(self._path)!r}, new or of an earlier probe, but "
+                f"{foreign.name!r} is something else. Name another file, or leave the cache out."
+            )
+
+    def _tables(self) -> list[str] | None:
+        """Return the names of the tables, read without a change; ``None`` of no database."""
+        # Without a log of another process, this file alone is read, and none is made beside it.
+        is_alone = not os.path.lexists(f"{self._path}{_BESIDE[0]}")
+        options = "mode=ro&immutable=1" if is_alone else "mode=ro"
+        try:
+            base = sqlite3.connect(f"{self._path.as_uri()}?{options}", uri=True)
+            try:
+                rows = base.execute("SELECT name FROM sqlite_master WHERE type != 'index'")
+                tables = sorted(name for (name,) in rows)
+                if tables == ["results"]:
+                    base.execute("SELECT key, value, size, used FROM results LIMIT 0")
+            finally:
+                base.close()
+        except sqlite3.Error:
+            return None
+        return tables
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
@@ -111,3 +157,16 @@ class Cache:
                 f"Expected a cache at {str(self._path)!r}, but: {error}. Name another file, or "
                 "leave the cache out."
             ) from error
+
+
+def _sealed(value: bytes) -> bytes:
+    """Return a result with its digest before it."""
+    return hashlib.sha256(value).digest() + value
+
+
+def _checked(value: Any) -> bytes | None:
+    """Return a result without its digest; ``None`` where it is not what was stored."""
+    if not isinstance(value, bytes):
+        return None
+    digest, content = value[:_DIGEST_BYTES], value[_DIGEST_BYTES:]
+    return content if hashlib.sha256(content).digest() == digest else None

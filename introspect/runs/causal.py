@@ -15,17 +15,17 @@ import pandas as pd
 from introspect.data import Inputs, InputSet, Reject, input_set, read_case_rows, reject_to_json
 from introspect.errors import InputError, SelectionError
 from introspect.interventions import Ablation
-from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
+from introspect.io import PathLike, as_json, claimed_folder, results_of, write_run
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
 from introspect.reporting import (
     Report,
     causal_report,
+    claims_of,
     finding_of_study,
     first_record,
     heads_that_attend,
-    heads_that_matter,
-    own_answer,
+    heads_with,
     provenance_rows,
     version_of_introspect,
 )
@@ -38,7 +38,7 @@ from introspect.text import CorefCase
 CAUSAL_KIND = "causal"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CausalFolder:
     """The results of a causal study and their folder.
 
@@ -78,6 +78,7 @@ def causal_folder(
     minimal_pairs: bool = True,
     limit: int | None = None,
     seed: int = 0,
+    also_read: Sequence[PathLike] = (),
     overwrite: bool = False,
     command: str | None = None,
     progress: ProgressLike = None,
@@ -86,7 +87,7 @@ def causal_folder(
 
     The folder holds ``effects`` (CSV and Parquet), ``case_effects.parquet``, ``summary.json``,
     ``report.html``, ``rejects.jsonl``, ``run.json``, and, if they were measured, ``mediation.csv``
-    and ``smallest.csv``. It appears only when it is complete.
+    and ``smallest.csv``. All of it is put in place at the end.
 
     Args:
         model: the model; without an LM head, the answer is a stated surrogate.
@@ -102,6 +103,7 @@ def causal_folder(
         minimal_pairs: whether effects within minimal pairs are measured.
         limit: use only this many of the first cases; the report says so.
         seed: the random seed of the intervals and samples.
+        also_read: further files that are never written, such as that of the reference texts.
         overwrite: replace an earlier run.
         command: the command line, for the provenance.
         progress: as for ``causal_study``.
@@ -111,12 +113,20 @@ def causal_folder(
         OutputError: the folder is not empty or cannot be written.
         SelectionError: a head, method, or metric does not exist.
     """
-    folder = check_folder(out, CAUSAL_KIND, "replace", overwrite=overwrite)
     given = input_set(inputs, wanted="cases")
-    rows = _read(given, limit)
-    began = time.monotonic()
-    notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
-    with locked(folder, "replace"), following(progress) as tell:
+    with (
+        claimed_folder(
+            out,
+            CAUSAL_KIND,
+            "replace",
+            overwrite=overwrite,
+            inputs=[*given.places, *also_read],
+        ) as folder,
+        following(progress) as tell,
+    ):
+        rows = _read(given, limit)
+        began = time.monotonic()
+        notices = [f"Only the first {limit} cases of the file were asked."] if rows.is_cut else []
         tell.announce(given.words)
         study = causal_study(
             model, rows.cases, heads, method=method, reference=reference, metric=metric,
@@ -133,7 +143,7 @@ def causal_folder(
         )
         rejects = [*rows.rejects, *_unasked(rows, study)]
         result = CausalFolder(
-            folder, study, report, tuple(sorted(rejects, key=lambda one: one.line))
+            Path(out), study, report, tuple(sorted(rejects, key=lambda one: one.line))
         )
         plan = {
             "kind": CAUSAL_KIND,
@@ -150,7 +160,7 @@ def causal_folder(
             "limit": limit,
             "seed": seed,
         }
-        with replacing_folder(folder, CAUSAL_KIND, overwrite=overwrite) as place:
+        with results_of(folder) as place:
             _write(place, result, plan, time.monotonic() - began, command)
     return result
 
@@ -214,15 +224,18 @@ _OF_CHOICE = ("direction", "accuracy", "ci_low", "ci_high", "p_value")
 def _summary(
     study: CausalStudy, num_rejected: int, seconds: float, command: str | None
 ) -> dict[str, Any]:
-    own = own_answer(study.effects, float(study.heads.attrs["chance"]))
+    own = study.ability
     choice = study.scores.choice
     return {
         "finding": finding_of_study(study).plain,
         **study.heads.attrs,
+        "claims": [claim.to_json() for claim in claims_of(study)],
         "n": own.n,
-        "num_groups": len(set(study.effects.answers.groups)),
+        "num_groups": own.groups,
         "accuracy": {"value": own.accuracy, "ci_low": own.low, "ci_high": own.high},
-        "heads_that_matter": _records(heads_that_matter(study.heads)),
+        "heads_that_support": _records(heads_with(study.heads, "supports")),
+        "heads_that_oppose": _records(heads_with(study.heads, "opposes")),
+        "depends_on_the_method": _records(heads_with(study.heads, "depends on the method")),
         "heads_that_attend": [str(head) for head in heads_that_attend(study.heads)],
         "chosen_by_attention": None
         if study.chosen is None

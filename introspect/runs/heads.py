@@ -8,7 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from introspect.io import as_json, check_folder, locked, replacing_folder, write_run
+from introspect.io import (
+    PAGE_ENDINGS,
+    PathLike,
+    as_json,
+    check_page_file,
+    claimed_file,
+    claimed_folder,
+    results_of,
+    write_run,
+)
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
 from introspect.records import Head
@@ -40,6 +49,7 @@ def heads_folder(
     *,
     name: str | None = None,
     read: Sequence[str] = (),
+    inputs: Sequence[PathLike] = (),
     options: HeadOptions | None = None,
     overwrite: bool = False,
     command: str | None = None,
@@ -49,7 +59,7 @@ def heads_folder(
 
     The folder holds ``heads.csv`` and ``heads.parquet``, ``summary.json``, ``report.html`` and
     ``run.json``; with texts also ``patterns.csv``, and ``importance.csv`` if it was measured.
-    It appears only when it is complete.
+    All of it is put in place at the end.
 
     Args:
         model: the model.
@@ -57,6 +67,7 @@ def heads_folder(
         texts: texts for shapes and importance.
         name: the name of the texts.
         read: what was read from which file, in sentences.
+        inputs: the files that the texts were read from, which are never written.
         options: options of the search.
         overwrite: replace an earlier run.
         command: the command line, for the provenance.
@@ -68,11 +79,11 @@ def heads_folder(
     """
     chosen = asdict(options or HeadOptions())
     if is_page(out):
-        study = _studied(model, texts, chosen, read, progress)
-        report = head_report(study, name=name, read=read, command=command)
-        report.save(out)
+        with claimed_file(check_page_file(out), inputs=inputs):
+            study = _studied(model, texts, chosen, read, progress)
+            report = head_report(study, name=name, read=read, command=command)
+            report.save(out)
         return report
-    folder = check_folder(out, HEADS_KIND, "replace", overwrite=overwrite)
     plan = {
         "kind": HEADS_KIND,
         "model": model.name,
@@ -80,10 +91,10 @@ def heads_folder(
         "texts": None if texts is None else checksum(texts),
         "options": chosen,
     }
-    with locked(folder, "replace"):
+    with claimed_folder(out, HEADS_KIND, "replace", overwrite=overwrite, inputs=inputs) as folder:
         study = _studied(model, texts, chosen, read, progress)
         report = head_report(study, name=name, read=read, command=command)
-        with replacing_folder(folder, HEADS_KIND, overwrite=overwrite) as place:
+        with results_of(folder) as place:
             _write(place, study, report, plan, command)
     return report
 
@@ -119,7 +130,7 @@ def _write(
 
 def is_page(out: str | os.PathLike[str]) -> bool:
     """Return whether the output is only a page instead of a folder."""
-    return Path(out).suffix.lower() in (".html", ".htm")
+    return Path(out).suffix.lower() in PAGE_ENDINGS
 
 
 def _summary(study: HeadStudy, report: Report, command: str | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from introspect.changes import Changes
 from introspect.data import InputSet
 from introspect.errors import IntrospectError
 from introspect.progress import Stages
@@ -149,8 +150,7 @@ def _stopping() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    signal.signal(signal.SIGINT, ask)
-    try:
+    with Changes() as changes:
+        changes.note(lambda: signal.signal(signal.SIGINT, before))
+        signal.signal(signal.SIGINT, ask)
         yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +13,31 @@ import pandas as pd
 
 from introspect.data import InputSet
 from introspect.errors import InputError
-from introspect.io import as_json, replacing, write_atomically, write_lines
+from introspect.io import (
+    ATTENTION,
+    SHARDS,
+    as_json,
+    read_run,
+    replacing,
+    results_of,
+    write_atomically,
+    write_lines,
+    write_run,
+)
 from introspect.records import AttentionRecord
-from introspect.reporting import Report, SetFindings, provenance_rows, sentence_report, set_report
+from introspect.reporting import (
+    Report,
+    SetFindings,
+    patterns_report,
+    provenance_rows,
+    sentence_report,
+    set_report,
+    syntax_report,
+)
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
 from introspect.runs.rows import ProbeRow, Shard, name_of, read_rows
-from introspect.runs.saved_attention import FOLDER, INDEX
+from introspect.runs.saved_attention import INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker, segmenter
 from introspect.studies.coreference import Choice, Options, ProbeResult, Scores, scores_of
@@ -31,7 +49,7 @@ class Outcome:
     """All findings of a probe.
 
     Args:
-        folder: the folder to write to.
+        folder: the folder of the probe.
         name: the name of the input.
         read: what was read, in sentences.
         worker: the model with its options.
@@ -113,22 +131,57 @@ class Outcome:
 
     @cached_property
     def pages(self) -> dict[str, Report]:
-        """The reports by file name: of the cases, and of what heads attend to."""
+        """The reports by file name: of the cases, and of the analyzers of texts."""
         pages = {}
         if self.findings is not None:
             pages["report.html"] = set_report(self.findings)
-        if "roles" in self.tables:
-            page = "heads.html" if pages else "report.html"
-            pages[page] = sentence_report(
-                self.name,
-                self.tables["roles"],
-                self.record.certificate,
-                similarity=self.gathered.analyzers.get("similarity"),
-                read=self.read,
-                notices=_notices(self.gathered),
-                command=self.command,
-            )
+        for name, (file, make) in self._text_pages.items():
+            if name in self.tables:
+                pages[file if pages else "report.html"] = make()
         return pages
+
+    @cached_property
+    def relations(self) -> pd.DataFrame | None:
+        """The table of relations, where trees were read."""
+        if "syntax" not in self.tables:
+            return None
+        return self.gathered.analyzers["syntax"].relations(self.tables["syntax"])
+
+    @property
+    def _text_pages(self) -> dict[str, tuple[str, Callable[[], Report]]]:
+        """The file name of each analyzer's page beside another, and the function that builds it."""
+        common: dict[str, Any] = {
+            "read": self.read,
+            "notices": _notices(self.gathered),
+            "command": self.command,
+        }
+        certificate = self.record.certificate
+        return {
+            "roles": (
+                "heads.html",
+                lambda: sentence_report(
+                    self.name,
+                    self.tables["roles"],
+                    certificate,
+                    similarity=self.gathered.analyzers.get("similarity"),
+                    **common,
+                ),
+            ),
+            "syntax": (
+                "syntax.html",
+                lambda: syntax_report(
+                    self.name,
+                    self.relations,
+                    certificate,
+                    num_texts=self.gathered.counts.rows,
+                    **common,
+                ),
+            ),
+            "patterns": (
+                "patterns.html",
+                lambda: patterns_report(self.name, self.tables["patterns"], certificate, **common),
+            ),
+        }
 
     @property
     def finding(self) -> str:
@@ -150,21 +203,27 @@ def _notices(gathered: Gathered) -> list[str]:
     ]
 
 
-def write_outcome(outcome: Outcome) -> Outcome:
-    """Write all tables and pages, and the summary last."""
+def write_outcome(outcome: Outcome, place: Path) -> None:
+    """Write all tables and pages, and the summary last.
+
+    Args:
+        outcome: the findings.
+        place: where results are until all of them are written.
+    """
     if outcome.findings is not None:
-        _write_table(outcome.folder, "heads", outcome.findings.scores.heads)
-        _write_csv(outcome.folder / "baselines.csv", outcome.findings.scores.baselines)
+        _write_table(place, "heads", outcome.findings.scores.heads)
+        _write_csv(place / "baselines.csv", outcome.findings.scores.baselines)
     for name, table in outcome.tables.items():
-        _write_table(outcome.folder, name, table)
+        _write_table(place, name, table)
         if name == "similarity":
-            _write_csv(outcome.folder / "clusters.csv", outcome.gathered.analyzers[name].map())
+            _write_csv(place / "clusters.csv", outcome.gathered.analyzers[name].map())
+    if outcome.relations is not None:
+        _write_csv(place / "relations.csv", outcome.relations)
     if outcome.gathered.saved:
-        write_lines(outcome.folder / FOLDER / INDEX, outcome.gathered.saved)
+        write_lines(outcome.folder / ATTENTION / INDEX, outcome.gathered.saved)
     for name, page in outcome.pages.items():
-        write_atomically(outcome.folder / name, page.html)
-    write_atomically(outcome.folder / "summary.json", as_json(_summary(outcome)))
-    return outcome
+        write_atomically(place / name, page.html)
+    write_atomically(place / "summary.json", as_json(_summary(outcome)))
 
 
 def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
@@ -182,6 +241,7 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
     return {
         "finding": outcome.finding,
         **({} if outcome.findings is None else _of_cases(outcome.findings)),
+        "claims": [claim.to_json() for page in outcome.pages.values() for claim in page.claims],
         "analyzers": list(outcome.worker.options.analyzers),
         "texts": gathered.counts.rows,
         "tokens": gathered.counts.tokens,
@@ -249,32 +309,50 @@ def finish(
     null: Work | None,
     options: Options,
     command: str | None,
+    modes: Mapping[str, int],
 ) -> Outcome:
-    """Write the tables and the report from the finished shards."""
+    """Write the tables and the report from the finished shards, with these permissions.
+
+    Raises:
+        InputError: no row has a result; the rejected ones are written.
+        OutputError: a result cannot be written or put in place.
+    """
     began = time.perf_counter()
-    gathered = gather(work.store, work.entries, folder)
-    if not gathered.counts.rows:
+    outcome = None
+    with results_of(folder, modes) as place:
+        gathered = gather(work.store, work.entries, place)
+        if gathered.counts.rows:
+            outcome = Outcome(
+                folder=folder,
+                name=name_of(inputs),
+                read=tuple(inputs.words),
+                worker=worker,
+                gathered=gathered,
+                null=None if null is None else gather(null.store, null.entries),
+                sample=_sample(worker, inputs, gathered),
+                options=options,
+                command=command,
+                timings={
+                    "model": work.seconds,
+                    "gathering": time.perf_counter() - began,
+                    "rows_run": work.rows_run,
+                    "rows_per_second": work.rows_run / max(work.seconds, 1e-9),
+                },
+            )
+            write_outcome(outcome, place)
+        _name_results(folder, place)
+    if outcome is None:
         raise InputError(_nothing(inputs, gathered))
-    randomly = None if null is None else gather(null.store, null.entries)
-    return write_outcome(
-        Outcome(
-            folder=folder,
-            name=name_of(inputs),
-            read=tuple(inputs.words),
-            worker=worker,
-            gathered=gathered,
-            null=randomly,
-            sample=_sample(worker, inputs, gathered),
-            options=options,
-            command=command,
-            timings={
-                "model": work.seconds,
-                "gathering": time.perf_counter() - began,
-                "rows_run": work.rows_run,
-                "rows_per_second": work.rows_run / max(work.seconds, 1e-9),
-            },
-        ),
-    )
+    return outcome
+
+
+def _name_results(folder: Path, place: Path) -> None:
+    """Write the manifest once more, with the results that are about to be put in place."""
+    run = read_run(folder)
+    assert run is not None, "results without a plan"
+    work = [name for name in (SHARDS, ATTENTION) if name in run["files"]]
+    files = [*work, *(path.name for path in place.iterdir())]
+    write_run(place, run["plan"], files, command=run["command"], version=run["introspect"])
 
 
 def _sample(worker: Worker, inputs: InputSet, gathered: Gathered) -> str:

@@ -21,8 +21,10 @@ from introspect.models import Model
 from introspect.reporting import version_of_introspect
 from introspect.runs.worker import WorkerOptions
 from introspect.studies.coreference import Options
+from introspect.text import shortened
 
 Plan = dict[str, Any]
+_LONGEST_SHOWN = 200
 
 
 def make_plan(
@@ -83,9 +85,14 @@ def check_same(given: Mapping[str, Any], begun: Mapping[str, Any], folder: Path)
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], dict) and "sha256" in value[0]:
-        return ", ".join(f"{file['name']} ({file['sha256'][:12]})" for file in value)
-    return str(value)
+    """Return an entry of a plan in words; of files their names and the digests of their bytes."""
+    if isinstance(value, list) and value and all(map(_is_fingerprint, value)):
+        return ", ".join(f"{file['name']} ({str(file['sha256'])[:12]})" for file in value)
+    return shortened(str(value), _LONGEST_SHOWN)
+
+
+def _is_fingerprint(value: Any) -> bool:
+    return isinstance(value, dict) and {"name", "sha256"} <= value.keys()
 
 
 def checksum(parts: Sequence[object]) -> str:

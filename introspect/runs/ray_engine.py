@@ -94,6 +94,7 @@ class _Parcel:
     tokenizer: Any
     name: str
     revision: str | None
+    unused: str
 
     @classmethod
     def of(cls, model: Model) -> _Parcel:
@@ -109,7 +110,7 @@ class _Parcel:
         state = {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
         return cls(
             type(module), module.config, state, parameter.dtype, parameter.device.type,
-            model.tokenizer, model.name, model.revision,
+            model.tokenizer, model.name, model.revision, model.unused,
         )  # fmt: skip
 
     def opened(self) -> Model:
@@ -117,7 +118,7 @@ class _Parcel:
         module = self.kind(self.config)
         module.load_state_dict(self.state)
         module.to(device=self.device, dtype=self.dtype)
-        return Model(module.eval(), self.tokenizer, self.name, self.revision)
+        return Model(module.eval(), self.tokenizer, self.name, self.revision, unused=self.unused)
 
 
 class _Actor:

@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.data import Inputs, InputSet, Reject, input_set, reject_from_json
 from introspect.deprecated import renamed_keyword, renamed_value
-from introspect.errors import SelectionError
+from introspect.errors import InputError, OutputError, SelectionError
 from introspect.functional import Mention
 from introspect.io import (
-    FILES,
+    ATTENTION,
+    RANDOM,
     SHARDS,
-    check_folder,
+    check_destination,
     check_version,
-    clean,
-    locked,
+    claimed_folder,
     read_run,
+    remove_run,
     write_run,
 )
 from introspect.models import BatchLimits, Model, load_text
@@ -35,7 +36,7 @@ from introspect.runs.jobs import ENGINES, Job
 from introspect.runs.outcome import finish
 from introspect.runs.plan import Plan, check_same, make_plan
 from introspect.runs.ray_engine import RayOptions
-from introspect.runs.saved_attention import FOLDER, Precision
+from introspect.runs.saved_attention import Precision
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Places, Worker, WorkerOptions, chosen_analyzers
 from introspect.studies.coreference import Options, Scores
@@ -44,7 +45,8 @@ from introspect.studies.runner import default_lanes
 from introspect.text import counted, percent, percent_interval, sentence, whole
 
 
-@dataclass(frozen=True)
+@checked_result
+@dataclass(frozen=True, eq=False)
 class ProbeRun:
     """The results of a probe and their folder.
 
@@ -77,6 +79,7 @@ class ProbeRun:
             *(("Input", sentence(line)) for line in self.read),
             ("Texts", f"{whole(summary['texts'])}, {counted(summary['tokens'], 'token')}"),
             ("Rejected", whole(self.num_rejected)),
+            *[("Without a choice", whole(n)) for n in [self.num_without_choice] if n],
             (
                 "Model",
                 f"{whole(timings['model'])} s, {whole(timings['rows_per_second'])} texts a second",
@@ -97,10 +100,26 @@ class ProbeRun:
         ]
 
     @property
+    def num_without_choice(self) -> int:
+        """Number of cases with only antecedents or only distractors, which have no accuracy."""
+        return 0 if self.scores is None else len(self.scores.outside_forced_choice)
+
+    @property
     def rejects(self) -> tuple[Reject, ...]:
-        """All rows without a result, read from the folder."""
-        with (self.folder / "rejects.jsonl").open(encoding="utf-8") as lines:
-            return tuple(map(reject_from_json, lines))
+        """All rows without a result, read from the folder.
+
+        Raises:
+            InputError: the file of them is gone or damaged.
+        """
+        path = self.folder / "rejects.jsonl"
+        try:
+            with path.open(encoding="utf-8") as lines:
+                return tuple(map(reject_from_json, lines))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"Expected the rejected rows in {str(path)!r}, but they cannot be read: {error}. "
+                "Run the same command again: it writes the file anew."
+            ) from error
 
 
 DEFAULT = Options()
@@ -185,8 +204,8 @@ def probe(
             processor. No result depends on it. With the engine ``ray``, each actor has one.
         ray: options for the actors of the engine ``ray``.
         cache: where results are kept for other sets that share texts with this one.
-        overwrite: start again, even if the folder holds another probe; only files of a probe are
-            removed.
+        overwrite: start again, even if the folder holds another probe; only files that its
+            ``run.json`` names are removed.
         options: how many samples are drawn for intervals and p-values, and the random seed.
         command: the command line, for the provenance.
         progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
@@ -218,21 +237,22 @@ def probe(
         raise SelectionError(f"Expected at least 1 thread, got {threads}.")
     if shard_rows < 1:
         raise SelectionError(f"Expected at least 1 row in a shard, got {shard_rows}.")
-    folder = Path(out)
-    loaded = load_text(model)
-    plan = make_plan(
-        loaded, reading, worker_options, options, shard_rows=shard_rows, null_model=null_model
-    )
-    places = Places(
-        attention=None if save_attention is None else folder / FOLDER,
-        cache=None if cache is None else replace(cache, identity=identity_of(plan)),
-    )
-    lanes = threads or default_lanes(loaded)
-    worker = Worker(loaded, worker_options, places, lanes=lanes)
-    check_folder(folder, KIND, "resume", overwrite=overwrite)
-    with locked(folder), following(progress) as tell:
+    with (
+        claimed_folder(out, KIND, "resume", overwrite=overwrite, inputs=reading.places) as folder,
+        following(progress) as tell,
+    ):
+        loaded = load_text(model)
+        plan = make_plan(
+            loaded, reading, worker_options, options, shard_rows=shard_rows, null_model=null_model
+        )
+        places = Places(
+            attention=None if save_attention is None else folder / ATTENTION,
+            cache=None if cache is None else _cache_of(plan, cache, folder, reading.places),
+        )
+        lanes = threads or default_lanes(loaded)
+        worker = Worker(loaded, worker_options, places, lanes=lanes)
         tell.announce(reading.words)
-        _begin(folder, plan, overwrite=overwrite, command=command)
+        modes = _begin(folder, plan, overwrite=overwrite, command=command)
         if places.attention is not None:
             places.attention.mkdir(exist_ok=True)
         job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
@@ -242,35 +262,43 @@ def probe(
         if null_model and scores_cases:
             alone = replace(worker_options, saved=None)
             random = Job(Worker(random_weights(loaded), alone, lanes=lanes), *job.rest())
-            null = random.work(
-                ShardStore(folder / SHARDS / "random-weights"), "probing random weights"
-            )
+            null = random.work(ShardStore(folder / SHARDS / RANDOM), "probing random weights")
         tell("gathering results", 0)
-        outcome = finish(folder, worker, reading, work, null, options, command)
+        outcome = finish(folder, worker, reading, work, null, options, command, modes)
     return ProbeRun(
-        folder=folder,
+        folder=Path(out),
         scores=outcome.scores,
         analyzers=outcome.gathered.analyzers,
         finding=outcome.finding,
-        report=folder / "report.html" if outcome.pages else None,
+        report=Path(out) / "report.html" if outcome.pages else None,
         num_rejected=outcome.gathered.counts.rejected,
         read=tuple(reading.words),
     )
 
 
-def _begin(folder: Path, plan: Plan, *, overwrite: bool, command: str | None) -> None:
-    """Write the plan, or check it against the existing one."""
+def _cache_of(plan: Plan, cache: CacheOptions, folder: Path, inputs: Sequence[str]) -> CacheOptions:
+    """Return the options of the cache for this plan.
+
+    Raises:
+        OutputError: the cache may not be written where it was asked for.
+    """
+    path = check_destination(cache.path, inputs=inputs)
+    if folder in path.parents:
+        raise OutputError(
+            f"Expected a cache outside the folder of the probe, got {str(path)!r}. Name another "
+            "file."
+        )
+    return replace(cache, path=str(path), identity=identity_of(plan))
+
+
+def _begin(folder: Path, plan: Plan, *, overwrite: bool, command: str | None) -> Mapping[str, int]:
+    """Write the plan, or check it against the existing one; return the permissions to keep."""
     version = version_of_introspect()
     if not overwrite and (run := read_run(folder)) is not None:
         check_version(folder, run, version)
         check_same(plan, run["plan"], folder)
-        clean(folder, KIND, overwrite=False)
-        return
-    clean(folder, KIND, overwrite=True)
-    write_run(folder, plan, _files(plan), command=command, version=version)
-
-
-def _files(plan: Plan) -> list[str]:
-    """Return the names of the files and folders that a probe with this plan may write."""
-    tables = [f"{name}.{end}" for name in plan["analyzers"] for end in ("parquet", "csv")]
-    return [*FILES, *tables, "clusters.csv", "heads.html", FOLDER]
+        return {}
+    modes = remove_run(folder)
+    work = [SHARDS, ATTENTION] if plan["saved"] else [SHARDS]
+    write_run(folder, plan, work, command=command, version=version)
+    return modes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,17 +11,25 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from introspect.calls import checked_class
-from introspect.errors import InputError
-from introspect.io import write_atomically
-from introspect.records import AttentionRecord, TokenSequence
+from introspect.errors import InputError, RecordError
+from introspect.io import (
+    ATTENTION,
+    as_typed,
+    from_json,
+    from_plain,
+    object_from,
+    sealed,
+    unsealed,
+    write_atomically,
+)
+from introspect.records import AttentionRecord, digest_of, sequence_from
 from introspect.studies.analyzer import Texts
 
-#: The folder within a probe's folder, and its index.
-FOLDER = "attention"
+#: The index of the folder of saved attention.
 INDEX = "index.jsonl"
 
 Precision = Literal["float32", "float16"]
@@ -73,9 +81,12 @@ class Saver:
             tensors[str(number)] = torch.stack(own)
             sequences[str(number)] = asdict(tokens)
             self._index.append({"id": name, "file": file, "key": str(number)})
+        layers = list(self._layers)
+        digests = {key: _digest(tensors[key], sequences[key], layers) for key in tensors}
         header = {
-            "layers": json.dumps(list(self._layers)),
+            "layers": json.dumps(layers),
             "sequences": json.dumps(sequences, ensure_ascii=False),
+            "digests": json.dumps(digests),
         }
         write_atomically(self.folder / file, save(tensors, header), durable=True)
         self._texts, self._layers = None, {}
@@ -89,7 +100,7 @@ class Saver:
         order = {name: place for place, name in enumerate(self.names.values())}
         index = sorted(self._index, key=lambda entry: order[entry["id"]])
         # In ASCII, so that no line is split at a Unicode line separator.
-        lines = "\n".join(map(json.dumps, index))
+        lines = "\n".join(map(sealed, index))
         return {INDEX: np.frombuffer(lines.encode(), dtype=np.uint8)}
 
 
@@ -107,25 +118,39 @@ class SavedAttention(Mapping[str, AttentionRecord]):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self._folder = Path(folder) / FOLDER
+        self._folder = Path(folder) / ATTENTION
         try:
-            with (self._folder / INDEX).open(encoding="utf-8") as lines:
-                self._places = {entry["id"]: entry for entry in map(json.loads, lines)}
-        except OSError as error:
+            lines = (self._folder / INDEX).read_text(encoding="utf-8").splitlines()
+            places = [from_plain(_Place, unsealed(line)) for line in lines]
+        except (OSError, ValueError) as error:
+            reason = "there is no index of it"
+            if not isinstance(error, FileNotFoundError):
+                reason = f"its index cannot be read ({error})"
             raise InputError(
-                f"Expected saved attention in {str(folder)!r}, but there is no index of it. Probe "
-                "with save_attention (--save-attention) first."
+                f"Expected saved attention in {str(folder)!r}, but {reason}. Probe with "
+                "save_attention (--save-attention) first."
             ) from error
+        self._places = {place.id: place for place in places}
 
     def __getitem__(self, name: str) -> AttentionRecord:
+        """Return the record of a text.
+
+        Raises:
+            KeyError: there is no text of this name.
+            RecordError: its file is gone or damaged.
+        """
         place = self._places[name]
-        with safe_open(self._folder / place["file"], framework="pt") as file:
-            header = file.metadata()
-            attentions = file.get_tensor(place["key"]).float()
-        given = json.loads(header["sequences"])[place["key"]]
-        tokens = TokenSequence(**{key: _frozen(value) for key, value in given.items()})
-        layers = tuple(json.loads(header["layers"]))
-        return AttentionRecord(attentions=attentions, queries=tokens, keys=tokens, layers=layers)
+        path = self._folder / place.file
+        try:
+            # A name with folders in it would lead elsewhere.
+            if Path(place.file).name != place.file:
+                raise ValueError(f"{place.file} is no file of this folder")
+            return _read(path, place.key)
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise RecordError(
+                f"Expected the attention of {name!r} in {str(path)!r}, but it cannot be read "
+                f"({error}). Run the probe again with --overwrite."
+            ) from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -134,5 +159,38 @@ class SavedAttention(Mapping[str, AttentionRecord]):
         return len(self._places)
 
 
-def _frozen(values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+@dataclass(frozen=True)
+class _Place:
+    """Where the attention of a text is.
+
+    Args:
+        id: the name of the text.
+        file: the file of its batch.
+        key: its name in that file.
+    """
+
+    id: str
+    file: str
+    key: str
+
+
+def _read(path: Path, key: str) -> AttentionRecord:
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata() or {}
+        attentions = file.get_tensor(key)
+    tokens = object_from(header["sequences"])[key]
+    layers = from_json(header["layers"])
+    if object_from(header["digests"])[key] != _digest(attentions, tokens, layers):
+        raise ValueError("it has changed since it was written")
+    sequence = sequence_from(tokens)
+    return AttentionRecord(
+        attentions=attentions.float(),
+        queries=sequence,
+        keys=sequence,
+        layers=as_typed(tuple[int, ...], layers, "layers"),
+    )
+
+
+def _digest(attentions: torch.Tensor, tokens: Any, layers: Any) -> str:
+    """Return the digest of all that is kept of a text."""
+    return digest_of({"tokens": tokens, "layers": layers}, {"attentions": attentions})

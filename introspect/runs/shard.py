@@ -184,7 +184,7 @@ class ShardResult:
 
     Args:
         arrays: arrays by analyzer and name, such as ``coreference/weights``.
-        rejects: rows without a result, and cases that offer no choice.
+        rejects: rows without a result.
         counts: how many rows there are of each kind, and how they ran.
     """
 

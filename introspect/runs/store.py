@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +15,17 @@ from safetensors import SafetensorError
 
 from introspect.data import Reject, reject_to_json
 from introspect.errors import OutputError
-from introspect.io import Arrays, pack, unpack, unwritable, write_atomically
+from introspect.io import (
+    Arrays,
+    from_plain,
+    pack,
+    sealed,
+    unpack,
+    unsealed,
+    unwritable,
+    work_files,
+    write_atomically,
+)
 
 _REJECTS = "rejects"
 _MANIFEST = "manifest.jsonl"
@@ -29,7 +38,7 @@ class Counts:
     Args:
         read: rows in it.
         rows: texts with a result.
-        rejected: rows without a result, and cases that offer no choice.
+        rejected: rows without a result.
         tokens: tokens of the rows with a result.
         kept: rows whose results the cache had.
         backoffs: how often a batch was divided for lack of memory.
@@ -101,15 +110,13 @@ class ShardStore:
         return self._entries
 
     def create(self) -> None:
-        """Make the folder, and remove the remains of interrupted writes from it.
+        """Make the folder.
 
         Raises:
             OutputError: the folder cannot be made.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for half in self.folder.glob(".*.part"):
-                half.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.folder, error, "write in") from error
 
@@ -144,7 +151,7 @@ class ShardStore:
         Raises:
             OutputError: the line cannot be written.
         """
-        line = json.dumps(asdict(entry)).encode() + b"\n"
+        line = sealed(asdict(entry)).encode() + b"\n"
         try:
             with (self.folder / _MANIFEST).open("ab") as stream:
                 # This line must not be joined to one that a stop has cut short.
@@ -186,8 +193,8 @@ class ShardStore:
         """
         kept = {entry.file for entry in self.entries.values() if entry.shard < count}
         try:
-            for path in self.folder.glob("*.safetensors"):
-                if path.name not in kept:
+            for path in list(work_files(self.folder)):
+                if path.name not in (*kept, _MANIFEST):
                     path.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.folder, error, "write in") from error
@@ -204,12 +211,13 @@ class ShardStore:
             lines = (self.folder / _MANIFEST).read_bytes().split(b"\n")
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise unwritable(self.folder / _MANIFEST, error, "read") from error
         for line in lines:
             try:
-                fields = json.loads(line)
-                yield ShardEntry(**{**fields, "routes": tuple(fields["routes"])})
-            except (ValueError, TypeError, KeyError):
-                continue  # a line cut short by a stop: its shard runs again
+                yield from_plain(ShardEntry, unsealed(line))
+            except ValueError:
+                continue  # a line cut short by a stop, or damaged: its shard runs again
 
     def _ends_with_line(self, stream: Any) -> bool:
         if not stream.tell():

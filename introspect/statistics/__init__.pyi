@@ -1,5 +1,8 @@
 # What the folder hands out, each name loaded on its first use.
 from .claim import Claim as Claim
+from .effects import MANY_GROUPS as MANY_GROUPS
+from .effects import EffectTest as EffectTest
+from .effects import effect_test as effect_test
 from .groups import FEWEST_GROUPS as FEWEST_GROUPS
 from .groups import checked as checked
 from .groups import drawn_counts as drawn_counts

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.hooks import (
     Projection,
@@ -242,11 +243,10 @@ def _processors() -> int:
 def one_thread() -> Iterator[None]:
     """Let torch compute with one thread, because each lane is a thread."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with Changes() as changes:
+        changes.note(lambda: torch.set_num_threads(before))
+        torch.set_num_threads(1)
         yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def run_in_lanes(batches: Sequence[Batch], lanes: Sequence[Callable[[Batch], object]]) -> None:

@@ -65,7 +65,8 @@ class CorefCase:
     candidates: tuple[Candidate, ...]
     group: str | None = None
     id: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    # Any JSON, some of which has no hash.
+    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     def __post_init__(self) -> None:
         if not self.text.strip():

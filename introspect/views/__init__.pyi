@@ -8,6 +8,8 @@ from .by_name import parts_of_view as parts_of_view
 from .by_name import view_by_name as view_by_name
 from .causal import CausalView as CausalView
 from .causal import causal_view as causal_view
+from .causal_figure import verdict_words as verdict_words
+from .causal_table import FOUND as FOUND
 from .compare import CompareView as CompareView
 from .compare import compare_view as compare_view
 from .coreference import CoreferenceView as CoreferenceView

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from introspect.errors import SelectionError
-from introspect.io import check_view_file, write_atomically
+from introspect.io import check_view_file, save_file
 from introspect.page import Document, Section, framed, kept_of
 from introspect.records import (
     LARGEST_SHOWN,
@@ -127,10 +127,10 @@ class Drawing(ABC):
         target = check_view_file(path)
         ending = target.suffix.lower()
         if ending == ".svg":
-            return write_atomically(target, self.to_svg())
+            return save_file(target, self.to_svg())
         if ending in (".png", ".pdf"):
-            return write_atomically(target, rendered(self.to_svg(), ending))
-        return write_atomically(target, self.to_html())
+            return save_file(target, rendered(self.to_svg(), ending))
+        return save_file(target, self.to_html())
 
     def show(self) -> None:
         """Show the view: in a notebook below the cell, otherwise as a page in the browser.

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import Head
 from introspect.text import counted, interval, p_cell, quantity, whole
 from introspect.views.base import Drawing, layers_of, map_of
 from introspect.views.causal_figure import ACROSS, causal_figure, unit_of
-from introspect.views.causal_table import HasHeads, causal_table
+from introspect.views.causal_table import CAUSAL_METHODS, FOUND, HasHeads, causal_table
 from introspect.views.palette import DIVERGING, layer_colors, scale_partners
 from introspect.views.pictures import (
     Picture,
@@ -23,7 +23,6 @@ from introspect.views.pictures import (
     described,
     head_map,
     picture_section,
-    significant,
 )
 
 if TYPE_CHECKING:
@@ -31,14 +30,9 @@ if TYPE_CHECKING:
 
 _LABELS = {"accuracy": "accuracy of its choice", "margin": "margin"}
 _TITLE = "What heads attend to, and their effects"
-_METHODS = {
-    "zero": "each head’s output set to zero",
-    "mean": "each head’s output replaced by its mean over other texts",
-    "uniform": "each head made to attend equally to all that the mask allows",
-    "resample": "each head’s output taken from another text",
-}
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class CausalView(Drawing):
     """What heads attend to, plotted against the effect of ablating them on the model's answer.
@@ -90,7 +84,7 @@ class CausalView(Drawing):
         model = f"{attrs['model']}, " if attrs.get("model") else ""
         n = int(self.table["n"].max())
         words = "a surrogate, not the model’s answer" if self.is_surrogate else attrs["metric"]
-        return f"{model}{counted(n, 'case')}; {_METHODS[attrs['method']]}; metric: {words}"
+        return f"{model}{counted(n, 'case')}; {CAUSAL_METHODS[attrs['method']]}; metric: {words}"
 
     @property
     def effect_title(self) -> str:
@@ -167,8 +161,9 @@ def causal_view(
 def effect_map_section(table: pd.DataFrame) -> Section:
     """Build the map of effects, layers × heads."""
     layers, num_heads = layers_of(table)
-    columns = ["layer", "effect", "ci_low", "ci_high", "control", "p_adjusted", "n"]
-    values = map_of(table, columns, layers, num_heads)
+    columns = ["layer", "effect", "ci_low", "ci_high", "control", "p_adjusted", "n", "found"]
+    marked = table.assign(found=table["verdict"].isin(FOUND).astype(float))
+    values = map_of(marked, columns, layers, num_heads)
     effects = table["effect"].abs()
     most = float(effects.max()) or 1.0
     of = " (surrogate)" if table.attrs["is_surrogate"] else ""
@@ -180,15 +175,20 @@ def effect_map_section(table: pd.DataFrame) -> Section:
         limits=(-most, most),
         scale=DIVERGING,
         bar=color_bar(f"{unit_of(table)}{of}"),
-        framed=significant(values["p_adjusted"]),
+        framed=[
+            (row, head)
+            for row, line in enumerate(values["found"])
+            for head, found in enumerate(line)
+            if found == 1
+        ],
     )
     surrogate = " It is an effect on a surrogate." if of else ""
     return picture_section(
         "effect-map",
         "The effect of every head",
         "Blue heads help to find the antecedent: without them the model prefers it less. "
-        "Orange ones stand in the way. Framed heads do more than the other heads of their "
-        f"layer (adjusted p below 0.05).{surrogate}",
+        "Orange ones stand in the way. Framed heads have an effect (adjusted p below 0.05, and "
+        f"at least 1% of the mean size of the margins).{surrogate}",
         {"effect": Picture(figure, first=_head_with_most(effects, table))},
         file="effects",
         partners=scale_partners(DIVERGING),

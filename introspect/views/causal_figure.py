@@ -11,8 +11,9 @@ import pandas as pd
 from introspect.records import Head
 from introspect.text import p_cell, percent, quantity, whole
 from introspect.views.base import known, layers_of, plotly_text
+from introspect.views.causal_table import FOUND
 from introspect.views.palette import EDGE, LINE, MUTED, RIVAL, layer_colors, mixed
-from introspect.views.pictures import LETTERS, SIGNIFICANT, paper_layout
+from introspect.views.pictures import LETTERS, paper_layout
 from introspect.views.plotly_numbers import NUMBER_TICKS, SHARE_TICKS
 
 if TYPE_CHECKING:
@@ -109,10 +110,10 @@ ACROSS = {
 }
 #: The labels of the quadrants, counterclockwise from the upper right.
 QUADRANTS = (
-    "attends and matters",
-    "matters, does not attend here",
-    "neither attends nor matters",
-    "attends, does not matter",
+    "helps, attends to it",
+    "helps, attends elsewhere",
+    "hinders, attends elsewhere",
+    "hinders, attends to it",
 )
 _LABELS = 15
 # Padding of an axis beyond its numbers, and the least room on each side of its dividing line.
@@ -146,8 +147,8 @@ def effect_range(table: pd.DataFrame) -> list[float]:
 
 
 def is_significant(row: Any) -> bool:
-    """Return whether a head has a larger effect than the other heads of the same layer."""
-    return bool(row.p_adjusted < SIGNIFICANT)
+    """Return whether a head was found to have an effect."""
+    return row.verdict in FOUND
 
 
 def unit_of(table: pd.DataFrame) -> str:
@@ -165,7 +166,7 @@ def labels_of(
         for place, row in enumerate(table.itertuples())
         if is_significant(row) and not math.isnan(points[place][0])
     ]
-    largest = sorted(significant, key=lambda place: -points[place][1])[:_LABELS]
+    largest = sorted(significant, key=lambda place: -abs(points[place][1]))[:_LABELS]
     return label_places(points, largest, ranges)
 
 
@@ -206,7 +207,7 @@ def causal_figure(
             margin=_MARGIN,
             showlegend=True,
             legend={
-                "title": {"text": "filled: adjusted p < 0.05 ", "font": {"size": LETTERS}},
+                "title": {"text": "filled: supports or opposes ", "font": {"size": LETTERS}},
                 "orientation": "h",
                 "yref": "container",
                 "y": 0,
@@ -331,6 +332,7 @@ def effect_words(row: Any, attrs: dict[Any, Any]) -> str:
         f"Cases: {whole(row.n)}",
         f"Attends most to the antecedent: {percent(row.attention_accuracy)}",
         f"Its adjusted p: {p_cell(row.attention_p_adjusted)}",
+        f"Antecedent to best distractor, median: {quantity(row.attention_ratio)}",
         f"Attention to the antecedent: {quantity(row.attention_weight)}",
         f"Attention margin: {quantity(row.attention_margin)}",
     ]
@@ -340,16 +342,24 @@ def effect_words(row: Any, attrs: dict[Any, Any]) -> str:
 def verdict(row: Any) -> str:
     """Return what a head does and what it attends to, as far as the tests tell."""
     if math.isnan(row.p_adjusted):
-        return "too few groups of cases to say what is more than chance"
-    matters = is_significant(row) and row.effect > 0
-    attends = row.attention_p_adjusted < SIGNIFICANT
-    if matters and attends:
-        return "attends and matters"
-    if matters:
-        return "matters; no evidence that it attends here"
-    if attends:
-        return "attends; no evidence that it matters"
-    return "no evidence that it attends here, or matters"
+        return "too few groups of cases for a verdict"
+    return verdict_words(row.verdict, attends=bool(row.attends))
+
+
+def verdict_words(effect: str, *, attends: bool) -> str:
+    """Return a verdict on the effect of a head, and on what it attends to, in a few words.
+
+    Example:
+        >>> verdict_words("supports", attends=True), verdict_words("no evidence", attends=False)
+        ('supports; attends', 'no evidence of an effect, or that it attends')
+    """
+    if effect == "no verdict":
+        return "no verdict: the model is not above chance" + ("; attends" if attends else "")
+    if effect == "no evidence":
+        if attends:
+            return "attends; no evidence of an effect"
+        return "no evidence of an effect, or that it attends"
+    return f"{effect}; {'attends' if attends else 'no evidence that it attends'}"
 
 
 def _range(low: float, high: float) -> str:

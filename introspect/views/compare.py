@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.page import Section, kept_of
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, TokenSequence, as_token
@@ -127,6 +127,7 @@ _LONGEST_SENTENCE = 600
 _SIDES = ("queries", "keys")
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class CompareView(View):
     """Two records side by side: A, B, and B − A on the tokens that both have.

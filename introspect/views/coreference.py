@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, mention_pieces
@@ -42,6 +42,7 @@ _CHOOSE = "Choose a head on the map or in the table."
 _DECIMALS = 6
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class CoreferenceView(View):
     """One case: a head's weight on each word, and every head's weights on the candidates.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.page import LARGEST_DENSE, Section
 from introspect.records import AttentionRecord, HeadLike
@@ -38,6 +38,7 @@ _LABEL_ROOM = 110
 _FOOT = 20
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class EvolutionView(View):
     """One attention pattern at several times during training.

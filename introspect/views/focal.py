@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
@@ -127,6 +127,7 @@ NEURON_PARTS = ("scores", "queries", "keys")
 _NEURON_ROW = 24
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class NeuronView(FocalView):
     """The query, keys, their product by dimension, the dot product, the score and the weight."""
@@ -254,6 +255,7 @@ STEPS_PARTS = ("scores", "values", "head_outputs")
 _STEPS_ROW = 26
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class StepsView(FocalView):
     """Scores, weights, and weighted values that add up to the head's output."""

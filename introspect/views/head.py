@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.deprecated import renamed_value
 from introspect.errors import SelectionError
 from introspect.functional import renormalized
@@ -63,6 +63,7 @@ _NAMED_HEADS = 6
 _SMALL = 0.1
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class HeadView(View):
     """Lines from each query token to the key tokens that it attends to.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import METHODS, AttentionRecord, Head, HeadLike
@@ -50,6 +50,7 @@ _MOST_LABELS = 60
 _LONGEST_LABEL = 18
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class HeatmapView(View):
     """Queries × keys, each cell the weight that a query gives a key.

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import InputError, SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, HeadLike, PatchGrid
@@ -37,6 +37,7 @@ _SMALL = 0.1
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageView(View):
     """A picture overlaid with the attention of one of its patches.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import (
@@ -48,6 +48,7 @@ _LABEL_ROOM = 150
 _LONGEST_QUOTE = 40
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerView(View):
     """Tokens × layers: attention from one token to each token, or the reverse.

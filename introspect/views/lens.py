@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.text import counted, percent, shortened, signed, visible
@@ -37,6 +37,7 @@ _BLACK = "#000000"
 _INKS = ((INK, -math.inf, 0.37), (_BLACK, 0.37, 0.57), (PAPER, 0.57, math.inf))
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class LensView(Drawing):
     """A table of readings, as layers × tokens.
@@ -245,6 +246,7 @@ _ATTRIBUTES = ("logit", "token", "against", "position", "at")
 _MOST = 12
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class LogitView(Drawing):
     """Contributions to a logit: heads as a map, the rest as a list.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.functional import entropy, mass_on, offset_mass
 from introspect.page import Section
@@ -44,6 +44,7 @@ TILE_CELLS = 48
 GAP = 1
 
 
+@checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class ModelView(View):
     """Layers × heads, where each cell is the attention pattern of one head.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from introspect.errors import MissingExtraError, OutputError
+from introspect.io import write_atomically
 
 #: Pixels of a PNG for each pixel of the screen, as the page saves it.
 SHARPNESS = 3
@@ -86,7 +87,7 @@ def show_in_browser(page: str) -> None:
         OutputError: there is no browser.
     """
     file = Path(tempfile.mkdtemp(prefix="introspect-")) / "view.html"
-    file.write_text(page, encoding="utf-8")
+    write_atomically(file, page)
     if not webbrowser.open(file.as_uri()):
         raise OutputError(
             f"Expected a browser to show the view in, but found none. Open {str(file)!r} in one."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,42 @@ def test_a_table_gives_the_numbers_of_the_library(model):
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
 
 
+def workbook(rows: list[list[object]]) -> bytes:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+def test_a_workbook_is_taken_as_a_table_is(model):
+    rows = [line.split(",") for line in TABLE.splitlines()]
+    found, _ = probed(model, "mine.xlsx", workbook(rows))
+    assert found.is_finished and list(found.rejects["where"]) == ["line 3"]
+    assert found.heads.equals(probed(model, "mine.csv", TABLE)[0].heads)
+
+
+def test_a_workbook_is_held_to_the_limits_unpacked(model):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/x.xml", b" " * (41 << 20))
+    many = workbook([["text", "pronoun", "antecedent", "distractor"], *[["x"] * 4] * 2_001])
+    for content, message in (
+        (packed.getvalue(), "at most 40 MB unpacked, got 41.0 MB"),
+        (b"text\n", "an Excel workbook .* but it is none"),
+        (many, "at most 2,000 rows, got 2,001 rows"),
+    ):
+        with pytest.raises(InputError, match=message):
+            probed(model, "mine.xlsx", content)
+
+
+def test_a_picture_is_named_as_one(model):
+    with pytest.raises(InputError, match="'picture.jsonl', got a picture"):
+        probed(model, "picture.jsonl", b"\x89PNG\r\n\x1a\n\x00\x00")
+
+
 def test_progress_moves_while_many_rows_are_read(model):
     lines = [case_to_json(case) for case in own_cases("en")] * 30
     rows = [json.loads(line) for line in lines[:200]]
@@ -84,7 +122,7 @@ def test_hostile_rows_are_data():
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.txt", b"It rained.", r"ends in \.jsonl, \.json, \.csv, \.tsv, got 'a\.txt'"),
+        ("a.txt", b"It rained.", r"ends in \.jsonl, \.json, \.csv, \.tsv, \.xlsx, got 'a\.txt'"),
         ("noending", b"x", "ends in"),
         (".csv", TABLE.encode(), "ends in"),
         ("a.jsonl", b"", "got an empty file"),
@@ -114,7 +152,6 @@ def test_no_path_is_made_of_a_name(model, name, monkeypatch, tmp_path):
     [
         ("broken.jsonl", b"{not json\n", "Expected JSON"),
         ("latin.jsonl", '{"text": "é"}'.encode("latin-1"), "Expected UTF-8, got byte 0xE9"),
-        ("picture.jsonl", b"\x89PNG\r\n\x1a\n\x00\x00", "UTF-8"),
         (
             "latin.csv",
             "text,pronoun,antecedent,distractor\nThé cat saw it.,it,cat,\n".encode("latin-1"),

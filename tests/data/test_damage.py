@@ -44,7 +44,7 @@ from tests.data.sentence_helpers import (
         ("a.jsonl", b'{"text":"one"}\n{"t":"x"}\n{"text":"three"}\n', "missing_key", 2, "'text'"),
         ("a.jsonl", b'{"text":"one"}\n{}\n{"text":"three"}\n', "missing_key", 2, "with keys"),
         ("a.jsonl", b'{"text":"one"}\n{"text":null}\n{"text":"three"}', "type", 2, "got nothing"),
-        ("a.jsonl", b'{"text":"one"}\n{"text":5}\n{"text":"three"}', "type", 2, "of type int"),
+        ("a.jsonl", b'{"text":"one"}\n{"text":5}\n{"text":"three"}', "type", 2, "the number 5"),
         ("a.jsonl", b'{"text":"one"}\n{"text":"\\u0000"}\n{"text":"three"}', "nul", 2, "NUL"),
         (
             "a.jsonl",

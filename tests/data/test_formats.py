@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from introspect.data import PlainSentence, read_sentences
+from introspect.data.cells import kind_of_cell
 from introspect.errors import InputError
 from tests.data.sentence_helpers import (
     CODECS,
@@ -47,8 +48,10 @@ def test_each_format_gives_texts_ids_and_lines(tmp_path, format, ending):
 NO_TEXT = st.characters(codec="utf-8", exclude_characters="\0")
 ONE_LINE = st.text(
     st.characters(codec="utf-8", exclude_characters="\0\r\n\t\ufeff"), min_size=1
-).filter(str.strip)
-SEVERAL_LINES = st.text(NO_TEXT, min_size=1).filter(str.strip)
+).filter(lambda text: text.strip() and kind_of_cell(text) is None)
+SEVERAL_LINES = st.text(NO_TEXT, min_size=1).filter(
+    lambda text: text.strip() and kind_of_cell(text) is None
+)
 
 
 @pytest.mark.parametrize("format", ["txt", "tsv"])

@@ -116,14 +116,14 @@ def test_a_file_named_twice_is_refused(tmp_path):
         ("*.txt", "there are none.*quotes"),
         ("x" * 300, "there is none"),
         ("", "there is none"),
-        ("a.pdf", r"\.txt, \.csv, \.tsv, \.jsonl, \.json, \.parquet.*format="),
+        ("a.dat", r"\.txt, \.csv, \.tsv, \.jsonl, \.json, \.parquet.*format="),
         ("a.parquet.gz", "all but .parquet"),
         ("empty", "there are none"),
-        ("pdfs", "ends in"),
+        ("pdfs", "got a PDF. Copy or export"),
     ],
 )
 def test_what_is_no_input_is_said_at_once(tmp_path, monkeypatch, name, message):
-    for file in ("a.pdf", "a.parquet.gz", "pdfs/a.pdf"):
+    for file in ("a.dat", "a.parquet.gz", "pdfs/a.pdf"):
         written(tmp_path, file, "x")
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -343,9 +344,61 @@ def check_read(path, rows, headings=()):
     for outcome in outcomes:
         if not isinstance(outcome, Reject):
             assert outcome.text in cells or outcome.text in content_of_file
+    check_counts(path, inputs, len(outcomes))
     if path.suffix == ".jsonl":
         extra = len(path.read_text().splitlines()) > 1 and "{broken" in path.read_text()
         assert len(rows) <= len(outcomes) <= len(rows) + extra
+
+
+def check_counts(path, inputs, number):
+    """Every row below a heading has one outcome: by lines, or by the csv module of Python."""
+    (layout,) = inputs.layouts
+    with path.open(encoding="utf-8", newline="") as stream:
+        content = stream.read()
+    if path.suffix == ".txt":
+        rows = re.findall(r"[^\n]*\n|[^\n]+$", content)
+    elif path.suffix in (".csv", ".tsv") and layout.reader.table is not None:
+        table = layout.reader.table
+        mode = csv.QUOTE_MINIMAL if table.quoting else csv.QUOTE_NONE
+        lines = re.findall(r"[^\n]*\n|[^\n]+$", content)
+        rows = list(csv.reader(lines, delimiter=table.delimiter, quoting=mode))
+        rows = ["".join(row).strip() for row in rows]
+        first = next((place for place, row in enumerate(rows) if row), 0)
+        rows = rows[first + 1 :] if table.has_heading else rows
+    else:
+        return
+    if layout.content == "cases":
+        rows = [row for row in rows if row]
+    if path.suffix == ".txt" and layout.reader.heading:
+        rows = rows[layout.reader.heading.line :]
+    assert number == max(len(rows), 1)  # Without a row, the file as a whole is rejected.
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    lines=st.lists(
+        st.sampled_from(
+            ["", "# text = It sat", "1\tIt\tit\tPRON\t_\t_\t2\tnsubj\t_\t_",
+             "2\tsat\tsit\tVERB\t_\t_\t0\troot\t_\t_", "1\tIt", "x"]
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)  # fmt: skip
+def test_every_block_of_a_treebank_is_read_or_rejected(tmp_path, lines):
+    path = written(tmp_path, "a.conllu", "\n".join(lines))
+    outcomes = list(read_sentences(path))
+    blocks = [block for block in re.split(r"\n\n+", "\n".join(lines)) if block.strip()]
+    assert len(outcomes) == max(len(blocks), 1)
+    for outcome in outcomes:
+        if not isinstance(outcome, Reject):
+            assert set(outcome.text.split()) <= {"It", "sat"}
+
+
+def test_a_blank_line_above_a_heading_is_no_row(tmp_path):
+    assert texts_of(written(tmp_path, "a.csv", f"\n,\ntext,n\n{CAT},1\n")) == [CAT]
 
 
 def test_a_converted_table_has_the_headings_that_are_named(tmp_path):

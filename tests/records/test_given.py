@@ -482,6 +482,40 @@ def test_a_captured_model_that_overflows_says_so():
     assert whole.notices == ()
 
 
+# --- the text of given tokens ---------------------------------------------------------------------
+
+PIECES = ["[CLS]", "undo", "##ing", "cafe", ".", "[SEP]"]
+PLACES = [(0, 0), (0, 4), (4, 7), (8, 12), (12, 13), (0, 0)]
+UNDOING = "Undoing café."
+
+
+def in_text(text=UNDOING, **options):
+    return made(weights(1, 1, 6, 6), PIECES, **{"offsets": PLACES, "text": text, **options})
+
+
+def test_tokens_have_the_words_of_the_text_that_is_given():
+    keys = in_text().keys
+    assert (keys.texts, keys.words) == ((UNDOING,), ("Undoing", "café", "."))
+    assert keys.word_ids == (None, 0, 0, 1, 2, None)
+    assert keys.special_tokens_mask == (True, False, False, False, False, True)
+    assert in_text(word_ids=[None, 0, 0, 1, 1, None]).keys.words == ("undoing", "cafe.")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"text": "Another text."}, "the token 'undo' is at .*, where the text has 'Anot'"),
+        ({"text": "Undoing"}, "the token 'cafe' is at"),
+        ({"offsets": None}, "return_offsets_mapping=True"),
+        ({"text": " "}, "Expected `text`"),
+        ({"text": 3}, "Expected `text`"),
+    ],
+)
+def test_a_text_of_other_tokens_is_refused(options, message):
+    with pytest.raises(RecordError, match=message):
+        in_text(**options)
+
+
 # --- a record, or what makes one --------------------------------------------------------------
 
 

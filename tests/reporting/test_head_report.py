@@ -15,7 +15,8 @@ import introspect as ix
 from introspect.errors import InputError
 from introspect.records import AttentionRecord, Certificate, Head
 from introspect.reporting import head_report
-from introspect.reporting.heads import finding_of_heads, heads_listed, pattern_words, place_words
+from introspect.reporting.heads import finding_of_heads
+from introspect.reporting.shapes import heads_listed, pattern_words, place_words
 from introspect.studies.heads import HeadStudy
 from introspect.text import percent_interval
 from introspect.views import known_roles_section
@@ -48,6 +49,7 @@ def patterns_table(**changes):
         "n_rows": 90,
         "position": pd.array([-1, 2, -1, 1, -3, pd.NA], dtype="Int64"),
         "position_share": [0.95, 0.5, 0.91, 0.2, 0.3, np.nan],
+        "position_chance": [0.1, 0.1, 0.1, 0.1, 0.1, np.nan],
         "n_position": [83, 80, 83, 83, 70, 0],
         "is_positional": [True, False, True, False, False, False],
         "rare_share": [0.1, 0.4, 0.2, 0.3, 0.25, np.nan],
@@ -55,6 +57,7 @@ def patterns_table(**changes):
         "n_rare": [40, 40, 40, 40, 40, 0],
         "is_rare_word": False,
         "pattern": ["diagonal", "heterogeneous", "diagonal", "vertical_diagonal", "block", "none"],
+        "even_pattern": "heterogeneous",
         "n_classed": [7, 7, 7, 7, 7, 0],
     }
     return pd.DataFrame({**made, **changes})
@@ -132,7 +135,8 @@ def test_patterns_name_their_heads_or_the_nearest_one():
     )
     assert rare == (
         "In the 7 texts no head is found to attend to rare words: at least 50% of the largest "
-        "weights must stand on the rarest token of the text, and L0H1 comes nearest, with 40.0%."
+        "weights must stand on the rarest token of the text, and L0H1 comes nearest, with 40.0% "
+        "(a blind choice 10.0%)."
     )
     one = patterns_table(n_texts=1, is_positional=[True] + [False] * 5, rare_share=np.nan)
     places, rare = pattern_words(one)
@@ -189,7 +193,7 @@ def test_the_page_says_what_it_rests_on():
     for expected in (
         "Heads with known roles in the-model",
         "Only these three roles were tested",
-        "L0H0 the token before 95.0% 83 10.0% (a blind choice 10.0%) diagonal",
+        "L0H0 the token before 95.0% (a blind choice 10.0%) 83 10.0% (a blind choice",
         "vertical and diagonal 1 L1H0",
         "no text was long enough 1 L1H2",
         "The loss is the cross-entropy of the next token",

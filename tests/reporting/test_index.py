@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 
 import introspect as ix
+from introspect import cli
 from introspect.errors import InputError, OutputError
 from introspect.page import read_summary
 
@@ -68,3 +72,44 @@ def test_a_person_searches_and_follows_a_link(folder, open_page):
     page.fill('input[name="search-items"]', "head view")
     assert page.inner_text("output") == "1 of 2 pages"
     assert page.locator("ol.index a:visible").get_attribute("href") == "a.html"
+
+
+def foreign(folder, name, summary):
+    page = (folder / "a.html").read_text(encoding="utf-8")
+    before, opening, rest = page.partition('<script type="application/json"')
+    tag, _, rest = rest.partition(">")
+    _, closing, rest = rest.partition("</script>")
+    (folder / name).write_text(f"{before}{opening}{tag}>{summary}{closing}{rest}", encoding="utf-8")
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize("summary", [DEEP, '{"a":' * 50_000, "{", "7", "[]", "nul"])
+def test_a_foreign_page_with_a_summary_that_is_none_is_left_out(folder, summary):
+    foreign(folder, "foreign.html", summary)
+    assert "Left out: 2 HTML pages" in ix.report_index(folder).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, 7, -1, 1e308, True, [[]], {"a": {}}, "x" * 9_000, "\u202e"]
+)
+@pytest.mark.parametrize("name", ["title", "finding", "model", "cases", "kind"])
+def test_a_summary_of_other_types_is_listed_by_what_can_be_read(folder, name, wrong):
+    summary = {"kind": "view", "title": "T", "finding": "F", "model": "m", "cases": 3, name: wrong}
+    foreign(folder, "foreign.html", json.dumps(summary))
+    page = ix.report_index(folder).read_text(encoding="utf-8")
+    assert 'href="foreign.html"' in page
+    assert "x" * 2_000 not in page
+
+
+def test_the_command_is_one_line(folder, monkeypatch, capsys):
+    for path in folder.rglob("*.html"):
+        path.unlink()
+    (folder / "foreign.html").write_text(DEEP)
+    monkeypatch.setattr(sys, "argv", ["introspect", "index", str(folder)])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert not (folder / "index.html").exists()

@@ -12,6 +12,7 @@ from introspect.records import AttentionRecord, Certificate
 from introspect.reporting import sentence_report
 from introspect.reporting.sentences import finding_of_roles
 from introspect.studies.heads import RolesAnalyzer, SimilarityAnalyzer, role_names
+from introspect.text import percent
 from introspect.views import role_map_section, role_title, unit_of
 from tests.synthetic import TEXT, record
 
@@ -63,10 +64,12 @@ def text_of(html):
 def test_the_words_name_the_planted_head_and_how_much(tables):
     finding = finding_of_roles(tables[0])
     n = sum(len(item.keys) - 2 for item in planted())
+    even = sum((len(item.keys) - 2) / len(item.keys) for item in planted()) / n
     assert finding.plain == f"What 6 heads attend to, over {n} tokens of 2 texts."
     (line,) = [d for d in finding.details if "the token before it" in d]
     assert line == (
-        f"*L1H2* gives most to the token before it: 90.0% of its attention, over {n} tokens."
+        f"*L1H2* gives most to the token before it: 90.0% of its attention, over {n} tokens; "
+        f"even attention would give {percent(even)}."
     )
     assert any("Some head always has most" in caveat for caveat in finding.caveats)
     assert not any("no row of weights" in caveat for caveat in finding.caveats)
@@ -116,7 +119,7 @@ def test_a_causal_model_has_no_row_for_what_it_cannot_see():
     assert "next" not in names
     row = re.search(r"<tr><td[^>]*>next</td>(.*?)</tr>", page)
     assert row is not None
-    assert row[1].count("–") == 3
+    assert row[1].count("–") == 4
 
 
 def test_the_map_holds_the_numbers_of_the_table(tables):

@@ -78,7 +78,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "between the tables": lambda: _set(outcome, "_write_csv", 1),
     "before the report": lambda: _set(outcome, "set_report", 1),
     "before the summary": lambda: _set(outcome, "as_json", 1),
-    "while starting over": lambda: _set(folders, "_remove", 3),
+    "while starting over": lambda: _set(folders, "_remove_work", 1),
     "of random weights": lambda: _set(Worker, "attend", 8),
 }
 #: How a person stops the command.

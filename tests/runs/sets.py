@@ -26,6 +26,11 @@ FEW = ix.Options(resamples=50, permutations=50, selections=5)
 CALL: dict[str, Any] = {"options": FEW, "threads": 1, "shard_rows": 8}
 #: The longest text that ``bert`` reads, in tokens.
 LIMIT = 40
+#: The files and folders of a probe of cases.
+FILES = (
+    "heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "summary.json", "report.html",
+    "rejects.jsonl", "run.json", "shards",
+)  # fmt: skip
 #: What must be the same after a stop, byte for byte.
 TABLES = ("heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "rejects.jsonl")
 

@@ -295,11 +295,12 @@ def test_foreign_files_are_never_touched(overwrite, given, out, whole):
     assert mine.read_text() == "mine"
     assert tables(out) == whole
     mine.unlink()
-    beside = out / "shards" / "notes.txt"
-    beside.write_text("mine")
-    if not overwrite:
-        ix.probe(sets.model(), given, out, **CALL)
-        assert beside.read_text() == "mine"
+    beside = [out / "shards" / name for name in ("notes.txt", "mine.safetensors", ".a.part")]
+    for path in beside:
+        path.write_text("mine")
+    ix.probe(sets.model(), given, out, overwrite=overwrite, **CALL)
+    assert {path.read_text() for path in beside} == {"mine"}
+    assert tables(out) == whole
 
 
 def test_a_folder_of_somebody_else_is_refused_whatever_its_names(given, out):
@@ -311,13 +312,20 @@ def test_a_folder_of_somebody_else_is_refused_whatever_its_names(given, out):
     assert (out / "heads.csv").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ANALYZERS)
-def test_the_tables_of_every_analyzer_are_a_probe_s(name, out):
-    out.mkdir()
-    for file in ("run.json", *(f"{name}.{end}" for end in ("csv", "parquet"))):
-        if name != "coreference":
-            (out / file).touch()
-    assert check_folder(out, "probe", "resume", overwrite=False) == out
+def test_the_manifest_names_what_is_there_and_no_other_name_is_a_probe_s(given, out):
+    ix.probe(sets.model(), given, out, analyzers=["coreference", *texts_analyzers()], **CALL)
+    named = json.loads((out / "run.json").read_text())["files"]
+    assert named == sorted(path.name for path in out.iterdir())
+    assert {f"{name}.csv" for name in texts_analyzers()} <= {*named}
+    other = out / "attention"  # of another probe it would be
+    other.mkdir()
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="holds 'attention'"):
+            check_folder(out, "probe", "resume", overwrite=overwrite)
+
+
+def texts_analyzers() -> list[str]:
+    return [name for name, kind in ANALYZERS.items() if kind.takes == "sentences"]
 
 
 def test_a_file_is_refused_and_missing_folders_are_made(given, out):

@@ -63,7 +63,7 @@ def test_half_a_surrogate_pair_is_rejected(tmp_path):
 
 
 def test_rejects_are_in_the_order_of_the_input(tmp_path):
-    """Whatever finds them: the reader, the tokenizer, the check of ids, or the count of choices."""
+    """Whatever finds them: the reader, the tokenizer, or the check of ids."""
     first, second = sets.cases()[:2]
     long = replace(first, text=first.text + " w1" * LIMIT, id="long")
     unknown = CorefCase.from_words("zz saw it", pronoun="it", antecedent="zz", id="unknown")
@@ -72,10 +72,12 @@ def test_rejects_are_in_the_order_of_the_input(tmp_path):
     path = tmp_path / "c.jsonl"
     path.write_text("\n".join(r if isinstance(r, str) else case_to_json(r) for r in rows))
     run = ix.probe(sets.model(), path, tmp_path / "x", **CALL | {"shard_rows": 4})
-    assert [line for line, _ in reasons(run)] == [2, 3, 4, 5, 7, 8, 9]
-    kinds = ["text", "json", "mention", "duplicate_id", "no_choice", "missing_key", "text"]
+    assert [line for line, _ in reasons(run)] == [2, 3, 4, 5, 8, 9]
+    kinds = ["text", "json", "mention", "duplicate_id", "missing_key", "text"]
     assert [kind for _, kind in reasons(run)] == kinds
-    # A case without a choice has a result all the same.
+    # A case without a choice has a result, and is counted once: not among the rejects.
+    assert (run.num_rejected, run.num_without_choice) == (6, 1)
+    assert ("Without a choice", "1") in run.lines()
     assert set(pd.read_parquet(run.folder / "cases.parquet")["id"]) == {
         first.id,
         second.id,
@@ -253,6 +255,32 @@ def test_long_trees_are_rejected(tmp_path):
     assert "a tree cannot be divided" in run.rejects[0].reason
 
 
+TREE = "1\t{}\t_\tDET\t_\t_\t2\tdet\t_\t_\n2\t{}\t_\tNOUN\t_\t_\t0\troot\t_\t_\n"
+
+
+def test_trees_and_patterns_have_pages_and_a_table_of_relations(tmp_path):
+    path = tmp_path / "t.conllu"
+    path.write_text("\n".join(TREE.format("The", noun) for noun in ("cat", "dog", "man")))
+    run = ix.probe(
+        sets.model(), path, tmp_path / "x", analyzers=["syntax", "patterns", "roles"], **CALL
+    )
+    # The first page is the report; the others stand beside it.
+    assert {page.name for page in run.folder.glob("*.html")} == {
+        "report.html", "syntax.html", "patterns.html",
+    }  # fmt: skip
+    assert run.finding.startswith("What ")
+    page = (run.folder / "syntax.html").read_text(encoding="utf-8")
+    assert "could be tested over 3 sentences" in page
+    relations = pd.read_csv(run.folder / "relations.csv")
+    assert relations[["relation", "n", "n_sentences"]].values.tolist() == [["det", 3, 3]]
+    again = ix.probe(
+        sets.model(), path, tmp_path / "x", analyzers="patterns", overwrite=True, **CALL
+    )
+    assert [page.name for page in again.folder.glob("*.html")] == ["report.html"]
+    assert not (again.folder / "relations.csv").exists()
+    assert "The shapes of" in again.finding
+
+
 # Memory
 
 
@@ -367,5 +395,5 @@ def test_prepared_rows_know_their_places():
 def test_cases_without_a_choice_alone_have_results_and_a_report(tmp_path):
     cases = [replace(case, candidates=case.candidates[:1]) for case in sets.cases()[:3]]
     run = ix.probe(sets.model(), write_jsonl(tmp_path / "c.jsonl", cases), tmp_path / "x", **CALL)
-    assert [kind for _, kind in reasons(run)] == ["no_choice"] * 3
+    assert (reasons(run), run.num_rejected, run.num_without_choice) == ([], 0, 3)
     assert pd.read_parquet(run.folder / "cases.parquet")["id"].nunique() == 3

@@ -14,12 +14,13 @@ from transformers import BertConfig, BertModel
 import introspect as ix
 from introspect.data import case_to_json, own_cases, read_cases, write_jsonl
 from introspect.errors import InputError, OutputError, SelectionError
-from introspect.io import FILES, read_run
+from introspect.io import read_run
 from introspect.reporting.set_words import finding_of_choice
 from introspect.studies.coreference import score_case
 from introspect.text import CorefCase, percent_interval
 from tests import models_zoo
 from tests.closeness import assert_same_table
+from tests.runs import sets
 from tests.tokenizers_zoo import word_level
 
 FEW = ix.Options(resamples=200, permutations=200, selections=20)
@@ -50,7 +51,7 @@ def run(minilm, file, tmp_path_factory):
 
 
 def test_the_folder_holds_what_was_promised(run):
-    assert sorted(path.name for path in run.folder.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in run.folder.iterdir()) == sorted(sets.FILES)
     assert list(run.folder.parent.iterdir()) == [run.folder]
     heads = pd.read_parquet(run.folder / "heads.parquet")
     assert len(heads) == 2 * 72

@@ -12,14 +12,14 @@ import pytest
 
 import introspect as ix
 from introspect.errors import OutputError
-from introspect.io import FILES, locked
+from introspect.io import locked
 from introspect.models import load_text
 from introspect.runs import ProbeInterruptedError, shard
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker
 from tests.runs import sets
 from tests.runs.killed import MOMENTS
-from tests.runs.sets import CALL, tables
+from tests.runs.sets import CALL, FILES, tables
 from tests.tokenizers_zoo import word_level
 
 pytestmark = pytest.mark.usefixtures("lean")
@@ -101,7 +101,7 @@ def test_killed_while_starting_over_goes_on_starting_over(killed, given, whole, 
     out = tmp_path / "x"
     ix.probe(sets.model(seed=1), given, out, null_model=True, **CALL)
     assert killed("while starting over", out, null_model=True, overwrite=True) == -signal.SIGKILL
-    assert len(list(out.iterdir())) == len(FILES) - 2 + 1  # with its lock
+    assert (out / "run.json").exists() and not (out / "heads.csv").exists()
     ix.probe(sets.model(), given, out, null_model=True, overwrite=True, **CALL)
     assert_whole(out, whole)
 
@@ -269,9 +269,10 @@ def test_a_damaged_plan_is_refused(given, begun, tmp_path):
     out = tmp_path / "x"
     ix.probe(sets.model(), given, out, **CALL)
     (out / "run.json").write_text("{")
-    with pytest.raises(OutputError, match=r"run\.json.*--overwrite"):
-        ix.probe(sets.model(), given, out, **CALL)
-    ix.probe(sets.model(), given, out, overwrite=True, **CALL)
+    # Without its manifest, nobody knows what is of a run: not even --overwrite removes anything.
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r"run\.json.*remove this one yourself"):
+            ix.probe(sets.model(), given, out, overwrite=overwrite, **CALL)
     assert tables(out) == tables(begun)
 
 

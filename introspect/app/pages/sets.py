@@ -28,7 +28,7 @@ def draw() -> None:
     st.markdown(
         say(
             "One case per line: **JSON lines** (`text`, `pronoun`, `candidates`), or a "
-            "**table** (csv, tsv) with the columns `text`, `pronoun`, `antecedent` and "
+            "**table** (csv, tsv, xlsx) with the columns `text`, `pronoun`, `antecedent` and "
             "`distractor`. At most {rows} lines and {size} MB. For larger sets use the "
             "command line, which resumes an interrupted run: `introspect probe FILE --out "
             "DIR`.",

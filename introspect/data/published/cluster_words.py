@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from introspect.data.published.cluster_forms import Form, numbered_clusters, tag_of
+from introspect.data.published.cluster_forms import (
+    Form,
+    mention_numbers,
+    numbered_clusters,
+    tag_of,
+)
 from introspect.data.published.documents import Document, document_of_words, sentences_by_marks
 from introspect.data.published.options import ClusterOptions
 from introspect.data.published.pronouns import are_pronouns, is_pronoun_tag, is_tag
@@ -47,9 +52,29 @@ def document_in_words(
         for number, cluster in enumerate(clusters)
         for first, last in cluster
     ]
+    if form.words == "document":
+        mentions += _top_spans(fields.get("top_spans"), clusters, is_pronoun, form)
     spaces = fields.get("spaces")
     is_exact = isinstance(spaces, list) and all(isinstance(space, bool) for space in spaces)
     return document_of_words(name, sentences, mentions, options, tags, spaces if is_exact else None)
+
+
+def _top_spans(
+    value: Any, clusters: Sequence[Sequence[Span]], is_pronoun: Sequence[bool], form: Form
+) -> list[tuple[int, int, str]]:
+    """Return the mentions that AllenNLP found and put into no cluster, each of its own entity.
+
+    They may be distractors. A pronoun alone is none, so that one in no cluster is said to be so.
+    """
+    if not isinstance(value, list):
+        return []
+    known = {span for cluster in clusters for span in cluster}
+    spans = [mention_numbers(each, 2, form) for each in value]
+    return [
+        (first, last + 1, f"span {number}")
+        for number, (first, last) in enumerate(spans)
+        if (first, last) not in known and not (first == last and any(is_pronoun[first : last + 1]))
+    ]
 
 
 def _sentences(value: Any, form: Form) -> tuple[list[list[str]], list[bool] | None]:

@@ -1,25 +1,33 @@
-"""Definite pronouns (Rahman and Ng): a sentence, its pronoun, two candidates and the right one."""
+"""Definite pronouns (Rahman and Ng): a sentence, its pronoun, two candidates and the right one.
+
+WSC273 is published in the same forms.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from introspect.data.conllu import blocks
+from introspect.data.json_rows import read_objects
+from introspect.data.jsonl import object_from_json
 from introspect.data.outcomes import BadLineError, CaseSource, Outcome, SeenIds, checked_case
+from introspect.data.published.choices import case_of_choices
 from introspect.data.published.phrases import found_phrase, found_phrases
 from introspect.data.similar import SimilarTexts
-from introspect.io import PathLike, Row, RowError
+from introspect.io import PathLike, Row, RowError, read_lines
 from introspect.text import CorefCase
 
 _LINES = 4
 
 
 def read_dpr(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outcome]:
-    """Yield the sentences of a file of four lines each, with an empty line between two.
+    """Yield the sentences of a file of four lines each, with an empty line between two, or of JSON.
 
-    The lines are the sentence, the pronoun, the candidates with commas between them, and the right
-    one. As its authors say, the pronoun's first occurrence is meant; so is that of a candidate,
-    apart from the pronoun. Sentences that share at least half of their words are a group.
+    Objects of JSON have ``sentence`` or ``text``, ``pronoun``, ``candidates`` or ``options``, and
+    ``label``, the number of the right one from 0, or its words. The lines are the sentence, the
+    pronoun, the candidates with commas between them, and the right one. As its authors say, the
+    pronoun's first occurrence is meant; so is that of a candidate, apart from the pronoun.
+    Sentences that share at least half of their words are a group.
 
     Args:
         path: the file.
@@ -31,6 +39,15 @@ def read_dpr(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outcome
     source = CaseSource(path, seen)
     groups = SimilarTexts()
     lines: Sequence[Row] = ()
+
+    def parse_object(row: Row) -> list[Outcome]:
+        fields = object_from_json(row.raw)
+        return [case_of_choices(fields, f"{source.path.stem}-{row.line}", groups)]
+
+    first = next(read_lines(path), None)
+    if first is not None and first.raw.lstrip().startswith(("{", "[")):
+        yield from source.outcomes(read_objects(path), parse_object)
+        return
 
     def rows() -> Iterator[Row]:
         nonlocal lines

@@ -10,6 +10,7 @@ from typing import Any
 from introspect.data.json_rows import read_objects
 from introspect.data.jsonl import object_from_json
 from introspect.data.published.bug import is_bug
+from introspect.data.published.choices import is_choices
 from introspect.data.published.cluster_forms import is_clusters
 from introspect.data.published.conll2012 import is_conll2012
 from introspect.data.published.corefud import is_corefud
@@ -21,7 +22,13 @@ from introspect.io import PathLike, RowError, is_stdin, read_lines, read_table
 
 _LINES = 200
 _OBJECTS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = MappingProxyType(
-    {"wsc": is_wsc, "winogrande": is_winogrande, "knowref": is_knowref, "clusters": is_clusters}
+    {
+        "wsc": is_wsc,
+        "winogrande": is_winogrande,
+        "knowref": is_knowref,
+        "clusters": is_clusters,
+        "dpr": is_choices,
+    }
 )
 
 

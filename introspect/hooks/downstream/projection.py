@@ -18,9 +18,11 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.functional import value_norms
 from introspect.hooks.loans import without_dropout
+from introspect.hooks.module_hooks import hook_after
 from introspect.hooks.watchers import same_output
 from introspect.records import PARTS_BY_NAME
 from introspect.text import quantity
@@ -187,27 +189,17 @@ class LinearLog:
         """Record the layers that run while the context is open."""
         parts = [part for part in self._module.modules() if part is not self._module]
         self._weighty = {part for part in parts if _has_weights(part)}
-        handles = [
-            part.register_forward_hook(self._note, with_kwargs=True)
-            for part in parts
-            if part in self._weighty or self.notes(part)
-        ]
-        try:
+        noted = [part for part in parts if part in self._weighty or self.notes(part)]
+        with Changes() as changes:
+            hook_after(changes, noted, self._note, with_kwargs=True)
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
-    def _note(
-        self,
-        layer: nn.Module,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        result: Any,
-    ) -> None:
-        # Hooks belong to the module, so runs in other threads call them too.
+    def _note(self, layer: nn.Module, args: tuple[Any, ...], *rest: Any) -> None:
+        # Hooks belong to the module, so runs in other threads call them too. A run that is under
+        # way when the hook is removed still calls it, then without kwargs.
         if threading.get_ident() != self._thread:
             return
+        kwargs, result = rest
         tensors = [each for each in (*args, *kwargs.values()) if torch.is_tensor(each)]
         made = result[0] if isinstance(result, tuple) and result else result
         if not tensors or not torch.is_tensor(made):

@@ -7,8 +7,7 @@ row of the output is recomputed only where its pattern has changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -17,17 +16,18 @@ from torch import nn
 from transformers import Cache
 
 from introspect.calls import checked_class
+from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.hooks.interface import (
     IMPLEMENTATION,
     Attended,
     AttentionCall,
     active_editors,
-    edited_by,
+    edit_by,
 )
 from introspect.hooks.layer_index import Numbering
 from introspect.hooks.layout import AttentionLayout
-from introspect.hooks.loans import borrowed_attention
+from introspect.hooks.loans import borrow_attention
 from introspect.hooks.watchers import (
     RowsNotRecomputableError,
     eager_rows,
@@ -238,15 +238,11 @@ class InterfaceEditor:
         # The number of tokens of the run that is under way, where it is given tokens.
         self._length: int | None = None
 
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Change the attention of the runs in this thread while the context is open."""
-        with (
-            borrowed_attention(self._module, IMPLEMENTATION, keeps_training=True),
-            self._numbering.hooks(begun=self._begun),
-            edited_by(self),
-        ):
-            yield
+    def attach(self, changes: Changes) -> None:
+        """Change the attention of the runs in this thread, as long as the changes last."""
+        borrow_attention(changes, self._module, IMPLEMENTATION, keeps_training=True)
+        self._numbering.attach(changes, begun=self._begun)
+        edit_by(changes, self)
 
     def _begun(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         # A run that supplies values to another intervention bypasses all editors.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from introspect.changes import Changes, scoped
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import ran, run_arguments
 from introspect.hooks.edits.editors import editor_of
@@ -55,10 +56,12 @@ def gated(module: nn.Module, gates: Mapping[Place, torch.Tensor]) -> Iterator[No
         return multiplied
 
     edits = [Edit(kind, layer, "head_outputs", by(gate)) for (kind, layer), gate in gates.items()]
-    with editor_of(module, edits).open():
+    with Changes() as changes:
+        editor_of(module, edits).attach(changes)
         yield
 
 
+@scoped
 def gate_gradients(
     module: nn.Module, inputs: Mapping[str, Any], loss: Callable[[Any], torch.Tensor]
 ) -> dict[Place, torch.Tensor]:

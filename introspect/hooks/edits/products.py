@@ -7,20 +7,27 @@ counted in the same order.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
+from torch.overrides import (
+    TorchFunctionMode,
+    _get_current_function_mode_stack,
+    _pop_mode,
+    _push_mode,
+)
 
+from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.hooks.edits.edits import Edit, check_run, edits_at, nothing_visible
-from introspect.hooks.interface import AttentionCall, active_editors, edited_by
+from introspect.hooks.interface import AttentionCall, active_editors, edit_by
 from introspect.hooks.layer_index import is_encoder_decoder
 from introspect.hooks.layout import AttentionLayout
-from introspect.hooks.loans import borrowed_attention
+from introspect.hooks.loans import borrow_attention
+from introspect.hooks.module_hooks import hook_after, hook_before
 from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of
 
 # A key whose score is this far below the highest of its row is hidden by a mask.
@@ -61,23 +68,14 @@ class ProductEditor:
         """The number of attentions that were changed."""
         return self._mode.count
 
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Change the attention of the runs in this thread while the context is open."""
-        handles = [
-            self._module.register_forward_pre_hook(self._begin, with_kwargs=True),
-            self._module.register_forward_hook(self._end, always_call=True),
-        ]
-        try:
-            with (
-                borrowed_attention(self._module, "eager", keeps_training=True),
-                edited_by(self),
-                self._mode,
-            ):
-                yield
-        finally:
-            for handle in handles:
-                handle.remove()
+    def attach(self, changes: Changes) -> None:
+        """Change the attention of the runs in this thread, as long as the changes last."""
+        hook_before(changes, [self._module], self._begin)
+        hook_after(changes, [self._module], self._end, always_call=True)
+        borrow_attention(changes, self._module, "eager", keeps_training=True)
+        changes.note(partial(_remove_mode, self._mode))
+        _push_mode(self._mode)  # type: ignore[no-untyped-call]
+        edit_by(changes, self)
 
     def edited(self, call: AttentionCall) -> AttentionCall:
         """Return the call unchanged: this model does not use the interface."""
@@ -94,6 +92,15 @@ class ProductEditor:
     def _end(self, *_: Any) -> None:
         if threading.get_ident() == self._thread:
             self._mode.end()
+
+
+def _remove_mode(mode: TorchFunctionMode) -> None:
+    """Take a mode from among those of this thread, wherever it stands: others may end later."""
+    modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    for _ in modes[modes.index(mode) :] if mode in modes else ():
+        _pop_mode()  # type: ignore[no-untyped-call]
+    for later in modes[modes.index(mode) + 1 :] if mode in modes else ():
+        _push_mode(later)  # type: ignore[no-untyped-call]
 
 
 class _EditingMode(TorchFunctionMode):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from introspect.changes import scoped
 from introspect.errors import CaptureError, MissingExtraError, SelectionError
 from introspect.hooks.arguments import run_arguments
 from introspect.hooks.captured import Captured, certificate_of, largest_of
@@ -79,6 +80,7 @@ GRADIENTS, INTEGRATED = GRADIENT_PARTS
 Objective = Callable[[Any], torch.Tensor]
 
 
+@scoped
 def capture_gradients(
     module: nn.Module,
     inputs: Mapping[str, Any],

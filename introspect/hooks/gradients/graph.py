@@ -9,13 +9,13 @@ return it: it must be in the graph, or the model is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import ran
 from introspect.hooks.interface import IMPLEMENTATION, Attended, AttentionCall, watching
@@ -164,9 +164,11 @@ def run_in_graph(
     with (
         torch.enable_grad(),
         borrowed_attention(module, IMPLEMENTATION),
-        nullcontext() if observation is None else observation.hooks(),
+        Changes() as changes,
         watching(watcher),
     ):
+        if observation is not None:
+            observation.attach(changes)
         return ran(module, arguments)
 
 

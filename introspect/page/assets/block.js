@@ -1,4 +1,5 @@
 // A block of a matrix: first and last row, first and last column.
+import { fitting, range } from "./address.js";
 import { whole } from "./numbers.js";
 
 /** How many rows or columns. */
@@ -17,15 +18,12 @@ export function between([a, b], [c, d]) {
 }
 
 /** A block, first and last of each side, from words of the address; null if they do not fit. */
-export function blockFrom({ rows, columns }, whole) {
-  const query = rangeFrom(rows, whole.query);
-  const key = rangeFrom(columns, whole.key);
-  return query || key ? { query: query ?? whole.query, key: key ?? whole.key } : null;
-}
-
-function rangeFrom(text, [, last]) {
-  const [, start, end] = text?.match(/^(\d+)-(\d+)$/)?.map(Number) ?? [];
-  return start <= end && end <= last ? [start, end] : null;
+export function blockFrom(link, whole) {
+  const { rows, columns } = fitting(link, {
+    rows: range(whole.query[1]),
+    columns: range(whole.key[1]),
+  });
+  return rows || columns ? { query: rows ?? whole.query, key: columns ?? whole.key } : null;
 }
 
 /** The block as words of the address; what is whole needs none. */

@@ -1,4 +1,5 @@
 // What the compare view shows: a head of each record, a query, a block; and its numbers.
+import { below, fitting, oneOf, rowOfLayer } from "./address.js";
 import { blockFrom, blockToLink } from "./block.js";
 import { Places } from "./compare-places.js";
 import { SCALES } from "./controls.js";
@@ -124,14 +125,20 @@ export class CompareState {
     for (const side of this.sides) {
       const { layers, numHeads } = this.records[side];
       const ending = side === 0 ? "" : "-b";
-      const row = layers.indexOf(Number(link[`layer${ending}`] ?? Number.NaN));
-      const head = Number(link[`head${ending}`] ?? Number.NaN);
-      const isHead = Number.isInteger(head) && head >= 0 && head < numHeads;
-      this.choose(side, row === -1 ? this.rows[side] : row, isHead ? head : this.heads[side]);
+      const names = { row: `layer${ending}`, head: `head${ending}` };
+      const chosen = fitting(link, {
+        [names.row]: rowOfLayer(layers),
+        [names.head]: below(numHeads),
+      });
+      const row = chosen[names.row] ?? this.rows[side];
+      this.choose(side, row, chosen[names.head] ?? this.heads[side]);
     }
-    const token = this.queries.pairs.findIndex((_, place) => this.tokenName(place) === link.token);
-    if (token !== -1) this.token = token;
-    if (SCALES.some(([name]) => name === link.scale)) this.scale = link.scale;
+    const tokens = this.queries.pairs.map((_, place) => this.tokenName(place));
+    const choices = fitting(link, {
+      token: (text) => (tokens.includes(text) ? tokens.indexOf(text) : null),
+      scale: oneOf(SCALES.map(([name]) => name)),
+    });
+    Object.assign(this, choices);
     this.block = blockFrom(link, this.whole);
   }
 }

@@ -1,4 +1,5 @@
 // The coreference view: arcs over the sentence, the map of heads, the ranked table.
+import { fitting, headNamed, oneOf } from "./address.js";
 import { choice, DIRECTIONS } from "./controls.js";
 import { sentenceStrip, wordWeights } from "./coreference-arcs.js";
 import { coreferenceFigure } from "./coreference-figure.js";
@@ -7,7 +8,7 @@ import { element, headName } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { openHead } from "./head.js";
 import { drawHeads, headGrid, headTrace, scaleLegend } from "./head-grid.js";
-import { namedHead, readLink, writeLink } from "./link.js";
+import { readLink, writeLink } from "./link.js";
 import { decimal } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { onTheme, themed } from "./theme.js";
@@ -97,10 +98,13 @@ export function mountCoreferenceView(section, style, record) {
 }
 
 /** What the view shows first: as the address says, else as it was made. */
-function linkedState({ head, direction }, first, record) {
-  const [row, number] = namedHead(head, record.layers, record.numHeads) ?? [first.row, first.head];
-  const isKnown = DIRECTIONS.some(([name]) => name === direction);
-  return { row, head: number, direction: isKnown ? direction : first.direction };
+function linkedState(link, first, record) {
+  const { head, direction } = fitting(link, {
+    head: headNamed(record.layers, record.numHeads),
+    direction: oneOf(DIRECTIONS.map(([name]) => name)),
+  });
+  const [row, number] = head ?? [first.row, first.head];
+  return { row, head: number, direction: direction ?? first.direction };
 }
 
 function linkOf({ row, head, direction }, first, record) {

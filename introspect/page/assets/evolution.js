@@ -1,4 +1,5 @@
 // The evolution view: one pattern at many times of a training, with a slider that can play.
+import { below, fitting, rowOfLayer } from "./address.js";
 import { slider } from "./controls.js";
 import { announce, element, figure } from "./dom.js";
 import { exportButtons } from "./exporting.js";
@@ -300,11 +301,14 @@ class EvolutionView {
   }
 
   fromLink(link) {
-    const { state, record } = this;
-    const row = record.layers.indexOf(Number(link.layer ?? Number.NaN));
-    if (row !== -1) state.row = row;
-    state.head = headFrom(link.head, record) ?? state.head;
-    if (/^\d+$/.test(link.place ?? "")) state.place = Math.min(Number(link.place), this.last);
+    const { record } = this;
+    const { layer, ...choices } = fitting(link, {
+      layer: rowOfLayer(record.layers),
+      head: headFrom(record),
+      place: below(this.last + 1),
+    });
+    Object.assign(this.state, choices);
+    this.state.row = layer ?? this.state.row;
   }
 
   /** What is seen as a whole figure. */

@@ -1,4 +1,5 @@
 // One query token and one head: the choice that the neuron and steps views share.
+import { below, fitting, rowOfLayer } from "./address.js";
 import { ARROWS, choice, slider } from "./controls.js";
 import { announce, element, figure, headName } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
@@ -81,11 +82,14 @@ export class Focus {
     }
   }
 
-  takeLink({ layer, head, token }) {
-    const row = this.record.layers.indexOf(Number(layer));
-    if (layer && row !== -1) this.row = row;
-    if (head && Number(head) < this.record.numHeads) this.head = Number(head);
-    if (token && Number(token) < this.record.queryLen) this.token = Number(token);
+  takeLink(link) {
+    const { layer, ...choices } = fitting(link, {
+      layer: rowOfLayer(this.record.layers),
+      head: below(this.record.numHeads),
+      token: below(this.record.queryLen),
+    });
+    Object.assign(this, choices);
+    this.row = layer ?? this.row;
   }
 
   /** Arrows change layer and head. */

@@ -1,4 +1,5 @@
 // What a head view shows: its choices, what follows from them, and their words in the address.
+import { below, fitting, oneOf, rowOfLayer, several, within } from "./address.js";
 import { combined, largestOf, RenormalizedPattern, WordPattern } from "./patterns.js";
 import { isUnbounded, isWhole, methodOf, patternBy, weighingsOf } from "./weighings.js";
 
@@ -176,34 +177,30 @@ export class HeadState {
 
   /** Take what an address says; what does not fit the record is left as it was. */
   fromLink(link) {
-    const layer = Number(link.layer);
-    if (this.record.layers.includes(layer)) this.layer = layer;
-    if (link.heads) {
-      const heads = link.heads.split(",").map(Number);
-      this.heads = heads.filter((head) => head >= 0 && head < this.record.numHeads);
-    }
-    const allowed = {
-      granularity: ["token", "word"],
-      weights: weightsOf(this.record).map(([name]) => name),
-      combine: COMBINATIONS.map(([name]) => name),
-      filter: FILTERS.map(([name]) => name),
-      layout: ["vertical", "horizontal"],
-    };
-    for (const [name, values] of Object.entries(allowed)) {
-      if (values.includes(link[name])) this[name] = link[name];
-    }
-    const threshold = Number(link.threshold);
-    if (link.threshold && threshold >= 0 && threshold <= 1) this.threshold = threshold;
-    if (link.pins) this.pins = pinsOf(link.pins, this.pattern);
+    const { layers, numHeads } = this.record;
+    const { layer, ...choices } = fitting(link, {
+      layer: rowOfLayer(layers),
+      heads: several(below(numHeads)),
+      granularity: oneOf(["token", "word"]),
+      weights: oneOf(weightsOf(this.record).map(([name]) => name)),
+      combine: oneOf(COMBINATIONS.map(([name]) => name)),
+      filter: oneOf(FILTERS.map(([name]) => name)),
+      layout: oneOf(["vertical", "horizontal"]),
+      threshold: within(0, 1),
+    });
+    Object.assign(this, choices);
+    if (layer !== undefined) this.layer = layers[layer];
+    // Only now: how many tokens there are depends on the granularity.
+    Object.assign(this, fitting(link, { pins: several(pinOf(this.pattern)) }));
   }
 }
 
-function pinsOf(text, pattern) {
-  return text
-    .split(",")
-    .map((pin) => ({ side: pin[0] === "q" ? "query" : "key", index: Number(pin.slice(1)) }))
-    .filter(({ side, index }) => {
-      const length = side === "query" ? pattern.queryLen : pattern.keyLen;
-      return Number.isInteger(index) && index >= 0 && index < length;
-    });
+/** Reads a pinned token: q3 is a query, k3 a key. */
+function pinOf({ queryLen, keyLen }) {
+  return (text) => {
+    const side = { q: "query", k: "key" }[text[0]];
+    if (side === undefined) return null;
+    const index = below(side === "query" ? queryLen : keyLen)(text.slice(1));
+    return index === null ? null : { side, index };
+  };
 }

@@ -1,4 +1,5 @@
 // The head view: two sides of tokens, joined by lines.
+import { below, fitting } from "./address.js";
 import { goTo } from "./chapters.js";
 import { choice, slider } from "./controls.js";
 import { announce, element, figure, headName, labeled, quoted } from "./dom.js";
@@ -31,7 +32,7 @@ export async function mountHeadView(section, style, record, others) {
     view.build();
   };
   const link = readLink(section.id);
-  open(Number(link.attention) < records.length ? Number(link.attention) || 0 : 0, link);
+  open(fitting(link, { attention: below(records.length) }).attention ?? 0, link);
   onTheme(() => view.build());
   section.addEventListener("keydown", (event) => view.onKey(event));
   listenForOpening(section, (layer, head, weights) => {

@@ -1,4 +1,5 @@
 // Which head is shown: one of a layer, or the mean or the largest of them all.
+import { below } from "./address.js";
 import { choice } from "./controls.js";
 import { headName } from "./dom.js";
 import { isWhole, methodOf, wholeWords } from "./weighings.js";
@@ -48,10 +49,10 @@ function attended(record, row, head) {
   return `${head === "mean" ? "mean" : "largest"} of ${record.numHeads} heads of layer ${layer}`;
 }
 
-/** "mean", "max" or the number of a head that the record has; null for anything else. */
-export function headFrom(text, record) {
-  if (text === "mean" || text === "max") return text;
-  return /^\d+$/.test(text ?? "") && Number(text) < record.numHeads ? Number(text) : null;
+/** Reads "mean", "max" or the number of a head that the record has; null for anything else. */
+export function headFrom(record) {
+  const number = below(record.numHeads);
+  return (text) => (text === "mean" || text === "max" ? text : number(text));
 }
 
 /** The head next to one, in either direction; from all heads the first or the last. */
@@ -68,7 +69,7 @@ export function headChoice(record, { name, label, value, change }) {
     label,
     options: [...COMBINED, ...heads],
     value: String(value),
-    change: (text) => change(headFrom(text, record)),
+    change: (text) => change(headFrom(record)(text)),
   });
 }
 

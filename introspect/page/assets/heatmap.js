@@ -1,4 +1,5 @@
 // The heatmap view: one head's pattern as a matrix, with its tokens on two sides.
+import { fitting, oneOf, rowOfLayer, within } from "./address.js";
 import { blockFrom, blockToLink, isSame, lengthOf } from "./block.js";
 import { SCALES, scaleChoice, slider } from "./controls.js";
 import { announce, element, figure } from "./dom.js";
@@ -258,15 +259,17 @@ class HeatmapView {
   }
 
   fromLink(link) {
-    const { state, record } = this;
-    const row = record.layers.indexOf(Number(link.layer ?? Number.NaN));
-    if (row !== -1) state.row = row;
-    state.head = headFrom(link.head, record) ?? state.head;
-    state.weights = weightsFrom(link.weights, record) ?? state.weights;
-    const zoom = Number(link.zoom);
-    if (zoom >= 1 && zoom <= LARGEST_ZOOM) state.zoom = zoom;
-    if (SCALES.some(([name]) => name === link.scale)) state.scale = link.scale;
-    state.block = blockFrom(link, this.whole);
+    const { record } = this;
+    const { layer, ...choices } = fitting(link, {
+      layer: rowOfLayer(record.layers),
+      head: headFrom(record),
+      weights: weightsFrom(record),
+      zoom: within(1, LARGEST_ZOOM),
+      scale: oneOf(SCALES.map(([name]) => name)),
+    });
+    Object.assign(this.state, choices);
+    this.state.row = layer ?? this.state.row;
+    this.state.block = blockFrom(link, this.whole);
   }
 
   /** What is seen as a whole figure. */

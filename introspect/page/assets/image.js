@@ -1,4 +1,5 @@
 // The image view: a picture, and over it what one of its patches attends to.
+import { below, fitting, oneOf, rowOfLayer } from "./address.js";
 import { ARROWS, choice } from "./controls.js";
 import { element, figure, headName, labeled } from "./dom.js";
 import { exportButtons } from "./exporting.js";
@@ -72,17 +73,20 @@ export function mountImageView(section, style, record) {
 
 /** What is shown first: what the address says, else what the view was made with. */
 function stateOf(style, record, link) {
-  const layer = record.layers.includes(Number(link.layer)) ? Number(link.layer) : style.layer;
-  const first = style.head === null ? MEAN : String(style.head);
-  const isHead = link.head === MEAN || Number(link.head) < record.numHeads;
-  const head = link.head !== undefined && isHead ? link.head : first;
-  const isToken = link.token !== undefined && Number(link.token) < record.keyLen;
+  const number = below(record.numHeads);
+  const { layer, head, side, token } = fitting(link, {
+    layer: rowOfLayer(record.layers),
+    head: (text) => (text === MEAN ? MEAN : number(text)),
+    side: oneOf(["query", "key"]),
+    token: below(record.keyLen),
+  });
+  const chosen = head ?? style.head ?? MEAN;
   return {
-    row: record.layers.indexOf(layer),
-    heads: head === MEAN ? allHeads(record) : [Number(head)],
-    side: link.side === "query" || link.side === "key" ? link.side : style.side,
-    token: isToken ? Number(link.token) : style.token,
-    isPinned: isToken || style.pinned,
+    row: layer ?? record.layers.indexOf(style.layer),
+    heads: chosen === MEAN ? allHeads(record) : [chosen],
+    side: side ?? style.side,
+    token: token ?? style.token,
+    isPinned: token !== undefined || style.pinned,
     pointed: null,
   };
 }

@@ -1,4 +1,5 @@
 // What the layer view shows: a token on one side, and how its weights are read.
+import { below, fitting, oneOf } from "./address.js";
 import { SCALES } from "./controls.js";
 import { isUnbounded, isWhole, methodOf, patternBy, weightsFrom } from "./weighings.js";
 
@@ -103,16 +104,18 @@ export class LayerState {
   /** Take over what the address says. */
   fromLink(link) {
     const { style, record } = this;
-    const number = (text, end) =>
-      /^\d+$/.test(text ?? "") && Number(text) < end ? Number(text) : null;
-    const known = (options, value) => options.some(([name]) => name === value);
-    if (known(SIDES, link.side)) this.side = link.side;
+    const named = (options) => oneOf(options.map(([name]) => name));
+    Object.assign(this, fitting(link, { side: named(SIDES) }));
     if (!style.isSelf) this.token = style.tokens[this.side];
-    this.token = number(link.token, this.own.labels.length) ?? this.token;
-    this.weights = weightsFrom(link.weights, record) ?? this.weights;
-    if (known(WAYS, link.combine)) this.combine = link.combine;
-    this.head = number(link.head, record.numHeads) ?? this.head;
-    if (known(SCALES, link.scale)) this.scale = link.scale;
-    if (link.special === "hidden") this.special = false;
+    const { special, ...choices } = fitting(link, {
+      token: below(this.own.labels.length),
+      weights: weightsFrom(record),
+      combine: named(WAYS),
+      head: below(record.numHeads),
+      scale: named(SCALES),
+      special: oneOf(["hidden"]),
+    });
+    Object.assign(this, choices);
+    if (special) this.special = false;
   }
 }

@@ -1,23 +1,14 @@
 // The state of the views in the page's address, so that a link opens what was seen.
 
+import { valuesIn } from "./address.js";
+
 // Browsers allow few changes of the address in a short time.
 const PAUSE = 250;
 const pending = new Map();
 
 /** What the address says about a view, by name; {} if it says nothing. */
 export function readLink(owner) {
-  const values = {};
-  for (const [name, value] of parameters()) {
-    if (name.startsWith(`${owner}.`)) values[name.slice(owner.length + 1)] = value;
-  }
-  return values;
-}
-
-/** "L3H1" as row and head; null for a head that there is not. */
-export function namedHead(name, layers, numHeads) {
-  const [, layer, head] = name?.match(/^L(\d+)H(\d+)$/)?.map(Number) ?? [];
-  const row = layers.indexOf(layer);
-  return row === -1 || !(head < numHeads) ? null : [row, head];
+  return valuesIn(location.hash, owner);
 }
 
 /** Put values into the address; null takes one out of it. */

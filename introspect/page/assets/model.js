@@ -1,11 +1,12 @@
 // The model view: a small map for each head; a click shows one beside them.
+import { fitting, headNamed, oneOf } from "./address.js";
 import { choice } from "./controls.js";
 import { element, figure, headName, quoted } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { colorBar, namesAxis, paperLayout } from "./figures.js";
 import { openHead } from "./head.js";
 import { headGrid, scaleLegend } from "./head-grid.js";
-import { namedHead, readLink, writeLink } from "./link.js";
+import { readLink, writeLink } from "./link.js";
 import { headDetail } from "./model-detail.js";
 import { joined, OwnTiles, PatternTiles } from "./model-tiles.js";
 import { draw, onWidth } from "./plot.js";
@@ -31,10 +32,15 @@ export async function mountModelView(section, style, record) {
   await loadMethods(record);
   const link = readLink(section.id);
   const sorts = sortings(style);
-  const view = new ShownMaps(style, record, weightsFrom(link.weights, record) ?? style.weights);
+  const chosen = fitting(link, {
+    weights: weightsFrom(record),
+    sort: oneOf(sorts.map(([name]) => name)),
+    head: headNamed(record.layers, record.numHeads),
+  });
+  const view = new ShownMaps(style, record, chosen.weights ?? style.weights);
   const state = {
-    sort: sorts.some(([name]) => name === link.sort) ? link.sort : "layer",
-    head: namedHead(link.head, record.layers, record.numHeads),
+    sort: chosen.sort ?? "layer",
+    head: chosen.head ?? null,
   };
   const caption = element("p", { class: "reading" }, "Point at a map to read its strongest pair.");
   const open = (row, head, follow) => {

@@ -1,4 +1,5 @@
 // What the numbers of a view are: a record's own weights, or those of another method.
+import { oneOf } from "./address.js";
 import { choice } from "./controls.js";
 import { quantity } from "./numbers.js";
 import { MethodPattern, NormPattern } from "./patterns.js";
@@ -36,9 +37,9 @@ export function weighingsOf(record, own = [["raw", "raw"]]) {
   return [...own, ...Object.entries(record.methods).map(([name, { label }]) => [name, label])];
 }
 
-/** Those of an address, if the record has them. */
-export function weightsFrom(text, record) {
-  return weighingsOf(record).some(([name]) => name === text) ? text : null;
+/** Reads those of an address, if the record has them. */
+export function weightsFrom(record) {
+  return oneOf(weighingsOf(record).map(([name]) => name));
 }
 
 /** The choice of them; null where there is only one. */

@@ -1,6 +1,8 @@
 # What the folder hands out, each name loaded on its first use.
 from .answers import Answers as Answers
 from .answers import prepare_answers as prepare_answers
+from .attending import SMALLEST_RATIO as SMALLEST_RATIO
+from .attending import attending as attending
 from .before_after import BeforeAfter as BeforeAfter
 from .before_after import Preference as Preference
 from .before_after import before_after as before_after
@@ -21,3 +23,8 @@ from .smallest import SmallestSet as SmallestSet
 from .smallest import smallest_set as smallest_set
 from .study import CausalStudy as CausalStudy
 from .study import causal_study as causal_study
+from .verdicts import LEVEL as LEVEL
+from .verdicts import SMALLEST as SMALLEST
+from .verdicts import VERDICTS as VERDICTS
+from .verdicts import Ability as Ability
+from .verdicts import Verdict as Verdict

@@ -21,6 +21,7 @@ from introspect.errors import (
     ModelError,
     SelectionError,
 )
+from introspect.functional import chance
 from introspect.hooks import placed, ran, without_dropout
 from introspect.models import Model, padded, run_inputs
 from introspect.studies.causal.metrics import (
@@ -101,6 +102,13 @@ class Answers:
             case.group if case.group is not None else f"\0{number}"
             for number, case in enumerate(self.cases)
         ]
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of a blind choice among the candidates."""
+        return float(
+            np.mean([chance([c.antecedent for c in case.candidates]) for case in self.cases])
+        )
 
     def scores(self) -> Floats:
         """Return each candidate's score, ``(num_cases, most_candidates)``; NaN without one.

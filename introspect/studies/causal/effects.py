@@ -16,15 +16,17 @@ from introspect.interventions import NEEDS_REFERENCE, Ablation, Ablations, heads
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
 from introspect.records import Head, HeadLike, Kind
-from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
+from introspect.statistics import FEWEST_GROUPS, effect_test, grouped_bootstrap
 from introspect.studies.causal.answers import prepare_answers
 from introspect.studies.causal.metrics import Asked, Floats, accuracy_of, kind_of
+from introspect.studies.causal.verdicts import ability_of, smallest_effect, verdicts_of
 from introspect.text import counted, verb
 
 #: The columns of the table of heads, in order.
 EFFECT_COLUMNS = (
     "layer", "head", "effect", "ci_low", "ci_high", "control", "difference", "difference_low",
-    "difference_high", "p_value", "p_adjusted", "accuracy", "accuracy_without", "n", "num_controls",
+    "difference_high", "p_value", "p_adjusted", "detectable", "verdict", "accuracy",
+    "accuracy_without", "n", "num_controls",
 )  # fmt: skip
 #: The stage of ``measure_effects``, as its progress is told.
 ABLATING = "ablating each head"
@@ -94,11 +96,15 @@ def causal_effects(
 
     .. math:: e_h = \frac{1}{n} \sum_c (m_c - m_c^{-h})
 
-    which is above 0 where the head helps to find the antecedent. ``control`` is the mean effect of
-    the other heads of the same layer, and so the expected effect of a random head of that layer;
-    ``difference`` is the effect minus that. Intervals are 95% intervals, by groups of cases;
-    ``p_value`` is one-sided, for the difference, by flipping the sign of whole groups, and
-    ``p_adjusted`` is the same for the whole family of heads.
+    which is above 0 where the head helps to find the antecedent. ``p_value`` tests whether it
+    differs from 0, two-sided and by groups of cases (``introspect.statistics.effect_test``), and
+    ``p_adjusted`` does so for the whole family of heads. A head ``supports`` the answer, or
+    ``opposes`` it, if ``p_adjusted`` is below 0.05 and the effect at least a hundredth of the mean
+    size of the margins; else there is ``no evidence``, and ``detectable`` is the effect that would
+    have been found in 80% of such studies. There is ``no verdict`` where the model itself is not
+    above chance. ``control`` is the mean effect of the other heads of the same layer, and
+    ``difference`` the effect minus that; neither is part of the verdict. Intervals are 95%
+    intervals, by groups of cases.
 
     Args:
         model: a model with its LM head (``ix.load(…, lm_head=True)``), or its name; without a
@@ -121,8 +127,8 @@ def causal_effects(
     Returns:
         A table, with ``metric``, ``metric_words``, ``unit``, ``is_surrogate``, ``method`` and
         ``model`` in its ``attrs``: layer, head, effect, ci_low, ci_high, control, difference,
-        difference_low, difference_high, p_value, p_adjusted, accuracy (of the unchanged model),
-        accuracy_without (the head), n, num_controls.
+        difference_low, difference_high, p_value, p_adjusted, detectable, verdict, accuracy (of the
+        unchanged model), accuracy_without (the head), n, num_controls.
 
     Raises:
         InputError: no case can be asked; use ``measure_effects`` to see which, and why.
@@ -202,6 +208,8 @@ def measure_effects(
         "model": answers.model.name,
         "is_surrogate": answers.metric.is_surrogate,
         "method": method,
+        "chance": answers.chance,
+        "smallest_effect": smallest_effect(clean),
     }
     return CausalEffects(
         heads=heads_table,
@@ -265,16 +273,14 @@ def effects_of(
             f"{verb(num_groups, 'is', 'are')} too few; it takes at least {FEWEST_GROUPS}"
         )
         nothing = np.full(len(heads), np.nan)
-        low = high = against_low = against_high = p_value = p_adjusted = nothing
+        low = high = against_low = against_high = nothing
     else:
         low, high = grouped_bootstrap(effects, groups, seed=seed)
         against_low, against_high = grouped_bootstrap(against, groups, seed=seed)
-        test = permutation_test(np.stack([against, -against]), groups, seed=seed)
-        p_value, p_adjusted = test.p_value, test.p_adjusted
-        notes += [test.note] if test.note else []
+    test = effect_test(effects, groups, seed=seed)
     has_control = ~np.isnan(controls).all(0)
     if not has_control.all():
-        notes.append("the only head of a layer has no control; its p-value is its own")
+        notes.append("the only head of a layer has no other to stand beside it")
     rows = {
         "layer": [head.layer for head in heads],
         "head": [head.head for head in heads],
@@ -285,8 +291,15 @@ def effects_of(
         "difference": np.where(has_control, against.mean(0), np.nan),
         "difference_low": np.where(has_control, against_low, np.nan),
         "difference_high": np.where(has_control, against_high, np.nan),
-        "p_value": p_value,
-        "p_adjusted": p_adjusted,
+        "p_value": test.p_value,
+        "p_adjusted": test.p_adjusted,
+        "detectable": test.detectable,
+        "verdict": verdicts_of(
+            effects.mean(0),
+            test.p_adjusted,
+            smallest=smallest_effect(clean),
+            is_able=ability_of(answers, clean).is_above_chance,
+        ),
         "accuracy": accuracy_of(clean),
         "accuracy_without": [accuracy_of(without[head]) for head in heads],
         "n": len(clean),

@@ -380,6 +380,11 @@ class Asked(Protocol):
         ...
 
     @property
+    def chance(self) -> float:
+        """The accuracy of a blind choice."""
+        ...
+
+    @property
     def texts(self) -> list[str]:
         """The texts that are asked about, each once."""
         ...

@@ -62,6 +62,11 @@ class NextTokens:
         return [str(text) for text, places in enumerate(self.positions) for _ in places]
 
     @property
+    def chance(self) -> float:
+        """The accuracy of a blind choice among all tokens."""
+        return 1 / len(self.model.tokenizer)
+
+    @property
     def texts(self) -> list[str]:
         """The texts."""
         return [one.tokens.texts[0] for one in self.encoded]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.data import Cases
 from introspect.deprecated import renamed_keyword
 from introspect.errors import InputError, SelectionError
@@ -19,13 +19,14 @@ from introspect.progress import ProgressLike, following
 from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, checked, fold_of_groups, grouped_bootstrap
 from introspect.studies.causal.answers import Rejected, prepare_answers
+from introspect.studies.causal.attending import DIRECTION, attending
 from introspect.studies.causal.effects import CausalEffects, measure_effects
 from introspect.studies.causal.mediation import Mediation, mediation
 from introspect.studies.causal.metrics import Floats, load_to_ask
 from introspect.studies.causal.smallest import SmallestSet, smallest_set
+from introspect.studies.causal.verdicts import Ability, ability_of
 from introspect.studies.coreference import Options, Scores, score
 
-DIRECTION = "pronoun_to_candidate"
 _FOLDS = 2
 
 
@@ -54,6 +55,7 @@ class ChosenByAttention:
     n: int
 
 
+@checked_result
 @dataclass(frozen=True, eq=False)
 class CausalStudy:
     """A set of cases, scored by what heads attend to, and asked with and without each head.
@@ -64,15 +66,20 @@ class CausalStudy:
         heads: both in one table, one row for each head: the columns of ``effects.heads``, and
             ``attention_accuracy`` (how often the pronoun attends most to the antecedent),
             ``attention_weight`` (how much of its attention the antecedent gets),
-            ``attention_margin`` and ``attention_p_adjusted`` (of that accuracy, over all heads).
-            Its ``attrs`` are those of ``effects.heads``, and ``chance``: the accuracy of a blind
-            choice.
+            ``attention_margin``, ``attention_p_adjusted`` (that this is more than chance, and than
+            any rule of position or length, over all heads), ``attention_rival`` (which of these it
+            beats least), ``attention_ratio`` (how many times the weight of the best distractor the
+            antecedent gets on the median case) and ``attends``, the verdict of both. Its ``attrs``
+            are those of ``effects.heads``.
+        ability: how often the unchanged model prefers the antecedent.
         correlation: Spearman's, over heads, of attention accuracy and effect; NaN where one of the
             two is the same for all.
         chosen: the effect of the head chosen by its attention on other cases; ``None`` with too few
             groups.
         smallest: the few heads that carry the most; ``None`` if that was not requested.
         mediation: effects within minimal pairs; ``None`` without such pairs.
+        methods: the effects of the heads with a verdict under each method of ablation: layer, head,
+            method, effect, ci_low, ci_high, p_adjusted (over these heads), verdict.
         rejected: the cases that cannot be asked: their number among those given, and why.
         notes: what could not be computed, and why.
     """
@@ -80,10 +87,12 @@ class CausalStudy:
     effects: CausalEffects
     scores: Scores
     heads: pd.DataFrame
+    ability: Ability
     correlation: float
     chosen: ChosenByAttention | None
     smallest: SmallestSet | None
     mediation: Mediation | None
+    methods: pd.DataFrame = field(default_factory=pd.DataFrame)
     rejected: tuple[Rejected, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
 
@@ -162,11 +171,12 @@ def causal_study(
     chosen = _chosen(effects, scores, seed)
     unchosen = "no head is chosen by its attention: too few groups, or no head can attend"
     notes = (*effects.notes, *([] if chosen else [unchosen]), *unpaired)
-    table = _joined(effects.heads, scores)
+    table = _joined(effects.heads, attending(scores, answers.cases, answers.groups, seed=seed))
     return CausalStudy(
         effects=effects,
         scores=scores,
         heads=table,
+        ability=ability_of(answers, effects.margins),
         correlation=_correlation(table),
         chosen=chosen,
         smallest=smallest,
@@ -176,16 +186,11 @@ def causal_study(
     )
 
 
-def _joined(effects: pd.DataFrame, scores: Scores) -> pd.DataFrame:
+def _joined(effects: pd.DataFrame, attended: pd.DataFrame) -> pd.DataFrame:
     on = ["layer", "head"]
-    scored = scores.heads[scores.heads["direction"] == DIRECTION].set_index(on)
-    cases = scores.cases[scores.cases["direction"] == DIRECTION]
-    scored["weight"] = cases.groupby(on)["antecedent_weight"].mean()
-    columns = scored[["accuracy", "weight", "margin", "p_adjusted"]].add_prefix("attention_")
-    joined = effects.merge(columns.reset_index(), on=on, how="left", validate="1:1")
-    baselines = scores.baselines.set_index("baseline")["accuracy"]
-    # Joining keeps a table's attrs only where both tables have the same.
-    joined.attrs = {**effects.attrs, "chance": float(baselines["random"])}
+    names = {name: f"attention_{name}" for name in attended if name not in (*on, "attends")}
+    joined = effects.merge(attended.rename(columns=names), on=on, how="left", validate="1:1")
+    joined.attrs = effects.attrs
     return joined
 
 

@@ -8,6 +8,7 @@ from .columns import DIRECTIONS as DIRECTIONS
 from .columns import CaseColumns as CaseColumns
 from .columns import Direction as Direction
 from .columns import ScoredCase as ScoredCase
+from .columns import candidate_distances as candidate_distances
 from .linear_probe import CandidateFeatures as CandidateFeatures
 from .linear_probe import ProbeResult as ProbeResult
 from .linear_probe import linear_probe as linear_probe

@@ -31,7 +31,7 @@ _LEVEL = 0.95
 _NAMED = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bias:
     """The difference in accuracy between two kinds of cases.
 

@@ -80,7 +80,7 @@ class PairVersion:
         return any(self.antecedents) and not all(self.antecedents)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PairShifts:
     """The shift of each head within minimal pairs.
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from introspect.calls import checked_call, kind_of_thing
+from introspect.calls import checked_call, checked_result, kind_of_thing
 from introspect.data import Cases, as_cases, is_file_of_cases
 from introspect.errors import InputError, naming
 from introspect.functional import Mention, best_of, credit, margin
@@ -167,6 +167,7 @@ class CapturedText:
         return () if self.columns is None else directions_of(self.columns)
 
 
+@checked_result
 @dataclass(frozen=True, eq=False)
 class CoreferenceStudy:
     """Cases or texts with their attention.

@@ -61,7 +61,7 @@ class Choice:
     frequencies: tuple[tuple[Head, str, float], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
     """Coreference scores as tables.
 

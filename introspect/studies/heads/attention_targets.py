@@ -40,6 +40,21 @@ from introspect.studies.analyzer import (
 _AT_ONCE = 1 << 18
 
 
+class Seen(NamedTuple):
+    """What the queries of a part can see within a mask's limits.
+
+    Args:
+        num_visible: ``(num_texts, length)``: the number of keys.
+        has_key: ``(num_texts, num_roles, length)``, bool: for special, first, same_token,
+            punctuation and each offset whether there is such a key.
+        even: ``(num_texts, 1, length, length)``: attention that is the same to all of them.
+    """
+
+    num_visible: torch.Tensor
+    has_key: torch.Tensor
+    even: torch.Tensor
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """Texts of a batch that are processed together, padded to the longest of them.
@@ -58,7 +73,7 @@ class Part:
     is_token: torch.Tensor
     is_query: torch.Tensor
     factors: torch.Tensor
-    _seen: dict[object, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    _seen: dict[object, Seen] = field(default_factory=dict)
 
     def of(self, attentions: torch.Tensor) -> torch.Tensor:
         """Select the attention of these texts from that of the whole batch."""
@@ -74,9 +89,7 @@ class Part:
             factors=self.factors.to(device),
         )
 
-    def seen(
-        self, lowest: torch.Tensor, highest: torch.Tensor, offsets: tuple[int, ...]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def seen(self, lowest: torch.Tensor, highest: torch.Tensor, offsets: tuple[int, ...]) -> Seen:
         """Find which keys each query can see within a mask's limits.
 
         Args:
@@ -84,10 +97,7 @@ class Part:
             highest: likewise.
             offsets: the offsets that have a role.
 
-        Returns:
-            The number of keys, ``(num_texts, length)``; and for special, first, same_token,
-            punctuation and each offset whether there is such a key, ``(num_texts, num_roles,
-            length)``, bool. Most models use one mask for all layers, so the result is cached.
+        Most models use one mask for all layers, so the result is cached.
         """
         limits = (*lowest.tolist(), *highest.tolist(), offsets)
         if limits not in self._seen:
@@ -96,7 +106,7 @@ class Part:
 
     def _find_seen(
         self, lowest: torch.Tensor, highest: torch.Tensor, offsets: tuple[int, ...]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> Seen:
         length = max(self.lengths)
         between = offsets_between(length, length)
         is_token, keys = self.is_token.cpu(), self.factors[:, :3].cpu() > 0
@@ -106,7 +116,9 @@ class Part:
         first = visible[:, :, 0] & (torch.arange(length) > 0)
         places = [_by_query(visible.diagonal(o, dim1=1, dim2=2), o, length) for o in offsets]
         roles = [special, first, same, punctuation, *places]
-        return visible.sum(-1), torch.stack(roles, dim=1)
+        num_visible = visible.sum(-1)
+        even = visible.float() / num_visible.clamp(min=1)[..., None]
+        return Seen(num_visible, torch.stack(roles, dim=1), even[:, None])
 
 
 def _by_query(values: torch.Tensor, offset: int, length: int) -> torch.Tensor:
@@ -247,11 +259,15 @@ class _Totals(NamedTuple):
         sums: ``(num_roles, num_heads)``, over all tokens that count.
         counts: the same shape: the number of these tokens.
         missing: ``(num_heads,)``, the number of missing rows.
+        even: as ``sums``, of even attention over the visible tokens, the same for every head.
+        even_counts: as ``counts``.
     """
 
     sums: Floats
     counts: Integers
     missing: Integers
+    even: Floats
+    even_counts: Integers
 
 
 @dataclass
@@ -324,16 +340,17 @@ class RolesAnalyzer(SummedByLayer[_Totals]):
             Columns ``layer``, ``head``, ``n_texts``, ``n_tokens`` (queries that are not special
             tokens), ``n_missing`` (those of them whose row is NaN or empty, left out everywhere);
             then the mean of each role, NaN without an observation; then ``n_`` and the name of each
-            role: the number of tokens in its mean.
+            role: the number of tokens in its mean; then ``even_`` and the name: the mean of a head
+            that attends equally to all that the mask lets it see.
 
         Raises:
             InputError: there are no texts.
         """
         if self._sums is None:
             raise InputError("Expected at least one text to find roles in, got none.")
-        sums, counts, missing = self._sums
+        sums, counts, missing, even, even_counts = self._sums
         num_layers, num_heads = missing.shape
-        means = ratio(sums, counts)
+        means, even_means = ratio(sums, counts), ratio(even, even_counts)
         columns = {
             "layer": np.repeat(self._layers, num_heads),
             "head": np.tile(np.arange(num_heads), num_layers),
@@ -343,6 +360,7 @@ class RolesAnalyzer(SummedByLayer[_Totals]):
         }
         columns |= {name: means[i].ravel() for i, name in enumerate(self._names)}
         columns |= {f"n_{name}": counts[i].ravel() for i, name in enumerate(self._names)}
+        columns |= {f"even_{name}": even_means[i].ravel() for i, name in enumerate(self._names)}
         return pd.DataFrame(columns)
 
     def state(self) -> State:
@@ -364,8 +382,10 @@ def _layer(pattern: torch.Tensor, part: Part, reach: int) -> _Totals:
         reach: how many positions before and after a token have a role.
     """
     offsets = place_offsets(reach)
-    weights, missing = countable_rows(pattern, part.is_query, part.is_token)
-    num_visible, has_key = part.seen(*visible_offsets(pattern, part.lengths), offsets)
+    num_visible, has_key, even = part.seen(*visible_offsets(pattern, part.lengths), offsets)
+    # Even attention runs along as one more head.
+    rows = torch.cat([pattern.float(), even.to(pattern.device)], dim=1)
+    weights, missing = countable_rows(rows, part.is_query, part.is_token)
     has_any = num_visible > 0
     # With only one visible key there is no choice, so its share is undefined.
     observed = torch.stack([has_any, num_visible > 1, has_any, has_any], dim=1)
@@ -388,8 +408,13 @@ def _layer(pattern: torch.Tensor, part: Part, reach: int) -> _Totals:
         *offset_totals(weights, offsets).unbind(-1),
     ]
     counts = observed @ known.transpose(1, 2).double()
+    by_role = torch.stack([values.sum(0) for values in sums]).cpu().numpy()
+    number = counts.sum(0).long().cpu().numpy()
+    shape = (len(by_role), pattern.shape[1])
     return _Totals(
-        torch.stack([values.sum(0) for values in sums]).cpu().numpy(),
-        counts.sum(0).long().cpu().numpy(),
-        missing.sum((0, 2)).cpu().numpy(),
+        by_role[:, :-1],
+        number[:, :-1],
+        missing[:, :-1].sum((0, 2)).cpu().numpy(),
+        np.broadcast_to(by_role[:, -1:], shape).copy(),
+        np.broadcast_to(number[:, -1:], shape).copy(),
     )

@@ -58,6 +58,9 @@ class _Counts(NamedTuple):
         rare_rows: the same shape: rows that can see it.
         classes: ``(num_classes, num_heads)``, texts of each class.
         chance: ``(num_heads,)``, float64: maxima on the rarest token expected by chance.
+        places_chance: ``(num_offsets, num_heads)``, float64: maxima expected by chance at each
+            offset.
+        even_classes: ``(num_classes, num_heads)``, texts of each class for even attention.
     """
 
     hits: Integers
@@ -67,6 +70,8 @@ class _Counts(NamedTuple):
     rare_rows: Integers
     classes: Integers
     chance: Floats
+    places_chance: Floats
+    even_classes: Integers
 
 
 def token_counts(sequences: Iterable[TokenSequence]) -> dict[int, int]:
@@ -152,27 +157,38 @@ class PatternsAnalyzer(SummedByLayer[_Counts]):
         pattern = pattern.masked_fill(~is_known[..., None], 0)
         best = sole_maximum(pattern)
         segments = torch.tensor([-1 if s is None else s for s in tokens.sequence_ids])
-        shares = pattern_shares(pattern, is_known, visible, segments.masked_fill(~is_query, -1))
-        classes = pattern_class(shares)[None] == torch.arange(len(PATTERN_CLASSES))[:, None]
+        # Even attention is classed along, as one more head.
+        even = (visible / visible.sum(-1, keepdim=True).clamp(min=1))[None]
+        shares = pattern_shares(
+            torch.cat([pattern, even.to(pattern.dtype)]),
+            torch.cat([is_known, is_query[None]]),
+            visible,
+            segments.masked_fill(~is_query, -1),
+        )
+        numbers = torch.arange(len(PATTERN_CLASSES))[:, None]
+        classes = (pattern_class(shares)[None] == numbers).long()
         return _Counts(
-            *self._places(best, is_known, visible),
+            *(places := self._places(best, is_known, visible))[:2],
             is_known.sum(-1).numpy(),
             *(rare := self._rare(tokens, best, is_known, visible))[:2],
-            classes.long().numpy(),
+            classes[:, :-1].numpy(),
             rare[2],
+            places[2],
+            classes[:, -1:].expand(-1, len(pattern)).numpy().copy(),
         )
 
     def _places(
         self, best: torch.Tensor, is_known: torch.Tensor, visible: torch.Tensor
-    ) -> tuple[Integers, Integers]:
-        """Count the maxima at each offset from the query, and how many are possible there."""
+    ) -> tuple[Integers, Integers, Floats]:
+        """Count the maxima at each offset, how many are possible there, and how many by chance."""
         n = best.shape[-1]
         keys = torch.arange(n) + self._offsets[:, None]
         inside = (keys >= 0) & (keys < n)
         has_key = visible[torch.arange(n), keys.clamp(0, n - 1)] & inside
         could = has_key[:, None] & is_known
         hits = could & (best == keys[:, None])
-        return hits.sum(-1).numpy(), could.sum(-1).numpy()
+        chance = (could / visible.sum(-1).clamp(min=1)).double().sum(-1)
+        return hits.sum(-1).numpy(), could.sum(-1).numpy(), addable(chance.numpy())
 
     def _rare(
         self,
@@ -222,11 +238,13 @@ class PatternsAnalyzer(SummedByLayer[_Counts]):
         Returns:
             Columns ``layer``, ``head``, ``n_texts``, ``n_tokens`` (queries that are not special
             tokens), ``n_rows`` (those with a choice); ``position`` (of most maxima; -1 is the
-            token before), ``position_share``, ``n_position``, ``is_positional`` (at least 0.9);
+            token before), ``position_share``, ``position_chance`` (the share for a random choice
+            among visible tokens), ``n_position``, ``is_positional`` (at least 0.9);
             ``rare_share`` (maxima on the rarest token), ``rare_chance`` (the share for a random
             choice among visible tokens), ``n_rare``, ``is_rare_word`` (at least 0.5); ``pattern``,
-            the class of most texts, ``n_classed``, and the share of texts of each class. Values are
-            NaN, ``<NA>`` or ``none`` without an observation.
+            the class of most texts, ``even_pattern``, that of even attention over the visible
+            tokens, ``n_classed``, and the share of texts of each class. Values are NaN, ``<NA>`` or
+            ``none`` without an observation.
 
         Raises:
             InputError: there are no texts.
@@ -241,12 +259,16 @@ class PatternsAnalyzer(SummedByLayer[_Counts]):
         of_best = (best, np.arange(len(best)))
         known = is_common[of_best]
         share = ratio(hits[of_best], np.where(known, seen[of_best], 0))
+        by_chance = counts.places_chance.reshape(len(self._offsets), -1)[of_best]
+        chance = ratio(by_chance, np.where(known, seen[of_best], 0))
         position = pd.array(self._offsets.numpy()[best], dtype="Int64")
         position[~known] = pd.NA
         rare = ratio(counts.rare_hits, counts.rare_rows).ravel()
         classed = counts.classes.reshape(len(PATTERN_CLASSES), -1)
         n_classed = classed.sum(0)
         names = np.array(PATTERN_CLASSES, dtype=object)[classed.argmax(0)]
+        even = counts.even_classes.reshape(len(PATTERN_CLASSES), -1)
+        even_names = np.array(PATTERN_CLASSES, dtype=object)[even.argmax(0)]
         return pd.DataFrame(
             {
                 "layer": np.repeat(self._layers, num_heads),
@@ -256,6 +278,7 @@ class PatternsAnalyzer(SummedByLayer[_Counts]):
                 "n_rows": counts.rows.ravel(),
                 "position": position,
                 "position_share": share,
+                "position_chance": chance,
                 "n_position": np.where(known, seen[of_best], 0),
                 "is_positional": share >= POSITIONAL,
                 "rare_share": rare,
@@ -263,6 +286,7 @@ class PatternsAnalyzer(SummedByLayer[_Counts]):
                 "n_rare": counts.rare_rows.ravel(),
                 "is_rare_word": rare >= RARE_WORD,
                 "pattern": np.where(n_classed > 0, names, "none"),
+                "even_pattern": np.where(even.sum(0) > 0, even_names, "none"),
                 "n_classed": n_classed,
                 **dict(zip(PATTERN_CLASSES, ratio(classed, n_classed), strict=True)),
             }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import CaptureError, ModelError
 from introspect.hooks import capture, verify
 from introspect.models import Model, assembled, listed_texts, load_text, make_record
@@ -25,6 +25,7 @@ from introspect.studies.heads.known_roles import (
 from introspect.studies.heads.shapes import head_patterns
 
 
+@checked_result
 @dataclass(frozen=True, eq=False)
 class HeadStudy:
     """Findings on the heads of a model by themselves.

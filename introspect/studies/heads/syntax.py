@@ -26,9 +26,12 @@ from introspect.studies.analyzer import (
     check_one_model,
     ratio,
 )
+from introspect.studies.heads.relation_tests import relation_figures, relations_table
+from introspect.studies.heads.sentence_blocks import BlockSums, SentenceBlocks
 
-#: From the dependent's row to its syntactic head, and from the syntactic head's row back.
-SYNTAX_DIRECTIONS = ("dependent_to_head", "head_to_dependent")
+#: From the dependent's row to its syntactic head; from the syntactic head's row back; and, as Clark
+#: et al. 2019 ask, from all rows to the dependent: whether the syntactic head attends to it most.
+SYNTAX_DIRECTIONS = ("dependent_to_head", "head_to_dependent", "head_to_dependent_column")
 
 
 @dataclass
@@ -40,6 +43,8 @@ class Relation:
         n: the number of pairs of words that count.
         not_observable: the number of pairs that the mask makes impossible.
         missing: the number of pairs whose row is NaN.
+        even: ``(num_layers,)``, summed credits of even attention.
+        even_n: the same shape: the number of its pairs.
         at_offset: the number of counted pairs at each offset in words.
         unaligned: the number of pairs without separate tokens for both words.
     """
@@ -48,6 +53,8 @@ class Relation:
     n: Integers
     not_observable: Integers
     missing: Integers
+    even: Floats
+    even_n: Integers
     at_offset: dict[int, Integers] = field(default_factory=dict)
     unaligned: int = 0
 
@@ -55,7 +62,8 @@ class Relation:
     def empty(cls, shape: tuple[int, int]) -> Relation:
         """Build empty totals."""
         n, not_observable, missing = (np.zeros(shape, np.int64) for _ in range(3))
-        return cls(np.zeros(shape), n, not_observable, missing)
+        even, even_n = np.zeros(shape[0]), np.zeros(shape[0], np.int64)
+        return cls(np.zeros(shape), n, not_observable, missing, even, even_n)
 
     def add(self, other: Relation) -> None:
         """Add the totals of another."""
@@ -63,6 +71,8 @@ class Relation:
         self.n += other.n
         self.not_observable += other.not_observable
         self.missing += other.missing
+        self.even += other.even
+        self.even_n += other.even_n
         self.unaligned += other.unaligned
         for offset, count in other.at_offset.items():
             self.at_offset[offset] = self.at_offset.get(offset, 0) + count
@@ -82,22 +92,28 @@ class Sought:
     """The pairs of units to score in one text.
 
     Args:
+        text: the text.
         units: the token indices of each word, or of words that share a piece.
-        sources: the unit that attends, for every pair in both directions.
-        targets: the unit that should be attended to, for every pair.
+        sources: the unit whose row or column is read, for every pair in every direction.
+        targets: the unit that should have the most of it, for every pair.
+        by_column: 1 where the column is read, 0 where the row is.
         pairs: the indices of the pairs of each relation and direction.
         unaligned: for each, the number of pairs without separate units.
     """
 
+    text: str
     units: list[list[int]]
     sources: Integers
     targets: Integers
+    by_column: Integers
     pairs: dict[tuple[str, str], list[int]]
     unaligned: dict[tuple[str, str], int]
 
 
 class Found(NamedTuple):
-    """Results of all pairs of one text in one layer, ``(num_heads, num_pairs)`` each.
+    """Results of all pairs of one text in one layer, ``(num_heads + 1, num_pairs)`` each.
+
+    The last row is that of even attention over all that the mask allows.
 
     Args:
         credits: 0 where a pair does not count.
@@ -131,9 +147,9 @@ def checked_sentence(item: object, tokens: TokenSequence) -> Sentence:
 
 
 def seek(tokens: TokenSequence, sentence: Sentence, subtypes: bool) -> Sought:
-    """Find the dependent and head of each relation, as units, in both directions."""
+    """Find the dependent and head of each relation, as units, in every direction."""
     units, unit_of = _units(tokens, sentence)
-    found: list[tuple[int, int]] = []
+    found: list[tuple[int, int, int]] = []
     pairs: dict[tuple[str, str], list[int]] = {}
     unaligned: dict[tuple[str, str], int] = {}
     for index, word in enumerate(sentence.words):
@@ -141,17 +157,17 @@ def seek(tokens: TokenSequence, sentence: Sentence, subtypes: bool) -> Sought:
             continue
         name = word.deprel if subtypes else word.deprel.split(":")[0]
         dependent, head = unit_of[index], unit_of[word.head]
-        ways = ((dependent, head), (head, dependent))
-        for direction, (source, target) in zip(SYNTAX_DIRECTIONS, ways, strict=True):
+        ways = ((dependent, head, 0), (head, dependent, 0), (dependent, head, 1))
+        for direction, (source, target, way) in zip(SYNTAX_DIRECTIONS, ways, strict=True):
             key = (name, direction)
             if source is None or target is None or source == target:
                 unaligned[key] = unaligned.get(key, 0) + 1
             else:
                 pairs.setdefault(key, []).append(len(found))
-                found.append((source, target))
-    sources, targets = np.array(found, dtype=np.int64).reshape(-1, 2).T
+                found.append((source, target, way))
+    sources, targets, by_column = np.array(found, dtype=np.int64).reshape(-1, 3).T
     # If nothing is left of the text, use a placeholder unit that no pair refers to.
-    return Sought(units or [[0]], sources, targets, pairs, unaligned)
+    return Sought(sentence.text, units or [[0]], sources, targets, by_column, pairs, unaligned)
 
 
 def _units(tokens: TokenSequence, sentence: Sentence) -> tuple[list[list[int]], list[int | None]]:
@@ -187,29 +203,52 @@ def _pieces(tokens: TokenSequence, sentence: Sentence) -> Iterator[list[int]]:
 
 def score_layer(attentions: torch.Tensor, sought: Sought) -> Found:
     """Score all pairs of a text in one layer, ``(num_heads, length, length)``."""
-    units = sought.units
-    missing = _missing(attentions, units)[:, sought.sources]
-    observed = _observed(attentions, units)
+    units, at = sought.units, (sought.by_column, sought.sources)
+    visible = visible_keys(attentions)
+    rows = torch.cat([attentions.double(), _even(visible)[None]])
+    observed = _both_ways(_observed(visible, units))
+    # A row is missing by itself; a column, where a row that competes in it is.
+    absent = _missing(rows, units)
+    missing = torch.stack([absent, (absent[:, None, :] & observed[1]).any(-1)], 1)[:, *at]
     # Sums over groups would spread NaN into rows without any; `missing` already records it.
-    pattern = merge_pieces(attentions.nan_to_num(0.0).double(), units, units)
-    shares = _shares(pattern, observed)[:, sought.sources, sought.targets]
-    not_observable = ~observed[sought.sources, sought.targets] & ~missing
+    pattern = _both_ways(merge_pieces(rows.nan_to_num(0.0), units, units))
+    shares = _shares(pattern, observed)[:, *at, sought.targets]
+    not_observable = ~observed[*at, sought.targets] & ~missing
     credits = shares.masked_fill(not_observable | missing, 0)
     return Found(credits.numpy(), not_observable.numpy(), missing.numpy())
 
 
+def _even(visible: torch.Tensor) -> torch.Tensor:
+    """Return attention that is the same to all visible tokens, special ones included."""
+    return visible.double() / visible.sum(-1, keepdim=True).clamp(min=1)
+
+
+def _both_ways(pattern: torch.Tensor) -> torch.Tensor:
+    """Stack rows and columns: ``(..., 2, length, length)``."""
+    return torch.stack([pattern, pattern.mT], dim=-3)
+
+
 def summed(found: Found, sought: Sought, chosen: list[int]) -> Relation:
     """Sum the chosen pairs of a text; ``found`` holds all its pairs, layers first."""
+    credits = addable(found.credits[..., chosen].sum(-1))
     not_observable, missing = found.not_observable[..., chosen], found.missing[..., chosen]
     counts = (~not_observable & ~missing).astype(np.int64)
     offsets = (sought.targets - sought.sources)[chosen]
     return Relation(
-        addable(found.credits[..., chosen].sum(-1)),
-        counts.sum(-1),
-        not_observable.sum(-1),
-        missing.sum(-1),
-        {int(o): counts[..., offsets == o].sum(-1) for o in np.unique(offsets)},
+        credits[:, :-1],
+        counts.sum(-1)[:, :-1],
+        not_observable.sum(-1)[:, :-1],
+        missing.sum(-1)[:, :-1],
+        credits[:, -1],
+        counts.sum(-1)[:, -1],
+        {int(o): counts[:, :-1, offsets == o].sum(-1) for o in np.unique(offsets)},
     )
+
+
+def _block_sums(relation: Relation) -> BlockSums:
+    """Return what the tests need of one sentence; an offset is right for all heads of a layer."""
+    offsets = {offset: count.max(-1) for offset, count in relation.at_offset.items()}
+    return BlockSums(relation.credits, relation.n, relation.even, relation.even_n, offsets)
 
 
 def _missing(attentions: torch.Tensor, units: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -218,19 +257,18 @@ def _missing(attentions: torch.Tensor, units: Sequence[Sequence[int]]) -> torch.
     return torch.stack([rows[..., list(unit)].any(-1) for unit in units], dim=-1)
 
 
-def _observed(attentions: torch.Tensor, units: Sequence[Sequence[int]]) -> torch.Tensor:
+def _observed(visible: torch.Tensor, units: Sequence[Sequence[int]]) -> torch.Tensor:
     """Check whether a unit can see any piece of another: ``(num_units, num_units)``."""
-    visible = visible_keys(attentions).double()
     others = ~torch.eye(len(units), dtype=torch.bool)
-    return (merge_pieces(visible, units, units) > 0) & others
+    return (merge_pieces(visible.double(), units, units) > 0) & others
 
 
 def _shares(pattern: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
     """Compute the credit of each unit as the answer: 1 for the only maximum, 1/k for k tied.
 
     Args:
-        pattern: ``(num_heads, num_units, num_units)``.
-        observed: ``(num_units, num_units)``: which units compete.
+        pattern: ``(num_heads, 2, num_units, num_units)``.
+        observed: ``(2, num_units, num_units)``: which units compete.
 
     Returns:
         Shaped like ``pattern``; rows sum to 1 where any unit competes, and are 0 elsewhere.
@@ -245,7 +283,8 @@ def _shares(pattern: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
 #: The columns of the table, in order.
 SYNTAX_COLUMNS = (
     "relation", "layer", "head", "direction", "n", "n_not_observable", "n_missing", "n_unaligned",
-    "accuracy", "baseline_offset", "baseline_accuracy",
+    "accuracy", "ci_low", "ci_high", "even_accuracy", "baseline_offset", "baseline_accuracy",
+    "p_value", "p_adjusted",
 )  # fmt: skip
 
 
@@ -256,6 +295,11 @@ _COUNTS = ("n", "not_observable", "missing")
 @dataclass
 class SyntaxAnalyzer(LayerByLayer[list[Found]]):
     """How often a head's strongest attention from a word goes to its syntactic head, and back.
+
+    Three questions are asked of a head: to which word the dependent attends most
+    (``dependent_to_head``), to which word the syntactic head attends most (``head_to_dependent``),
+    and which word attends most to the dependent (``head_to_dependent_column``, the way of Clark et
+    al. 2019).
 
     Words are the treebank's, each consisting of the token pieces that contain its characters:
     attention to a word is the sum over its pieces, attention from it the mean. Words that share a
@@ -275,6 +319,7 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
     _layers: tuple[int, ...] = ()
     _num_heads: int = 0
     _relations: dict[tuple[str, str], Relation] = field(default_factory=dict)
+    _blocks: SentenceBlocks = field(default_factory=SentenceBlocks)
 
     def __post_init__(self) -> None:
         self._sought: list[Sought] = []
@@ -317,11 +362,15 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
 
     def _add(self, texts: Texts, reduced: Mapping[int, list[Found]]) -> None:
         by_text = list(zip(*reduced.values(), strict=True))
-        self._fit(tuple(reduced), by_text[0][0].credits.shape[0])
+        self._fit(tuple(reduced), by_text[0][0].credits.shape[0] - 1)
         for sought, layers in zip(self._sought, by_text, strict=True):
             found = Found(*(np.stack(values) for values in zip(*layers, strict=True)))
-            for (relation, direction), chosen in sought.pairs.items():
-                self._count(relation, direction, summed(found, sought, chosen))
+            sums = {key: summed(found, sought, chosen) for key, chosen in sought.pairs.items()}
+            self._blocks.add_sentence(
+                sought.text, {key: _block_sums(relation) for key, relation in sums.items()}
+            )
+            for (relation, direction), of_text in sums.items():
+                self._count(relation, direction, of_text)
             for (relation, direction), number in sought.unaligned.items():
                 self._of(relation, direction).unaligned += number
 
@@ -341,17 +390,22 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
         self._fit(other._layers, other._num_heads)
         for (relation, direction), found in other._relations.items():
             self._count(relation, direction, found)
+        self._blocks.merge(other._blocks)
 
     def compute(self) -> pd.DataFrame:
         """Return a table with one row for each relation, direction, layer and head.
 
         Returns:
             The columns ``SYNTAX_COLUMNS``. ``accuracy`` is the mean credit over the ``n`` pairs of
-            words that count. Counted separately: ``n_not_observable``, where the mask hides one
-            word from the other; ``n_missing``, where the row is NaN; ``n_unaligned``, where a word
-            was truncated or both are one word for the model. ``baseline_offset`` is the offset in
-            words that is most often right on the same pairs, and ``baseline_accuracy`` its
-            accuracy: it is in-sample, as is the accuracy of a head chosen from this table.
+            words that count, with its 95% interval by sentence. Counted separately:
+            ``n_not_observable``, where the mask hides one word from the other; ``n_missing``, where
+            a row is NaN; ``n_unaligned``, where a word was truncated or both are one word for the
+            model. ``even_accuracy`` is what even attention over the visible tokens gets;
+            ``baseline_offset`` is the offset in words that is most often right on the same pairs,
+            and ``baseline_accuracy`` its accuracy: it is in-sample, as is the accuracy of a head
+            chosen from this table. The p-values test whether the head beats both, by sentence;
+            ``p_adjusted`` compares with the best of all heads, directions and relations. They, and
+            intervals, are NaN where fewer than five sentences have the relation.
 
         Raises:
             InputError: there are no sentences.
@@ -365,7 +419,34 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
         ]
         if not tables:
             return pd.DataFrame(columns=list(SYNTAX_COLUMNS))
-        return pd.concat(tables, ignore_index=True)[list(SYNTAX_COLUMNS)]
+        table = pd.concat(tables, ignore_index=True)
+        if self._blocks.blocks:
+            figures = relation_figures(self._blocks, SYNTAX_DIRECTIONS)
+            figures["layer"] = np.array(self._layers)[figures["layer"]]
+            keys = ["relation", "direction", "layer", "head"]
+            table = table.merge(figures, how="left", on=keys)
+        return table.reindex(columns=list(SYNTAX_COLUMNS))
+
+    def relations(self, table: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Return a table with one row for each relation: the head chosen for it, held out.
+
+        Args:
+            table: what ``compute`` returned, so that it is not computed again.
+
+        Returns:
+            The columns ``RELATION_COLUMNS``. ``accuracy`` is that of the head and direction that
+            are best on four fifths of the sentences, on the other fifth, in the mean over 30
+            divisions, with its 95% interval by sentence; ``offset_accuracy`` is that of the offset
+            chosen likewise and ``even_accuracy`` that of even attention, on the same pairs.
+            ``layer``, ``head`` and ``direction`` are chosen most often, in ``chosen_share`` of all
+            choices; ``p_adjusted`` is theirs, and ``is_followed`` whether it is at most 0.05.
+            Figures are missing where fewer than five sentences have the relation.
+
+        Raises:
+            InputError: there are no sentences.
+        """
+        table = self.compute() if table is None else table
+        return relations_table(self._blocks, SYNTAX_DIRECTIONS, self._layers, table)
 
     def _table(self, relation: str, direction: str) -> pd.DataFrame:
         found = self._relations[relation, direction]
@@ -401,7 +482,11 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
             name: np.array([getattr(relation, name) for relation in found], np.int64).reshape(shape)
             for name in _COUNTS
         }
+        even = np.array([relation.even for relation in found], np.float64)
+        even_n = np.array([relation.even_n for relation in found], np.int64)
         return counts | {
+            "even": even.reshape(shape[:2]),
+            "even_n": even_n.reshape(shape[:2]),
             "subtypes": np.array(self.subtypes),
             "layers": np.array(self._layers, dtype=np.int64),
             "num_heads": np.array(self._num_heads),
@@ -414,6 +499,7 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
             "offset_counts": np.array([n for *_, n in at_offset], dtype=np.int64).reshape(
                 (len(at_offset), *shape[1:])
             ),
+            **self._blocks.state(shape[1:]),
         }
 
     @classmethod
@@ -425,6 +511,8 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
                 n=np.array(state["n"][i], dtype=np.int64),
                 not_observable=np.array(state["not_observable"][i], dtype=np.int64),
                 missing=np.array(state["missing"][i], dtype=np.int64),
+                even=np.array(state["even"][i], dtype=np.float64),
+                even_n=np.array(state["even_n"][i], dtype=np.int64),
                 unaligned=int(unaligned),
             )
             for i, unaligned in enumerate(state["unaligned"])
@@ -438,6 +526,7 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
             _layers=tuple(state["layers"].tolist()),
             _num_heads=int(state["num_heads"]),
             _relations=dict(zip(keys, found, strict=True)),
+            _blocks=SentenceBlocks.from_state(state),
         )
 
     def _of(self, relation: str, direction: str) -> Relation:

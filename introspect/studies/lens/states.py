@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 from weakref import ReferenceType, ref
@@ -18,6 +19,7 @@ from weakref import ReferenceType, ref
 import torch
 from torch import nn
 
+from introspect.changes import Changes, guarded
 from introspect.errors import CaptureError, ModelError
 from introspect.hooks import (
     Captured,
@@ -27,6 +29,8 @@ from introspect.hooks import (
     capture,
     capture_with_projections,
     find_projections,
+    hook_after,
+    hook_before,
     ran,
     run_arguments,
     same_output,
@@ -250,23 +254,17 @@ class _StateLog:
     def open(self) -> Iterator[None]:
         """Record the first run within the block: a model may run again to return its attention."""
         self.states, self._runs = [], 0
-        handles: list[Any] = [
-            part.register_forward_hook(self._note, with_kwargs=True)
-            for part in self._module.modules()
-        ]
-        handles.append(self._module.register_forward_pre_hook(self._begin))
-        try:
+        with Changes() as changes:
+            hook_after(changes, self._module.modules(), self._note, with_kwargs=True)
+            hook_before(changes, [self._module], self._begin)
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
-    def _note(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any
-    ) -> None:
-        # Hooks belong to the module, so runs in other threads arrive here too.
+    def _note(self, module: nn.Module, args: tuple[Any, ...], *rest: Any) -> None:
+        # Hooks belong to the module, so runs in other threads arrive here too. A run that is under
+        # way when the hook is removed still calls it, then without kwargs.
         if threading.get_ident() != self._thread or self._runs > 1:
             return
+        kwargs, result = rest
         made = state_in(result if isinstance(result, tuple | list) else (result,))
         if made is not None:
             given = state_in((*args, *kwargs.values()))
@@ -307,11 +305,9 @@ def replaced_result(module: nn.Module, state: torch.Tensor) -> Iterator[None]:
             return result
         return (state, *result[1:]) if isinstance(result, tuple) else state
 
-    handle = module.register_forward_hook(replace)
-    try:
+    with Changes() as changes:
+        hook_after(changes, [module], replace)
         yield
-    finally:
-        handle.remove()
 
 
 @contextmanager
@@ -324,16 +320,13 @@ def noted_results(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, Any]
         if threading.get_ident() == thread:
             results[module] = result
 
-    handles = [module.register_forward_hook(note) for module in modules]
-    try:
+    with Changes() as changes:
+        hook_after(changes, modules, note)
         yield results
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 # Modules keep one ``forward`` for all threads: two blocks that overlap would restore each other's.
-_replaying = threading.RLock()
+_replaying = guarded(threading.RLock())
 
 
 @contextmanager
@@ -347,18 +340,20 @@ def replayed_results(results: Mapping[nn.Module, Any]) -> Iterator[None]:
 
         return forward
 
-    with _replaying:
+    with _replaying, Changes() as changes:
         before = {module: vars(module).get("forward") for module in results}
-        try:
-            for module, result in results.items():
-                vars(module)["forward"] = replaying(module.forward, result)
-            yield
-        finally:
-            for module, forward in before.items():
-                if forward is None:
-                    vars(module).pop("forward", None)
-                else:
-                    vars(module)["forward"] = forward
+        changes.note(partial(_restore_forwards, before))
+        for module, result in results.items():
+            vars(module)["forward"] = replaying(module.forward, result)
+        yield
+
+
+def _restore_forwards(before: Mapping[nn.Module, Any]) -> None:
+    for module, forward in before.items():
+        if forward is None:
+            vars(module).pop("forward", None)
+        else:
+            vars(module)["forward"] = forward
 
 
 # An output belongs to the heads unless it is this many times nearer to the rest than to their sum.

@@ -8,7 +8,7 @@ from itertools import takewhile
 
 import pandas as pd
 
-from introspect.calls import checked_call
+from introspect.calls import checked_call, checked_result
 from introspect.errors import CaptureError, SelectionError
 from introspect.models import Model, load_text
 from introspect.records import AttentionRecord, TokenLike, as_token
@@ -48,6 +48,7 @@ class TokenReading:
         return token_id
 
 
+@checked_result
 @dataclass(frozen=True, eq=False)
 class LensStudy:
     """The logit lens on a text, and a logit divided at one of its tokens.

@@ -327,6 +327,20 @@ def spacy(**others: object) -> dict[str, object]:
     }
 
 
+def test_spans_of_allennlp_in_no_cluster_may_be_distractors(tmp_path):
+    words = ["The", "fox", "did", "not", "cross", "the", "river", "as", "it", "was", "wide", "."]
+    document = {"document": words, "clusters": [[[5, 6], [8, 8]]]}
+    spans = [[0, 1], [5, 6], [8, 8]]
+    made = {}
+    for name, given in {"with": spans, "without": None, "odd": [[0]]}.items():
+        path = written(tmp_path, f"{name}.json", json.dumps({**document, "top_spans": given}))
+        made[name] = sorted_out(read_clusters(path))
+    (case,) = made["with"][0]
+    assert marked(case) == "[-The fox] did not cross [+the river] as <it> was wide ."
+    assert [c.antecedent for case in made["without"][0] for c in case.candidates] == [True]
+    assert [reject.kind for reject in made["odd"][2]] == ["type"]
+
+
 FORMS = {
     "e2e-coref": ({"doc_key": "d", "sentences": SENTENCES, "clusters": INCLUSIVE}, RIGHT),
     "LitBank": ({"id": "d", "sentences": SENTENCES, "coref_chains": IN_SENTENCES}, RIGHT),
@@ -378,7 +392,7 @@ def test_the_samples_of_clusters():
     ]
     assert [case.group for case in cases] == ["own_0000", "own_0001"]
     (case,), _, _ = sorted_out(read_clusters(sample("clusters.json")))
-    assert marked(case) == "The fox did n't cross [+the river] because <it> was too wide ."
+    assert marked(case) == "[-The fox] did n't cross [+the river] because <it> was too wide ."
     assert not left_out and not rejects
 
 

@@ -194,6 +194,56 @@ def test_a_schema_that_cannot_be_read_is_rejected_and_the_next_is_read(tmp_path,
 # --- WinoGrande -------------------------------------------------------------------------------
 
 
+TROPHY = "The trophy does not fit in the case because it is too small, and it is sold."
+CHOICES = ["the trophy", "the case"]
+AT = TROPHY.index("it is")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"sentence": TROPHY, "pronoun": "it", "candidates": CHOICES, "label": 1},
+        {
+            "text": TROPHY,
+            "pronoun": "it",
+            "options": CHOICES,
+            "label": "1",
+            "pronoun_loc": AT,
+        },
+        {"text": TROPHY, "pronoun": "it", "candidates": CHOICES, "answer": "The case"},
+    ],
+)
+def test_schemas_are_read_from_json_too(tmp_path, row):
+    path = written(tmp_path, "d.jsonl", lines(row, {**row, "label": -1, "answer": None}))
+    assert form_of(path) == "dpr"
+    (case,), _, (reject,) = sorted_out(read_dpr(path))
+    text = "[-The trophy] does not fit in [+the case] because <it> is too small, and it is sold."
+    assert marked(case) == text and case.id == "d-1"
+    assert (reject.line, reject.kind) == (2, "label")
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"label": 2}, "label"),
+        ({"label": "the fox"}, "label"),
+        ({"label": True}, "label"),
+        ({"pronoun": "she"}, "mention"),
+        ({"candidates": ["a fox", "the case"]}, "mention"),
+        ({"candidates": ["the case"]}, "label"),
+        ({"candidates": "the case"}, "missing_key"),
+        ({"pronoun_loc": 3}, "span"),
+        ({"pronoun_loc": 900}, "span"),
+    ],
+)
+def test_a_schema_in_json_that_cannot_be_read_is_rejected(tmp_path, change, kind):
+    row = {"sentence": TROPHY, "pronoun": "it", "candidates": CHOICES, "label": 1}
+    cases, _, (reject,) = sorted_out(
+        read_dpr(written(tmp_path, "d.json", json.dumps([{**row, **change}, row])))
+    )
+    assert (len(cases), reject.kind) == (1, kind)
+
+
 def wino(sentence: str, answer: object, **others: object) -> dict[str, object]:
     return {"sentence": sentence, "option1": "Ian", "option2": "Dennis", "answer": answer, **others}
 

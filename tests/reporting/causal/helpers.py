@@ -6,8 +6,10 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 
 from introspect.reporting import finding_of_study
+from introspect.studies.causal.verdicts import ability_of
 from tests.views.causal.helpers import ROWS, table_of
 
 NAN = math.nan
@@ -20,10 +22,16 @@ def made(table=None, *, right=36, groups=20, choice_p=0.5, **others):
     answers = SimpleNamespace(
         groups=[str(number % groups) for number in range(40)],
         metric=SimpleNamespace(is_surrogate=table.attrs["is_surrogate"]),
+        chance=0.5,
     )
+    ability = ability_of(answers, margins)
+    if not ability.is_above_chance:
+        table = table.assign(verdict="no verdict")
     choice = SimpleNamespace(p_value=choice_p, accuracy=0.8, direction="candidate_to_pronoun")
     study = {
         "heads": table,
+        "ability": ability,
+        "methods": pd.DataFrame(),
         "effects": SimpleNamespace(margins=margins, answers=answers),
         "scores": SimpleNamespace(choice=choice),
         "chosen": None,

@@ -35,24 +35,22 @@ def gated():
     return study_of("pronoun-gated")
 
 
-def test_on_pronoun_the_head_that_attends_is_a_head_that_matters(pronoun):
+def test_on_pronoun_the_head_that_attends_supports_the_answer(pronoun):
     report = ix.causal_report(pronoun)
-    assert report.finding.startswith("The head that attends to the antecedent matters: L1H0, with ")
-    assert report.finding.endswith(
-        "L0H0 matters as well, although no evidence was found that it attends to it."
-    )
+    assert report.finding.startswith("L0H0 and L1H0 support the answer: without L0H0 the ")
+    assert report.finding.endswith("L1H0 attends to the antecedent.")
     words = " ".join(finding_of_study(pronoun).details)
     assert "The model is right in 100.0% of 40 cases" in words
-    assert "Of 8, 2 heads matter" in words
-    assert "other: *L1H0*, effect" in words and "Held out, it matters." in words
+    assert "other: *L1H0*, effect" in words and "Held out, it supports the answer." in words
+    assert report.claims == finding_of_study(pronoun).claims
 
 
-def test_on_pronoun_gated_no_attention_resolves_it_and_yet_heads_matter(gated):
-    report = ix.causal_report(gated)
-    assert report.finding == (
-        "No head’s attention resolves the pronoun, as far as these cases show, although the model "
-        "is right in 100.0% of them. L0H1 and L0H0 matter nevertheless."
+def test_on_pronoun_gated_no_head_attends_and_yet_heads_support_the_answer(gated):
+    finding = ix.causal_report(gated).finding
+    assert finding.startswith(
+        "L0H1, L0H0 and L0H3 support the answer: without L0H1 the preference "
     )
+    assert finding.endswith("No evidence that one of them attends to the antecedent.")
 
 
 def test_before_and_after_is_shown_where_attention_follows(pronoun, gated):
@@ -74,7 +72,11 @@ def test_the_figures_of_the_words_are_those_of_the_tables(pronoun):
     by_hand = float((clean - answers.margins()).mean())
     weight.data.copy_(before)
     assert row["effect"] == pytest.approx(by_hand, rel=1e-5)
-    assert f"an effect of {quantity(by_hand)} (95% CI" in ix.causal_report(pronoun).finding
+    words = " ".join(finding_of_study(pronoun).details)
+    assert (
+        f"*L1H0* supports the answer: without it the preference falls by {quantity(by_hand)}"
+        in words
+    )
 
 
 def test_the_study_says_where_heads_look_in_the_same_table(pronoun):
@@ -129,7 +131,7 @@ def test_a_head_that_is_alone_has_neither_control_nor_nan(open_page):
     report = ix.causal_report(ix.causal_study(model, own(12), share=None, minimal_pairs=False))
     page = open_page(report.html)
     text = page.inner_text("main")
-    assert "The only head of a layer has no control" in text
+    assert "The only head of a layer has no other" in text
     assert "NaN" not in text and not re.search(r"\bnan\b", text)
     facts = dict(
         zip(
@@ -161,7 +163,7 @@ def test_the_page_has_the_views_the_tables_and_the_proof(pronoun, open_page):
     ).html
     page = open_page(html, width=800)
     assert page.evaluate("document.documentElement.scrollWidth") <= 800
-    assert page.inner_text("h1") == "Which heads matter in <b>my cases</b>"
+    assert page.inner_text("h1") == "Which heads support the answer in <b>my cases</b>"
     chapters = page.locator("details.chapter > summary h2").all_inner_texts()
     assert chapters == [
         "What heads attend to, and their effects", "The effect of every head", "Heads in figures",
@@ -171,7 +173,7 @@ def test_the_page_has_the_views_the_tables_and_the_proof(pronoun, open_page):
     ]  # fmt: skip
     first = page.locator("table.data").first.locator("tbody tr").first
     cells = first.locator("td").all_inner_texts()
-    assert cells[0] == "L0H0" and cells[-1] == "matters; no evidence that it attends here"
+    assert cells[0] == "L0H0" and cells[-1] == "supports; no evidence that it attends"
     assert cells[6] == "50.0%"
     text = page.inner_text("main")
     assert "1 row was left out." in text and "Line 3 is <i>odd</i>." in text

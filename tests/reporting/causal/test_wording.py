@@ -6,11 +6,11 @@ import math
 import re
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 
 from introspect.records import Head
-from introspect.reporting import finding_of_study, own_answer
+from introspect.reporting import finding_of_study
+from introspect.reporting.causal_claims import ability_claim
 from introspect.reporting.causal_words import (
     head_verdicts,
     mediation_words,
@@ -19,87 +19,110 @@ from introspect.reporting.causal_words import (
 )
 from introspect.studies.causal import SmallestSet
 from introspect.studies.causal.study import ChosenByAttention
+from introspect.text import percent_ends, quantity
 from tests.reporting.causal.helpers import NAN, headline, made, rows_but
 from tests.views.causal.helpers import SURROGATE, table_of, without_tests
 
 
-def test_a_head_that_looks_and_matters_is_named_beside_those_that_do_one_of_both():
+def test_heads_that_support_the_answer_are_named_with_the_largest_effect():
     assert headline(made()) == (
-        "Of 2 heads that attend to the antecedent, L3H0 matters: with an effect of 1.50 (95% CI "
-        "1.20–1.70) nats, the other heads of layer 3: −0.200 nats. No evidence was found that L3H1 "
-        "does. L0H0 matters as well, although no evidence was found that it attends to it."
+        "L0H0 and L3H0 support the answer: without L0H0 the preference falls by 2.00 nats (95% CI "
+        "1.70–2.20). L3H0 attends to the antecedent; so does L3H1, without such evidence."
     )
     assert headline(made(rows_but((3, 1), (0, 0)))) == (
-        "The head that attends to the antecedent matters: L3H0, with an effect of 1.50 (95% CI "
-        "1.20–1.70) nats, the other heads of layer 3: −0.200 nats."
+        "L3H0 supports the answer: without it the preference falls by 1.50 nats (95% CI "
+        "1.20–1.70). It attends to the antecedent."
     )
 
 
-def test_several_heads_that_attend_and_matter_are_counted():
-    rows = [(1, 0, 1.0, 0.1, 0.01, 0.9, 0.01, 0.3), (1, 1, 2.0, 0.1, 0.01, 0.9, 0.01, 0.3)]
-    assert headline(made(table_of(rows))) == (
-        "Of 2 heads that attend to the antecedent, L1H1 and L1H0 matter: the largest is L1H1’s, an "
-        "effect of 2.00 (95% CI 1.70–2.20) nats, the other heads of layer 1: 0.100 nats."
+def test_a_head_that_supports_it_need_not_attend():
+    assert headline(made(rows_but((3, 0), (3, 1)))) == (
+        "L0H0 supports the answer: without it the preference falls by 2.00 nats (95% CI "
+        "1.70–2.20). No evidence that it attends to the antecedent."
+    )
+    assert headline(made(rows_but((3, 0)))).endswith(
+        "L3H1 attends to the antecedent, without evidence that it supports the answer."
     )
 
 
-def test_a_head_that_only_matters_matters_nevertheless():
-    table = rows_but((3, 0), (3, 1))
-    assert headline(made(table)) == (
-        "No head’s attention resolves the pronoun, as far as these cases show, although the model "
-        "is right in 90.0% of them. L0H0 matters nevertheless."
+def test_the_effect_of_other_heads_of_the_layer_is_no_part_of_the_verdict():
+    """Equal heads hid one another, and a harmful one made idle ones look needed."""
+    equal = [(1, head, 1.0, 1.0, 0.001, 0.5, 1.0, 0.0) for head in range(4)]
+    assert headline(made(table_of(equal))).startswith(
+        "L1H0, L1H1, L1H2 and L1H3 support the answer"
     )
-    # Where the model does not do better than chance, there is no although.
-    assert "show, and the model is right in 52.5% of them." in headline(made(table, right=21))
-
-
-def test_looking_and_mattering_may_be_of_different_heads():
-    assert headline(made(rows_but((3, 0)))) == (
-        "L3H1 attends to the antecedent, but no evidence was found that it matters; L0H0 matters, "
-        "without evidence that it attends to it."
+    beside = [(1, 0, -2.0, 0.0, 0.001, 0.5, 1.0, 0.0), (1, 1, 0.0, -2.0, 1.0, 0.5, 1.0, 0.0)]
+    words = headline(made(table_of(beside)))
+    assert words == (
+        "No evidence that any of 2 heads supports the answer. L1H0 opposes the answer: without it "
+        "the preference rises by 2.00 nats (95% CI 1.80–2.30)."
     )
 
 
 def test_nothing_is_claimed_where_nothing_stands_out():
-    nothing = "No evidence that any of 2 heads matters: no effect is above 0, and above that of "
+    nothing = (
+        "No evidence that any of 2 heads supports or opposes the answer: an effect of 0.800 nats "
+        "would have been found in 80% of such studies."
+    )
     assert headline(made(rows_but((0, 0), (3, 0)))) == (
-        nothing
-        + "the other heads of the same layer, by more than chance allows. L3H1 attends to the "
-        "antecedent all the same."
+        nothing + " L3H1 attends to the antecedent."
     )
     blind = [(0, 0, 0.1, 0.1, 0.9, 0.5, 1.0, 0.0), (0, 1, 0.1, 0.1, 0.9, 0.5, 1.0, 0.0)]
-    assert "No head’s attention resolves the pronoun" in headline(made(table_of(blind)))
-    assert "No evidence that the head matters:" in headline(made(table_of(blind[:1])))
+    assert headline(made(table_of(blind))) == nothing
+    assert "No evidence that the head supports or" in headline(made(table_of(blind[:1])))
 
 
-def test_an_effect_below_zero_does_not_help_whatever_the_others_do():
-    rows = [(0, 0, -0.1, -3.0, 0.001, 0.5, 1.0, 0.0), (0, 1, -3.0, -0.1, 1.0, 0.5, 1.0, 0.0)]
-    assert headline(made(table_of(rows))).startswith("No evidence that any of 2 heads matters")
+def test_a_sure_effect_that_moves_no_answer_is_none():
+    tiny = [(0, 0, 0.001, 0.0, 0.001, 0.5, 1.0, 0.0)]
+    assert headline(made(table_of(tiny))).startswith("No evidence that the head supports")
 
 
-def test_a_choice_in_the_other_direction_is_not_denied():
-    words = headline(made(rows_but((3, 0), (3, 1)), choice_p=0.001))
-    assert words == (
-        "No single head stands out by what it attends to from the pronoun; heads chosen on other "
-        "cases are right in 80.0%, candidate to pronoun. L0H0 matters nevertheless."
+def test_where_the_model_is_at_chance_there_is_no_verdict():
+    study = made(right=21)
+    assert headline(study) == (
+        "The model is not shown to be above chance, so there is no verdict on any head. The model "
+        "is right in 52.5% of 40 cases"
+        + percent_ends(study.ability.low, study.ability.high)
+        + "; a blind choice would be in 50.0%. L3H0 and L3H1 attend to the antecedent."
     )
+    kinds = {claim.kind for claim in finding_of_study(study).claims}
+    assert kinds == {"no-able", "attends"}
+    assert "support" not in " ".join(finding_of_study(study).details)
 
 
 def test_too_few_groups_claim_nothing():
     assert headline(made(without_tests(), groups=3)) == (
         "3 groups of cases are too few for intervals and tests: nothing is claimed of any head. "
-        "The model is right in 90.0% of 40 cases."
+        "The model is right in 90.0% of 40 cases; a blind choice would be in 50.0%."
     )
     finding = finding_of_study(made(without_tests(), groups=3))
-    assert not re.search(r"nan|\d matter|95%", " ".join(finding.details))
+    assert not re.search(r"nan|support|95%", " ".join(finding.details))
+
+
+def test_every_number_of_a_sentence_is_in_its_claim():
+    study = made()
+    claims = finding_of_study(study).claims
+    assert [(c.kind, c.subject) for c in claims] == [
+        ("able", "the model"), ("supports", "L0H0"), ("supports", "L3H0"), ("attends", "L3H0"),
+        ("attends", "L3H1"),
+    ]  # fmt: skip
+    row = study.heads.iloc[0]
+    one = claims[1]
+    assert (one.estimate, one.low, one.high, one.p) == (
+        row.effect, row.ci_low, row.ci_high, row.p_adjusted,
+    )  # fmt: skip
+    assert (one.n, one.groups) == (40, 20) and "max-t over 4 heads, two-sided" in one.test
+    for claim in claims[1:3]:
+        for number in (claim.estimate, claim.low, claim.high):
+            assert quantity(abs(number)) in claim.sentence
 
 
 def test_a_surrogate_is_not_called_the_models_answer():
     finding = finding_of_study(made(table_of(**SURROGATE)))
     assert finding.headline.startswith("Measured by a surrogate, not by the model’s own answer. ")
+    assert "support the surrogate answer" in finding.headline
     assert "surrogate" in finding.caveats[0]
     assert finding.details[0].startswith("The antecedent is ahead in 90.0% of 40 cases")
-    assert "effect on the surrogate of" in finding.details[1]
     few = finding_of_study(made(without_tests_of(SURROGATE), groups=3))
     assert "surrogate" in few.headline
     for words in (finding, few):
@@ -112,24 +135,13 @@ def without_tests_of(attrs) -> pd.DataFrame:
     return table
 
 
-def test_a_head_that_is_alone_in_its_layer_has_no_control_in_words():
-    table = table_of([(0, 0, 2.0, NAN, 0.001, 0.9, 0.001, 0.3)])
-    table[["difference", "difference_low", "difference_high"]] = NAN
-    finding = finding_of_study(made(table))
-    assert "the only head of the layer" in finding.headline and "nan" not in str(finding)
-
-
 def test_the_share_right_has_an_interval_of_whole_groups():
-    own = own_answer(made(right=36, groups=2).effects, 0.5)
-    assert own.accuracy == 0.9 and math.isnan(own.low) and not own.is_above_chance
-    assert own.sentence == (
+    few = made(right=36, groups=2).ability
+    assert few.accuracy == 0.9 and math.isnan(few.low) and not few.is_above_chance
+    assert ability_claim(few).sentence == (
         "The model is right in 90.0% of 40 cases; a blind choice would be in 50.0%."
     )
-    one = own_answer(made(right=40).effects, 0.5)
-    assert (one.low, one.high) == (1.0, 1.0) and one.is_above_chance
-    tied = made()
-    tied.effects.margins = np.zeros(40)
-    assert own_answer(tied.effects, 0.5).accuracy == 0.5
+    assert made(right=40).ability.is_above_chance
 
 
 def test_the_correlation_is_said_where_there_is_one():
@@ -155,18 +167,18 @@ def test_the_head_chosen_by_attention_is_judged_on_the_other_cases():
     assert said_of() == (
         "Chosen by its attention on one half of the cases, and ablated on the other: *L3H0*, "
         "effect 1.50 (95% CI 1.00–2.00) nats, the other heads of layer 3: 0.100 nats, difference "
-        "1.40 (95% CI 0.900–1.90). Held out, it matters."
+        "1.40 (95% CI 0.900–1.90). Held out, it supports the answer."
     )
-    assert said_of(difference_low=-0.1).endswith("no evidence that it matters.")
-    assert said_of(ci_low=-0.1).endswith("no evidence that it matters.")
+    # What other heads of the layer do is no part of it.
+    assert said_of(difference_low=-0.1).endswith("Held out, it supports the answer.")
+    assert said_of(ci_low=-0.1).endswith("no evidence that it supports or opposes the answer.")
+    assert said_of(ci_low=-2.0, ci_high=-1.0).endswith("it opposes the answer.")
     assert "*L3H0* and *L3H1*" in said_of(heads=(Head(3, 0), Head(3, 1)))
-    assert said_of(heads=(Head(3, 0), Head(3, 1))).endswith("they matter.")
+    assert said_of(heads=(Head(3, 0), Head(3, 1))).endswith("they support the answer.")
     alone = said_of(control=NAN, difference=NAN, difference_low=NAN, difference_high=NAN)
-    assert "the only head of the layer. Held out, it matters." in alone
+    assert "the only head of the layer. Held out, it supports the answer." in alone
     blind = said_of(rows_but((3, 0), (3, 1)))
-    assert blind.endswith(
-        "no head attends to it more often than chance allows, and one had to be chosen."
-    )
+    assert blind.endswith("no head is shown to attend to it, and one had to be chosen.")
 
 
 def test_the_smallest_set_is_called_in_sample():
@@ -210,9 +222,9 @@ def test_effects_have_three_digits_and_their_interval():
     assert with_range(-1, -2, 0.5) == "−1.00 (95% CI −2.00 to 0.500)"
 
 
-def test_verdicts_are_of_heads_that_attend_or_matter():
+def test_verdicts_are_of_heads_that_have_an_effect_or_attend():
     assert head_verdicts(table_of()) == {
-        Head(3, 0): "attends and matters",
-        Head(0, 0): "matters; no evidence that it attends here",
-        Head(3, 1): "attends; no evidence that it matters",
+        Head(0, 0): "supports; no evidence that it attends",
+        Head(3, 0): "supports; attends",
+        Head(3, 1): "attends; no evidence of an effect",
     }

@@ -12,8 +12,9 @@ import introspect as ix
 from introspect.errors import InputError, ModelError, SelectionError
 from introspect.models import Model
 from introspect.records import Head
-from introspect.statistics import grouped_bootstrap, permutation_test
+from introspect.statistics import effect_test, grouped_bootstrap
 from introspect.studies.causal import (
+    METRICS,
     measure_effects,
     mediation,
     prepare_answers,
@@ -188,6 +189,9 @@ def test_pairs_whose_questions_are_of_each_others_lengths_are_not_compared():
 class Asked:
     """Cases of which each is a group."""
 
+    chance = 0.5
+    metric = METRICS["surrogate"]
+
     def __init__(self, count):
         self.groups = [str(number) for number in range(count)]
 
@@ -203,7 +207,7 @@ def test_effects_of_a_millionth_are_tested_as_those_of_one():
             grouped_bootstrap(small, groups), grouped_bootstrap(large, groups), strict=True
         ):
             np.testing.assert_allclose(one, other * size, rtol=1e-9)
-        tests = [permutation_test(np.stack([each, -each]), groups) for each in (small, large)]
+        tests = [effect_test(each, groups) for each in (small, large)]
         np.testing.assert_array_equal(tests[0].p_value, tests[1].p_value)
         head = Head(0, 0)
         table, _ = effects_of(Asked(20), small[:, 0], {head: np.zeros(20)}, [head], {head: []})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,8 @@ def synthetic(num_heads=4, num_groups=40, seed=0, planted=0.0):
 
     class Stub:
         groups = [str(number // 2) for number in range(2 * num_groups)]
+        chance = 0.0
+        metric = SimpleNamespace(is_surrogate=False)
 
     heads = list(without)
     control = {h: [o for o in heads if o != h] for h in heads}

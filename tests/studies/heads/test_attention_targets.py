@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -269,11 +270,26 @@ def test_there_is_a_column_for_each_role_and_its_count():
     table = computed(record(TEXT), reach=6)
     names = list(role_names(6))
     first = ["layer", "head", "n_texts", "n_tokens", "n_missing"]
-    assert list(table.columns) == [*first, *names, *(f"n_{name}" for name in names)]
+    counts, even = ([f"{start}_{name}" for name in names] for start in ("n", "even"))
+    assert list(table.columns) == [*first, *names, *counts, *even]
     assert "after_6" in names
     assert list(role_names(1))[-1] == "next"
     assert all("\n" not in text and text for text in ALL_ROLES.values())
     assert pd.api.types.is_integer_dtype(table["n_before_6"])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_beside_each_role_is_what_even_attention_gives(causal):
+    item = record(TEXT, causal=causal, piece=3)
+    seen = item.attentions[0, 0] > 0
+    even = (seen / seen.sum(-1, keepdim=True)).expand_as(item.attentions)
+    table = computed(item)
+    alike = computed(replace(item, attentions=even))
+    for name in ALL_ROLES:
+        # As if all heads attended evenly, up to the grains in which weights are summed.
+        pd.testing.assert_series_equal(
+            table[f"even_{name}"], alike[name], check_names=False, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize(

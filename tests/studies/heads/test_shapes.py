@@ -73,6 +73,11 @@ def test_planted_heads_are_found():
     assert [head["is_rare_word"] for head in found] == [False, False, True, False, False]
     assert rare["rare_share"] == 1.0 and rare["n_rare"] == 9 + 11 + 3
     assert rare["rare_chance"] == pytest.approx((9 / 12 + 11 / 14 + 3 / 6) / 23, abs=1e-6)
+    # All tokens see all, and every ordinary one has a token before it.
+    n = [len(tokens(text)) for text in TEXTS[:3]]
+    chance = sum((k - 2) / k for k in n) / sum(k - 2 for k in n)
+    assert previous["position_chance"] == pytest.approx(chance, abs=1e-6)
+    assert {head["even_pattern"] for head in found} == {even["pattern"]}
     # The third text is too short to have a class: six tokens are to be seen.
     assert [head["pattern"] for head in found] == [
         "diagonal", "diagonal", "vertical", "vertical", "heterogeneous",

@@ -138,7 +138,12 @@ def test_missing_rows_are_counted_and_spoil_no_others():
     broken = AttentionRecord(attentions, queries=full.queries, keys=full.keys)
     table, whole = computed((broken, sentence())), computed((full, sentence()))
     assert (row(table, "det")["n"], row(table, "det")["n_missing"]) == (0, 1)
-    others = table.query("not (relation == 'det' and layer == 0 and head == 0)")
+    # In a column the row of "The" competes everywhere, so that head's columns are all missing.
+    columns = table.query("direction == 'head_to_dependent_column' and layer == 0 and head == 0")
+    assert set(columns.query("relation != 'det'")["n_missing"]) == {1}
+    others = table.query("not (relation == 'det' and layer == 0 and head == 0)").drop(
+        columns.index, errors="ignore"
+    )
     pd.testing.assert_frame_equal(others, whole.loc[others.index])
 
 
@@ -244,6 +249,17 @@ def slow(pattern, words):
                     tied = [w for w, value in given_to.items() if value == best]
                     credit = (target in tied) / len(tied)
                     found.setdefault((word.deprel, direction, layer, head), []).append(credit)
+                given_by = {
+                    other: sum(a[i][j] for i in pieces for j in text_tokens[index]) / len(pieces)
+                    for other, pieces in enumerate(text_tokens)
+                    if other != index
+                }
+                if given_by[word.head] == 0:
+                    continue
+                best = max(given_by.values())
+                tied = [w for w, value in given_by.items() if value == best]
+                key = (word.deprel, SYNTAX_DIRECTIONS[2], layer, head)
+                found.setdefault(key, []).append((word.head in tied) / len(tied))
     return found
 
 

@@ -6,6 +6,8 @@ import math
 
 import pandas as pd
 
+from introspect.studies.causal.verdicts import verdicts_of
+
 # Layer, head, effect, control, adjusted p, attention accuracy, its adjusted p, attention margin.
 ROWS = [
     (0, 0, 2.0, 0.1, 0.001, 0.50, 1.0, 0.01),  # matters, and does not look
@@ -30,6 +32,8 @@ def table_of(rows=ROWS, **attrs) -> pd.DataFrame:
             "difference_high": effect - control + 0.4,
             "p_value": p,
             "p_adjusted": p,
+            "detectable": 0.8,
+            "verdict": verdicts_of([effect], [p], smallest=0.02, is_able=True)[0],
             "accuracy": 0.9,
             "accuracy_without": 0.6,
             "n": 40,
@@ -38,6 +42,9 @@ def table_of(rows=ROWS, **attrs) -> pd.DataFrame:
             "attention_weight": looks / 2,
             "attention_margin": margin,
             "attention_p_adjusted": looks_p,
+            "attention_rival": "nearest",
+            "attention_ratio": 4.0,
+            "attends": looks_p < 0.05,
         }
         for layer, head, effect, control, p, looks, looks_p, margin in rows
     ]
@@ -49,6 +56,7 @@ def table_of(rows=ROWS, **attrs) -> pd.DataFrame:
         "is_surrogate": False,
         "method": "zero",
         "chance": 0.5,
+        "smallest_effect": 0.02,
         "model": "a model",
         **attrs,
     }
@@ -68,5 +76,7 @@ def without_tests(rows=ROWS) -> pd.DataFrame:
     table = table_of(rows)
     for name in ("ci_low", "ci_high", "difference_low", "difference_high"):
         table[name] = NAN
-    table[["p_value", "p_adjusted", "attention_p_adjusted"]] = NAN
+    table[["p_value", "p_adjusted", "detectable", "attention_p_adjusted"]] = NAN
+    table["verdict"] = "no verdict"
+    table["attends"] = False
     return table

@@ -71,10 +71,10 @@ def test_the_axes_say_what_they_are_and_the_corners_what_they_mean():
     assert "metric: pseudo-likelihood" in layout.title.text
     words = {(a.x, a.y): a.text for a in layout.annotations}
     assert words == {
-        (1, 1): "<i>attends and matters</i>",
-        (0, 1): "<i>matters, does not attend here</i>",
-        (0, 0): "<i>neither attends nor matters</i>",
-        (1, 0): "<i>attends, does not matter</i>",
+        (1, 1): "<i>helps, attends to it</i>",
+        (0, 1): "<i>helps, attends elsewhere</i>",
+        (0, 0): "<i>hinders, attends elsewhere</i>",
+        (1, 0): "<i>hinders, attends to it</i>",
     }
     assert [(s.x0, s.y0) for s in layout.shapes] == [(0.5, 0), (0, 0.0)]
 
@@ -189,13 +189,12 @@ def test_what_is_missing_is_named():
 @pytest.mark.parametrize(
     ("p", "effect", "looks_p", "words"),
     [
-        (0.001, 2.0, 1.0, "matters; no evidence that it attends here"),
-        (1.0, 0.1, 1.0, "no evidence that it attends here, or matters"),
-        (0.004, 1.5, 0.001, "attends and matters"),
-        (1.0, -0.2, 0.001, "attends; no evidence that it matters"),
-        # A test that finds an effect against the answer is no evidence that the head matters.
-        (0.001, -0.2, 1.0, "no evidence that it attends here, or matters"),
-        (NAN, 2.0, 0.001, "too few groups of cases to say what is more than chance"),
+        (0.001, 2.0, 1.0, "supports; no evidence that it attends"),
+        (1.0, 0.1, 1.0, "no evidence of an effect, or that it attends"),
+        (0.004, 1.5, 0.001, "supports; attends"),
+        (1.0, -0.2, 0.001, "attends; no evidence of an effect"),
+        (0.001, -0.2, 1.0, "opposes; no evidence that it attends"),
+        (NAN, 2.0, 0.001, "too few groups of cases for a verdict"),
     ],
 )
 def test_a_verdict_follows_from_the_effect_and_both_tests(p, effect, looks_p, words):
@@ -205,11 +204,12 @@ def test_a_verdict_follows_from_the_effect_and_both_tests(p, effect, looks_p, wo
 
 def test_all_numbers_of_a_head_are_named_and_what_is_not_known_has_a_dash():
     table = table_of([(3, 0, 2e-5, 1e-6, 0.0004, NAN, NAN, 0.41)], **SURROGATE)
+    table["verdict"] = "supports"
     table[["ci_low", "ci_high"]] = [[1.7e-5, 2.2e-5]]
     table[["difference_low", "difference_high"]] = NAN
     (row,) = table.itertuples()
     first, *others = effect_words(row, table.attrs).split("<br>")
-    assert first.startswith("L3H0: effect on a surrogate 2.0·10⁻⁵ cosine; matters;")
+    assert first.startswith("L3H0: effect on a surrogate 2.0·10⁻⁵ cosine; supports;")
     said = dict(line.split(": ") for line in others)
     assert said == {
         "Effect (surrogate)": "2.0·10⁻⁵ cosine",
@@ -223,6 +223,7 @@ def test_all_numbers_of_a_head_are_named_and_what_is_not_known_has_a_dash():
         "Cases": "40",
         "Attends most to the antecedent": "–",
         "Its adjusted p": "–",
+        "Antecedent to best distractor, median": "4.00",
         "Attention to the antecedent": "–",
         "Attention margin": "0.410",
     }

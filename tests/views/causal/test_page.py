@@ -23,12 +23,12 @@ def test_the_page_is_walked_by_keys_and_says_all_numbers(open_page, width):
         page.keyboard.press(key)
         seen.append(section.locator(".reading").inner_text())
     assert seen == [
-        "L0H1: effect 0.100 nats; no evidence that it attends here, or matters.",
-        "L3H1: effect −0.200 nats; attends; no evidence that it matters.",
-        "L3H0: effect 1.50 nats; attends and matters.",
-        "L3H0: effect 1.50 nats; attends and matters.",  # the last one
-        "L0H1: effect 0.100 nats; no evidence that it attends here, or matters.",
-        "L3H0: effect 1.50 nats; attends and matters.",
+        "L0H1: effect 0.100 nats; no evidence of an effect, or that it attends.",
+        "L3H1: effect −0.200 nats; attends; no evidence of an effect.",
+        "L3H0: effect 1.50 nats; supports; attends.",
+        "L3H0: effect 1.50 nats; supports; attends.",  # the last one
+        "L0H1: effect 0.100 nats; no evidence of an effect, or that it attends.",
+        "L3H0: effect 1.50 nats; supports; attends.",
     ]
     said = section.locator(".drawn-facts >> nth=0").inner_text()
     for number in ("1.50 nats", "1.20 to 1.70", "−0.200", "1.70", "1.30 to 2.10", "0.004",

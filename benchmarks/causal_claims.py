@@ -1,0 +1,137 @@
+"""How often a causal study says what is false, and how often it finds what is there.
+
+    python benchmarks/causal_claims.py effects [--studies 200]
+    python benchmarks/causal_claims.py attending [--models 10]
+
+``effects``: drawn effects of 72 heads, of which none is real, or some are known. ``attending``:
+models with random weights, on cases whose antecedent is always the nearer candidate, mostly, or
+in half of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import torch
+import transformers as tf
+
+import introspect as ix
+from introspect.data import grammar_cases
+from introspect.models import Model
+from introspect.statistics import effect_test
+from introspect.studies.causal import attending
+
+LAYERS, HEADS = 6, 12
+SIGMA = 0.5
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=tuple(PARTS))
+    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--models", type=int, default=10)
+    options = parser.parse_args()
+    PARTS[options.what](options)
+
+
+def effects(options: argparse.Namespace) -> None:
+    """Print studies with a false verdict, and true effects that are found."""
+    for kind in ("noise", "harmful head a layer", "skewed to the right", "skewed to the left"):
+        for n in (20, 60, 100):
+            found = [one_study(kind, n, seed) for seed in range(options.studies)]
+            wrong = np.mean([any_wrong for any_wrong, _ in found])
+            print(f"{kind}, {n} groups: a false verdict in {wrong:.1%} of studies", flush=True)
+    for kind in ("one head of 0.8 sd", "four equal heads of 0.8 sd"):
+        found = [one_study(kind, 100, seed) for seed in range(options.studies)]
+        share = np.mean([right for _, right in found])
+        print(f"{kind}, 100 groups: {share:.1%} of heads found", flush=True)
+    for n in (20, 60, 100):
+        print(f"detectable size, {n} groups: found in {power(n, options.studies):.1%}", flush=True)
+
+
+def one_study(kind: str, n: int, seed: int, draws: int = 2_000) -> tuple[bool, float]:
+    """Return whether a head is called what it is not, and the share of true effects found."""
+    values, true = drawn(kind, n, seed)
+    test = effect_test(values, range(n), draws=draws, seed=seed)
+    said = np.where(test.p_adjusted < 0.05, np.sign(values.mean(0)), 0)
+    wrong = bool(((said != 0) & (said != np.sign(true))).any())
+    return wrong, float((said == np.sign(true))[true != 0].mean()) if true.any() else float("nan")
+
+
+def drawn(kind: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return effects, ``(n, 72)``, and the true mean of each head."""
+    random = np.random.default_rng([seed, n])
+    true = np.zeros(LAYERS * HEADS)
+    values = random.normal(size=(n, LAYERS * HEADS))
+    if kind.startswith("skewed"):
+        values = random.lognormal(0, SIGMA, values.shape) - np.exp(SIGMA**2 / 2)
+        values *= -1 if kind.endswith("left") else 1
+    if kind == "harmful head a layer":
+        true[::HEADS] = -1
+    if kind == "one head of 0.8 sd":
+        true[0] = 0.8
+    if kind == "four equal heads of 0.8 sd":
+        true[:4] = 0.8
+    return values + true, true
+
+
+def power(n: int, studies: int) -> float:
+    """Return how often an effect of the size that a study without any names is found."""
+    found = []
+    for seed in range(studies):
+        noise, _ = drawn("noise", n, seed)
+        named = float(np.median(effect_test(noise, range(n), draws=1_000, seed=seed).detectable))
+        again, _ = drawn("noise", n, seed + 100_000)
+        again[:, 0] += named
+        found.append(effect_test(again, range(n), draws=1_000, seed=seed).p_adjusted[0] < 0.05)
+    return float(np.mean(found))
+
+
+def attending_by_chance(options: argparse.Namespace) -> None:
+    """Print random models in which a head is said to attend to the antecedent."""
+    tokenizer = ix.load("pronoun").tokenizer
+    for name, cases in one_sided_sets().items():
+        groups = [case.group for case in cases]
+        for kind in ("bert", "gpt2"):
+            said = 0
+            for seed in range(options.models):
+                scores = ix.score(random_model(kind, tokenizer, seed), cases)
+                said += bool(attending(scores, cases, groups)["attends"].any())
+            print(f"{name}, {kind}: a head “attends” in {said} of {options.models} models")
+
+
+def one_sided_sets() -> dict[str, list]:
+    """Return 40 cases whose antecedent is the nearer candidate always, mostly, or in half."""
+    cases = list(grammar_cases(120, "en", seed=1000))
+    nearer = [case for case in cases if case.candidates[1].antecedent]
+    farther = [case for case in cases if not case.candidates[1].antecedent]
+    return {
+        "the antecedent always nearer": nearer[:40],
+        "nearer in 70%": nearer[:28] + farther[:12],
+        "minimal pairs": cases[:40],
+    }
+
+
+def random_model(kind: str, tokenizer: object, seed: int) -> Model:
+    """Return a model of three layers of six heads with random weights."""
+    torch.manual_seed(seed)
+    size = len(tokenizer)
+    if kind == "bert":
+        config = tf.BertConfig(
+            vocab_size=size, hidden_size=48, num_hidden_layers=3, num_attention_heads=6,
+            intermediate_size=48, max_position_embeddings=64,
+        )  # fmt: skip
+        return ix.load((tf.BertModel(config).eval(), tokenizer))
+    config = tf.GPT2Config(
+        vocab_size=size, n_embd=48, n_layer=3, n_head=6, n_positions=64, bos_token_id=0,
+        eos_token_id=0,
+    )  # fmt: skip
+    return ix.load((tf.GPT2Model(config).eval(), tokenizer))
+
+
+PARTS = {"effects": effects, "attending": attending_by_chance}
+
+if __name__ == "__main__":
+    main()

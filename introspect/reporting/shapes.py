@@ -1,0 +1,175 @@
+"""The report on the shapes of heads' patterns over texts: positions, rare words, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from markupsafe import Markup
+
+from introspect.functional import PATTERN_CLASSES
+from introspect.records import Certificate, Head
+from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
+from introspect.reporting.prose import data_table, paragraphs
+from introspect.reporting.skeleton import Report, Skeleton
+from introspect.studies.heads import POSITIONAL, RARE_WORD
+from introspect.text import NO_NUMBER, counted, listed, percent, whole
+
+_MANY = 12
+_MOST_NAMED = 12
+
+PATTERN_RULES = (
+    "Positional, and on rare words (Voita et al. 2019): of each token’s row the largest weight "
+    "counts, if it is the only one; special tokens compete, and a head that gives most to them is "
+    "neither. How rare a word is was counted in these texts themselves, so that few texts say "
+    "little.",
+    "The shape of a pattern (Kovaleva et al. 2019; the shares are this package’s own): vertical if "
+    "half of it goes to two tokens whatever the query, diagonal if half of it goes to the token "
+    "itself and its neighbors, both if each has a quarter and they three quarters "
+    "together; block if it stays in the own one of two segments; else heterogeneous. A head has "
+    "the shape that it has in most texts.",
+)
+
+
+def patterns_report(
+    name: str,
+    patterns: pd.DataFrame,
+    certificate: Certificate,
+    *,
+    notices: Sequence[str] = (),
+    read: Sequence[str] = (),
+    command: str | None = None,
+) -> Report:
+    """Build the page on the shapes of the patterns of heads over texts.
+
+    Args:
+        name: the name of the set.
+        patterns: of ``PatternsAnalyzer.compute``.
+        certificate: of one capture.
+        notices: what a reader must know first.
+        read: what was read from which file, in sentences.
+        command: the command line.
+    """
+    skeleton = Skeleton(
+        title=f"Shapes of attention in {name}",
+        finding=finding_of_patterns(patterns),
+        certificate=certificate,
+        texts=int(patterns["n_texts"].iloc[0]),
+        notices=notices,
+        read=read,
+        command=command,
+    )
+    document = skeleton.begin()
+    with document.chapter("Where the largest weights are"):
+        document.add_prose(places_table(patterns))
+    with document.chapter("Shapes"):
+        document.add_prose(classes_table(patterns))
+    return skeleton.finish(document, method=PATTERN_RULES, captured="the first capture")
+
+
+def finding_of_patterns(patterns: pd.DataFrame) -> Finding:
+    """Return the headline of the table, and what it does not show."""
+    texts, tokens = (int(patterns[name].iloc[0]) for name in ("n_texts", "n_tokens"))
+    headline = (
+        f"The shapes of *{counted(len(patterns), 'head')}*, over {counted(tokens, 'token')} of "
+        f"{counted(texts, 'text')}."
+    )
+    return Finding(headline, tuple(pattern_words(patterns)), (ATTENTION_IS_NOT_CAUSATION,))
+
+
+def heads_listed(heads: Sequence[Head]) -> str:
+    """List heads as ``L0H0, L1H1 and L1H2``; of many, the first dozen and how many more."""
+    return listed(heads, most=_MOST_NAMED)
+
+
+def place_words(offset: int) -> str:
+    """Describe a key's position relative to the query.
+
+    Example:
+        >>> place_words(-1), place_words(2)
+        ('the token before', '2 tokens after')
+    """
+    side = "before" if offset < 0 else "after"
+    return f"the token {side}" if abs(offset) == 1 else f"{counted(abs(offset), 'token')} {side}"
+
+
+def pattern_words(patterns: pd.DataFrame) -> list[str]:
+    """Describe positional and rare-word heads on texts, or the head that comes nearest."""
+    texts = int(patterns["n_texts"].iloc[0])
+    where = f"In the {whole(texts)} texts" if texts > 1 else "In the only text"
+    return [
+        f"{where} {_or_nearest(patterns, 'is_positional', 'position_share', _POSITIONAL)}",
+        f"{where} {_or_nearest(patterns, 'is_rare_word', 'rare_share', _RARE)}",
+    ]
+
+
+_POSITIONAL = ("attend to one place", "at one place from the query", POSITIONAL)
+_RARE = ("attend to rare words", "on the rarest token of the text", RARE_WORD)
+
+
+def _or_nearest(
+    patterns: pd.DataFrame, flag: str, column: str, words: tuple[str, str, float]
+) -> str:
+    do, where, threshold = words
+    known = patterns[patterns[column].notna()]
+    rule = f"at least {percent(threshold, 0)} of the largest weights must stand {where}"
+    if known.empty:
+        return f"no head can be said to {do}: no token had a choice to be counted."
+    ordered = known.sort_values(column, ascending=False, kind="stable")
+    named = [Head(int(r.layer), int(r.head)) for r in ordered[ordered[flag]].itertuples()]
+    if named:
+        does = do.replace("attend", "attends") if len(named) == 1 else do
+        return f"*{heads_listed(named)}* {does}: {rule}."
+    best = ordered.iloc[0]
+    head = Head(int(best["layer"]), int(best["head"]))
+    chance = best[column.replace("share", "chance")]
+    nearest = f"{head} comes nearest, with {_beside_chance(best[column], chance)}"
+    return f"no head is found to {do}: {rule}, and {nearest}."
+
+
+def places_table(patterns: pd.DataFrame) -> Markup:
+    """Build the table of heads with most of their maxima at one offset, up to a dozen."""
+    known = patterns[patterns["position_share"].notna()]
+    ordered = known.sort_values("position_share", ascending=False, kind="stable")
+    many = max(_MANY, int(known["is_positional"].sum()))
+    rows = [
+        (
+            str(Head(int(row["layer"]), int(row["head"]))),
+            place_words(int(row["position"])),
+            _beside_chance(row["position_share"], row["position_chance"]),
+            whole(row["n_position"]),
+            _beside_chance(row["rare_share"], row["rare_chance"]),
+            row["pattern"].replace("_", " and "),
+        )
+        for row in ordered.head(many).to_dict("records")
+    ]
+    columns = (
+        "head",
+        "place",
+        "largest weights there",
+        "of tokens",
+        "on the rarest token",
+        "shape",
+    )
+    return data_table(columns, rows)
+
+
+def _beside_chance(value: float, chance: float) -> str:
+    beside = "" if pd.isna(value) else f" (a blind choice {percent(chance)})"
+    return f"{percent(value)}{beside}"
+
+
+def classes_table(patterns: pd.DataFrame) -> Markup:
+    """Build the table of how many heads, and which, have each shape."""
+    rows = []
+    for shape in (*PATTERN_CLASSES, "none"):
+        of_shape = patterns[patterns["pattern"] == shape]
+        heads = [Head(int(row.layer), int(row.head)) for row in of_shape.itertuples()]
+        if heads or shape != "none":
+            words = "no text was long enough" if shape == "none" else shape.replace("_", " and ")
+            rows.append((words, len(heads), heads_listed(heads) or NO_NUMBER))
+    even = listed(
+        dict.fromkeys(patterns.loc[patterns["even_pattern"] != "none", "even_pattern"]), "or"
+    ).replace("_", " and ")
+    said = [f"Even attention over all that the mask allows would be {even}."] if even else []
+    return data_table(("shape", "heads", "which"), rows) + paragraphs(said)
