@@ -30,7 +30,8 @@ class Verdicts:
     """What a method says of each head, in the order of layers and heads.
 
     Args:
-        says: ``supports``, ``opposes``, ``redundant``, ``matters`` (no sign) or an empty string.
+        says: ``supports``, ``opposes``, ``redundant``, ``matters`` (no sign), ``depends on the
+            method``, or an empty string.
         score: how much the head matters, to rank heads.
         attends: whether it attends to the antecedent; ``None`` where the method does not say.
         low, high: the interval of the head's effect, where there is one.
@@ -55,17 +56,17 @@ def study_of(
 
 
 def verdicts_of(study: CausalStudy) -> Verdicts:
-    """Read our verdicts: the only place that knows how a study words them."""
-    from introspect.reporting.causal_words import heads_that_attend, heads_that_matter
+    """Read our verdicts: the only place that knows how a study words them.
 
+    ``depends on the method`` is kept as it is: it counts as found for no head, and as false for an
+    idle one.
+    """
     table = study.heads.sort_values(["layer", "head"])
-    matter = {(row.layer, row.head) for row in heads_that_matter(table).itertuples()}
-    attend = {(head.layer, head.head) for head in heads_that_attend(table)}
-    places = list(zip(table["layer"], table["head"], strict=True))
+    silent = ("no evidence", "no verdict")
     return Verdicts(
-        says=["supports" if place in matter else "" for place in places],
+        says=["" if verdict in silent else str(verdict) for verdict in table["verdict"]],
         score=table["effect"].abs().to_numpy(),
-        attends=[place in attend for place in places],
+        attends=[bool(attends) for attends in table["attends"]],
         low=table["ci_low"].to_numpy(),
         high=table["ci_high"].to_numpy(),
     )
