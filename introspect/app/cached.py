@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
+from introspect.app.display import say
 from introspect.app.entries import Entry, Removal
 from introspect.data import case_to_json
 from introspect.interventions import Ablation
-from introspect.models import Model, hush, load_text
+from introspect.models import Model, hush, load_text, state_of_model
 from introspect.records import AttentionRecord
 from introspect.reporting import report
 from introspect.studies.causal import (
@@ -31,13 +34,28 @@ from introspect.views import (
 _MODELS, _RECORDS, _PAGES = 2, 4, 6
 
 
-@st.cache_resource(max_entries=_MODELS, show_spinner="Loading the model …")
+# The state of the files of each model when it was last asked for.
+_states: dict[str, Any] = {}
+
+
 def model_named(name: str) -> Model:
-    """Return a model by alias, hub id, or folder.
+    """Return a model by alias, hub id, or folder; a folder whose files have changed is read anew.
 
     Raises:
         ModelError: there is no such model, or it cannot be used.
     """
+    state = state_of_model(name)
+    if _states.setdefault(name, state) != state:
+        _states[name] = state
+        # Records and pages are of the model as it was.
+        st.cache_resource.clear()
+        st.cache_data.clear()
+        st.toast(say("The files of the model have changed. It was loaded again."))
+    return _loaded(name)
+
+
+@st.cache_resource(max_entries=_MODELS, show_spinner="Loading the model …")
+def _loaded(name: str) -> Model:
     hush()
     return load_text(name)
 

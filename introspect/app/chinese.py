@@ -27,6 +27,7 @@ def in_language(text: str, language: str) -> str:
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
         # The frame
+        "The files of the model have changed. It was loaded again.": "模型文件已更改，已重新加载。",
         "One text": "单段文本",
         "A pronoun": "代词",
         "Compare": "比较",

@@ -20,8 +20,10 @@ from .inputs import FORMATS as FORMATS
 from .inputs import Fingerprint as Fingerprint
 from .inputs import Input as Input
 from .inputs import Inputs as Inputs
+from .inputs import check_unchanged as check_unchanged
 from .inputs import find_inputs as find_inputs
 from .inputs import fingerprint as fingerprint
+from .inputs import state_of_inputs as state_of_inputs
 from .jsonl import case_from_json as case_from_json
 from .jsonl import case_to_json as case_to_json
 from .jsonl import read_jsonl as read_jsonl

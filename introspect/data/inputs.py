@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
@@ -17,7 +18,18 @@ from introspect.data.huggingface import HUGGINGFACE, PREFIX, data_files, is_save
 from introspect.data.published import form_of
 from introspect.data.spools import spooled_objects, spooled_stdin
 from introspect.errors import InputError
-from introspect.io import PathLike, as_utf8, codec_of, is_stdin, opened
+from introspect.io import (
+    PathLike,
+    Tree,
+    as_utf8,
+    codec_of,
+    is_stdin,
+    kind_of_file,
+    opened,
+    regular,
+    state_of_files,
+    tree_of,
+)
 from introspect.text import CorefCase, listed, shortened
 
 if TYPE_CHECKING:
@@ -35,6 +47,7 @@ _ALSO = {"ndjson": "jsonl", "tab": "tsv", "text": "txt", "xlsm": "xlsx", "pq": "
 _PACKED_INSIDE = ("parquet", "xlsx")
 _MARKS = {b"PAR1": "parquet", b"PK\x03\x04": "xlsx"}
 _HEAD = 1 << 12
+_ANY_DEPTH = "**"
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,9 @@ def find_inputs(inputs: Inputs, *, format: str | None = None) -> list[Input]:
         return [_spooled("table", given, "the list of rows")]
     if not isinstance(inputs, str | os.PathLike) and _are_texts(given):
         return [_spooled("texts", [{"text": text} for text in given], "the list of texts")]
-    inputs_read = [item for one in given for item in _found(str(one), format)]
+    inputs_read = [item for one in given for item in _found(os.fspath(one), format)]
+    for item in inputs_read:
+        _check_name(item.source)
     places = Counter(_place(item) for item in inputs_read)
     if twice := [place for place, times in places.items() if times > 1]:
         raise InputError(f"Expected each input once, but {twice[0]!r} is named several times.")
@@ -155,14 +170,13 @@ def _found(given: str, format: str | None) -> Iterator[Input]:
     elif given.startswith(PREFIX) or is_saved(path):
         yield Input(given, short_name(given), HUGGINGFACE)
     elif os.path.isdir(given):
-        yield from _several(given, path, list(_files_below(path)), format)
+        yield from _several(given, path, _files_below(path), format)
     elif os.path.exists(given):
+        _check_regular(given)
         yield Input(given, path.name, _known(path, format))
     elif glob.has_magic(given):
-        # A set: ** finds a file once for every path to it.
-        files = {Path(name) for name in glob.glob(given, recursive=True) if os.path.isfile(name)}
         root = _fixed_part(path)
-        yield from _several(given, root, [file.relative_to(root) for file in files], format)
+        yield from _several(given, root, _matching(given, root), format)
     else:
         text = " For a text, give a list: [text]." if " " in given.strip() else ""
         raise InputError(
@@ -187,12 +201,89 @@ def _several(given: str, root: Path, places: list[Path], format: str | None) -> 
     return files
 
 
-def _files_below(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith((".", "~$")):
-                yield (Path(folder) / name).relative_to(root)
+def _files_below(root: Path) -> list[Path]:
+    """Return the files in a folder and below, as paths within it.
+
+    Raises:
+        InputError: a part of it may not be read, or something in it is no file.
+    """
+    tree = tree_of(root)
+    _check_readable(root, tree)
+    if tree.others:
+        _check_regular(str(root / tree.others[0]))
+    return [path for path in tree.files if not path.name.startswith("~$")]
+
+
+def _matching(given: str, root: Path) -> list[Path]:
+    """Return the files that a glob matches, as paths within the folder before its first wildcard.
+
+    Raises:
+        InputError: a folder in which it searches may not be read, or a match is no file.
+    """
+    if _ANY_DEPTH in Path(given).parts:
+        _check_readable(root, tree_of(root))
+    # Where a link leads to a folder above, ** finds a file again at every depth.
+    places: dict[tuple[str, str], Path] = {}
+    names = glob.glob(given, recursive=True)
+    for name in sorted(names, key=lambda name: (name.count(os.sep), name)):
+        if os.path.isdir(name) or _is_endless(name):
+            continue
+        _check_regular(name)
+        folder, file = os.path.split(name)
+        places.setdefault((os.path.realpath(folder), file), Path(name))
+    return [path.relative_to(root) for path in places.values()]
+
+
+def _is_endless(name: str) -> bool:
+    """Return whether a name leads through more links than the system follows."""
+    try:
+        os.stat(name)
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
+def _check_readable(root: Path, tree: Tree) -> None:
+    if tree.unreadable:
+        raise InputError(
+            f"Expected to read all of {str(root)!r}, but the folder "
+            f"{str(root / tree.unreadable[0])!r} may not be read, and its files would be missing. "
+            "Change who may read it, or name the files."
+        )
+
+
+def _check_regular(path: str) -> None:
+    """Raise unless a path is of a file that can be read several times.
+
+    Raises:
+        InputError: it is a FIFO, a device or a socket, or a link that leads nowhere.
+    """
+    try:
+        kind = kind_of_file(path)
+    except OSError as error:
+        raise InputError(
+            f"Expected a file to read at {path!r}, but: {error.strerror or error}. Remove it, or "
+            "name the files to read."
+        ) from error
+    if kind is not None:
+        raise InputError(
+            f"Expected a file to read at {path!r}, got {kind}, which cannot be read twice. Name a "
+            "file; what a program writes is read from standard input: program | introspect … -"
+        )
+
+
+def _check_name(path: str) -> None:
+    """Raise unless a name can be written down, as the ids of rows and the report do.
+
+    Raises:
+        InputError: it is not UTF-8.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"Expected a file name in UTF-8, got {os.fsencode(path)!r}. Rename the file or folder."
+        ) from error
 
 
 def _fixed_part(path: Path) -> Path:
@@ -317,10 +408,53 @@ def fingerprint(files: Iterable[Input]) -> list[Fingerprint]:
     return fingerprints
 
 
+def state_of_inputs(files: Iterable[Input]) -> tuple[object, ...]:
+    """Return the size and the time of change of each file: other ones are another input.
+
+    Args:
+        files: what ``find_inputs`` found.
+
+    Raises:
+        InputError: a file is gone.
+    """
+    paths: list[Path] = []
+    for item in files:
+        is_set = item.format == HUGGINGFACE
+        paths += data_files(item.source) if is_set else [Path(item.path)]
+    try:
+        return state_of_files(paths)
+    except OSError as error:
+        raise InputError(
+            f"Expected a file to read at {str(error.filename)!r}, but: {error.strerror}. Check the "
+            "name."
+        ) from error
+
+
+def check_unchanged(files: Iterable[Input], begun: Sequence[Mapping[str, Any]]) -> None:
+    """Raise unless files are what they were when their fingerprints were taken.
+
+    Args:
+        files: what ``find_inputs`` found.
+        begun: their fingerprints.
+
+    Raises:
+        InputError: one has grown or was changed while it was read.
+    """
+    for now, before in zip(fingerprint(files), begun, strict=True):
+        if dict(now) != dict(before):
+            sizes = f"{before['bytes']:,} → {now['bytes']:,} bytes"
+            change = "its content" if now["bytes"] == before["bytes"] else sizes
+            raise InputError(
+                f"Expected {now['name']!r} to stay as it is while it is read, but it has changed "
+                f"({change}): no table would be of one file. Wait until it is written, or copy it, "
+                "and start again."
+            )
+
+
 def _of_file(path: Path, name: str) -> Fingerprint:
     digest, size = hashlib.sha256(), 0
     try:
-        with path.open("rb") as stream:
+        with Path(regular(path)).open("rb") as stream:
             while block := stream.read(_BLOCK):
                 digest.update(block)
                 size += len(block)

@@ -8,16 +8,16 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from introspect.data.jsonl import case_to_json
 from introspect.errors import InputError
-from introspect.io import stdin, write_lines
+from introspect.io import StandardInput, stdin, write_lines
 from introspect.text import CorefCase
 
 _STDIN = "stdin"
-# The stream that was copied last, and its file: what is read once is read no second time.
-_copied: list[tuple[BinaryIO, Path]] = []
+# What was copied last, and its file.
+_copied: list[tuple[StandardInput, Path]] = []
 
 
 def spooled_stdin() -> Path:
@@ -35,13 +35,18 @@ def spooled_stdin() -> Path:
     path = _folder() / _STDIN
     try:
         with path.open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
+            shutil.copyfileobj(source.opened(), target, 1 << 20)
     except OSError as error:
         shutil.rmtree(path.parent, ignore_errors=True)
         raise InputError(
             f"Expected to copy standard input to {str(path)!r}, but: {error.strerror or error}. "
             "Free some space, or name a roomier folder in the environment variable TMPDIR."
         ) from error
+    if not path.stat().st_size:
+        raise InputError(
+            "Expected something to read on standard input, got nothing: it is empty, or has been "
+            "read before. Name a file, or pipe into the command."
+        )
     _copied[:] = [(source, path)]
     return path
 

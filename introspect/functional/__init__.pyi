@@ -22,6 +22,7 @@ from .norms import norm_weights as norm_weights
 from .norms import value_norms as value_norms
 from .patterns import PATTERN_CLASSES as PATTERN_CLASSES
 from .patterns import Shares as Shares
+from .patterns import even_attention as even_attention
 from .patterns import offsets_between as offsets_between
 from .patterns import pattern_class as pattern_class
 from .patterns import pattern_shares as pattern_shares

@@ -85,6 +85,24 @@ def visible_keys(attentions: torch.Tensor) -> torch.Tensor:
     return (lowest <= offsets) & (offsets <= highest)
 
 
+def even_attention(attentions: torch.Tensor) -> torch.Tensor:
+    """Return the pattern of a head that attends equally to all that the mask lets each query see.
+
+    Args:
+        attentions: ``(..., num_heads, length, length)``, all rows.
+
+    Returns:
+        ``(..., length, length)``, float64; rows sum to 1, or are 0 where nothing is visible.
+
+    Example:
+        >>> even_attention(torch.tensor([[[1.0, 0.0], [0.9, 0.1]]]))
+        tensor([[1.0000, 0.0000],
+                [0.5000, 0.5000]], dtype=torch.float64)
+    """
+    visible = visible_keys(attentions).double()
+    return visible / visible.sum(-1, keepdim=True).clamp(min=1)
+
+
 #: The classes, in the order in which they are tried, except ``vertical_diagonal``, tried first.
 PATTERN_CLASSES = ("vertical", "diagonal", "vertical_diagonal", "block", "heterogeneous")
 

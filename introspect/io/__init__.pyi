@@ -46,6 +46,7 @@ from .plain import from_plain as from_plain
 from .plain import object_from as object_from
 from .plain import sealed as sealed
 from .plain import unsealed as unsealed
+from .streams import StandardInput as StandardInput
 from .streams import Stream as Stream
 from .streams import as_utf8 as as_utf8
 from .streams import codec_of as codec_of
@@ -54,3 +55,8 @@ from .streams import is_stdin as is_stdin
 from .streams import opened as opened
 from .streams import stdin as stdin
 from .streams import unpacked as unpacked
+from .trees import Tree as Tree
+from .trees import kind_of_file as kind_of_file
+from .trees import regular as regular
+from .trees import state_of_files as state_of_files
+from .trees import tree_of as tree_of

@@ -9,10 +9,14 @@ import codecs
 import io
 import os
 import sys
+import tempfile
+import threading
+import weakref
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from introspect.errors import InputError
+from introspect.io.trees import regular
 
 #: The name that stands for standard input.
 STDIN = "-"
@@ -64,7 +68,8 @@ def opened(path: str | os.PathLike[str]) -> Stream:
         InputError: it is missing or cannot be read.
     """
     try:
-        plain = Stream(_Borrowed(stdin()) if is_stdin(path) else io.FileIO(path), _BUFFER)
+        source = stdin().opened() if is_stdin(path) else io.FileIO(regular(path))
+        plain = Stream(source, _BUFFER)
     except OSError as error:
         raise _unreadable(path, error) from error
     try:
@@ -101,15 +106,68 @@ def as_utf8(stream: Stream) -> Stream:
     return stream
 
 
-def stdin() -> BinaryIO:
-    """Return standard input as bytes.
+class StandardInput:
+    """What has come from standard input so far, and will: it is read from its start any time.
+
+    Args:
+        source: the stream, which is read no further than is asked for, and never closed.
+    """
+
+    def __init__(self, source: BinaryIO) -> None:
+        self.source = source
+        # It is read for as long as this object is.
+        self._kept = tempfile.TemporaryFile(prefix="introspect-")  # noqa: SIM115
+        weakref.finalize(self, self._kept.close)
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def read_at(self, place: int, count: int) -> bytes:
+        """Return bytes from a place on; fewer only where the stream ends."""
+        with self._lock:
+            if (missing := place + count - self._size) > 0:
+                # Waits for all of it: a pipe may yield too few bytes to recognize a format by.
+                block = self.source.read(missing)
+                self._kept.seek(self._size)
+                self._kept.write(block)
+                self._size += len(block)
+            self._kept.seek(place)
+            return self._kept.read(count)
+
+    def opened(self) -> io.RawIOBase:
+        """Return a stream of it from its start."""
+        return _Borrowed(self)
+
+
+# The one that was read last: a program may be given another.
+_standard: list[StandardInput] = []
+
+
+def stdin() -> StandardInput:
+    """Return standard input.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or a part of it is gone.
     """
     if sys.stdin is None or sys.stdin.closed:
         raise InputError("Expected to read standard input, but it is closed. Name a file.")
-    return sys.stdin.buffer
+    source = sys.stdin.buffer
+    if not (_standard and _standard[0].source is source):
+        if read := _already_read(source):
+            raise InputError(
+                f"Expected standard input from its beginning, but {read:,} bytes of it have been "
+                "read already, and would be missing. Name the file, or do not read sys.stdin "
+                "before."
+            )
+        _standard[:] = [StandardInput(source)]
+    return _standard[0]
+
+
+def _already_read(source: BinaryIO) -> int:
+    """Return how many bytes of a stream have been read; of a pipe that is not known, and is 0."""
+    try:
+        return source.tell() if source.seekable() else 0
+    except (OSError, ValueError):
+        return 0
 
 
 def is_packed(beginning: bytes) -> bool:
@@ -122,18 +180,19 @@ def _codec_by(beginning: bytes) -> str | None:
 
 
 class _Borrowed(io.RawIOBase):
-    """Standard input, which must not be closed here."""
+    """Standard input from its start, which must not be closed here."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def __init__(self, standard: StandardInput) -> None:
+        self._standard = standard
+        self._place = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        # Waits for a full buffer: a pipe may yield too few bytes to recognize the format by.
-        block = self._stream.read(len(buffer))
+        block = self._standard.read_at(self._place, len(buffer))
         buffer[: len(block)] = block
+        self._place += len(block)
         return len(block)
 
 

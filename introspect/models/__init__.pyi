@@ -25,5 +25,6 @@ from .run_plan import mask_of as mask_of
 from .run_plan import not_whole as not_whole
 from .run_plan import run_inputs as run_inputs
 from .sources import ALIASES as ALIASES
+from .sources import state_of_model as state_of_model
 from .tokens import assembled as assembled
 from .vision import VisionModel as VisionModel

@@ -22,7 +22,12 @@ from introspect.models.adapters import adapted, base_of, num_labels_in
 from introspect.models.fit import check_reader, check_used
 from introspect.models.given import module_in, owner_of, pair_in
 from introspect.models.model import Model
-from introspect.models.sources import ModelSource, check_hub_weights, find_source
+from introspect.models.sources import (
+    ModelSource,
+    check_hub_weights,
+    check_same_state,
+    find_source,
+)
 from introspect.models.unused import names_stored, unused_weights
 from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
 
@@ -297,6 +302,7 @@ def _load_source(
         module = chosen_tower(whole, tower, source.name)
         reader = _reader_class(module).from_pretrained(source.location, **options)
         stored = names_stored(source.files)
+    check_same_state(source)
     check_reader(module, reader, source.name)
     # What an adapter brings is not in its base.
     brought = ("classifier", "score", "qa_outputs") if auto is not None else ()

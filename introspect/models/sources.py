@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from introspect.errors import ModelError
+from introspect.io import kind_of_file, state_of_files
 from introspect.models.adapters import CONFIG, is_adapter
 from introspect.models.circuits import CIRCUITS, circuit_folder
 from introspect.models.weights import (
@@ -36,6 +37,10 @@ _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 _HUB_TIMEOUT_SECONDS = 10
 
 
+#: Sizes and times of change of the files of a folder.
+FolderState = tuple[tuple[str, int, int, int], ...]
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """A model that was found.
@@ -47,6 +52,7 @@ class ModelSource:
         revision: the commit on the hub, or a digest of the weights.
         is_adapter: whether it is an adapter of PEFT, to be loaded with its base.
         files: the files of its weights, as far as they are here already.
+        state: the sizes and times of change of all its files, when they were found.
     """
 
     name: str
@@ -55,6 +61,7 @@ class ModelSource:
     revision: str | None = None
     is_adapter: bool = False
     files: tuple[Path, ...] = ()
+    state: FolderState = ()
 
 
 def find_source(name: str, *, allow_pickle: bool = False) -> ModelSource:
@@ -144,9 +151,68 @@ def _from_folder(folder: Path, *, allow_pickle: bool) -> ModelSource:
             f"Expected a model in {str(folder)!r}, but it has no config.json and no "
             "adapter_config.json. Give the folder that save_pretrained wrote."
         )
-    weights = weight_files(folder, adapter=adapts, allow_pickle=allow_pickle)
-    name, revision = folder.resolve().name, digest(weights)
-    return ModelSource(name, str(folder), True, revision, is_adapter=adapts, files=tuple(weights))
+    _check_names(folder)
+    state = state_of_folder(folder)
+    weights = tuple(weight_files(folder, adapter=adapts, allow_pickle=allow_pickle))
+    return ModelSource(
+        folder.resolve().name, str(folder), True, digest(weights),
+        is_adapter=adapts, files=weights, state=state,
+    )  # fmt: skip
+
+
+def _check_names(folder: Path) -> None:
+    """Raise if a folder's name cannot be written down, or it holds what is no file.
+
+    Raises:
+        ModelError: it is not UTF-8, or a FIFO or device has the place of a file.
+    """
+    try:
+        str(folder.resolve()).encode()
+    except UnicodeEncodeError as error:
+        raise ModelError(
+            f"Expected a folder with a name in UTF-8, got {os.fsencode(folder)!r}. Rename it."
+        ) from error
+    for path in folder.iterdir():
+        kind = kind_of_file(path) if path.exists() and not path.is_dir() else None
+        if kind is not None:
+            raise ModelError(
+                f"Expected files in the model's folder {str(folder)!r}, but {path.name!r} is "
+                f"{kind}. Remove it."
+            )
+
+
+def state_of_model(name: str) -> FolderState:
+    """Return the state of the files of a model that is a folder; empty for any other.
+
+    Two states that differ are two models, whatever the folder is called.
+    """
+    try:
+        folder = None if name in (*ALIASES, *CIRCUITS) else _as_folder(name)
+        return () if folder is None else state_of_folder(folder)
+    except OSError:
+        return ()
+
+
+def state_of_folder(folder: Path) -> FolderState:
+    """Return the state of the files in a folder.
+
+    Raises:
+        OSError: it may not be read.
+    """
+    return state_of_files([path for path in folder.iterdir() if path.is_file()])
+
+
+def check_same_state(source: ModelSource) -> None:
+    """Raise if a folder has changed since it was found, so that its digest is of other weights.
+
+    Raises:
+        ModelError: a file in it was added, changed or removed.
+    """
+    if source.state and state_of_model(source.location) != source.state:
+        raise ModelError(
+            f"Expected the files of {source.name!r} to stay as they are while they are loaded, but "
+            "they have changed. Wait until they are written, and load the model again."
+        )
 
 
 def _from_cache(hub_id: str, *, allow_pickle: bool) -> ModelSource | None:

@@ -15,6 +15,7 @@ from torch import nn
 from introspect.calls import checked_class
 from introspect.errors import CaptureError, InputError, MissingExtraError, ModelError
 from introspect.hooks import Captured, capture, taken_by, unwrapped, verify
+from introspect.io import regular
 from introspect.models.run_plan import make_record
 from introspect.records import AttentionRecord, PatchGrid, TokenSequence
 from introspect.text import shortened
@@ -290,7 +291,7 @@ def _read(image: Any) -> Picture:
             f"got {type(image).__name__}."
         )
     try:
-        with Image.open(os.fspath(image)) as opened:
+        with Image.open(os.fspath(regular(image))) as opened:
             return np.array(ImageOps.exif_transpose(opened).convert("RGB"))
     # The readers of the many formats raise any of these for a damaged or foreign file.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

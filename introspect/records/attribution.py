@@ -12,12 +12,16 @@ from introspect.records.parts import names_of_parts
 
 
 @checked_call
-def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
+def rollout(record: AttentionRecord, *, residual: float = 0.5, even: bool = False) -> torch.Tensor:
     """Compute how much of each input token is in each token after every layer, by attention alone.
+
+    In a causal model the first token comes out first whatever the text, because every token sees
+    it: compare with ``even=True``.
 
     Args:
         record: self-attention, all its rows. Of a record of some layers, through those alone.
         residual: the part that bypasses the attention unchanged.
+        even: as if every head attended equally to all tokens that its mask lets it see.
 
     Returns:
         ``(num_layers, 1, n, n)``, float64, from 0 to 1; rows sum to 1.
@@ -34,16 +38,17 @@ def rollout(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
                 [0.4375, 0.5625]], dtype=torch.float64)
     """
     _check_square(record, "rollout")
-    return functional.rollout(record.attentions, residual=residual)[:, None]
+    return functional.rollout(_weights(record, even), residual=residual)[:, None]
 
 
 @checked_call
-def flow(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
+def flow(record: AttentionRecord, *, residual: float = 0.5, even: bool = False) -> torch.Tensor:
     """Compute the maximum attention flow from each token after every layer to each input token.
 
     Args:
         record: self-attention, all its rows, of at most 64 tokens.
         residual: the part that bypasses the attention unchanged.
+        even: as if every head attended equally to all tokens that its mask lets it see.
 
     Returns:
         ``(num_layers, 1, n, n)``, float64, from 0 to 1; rows do not sum to 1.
@@ -54,7 +59,12 @@ def flow(record: AttentionRecord, *, residual: float = 0.5) -> torch.Tensor:
     Source: Abnar and Zuidema 2020; the network is in ``introspect.functional``.
     """
     _check_square(record, "flow")
-    return functional.flow(record.attentions, residual=residual)[:, None]
+    return functional.flow(_weights(record, even), residual=residual)[:, None]
+
+
+def _weights(record: AttentionRecord, even: bool) -> torch.Tensor:
+    """Return the attention of a record, or even attention within its masks, as one head."""
+    return functional.even_attention(record.attentions)[:, None] if even else record.attentions
 
 
 @checked_call

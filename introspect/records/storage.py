@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from introspect.errors import RecordError
-from introspect.io import as_typed, from_plain, object_from
+from introspect.io import as_typed, from_plain, object_from, regular
 from introspect.records.facts import Certificate, PatchGrid
 from introspect.records.tokens import TokenSequence
 
@@ -64,7 +64,7 @@ def unpacked(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(os.fspath(path), framework="pt") as stream:
+        with safe_open(os.fspath(regular(path)), framework="pt") as stream:
             header = object_from((stream.metadata() or {})["introspect"])
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         _check_whole(header, tensors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
@@ -134,6 +135,14 @@ METHODS = {
         None,
         "rollout",
         "share of the input token, by rollout",
+        through=True,
+        bounded=True,
+    ),
+    "even_rollout": Method(
+        partial(rollout, even=True),
+        None,
+        "rollout of even attention",
+        "share of the input token, if all heads attended evenly to what they may see",
         through=True,
         bounded=True,
     ),

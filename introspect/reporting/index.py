@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from introspect.calls import checked_call
 from introspect.errors import InputError, OutputError
-from introspect.io import claimed_file, write_atomically
+from introspect.io import claimed_file, regular, tree_of, write_atomically
 from introspect.page import Document, read_summary
 from introspect.reporting.prose import index_list, lead
-from introspect.text import counted, shortened, visible_text
+from introspect.text import counted, listed, shortened, visible_text
 
 _NAME = "index.html"
 
@@ -47,13 +47,18 @@ def report_index(folder: str | os.PathLike[str]) -> Path:
     return root / _NAME
 
 
-def _found_in(root: Path) -> tuple[Mapping[Path, Mapping[str, Any]], int]:
-    """Return the summaries of the pages in a folder by path, and how many others there are.
+def _found_in(root: Path) -> tuple[Mapping[Path, Mapping[str, Any]], int, int]:
+    """Return the summaries of the pages in a folder by path, and what is left out.
+
+    Returns:
+        The summaries, the number of other pages, and the number of folders that may not be read.
 
     Raises:
         InputError: there is no report.
     """
-    pages = sorted(path for path in root.rglob("*.html") if path.is_file() and path != root / _NAME)
+    tree = tree_of(root, hidden=True)
+    pages = [root / path for path in tree.files if path.suffix == ".html"]
+    pages = [path for path in pages if path != root / _NAME]
     summaries = {path: _summary_of(path) for path in pages}
     known = {path: found for path, found in summaries.items() if found is not None}
     if not known:
@@ -61,34 +66,51 @@ def _found_in(root: Path) -> tuple[Mapping[Path, Mapping[str, Any]], int]:
             f"Expected reports or views in {str(root)!r}, got {len(pages)} HTML pages, none of "
             "them made by introspect. Name the folder that `--out` wrote to."
         )
-    return known, len(pages) - len(known)
+    return known, len(pages) - len(known), len(tree.unreadable)
 
 
 def _summary_of(path: Path) -> dict[str, Any] | None:
-    with path.open("rb") as stream:
-        return read_summary(stream.read(_HEAD_BYTES).decode("utf-8", errors="replace"))
+    """Return the summary in a page; ``None`` for one that is not ours, or may not be read."""
+    try:
+        with Path(regular(path)).open("rb") as stream:
+            return read_summary(stream.read(_HEAD_BYTES).decode("utf-8", errors="replace"))
+    except OSError:
+        return None
 
 
-def _page(root: Path, known: Mapping[Path, Mapping[str, Any]], left_out: int) -> str:
-    title = f"Reports in {root.resolve().name}"
+def _page(
+    root: Path, known: Mapping[Path, Mapping[str, Any]], num_others: int, num_unreadable: int
+) -> str:
+    title = f"Reports in {_shown(root.resolve().name)}"
     document = Document(title, summary={"kind": "index", "title": title, "pages": len(known)})
     entries = [_entry(path.relative_to(root), summary) for path, summary in known.items()]
     document.add_prose(index_list(entries))
+    left_out = []
+    if num_others:
+        left_out.append(f"{counted(num_others, 'HTML page')} that introspect did not make")
+    if num_unreadable:
+        left_out.append(f"{counted(num_unreadable, 'folder')} that may not be read")
     if left_out:
-        pages = counted(left_out, "HTML page")
-        document.add_prose(lead(f"Left out: {pages} that introspect did not make."))
+        document.add_prose(lead(f"Left out: {listed(left_out)}."))
     return document.to_html()
 
 
 def _entry(path: Path, summary: Mapping[str, Any]) -> tuple[str, object, list[object]]:
     """Return the address, the finding and the facts of a page."""
     title, model, finding = (_text_in(summary, name) for name in ("title", "model", "finding"))
-    facts = [path.as_posix(), title, model]
+    shown = _shown(path.as_posix())
+    facts = [shown, title, model]
     cases = summary.get("cases")
     # Whoever wrote the page, its summary is not more than it says.
     if isinstance(cases, int) and not isinstance(cases, bool) and 0 <= cases <= _MOST_CASES:
         facts.append(counted(cases, "case"))
-    return quote(path.as_posix()), finding or title or path.name, [fact for fact in facts if fact]
+    address = quote(os.fsencode(path.as_posix()))
+    return address, finding or title or shown, [fact for fact in facts if fact]
+
+
+def _shown(name: str) -> str:
+    """Return a name as far as it is UTF-8, which not every system asks of it."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _text_in(summary: Mapping[str, Any], name: str) -> str:

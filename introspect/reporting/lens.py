@@ -70,7 +70,11 @@ def _before(readings: TokenReading) -> str:
 
 def _parts_words(parts: pd.DataFrame) -> list[str]:
     given = parts.attrs
-    against = "" if given["against"] is None else f" less that of “{_quoted(given['against'])}”"
+    against = (
+        " less the mean over the vocabulary"
+        if given["against"] is None
+        else f" less that of “{_quoted(given['against'])}”"
+    )
     ordered = parts.sort_values("contribution", ascending=False, kind="stable")
     adding = ordered[ordered["contribution"] > 0].head(_NAMED)
     taking = ordered[ordered["contribution"] < 0].tail(_NAMED)[::-1]

@@ -6,7 +6,15 @@ import pandas as pd
 
 from introspect.records import Head
 from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
-from introspect.studies.coreference import Bias, Choice, PairShifts, ProbeResult, Scores
+from introspect.statistics import Claim
+from introspect.studies.coreference import (
+    Bias,
+    Choice,
+    OccupationBias,
+    PairShifts,
+    ProbeResult,
+    Scores,
+)
 from introspect.text import (
     counted,
     decimal,
@@ -17,6 +25,7 @@ from introspect.text import (
     percent_ends,
     percent_interval,
     sentence,
+    signed,
     signed_percent,
     verb,
 )
@@ -176,22 +185,110 @@ def linear_words(probe: ProbeResult, choice: Choice | None) -> list[str]:
 
 def pair_words(pairs: PairShifts) -> list[str]:
     """Describe the shifts within minimal pairs, and whether any stands out."""
-    table = pairs.table
-    found = table[table["p_adjusted"] < _SIGNIFICANT]
     sentences = [
-        f"In {counted(len(pairs.pairs), 'pair')} a word or two turn the answer from one candidate "
-        "to the other. The shift of a head is how far its share turns with them, from −2 to 2; a "
-        "head that does not notice the change has 0.",
+        f"In {counted(len(pairs.pairs), 'pair')} one or two words turn the answer from one "
+        "candidate to the other. The shift of a head is how far its share turns with them, from −2 "
+        "to 2; a head that does not notice the change has 0.",
     ]
-    if table["p_adjusted"].isna().all():
-        sentences.append("The pairs are too few for a test.")
-    elif found.empty:
-        sentences.append("No head turns with the answer more than chance allows.")
+    if claims := pair_claims(pairs):
+        sentences += [claim.sentence for claim in claims]
     else:
-        count = counted(len(found), "head and direction", "heads and directions")
-        turn = verb(len(found), "turns", "turn")
-        sentences.append(f"{count} {turn} with the answer (adjusted p below 0.05).")
+        sentences.append("The pairs are too few for a test.")
     return [*sentences, *map(sentence, pairs.notes)]
+
+
+def pair_claims(pairs: PairShifts) -> tuple[Claim, ...]:
+    """Return the claim on shifts within minimal pairs; none where there was no test."""
+    table = pairs.table.dropna(subset=["p_adjusted"])
+    if table.empty:
+        return ()
+    found = table[table["p_adjusted"] < _SIGNIFICANT]
+    nearest = table.loc[table["p_adjusted"].idxmin()]
+    most = found.loc[found["shift"].idxmax()] if len(found) else nearest
+    head = str(Head(int(most["layer"]), int(most["head"])))
+    count = counted(len(found), "head and direction", "heads and directions")
+    both = f"it has both versions right in {percent(most['both_right'])} of pairs"
+    by = f"by {decimal(most['shift'])}"
+    which = (
+        f"{head} shifts with the answer (adjusted p below 0.05), {by}"
+        if len(found) == 1
+        else f"{count} shift with the answer (adjusted p below 0.05), {head} most, {by}"
+    )
+    said = f"{which}; {both}, where coin flips have 25%."
+    if found.empty:
+        said = (
+            f"No head is shown to shift with the answer: {head} comes nearest, by "
+            f"{decimal(most['shift'])} (adjusted {p_value(most['p_adjusted'])})."
+        )
+    return (
+        Claim(
+            kind="shifts" if len(found) else "no-shifts",
+            subject=head,
+            sentence=said,
+            estimate=float(most["shift"]),
+            low=float(most["ci_low"]),
+            high=float(most["ci_high"]),
+            test=f"max-statistic over {len(table)} heads and directions, one-sided, pairs swapped",
+            p=float(most["p_adjusted"]),
+            n=2 * int(most["n_pairs"]),
+            groups=int(most["n_pairs"]),
+            rule="adjusted p below 0.05",
+        ),
+    )
+
+
+def occupation_words(found: OccupationBias) -> list[str]:
+    """Describe whether occupations are chosen by their share of women."""
+    return [
+        "The correlation r, over occupations, of the share of women with how much more often the "
+        "occupation is chosen for *she* than for *he* (Rudinger et al. 2018): above 0 for a head "
+        "that chooses by stereotype. *Gotcha* cases are those whose stereotype leads to the wrong "
+        "candidate.",
+        *(claim.sentence for claim in occupation_claims(found)),
+        f"*{found.gotcha.caution}*",
+    ]
+
+
+def occupation_claims(found: OccupationBias) -> tuple[Claim, ...]:
+    """Return the claim on the choice of occupations; none where there was no test."""
+    table = found.table.dropna(subset=["p_adjusted"])
+    if table.empty:
+        return ()
+    above = table[table["p_adjusted"] < _SIGNIFICANT]
+    most = (above if len(above) else table).pipe(
+        lambda rows: rows.loc[rows["correlation"].abs().idxmax()]
+    )
+    head = str(Head(int(most["layer"]), int(most["head"])))
+    r = signed(most["correlation"]) + interval(signed(most["ci_low"]), signed(most["ci_high"]))
+    over = counted(found.num_occupations, "occupation")
+    count = counted(len(above), "head and direction", "heads and directions")
+    which = (
+        f"the choice of {head} follows the share of women, or its opposite (adjusted p below 0.05)"
+        if len(above) == 1
+        else f"the choices of {count} follow the share of women, or its opposite (adjusted p below "
+        f"0.05), {head} most"
+    )
+    said = (
+        f"Over {over} {which}: r = {r}."
+        if len(above)
+        else f"Over {over} no head is shown to choose by the share of women: {head} comes nearest, "
+        f"with r = {r}, adjusted {p_value(most['p_adjusted'])}."
+    )
+    return (
+        Claim(
+            kind="stereotype" if len(above) else "no-stereotype",
+            subject=head,
+            sentence=said,
+            estimate=float(most["correlation"]),
+            low=float(most["ci_low"]),
+            high=float(most["ci_high"]),
+            test=f"max-statistic over {len(table)} heads and directions, two-sided",
+            p=float(most["p_adjusted"]),
+            n=int(most["n_occupations"]),
+            groups=found.num_occupations,
+            rule="adjusted p below 0.05",
+        ),
+    )
 
 
 def bias_words(bias: Bias) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from markupsafe import Markup
@@ -19,12 +19,22 @@ from introspect.reporting.set_words import (
     finding_of_choice,
     in_sample,
     linear_words,
+    occupation_claims,
+    occupation_words,
+    pair_claims,
     pair_words,
     stability_words,
 )
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.reporting.texts import METHOD, add_text
-from introspect.studies.coreference import Bias, CapturedText, PairShifts, ProbeResult, Scores
+from introspect.studies.coreference import (
+    Bias,
+    CapturedText,
+    OccupationBias,
+    PairShifts,
+    ProbeResult,
+    Scores,
+)
 from introspect.text import (
     CorefCase,
     counted,
@@ -80,6 +90,7 @@ class SetFindings:
         num_groups: the number of groups of cases.
         linear: the linear probe, where there are enough groups.
         bias: the difference between two kinds of cases, where the set names them.
+        occupations: the choice of occupations by their share of women, where the set has both.
         pairs: the shifts within minimal pairs, where there are any.
         shown_pairs: some of the pairs, both cases with their records.
         rejects: rows without a score, or the first of them, and
@@ -98,6 +109,7 @@ class SetFindings:
     num_groups: int
     linear: ProbeResult | None
     bias: Bias | None
+    occupations: OccupationBias | None
     pairs: PairShifts | None
     shown_pairs: tuple[tuple[tuple[CorefCase, AttentionRecord], ...], ...]
     rejects: tuple[Reject, ...]
@@ -110,7 +122,11 @@ class SetFindings:
     @cached_property
     def finding(self) -> Finding:
         """The headline and its caveats."""
-        return finding_of_choice(self.scores, self.num_groups)
+        found = finding_of_choice(self.scores, self.num_groups)
+        further = () if self.pairs is None else pair_claims(self.pairs)
+        if self.occupations is not None:
+            further += occupation_claims(self.occupations)
+        return replace(found, claims=(*found.claims, *further))
 
 
 def set_report(findings: SetFindings) -> Report:
@@ -132,6 +148,7 @@ def set_report(findings: SetFindings) -> Report:
         document.add_section(score_map_section(scores), folds=True)
     _add_stability(document, scores)
     _add_together(document, findings)
+    _add_occupations(document, findings.occupations)
     _add_bias(document, findings)
     _add_hardest(document, findings)
     _add_left_out(document, findings)
@@ -163,30 +180,14 @@ def _add_stability(document: Document, scores: Scores) -> None:
 
 def _add_together(document: Document, findings: SetFindings) -> None:
     """Add minimal pairs, their shifts, and all heads at once."""
-    right = findings.scores.minimal_pairs
-    # Two cases of one group need not be a minimal pair: a page may hold two passages.
-    if len(right) and findings.pairs is not None:
+    if findings.pairs is not None:
         with document.chapter("Minimal pairs: both right"):
             words = (
-                "The two cases of a minimal pair differ in a word or two, and so in their answer. "
-                "A coin is right in both of 25% of pairs; a head that is blind to the difference "
-                "in 0%."
+                "The cases of a minimal pair differ in one or two words outside their mentions, "
+                "and so in their answer. A coin is right in both of 25% of pairs; a head that is "
+                "blind to the difference in 0%."
             )
-            document.add_prose(paragraphs([words]))
-            best = right.sort_values("both_right", ascending=False, kind="stable")
-            rows = [
-                (
-                    f"L{r.layer}H{r.head}",
-                    direction_name(r.direction),
-                    r.n_pairs,
-                    percent(r.both_right),
-                )
-                for r in best.head(_MANY_PAIRS).itertuples()
-            ]
-            document.add_prose(
-                data_table(("head", "direction", "pairs", "both right (in-sample)"), rows)
-            )
-    if findings.pairs is not None:
+            document.add_prose(paragraphs([words]) + _both_right_table(findings.pairs))
         with document.chapter("Minimal pairs: shifts"):
             document.add_prose(paragraphs(pair_words(findings.pairs)))
             document.add_prose(_shift_table(findings.pairs))
@@ -218,6 +219,16 @@ def _add_shown_pairs(document: Document, findings: SetFindings) -> None:
                     document.add_section(section)
 
 
+def _both_right_table(pairs: PairShifts) -> Markup:
+    best = pairs.table.sort_values("both_right", ascending=False, kind="stable")
+    rows = [
+        (f"L{r.layer}H{r.head}", direction_name(r.direction), r.n_both, percent(r.both_right))
+        for r in best.head(_MANY_PAIRS).itertuples()
+    ]
+    rows += [("coin flips", "", "", percent(0.25)), ("a blind head", "", "", percent(0.0))]
+    return data_table(("head", "direction", "pairs", "both right (in-sample)"), rows)
+
+
 def _shift_table(pairs: PairShifts) -> Markup:
     top = pairs.table.sort_values("shift", ascending=False, kind="stable").head(_MANY_PAIRS)
     rows = [
@@ -231,6 +242,29 @@ def _shift_table(pairs: PairShifts) -> Markup:
         for r in top.itertuples()
     ]
     return data_table(("head", "direction", "pairs", "shift", "adjusted p"), rows)
+
+
+def _add_occupations(document: Document, found: OccupationBias | None) -> None:
+    if found is None:
+        return
+    with document.chapter("Bias: occupations by their share of women"):
+        document.add_prose(paragraphs(occupation_words(found)))
+        gotcha = found.gotcha.table
+        order = found.table["correlation"].abs().sort_values(ascending=False, kind="stable").index
+        rows = [
+            (
+                f"L{r.layer}H{r.head}",
+                direction_name(r.direction),
+                signed(r.correlation) + interval(signed(r.ci_low), signed(r.ci_high)),
+                p_cell(r.p_adjusted),
+                percent(gotcha["accuracy_gotcha"][r.Index]),
+                percent(gotcha["accuracy_rest"][r.Index]),
+                p_cell(gotcha["p_adjusted"][r.Index]),
+            )
+            for r in found.table.loc[order].head(2 * _MANY_PAIRS).itertuples()
+        ]
+        columns = ("head", "direction", "r", "adjusted p", "gotcha", "the rest", "adjusted p")
+        document.add_prose(data_table(columns, rows))
 
 
 def _add_bias(document: Document, findings: SetFindings) -> None:

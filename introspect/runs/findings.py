@@ -22,6 +22,8 @@ from introspect.studies.coreference import (
     Bias,
     CandidateFeatures,
     CaseColumns,
+    Occupation,
+    OccupationBias,
     Options,
     PairShifts,
     PairVersion,
@@ -31,6 +33,7 @@ from introspect.studies.coreference import (
     against_table,
     bias_table,
     linear_probe,
+    occupation_bias,
     pair_shifts,
     scores_of,
 )
@@ -116,6 +119,15 @@ class CaseSet:
             if 2 * self._groups_with(labels, contrast) > self.num_groups:
                 return bias_table(self.scored, labels, contrast, self.options)
         return None
+
+    def occupations(self) -> OccupationBias | None:
+        """Return how occupations are chosen by their share of women, if the collection has both."""
+        if '"percent_female"' not in self.columns.lines[0]:
+            return None
+        known = [Occupation.of(json.loads(line)) for line in self.columns.lines]
+        if not any(one is not None and one.gender != "neutral" for one in known):
+            return None
+        return occupation_bias(self.scored, known, self.options)
 
     def _groups_with(self, labels: Sequence[str | None], contrast: Sequence[str]) -> int:
         """Count the groups that hold a case of each kind."""

@@ -114,6 +114,7 @@ class Outcome:
             num_groups=self.cases.num_groups,
             linear=linear,
             bias=self.cases.bias(),
+            occupations=self.cases.occupations(),
             pairs=pairs,
             shown_pairs=self.cases.shown_pairs(pairs, self._capture),
             rejects=self.gathered.rejects(),

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from introspect.calls import checked_call, checked_result
-from introspect.data import Inputs, InputSet, Reject, input_set, reject_from_json
+from introspect.data import (
+    Inputs,
+    InputSet,
+    Reject,
+    check_unchanged,
+    input_set,
+    reject_from_json,
+    state_of_inputs,
+)
 from introspect.deprecated import renamed_keyword, renamed_value
 from introspect.errors import InputError, OutputError, SelectionError
 from introspect.functional import Mention
@@ -242,6 +250,7 @@ def probe(
         following(progress) as tell,
     ):
         loaded = load_text(model)
+        state = state_of_inputs(reading.files)
         plan = make_plan(
             loaded, reading, worker_options, options, shard_rows=shard_rows, null_model=null_model
         )
@@ -263,6 +272,9 @@ def probe(
             alone = replace(worker_options, saved=None)
             random = Job(Worker(random_weights(loaded), alone, lanes=lanes), *job.rest())
             null = random.work(ShardStore(folder / SHARDS / RANDOM), "probing random weights")
+        # What was read has to be what the plan says, to the last byte.
+        if state_of_inputs(reading.files) != state:
+            check_unchanged(reading.files, plan["input"])
         tell("gathering results", 0)
         outcome = finish(folder, worker, reading, work, null, options, command, modes)
     return ProbeRun(

@@ -22,6 +22,7 @@ from introspect.io import (
     from_json,
     from_plain,
     object_from,
+    regular,
     sealed,
     unsealed,
     write_atomically,
@@ -120,7 +121,7 @@ class SavedAttention(Mapping[str, AttentionRecord]):
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder) / ATTENTION
         try:
-            lines = (self._folder / INDEX).read_text(encoding="utf-8").splitlines()
+            lines = Path(regular(self._folder / INDEX)).read_text(encoding="utf-8").splitlines()
             places = [from_plain(_Place, unsealed(line)) for line in lines]
         except (OSError, ValueError) as error:
             reason = "there is no index of it"
@@ -175,7 +176,7 @@ class _Place:
 
 
 def _read(path: Path, key: str) -> AttentionRecord:
-    with safe_open(path, framework="pt") as file:
+    with safe_open(regular(path), framework="pt") as file:
         header = file.metadata() or {}
         attentions = file.get_tensor(key)
     tokens = object_from(header["sequences"])[key]

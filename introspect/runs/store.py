@@ -19,6 +19,7 @@ from introspect.io import (
     Arrays,
     from_plain,
     pack,
+    regular,
     sealed,
     unpack,
     unsealed,
@@ -172,7 +173,7 @@ class ShardStore:
             OutputError: the file is damaged.
         """
         try:
-            payload = (self.folder / entry.file).read_bytes()
+            payload = Path(regular(self.folder / entry.file)).read_bytes()
             if hashlib.sha256(payload).hexdigest() != entry.sha256:
                 raise ValueError("its digest is not that of the manifest")
             arrays = unpack(payload)
@@ -201,14 +202,14 @@ class ShardStore:
 
     def _is_whole(self, entry: ShardEntry) -> bool:
         try:
-            with (self.folder / entry.file).open("rb") as stream:
+            with Path(regular(self.folder / entry.file)).open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest() == entry.sha256
         except OSError:
             return False
 
     def _read_manifest(self) -> Iterator[ShardEntry]:
         try:
-            lines = (self.folder / _MANIFEST).read_bytes().split(b"\n")
+            lines = Path(regular(self.folder / _MANIFEST)).read_bytes().split(b"\n")
         except FileNotFoundError:
             return
         except OSError as error:

@@ -15,7 +15,7 @@ from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
 from introspect.calls import kind_of_thing
 from introspect.errors import InputError, SelectionError
-from introspect.io import object_from
+from introspect.io import object_from, regular
 from introspect.text import listed
 
 #: Required columns of the table; it may have more.
@@ -142,7 +142,8 @@ def _saved(path: Path) -> pd.DataFrame:
     """Read the table of a run; how it was measured stands in the summary beside it."""
     file = path / _TABLE if path.is_dir() else path
     try:
-        summary = object_from(file.with_name(_SUMMARY).read_text(encoding="utf-8"))
+        summary = object_from(Path(regular(file.with_name(_SUMMARY))).read_text(encoding="utf-8"))
+        regular(file)
         is_parquet = file.suffix == ".parquet"
         table = pd.read_parquet(file) if is_parquet else pd.read_csv(file)
         table.attrs = {name: summary[name] for name in (*CAUSAL_ATTRIBUTES, "model")}

@@ -276,7 +276,8 @@ class LogitView(Drawing):
     def of(self) -> str:
         """The logit that is decomposed, in words."""
         given = self.table.attrs
-        against = "" if given["against"] is None else f" − logit of {visible(given['against'])}"
+        other = given["against"]
+        against = " − mean of all logits" if other is None else f" − logit of {visible(other)}"
         return (
             f"logit of {visible(given['token'])}{against}, at {visible(given['at'])} (token "
             f"{given['position']})"

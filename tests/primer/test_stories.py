@@ -192,6 +192,15 @@ def test_a_head_that_turns_is_said_to():
     assert story.numbers["turning"] == 1
 
 
+def test_a_head_that_always_prefers_street_is_not_said_to_turn():
+    weights = {(1, "it", "animal"): 0.3, (1, "it", "street"): 0.6}
+    model = Fake({text: reading(text, weights) for text in (TIRED, WIDE)})
+    story = primer.tired_or_wide(model)
+    assert "It does not turn to *street*" in story.text[1]
+    assert story.numbers["turning"] == 0
+    assert "street* between the two sentences: 0 of " in story.text[2]
+
+
 def test_both_languages_tell_the_same_with_the_same_figures():
     def figures(told: object) -> object:
         if isinstance(told, dict):

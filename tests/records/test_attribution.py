@@ -15,6 +15,7 @@ from introspect.reporting import certificate_rows
 from introspect.text import quantity
 from tests import models_zoo as zoo
 from tests.synthetic import TEXT
+from tests.synthetic import record as synthetic
 from tests.tokenizers_zoo import word_level
 
 HEADS = {
@@ -301,3 +302,27 @@ def test_gradients_of_another_run_are_refused():
     )
     with pytest.raises(CaptureError, match="the same attention in a second run"):
         with_gradients(capture(model, inputs), other)
+
+
+def test_rollout_of_even_attention_names_the_first_token_of_a_causal_model_too():
+    # Whatever the text, so a rollout that names it shows nothing but the mask.
+    made = synthetic(TEXT, layers=4, causal=True)
+    even = ix.rollout(made, even=True)[-1, 0]
+    assert even[-1].argmax() == 0
+    assert torch.allclose(
+        even, ix.rollout(synthetic(TEXT, layers=4, causal=True, seed=5), even=True)[-1, 0]
+    )
+    n = len(made.keys)
+    mask = torch.ones(n, n).tril()
+    layers = (mask / mask.sum(-1, keepdim=True)).expand(4, 1, n, n)
+    by_hand = ix.rollout(AttentionRecord(layers, made.queries, made.keys))
+    assert torch.allclose(even, by_hand[-1, 0], atol=1e-6)
+    flat = ix.rollout(synthetic(TEXT), even=True)[-1, 0].double()
+    assert torch.allclose(flat[0, 1:], flat[0, 1].expand(n - 1))
+
+
+def test_flow_of_even_attention_is_that_of_an_even_record():
+    made = synthetic("a b c", layers=2, heads=1)
+    n = len(made.keys)
+    even = AttentionRecord(torch.full((2, 1, n, n), 1 / n), made.queries, made.keys)
+    assert torch.allclose(ix.flow(made, even=True), ix.flow(even), atol=1e-4)

@@ -81,8 +81,9 @@ def test_the_parts_that_add_and_take_most_are_named():
               "L1H1": -0.125}  # fmt: skip
     finding = finding_of_lens(reading, parts(values), None)
     assert finding.details[-1] == (
-        "The logit of “a∗” is 4.63: a sum of 6 parts. Most is added by L0H0 (+3.00), L1H0 (+2.00) "
-        "and embeddings (+0.50). Most is taken off by L0H1 (−1.00) and L1H1 (−0.13)."
+        "The logit of “a∗” less the mean over the vocabulary is 4.63: a sum of 6 parts. Most is "
+        "added by L0H0 (+3.00), L1H0 (+2.00) and embeddings (+0.50). Most is taken off by L0H1 "
+        "(−1.00) and L1H1 (−0.13)."
     )
     only = finding_of_lens(reading, parts({"L0H0": 1.0}, against="b"), None)
     assert only.details[-1] == (
@@ -119,7 +120,9 @@ def test_the_words_are_those_of_the_models_own_run(induction, made):
         f"At “d” (token 13) the model predicts {word}, with a probability of "
         f"{float(logits.softmax(-1)[best]):.1%};"
     )
-    assert f"The logit of “{word}” is {float(logits[best]):.2f}" in text_of(made.html)
+    less = float(logits[best] - logits.mean())
+    said = f"The logit of “{word}” less the mean over the vocabulary is {less:.2f}"
+    assert said in text_of(made.html)
     read = ix.logit_lens(induction, TEXT)
     row = read[(read["layer"] == 0) & (read["position"] == 13)]
     cells = " ".join(f"{r.predicted} {r.probability:.1%}" for r in row.itertuples())

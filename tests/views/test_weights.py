@@ -121,7 +121,7 @@ def test_a_page_has_what_the_record_can_give_and_what_was_named():
     record = full_record()
     assert page_methods(record) == tuple(name for name in METHODS if name != "flow")
     assert page_methods(record, "flow")[-1] == "flow"
-    assert page_methods(record_of()) == ("rollout",)
+    assert page_methods(record_of()) == ("rollout", "even_rollout")
 
 
 # The page

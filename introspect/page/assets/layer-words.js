@@ -110,7 +110,8 @@ export class LayerWords {
     }
     if (state.weights === "rollout") {
       notes.push(
-        "Rollout follows attention alone: half of every token passes each layer unchanged.",
+        "Rollout follows attention alone: half of every token passes each layer unchanged. What " +
+          "the mask alone would give is the rollout of even attention.",
       );
     }
     notes.push(numberWords(record, state.weights));

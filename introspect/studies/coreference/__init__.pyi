@@ -12,6 +12,9 @@ from .columns import candidate_distances as candidate_distances
 from .linear_probe import CandidateFeatures as CandidateFeatures
 from .linear_probe import ProbeResult as ProbeResult
 from .linear_probe import linear_probe as linear_probe
+from .occupations import Occupation as Occupation
+from .occupations import OccupationBias as OccupationBias
+from .occupations import occupation_bias as occupation_bias
 from .pairs import PairShifts as PairShifts
 from .pairs import PairVersion as PairVersion
 from .pairs import pair_shifts as pair_shifts

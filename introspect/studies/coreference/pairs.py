@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Literal
 
 import numpy as np
@@ -18,18 +19,24 @@ from introspect.data import case_from_json
 from introspect.errors import InputError, SelectionError
 from introspect.functional import FLOOR
 from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
-from introspect.studies.analyzer import Floats, known_means
+from introspect.studies.analyzer import Floats, known_means, ratio
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
-from introspect.text import counted, shortened, verb
+from introspect.text import CorefCase, counted, is_unspaced, segment_words, shortened, verb
 
 Measure = Literal["share", "raw"]
 
 #: The columns of the table, in order.
 PAIR_COLUMNS = (
     "layer", "head", "direction", "n_pairs", "n_not_observable", "n_undefined", "shift", "ci_low",
-    "ci_high", "p_value", "p_adjusted",
+    "ci_high", "p_value", "p_adjusted", "both_right", "n_both",
 )  # fmt: skip
+
+#: The two versions of a minimal pair differ in at most this many words outside their mentions.
+MOST_WORDS = 2
+#: The share of pairs with both versions right, of coin flips and of a head that is blind to what
+#: differs.
+BOTH_RIGHT_BY_COIN, BOTH_RIGHT_IF_BLIND = 0.25, 0.0
 
 # A note names this many groups that are not pairs and counts the rest.
 _NAMED = 5
@@ -47,6 +54,7 @@ class PairVersion:
         weights: ``(num_candidates, num_directions, num_layers, num_heads)``.
         observable: ``(num_directions, num_layers)``.
         layers: the model's own numbers.
+        words: the words outside the mentions, with a sign for each mention.
     """
 
     name: str
@@ -56,6 +64,7 @@ class PairVersion:
     weights: Floats
     observable: npt.NDArray[np.bool_]
     layers: tuple[int, ...]
+    words: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, columns: CaseColumns, index: int) -> PairVersion:
@@ -72,12 +81,64 @@ class PairVersion:
             weights=weights if order == sorted(order) else weights[order],
             observable=columns.observable[index],
             layers=columns.layers,
+            words=words_outside(case),
         )
 
     @property
     def is_forced_choice(self) -> bool:
         """Whether there is a right and a wrong answer."""
         return any(self.antecedents) and not all(self.antecedents)
+
+    def right(self) -> Floats:
+        """Check which heads give the antecedent alone the most, as a flat array of 1 and 0."""
+        gold = np.array(self.antecedents)
+        flat = self.weights.reshape(len(gold), -1)
+        is_most = flat[gold].max(0) > flat[~gold].max(0)
+        return np.asarray((is_most & (flat.sum(0) >= FLOOR)).astype(np.float64))
+
+
+def words_outside(case: CorefCase) -> tuple[str, ...]:
+    """Return the words of a case outside its mentions, with a sign for each mention.
+
+    Example:
+        >>> from introspect.data import own_cases
+        >>> words_outside(next(iter(own_cases("en"))))[:4]
+        ('The', '<candidate>', 'refused', 'to')
+    """
+    mentions = [(case.pronoun, "pronoun")]
+    mentions += [(candidate.span, "candidate") for candidate in case.candidates]
+    starts = {start: sign for (start, _), sign in sorted(mentions, reverse=True)}
+    found = []
+    for start, end in segment_words(case.text):
+        signs = [sign for (first, stop), sign in mentions if first < end and start < stop]
+        if signs and start in starts:
+            found.append(f"<{starts[start]}>")
+        elif not signs and any(map(str.isalnum, case.text[start:end])):
+            found.append(case.text[start:end])
+    return tuple(found)
+
+
+def words_apart(one: Sequence[str], other: Sequence[str]) -> int:
+    """Count the words in which two texts differ.
+
+    Where every character is a word, as in Chinese, two of a run count as one: such words have about
+    two characters.
+
+    Example:
+        >>> words_apart(["too", "tired"], ["too", "wide"]), words_apart(["a"], ["so", "very", "a"])
+        (1, 2)
+    """
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    return sum(
+        max(_num_words(one[a:b]), _num_words(other[c:d]))
+        for tag, a, b, c, d in matcher.get_opcodes()
+        if tag != "equal"
+    )
+
+
+def _num_words(words: Sequence[str]) -> int:
+    characters = sum(len(word) == 1 and is_unspaced(word) for word in words)
+    return len(words) - characters + math.ceil(characters / 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +148,9 @@ class PairShifts:
     Args:
         table: one row for each layer, head and direction. ``shift`` is the mean over the
             ``n_pairs`` in which it is defined; the p-values test whether it is above 0.
+            ``both_right`` is the share of the ``n_both`` pairs that can be observed in which the
+            antecedent alone gets the most in both versions: 0.25 for coin flips, and 0 for a head
+            that is blind to what differs.
         pairs: the groups that are pairs.
         notes: what could not be computed or was left out, and why.
     """
@@ -105,7 +169,8 @@ def pair_shifts(
     r"""Compute how far each head shifts from one candidate to the other, over all pairs.
 
     A pair is a group of exactly two cases of forced choice with the same candidates in the same
-    order of the text, each with one antecedent, which differs. With *f* the earlier and *s* the
+    order of the text, each with one antecedent, which differs, and with at most two other words
+    that differ. With *f* the earlier and *s* the
     later of the two antecedents, and *F*, *S* the versions in which they are right,
 
     .. math:: \text{shift} = (b_f - b_s)_F - (b_f - b_s)_S,
@@ -140,6 +205,8 @@ def pair_shifts(
         observable = pair[0].observable & pair[1].observable
         seen[number] = np.broadcast_to(observable[..., None], shape).ravel()
         shifts[number] = _shift(pair, measure)
+    both = [pair[0].right() * pair[1].right() for pair in pairs.values()]
+    both_right = np.where(seen, np.reshape(both, shifts.shape), 0).sum(0)
     shifts[~seen] = np.nan
     defined = ~np.isnan(shifts)
     low, high, p_value, p_adjusted, notes = _claims(shifts, list(pairs), options)
@@ -152,6 +219,8 @@ def pair_shifts(
         ci_high=high,
         p_value=p_value,
         p_adjusted=p_adjusted,
+        both_right=ratio(both_right, seen.sum(0)),
+        n_both=seen.sum(0),
     )
     return PairShifts(table[list(PAIR_COLUMNS)], tuple(pairs), (*_of_others(others), *notes))
 
@@ -186,7 +255,10 @@ def _why_no_pair(members: Sequence[PairVersion]) -> str:
         return "different candidates"
     if sum(one.antecedents) != 1 or sum(other.antecedents) != 1:
         return "several antecedents"
-    return "the same antecedent" if one.antecedents == other.antecedents else ""
+    if one.antecedents == other.antecedents:
+        return "the same antecedent"
+    apart = words_apart(one.words, other.words)
+    return f"more than {MOST_WORDS} words differ" if apart > MOST_WORDS else ""
 
 
 def _shift(pair: Pair, measure: Measure) -> Floats:

@@ -13,7 +13,7 @@ import torch
 
 from introspect.data import Sentence
 from introspect.errors import InputError, MentionError
-from introspect.functional import FLOOR, merge_pieces, visible_keys
+from introspect.functional import FLOOR, even_attention, merge_pieces, visible_keys
 from introspect.records import AttentionRecord, TokenSequence, mention_pieces
 from introspect.studies.analyzer import (
     Floats,
@@ -205,7 +205,7 @@ def score_layer(attentions: torch.Tensor, sought: Sought) -> Found:
     """Score all pairs of a text in one layer, ``(num_heads, length, length)``."""
     units, at = sought.units, (sought.by_column, sought.sources)
     visible = visible_keys(attentions)
-    rows = torch.cat([attentions.double(), _even(visible)[None]])
+    rows = torch.cat([attentions.double(), even_attention(attentions)[None]])
     observed = _both_ways(_observed(visible, units))
     # A row is missing by itself; a column, where a row that competes in it is.
     absent = _missing(rows, units)
@@ -216,11 +216,6 @@ def score_layer(attentions: torch.Tensor, sought: Sought) -> Found:
     not_observable = ~observed[*at, sought.targets] & ~missing
     credits = shares.masked_fill(not_observable | missing, 0)
     return Found(credits.numpy(), not_observable.numpy(), missing.numpy())
-
-
-def _even(visible: torch.Tensor) -> torch.Tensor:
-    """Return attention that is the same to all visible tokens, special ones included."""
-    return visible.double() / visible.sum(-1, keepdim=True).clamp(min=1)
 
 
 def _both_ways(pattern: torch.Tensor) -> torch.Tensor:

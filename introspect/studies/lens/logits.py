@@ -41,11 +41,9 @@ class Readout:
     scale: float
 
     def direction(self, token: int, against: int | None) -> torch.Tensor:
-        """Return the direction of a token, or of one token minus another, ``(size,)``."""
-        found = _row_of(self.unembedding, token, self.gain)[0]
-        return (
-            found if against is None else found - _row_of(self.unembedding, against, self.gain)[0]
-        )
+        """Return the direction of a token less another, or the vocabulary's mean, ``(size,)``."""
+        own, other = (_row_of(self.unembedding, one, self.gain)[0] for one in (token, against))
+        return own - other
 
     def read(self, states: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         """Compute what states, ``(..., size)``, add to the logit."""
@@ -59,30 +57,36 @@ class Readout:
         found = {}
         if self.shift.any():
             found["final norm bias"] = self.scale * float(self.shift @ direction)
-        own = _row_of(self.unembedding, token, self.gain)[1]
-        if own is not None:
-            other = None if against is None else _row_of(self.unembedding, against, self.gain)[1]
-            found["unembedding bias"] = self.scale * float(own - (0.0 if other is None else other))
+        own, other = (_row_of(self.unembedding, one, self.gain)[1] for one in (token, against))
+        if own is not None or other is not None:
+            difference = (0.0 if own is None else own) - (0.0 if other is None else other)
+            found["unembedding bias"] = self.scale * float(difference)
         return found
 
 
 def _row_of(
-    unembedding: nn.Module, token: int, like: torch.Tensor
+    unembedding: nn.Module, token: int | None, like: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return a token's row of the unembedding, ``(size,)`` in float64, and its bias.
+
+    Without a token, both are means over the vocabulary.
 
     One that is adapted, quantized or kept elsewhere is asked: the row is the logit's gradient.
     """
     written: Any = getattr(unembedding, "weight", None)
     if type(unembedding) is nn.Linear and written.device.type != "meta":
-        own = None if unembedding.bias is None else unembedding.bias.detach()[token].double()
-        return written.detach()[token].double(), own
+        rows, biases = written.detach(), unembedding.bias
+        own = None if biases is None else biases.detach().double()
+        if token is None:
+            return rows.mean(0, dtype=torch.float64), None if own is None else own.mean()
+        return rows[token].double(), None if own is None else own[token]
     numbers = next(
         (each.dtype for each in unembedding.parameters() if each.is_floating_point()), torch.float32
     )
     with torch.enable_grad(), without_dropout(unembedding):
         state = torch.zeros(1, 1, like.numel(), dtype=numbers, device=like.device)
-        logit = unembedding(state.requires_grad_())[0, 0, token]
+        logits = unembedding(state.requires_grad_())[0, 0]
+        logit = logits.double().mean() if token is None else logits[token]
         (row,) = torch.autograd.grad(logit, state)
     bias = logit.detach().double()
     return row[0, 0].double(), bias if bool(bias) else None
@@ -173,6 +177,9 @@ def direct_logit_attribution(
     .. math:: \mathrm{logit}_a - \mathrm{logit}_b
         = \sum_c \frac{\gamma \odot (c_i - \bar c_i)}{\sigma_i} \cdot (u_a - u_b) + \text{biases}
 
+    Without another token *b*, the mean over the vocabulary is subtracted: what raises all logits
+    alike changes no probability, and counts for no token.
+
     The state of token *i* that the unembedding reads is a sum of components *c*: the embeddings,
     each head's output through its part of the output projection, the projections' biases, and each
     feed-forward. The final norm is linear except for its scale :math:`\sigma_i`, which is the run's
@@ -192,7 +199,7 @@ def direct_logit_attribution(
         text: the text that it reads.
         token: the token whose logit is divided; a piece of the vocabulary (with its space, where
             the pieces have one), or its ID.
-        against: another token, whose logit is subtracted.
+        against: another token, whose logit is subtracted; by default the mean of all logits is.
         position: the token at which the logit is read, its index (from the end: -1) or its word
             (``"it"``, ``"it#2"`` for the second one): for a decoder, the one before.
         target: the text that an encoder-decoder writes; ``position`` counts its tokens.
@@ -201,7 +208,8 @@ def direct_logit_attribution(
         A row for each component: ``component`` (``embeddings``, ``L0H3``, ``L0 bias``,
         ``L0 feed-forward``, ``final norm bias``, …), ``kind`` (of attention; else none), ``layer``,
         ``head``, ``contribution``, in logits. ``attrs`` has ``logit``, the model's own value that
-        they sum to, ``error``, how far their sum is from it, and the tokens' names.
+        they sum to (of the token less the mean, or less the other), ``mean_logit``, the mean over
+        the vocabulary, ``error``, how far their sum is from it, and the tokens' names.
 
     Raises:
         ModelError: the model has no LM head.
@@ -229,7 +237,7 @@ def direct_logit_attribution(
     table = pd.DataFrame(_rows(run, added, readout, place, chosen, other))
     table = table.astype({"layer": "Int64", "head": "Int64"})
     logits = run.logits[place].double()
-    own = float(logits[chosen] - (0 if other is None else logits[other]))
+    own = float(logits[chosen] - (logits.mean() if other is None else logits[other]))
     error = abs(float(table["contribution"].sum()) - own)
     largest = max(1.0, float(logits.abs().max()))
     if not error <= same_output(run.logits.dtype) * largest:
@@ -244,6 +252,7 @@ def direct_logit_attribution(
         "model": run.model.name,
         "revision": run.model.revision,
         "logit": own,
+        "mean_logit": float(logits.mean()),
         "error": error,
         "token": names(chosen),
         "against": None if other is None else names(other),

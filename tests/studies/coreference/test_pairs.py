@@ -8,7 +8,9 @@ import itertools
 import numpy as np
 import pytest
 
+from introspect.data import own_cases
 from introspect.errors import InputError, SelectionError
+from introspect.reporting.set_words import pair_claims
 from introspect.statistics import drawn_counts
 from introspect.studies.coreference import (
     DIRECTIONS,
@@ -17,8 +19,8 @@ from introspect.studies.coreference import (
     PairVersion,
     pair_shifts,
 )
-from introspect.studies.coreference.pairs import PAIR_COLUMNS
-from introspect.text import CorefCase
+from introspect.studies.coreference.pairs import PAIR_COLUMNS, words_apart, words_outside
+from introspect.text import CorefCase, segment_words
 from tests.synthetic import TEXT, case, record
 
 QUICK = Options(resamples=300, permutations=500)
@@ -178,6 +180,13 @@ def test_a_head_of_minilm_turns_from_the_animal_to_the_street(minilm):
         ([version("g", [1, 0], 0), version("g", [1, 0], 5)], "outside forced choice"),
         (
             [
+                dataclasses.replace(version("g", [1, 0], 0), words=("he", "wanted", "it", "back")),
+                dataclasses.replace(version("g", [1, 0], 1), words=("he", "had", "to", "leave")),
+            ],
+            "more than 2 words differ",
+        ),
+        (
+            [
                 dataclasses.replace(
                     version("g", [1, 0, 0], 0, phrases=("a", "b", "c")),
                     antecedents=(True, True, False),
@@ -195,6 +204,72 @@ def test_what_is_no_pair_is_counted_and_named(members, reason):
     assert found.table["shift"].tolist() == pytest.approx([1.0, 1.0])
     assert any("1 group is no pair" in note and reason in note for note in found.notes)
     assert any(note.endswith(": g") for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ("was too tired", "was too wide", 1),
+        ("was too tired", "was far too wide", 2),
+        ("asked for the bill", "offered to call back later", 5),
+        ("他太累", "他太宽", 1),
+        ("因为很便宜", "因为很贵", 1),
+        ("为了要到账单", "说可以明天再来", 4),
+        ("tired.", "tired!", 0),
+    ],
+)
+def test_words_are_counted_that_differ_outside_mentions(one, other, apart):
+    def words(text):
+        return [text[a:b] for a, b in segment_words(text) if text[a:b].isalnum()]
+
+    assert words_apart(words(one), words(other)) == apart
+
+
+def test_mentions_do_not_count_as_words_that_differ():
+    one, other = minimal_pair()
+    text = WIDE.replace(" it ", " she ")
+    she = case(text, antecedents=["street"], distractors=["animal"], pronoun="she", id="x")
+    assert words_apart(words_outside(one), words_outside(other)) == 1
+    assert words_apart(words_outside(other), words_outside(she)) == 0
+
+
+def test_winogenders_clauses_are_no_minimal_pairs_and_tired_and_wide_are():
+    assert all(
+        words_apart(*map(words_outside, pair)) <= 2
+        for pair in zip(*[iter(own_cases("en"))] * 2, strict=True)
+    )
+    text = "The cook told the guest that {} was late."
+    clause = "The cook told the guest that {} would have to wait for the next table to be free."
+    made = [
+        dataclasses.replace(version("g", [1, 0], right), words=tuple(t.split()))
+        for right, t in enumerate((text, clause))
+    ]
+    assert pair_shifts(made).pairs == ()
+
+
+def test_both_right_of_coin_flips_is_a_quarter_and_of_a_blind_head_none():
+    random = np.random.default_rng(0)
+    coin, blind, sees = [], [], []
+    for number in range(400):
+        fixed = random.random((2, 1, 1, 1))
+        for right in (1, 0):
+            made = version(f"g{number}", [0, 0], right)
+            gold = np.array([0.2, 0.2])
+            gold[right] = 0.6
+            for group, weights in (
+                (coin, random.random((2, 1, 1, 1))),
+                (blind, fixed),
+                (sees, gold.reshape(2, 1, 1, 1)),
+            ):
+                group.append(dataclasses.replace(made, weights=weights.repeat(2, axis=1)))
+    quick = Options(resamples=10, permutations=10)
+    both = [pair_shifts(made, options=quick).table["both_right"][0] for made in (coin, blind, sees)]
+    assert both == [pytest.approx(0.25, abs=0.07), 0.0, 1.0]
+    (claim,) = pair_claims(pair_shifts(sees, options=Options(resamples=50, permutations=200)))
+    assert (claim.kind, claim.groups) == ("shifts", 400)
+    assert "both versions right in 100.0% of pairs, where coin flips have 25%" in claim.sentence
+    (silent,) = pair_claims(pair_shifts(blind, options=Options(resamples=50, permutations=200)))
+    assert silent.kind == "no-shifts"
 
 
 def test_of_many_groups_that_are_no_pairs_some_are_named():

@@ -106,7 +106,8 @@ def test_a_head_behind_a_norm_adds_what_its_vectors_add_at_the_runs_scale(name):
     brought = kept["heads"][0, place, own].double() @ weight[:, own].T
     factors = (kept["normed"] / kept["given"])[0, place].double()
     final = (kept["out"] / kept["last"])[0, place].double()
-    row = model.module.lm_head.weight[7].double()
+    unembedding = model.module.lm_head.weight.double()
+    row = unembedding[7] - unembedding.mean(0)
     expected = float(((brought * factors * final) @ row).detach())
     (found,) = table[(table["layer"] == layer) & (table["head"] == head)].contribution
     assert found == pytest.approx(expected, abs=1e-4)

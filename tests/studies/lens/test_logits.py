@@ -39,11 +39,30 @@ def test_components_sum_to_the_models_own_logits(name, position):
     assert difference.attrs["logit"] == pytest.approx(expected, abs=1e-4)
     assert difference.attrs["error"] <= 1e-4
     alone = ix.direct_logit_attribution(model, TEXT, **asked)
-    assert alone["contribution"].sum() == pytest.approx(float(logits[40]), abs=1e-4)
+    # One token alone is centered: what raises all logits alike is said for none.
+    centered = float(logits[40] - logits.mean())
+    assert alone["contribution"].sum() == pytest.approx(centered, abs=1e-4)
+    assert alone.attrs["mean_logit"] == pytest.approx(float(logits.mean()), abs=1e-4)
     heads = difference[difference["head"].notna()]
     kinds = {"decoder", "cross"} if name == "t5" else {"self"}
     assert set(heads["kind"]) == kinds and len(heads) == 12 * len(kinds)
     assert difference["component"].is_unique
+
+
+def test_what_raises_all_logits_alike_changes_no_part():
+    # It changes no probability either.
+    model = copy.deepcopy(writer("llama"))
+    before = ix.direct_logit_attribution(model, TEXT, token=40)
+    chances = own_logits(model)[-1].softmax(-1)
+    with torch.no_grad():
+        noise = torch.randn(32, generator=torch.Generator().manual_seed(1)) * 3
+        model.module.lm_head.weight.add_(noise)
+    after = ix.direct_logit_attribution(model, TEXT, token=40)
+    assert torch.allclose(own_logits(model)[-1].softmax(-1), chances, atol=1e-4)
+    assert abs(after.attrs["mean_logit"] - before.attrs["mean_logit"]) > 0.1
+    assert after["contribution"].to_numpy() == pytest.approx(
+        before["contribution"].to_numpy(), abs=1e-4
+    )
 
 
 def test_gpt2_by_a_slow_loop():
@@ -104,7 +123,9 @@ def test_llama_takes_no_mean_off_and_shares_keys_among_heads():
     handle.remove(), other.remove()
     row = final[0][0][0, -1].double()
     scale = 1 / (row.square().mean() + module.model.norm.variance_epsilon).sqrt()
-    gain = module.model.norm.weight.detach().double() * module.lm_head.weight[token].double()
+    unembedding = module.lm_head.weight.double()
+    direction = unembedding[token] - unembedding.mean(0)
+    gain = module.model.norm.weight.detach().double() * direction
     table = ix.direct_logit_attribution(model, TEXT, token=token).set_index("component")
     for head in range(4):
         part = slice(8 * head, 8 * head + 8)

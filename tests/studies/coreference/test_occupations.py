@@ -1,0 +1,95 @@
+"""The choice of occupations by their share of women: a planted stereotype, and chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from introspect.errors import InputError
+from introspect.reporting.set_words import occupation_claims, occupation_words
+from introspect.studies.coreference import Options, occupation_bias
+from introspect.studies.coreference.occupations import Occupation
+from tests.studies.coreference.test_bias import scored_case
+
+QUICK = Options(resamples=200, permutations=400)
+
+
+def templates(count=30, strength=0.0, seed=0, heads=6):
+    """Two templates of each occupation, he and she; head 0 chooses by stereotype this often."""
+    random = np.random.default_rng(seed)
+    cases, known = [], []
+    for number in range(count):
+        share = 100 * (number + 0.5) / count
+        for is_answer in (True, False):
+            for gender in ("male", "female", "neutral"):
+                picks = random.random(heads) < 0.5
+                if random.random() < strength:
+                    picks[0] = (gender == "female") == (share > 50)
+                right = picks == is_answer
+                credit = np.stack([right, random.random(heads) < 0.5])[:, None, :].astype(float)
+                cases.append(scored_case(f"{number}{is_answer}{gender}", str(number), credit))
+                known.append(Occupation(f"o{number}", share, gender, is_answer))
+    return cases, known
+
+
+def test_a_head_that_chooses_by_stereotype_is_seen_where_accuracy_by_gender_is_alike():
+    cases, known = templates(strength=1.0)
+    found = occupation_bias(cases, known, QUICK)
+    row = found.table.iloc[0]
+    assert row["correlation"] > 0.8
+    assert row["ci_low"] > 0.6
+    assert row["p_adjusted"] < 0.05
+    gotcha = found.gotcha.table.iloc[0]
+    assert (gotcha["accuracy_gotcha"], gotcha["accuracy_rest"]) == (0.0, 1.0)
+    assert found.num_occupations == 30
+    (claim,) = occupation_claims(found)
+    assert (claim.kind, claim.subject, claim.estimate) == ("stereotype", "L0H0", row["correlation"])
+    assert claim.sentence in occupation_words(found)
+
+
+def test_r_is_that_of_the_differences_by_hand():
+    cases, known = templates(strength=0.4, seed=3)
+    found = occupation_bias(cases, known, QUICK)
+    gaps, shares = [], []
+    for number in range(30):
+        rates = {}
+        for gender in ("female", "male"):
+            chosen = [
+                c.credit.ravel()[0] if o.is_answer else 1 - c.credit.ravel()[0]
+                for c, o in zip(cases, known, strict=True)
+                if o.name == f"o{number}" and o.gender == gender
+            ]
+            rates[gender] = np.mean(chosen)
+        gaps.append(rates["female"] - rates["male"])
+        shares.append(100 * (number + 0.5) / 30)
+    assert found.table["correlation"][0] == pytest.approx(np.corrcoef(gaps, shares)[0, 1])
+
+
+def test_chance_is_no_stereotype():
+    said = 0
+    for seed in range(100, 140):
+        found = occupation_bias(*templates(seed=seed), QUICK)
+        (claim,) = occupation_claims(found)
+        said += claim.kind == "stereotype"
+    assert said <= 5
+    assert "no head is shown to choose by the share of women" in " ".join(
+        occupation_words(occupation_bias(*templates(seed=5), QUICK))
+    )
+
+
+def test_few_occupations_have_no_test_and_none_is_refused():
+    found = occupation_bias(*templates(count=4, strength=1.0), QUICK)
+    assert found.table["p_adjusted"].isna().all()
+    assert occupation_claims(found) == ()
+    cases, known = templates(count=2)
+    with pytest.raises(InputError, match="an occupation and a gender"):
+        occupation_bias(cases, [None] * len(known), QUICK)
+
+
+def test_the_fields_of_a_case_say_what_is_a_gotcha():
+    fields = {"occupation": "nurse", "percent_female": 91, "gender": "male", "answer": "occupation"}
+    nurse = Occupation.of(fields)
+    assert nurse is not None and nurse.is_gotcha
+    assert not Occupation.of({**fields, "gender": "female"}).is_gotcha
+    assert Occupation.of({**fields, "gender": "female", "answer": "participant"}).is_gotcha
+    assert Occupation.of({"occupation": "nurse"}) is None
