@@ -54,7 +54,7 @@ def is_found(seed: int, options: argparse.Namespace) -> bool:
     test = permutation_test(labelings, groups(options), permutations=options.permutations)
     if not test.p_adjusted[planted] < LEVEL:
         return False
-    choice = held_out_selection(labelings, groups(options), permutations=1, resamples=1)
+    choice = held_out_selection(labelings, groups(options), permutations=1)
     return set(choice.chosen) == {planted}
 
 

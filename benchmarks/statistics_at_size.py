@@ -17,7 +17,8 @@ from collections.abc import Callable
 import numpy as np
 
 from introspect.statistics import (
-    grouped_bootstrap,
+    accuracy_intervals,
+    effect_intervals,
     held_out_selection,
     pair_accuracy,
     permutation_test,
@@ -48,10 +49,11 @@ def main() -> None:
     print(f"{options.cases} cases, {columns // 2} heads × 2 directions, groups of {options.group}")
     draws = options.draws
     parts: dict[str, Callable[[], object]] = {
-        f"{draws} resamples": lambda: grouped_bootstrap(credits, groups, resamples=draws),
+        "intervals of accuracies": lambda: accuracy_intervals(credits, groups),
+        f"{draws} resamples": lambda: effect_intervals(credits, groups, resamples=draws),
         f"{draws} permutations": lambda: permutation_test(labelings, groups, permutations=draws),
         f"held-out choice, {options.selections} selections": lambda: held_out_selection(
-            labelings, groups, permutations=options.selections, resamples=draws
+            labelings, groups, permutations=options.selections
         ),
         "minimal pairs": lambda: pair_accuracy(credits, groups),
     }

@@ -10,6 +10,7 @@ from .coreference import credit as credit
 from .coreference import first_mentioned as first_mentioned
 from .coreference import margin as margin
 from .coreference import nearest_preceding as nearest_preceding
+from .coreference import smallest as smallest
 from .coreference import word_attention as word_attention
 from .masks import FLOOR as FLOOR
 from .masks import knocked_out as knocked_out

@@ -154,6 +154,20 @@ def first_mentioned(candidates: Sequence[Span], antecedents: Sequence[bool]) -> 
     return _credit_of_nearest([(start, i) for i, (start, _) in enumerate(candidates)], antecedents)
 
 
+def smallest(values: Sequence[float], antecedents: Sequence[bool]) -> float:
+    """Return the credit of choosing the candidate with the smallest value; ties share it.
+
+    Example:
+        >>> smallest([1, 2], [False, True]), smallest([2, 2], [False, True])
+        (0.0, 0.5)
+    """
+    least = min(values)
+    chosen = [
+        is_right for value, is_right in zip(values, antecedents, strict=True) if value == least
+    ]
+    return sum(chosen) / len(chosen)
+
+
 def closest_to_offsets(
     distances: Sequence[Sequence[int]],
     antecedents: Sequence[Sequence[bool]],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pandas as pd
 
 from introspect.records import Head
 from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
-from introspect.statistics import Claim
+from introspect.statistics import DIVISIONS, Claim
 from introspect.studies.coreference import (
     Bias,
     Choice,
@@ -38,6 +41,8 @@ _BASELINES = {
     "first_mentioned": "the first candidate",
     "most_attended": "the most attended candidate",
     "mean_of_heads": "the mean of all heads",
+    "fewest_words": "the candidate with the fewest words",
+    "most_pieces": "the candidate with the most word pieces",
     "fixed_offset": "the best fixed distance",
     "random_weights": "the same model with random weights",
 }
@@ -69,31 +74,100 @@ def finding_of_choice(scores: Scores, num_groups: int) -> Finding:
         )
         return Finding(headline, (_baselines(scores),), caveats)
     choice = scores.choice
-    details = (_in_sample(choice), _raw_beside(scores), _baselines(scores), _against(scores))
-    return Finding(_headline(scores, choice), tuple(filter(None, details)), caveats)
-
-
-def _headline(scores: Scores, choice: Choice) -> str:
-    held_out = (
-        f"{percent(choice.accuracy)} of {counted(choice.n, 'case')}"
-        f"{percent_ends(choice.ci_low, choice.ci_high)}"
+    claim = _claim(scores, choice, num_groups)
+    details = (
+        _could_be_found(choice),
+        _in_sample(choice),
+        _raw_beside(scores),
+        _baselines(scores),
+        _against(scores),
+        _by_length(scores),
     )
+    return Finding(claim.sentence, tuple(filter(None, details)), caveats, (claim,))
+
+
+def _claim(scores: Scores, choice: Choice, num_groups: int) -> Claim:
+    """Return what is claimed of the held-out choice."""
+    of_choice: dict[str, Any] = {
+        "subject": f"{choice.head}, {direction_name(choice.direction)}",
+        "estimate": choice.accuracy,
+        "low": choice.ci_low,
+        "high": choice.ci_high,
+        "test": "the choice repeated on permuted labels",
+        "p": choice.p_value,
+        "n": choice.n,
+        "groups": num_groups,
+    }
     if not choice.p_value < _SIGNIFICANT:
-        return (
+        sentence = (
             "No evidence that a head resolves these cases: heads chosen on other cases are right "
-            f"in {held_out}, which chance does as well ({p_value(choice.p_value)})."
+            f"in {_held_out(choice)}, no more than chance allows ({p_value(choice.p_value)})."
         )
+        rule = f"the p-value is not below {_SIGNIFICANT}"
+        return Claim(kind="no-resolves", sentence=sentence, rule=rule, **of_choice)
+    is_beaten = scores.against["ci_low"] > 0
     chosen = (
         f"heads chosen on other cases – most often {choice.head}, "
-        f"{direction_name(choice.direction)} – are right in {held_out}"
+        f"{direction_name(choice.direction)} –"
     )
-    is_beaten = scores.against["ci_low"] > 0
-    beaten = _with_figures(scores, scores.against[is_beaten]["baseline"])
-    unbeaten = _with_figures(scores, scores.against[~is_beaten]["baseline"])
-    if not unbeaten:
-        return f"Held out, {chosen}, more than every baseline; the best, {beaten[0]}."
-    more = f", more than {listed(beaten)}" if beaten else ""
-    return f"These cases do not show that a head beats {listed(unbeaten, 'or')}: {chosen}{more}."
+    if is_beaten.all():
+        best = _with_figures(scores, scores.against["baseline"])[0]
+        sentence = (
+            f"Held out, {chosen} are right in {_held_out(choice)}, more than every baseline; the "
+            f"best, {best}."
+        )
+        rule = "p below 0.05, and the difference from every baseline has an interval above 0"
+        return Claim(kind="beats", sentence=sentence, rule=rule, **of_choice)
+    sentence = _not_shown(scores, choice, chosen, is_beaten)
+    rule = "p below 0.05, and the difference from some baseline has an interval that holds 0"
+    return Claim(kind="no-beats", sentence=sentence, rule=rule, **of_choice)
+
+
+def _held_out(choice: Choice) -> str:
+    ends = percent_ends(choice.ci_low, choice.ci_high)
+    return f"{percent(choice.accuracy)} of {counted(choice.n, 'case')}{ends}"
+
+
+def _not_shown(scores: Scores, choice: Choice, chosen: str, is_beaten: pd.Series) -> str:
+    """Say which baseline, the best of those, the held-out choice is not shown to beat."""
+    unbeaten = scores.against[~is_beaten].merge(
+        scores.baselines[["baseline", "accuracy"]], on="baseline"
+    )
+    worst, *others = unbeaten.sort_values("accuracy", ascending=False, kind="stable").itertuples()
+    difference = signed_percent(worst.difference) + interval(
+        signed_percent(worst.ci_low), signed_percent(worst.ci_high)
+    )
+    rest = f", nor {listed([baseline_name(o.baseline) for o in others], 'or')}" if others else ""
+    return (
+        f"Not shown to beat {baseline_name(worst.baseline)}{rest}: {chosen} are right in "
+        f"{_held_out(choice)} against {percent(worst.accuracy)}, a difference of {difference}."
+    )
+
+
+def _could_be_found(choice: Choice) -> str:
+    """Say what would have been found, where nothing was."""
+    if choice.p_value < _SIGNIFICANT or math.isnan(choice.p_value):
+        return ""
+    if math.isnan(choice.detectable):
+        return "So few cases find no head in 80% of such sets, even one that is always right."
+    return (
+        f"A head that is right in {percent(choice.detectable)} would have been found in 80% of "
+        "sets of this size; a weaker one could well be missed."
+    )
+
+
+def _by_length(scores: Scores) -> str:
+    """Say whether the held-out choice depends on which candidate has fewer words."""
+    table = scores.by_length
+    if len(table) < 2:
+        return ""
+    parts = [
+        f"{percent(row.accuracy)} of {counted(row.n, 'case')} where it is {row.antecedent}"
+        + (" as the distractor" if row.antecedent == "as long" else "")
+        for row in table.itertuples()
+    ]
+    where = "By the length of the antecedent in words, the held-out choice is right in"
+    return f"{where} {listed(parts)}."
 
 
 def _with_figures(scores: Scores, names: pd.Series) -> list[str]:
@@ -104,9 +178,11 @@ def _with_figures(scores: Scores, names: pd.Series) -> list[str]:
 
 
 def _in_sample(choice: Choice) -> str:
+    others = choice.num_best - 1
+    tied = f", one of {choice.num_best} tied," if others else ""
     return (
         f"In-sample, the best of all heads and directions is {choice.in_sample_head} "
-        f"({direction_name(choice.in_sample_direction)}) with "
+        f"({direction_name(choice.in_sample_direction)}){tied} with "
         f"{percent(choice.in_sample_accuracy)}: too high, since it was chosen on the cases that it "
         "is scored on."
     )
@@ -159,11 +235,14 @@ def _against(scores: Scores) -> str:
 def stability_words(choice: Choice) -> list[str]:
     """Say how often each head was chosen."""
     if choice.frequency == 1:
-        first = f"All five folds chose {choice.head}, {direction_name(choice.direction)}."
+        first = (
+            f"All folds of all {DIVISIONS} divisions chose {choice.head}, "
+            f"{direction_name(choice.direction)}."
+        )
     else:
         first = (
-            f"The folds chose {len(choice.frequencies)} different heads: the held-out figure is "
-            "that of the procedure, not of one head."
+            f"The folds of {DIVISIONS} divisions chose {len(choice.frequencies)} different heads "
+            "and directions: the held-out figure is that of the procedure, not of one head."
         )
     return [
         first,

@@ -71,7 +71,7 @@ class CaseSet:
     @cached_property
     def num_groups(self) -> int:
         """The number of groups of cases."""
-        return len(set(self.columns.groups))
+        return len(set(self.columns.shared_groups))
 
     def case(self, index: int) -> CorefCase:
         """Return one of the cases as it was given."""

@@ -5,8 +5,9 @@ by a fold, a resample, or a label permutation. Arrays are ``(num_cases, num_head
 stands for every combination that is tested (layer, head, and direction), and NaN marks what a mask
 makes impossible to observe. All numbers are determined by the random seed.
 
-``groups`` has exact sums by group, folds and bootstrap intervals, ``permutation`` the permutation
-test of all heads, and ``selection`` the held-out selection and the accuracy on minimal pairs.
+``groups`` has exact sums by group and folds, ``intervals`` the intervals of accuracies and effects,
+``permutation`` the permutation test of all heads, ``selection`` the held-out selection and the
+accuracy on minimal pairs, and ``claim`` the row of a ledger.
 """
 
 from lazy_loader import attach_stub

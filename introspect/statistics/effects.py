@@ -16,9 +16,9 @@ from introspect.statistics.groups import (
     Floats,
     Matrix,
     checked,
-    drawn_counts,
     group_sums,
 )
+from introspect.statistics.intervals import drawn_counts
 
 #: From this many groups on, flipped signs alone hold the level, also for skewed effects.
 MANY_GROUPS = 50

@@ -85,7 +85,7 @@ def permutation_test(
     scale = np.divide(1.0, norm, out=np.zeros(num_heads), where=norm > 0)
     observed = (sums[0].sum(0, dtype=np.float64) - mean) * scale
     random = np.random.default_rng(seed)
-    deviations = permuted_totals(sums, permutations, random)[:, 0]
+    deviations = permuted_totals(sums, permutations, random)
     deviations -= mean
     deviations *= scale
     # The observed labels are one permutation: an exact enumeration already includes it.
@@ -109,12 +109,7 @@ def labeling_sums(values: Matrix, index: Integers) -> tuple[Matrix, int]:
     return units.table, units.per_one
 
 
-def permuted_totals(
-    sums: Matrix,
-    permutations: int,
-    random: np.random.Generator,
-    part: Integers | None = None,
-) -> Floats:
+def permuted_totals(sums: Matrix, permutations: int, random: np.random.Generator) -> Floats:
     """Sum over groups, with the labels of each group shifted at random.
 
     Args:
@@ -122,30 +117,77 @@ def permuted_totals(
         permutations: how many permutations are drawn; if there are no more than that, each is
             used once.
         random: the generator of the draws.
-        part: ``(num_groups,)``, the part that each group is summed into; one for all by default.
+
+    Returns:
+        ``(num_permutations, num_heads)``.
+    """
+    draw, total = _draw(sums, permutations, random)
+    totals = np.tile(sums[0].sum(0, dtype=np.float64), (total, 1))
+    for period, members in _of_periods(sums):
+        for block in _blocks(members):
+            _shift(totals, sums, block, draw(block, period), period)
+    return totals
+
+
+def drawn_shifts(sums: Matrix, permutations: int, random: np.random.Generator) -> Shifts:
+    """Draw the shift of each group's labels, ``(num_permutations, num_groups)``.
+
+    The arguments are those of ``permuted_totals``.
+    """
+    draw, total = _draw(sums, permutations, random)
+    shifts = np.zeros((total, sums.shape[1]), dtype=np.uint8)
+    for period, members in _of_periods(sums):
+        for block in _blocks(members):
+            shifts[:, block] = draw(block, period)
+    return shifts
+
+
+def totals_by_part(sums: Matrix, shifts: Shifts, part: Integers) -> Floats:
+    """Sum over the groups of each part, with the labels of each group shifted as drawn.
+
+    Args:
+        sums: ``(num_labelings, num_groups, num_heads)``.
+        shifts: the result of ``drawn_shifts`` for them.
+        part: ``(num_groups,)``, the part that each group is summed into.
 
     Returns:
         ``(num_permutations, num_parts, num_heads)``.
     """
-    num_labelings, num_groups, num_heads = sums.shape
-    parts = np.zeros(num_groups, dtype=np.intp) if part is None else part
+    by_part = []
+    for number in range(int(part.max()) + 1):
+        own = sums[0][part == number].sum(0, dtype=np.float64)
+        totals = np.tile(own, (len(shifts), 1))
+        for period, members in _of_periods(sums):
+            for block in _blocks(members[part[members] == number]):
+                _shift(totals, sums, block, shifts[:, block], period)
+        by_part.append(totals)
+    return np.stack(by_part, axis=1)
+
+
+def _draw(
+    sums: Matrix, permutations: int, random: np.random.Generator
+) -> tuple[Callable[[Integers, int], Shifts], int]:
+    """Return a function that draws the shifts of some groups, and the number of permutations."""
+    num_labelings, num_groups = sums.shape[:2]
     ways = num_labelings**num_groups
-    total = min(ways, permutations)
-    draw = _every_shift(num_labelings, num_groups) if ways <= permutations else None
-    draw = draw or _random_shifts(permutations, random)
-    totals = np.zeros((total, int(parts.max()) + 1, num_heads))
+    if ways <= permutations:
+        return _every_shift(num_labelings, num_groups), ways
+    return _random_shifts(permutations, random), permutations
+
+
+def _of_periods(sums: Matrix) -> Iterator[tuple[int, Integers]]:
+    """Yield each number of shifts after which labels recur, and the groups that have it."""
     periods = _periods(sums)
-    for number in range(totals.shape[1]):
-        totals[:, number] = sums[0][parts == number].sum(0, dtype=np.float64)
-        for period in range(2, num_labelings + 1):
-            members = np.flatnonzero((parts == number) & (periods == period))
-            for block in _blocks(members):
-                shifts = draw(block, period)
-                for shift in range(1, period):
-                    change = sums[shift][block] - sums[0][block]
-                    is_shifted = shifts if period == 2 else shifts == shift
-                    totals[:, number] += is_shifted.astype(change.dtype) @ change
-    return totals
+    for period in range(2, len(sums) + 1):
+        yield period, np.flatnonzero(periods == period)
+
+
+def _shift(totals: Floats, sums: Matrix, block: Integers, shifts: Shifts, period: int) -> None:
+    """Add to each total what the shifts of these groups change."""
+    for shift in range(1, period):
+        change = sums[shift][block] - sums[0][block]
+        is_shifted = shifts if period == 2 else shifts == shift
+        totals += is_shifted.astype(change.dtype) @ change
 
 
 def _null(sums: Matrix) -> tuple[Floats, Floats]:

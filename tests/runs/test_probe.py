@@ -84,7 +84,8 @@ def test_summary_has_the_held_out_figure_beside_every_baseline(run):
     assert summary["rejected"] == 4 and summary["n"] == 32
     names = {row["baseline"] for row in summary["baselines"]}
     assert names == {
-        "random", "nearest_preceding", "first_mentioned", "most_attended", "mean_of_heads",
+        "random", "nearest_preceding", "first_mentioned", "fewest_words", "most_pieces",
+        "most_attended", "mean_of_heads",
         "fixed_offset", "random_weights",
     }  # fmt: skip
     assert {row["baseline"] for row in summary["against"]} == names
@@ -313,7 +314,7 @@ def test_winobias_type_2_never_stands_without_the_nearest_candidate(minilm):
     assert nearest >= 0.995
     assert scores.choice is not None and scores.choice.accuracy > 0.9
     assert found.plain.startswith(
-        f"These cases do not show that a head beats the nearest candidate ({nearest:.1%})"
+        "Not shown to beat the nearest candidate, nor the best fixed distance: "
     )
 
 

@@ -16,7 +16,7 @@ from introspect.interventions import NEEDS_REFERENCE, Ablation, Ablations, heads
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
 from introspect.records import Head, HeadLike, Kind
-from introspect.statistics import FEWEST_GROUPS, effect_test, grouped_bootstrap
+from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
 from introspect.studies.causal.answers import prepare_answers
 from introspect.studies.causal.metrics import Asked, Floats, accuracy_of, kind_of
 from introspect.studies.causal.verdicts import ability_of, smallest_effect, verdicts_of
@@ -275,8 +275,8 @@ def effects_of(
         nothing = np.full(len(heads), np.nan)
         low = high = against_low = against_high = nothing
     else:
-        low, high = grouped_bootstrap(effects, groups, seed=seed)
-        against_low, against_high = grouped_bootstrap(against, groups, seed=seed)
+        low, high = effect_intervals(effects, groups, seed=seed)
+        against_low, against_high = effect_intervals(against, groups, seed=seed)
     test = effect_test(effects, groups, seed=seed)
     has_control = ~np.isnan(controls).all(0)
     if not has_control.all():

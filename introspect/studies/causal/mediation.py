@@ -17,7 +17,7 @@ from introspect.interventions import Intervention, checked_kind, heads_by_layer,
 from introspect.models import Model
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Head, HeadLike, Kind
-from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
+from introspect.statistics import FEWEST_GROUPS, effect_intervals
 from introspect.studies.causal.answers import (
     AnswerReader,
     Answers,
@@ -135,7 +135,7 @@ def _tables(
         nothing = np.full(len(heads), np.nan)
         ends = [(nothing, nothing)] * 2
     else:
-        ends = [grouped_bootstrap(values, groups, seed=seed) for values in (indirect, direct)]
+        ends = [effect_intervals(values, groups, seed=seed) for values in (indirect, direct)]
     mean = float(total.mean())
     table = pd.DataFrame(
         {

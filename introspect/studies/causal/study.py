@@ -17,7 +17,7 @@ from introspect.interventions import Ablation
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
 from introspect.records import Head, HeadLike, Kind
-from introspect.statistics import FEWEST_GROUPS, checked, fold_of_groups, grouped_bootstrap
+from introspect.statistics import FEWEST_GROUPS, checked, effect_intervals, fold_of_groups
 from introspect.studies.causal.answers import Rejected, prepare_answers
 from introspect.studies.causal.attending import DIRECTION, attending
 from introspect.studies.causal.effects import CausalEffects, measure_effects
@@ -228,7 +228,7 @@ def _chosen(effects: CausalEffects, scores: Scores, seed: int) -> ChosenByAttent
         control[is_held_out] = controls[is_held_out, best]
     against = effect - control
     columns = np.stack([effect, against], axis=1)
-    low, high = grouped_bootstrap(columns, groups, seed=seed)
+    low, high = effect_intervals(columns, groups, seed=seed)
     return ChosenByAttention(
         heads=tuple(picked),
         effect=float(effect.mean()),

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap
+from introspect.statistics import FEWEST_GROUPS, accuracy_intervals
 from introspect.studies.causal.metrics import Asked, Floats, credit_of
 
 #: What is said of a head: ``no verdict`` where the model is not above chance, or groups are too
@@ -61,7 +61,7 @@ def ability_of(answers: Asked, margins: Floats) -> Ability:
     count = len(set(groups))
     low = high = math.nan
     if count >= FEWEST_GROUPS:
-        ends = grouped_bootstrap(credit[:, None], groups)
+        ends = accuracy_intervals(credit[:, None], groups)
         low, high = float(ends[0][0]), float(ends[1][0])
     return Ability(
         accuracy=float(credit.mean()),

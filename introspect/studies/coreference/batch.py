@@ -161,6 +161,7 @@ class CaseBatch:
         reachable = torch.stack(self.reachable, 1).numpy()  # (batch, layers, words, words)
         num_layers, num_heads = weights.shape[2:]
         count = np.array([len(case.candidates) for case in self.cases], dtype=np.int64)
+        lengths = [self._lengths(i) for i in range(len(count))]
         flags = [c.antecedent for case in self.cases for c in case.candidates]
         return CaseColumns(
             names=tuple(str(case.id) for case in self.cases),
@@ -174,10 +175,16 @@ class CaseBatch:
             distances=np.array(
                 [d for case in self.cases for d in candidate_distances(case)], dtype=np.int64
             ),
+            lengths=np.array([count for words, _ in lengths for count in words], dtype=np.int64),
             received=self._received(num_layers * num_heads),
             observable=np.stack([self._observable(reachable[i], i) for i in range(len(count))]),
             removed=self._removed() if self.removed else weights[:0],
-            positions=np.array([position_credits(case) for case in self.cases]),
+            positions=np.array(
+                [
+                    position_credits(case, *own)
+                    for case, own in zip(self.cases, lengths, strict=True)
+                ]
+            ),
         )
 
     def _between_mentions(self, seen: Sequence[torch.Tensor]) -> Array:
@@ -202,6 +209,12 @@ class CaseBatch:
         """Check whether every candidate can be seen, ``(num_directions, num_layers)``."""
         seen = [reachable[:, s][:, :, t].any((1, 2)) for s, t in self._pairs(i)]
         return np.asarray(np.stack(seen).reshape(2, -1, len(self.layers)).all(1))
+
+    def _lengths(self, i: int) -> tuple[list[int], list[int]]:
+        """Return how many words, and how many pieces, each candidate of a case has."""
+        candidates = self.places[i][1:]
+        pieces = [sum(len(self.words.words[i][word]) for word in words) for words in candidates]
+        return list(map(len, candidates)), pieces
 
     def _received(self, num_patterns: int) -> Array:
         """Average the attention that each candidate gets over all rows, layers and heads."""

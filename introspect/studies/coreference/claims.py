@@ -11,10 +11,13 @@ import numpy.typing as npt
 
 from introspect.functional import closest_to_offsets
 from introspect.statistics import (
+    DIVISIONS,
     FEWEST_GROUPS,
     HeldOut,
+    accuracy_intervals,
+    checked,
+    effect_intervals,
     fold_of_groups,
-    grouped_bootstrap,
     held_out_selection,
     pair_accuracy,
     permutation_test,
@@ -24,6 +27,8 @@ from introspect.studies.coreference.columns import ScoredCase
 from introspect.text import counted, verb
 
 FOLDS = 5
+#: How much more a mean over divisions into folds varies than one over as many separate cases.
+INFLATION = 1 / DIVISIONS + FOLDS / (FOLDS - 1)
 # Labels of 2, 3, 4 and 6 candidates can be shifted evenly by twelfths, and others nearly evenly.
 _MOST_LABELINGS = 12
 
@@ -87,53 +92,60 @@ def make_claims(cases: Sequence[ScoredCase], options: Options) -> Claims:
             f"{verb(num_groups, 'is', 'are')} too few; it takes at least {FEWEST_GROUPS}"
         )
         return Claims(nothing, nothing, nothing, nothing, None, pairs_right, num_pairs, (note,))
-    low, high = grouped_bootstrap(
-        labelings[0], groups, resamples=options.resamples, seed=options.seed
-    )
+    low, high = accuracy_intervals(labelings[0], groups)
     test = permutation_test(labelings, groups, permutations=options.permutations, seed=options.seed)
     held_out = held_out_selection(
         labelings,
         groups,
         folds=FOLDS,
         permutations=options.selections,
-        resamples=options.resamples,
         seed=options.seed,
     )
     return Claims(low, high, test.p_value, test.p_adjusted, held_out, pairs_right, num_pairs)
 
 
-def interval(
-    credits: Sequence[float], groups: Sequence[str], options: Options
+def accuracy_interval(credits: Sequence[float], groups: Sequence[str]) -> tuple[float, float]:
+    """Return the interval of one accuracy; NaN with too few groups."""
+    low, high = accuracy_intervals(np.array(credits)[:, None], groups)
+    return float(low[0]), float(high[0])
+
+
+def difference_interval(
+    differences: Sequence[float], groups: Sequence[str], options: Options
 ) -> tuple[float, float]:
-    """Compute the interval of one mean; NaN with too few groups."""
-    if len(set(groups)) < FEWEST_GROUPS:
-        return math.nan, math.nan
-    column = np.array(credits)[:, None]
-    low, high = grouped_bootstrap(column, groups, resamples=options.resamples, seed=options.seed)
+    """Return the interval of the mean difference of held-out credits; NaN with too few groups."""
+    low, high = effect_intervals(
+        np.array(differences)[:, None],
+        groups,
+        resamples=options.resamples,
+        inflation=INFLATION,
+        seed=options.seed,
+    )
     return float(low[0]), float(high[0])
 
 
 def fixed_offset(cases: Sequence[ScoredCase], options: Options) -> list[float]:
     """Compute the credit of the best fixed distance, chosen for each fold on the other folds.
 
-    The list is empty with too few groups.
+    Each credit is the mean over the same divisions into folds as those of the held-out choice. The
+    list is empty with too few groups.
 
     Source: Clark et al. 2019, section 5: the best word at a fixed offset.
     """
-    numbers: dict[str, int] = {}
-    index = np.array([numbers.setdefault(case.group, len(numbers)) for case in cases])
-    if len(numbers) < FEWEST_GROUPS:
-        return []
     offsets = sorted({distance for case in cases for distance in case.distances})
     credits = closest_to_offsets(
         [case.distances for case in cases], [case.antecedents for case in cases], offsets
     )
-    fold = fold_of_groups(index, FOLDS, seed=options.seed)[index]
-    found = np.empty(len(cases))
-    for number in range(FOLDS):
-        best = credits[fold != number].mean(0).argmax()
-        found[fold == number] = credits[fold == number, best]
-    return [float(value) for value in found]
+    _, index = checked(credits, [case.group for case in cases])
+    if index.max() + 1 < FEWEST_GROUPS:
+        return []
+    found = np.zeros(len(cases))
+    for division in range(DIVISIONS):
+        fold = fold_of_groups(index, FOLDS, seed=options.seed + division)[index]
+        for number in range(FOLDS):
+            best = credits[fold != number].mean(0).argmax()
+            found[fold == number] += credits[fold == number, best]
+    return [float(value) for value in found / DIVISIONS]
 
 
 def _shared_labelings(cases: Sequence[ScoredCase]) -> Floats:

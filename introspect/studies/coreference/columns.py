@@ -22,6 +22,7 @@ from introspect.functional import (
     first_mentioned,
     margin,
     nearest_preceding,
+    smallest,
 )
 from introspect.studies.analyzer import Floats, Integers
 from introspect.text import CorefCase, Span, segment_words
@@ -32,8 +33,10 @@ Bools = npt.NDArray[np.bool_]
 Direction = Literal["pronoun_to_candidate", "candidate_to_pronoun"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
-#: The baselines that depend on positions alone, in the order of the columns.
-POSITION_BASELINES = ("random", "nearest_preceding", "first_mentioned")
+#: The baselines that need no model, in the order of the columns.
+POSITION_BASELINES = (
+    "random", "nearest_preceding", "first_mentioned", "fewest_words", "most_pieces",
+)  # fmt: skip
 
 #: Directions, layers and heads.
 Shape = tuple[int, ...]
@@ -97,6 +100,8 @@ class ScoredCase:
         distances: how many words each candidate is after the pronoun.
         baselines: the credit of answers that need no head.
         raw_credit: the credit by raw weights where norms were scored; otherwise ``None``.
+        lengths: how many words each candidate has.
+        is_copy: whether an earlier case has the same text and the same spans.
     """
 
     name: str
@@ -112,6 +117,8 @@ class ScoredCase:
     distances: tuple[int, ...]
     baselines: dict[str, float]
     raw_credit: Floats | None = None
+    lengths: tuple[int, ...] = ()
+    is_copy: bool = False
 
     @property
     def is_forced_choice(self) -> bool:
@@ -145,14 +152,24 @@ def candidate_distances(case: CorefCase) -> tuple[int, ...]:
     return tuple(distances)
 
 
-def position_credits(case: CorefCase) -> tuple[float, float, float]:
-    """Return the credits of a random choice, the nearest preceding candidate and the first one."""
+def position_credits(
+    case: CorefCase, words: Sequence[int], pieces: Sequence[int]
+) -> tuple[float, ...]:
+    """Return the credits of ``POSITION_BASELINES``.
+
+    Args:
+        case: the case.
+        words: how many words each candidate has.
+        pieces: how many pieces its words are divided into.
+    """
     spans = [candidate.span for candidate in case.candidates]
     antecedents = [candidate.antecedent for candidate in case.candidates]
     return (
         chance(antecedents),
         nearest_preceding(case.pronoun, spans, antecedents),
         first_mentioned(spans, antecedents),
+        smallest(words, antecedents),
+        smallest([-count for count in pieces], antecedents),
     )
 
 
@@ -172,11 +189,12 @@ class CaseColumns:
         raw_weights: the same for raw weights where norms were scored; otherwise of length 0.
         antecedents: which candidates are antecedents, ``(all_candidates,)``.
         distances: how many words each candidate is after the pronoun.
+        lengths: how many words each candidate has.
         received: attention to each candidate from all positions, averaged over layers and heads.
         observable: ``(num_cases, num_directions, num_layers)``.
         removed: the mass that renormalization removed from the rows, ``(num_cases, num_directions,
             num_layers, num_heads)``; of length 0 with raw weights, which remove none.
-        positions: credits of ``POSITION_BASELINES``, ``(num_cases, 3)``.
+        positions: credits of ``POSITION_BASELINES``, ``(num_cases, 5)``.
     """
 
     names: tuple[str, ...]
@@ -188,6 +206,7 @@ class CaseColumns:
     raw_weights: Floats
     antecedents: Bools
     distances: Integers
+    lengths: Integers
     received: Floats
     observable: Bools
     removed: Floats
@@ -200,6 +219,15 @@ class CaseColumns:
     def starts(self) -> Integers:
         """The index where the candidates of each case begin."""
         return np.concatenate([[0], np.cumsum(self.num_candidates)]).astype(np.int64)
+
+    @cached_property
+    def _copies(self) -> tuple[tuple[str, ...], tuple[bool, ...]]:
+        return _with_copies(self.groups, self.lines)
+
+    @property
+    def shared_groups(self) -> tuple[str, ...]:
+        """The group of each case, where copies of a case share one, whatever their ids."""
+        return self._copies[0]
 
     def of(self, case: int) -> slice:
         """Return the slice of the candidates of a case."""
@@ -227,7 +255,7 @@ class CaseColumns:
         labelings = derived["labelings"][:, place]
         return ScoredCase(
             name=self.names[case],
-            group=self.groups[case],
+            group=self.shared_groups[case],
             layers=self.layers,
             antecedent_weight=derived["antecedent_weight"][place],
             distractor_weight=derived["distractor_weight"][place],
@@ -237,6 +265,8 @@ class CaseColumns:
             labelings=labelings if is_choice else labelings[:0],
             antecedents=antecedents,
             distances=tuple(map(int, self.distances[own])),
+            lengths=tuple(map(int, self.lengths[own])),
+            is_copy=self._copies[1][case],
             baselines=self._baselines(case, derived["answers"][:, place]) if is_choice else {},
             raw_credit=derived["raw_credit"][place] if len(self.raw_weights) else None,
         )
@@ -293,9 +323,43 @@ class CaseColumns:
 
 
 _TEXTS = ("names", "groups", "lines")
-_OF_CANDIDATES = ("weights", "antecedents", "distances", "received")
+_OF_CANDIDATES = ("weights", "antecedents", "distances", "lengths", "received")
 _OF_CASES = ("num_candidates", "observable", "positions")
 _ARRAYS = (*_OF_CANDIDATES, *_OF_CASES, "removed", "raw_weights")
+
+
+def _with_copies(
+    groups: Sequence[str], lines: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[bool, ...]]:
+    """Return the groups, joined where they hold copies of a case, and which cases are copies.
+
+    Args:
+        groups: the group of each case.
+        lines: each case as JSON; a copy has the same text and the same spans.
+    """
+    leaders: dict[str, str] = {}
+
+    def leader(group: str) -> str:
+        while (up := leaders.get(group, group)) != group:
+            group = up
+        return group
+
+    seen: dict[str, str] = {}
+    is_copy = []
+    for group, line in zip(groups, lines, strict=True):
+        content = _content(line)
+        is_copy.append(content in seen)
+        first, second = sorted((leader(seen.setdefault(content, group)), leader(group)))
+        if first != second:
+            leaders[second] = first
+    return tuple(map(leader, groups)), tuple(is_copy)
+
+
+def _content(line: str) -> str:
+    """Return what makes a case the same as another: its text, and its spans in their order."""
+    case = json.loads(line)
+    candidates = sorted((c["span"], c["antecedent"]) for c in case["candidates"])
+    return json.dumps([case["text"], case["pronoun"], candidates])
 
 
 def _derived(columns: CaseColumns, cases: Integers, candidates: torch.Tensor) -> dict[str, Floats]:

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from introspect.errors import InputError
 from introspect.functional import FLOOR
-from introspect.statistics import FEWEST_GROUPS, fold_of_groups, grouped_bootstrap
+from introspect.statistics import FEWEST_GROUPS, accuracy_intervals, fold_of_groups
 from introspect.studies.analyzer import Floats
 from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
 
@@ -335,7 +335,7 @@ def linear_probe(
     best = _chosen_penalties(cases, labels[:1], grid, folds, seed)
     whole = fitted(cases, labels[:1], best)
     in_sample = choice_credits(cases.scores(whole), cases.real, labels[:1])
-    low, high = grouped_bootstrap(credits[:, :1], [case.group for case in counted], seed=seed)
+    low, high = accuracy_intervals(credits[:, :1], [case.group for case in counted])
     return ProbeResult(
         accuracy=float(accuracies[0]),
         ci_low=float(low[0]),

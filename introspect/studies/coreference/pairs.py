@@ -18,7 +18,7 @@ import pandas as pd
 from introspect.data import case_from_json
 from introspect.errors import InputError, SelectionError
 from introspect.functional import FLOOR
-from introspect.statistics import FEWEST_GROUPS, grouped_bootstrap, permutation_test
+from introspect.statistics import FEWEST_GROUPS, effect_intervals, permutation_test
 from introspect.studies.analyzer import Floats, known_means, ratio
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
@@ -289,7 +289,7 @@ def _claims(
             f"{verb(len(names), 'is', 'are')} too few; it takes at least {FEWEST_GROUPS}"
         )
         return nothing, nothing, nothing, nothing, (note,)
-    low, high = grouped_bootstrap(shifts, names, resamples=options.resamples, seed=options.seed)
+    low, high = effect_intervals(shifts, names, resamples=options.resamples, seed=options.seed)
     # Swapping the two versions flips the sign of a shift.
     test = permutation_test(
         np.stack([shifts, -shifts]), names, permutations=options.permutations, seed=options.seed

@@ -18,12 +18,13 @@ from introspect.studies.coreference.claims import (
     DEFAULT,
     Claims,
     Options,
+    accuracy_interval,
+    difference_interval,
     fixed_offset,
-    interval,
     make_claims,
 )
 from introspect.studies.coreference.columns import ScoredCase
-from introspect.text import counted
+from introspect.text import counted, verb
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ class Choice:
         head: the head that most folds chose.
         direction: its direction.
         frequency: the share of folds that chose it.
-        frequencies: every head that a fold chose, with its direction and share, most often first.
         accuracy: pooled over all folds, each scored by the head that the others chose.
         ci_low: lower end of its 95% interval, by groups of cases.
         ci_high: upper end.
@@ -44,6 +44,11 @@ class Choice:
         in_sample_head: the best head on all cases.
         in_sample_direction: its direction.
         in_sample_accuracy: its accuracy on the cases that it was chosen on, which is too high.
+        frequencies: every head that a fold of a division chose, with its direction and share, most
+            often first.
+        num_best: how many heads and directions are tied for the best on all cases.
+        detectable: the smallest accuracy of one head that would have been found in 80% of such
+            sets; NaN where something was found, or nothing could be.
     """
 
     head: Head
@@ -59,6 +64,8 @@ class Choice:
     in_sample_direction: str
     in_sample_accuracy: float
     frequencies: tuple[tuple[Head, str, float], ...] = ()
+    num_best: int = 1
+    detectable: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +86,8 @@ class Scores:
         minimal_pairs: for each head, the share of pairs with both cases right; empty without any.
         held_out: one row for each forced-choice case: its id, group, and the credit of the head
             that was chosen without it; empty where there is no choice.
+        by_length: the held-out accuracy by whether the antecedent has fewer words than the
+            distractor, as many, or more; empty where there is no choice.
         against: the held-out accuracy minus that of each baseline on the same cases, with the
             interval of the difference; empty where there is no choice.
         notes: what could not be computed, and why.
@@ -91,6 +100,7 @@ class Scores:
     choice: Choice | None = None
     minimal_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
     held_out: pd.DataFrame = field(default_factory=pd.DataFrame)
+    by_length: pd.DataFrame = field(default_factory=pd.DataFrame)
     against: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
 
@@ -118,6 +128,7 @@ CASE_COLUMNS = (
     "id", "group", "layer", "head", "direction", "antecedent_weight", "distractor_weight",
     "credit", "removed_mass",
 )  # fmt: skip
+LENGTH_COLUMNS = ("antecedent", "n", "accuracy", "ci_low", "ci_high")
 BASELINE_COLUMNS = ("baseline", "n", "accuracy", "ci_low", "ci_high")
 
 
@@ -131,29 +142,67 @@ def scores_of(
         table: the result of ``case_table`` for them, or the file that it was written to.
         options: the numbers of draws for intervals and p-values, and the random seed.
     """
-    counted = [case for case in cases if case.is_forced_choice]
+    offered = [case for case in cases if case.is_forced_choice]
     outside = tuple(case.name for case in cases if not case.is_forced_choice)
-    if not counted:
+    if not offered:
         return Scores(
             heads=pd.DataFrame(columns=list(HEAD_COLUMNS)),
             case_table=table,
             baselines=pd.DataFrame(columns=list(BASELINE_COLUMNS)),
             outside_forced_choice=outside,
         )
-    claims = make_claims(counted, options)
-    baselines = _baseline_credits(counted, options)
-    held_out = _held_out_table(counted, claims)
+    claims = make_claims(offered, options)
+    baselines = _baseline_credits(offered, options)
+    held_out = _held_out_table(offered, claims)
     return Scores(
-        heads=_head_table(counted, claims),
+        heads=_head_table(offered, claims),
         case_table=table,
-        baselines=_baseline_table(baselines, [case.group for case in counted], options),
+        baselines=_baseline_table(baselines, [case.group for case in offered]),
         outside_forced_choice=outside,
-        choice=_choice(counted[0], claims),
-        minimal_pairs=_pair_table(counted[0], claims),
+        choice=_choice(offered[0], claims),
+        minimal_pairs=_pair_table(offered[0], claims),
         held_out=held_out,
+        by_length=_length_table(offered, held_out),
         against=against_table(held_out, baselines, options),
-        notes=claims.notes,
+        notes=(*_copies(cases), *claims.notes),
     )
+
+
+def _copies(cases: Sequence[ScoredCase]) -> tuple[str, ...]:
+    """Say how many cases are copies of others."""
+    count = sum(case.is_copy for case in cases)
+    if not count:
+        return ()
+    are = verb(count, "is a copy", "are copies")
+    return (
+        f"{counted(count, 'case')} {are} of another, with the same text and the same spans; copies "
+        "share a group",
+    )
+
+
+def _length_table(cases: Sequence[ScoredCase], held_out: pd.DataFrame) -> pd.DataFrame:
+    """Divide the held-out accuracy by which of the candidates has fewer words."""
+    if held_out.empty:
+        return pd.DataFrame(columns=list(LENGTH_COLUMNS))
+    sides = np.array([_side(case) for case in cases])
+    credits = held_out["credit"].to_numpy(dtype=float)
+    rows = []
+    for number, name in enumerate(("shorter", "as long", "longer")):
+        kept = (sides == number - 1) & ~np.isnan(credits)
+        if kept.any():
+            groups = held_out["group"][kept].tolist()
+            ends = accuracy_interval(credits[kept].tolist(), groups)
+            rows.append((name, int(kept.sum()), float(credits[kept].mean()), *ends))
+    return pd.DataFrame(rows, columns=list(LENGTH_COLUMNS))
+
+
+def _side(case: ScoredCase) -> int:
+    """Return whether the shortest antecedent has fewer words than the shortest distractor."""
+    words = {
+        gold: min(n for n, own in zip(case.lengths, case.antecedents, strict=True) if own is gold)
+        for gold in (True, False)
+    }
+    return (words[True] > words[False]) - (words[True] < words[False])
 
 
 def case_table(cases: Sequence[ScoredCase]) -> pd.DataFrame:
@@ -215,11 +264,9 @@ def _baseline_credits(cases: Sequence[ScoredCase], options: Options) -> dict[str
     return credits
 
 
-def _baseline_table(
-    credits: Mapping[str, Sequence[float]], groups: Sequence[str], options: Options
-) -> pd.DataFrame:
+def _baseline_table(credits: Mapping[str, Sequence[float]], groups: Sequence[str]) -> pd.DataFrame:
     rows = [
-        (name, len(values), float(np.mean(values)), *interval(values, groups, options))
+        (name, len(values), float(np.mean(values)), *accuracy_interval(values, groups))
         for name, values in credits.items()
     ]
     return pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
@@ -258,7 +305,7 @@ def against_table(
     rows = []
     for name, credits in baselines.items() if seen.any() else ():
         difference = (held_out["credit"].to_numpy(dtype=float) - np.asarray(credits))[seen]
-        ends = interval(list(difference), groups, options)
+        ends = difference_interval(list(difference), groups, options)
         rows.append((name, int(seen.sum()), float(difference.mean()), *ends))
     return pd.DataFrame(rows, columns=["baseline", "n", "difference", "ci_low", "ci_high"])
 
@@ -290,6 +337,8 @@ def _choice(case: ScoredCase, claims: Claims) -> Choice | None:
         in_sample_direction=best_direction,
         in_sample_accuracy=found.in_sample[1],
         frequencies=frequencies,
+        num_best=found.num_best,
+        detectable=found.detectable,
     )
 
 

@@ -19,7 +19,7 @@ from introspect.hooks import Place, attention_layout, capture, gate_gradients
 from introspect.models import Model, listed_texts, load_text
 from introspect.progress import ProgressLike, following
 from introspect.records import TokenSequence
-from introspect.statistics import grouped_bootstrap
+from introspect.statistics import effect_intervals
 
 #: Maps a model's output, and the tokens that it has a row for, to one number in its graph.
 Loss = Callable[[Any, TokenSequence], torch.Tensor]
@@ -72,8 +72,8 @@ def head_importance(
 
     Returns:
         A row for each kind of attention, layer and head: ``kind``, ``layer``, ``head``,
-        ``importance``, its 95% interval by text (``ci_low``, ``ci_high``; NaN for one text),
-        ``normalized`` (divided by the root of the layer's sum of squares, as in the paper),
+        ``importance``, its 95% interval by text (``ci_low``, ``ci_high``; NaN for fewer than five
+        texts), ``normalized`` (divided by the root of the layer's sum of squares, as in the paper),
         ``slope`` (the mean with its sign: above 0 where scaling the head up raises the loss) and
         ``n_texts``. ``attrs["loss"]`` says what the loss was.
 
@@ -139,9 +139,7 @@ def _table(
     place = np.repeat(np.arange(len(counts)), counts)
     sizes = np.abs(gradients)
     importance = sizes.mean(0)
-    low = high = np.full(importance.size, np.nan)
-    if num_texts > 1:
-        low, high = grouped_bootstrap(sizes, range(num_texts), seed=seed)
+    low, high = effect_intervals(sizes, range(num_texts), seed=seed)
     length = np.sqrt(np.bincount(place, importance**2))[place]
     table = pd.DataFrame(
         {

@@ -20,7 +20,7 @@ from introspect.hooks import capture
 from introspect.models import Model, length_limit, load_text, run_inputs
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Kind
-from introspect.statistics import grouped_bootstrap
+from introspect.statistics import effect_intervals
 
 _TRIES = 16
 
@@ -247,7 +247,7 @@ def detect_heads(
     lows = []
     for number, name in enumerate(SCORES):
         by_sequence = values[:, number].reshape(len(repeats), -1)
-        low, high = grouped_bootstrap(by_sequence, range(len(repeats)), seed=seed)
+        low, high = effect_intervals(by_sequence, range(len(repeats)), seed=seed)
         table[name] = _mean(by_sequence)
         table[f"{name}_ci_low"], table[f"{name}_ci_high"] = low, high
         table[f"{name}_baseline"] = np.repeat(_mean(baselines[:, number]), num_heads)

@@ -12,7 +12,7 @@ import introspect as ix
 from introspect.errors import InputError, ModelError, SelectionError
 from introspect.models import Model
 from introspect.records import Head
-from introspect.statistics import effect_test, grouped_bootstrap
+from introspect.statistics import effect_intervals, effect_test
 from introspect.studies.causal import (
     METRICS,
     measure_effects,
@@ -204,7 +204,7 @@ def test_effects_of_a_millionth_are_tested_as_those_of_one():
     for size in (1e-6, 1e-9):
         small = large * size
         for one, other in zip(
-            grouped_bootstrap(small, groups), grouped_bootstrap(large, groups), strict=True
+            effect_intervals(small, groups), effect_intervals(large, groups), strict=True
         ):
             np.testing.assert_allclose(one, other * size, rtol=1e-9)
         tests = [effect_test(each, groups) for each in (small, large)]

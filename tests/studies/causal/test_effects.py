@@ -12,7 +12,7 @@ import introspect as ix
 from introspect.data import grammar_cases
 from introspect.errors import InputError, SelectionError, TextError
 from introspect.records import Head
-from introspect.statistics import grouped_bootstrap
+from introspect.statistics import effect_intervals
 from introspect.studies.causal import (
     measure_effects,
     prepare_answers,
@@ -41,7 +41,7 @@ def test_effects_are_those_of_hooks_on_the_output_projection(model, cases):
         assert row["accuracy_without"] == np.mean(np.array(without) > 0)
         assert row["num_controls"] == 3
     assert tuple(found.heads.columns) == EFFECT_COLUMNS
-    low, high = grouped_bootstrap(values, [case.group for case in cases])
+    low, high = effect_intervals(values, [case.group for case in cases])
     np.testing.assert_array_equal(found.heads["ci_low"], low)
     np.testing.assert_array_equal(found.heads["ci_high"], high)
     others = np.stack([np.delete(values, column, axis=1).mean(1) for column in range(4)], axis=1)

@@ -130,7 +130,8 @@ def many_cases(number: int, *, right: float = 0.0, group_size: int = 1):
     """Cases in which head L1H2 gives the antecedent most of the pronoun's weight, mostly."""
     made = []
     for index in range(number):
-        text = SENTENCES[index % 4]
+        # Each text is another one: copies would share a group.
+        text = f"{SENTENCES[index % 4]} ({index})"
         given = case(
             text,
             pronoun="It" if text.startswith("It") else "it",

@@ -11,7 +11,7 @@ import pytest
 
 from introspect.errors import InputError, SelectionError
 from introspect.runs.findings import CaseSet
-from introspect.statistics import drawn_counts, grouped_bootstrap
+from introspect.statistics import drawn_counts
 from introspect.studies.coreference import (
     DIRECTIONS,
     Bias,
@@ -22,6 +22,7 @@ from introspect.studies.coreference import (
 )
 from introspect.studies.coreference.batch import columns_of_record
 from introspect.studies.coreference.bias import CAUTION
+from tests.studies.coreference.helpers import SENTENCES
 from tests.synthetic import case, record
 
 QUICK = Options(resamples=300, permutations=500)
@@ -210,15 +211,6 @@ def test_the_interval_is_that_of_a_slow_loop_over_the_same_draws():
         assert (table["ci_low"][head], table["ci_high"][head]) == pytest.approx(expected)
 
 
-def test_with_one_of_each_kind_it_is_the_interval_of_the_groups_differences():
-    cases, labels = coin_flips(30, 3, seed=2)
-    table = bias_table(cases, labels, options=QUICK).table
-    values = credits_of(cases)
-    low, high = grouped_bootstrap(values[::2] - values[1::2], range(30), resamples=300)
-    np.testing.assert_allclose(table["ci_low"], low)
-    np.testing.assert_allclose(table["ci_high"], high)
-
-
 # --- p-values -------------------------------------------------------------------------------------
 
 
@@ -317,8 +309,10 @@ def bias_of_cases(*extras):
     """The bias of two cases of a group for each pair of extras, as a probe finds it."""
     analyzer = CoreferenceAnalyzer()
     for number, extra in enumerate(extras):
-        given = dataclasses.replace(case(id=f"c{number}", group=f"g{number // 2}"), extra=extra)
-        analyzer.update([(given, record(seed=number))])
+        text = f"{SENTENCES[0]} ({number})"
+        named = case(text, id=f"c{number}", group=f"g{number // 2}")
+        given = dataclasses.replace(named, extra=extra)
+        analyzer.update([(given, record(text, seed=number))])
     return CaseSet(analyzer.columns, analyzer.scored, QUICK).bias()
 
 

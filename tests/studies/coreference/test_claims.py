@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from introspect.errors import InputError
 from introspect.functional import credit
 from introspect.studies.coreference import CoreferenceAnalyzer, score_case
 from introspect.studies.coreference.batch import columns_of_record
+from introspect.text import CorefCase
 from tests.studies.coreference.helpers import (
     SENTENCES,
     assert_slow_accuracy_agrees,
@@ -63,6 +66,43 @@ def test_with_few_groups_nothing_is_claimed_and_it_says_so():
     assert scores.heads[["ci_low", "p_value", "p_adjusted"]].isna().all(axis=None)
     assert "4 groups" in scores.notes[0]
     assert not (scores.baselines["baseline"] == "fixed_offset").any()
+
+
+def test_copies_of_a_case_are_one_whatever_their_ids():
+    """Ten texts, each five times: ten groups, and a note; groups that share a copy are joined."""
+    made = many_cases(10)
+    copied = [
+        (replace(given, id=f"{given.id}-{copy}", group=None), one)
+        for copy in range(5)
+        for given, one in made
+    ]
+    scores = computed_quickly(copied)
+    assert scores.held_out["group"].nunique() == 10
+    assert "40 cases are copies of another" in scores.notes[0]
+    once = computed_quickly(made)
+    assert (scores.heads["ci_low"] <= once.heads["ci_low"]).all()
+    assert (scores.heads["ci_high"] >= once.heads["ci_high"]).all()
+    assert not once.notes
+
+
+def test_lengths_of_candidates_are_baselines_and_strata():
+    """*The animal* has two words and *street* one: the fewest words are never the answer."""
+    texts = [f"{SENTENCES[0]} ({index})" for index in range(10)]
+    made = [
+        (
+            CorefCase.from_words(
+                text, pronoun="it", antecedent="The animal", distractors=["street"], id=text
+            ),
+            record(text, seed=index),
+        )
+        for index, text in enumerate(texts)
+    ]
+    scores = computed_quickly(made)
+    baselines = scores.baselines.set_index("baseline")["accuracy"]
+    assert baselines["fewest_words"] == 0
+    assert baselines["most_pieces"] == 1
+    assert scores.by_length["antecedent"].tolist() == ["longer"]
+    assert scores.by_length["n"].tolist() == [10]
 
 
 def test_minimal_pairs_count_only_with_both_right():

@@ -77,6 +77,13 @@ def test_a_long_text_is_masked_in_several_runs(monkeypatch):
     assert found.attrs["loss"] == "cross-entropy of each token, masked one at a time"
 
 
+def test_from_five_texts_on_importance_has_an_interval():
+    texts = [f"{TEXTS[0]} {'and so on ' * count}" for count in range(6)]
+    table = ix.head_importance(writer("gpt2"), texts)
+    assert (table["ci_low"] < table["importance"]).all()
+    assert (table["importance"] < table["ci_high"]).all()
+
+
 @pytest.mark.parametrize("name", ["gpt2", "bert", "bart", "bloom"])
 def test_importance_is_the_mean_size_of_the_slope_of_the_loss(name):
     model = masked() if name == "bert" else writer(name)
@@ -102,7 +109,7 @@ def test_importance_is_the_mean_size_of_the_slope_of_the_loss(name):
             found = table.loc[(kind, layer, head)]
             assert found["importance"] == pytest.approx(np.abs(slopes).mean(), rel=close, abs=close)
             assert found["slope"] == pytest.approx(np.mean(slopes), rel=close, abs=close)
-            assert found["ci_low"] <= found["importance"] <= found["ci_high"]
+            assert np.isnan([found["ci_low"], found["ci_high"]]).all()  # of fewer than five texts
             assert found["n_texts"] == 3
     if name != "bloom":
         model.module.float()

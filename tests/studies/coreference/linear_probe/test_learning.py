@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from introspect.statistics import fold_of_groups, grouped_bootstrap
+from introspect.statistics import accuracy_intervals, fold_of_groups
 from introspect.studies.coreference import DIRECTIONS, linear_probe
 from introspect.studies.coreference.linear_probe import SHUFFLES
 from tests.studies.coreference.linear_probe.helpers import head_accuracies, random_cases
@@ -107,7 +107,7 @@ def test_the_result_is_that_of_a_plain_procedure():
     assert found.credits.tolist() == credits.tolist()
     assert found.accuracy == pytest.approx(credits.mean())
     assert found.fold_accuracy == pytest.approx([credits[fold == k].mean() for k in range(3)])
-    low, high = grouped_bootstrap(credits[:, None], groups.tolist())
+    low, high = accuracy_intervals(credits[:, None], groups.tolist())
     assert (found.ci_low, found.ci_high) == (low[0], high[0])
 
 
