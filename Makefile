@@ -8,6 +8,7 @@ else
 PYTHON ?= python3
 BIN := .venv/bin
 endif
+AUDIT := $(subst .venv,.venv-audit,$(BIN))
 # Versions of the dependencies: tested (constraints.txt), oldest (pyproject.toml) or newest.
 VERSIONS ?= tested
 # Old releases use names that newer ones, which they stand on, have deprecated since.
@@ -26,7 +27,7 @@ export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help report test test-all unit scripts docs notebooks lint lint-style lint-types lint-page \
-	format hooks sample wheel clean
+	format hooks sample wheel audit clean
 
 help:  ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +63,13 @@ notebooks:  ## Run every notebook on a fresh kernel, without a network
 	@$(BOOTSTRAP) offline,bertviz,chinese,notebooks
 	@OMP_NUM_THREADS=1 $(BIN)/python tools/run_notebooks.py
 
+audit:  ## Look up known vulnerabilities in the tested versions, over the network
+	@$(PYTHON) -m venv .venv-audit
+	@$(AUDIT)/python -m pip install --quiet pip-audit
+	@# A local build of torch (+cpu) has the advisories of the release that it is a build of.
+	@sed -E 's/\+[a-z0-9.]+$$//' constraints.txt > .venv-audit/audited.txt
+	@$(AUDIT)/python -m pip_audit --requirement .venv-audit/audited.txt --no-deps --disable-pip
+
 lint: lint-style lint-types lint-page  ## Run lint and types
 
 lint-style:
@@ -96,4 +104,4 @@ sample: report  ## Renew the sample report in the repository
 	@cp reports/demo.html reports/sample.html
 
 clean:  ## Remove the environment and everything that was made
-	@rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-audit build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -51,7 +51,7 @@ INTERNAL = {
     "heads_by_layer module_of names_of_heads patched run_parts",
     "introspect.studies.causal": "LEVEL SMALLEST SMALLEST_RATIO VERDICTS Verdict credit_of "
     "load_to_ask way_of_predicting",
-    "introspect.studies.heads": "ATTENDS_TO POSITIONAL RARE_WORD SCORES",
+    "introspect.studies.heads": "ATTENDS_TO POSITIONAL RARE_WORD SCORES best_number",
 }
 
 

@@ -34,6 +34,14 @@ def targets() -> set[str]:
 # --- the version -----------------------------------------------------------------------------
 
 
+def test_each_promise_of_security_names_tests_that_there_are():
+    rows = re.findall(r"^\| (.+) \| (.+) \| (`tests/.+`) \|$", text_of("SECURITY.md"), re.MULTILINE)
+    assert len(rows) >= 10
+    for promise, _, files in rows:
+        for file in re.findall(r"`([^`]+)`", files):
+            assert (ROOT / file).is_file(), (promise, file)
+
+
 def test_the_version_is_in_one_place():
     project = tomllib.loads(text_of("pyproject.toml"))
     assert "version" not in project["project"]

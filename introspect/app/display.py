@@ -55,7 +55,7 @@ _MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$^&:=\"'@/])")
 # A name between colons becomes a picture even if the colons are escaped, so an invisible word
 # joiner separates them.
 _SHORT_CODE = re.compile(r":(?=[\w+-]+(?:/[\w+-]+)*:)")
-_LINE_END = re.compile(r"[ \t]*[\r\n]+[ \t]*")
+_LINE_END = re.compile(r"[\r\n]+")
 
 
 def plain(text: str) -> str:
@@ -65,7 +65,7 @@ def plain(text: str) -> str:
         >>> plain("![x](http://a.b) <b>")
         '\\!\\[x\\]\\(http\\:\\/\\/a\\.b\\) \\<b\\>'
     """
-    one_line = visible_text(_LINE_END.sub(" ", text.strip()))
+    one_line = visible_text(" ".join(line.strip(" \t") for line in _LINE_END.split(text.strip())))
     return _MARKS.sub(r"\\\1", _SHORT_CODE.sub(":\u2060", one_line))
 
 

@@ -17,10 +17,16 @@ from introspect.errors import IntrospectError
 
 #: The exit code of a command that Ctrl-C stopped: 128 and the number of the signal.
 STOPPED = 130
+#: The exit code of a command that SIGTERM stopped, as `kill`, a batch system and Docker send it.
+TERMINATED = 143
+
+
+class TerminatedError(KeyboardInterrupt):
+    """Raised for SIGTERM, so that everything is cleaned up as after Ctrl-C."""
 
 
 class StoppedError(Exception):
-    """Raised for Ctrl-C, in a form that the parser passes on with its message."""
+    """Raised for Ctrl-C or SIGTERM, in a form that the parser passes on with its message."""
 
 
 class _Commands(typer.core.TyperGroup):
@@ -84,13 +90,25 @@ for _command in (
 
 def program() -> None:
     """Run ``main`` in a process that ends with it, where a second Ctrl-C may come late."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
-    except KeyboardInterrupt:
-        _fail("interrupted", None, code=STOPPED)
+    except KeyboardInterrupt as stop:
+        _stop(stop)
     finally:
         # From here on nothing is left to stop, and Python would only complain.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _terminate(number: int, frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what follows cleans up
+    raise TerminatedError("terminated; what is finished is kept")
+
+
+def _stop(stop: BaseException) -> None:
+    """End with the exit code of the signal that has stopped a command."""
+    is_terminated = any(isinstance(each, TerminatedError) for each in (stop, stop.__cause__))
+    _fail(str(stop) or "interrupted", None, code=TERMINATED if is_terminated else STOPPED)
 
 
 def main() -> None:
@@ -103,7 +121,7 @@ def main() -> None:
     except typer.Abort:
         _fail("interrupted", None, code=STOPPED)
     except (KeyboardInterrupt, StoppedError) as stop:
-        _fail(str(stop) or "interrupted", None, code=STOPPED)
+        _stop(stop)
     except IntrospectError as error:
         _fail(str(error), error, code=2)
     except Exception as error:

@@ -8,7 +8,6 @@ a time; without a network only what is in it can be read. No code of a data set 
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ PREFIX = f"{HUGGINGFACE}:"
 # The files that ``save_to_disk`` writes beside the data: for one split, and for several.
 _SAVED = ("state.json", "dataset_dict.json")
 # Not within the brackets of ``train[:10%]``.
-_COLON = re.compile(r":(?![^\[]*\])")
 _OLDEST_MAJOR = 4
 _TEXTS = ("string", "large_string")
 
@@ -90,7 +88,11 @@ def data_files(given: str) -> list[Path]:
 def _place(given: str) -> _Place:
     if not given.startswith(PREFIX):
         return _Place(given)
-    name, *rest = _COLON.split(given.removeprefix(PREFIX))
+    # A colon in brackets is part of a slice of the split.
+    words, bracket, slice_of = given.removeprefix(PREFIX).partition("[")
+    name, *rest = words.split(":")
+    if bracket and rest:
+        rest[-1] += bracket + slice_of
     if not name or len(rest) > 2:
         raise InputError(
             f"Expected a data set as hf:NAME, hf:NAME:SPLIT or hf:NAME:CONFIG:SPLIT, got {given!r}."

@@ -10,6 +10,9 @@ from typing import Any
 
 from introspect.io import PathLike, Row, RowError, read_lines
 
+#: So many lists and objects a list or an object may be in.
+MOST_NESTED = 100
+
 _SPACE = " \t\r\n"
 
 
@@ -69,7 +72,7 @@ def fault_of_json(error: ValueError | RecursionError, lines_before: int = 0) -> 
         Expected JSON, but at character 20 a comma, or the bracket that closes, is expected.
     """
     if isinstance(error, RecursionError):
-        return "The JSON is nested too deeply."
+        return str(too_deep())
     if not isinstance(error, json.JSONDecodeError):
         return "Expected JSON, but a number in it has too many digits to be kept."
     wanted = next(
@@ -103,6 +106,34 @@ def list_inside(row: Row) -> tuple[str, list[Row]] | None:
         return None
     lines = (json.dumps(each, ensure_ascii=False) for each in objects)
     return key, [Row(number, line) for number, line in enumerate(lines, start=1)]
+
+
+def check_nesting(value: Any) -> None:
+    """Check that no list or object of JSON is in too many others.
+
+    Raises:
+        RowError: one is in more than ``MOST_NESTED``.
+    """
+    level = [value]
+    for _ in range(MOST_NESTED + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise too_deep()
+
+
+def too_deep() -> RowError:
+    """Return the error of JSON that is nested too deeply."""
+    return RowError(
+        f"Expected lists and objects of JSON in at most {MOST_NESTED} others, got them nested more "
+        "deeply. Leave out what is nested, or write it as text.",
+        kind="json",
+    )
 
 
 def _parsed(text: str) -> Any:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from introspect.data.json_rows import fault_of_json, read_objects
+from introspect.data.json_rows import check_nesting, fault_of_json, read_objects, too_deep
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
 from introspect.errors import InputError
 from introspect.io import (
@@ -120,11 +121,14 @@ def object_from_json(line: str) -> dict[str, Any]:
         )
     except RowError:
         raise
-    except (RecursionError, ValueError) as error:
+    except RecursionError as error:
+        raise too_deep() from error
+    except ValueError as error:
         is_one_line = "\n" not in line
         raise RowError(fault_of_json(error, -1 if is_one_line else 0), kind="json") from error
     if not isinstance(parsed, dict):
         raise RowError(f"Expected an object, {{…}}, got {_type_name(parsed)}.", kind="type")
+    check_nesting(parsed)
     # Only an escape can yield half a surrogate pair, which no file and no tokenizer accepts.
     if "\\u" in line and _SURROGATE.search(json.dumps(parsed, ensure_ascii=False)):
         raise RowError("The row holds half a character (a lone surrogate).", kind="character")
@@ -144,8 +148,8 @@ def _finite(digits: str) -> float:
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(pairs)
     if len(unique) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
+        times = Counter(key for key, _ in pairs)
+        repeated = next(key for key, count in times.items() if count > 1)
         raise RowError(f"Expected each key once, got {repeated!r} several times.", kind="json")
     return unique
 

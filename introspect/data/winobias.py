@@ -13,7 +13,7 @@ from introspect.text import CorefCase, Span
 
 _LISTS = ("female_occupations.txt", "male_occupations.txt")
 _GENDERS = {"he": "male", "him": "male", "his": "male", "she": "female", "her": "female"}
-_LINE = re.compile(r"(?P<number>[0-9]{1,9}) +(?P<sentence>\S.*?)\s*", re.DOTALL)
+_LINE = re.compile(r"(?P<number>[0-9]{1,9}) +(?P<sentence>\S.*)", re.DOTALL)
 _BRACKETED = re.compile(r"\[([^\[\]]+)\]")
 _DETERMINER = re.compile(r"(?:the|an?)\s+", re.IGNORECASE)
 _FILE_NAME = re.compile(
@@ -79,7 +79,7 @@ class _LineReader:
 
     def parse(self, row: Row) -> list[CorefCase]:
         """Return the case of a line."""
-        match = _LINE.fullmatch(row.raw)
+        match = _LINE.fullmatch(row.raw.rstrip())
         if not match:
             raise RowError("Expected a number, a space and a sentence.", kind="number")
         number = int(match["number"])

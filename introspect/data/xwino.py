@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from introspect.data.json_rows import check_nesting, too_deep
 from introspect.data.outcomes import CaseSource, Outcome, Reject, SeenIds, checked_case
 from introspect.data.similar import are_similar
 from introspect.io import PathLike, Row, RowError, read_table
@@ -92,12 +93,15 @@ def _case(fields: Sequence[str], name: str) -> CorefCase:
 def _json_list(text: str) -> list[Any]:
     try:
         parsed = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise too_deep() from error
+    except ValueError as error:
         raise RowError(
             f"Expected JSON in the last three columns, but: {error}.", kind="json"
         ) from error
     if not isinstance(parsed, list):
         raise RowError("Expected lists in the last three columns.", kind="type")
+    check_nesting(parsed)
     return parsed
 
 

@@ -6,7 +6,8 @@
 3. What a run reads is never written.
 4. A destination is locked from the start of a run to its end.
 
-``files`` writes single files by this rule, and ``folders`` the folders of runs.
+``files`` writes single files by this rule; ``folders``, ``manifest`` and ``results`` see to the
+folders of runs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -183,7 +185,25 @@ def kind_of(mode: int) -> str:
 
 
 def _is_of_this_user(place: Path) -> bool:
-    return not hasattr(os, "geteuid") or os.lstat(place).st_uid == os.geteuid()
+    owner = os.lstat(place).st_uid
+    return owner == _me() or owner == _owner_of_new_files(place.parent)
+
+
+def _me() -> int:
+    """Return the number of the user; on Windows 0, as of all files."""
+    return os.geteuid() if hasattr(os, "geteuid") else 0
+
+
+def _owner_of_new_files(folder: Path) -> int:
+    """Return the user whom a file belongs to that is made in a folder.
+
+    On what is mounted from elsewhere, this may be another than the one who makes it.
+    """
+    try:
+        with tempfile.TemporaryFile(prefix=PASSING, suffix=_HALF, dir=folder) as file:
+            return os.fstat(file.fileno()).st_uid
+    except OSError as error:
+        raise unwritable(folder, error, "write in") from error
 
 
 def check_apart(target: Path, inputs: Iterable[PathLike]) -> None:

@@ -250,16 +250,59 @@ def stability_words(choice: Choice) -> list[str]:
     ]
 
 
-def linear_words(probe: ProbeResult, choice: Choice | None) -> list[str]:
-    """Compare the linear probe with the best single head and its control."""
-    sentences = [
-        f"A weighted sum of all heads in both directions, trained on four folds and scored on the "
-        f"fifth, is right in {percent_interval(probe.accuracy, probe.ci_low, probe.ci_high)}. "
-        f"Trained on shuffled labels it reaches {percent(probe.control_accuracy)}."
-    ]
+def linear_words(
+    probe: ProbeResult,
+    scores: Scores,
+    random_weights: ProbeResult | None = None,
+) -> list[str]:
+    """Compare the linear probe with the best single head, position and its controls."""
+    sentences = [linear_claim(probe).sentence]
+    beside = []
+    choice, baselines = scores.choice, scores.baselines
     if choice is not None:
-        sentences.append(f"The best single head, held out as well: {percent(choice.accuracy)}.")
+        beside.append(f"the best single head, held out as well, {percent(choice.accuracy)}")
+    nearest = baselines[baselines["baseline"] == "nearest_preceding"]
+    if len(nearest):
+        beside.append(f"the nearest candidate {percent(nearest['accuracy'].iloc[0])}")
+    if random_weights is not None:
+        beside.append(f"the same probe on random weights {percent(random_weights.accuracy)}")
+    if beside:
+        sentences.append(f"Beside it: {listed(beside)}.")
+    sentences.append(
+        f"On permuted labels, a check, it reaches {percent(probe.control_accuracy)}."
+        + (
+            f" In a control task, in which the candidates’ words alone decide (Hewitt & Liang "
+            f"2019), it reaches {percent(probe.control_task)}."
+            if not math.isnan(probe.control_task)
+            else ""
+        )
+        + f" An online code of the answers takes {decimal(probe.code_length)} bits a case, where "
+        f"one that knows nothing takes {decimal(probe.uniform_code)} (Voita & Titov 2020)."
+    )
+    if random_weights is None:
+        sentences.append(
+            "The same probe on random weights was not run: ask for it with --null-model."
+        )
     return sentences
+
+
+def linear_claim(probe: ProbeResult) -> Claim:
+    """Return the claim on the accuracy of the linear probe."""
+    accuracy = percent_interval(probe.accuracy, probe.ci_low, probe.ci_high)
+    return Claim(
+        kind="linear-probe",
+        subject="all heads together",
+        sentence=(
+            "A weighted sum of all heads in both directions, trained on four folds and scored on "
+            f"the fifth, is right in {accuracy}."
+        ),
+        estimate=probe.accuracy,
+        low=probe.ci_low,
+        high=probe.ci_high,
+        n=probe.n,
+        groups=probe.num_groups,
+        rule="held out by groups, five folds",
+    )
 
 
 def pair_words(pairs: PairShifts) -> list[str]:

@@ -18,6 +18,7 @@ from introspect.reporting.set_words import (
     direction_name,
     finding_of_choice,
     in_sample,
+    linear_claim,
     linear_words,
     occupation_claims,
     occupation_words,
@@ -93,6 +94,7 @@ class SetFindings:
         num_cases: the number of cases with a score.
         num_groups: the number of groups of cases.
         linear: the linear probe, where there are enough groups.
+        linear_random: the same on random weights, where they were run.
         bias: the difference between two kinds of cases, where the set names them.
         occupations: the choice of occupations by their share of women, where the set has both.
         pairs: the shifts within minimal pairs, where there are any.
@@ -112,6 +114,7 @@ class SetFindings:
     num_cases: int
     num_groups: int
     linear: ProbeResult | None
+    linear_random: ProbeResult | None
     bias: Bias | None
     occupations: OccupationBias | None
     pairs: PairShifts | None
@@ -128,6 +131,8 @@ class SetFindings:
         """The headline and its caveats."""
         found = finding_of_choice(self.scores, self.num_groups)
         further = () if self.pairs is None else pair_claims(self.pairs)
+        if self.linear is not None:
+            further += (linear_claim(self.linear),)
         if self.occupations is not None:
             further += occupation_claims(self.occupations)
         return replace(found, claims=(*found.claims, *further))
@@ -186,19 +191,21 @@ def _add_together(document: Document, findings: SetFindings) -> None:
     """Add minimal pairs, their shifts, and all heads at once."""
     if findings.pairs is not None:
         with document.chapter("Minimal pairs: both right"):
-            words = (
+            both = (
                 "The cases of a minimal pair differ in one or two words outside their mentions, "
                 "and so in their answer. A coin is right in both of 25% of pairs; a head that is "
                 "blind to the difference in 0%."
             )
-            document.add_prose(paragraphs([words]) + _both_right_table(findings.pairs))
+            document.add_prose(paragraphs([both]) + _both_right_table(findings.pairs))
         with document.chapter("Minimal pairs: shifts"):
             document.add_prose(paragraphs(pair_words(findings.pairs)))
             document.add_prose(_shift_table(findings.pairs))
             _add_shown_pairs(document, findings)
     if findings.linear is not None:
         with document.chapter("All heads together"):
-            document.add_prose(paragraphs(linear_words(findings.linear, findings.scores.choice)))
+            document.add_prose(
+                paragraphs(linear_words(findings.linear, findings.scores, findings.linear_random))
+            )
 
 
 def _add_shown_pairs(document: Document, findings: SetFindings) -> None:

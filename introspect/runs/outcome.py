@@ -106,6 +106,7 @@ class Outcome:
         if note is not None:
             scores = replace(scores, notes=(*scores.notes, note))
         pairs = self.cases.pairs()
+        random = None if self.null is None else CaseSet.of(self.null, self.options)
         return SetFindings(
             name=self.name,
             read=self.read,
@@ -113,6 +114,7 @@ class Outcome:
             num_cases=len(self.cases.scored),
             num_groups=self.cases.num_groups,
             linear=linear,
+            linear_random=None if random is None else random.linear()[0],
             bias=self.cases.bias(),
             occupations=self.cases.occupations(),
             pairs=pairs,
@@ -299,6 +301,9 @@ def _of_linear(linear: ProbeResult | None) -> dict[str, float] | None:
         "ci_high": linear.ci_high,
         "in_sample_accuracy": linear.in_sample_accuracy,
         "shuffled_labels": linear.control_accuracy,
+        "control_task": linear.control_task,
+        "code_length": linear.code_length,
+        "uniform_code": linear.uniform_code,
     }
 
 

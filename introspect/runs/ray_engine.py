@@ -6,16 +6,24 @@ actor is replaced, and its shard runs again.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import ipaddress
 import logging
+import os
+import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from introspect.changes import Changes
 from introspect.errors import CaptureError, MissingExtraError, ModelError
 from introspect.models import Model
 from introspect.runs.rows import Shard
@@ -23,6 +31,8 @@ from introspect.runs.shard import write_result
 from introspect.runs.store import ShardEntry, ShardStore
 from introspect.runs.worker import Places, Worker, WorkerOptions
 
+#: The first version known to ask for a token by itself: its clusters take no work from strangers.
+OLDEST_RAY = (2, 60)
 # One shard runs in each actor and one waits there, so that no actor is ever idle.
 _WAITING = 2
 _MOST_LOSSES = 3
@@ -66,17 +76,84 @@ def run_ray(
 
     began = not ray.is_initialized()
     if began:
-        ray.init(
-            address=where.address,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        begin_cluster(ray, where.address)
     try:
         yield from _Pool(ray, worker, store, where).run(shards)
     finally:
         if began:
             ray.shutdown()
+
+
+def begin_cluster(ray: Any, address: str | None = None, **options: Any) -> None:
+    """Join the cluster at an address, or start one that no other machine can reach.
+
+    Ray's own default is to listen on every network of the machine. A cluster runs whatever it is
+    sent, so versions that do not ask for a token are refused.
+
+    Args:
+        ray: the package.
+        address: the address of a cluster; by default one is started on this machine, whatever
+            ``RAY_ADDRESS`` says.
+        options: further options of ``ray.init``.
+
+    Raises:
+        MissingExtraError: this version of ray takes work without a token.
+        CaptureError: the cluster that was started can be reached from elsewhere.
+    """
+    if _version(ray) < OLDEST_RAY:
+        needed = ".".join(map(str, OLDEST_RAY))
+        raise MissingExtraError(
+            f"ray>={needed}",
+            "ray",
+            "The engine ray",
+            f"Ray {ray.__version__} takes work from anyone who reaches it, without a token",
+        )
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+    with _sigterm_kept(), _on_loopback(is_wanted=address is None):
+        ray.init(address=address or "local", **quiet, **options)
+        ip = ray.util.get_node_ip_address()
+    if address is None and not ipaddress.ip_address(ip).is_loopback:
+        ray.shutdown()
+        raise CaptureError(
+            f"Expected Ray to listen on this machine alone, but it listens on {ip}. Take "
+            "engine='serial', or start a cluster of your own and give its address."
+        )
+
+
+def _version(ray: Any) -> tuple[int, ...]:
+    return tuple(int(part) for part in ray.__version__.split(".")[:2])
+
+
+@contextmanager
+def _on_loopback(*, is_wanted: bool) -> Iterator[None]:
+    """Let Ray listen on loopback alone, as it does on systems on which it has no clusters."""
+    constants: Any = importlib.import_module("ray._private.ray_constants")
+    name = constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    before, setting = os.environ.get(name), constants.ENABLE_RAY_CLUSTER
+    with Changes() as changes:
+        if is_wanted:
+            changes.note(partial(_set_variable, name, before))
+            changes.note(partial(setattr, constants, "ENABLE_RAY_CLUSTER", setting))
+            # The variable is for the processes that Ray starts, the constant for this one.
+            os.environ[name], constants.ENABLE_RAY_CLUSTER = "0", False
+        yield
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Keep what the process does on SIGTERM, for which Ray has an exit of its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    with Changes() as changes:
+        if threading.current_thread() is threading.main_thread():
+            changes.note(partial(signal.signal, signal.SIGTERM, before))
+        yield
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -264,8 +264,12 @@ def run_in_lanes(batches: Sequence[Batch], lanes: Sequence[Callable[[Batch], obj
         _work(lanes[0], waiting)
         return
     with ThreadPoolExecutor(len(lanes), thread_name_prefix="introspect-lane") as threads:
-        for running in [threads.submit(_work, lane, waiting) for lane in lanes]:
-            running.result()
+        try:
+            for running in [threads.submit(_work, lane, waiting) for lane in lanes]:
+                running.result()
+        except BaseException:  # Ctrl-C too: the block waits for the lanes
+            _empty(waiting)
+            raise
 
 
 def _work(lane: Callable[[Batch], object], waiting: SimpleQueue[Batch]) -> None:
@@ -278,9 +282,14 @@ def _work(lane: Callable[[Batch], object], waiting: SimpleQueue[Batch]) -> None:
         try:
             lane(batch)
         except BaseException:
-            while not waiting.empty():  # the other lanes can stop
-                waiting.get_nowait()
+            _empty(waiting)  # the other lanes can stop
             raise
+
+
+def _empty(waiting: SimpleQueue[Batch]) -> None:
+    with suppress(Empty):
+        while True:
+            waiting.get_nowait()
 
 
 def halving(

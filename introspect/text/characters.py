@@ -41,7 +41,7 @@ _SIGN = rf"[^\p{{L}}\p{{N}}_\s\x1c-\x1f[{_UNSEEN}]]"
 _WORD = regex.compile(
     rf"{_LETTERS}(?:(?!\s)(?:['’]|{_INNER}|{_FORMAT}++){_LETTERS})*+"
     rf"|{_COVERS}++{_LETTERS}"
-    rf"|(?={_UNSPACED}|{_SIGN}|[{_JOINERS}]+[[{_EXTENDING}]--[{_JOINERS}]])\X\p{{M}}*+",
+    rf"|(?={_UNSPACED}|{_SIGN}|[{_JOINERS}]{{1,30}}+[[{_EXTENDING}]--[{_JOINERS}]])\X\p{{M}}*+",
     regex.V1,
 )
 _UNSPACED_LETTER = regex.compile(_UNSPACED, regex.V1)
@@ -54,6 +54,8 @@ _INSIDE_WORD = regex.compile(
     regex.V1,
 )
 _CLUSTER = regex.compile(r"\X")
+# No script and no emoji has more characters in what a reader sees as one.
+_LONGEST_CLUSTER = 1_000
 # Nothing that follows belongs to such a character.
 _ENDED = regex.compile(r"(?<=[\s\p{GCB=Control}])")
 # Between two such characters a grapheme cluster always ends.
@@ -119,7 +121,7 @@ def divides_character(text: str, offset: int) -> bool:
         return False
     # White space begins a cluster, so what is before it decides nothing.
     start = offset - 1
-    while start and not text[start].isspace():
+    while start and not text[start].isspace() and offset - start < _LONGEST_CLUSTER:
         start -= 1
     return all(match.end() != offset for match in _CLUSTER.finditer(text, start, offset + 1))
 

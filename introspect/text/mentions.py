@@ -25,6 +25,8 @@ Span = tuple[int, int]
 
 _NUMBERED = re.compile(r"(?P<phrase>.+)#(?P<number>\d{1,9})", re.DOTALL)
 _MOST_NEAR = 3
+#: A pronoun has no more candidates than this.
+MOST_CANDIDATES = 1_000
 
 
 @checked_class
@@ -73,6 +75,7 @@ class CorefCase:
             raise TextError("Expected a text with words in it, got an empty one. Give a sentence.")
         if not self.candidates:
             raise MentionError("Expected at least one candidate for the pronoun, got none.")
+        _check_number(len(self.candidates))
         pronoun = _checked_span(self.text, self.pronoun, "pronoun")
         candidates = tuple(
             replace(c, span=_checked_span(self.text, c.span, "candidate")) for c in self.candidates
@@ -109,8 +112,8 @@ class CorefCase:
         Raises:
             MentionError: a word is not in the text, or occurs several times.
         """
-        if isinstance(distractors, str):
-            distractors = (distractors,)
+        distractors = (distractors,) if isinstance(distractors, str) else tuple(distractors)
+        _check_number(len(distractors))
         candidates = (
             []
             if antecedent is None
@@ -273,6 +276,14 @@ def _places(text: str, phrase: str, flags: int) -> list[Span]:
         if is_after and not any(divides_word(text, offset) for offset in match.span()):
             places.append(match.span())
     return places
+
+
+def _check_number(candidates: int) -> None:
+    if candidates > MOST_CANDIDATES:
+        raise MentionError(
+            f"Expected at most {MOST_CANDIDATES:,} candidates for the pronoun, got {candidates:,}. "
+            "Leave out the farthest."
+        )
 
 
 def _checked_span(text: str, span: Span, role: str) -> Span:

@@ -17,7 +17,7 @@ from typing import Any
 
 import introspect as ix
 from introspect import cli
-from introspect.io import files, folders
+from introspect.io import files, results
 from introspect.runs import jobs, outcome, run, shard
 from introspect.runs import outcome as finishing
 from introspect.runs import tables as gathering
@@ -52,13 +52,13 @@ def _set(owner: Any, name: str, time: int, instead: Callable[..., Any] = _die) -
     setattr(owner, name, _at(time, getattr(owner, name), instead))
 
 
-def _interrupt_in_the_second_shard(times: int) -> None:
-    """Ctrl-C so many times, while the second shard runs."""
+def _interrupt_in_the_second_shard(times: int, number: int = signal.SIGINT) -> None:
+    """Ctrl-C or another signal so many times, while the second shard runs."""
     run_shard = shard.run_shard
 
     def interrupted(*arguments: Any) -> Any:
         for _ in range(times):
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return run_shard(*arguments)
 
     _set(shard, "run_shard", 2, interrupted)
@@ -78,13 +78,14 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "between the tables": lambda: _set(outcome, "_write_csv", 1),
     "before the report": lambda: _set(outcome, "set_report", 1),
     "before the summary": lambda: _set(outcome, "as_json", 1),
-    "while starting over": lambda: _set(folders, "_remove_work", 1),
+    "while starting over": lambda: _set(results, "_remove_work", 1),
     "of random weights": lambda: _set(Worker, "attend", 8),
 }
 #: How a person stops the command.
 STOPS: dict[str, Callable[[], None]] = {
     "Ctrl-C": lambda: _interrupt_in_the_second_shard(1),
     "Ctrl-C twice": lambda: _interrupt_in_the_second_shard(2),
+    "SIGTERM": lambda: _interrupt_in_the_second_shard(1, signal.SIGTERM),
 }
 
 

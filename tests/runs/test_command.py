@@ -184,27 +184,30 @@ def shards_done(out) -> int:
 
 
 @pytest.mark.parametrize(
-    ("stop", "said", "done"),
+    ("stop", "code", "said", "done"),
     [
-        ("Ctrl-C", "Stopped by you after 2 finished shards of 8 rows", 2),
-        ("Ctrl-C twice", "interrupted", 1),
+        ("Ctrl-C", 130, "Stopped by you after 2 finished shards of 8 rows", 2),
+        ("Ctrl-C twice", 130, "interrupted", 1),
+        ("SIGTERM", 143, "terminated; what is finished is kept", 1),
     ],
-    ids=["1", "2"],
+    ids=["1", "2", "SIGTERM"],
 )
-def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
-    stop, said, done, introspect, in_a_process, saved_model, tmp_path, monkeypatch
+def test_a_stopped_command_has_its_code_and_the_same_command_goes_on(
+    stop, code, said, done, introspect, in_a_process, saved_model, tmp_path, monkeypatch
 ):
     given, out = sets.text_file(tmp_path, TEXTS * 12), tmp_path / "x"
     sets.divide_small(monkeypatch.setattr)
     arguments = [str(given), "--threads", "1", "--out"]
     process = ["probe", *arguments, str(out), "--model", str(saved_model)]
-    assert in_a_process(stop, process, str(tmp_path / "said")) == 130
+    assert in_a_process(stop, process, str(tmp_path / "said")) == code
     complaints = (tmp_path / "said.err").read_text(encoding="utf-8")
     last = complaints.strip().splitlines()[-1]
     assert last.startswith(f"introspect: error: {said}")
     assert ("Run the same command again to go on" in last) == (stop == "Ctrl-C")
     assert (tmp_path / "said.out").read_bytes() == b"" and "Traceback" not in complaints
     assert shards_done(out) == done
+    # What is half written is beside its place, under a name of its own.
+    assert not [path for path in out.rglob("*") if path.suffix in (".part", ".tmp")]
     assert introspect(*arguments, out).code == 0
     assert introspect(*arguments, tmp_path / "uninterrupted").code == 0
     assert roles(out) == roles(tmp_path / "uninterrupted")

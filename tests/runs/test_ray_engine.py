@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import ipaddress
 import os
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,10 +42,9 @@ def cluster():
 
 def start(ray) -> None:
     """Ray gives a node 30 s to come up, which a busy machine may not have; then once more."""
-    options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
     for last in (False, True):
         try:
-            ray.init(num_cpus=2, **options)
+            ray_engine.begin_cluster(ray, num_cpus=2)
             return
         except Exception as error:
             ray.shutdown()
@@ -150,6 +152,54 @@ def test_an_error_in_an_actor_is_the_error_of_the_probe(cluster, given, model, t
     file.mkdir()
     with pytest.raises(OutputError, match=r"000001-\w+\.safetensors"):
         ix.probe(model, given, out, **CALL, **ONE)
+
+
+def listening() -> dict[str, str]:
+    """The address of each port that this process or one that it began listens on."""
+    psutil = pytest.importorskip("psutil")
+    here = psutil.Process()
+    return {
+        f"{process.name()} {connection.laddr.port}": connection.laddr.ip
+        for process in (here, *here.children(recursive=True))
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+@pytest.mark.slow
+def test_a_cluster_of_ones_own_listens_on_this_machine_alone(cluster):
+    """And asks for a token."""
+    ips = listening()
+    assert any(name.startswith("gcs_server") for name in ips)
+    assert any(name.startswith("raylet") for name in ips)
+    for name, ip in ips.items():
+        assert ipaddress.ip_address(ip.removeprefix("::ffff:")).is_loopback, (name, ip)
+    authentication = importlib.import_module("ray._private.authentication.authentication_utils")
+    assert authentication.is_token_auth_enabled()
+
+
+@pytest.mark.parametrize("version", ["2.40.0", "2.59.1", "1.13.0"])
+def test_a_version_that_takes_work_from_anyone_is_refused(version):
+    old = SimpleNamespace(__version__=version)
+    with pytest.raises(MissingExtraError, match=r"ray>=2\.60.*takes work from anyone"):
+        ray_engine.begin_cluster(old)
+
+
+def test_a_cluster_that_others_reach_is_shut_down_again():
+    stopped: list[bool] = []
+    asked: dict[str, object] = {}
+    ray = SimpleNamespace(
+        __version__="2.60.0",
+        init=lambda **options: asked.update(options),
+        util=SimpleNamespace(get_node_ip_address=lambda: "192.0.2.7"),
+        shutdown=lambda: stopped.append(True),
+    )
+    pytest.importorskip("ray", reason="ray (extra ray) is missing")
+    with pytest.raises(CaptureError, match=r"on this machine alone.*192\.0\.2\.7"):
+        ray_engine.begin_cluster(ray)
+    assert stopped and asked["address"] == "local"
+    ray_engine.begin_cluster(ray, "192.0.2.7:6379")
+    assert asked["address"] == "192.0.2.7:6379"
 
 
 def test_without_ray_the_message_has_the_command(given, model, tmp_path, monkeypatch):

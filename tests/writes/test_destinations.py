@@ -263,10 +263,20 @@ def test_what_belongs_to_another_user_is_refused(name, write, tmp_path, given, m
     else:
         place.write_bytes(b"")
     before = everything(tmp_path, given)
-    monkeypatch.setattr(rule.os, "geteuid", lambda: os.getuid() + 1)
+    # Only root could give a file away.
+    for function in ("_owner_of_new_files", "_me"):
+        monkeypatch.setattr(rule, function, lambda *_: os.lstat(place).st_uid + 1)
     more = ("--overwrite",) if name in FOLDERS else ()
     assert_refused(write(name, place, *more), "belongs to another user")
     assert everything(tmp_path, given) == before
+
+
+def test_where_all_files_seem_to_be_of_another_user_they_are_not(write, tmp_path, monkeypatch):
+    """As on a disk of another machine, which is mounted for one of its users."""
+    monkeypatch.setattr(rule, "_me", lambda: os.lstat(tmp_path).st_uid + 1)
+    place = file(tmp_path, "x.html")
+    assert write("report", place).code == 0
+    assert place.read_bytes() != MINE
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from introspect.data.published.pronoun_cases import read_documents
 from introspect.data.published.pronouns import is_pronoun_tag, is_tag
 from introspect.io import PathLike, Row, read_lines
 
-_BEGIN = re.compile(r"#\s*begin document\s+\(?(?P<name>.*?)\)?\s*(?:;\s*part\s+(?P<part>\S+))?\s*")
+_BEGIN = re.compile(r"#\s*begin document\s+(?P<what>\S.*)")
+_PART = re.compile(r"\s*part\s+(?P<part>\S+)")
 _END = re.compile(r"#\s*end document.*")
 _WORD, _TAG = 3, 4
 # The document, its part, the number of the word, the word, and its mentions.
@@ -54,7 +55,7 @@ def read_conll2012(
 
 def is_conll2012(lines: Sequence[str]) -> bool:
     """Return whether the first lines are those of a file of CoNLL-2012."""
-    if any(_BEGIN.fullmatch(line) for line in lines):
+    if any(_BEGIN.fullmatch(line.rstrip()) for line in lines):
         return True
     words = [columns for line in lines if (columns := _columns(line)) and not line.startswith("#")]
     return bool(words) and all(
@@ -104,14 +105,22 @@ class _Part:
             self.sentences = [[]]
 
 
+def _named_at(what: str) -> str:
+    """Return the name of a part as its first line has it, ``(bc/cctv_0000); part 000``."""
+    name, mark, last = what.rpartition(";")
+    part = _PART.fullmatch(last) if mark else None
+    document = (name if part else what).strip().removeprefix("(").removesuffix(")")
+    return _name(document, part and part["part"])
+
+
 def _parts(rows: Iterable[Row]) -> Iterator[_Part]:
     """Yield the parts of the documents, holding one at a time."""
     part: _Part | None = None
     for row in rows:
-        if begin := _BEGIN.fullmatch(row.raw):
+        if begin := _BEGIN.fullmatch(row.raw.rstrip()):
             if part:
                 yield part
-            part = _Part(row, _name(begin["name"], begin["part"]))
+            part = _Part(row, _named_at(begin["what"]))
         elif _END.fullmatch(row.raw):
             if part:
                 yield part

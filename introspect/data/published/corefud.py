@@ -19,10 +19,10 @@ from introspect.data.published.pronouns import are_pronouns, is_pronoun_tag, is_
 from introspect.io import PathLike, Row
 from introspect.text import Span, is_unspaced
 
-_NEW_DOCUMENT = re.compile(r"#\s*newdoc\b(?:\s+id)?\s*(?:=\s*(?P<id>.*?))?\s*")
+_NEW_DOCUMENT = re.compile(r"#\s*newdoc\b(?:\s+id)?\s*(?:=\s*(?P<id>.*))?")
 _ORDER = re.compile(r"#\s*global\.Entity\s*=\s*(?P<order>\S+)\s*")
 _ENTITY_NAMES = ("eid", "GRP")
-_BRACKETS = re.compile(r"\((?P<opened>[^()]+)(?P<closes>\))?|(?P<closed>[^()]+)\)")
+_BRACKETS = re.compile(r"\((?P<opened>[^()]+)(?P<closes>\))?|(?<![^()])(?P<closed>[^()]++)\)")
 _PARTED = re.compile(r"(?P<entity>.+?)\[(?P<part>\d{1,4})/(?P<parts>\d{1,4})\]")
 _WORD_LINE = re.compile(r"[1-9][0-9]*")
 
@@ -87,7 +87,9 @@ def _documents(path: PathLike, stem: str) -> Iterator[_Trees]:
             if order := _ORDER.fullmatch(row.raw):
                 names = order["order"].split("-")
                 place = next((names.index(n) for n in _ENTITY_NAMES if n in names), 0)
-        begins = next((m for row in comments if (m := _NEW_DOCUMENT.fullmatch(row.raw))), None)
+        begins = next(
+            (m for row in comments if (m := _NEW_DOCUMENT.fullmatch(row.raw.rstrip()))), None
+        )
         if trees is None or begins:
             if trees is not None:
                 yield trees

@@ -16,7 +16,7 @@ from introspect.text import CorefCase
 _SENTENCES = ("sentence_with_pronoun", "swapped_sentence")
 _CANDIDATES = (("candidate0", "candidate_0"), ("candidate1", "candidate_1"))
 _ANSWER = "correct_candidate"
-_BRACKETED = re.compile(r"\[\s*([^\[\]]*?)\s*\]")
+_BRACKETED = re.compile(r"\[([^\[\]]*)\]")
 
 
 def read_knowref(path: PathLike, *, seen: SeenIds | None = None) -> Iterator[Outcome]:
@@ -61,11 +61,11 @@ def _case(fields: Mapping[str, Any], name: str) -> CorefCase:
             kind="candidates",
         )
     brackets = list(_BRACKETED.finditer(sentence))
-    if len(brackets) != 1 or not brackets[0][1]:
+    if len(brackets) != 1 or not brackets[0][1].strip():
         raise RowError(
             f"Expected one pronoun in square brackets, got {len(brackets)}.", kind="brackets"
         )
-    start, word = brackets[0].start(), brackets[0][1]
+    start, word = brackets[0].start(), brackets[0][1].strip()
     text = sentence[:start] + word + sentence[brackets[0].end() :]
     pronoun = (start, start + len(word))
     spans = found_phrases(text, names, pronoun)

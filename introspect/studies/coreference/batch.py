@@ -89,11 +89,13 @@ class CaseBatch:
         words: list[tuple[tuple[int, ...], ...]] = []
         places: list[list[list[int]]] = []
         for tokens, case in zip(texts.sequences, texts.items, strict=True):
-            of_text: list[tuple[int, ...]] = []
+            # A word stands once, however many mentions hold it: candidates may overlap, and the
+            # attention between words grows with the square of their number.
+            of_text: dict[tuple[int, ...], int] = {}
             places.append([])
             for pieces in mention_words(tokens, case):
-                places[-1].append(list(range(len(of_text), len(of_text) + len(pieces))))
-                of_text += map(tuple, pieces)
+                own = [of_text.setdefault(tuple(each), len(of_text)) for each in pieces]
+                places[-1].append(own)
             words.append(tuple(of_text))
         return cls(texts, mention, weights, places, MentionWords(tuple(words), texts.length))
 

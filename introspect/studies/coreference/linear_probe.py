@@ -16,11 +16,13 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
+from introspect.data import case_from_json
 from introspect.errors import InputError
 from introspect.functional import FLOOR
 from introspect.statistics import FEWEST_GROUPS, accuracy_intervals, fold_of_groups
 from introspect.studies.analyzer import Floats
 from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
+from introspect.studies.coreference.probe_controls import answer_by_words, portions
 
 Integers = npt.NDArray[np.intp]
 
@@ -36,6 +38,7 @@ class CandidateFeatures:
             where the mask makes a direction unobservable, which is no evidence about any of them.
         antecedents: which candidates the pronoun refers to.
         layers: the model's own layer numbers; by default counted from 0.
+        phrases: the words of each candidate, for the control task.
     """
 
     name: str
@@ -43,17 +46,20 @@ class CandidateFeatures:
     weights: Floats
     antecedents: tuple[bool, ...]
     layers: tuple[int, ...] = ()
+    phrases: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, columns: CaseColumns, index: int) -> CandidateFeatures:
         """Return the features of one of the cases."""
         own = columns.of(index)
+        case = case_from_json(columns.lines[index])
         return cls(
             name=columns.names[index],
             group=columns.groups[index],
             weights=columns.weights[own] * columns.observable[index][..., None],
             antecedents=tuple(columns.antecedents[own].tolist()),
             layers=columns.layers,
+            phrases=tuple(case.phrase(candidate.span) for candidate in case.candidates),
         )
 
     @property
@@ -248,13 +254,19 @@ class ProbeResult:
         penalties: the strength of the penalty chosen for each fold, on the other folds.
         in_sample_accuracy: the accuracy of the probe trained on all cases, on those same cases,
             which is too high.
-        control: held-out accuracies of the same procedure on shuffled labels, one for each shuffle.
+        control: held-out accuracies of the same procedure on shuffled labels, one for each shuffle:
+            a permutation check.
         coefficients: the coefficients of the probe trained on all cases: layer, head, direction,
             weight. A weight is in log-odds per standard deviation of the head's attention within a
             case.
         credits: held-out credits, ``(n,)``.
         names: ids of those cases.
         outside_forced_choice: ids of cases that offer no choice and are never counted.
+        control_task: held-out accuracy of the same procedure on answers that a rank drawn for each
+            candidate's words decides (Hewitt & Liang 2019); NaN where the words are not known.
+        code_length: the bits a case that an online code of the answers takes, by probes trained on
+            the cases before (Voita & Titov 2020).
+        uniform_code: the bits a case of a code that knows nothing.
     """
 
     accuracy: float
@@ -270,6 +282,9 @@ class ProbeResult:
     credits: Floats
     names: tuple[str, ...]
     outside_forced_choice: tuple[str, ...] = ()
+    control_task: float = math.nan
+    code_length: float = math.nan
+    uniform_code: float = math.nan
 
     @property
     def control_accuracy(self) -> float:
@@ -283,8 +298,8 @@ class ProbeResult:
 
     @property
     def selectivity(self) -> float:
-        """Accuracy above that of the control (Hewitt & Liang 2019); NaN without a control."""
-        return self.accuracy - self.control_accuracy
+        """Accuracy above that of the control task (Hewitt & Liang 2019); NaN without one."""
+        return self.accuracy - self.control_task
 
 
 def linear_probe(
@@ -305,18 +320,21 @@ def linear_probe(
     cross-entropy on groups held out there. Features are divided by their standard deviation within
     the training cases. Tied candidates share the credit.
 
-    The control repeats the whole procedure with shuffled labels: within a group, all labels are
-    shifted together by a random number of candidates. The gap between the probe and the control is
-    what the labels add.
+    The whole procedure is repeated with shuffled labels, which checks it: within a group, all
+    labels are shifted together by a random number of candidates. Two controls measure what the
+    probe itself can learn: a task in which the candidates' words alone decide (``selectivity`` is
+    the accuracy above it), and the length of an online code of the answers.
 
     Source: Clark et al. 2019, "What Does BERT Look At?", section 5, there over all words of the
-    text; control: Hewitt & Liang 2019, "Designing and Interpreting Probes with Control Tasks".
+    text; controls: Hewitt & Liang 2019, "Designing and Interpreting Probes with Control Tasks";
+    Voita & Titov 2020, "Information-Theoretic Probing with Minimum Description Length".
 
     Args:
         features: the features of each case, of one model.
         folds: how many folds the groups are divided into.
         seed: the random seed of folds, shuffles and resamples.
-        control: whether to repeat the procedure on shuffled labels.
+        control: whether to repeat the procedure on shuffled labels and on the control task, and to
+            compute the code.
         penalties: the values of λ that are tried.
 
     Raises:
@@ -329,6 +347,9 @@ def linear_probe(
     grid = _checked_grid(penalties)
     _check_groups(cases, folds)
     labels = _labelings(counted, cases.groups, SHUFFLES if control else 0, seed)
+    has_task = control and all(len(case.phrases) == len(case.antecedents) for case in counted)
+    if has_task:
+        labels = np.concatenate([labels, _task_labels(counted, labels.shape[2], seed)])
     part = fold_of_groups(cases.groups, folds, seed=seed)[cases.groups]
     credits, chosen = _held_out(cases, labels, part, grid, seed)
     accuracies = credits.mean(0)
@@ -345,12 +366,42 @@ def linear_probe(
         fold_accuracy=tuple(float(credits[part == f, 0].mean()) for f in range(folds)),
         penalties=tuple(float(value) for value in chosen[:, 0]),
         in_sample_accuracy=float(in_sample.mean()),
-        control=tuple(float(value) for value in accuracies[1:]),
+        control=tuple(float(value) for value in accuracies[1 : 1 + (SHUFFLES if control else 0)]),
         coefficients=_coefficients(counted[0], whole[:, 0] * cases.deviations()),
         credits=credits[:, 0],
         names=tuple(case.name for case in counted),
         outside_forced_choice=outside,
+        control_task=float(accuracies[-1]) if has_task else math.nan,
+        code_length=_code_length(cases, labels[:1], grid, folds, seed) if control else math.nan,
+        uniform_code=float(np.log2(cases.real.sum(1)).mean()),
     )
+
+
+def _task_labels(cases: Sequence[CandidateFeatures], most: int, seed: int) -> npt.NDArray[np.bool_]:
+    """Return the answers of the control task, ``(1, num_cases, num_candidates)``."""
+    labels = np.zeros((1, len(cases), most), dtype=bool)
+    for number, case in enumerate(cases):
+        labels[0, number, answer_by_words(case.phrases, seed)] = True
+    return labels
+
+
+def _code_length(
+    cases: CaseTable, labels: npt.NDArray[np.bool_], grid: Floats, folds: int, seed: int
+) -> float:
+    """Return the bits a case of an online code: each portion by a probe of those before it."""
+    nats = 0.0
+    for before, portion in portions(cases.groups, seed):
+        test = cases.take(np.isin(np.arange(len(cases.groups)), portion))
+        if not len(before):
+            nats += float(np.log(test.real.sum(1)).sum())
+            continue
+        train, known = cases.take(np.isin(np.arange(len(cases.groups)), before)), labels[:, before]
+        penalty = grid[-1:]
+        if len(set(train.groups.tolist())) >= FEWEST_GROUPS:
+            penalty = _chosen_penalties(train, known, grid, folds, seed)
+        scores = test.scores(fitted(train, known, penalty))
+        nats += float(cross_entropies(scores, test.real, labels[:, portion])[0])
+    return nats / math.log(2) / len(cases.groups)
 
 
 def _held_out(

@@ -1,6 +1,7 @@
 # What the folder hands out, each name loaded on its first use.
 from .attention_targets import RolesAnalyzer as RolesAnalyzer
 from .attention_targets import role_names as role_names
+from .grouping import best_number as best_number
 from .importance import Loss as Loss
 from .importance import head_importance as head_importance
 from .known_roles import ATTENDS_TO as ATTENDS_TO

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -11,8 +12,8 @@ import pandas as pd
 import torch
 
 from introspect.errors import InputError, SelectionError
-from introspect.functional import classical_mds, head_distance_sums
-from introspect.records import AttentionRecord, Head
+from introspect.functional import classical_mds, even_attention, head_distance_sums
+from introspect.records import AttentionRecord, Head, TokenSequence
 from introspect.studies.analyzer import (
     Floats,
     Integers,
@@ -23,9 +24,10 @@ from introspect.studies.analyzer import (
     check_one_model,
     ratio,
 )
+from introspect.studies.heads.grouping import HALVES, best_number, numbers_tried
 
-#: The default number of clusters by which a map is colored.
-DEFAULT_CLUSTERS = 8
+# Texts are divided by their hashes, so that halves of them can be compared.
+_QUARTERS = 4
 
 # Merges at heights that differ by less than this count as one merge.
 _SAME = 1e-12
@@ -45,8 +47,10 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
     """
 
     _layers: tuple[int, ...] = ()
-    _sums: Floats = field(default_factory=lambda: np.zeros((0, 0)))
-    _counts: Integers = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    _sums: Floats = field(default_factory=lambda: np.zeros((_QUARTERS, 0, 0)))
+    _counts: Integers = field(default_factory=lambda: np.zeros((_QUARTERS, 0, 0), dtype=np.int64))
+    _even_sums: Floats = field(default_factory=lambda: np.zeros(0))
+    _even_counts: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     _num_texts: int = 0
 
     def update(self, record: AttentionRecord) -> None:
@@ -59,27 +63,40 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
             InputError: the record is of a different model than earlier ones.
         """
         queries = ~torch.tensor(record.queries.special_tokens_mask)
-        self._count(record.layers, [record.attentions[:, :, queries]])
+        is_whole = record.kind != "cross" and record.queries == record.keys
+        even = (
+            even_attention(record.attentions)
+            if is_whole
+            else torch.full(record.attentions[:, 0].shape, 1 / len(record.keys))
+        )
+        both = torch.cat([record.attentions, even[:, None].to(record.attentions.dtype)], 1)
+        self._count(record.layers, [both[:, :, queries]], [_quarter(record.queries)])
 
     def _reduce(self, texts: Texts, attentions: torch.Tensor) -> list[torch.Tensor]:
         places = zip(attentions, texts.lengths, texts.is_query, strict=True)
         return [
-            pattern[:, is_query.to(pattern.device), :length].float().cpu()
+            _with_even(pattern[:, :length, :length])[:, is_query[:length]]
             for pattern, length, is_query in places
         ]
 
     def _add(self, texts: Texts, reduced: Mapping[int, list[torch.Tensor]]) -> None:
         rows = [torch.stack(layers) for layers in zip(*reduced.values(), strict=True)]
-        self._count(tuple(reduced), rows)
+        self._count(tuple(reduced), rows, list(map(_quarter, texts.sequences)))
 
-    def _count(self, layers: tuple[int, ...], texts: Sequence[torch.Tensor]) -> None:
-        """Add the counted rows of several texts, ``(num_layers, num_heads, some, key_len)``."""
-        self._fit(layers, texts[0].shape[0] * texts[0].shape[1])
-        for rows in texts:
+    def _count(
+        self, layers: tuple[int, ...], texts: Sequence[torch.Tensor], quarters: Sequence[int]
+    ) -> None:
+        """Add the counted rows of several texts, ``(num_layers, num_heads + 1, some, key_len)``."""
+        self._fit(layers, texts[0].shape[0] * (texts[0].shape[1] - 1))
+        for rows, quarter in zip(texts, quarters, strict=True):
             # Process each text alone and without padding, so that its sums are always the same.
-            sums, counts = head_distance_sums(rows)
-            self._sums += addable(sums.numpy())
-            self._counts += counts.numpy()
+            sums, counts = head_distance_sums(rows[:, :-1])
+            self._sums[quarter] += addable(sums.numpy())
+            self._counts[quarter] += counts.numpy()
+            by_layer = [head_distance_sums(layer[None]) for layer in rows]
+            even = torch.cat([of_layer[-1, :-1] for of_layer, _ in by_layer])
+            self._even_sums += addable(even.numpy())
+            self._even_counts += torch.cat([number[-1, :-1] for _, number in by_layer]).numpy()
         self._num_texts += len(texts)
 
     def merge(self, other: SimilarityAnalyzer) -> None:
@@ -90,9 +107,11 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         """
         if not other._num_texts:
             return
-        self._fit(other._layers, len(other._sums))
+        self._fit(other._layers, other._sums.shape[1])
         self._sums += other._sums
         self._counts += other._counts
+        self._even_sums += other._even_sums
+        self._even_counts += other._even_counts
         self._num_texts += other._num_texts
 
     def compute(self) -> pd.DataFrame:
@@ -114,14 +133,14 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
                 "head_a": names[first],
                 "head_b": names[second],
                 "distance": distances[first, second],
-                "n": self._counts[first, second],
+                "n": self._counts.sum(0)[first, second],
             }
         )
 
     @property
     def heads(self) -> tuple[Head, ...]:
         """The heads, in the order of the matrix."""
-        per_layer = len(self._sums) // max(len(self._layers), 1)
+        per_layer = self._sums.shape[1] // max(len(self._layers), 1)
         return tuple(Head(layer, head) for layer in self._layers for head in range(per_layer))
 
     def matrix(self) -> pd.DataFrame:
@@ -133,6 +152,50 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         distances = self._distances()
         names = [str(head) for head in self.heads]
         return pd.DataFrame(distances, index=names, columns=names)
+
+    def from_even(self) -> pd.Series:
+        """Return the distance of each head from even attention over its visible tokens.
+
+        Raises:
+            InputError: there are no texts.
+        """
+        self._distances()
+        names = [str(head) for head in self.heads]
+        return pd.Series(ratio(self._even_sums, self._even_counts), index=names)
+
+    def numbers(self) -> pd.DataFrame:
+        """Return for each number of groups how stable and how separate they are.
+
+        Returns:
+            Columns ``n``, ``stability`` (the adjusted Rand index of the groups that two halves of
+            the texts give, in the mean over three divisions) and ``silhouette``.
+
+        Raises:
+            InputError: there are no texts, or two heads have no query in common.
+        """
+        return numbers_tried(self._complete(), list(self._halves()), _cut_into)
+
+    def num_groups(self) -> int:
+        """Return how many groups the heads form: 1 if no number of groups is stable.
+
+        The number with the largest silhouette counts, of those whose groups two halves of the texts
+        agree on (adjusted Rand index of at least 0.75) and whose silhouette is at least 0.25.
+        Groups of texts are by their hashes; with very few texts there are none.
+
+        Raises:
+            InputError: there are no texts, or two heads have no query in common.
+        """
+        return best_number(self.numbers())
+
+    def _halves(self) -> Iterator[tuple[Floats, Floats]]:
+        """Yield the distances of two halves of the texts, where both have every pair of heads."""
+        for halves in HALVES:
+            one, other = (
+                ratio(self._sums[list(half)].sum(0), self._counts[list(half)].sum(0))
+                for half in halves
+            )
+            if not (np.isnan(one).any() or np.isnan(other).any()):
+                yield one, other
 
     def clusters(self, n: int | None = None, *, threshold: float | None = None) -> pd.DataFrame:
         """Cluster the heads by average linkage.
@@ -160,7 +223,7 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         The points come from classical scaling to two dimensions; the axes have no meaning.
 
         Args:
-            n: the number of clusters; ``DEFAULT_CLUSTERS`` if neither argument is given.
+            n: the number of clusters; ``num_groups()`` if neither argument is given.
             threshold: alternatively, the mean distance up to which clusters are joined.
 
         Returns:
@@ -174,7 +237,7 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         """
         distances = self._complete()
         if n is None and threshold is None:
-            n = min(DEFAULT_CLUSTERS, len(distances))
+            n = self.num_groups()
         _check_cut(n, threshold, len(distances))
         points, share = classical_mds(distances)
         table = self._places().assign(x=points[:, 0], y=points[:, 1])
@@ -188,6 +251,8 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
             "layers": np.array(self._layers, dtype=np.int64),
             "sums": self._sums.copy(),
             "counts": self._counts.copy(),
+            "even_sums": self._even_sums.copy(),
+            "even_counts": self._even_counts.copy(),
             "num_texts": np.array(self._num_texts),
         }
 
@@ -198,6 +263,8 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
             _layers=tuple(state["layers"].tolist()),
             _sums=np.array(state["sums"], dtype=np.float64),
             _counts=np.array(state["counts"], dtype=np.int64),
+            _even_sums=np.array(state["even_sums"], dtype=np.float64),
+            _even_counts=np.array(state["even_counts"], dtype=np.int64),
             _num_texts=int(state["num_texts"]),
         )
 
@@ -207,7 +274,7 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
     def _distances(self) -> Floats:
         if not self._num_texts:
             raise InputError("Expected at least one text to compare heads on, got none.")
-        return ratio(self._sums, self._counts)
+        return ratio(self._sums.sum(0), self._counts.sum(0))
 
     def _complete(self) -> Floats:
         distances = self._distances()
@@ -223,10 +290,28 @@ class SimilarityAnalyzer(LayerByLayer[list[torch.Tensor]]):
         """Allocate arrays at the first record, and require its layers and heads of later ones."""
         if not self._num_texts:
             self._layers = layers
-            self._sums = np.zeros((num_heads, num_heads))
-            self._counts = np.zeros((num_heads, num_heads), dtype=np.int64)
-        ours = self._layers, len(self._sums) // len(self._layers)
+            self._sums = np.zeros((_QUARTERS, num_heads, num_heads))
+            self._counts = np.zeros((_QUARTERS, num_heads, num_heads), dtype=np.int64)
+            self._even_sums = np.zeros(num_heads)
+            self._even_counts = np.zeros(num_heads, dtype=np.int64)
+        ours = self._layers, self._sums.shape[1] // len(self._layers)
         check_one_model(ours, (layers, num_heads // len(layers)))
+
+
+def _with_even(pattern: torch.Tensor) -> torch.Tensor:
+    """Add even attention as one more head of a layer, ``(num_heads + 1, length, length)``."""
+    rows = pattern.float().cpu()
+    return torch.cat([rows, even_attention(rows)[None].float()])
+
+
+def _quarter(tokens: TokenSequence) -> int:
+    """Return the quarter of the texts that a text belongs to; copies share it."""
+    written = "\0".join(tokens.tokens).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(written).digest()[0] % _QUARTERS
+
+
+def _cut_into(distances: Floats, n: int) -> Integers:
+    return _cut(distances, n, None)
 
 
 def _check_cut(n: int | None, threshold: float | None, num_heads: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from introspect.statistics import accuracy_intervals, fold_of_groups
 from introspect.studies.coreference import DIRECTIONS, linear_probe
 from introspect.studies.coreference.linear_probe import SHUFFLES
+from introspect.studies.coreference.probe_controls import portions
 from tests.studies.coreference.linear_probe.helpers import head_accuracies, random_cases
 
 
@@ -53,8 +55,53 @@ def test_the_control_is_at_chance_and_the_gap_is_seen():
     assert found.control_accuracy == pytest.approx(0.5, abs=0.08)
     low, high = found.control_range
     assert low == min(found.control) <= found.control_accuracy <= max(found.control) == high
-    assert found.selectivity == pytest.approx(found.accuracy - np.mean(found.control))
+    assert math.isnan(found.selectivity)  # the words of the candidates are not known
+
+
+def with_words(cases, words=12, seed=0):
+    """The cases with two different words each as candidates."""
+    random = np.random.default_rng(seed)
+    return [
+        replace(case, phrases=tuple(f"word {n}" for n in random.choice(words, 2, replace=False)))
+        for case in cases
+    ]
+
+
+def test_selectivity_is_above_a_task_that_words_alone_decide():
+    cases = with_words(random_cases(160, weak=8, strength=0.6, seed=3))
+    found = linear_probe(cases, penalties=(0.1, 1.0))
+    # Attention that knows nothing of the words cannot learn the task.
+    assert found.control_task == pytest.approx(0.5, abs=0.12)
+    assert found.selectivity == pytest.approx(found.accuracy - found.control_task)
     assert found.selectivity > 0.25
+    # A probe whose features name the words learns the task, and its accuracy says little.
+    known = []
+    for case in cases:
+        weights = np.zeros((2, *case.weights.shape[1:]))
+        for number, phrase in enumerate(case.phrases):
+            weights[number].flat[int(phrase.split()[1])] = 1
+        known.append(replace(case, weights=weights))
+    memorized = linear_probe(known, penalties=(0.1, 1.0))
+    assert memorized.control_task > 0.85
+    assert memorized.selectivity < 0
+
+
+def test_an_online_code_is_shorter_where_there_is_something_to_learn():
+    told = linear_probe(random_cases(160, weak=8, strength=0.9, seed=3), penalties=(0.1, 1.0))
+    noise = linear_probe(random_cases(160, seed=4), penalties=(0.1, 1.0, 10.0))
+    assert told.uniform_code == noise.uniform_code == 1.0
+    assert told.code_length < 0.85
+    assert noise.code_length > 0.98
+
+
+def test_each_case_is_encoded_once_by_a_probe_of_cases_before_it():
+    groups = np.repeat(np.arange(40), 2)
+    seen: set[int] = set()
+    for before, portion in portions(groups, 0):
+        assert set(before.tolist()) == seen
+        assert not set(groups[before]) & set(groups[portion])
+        seen |= set(portion.tolist())
+    assert seen == set(range(80))
 
 
 def test_without_a_control_there_is_no_gap():
