@@ -54,6 +54,7 @@ from .studies.coreference import CoreferenceStudy as CoreferenceStudy
 from .studies.coreference import Options as Options
 from .studies.coreference import Scores as Scores
 from .studies.coreference import coreference_study as coreference_study
+from .studies.coreference import pair_table as pair_table
 from .studies.coreference import score as score
 from .studies.heads import HeadStudy as HeadStudy
 from .studies.heads import detect_heads as detect_heads

@@ -165,6 +165,7 @@ def test_an_odd_object_gives_a_result_or_is_refused_in_words(
     assert not raw
 
 
+PAIR = ix.AttentionRecord.from_tensors([[[0.5, 0.5], [0.5, 0.5]]], ["a", "b"])
 METHODS = {
     "Model.capture": lambda model: model.capture,
     "Model.capture_many": lambda model: lambda given: list(model.capture_many(given)),
@@ -183,6 +184,8 @@ METHODS = {
     "CorefCase.from_tokens": lambda _: (
         lambda given: ix.CorefCase.from_tokens(given, pronoun=(0, 1))
     ),
+    "pair_table of a query": lambda _: lambda given: ix.pair_table(PAIR, given, "a"),
+    "pair_table of a key": lambda _: lambda given: ix.pair_table(PAIR, "b", given),
     "head_view of a token": lambda model: lambda given: ix.head_view(model.capture(TEXT), given),
 }
 

@@ -120,11 +120,23 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "Layer and head, counted from 0.": "层号与头号，均从 0 开始。",
         "on the antecedent": "对先行词",
         "Its share of the attention.": "先行词所得的注意力份额。",
-        "on the best distractor": "对最强干扰项",
-        "The largest share of a distractor.": "干扰项所得的最大份额。",
+        "by other words": "其他词给出",
+        "What the other words of the text give the antecedent, in the mean.": (
+            "文本中其他词平均给先行词的注意力份额。"
+        ),
+        "points": "指向",
+        "The share is over 0.5 and at least twice what the other words give the antecedent.": (
+            "份额超过 0.5，且至少为其他词所给份额的两倍。"
+        ),
+        "antecedent, per word": "先行词（每词）",
+        "The mean over its words, by which candidates are compared.": (
+            "按词取平均，候选之间以此比较。"
+        ),
+        "distractor, per word": "干扰项（每词）",
+        "The largest mean over the words of a distractor.": "各干扰项按词平均的最大值。",
         "credit": "得分",
-        "1: the antecedent has the largest share; 0: a distractor does; ties are split.": (
-            "1：先行词所得份额最大；0：某个干扰项最大；并列时均分。"
+        "1: the antecedent has the largest mean; 0: a distractor does; ties are split.": (
+            "1：先行词按词平均最大；0：某个干扰项最大；并列时均分。"
         ),
         "margin": "差距",
         "From −0.5 to 0.5: the antecedent’s part of the attention to it and the best "

@@ -8,13 +8,14 @@ from itertools import pairwise
 import pandas as pd
 
 from introspect.records import AttentionRecord, Head, TokenSequence
-from introspect.studies.coreference import DirectionScores
+from introspect.studies.coreference import DirectionScores, Pointing
 from introspect.text import visible
 from introspect.views import SEQUENTIAL, head_number, layer_row
 
 #: A table with more cells is shown without colors; the heat map is made for those.
 MOST_COLORED = 10_000
 
+_POINTING = ("share", "others", "points")
 # The weight from which white text reads better than black; there, the contrast of both exceeds
 # 4.5.
 _DARK = 0.57
@@ -65,31 +66,37 @@ def _labels(tokens: Sequence[str]) -> list[str]:
     return [f"{position} {visible(token)}" for position, token in enumerate(tokens)]
 
 
-def score_table(scores: DirectionScores) -> pd.DataFrame:
+def score_table(scores: DirectionScores, pointing: Pointing | None = None) -> pd.DataFrame:
     """Build a table of the heads that can attend, the most attention to the antecedent first.
 
     Args:
         scores: the scores of one case in one direction.
+        pointing: what the pronoun and the other words give the antecedent.
 
     Returns:
-        A row for each head: ``head`` (``L3H1``), the weight on ``antecedent`` and on ``distractor``
-        (the largest of several), ``credit``, and ``margin``; see the methods for the last two.
+        A row for each head: ``head`` (``L3H1``); with ``pointing``, the ``share`` that the pronoun
+        gives the antecedent, what the ``others`` give it, and whether the head ``points``; the
+        weight per word on ``antecedent`` and on ``distractor`` (the largest of several),
+        ``credit``, and ``margin``; see the methods for the last two.
     """
+    shares = {} if pointing is None else {str(each.head): each for each in pointing.ranked()}
     rows = []
     for head in scores.ranked():
         place = (scores.row(head), head.head)
         rows.append(
             {
-                "head": str(Head(*head)),
+                "head": str(head),
+                **{name: getattr(shares.get(str(head)), name, None) for name in _POINTING},
                 "antecedent": float(scores.antecedent_weight[place]),
                 "distractor": float(scores.distractor_weight[place]),
                 "credit": float(scores.credit[place]),
                 "margin": float(scores.margin[place]),
             }
         )
-    columns = ["head", "antecedent", "distractor", "credit", "margin"]
+    beside = () if pointing is None else _POINTING
+    columns = ["head", *beside, "antecedent", "distractor", "credit", "margin"]
     table = pd.DataFrame(rows, columns=columns)
-    by = "antecedent" if table["antecedent"].notna().any() else "distractor"
+    by = "share" if beside else "antecedent" if table["antecedent"].notna().any() else "distractor"
     return table.sort_values(by, ascending=False, kind="stable", ignore_index=True)
 
 

@@ -9,9 +9,11 @@ from .coreference import closest_to_offsets as closest_to_offsets
 from .coreference import credit as credit
 from .coreference import first_mentioned as first_mentioned
 from .coreference import margin as margin
+from .coreference import mention_shares as mention_shares
 from .coreference import nearest_preceding as nearest_preceding
 from .coreference import smallest as smallest
 from .coreference import word_attention as word_attention
+from .coreference import words_in_sight as words_in_sight
 from .masks import FLOOR as FLOOR
 from .masks import knocked_out as knocked_out
 from .masks import renormalized as renormalized
@@ -53,4 +55,5 @@ from .totals import offset_mass as offset_mass
 from .totals import offset_totals as offset_totals
 from .totals import row_entropy as row_entropy
 from .totals import weighted_totals as weighted_totals
+from .visibility import assumed_mask as assumed_mask
 from .words import merge_pieces as merge_pieces

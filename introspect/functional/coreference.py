@@ -257,8 +257,36 @@ class MentionWords:
         return matrix
 
 
-def word_attention(rows: torch.Tensor, words: MentionWords) -> tuple[torch.Tensor, torch.Tensor]:
-    r"""Compute the attention from word to word, and whether the mask lets one attend to the other.
+def mention_shares(
+    attentions: torch.Tensor, words: Sequence[Sequence[int]], mention: Sequence[int]
+) -> torch.Tensor:
+    r"""Compute the share of its attention that each word gives a mention.
+
+    .. math:: S_{sm} = \frac{1}{|s|} \sum_{i \in s} \sum_{j \in m} \alpha_{ij}
+
+    This is a share, unlike the weight by which candidates are compared, which is a mean over the
+    mention's words.
+
+    Args:
+        attentions: ``(..., query_len, key_len)``.
+        words: the query indices of each word.
+        mention: the key indices of all words of the mention together.
+
+    Returns:
+        ``(..., num_words)`` in float64, from 0 to 1; NaN for a word with a row that is not finite.
+
+    Example:
+        >>> mention_shares(torch.tensor([[0.3, 0.6, 0.1], [0.5, 0.3, 0.2]]), [[0], [1]], [0, 1])
+        tensor([0.9000, 0.8000], dtype=torch.float64)
+    """
+    shares = attentions[..., list(mention)].double().sum(-1)
+    shares = shares.masked_fill(~attentions.sum(-1).isfinite(), torch.nan)
+    means = [shares[..., list(word)].mean(-1) for word in words]
+    return torch.stack(means, -1) if means else shares[..., :0]
+
+
+def word_attention(rows: torch.Tensor, words: MentionWords) -> torch.Tensor:
+    r"""Compute the attention from word to word.
 
     .. math:: T_{st} = \frac{1}{|s|} \sum_{i \in s} \sum_{j \in t} \alpha_{ij}
 
@@ -267,12 +295,25 @@ def word_attention(rows: torch.Tensor, words: MentionWords) -> tuple[torch.Tenso
         words: the words of the batch.
 
     Returns:
-        ``(batch, num_heads, num_words, num_words)`` in float64; and ``(batch, num_words,
-        num_words)``, bool: whether any head gives any weight there.
+        ``(batch, num_heads, num_words, num_words)`` in float64.
     """
     of_keys = words.of_keys.to(rows.device).mT
     of_rows = words.of_rows.to(rows.device)
     weights = of_rows[:, None] @ (rows.double() @ of_keys[:, None])
-    seen = (rows != 0).any(1).double()
-    reachable = (of_rows @ seen @ of_keys) > 0
-    return weights / words.sizes.to(rows.device)[:, None, :, None], reachable
+    return weights / words.sizes.to(rows.device)[:, None, :, None]
+
+
+def words_in_sight(visible: torch.Tensor, words: MentionWords) -> torch.Tensor:
+    """Return whether the mask lets a word attend to another, with any piece to any piece.
+
+    A weight of 0 says nothing: it may be one that half precision rounds down.
+
+    Args:
+        visible: ``(batch, num_rows, length)``, bool: the keys that the rows ``words.rows`` see.
+        words: the words of the batch.
+
+    Returns:
+        ``(batch, num_words, num_words)``, bool.
+    """
+    of_keys = words.of_keys.to(visible.device).mT
+    return (words.of_rows.to(visible.device) @ visible.double() @ of_keys) > 0

@@ -228,6 +228,7 @@ def _captured(
     certificate = certificate_of(module, seen, route, output_errors)
     return Captured(
         **{name: observation.parts.get(name, {}) for name in WATCHED_PARTS},
+        visible=observation.parts.get("visible", {}),
         layers=observation.layers,
         output=output,
         certificate=replace(certificate, note=observation.tower_note),

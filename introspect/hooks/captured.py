@@ -57,6 +57,8 @@ class Captured:
             et al. 2022); not for cross-attention.
         gradients: shaped like the attentions, as ``capture_gradients`` returns them.
         integrated_gradients: shaped like the attentions, from ``capture_gradients`` as well.
+        visible: ``(batch or 1, 1, query_len, key_len)``, bool: the keys that the mask lets each
+            query see, of layers whose mask is known.
     """
 
     attentions: PartByKind
@@ -73,6 +75,7 @@ class Captured:
     contributions: PartByKind = field(default_factory=dict)
     gradients: PartByKind = field(default_factory=dict)
     integrated_gradients: PartByKind = field(default_factory=dict)
+    visible: PartByKind = field(default_factory=dict)
 
 
 def certificate_of(

@@ -26,7 +26,7 @@ OWN_OUTPUTS = {
 _ABOVE_ONE = 1e-2
 
 # Parts whose second dimension is not the heads.
-_NOT_BY_HEAD = tuple(part.name for part in CAPTURE_PARTS if not part.is_by_head)
+_NOT_BY_HEAD = ("visible", *(part.name for part in CAPTURE_PARTS if not part.is_by_head))
 
 
 class AllSeen(BaseException):
@@ -164,7 +164,8 @@ class Observation:
     def kept(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """Return a part with only the requested heads, in the requested type."""
         chosen = self._chosen_heads(name, tensor)
-        return chosen if self._dtype is None else chosen.to(self._dtype)
+        is_kept = self._dtype is None or chosen.dtype == torch.bool
+        return chosen if is_kept else chosen.to(self._dtype)
 
     def _chosen_heads(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """Select the requested heads; parts that heads share or form together stay whole."""

@@ -21,6 +21,9 @@ Receiver = Callable[[AttentionCall, Parts], None]
 # This many weights of a pattern are computed at a time when only their sum is needed.
 _MOST_WEIGHTS = 1 << 24
 
+# What is added to the score of a key that a query may not see; a bias of positions is less.
+_HIDDEN = -9_000.0
+
 _SAME_OUTPUT = {torch.float32: 1e-4, torch.float64: 1e-8}
 _SAME_ATTENTION = {torch.float32: 1e-5, torch.float64: 1e-10}
 _SAME_HALF = 3e-2
@@ -76,6 +79,7 @@ class WholeWatcher:
             "head_outputs": output.transpose(1, 2),
         }
         parts = {name: available[name] for name in self._include}
+        parts["visible"] = _visible(call, weights)
         self._receive(call, {n: t.detach() for n, t in parts.items() if t is not None})
         return output, weights
 
@@ -141,10 +145,30 @@ class RowWatcher:
             raise RowsNotRecomputableError(type(call.module).__name__)
         self.output_errors.append(largest)
         parts = {"attentions": row_weights.detach()}
+        everything = torch.zeros((), device=output.device).expand_as(row_weights)
+        parts["visible"] = _allowed(everything if mask is None else mask)
         if self._counted is not None:
             parts["received"] = _received(call, self._counted.to(output.device))
         self._receive(call, parts)
         return output, weights
+
+
+def _visible(call: AttentionCall, weights: torch.Tensor | None) -> torch.Tensor | None:
+    """Return which keys the mask lets each query see, where the mask is that of the pattern."""
+    mask = call.mask
+    if mask is None or weights is None or mask.ndim != weights.ndim:
+        return None
+    is_added = mask.dtype != torch.bool or not call.is_eager
+    fits = all(m in (1, w) for m, w in zip(mask.shape, weights.shape, strict=True))
+    # A model may mask what a mask of one row for all queries does not say.
+    is_whole = mask.shape[-2:] == weights.shape[-2:]
+    return _allowed(mask) if is_added and fits and is_whole else None
+
+
+def _allowed(mask: torch.Tensor) -> torch.Tensor:
+    """Return ``(batch or 1, 1, rows, key_len)``, true where a mask leaves a key visible."""
+    allowed = mask if mask.dtype == torch.bool else mask > _HIDDEN
+    return allowed.any(1, keepdim=True)
 
 
 def not_by_token(name: str, queries: int, tokens: int) -> CaptureError:

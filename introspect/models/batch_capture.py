@@ -132,7 +132,13 @@ def _alone(captured: Captured, item: int, length: int, parts: Sequence[str]) -> 
         }
         for part in parts
     }
-    return replace(captured, **alone)
+    masks = {
+        kind: [
+            mask[item % len(mask) : item % len(mask) + 1, :, :length, :length] for mask in layers
+        ]
+        for kind, layers in captured.visible.items()
+    }
+    return replace(captured, **alone, visible=masks)
 
 
 def _cut(part: str, layer: torch.Tensor, length: int) -> torch.Tensor:

@@ -395,6 +395,10 @@ def _class_with_lm_head(source: ModelSource, options: dict[str, Any]) -> Any:
 
 
 def _first_line(error: BaseException) -> str:
-    """Return the first line of an error; with the next, if it only announces that."""
-    first, *others = str(error).strip().splitlines() or [type(error).__name__]
-    return f"{first} {others[0].strip()}" if others and first.endswith(":") else first
+    """Return the first line of an error as a sentence; with the next, if it announces that."""
+    text = str(error).strip()
+    if "ignore_mismatched_sizes" in text:  # transformers says which in a report that is silenced
+        return "its weights have other shapes than its configuration says."
+    first, *others = text.splitlines() or [type(error).__name__]
+    whole = f"{first} {others[0].strip()}" if others and first[-1] == ":" else first
+    return whole if whole.endswith((".", "!", "?")) else f"{whole}."

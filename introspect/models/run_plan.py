@@ -192,6 +192,9 @@ def make_record(
             "of the keys. Take 'value_norms', or another `kind`."
         )
     layers = tuple(captured.layers[kind])
+    masks = [mask[0, 0].cpu() for mask in captured.visible.get(kind, ())]
+    # Some layers may say nothing of their mask; selected rows have none of their own here.
+    is_known = [mask.shape for mask in masks] == [attentions.shape[2:]] * len(layers)
     return AttentionRecord(
         attentions=attentions,
         parts={part: stacked(getattr(captured, part)[kind]) for part in parts},
@@ -199,6 +202,7 @@ def make_record(
         keys=keys,
         kind=kind,
         layers=layers,
+        visible=torch.stack(masks) if is_known else None,
         certificate=captured.certificate,
         notices=tuple(dict.fromkeys([*notices, *notices_of_weights(attentions, layers)])),
     )

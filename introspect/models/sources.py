@@ -313,11 +313,15 @@ def check_hub_weights(hub_id: str) -> None:
 
 
 def _fetched(hub_id: str, name: str) -> Path | None:
+    from huggingface_hub import HfApi
     from transformers.utils.hub import cached_file
 
     try:
+        # Asked without the client's retries; what is there is fetched by transformers' own way.
+        if not HfApi().file_exists(hub_id, name):
+            return None
         path = cached_file(hub_id, name, _raise_exceptions_for_missing_entries=False)
-    except (OSError, ValueError):  # transformers says what is wrong
+    except Exception:  # whatever the HTTP client in use raises: transformers says what is wrong
         return None
     return None if path is None else Path(path)
 

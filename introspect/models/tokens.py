@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Any
 
+from introspect.errors import ModelError
 from introspect.records import TokenSequence, words_of_texts
 from introspect.text import Span
 
@@ -62,8 +63,17 @@ def assembled(
     texts: Sequence[str],
     given_words: Sequence[Sequence[Span] | None] | None = None,
 ) -> TokenSequence:
-    """Assemble a sequence from what is known about each token, and find its words and labels."""
+    """Assemble a sequence from what is known about each token, and find its words and labels.
+
+    Raises:
+        ModelError: the tokenizer does not know an id.
+    """
     raw = tokenizer.convert_ids_to_tokens(list(ids))
+    if None in raw:
+        raise ModelError(
+            f"Expected a tokenizer that has an entry for each id that it gives, but it has none "
+            f"for {ids[raw.index(None)]:,}: it is damaged. Copy its files again."
+        )
     word_ids, words = words_of_texts(
         texts, offsets, sequence_ids, given_words or [None] * len(texts)
     )

@@ -1,6 +1,8 @@
 # What the folder hands out, each name loaded on its first use.
+from .alignment import MentionLike as MentionLike
 from .alignment import find_tokens as find_tokens
 from .alignment import mention_pieces as mention_pieces
+from .alignment import named_words as named_words
 from .alignment import resegmented as resegmented
 from .alignment import resegmented_tokens as resegmented_tokens
 from .attention import KINDS as KINDS

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from introspect.errors import MentionError, SelectionError
 from introspect.records.attention import AttentionRecord
-from introspect.records.tokens import TokenSequence, words_of_texts
+from introspect.records.tokens import (
+    TokenLike,
+    TokenSequence,
+    as_token,
+    labeled,
+    place_of,
+    with_text,
+    words_of_texts,
+)
 from introspect.text import Span, find_mention, shortened
 
 
@@ -76,6 +85,64 @@ def mention_pieces(
             "Shorten the text, or choose another model."
         )
     return list(words.values())
+
+
+#: A word or phrase: a token, the span of its characters in the (first) text, or several of these.
+MentionLike = TokenLike | Span | Sequence[TokenLike | Span]
+
+
+def named_words(
+    sequence: TokenSequence, mention: MentionLike, *, name: str = "mention"
+) -> list[list[int]]:
+    """Return the words that are named, each as the indices of its token pieces.
+
+    Args:
+        sequence: the tokens.
+        mention: a word or phrase of the text, ``it#2`` for the second *it*; the label of a special
+            token; the index of a token, which stands for itself alone; the span of its characters,
+            a pair of numbers; or a list of these, for a mention in several places.
+        name: what an error calls it.
+
+    Raises:
+        SelectionError: an index is out of range, or nothing is named.
+        MentionError: a word is not there, or is there several times and not numbered.
+
+    Example:
+        >>> named_words(TokenSequence(("the", "cat", "saw", "it")), "the cat")
+        [[0], [1]]
+    """
+    if isinstance(mention, str):
+        return _words_called(sequence, mention, name)
+    if not isinstance(mention, Sequence):
+        return [[as_token(sequence, mention, name=name)]]
+    if isinstance(mention, tuple) and len(mention) == 2 and not any(map(_is_many, mention)):
+        return mention_pieces(with_text(sequence), _checked_span(sequence, mention, name))
+    words = [word for part in mention for word in named_words(sequence, part, name=name)]
+    if not words:
+        raise SelectionError(f"Expected at least one word as `{name}`, got none. Name one.")
+    return list({tuple(word): word for word in words}.values())
+
+
+def _is_many(part: object) -> bool:
+    return isinstance(part, str | Sequence)
+
+
+def _words_called(sequence: TokenSequence, word: str, name: str) -> list[list[int]]:
+    if (label := labeled(sequence, word)) is not None:
+        return [[label]]
+    text, span = place_of(sequence, word, name)
+    return mention_pieces(with_text(sequence), span, role=name, sequence_id=text)
+
+
+def _checked_span(sequence: TokenSequence, span: Sequence[Any], name: str) -> Span:
+    start, end = map(int, span)
+    length = len(with_text(sequence).texts[0])
+    if not 0 <= start < end <= length:
+        raise MentionError(
+            f"Expected the span of `{name}` as 0 <= start < end <= {length}, got ({start}, {end}). "
+            "Spans are half-open character offsets into the text; two tokens are a list."
+        )
+    return start, end
 
 
 def find_tokens(sequence: TokenSequence, phrase: str) -> list[int]:

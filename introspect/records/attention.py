@@ -13,7 +13,7 @@ import torch
 
 from introspect.calls import checked_call, checked_class
 from introspect.errors import RecordError, SelectionError
-from introspect.functional import merge_pieces
+from introspect.functional import assumed_mask, merge_pieces
 from introspect.io import save_file
 from introspect.records.facts import Certificate, PatchGrid
 from introspect.records.given import Patterns, read_patterns
@@ -49,6 +49,8 @@ class AttentionRecord:
             ``contributions``, ``(num_layers, 1, query_len, key_len)``, and ``gradients`` and
             ``integrated_gradients``, shaped like the attentions.
         grid: the positions of the tokens in an image, for a vision model.
+        visible: which keys the model's mask lets each query see, ``(num_layers, query_len,
+            key_len)``, bool; ``None`` where the mask is not known.
 
     Raises:
         RecordError: the shapes do not match.
@@ -63,6 +65,7 @@ class AttentionRecord:
     notices: tuple[str, ...] = ()
     parts: Mapping[str, torch.Tensor] = field(default_factory=lambda: MappingProxyType({}))
     grid: PatchGrid | None = None
+    visible: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.attentions.shape)
@@ -92,6 +95,8 @@ class AttentionRecord:
                 f"Expected a grid of patches among the {len(self.keys)} key tokens, got "
                 f"{self.grid.rows} × {self.grid.columns} from token {self.grid.first}."
             )
+        if self.visible is not None:
+            object.__setattr__(self, "visible", _mask(self.visible, (shape[0], *shape[2:])))
         for name, part in self.parts.items():
             _check_part(name, part, shape)
         parts = {name: _stored(part) for name, part in self.parts.items()}
@@ -134,6 +139,19 @@ class AttentionRecord:
         """Number of heads per layer."""
         return self.attentions.shape[1]
 
+    def seen(self) -> torch.Tensor:
+        """Return which keys each query may see, ``(num_layers, query_len, key_len)``, bool.
+
+        They are those of the model's mask where it is known. Otherwise the mask is taken for none,
+        a causal one, one with a prefix, or a window, whichever the zeros of the patterns fit; see
+        ``introspect.functional.assumed_mask``.
+        """
+        if self.visible is not None:
+            return self.visible
+        if self.kind == "cross":
+            return torch.ones(self.attentions[:, 0].shape, dtype=torch.bool)
+        return assumed_mask(self.attentions)
+
     def only(self, layers: Sequence[int]) -> AttentionRecord:
         """Return the record of some layers, by the model's own numbers, which they keep.
 
@@ -152,6 +170,7 @@ class AttentionRecord:
             attentions=self.attentions[rows],
             layers=tuple(layers),
             parts={name: part[rows] for name, part in self.parts.items()},
+            visible=None if self.visible is None else self.visible[rows],
         )
 
     def words(self) -> AttentionRecord:
@@ -161,10 +180,13 @@ class AttentionRecord:
         source's, so a row still sums to what it summed to before. A special token stays a unit of
         its own. Other parts belong to pieces, and are left out.
         """
+        groups = (self.queries.pieces(), self.keys.pieces())
+        visible = None if self.visible is None else merge_pieces(self.visible.float(), *groups) > 0
         return replace(
             self,
             parts={},
-            attentions=merge_pieces(self.attentions, self.queries.pieces(), self.keys.pieces()),
+            attentions=merge_pieces(self.attentions, *groups),
+            visible=visible,
             queries=self.queries.at_word_level(),
             keys=self.keys.at_word_level(),
         )
@@ -327,6 +349,20 @@ def _check_part(name: str, part: torch.Tensor, shape: tuple[int, ...]) -> None:
             f"Expected the part {name!r} as {expected}, one for each layer, got "
             f"{tuple(part.shape)}."
         )
+
+
+def _mask(visible: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return a mask as it is kept.
+
+    Raises:
+        RecordError: it is no mask of these patterns.
+    """
+    if tuple(visible.shape) != shape or visible.dtype != torch.bool:
+        raise RecordError(
+            f"Expected `visible` as bool of shape {shape}, one mask for each layer, got "
+            f"{visible.dtype} of shape {tuple(visible.shape)}."
+        )
+    return visible.detach().cpu().contiguous()
 
 
 def _stored(tensor: torch.Tensor) -> torch.Tensor:

@@ -21,6 +21,7 @@ _FORMAT = "introspect.attention-record/2"
 # Without a digest: a change in it goes unnoticed where the types stay.
 _WITHOUT_DIGEST = "introspect.attention-record/1"
 _PART = "part."
+_VISIBLE = "visible"
 _DIGEST = "sha256"
 
 
@@ -39,6 +40,8 @@ def packed(fields: Mapping[str, Any]) -> bytes:
         "grid": None if fields["grid"] is None else asdict(fields["grid"]),
     }
     tensors = {"attentions": fields["attentions"]}
+    if fields["visible"] is not None:
+        tensors[_VISIBLE] = fields["visible"]
     tensors |= {f"{_PART}{name}": part for name, part in fields["parts"].items()}
     header[_DIGEST] = digest_of(header, tensors)
     return save(tensors, metadata={"introspect": json.dumps(header)})
@@ -88,7 +91,7 @@ def _check_whole(header: dict[str, Any], tensors: Mapping[str, torch.Tensor]) ->
     if header["format"] == _FORMAT and digest != digest_of(header, tensors):
         raise ValueError("it has changed since it was written")
     for name, tensor in tensors.items():
-        if not tensor.dtype.is_floating_point:
+        if name != _VISIBLE and not tensor.dtype.is_floating_point:
             raise ValueError(f"{name} is of {tensor.dtype}")
 
 
@@ -103,6 +106,7 @@ def _fields(header: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> dict
         raise ValueError("a layer has a negative number")
     return {
         "attentions": tensors["attentions"],
+        "visible": tensors.get(_VISIBLE),
         "queries": sequence_from(header["queries"]),
         "keys": sequence_from(header["keys"]),
         "kind": as_typed(str, header["kind"], "kind"),

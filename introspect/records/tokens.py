@@ -183,27 +183,50 @@ def as_token(
 
 
 def _index_of(tokens: TokenSequence, word: str, name: str) -> int:
-    places = list(zip(tokens.sequence_ids, tokens.offsets, strict=True))
-    labels = [i for i, label in enumerate(tokens.tokens) if label == word and not any(places[i][1])]
-    if tokens.texts and len(labels) == 1:
-        return labels[0]
-    texts = tokens.texts
-    if not texts:
-        # A bare list of tokens has no text, so it is one text of these tokens.
-        ends = list(accumulate(len(token) + 1 for token in tokens.tokens))
-        texts = (" ".join(tokens.tokens),)
-        places = [
-            (0, (end - 1 - len(token), end - 1))
-            for token, end in zip(tokens.tokens, ends, strict=True)
-        ]
-    text = next((number for number, text in enumerate(texts) if occurrences(text, word)), 0)
-    start, end = find_mention(texts[text], word, role=name)
+    if (label := labeled(tokens, word)) is not None:
+        return label
+    text, (start, end) = place_of(tokens, word, name)
+    written = with_text(tokens)
+    places = zip(written.sequence_ids, written.offsets, strict=True)
     for index, (number, (first, last)) in enumerate(places):
         if number == text and max(start, first) < min(end, last):
             return index
     raise MentionError(
         f"Expected tokens for the {name} {word!r}, but the model saw none: it was truncated, or "
         "the tokenizer dropped it. Shorten the text, or choose another model."
+    )
+
+
+def labeled(tokens: TokenSequence, label: str) -> int | None:
+    """Return the one token with this label that is no part of a text, such as ``[CLS]``, if any."""
+    places = zip(tokens.tokens, tokens.offsets, strict=True)
+    found = [i for i, (token, offsets) in enumerate(places) if token == label and not any(offsets)]
+    return found[0] if tokens.texts and len(found) == 1 else None
+
+
+def place_of(tokens: TokenSequence, word: str, name: str) -> tuple[int, Span]:
+    """Return which text a word or phrase is in, and its span there.
+
+    Raises:
+        MentionError: it is not there, or is there several times and not numbered.
+    """
+    texts = with_text(tokens).texts
+    text = next((number for number, text in enumerate(texts) if occurrences(text, word)), 0)
+    return text, find_mention(texts[text], word, role=name)
+
+
+def with_text(tokens: TokenSequence) -> TokenSequence:
+    """Return tokens with a text; a bare list, which has none, is one text of these tokens."""
+    if tokens.texts:
+        return tokens
+    ends = accumulate(len(token) + 1 for token in tokens.tokens)
+    return replace(
+        tokens,
+        texts=(" ".join(tokens.tokens),),
+        offsets=tuple(
+            (end - 1 - len(token), end - 1) for token, end in zip(tokens.tokens, ends, strict=True)
+        ),
+        sequence_ids=(0,) * len(tokens),
     )
 
 

@@ -13,7 +13,8 @@ from introspect.errors import InputError
 from introspect.models import Model
 from introspect.page import Document, Section
 from introspect.records import AttentionRecord, Head, mention_pieces
-from introspect.reporting.findings import Finding, finding_of_case, finding_of_set, finding_of_text
+from introspect.reporting.case_words import finding_of_case
+from introspect.reporting.findings import Finding, finding_of_set, finding_of_text
 from introspect.reporting.prose import finding_prose, marked_specimen, plain_words, specimen
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.coreference import (
@@ -29,7 +30,8 @@ from introspect.views import coreference_view, head_view, model_view
 METHOD = (
     "Words are found by character offsets. The weight from one word to another is the attention "
     "summed over the pieces of the target and averaged over those of the source; for mentions of "
-    "several words it is the mean over the pairs of words.",
+    "several words it is the mean over the pairs of words. By that weight candidates are compared; "
+    "the share that a mention gets is the sum over its words, and the mean over those that attend.",
     "A head gets credit 1 if it gives the antecedent more than any other candidate, a share if "
     "they are tied, and 0 otherwise; if all candidates together get less than 0.000001, that "
     "counts as a tie.",
@@ -118,7 +120,7 @@ def _title(study: CoreferenceStudy) -> str:
 def _finding_of(text: CapturedText) -> Finding:
     if text.case is None:
         return finding_of_text(text.record)
-    return finding_of_case(text.case, text.directions)
+    return finding_of_case(text)
 
 
 def _specimen(text: CapturedText) -> Markup:
@@ -140,14 +142,15 @@ def _add_many(document: Document, study: CoreferenceStudy) -> None:
 
 
 def _note(text: CapturedText) -> str:
-    """Name the head that attends most to the antecedent, beside a case in the list."""
+    """Name the head that gives the antecedent most, beside a case in the list."""
     if text.case is None:
         return ""
-    forward = text.directions[0]
-    if not forward.is_observable:
+    if not text.directions[0].is_observable:
         return "not observable"
-    strongest = forward.strongest()
-    return f"{strongest[0][0]} {decimal(strongest[0][1])}" if strongest else "not readable"
+    if text.pointing is None:
+        return ""
+    ranked = text.pointing.ranked()
+    return f"{ranked[0].head} {decimal(ranked[0].share)}" if ranked else "not readable"
 
 
 def add_text(document: Document, text: CapturedText, *, head: Head | None = None) -> None:
@@ -171,7 +174,7 @@ def _add_views(
     token = None
     sections: list[Section] = []
     if case is not None:
-        head = head or next((best for best, _ in text.directions[0].strongest()), None)
+        head = head or _first_head(text)
         token = _pinned(record, case)
         head = head or Head(record.layers[0], 0)
         sections += coreference_view(record, case, head=head, scores=text.directions).sections(
@@ -182,6 +185,14 @@ def _add_views(
     sections += head_view(record, layer=layer, heads=heads, token=token).sections()
     for section in sections:
         document.add_section(section, folds=folds)
+
+
+def _first_head(text: CapturedText) -> Head | None:
+    """Return the head to show first: one that points, else one that attends to a candidate."""
+    if text.pointing is not None:
+        ranked = sorted(text.pointing.ranked(), key=lambda each: not each.points)
+        return ranked[0].head if ranked else None
+    return next((best for best, _ in text.directions[0].strongest()), None)
 
 
 def _pinned(record: AttentionRecord, case: CorefCase) -> dict[str, object]:

@@ -130,14 +130,14 @@ class BatchRunner:
             self._check_shape(kind, attentions, texts, by_rows=by_rows)
             # Every row is in what its keys receive.
             _check_finite(parts["received"] if by_rows else attentions, texts, layer)
-            if by_rows:
-                analyzers[0].see_rows(layer, attentions, parts["received"])
-                return
             for analyzer in analyzers:
+                more = {"visible": parts.get("visible")} if _takes_masks(analyzer) else {}
                 if _takes_norms(analyzer):
-                    analyzer.see(layer, attentions, norms[kind, layer].norms(parts["values"]))
+                    more["value_norms"] = norms[kind, layer].norms(parts["values"])
+                if by_rows:
+                    analyzer.see_rows(layer, attentions, parts["received"], **more)
                 else:
-                    analyzer.see(layer, attentions)
+                    analyzer.see(layer, attentions, **more)
 
         layers, certificate = stream(
             module,
@@ -194,6 +194,11 @@ def _check_finite(attentions: torch.Tensor, texts: Texts, layer: int) -> None:
 def _takes_norms(analyzer: Any) -> bool:
     """Return whether an analyzer asks for the norms of what each key adds."""
     return "value_norms" in getattr(analyzer, "parts", ())
+
+
+def _takes_masks(analyzer: Any) -> bool:
+    """Return whether an analyzer wants to know which keys the mask lets a query see."""
+    return bool(getattr(analyzer, "takes_masks", False))
 
 
 def _end(analyzers: Iterable[Any]) -> None:

@@ -11,10 +11,11 @@ import torch
 
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
+from introspect.functional import mention_shares
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, mention_pieces
 from introspect.studies.coreference import DIRECTIONS, Direction, DirectionScores, score_case
-from introspect.text import CorefCase, Span, decimal, signed, visible
+from introspect.text import CorefCase, Span, decimal, segment_words, signed, visible
 from introspect.views.base import View, layer_row, plotly_text
 from introspect.views.given import shown_record
 from introspect.views.head import hidden_head_view
@@ -38,6 +39,10 @@ _MAP_OF_TWO = (
     "The map shows every head: blue where it prefers the antecedent, brown where the distractor."
 )
 _MAP_OF_ONE = "The map shows the weight in every head."
+_PER_WORD = (
+    "The map, the table and the number under a candidate are per word of a mention; the sentence "
+    "says what the whole mention gets."
+)
 _CHOOSE = "Choose a head on the map or in the table."
 _DECIMALS = 6
 
@@ -164,11 +169,17 @@ class CoreferenceView(View):
         own = Section(
             kind="coreference",
             title=self.title,
-            lead=f"{_ARCS} {_MAP_OF_TWO if self._is_choice else _MAP_OF_ONE} {_CHOOSE}",
+            lead=" ".join(filter(None, self._lead())),
             state=self._state(),
             record=self.record,
         )
         return (own, *hidden_head_view(self.record)) if with_detail else (own,)
+
+    def _lead(self) -> tuple[str, ...]:
+        spans = [self.case.pronoun, *(candidate.span for candidate in self.case.candidates)]
+        has_phrases = any(len(segment_words(self.case.phrase(span))) > 1 for span in spans)
+        of_map = _MAP_OF_TWO if self._is_choice else _MAP_OF_ONE
+        return _ARCS, of_map, _PER_WORD if has_phrases else "", _CHOOSE
 
     @property
     def _is_choice(self) -> bool:
@@ -184,7 +195,10 @@ class CoreferenceView(View):
             "distractor": self._phrases([c.span for c in self.case.distractors]),
             "head": {"row": self.record.layers.index(self.head.layer), "head": self.head.head},
             "direction": self.direction,
-            "directions": {scores.direction: _direction_json(scores) for scores in self.scores},
+            "directions": {
+                scores.direction: _direction_json(scores) | {"given": self._given(scores.direction)}
+                for scores in self.scores
+            },
             "arcThreshold": ARC_THRESHOLD,
             "scale": themed(DIVERGING if self._is_choice else SEQUENTIAL),
             "range": [-1 if self._is_choice else 0, 1],
@@ -210,6 +224,23 @@ class CoreferenceView(View):
             return [float(row[word["pieces"]].sum()) for word in words]
         column = pattern[:, pronoun].double().sum(1)
         return [float(column[word["pieces"]].mean()) for word in words]
+
+    def _given(self, direction: str) -> dict[str, list[list[float | None]]]:
+        """Return the share that goes to or comes from antecedents and distractors together."""
+        sides = {"antecedent": self.case.antecedents, "distractor": self.case.distractors}
+        return {
+            side: _numbers(self._share(direction, [c.span for c in candidates]))
+            for side, candidates in sides.items()
+            if candidates
+        }
+
+    def _share(self, direction: str, spans: list[Span]) -> torch.Tensor:
+        record = self.record
+        pronoun = mention_pieces(record.queries, self.case.pronoun)
+        mention = [word for span in spans for word in mention_pieces(record.queries, span)]
+        words, target = (pronoun, mention) if direction == DIRECTIONS[0] else (mention, pronoun)
+        pieces = sorted({piece for word in target for piece in word})
+        return mention_shares(record.attentions, words, pieces).mean(-1)
 
     def _last_word(self, words: list[dict[str, Any]], span: Span) -> int:
         """Return the index in ``words`` of a mention's last word, which shows its weight."""

@@ -234,7 +234,10 @@ def test_a_fault_of_our_own_is_one_line_and_the_app_goes_on(app, monkeypatch):
 def test_every_head_is_scored_as_the_library_does(app, record):
     page = app("pronoun.py")
     assert errors(page) == []
-    assert said(page.subheader[0]) == "L3H1 (0.68) and L5H11 (0.67) point from *it* to *animal*."
+    assert (
+        said(page.subheader[0])
+        == "L3H1 points from *it* to *animal*: 0.68 of its attention; the other words give it 0.11."
+    )
     table = page.dataframe[0].value
     assert len(table) == 72
     first = table.iloc[0]

@@ -9,7 +9,8 @@ import torch
 
 import introspect as ix
 from introspect.records import AttentionRecord, notices_of_weights
-from introspect.reporting.findings import finding_of_case, finding_of_text
+from introspect.reporting import finding_of_case
+from introspect.reporting.findings import finding_of_text
 from introspect.studies.coreference import CapturedText, CoreferenceAnalyzer, CoreferenceStudy
 from introspect.text import CorefCase
 from tests import models_zoo
@@ -44,7 +45,7 @@ def test_counts_are_over_heads_that_can_be_read(value):
     forward = whole.directions[0]
     best, _ = forward.strongest()[0]
     made = captured(value, tuple(best), (0, 0))
-    finding = finding_of_case(CASE, made.directions)
+    finding = finding_of_case(made)
     assert finding.details[0].startswith("70 of 72 heads can be read")
     right = int((forward.credit == 1).sum()) - sum(
         float(forward.credit[place]) == 1 for place in (tuple(best), (0, 0))
@@ -58,7 +59,7 @@ def test_counts_are_over_heads_that_can_be_read(value):
 
 
 def test_a_whole_record_is_reported_as_before():
-    finding = finding_of_case(CASE, captured(None).directions)
+    finding = finding_of_case(captured(None))
     assert not any("can be read" in detail for detail in finding.details)
     assert any("of 72 heads give" in detail for detail in finding.details)
 

@@ -32,8 +32,11 @@ def demo(model, case):
 
 
 def test_it_says_which_heads_point_from_the_pronoun_to_the_antecedent(demo):
-    assert demo.finding == "L3H1 (0.68) and L5H11 (0.67) point from it to animal."
-    assert "L3H1 (0.68) and L5H11 (0.67) point from <em>it</em> to <em>animal</em>." in demo.html
+    assert (
+        demo.finding
+        == "L3H1 points from it to animal: 0.68 of its attention; the other words give it 0.11."
+    )
+    assert "L3H1 points from <em>it</em> to <em>animal</em>: 0.68 of its attention" in demo.html
 
 
 def test_it_carries_caveat_certificate_and_provenance(demo):
@@ -240,7 +243,7 @@ def test_without_javascript_the_words_stand(demo, browser, tmp_path):
     context = browser.new_context(java_script_enabled=False, offline=True)
     page = context.new_page()
     page.goto(path.as_uri())
-    assert "L3H1 (0.68) and L5H11 (0.67)" in page.inner_text("main")
+    assert "L3H1 points from it to animal: 0.68" in page.inner_text("main")
     assert "need JavaScript" in page.inner_text("main")
     context.close()
 

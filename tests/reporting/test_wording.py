@@ -10,11 +10,11 @@ from introspect.records import AttentionRecord, TokenSequence
 from introspect.records.tokens import assign_words
 from introspect.reporting import finding_of_case
 from introspect.reporting.findings import finding_of_set
-from introspect.studies.coreference import CoreferenceAnalyzer, score_case
+from introspect.studies.coreference import CapturedText, CoreferenceAnalyzer
 from introspect.text import CorefCase
 
 TEXT = "cat saw dog it"
-CAT, DOG, IT = 0, 2, 3
+SAW, DOG, IT = 1, 2, 3
 
 
 def record_of(weights: dict[tuple[int, int], tuple[float, float]], heads: int = 2):
@@ -41,35 +41,87 @@ def case_of(**mentions):
 
 def finding(weights, case=None, **options):
     case = case or case_of()
-    return finding_of_case(case, score_case(record_of(weights, **options), case))
+    return finding_of_case(CapturedText(case, record_of(weights, **options)))
 
 
-def test_heads_above_half_are_named_strongest_first():
+def test_of_heads_that_point_the_strongest_is_the_headline_and_the_others_follow():
     found = finding({(0, 1): (0.6, 0.1), (1, 0): (0.7, 0.1)})
-    assert found.headline == "L1H0 (0.70) and L0H1 (0.60) point from *it* to *cat*."
-    assert found.plain == "L1H0 (0.70) and L0H1 (0.60) point from it to cat."
+    assert found.headline == (
+        "L1H0 points from *it* to *cat*: 0.70 of its attention; the other words give it 0.25. "
+        "So does 1 more head."
+    )
+    assert "L0H1 (0.60) points to *cat* too: the other words give it 0.25." in found.details
 
 
 def test_one_head_points():
-    assert finding({(0, 1): (0.6, 0.1)}).headline == "L0H1 (0.60) points from *it* to *cat*."
+    found = finding({(0, 1): (0.6, 0.1)})
+    assert found.headline == (
+        "L0H1 points from *it* to *cat*: 0.60 of its attention; the other words give it 0.25."
+    )
+    assert found.plain == found.headline.replace("*", "")
 
 
 def test_exactly_half_does_not_point():
     found = finding({(0, 1): (0.5, 0.1)})
     assert found.headline == (
-        "No head points from *it* to *cat*: the strongest, L0H1, gives it 0.50 of its attention."
+        "No head points from *it* to *cat*: the strongest, L0H1, gives it 0.50 of its attention; "
+        "the other words give it 0.25."
     )
 
 
 def test_many_heads_are_counted_not_dropped():
     found = finding({(0, h): (0.9 - h / 100, 0.05) for h in range(7)}, heads=7)
-    assert found.headline.startswith("L0H0 (0.90), L0H1 (0.89), ")
-    assert "L0H4 (0.86) and 2 more point" in found.headline
+    assert found.headline.endswith("So do 6 more heads.")
+    assert any(
+        detail.startswith("L0H1 (0.89, the others 0.25), ")
+        and detail.endswith("L0H5 (0.85, the others 0.25) and 1 more point to *cat* too.")
+        for detail in found.details
+    )
+
+
+def test_a_head_that_every_word_attends_from_does_not_point():
+    record = record_of({(0, 1): (0.6, 0.1), (1, 0): (0.7, 0.1)})
+    record.attentions[1, 0, SAW] = torch.tensor([0.4, 0.2, 0.2, 0.2])
+    record.attentions[1, 0, DOG] = torch.tensor([0.4, 0.2, 0.2, 0.2])
+    found = finding_of_case(CapturedText(case_of(), record))
+    assert found.headline.startswith("L0H1 points from *it* to *cat*: 0.60 ")
+    assert "L1H0 (0.70) attends to *cat* from everywhere: the other words give it 0.40." in (
+        found.details
+    )
 
 
 def test_heads_that_point_to_the_distractor_are_told():
     found = finding({(0, 1): (0.6, 0.1), (1, 1): (0.1, 0.8)})
-    assert any("L1H1 (0.80) points to *dog* instead." in detail for detail in found.details)
+    assert "L1H1 (0.80) points to *dog* instead: the other words give it 0.25." in found.details
+
+
+def test_a_mention_of_several_words_gets_the_sum_of_what_they_get():
+    case = case_of(antecedent="cat saw", distractors=["dog"])
+    found = finding({(0, 1): (0.36, 0.28)}, case=case)  # and 0.36 to saw
+    assert found.headline == (
+        "No head points from *it* to *cat saw*: the strongest, L0H1, gives it 0.72 of its "
+        "attention; the other word gives it 0.50."
+    )
+    assert any("gives *cat saw* more per word than *dog*" in detail for detail in found.details)
+
+
+def test_without_another_word_nothing_is_compared():
+    case = case_of(antecedent="cat saw dog", distractors=[])
+    found = finding({(0, 1): (0.5, 0.3)}, case=case)
+    assert found.headline == (
+        "No head is said to point from *it* to *cat saw dog*: no other word can be compared. The "
+        "strongest, L0H1, gives it 1.00 of its attention."
+    )
+
+
+def test_every_number_of_a_sentence_is_that_of_a_claim():
+    found = finding({(0, 1): (0.6, 0.1), (1, 0): (0.7, 0.1), (1, 1): (0.1, 0.8)})
+    assert [(c.kind, c.subject, round(c.estimate, 4)) for c in found.claims[:2]] == [
+        ("points", "L1H0", 0.7),
+        ("points: others", "L1H0", 0.25),
+    ]
+    for claim in found.claims:
+        assert claim.sentence in (found.headline, *found.details)
 
 
 def test_right_heads_are_counted_beside_blind_choice():
@@ -109,7 +161,7 @@ def test_direction_hidden_by_a_causal_mask_is_not_a_zero():
         queries=record.queries,
         keys=record.keys,
     )
-    found = finding_of_case(text_case, score_case(causal, text_case))
+    found = finding_of_case(CapturedText(text_case, causal))
     assert "cannot be observed" in found.headline
     assert "0.00" not in found.headline
 

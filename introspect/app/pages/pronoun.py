@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -24,7 +23,7 @@ from introspect.app.form import asked, choose_case
 from introspect.app.tables import score_table
 from introspect.errors import SelectionError
 from introspect.reporting import finding_of_case
-from introspect.studies.coreference import DIRECTIONS, DirectionScores, score_case
+from introspect.studies.coreference import DIRECTIONS, CapturedText
 
 _DIRECTIONS = {
     DIRECTIONS[0]: word("From the pronoun to the candidates"),
@@ -48,15 +47,15 @@ def draw() -> None:
     whole = Entry(text, truncation=entry.truncation)
     record = record_of(name, whole)
     show_notices(record.notices)
-    scores = score_case(record, case)
-    finding = finding_of_case(case, scores)
+    captured = CapturedText(case, record)
+    finding = finding_of_case(captured)
     st.subheader(marked(finding.headline), anchor=False)
     offer_report(lambda: report_of(name, case, entry.truncation), key="report of case")
     for sentence in finding.details:
         st.markdown(marked(sentence))
     for sentence in finding.caveats:
         st.caption(marked(sentence))
-    _draw_table(scores)
+    _draw_table(captured)
     embed(page_of_case(name, case, entry.truncation), say("Coreference view"))
 
 
@@ -65,17 +64,33 @@ def _columns() -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
         "head": column_of_heads(),
-        "antecedent": column_of_shares(),
-        "distractor": number(
-            say("on the best distractor"),
+        "share": column_of_shares(),
+        "others": number(
+            say("by other words"),
             format="%.4f",
-            help=say("The largest share of a distractor."),
+            help=say("What the other words of the text give the antecedent, in the mean."),
+        ),
+        "points": st.column_config.CheckboxColumn(
+            say("points"),
+            help=say(
+                "The share is over 0.5 and at least twice what the other words give the antecedent."
+            ),
+        ),
+        "antecedent": number(
+            say("antecedent, per word"),
+            format="%.4f",
+            help=say("The mean over its words, by which candidates are compared."),
+        ),
+        "distractor": number(
+            say("distractor, per word"),
+            format="%.4f",
+            help=say("The largest mean over the words of a distractor."),
         ),
         "credit": number(
             say("credit"),
             format="%.2f",
             help=say(
-                "1: the antecedent has the largest share; 0: a distractor does; ties are split."
+                "1: the antecedent has the largest mean; 0: a distractor does; ties are split."
             ),
         ),
         "margin": number(
@@ -89,7 +104,7 @@ def _columns() -> dict[str, Any]:
     }
 
 
-def _draw_table(scores: Sequence[DirectionScores]) -> None:
+def _draw_table(text: CapturedText) -> None:
     direction = st.segmented_control(
         say("Direction"),
         DIRECTIONS,
@@ -99,7 +114,8 @@ def _draw_table(scores: Sequence[DirectionScores]) -> None:
         key="direction",
         persist_state="session",
     )
-    shown = scores[DIRECTIONS.index(direction or DIRECTIONS[0])]
+    place = DIRECTIONS.index(direction or DIRECTIONS[0])
+    shown = text.directions[place]
     if not shown.is_observable:
         st.info(
             say(
@@ -108,7 +124,7 @@ def _draw_table(scores: Sequence[DirectionScores]) -> None:
             )
         )
         return
-    table = score_table(shown)
+    table = score_table(shown, text.pointing if place == 0 else None)
     st.dataframe(table, hide_index=True, column_config=_columns(), height=300, alt="Score of heads")
     offer_table(table, "heads.csv")
 

@@ -145,10 +145,10 @@ function sentenceOf(record, style, scores, { row, head, direction }) {
       ? `${decimal(weight)} to ${candidates}`
       : `${decimal(weight)} from ${candidates}`;
   const parts = [];
-  const antecedent = scores.antecedent[row][head];
-  const distractor = scores.distractor[row][head];
-  if (antecedent !== null) parts.push(given(style.antecedent, antecedent));
-  if (distractor !== null) parts.push(given(style.distractor, distractor));
+  for (const side of ["antecedent", "distractor"]) {
+    const share = scores.given[side]?.[row][head] ?? null;
+    if (share !== null) parts.push(given(style[side], share));
+  }
   const verb = direction === "pronoun_to_candidate" ? "gives" : "gets";
   return `${name}: ${pronoun} ${verb} ${parts.join(", ")}.`;
 }

@@ -18,6 +18,11 @@ from .occupations import occupation_bias as occupation_bias
 from .pairs import PairShifts as PairShifts
 from .pairs import PairVersion as PairVersion
 from .pairs import pair_shifts as pair_shifts
+from .pointing import POINTING as POINTING
+from .pointing import TIMES as TIMES
+from .pointing import Pointing as Pointing
+from .pointing import PointingHead as PointingHead
+from .pointing import pair_table as pair_table
 from .score import score as score
 from .score import score_cases as score_cases
 from .study import CapturedText as CapturedText

@@ -44,6 +44,11 @@ class CoreferenceAnalyzer:
         return len(self._names)
 
     @property
+    def takes_masks(self) -> bool:
+        """Whether ``see`` is to be told which keys the mask lets each query see."""
+        return True
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The parts of a capture that it needs besides the attention."""
         return parts_for(self.weights)
@@ -79,7 +84,11 @@ class CoreferenceAnalyzer:
         return self._begun().words.rows
 
     def see(
-        self, layer: int, attentions: torch.Tensor, value_norms: torch.Tensor | None = None
+        self,
+        layer: int,
+        attentions: torch.Tensor,
+        value_norms: torch.Tensor | None = None,
+        visible: torch.Tensor | None = None,
     ) -> None:
         """Process the patterns of a layer, ``(batch, num_heads, length, length)``.
 
@@ -88,18 +97,27 @@ class CoreferenceAnalyzer:
             attentions: the patterns.
             value_norms: for ``norm``, the norm of the vector that each key adds, ``(batch,
                 num_heads, length)``.
+            visible: the keys that the mask lets each query see, ``(batch or 1, 1, length,
+                length)``, bool; where it is not known, positions decide.
         """
-        self._begun().see(layer, attentions, value_norms)
+        self._begun().see(layer, attentions, value_norms, visible)
 
-    def see_rows(self, layer: int, rows: torch.Tensor, received: torch.Tensor) -> None:
+    def see_rows(
+        self,
+        layer: int,
+        rows: torch.Tensor,
+        received: torch.Tensor,
+        visible: torch.Tensor | None = None,
+    ) -> None:
         """Process the rows ``self.rows()`` of a layer, and what every key gets from all rows.
 
         Args:
             layer: the model's own layer number.
             rows: ``(batch, num_heads, num_rows, length)``.
             received: sums over rows, ``(batch, num_heads, 1, length)``.
+            visible: as for ``see``, of those rows.
         """
-        self._begun().see_rows(layer, rows, received)
+        self._begun().see_rows(layer, rows, received, visible)
 
     def end(self) -> None:
         """Finish the batch and count it.

@@ -16,10 +16,12 @@ from introspect.functional import (
     FLOOR,
     Mention,
     MentionWords,
+    assumed_mask,
     checked_mention,
     norm_weights,
     renormalized_rows,
     word_attention,
+    words_in_sight,
 )
 from introspect.records import (
     AttentionRecord,
@@ -105,33 +107,73 @@ class CaseBatch:
         return self.texts.items
 
     def see(
-        self, layer: int, attentions: torch.Tensor, value_norms: torch.Tensor | None = None
+        self,
+        layer: int,
+        attentions: torch.Tensor,
+        value_norms: torch.Tensor | None = None,
+        visible: torch.Tensor | None = None,
     ) -> None:
         """Process the patterns of a layer, as ``CoreferenceAnalyzer.see``."""
-        rows = self.words.rows.to(attentions.device)
-        index = rows[:, None, :, None].expand(-1, attentions.shape[1], -1, attentions.shape[-1])
-        self._see(layer, attentions.gather(2, index), value_norms)
+        masks = self._assumed(attentions)[:, None] if visible is None else visible
+        masks = masks.expand(len(attentions), 1, *attentions.shape[2:])
+        self._see(layer, self._picked(attentions), value_norms, self._picked(masks)[:, 0])
         self._receive(self._sums(attentions))
 
-    def see_rows(self, layer: int, rows: torch.Tensor, received: torch.Tensor) -> None:
+    def see_rows(
+        self,
+        layer: int,
+        rows: torch.Tensor,
+        received: torch.Tensor,
+        visible: torch.Tensor | None = None,
+    ) -> None:
         """Process the rows ``words.rows`` of a layer, as ``CoreferenceAnalyzer.see_rows``."""
-        self._see(layer, rows, None)
+        masks = self._assumed_of_rows(rows) if visible is None else visible[:, 0]
+        self._see(layer, rows, None, masks)
         self._receive(received)
 
-    def _see(self, layer: int, rows: torch.Tensor, value_norms: torch.Tensor | None) -> None:
-        weights, reachable = word_attention(rows, self.words)
+    def _picked(self, patterns: torch.Tensor) -> torch.Tensor:
+        """Select the rows of words of patterns, ``(batch, heads, length, length)``."""
+        rows = self.words.rows.to(patterns.device)
+        index = rows[:, None, :, None].expand(-1, patterns.shape[1], -1, patterns.shape[-1])
+        return patterns.gather(2, index)
+
+    def _assumed(self, attentions: torch.Tensor) -> torch.Tensor:
+        """Return the mask of each text where it is not known, ``(batch, length, length)``."""
+        masks = torch.zeros_like(attentions[:, 0], dtype=torch.bool)
+        for mask, pattern, length in zip(masks, attentions, self.texts.lengths, strict=True):
+            mask[:length, :length] = assumed_mask(pattern[:, :length, :length])
+        return masks
+
+    def _assumed_of_rows(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the masks of rows alone: causal, after a prefix that all see, or none."""
+        keys = torch.arange(1, rows.shape[-1] + 1, device=rows.device)
+        places = self.words.rows.to(rows.device)[..., None] + 1
+        ahead = ((rows != 0).any(1) & (keys > places)).any(1)
+        prefix = (ahead * keys).amax(-1)[:, None, None]
+        is_token = self.texts.is_token.to(rows.device)[:, None]
+        return ((keys <= places) | (keys <= prefix)) & is_token
+
+    def _see(
+        self,
+        layer: int,
+        rows: torch.Tensor,
+        value_norms: torch.Tensor | None,
+        visible: torch.Tensor,
+    ) -> None:
+        weights = word_attention(rows, self.words)
         if self.scored == "renormalized":
             # Keys that are dropped from the weights are still visible.
             kept, removed = self._renormalized(rows)
             self.removed.append(removed.cpu())
-            weights, _ = word_attention(kept, self.words)
+            weights = word_attention(kept, self.words)
         elif self.scored == "norm":
             assert value_norms is not None, "norms are scored, and none were given"
             self.raw.append(weights.cpu())
-            weights, _ = word_attention(norm_weights(rows, value_norms), self.words)
+            weights = word_attention(norm_weights(rows, value_norms), self.words)
         self.layers.append(layer)
         self.weights.append(weights.cpu())
-        self.reachable.append(reachable.cpu())
+        visible = visible.expand(len(rows), *visible.shape[1:])
+        self.reachable.append(words_in_sight(visible, self.words).cpu())
 
     def _receive(self, received: torch.Tensor) -> None:
         sums = received.double().sum((1, 2)).cpu()
@@ -274,9 +316,11 @@ def columns_of_record(
     _check(record, case, mention, weights)
     batch = CaseBatch.of(Texts((record.keys,), (case,)), mention, weights)
     lengths = norms_of_values(record) if weights == "norm" else None
+    visible = record.seen()
     for row, layer in enumerate(record.layers):
         beside = None if lengths is None else lengths[row : row + 1]
-        batch.see(layer, record.attentions[row : row + 1], beside)
+        one = slice(row, row + 1)
+        batch.see(layer, record.attentions[one], beside, visible[one, None])
     return batch.columns()
 
 

@@ -19,8 +19,9 @@ from introspect.records import AttentionRecord, Head, Weights
 from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
 from introspect.studies.coreference.batch import columns_of_record
 from introspect.studies.coreference.columns import DIRECTIONS, CaseColumns
+from introspect.studies.coreference.pointing import Pointing, pointing_to
 from introspect.studies.coreference.tables import Scores
-from introspect.text import CorefCase
+from introspect.text import CorefCase, Span
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +166,22 @@ class CapturedText:
     def directions(self) -> tuple[DirectionScores, ...]:
         """The scores of a case in both directions; empty for a text without a pronoun."""
         return () if self.columns is None else directions_of(self.columns)
+
+    @cached_property
+    def pointing(self) -> Pointing | None:
+        """What the pronoun gives the antecedents together; ``None`` without any."""
+        if self.case is None:
+            return None
+        return pointing_to(self.record, self.case, [c.span for c in self.case.antecedents])
+
+    @cached_property
+    def pointing_elsewhere(self) -> dict[Span, Pointing]:
+        """What the pronoun gives each distractor, by its span."""
+        if self.case is None:
+            return {}
+        spans = dict.fromkeys(candidate.span for candidate in self.case.distractors)
+        found = {span: pointing_to(self.record, self.case, [span]) for span in spans}
+        return {span: pointing for span, pointing in found.items() if pointing is not None}
 
 
 @checked_result

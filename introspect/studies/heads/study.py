@@ -200,6 +200,4 @@ def _record(
         keys=tokens,
         name=model.name,
     )
-    return replace(
-        whole, attentions=whole.attentions[kept], layers=tuple(whole.layers[row] for row in kept)
-    )
+    return whole.only([whole.layers[row] for row in kept])

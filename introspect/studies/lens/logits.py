@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -14,11 +15,12 @@ from torch import nn
 
 from introspect.calls import checked_call
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks import same_output, without_dropout
+from introspect.hooks import active_editors, same_output, without_dropout
 from introspect.models import Model, Readable, load_text, logit_of
 from introspect.records import Head, TokenLike, as_token
 from introspect.studies.lens.norms import norm_form, ratio
 from introspect.studies.lens.states import Added, Run, State, added_by, run_noted
+from introspect.studies.lens.value_biases import value_biases
 from introspect.text import quantity
 
 
@@ -207,9 +209,11 @@ def direct_logit_attribution(
     Returns:
         A row for each component: ``component`` (``embeddings``, ``L0H3``, ``L0 bias``,
         ``L0 feed-forward``, ``final norm bias``, …), ``kind`` (of attention; else none), ``layer``,
-        ``head``, ``contribution``, in logits. ``attrs`` has ``logit``, the model's own value that
-        they sum to (of the token less the mean, or less the other), ``mean_logit``, the mean over
-        the vocabulary, ``error``, how far their sum is from it, and the tokens' names.
+        ``head``, ``contribution``, in logits; ``without_value_bias``, a head's contribution less
+        what the bias of its values adds whatever the text says (NaN where that is not known).
+        ``attrs`` has ``logit``, the model's own value that they sum to (of the token less the mean,
+        or less the other), ``mean_logit``, the mean over the vocabulary, ``error``, how far their
+        sum is from it, and the tokens' names.
 
     Raises:
         ModelError: the model has no LM head.
@@ -268,6 +272,7 @@ class _Row(NamedTuple):
     layer: int | None
     head: int | None
     contribution: float
+    without_value_bias: float = math.nan
 
 
 def _rows(
@@ -284,6 +289,7 @@ def _rows(
     def read(state: torch.Tensor) -> float:
         return float(readout.read(state, direction))
 
+    biases = {} if active_editors() else value_biases(run)
     first = run.layers[0].given
     assert first is not None, "layers are chained by what they are given"
     yield _Row("embeddings", None, None, None, read(first[0, position].double()))
@@ -291,8 +297,11 @@ def _rows(
         number = added.layer
         for kind, heads in added.heads.items():
             of_kind = "" if kind == "self" else f" {kind}"
-            for head, value in enumerate(readout.read(heads[:, position], direction).tolist()):
-                yield _Row(f"{Head(number, head)}{of_kind}", kind, number, head, value)
+            own = heads[:, position]
+            bare = readout.read(own - _bias_of(run, biases, kind, number, position, own), direction)
+            values = zip(readout.read(own, direction).tolist(), bare.tolist(), strict=True)
+            for head, (value, without) in enumerate(values):
+                yield _Row(f"{Head(number, head)}{of_kind}", kind, number, head, value, without)
             if kind in added.biases:
                 bias = added.biases[kind]
                 value = read(bias if bias.ndim == 1 else bias[position])
@@ -302,6 +311,26 @@ def _rows(
             yield _Row(f"L{number} feed-forward", None, number, None, value)
     for name, value in readout.constants(token, against, direction).items():
         yield _Row(name, None, None, None, value)
+
+
+def _bias_of(
+    run: Run,
+    biases: Mapping[tuple[str, int], torch.Tensor],
+    kind: str,
+    number: int,
+    position: int,
+    heads: torch.Tensor,
+) -> torch.Tensor:
+    """Return what the heads of a layer bring of their value biases, ``(num_heads, size)``."""
+    if (kind, number) not in biases:
+        return torch.full_like(heads, torch.nan)
+    given = biases[kind, number][:, position]
+    by_head = run.projections[kind, number].by_head.double()
+    brought = torch.einsum("hd,hdm->hm", given, by_head)
+    raw = run.captured.head_outputs[kind][run.captured.layers[kind].index(number)][0, :, position]
+    # Behind a norm of the heads' sum, what a part of it brings is not this.
+    is_plain = torch.allclose(torch.einsum("hd,hdm->hm", raw.double(), by_head), heads)
+    return brought if is_plain or not brought.any() else torch.full_like(heads, torch.nan)
 
 
 def _token_id(model: Model, token: str | int, vocabulary: int) -> int:

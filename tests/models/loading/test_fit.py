@@ -12,7 +12,7 @@ import transformers as tf
 from safetensors.torch import load_file, save_file
 
 import introspect as ix
-from introspect.errors import ModelError, TextError
+from introspect.errors import IntrospectError, ModelError, TextError
 from introspect.models import load
 from introspect.models.unused import unused_weights
 from tests import models_zoo
@@ -198,6 +198,17 @@ def test_a_word_without_an_embedding_is_refused_by_name(folder):
             read("the cat new69")
     outcomes = model.encoded([TEXT, "new69"])
     assert [isinstance(each, TextError) for each in outcomes] == [False, True]
+
+
+@pytest.mark.parametrize("shift", [1_000, 10**6])
+def test_a_tokenizer_whose_ids_are_of_another_model_is_refused(folder, shift):
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    vocabulary = content["model"]["vocab"]
+    content["model"]["vocab"] = {word: number + shift for word, number in vocabulary.items()}
+    path.write_text(json.dumps(content))
+    with pytest.raises(IntrospectError):
+        load(folder).capture(TEXT)
 
 
 # --- whatever else fails --------------------------------------------------------------------------

@@ -111,6 +111,7 @@ def test_pickles_on_the_hub_are_refused_before_they_are_fetched(folder, spoil, m
         return str(folder / name) if (folder / name).is_file() else None
 
     monkeypatch.setattr("transformers.utils.hub.cached_file", fetched)
+    monkeypatch.setattr(huggingface_hub.HfApi, "file_exists", lambda *_: True)
     with pytest.raises(ModelError, match="a pickle"):
         check_hub_weights("some/model")
 
@@ -126,7 +127,9 @@ def test_the_hub_is_looked_at_before_it_is_loaded_from(folder, monkeypatch, unpi
         return str(folder / name) if (folder / name).is_file() else None
 
     monkeypatch.setattr(huggingface_hub, "get_session", Session)
-    monkeypatch.setattr(huggingface_hub.HfApi, "file_exists", lambda *_: False)
+    monkeypatch.setattr(
+        huggingface_hub.HfApi, "file_exists", lambda _, __, name: (folder / name).is_file()
+    )
     monkeypatch.setattr("transformers.utils.hub.cached_file", fetched)
     monkeypatch.setattr(tf.AutoModel, "from_pretrained", lambda *_, **__: unpickled.append("hub"))
     with pytest.raises(ModelError, match="a pickle"):

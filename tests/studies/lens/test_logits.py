@@ -65,6 +65,44 @@ def test_what_raises_all_logits_alike_changes_no_part():
     )
 
 
+def test_a_heads_part_is_given_with_and_without_its_value_bias():
+    model = copy.deepcopy(writer("gpt2"))
+    attention = model.module.transformer.h[1].attn
+    with torch.no_grad():
+        attention.c_attn.bias[64:] = torch.randn(32, generator=torch.Generator().manual_seed(0))
+    table = ix.direct_logit_attribution(model, TEXT, token=40, against=77)
+    heads = table[table["head"].notna()].set_index("component")
+    assert table.loc[table["head"].isna(), "without_value_bias"].isna().all()
+    states = []
+    handle = model.module.transformer.ln_f.register_forward_pre_hook(
+        lambda _, given: states.append(given[0])
+    )
+    own_logits(model)
+    handle.remove()
+    norm, unembed = model.module.transformer.ln_f, model.module.lm_head.weight.double()
+    row = states[0][0, -1].double()
+    gain = norm.weight.double() / (row.var(unbiased=False) + norm.eps).sqrt()
+    direction = (unembed[40] - unembed[77]) * gain
+    for head in range(4):
+        part = slice(8 * head, 8 * head + 8)
+        bias = attention.c_attn.bias[64:][part].double() @ attention.c_proj.weight[part].double()
+        added = float(((bias - bias.mean()) @ direction).detach())
+        found = heads.loc[f"L1H{head}"]
+        difference = found["contribution"] - found["without_value_bias"]
+        assert difference == pytest.approx(added, abs=1e-5)
+        assert abs(added) > 1e-4
+
+
+@pytest.mark.parametrize("name", ["llama", "t5"])
+def test_without_a_value_bias_both_are_the_same(name):
+    target = TARGET if name == "t5" else None
+    table = ix.direct_logit_attribution(writer(name), TEXT, token=40, target=target)
+    heads = table[table["head"].notna()]
+    assert heads["without_value_bias"].to_numpy() == pytest.approx(
+        heads["contribution"].to_numpy(), abs=1e-6
+    )
+
+
 def test_gpt2_by_a_slow_loop():
     model, place, token, against = writer("gpt2"), 4, 40, 77
     module = model.module

@@ -1,0 +1,196 @@
+"""Which heads point from a word to a mention: the share it gives, beside what other words give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+
+from introspect.calls import checked_call
+from introspect.errors import SelectionError
+from introspect.functional import mention_shares
+from introspect.records import AttentionRecord, Head, MentionLike, mention_pieces, named_words
+from introspect.text import CorefCase, Span
+
+#: A head points from a word to a mention if it gives the mention more than this share,
+POINTING = 0.5
+#: and at least this many times what the other words of the text give it in the mean.
+TIMES = 2.0
+
+PAIR_COLUMNS = ("layer", "head", "share", "others", "ratio", "points")
+
+# Weights are float32: two that are equal on paper differ by this much.
+_ROUNDING = 1e-6
+
+Words = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pointing:
+    """How much of its attention a word gives a mention in every head, and other words give it.
+
+    Args:
+        layers: the model's own number of each row.
+        share: what the word gives, ``(num_layers, num_heads)``, float64; NaN where the attention is
+            not finite, or the mask hides the mention from the word.
+        others: the mean over the other words that can see the mention; NaN where it is not finite,
+            or there is no such word.
+        num_others: how many such words each layer has, ``(num_layers,)``.
+    """
+
+    layers: tuple[int, ...]
+    share: torch.Tensor
+    others: torch.Tensor
+    num_others: torch.Tensor
+
+    @property
+    def ratio(self) -> torch.Tensor:
+        """How many times as much the word gives as the others; infinite where they give nothing."""
+        return self.share / self.others
+
+    @property
+    def points(self) -> torch.Tensor:
+        """Which heads point, ``(num_layers, num_heads)``, bool."""
+        is_large = self.share > POINTING + _ROUNDING
+        return is_large & (self.share >= TIMES * self.others * (1 - _ROUNDING))
+
+    @property
+    def readable(self) -> torch.Tensor:
+        """Which heads have finite attention wherever there is something to see, bool."""
+        return self.share.isfinite() & (self.others.isfinite() | (self.num_others == 0)[:, None])
+
+    def ranked(self) -> list[PointingHead]:
+        """Return the readable heads by their share, largest first."""
+        table = self.table()
+        table = table[self.readable.flatten()[torch.tensor(table.index)].numpy()]
+        num_others = dict(zip(self.layers, self.num_others.tolist(), strict=True))
+        return [
+            PointingHead(
+                head=Head(int(layer), int(head)),
+                share=share,
+                others=others,
+                points=bool(points),
+                num_others=num_others[layer],
+            )
+            for layer, head, share, others, _, points in table.itertuples(index=False)
+        ]
+
+    def table(self) -> pd.DataFrame:
+        """Return the heads as rows, the largest share first; see ``pair_table``."""
+        num_layers, num_heads = self.share.shape
+        table = pd.DataFrame(
+            {
+                "layer": torch.tensor(self.layers).repeat_interleave(num_heads).numpy(),
+                "head": torch.arange(num_heads).repeat(num_layers).numpy(),
+                **{name: getattr(self, name).flatten().numpy() for name in PAIR_COLUMNS[2:]},
+            }
+        )
+        return table.sort_values("share", ascending=False, kind="stable")
+
+
+@dataclass(frozen=True)
+class PointingHead:
+    """One head: the share that it gives the mention, what other words give, and how many."""
+
+    head: Head
+    share: float
+    others: float
+    points: bool
+    num_others: int
+
+
+@checked_call
+def pair_table(record: AttentionRecord, query: MentionLike, key: MentionLike) -> pd.DataFrame:
+    r"""Tell which heads point from one word or mention to another.
+
+    .. math:: \text{share} = \frac{1}{|q|} \sum_{s \in q} \frac{1}{|s|} \sum_{i \in s}
+              \sum_{j \in k} \alpha_{ij}
+
+    A head points if the share is over 0.5 and at least twice what the other words of the text give
+    the mention in the mean. One that gives it much from every word does not point: it attends to
+    the mention from everywhere.
+
+    Args:
+        record: the attention, with the tokens that attend as ``queries``.
+        query: the word that attends: ``"it"``, ``"it#2"`` for the second, the index of a token, the
+            span of its characters, or a list of these for a mention in several places.
+        key: the mention attended to, named alike. Tokens that both name are left out of it: what a
+            word gives itself is no pointing.
+
+    Returns:
+        A row for each head, the largest share first. ``layer`` and ``head``; ``share``, the sum
+        over the words of the mention, the mean over those of the query; ``others``, the mean share
+        that the other words give the mention: all of the text (of a pair, of both texts) that are
+        neither special tokens nor the mention nor the query, and, under a causal mask or a window,
+        can see the whole mention; ``ratio``, share by others; and ``points``. ``share`` is NaN
+        where the attention is not finite, or the mask hides the mention from the query; ``others``
+        where no other word can see it, and such a head does not point.
+
+    Raises:
+        MentionError: a word is not in the text, or occurs several times.
+        SelectionError: a token is out of range, or both name the same tokens.
+
+    Example:
+        >>> weights = [[[0.1, 0.1, 0.8], [0.2, 0.7, 0.1], [0.9, 0.1, 0.0]]]
+        >>> record = AttentionRecord.from_tensors(weights, ["cat", "ate", "it"])
+        >>> pair_table(record, "it", "cat").round(2).to_dict("records")[0]
+        {'layer': 0, 'head': 0, 'share': 0.9, 'others': 0.2, 'ratio': 4.5, 'points': True}
+    """
+    queries = named_words(record.queries, query, name="query")
+    keys = named_words(record.keys, key, name="key")
+    return pointing_between(record, queries, keys).table().reset_index(drop=True)
+
+
+def pointing_between(record: AttentionRecord, query: Words, key: Words) -> Pointing:
+    """Return which heads point from some words to others, each given as its token pieces.
+
+    Raises:
+        SelectionError: both are the same tokens.
+    """
+    is_self = record.queries == record.keys and record.kind != "cross"
+    asking = {piece for word in query for piece in word}
+    mention = sorted({piece for word in key for piece in word} - (asking if is_self else set()))
+    if not mention:
+        raise SelectionError(
+            "Expected `query` and `key` as different words, got the same tokens for both. Name the "
+            "word that attends and the one attended to."
+        )
+    taken = asking | set(mention) if is_self else asking
+    others = [
+        word
+        for word in record.queries.pieces()
+        if not record.queries.special_tokens_mask[word[0]] and not taken & set(word)
+    ]
+    seen = record.seen()[..., mention]  # (num_layers, query_len, pieces of the mention)
+    is_seen = seen[:, sorted(asking)].any(-1).any(-1)
+    sees = torch.stack([seen[:, w].all(-1).all(-1) for w in others], -1) if others else None
+    given = mention_shares(record.attentions, query, mention).mean(-1)
+    share = given.masked_fill(~is_seen[:, None], torch.nan)
+    if sees is None:
+        nothing = torch.zeros(record.num_layers, dtype=torch.int64)
+        return Pointing(record.layers, share, torch.full_like(share, torch.nan), nothing)
+    by_others = mention_shares(record.attentions, others, mention)
+    total = by_others.masked_fill(~sees[:, None], 0).sum(-1)
+    return Pointing(record.layers, share, total / sees.sum(-1)[:, None], sees.sum(-1))
+
+
+def pointing_to(record: AttentionRecord, case: CorefCase, spans: Sequence[Span]) -> Pointing | None:
+    """Return which heads point from the pronoun of a case to mentions, taken together.
+
+    There is nothing to tell without a mention, or where all of its tokens are the pronoun's too.
+
+    Args:
+        record: the attention of the case's text.
+        case: the case.
+        spans: the mentions, of which all words together are one.
+
+    Raises:
+        MentionError: a mention was truncated.
+    """
+    pronoun = mention_pieces(record.queries, case.pronoun, role="pronoun")
+    words = [w for span in spans for w in mention_pieces(record.keys, span, role="candidate")]
+    if {i for word in words for i in word} <= {i for word in pronoun for i in word}:
+        return None
+    return pointing_between(record, pronoun, words)
