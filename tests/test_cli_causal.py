@@ -17,6 +17,7 @@ from introspect.io import locked, results_of, write_atomically, write_run
 from introspect.page import read_summary
 from introspect.runs import causal as causal_run
 from introspect.studies.causal import load_to_ask
+from introspect.studies.causal.followed import FOLLOWING
 from introspect.studies.causal.mediation import PATCHING
 from introspect.studies.causal.smallest import SEARCHING
 
@@ -25,8 +26,9 @@ from .test_cli import assert_refused, introspect
 __all__ = ["introspect"]  # a fixture
 
 FILES = [
-    "case_effects.parquet", "effects.csv", "effects.parquet", "mediation.csv", "rejects.jsonl",
-    "report.html", "run.json", "smallest.csv", "summary.json",
+    "case_effects.parquet", "direct.csv", "effects.csv", "effects.parquet", "mediation.csv",
+    "methods.csv", "pairs.csv", "rejects.jsonl", "report.html", "run.json", "smallest.csv",
+    "summary.json",
 ]  # fmt: skip
 TEXT = "The fox did not cross the river because it was too wide."
 ODD = {
@@ -63,10 +65,10 @@ def test_causal_leaves_the_tables_of_the_study(introspect, tmp_path, study):
         "island because it was too sleepy.”",
         "introspect: ablating each head: 0 of 8",
         "introspect: scoring attention",
-        # All heads once; each of 8, 7, … 1 heads, with ten random sets and with only them.
-        f"introspect: {SEARCHING}: 0 of {1 + 36 + 8 * 11}",
-        # Two batches of 20 cases with two candidates each, of either case.
-        f"introspect: {PATCHING}: 0 of 32",
+        f"introspect: {FOLLOWING}",
+        f"introspect: {SEARCHING}: 0 of 17",
+        # Two heads in two batches of 20 cases, of either case; by outputs and by weights.
+        f"introspect: {PATCHING}: 0 of 8",
         "introspect: writing the report",
     ]
     assert sorted(path.name for path in out.iterdir()) == FILES
@@ -77,7 +79,7 @@ def test_causal_leaves_the_tables_of_the_study(introspect, tmp_path, study):
     pd.testing.assert_frame_equal(cases, study.effects.cases)
     mediated = pd.read_csv(out / "mediation.csv")
     pd.testing.assert_frame_equal(mediated, study.mediation.heads)
-    assert pd.read_csv(out / "smallest.csv")["head"].tolist() == [0]
+    assert pd.read_csv(out / "smallest.csv")["layer"].tolist() == [0, 1]
     assert (out / "rejects.jsonl").read_text() == ""
     # The Parquet says how it was measured, and so can be drawn.
     ix.causal_view(pd.read_parquet(out / "effects.parquet"))
@@ -91,11 +93,15 @@ def test_causal_says_in_its_summary_what_the_study_found(introspect, tmp_path, s
     assert summary["heads_that_attend"] == ["L1H0"]
     assert summary["chosen_by_attention"]["heads"] == ["L1H0", "L1H0"]
     assert summary["chosen_by_attention"]["effect"] == pytest.approx(study.chosen.effect)
-    assert summary["accuracy"] == {"value": 1.0, "ci_low": 1.0, "ci_high": 1.0}
+    assert summary["accuracy"]["value"] == 1.0 and 0.5 < summary["accuracy"]["ci_low"] < 0.75
     assert (summary["n"], summary["num_groups"], summary["rejected"]) == (20, 10, 0)
     assert summary["is_surrogate"] is False and summary["unit"] == "nats"
-    assert summary["smallest"]["heads"] == ["L0H0"]
-    assert len(summary["minimal_pairs"]["heads"]) == 8
+    assert summary["smallest"]["heads"] == ["L0H0", "L1H0"]
+    assert summary["smallest"]["faithfulness"] > 0.99
+    assert summary["followed"]["heads"] == ["L0H0", "L1H0"]
+    kinds = [claim["kind"] for claim in summary["claims"]]
+    assert kinds[:4] == ["able", "supports", "supports", "attends"]
+    assert len(summary["minimal_pairs"]["heads"]) == 2
     assert summary["provenance"]["Command"].startswith("introspect causal ")
     run = json.loads((out / "run.json").read_text())
     assert run["plan"]["method"] == "zero" and run["plan"]["model"] == "pronoun"

@@ -49,8 +49,8 @@ INTERNAL = {
     "causal_folder heads_folder is_page",
     "introspect.interventions": "Ablations HeadsByLayer NEEDS_REFERENCE checked_kind "
     "heads_by_layer module_of names_of_heads patched run_parts",
-    "introspect.studies.causal": "LEVEL SMALLEST SMALLEST_RATIO VERDICTS Verdict credit_of "
-    "load_to_ask way_of_predicting",
+    "introspect.studies.causal": "LEVEL MEDIATORS SMALLEST SMALLEST_RATIO VERDICTS Verdict "
+    "credit_of load_to_ask way_of_predicting",
     "introspect.studies.heads": "ATTENDS_TO POSITIONAL RARE_WORD SCORES best_number",
 }
 

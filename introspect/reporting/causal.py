@@ -12,9 +12,10 @@ from introspect.calls import checked_call
 from introspect.interventions import NEEDS_REFERENCE, ablate
 from introspect.page import Document
 from introspect.records import AttentionRecord, Head
-from introspect.reporting.causal_claims import heads_with
+from introspect.reporting.causal_claims import MEDIATED, heads_with
 from introspect.reporting.causal_words import (
     finding_of_study,
+    followed_words,
     head_verdicts,
     mediation_words,
     smallest_words,
@@ -112,8 +113,13 @@ def causal_report(
         document.add_prose(_heads_table(study))
     _add_before_and_after(document, study)
     _add_attention(document, study)
+    if study.followed.heads:
+        with document.chapter("By other methods, directly, and in pairs"):
+            document.add_prose(
+                paragraphs(followed_words(study)) + _methods_table(study) + _pairs_table(study)
+            )
     if study.smallest is not None:
-        with document.chapter("The few heads that carry the most"):
+        with document.chapter("A few heads that carry the answer"):
             document.add_prose(paragraphs(smallest_words(study)) + _smallest_table(study))
     if study.mediation is not None:
         with document.chapter("Minimal pairs: total, direct and indirect effects"):
@@ -207,40 +213,69 @@ def _add_attention(document: Document, study: CausalStudy) -> None:
             document.add_section(forest_section(study.scores))
 
 
-def _smallest_table(study: CausalStudy) -> Markup:
-    assert study.smallest is not None
-    rows = [
-        (
-            f"L{r.layer}H{r.head}",
-            quantity(r.effect),
-            percent(r.share),
-            quantity(r.effect_of_random),
-            percent(r.accuracy_without),
-            percent(r.accuracy_with_only),
+def _methods_table(study: CausalStudy) -> Markup:
+    direct = study.followed.direct.set_index(["layer", "head"])
+    rows = []
+    for r in study.followed.methods.itertuples():
+        is_main = r.method == study.effects.method
+        held = direct.loc[(r.layer, r.head)]
+        rows.append(
+            (
+                f"L{r.layer}H{r.head}",
+                r.method,
+                with_range(r.effect, r.ci_low, r.ci_high),
+                p_cell(r.p_adjusted),
+                r.verdict,
+                with_range(held["direct"], held["direct_low"], held["direct_high"])
+                if is_main
+                else "",
+            )
         )
-        for r in study.smallest.steps.itertuples()
-    ]
-    columns = (
-        "added", "effect of all so far", "of the whole", "random heads", "right without them",
-        "right with only them",
-    )  # fmt: skip
+    columns = ("head", "method", "effect", "adjusted p", "verdict", "direct effect")
     return data_table(columns, rows)
 
 
+def _pairs_table(study: CausalStudy) -> Markup:
+    rows = [
+        (
+            f"L{r.layer}H{r.head} and L{r.other_layer}H{r.other_head}",
+            quantity(r.effect),
+            quantity(r.alone),
+            with_range(r.interaction, r.interaction_low, r.interaction_high),
+            p_cell(r.p_adjusted),
+            r.relation,
+        )
+        for r in study.followed.pairs.itertuples()
+    ]
+    columns = ("pair", "without both", "sum of each alone", "difference", "adjusted p", "")
+    return data_table(columns, rows) if rows else Markup()
+
+
+def _smallest_table(study: CausalStudy) -> Markup:
+    assert study.smallest is not None
+    rows = [
+        (f"L{r.layer}H{r.head}", quantity(r.effect), quantity(r.faithfulness))
+        for r in study.smallest.steps.itertuples()
+    ]
+    columns = ("added", "effect alone", "faithfulness so far, where they were found")
+    return data_table(columns, rows) if rows else Markup()
+
+
 def _mediation_table(study: CausalStudy) -> Markup:
-    assert study.mediation is not None
-    largest = study.mediation.heads.sort_values("indirect", ascending=False, kind="stable")
     rows = [
         (
             f"L{r.layer}H{r.head}",
-            quantity(r.total),
+            MEDIATED[found.through],
             with_range(r.indirect, r.indirect_low, r.indirect_high),
+            p_cell(r.p_adjusted),
             with_range(r.direct, r.direct_low, r.direct_high),
             percent(r.share),
         )
-        for r in largest.head(_MANY).itertuples()
+        for found in (study.mediation, study.mediation_by_weights)
+        if found is not None
+        for r in found.heads.sort_values("indirect", ascending=False, kind="stable").itertuples()
     ]
-    columns = ("head", "total", "indirect", "direct", "indirect of total")
+    columns = ("head", "by its", "indirect", "adjusted p", "direct", "indirect of total")
     return data_table(columns, rows)
 
 

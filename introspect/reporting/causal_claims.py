@@ -113,9 +113,8 @@ def _effect_claim(study: CausalStudy, row: Any) -> Claim:
 def _depends_claim(study: CausalStudy, row: Any) -> Claim:
     head = Head(int(row.layer), int(row.head))
     answer = answer_of(study.ability.is_surrogate)
-    said = study.methods[
-        (study.methods["layer"] == row.layer) & (study.methods["head"] == row.head)
-    ]
+    methods = study.followed.methods
+    said = methods[(methods["layer"] == row.layer) & (methods["head"] == row.head)]
     unit = study.heads.attrs["unit"]
     parts = "; ".join(
         f"{each.method}: {each.verdict} ({quantity(each.effect)} {unit})"
@@ -206,6 +205,99 @@ def _attending_claim(study: CausalStudy, row: Any) -> Claim:
     )
 
 
+def pair_claims(study: CausalStudy) -> list[Claim]:
+    """Return a claim for each two heads that stand in for each other, or work together."""
+    pairs, unit = study.followed.pairs, study.heads.attrs["unit"]
+    found = pairs[pairs["relation"] != "no evidence"]
+    claims = []
+    for row in found.itertuples():
+        a, b = Head(row.layer, row.head), Head(row.other_layer, row.other_head)
+        change = _ranged(row.interaction, row.interaction_low, row.interaction_high, unit)
+        claims.append(
+            Claim(
+                kind="redundant" if row.interaction > 0 else "joint",
+                subject=f"{a} and {b}",
+                sentence=(
+                    f"{a} and {b} {row.relation}: without both the preference falls by "
+                    f"{quantity(row.effect)} {unit}, by {quantity(row.alone)} in the sum of each "
+                    f"alone; the difference is {change}."
+                ),
+                estimate=float(row.interaction),
+                low=float(row.interaction_low),
+                high=float(row.interaction_high),
+                test=f"max-t over {counted(len(pairs), 'pair')}, two-sided",
+                p=float(row.p_adjusted),
+                n=study.ability.n,
+                groups=study.ability.groups,
+                rule=f"adjusted p below {LEVEL}, and at least {percent(SMALLEST, 0)} of the mean "
+                "size of the margins",
+            )
+        )
+    return claims
+
+
+def set_claim(study: CausalStudy) -> list[Claim]:
+    """Return the claim on the small set of heads, where one is searched."""
+    found = study.smallest
+    if found is None:
+        return []
+    kind = "faithful" if found.reached and found.low > 0 else "no-faithful"
+    return [
+        Claim(
+            kind=kind,
+            subject=", ".join(map(str, found.heads)) or "any set of heads",
+            sentence=found.words,
+            estimate=found.faithfulness,
+            low=found.low,
+            high=found.high,
+            n=found.n,
+            rule=f"a faithfulness of {found.wanted} on the half that the set was found on",
+        )
+    ]
+
+
+def mediation_claims(study: CausalStudy) -> list[Claim]:
+    """Return the claim on the head that most of a minimal pair's change passes through.
+
+    By outputs and by attention weights; none where the model is not above chance, or the total's
+    interval is not above 0.
+    """
+    claims = []
+    for found in (study.mediation, study.mediation_by_weights):
+        if found is None or not found.is_shown or not study.ability.is_above_chance:
+            continue
+        table, unit = found.heads, study.heads.attrs["unit"]
+        shown = table[(table["p_adjusted"] < LEVEL) & (table["indirect_low"] > 0)]
+        if shown.empty:
+            continue
+        row = shown.loc[shown["indirect"].idxmax()]
+        head = Head(int(row["layer"]), int(row["head"]))
+        change = _ranged(row["indirect"], row["indirect_low"], row["indirect_high"], unit)
+        claims.append(
+            Claim(
+                kind=f"mediates by {MEDIATED[found.through]}",
+                subject=str(head),
+                sentence=(
+                    f"By the {MEDIATED[found.through]} of {head} alone {change} of the change "
+                    f"come about, {percent(row['share'])} of the total."
+                ),
+                estimate=float(row["indirect"]),
+                low=float(row["indirect_low"]),
+                high=float(row["indirect_high"]),
+                test=f"max-t over {counted(len(table), 'head')}, two-sided",
+                p=float(row["p_adjusted"]),
+                n=2 * int(row["n"]),
+                groups=int(row["n"]),
+                rule=f"adjusted p below {LEVEL}, and the interval of the total above 0",
+            )
+        )
+    return claims
+
+
+#: What a head passes on, in words.
+MEDIATED = {"head_outputs": "output", "attentions": "attention weights"}
+
+
 def claims_of(study: CausalStudy) -> tuple[Claim, ...]:
     """Return all claims of a study, from which its sentences are made."""
     few = study.heads["p_adjusted"].isna().all()
@@ -213,6 +305,9 @@ def claims_of(study: CausalStudy) -> tuple[Claim, ...]:
         ability_claim(study.ability),
         *([] if few else effect_claims(study)),
         *attending_claims(study),
+        *pair_claims(study),
+        *set_claim(study),
+        *mediation_claims(study),
     )
     return tuple(replace(claim, sentence=claim.sentence.replace("*", "")) for claim in found)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from introspect.records import Head
-from introspect.reporting.causal_claims import answer_of, claims_of
+from introspect.reporting.causal_claims import answer_of, claims_of, mediation_claims
 from introspect.reporting.findings import Finding
 from introspect.statistics import Claim
 from introspect.studies.causal import CausalStudy
@@ -176,7 +176,7 @@ def _depends_words(names: Sequence[str]) -> str:
 def _listed_claims(study: CausalStudy, claims: Sequence[Claim]) -> list[str]:
     """Return the sentences of the first claims of each kind, with the head in emphasis."""
     sentences = []
-    for kind in ("supports", "opposes", "depends", "no-effect", "attends"):
+    for kind in ("supports", "opposes", "depends", "no-effect", "attends", "redundant", "joint"):
         found = [claim for claim in claims if claim.kind == kind]
         for claim in found[:_NAMED]:
             sentences.append(claim.sentence.replace(claim.subject, f"*{claim.subject}*", 1))
@@ -225,27 +225,32 @@ def _correlation(study: CausalStudy) -> str:
 
 
 def smallest_words(study: CausalStudy) -> list[str]:
-    """Describe the few heads that carry the most."""
+    """Describe the few heads that carry the answer."""
     found = study.smallest
     if found is None:
         return []
     sentences = [found.words]
     if len(found.steps):
-        last = found.steps.iloc[-1]
-        them, they = ("it", "It was") if len(found.steps) == 1 else ("them", "They were")
-        random = last["effect_of_random"]
-        drawn = (
-            "" if math.isnan(random) else f" As many heads, drawn in the same layers, carry "
-            f"{quantity(random)} in the mean."
-        )  # fmt: skip
+        it = verb(len(found.heads), "it", "them")
         sentences.append(
-            f"Without {them} the antecedent is ahead in {percent(float(last['accuracy_without']))} "
-            "of the cases; with all other heads ablated, in "
-            f"{percent(float(last['accuracy_with_only']))}.{drawn}"
+            f"Faithfulness is {with_range(found.faithfulness, found.low, found.high)}: 0 is the "
+            "margin with all heads ablated, 1 that of the whole model. With all heads but "
+            f"{it}, "
+            + with_range(found.incompleteness, found.incompleteness_low, found.incompleteness_high)
+            + " is left, which is 0 for a complete set."
         )
+        if found.needless:
+            sentences.append(
+                f"Without {listed(found.needless, 'or')} the set is not shown to be less faithful."
+            )
+        if found.num_random:
+            sentences.append(
+                f"Of {counted(found.num_random, 'random set')} of as many heads, each on one case, "
+                f"{percent(found.as_faithful)} are at least as faithful."
+            )
         sentences.append(
-            f"{they} found on the cases that the figures are of: they are in-sample, and another "
-            "set may do as well."
+            "The set was found on one half of the groups of cases, and all figures but those of "
+            "the table are of the other half. Another set may do as well."
         )
     return sentences
 
@@ -256,29 +261,39 @@ def mediation_words(study: CausalStudy) -> list[str]:
     if found is None:
         return []
     table, unit = found.heads, study.heads.attrs["unit"]
-    total, pairs = float(table["total"].iloc[0]), int(table["n"].iloc[0])
-    best = table.sort_values("indirect", ascending=False, kind="stable").iloc[0]
+    row = table.iloc[0]
+    total = with_range(row["total"], row["total_low"], row["total_high"])
     sentences = [
         "From one case of a minimal pair to the other the preference changes by "
-        f"{quantity(total)} {unit}, in the mean over {counted(pairs, 'pair')}: the total effect. "
+        f"{total} {unit}, in the mean over {counted(int(row['n']), 'pair')}: the total effect. "
         "The indirect effect of a head is the part that comes about if the output of this head "
-        "alone is that for the other case; the direct effect is what is left of the change if the "
-        "output of this head alone is not."
+        "alone is that for the other case, or its attention weights alone; the direct effect is "
+        "what is left of the change if they alone are not."
     ]
-    if total > 0 and best["indirect"] > 0:
-        sentences.append(
-            f"Most passes through {Head(int(best['layer']), int(best['head']))}: "
-            f"{with_range(best['indirect'], best['indirect_low'], best['indirect_high'])} {unit}, "
-            f"{percent(best['share'])} of the total; "
-            f"{with_range(best['direct'], best['direct_low'], best['direct_high'])} {unit} is left "
-            "without it. Effects of several heads do not add up."
-        )
-    else:
-        sentences.append("Through no head does any of it pass by itself.")
+    claims = mediation_claims(study)
+    sentences += [claim.sentence for claim in claims]
+    if not claims:
+        heads = counted(len(table), "head")
+        why = "" if found.is_shown else ": the total is not shown to be above 0"
+        sentences.append(f"No evidence that any of it passes through one of {heads}{why}.")
+    sentences.append("Effects of several heads do not add up.")
     if count := len(found.left_out):
         are = verb(count, "is no minimal pair", "are no minimal pairs")
         sentences.append(f"{counted(count, 'group')} {are}, and left out.")
     return [*sentences, *map(sentence, found.notes)]
+
+
+def followed_words(study: CausalStudy) -> list[str]:
+    """Say how the heads with the largest effects were followed up."""
+    heads = study.followed.heads
+    if not heads:
+        return []
+    return [
+        f"{listed(heads)} {verb(len(heads), 'is', 'are')} also ablated by the other methods: the "
+        "mean output over all tokens of the cases, and outputs on texts of other cases, drawn "
+        "twice. The adjusted p is over these heads alone. The direct effect is that with the "
+        "outputs of all heads of later layers held as they were."
+    ]
 
 
 def with_range(value: float, low: float, high: float) -> str:

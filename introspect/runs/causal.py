@@ -214,10 +214,19 @@ def _write_tables(place: Path, study: CausalStudy) -> None:
     study.effects.cases.to_parquet(place / "case_effects.parquet", index=False)
     if study.mediation is not None:
         study.mediation.heads.to_csv(place / "mediation.csv", index=False)
+    if study.followed.heads:
+        study.followed.methods.to_csv(place / "methods.csv", index=False)
+        study.followed.pairs.to_csv(place / "pairs.csv", index=False)
+        study.followed.direct.to_csv(place / "direct.csv", index=False)
     if study.smallest is not None:
         study.smallest.steps.to_csv(place / "smallest.csv", index=False)
 
 
+_OF_SET = (
+    "total", "total_low", "total_high", "faithfulness", "low", "high", "incompleteness",
+    "incompleteness_low", "incompleteness_high", "random", "as_faithful", "num_random", "n",
+    "reached",
+)  # fmt: skip
 _OF_CHOICE = ("direction", "accuracy", "ci_low", "ci_high", "p_value")
 
 
@@ -251,14 +260,23 @@ def _summary(
         if study.smallest is None
         else {
             "heads": [str(head) for head in study.smallest.heads],
-            "total": study.smallest.total,
-            "reached": study.smallest.reached,
             "steps": _records(study.smallest.steps),
+            **{name: getattr(study.smallest, name) for name in _OF_SET},
+            "needless": [str(head) for head in study.smallest.needless],
+        },
+        "followed": {
+            "heads": [str(head) for head in study.followed.heads],
+            "methods": _records(study.followed.methods),
+            "pairs": _records(study.followed.pairs),
+            "direct": _records(study.followed.direct),
         },
         "minimal_pairs": None
         if study.mediation is None
         else {
             "heads": _records(study.mediation.heads),
+            "by_weights": None
+            if study.mediation_by_weights is None
+            else _records(study.mediation_by_weights.heads),
             "left_out": dict(study.mediation.left_out),
         },
         "notes": list(study.notes),

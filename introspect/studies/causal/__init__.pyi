@@ -9,6 +9,10 @@ from .before_after import before_after as before_after
 from .effects import CausalEffects as CausalEffects
 from .effects import causal_effects as causal_effects
 from .effects import measure_effects as measure_effects
+from .followed import Followed as Followed
+from .followed import Resampling as Resampling
+from .followed import follow as follow
+from .mediation import MEDIATORS as MEDIATORS
 from .mediation import Mediation as Mediation
 from .mediation import mediation as mediation
 from .metrics import METRICS as METRICS

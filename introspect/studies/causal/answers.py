@@ -121,6 +121,22 @@ class Answers:
             reading.add(batch, self.run(batch))
         return reading.scores()
 
+    def subset(self, numbers: Sequence[int], *, batch_size: int | None = None) -> Answers:
+        """Return the answers of some cases, in this order; a case may be taken several times.
+
+        Args:
+            numbers: the numbers of the cases.
+            batch_size: the number of sequences that are read at once; as here by default.
+        """
+        questions: dict[int, list[Question]] = {number: [] for number in numbers}
+        for batch in self.batches:
+            for case, question in zip(batch.cases, batch.questions, strict=True):
+                if case in questions:
+                    questions[case].append(question)
+        ready = [(self.cases[number], questions[number]) for number in numbers]
+        size = max(len(batch.questions) for batch in self.batches)
+        return answers_of(self.model, self.metric, ready, batch_size=batch_size or size)
+
     @property
     def asked(self) -> nn.Module:
         """The part of the model that is run: for a surrogate of an encoder-decoder, its encoder."""

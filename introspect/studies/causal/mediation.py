@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,13 @@ import torch
 
 from introspect.calls import checked_call
 from introspect.data import Cases, as_cases
-from introspect.errors import InputError, IntrospectError, ModelError
+from introspect.errors import InputError, IntrospectError, ModelError, SelectionError
 from introspect.hooks import Edit, attention_layout
 from introspect.interventions import Intervention, checked_kind, heads_by_layer, patched, run_parts
 from introspect.models import Model
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Head, HeadLike, Kind
-from introspect.statistics import FEWEST_GROUPS, effect_intervals
+from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
 from introspect.studies.causal.answers import (
     AnswerReader,
     Answers,
@@ -38,9 +39,12 @@ from introspect.text import CorefCase, counted, verb
 #: The stage of ``mediation``, as its progress is told.
 PATCHING = "patching each head between minimal pairs"
 MEDIATION_COLUMNS = (
-    "layer", "head", "total", "indirect", "indirect_low", "indirect_high", "direct", "direct_low",
-    "direct_high", "share", "n",
+    "layer", "head", "total", "total_low", "total_high", "indirect", "indirect_low",
+    "indirect_high", "p_adjusted", "direct", "direct_low", "direct_high", "share", "n",
 )  # fmt: skip
+#: What a head passes on: its output, values included, or its attention weights alone.
+Mediator = Literal["head_outputs", "attentions"]
+MEDIATORS: tuple[Mediator, ...] = get_args(Mediator)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +55,18 @@ class Mediation:
         heads: one row for each head; see ``mediation``.
         left_out: groups that are not a minimal pair, and why.
         notes: what could not be computed.
+        through: what each head passes on: ``head_outputs`` or ``attentions``.
     """
 
     heads: pd.DataFrame
     left_out: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    through: Mediator = "head_outputs"
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a change to mediate: the whole interval of the total is above 0."""
+        return bool(self.heads["total_low"].iloc[0] > 0)
 
 
 @checked_call
@@ -64,6 +75,7 @@ def mediation(
     cases: Cases,
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
+    through: Mediator = "head_outputs",
     metric: str | None = None,
     kind: Kind | None = None,
     batch_size: int = 32,
@@ -85,13 +97,16 @@ def mediation(
 
     The indirect effect is how much of the change the head brings about by itself; the direct effect
     is what is left of the change when the head does not take part in it. ``share`` is
-    indirect / total. Effects of several heads do not add up to the total.
+    indirect / total, and NaN unless the whole interval of the total is above 0. ``p_adjusted`` is
+    of the indirect effects, as a family. Effects of several heads do not add up to the total.
 
     Args:
         model: the model, with its LM head if the metric reads its answer; or its name.
         cases: the cases, the path of a file of them, or a DataFrame; those of a minimal pair
             share a ``group``.
         heads: the heads to patch; all by default.
+        through: what a head passes on: ``head_outputs``, its output, which the values are part of;
+            or ``attentions``, its attention weights alone, on the values of the case itself.
         metric: the way the answer is read; see ``introspect.studies.causal.METRICS``.
         kind: for an encoder-decoder, ``encoder``, ``decoder`` or ``cross``.
         batch_size: the number of sequences that are read at once.
@@ -104,6 +119,8 @@ def mediation(
 
     Source: Vig et al. 2020, https://arxiv.org/abs/2004.12265, section 3.
     """
+    if through not in MEDIATORS:
+        raise SelectionError(f"Expected `through` from {', '.join(MEDIATORS)}, got {through!r}.")
     model = load_to_ask(model, metric)
     pairs, left_out = _minimal_pairs(as_cases(cases))
     if not pairs:
@@ -113,10 +130,10 @@ def mediation(
     kind = checked_kind(layout, kind_of(first, kind))
     by_layer = heads_by_layer(layout, kind, heads)
     chosen = [Head(layer, number) for layer in by_layer for number in by_layer[layer]]
-    runs = _Runs(first, second, kind, chosen)
+    runs = _Runs(first, second, kind, chosen, through)
     with following(progress) as tell:
         runs.run(tell)
-    return Mediation(*_tables(runs, kept, chosen, seed, left_out))
+    return Mediation(*_tables(runs, kept, chosen, seed, left_out), through=through)
 
 
 def _tables(
@@ -133,22 +150,31 @@ def _tables(
         few = f"{counted(pairs, 'minimal pair')} {verb(pairs, 'is', 'are')} too few"
         notes = (f"no intervals: {few}",)
         nothing = np.full(len(heads), np.nan)
-        ends = [(nothing, nothing)] * 2
+        ends = [(nothing, nothing)] * 3
+        p_adjusted = nothing
     else:
-        ends = [effect_intervals(values, groups, seed=seed) for values in (indirect, direct)]
+        ends = [
+            effect_intervals(values, groups, seed=seed)
+            for values in (indirect, direct, total[:, None])
+        ]
+        p_adjusted = effect_test(indirect, groups, seed=seed).p_adjusted
     mean = float(total.mean())
+    is_shown = bool(ends[2][0][0] > 0)
     table = pd.DataFrame(
         {
             "layer": [head.layer for head in heads],
             "head": [head.head for head in heads],
             "total": mean,
+            "total_low": ends[2][0][0],
+            "total_high": ends[2][1][0],
             "indirect": indirect.mean(0),
             "indirect_low": ends[0][0],
             "indirect_high": ends[0][1],
+            "p_adjusted": p_adjusted,
             "direct": direct.mean(0),
             "direct_low": ends[1][0],
             "direct_high": ends[1][1],
-            "share": indirect.mean(0) / mean if mean else np.nan,
+            "share": indirect.mean(0) / mean if is_shown else np.nan,
             "n": len(set(groups)),
         },
         columns=list(MEDIATION_COLUMNS),
@@ -164,8 +190,16 @@ def _tables(
 class _Runs:
     """Runs of each batch of pairs, unchanged and with each head of the other case."""
 
-    def __init__(self, first: Answers, second: Answers, kind: Kind, heads: Sequence[Head]) -> None:
+    def __init__(
+        self,
+        first: Answers,
+        second: Answers,
+        kind: Kind,
+        heads: Sequence[Head],
+        through: Mediator,
+    ) -> None:
         self._first, self._second = first, second
+        self._through = through
         self._kind = kind
         self._heads = heads
         self._layers = sorted({head.layer for head in heads})
@@ -208,7 +242,7 @@ class _Runs:
         return run_parts(
             answers.model.module,
             batch.inputs,
-            "head_outputs",
+            self._through,
             self._kind,
             self._layers,
             run=module,
@@ -223,7 +257,7 @@ class _Runs:
         reading: AnswerReader,
     ) -> None:
         change = patched(outputs[head.layer], [head.head])
-        edit = Edit(self._kind, head.layer, "head_outputs", change)
+        edit = Edit(self._kind, head.layer, self._through, change)
         with Intervention(answers.model, [edit], f"{head} of the other case"):
             reading.add(batch, answers.run(batch))
 

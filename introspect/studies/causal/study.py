@@ -12,16 +12,22 @@ from scipy.stats import spearmanr
 from introspect.calls import checked_call, checked_result
 from introspect.data import Cases
 from introspect.deprecated import renamed_keyword
-from introspect.errors import InputError, SelectionError
+from introspect.errors import CaptureError, InputError, SelectionError
 from introspect.interventions import Ablation
 from introspect.models import Model
-from introspect.progress import ProgressLike, following
+from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, checked, effect_intervals, fold_of_groups
-from introspect.studies.causal.answers import Rejected, prepare_answers
+from introspect.studies.causal.answers import Answers, Rejected, prepare_answers
 from introspect.studies.causal.attending import DIRECTION, attending
 from introspect.studies.causal.effects import CausalEffects, measure_effects
-from introspect.studies.causal.mediation import Mediation, mediation
+from introspect.studies.causal.followed import (
+    FOLLOWING,
+    Followed,
+    follow,
+    verdicts_by_method,
+)
+from introspect.studies.causal.mediation import MEDIATORS, Mediation, mediation
 from introspect.studies.causal.metrics import Floats, load_to_ask
 from introspect.studies.causal.smallest import SmallestSet, smallest_set
 from introspect.studies.causal.verdicts import Ability, ability_of
@@ -76,10 +82,13 @@ class CausalStudy:
             two is the same for all.
         chosen: the effect of the head chosen by its attention on other cases; ``None`` with too few
             groups.
-        smallest: the few heads that carry the most; ``None`` if that was not requested.
-        mediation: effects within minimal pairs; ``None`` without such pairs.
-        methods: the effects of the heads with a verdict under each method of ablation: layer, head,
-            method, effect, ci_low, ci_high, p_adjusted (over these heads), verdict.
+        followed: the heads with the largest effects, by other methods of ablation, directly, and in
+            pairs.
+        smallest: a few heads that carry the answer, found on half of the cases and measured on the
+            other; ``None`` if that was not requested, or there are too few groups.
+        mediation: effects within minimal pairs of the heads that are followed, by their outputs;
+            ``None`` without such pairs or heads.
+        mediation_by_weights: the same by their attention weights alone.
         rejected: the cases that cannot be asked: their number among those given, and why.
         notes: what could not be computed, and why.
     """
@@ -90,9 +99,10 @@ class CausalStudy:
     ability: Ability
     correlation: float
     chosen: ChosenByAttention | None
+    followed: Followed
     smallest: SmallestSet | None
     mediation: Mediation | None
-    methods: pd.DataFrame = field(default_factory=pd.DataFrame)
+    mediation_by_weights: Mediation | None = None
     rejected: tuple[Rejected, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
 
@@ -130,9 +140,8 @@ def causal_study(
         method: the method of ablation: ``zero``, ``mean``, ``uniform`` or ``resample``.
         reference: texts for ``mean`` and ``resample``; by default those of the cases.
         metric: the way the answer is read; see ``introspect.studies.causal.METRICS``.
-        share: search for the smallest set of heads that carries this share of the effect of all;
-            ``None`` to skip the search, since it takes as many runs for each head of the set as
-            there are heads.
+        share: search for a small set of heads that is as faithful as this where it is left alone;
+            ``None`` to skip the search.
         minimal_pairs: whether to measure effects within minimal pairs, where there are any.
         kind: for an encoder-decoder, only ``encoder``, whose attention is scored.
         batch_size: the number of sequences that are read at once.
@@ -153,25 +162,22 @@ def causal_study(
     kind = model.reading_kind
     answers = prepare_answers(model, cases, metric, batch_size=batch_size)
     options = {"method": method, "reference": reference, "kind": kind, "seed": seed}
-    smallest, mediated, unpaired = None, None, []
     with following(progress) as tell:
         effects = measure_effects(answers, heads, progress=tell, **options)  # type: ignore[arg-type]
         tell("scoring attention", 0)
         scores = score(model, answers.cases, options=Options(seed=seed))
-        if share is not None:
-            smallest = smallest_set(answers, heads, share=share, progress=tell, **options)  # type: ignore[arg-type]
-        if minimal_pairs:
-            try:
-                mediated = mediation(
-                    model, answers.cases, heads, metric=answers.metric.name, kind=kind,
-                    batch_size=batch_size, seed=seed, progress=tell,
-                )  # fmt: skip
-            except InputError as error:
-                unpaired.append(f"no effects within minimal pairs: {error}")
+        attended = attending(scores, answers.cases, answers.groups, seed=seed)
+        followed = _followed(effects, attended, seed, tell)
+        table = _joined(effects.heads, attended, followed)
+        smallest, unsearched = _smallest(effects, heads, share, seed, tell)
+        mediated, unpaired = (
+            _mediated(answers, followed, kind, batch_size, seed, tell)
+            if (minimal_pairs)
+            else ([], [])
+        )
     chosen = _chosen(effects, scores, seed)
     unchosen = "no head is chosen by its attention: too few groups, or no head can attend"
-    notes = (*effects.notes, *([] if chosen else [unchosen]), *unpaired)
-    table = _joined(effects.heads, attending(scores, answers.cases, answers.groups, seed=seed))
+    by_output, by_weights = [*mediated, None, None][:2]
     return CausalStudy(
         effects=effects,
         scores=scores,
@@ -179,18 +185,90 @@ def causal_study(
         ability=ability_of(answers, effects.margins),
         correlation=_correlation(table),
         chosen=chosen,
+        followed=followed,
         smallest=smallest,
-        mediation=mediated,
+        mediation=by_output,
+        mediation_by_weights=by_weights,
         rejected=answers.rejected,
-        notes=notes,
+        notes=(*effects.notes, *([] if chosen else [unchosen]), *unsearched, *unpaired),
     )
 
 
-def _joined(effects: pd.DataFrame, attended: pd.DataFrame) -> pd.DataFrame:
+def _followed(effects: CausalEffects, attended: pd.DataFrame, seed: int, tell: Stages) -> Followed:
+    """Follow up the heads with the largest effects, and those that attend to the antecedent."""
+    by_accuracy = attended[attended["attends"]].sort_values(
+        "accuracy", ascending=False, kind="stable"
+    )
+    measured = {(row.layer, row.head) for row in effects.heads.itertuples()}
+    attending_heads = [
+        Head(int(row.layer), int(row.head))
+        for row in by_accuracy.itertuples()
+        if (row.layer, row.head) in measured
+    ]
+    is_able = ability_of(effects.answers, effects.margins).is_above_chance
+    runs = 0
+
+    def done() -> None:
+        nonlocal runs
+        runs += 1
+        tell(FOLLOWING, runs)
+
+    tell(FOLLOWING, 0)
+    return follow(effects, attending_heads if is_able else (), seed=seed, done=done)
+
+
+def _smallest(
+    effects: CausalEffects,
+    heads: Iterable[HeadLike] | HeadLike | None,
+    share: float | None,
+    seed: int,
+    tell: Stages,
+) -> tuple[SmallestSet | None, list[str]]:
+    """Search for a set of heads, where the model has the ability that it would carry."""
+    if share is None:
+        return None, []
+    if not ability_of(effects.answers, effects.margins).is_above_chance:
+        return None, ["no set of heads is searched: the model is not shown to be above chance"]
+    try:
+        return smallest_set(effects, heads, share=share, seed=seed, progress=tell), []
+    except InputError as error:
+        return None, [f"no set of heads is searched: {error}"]
+
+
+def _mediated(
+    answers: Answers,
+    followed: Followed,
+    kind: Kind | None,
+    batch_size: int,
+    seed: int,
+    tell: Stages,
+) -> tuple[list[Mediation], list[str]]:
+    """Measure mediation by the outputs of the heads that are followed, and by their weights."""
+    if not followed.heads:
+        return [], ["no effects within minimal pairs: no head has an effect to follow"]
+    found = []
+    for through in MEDIATORS:
+        try:
+            found.append(
+                mediation(
+                    answers.model, answers.cases, followed.heads, through=through,
+                    metric=answers.metric.name, kind=kind, batch_size=batch_size, seed=seed,
+                    progress=tell,
+                )
+            )  # fmt: skip
+        except (InputError, CaptureError) as error:
+            return found, [f"no effects within minimal pairs by {through}: {error}"]
+    return found, []
+
+
+def _joined(effects: pd.DataFrame, attended: pd.DataFrame, followed: Followed) -> pd.DataFrame:
     on = ["layer", "head"]
     names = {name: f"attention_{name}" for name in attended if name not in (*on, "attends")}
     joined = effects.merge(attended.rename(columns=names), on=on, how="left", validate="1:1")
     joined.attrs = effects.attrs
+    for head, verdict in verdicts_by_method(followed.methods).items():
+        is_head = (joined["layer"] == head.layer) & (joined["head"] == head.head)
+        joined.loc[is_head, "verdict"] = verdict
     return joined
 
 

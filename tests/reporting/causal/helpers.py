@@ -9,10 +9,17 @@ import numpy as np
 import pandas as pd
 
 from introspect.reporting import finding_of_study
+from introspect.studies.causal.followed import (
+    DIRECT_COLUMNS,
+    METHOD_COLUMNS,
+    PAIR_COLUMNS,
+    Followed,
+)
 from introspect.studies.causal.verdicts import ability_of
 from tests.views.causal.helpers import ROWS, table_of
 
 NAN = math.nan
+COLUMNS = (METHOD_COLUMNS, PAIR_COLUMNS, DIRECT_COLUMNS)
 
 
 def made(table=None, *, right=36, groups=20, choice_p=0.5, **others):
@@ -31,7 +38,8 @@ def made(table=None, *, right=36, groups=20, choice_p=0.5, **others):
     study = {
         "heads": table,
         "ability": ability,
-        "methods": pd.DataFrame(),
+        "followed": Followed((), *(pd.DataFrame(columns=list(c)) for c in COLUMNS)),
+        "mediation_by_weights": None,
         "effects": SimpleNamespace(margins=margins, answers=answers),
         "scores": SimpleNamespace(choice=choice),
         "chosen": None,

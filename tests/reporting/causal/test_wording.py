@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -18,7 +17,9 @@ from introspect.reporting.causal_words import (
     smallest_words,
     with_range,
 )
-from introspect.studies.causal import SmallestSet
+from introspect.studies.causal import Mediation, SmallestSet
+from introspect.studies.causal.mediation import MEDIATION_COLUMNS
+from introspect.studies.causal.smallest import STEP_COLUMNS
 from introspect.studies.causal.study import ChosenByAttention
 from introspect.text import percent_ends, quantity
 from tests.reporting.causal.helpers import NAN, headline, made, rows_but
@@ -184,39 +185,51 @@ def test_the_head_chosen_by_attention_is_judged_on_the_other_cases():
     assert blind.endswith("no head is shown to attend to it, and one had to be chosen.")
 
 
-def test_the_smallest_set_is_called_in_sample():
-    columns = ["step", "layer", "head", "effect", "share", "accuracy_without", "effect_of_random",
-               "accuracy_with_only"]  # fmt: skip
-    steps = pd.DataFrame([(1, 3, 0, 2.0, 0.9, 0.5, 0.25, 0.7)], columns=columns)
-    study = made(smallest=SmallestSet(steps, 2.2, True, "L3H0 alone carries 90% of it."))
-    first, second, third = smallest_words(study)
-    assert first == "L3H0 alone carries 90% of it."
-    assert second == (
-        "Without it the antecedent is ahead in 50.0% of the cases; with all other heads ablated, "
-        "in 70.0%. As many heads, drawn in the same layers, carry 0.250 in the mean."
+def test_a_small_set_is_said_as_faithfulness_beside_random_sets():
+    steps = pd.DataFrame([(1, 3, 0, 2.0, 0.9)], columns=list(STEP_COLUMNS))
+    found = SmallestSet(
+        steps, 2.2, 1.9, 2.5, 0.88, 0.8, 0.95, 0.1, 0.05, 0.15, (), 0.2, 0.05, 200, 20, True
     )
-    assert third.startswith("It was found on the cases") and "in-sample" in third
-    nothing = SmallestSet(steps.head(0), -1.0, False, "Nothing to carry.")
-    assert smallest_words(made(smallest=nothing)) == ["Nothing to carry."]
+    words = smallest_words(made(smallest=found))
+    assert words[0] == (
+        "L3H0, with all other heads ablated, keeps a faithfulness of 0.880 on 20 other cases; "
+        "random sets of as many heads keep 0.200."
+    )
+    assert "Of 200 random sets of as many heads, each on one case, 5.0% are at least" in words[2]
+    nothing = SmallestSet(steps.head(0), -1.0, -2.0, 0.5)
+    assert smallest_words(made(smallest=nothing))[0].endswith(
+        "nothing for a set of heads to carry."
+    )
     assert smallest_words(made()) == []
 
 
+def mediated(**columns):
+    names = list(MEDIATION_COLUMNS)
+    rows = [
+        (0, 0, 4.0, 3.5, 4.5, 1.0, 0.5, 1.5, 0.04, 3.0, 2.5, 3.5, 0.25, 9),
+        (0, 1, 4.0, 3.5, 4.5, 3.0, 2.0, 3.5, 0.001, 1.0, 0.5, 1.5, 0.75, 9),
+    ]
+    table = pd.DataFrame(rows, columns=names).assign(**columns)
+    return Mediation(table, {"a": "no"}, ("no intervals: x",))
+
+
 def test_minimal_pairs_name_the_head_that_most_passes_through():
-    columns = ["layer", "head", "total", "indirect", "indirect_low", "indirect_high", "direct",
-               "direct_low", "direct_high", "share", "n"]  # fmt: skip
-    rows = [(0, 0, 4.0, 1.0, 0.5, 1.5, 3.0, 2.5, 3.5, 0.25, 9), (0, 1, 4.0, 3.0, 2.0, 3.5, 1.0,
-             0.5, 1.5, 0.75, 9)]  # fmt: skip
-    table = pd.DataFrame(rows, columns=columns)
-    found = SimpleNamespace(heads=table, left_out={"a": "no"}, notes=("no intervals: x",))
-    words = mediation_words(made(mediation=found))
-    assert "by 4.00 nats, in the mean over 9 pairs" in words[0]
-    assert words[1].startswith(
-        "Most passes through L0H1: 3.00 (95% CI 2.00–3.50) nats, 75.0% of the total; 1.00 (95% CI "
-        "0.500–1.50)"
+    words = mediation_words(made(mediation=mediated()))
+    assert "by 4.00 (95% CI 3.50–4.50) nats, in the mean over 9 pairs" in words[0]
+    assert words[1] == (
+        "By the output of L0H1 alone 3.00 nats (95% CI 2.00–3.50) of the change come about, 75.0% "
+        "of the total."
     )
-    assert words[2:] == ["1 group is no minimal pair, and left out.", "No intervals: x."]
-    table["indirect"] = -1.0
-    assert mediation_words(made(mediation=found))[1].startswith("Through no head")
+    assert words[3:] == ["1 group is no minimal pair, and left out.", "No intervals: x."]
+
+
+@pytest.mark.parametrize(
+    ("columns", "right"), [({"total_low": -0.1}, 36), ({"p_adjusted": 0.2}, 36), ({}, 21)]
+)
+def test_nothing_passes_through_a_head_without_a_total_a_test_and_an_ability(columns, right):
+    words = mediation_words(made(mediation=mediated(**columns), right=right))
+    assert words[1].startswith("No evidence that any of it passes through one of 2 heads")
+    assert "of the total." not in " ".join(words)
 
 
 def test_effects_have_three_digits_and_their_interval():

@@ -19,7 +19,6 @@ from introspect.studies.causal import (
     mediation,
     prepare_answers,
     prepare_next_tokens,
-    smallest_set,
 )
 from introspect.studies.causal.effects import effects_of
 from introspect.text import Candidate, CorefCase
@@ -224,7 +223,6 @@ def test_numbers_that_leave_nothing_to_do_are_refused(cases):
             answers.model, ["the cat"], batch_size=-1
         ),
         "`controls` from 0 up, got -1": lambda: measure_effects(answers, controls=-1),
-        "`most` of at least 1, got 0": lambda: smallest_set(answers, most=0),
     }
     for message, make in wrong.items():
         with pytest.raises(SelectionError, match=message):

@@ -1,0 +1,309 @@
+"""What is asked of the few heads with the largest effects: other methods, directly, in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from introspect.hooks import Edit, Visible
+from introspect.interventions import Ablation, Intervention, patched, run_parts
+from introspect.records import Head, Kind
+from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
+from introspect.studies.causal.answers import Answers, Batch
+from introspect.studies.causal.effects import CausalEffects, ablations_for
+from introspect.studies.causal.metrics import Floats
+from introspect.studies.causal.verdicts import LEVEL, Verdict, agreed, smallest_effect, verdicts_of
+
+#: The stage of ``follow``, as progress is told.
+FOLLOWING = "following up the heads with the largest effects"
+#: How many heads are followed up, those with the largest effects.
+MOST_HEADS = 3
+#: How many texts each case is resampled from.
+DRAWS = 2
+#: The methods whose verdicts must agree.
+COMPARED: tuple[Ablation, ...] = ("zero", "mean", "resample")
+METHOD_COLUMNS = (
+    "layer", "head", "method", "effect", "ci_low", "ci_high", "p_adjusted", "verdict",
+)  # fmt: skip
+PAIR_COLUMNS = (
+    "layer", "head", "other_layer", "other_head", "effect", "alone", "interaction",
+    "interaction_low", "interaction_high", "p_adjusted", "relation",
+)  # fmt: skip
+DIRECT_COLUMNS = ("layer", "head", "total", "direct", "direct_low", "direct_high")
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """What was found of the heads with the largest effects.
+
+    Args:
+        heads: these heads.
+        methods: the effect of each under each method: layer, head, method, effect, ci_low, ci_high,
+            p_adjusted (over these heads), verdict.
+        pairs: of each two of them the effect of ablating both, the sum of both alone, and the
+            interaction, which is the effect of both less that sum, with its interval, p_adjusted
+            over the pairs, and the relation: ``stand in for each other``, ``work together``, or
+            ``no evidence``.
+        direct: the effect with all other heads held at their own output, beside the total.
+    """
+
+    heads: tuple[Head, ...]
+    methods: pd.DataFrame
+    pairs: pd.DataFrame
+    direct: pd.DataFrame
+
+
+def follow(
+    effects: CausalEffects,
+    attending: Sequence[Head] = (),
+    *,
+    seed: int = 0,
+    done: Callable[[], None] = lambda: None,
+) -> Followed:
+    """Follow up the heads with the largest effects, and those that attend to the antecedent.
+
+    Args:
+        effects: the effects of all heads, of cases of coreference.
+        attending: heads that attend to the antecedent, without an effect of their own: another may
+            stand in for them.
+        seed: the random seed of intervals and of the texts drawn.
+        done: is called after each run over the cases.
+    """
+    table = effects.heads
+    found = table[table["verdict"].isin(["supports", "opposes"])]
+    order = found["effect"].abs().sort_values(ascending=False, kind="stable").index
+    largest = [Head(int(row.layer), int(row.head)) for row in found.loc[order].itertuples()]
+    heads = largest[:MOST_HEADS]
+    paired = list(dict.fromkeys([*heads, *attending]))[: MOST_HEADS + 1]
+    asked = _Asked(effects, seed, done)
+    return Followed(
+        heads=tuple(heads),
+        methods=asked.methods(heads),
+        pairs=asked.pairs(paired),
+        direct=asked.direct(heads),
+    )
+
+
+class _Asked:
+    """Runs of the cases with the few heads changed in other ways."""
+
+    def __init__(self, effects: CausalEffects, seed: int, done: Callable[[], None]) -> None:
+        assert isinstance(effects.answers, Answers)
+        self._answers: Answers = effects.answers
+        self._effects, self._seed, self._done = effects, seed, done
+        values, heads = effects.by_case()
+        self._alone = dict(zip(heads, values.T, strict=True))
+        self._ablations = ablations_for(self._answers, effects.method, None, effects.kind, seed)
+
+    def methods(self, heads: Sequence[Head]) -> pd.DataFrame:
+        """Measure each head by each method, with a family of these heads."""
+        rows = []
+        for method in dict.fromkeys([self._effects.method, *COMPARED]) if heads else ():
+            values = np.stack(list(self._by_method(method, heads)), axis=1)
+            low, high, p = self._tested(values)
+            verdicts = verdicts_of(
+                values.mean(0), p, smallest=smallest_effect(self._effects.margins), is_able=True
+            )
+            rows += [
+                (head.layer, head.head, method, *numbers)
+                for head, *numbers in zip(
+                    heads, values.mean(0), low, high, p, verdicts, strict=True
+                )
+            ]
+        return pd.DataFrame(rows, columns=list(METHOD_COLUMNS))
+
+    def _by_method(self, method: Ablation, heads: Sequence[Head]) -> Iterable[Floats]:
+        clean = self._effects.margins
+        if method == self._effects.method:
+            yield from (self._alone[head] for head in heads)
+        elif method == "resample":
+            resampling = Resampling(self._answers, self._effects.kind, heads, self._seed)
+            for head in heads:
+                yield clean - resampling.margins(head, self._done)
+        else:
+            ablations = ablations_for(self._answers, method, None, self._effects.kind, self._seed)
+            for head in heads:
+                with ablations.of({head.layer: [head.head]}):
+                    yield clean - self._answers.margins()
+                self._done()
+
+    def pairs(self, heads: Sequence[Head]) -> pd.DataFrame:
+        """Measure each two heads together, beside the sum of both alone."""
+        two = [(a, b) for a, b in combinations(heads, 2)]
+        if not two:
+            return pd.DataFrame(columns=list(PAIR_COLUMNS))
+        both = np.stack([self._together(pair) for pair in two], axis=1)
+        alone = np.stack([self._alone[a] + self._alone[b] for a, b in two], axis=1)
+        low, high, p = self._tested(both - alone)
+        smallest = smallest_effect(self._effects.margins)
+        rows = []
+        for column, (a, b) in enumerate(two):
+            change = float((both - alone)[:, column].mean())
+            is_found = p[column] < LEVEL and abs(change) >= smallest
+            relation = "stand in for each other" if change > 0 else "work together"
+            rows.append(
+                (
+                    *(a.layer, a.head, b.layer, b.head),
+                    both[:, column].mean(), alone[:, column].mean(), change,
+                    low[column], high[column], p[column],
+                    relation if is_found else "no evidence",
+                )
+            )  # fmt: skip
+        return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
+
+    def _together(self, heads: Sequence[Head]) -> Floats:
+        by_layer: dict[int, list[int]] = {}
+        for head in sorted(heads):
+            by_layer.setdefault(head.layer, []).append(head.head)
+        with self._ablations.of(by_layer):
+            margins = self._answers.margins()
+        self._done()
+        return self._effects.margins - margins
+
+    def direct(self, heads: Sequence[Head]) -> pd.DataFrame:
+        """Measure each head with the outputs of all heads of later layers held as they were."""
+        if not heads:
+            return pd.DataFrame(columns=list(DIRECT_COLUMNS))
+        answers, kind = self._answers, self._effects.kind
+        layers = self._ablations.layout.layers(kind)
+        readings = {head: answers.reading() for head in heads}
+        for batch in answers.batches:
+            outputs = run_parts(
+                answers.model.module, batch.inputs, "head_outputs", kind, layers, run=answers.asked
+            )
+            for head, reading in readings.items():
+                ablated = self._ablations.of({head.layer: [head.head]})
+                held = [
+                    Edit(kind, layer, "head_outputs", _held(outputs[layer]))
+                    for layer in layers
+                    if layer > head.layer
+                ]
+                with ablated, Intervention(answers.model, held, "later heads held"):
+                    reading.add(batch, answers.run(batch))
+        self._done()
+        values = np.stack(
+            [self._effects.margins - answers.margins(each.scores()) for each in readings.values()],
+            axis=1,
+        )
+        low, high, _ = self._tested(values)
+        return pd.DataFrame(
+            [
+                (head.layer, head.head, self._alone[head].mean(), mean, least, most)
+                for head, mean, least, most in zip(heads, values.mean(0), low, high, strict=True)
+            ],
+            columns=list(DIRECT_COLUMNS),
+        )
+
+    def _tested(self, values: Floats) -> tuple[Floats, Floats, Floats]:
+        groups = self._answers.groups
+        test = effect_test(values, groups, seed=self._seed)
+        if test.num_groups < FEWEST_GROUPS:
+            return (np.full(values.shape[1], np.nan),) * 3
+        low, high = effect_intervals(values, groups, seed=self._seed)
+        return low, high, test.p_adjusted
+
+
+def _held(outputs: torch.Tensor) -> Callable[[torch.Tensor, Visible], torch.Tensor]:
+    return patched(outputs, range(outputs.shape[1]))
+
+
+def verdicts_by_method(methods: pd.DataFrame) -> dict[Head, Verdict]:
+    """Return the verdict on each head that all methods agree on, or that it depends on them."""
+    return {
+        Head(int(layer), int(head)): agreed(list(rows["verdict"]))
+        for (layer, head), rows in methods.groupby(["layer", "head"], sort=False)
+    }
+
+
+class Resampling:
+    """Ablations of heads to their outputs on other cases' texts, averaged over several draws.
+
+    Each case is given texts of its own, of other groups: neither the case nor its minimal pair. The
+    interval of a mean over cases so includes what the draw does.
+
+    Source: Chan et al. 2022, "Causal scrubbing".
+
+    Args:
+        answers: the cases.
+        kind: the kind of attention.
+        heads: the heads that may be ablated.
+        seed: the random seed of the draws.
+        draws: how many texts each case is given, one at a time.
+    """
+
+    def __init__(
+        self,
+        answers: Answers,
+        kind: Kind,
+        heads: Sequence[Head],
+        seed: int,
+        draws: int = DRAWS,
+    ) -> None:
+        self._answers, self._kind = answers, kind
+        layers = sorted({head.layer for head in heads})
+        self._outputs: list[dict[int, torch.Tensor]] = []
+        self._lengths: list[int] = []
+        # The first question of each case, as the model reads it.
+        first: dict[int, int] = {}
+        for batch in answers.batches:
+            parts = run_parts(
+                answers.model.module, batch.inputs, "head_outputs", kind, layers, run=answers.asked
+            )
+            for row, case in enumerate(batch.cases):
+                if case not in first:
+                    first[case] = len(self._outputs)
+                    self._outputs.append({layer: part[row] for layer, part in parts.items()})
+                    self._lengths.append(int(batch.mask[row].sum()))
+        self._first = first
+        self._drawn = self._draw(np.random.default_rng(seed), draws)
+
+    def _draw(self, random: np.random.Generator, draws: int) -> list[list[int]]:
+        """Draw for each case the cases that it takes outputs from, ``(draws, num_cases)``."""
+        groups, cases = self._answers.groups, self._answers.cases
+        drawn = []
+        for number, case in enumerate(cases):
+            others = [
+                other
+                for other in range(len(cases))
+                if groups[other] != groups[number] and cases[other].text != case.text
+            ]
+            # With one group alone there is nothing but the case itself.
+            others = others or [number]
+            long = [o for o in others if self._length(o) >= self._length(number)] or others
+            drawn.append(random.choice(long, draws, replace=len(long) < draws).tolist())
+        return [list(each) for each in zip(*drawn, strict=True)]
+
+    def _length(self, case: int) -> int:
+        return self._lengths[self._first[case]]
+
+    def margins(self, head: Head, done: Callable[[], None] = lambda: None) -> Floats:
+        """Return the mean margin of each case over the draws, ``(num_cases,)``."""
+        found = []
+        for drawn in self._drawn:
+            reading = self._answers.reading()
+            for batch in self._answers.batches:
+                source = self._source(head.layer, batch, drawn)
+                edit = Edit(self._kind, head.layer, "head_outputs", patched(source, [head.head]))
+                with Intervention(self._answers.model, [edit], f"{head} resampled"):
+                    reading.add(batch, self._answers.run(batch))
+            found.append(self._answers.margins(reading.scores()))
+            done()
+        mean: Floats = np.mean(found, axis=0)
+        return mean
+
+    def _source(self, layer: int, batch: Batch, drawn: Sequence[int]) -> torch.Tensor:
+        """Stack the outputs that a batch takes, each at the same positions as its own."""
+        length = batch.mask.shape[1]
+        rows = []
+        for case in batch.cases:
+            outputs = self._outputs[self._first[drawn[case]]][layer]
+            known = self._length(drawn[case])
+            # A text that is too short goes on with its last token.
+            places = torch.arange(length, device=outputs.device).clamp(max=known - 1)
+            rows.append(outputs[:, places])
+        return torch.stack(rows)
