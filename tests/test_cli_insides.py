@@ -36,7 +36,7 @@ def test_heads_leaves_tables_a_summary_and_a_report(introspect, tmp_path):
     outcome = introspect("heads", "--model", "induction", "--out", out, *FEW, "--seed", 3)
     assert outcome.code == 0, outcome.err
     begun, ended = outcome.err.splitlines()
-    assert begun == f"introspect: {READING}: 0 of 4"
+    assert begun == f"introspect: {READING}: 0 of 5"
     assert ended.startswith(f"introspect: {READING}: 5 of 5 done in ")
     assert outcome.out.splitlines() == [INDUCTION, str(out / "report.html")]
     assert sorted(path.name for path in out.iterdir()) == [
