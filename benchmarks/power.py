@@ -51,7 +51,7 @@ def main() -> None:
 def chosen(credits: np.ndarray, group: int):
     """Return the held-out choice of a head."""
     groups = [case // group for case in range(len(credits))]
-    return held_out_selection(np.stack([credits, 1 - credits]), groups, permutations=400)
+    return held_out_selection(np.stack([credits, 1 - credits]), groups)
 
 
 def coin_flips(seed: int, cases: int) -> np.ndarray:

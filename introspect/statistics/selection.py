@@ -35,7 +35,7 @@ SIGNIFICANT = 0.05
 #: What could have been found is found in this share of sets.
 POWER = 0.8
 # So many sets are simulated, and the accuracy is searched in steps of this size.
-_POWER_RUNS = 400
+_POWER_RUNS = 1_000
 _POWER_STEP = 0.002
 
 # A head observable in less than half of the cases that another is does not compete with it.

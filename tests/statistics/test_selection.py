@@ -106,6 +106,21 @@ def test_the_p_value_is_that_of_a_slow_loop_over_every_labeling():
     assert found.p_value == pytest.approx((as_good + 1) / 129)
 
 
+def test_what_could_have_been_found_is_found_as_often_as_is_said():
+    """A small version of benchmarks/power.py: a head of that accuracy is planted in new sets."""
+    null = held_out_selection(two_candidates(coin_flips(60, 40, seed=2)), range(60))
+    assert null.p_value > 0.05 and 0.7 < null.detectable < 0.85
+    p_values = []
+    for seed in range(60):
+        credits = coin_flips(60, 40, seed=100 + seed)
+        credits[:, 7] = np.random.default_rng(seed).random(60) < null.detectable
+        found = held_out_selection(two_candidates(credits), range(60), permutations=200)
+        p_values.append(found.p_value)
+        if found.p_value < 0.05:
+            assert math.isnan(found.detectable)
+    assert 0.65 < np.mean(np.array(p_values) < 0.05) < 0.95
+
+
 def test_heads_that_are_tied_for_the_best_are_counted():
     credits = coin_flips(60, 6, seed=3)
     credits[:, 2] = credits[:, 4] = np.arange(60) < 50
@@ -126,7 +141,7 @@ def test_the_best_of_many_coin_flippers_is_chance_when_it_is_held_out():
     accuracies, in_sample, p_values = [], [], []
     for seed in range(30):
         found = held_out_selection(
-            two_candidates(coin_flips(200, 288, seed)), pairs(200), permutations=99
+            two_candidates(coin_flips(200, 288, seed)), pairs(200), permutations=99, divisions=10
         )
         accuracies.append(found.accuracy)
         in_sample.append(found.in_sample[1])
