@@ -430,8 +430,6 @@ BAD_ROWS = {
         _row("overlap", candidates=[{"span": [43, 49], "antecedent": True}]),
         "overlaps the pronoun",
     ),
-    "no antecedent": (_row("none", candidates=_candidates(False, False)), "none of its candidates"),
-    "all antecedents": (_row("all", candidates=_candidates(True, True)), "all of its candidates"),
     "too long": (_row("long", text=TEXT + " on and on" * 300), "at most 512 tokens, got 916"),
     "duplicate": (_row("good 1"), "an earlier case has 'good 1'"),
     "no JSON": ("{not json", "Expected JSON"),
@@ -449,6 +447,9 @@ def test_every_kind_of_bad_row_is_rejected_and_the_rest_goes_on(introspect, tmp_
         is_latin = kind == "encoding"
         lines.append(row.replace("\\u00e9", "\xe9").encode("latin-1" if is_latin else "utf-8"))
     lines.append(_row("good 2").encode())
+    # Outside forced choice, and scored all the same.
+    lines.append(_row("none", candidates=_candidates(False, False)).encode())
+    lines.append(_row("all", candidates=_candidates(True, True)).encode())
     file = tmp_path / "cases.jsonl"
     file.write_bytes(b"\n".join(lines) + b"\n")
     outcome = introspect("probe", file, "--out", tmp_path / "run")

@@ -15,7 +15,7 @@ from .test_cli import assert_refused, introspect
 
 __all__ = ["introspect"]  # a fixture
 
-FEW = ("--sequences", 4)
+FEW = ("--sequences", 5)
 SMALL = ("--sequences", 4, "--prefix", "0-4", "--period", "4-8")
 INDUCTION = "L0H0 is a previous-token head; L1H0, L1H1, L1H2 and L1H3 are induction heads."
 TEXTS = "The cat saw the road because it was too shy.\n\nA fox ran over the long road.\n"
@@ -36,13 +36,13 @@ def test_heads_leaves_tables_a_summary_and_a_report(introspect, tmp_path):
     outcome = introspect("heads", "--model", "induction", "--out", out, *FEW, "--seed", 3)
     assert outcome.code == 0, outcome.err
     begun, ended = outcome.err.splitlines()
-    assert begun == f"introspect: {READING}: 0 of 4"
-    assert ended.startswith(f"introspect: {READING}: 4 of 4 done in ")
+    assert begun == f"introspect: {READING}: 0 of 5"
+    assert ended.startswith(f"introspect: {READING}: 5 of 5 done in ")
     assert outcome.out.splitlines() == [INDUCTION, str(out / "report.html")]
     assert sorted(path.name for path in out.iterdir()) == [
         "heads.csv", "heads.parquet", "report.html", "run.json", "summary.json",
     ]  # fmt: skip
-    expected = ix.detect_heads("induction", num_sequences=4, seed=3)
+    expected = ix.detect_heads("induction", num_sequences=5, seed=3)
     pd.testing.assert_frame_equal(pd.read_csv(out / "heads.csv"), expected)
     pd.testing.assert_frame_equal(pd.read_parquet(out / "heads.parquet"), expected)
     summary = json.loads((out / "summary.json").read_text())
@@ -82,7 +82,7 @@ def test_a_threshold_of_ones_own_is_stated(introspect, tmp_path):
     out = tmp_path / "heads.html"
     outcome = introspect("heads", "--model", "induction", "--out", out, *FEW, "--threshold", 0.9)
     assert outcome.code == 0, outcome.err
-    expected = ix.detect_heads("induction", num_sequences=4, threshold=0.9)
+    expected = ix.detect_heads("induction", num_sequences=5, threshold=0.9)
     named = expected[expected["role"] != "none"]
     assert 0 < len(named) < 5
     for row in named.itertuples():

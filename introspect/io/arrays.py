@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load, save
 
-from introspect.io.plain import as_typed, from_json
+from introspect.io.plain import from_json
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -46,8 +46,10 @@ def unpack(content: bytes) -> Arrays:
     unpacked: Arrays = {}
     for name, array in load(content).items():
         if name.startswith(_STRINGS):
-            texts = as_typed(tuple[str, ...], from_json(array.tobytes()), name)
-            unpacked[name.removeprefix(_STRINGS)] = np.array(texts, dtype=np.str_)
+            texts = np.array(from_json(array.tobytes()), dtype=object)
+            if not all(isinstance(text, str) for text in texts.ravel()):
+                raise ValueError(f"{name} holds other things than strings")
+            unpacked[name.removeprefix(_STRINGS)] = texts.astype(np.str_)
         else:
             unpacked[name] = array
     return unpacked

@@ -415,17 +415,42 @@ def occupation_claims(found: OccupationBias) -> tuple[Claim, ...]:
 
 def bias_words(bias: Bias) -> list[str]:
     """Describe the difference between two kinds of cases, with the authors' caution."""
-    first, second = bias.contrast
-    found = bias.table[bias.table["p_adjusted"] < _SIGNIFICANT]
-    heads = counted(len(found), "head and direction", "heads and directions")
-    differ = verb(len(found), "differs", "differ")
-    count = "no head differs" if found.empty else f"{heads} {differ}"
-    groups = (
-        f"{counted(bias.num_groups, 'group')} that {verb(bias.num_groups, 'holds', 'hold')} both"
-    )
     return [
-        f"The accuracy on *{first}* minus that on *{second}* cases, over {groups}: {count} by more "
-        "than chance allows (adjusted p below 0.05).",
+        *(claim.sentence for claim in bias_claims(bias)),
         f"*{bias.caution}*",
         *map(sentence, bias.notes),
     ]
+
+
+def bias_claims(bias: Bias) -> tuple[Claim, ...]:
+    """Return the claim on the difference between two kinds; none where there was no test."""
+    first, second = bias.contrast
+    table = bias.table.dropna(subset=["p_adjusted"])
+    if table.empty:
+        return ()
+    found = table[table["p_adjusted"] < _SIGNIFICANT]
+    nearest = table.loc[table["p_adjusted"].idxmin()]
+    heads = counted(len(found), "head and direction", "heads and directions")
+    differ = verb(len(found), "differs", "differ")
+    count = "no head is shown to differ" if found.empty else f"{heads} {differ}"
+    groups = (
+        f"{counted(bias.num_groups, 'group')} that {verb(bias.num_groups, 'holds', 'hold')} both"
+    )
+    return (
+        Claim(
+            kind="no-differs" if found.empty else "differs",
+            subject=str(Head(int(nearest["layer"]), int(nearest["head"]))),
+            sentence=(
+                f"The accuracy on *{first}* minus that on *{second}* cases, over {groups}: {count} "
+                "(adjusted p below 0.05)."
+            ),
+            estimate=float(nearest["difference"]),
+            low=float(nearest["ci_low"]),
+            high=float(nearest["ci_high"]),
+            test=f"max-statistic over {len(table)} heads and directions, two-sided",
+            p=float(nearest["p_adjusted"]),
+            n=int(nearest[f"n_{first}"] + nearest[f"n_{second}"]),
+            groups=bias.num_groups,
+            rule="adjusted p below 0.05",
+        ),
+    )

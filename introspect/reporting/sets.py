@@ -14,6 +14,7 @@ from introspect.records import AttentionRecord, Weights, mention_pieces
 from introspect.reporting.findings import Finding
 from introspect.reporting.prose import data_table, paragraphs, plain_words
 from introspect.reporting.set_words import (
+    bias_claims,
     bias_words,
     direction_name,
     finding_of_choice,
@@ -133,6 +134,8 @@ class SetFindings:
         further = () if self.pairs is None else pair_claims(self.pairs)
         if self.linear is not None:
             further += (linear_claim(self.linear),)
+        if self.bias is not None:
+            further += bias_claims(self.bias)
         if self.occupations is not None:
             further += occupation_claims(self.occupations)
         return replace(found, claims=(*found.claims, *further))

@@ -113,7 +113,12 @@ def accuracy_interval(credits: Sequence[float], groups: Sequence[str]) -> tuple[
 def difference_interval(
     differences: Sequence[float], groups: Sequence[str], options: Options
 ) -> tuple[float, float]:
-    """Return the interval of the mean difference of held-out credits; NaN with too few groups."""
+    """Return the interval of the mean difference of held-out credits; NaN with too few groups.
+
+    Where all groups differ alike, a bootstrap has nothing to vary. Then at most a share of groups
+    could differ otherwise that such a sample leaves open (the exact limit for none of them), each
+    by as much as credits can.
+    """
     low, high = effect_intervals(
         np.array(differences)[:, None],
         groups,
@@ -121,6 +126,10 @@ def difference_interval(
         inflation=INFLATION,
         seed=options.seed,
     )
+    if np.isnan(low[0]):
+        limit = accuracy_interval([0.0] * len(groups), groups)[1]
+        alike = float(np.mean(differences)) * (1 - limit)
+        return alike - limit, alike + limit
     return float(low[0]), float(high[0])
 
 
