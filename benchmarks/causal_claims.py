@@ -2,10 +2,12 @@
 
     python benchmarks/causal_claims.py effects [--studies 200]
     python benchmarks/causal_claims.py attending [--models 10]
+    python benchmarks/causal_claims.py mediation [--models 10]
 
 ``effects``: drawn effects of 72 heads, of which none is real, or some are known. ``attending``:
 models with random weights, on cases whose antecedent is always the nearer candidate, mostly, or
-in half of them.
+in half of them. ``mediation``: models with random weights, on minimal pairs: in how many a head is
+said to mediate.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import transformers as tf
 import introspect as ix
 from introspect.data import grammar_cases
 from introspect.models import Model
+from introspect.reporting import claims_of
 from introspect.statistics import effect_test
 from introspect.studies.causal import attending
 
@@ -131,7 +134,28 @@ def random_model(kind: str, tokenizer: object, seed: int) -> Model:
     return ix.load((tf.GPT2Model(config).eval(), tokenizer))
 
 
-PARTS = {"effects": effects, "attending": attending_by_chance}
+def mediation_by_chance(options: argparse.Namespace) -> None:
+    """Print random models of which it is said that a change passes through a head."""
+    tokenizer = ix.load("pronoun").tokenizer
+    cases = list(grammar_cases(20, "en", seed=1000))
+    said = 0
+    for seed in range(options.models):
+        torch.manual_seed(seed)
+        config = tf.BertConfig(
+            vocab_size=len(tokenizer), hidden_size=96, num_hidden_layers=3, num_attention_heads=6,
+            intermediate_size=64, max_position_embeddings=64, initializer_range=0.05,
+        )  # fmt: skip
+        module = tf.BertForMaskedLM(config).eval()
+        study = ix.causal_study(ix.load((module, tokenizer), lm_head=True), cases)
+        said += any(claim.kind.startswith("mediates") for claim in claims_of(study))
+    print(f"random weights: a head “mediates” in {said} of {options.models} models")
+
+
+PARTS = {
+    "effects": effects,
+    "attending": attending_by_chance,
+    "mediation": mediation_by_chance,
+}
 
 if __name__ == "__main__":
     main()

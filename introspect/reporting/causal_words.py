@@ -152,8 +152,11 @@ def _attending_words(supporting: Sequence[str], attending: Sequence[Head]) -> st
         words = "It attends to the antecedent"
     else:
         words = f"{_named(both)} {_verb(both, 'attend')} to the antecedent"
-    also = f"; so {verb(len(rest), 'does', 'do')} {_named(rest)}, without such evidence" * bool(
-        rest
+    also = (
+        f"; so {verb(len(rest), 'does', 'do')} {_named(rest)}, without evidence that "
+        f"{verb(len(rest), 'it supports', 'they support')} the answer"
+        if rest
+        else ""
     )
     return f"{words}{also}."
 

@@ -18,6 +18,7 @@ from introspect.statistics import FEWEST_GROUPS, fold_of_groups
 from introspect.studies.causal.answers import Answers
 from introspect.studies.causal.effects import CausalEffects, ablations_for
 from introspect.studies.causal.metrics import Floats
+from introspect.studies.causal.verdicts import smallest_effect
 from introspect.text import counted, listed, quantity
 
 #: The stage of ``smallest_set``, as its progress is told.
@@ -81,6 +82,8 @@ class SmallestSet:
     def words(self) -> str:
         """The finding, in a sentence."""
         if self.steps.empty:
+            if self.total_low > 0:
+                return "No head has an effect by which a set of heads could be begun."
             return (
                 "With all heads ablated the margin is not shown to be lower "
                 f"({quantity(self.total)}): there is nothing for a set of heads to carry."
@@ -104,6 +107,7 @@ def smallest_set(
     effects: CausalEffects,
     heads: Iterable[HeadLike] | HeadLike | None = None,
     *,
+    standing_in: Sequence[Head] = (),
     share: float = 0.8,
     most: int = 6,
     random_sets: int = 200,
@@ -119,6 +123,8 @@ def smallest_set(
     Args:
         effects: the effects of single heads, of cases of coreference.
         heads: the heads to choose among; all that were measured by default.
+        standing_in: heads that another stands in for, so that they have no effect of their own to
+            be found by: they are added last.
         share: the faithfulness to reach.
         most: the largest number of heads; the search ends there, reached or not.
         random_sets: the number of random sets that it is compared with.
@@ -158,18 +164,22 @@ def smallest_set(
     found, other = (np.flatnonzero(half == number) for number in range(_FOLDS))
     with following(progress) as tell:
         search = _Search(answers, effects, ablations, tell, 2 * most + 5)
-        order = _by_effect(values[found], measured, pool)
+        smallest = smallest_effect(effects.margins)
+        order = _by_effect(values[found], measured, pool, smallest)
+        means = dict(zip(measured, values[found].mean(0).tolist(), strict=True))
+        known = {head for head, _ in order}
+        order += [(head, means[head]) for head in standing_in if head in pool and head not in known]
         steps, reached = search.added(found, order, share, most)
         return search.measured(other, steps, share, reached=reached, sets=random_sets, seed=seed)
 
 
 def _by_effect(
-    values: Floats, measured: Sequence[Head], pool: Sequence[Head]
+    values: Floats, measured: Sequence[Head], pool: Sequence[Head], smallest: float
 ) -> list[tuple[Head, float]]:
-    """Return the heads with a positive effect, the largest first, with that effect."""
+    """Return the heads whose effect is one, the largest first, with that effect."""
     means = dict(zip(measured, values.mean(0).tolist(), strict=True))
     ordered = sorted(pool, key=lambda head: -means[head])
-    return [(head, means[head]) for head in ordered if means[head] > 0]
+    return [(head, means[head]) for head in ordered if means[head] >= smallest]
 
 
 class _Search:

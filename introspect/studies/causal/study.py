@@ -169,7 +169,7 @@ def causal_study(
         attended = attending(scores, answers.cases, answers.groups, seed=seed)
         followed = _followed(effects, attended, seed, tell)
         table = _joined(effects.heads, attended, followed)
-        smallest, unsearched = _smallest(effects, heads, share, seed, tell)
+        smallest, unsearched = _smallest(effects, heads, followed, share, seed, tell)
         mediated, unpaired = (
             _mediated(answers, followed, kind, batch_size, seed, tell)
             if (minimal_pairs)
@@ -220,6 +220,7 @@ def _followed(effects: CausalEffects, attended: pd.DataFrame, seed: int, tell: S
 def _smallest(
     effects: CausalEffects,
     heads: Iterable[HeadLike] | HeadLike | None,
+    followed: Followed,
     share: float | None,
     seed: int,
     tell: Stages,
@@ -229,8 +230,18 @@ def _smallest(
         return None, []
     if not ability_of(effects.answers, effects.margins).is_above_chance:
         return None, ["no set of heads is searched: the model is not shown to be above chance"]
+    pairs = followed.pairs[followed.pairs["relation"] == "stand in for each other"]
+    standing_in = [
+        head
+        for row in pairs.itertuples()
+        for head in (Head(row.layer, row.head), Head(row.other_layer, row.other_head))
+    ]
     try:
-        return smallest_set(effects, heads, share=share, seed=seed, progress=tell), []
+        found = smallest_set(
+            effects, heads, standing_in=list(dict.fromkeys(standing_in)), share=share, seed=seed,
+            progress=tell,
+        )  # fmt: skip
+        return found, []
     except InputError as error:
         return None, [f"no set of heads is searched: {error}"]
 

@@ -29,7 +29,8 @@ from tests.views.causal.helpers import SURROGATE, table_of, without_tests
 def test_heads_that_support_the_answer_are_named_with_the_largest_effect():
     assert headline(made()) == (
         "L0H0 and L3H0 support the answer: without L0H0 the preference falls by 2.00 nats (95% CI "
-        "1.70–2.20). L3H0 attends to the antecedent; so does L3H1, without such evidence."
+        "1.70–2.20). L3H0 attends to the antecedent; so does L3H1, without evidence that it "
+        "supports the answer."
     )
     assert headline(made(rows_but((3, 1), (0, 0)))) == (
         "L3H0 supports the answer: without it the preference falls by 1.50 nats (95% CI "
@@ -200,6 +201,8 @@ def test_a_small_set_is_said_as_faithfulness_beside_random_sets():
     assert smallest_words(made(smallest=nothing))[0].endswith(
         "nothing for a set of heads to carry."
     )
+    begun = SmallestSet(steps.head(0), 1.0, 0.5, 1.5)
+    assert smallest_words(made(smallest=begun))[0].startswith("No head has an effect by which")
     assert smallest_words(made()) == []
 
 

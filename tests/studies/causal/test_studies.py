@@ -76,6 +76,11 @@ def test_a_set_that_is_not_reached_says_so_and_few_groups_are_refused(model, man
     found = smallest_set(effects, "L0H3", random_sets=0)
     assert not found.reached
     assert found.words.startswith("No set of up to 1 head reaches a faithfulness of 0.800: L0H3")
+    # A head that another stands in for has no effect to be found by, and is added last.
+    added = smallest_set(effects, "L0H3", standing_in=[Head(0, 0)], random_sets=0).heads
+    assert added == [Head(0, 3)]  # it is not among the heads to choose from
+    added = smallest_set(effects, ["L0H3", "L0H2"], standing_in=[Head(0, 2)], random_sets=0).heads
+    assert added == [Head(0, 3), Head(0, 2)]
     with pytest.raises(SelectionError, match="`share`"):
         smallest_set(effects, share=0)
     with pytest.raises(SelectionError, match="`most` of at least 1, got 0"):
