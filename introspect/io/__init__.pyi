@@ -10,6 +10,7 @@ from .destinations import check_destination as check_destination
 from .destinations import check_own as check_own
 from .destinations import claimed_file as claimed_file
 from .destinations import resolved as resolved
+from .destinations import shown as shown
 from .destinations import unwritable as unwritable
 from .files import PAGE_ENDINGS as PAGE_ENDINGS
 from .files import VIEW_ENDINGS as VIEW_ENDINGS

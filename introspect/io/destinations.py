@@ -82,6 +82,12 @@ def resolved(path: PathLike) -> Path:
         raise unwritable(given, error) from error
 
 
+def shown(path: Path) -> str:
+    """Return a place as a person would name it: from the folder where they are, if it is there."""
+    here = Path(os.path.realpath(os.curdir))
+    return str(path.relative_to(here) if here in path.parents else path)
+
+
 def _steps(path: Path) -> Iterator[Path]:
     """Yield a path and what each link leads to."""
     step = Path(os.path.abspath(path))
@@ -124,7 +130,7 @@ def _check_parent(target: Path, given: Path) -> None:
     if not stat.S_ISDIR(_mode_of(folder)):
         what = "is not a folder" if os.path.lexists(folder) else "does not exist"
         raise OutputError(
-            f"Expected an existing folder for {given.name!r}, but {str(folder)!r} {what}. "
+            f"Expected an existing folder for {given.name!r}, but {shown(folder)!r} {what}. "
             "Create it first, or name another place."
         )
     check_writable(folder)
@@ -138,7 +144,7 @@ def check_writable(folder: Path) -> None:
     """
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(
-            f"Expected to write in {str(folder)!r}, but it is read-only for you. "
+            f"Expected to write in {shown(folder)!r}, but it is read-only for you. "
             "Name a place you may write to."
         )
 
@@ -164,17 +170,17 @@ def check_own(place: Path) -> None:
         return
     if not stat.S_ISREG(mode):
         raise OutputError(
-            f"Expected a new or regular file to write, but {str(place)!r} is {kind_of(mode)}. "
+            f"Expected a new or regular file to write, but {shown(place)!r} is {kind_of(mode)}. "
             "Name another file."
         )
     if not _is_of_this_user(place):
         raise OutputError(
-            f"Expected a new file or one of your own to write, but {str(place)!r} belongs to "
+            f"Expected a new file or one of your own to write, but {shown(place)!r} belongs to "
             "another user. Name another file."
         )
     if not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
         raise OutputError(
-            f"Expected a file that may be replaced, but {str(place)!r} is write-protected "
+            f"Expected a file that may be replaced, but {shown(place)!r} is write-protected "
             "(read-only). Lift the protection, or name another file."
         )
 
@@ -355,6 +361,6 @@ def _check_lock(path: Path, lock: object) -> None:
 def unwritable(place: Path, error: OSError | ValueError, write: str = "write") -> OutputError:
     """Return the error for a file that cannot be written, or a folder to ``write in``."""
     return OutputError(
-        f"Expected to {write} {str(place)!r}, but the system refused: "
+        f"Expected to {write} {shown(place)!r}, but the system refused: "
         f"{getattr(error, 'strerror', None) or error}. Name a place you may write to."
     )

@@ -25,6 +25,7 @@ from introspect.io.destinations import (
     kind_of,
     locked_by,
     resolved,
+    shown,
     unwritable,
 )
 from introspect.io.manifest import (
@@ -78,12 +79,12 @@ def check_folder(
     own = _own_names(folder, kind, overwrite=overwrite)
     if PLAN not in own:
         raise OutputError(
-            f"Expected an empty folder, but {str(folder)!r} holds {names[0]!r}, which is not of a "
-            f"{kind} run. Name another folder."
+            f"Expected an empty folder, but {shown(folder)!r} holds {names[0]!r}, which is not of "
+            f"a {kind} run. Name another folder."
         )
     if foreign := [name for name in names if name not in own]:
         raise OutputError(
-            f"Expected an empty folder or that of a {kind} run alone, but {str(folder)!r} holds "
+            f"Expected an empty folder or that of a {kind} run alone, but {shown(folder)!r} holds "
             f"{foreign[0]!r}. Move it elsewhere, or name another folder."
         )
     check_apart(folder, inputs)
@@ -92,8 +93,8 @@ def check_folder(
     # What a stopped run had finished is put in place before anything is said about it.
     if way == "replace" and not overwrite and not os.path.lexists(folder / FINISHED):
         raise OutputError(
-            f"Expected an empty folder, but {str(folder)!r} holds an earlier run. Add --overwrite "
-            "to replace it, or name another folder."
+            f"Expected an empty folder, but {shown(folder)!r} holds an earlier run. Add "
+            "--overwrite to replace it, or name another folder."
         )
     return folder
 
@@ -103,12 +104,12 @@ def _check_place(folder: Path) -> None:
         mode = os.lstat(folder).st_mode
         what = "a file" if stat.S_ISREG(mode) else kind_of(mode)
         raise OutputError(
-            f"Expected a folder for --out, but {str(folder)!r} is {what}. Name another place."
+            f"Expected a folder for --out, but {shown(folder)!r} is {what}. Name another place."
         )
     above = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
     if not above.is_dir():
         raise OutputError(
-            f"Expected a folder to make {folder.name!r} in, but {str(above)!r} is a file. Name "
+            f"Expected a folder to make {folder.name!r} in, but {shown(above)!r} is a file. Name "
             "another place."
         )
     check_writable(above)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from introspect.errors import OutputError
+from introspect.io.destinations import shown
 from introspect.io.files import write_atomically
 from introspect.io.plain import object_from
 
@@ -77,7 +78,7 @@ def check_version(folder: Path, run: dict[str, Any], version: str) -> None:
     if written != version:
         again = "Add --overwrite to start again, or name" if written else "Name"
         raise OutputError(
-            f"Expected a run of introspect {version} in {str(folder)!r}, but introspect "
+            f"Expected a run of introspect {version} in {shown(folder)!r}, but introspect "
             f"{written or 'of an unknown version'} wrote it, and its results cannot be continued. "
             f"{again} another folder."
         )
@@ -100,9 +101,9 @@ def read_run(folder: Path) -> dict[str, Any] | None:
             raise TypeError("its plan is not an object")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise OutputError(
-            f"Expected the plan of a run in {str(path)!r}, but it cannot be read: {error}. Without "
-            "it nobody knows what is of a run here: name another folder, or remove this one "
-            "yourself."
+            f"Expected the plan of a run in {shown(path)!r}, but it cannot be read: {error}. "
+            "Without it nobody knows what is of a run here: name another folder, or remove this "
+            "one yourself."
         ) from error
     return run
 

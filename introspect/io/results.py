@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from introspect.errors import OutputError
-from introspect.io.destinations import PASSING, check_own, is_half, unwritable
+from introspect.io.destinations import PASSING, check_own, is_half, shown, unwritable
 from introspect.io.files import put
 from introspect.io.manifest import ATTENTION, PLAN, RANDOM, SHARDS, files_of, is_work, read_run
 
@@ -41,8 +41,8 @@ def check_entry(path: Path) -> None:
     if not (stat.S_ISDIR(mode) and path.name in (SHARDS, RANDOM, ATTENTION)):
         if stat.S_ISLNK(mode):
             raise OutputError(
-                f"Expected what a run has written, but {str(path)!r} is a link. Move it elsewhere, "
-                "or name another folder."
+                f"Expected what a run has written, but {shown(path)!r} is a link. Move it "
+                "elsewhere, or name another folder."
             )
         check_own(path)
         return

@@ -17,6 +17,7 @@ from torch import nn
 from introspect.data import InputSet, fingerprint
 from introspect.errors import ModelError, OutputError
 from introspect.hooks import own_parameter
+from introspect.io import shown
 from introspect.models import Model
 from introspect.reporting import version_of_introspect
 from introspect.runs.worker import WorkerOptions
@@ -75,12 +76,13 @@ def check_same(given: Mapping[str, Any], begun: Mapping[str, Any], folder: Path)
     """
     changed = [name for name in {**begun, **given} if given.get(name) != begun.get(name)]
     if changed:
-        shown = "; ".join(
+        changes = "; ".join(
             f"{name}: {_shown(begun.get(name))} → {_shown(given.get(name))}" for name in changed
         )
         raise OutputError(
-            f"Expected the plan that {str(folder)!r} was begun with, but this has changed: {shown}."
-            " Go on as it was begun, name another folder, or add --overwrite to start again."
+            f"Expected the plan that {shown(folder)!r} was begun with, but this has changed: "
+            f"{changes}. Go on as it was begun, name another folder, or add --overwrite to start "
+            "again."
         )
 
 

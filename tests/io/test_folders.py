@@ -152,3 +152,14 @@ def test_without_a_manifest_of_ours_nothing_is(run, content):
     for overwrite in (False, True):
         with pytest.raises(OutputError, match=r"run\.json|holds 'a\.csv'"):
             check_folder(run, "causal", "replace", overwrite=overwrite)
+
+
+def test_a_folder_is_named_as_the_person_there_would(tmp_path, monkeypatch):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="but 'notes' holds 'mine.txt'"):
+        check_folder("notes", "probe", "resume", overwrite=False)
+    monkeypatch.chdir(tmp_path / "notes")
+    with pytest.raises(OutputError, match="/notes' holds 'mine.txt'"):
+        check_folder(tmp_path / "notes", "probe", "resume", overwrite=False)
