@@ -37,8 +37,8 @@ def main() -> None:
             accuracies.append(null.detectable)
             for run in range(options.runs // options.sets):
                 credits = coin_flips(10_000 + 1_000 * seed + run, cases)
-                planted = np.random.default_rng([seed, run]).random(cases)
-                credits[:, 7] = planted < null.detectable
+                random = np.random.default_rng([seed, run])
+                credits[:, random.integers(HEADS)] = random.random(cases) < null.detectable
                 found.append(chosen(credits, group).p_value < LEVEL)
         print(
             f"{cases} cases in groups of {group}: {np.min(accuracies):.1%} to "

@@ -117,9 +117,11 @@ def group_sums(values: Matrix, index: Integers) -> Matrix:
     Example:
         >>> group_sums(np.array([[1.0], [0.5], [np.nan]]), np.array([0, 1, 0])).tolist()
         [[1.0], [0.5]]
+        >>> group_sums(np.array([[1.0], [0.5]]), np.array([1, 0])).tolist()
+        [[0.5], [1.0]]
     """
     known = np.nan_to_num(values)
-    if len(index) == int(index.max()) + 1:  # Every case is a group, in the order of its number.
+    if np.array_equal(index, np.arange(len(index))):  # Every case is a group, in this order.
         return known
     order = np.argsort(index, kind="stable")
     starts = np.flatnonzero(np.diff(index[order], prepend=-1))

@@ -297,8 +297,9 @@ class _Null:
         folds = np.eye(int(part.max()) + 1)[part]
         own, n = by_group @ folds, sizes @ folds
         training = (own.sum(1, keepdims=True) - own) / (n.sum() - n)
-        is_chosen = training > self.training[number]
-        held_out: Floats = np.where(is_chosen, own, self.held_out[number]).sum(1) / n.sum()
+        # Of heads that are tied the first is chosen, which is either in half of all cases.
+        share = (np.sign(training - self.training[number]) + 1) / 2
+        held_out: Floats = (share * own + (1 - share) * self.held_out[number]).sum(1) / n.sum()
         return held_out
 
 

@@ -72,6 +72,24 @@ def test_held_out_credits_are_those_of_a_slow_loop(seed, cases, heads):
         assert found.accuracy == pytest.approx(sum(accuracies) / 3)
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_names_that_sort_otherwise_than_they_come_are_the_same_groups(size):
+    """Of c2 and c10 the second comes first in the order of names."""
+    credits = coin_flips(24, 5, seed=4)
+    named = [f"c{case // size}" for case in range(24)]
+    padded = [f"c{case // size:02}" for case in range(24)]
+    assert sorted(set(named)) != list(dict.fromkeys(named))
+    found = held_out_selection(two_candidates(credits), named, permutations=50)
+    known = found.credits[~np.isnan(found.credits)]
+    assert found.accuracy == pytest.approx(known.mean())
+    assert found.ci_low < found.accuracy < found.ci_high
+    slow = np.mean([slow_held_out(credits, named, 5, seed) for seed in range(30)], axis=0)
+    np.testing.assert_allclose(found.credits, slow)
+    for each in (named, padded):
+        low, _ = effect_intervals(credits, each)
+        assert low == pytest.approx(effect_intervals(credits, range(24))[0], abs=0.05) or size == 2
+
+
 def test_neither_order_nor_names_of_rows_move_the_choice():
     credits = coin_flips(80, 12, seed=1)
     groups = [f"g{case // 2}" for case in range(80)]
