@@ -258,6 +258,8 @@ def _is_of(value: Any, hint: Any) -> bool:
         return True
     if not isinstance(value, origin):
         return False
+    if not issubclass(origin, Iterable) or origin.__module__ == "numpy":
+        return True  # what an array holds is for whom it is given to
     return _has_items(value, origin, parts)
 
 

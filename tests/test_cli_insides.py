@@ -52,7 +52,7 @@ def test_heads_leaves_tables_a_summary_and_a_report(introspect, tmp_path):
         "duplicate-token": [],
         "induction": ["L1H0", "L1H1", "L1H2", "L1H3"],
     }
-    assert summary["threshold"] == 0.4 and summary["num_sequences"] == 4
+    assert summary["threshold"] == 0.4 and summary["num_sequences"] == 5
     best = expected.loc[expected["induction"].idxmax()]
     strongest = summary["strongest"]["induction"]
     assert strongest["head"] == f"L{best['layer']}H{best['head']}"

@@ -30,7 +30,7 @@ from introspect.io import (
     state_of_files,
     tree_of,
 )
-from introspect.text import CorefCase, listed, shortened
+from introspect.text import CorefCase, listed, shortened, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -442,7 +442,7 @@ def check_unchanged(files: Iterable[Input], begun: Sequence[Mapping[str, Any]]) 
     """
     for now, before in zip(fingerprint(files), begun, strict=True):
         if dict(now) != dict(before):
-            sizes = f"{before['bytes']:,} → {now['bytes']:,} bytes"
+            sizes = f"{whole(before['bytes'])} → {whole(now['bytes'])} bytes"
             change = "its content" if now["bytes"] == before["bytes"] else sizes
             raise InputError(
                 f"Expected {now['name']!r} to stay as it is while it is read, but it has changed "

@@ -167,7 +167,7 @@ class _Feed:
             )
         if "field limit" in said:
             return (
-                f"a field has more than {csv.field_size_limit():,} characters. Divide its text, or "
+                f"a field has more than {csv.field_size_limit()} characters. Divide its text, or "
                 "close the quotation mark that opens it."
             )
         if "expected after" in said:

@@ -154,7 +154,7 @@ def stdin() -> StandardInput:
     if not (_standard and _standard[0].source is source):
         if read := _already_read(source):
             raise InputError(
-                f"Expected standard input from its beginning, but {read:,} bytes of it have been "
+                f"Expected standard input from its beginning, but {read} bytes of it have been "
                 "read already, and would be missing. Name the file, or do not read sys.stdin "
                 "before."
             )

@@ -13,6 +13,7 @@ from introspect.models.inputs import num_embeddings
 from introspect.models.model import Model
 from introspect.models.unused import words_on_unused
 from introspect.models.vision import VisionModel, reads_pictures
+from introspect.text import whole
 
 _SMALLEST_VOCABULARY = 2
 
@@ -35,9 +36,9 @@ def check_reader(module: nn.Module, tokenizer: Any, name: str) -> None:
     size = tokenizer.backend_tokenizer.get_vocab_size(with_added_tokens=False)
     if rows is not None and size > rows:
         raise ModelError(
-            f"Expected an embedding for each of the {size:,} entries of the tokenizer's vocabulary "
-            f"in {name!r}, got {rows:,}: the tokenizer is of another model. Copy the tokenizer's "
-            "files from where the weights are from."
+            f"Expected an embedding for each of the {whole(size)} entries of the tokenizer's "
+            f"vocabulary in {name!r}, got {whole(rows)}: the tokenizer is of another model. Copy "
+            "the tokenizer's files from where the weights are from."
         )
 
 

@@ -16,7 +16,7 @@ from introspect.calls import kind_of_thing
 from introspect.errors import ModelError, TextError
 from introspect.models.tokens import token_sequence
 from introspect.records import TokenSequence
-from introspect.text import Span, shortened
+from introspect.text import Span, shortened, whole
 
 Readable = str | Sequence[str] | Sequence[Mapping[str, str]]
 
@@ -348,8 +348,8 @@ def with_embeddings(
     if place is None:
         return encoded
     return TextError(
-        f"Expected tokens that {name} has an embedding for, with ids in 0–{rows - 1:,}, got "
-        f"{encoded.tokens.tokens[place]!r} with id {ids[place]:,}: the tokenizer has more "
+        f"Expected tokens that {name} has an embedding for, with ids in 0–{whole(rows - 1)}, got "
+        f"{encoded.tokens.tokens[place]!r} with id {whole(ids[place])}: the tokenizer has more "
         "entries than the model. Give a text without it, or call "
         "module.resize_token_embeddings(len(tokenizer)) and train it."
     )

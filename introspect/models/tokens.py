@@ -10,7 +10,7 @@ from typing import Any
 
 from introspect.errors import ModelError
 from introspect.records import TokenSequence, words_of_texts
-from introspect.text import Span
+from introspect.text import Span, whole
 
 _REPLACEMENT = "\ufffd"
 _SPACE_TOKENS = ("▁", "Ġ")
@@ -72,7 +72,7 @@ def assembled(
     if None in raw:
         raise ModelError(
             f"Expected a tokenizer that has an entry for each id that it gives, but it has none "
-            f"for {ids[raw.index(None)]:,}: it is damaged. Copy its files again."
+            f"for {whole(ids[raw.index(None)])}: it is damaged. Copy its files again."
         )
     word_ids, words = words_of_texts(
         texts, offsets, sequence_ids, given_words or [None] * len(texts)

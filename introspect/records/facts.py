@@ -71,9 +71,7 @@ class _Place(NamedTuple):
 class Head(_Place):
     """One attention head; ``str`` returns the short name.
 
-    Args:
-        layer: the layer, by the model's own number, from 0.
-        head: the head in it, from 0.
+    Its fields are the layer, by the model's own number, and the head in it, both from 0.
 
     Raises:
         CallError: they are no whole numbers.

@@ -33,7 +33,7 @@ from introspect.text import (
 )
 
 #: The rule of pointing, as claims name it, and that of the second number.
-RULE = f"share > {POINTING} and at least {TIMES:g} times the mean share that the other words give"
+RULE = f"share > {POINTING} and at least {TIMES} times the mean share that the other words give"
 RULE_OF_OTHERS = "mean share that the other words of the text give"
 
 _NAMED_HEADS = 5

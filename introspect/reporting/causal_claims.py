@@ -25,6 +25,7 @@ from introspect.text import (
     percent,
     percent_ends,
     quantity,
+    whole,
 )
 
 _RULE_OF_EFFECTS = (
@@ -185,7 +186,9 @@ def attending_claims(study: CausalStudy) -> list[Claim]:
 
 def _attending_claim(study: CausalStudy, row: Any) -> Claim:
     head = Head(int(row.layer), int(row.head))
-    times = quantity(row.attention_ratio) if row.attention_ratio <= _TIMES else f"over {_TIMES:,}"
+    times = (
+        quantity(row.attention_ratio) if row.attention_ratio <= _TIMES else f"over {whole(_TIMES)}"
+    )
     ratio = (
         f"the antecedent gets {times} times the weight of the best distractor on the median case"
     )

@@ -18,7 +18,7 @@ import regex
 from introspect.calls import checked_call, checked_class
 from introspect.errors import MentionError, TextError
 from introspect.text.characters import divides_word, segment_words, shortened
-from introspect.text.english import counted
+from introspect.text.english import counted, whole
 from introspect.text.tokens import checked_words_span, joined_words, span_list
 
 Span = tuple[int, int]
@@ -281,7 +281,7 @@ def _places(text: str, phrase: str, flags: int) -> list[Span]:
 def _check_number(candidates: int) -> None:
     if candidates > MOST_CANDIDATES:
         raise MentionError(
-            f"Expected at most {MOST_CANDIDATES:,} candidates for the pronoun, got {candidates:,}. "
+            f"Expected at most {whole(MOST_CANDIDATES)} candidates for the pronoun, got {whole(candidates)}. "
             "Leave out the farthest."
         )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +23,12 @@ from tests.interventions.helpers import built, inputs_of, run
 #: One whose attention goes through the interface, and one that computes it by itself.
 NAMES = ["bert", "gptj", "deberta"]
 HEADS = ("L0H1", "L1H2", "L1H0")
+
+
+def run_alone(tasks: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run tasks in a thread of their own: in this one another loop may drive a browser."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(tasks())).result()
 
 
 def holding(model: torch.nn.Module, head: str) -> Iterator[None]:
@@ -99,7 +107,7 @@ def test_asyncio_tasks_hold_their_own():
         cancelled.cancel()
         await asyncio.gather(cancelled, return_exceptions=True)
 
-    asyncio.run(all_tasks())
+    run_alone(all_tasks)
     assert Traces.of(model) == before
     assert torch.equal(run(model, inputs), clean)
 
@@ -120,7 +128,7 @@ def test_a_task_begun_within_a_block_does_not_keep_it():
             task = asyncio.create_task(later())
         await task
 
-    asyncio.run(begun())
+    run_alone(begun)
     assert torch.equal(found[0], clean)
 
 
@@ -139,7 +147,7 @@ def test_one_intervention_may_be_open_in_two_tasks():
         one, other = asyncio.Event(), asyncio.Event()
         await asyncio.gather(task(one, other), task(other, one))
 
-    asyncio.run(both())
+    run_alone(both)
     assert Traces.of(model) == before
     assert torch.equal(run(model, inputs), clean)
 

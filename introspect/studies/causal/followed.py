@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from introspect.hooks import Edit, Visible
-from introspect.interventions import Ablation, Intervention, patched, run_parts
+from introspect.interventions import NEEDS_REFERENCE, Ablation, Intervention, patched, run_parts
 from introspect.records import Head, Kind
 from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
 from introspect.studies.causal.answers import Answers, Batch
@@ -103,7 +103,7 @@ class _Asked:
     def methods(self, heads: Sequence[Head]) -> pd.DataFrame:
         """Measure each head by each method, with a family of these heads."""
         rows = []
-        for method in dict.fromkeys([self._effects.method, *COMPARED]) if heads else ():
+        for method in self._compared() if heads else ():
             values = np.stack(list(self._by_method(method, heads)), axis=1)
             low, high, p = self._tested(values)
             verdicts = verdicts_of(
@@ -116,6 +116,16 @@ class _Asked:
                 )
             ]
         return pd.DataFrame(rows, columns=list(METHOD_COLUMNS))
+
+    def _compared(self) -> list[Ablation]:
+        """Return the methods, the study's own first.
+
+        An encoder-decoder gets no reference from texts alone: what its decoder reads is missing.
+        """
+        methods = dict.fromkeys([self._effects.method, *COMPARED])
+        if not self._answers.model.is_encoder_decoder:
+            return list(methods)
+        return [m for m in methods if m == self._effects.method or m not in NEEDS_REFERENCE]
 
     def _by_method(self, method: Ablation, heads: Sequence[Head]) -> Iterable[Floats]:
         clean = self._effects.margins

@@ -42,9 +42,14 @@ class SmallestSet:
         steps: one row for each head, in the order in which they were added: its effect alone, and
             the faithfulness of those up to it, both on the cases that they were found on.
         total: the mean m(all) − m(none) on the other cases.
-        total_low, total_high: its 95% interval, by groups.
-        faithfulness, low, high: of the set on the other cases, with its 95% interval.
-        incompleteness, incompleteness_low, incompleteness_high: on the same cases.
+        total_low: the lower end of its 95% interval, by groups.
+        total_high: the upper end.
+        faithfulness: of the set on the other cases.
+        low: the lower end of its 95% interval.
+        high: the upper end.
+        incompleteness: on the same cases.
+        incompleteness_low: the lower end of its 95% interval.
+        incompleteness_high: the upper end.
         needless: heads of the set without which it is no less faithful.
         random: the mean faithfulness of random sets of as many heads.
         as_faithful: the share of the random sets that are at least as faithful, each measured on

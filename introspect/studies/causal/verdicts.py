@@ -29,7 +29,8 @@ class Ability:
 
     Args:
         accuracy: the share; a tie counts half.
-        low, high: the ends of its 95% interval, by groups of cases; NaN with too few.
+        low: the lower end of its 95% interval, by groups of cases; NaN with too few.
+        high: the upper end.
         n: the number of cases.
         groups: the number of groups that they form.
         chance: the accuracy of a blind choice.

@@ -227,7 +227,7 @@ def detect_heads(
         ModelError: the model has no token embeddings.
 
     Example:
-        >>> heads = detect_heads("induction", num_sequences=4)
+        >>> heads = detect_heads("induction", num_sequences=5)
         >>> heads.loc[heads["role"] == "previous-token", ["layer", "head"]].values.tolist()
         [[0, 0]]
     """

@@ -103,7 +103,7 @@ def head_study(
 
     Example:
         >>> from introspect.models import load
-        >>> study = head_study(load("induction"), num_sequences=4)
+        >>> study = head_study(load("induction"), num_sequences=5)
         >>> study.called("previous-token"), study.called("duplicate-token")
         ([Head(layer=0, head=0)], [])
     """

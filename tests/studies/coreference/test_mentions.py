@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.functional import MENTION_OPTIONS, MentionWords, word_attention
+from introspect.functional import MENTION_OPTIONS, MentionWords, word_attention, words_in_sight
 from introspect.studies.coreference.batch import _between
 
 # One layer, one head, three tokens; every row sums to 1.
@@ -25,9 +25,12 @@ def between(attentions, sources, targets, mention="mean"):
     square[..., : attentions.shape[-2], : attentions.shape[-1]] = attentions
     words = MentionWords((tuple(map(tuple, [*sources, *targets])),), length)
     seen = [word_attention(layer[None][:, :, words.rows[0]], words) for layer in square]
+    # The mask is what these patterns give anything to, in any head.
+    masks = [(layer > 0).any(0)[None, words.rows[0]] for layer in square]
+    in_sight = [words_in_sight(mask, words) for mask in masks]
     first, second = range(len(sources)), range(len(sources), len(sources) + len(targets))
-    weights = np.stack([pairs[0].numpy() for pairs, _ in seen])
-    reachable = [bool(pairs[0][list(first)][:, list(second)].any()) for _, pairs in seen]
+    weights = np.stack([pairs[0].numpy() for pairs in seen])
+    reachable = [bool(sight[0][list(first)][:, list(second)].any()) for sight in in_sight]
     return torch.from_numpy(_between(weights, first, second, mention)), reachable
 
 
