@@ -109,9 +109,12 @@ def causal(
     typer.echo(result.report.finding)
     typer.echo(out / "report.html")
     if result.rejects:
+        from introspect.text import counted
+
         rejects = out / "rejects.jsonl"
         typer.echo(
-            f"introspect: notice: {len(result.rejects)} rows rejected, see {rejects}", err=True
+            f"introspect: notice: {counted(len(result.rejects), 'row')} rejected, see {rejects}",
+            err=True,
         )
         raise typer.Exit(3)
 

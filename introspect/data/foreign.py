@@ -175,6 +175,10 @@ def encoding_of(raw: str) -> tuple[str, str]:
     Example:
         >>> encoding_of(b"caf\xe9".decode("utf-8", "surrogateescape"))
         ('Windows-1252 (cp1252)', 'CP1252')
+        >>> encoding_of("Überschrift;Größe".encode("cp1252").decode("utf-8", "surrogateescape"))[1]
+        'CP1252'
+        >>> encoding_of("猫没有过马路".encode("gbk").decode("utf-8", "surrogateescape"))[1]
+        'GB18030'
     """
     content = raw.encode("utf-8", "surrogateescape")
     try:
@@ -182,7 +186,11 @@ def encoding_of(raw: str) -> tuple[str, str]:
     except UnicodeDecodeError:
         text = ""
     east_asian = sum("\u3000" <= character <= "\u9fff" for character in text)
-    # Two letters of Europe make one of China, but rarely only such.
-    if 2 * east_asian > sum(byte > 0x7F for byte in content) * 0.8 and east_asian > 1:
+    beyond = re.findall(rb"[\x80-\xff]+", content)
+    alone = sum(len(run) == 1 for run in beyond)
+    # A letter of Europe with what follows it makes one of China, but stands mostly alone; those of
+    # China are of two bytes, nearly always both beyond ASCII.
+    is_alone = 5 * alone > sum(map(len, beyond))
+    if 2 * east_asian > sum(map(len, beyond)) * 0.8 and east_asian > 1 and not is_alone:
         return "GB18030 (or GBK)", "GB18030"
     return "Windows-1252 (cp1252)", "CP1252"

@@ -101,7 +101,8 @@ def _claim(scores: Scores, choice: Choice, num_groups: int) -> Claim:
     if not choice.p_value < _SIGNIFICANT:
         sentence = (
             "No evidence that a head resolves these cases: heads chosen on other cases are right "
-            f"in {_held_out(choice)}, no more than chance allows ({p_value(choice.p_value)})."
+            f"in {_held_out(choice)}, which these cases do not tell from chance "
+            f"({p_value(choice.p_value)})."
         )
         rule = f"the p-value is not below {_SIGNIFICANT}"
         return Claim(kind="no-resolves", sentence=sentence, rule=rule, **of_choice)

@@ -281,8 +281,8 @@ def _places(text: str, phrase: str, flags: int) -> list[Span]:
 def _check_number(candidates: int) -> None:
     if candidates > MOST_CANDIDATES:
         raise MentionError(
-            f"Expected at most {whole(MOST_CANDIDATES)} candidates for the pronoun, got {whole(candidates)}. "
-            "Leave out the farthest."
+            f"Expected at most {whole(MOST_CANDIDATES)} candidates for the pronoun, got "
+            f"{whole(candidates)}. Leave out the farthest."
         )
 
 

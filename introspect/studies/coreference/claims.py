@@ -130,7 +130,8 @@ def difference_interval(
         limit = accuracy_interval([0.0] * len(groups), groups)[1]
         alike = float(np.mean(differences)) * (1 - limit)
         return alike - limit, alike + limit
-    return float(low[0]), float(high[0])
+    # Credits from 0 to 1 differ by 1 at most.
+    return max(-1.0, float(low[0])), min(1.0, float(high[0]))
 
 
 def fixed_offset(cases: Sequence[ScoredCase], options: Options) -> list[float]:
