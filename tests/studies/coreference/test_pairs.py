@@ -311,9 +311,11 @@ def test_p_values_are_those_of_every_flip_of_signs():
 
 def test_the_interval_resamples_pairs():
     given = random_pairs(30, 3, seed=5, follows=0.5)
-    table = pair_shifts(given, options=QUICK).table
+    found = pair_shifts(given, options=QUICK)
+    table = found.table
     shifts = np.array([pair_shifts(given[2 * i : 2 * i + 2]).table["shift"] for i in range(30)])
-    low, high = effect_intervals(shifts, range(30), resamples=300)
+    # The draws are of the groups in the order of their names.
+    low, high = effect_intervals(shifts, found.pairs, resamples=300)
     np.testing.assert_allclose(table["ci_low"], low)
     np.testing.assert_allclose(table["ci_high"], high)
 

@@ -10,7 +10,7 @@ from introspect.studies.causal.verdicts import verdicts_of
 
 # Layer, head, effect, control, adjusted p, attention accuracy, its adjusted p, attention margin.
 ROWS = [
-    (0, 0, 2.0, 0.1, 0.001, 0.50, 1.0, 0.01),  # matters, and does not look
+    (0, 0, 2.0, 0.1, 0.001, 0.50, 1.0, 0.01),  # supports, and does not look
     (0, 1, 0.1, 2.0, 1.0, 0.52, 1.0, 0.02),  # neither
     (3, 0, 1.5, -0.2, 0.004, 0.96, 0.001, 0.41),  # both
     (3, 1, -0.2, 1.5, 1.0, 0.90, 0.001, 0.30),  # looks, and does not matter

@@ -62,7 +62,7 @@ def test_points_stand_where_the_figure_has_them_and_the_pointer_finds_them(open_
     assert (
         page.locator('[data-view="causal"] .reading')
         .inner_text()
-        .startswith("L0H0: effect 2.00 nats; matters;")
+        .startswith("L0H0: effect 2.00 nats; supports;")
     )
 
 
