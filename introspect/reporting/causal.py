@@ -47,14 +47,14 @@ _METHODS = {
 }
 _RULES = (
     "The effect of a head is the mean, over cases, of how far the preference falls when the head "
-    "is ablated. Intervals hold 95% of 10,000 resamples of the groups of cases. The p-value is of "
-    "the head’s own effect, two-sided, by flipping the signs of whole groups, with a correction "
-    "for skewed effects; with fewer than 50 groups also by resamples. The adjusted one compares "
-    "with the largest of all heads. A head supports the answer, or opposes it, if its adjusted p "
-    "is below 0.05 and its effect at least 1% of the mean size of the margins; else there is no "
-    "evidence. The mean effect of the other heads of the same layer stands beside it, and is not "
-    "part of the rule. Where the model is not shown to be above chance there is no ability to "
-    "explain, and no verdict.",
+    "is ablated. Intervals of effects are studentized bootstraps of the groups of cases, 95%. The"
+    " p-value is of the head’s own effect, two-sided, by flipping the signs of whole groups, with"
+    " a correction for skewed effects; with fewer than 50 groups also by resamples. The adjusted "
+    "one compares with the largest of all heads. A head supports the answer, or opposes it, if "
+    "its adjusted p is below 0.05 and its effect at least 1% of the mean size of the margins; "
+    "else there is no evidence. The mean effect of the other heads of the same layer stands "
+    "beside it, and is not part of the rule. Where the model is not shown to be above chance "
+    "there is no ability to explain, and no verdict.",
     "A head attends to the antecedent if the pronoun attends to it most in this head more often "
     "than chance, the nearest candidate, the first, the one with the fewest words and the one at "
     "the best fixed distance are right on the same cases (adjusted p below 0.05 over all heads and "

@@ -111,7 +111,8 @@ _RULES = (
     "The duplicate-token score is that from the second time of a token to its first, and the "
     "induction score that from the second time to the token after the first (prefix matching; "
     "Olsson et al. 2022). Means are over the tokens of a sequence, and then over sequences; "
-    "intervals hold 95% of resamples of whole sequences. Pairs that the mask hides do not count.",
+    "intervals are studentized bootstraps of whole sequences, 95%. Pairs that the mask hides do "
+    "not count.",
     "Even attention is what a head would give that attends equally to all that the mask allows.",
 )
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from introspect.records import Head
 from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
-from introspect.statistics import DIVISIONS, Claim
+from introspect.statistics import DIVISIONS, SIGNIFICANT, Claim
 from introspect.studies.coreference import (
     Bias,
     Choice,
@@ -32,8 +32,6 @@ from introspect.text import (
     signed_percent,
     verb,
 )
-
-_SIGNIFICANT = 0.05
 
 _BASELINES = {
     "random": "chance",
@@ -98,13 +96,13 @@ def _claim(scores: Scores, choice: Choice, num_groups: int) -> Claim:
         "n": choice.n,
         "groups": num_groups,
     }
-    if not choice.p_value < _SIGNIFICANT:
+    if not choice.p_value < SIGNIFICANT:
         sentence = (
             "No evidence that a head resolves these cases: heads chosen on other cases are right "
             f"in {_held_out(choice)}, which these cases do not tell from chance "
             f"({p_value(choice.p_value)})."
         )
-        rule = f"the p-value is not below {_SIGNIFICANT}"
+        rule = f"the p-value is not below {SIGNIFICANT}"
         return Claim(kind="no-resolves", sentence=sentence, rule=rule, **of_choice)
     is_beaten = scores.against["ci_low"] > 0
     chosen = (
@@ -147,7 +145,7 @@ def _not_shown(scores: Scores, choice: Choice, chosen: str, is_beaten: pd.Series
 
 def _could_be_found(choice: Choice) -> str:
     """Say what would have been found, where nothing was."""
-    if choice.p_value < _SIGNIFICANT or math.isnan(choice.p_value):
+    if choice.p_value < SIGNIFICANT or math.isnan(choice.p_value):
         return ""
     if math.isnan(choice.detectable):
         return "So few cases find no head in 80% of such sets, even one that is always right."
@@ -325,7 +323,7 @@ def pair_claims(pairs: PairShifts) -> tuple[Claim, ...]:
     table = pairs.table.dropna(subset=["p_adjusted"])
     if table.empty:
         return ()
-    found = table[table["p_adjusted"] < _SIGNIFICANT]
+    found = table[table["p_adjusted"] < SIGNIFICANT]
     nearest = table.loc[table["p_adjusted"].idxmin()]
     most = found.loc[found["shift"].idxmax()] if len(found) else nearest
     head = str(Head(int(most["layer"]), int(most["head"])))
@@ -377,7 +375,7 @@ def occupation_claims(found: OccupationBias) -> tuple[Claim, ...]:
     table = found.table.dropna(subset=["p_adjusted"])
     if table.empty:
         return ()
-    above = table[table["p_adjusted"] < _SIGNIFICANT]
+    above = table[table["p_adjusted"] < SIGNIFICANT]
     most = (above if len(above) else table).pipe(
         lambda rows: rows.loc[rows["correlation"].abs().idxmax()]
     )
@@ -429,7 +427,7 @@ def bias_claims(bias: Bias) -> tuple[Claim, ...]:
     table = bias.table.dropna(subset=["p_adjusted"])
     if table.empty:
         return ()
-    found = table[table["p_adjusted"] < _SIGNIFICANT]
+    found = table[table["p_adjusted"] < SIGNIFICANT]
     nearest = table.loc[table["p_adjusted"].idxmin()]
     heads = counted(len(found), "head and direction", "heads and directions")
     differ = verb(len(found), "differs", "differ")

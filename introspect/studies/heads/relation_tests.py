@@ -13,17 +13,14 @@ import pandas as pd
 from scipy.stats import beta, t
 
 from introspect.records import Head
-from introspect.statistics import FEWEST_GROUPS
+from introspect.statistics import DIVISIONS, FEWEST_GROUPS, SIGNIFICANT
 from introspect.studies.analyzer import Floats, Integers, ratio
 from introspect.studies.heads.sentence_blocks import BlockSums, SentenceBlocks
 
 #: How often the signs of the sentences are drawn for p-values.
 PERMUTATIONS = 2_000
-#: How often the sentences are divided into folds.
-DIVISIONS = 30
 
 _FOLDS = 5
-_SIGNIFICANT = 0.05
 _LEVEL = 0.95
 # A head that counts in less than half of the pairs of another does not compete with it.
 _OBSERVABLE_ENOUGH = 0.5
@@ -367,7 +364,7 @@ def _relation_row(
         (table["direction"] == way) & (table["layer"] == head.layer) & (table["head"] == head.head)
     ]
     row["p_adjusted"] = float(of_chosen["p_adjusted"].iloc[0])
-    row["is_followed"] = row["p_adjusted"] <= _SIGNIFICANT
+    row["is_followed"] = row["p_adjusted"] <= SIGNIFICANT
     return row
 
 
