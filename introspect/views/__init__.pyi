@@ -32,6 +32,8 @@ from .heatmap import HeatmapView as HeatmapView
 from .heatmap import heatmap_view as heatmap_view
 from .image import ImageView as ImageView
 from .image import image_view as image_view
+from .instrument import Choice as Choice
+from .instrument import instrument as instrument
 from .layer import LayerView as LayerView
 from .layer import layer_view as layer_view
 from .lens import LensView as LensView

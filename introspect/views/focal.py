@@ -16,12 +16,12 @@ from introspect.text import decimal, quantity, shortened, visible
 from introspect.views.base import (
     LONGEST_TOKEN,
     View,
-    first_token,
     head_number,
     layer_row,
     named_head,
     plotly_text,
 )
+from introspect.views.instrument import Choice, first_token
 from introspect.views.given import shown_record
 from introspect.views.palette import DIVERGING, INK, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS, cell_hover
@@ -52,6 +52,11 @@ class FocalView(View):
     def name(self) -> str:
         """The name of the head, such as ``L3H1``."""
         return str(Head(self.layer, self.head))
+
+    @property
+    def choice(self) -> Choice:
+        """The head and the token."""
+        return Choice(self.layer, self.head, self.token, granularity="token")
 
     @property
     def weights(self) -> torch.Tensor:

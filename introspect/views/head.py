@@ -38,6 +38,7 @@ from introspect.views.given import (
     checked_records,
     shown_record,
 )
+from introspect.views.instrument import Choice
 from introspect.views.palette import ACCENT, INK, head_colors, mixed, themed_head_colors
 
 if TYPE_CHECKING:
@@ -114,6 +115,20 @@ class HeadView(View):
         special = record.keys.special_tokens_mask
         weights, _ = renormalized(record.attentions, special, is_self=is_self)
         return replace(record, attentions=weights)
+
+    @property
+    def choice(self) -> Choice:
+        """The head, if it is one, the first pinned tokens and the weights."""
+        by_side = {token["side"]: token["index"] for token in reversed(self.tokens)}
+        return Choice(
+            layer=self.layer,
+            head=self.heads[0] if self.heads else None,
+            query=by_side.get("query"),
+            key=by_side.get("key"),
+            weights=self.weights,
+            granularity=self.granularity,
+            methods=page_methods(self.record, self.weights),
+        )
 
     @property
     def figure(self) -> Figure:

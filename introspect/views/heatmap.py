@@ -82,6 +82,12 @@ class HeatmapView(View):
         return pattern_of(shown, layer_row(self.record, self.layer), head)
 
     @property
+    def choice(self) -> Choice:
+        """The layer and the head, if it is one."""
+        head = self.head if isinstance(self.head, int) else None
+        return Choice(layer=self.layer, head=head, granularity="token")
+
+    @property
     def figure(self) -> Figure:
         """The matrix with its tokens and a color bar, as a plain Plotly figure."""
         import plotly.graph_objects as go

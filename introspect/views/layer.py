@@ -25,12 +25,12 @@ from introspect.views.base import (
     View,
     by_method,
     checked_weights,
-    first_token,
     is_whole,
     page_methods,
     plotly_text,
     scale_of,
 )
+from introspect.views.instrument import Choice, first_token
 from introspect.views.given import BERTVIZ_NAMES, BERTVIZ_ONLY, Tokens, shown_record
 from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
 from introspect.views.palette import INK, SEQUENTIAL, themed
@@ -84,6 +84,14 @@ class LayerView(View):
     def _of_token(self, weights: torch.Tensor) -> torch.Tensor:
         """Return the token's row or column of ``(..., query_len, key_len)``."""
         return weights[..., self.token, :] if self.side == "query" else weights[..., self.token]
+
+    @property
+    def choice(self) -> Choice:
+        """The token and the head, if it is one."""
+        head = self.head if isinstance(self.head, int) else None
+        if self.side == "key":
+            return Choice(head=head, key=self.token, granularity="token")
+        return Choice(head=head, query=self.token, granularity="token")
 
     @property
     def figure(self) -> Figure:

@@ -29,6 +29,7 @@ from introspect.views.base import (
 )
 from introspect.views.given import BERTVIZ_NAMES, BERTVIZ_ONLY, Tokens, shown_record
 from introspect.views.head import hidden_head_view
+from introspect.views.instrument import Choice
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import weight_bar
 
@@ -65,6 +66,11 @@ class ModelView(View):
     def title(self) -> str:
         """The title of the view."""
         return "Model view"
+
+    @property
+    def choice(self) -> Choice:
+        """The weights, and the numbers that the heads are sorted by."""
+        return Choice(weights=self.weights, methods=page_methods(self.record, self.weights))
 
     @property
     def figure(self) -> Figure:

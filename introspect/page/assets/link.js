@@ -13,11 +13,12 @@ export function readLink(owner) {
 
 /** Put values into the address; null takes one out of it. */
 export function writeLink(owner, values) {
-  if (pending.size === 0) setTimeout(flush, PAUSE);
+  if (pending.size === 0) setTimeout(flushLink, PAUSE);
   for (const [name, value] of Object.entries(values)) pending.set(`${owner}.${name}`, value);
 }
 
-function flush() {
+/** Write what waits into the address now. */
+export function flushLink() {
   const now = parameters();
   for (const [name, value] of pending) {
     if (value === null || value === undefined || value === "") now.delete(name);

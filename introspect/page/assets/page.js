@@ -4,6 +4,7 @@ import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
 import { loadPlotly } from "./plot.js";
 import { followPrinting } from "./print.js";
+import { mountTables } from "./tables.js";
 import { themeSwitch } from "./theme.js";
 
 async function mountSection(page, description, mounts) {
@@ -33,6 +34,7 @@ async function run(mounts) {
   document.querySelector("main").prepend(element("div", { class: "tools" }, themeSwitch()));
   if (page.sections.length > 0) await loadPlotly();
   mountChapters();
+  mountTables();
   followPrinting();
   for (const description of page.sections) {
     const section = document.getElementById(description.id);
