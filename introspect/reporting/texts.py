@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import overload
 
-from markupsafe import Markup
-
 from introspect.calls import checked_call
 from introspect.errors import InputError
 from introspect.models import Model
-from introspect.page import Document, Section
+from introspect.page import Document, Instrument, Section
 from introspect.records import AttentionRecord, Head, mention_pieces
 from introspect.reporting.case_words import finding_of_case
 from introspect.reporting.findings import Finding, finding_of_set, finding_of_text
-from introspect.reporting.prose import finding_prose, marked_specimen, plain_words, specimen
+from introspect.reporting.prose import finding_prose, plain_words
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.coreference import (
     CapturedText,
@@ -24,7 +22,15 @@ from introspect.studies.coreference import (
     coreference_study,
 )
 from introspect.text import CorefCase, counted, decimal, shortened
-from introspect.views import coreference_view, head_view, model_view
+from introspect.views import (
+    Choice,
+    case_choice,
+    coreference_view,
+    head_view,
+    instrument,
+    model_view,
+    page_methods,
+)
 
 #: How the weights of words and the credit of heads are defined.
 METHOD = (
@@ -100,7 +106,7 @@ def report(
         command=command,
     )
     document = skeleton.begin(
-        specimen=_specimen(first) if is_one else None, plain=plain_words(first.record)
+        instrument=_instrument(first) if is_one else None, plain=plain_words(first.record)
     )
     if is_one:
         _add_views(document, first, folds=True)
@@ -123,8 +129,12 @@ def _finding_of(text: CapturedText) -> Finding:
     return finding_of_case(text)
 
 
-def _specimen(text: CapturedText) -> Markup:
-    return specimen(text.record.queries.texts) if text.case is None else marked_specimen(text.case)
+def _instrument(text: CapturedText, head: Head | None = None) -> Instrument:
+    record, methods = text.record, page_methods(text.record)
+    if text.case is None:
+        return instrument(record, Choice(methods=methods))
+    choice = case_choice(record, text.case, head or _first_head(text))
+    return instrument(record, replace(choice, methods=methods))
 
 
 def _name(subject: Subject) -> str:
@@ -161,9 +171,10 @@ def add_text(document: Document, text: CapturedText, *, head: Head | None = None
         text: the text with its attention.
         head: what the head view shows first; by default the head that points best.
     """
+    document.add_instrument(_instrument(text, head))
     for notice in text.record.notices:
         document.add_notice(notice)
-    document.add_prose(_specimen(text) + finding_prose(_finding_of(text)))
+    document.add_prose(finding_prose(_finding_of(text)))
     _add_views(document, text, folds=False, head=head)
 
 

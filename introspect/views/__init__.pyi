@@ -3,6 +3,7 @@ from .base import Drawing as Drawing
 from .base import View as View
 from .base import head_number as head_number
 from .base import layer_row as layer_row
+from .base import page_methods as page_methods
 from .by_name import ViewName as ViewName
 from .by_name import parts_of_view as parts_of_view
 from .by_name import view_by_name as view_by_name
@@ -13,6 +14,7 @@ from .causal_table import FOUND as FOUND
 from .compare import CompareView as CompareView
 from .compare import compare_view as compare_view
 from .coreference import CoreferenceView as CoreferenceView
+from .coreference import case_choice as case_choice
 from .coreference import coreference_view as coreference_view
 from .evolution import EvolutionView as EvolutionView
 from .evolution import evolution_view as evolution_view
@@ -40,6 +42,8 @@ from .lens import LensView as LensView
 from .lens import LogitView as LogitView
 from .lens import lens_view as lens_view
 from .lens import logit_view as logit_view
+from .measures import accuracy_measures as accuracy_measures
+from .measures import effect_measures as effect_measures
 from .model import ModelView as ModelView
 from .model import model_view as model_view
 from .palette import SEQUENTIAL as SEQUENTIAL

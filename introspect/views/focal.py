@@ -21,8 +21,8 @@ from introspect.views.base import (
     named_head,
     plotly_text,
 )
-from introspect.views.instrument import Choice, first_token
 from introspect.views.given import shown_record
+from introspect.views.instrument import Choice, first_token
 from introspect.views.palette import DIVERGING, INK, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS, cell_hover
 

@@ -28,6 +28,7 @@ from introspect.views.base import (
     whole_words,
 )
 from introspect.views.given import BERTVIZ_NAMES, BERTVIZ_ONLY, Tokens, shown_record
+from introspect.views.instrument import Choice
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar, writing_of
 

@@ -42,16 +42,21 @@ class Choice:
 def instrument(record: AttentionRecord, choice: Choice | None = None) -> Instrument:
     """Return the instrument of a record; what the choice leaves open is the strongest there is.
 
-    The word that attends is by default the last of the text. Of a word, the one attended to is by
-    default the other word that a head gives most; the head is by default the one that does so.
+    The word that attends is by default the last of the text, or, of a head that is named, the one
+    that gives another word most. The word attended to is by default the other word that is given
+    most; the head is by default the one that gives it.
 
     Args:
         record: the attention.
         choice: what is chosen first.
     """
     choice = choice or Choice()
-    query = first_token(record.queries) if choice.query is None else choice.query
     row = None if choice.layer is None else record.layers.index(choice.layer)
+    query = choice.query
+    if query is None and row is not None and choice.head is not None:
+        query = _strongest_query(record, row, choice.head, choice.key)
+    if query is None:
+        query = first_token(record.queries)
     key = choice.key
     if key is None or row is None or choice.head is None:
         row, head, found = _strongest(record, query, key, row, choice.head)
@@ -109,6 +114,28 @@ def _strongest(
     return (row or 0) + found_row, (head or 0) + found_head, targets[target][0]
 
 
+def _strongest_query(record: AttentionRecord, row: int, head: int, key: int | None) -> int | None:
+    """Return the word that gives another word, or a named one, most in a head."""
+    words = [pieces for pieces in record.queries.pieces() if _is_word(record.queries, pieces)]
+    targets = [pieces for pieces in record.keys.pieces() if _is_word(record.keys, pieces)]
+    if key is not None:
+        targets = [pieces for pieces in record.keys.pieces() if key in pieces]
+    if not words or not targets:
+        return None
+    pattern = record.attentions[row, head].double()
+    columns = torch.stack([pattern[:, target].sum(-1) for target in targets], -1)
+    shares = torch.stack([columns[word].mean(0) for word in words])
+    if record.queries == record.keys:
+        # What a word gives itself is no pair.
+        places = {word[0]: number for number, word in enumerate(words)}
+        for number, target in enumerate(targets):
+            own = places.get(target[0])
+            if own is not None:
+                shares[own, number] = -math.inf
+    shares = shares.nan_to_num(-math.inf)
+    return words[int(shares.max(-1).values.argmax())][0] if shares.isfinite().any() else None
+
+
 def _shares(
     record: AttentionRecord, word: Sequence[int], targets: Sequence[Sequence[int]]
 ) -> torch.Tensor:
@@ -118,5 +145,6 @@ def _shares(
 
 
 def _is_word(tokens: TokenSequence, pieces: Sequence[int]) -> bool:
-    is_special = tokens.special_tokens_mask[pieces[0]]
-    return not is_special and any(char.isalnum() for piece in pieces for char in tokens.tokens[piece])
+    if tokens.special_tokens_mask[pieces[0]]:
+        return False
+    return any(map(str.isalnum, "".join(tokens.tokens[piece] for piece in pieces)))

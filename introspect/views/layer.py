@@ -30,9 +30,9 @@ from introspect.views.base import (
     plotly_text,
     scale_of,
 )
-from introspect.views.instrument import Choice, first_token
 from introspect.views.given import BERTVIZ_NAMES, BERTVIZ_ONLY, Tokens, shown_record
 from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
+from introspect.views.instrument import Choice, first_token
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar, writing_of
 

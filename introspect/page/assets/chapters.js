@@ -35,7 +35,9 @@ export function mountChapters() {
     mountChoice(choice, index === 0 ? "item" : `item${index + 1}`);
   });
   for (const list of document.querySelectorAll("ol.index")) searchable(list, list.dataset.of);
-  window.addEventListener("beforeprint", () => openAll(chapters, true));
+  window.addEventListener("beforeprint", () => {
+    openAll([...chapters, ...document.querySelectorAll("details.more")], true);
+  });
 }
 
 function numberOf(chapter) {

@@ -41,7 +41,7 @@ export function sortableTable(table, name) {
 }
 
 /** What a cell is sorted by: a number where it holds one, else its words. */
-export function valueOf(text) {
+export function sortValue(text) {
   const plain = text.trim().replaceAll(",", "").replace("−", "-");
   const match = plain.match(/^[<>]?\s*([+-]?\d+(?:\.\d+)?)(?:·10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?/);
   if (!match) return plain;
@@ -54,7 +54,9 @@ export function valueOf(text) {
 function cellValue(row, column) {
   const cell = row.cells[column];
   if (!cell) return "";
-  return cell.dataset.value === undefined ? valueOf(cell.textContent) : Number(cell.dataset.value);
+  return cell.dataset.value === undefined
+    ? sortValue(cell.textContent)
+    : Number(cell.dataset.value);
 }
 
 /** Numbers in their order, then words in theirs; what is missing comes last either way. */

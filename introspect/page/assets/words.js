@@ -9,6 +9,8 @@ import { lineMoves } from "./words-walk.js";
 // Smaller shares have no number and no arc: their tints are all but white.
 const LEAST_WRITTEN = 0.02;
 // On so many lines all arcs are drawn; over more only the strongest, or they would cover the words.
+const RIGHT_TO_LEFT =
+  /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}]/u;
 const FEW_LINES = 3;
 const MOST_ARCS = 5;
 
@@ -162,12 +164,19 @@ function textOf(sequence, name, granularity, roles) {
     const [first] = group;
     const word = wordOf(sequence, group, number, { name, granularity, roles });
     const isNew = number === 0 || isOtherText(sequence, groups[number - 1][0], first);
-    if (isNew) lines.push(element("p", { class: "words-line", dir: "auto" }));
+    if (isNew) lines.push(element("p", { class: "words-line", dir: directionOf(sequence) }));
     else if (!sequence.glued[first]) lines.at(-1).append(" ");
     lines.at(-1).append(word);
     return word;
   });
   return { root: element("div", { class: "words-text" }, lines), words, groups, groupOf, sequence };
+}
+
+/** Which way a text runs: as its first letter does; the names of special tokens say nothing. */
+function directionOf({ labels, special }) {
+  const letters = labels.filter((_, index) => !special[index]).join("");
+  const [first] = letters.match(/\p{L}/u) ?? [""];
+  return RIGHT_TO_LEFT.test(first) ? "rtl" : "ltr";
 }
 
 function isOtherText({ sequences }, before, now) {
@@ -195,6 +204,11 @@ function wordOf(sequence, group, number, { name, granularity, roles }) {
     "data-unknown": isUnknown ? "true" : null,
     "aria-pressed": "false",
   });
-  made.append(element("bdi", {}, label), element("small", { "aria-hidden": "true" }));
+  // Words of one language keep their order in the other's line; pieces of words stand apart.
+  const tag = isWord ? "span" : "bdi";
+  made.append(
+    element(tag, { class: "word-text" }, label),
+    element("small", { "aria-hidden": "true" }),
+  );
   return made;
 }
