@@ -193,7 +193,9 @@ def _add_views(
         )
     sections += model_view(record).sections(with_detail=False)
     layer, heads = (head.layer, [head.head]) if head else (record.layers[0], None)
-    sections += head_view(record, layer=layer, heads=heads, token=token).sections()
+    sections += head_view(
+        record, layer=layer, heads=heads, token=token, granularity="word"
+    ).sections()
     for section in sections:
         document.add_section(section, folds=folds)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from introspect.functional import merge_pieces
 from introspect.page import Instrument, Measure
 from introspect.records import AttentionRecord, TokenSequence
 
@@ -52,17 +53,13 @@ def instrument(record: AttentionRecord, choice: Choice | None = None) -> Instrum
     """
     choice = choice or Choice()
     row = None if choice.layer is None else record.layers.index(choice.layer)
-    query = choice.query
-    if query is None and row is not None and choice.head is not None:
-        query = _strongest_query(record, row, choice.head, choice.key)
-    if query is None:
+    query, key, head = choice.query, choice.key, choice.head
+    if query is None and head is None and key is None:
         query = first_token(record.queries)
-    key = choice.key
-    if key is None or row is None or choice.head is None:
-        row, head, found = _strongest(record, query, key, row, choice.head)
-        key = found if key is None else key
-    else:
-        head = choice.head
+    if None in (row, head, query, key):
+        row, head, query, key = _strongest(record, query, key, row, head)
+    assert row is not None
+    assert head is not None
     return Instrument(
         record=record,
         layer=record.layers[row],
@@ -89,59 +86,60 @@ def first_token(tokens: TokenSequence) -> int:
 
 
 def _strongest(
-    record: AttentionRecord, query: int, key: int | None, row: int | None, head: int | None
-) -> tuple[int, int, int | None]:
-    """Return the row, head and key of the largest share that a word gives another."""
-    word = next(pieces for pieces in record.queries.pieces() if query in pieces)
-    is_self = record.queries == record.keys
-    targets = [
-        pieces
-        for pieces in record.keys.pieces()
-        if (key in pieces if key is not None else _is_word(record.keys, pieces))
-        and not (is_self and query in pieces)
-    ]
-    if not targets:
-        return row or 0, head or 0, None
-    shares = _shares(record, word, targets)
-    rows = slice(None) if row is None else slice(row, row + 1)
-    heads = slice(None) if head is None else slice(head, head + 1)
-    chosen = shares[rows, heads]
-    if not chosen.isfinite().any():
-        return row or 0, head or 0, None
-    place = int(chosen.nan_to_num(-math.inf).argmax())
-    found_row, rest = divmod(place, chosen.shape[1] * chosen.shape[2])
-    found_head, target = divmod(rest, chosen.shape[2])
-    return (row or 0) + found_row, (head or 0) + found_head, targets[target][0]
+    record: AttentionRecord, query: int | None, key: int | None, row: int | None, head: int | None
+) -> tuple[int, int, int | None, int | None]:
+    """Return row, head, query and key of the largest share; what is given is not chosen.
+
+    Pairs of neighbors are passed over where there are others: many heads attend to the word before
+    or after, whatever it is.
+    """
+    sources = _words(record.queries, query)
+    targets = _words(record.keys, key)
+    rows = range(record.num_layers) if row is None else [row]
+    heads = range(record.num_heads) if head is None else [head]
+    nothing = rows[0], heads[0], query, key
+    if not sources or not targets:
+        return nothing
+    apart = _distances(record, sources, targets)
+    # Only the rows that are needed: all of a long text would take seconds.
+    used = sorted({piece for source in sources for piece in source})
+    rows_of = {piece: number for number, piece in enumerate(used)}
+    weights = record.attentions[list(rows)][:, list(heads)][:, :, used]
+    shares = merge_pieces(weights, [[rows_of[p] for p in source] for source in sources], targets)
+    for least in (2, 1):
+        allowed = shares.masked_fill(apart < least, torch.nan)
+        if allowed.isfinite().any():
+            place = int(allowed.nan_to_num(-math.inf, neginf=-math.inf).argmax())
+            where = [int(index) for index in torch.unravel_index(torch.tensor(place), shares.shape)]
+            source, target = sources[where[2]][0], targets[where[3]][0]
+            return (
+                rows[where[0]],
+                heads[where[1]],
+                source if query is None else query,
+                target if key is None else key,
+            )
+    return nothing
 
 
-def _strongest_query(record: AttentionRecord, row: int, head: int, key: int | None) -> int | None:
-    """Return the word that gives another word, or a named one, most in a head."""
-    words = [pieces for pieces in record.queries.pieces() if _is_word(record.queries, pieces)]
-    targets = [pieces for pieces in record.keys.pieces() if _is_word(record.keys, pieces)]
-    if key is not None:
-        targets = [pieces for pieces in record.keys.pieces() if key in pieces]
-    if not words or not targets:
-        return None
-    pattern = record.attentions[row, head].double()
-    columns = torch.stack([pattern[:, target].sum(-1) for target in targets], -1)
-    shares = torch.stack([columns[word].mean(0) for word in words])
-    if record.queries == record.keys:
-        # What a word gives itself is no pair.
-        places = {word[0]: number for number, word in enumerate(words)}
-        for number, target in enumerate(targets):
-            own = places.get(target[0])
-            if own is not None:
-                shares[own, number] = -math.inf
-    shares = shares.nan_to_num(-math.inf)
-    return words[int(shares.max(-1).values.argmax())][0] if shares.isfinite().any() else None
+def _words(tokens: TokenSequence, token: int | None) -> list[list[int]]:
+    """Return the word that a token is of; without a token, all words that have a letter."""
+    if token is not None:
+        return [pieces for pieces in tokens.pieces() if token in pieces]
+    return [pieces for pieces in tokens.pieces() if _is_word(tokens, pieces)]
 
 
-def _shares(
-    record: AttentionRecord, word: Sequence[int], targets: Sequence[Sequence[int]]
+def _distances(
+    record: AttentionRecord, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
 ) -> torch.Tensor:
-    """Return the share of each target in each head, ``(num_layers, num_heads, len(targets))``."""
-    rows = record.attentions[:, :, list(word)].double().mean(2)
-    return torch.stack([rows[..., list(target)].sum(-1) for target in targets], -1)
+    """Return how many words each pair is apart, ``(len(sources), len(targets))``.
+
+    Words of two texts are far apart, so that none is passed over.
+    """
+    if record.queries != record.keys:
+        return torch.full((len(sources), len(targets)), len(record.queries) + 2)
+    numbers = {pieces[0]: number for number, pieces in enumerate(record.queries.pieces())}
+    places = [torch.tensor([numbers[p[0]] for p in words]) for words in (sources, targets)]
+    return (places[0][:, None] - places[1]).abs()
 
 
 def _is_word(tokens: TokenSequence, pieces: Sequence[int]) -> bool:

@@ -108,15 +108,17 @@ class HeadView {
     return [...new Set(places)].map((index) => ({ side: "query", index }));
   }
 
-  /** Tell the page what is chosen here, as far as it is one head and words that attend. */
-  tell() {
-    const { state, selection } = this;
-    if (!selection) return;
-    const { row, heads, weights, granularity } = state;
-    const [query, ...pins] = this.pinned("query");
+  /** Tell the page which head is chosen here, if it is one. */
+  tellHead() {
+    const { row, heads } = this.state;
     const head = heads.length === 1 ? { head: heads[0] } : {};
-    const words = query === undefined ? {} : { query, pins };
-    selection.set({ row, ...head, ...words, weights, granularity }, this.take);
+    this.selection?.set({ row, ...head }, this.take);
+  }
+
+  /** Tell the page which words are chosen here, if some of them attend. */
+  tellWords() {
+    const [query, ...pins] = this.pinned("query");
+    if (query !== undefined) this.selection?.set({ query, pins }, this.take);
   }
 
   /** What the page's choice says already, the view's own part of the address leaves out. */
@@ -135,7 +137,7 @@ class HeadView {
     const { state, style, place } = this;
     const update = (isSoon, isChosen = false) => {
       this.update(isSoon);
-      if (isChosen) this.tell();
+      if (isChosen) this.tellWords();
     };
     this.caption = element("p", { class: "reading", "aria-live": "polite" });
     this.lines = element("div", { class: "lines" });
@@ -144,7 +146,7 @@ class HeadView {
     this.chips = headChips(themed(style.colors), state.heads, (heads) => {
       state.heads = heads;
       update();
-      this.tell();
+      this.tellHead();
     });
     // Of a method that takes all heads together there is nothing to choose.
     this.chips.root.hidden = state.isWhole;
@@ -182,7 +184,7 @@ class HeadView {
       if (name === "granularity") state.pins = [];
       state.pointed = null;
       this.build();
-      this.tell();
+      if (name in this.selection.first) this.selection.set({ [name]: value }, this.take);
     };
     const pick = (name, label, options) =>
       choice({ name, label, options, value: state[name], change: rebuild(name) }).root;
@@ -238,7 +240,7 @@ class HeadView {
       change: (row) => {
         this.state.layer = layers[row];
         this.update();
-        this.tell();
+        this.tellHead();
       },
     });
   }

@@ -1,7 +1,8 @@
 // Start the page: unpack what it carries, then make each view in its section.
-import { mountChapters, whenSeen } from "./chapters.js";
+import { mountChapters, returnTo, whenSeen } from "./chapters.js";
 import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
+import { readLink } from "./link.js";
 import { loadPlotly } from "./plot.js";
 import { followPrinting } from "./print.js";
 import { mountTables } from "./tables.js";
@@ -41,6 +42,8 @@ async function run(mounts) {
     await whenSeen(section, () => mountSection(page, description, mounts).catch(fail));
   }
   document.documentElement.dataset.ready ??= "true";
+  // Only now are the chapters as tall as they stay.
+  if (readLink("page").at) returnTo();
 }
 
 /** Start the page.

@@ -1,6 +1,6 @@
 // The sentence: a text as wrapped words, each with what the chosen word gives it.
 import { arcLayer, drawArcs } from "./arcs.js";
-import { element, figure } from "./dom.js";
+import { element, figure, runsLeft } from "./dom.js";
 import { decimal } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { groupsOf } from "./shares.js";
@@ -9,8 +9,6 @@ import { lineMoves } from "./words-walk.js";
 // Smaller shares have no number and no arc: their tints are all but white.
 const LEAST_WRITTEN = 0.02;
 // On so many lines all arcs are drawn; over more only the strongest, or they would cover the words.
-const RIGHT_TO_LEFT =
-  /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}]/u;
 const FEW_LINES = 3;
 const MOST_ARCS = 5;
 
@@ -160,12 +158,15 @@ function side(name, text) {
 function textOf(sequence, name, granularity, roles) {
   const { groups, groupOf } = groupsOf(sequence, granularity);
   const lines = [];
+  let text = null;
   const words = groups.map((group, number) => {
     const [first] = group;
     const word = wordOf(sequence, group, number, { name, granularity, roles });
-    const isNew = number === 0 || isOtherText(sequence, groups[number - 1][0], first);
-    if (isNew) lines.push(element("p", { class: "words-line", dir: directionOf(sequence) }));
-    else if (!sequence.glued[first]) lines.at(-1).append(" ");
+    const own = sequence.sequences[first];
+    if (number === 0 || (own !== null && text !== null && own !== text)) {
+      lines.push(element("p", { class: "words-line", dir: directionOf(sequence, own) }));
+    } else if (!sequence.glued[first]) lines.at(-1).append(" ");
+    text = own ?? text;
     lines.at(-1).append(word);
     return word;
   });
@@ -173,14 +174,10 @@ function textOf(sequence, name, granularity, roles) {
 }
 
 /** Which way a text runs: as its first letter does; the names of special tokens say nothing. */
-function directionOf({ labels, special }) {
-  const letters = labels.filter((_, index) => !special[index]).join("");
-  const [first] = letters.match(/\p{L}/u) ?? [""];
-  return RIGHT_TO_LEFT.test(first) ? "rtl" : "ltr";
-}
-
-function isOtherText({ sequences }, before, now) {
-  return sequences[before] === 0 && sequences[now] === 1;
+function directionOf({ labels, special, sequences }, text) {
+  const isOwn = (index) => !special[index] && (text === null || sequences[index] === text);
+  const letters = labels.filter((_, index) => isOwn(index)).join("");
+  return runsLeft(letters.match(/\p{L}/u)?.[0] ?? "") ? "rtl" : "ltr";
 }
 
 function wordOf(sequence, group, number, { name, granularity, roles }) {
