@@ -209,6 +209,7 @@ def _first_head(text: CapturedText) -> Head | None:
 
 
 def _pinned(record: AttentionRecord, case: CorefCase) -> dict[str, object]:
-    """Return the pronoun's first token, so that its lines and numbers are shown first."""
-    pieces = mention_pieces(record.queries, case.pronoun, role="pronoun")
-    return {"side": "query", "index": pieces[0][0]}
+    """Return the pronoun's first word, so that its lines and numbers are shown first."""
+    first = mention_pieces(record.queries, case.pronoun, role="pronoun")[0][0]
+    words = enumerate(record.queries.pieces())
+    return {"side": "query", "index": next(number for number, word in words if first in word)}

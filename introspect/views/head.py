@@ -120,6 +120,9 @@ class HeadView(View):
     def choice(self) -> Choice:
         """The head, if it is one, the first pinned tokens and the weights."""
         by_side = {token["side"]: token["index"] for token in reversed(self.tokens)}
+        if self.granularity == "word":
+            sides = {"query": self.record.queries, "key": self.record.keys}
+            by_side = {side: sides[side].pieces()[index][0] for side, index in by_side.items()}
         return Choice(
             layer=self.layer,
             head=self.heads[0] if self.heads else None,

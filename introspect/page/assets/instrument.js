@@ -49,8 +49,8 @@ class Instrument {
       choose: (row, head) => this.change({ row, head }),
       point: (row, head) => this.pointHead(row === null ? null : [row, head]),
     });
-    this.reading = element("p", { class: "reading strong", "aria-live": "polite" });
-    this.legend = element("p", { class: "legend strip-legend" });
+    this.reading = element("p", { class: "live", "aria-live": "polite" });
+    this.legend = element("p", { class: "strip-legend" });
     this.ranked = rankedPairs(record, (row, head) => this.change({ row, head }));
     section.replaceChildren(
       element("div", { class: "instrument" }, [

@@ -112,7 +112,7 @@ export function sentenceWords(record, style, acts) {
   }
 
   const wordAt = (event) => event.target.closest("[data-word-index]");
-  const placeOf = (word) => [word.dataset.side, Number(word.dataset.tokenIndex)];
+  const placeOf = (word) => [word.dataset.of, Number(word.dataset.first)];
   const pick = (event) => {
     const word = wordAt(event);
     if (!word) return;
@@ -193,8 +193,8 @@ function wordOf(sequence, group, number, { name, granularity, roles }) {
     tabindex: -1,
     class: "word",
     "data-word-index": number,
-    "data-token-index": first,
-    "data-side": name,
+    "data-first": first,
+    "data-of": name,
     "data-label": label,
     "data-role": role,
     "data-kind": isSpecial ? "special token" : null,
