@@ -58,7 +58,7 @@ def test_a_search_marks_and_goes_to_what_it_finds(open_page):
     page = open_page(head_view(record_of()).to_html())
     page.fill('[name="search"]', "SHE")
     assert page.locator(".token.found").all_inner_texts() == ["she", "she"]
-    assert "2 found" in page.inner_text(".controls")
+    assert "2 found" in page.inner_text("section .controls")
     page.press('[name="search"]', "Enter")
     assert page.evaluate("document.activeElement.textContent") == "she"
 
@@ -71,13 +71,13 @@ def test_the_address_opens_what_was_seen(open_page, layout):
     page = open_page(source)
     page.select_option('[name="layout"]', layout)
     page.select_option('[name="weights"]', "renormalized")
-    page.dblclick('[data-head="2"]')
+    page.dblclick('.chip[data-head="2"]')
     token(page, "query", 4).click()
     page.mouse.move(0, 0)
     token(page, "query", 1).focus()
     page.keyboard.press("ArrowDown")
     page.wait_for_function(
-        "() => location.hash.includes('layer') && location.hash.includes('pins')"
+        "() => location.hash.includes('selection.head') && location.hash.includes('pins')"
     )
     seen = page.inner_text(".reading"), numbers(page, "key"), pressed(page)
     again = open_page(source, path_hash=page.evaluate("location.hash"))
@@ -92,7 +92,7 @@ def lines_in_pixels(page):
 
 @pytest.mark.browser
 def test_an_address_that_does_not_fit_is_left_aside(open_page):
-    link = "#view-1-head.layer=99&view-1-head.pins=q99,zz&x=&nowhere&a=%"
+    link = "#selection.head=L99H0&view-1-head.pins=q99,zz&x=&nowhere&a=%"
     page = open_page(head_view(record_of(), heads=[0]).to_html(), path_hash=link)
     assert page.locator("output").first.inner_text() == "0"
     assert pressed(page) == [0]
