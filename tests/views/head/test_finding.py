@@ -26,7 +26,7 @@ def test_two_views_in_a_notebook_do_not_disturb_each_other(browser, tmp_path):
     first, second = (page.frame_locator(f"iframe >> nth={n}") for n in (0, 1))
     for frame in (first, second):
         frame.locator("html[data-ready=true]").wait_for(state="attached")
-    first.locator('[data-head="1"]').click()
+    first.locator('.chip[data-head="1"]').click()
     assert first.locator('button[aria-pressed="true"].chip').count() == 2
     assert second.locator('button[aria-pressed="true"].chip').count() == 3
     assert second.locator("output").first.inner_text() == "1"
@@ -76,9 +76,9 @@ def test_the_address_opens_what_was_seen(open_page, layout):
     page.mouse.move(0, 0)
     token(page, "query", 1).focus()
     page.keyboard.press("ArrowDown")
-    page.wait_for_function(
-        "() => location.hash.includes('selection.head') && location.hash.includes('pins')"
-    )
+    # The address is written once things have come to rest.
+    page.wait_for_function("() => location.hash.includes('weights=renormalized')")
+    page.wait_for_timeout(300)
     seen = page.inner_text(".reading"), numbers(page, "key"), pressed(page)
     again = open_page(source, path_hash=page.evaluate("location.hash"))
     assert (again.inner_text(".reading"), numbers(again, "key"), pressed(again)) == seen
