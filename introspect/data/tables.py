@@ -79,6 +79,23 @@ def doubt_of(first: Sequence[str], is_heading: bool) -> str:
     return f"first line read as a text: “{shown}” (--heading, heading=True if it is a heading)"
 
 
+def may_be_heading(first: str, below: Sequence[str]) -> bool:
+    """Return whether the first line of a text may name what the lines below it hold.
+
+    That is: it has a few words, does not end as a sentence does, and half of the lines below or
+    more have more words.
+
+    Example:
+        >>> may_be_heading("frase", ["Il gatto dorme", "Ciao"]), may_be_heading("Ciao!", ["Il re"])
+        (True, False)
+    """
+    num_words = _num_words(first)
+    if not below or num_words > _MOST_WORDS_OF_A_NAME or first.endswith(("?", "？", "…")):
+        return False
+    longer = sum(_num_words(line) > num_words for line in below)
+    return not _END.search(first) and 2 * longer >= len(below)
+
+
 def rows_of_table(path: PathLike, table: Table, *, keep_blank: bool = False) -> Iterator[Row]:
     """Yield the rows below the heading."""
     rows = read_table(

@@ -397,3 +397,14 @@ def test_cases_without_a_choice_alone_have_results_and_a_report(tmp_path):
     run = ix.probe(sets.model(), write_jsonl(tmp_path / "c.jsonl", cases), tmp_path / "x", **CALL)
     assert (reasons(run), run.num_rejected, run.num_without_choice) == ([], 0, 3)
     assert pd.read_parquet(run.folder / "cases.parquet")["id"].nunique() == 3
+
+
+def test_rows_with_and_without_a_choice_and_rejected_ones_are_all_rows(tmp_path):
+    first, second, third = sets.cases()[:3]
+    lone = replace(second, candidates=second.candidates[:1])
+    path = write_jsonl(tmp_path / "c.jsonl", [first, lone, third])
+    path.write_text(path.read_text("utf-8") + '{"text": "w1"}\n{"text":\n', "utf-8")
+    run = ix.probe(sets.model(), path, tmp_path / "x", **CALL)
+    summary = json.loads((run.folder / "summary.json").read_text("utf-8"))
+    assert (summary["texts"], summary["rejected"], summary["outside_forced_choice"]) == (3, 2, 1)
+    assert pd.read_parquet(run.folder / "cases.parquet")["id"].nunique() == 3
