@@ -82,8 +82,8 @@ def doubt_of(first: Sequence[str], is_heading: bool) -> str:
 def may_be_heading(first: str, below: Sequence[str]) -> bool:
     """Return whether the first line of a text may name what the lines below it hold.
 
-    That is: it has a few words, does not end as a sentence does, and half of the lines below or
-    more have more words.
+    That is: it has a few words, does not end as a sentence does, and the lines below have twice as
+    many words or more, on average.
 
     Example:
         >>> may_be_heading("frase", ["Il gatto dorme", "Ciao"]), may_be_heading("Ciao!", ["Il re"])
@@ -92,8 +92,8 @@ def may_be_heading(first: str, below: Sequence[str]) -> bool:
     num_words = _num_words(first)
     if not below or num_words > _MOST_WORDS_OF_A_NAME or first.endswith(("?", "？", "…")):
         return False
-    longer = sum(_num_words(line) > num_words for line in below)
-    return not _END.search(first) and 2 * longer >= len(below)
+    num_below = sum(map(_num_words, below))
+    return not _END.search(first) and num_below >= 2 * num_words * len(below)
 
 
 def rows_of_table(path: PathLike, table: Table, *, keep_blank: bool = False) -> Iterator[Row]:

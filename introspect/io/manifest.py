@@ -102,8 +102,8 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise OutputError(
             f"Expected the plan of a run in {shown(path)!r}, but it cannot be read: {error}. "
-            "Without it nobody knows what is of a run here: name another folder, or remove this "
-            "one yourself."
+            "Without it nobody knows which files here are of a run, and none is removed: name "
+            f"another folder, or remove {shown(folder)!r} yourself."
         ) from error
     return run
 

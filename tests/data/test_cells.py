@@ -40,13 +40,11 @@ def refusal(path, **options):
 @pytest.mark.parametrize(
     ("name", "content", "options", "texts", "said"),
     [
-        ("a.txt", "Hello there\nHow are you\n", {}, ["Hello there", "How are you"],
-         "a text: “Hello there” (--heading"),
-        ("a.txt", "Hello there\nHow's it\n", {}, ["Hello there", "How's it"], None),
+        ("a.txt", "Hello there\nHow are you\n", {}, ["Hello there", "How are you"], None),
         ("a.txt", f"id\n{CAT}\n", {}, ["id", CAT], "a text: “id” (--heading"),
         ("a.txt", "frase\nIl gatto dorme\nCiao\n", {}, ["frase", "Il gatto dorme", "Ciao"],
          "a text: “frase” (--heading"),
-        ("a.txt", "句子\n狐狸没有过河，因为它太宽了。\n", {}, ["句子", "狐狸没有过河，因为它太宽了。"],
+        ("a.txt", "句子\n狐狸没有过河。\n", {}, ["句子", "狐狸没有过河。"],
          "a text: “句子” (--heading"),
         ("a.txt", f"frase\n{CAT}\n", {"heading": False}, ["frase", CAT], None),
         ("a.txt", f"Ciao!\n{CAT}\n", {}, ["Ciao!", CAT], None),

@@ -347,12 +347,12 @@ def test_a_dry_run_does_nothing_and_says_how_much_there_is(introspect, tmp_path)
     assert outcome.code == 0, outcome.err
     for part in ("3, of which 0 cannot be read", "Time left", "rows a second", "Done before"):
         assert part in outcome.out
-    assert "reading plain sentences from t.txt; first text: “" in outcome.err
+    assert "reading plain sentences from texts.txt; first text: “" in outcome.err
     assert not (tmp_path / "x").exists()
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "notes.txt").write_text("mine")
-    outcome = introspect(tmp_path / "t.txt", "--out", mine, "--dry-run")
+    outcome = introspect(tmp_path / "texts.txt", "--out", mine, "--dry-run")
     assert outcome.code == 2 and "notes.txt" in outcome.err
 
 

@@ -46,8 +46,7 @@ def start(ray) -> None:
         try:
             ray_engine.begin_cluster(ray, num_cpus=2)
             return
-        except Exception as error:
-            ray.shutdown()
+        except CaptureError as error:
             if last or "timed out during startup" not in str(error):
                 raise
 

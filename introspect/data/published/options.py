@@ -8,7 +8,6 @@ from introspect.data.published.pronouns import PRONOUNS
 from introspect.errors import SelectionError
 from introspect.text import counted, listed, shortened, whole
 
-
 #: So many words a text may have: each of its pronouns is a case, and each case holds the text.
 MOST_WORDS = 2_000
 
@@ -19,7 +18,8 @@ class ClusterOptions:
 
     Args:
         sentences: how many sentences make the text: the pronoun's own and those before it.
-        words: the longest text in words, at most 2,000; earlier sentences are left out until it fits.
+        words: the longest text in words, 2,000 or fewer; earlier sentences are left out until it
+            fits.
         antecedents: how many mentions of the pronoun's cluster, the nearest before it.
         distractors: how many mentions of other clusters, the nearest before it.
         language: whose list of pronouns is used where a file has no parts of speech; words of
