@@ -28,7 +28,7 @@ from introspect.data.jsonl import CASE_KEYS, case_from_fields
 from introspect.data.outcomes import CaseSource, Outcome, Reject
 from introspect.data.published import form_of
 from introspect.data.readers import LINE, Hints, Reader, TableRows, Values, reader_of, sample_of
-from introspect.data.tables import DELIMITERS, Table
+from introspect.data.tables import DELIMITERS, Table, check_divided
 from introspect.data.words import case_from_words
 from introspect.errors import InputError
 from introspect.io import Row
@@ -262,7 +262,7 @@ def _layout_of(file: Input, asked: InputSet) -> Layout:
     samples = sample_of(reader)
     if file.format == "txt":
         texts = [values[LINE] for values in samples]
-        if texts and asked.format is None:
+        if texts and asked.format is None and asked.heading is None:
             _check_lines(file, texts)
         return Layout(file, "sentences", _ALL_LINES, reader, first=texts[0] if texts else "")
     values = sampled(reader.names, samples)
@@ -336,6 +336,7 @@ def _check_lines(file: Input, lines: Sequence[str]) -> None:
             f"“{shortened(first, 60)}”. Say format='jsonl' or 'json' (--format), or 'txt' if these "
             "are the sentences."
         )
+    check_divided([line.strip() for line in lines if line.strip()], file.source)
     tabs = {line.count("\t") for line in lines if line.strip()}
     if len(tabs) == 1 and tabs != {0}:
         raise InputError(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import dropwhile, islice
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -204,7 +204,8 @@ class Sheet:
 
     @cached_property
     def _cells(self) -> list[Row]:
-        return list(rows_of_sheet(self.file.path))
+        # As in other tables, blank rows above the first are no rows.
+        return list(dropwhile(lambda row: not any(row.fields), rows_of_sheet(self.file.path)))
 
     @cached_property
     def _heading(self) -> Heading:

@@ -78,6 +78,12 @@ def test_no_first_line_is_lost_in_silence(tmp_path, name, content, options, text
 
 def test_the_first_row_of_a_workbook_is_decided_alike(tmp_path):
     pytest.importorskip("openpyxl")
+    above = pd.DataFrame([["My report", None], ["text", "n"], [CAT, 1]])
+    above.to_excel(tmp_path / "b.xlsx", index=False, header=False)
+    assert "got “My report” above “text, n”" in refusal(tmp_path / "b.xlsx")
+    below = pd.DataFrame([[None, None], [None, "text"], [None, CAT]])
+    below.to_excel(tmp_path / "c.xlsx", index=False, header=False)
+    assert read(tmp_path / "c.xlsx")[0] == [CAT]
     pd.DataFrame([["Hello there"], [CAT]]).to_excel(tmp_path / "a.xlsx", index=False, header=False)
     assert read(tmp_path / "a.xlsx")[0] == ["Hello there", CAT]
     assert "read as a text: “Hello there”" in InputSet(tmp_path / "a.xlsx").words[0]

@@ -438,7 +438,14 @@ def test_a_number_is_the_place_of_a_column_and_no_heading(tmp_path):
     ("name", "content", "message"),
     [
         ("a.csv", f"My survey,\n,\nid,text\n1,{CAT}\n", "above the heading"),
+        ("a.csv", f"Report,\ntext,label\n{CAT},1\n", "got “Report” above “text, label”"),
         ("a.csv", f"Export of today\nid,text\n1,{CAT}\n", "above the heading"),
+        ("a.csv", f"# today\ntext;label\n{CAT};1\n{FOX};0\n", "above the heading"),
+        ("a.csv", f"text^label\n{CAT}^1\n{FOX}^0\n", "separated by '^': “text^label”"),
+        ("a.csv", f"Satz~Nummer\n{CAT}~1\n{FOX}~0\n", "separated by '~'"),
+        ("a.csv", f"text；label\n{CAT}；1\n{FOX}；0\n", "separated by '；'"),
+        ("a.txt", f"1::{CAT}\n2::{FOX}\n", "separated by '::'"),
+        ("a.txt", f"id:text\n1:{CAT}\n", "separated by ':'"),
         ("a.txt", f"{CAT}\t1\n{FOX}\t0\n", "divided by tabs"),
         ("a.txt", "The\tDT\ncat\tNN\n\nIt\tPRP\n", "divided by tabs"),
     ],
@@ -446,6 +453,13 @@ def test_a_number_is_the_place_of_a_column_and_no_heading(tmp_path):
 def test_what_stands_above_or_between_is_asked_for(tmp_path, name, content, message):
     with pytest.raises(InputError, match=message):
         texts_of(written(tmp_path, name, content))
+
+
+def test_marks_of_texts_separate_no_columns(tmp_path):
+    lines = ["No: it ran.", "Yes: it sat.", "It ran (fast).", "It cost 5 € / 6 $."]
+    assert texts_of(written(tmp_path, "a.txt", "\n".join(lines) + "\n")) == lines
+    lines = ["A~b ran.", "A~b sat."]
+    assert texts_of(written(tmp_path, "b.txt", "\n".join(lines)), heading=False) == lines
 
 
 def test_old_line_ends_are_a_fault_and_not_one_text(tmp_path):
