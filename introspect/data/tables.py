@@ -314,8 +314,8 @@ def _check_nothing_above(source: str, first: Sequence[str], rows: Sequence[Row])
             raise InputError(
                 f"Expected the names of the columns of {source!r} first, got “"
                 f"{shortened(', '.join(filter(None, first)), 60)}” above “"
-                f"{shortened(', '.join(row.fields), 60)}”. Delete what stands above it, or "
-                "say heading=True or False (--heading, --no-heading)."
+                f"{shortened(', '.join(row.fields), 60)}”. Delete what stands above "
+                "the heading, or say heading=True or False (--heading, --no-heading)."
             )
 
 

@@ -441,7 +441,7 @@ def test_a_number_is_the_place_of_a_column_and_no_heading(tmp_path):
         ("a.csv", f"Report,\ntext,label\n{CAT},1\n", "got “Report” above “text, label”"),
         ("a.csv", f"Export of today\nid,text\n1,{CAT}\n", "above the heading"),
         ("a.csv", f"# today\ntext;label\n{CAT};1\n{FOX};0\n", "above the heading"),
-        ("a.csv", f"text^label\n{CAT}^1\n{FOX}^0\n", "separated by '^': “text^label”"),
+        ("a.csv", f"text^label\n{CAT}^1\n{FOX}^0\n", r"separated by '\^': “text\^label”"),
         ("a.csv", f"Satz~Nummer\n{CAT}~1\n{FOX}~0\n", "separated by '~'"),
         ("a.csv", f"text；label\n{CAT}；1\n{FOX}；0\n", "separated by '；'"),
         ("a.txt", f"1::{CAT}\n2::{FOX}\n", "separated by '::'"),
