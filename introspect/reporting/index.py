@@ -64,7 +64,8 @@ def _found_in(root: Path) -> tuple[Mapping[Path, Mapping[str, Any]], int, int]:
     if not known:
         raise InputError(
             f"Expected reports or views in {str(root)!r}, got "
-            f"{counted(len(pages), 'HTML page')} that introspect did not make. Name the folder that `--out` wrote to."
+            f"{counted(len(pages), 'HTML page')} that introspect did not make. Name the folder "
+            "that `--out` wrote to."
         )
     return known, len(pages) - len(known), len(tree.unreadable)
 
