@@ -85,6 +85,7 @@ def test_rejects_are_in_the_order_of_the_input(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_two_thousand_identical_sentences_are_two_thousand(tmp_path):
     one = ix.probe(sets.model(), sets.text_file(tmp_path, ["w1 w2 w3 w1"], "1.txt"), tmp_path / "x")
     many = sets.text_file(tmp_path, ["w1 w2 w3 w1"] * 2_000, "n.txt")
@@ -306,6 +307,7 @@ ERRORS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_batches_are_divided_where_memory_does_not_suffice(error, tmp_path, monkeypatch):
     path = write_jsonl(tmp_path / "c.jsonl", sets.cases())
