@@ -2,8 +2,6 @@
 from .case_words import finding_of_case as finding_of_case
 from .causal import causal_report as causal_report
 from .causal import first_record as first_record
-from .causal_claims import claims_of as claims_of
-from .causal_claims import heads_with as heads_with
 from .causal_words import finding_of_study as finding_of_study
 from .causal_words import heads_that_attend as heads_that_attend
 from .heads import head_report as head_report

@@ -1,42 +1,12 @@
-"""Sentences on one case, each made from claims, and true for every outcome.
-
-Plain text with ``*asterisks*`` around quoted words.
-"""
+"""The finding on one case, of which every sentence is made from claims."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
+from introspect.studies.coreference import CapturedText, quoted
+from introspect.text import CorefCase, counted
 
-import torch
-
-from introspect.functional import first_mentioned, nearest_preceding
-from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding, left_out
-from introspect.statistics import Claim
-from introspect.studies.coreference import (
-    POINTING,
-    TIMES,
-    CapturedText,
-    DirectionScores,
-    PointingHead,
-)
-from introspect.text import (
-    CorefCase,
-    Span,
-    counted,
-    decimal,
-    listed,
-    segment_words,
-    verb,
-    visible_text,
-    whole,
-)
-
-#: The rule of pointing, as claims name it, and that of the second number.
-RULE = f"share > {POINTING} and at least {TIMES} times the mean share that the other words give"
-RULE_OF_OTHERS = "mean share that the other words of the text give"
-
-_NAMED_HEADS = 5
+_NOT_FINITE = "Run the model in float32 or bfloat16: float16 overflows in some models."
 
 
 def finding_of_case(text: CapturedText) -> Finding:
@@ -45,217 +15,35 @@ def finding_of_case(text: CapturedText) -> Finding:
     Args:
         text: the case with its attention.
     """
-    case = text.case
+    case, claims = text.case, text.claims
     assert case is not None, "a text without a pronoun"
-    forward, backward = text.directions
-    if not forward.is_observable:
-        return _unobservable(case, backward)
-    readable = _readable(text, forward)
-    # A head of a layer that sees no candidate is no failure of reading.
-    unread = int((~readable[forward.observable]).sum())
-    num_heads = readable.numel() - unread
-    if not readable.any():
-        return _unreadable(case, readable.numel())
-    caveats = (
+    headline, *details = dict.fromkeys(claim.sentence for claim in claims)
+    kind = claims[0].kind
+    if kind == "unreadable":
+        return Finding(headline, (_NOT_FINITE,), (), claims)
+    if kind == "unobservable":
+        return Finding(headline, tuple(details), (ATTENTION_IS_NOT_CAUSATION,), claims)
+    if kind != "no-antecedent":
+        unread = sum(claim.kind == "unread" for claim in claims)
+        details.insert(unread, _definition(case))
+    return Finding(headline, tuple(details), _caveats(text), claims)
+
+
+def _caveats(text: CapturedText) -> tuple[str, ...]:
+    num_heads = text.directions[0].credit.numel()
+    for claim in text.claims:
+        num_heads = int(claim.estimate) if claim.kind in ("unread", "readable") else num_heads
+    return (
         f"One sentence is an example, not evidence. Among {counted(num_heads, 'head')} some will "
         "seem right by chance, and no accuracy on held-out cases was measured here: this report "
         "does not show that a head resolves coreference in general.",
         ATTENTION_IS_NOT_CAUSATION,
     )
-    if not case.antecedents:
-        return Finding(
-            f"No antecedent was given for {_quoted(case, case.pronoun)}: the figures show what "
-            "heads attend to, and none is called right.",
-            left_out(unread, num_heads),
-            caveats,
-        )
-    claims = (*_pointing_claims(text, case), *_choice_claims(case, forward, readable))
-    headline, *details = dict.fromkeys(claim.sentence for claim in claims)
-    if not case.distractors:
-        details.append("No distractor was given, so no choice between candidates was scored.")
-    return Finding(
-        headline, (*left_out(unread, num_heads), _definition(case), *details), caveats, claims
-    )
-
-
-def _readable(text: CapturedText, forward: DirectionScores) -> torch.Tensor:
-    """Return the heads that can be read wherever something is said of them."""
-    pointing = text.pointing
-    return forward.readable if pointing is None else forward.readable & pointing.readable
 
 
 def _definition(case: CorefCase) -> str:
     return (
-        f"A head points from {_quoted(case, case.pronoun)} to a mention if it gives the mention "
+        f"A head points from {quoted(case, case.pronoun)} to a mention if it gives the mention "
         "more than half of its attention there, and at least twice what the other words of the "
         "text give it in the mean."
     )
-
-
-def _pointing_claims(text: CapturedText, case: CorefCase) -> Iterator[Claim]:
-    """Yield what is claimed of single heads, first what the headline says."""
-    if text.pointing is None:
-        yield Claim(kind="one-token", subject="the tokenizer", sentence=_one_token(case))
-        return
-    antecedent = _names(case, antecedents=True)
-    ranked = text.pointing.ranked()
-    pointing = [each for each in ranked if each.points]
-    everywhere = [each for each in ranked if _is_everywhere(each)]
-    if not pointing:
-        yield from _rows("no-points", _none_points(case, ranked[0]), ranked[:1])
-    for each in pointing[:1]:
-        yield from _rows("points", _one_points(case, each, len(pointing) - 1), [each])
-    for heads, kind, forms in (
-        (pointing[1:], "points", ("points", "point", f"to {antecedent} too")),
-        (everywhere, "everywhere", ("attends", "attend", f"to {antecedent} from everywhere")),
-    ):
-        yield from _rows(kind, _listing(heads, *forms), heads)
-    named = {each.head for each in (*pointing, *everywhere)}
-    for span, towards in text.pointing_elsewhere.items():
-        phrase = _quoted(case, span)
-        astray = [each for each in towards.ranked() if each.points and each.head not in named]
-        sentence = _listing(astray, "points", "point", f"to {phrase} instead")
-        yield from _rows("points-instead", sentence, astray, to=case.phrase(span))
-
-
-def _is_everywhere(each: PointingHead) -> bool:
-    return each.share > POINTING and not each.points and math.isfinite(each.others)
-
-
-def _rows(
-    kind: str, sentence: str, heads: Sequence[PointingHead], *, to: str = ""
-) -> Iterator[Claim]:
-    """Yield two claims on each head: the share that it gives, and what the other words give."""
-    for each in heads:
-        subject = f"{each.head} to {to}" if to else str(each.head)
-        yield Claim(kind=kind, subject=subject, sentence=sentence, estimate=each.share, rule=RULE)
-        if math.isfinite(each.others):
-            yield Claim(
-                kind=f"{kind}: others",
-                subject=subject,
-                sentence=sentence,
-                estimate=each.others,
-                rule=RULE_OF_OTHERS,
-            )
-
-
-def _one_points(case: CorefCase, best: PointingHead, more: int) -> str:
-    pronoun, antecedent = _quoted(case, case.pronoun), _names(case, antecedents=True)
-    also = f" So {verb(more, 'does', 'do')} {counted(more, 'more head')}." if more else ""
-    return (
-        f"{best.head} points from {pronoun} to {antecedent}: {decimal(best.share)} of its "
-        f"attention; {_by_others(best)}.{also}"
-    )
-
-
-def _none_points(case: CorefCase, best: PointingHead) -> str:
-    pronoun, antecedent = _quoted(case, case.pronoun), _names(case, antecedents=True)
-    if math.isfinite(best.others):
-        return (
-            f"No head points from {pronoun} to {antecedent}: the strongest, {best.head}, gives it "
-            f"{decimal(best.share)} of its attention; {_by_others(best)}."
-        )
-    return (
-        f"No head is said to point from {pronoun} to {antecedent}: no other word can be compared. "
-        f"The strongest, {best.head}, gives it {decimal(best.share)} of its attention."
-    )
-
-
-def _one_token(case: CorefCase) -> str:
-    return (
-        f"No head is said to point from {_quoted(case, case.pronoun)} to "
-        f"{_names(case, antecedents=True)}: this model reads both as one token."
-    )
-
-
-def _by_others(each: PointingHead) -> str:
-    others = verb(each.num_others, "the other word gives", "the other words give")
-    return f"{others} it {decimal(each.others)}"
-
-
-def _listing(heads: Sequence[PointingHead], singular: str, plural: str, towards: str) -> str:
-    """Write which heads do something, each with both numbers."""
-    if len(heads) == 1:
-        (only,) = heads
-        return f"{only.head} ({decimal(only.share)}) {singular} {towards}: {_by_others(only)}."
-    named = (f"{h.head} ({decimal(h.share)}, the others {decimal(h.others)})" for h in heads)
-    return f"{listed(named, most=_NAMED_HEADS)} {plural} {towards}."
-
-
-def _choice_claims(
-    case: CorefCase, scores: DirectionScores, readable: torch.Tensor
-) -> Iterator[Claim]:
-    """Yield how many heads prefer the antecedent, and what position alone answers."""
-    if not case.distractors:
-        return
-    total = int(readable.sum())
-    right = int((scores.credit[readable] == 1).sum())
-    blind = len(case.antecedents) / len(case.candidates) * total
-    antecedent, distractor = (_names(case, antecedents=which) for which in (True, False))
-    # Candidates are compared by the mean over their words, which is no share.
-    more = "more per word" if _has_phrases(case) else "more"
-    sentence = (
-        f"{whole(right)} of {counted(total, 'head')} {verb(right, 'gives', 'give')} {antecedent} "
-        f"{more} than {distractor}; of heads that chose blindly about {whole(blind)} would."
-    )
-    rule = "credit of 1: the mean over the words of an antecedent is the only largest"
-    for kind, number in (("prefers", right), ("readable", total), ("prefers-by-chance", blind)):
-        yield Claim(kind=kind, subject="heads", sentence=sentence, estimate=number, rule=rule)
-    spans = [candidate.span for candidate in case.candidates]
-    gold = [candidate.antecedent for candidate in case.candidates]
-    is_before = any(end <= case.pronoun[0] for _, end in spans)
-    answers = {
-        f"the nearest candidate {'before' if is_before else 'after'} the pronoun": (
-            nearest_preceding(case.pronoun, spans, gold)
-        ),
-        "the first candidate in the text": first_mentioned(spans, gold),
-    }
-    judged = ", ".join(f"{rule} is {_judged(credit)}" for rule, credit in answers.items())
-    for subject, credit in answers.items():
-        sentence = f"Position alone: {judged}."
-        yield Claim(kind="position", subject=subject, sentence=sentence, estimate=credit)
-
-
-def _has_phrases(case: CorefCase) -> bool:
-    """Return whether a mention has several words, so that a mean over them is not a share."""
-    spans = [case.pronoun, *(candidate.span for candidate in case.candidates)]
-    return any(len(segment_words(case.phrase(span))) > 1 for span in spans)
-
-
-def _judged(credit: float) -> str:
-    return {1.0: "right", 0.0: "wrong"}.get(credit, "tied")
-
-
-def _unreadable(case: CorefCase, num_heads: int) -> Finding:
-    return Finding(
-        f"None of the {counted(num_heads, 'head')} can be read: what "
-        f"{_quoted(case, case.pronoun)} attends to is not finite.",
-        ("Run the model in float32 or bfloat16: float16 overflows in some models.",),
-        (),
-    )
-
-
-def _unobservable(case: CorefCase, backward: DirectionScores) -> Finding:
-    pronoun = _quoted(case, case.pronoun)
-    other = (
-        "The other direction, from the candidates to the pronoun, can be observed."
-        if backward.is_observable
-        else "Nor can the other direction."
-    )
-    return Finding(
-        f"What {pronoun} attends to among the candidates cannot be observed: this model reads "
-        "from left to right, and a candidate comes after the pronoun.",
-        (other,),
-        (ATTENTION_IS_NOT_CAUSATION,),
-    )
-
-
-def _quoted(case: CorefCase, span: Span) -> str:
-    # An asterisk in the text itself would end the emphasis early.
-    return f"*{visible_text(case.phrase(span)).replace('*', '∗')}*"
-
-
-def _names(case: CorefCase, *, antecedents: bool) -> str:
-    """Return the phrases of the antecedents, or of the distractors, as a choice."""
-    candidates = case.antecedents if antecedents else case.distractors
-    return " or ".join(dict.fromkeys(_quoted(case, each.span) for each in candidates))

@@ -91,7 +91,7 @@ def report(
     first, is_one = study.texts[0], len(study.texts) == 1
     skeleton = Skeleton(
         title=_title(study),
-        finding=_finding_of(first) if is_one else finding_of_set(study.scores, len(study.texts)),
+        finding=_finding_of(first) if is_one else finding_of_set(study),
         certificate=first.record.certificate,
         texts=len(study.texts),
         cases=sum(text.case is not None for text in study.texts),

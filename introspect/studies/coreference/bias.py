@@ -15,6 +15,7 @@ from introspect.statistics import FEWEST_GROUPS, drawn_counts, permutation_test
 from introspect.studies.analyzer import Floats, ratio
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import ScoredCase, check_alike
+from introspect.studies.coreference.head_claims import bias_claims
 from introspect.text import counted, shortened, verb
 
 Integers = npt.NDArray[np.intp]
@@ -50,6 +51,11 @@ class Bias:
     num_groups: int
     notes: tuple[str, ...] = ()
     caution: str = CAUTION
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the difference; empty where there are too few groups for a test."""
+        return bias_claims(self.table, self.contrast, self.num_groups)
 
 
 def bias_table(

@@ -18,10 +18,11 @@ import pandas as pd
 from introspect.data import case_from_json
 from introspect.errors import InputError, SelectionError
 from introspect.functional import FLOOR
-from introspect.statistics import FEWEST_GROUPS, effect_intervals, permutation_test
+from introspect.statistics import FEWEST_GROUPS, Claim, effect_intervals, permutation_test
 from introspect.studies.analyzer import Floats, known_means, ratio
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
+from introspect.studies.coreference.head_claims import pair_claims
 from introspect.text import CorefCase, counted, is_unspaced, segment_words, shortened, verb
 
 Measure = Literal["share", "raw"]
@@ -158,6 +159,11 @@ class PairShifts:
     table: pd.DataFrame
     pairs: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the shifts; empty where there are too few pairs for a test."""
+        return pair_claims(self.table)
 
 
 def pair_shifts(

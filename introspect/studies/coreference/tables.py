@@ -13,7 +13,10 @@ import pandas as pd
 
 from introspect.deprecated import renamed_attribute
 from introspect.records import Head
+from introspect.statistics import Claim
 from introspect.studies.analyzer import known_means
+from introspect.studies.coreference.choice import Choice
+from introspect.studies.coreference.choice_claims import choice_claims
 from introspect.studies.coreference.claims import (
     DEFAULT,
     Claims,
@@ -25,47 +28,6 @@ from introspect.studies.coreference.claims import (
 )
 from introspect.studies.coreference.columns import ScoredCase
 from introspect.text import counted, verb
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The held-out choice of a head, scored on cases that it was not chosen on.
-
-    Args:
-        head: the head that most folds chose.
-        direction: its direction.
-        frequency: the share of folds that chose it.
-        accuracy: pooled over all folds, each scored by the head that the others chose.
-        ci_low: lower end of its 95% interval, by groups of cases.
-        ci_high: upper end.
-        n: the number of cases that count.
-        n_not_observable: the number of cases that the chosen head cannot observe.
-        p_value: how often the whole procedure does as well with permuted labels.
-        in_sample_head: the best head on all cases.
-        in_sample_direction: its direction.
-        in_sample_accuracy: its accuracy on the cases that it was chosen on, which is too high.
-        frequencies: every head that a fold of a division chose, with its direction and share, most
-            often first.
-        num_best: how many heads and directions are tied for the best on all cases.
-        detectable: the smallest accuracy of one head that would have been found in 80% of such
-            sets; NaN where something was found, or nothing could be.
-    """
-
-    head: Head
-    direction: str
-    frequency: float
-    accuracy: float
-    ci_low: float
-    ci_high: float
-    n: int
-    n_not_observable: int
-    p_value: float
-    in_sample_head: Head
-    in_sample_direction: str
-    in_sample_accuracy: float
-    frequencies: tuple[tuple[Head, str, float], ...] = ()
-    num_best: int = 1
-    detectable: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +53,7 @@ class Scores:
         against: the held-out accuracy minus that of each baseline on the same cases, with the
             interval of the difference; empty where there is no choice.
         notes: what could not be computed, and why.
+        num_groups: the number of groups of the forced-choice cases.
     """
 
     heads: pd.DataFrame
@@ -103,6 +66,7 @@ class Scores:
     by_length: pd.DataFrame = field(default_factory=pd.DataFrame)
     against: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
+    num_groups: int = 0
 
     def __repr__(self) -> str:
         heads = len(self.heads[["layer", "head"]].drop_duplicates())
@@ -117,6 +81,11 @@ class Scores:
         """The table with one row for each case, layer, head and direction."""
         is_file = isinstance(self.case_table, Path)
         return pd.read_parquet(self.case_table) if is_file else self.case_table
+
+    @cached_property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the held-out choice, each sentence with the numbers behind it."""
+        return choice_claims(self)
 
 
 #: The columns of the tables, in order.
@@ -165,6 +134,7 @@ def scores_of(
         by_length=_length_table(offered, held_out),
         against=against_table(held_out, baselines, options),
         notes=(*_copies(cases), *claims.notes),
+        num_groups=len({case.group for case in offered}),
     )
 
 
