@@ -121,12 +121,10 @@ def causal_report(
             )
     if study.smallest is not None:
         with document.chapter("A few heads that carry the answer"):
-            document.add_prose(paragraphs(smallest_words(study.claims)) + _smallest_table(study))
+            document.add_prose(paragraphs(smallest_words(study)) + _smallest_table(study))
     if study.mediation is not None:
         with document.chapter("Minimal pairs: total, direct and indirect effects"):
-            document.add_prose(
-                paragraphs(mediation_words(study, study.claims)) + _mediation_table(study)
-            )
+            document.add_prose(paragraphs(mediation_words(study)) + _mediation_table(study))
     _add_left_out(document, study, rejects)
     method = (_metric_words(study), *_RULES)
     return skeleton.finish(

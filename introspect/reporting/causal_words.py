@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,14 @@ import pandas as pd
 from introspect.records import Head
 from introspect.reporting.findings import Finding
 from introspect.statistics import Claim
-from introspect.studies.causal import CausalStudy, claims_of, headline_claims, single_claims
+from introspect.studies.causal import (
+    CausalStudy,
+    claims_of,
+    headline_claims,
+    mediation_claims,
+    set_claims,
+    single_claims,
+)
 from introspect.text import (
     counted,
     interval,
@@ -22,6 +30,7 @@ from introspect.text import (
 from introspect.views import FOUND, verdict_words
 
 _NAMED = 5
+_HEAD = re.compile(r"L\d+H\d+")
 
 _SURROGATE = "Measured by a surrogate, not by the model’s own answer."
 _CAVEATS = (
@@ -89,16 +98,23 @@ def _listed_claims(claims: Sequence[Claim]) -> list[str]:
     for kind in _LISTED:
         found = [claim for claim in claims if claim.kind == kind]
         for claim in found[:_NAMED]:
-            sentences.append(claim.sentence.replace(claim.subject, f"*{claim.subject}*", 1))
+            sentences.append(_emphasized(claim))
         if len(found) > _NAMED:
             sentences.append(f"{counted(len(found) - _NAMED, 'more head')} in the table below.")
     return sentences
 
 
-def smallest_words(claims: Iterable[Claim]) -> list[str]:
+def _emphasized(claim: Claim) -> str:
+    """Return the sentence of a claim with the first mention of its heads in emphasis."""
+    sentence = claim.sentence
+    for name in _HEAD.findall(claim.subject):
+        sentence = sentence.replace(name, f"*{name}*", 1)
+    return sentence
+
+
+def smallest_words(study: CausalStudy) -> list[str]:
     """Describe the few heads that carry the answer."""
-    kinds = ("faithful", "no-faithful", "faithfulness", "no-needed", "as-faithful")
-    found = [claim for claim in claims if claim.kind.split(":")[0] in kinds]
+    found = set_claims(study)
     sentences = list(dict.fromkeys(claim.sentence for claim in found))
     if any(claim.kind == "faithfulness" for claim in found):
         sentences.append(
@@ -115,13 +131,12 @@ _MEDIATION = (
 )
 
 
-def mediation_words(study: CausalStudy, claims: Iterable[Claim]) -> list[str]:
+def mediation_words(study: CausalStudy) -> list[str]:
     """Say how much of the change within a minimal pair passes through single heads."""
     found = study.mediation
     if found is None:
         return []
-    said = [c for c in claims if c.kind == "total" or "mediates" in c.kind]
-    total, *heads = dict.fromkeys(claim.sentence for claim in said)
+    total, *heads = dict.fromkeys(claim.sentence for claim in mediation_claims(study))
     sentences = [f"{total} {_MEDIATION}", *heads, "Effects of several heads do not add up."]
     if count := len(found.left_out):
         are = verb(count, "is no minimal pair", "are no minimal pairs")

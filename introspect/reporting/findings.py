@@ -46,24 +46,30 @@ def finding_of_text(record: AttentionRecord) -> Finding:
     """Return the finding on a text for which nothing was scored."""
     layers, heads = record.attentions.shape[:2]
     readable = int(readable_heads(record.attentions).sum())
-    unread = left_out(layers * heads - readable, readable)
-    return Finding(
-        f"{counted(layers, 'layer')} × {counted(heads, 'head')} captured; no pronoun was given, so "
-        "none was scored.",
-        (
-            *dict.fromkeys(claim.sentence for claim in unread),
-            "The views show what each head attends to, and claim nothing about why.",
+    captured = Claim(
+        kind="captured",
+        subject="the model",
+        sentence=(
+            f"{counted(layers, 'layer')} × {counted(heads, 'head')} captured; no pronoun was "
+            "given, so none was scored."
         ),
-        (),
-        unread,
+        estimate=float(layers),
     )
+    unread = left_out(layers * heads - readable, readable)
+    details = dict.fromkeys(claim.sentence for claim in unread)
+    views = "The views show what each head attends to, and claim nothing about why."
+    claims = (captured, captured.beside("heads", heads), *unread)
+    return Finding(captured.sentence, (*details, views), (), claims)
 
 
 def finding_of_set(study: CoreferenceStudy) -> Finding:
     """Return the finding on several texts; the best head is stated to be chosen in-sample."""
     claims = study.claims
     if study.scores is None:
-        return Finding(f"{counted(len(study.texts), 'text')} captured.", (), ())
+        count = len(study.texts)
+        words = f"{counted(count, 'text')} captured."
+        captured = Claim(kind="captured", subject="texts", sentence=words, estimate=count, n=count)
+        return Finding(words, (), (), (captured,))
     headline, *details = dict.fromkeys(claim.sentence for claim in claims)
     if claims[0].kind == "no-scores":
         return Finding(headline, (), (ATTENTION_IS_NOT_CAUSATION,), claims)

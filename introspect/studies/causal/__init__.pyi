@@ -21,6 +21,7 @@ from .mediation import MEDIATORS as MEDIATORS
 from .mediation import Mediation as Mediation
 from .mediation import mediation as mediation
 from .mediation_claims import MEDIATED as MEDIATED
+from .mediation_claims import mediation_claims as mediation_claims
 from .metrics import METRICS as METRICS
 from .metrics import credit_of as credit_of
 from .metrics import default_metric as default_metric
@@ -29,6 +30,7 @@ from .next_tokens import NextTokens as NextTokens
 from .next_tokens import prepare_next_tokens as prepare_next_tokens
 from .prompts import Prompt as Prompt
 from .prompts import way_of_predicting as way_of_predicting
+from .set_claims import set_claims as set_claims
 from .smallest import SmallestSet as SmallestSet
 from .smallest import smallest_set as smallest_set
 from .study import CausalStudy as CausalStudy

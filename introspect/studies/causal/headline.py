@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from introspect.statistics import Claim
 from introspect.studies.causal.head_claims import Found, answer_of
@@ -106,8 +105,8 @@ def _beside(supporting: Sequence[Claim], attending: Sequence[Claim]) -> Iterator
     if not attending:
         it = verb(len(names), "it", "one of them")
         sentence = f"No evidence that {it} attends to the antecedent."
-        none: dict[str, Any] = {"kind": "no-attends", "test": "", "rule": ""}
-        yield replace(_of_several(supporting, sentence)[0], **none, **_NOTHING)
+        nothing = _about_all(supporting[0], "no-attends", sentence)
+        yield replace(nothing, subject=", ".join(names))
         return
     without = f"without evidence that {verb(len(rest), 'it supports', 'they support')} the answer"
     if not both:
@@ -116,9 +115,6 @@ def _beside(supporting: Sequence[Claim], attending: Sequence[Claim]) -> Iterator
     words = "It attends" if len(names) == 1 else _attends(both)
     also = f"; so {verb(len(rest), 'does', 'do')} {_named(rest)}, {without}" if rest else ""
     yield from _of_several([*both, *rest], f"{words} to the antecedent{also}.")
-
-
-_NOTHING = {name: float("nan") for name in ("estimate", "low", "high", "p")}
 
 
 def _attend(attending: Sequence[Claim]) -> list[Claim]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from introspect.errors import InputError, SelectionError
-from introspect.statistics import FEWEST_GROUPS, drawn_counts, permutation_test
+from introspect.statistics import FEWEST_GROUPS, Claim, drawn_counts, permutation_test
 from introspect.studies.analyzer import Floats, ratio
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import ScoredCase, check_alike

@@ -149,9 +149,8 @@ def _unobservable(case: CorefCase, *, is_other: bool) -> tuple[Claim, Claim]:
             "pronoun."
         ),
     )
-    return hidden, replace(
-        hidden, kind=f"{'' if is_other else 'un'}observable: other", sentence=other
-    )
+    kind = f"{'' if is_other else 'un'}observable: other"
+    return hidden, replace(hidden, kind=kind, sentence=other)
 
 
 def _pointing_claims(text: CaseText, case: CorefCase) -> Iterator[Claim]:

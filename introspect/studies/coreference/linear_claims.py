@@ -20,12 +20,13 @@ def linear_claims(
         scores: of the same cases, for the best single head and the nearest candidate.
         random_weights: the same probe on random weights, where it was run.
     """
+    accuracy = percent_interval(probe.accuracy, probe.ci_low, probe.ci_high)
     claim = Claim(
         kind="linear-probe",
         subject="all heads together",
         sentence=(
             "A weighted sum of all heads in both directions, trained on four folds and scored on "
-            f"the fifth, is right in {percent_interval(probe.accuracy, probe.ci_low, probe.ci_high)}."
+            f"the fifth, is right in {accuracy}."
         ),
         estimate=probe.accuracy,
         low=probe.ci_low,

@@ -364,7 +364,7 @@ def _relation_row(
         (table["direction"] == way) & (table["layer"] == head.layer) & (table["head"] == head.head)
     ]
     row["p_adjusted"] = float(of_chosen["p_adjusted"].iloc[0])
-    row["is_followed"] = row["p_adjusted"] <= SIGNIFICANT
+    row["is_followed"] = row["p_adjusted"] < SIGNIFICANT
     return row
 
 
