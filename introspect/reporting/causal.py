@@ -13,7 +13,7 @@ from introspect.interventions import NEEDS_REFERENCE, ablate
 from introspect.page import Document
 from introspect.records import AttentionRecord, Head
 from introspect.reporting.causal_words import (
-    attending_in_words,
+    attending_beside,
     finding_of_study,
     followed_words,
     head_verdicts,
@@ -211,7 +211,7 @@ def _add_before_and_after(document: Document, study: CausalStudy) -> None:
 
 def _add_attention(document: Document, study: CausalStudy) -> tuple[Claim, ...]:
     """Add what heads attend to, and return what is claimed of that."""
-    finding = finding_of_choice(study.scores, attending_in_words(study))
+    finding = finding_of_choice(study.scores, attending_beside(study))
     with document.chapter("What heads attend to"):
         document.add_prose(paragraphs([finding.headline, *finding.details]))
         if study.scores.choice is not None:

@@ -19,6 +19,7 @@ from introspect.studies.causal import (
     set_claims,
     single_claims,
 )
+from introspect.studies.coreference import also_found
 from introspect.text import (
     counted,
     interval,
@@ -50,13 +51,14 @@ def heads_that_attend(table: pd.DataFrame) -> list[Head]:
     return [_head(row) for row in found.itertuples()]
 
 
-def attending_in_words(study: CausalStudy) -> list[str]:
+def attending_beside(study: CausalStudy) -> list[Claim]:
     """Say which heads attend to the antecedent, to stand beside the held-out choice."""
     heads = heads_that_attend(study.heads)
     if not heads:
         return []
     attend = verb(len(heads), "attends", "attend")
-    return [f"{listed(heads, most=_NAMED)} {attend} to the antecedent, by a test of all heads"]
+    words = f"{listed(heads, most=_NAMED)} {attend} to the antecedent, by a test of all heads"
+    return [also_found("attends", ", ".join(map(str, heads)), words, len(heads))]
 
 
 def head_verdicts(table: pd.DataFrame) -> dict[Head, str]:

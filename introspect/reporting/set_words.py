@@ -22,7 +22,7 @@ def sentences_of(claims: Iterable[Claim]) -> list[str]:
     return list(dict.fromkeys(claim.sentence for claim in claims))
 
 
-def finding_of_choice(scores: Scores, also: Sequence[str] = ()) -> Finding:
+def finding_of_choice(scores: Scores, also: Sequence[Claim] = ()) -> Finding:
     """Return the held-out headline of a set, which names the best baseline beside every figure.
 
     Args:

@@ -34,7 +34,7 @@ from introspect.studies.coreference import (
     direction_name,
     in_sample,
     linear_claims,
-    shifts_in_words,
+    shifts_beside,
 )
 from introspect.text import (
     CorefCase,
@@ -129,7 +129,7 @@ class SetFindings:
     @cached_property
     def finding(self) -> Finding:
         """The headline and its caveats."""
-        also = () if self.pairs is None else shifts_in_words(self.pairs.table)
+        also = () if self.pairs is None else shifts_beside(self.pairs.table)
         found = finding_of_choice(self.scores, also)
         results = (self.pairs, self.bias, self.occupations)
         further = [claim for result in results if result is not None for claim in result.claims]

@@ -7,6 +7,7 @@ from .case_claims import case_claims as case_claims
 from .case_claims import left_out as left_out
 from .case_claims import quoted as quoted
 from .choice import Choice as Choice
+from .choice_claims import also_found as also_found
 from .choice_claims import baseline_name as baseline_name
 from .choice_claims import choice_claims as choice_claims
 from .choice_claims import direction_name as direction_name
@@ -18,7 +19,7 @@ from .columns import CaseColumns as CaseColumns
 from .columns import Direction as Direction
 from .columns import ScoredCase as ScoredCase
 from .columns import candidate_distances as candidate_distances
-from .head_claims import shifts_in_words as shifts_in_words
+from .head_claims import shifts_beside as shifts_beside
 from .linear_claims import linear_claims as linear_claims
 from .linear_probe import CandidateFeatures as CandidateFeatures
 from .linear_probe import ProbeResult as ProbeResult

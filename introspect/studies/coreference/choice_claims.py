@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import pandas as pd
@@ -90,13 +91,13 @@ def in_sample(scores: Chosen, head: Head, direction: str, column: str = "accurac
     return float(heads[is_it & (heads["direction"] == direction)][column].iloc[0])
 
 
-def choice_claims(scores: Chosen, also: Sequence[str] = ()) -> tuple[Claim, ...]:
+def choice_claims(scores: Chosen, also: Sequence[Claim] = ()) -> tuple[Claim, ...]:
     """Return the claims on the held-out choice: the headline first.
 
     Args:
         scores: the tables.
-        also: what other tests of the same cases show, such as ``L0H0 attends to the antecedent``:
-            beside it a choice that is at chance is not called *no evidence*.
+        also: what other tests of the same cases show, each with a clause such as ``L0H0 attends to
+            the antecedent``: beside it a choice that is at chance is not called *no evidence*.
     """
     if scores.heads.empty:
         return (_none_offered(),)
@@ -175,7 +176,7 @@ def _none_offered() -> Claim:
     )
 
 
-def _above_chance(scores: Chosen) -> list[str]:
+def _above_chance(scores: Chosen) -> list[Claim]:
     """Say how many heads do better than chance in the test of all heads at once."""
     if "p_adjusted" not in scores.heads:
         return []
@@ -183,7 +184,13 @@ def _above_chance(scores: Chosen) -> list[str]:
     if not count:
         return []
     number = counted(count, "head and direction", "heads and directions")
-    return [f"{number} {verb(count, 'does', 'do')} better than chance (adjusted p below 0.05)"]
+    words = f"{number} {verb(count, 'does', 'do')} better than chance (adjusted p below 0.05)"
+    return [also_found("heads above chance", "all heads and directions", words, count)]
+
+
+def also_found(what: str, subject: str, words: str, count: int) -> Claim:
+    """Return what another test of the same cases shows, as a clause to stand in the headline."""
+    return Claim(kind=f"no-chooses: {what}", subject=subject, sentence=words, estimate=float(count))
 
 
 def _of_choice(scores: Chosen, choice: Choice) -> dict[str, Any]:
@@ -199,11 +206,11 @@ def _of_choice(scores: Chosen, choice: Choice) -> dict[str, Any]:
     }
 
 
-def _headline(scores: Chosen, choice: Choice, also: Sequence[str]) -> list[Claim]:
+def _headline(scores: Chosen, choice: Choice, also: Sequence[Claim]) -> list[Claim]:
     """Return what the held-out choice shows, with the figures that it is compared with."""
     given = _of_choice(scores, choice)
     if not choice.p_value < SIGNIFICANT:
-        return [_at_chance(choice, also, given)]
+        return _at_chance(choice, also, given)
     beaten = scores.against["ci_low"] > 0
     chosen = (
         f"heads chosen on other cases – most often {choice.head}, "
@@ -220,19 +227,21 @@ def _headline(scores: Chosen, choice: Choice, also: Sequence[str]) -> list[Claim
     return [claim, claim.beside("baseline", best.accuracy, subject=best.baseline)]
 
 
-def _at_chance(choice: Choice, also: Sequence[str], given: dict[str, Any]) -> Claim:
+def _at_chance(choice: Choice, also: Sequence[Claim], given: dict[str, Any]) -> list[Claim]:
     chance = f"which these cases do not tell from chance ({p_value(choice.p_value)})"
     sentence = (
         "No evidence that a head resolves these cases: heads chosen on other cases are right in "
         f"{_held_out(choice)}, {chance}."
     )
     if not also:
-        return Claim(kind="no-resolves", sentence=sentence, rule=_CHANCE, **given)
+        return [Claim(kind="no-resolves", sentence=sentence, rule=_CHANCE, **given)]
     sentence = (
         f"Heads chosen on other cases are right in {_held_out(choice)}, {chance}; yet "
-        f"{listed(also)}."
+        f"{listed([found.sentence for found in also])}."
     )
-    return Claim(kind="no-chooses", sentence=sentence, rule=_CHANCE, **given)
+    claim = Claim(kind="no-chooses", sentence=sentence, rule=_CHANCE, **given)
+    numbers = {"sentence": sentence, "n": claim.n, "groups": claim.groups}
+    return [claim, *(replace(found, **numbers) for found in also)]
 
 
 def _held_out(choice: Choice) -> str:

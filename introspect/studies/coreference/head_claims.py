@@ -9,6 +9,7 @@ import pandas as pd
 
 from introspect.records import Head
 from introspect.statistics import SIGNIFICANT, Claim
+from introspect.studies.coreference.choice_claims import also_found
 from introspect.text import (
     counted,
     decimal,
@@ -109,13 +110,14 @@ def pair_claims(table: pd.DataFrame) -> tuple[Claim, ...]:
     return (*claims, claims[0].beside("both right", row["both_right"], n=int(row["n_both"])))
 
 
-def shifts_in_words(table: pd.DataFrame) -> list[str]:
-    """Say how many heads shift with the answer, to stand beside another finding."""
+def shifts_beside(table: pd.DataFrame) -> list[Claim]:
+    """Say how many heads shift with the answer, to stand beside the held-out choice."""
     found = _found(table, lambda rows: rows["shift"])
     if found is None or not found.count:
         return []
     which = verb(found.count, found.head, found.heads)
-    return [f"within minimal pairs {which} {verb(found.count, 'shifts', 'shift')} with the answer"]
+    words = f"within minimal pairs {which} {verb(found.count, 'shifts', 'shift')} with the answer"
+    return [also_found("shifts", "all heads and directions", words, found.count)]
 
 
 def occupation_claims(table: pd.DataFrame, num_occupations: int) -> tuple[Claim, ...]:

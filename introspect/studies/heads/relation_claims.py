@@ -32,7 +32,8 @@ def relation_claims(relations: pd.DataFrame, num_texts: int) -> tuple[Claim, ...
         return (_untested(over, num_texts),)
     followed = ordered_relations(tested[tested["is_followed"].astype(bool)])
     if not followed:
-        return (_silence(tested, over),)
+        silent = _silence(tested, over)
+        return silent, silent.beside("sentences", num_texts)
     # A relation is counted once, whichever head is chosen for it.
     headline = Claim(
         kind="followed",

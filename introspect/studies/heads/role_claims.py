@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -80,7 +80,7 @@ def _rule(study: Roles) -> str:
     return f"the largest score of the head, with a 95% interval above {percent(study.threshold, 0)}"
 
 
-def _read_numbers(study: Roles) -> dict[str, int]:
+def _read_numbers(study: Roles) -> dict[str, Any]:
     count = int(study.roles.iloc[0]["n_sequences"])
     return {"n": count, "groups": count}
 
@@ -228,4 +228,5 @@ def group_claims(tried: pd.DataFrame) -> tuple[Claim, ...]:
     rows.append(claim.beside("silhouette", row["silhouette"]))
     if number > 1:
         return tuple(rows)
-    return (*rows, *(claim.beside("tried", n) for n in (tried["n"].min(), tried["n"].max())))
+    least, most = tried["n"].min(), tried["n"].max()
+    return (*rows, claim.beside("fewest tried", least), claim.beside("most tried", most))
