@@ -136,8 +136,9 @@ class CaseSet:
             held.setdefault(group, set()).add(label)
         return sum(set(contrast) <= labels_held for labels_held in held.values())
 
+    @cached_property
     def pairs(self) -> PairShifts | None:
-        """Return the shifts within minimal pairs, or ``None`` if there are no pairs."""
+        """The shifts within minimal pairs, or ``None`` if there are no pairs."""
         versions = [PairVersion.of(self.columns, i) for i in range(len(self.columns))]
         shifts = pair_shifts(versions, options=self.options)
         return shifts if shifts.pairs else None

@@ -92,7 +92,13 @@ class Outcome:
         """The tables of cases, the largest of which is read from its file."""
         if self.cases is None:
             return None
-        scores = scores_of(self.cases.scored, self.folder / "cases.parquet", self.options)
+        pairs = self.cases.pairs
+        scores = scores_of(
+            self.cases.scored,
+            self.folder / "cases.parquet",
+            self.options,
+            pairs=() if pairs is None else pairs.pairs,
+        )
         null = None if self.null is None else CaseSet.of(self.null, self.options)
         return with_null(scores, null, self.options)
 
@@ -105,7 +111,7 @@ class Outcome:
         scores = self.scores
         if note is not None:
             scores = replace(scores, notes=(*scores.notes, note))
-        pairs = self.cases.pairs()
+        pairs = self.cases.pairs
         random = None if self.null is None else CaseSet.of(self.null, self.options)
         return SetFindings(
             name=self.name,

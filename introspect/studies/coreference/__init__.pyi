@@ -27,9 +27,13 @@ from .linear_probe import linear_probe as linear_probe
 from .occupations import Occupation as Occupation
 from .occupations import OccupationBias as OccupationBias
 from .occupations import occupation_bias as occupation_bias
+from .pairs import MOST_WORDS as MOST_WORDS
 from .pairs import PairShifts as PairShifts
 from .pairs import PairVersion as PairVersion
+from .pairs import minimal_pairs_of as minimal_pairs_of
 from .pairs import pair_shifts as pair_shifts
+from .pairs import words_apart as words_apart
+from .pairs import words_outside as words_outside
 from .pointing import POINTING as POINTING
 from .pointing import TIMES as TIMES
 from .pointing import Pointing as Pointing

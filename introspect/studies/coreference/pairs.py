@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -229,6 +230,13 @@ def pair_shifts(
         n_both=seen.sum(0),
     )
     return PairShifts(table[list(PAIR_COLUMNS)], tuple(pairs), (*_of_others(others), *notes))
+
+
+def minimal_pairs_of(columns: CaseColumns) -> tuple[str, ...]:
+    """Return the groups of cases that are minimal pairs."""
+    sizes = Counter(columns.groups)
+    twos = [i for i, group in enumerate(columns.groups) if sizes[group] == 2]
+    return tuple(_paired([PairVersion.of(columns, i) for i in twos])[0])
 
 
 Pair = tuple[PairVersion, PairVersion]

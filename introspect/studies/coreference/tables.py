@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -102,7 +102,11 @@ BASELINE_COLUMNS = ("baseline", "n", "accuracy", "ci_low", "ci_high")
 
 
 def scores_of(
-    cases: Sequence[ScoredCase], table: pd.DataFrame | Path, options: Options = DEFAULT
+    cases: Sequence[ScoredCase],
+    table: pd.DataFrame | Path,
+    options: Options = DEFAULT,
+    *,
+    pairs: Collection[str] = (),
 ) -> Scores:
     """Build the tables of scored cases.
 
@@ -110,6 +114,7 @@ def scores_of(
         cases: the cases, at least one.
         table: the result of ``case_table`` for them, or the file that it was written to.
         options: the numbers of draws for intervals and p-values, and the random seed.
+        pairs: the groups that are minimal pairs.
     """
     offered = [case for case in cases if case.is_forced_choice]
     outside = tuple(case.name for case in cases if not case.is_forced_choice)
@@ -120,7 +125,7 @@ def scores_of(
             baselines=pd.DataFrame(columns=list(BASELINE_COLUMNS)),
             outside_forced_choice=outside,
         )
-    claims = make_claims(offered, options)
+    claims = make_claims(offered, options, frozenset(pairs))
     baselines = _baseline_credits(offered, options)
     held_out = _held_out_table(offered, claims)
     return Scores(
