@@ -460,7 +460,8 @@ _DEFINED = re.compile(rf"\*?(?:{'|'.join(DEFINITIONS)}).*", re.DOTALL)
 _HEADS = re.compile(r"L\d+(?:H\d+)?")
 # Levels, thresholds and years that a sentence names are no results.
 _CONSTANTS = re.compile(
-    r"95% CI|95% interval|layers? \d+(?:(?:, \d+)* and \d+)?:|below 0\.05|in 80% of|have 25%|19\d\d|20\d\d|at least \d+%|above \d+%|of 30 |"
+    r"95% CI|95% interval|layers? \d+(?:(?:, \d+)* and \d+)?:|below 0\.05|"
+    r"in 80% of|have 25%|19\d\d|20\d\d|at least \d+%|above \d+%|of 30 |"
     r"all 30 |needs 5 |more than \d+%"
 )
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")

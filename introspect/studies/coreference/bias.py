@@ -70,8 +70,9 @@ def bias_table(
 
     with the credit *c*, over the groups that hold cases of both kinds *A* and *B* in which the head
     can be observed, so that both kinds use the same sentences. The interval is that of
-    effects, by groups, of what each case adds to the difference. The p-values permute the two labels within groups; they are two-sided, and ``p_adjusted``
-    compares with the largest value over all heads and directions.
+    effects, by groups, of what each case adds to the difference. The p-values permute the two
+    labels within groups; they are two-sided, and ``p_adjusted`` compares with the largest value
+    over all heads and directions.
 
     Source: Zhao et al. 2018 (WinoBias) and Rudinger et al. 2018 (Winogender).
 

@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks.random_trees import PLANTED, random_tree, relations_of
 from introspect.reporting.syntax import finding_of_relations
+from introspect.statistics import share_intervals
 from introspect.studies.heads import SyntaxAnalyzer
 from introspect.studies.heads import sentence_blocks as blocks
-from introspect.studies.heads.relation_tests import share_intervals
 from tests.synthetic import record
 
 SENTENCES = [
