@@ -26,7 +26,8 @@ from .test_cli import assert_refused, introspect
 __all__ = ["introspect"]  # a fixture
 
 FILES = [
-    "case_effects.parquet", "direct.csv", "effects.csv", "effects.parquet", "mediation.csv",
+    "baselines.csv", "case_effects.parquet", "cases.parquet", "direct.csv", "effects.csv", "effects.parquet",
+    "held_out.csv", "mediation.csv",
     "methods.csv", "pairs.csv", "rejects.jsonl", "report.html", "run.json", "smallest.csv",
     "summary.json",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ from introspect.reporting import (
     provenance_rows,
     version_of_introspect,
 )
+from introspect.runs.outcome import write_evidence
 from introspect.runs.plan import checksum
 from introspect.runs.rows import name_of
 from introspect.studies.causal import CausalStudy, causal_study, heads_with
@@ -210,6 +211,8 @@ def _write_tables(place: Path, study: CausalStudy) -> None:
     study.heads.to_parquet(place / "effects.parquet", index=False)
     study.heads.to_csv(place / "effects.csv", index=False)
     study.effects.cases.to_parquet(place / "case_effects.parquet", index=False)
+    study.scores.cases.to_parquet(place / "cases.parquet", index=False)
+    write_evidence(place, study.scores)
     if study.mediation is not None:
         study.mediation.heads.to_csv(place / "mediation.csv", index=False)
     if study.followed.heads:

@@ -46,8 +46,9 @@ class Scores:
             antecedents; they have rows in ``cases`` and count nowhere else.
         choice: the held-out choice; ``None`` where there are too few groups.
         minimal_pairs: for each head, the share of pairs with both cases right; empty without any.
-        held_out: one row for each forced-choice case: its id, group, and the credit of the head
-            that was chosen without it; empty where there is no choice.
+        held_out: one row for each forced-choice case: its id, group, the credit of the head that
+            was chosen without it, whether the antecedent is shorter, as long or longer than the
+            distractor, and the credit of each baseline; empty where there is no choice.
         by_length: the held-out accuracy by whether the antecedent has fewer words than the
             distractor, as many, or more; empty where there is no choice.
         against: the held-out accuracy minus that of each baseline on the same cases, with the
@@ -98,6 +99,7 @@ CASE_COLUMNS = (
     "credit", "removed_mass",
 )  # fmt: skip
 LENGTH_COLUMNS = ("antecedent", "n", "accuracy", "ci_low", "ci_high")
+_LENGTHS = ("shorter", "as long", "longer")
 BASELINE_COLUMNS = ("baseline", "n", "accuracy", "ci_low", "ci_high")
 
 
@@ -127,7 +129,7 @@ def scores_of(
         )
     claims = make_claims(offered, options, frozenset(pairs))
     baselines = _baseline_credits(offered, options)
-    held_out = _held_out_table(offered, claims)
+    held_out = _held_out_table(offered, claims, baselines)
     return Scores(
         heads=_head_table(offered, claims),
         case_table=table,
@@ -136,7 +138,7 @@ def scores_of(
         choice=_choice(offered[0], claims),
         minimal_pairs=_pair_table(offered[0], claims),
         held_out=held_out,
-        by_length=_length_table(offered, held_out),
+        by_length=_length_table(held_out),
         against=against_table(held_out, baselines, options),
         notes=(*_copies(cases), *claims.notes),
         num_groups=len({case.group for case in offered}),
@@ -155,15 +157,14 @@ def _copies(cases: Sequence[ScoredCase]) -> tuple[str, ...]:
     )
 
 
-def _length_table(cases: Sequence[ScoredCase], held_out: pd.DataFrame) -> pd.DataFrame:
+def _length_table(held_out: pd.DataFrame) -> pd.DataFrame:
     """Divide the held-out accuracy by which of the candidates has fewer words."""
     if held_out.empty:
         return pd.DataFrame(columns=list(LENGTH_COLUMNS))
-    sides = np.array([_side(case) for case in cases])
     credits = held_out["credit"].to_numpy(dtype=float)
     rows = []
-    for number, name in enumerate(("shorter", "as long", "longer")):
-        kept = (sides == number - 1) & ~np.isnan(credits)
+    for name in _LENGTHS:
+        kept = (held_out["antecedent"] == name).to_numpy() & ~np.isnan(credits)
         if kept.any():
             groups = held_out["group"][kept].tolist()
             ends = accuracy_interval(credits[kept].tolist(), groups)
@@ -247,14 +248,18 @@ def _baseline_table(credits: Mapping[str, Sequence[float]], groups: Sequence[str
     return pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
 
 
-def _held_out_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame:
+def _held_out_table(
+    cases: Sequence[ScoredCase], claims: Claims, baselines: Mapping[str, Sequence[float]]
+) -> pd.DataFrame:
     if claims.held_out is None:
-        return pd.DataFrame(columns=["id", "group", "credit"])
+        return pd.DataFrame(columns=["id", "group", "credit", "antecedent", *baselines])
     return pd.DataFrame(
         {
             "id": [case.name for case in cases],
             "group": [case.group for case in cases],
             "credit": claims.held_out.credits,
+            "antecedent": [_LENGTHS[_side(case) + 1] for case in cases],
+            **baselines,
         }
     )
 
