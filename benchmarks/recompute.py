@@ -188,8 +188,10 @@ def studentized(
     sums = np.array([sum(v) for v in by_group.values()])
     sizes = np.array([len(v) for v in by_group.values()])
     count = len(sums)
+    if count < FEWEST:
+        return math.nan, math.nan, math.nan
     mean, error = _mean_and_error(sums, sizes)
-    if count < FEWEST or error < 1e-9 * np.abs(sums).max():
+    if error <= 1e-9 * np.abs(sums).max():
         return math.nan, math.nan, math.nan
     random = np.random.default_rng(seed)
     deviates = []

@@ -26,10 +26,9 @@ from .test_cli import assert_refused, introspect
 __all__ = ["introspect"]  # a fixture
 
 FILES = [
-    "baselines.csv", "case_effects.parquet", "cases.parquet", "direct.csv", "effects.csv", "effects.parquet",
-    "held_out.csv", "mediation.csv",
-    "methods.csv", "pairs.csv", "rejects.jsonl", "report.html", "run.json", "smallest.csv",
-    "summary.json",
+    "baselines.csv", "case_effects.parquet", "cases.parquet", "direct.csv", "effects.csv",
+    "effects.parquet", "held_out.csv", "mediation.csv", "methods.csv", "pairs.csv",
+    "rejects.jsonl", "report.html", "run.json", "smallest.csv", "summary.json",
 ]  # fmt: skip
 TEXT = "The fox did not cross the river because it was too wide."
 ODD = {

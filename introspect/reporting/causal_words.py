@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from introspect.records import Head
-from introspect.reporting.findings import Finding
+from introspect.reporting.prose import Finding
 from introspect.statistics import Claim
 from introspect.studies.causal import (
     CausalStudy,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
+from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding
 from introspect.statistics import Claim
 from introspect.studies.coreference import Bias, OccupationBias, PairShifts, Scores, choice_claims
 from introspect.text import counted, sentence

@@ -17,9 +17,9 @@ from introspect.reporting.causal_words import (
     mediation_words,
     smallest_words,
 )
-from introspect.reporting.findings import finding_of_set, finding_of_text
 from introspect.reporting.heads import finding_of_heads
 from introspect.reporting.lens import finding_of_lens
+from introspect.reporting.prose import finding_of_set, finding_of_text
 from introspect.reporting.sentences import finding_of_roles
 from introspect.reporting.set_words import (
     bias_words,
