@@ -286,8 +286,11 @@ def of_baseline(folder: Folder, claim: Row) -> Numbers:
     name = claim["subject"]
     if held_out is not None and name in held_out:
         credits = held_out[name].tolist()
+        found = {"estimate": sum(credits) / len(credits)}
+        if claim["kind"] != "baseline":
+            return found
         low, high = wilson(credits, folder.groups)
-        return {"estimate": sum(credits) / len(credits), "low": low, "high": high}
+        return found | {"low": low, "high": high, "n": len(credits)}
     table = folder.table("baselines.csv")
     assert table is not None, "no baselines.csv"
     return {"estimate": float(table.loc[table["baseline"] == name, "accuracy"].iloc[0])}
@@ -304,7 +307,10 @@ def of_difference(folder: Folder, claim: Row) -> Numbers | None:
     low, high, slack = studentized(gains, folder.groups, INFLATION)
     found = {"estimate": sum(known) / len(known), "n": len(known)}
     if math.isnan(low):
-        return found
+        # All groups are alike: so many of them could be otherwise, each by 1.
+        limit = 1 - 0.025 ** (1 / len(set(folder.groups)))
+        alike = found["estimate"] * (1 - limit)
+        return found | {"low": alike - limit, "high": alike + limit}
     return found | {"low": max(-1, low), "high": min(1, high), "slack": slack}
 
 
@@ -391,6 +397,12 @@ def of_shift(folder: Folder, claim: Row) -> Numbers:
         "estimate": float(known.mean()), "low": low, "high": high, "slack": slack,
         "groups": len(known), "p~": flips(shifts, pairs, head, two_sided=False),
     }  # fmt: skip
+
+
+def of_count(folder: Folder, claim: Row) -> Numbers | None:
+    """Count the heads with an adjusted p below 0.05 in the table of shifts."""
+    table = folder.table("minimal_pairs.csv")
+    return None if table is None else {"estimate": int((table["p_adjusted"] < 0.05).sum())}
 
 
 def of_both_right(folder: Folder, claim: Row) -> Numbers:
@@ -480,6 +492,57 @@ def _of_pronoun(folder: Folder, claim: Row) -> pd.DataFrame:
     ]
 
 
+def of_total(folder: Folder, claim: Row) -> Numbers:
+    """Read the total effect within minimal pairs."""
+    table = folder.table("mediation.csv")
+    assert table is not None, "no mediation.csv"
+    row = table.iloc[0]
+    ends = {"low": float(row["total_low"]), "high": float(row["total_high"])}
+    return {"estimate": float(row["total"]), "groups": float(row["n"]), **ends}
+
+
+def of_share(folder: Folder, claim: Row) -> Numbers:
+    """Divide an indirect effect by the total."""
+    table = folder.table("mediation.csv")
+    assert table is not None, "no mediation.csv"
+    by = next(c for c in folder.claims if f"{c['kind']}: share" == claim["kind"])
+    return {"estimate": by["estimate"] / float(table["total"].iloc[0])}
+
+
+def of_correlation(folder: Folder, claim: Row) -> Numbers:
+    """Correlate the ranks of attention accuracy and effect, ties at their mean rank."""
+    table = folder.table("effects.csv")
+    assert table is not None, "no effects.csv"
+    known = table[["attention_accuracy", "effect"]].dropna()
+    ranks = []
+    for column in known.to_numpy().T:
+        ranks.append([(sum(v < x for v in column) + sum(v <= x for v in column)) for x in column])
+    a, b = (np.array(r) - np.mean(r) for r in ranks)
+    return {"estimate": float((a * b).sum() / math.sqrt((a**2).sum() * (b**2).sum()))}
+
+
+def of_chosen_head(folder: Folder, claim: Row) -> Numbers:
+    """Choose a head by its attention on each half of the groups; add up its effects on the other.
+
+    Only the division into halves is drawn by the package.
+    """
+    values, heads, groups = _effects(folder)
+    cases = folder.cases[folder.cases["direction"] == "pronoun_to_candidate"]
+    wide = cases["credit"].to_numpy().reshape(len(values), -1)
+    names = [f"L{la}H{h}" for la, h in cases[["layer", "head"]].to_numpy()[: wide.shape[1]]]
+    wide = wide[:, [names.index(head) for head in heads]]
+    numbers = {name: number for number, name in enumerate(sorted(set(groups)))}
+    index = np.array([numbers[group] for group in groups])
+    half = fold_of_groups(index, 2, seed=folder.seed)[index]
+    effects = np.empty(len(values))
+    for number in (0, 1):
+        training = wide[half != number]
+        means = [float(np.nanmean(column)) for column in training.T]
+        effects[half == number] = values[half == number, means.index(max(means))]
+    low, high, slack = studentized(list(effects), groups)
+    return {"estimate": float(effects.mean()), "low": low, "high": high, "slack": slack}
+
+
 def of_row(file: str, **columns: str) -> Callable[[Folder, Row], Numbers | None]:
     """Return a function that reads the numbers of a claim from the row of its head in a table."""
 
@@ -488,6 +551,8 @@ def of_row(file: str, **columns: str) -> Callable[[Folder, Row], Numbers | None]
         if table is None:
             return None
         heads = [tuple(map(int, found)) for found in _HEAD.findall(claim["subject"])]
+        if not heads:
+            return None
         rows = table[(table["layer"] == heads[0][0]) & (table["head"] == heads[0][1])]
         if len(heads) > 1 and "other_layer" in table:
             is_other = (rows["other_layer"] == heads[1][0]) & (rows["other_head"] == heads[1][1])
@@ -540,10 +605,17 @@ RECOMPUTE: dict[str, Callable[[Folder, Row], Numbers | None]] = {
     "by-permutation": of_by_permutation,
     **dict.fromkeys(("shifts", "no-shifts"), of_shift),
     "shifts: both right": of_both_right,
+    **dict.fromkeys(("shifts: heads", "no-chooses: shifts"), of_count),
     **dict.fromkeys(("differs", "no-differs"), of_bias),
     **dict.fromkeys(("able", "no-able"), of_ability),
     **dict.fromkeys(("supports", "opposes", "depends"), of_effect),
     "attends": of_attending,
+    "total": of_total,
+    **{f"mediates by {w}: share": of_share for w in ("output", "attention weights")},
+    "mediates by output": of_row("mediation.csv", estimate="indirect", low="indirect_low",
+                                 high="indirect_high", p="p_adjusted", groups="n"),
+    "correlation": of_correlation,
+    **{f"chosen: {side}": of_chosen_head for side in ("above 0", "below 0", "no effect")},
     "attends: ratio": of_ratio,
     **{f"depends: {m}": of_row("methods.csv", method=m, **_EFFECT)
        for m in ("zero", "mean", "resample", "uniform")},

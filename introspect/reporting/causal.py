@@ -216,7 +216,8 @@ def _add_attention(document: Document, study: CausalStudy) -> tuple[Claim, ...]:
         document.add_prose(paragraphs([finding.headline, *finding.details]))
         if study.scores.choice is not None:
             document.add_section(forest_section(study.scores))
-    return finding.claims
+    printed = {finding.headline, *finding.details}
+    return tuple(claim for claim in finding.claims if claim.sentence in printed)
 
 
 def _methods_table(study: CausalStudy) -> Markup:

@@ -240,7 +240,7 @@ def _at_chance(choice: Choice, also: Sequence[Claim], given: dict[str, Any]) -> 
         f"{listed([found.sentence for found in also])}."
     )
     claim = Claim(kind="no-chooses", sentence=sentence, rule=_CHANCE, **given)
-    numbers = {"sentence": sentence, "n": claim.n, "groups": claim.groups}
+    numbers: dict[str, Any] = {"sentence": sentence, "n": claim.n, "groups": claim.groups}
     return [claim, *(replace(found, **numbers) for found in also)]
 
 
