@@ -65,7 +65,9 @@ class Folder:
     def held_out(self) -> pd.DataFrame | None:
         """The credits of each case."""
         table = self.table("held_out.csv")
-        return None if table is None else table.astype({"id": str, "group": str})
+        if table is None or table.empty:
+            return None
+        return table.astype({"id": str, "group": str})
 
     @cached_property
     def cases(self) -> pd.DataFrame:

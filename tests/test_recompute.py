@@ -1,4 +1,4 @@
-"""The script that recomputes claims from the tables of a folder, and what it finds when one lies."""
+"""The script that recomputes claims from the tables of a folder, and what it finds."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def recompute():
 def folders(tmp_path_factory):
     """A folder of each kind of run."""
     root = tmp_path_factory.mktemp("claims")
-    cases = list(grammar_cases(8))
+    cases = list(grammar_cases(24))
     ix.probe("pronoun", cases, out=root / "probe", options=QUICK)
     ix.probe("pronoun-gated", cases, out=root / "gated", options=QUICK)
     model = ix.load("pronoun", lm_head=True)
-    causal_folder(model, cases, root / "causal", minimal_pairs=False)
+    causal_folder(model, cases, root / "causal", minimal_pairs=False, share=None)
     heads_folder(ix.load("induction"), root / "heads", ["a b c a b c"] * 2)
     return root
 

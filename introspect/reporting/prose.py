@@ -7,7 +7,7 @@ around quoted words. The templates of the HTML escape what they are given.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -66,10 +66,12 @@ def finding_of_text(record: AttentionRecord) -> Finding:
         ),
         estimate=float(layers),
     )
-    unread = left_out(layers * heads - readable, readable)
+    unreadable = layers * heads - readable
+    unread = left_out(unreadable, readable) if unreadable else ()
     details = dict.fromkeys(claim.sentence for claim in unread)
     views = "The views show what each head attends to, and claim nothing about why."
-    claims = (captured, captured.beside("heads", heads), *unread)
+    of_heads = replace(captured, kind="captured: heads", estimate=float(heads))
+    claims = (captured, of_heads, *unread)
     return Finding(captured.sentence, (*details, views), (), claims)
 
 

@@ -190,23 +190,21 @@ def test_the_interval_is_that_of_what_each_case_adds():
     # One group has three cases of one kind and one of the other.
     labels[3] = "pro"
     table = bias_table(cases, labels, options=QUICK).table
-    for head in range(6):
-        values = credits_of(cases)[:, head]
+    added = np.empty((len(cases), 6))
+    for head, values in enumerate(credits_of(cases).T):
         sides = {
             kind: [v for v, label in zip(values, labels, strict=True) if label == kind]
             for kind in ("pro", "anti")
         }
         means = {kind: sum(side) / len(side) for kind, side in sides.items()}
-        added = [
-            means["pro"] - means["anti"]
-            + (1 if label == "pro" else -1) * (v - means[label]) * len(cases) / len(sides[label])
-            for v, label in zip(values, labels, strict=True)
-        ]  # fmt: skip
-        assert np.mean(added) == pytest.approx(table["difference"][head])
-        numbers = [int(case.group[1:]) for case in cases]
-        low, high = effect_intervals(np.array(added)[:, None], numbers, resamples=300)
-        expected = max(-1, low[0]), min(1, high[0])
-        assert (table["ci_low"][head], table["ci_high"][head]) == pytest.approx(expected)
+        for number, (v, label) in enumerate(zip(values, labels, strict=True)):
+            sign = 1 if label == "pro" else -1
+            added[number, head] = sign * (v - means[label]) * len(cases) / len(sides[label])
+        added[:, head] += means["pro"] - means["anti"]
+    assert added.mean(0) == pytest.approx(table["difference"].to_numpy())
+    low, high = effect_intervals(added, [int(c.group[1:]) for c in cases], resamples=300)
+    assert table["ci_low"].to_numpy() == pytest.approx(np.maximum(low, -1))
+    assert table["ci_high"].to_numpy() == pytest.approx(np.minimum(high, 1))
 
 
 def test_intervals_of_differences_hold_what_they_promise():
