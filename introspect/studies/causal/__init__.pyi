@@ -14,7 +14,6 @@ from .effects import measure_effects as measure_effects
 from .followed import Followed as Followed
 from .followed import Resampling as Resampling
 from .followed import follow as follow
-from .head_claims import answer_of as answer_of
 from .head_claims import heads_with as heads_with
 from .headline import headline_claims as headline_claims
 from .mediation import MEDIATORS as MEDIATORS
