@@ -155,8 +155,10 @@ def set_of(seed) -> Said:
     random = np.random.default_rng(seed)
     cases = random_cases(random, int(random.integers(3, 26)), random.choice([0.5, 0.75, 0.95]))
     scores = scores_of(cases, pd.DataFrame(), QUICK)
+    # Pairs are some of the groups.
+    most = scores.num_groups + 1
     pairs = pair_shifts(
-        random_versions(random, int(random.integers(3, 14)), random.choice([0.0, 0.5, 2.0])),
+        random_versions(random, int(random.integers(1, most)), random.choice([0.0, 0.5, 2.0])),
         options=QUICK,
     )
     labels = random.choice(["pro", "anti"], len(cases)).tolist()
