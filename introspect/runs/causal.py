@@ -29,13 +29,8 @@ from introspect.reporting import (
 )
 from introspect.runs.outcome import write_evidence
 from introspect.runs.plan import checksum
-<<<<<<< HEAD
-from introspect.runs.rows import name_of
-from introspect.studies.causal import CausalStudy, causal_study, heads_with
-=======
 from introspect.runs.rows import name_of, no_result
-from introspect.studies.causal import CausalStudy, causal_study
->>>>>>> main
+from introspect.studies.causal import CausalStudy, causal_study, heads_with
 from introspect.text import CorefCase
 
 #: The name of these folders in messages.
