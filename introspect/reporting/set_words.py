@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -41,6 +42,7 @@ _BASELINES = {
     "mean_of_heads": "the mean of all heads",
     "fewest_words": "the candidate with the fewest words",
     "most_pieces": "the candidate with the most word pieces",
+    "word_association": "word association",
     "fixed_offset": "the best fixed distance",
     "random_weights": "the same model with random weights",
 }
@@ -213,9 +215,18 @@ def in_sample(scores: Scores, head: Head, direction: str, column: str = "accurac
 def _baselines(scores: Scores) -> str:
     named = [
         f"{baseline_name(row.baseline)} {percent(row.accuracy)}"
+        + (_over_seeds(scores.random_weights) if row.baseline == "random_weights" else "")
         for row in scores.baselines.itertuples()
     ]
     return f"On the same cases: {', '.join(named)}."
+
+
+def _over_seeds(accuracies: Sequence[float]) -> str:
+    """Return the range of several draws of random weights, to follow their mean."""
+    if len(accuracies) < 2:
+        return ""
+    low, high = (decimal(100 * one, 1) for one in (min(accuracies), max(accuracies)))
+    return f" ({low} to {high} in {len(accuracies)} draws)"
 
 
 def _against(scores: Scores) -> str:
@@ -252,7 +263,7 @@ def stability_words(choice: Choice) -> list[str]:
 def linear_words(
     probe: ProbeResult,
     scores: Scores,
-    random_weights: ProbeResult | None = None,
+    random_weights: Sequence[float] = (),
 ) -> list[str]:
     """Compare the linear probe with the best single head, position and its controls."""
     sentences = [linear_claim(probe).sentence]
@@ -263,8 +274,9 @@ def linear_words(
     nearest = baselines[baselines["baseline"] == "nearest_preceding"]
     if len(nearest):
         beside.append(f"the nearest candidate {percent(nearest['accuracy'].iloc[0])}")
-    if random_weights is not None:
-        beside.append(f"the same probe on random weights {percent(random_weights.accuracy)}")
+    if random_weights:
+        mean = percent(sum(random_weights) / len(random_weights))
+        beside.append(f"the same probe on random weights {mean}{_over_seeds(random_weights)}")
     if beside:
         sentences.append(f"Beside it: {listed(beside)}.")
     sentences.append(
@@ -278,7 +290,7 @@ def linear_words(
         + f" An online code of the answers takes {decimal(probe.code_length)} bits a case, where "
         f"one that knows nothing takes {decimal(probe.uniform_code)} (Voita & Titov 2020)."
     )
-    if random_weights is None:
+    if not random_weights:
         sentences.append(
             "The same probe on random weights was not run: ask for it with --null-model."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -54,7 +54,7 @@ class Outcome:
         read: what was read, in sentences.
         worker: the model with its options.
         gathered: the combined results of all shards.
-        null: the same with random weights, if requested.
+        null: the same with random weights, one for each seed, if requested.
         sample: a text with a result, for the certificate.
         options: the numbers of resamples and permutations, and the random seed.
         command: the command line that made it.
@@ -66,7 +66,7 @@ class Outcome:
     read: tuple[str, ...]
     worker: Worker
     gathered: Gathered
-    null: Gathered | None
+    null: Sequence[Gathered]
     sample: str
     options: Options
     command: str | None
@@ -93,8 +93,13 @@ class Outcome:
         if self.cases is None:
             return None
         scores = scores_of(self.cases.scored, self.folder / "cases.parquet", self.options)
-        null = None if self.null is None else CaseSet.of(self.null, self.options)
-        return with_null(scores, null, self.options)
+        return with_null(scores, self._random, self.options)
+
+    @cached_property
+    def _random(self) -> list[CaseSet]:
+        """The cases scored with random weights, for each seed."""
+        found = [CaseSet.of(gathered, self.options) for gathered in self.null]
+        return [cases for cases in found if cases is not None]
 
     @cached_property
     def findings(self) -> SetFindings | None:
@@ -106,7 +111,7 @@ class Outcome:
         if note is not None:
             scores = replace(scores, notes=(*scores.notes, note))
         pairs = self.cases.pairs()
-        random = None if self.null is None else CaseSet.of(self.null, self.options)
+        random = [one for cases in self._random if (one := cases.linear(control=False)[0])]
         return SetFindings(
             name=self.name,
             read=self.read,
@@ -114,7 +119,7 @@ class Outcome:
             num_cases=len(self.cases.scored),
             num_groups=self.cases.num_groups,
             linear=linear,
-            linear_random=None if random is None else random.linear()[0],
+            linear_random=tuple(one.accuracy for one in random),
             bias=self.cases.bias(),
             occupations=self.cases.occupations(),
             pairs=pairs,
@@ -266,6 +271,7 @@ def _of_cases(findings: SetFindings) -> dict[str, Any]:
         **_of_choice(scores.choice),
         "baselines": scores.baselines.to_dict("records"),
         "against": scores.against.to_dict("records"),
+        "random_weights": list(scores.random_weights),
         "linear_probe": _of_linear(findings.linear),
         "n": len(scores.held_out) or None,
         "num_groups": findings.num_groups,
@@ -312,7 +318,7 @@ def finish(
     worker: Worker,
     inputs: InputSet,
     work: Work,
-    null: Work | None,
+    null: Sequence[Work],
     options: Options,
     command: str | None,
     modes: Mapping[str, int],
@@ -334,7 +340,7 @@ def finish(
                 read=tuple(inputs.words),
                 worker=worker,
                 gathered=gathered,
-                null=None if null is None else gather(null.store, null.entries),
+                null=[gather(one.store, one.entries) for one in null],
                 sample=_sample(worker, inputs, gathered),
                 options=options,
                 command=command,

@@ -4,6 +4,7 @@ from .batch import mention_words as mention_words
 from .bias import Bias as Bias
 from .bias import bias_table as bias_table
 from .claims import Options as Options
+from .claims import held_out_interval as held_out_interval
 from .columns import DIRECTIONS as DIRECTIONS
 from .columns import CaseColumns as CaseColumns
 from .columns import Direction as Direction
