@@ -1,6 +1,6 @@
 """How often 95% intervals hold the true value, for accuracies, effects, a choice and a probe.
 
-    python benchmarks/coverage.py [--runs 2000] [--choices 400] [--probes 400]
+    python benchmarks/coverage.py [--runs 2000] [--choices 400] [--probes 200]
 
 Accuracies of independent answers, and of answers that agree within groups of different sizes (each
 group has an accuracy of its own, from a beta distribution); effects from normal to strongly skewed;
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=2_000)
     parser.add_argument("--choices", type=int, default=400)
-    parser.add_argument("--probes", type=int, default=400)
+    parser.add_argument("--probes", type=int, default=200)
     options = parser.parse_args()
     start = time.perf_counter()
     for n in (5, 10, 20, 60, 400):
@@ -90,9 +90,8 @@ def main() -> None:
         )
     for n, features, distance, size in PROBES:
         what = f"{features} features, {distance} sd, groups of {size}"
-        show(
-            f"linear probe, {n} cases, {what}", probes(n, features, distance, size, options.probes)
-        )
+        share = probes(n, features, distance, size, options.probes)
+        show(f"linear probe, {n} cases, {what}", share)
     print(f"{time.perf_counter() - start:.0f} s")
 
 
