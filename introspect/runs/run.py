@@ -19,7 +19,6 @@ from introspect.data import (
     reject_from_json,
     state_of_inputs,
 )
-from introspect.deprecated import renamed_keyword, renamed_value
 from introspect.errors import InputError, OutputError, SelectionError
 from introspect.functional import Mention
 from introspect.io import (
@@ -140,9 +139,9 @@ NULL_SEEDS = 5
 KIND = "probe"
 
 
-@renamed_keyword("fresh", "overwrite")
-@renamed_value("weights", "renormalised", "renormalized")
-@checked_call
+@checked_call(
+    renamed={"fresh": "overwrite", ("weights", "renormalised"): "renormalized"},
+)
 def probe(
     model: Model | str,
     inputs: Inputs | InputSet,

@@ -187,8 +187,10 @@ def shards_done(out) -> int:
     ("stop", "code", "said", "done"),
     [
         ("Ctrl-C", 130, "Stopped by you after 2 finished shards of 8 rows", 2),
-        ("Ctrl-C twice", 130, "interrupted", 1),
-        ("SIGTERM", 143, "terminated; what is finished is kept", 1),
+        pytest.param("Ctrl-C twice", 130, "interrupted", 1, marks=pytest.mark.slow),
+        pytest.param(
+            "SIGTERM", 143, "terminated; what is finished is kept", 1, marks=pytest.mark.slow
+        ),
     ],
     ids=["1", "2", "SIGTERM"],
 )

@@ -30,6 +30,7 @@ SEEN = """() => [...document.querySelectorAll('section, details')].map((part) =>
 ])"""
 
 
+@pytest.mark.slow
 def test_a_hostile_address_leaves_every_view_as_it_is(open_page):
     document = Document("All views")
     views = [*(make() for make in VIEWS.values()), view_of(), logit_view(table())]

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 import introspect as ix
 from introspect.errors import IntrospectError, ModelError, TextError
 from introspect.models import load
-from introspect.models.unused import unused_weights
+from introspect.models.fit import unused_weights
 from tests import models_zoo
 from tests.models.loading.helpers import change_json, tiny, tokenizer
 from tests.tokenizers_zoo import word_level

@@ -190,7 +190,7 @@ def test_other_methods_name_the_strongest_mover(method):
 def test_the_benchmark_reaches_its_figures(tmp_path, capsys):
     rows, repeated = planted_circuits.run(
         planted_circuits.parsed(
-            ["--seeds", "2", "--most-heads", "16", "--repeated", "1", "--workers", "1",
+            ["--seeds", "2", "--most-heads", "8", "--repeated", "1", "--workers", "1",
              "--kept", str(tmp_path), "--methods", OURS]
         )
     )  # fmt: skip
