@@ -270,7 +270,8 @@ def _captured(
     model: Model, subjects: Sequence[Subject], truncation: bool
 ) -> tuple[CapturedText, ...]:
     captured = []
-    embeddings = StaticEmbeddings.of(model.module)
+    has_cases = any(isinstance(subject, CorefCase) for subject in subjects)
+    embeddings = StaticEmbeddings.of(model.module) if has_cases else None
     for number, subject in enumerate(subjects, start=1):
         texts = (subject.text,) if isinstance(subject, CorefCase) else subject
         texts = (texts,) if isinstance(texts, str) else texts
