@@ -378,7 +378,18 @@ def occupation_words(found: OccupationBias) -> list[str]:
         "that chooses by stereotype. *Gotcha* cases are those whose stereotype leads to the wrong "
         "candidate.",
         *(claim.sentence for claim in occupation_claims(found)),
+        *_smallest_correlation(found),
         f"*{found.gotcha.caution}*",
+    ]
+
+
+def _smallest_correlation(found: OccupationBias) -> list[str]:
+    """Say what would have been found, where nothing was."""
+    if not (found.table["p_adjusted"] >= SIGNIFICANT).all() or math.isnan(found.detectable):
+        return []
+    return [
+        f"A head with a correlation of {decimal(found.detectable)} would have been found in 80% of "
+        "such sets; a weaker one could well be missed."
     ]
 
 

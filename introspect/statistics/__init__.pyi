@@ -12,6 +12,7 @@ from .intervals import effect_intervals as effect_intervals
 from .permutation import PermutationTest as PermutationTest
 from .permutation import permutation_test as permutation_test
 from .selection import DIVISIONS as DIVISIONS
+from .selection import POWER as POWER
 from .selection import SIGNIFICANT as SIGNIFICANT
 from .selection import HeldOut as HeldOut
 from .selection import held_out_selection as held_out_selection
