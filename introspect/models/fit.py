@@ -25,9 +25,14 @@ _ASSIGNED = re.compile(r"\bself\.(\w+) = ")
 # What earlier versions of transformers saved beside the weights: masks, positions and versions,
 # which are computed today.
 _COMPUTED = re.compile(
-    r"(^|\.)(position_ids|token_type_ids|inv_freq|version|relative_position_index|causal_mask"
-    r"|masked_bias|num_batches_tracked|(attn|attention)\.bias)$"
+    r"(^|\.)(position_ids|token_type_ids|version|causal_mask|masked_bias|num_batches_tracked"
+    r"|(attn|attention)\.bias)$"
 )
+# Of positions, by models that compute them; any other model would ignore the positions.
+_OF_POSITIONS = {
+    "inv_freq": re.compile("rotary|rope", re.IGNORECASE),
+    "relative_position_index": re.compile("relative_position", re.IGNORECASE),
+}
 _TOWERS = {"vision": "vision_model", "text": "text_model"}
 
 
@@ -138,7 +143,7 @@ def unused_weights(
     own = {name for name, _ in module.named_children()} if base is not module else set()
 
     def matters(name: str) -> bool:
-        if _HEADS.search(name) or _COMPUTED.search(name):
+        if _HEADS.search(name) or _COMPUTED.search(name) or _is_computed_position(name, base):
             return False
         rest = name.removeprefix(prefix)
         top = rest.partition(".")[0]
@@ -147,6 +152,17 @@ def unused_weights(
         return top in own or not (is_prefixed or _is_head(top, module))
 
     return sorted(name for name in unexpected if matters(name))
+
+
+def _is_computed_position(name: str, base: nn.Module) -> bool:
+    """Return whether a name is of positions that a model computes itself, in its own way."""
+    pattern = _OF_POSITIONS.get(name.rpartition(".")[2])
+    if pattern is None:
+        return False
+    settings = getattr(base, "config", None)
+    named = [*(vars(settings) if settings is not None else ()), *dict(base.named_parameters())]
+    named += [word for place, part in base.named_modules() for word in (place, type(part).__name__)]
+    return any(map(pattern.search, named))
 
 
 def _is_kept_elsewhere(name: str, base: nn.Module) -> bool:

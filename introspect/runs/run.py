@@ -43,6 +43,7 @@ from introspect.runs.jobs import ENGINES, Job, Work
 from introspect.runs.outcome import finish
 from introspect.runs.plan import Plan, check_same, make_plan
 from introspect.runs.ray_engine import RayOptions
+from introspect.runs.rows import check_readable
 from introspect.runs.saved_attention import Precision
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Places, Worker, WorkerOptions, chosen_analyzers
@@ -254,6 +255,7 @@ def probe(
         claimed_folder(out, KIND, "resume", overwrite=overwrite, inputs=reading.places) as folder,
         following(progress) as tell,
     ):
+        check_readable(reading)
         loaded = load_text(model)
         state = state_of_inputs(reading.files)
         plan = make_plan(

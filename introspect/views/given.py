@@ -74,8 +74,13 @@ def shown_record(
                 "Expected a record alone, got `sentence_b_start` too: it knows its texts. Leave "
                 "that out."
             )
+        if isinstance(tokens, str | Integral):
+            raise RecordError(
+                f"Expected a record alone for ix.{view}, got {tokens!r} beside it. Name what it "
+                f"stands for: ix.{view}(record, head=…), layer=… or token=…, as the view has them."
+            )
         return as_record(given, tokens)
-    if tokens is None or isinstance(given, str):
+    if tokens is None or isinstance(given, str) or hasattr(given, "capture"):
         raise RecordError(
             f"Expected a record for ix.{view}, got {kind_of_thing(given)}. Capture a text, "
             f"ix.{view}(model.capture(text)), or give attention with its tokens, "

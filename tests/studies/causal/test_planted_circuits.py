@@ -114,6 +114,7 @@ def test_who_attends_is_told_apart_from_readers_of_position_and_length():
     assert not truth("position reader", 1).heads.set_index("role").loc["nearest", "attends"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [("chain", 0), ("strong and weak", 2), ("nobody", 1)])
 def test_our_verdicts_are_the_truth(place):
     made = small(*place)

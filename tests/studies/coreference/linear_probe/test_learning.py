@@ -68,6 +68,7 @@ def with_words(cases, words=12, seed=0):
     ]
 
 
+@pytest.mark.slow
 def test_selectivity_is_above_a_task_that_words_alone_decide():
     cases = with_words(random_cases(160, weak=8, strength=0.6, seed=3))
     found = linear_probe(cases, penalties=(0.1, 1.0))
