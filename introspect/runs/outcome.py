@@ -92,7 +92,13 @@ class Outcome:
         """The tables of cases, the largest of which is read from its file."""
         if self.cases is None:
             return None
-        scores = scores_of(self.cases.scored, self.folder / "cases.parquet", self.options)
+        pairs = self.cases.pairs
+        scores = scores_of(
+            self.cases.scored,
+            self.folder / "cases.parquet",
+            self.options,
+            pairs=() if pairs is None else pairs.pairs,
+        )
         return with_null(scores, self._random, self.options)
 
     @cached_property
@@ -100,6 +106,14 @@ class Outcome:
         """The cases scored with random weights, for each seed."""
         found = [CaseSet.of(gathered, self.options) for gathered in self.null]
         return [cases for cases in found if cases is not None]
+
+    @property
+    def kinds(self) -> list[str | None]:
+        """The kind of each case of forced choice, where the set names two kinds to compare."""
+        if self.cases is None or (kinds := self.cases.kinds) is None:
+            return []
+        scored = zip(kinds[0], self.cases.scored, strict=True)
+        return [kind for kind, case in scored if case.is_forced_choice]
 
     @cached_property
     def findings(self) -> SetFindings | None:
@@ -110,7 +124,7 @@ class Outcome:
         scores = self.scores
         if note is not None:
             scores = replace(scores, notes=(*scores.notes, note))
-        pairs = self.cases.pairs()
+        pairs = self.cases.pairs
         random = [one for cases in self._random if (one := cases.linear(control=False)[0])]
         return SetFindings(
             name=self.name,
@@ -220,7 +234,9 @@ def write_outcome(outcome: Outcome, place: Path) -> None:
     """
     if outcome.findings is not None:
         _write_table(place, "heads", outcome.findings.scores.heads)
-        _write_csv(place / "baselines.csv", outcome.findings.scores.baselines)
+        write_evidence(place, outcome.findings.scores, outcome.kinds)
+        if outcome.findings.pairs is not None:
+            _write_csv(place / "minimal_pairs.csv", outcome.findings.pairs.table)
     for name, table in outcome.tables.items():
         _write_table(place, name, table)
         if name == "similarity":
@@ -232,6 +248,21 @@ def write_outcome(outcome: Outcome, place: Path) -> None:
     for name, page in outcome.pages.items():
         write_atomically(place / name, page.html)
     write_atomically(place / "summary.json", as_json(_summary(outcome)))
+
+
+def write_evidence(place: Path, scores: Scores, kinds: Sequence[str | None] = ()) -> None:
+    """Write what the figures of a set rest on: the baselines, and the credits of each case.
+
+    Args:
+        place: the folder.
+        scores: the tables.
+        kinds: the kind of each case, where the set names two kinds to compare.
+    """
+    _write_csv(place / "baselines.csv", scores.baselines)
+    held_out = scores.held_out
+    if len(kinds) == len(held_out) > 0:
+        held_out = held_out.assign(kind=kinds)
+    _write_csv(place / "held_out.csv", held_out)
 
 
 def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
@@ -276,6 +307,7 @@ def _of_cases(findings: SetFindings) -> dict[str, Any]:
         "n": len(scores.held_out) or None,
         "num_groups": findings.num_groups,
         "outside_forced_choice": len(scores.outside_forced_choice),
+        "minimal_pairs": [] if findings.pairs is None else list(findings.pairs.pairs),
         "notes": list(scores.notes),
     }
 

@@ -13,11 +13,12 @@ import pandas as pd
 from scipy.stats import norm
 
 from introspect.errors import InputError
-from introspect.statistics import FEWEST_GROUPS, POWER, SIGNIFICANT
+from introspect.statistics import FEWEST_GROUPS, POWER, SIGNIFICANT, Claim
 from introspect.studies.analyzer import Floats, known_means
 from introspect.studies.coreference.bias import Bias, bias_table
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import ScoredCase
+from introspect.studies.coreference.head_claims import occupation_claims
 
 #: The labels of cases whose stereotype leads to the wrong candidate, and of the others.
 GOTCHA = ("gotcha", "rest")
@@ -85,6 +86,11 @@ class OccupationBias:
     gotcha: Bias
     num_occupations: int
     detectable: float = math.nan
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the correlation; empty where there was no test."""
+        return occupation_claims(self.table, self.num_occupations)
 
 
 def occupation_bias(
