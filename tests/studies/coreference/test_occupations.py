@@ -79,7 +79,6 @@ def test_chance_is_no_stereotype():
     found = occupation_bias(*templates(seed=5), QUICK)
     words = " ".join(occupation_words(found))
     assert "no head is shown to choose by the share of women" in words
-    assert f"A head with a correlation of {found.detectable:.2f} would have been found" in words
     # What is named is found: above the threshold of 0.05 in the mean.
     smallest = found.table.loc[found.table["correlation"].abs() >= found.detectable, "p_adjusted"]
     assert 0.5 < found.detectable < 0.9 and (smallest < 0.05).all()
