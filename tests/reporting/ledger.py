@@ -307,13 +307,14 @@ def causal_of(seed) -> Said:
     if is_few:
         table = table.assign(attends=False)
     mediations = [random_mediation(random, table, way) for way in ("head_outputs", "attentions")]
+    found = random.choice([None, random_set_of_heads(random, table)])
     study = made(
         table,
         right=right,
         groups=num_groups,
         followed=followed,
         scores=scores_of(cases, pd.DataFrame(), QUICK),
-        smallest=random.choice([None, random_set_of_heads(random, table)]),
+        smallest=found if able.is_above_chance else None,
         mediation=mediations[0],
         mediation_by_weights=random.choice([None, mediations[1]]),
         chosen=None if is_few else random_chosen(random, table, values, groups),
@@ -462,7 +463,7 @@ _DEFINED = re.compile(rf"\*?(?:{'|'.join(DEFINITIONS)}).*", re.DOTALL)
 _HEADS = re.compile(r"L\d+(?:H\d+)?")
 # Levels, thresholds and years that a sentence names are no results.
 _CONSTANTS = re.compile(
-    r"95% CI|95% interval|layers? \d+(?:(?:, \d+)* and \d+)?:|below 0\.05|"
+    r"95% CI|above 0\b|95% interval|layers? \d+(?:(?:, \d+)* and \d+)?:|below 0\.05|"
     r"in 80% of|have 25%|19\d\d|20\d\d|at least \d+%|above \d+%|of 30 |"
     r"all 30 |needs 5 |more than \d+%"
 )

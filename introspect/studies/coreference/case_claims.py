@@ -165,7 +165,11 @@ def _pointing_claims(text: CaseText, case: CorefCase) -> Iterator[Claim]:
     if not pointing:
         yield from _rows("no-points", _none_points(case, ranked[0]), ranked[:1])
     for each in pointing[:1]:
-        yield from _rows("points", _one_points(case, each, len(pointing) - 1), [each])
+        more = len(pointing) - 1
+        sentence = _one_points(case, each, more)
+        yield from _rows("points", sentence, [each])
+        if more:
+            yield Claim(kind="points: more", subject="heads", sentence=sentence, estimate=more)
     for heads, kind, forms in (
         (pointing[1:], "points", ("points", "point", f"to {antecedent} too")),
         (everywhere, "everywhere", ("attends", "attend", f"to {antecedent} from everywhere")),
