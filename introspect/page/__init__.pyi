@@ -3,6 +3,8 @@ from .bundle import template as template
 from .codec import LARGEST_DENSE as LARGEST_DENSE
 from .codec import kept_of as kept_of
 from .document import Document as Document
+from .document import Instrument as Instrument
+from .document import Measure as Measure
 from .document import Section as Section
 from .document import framed as framed
 from .document import read_summary as read_summary

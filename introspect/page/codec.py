@@ -227,6 +227,7 @@ def record_json(
             name: {"shape": part.shape, "scales": part.scales} for name, part in parts.items()
         },
         "methods": {name: _method_json(record, name, parts.get(name)) for name in methods},
+        "seen": _seen_json(record),
         "queries": _sequence_json(record.queries),
         # Self-attention has one sequence on both sides.
         "keys": None if record.keys == record.queries else _sequence_json(record.keys),
@@ -238,7 +239,49 @@ def _sequence_json(sequence: TokenSequence) -> dict[str, Any]:
         "labels": [visible(token) for token in sequence.tokens],
         "words": list(sequence.word_ids),
         "wordTexts": [visible(word) for word in sequence.words],
+        "glued": _glued(sequence),
         "sequences": list(sequence.sequence_ids),
         "special": [int(flag) for flag in sequence.special_tokens_mask],
         "unknown": [int(flag) for flag in sequence.unknown_mask],
     }
+
+
+def _glued(sequence: TokenSequence) -> list[int]:
+    """Return for each token whether no space parts it from the one before it."""
+    glued = [0] * len(sequence)
+    for index in range(1, len(sequence)):
+        text, other = sequence.sequence_ids[index], sequence.sequence_ids[index - 1]
+        word = sequence.word_ids[index]
+        if word is not None and word == sequence.word_ids[index - 1]:
+            glued[index] = 1
+        elif text is not None and text == other and text < len(sequence.texts):
+            between = slice(sequence.offsets[index - 1][1], sequence.offsets[index][0])
+            own = slice(*sequence.offsets[index])
+            parts = sequence.texts[text][between], sequence.texts[text][own]
+            # Some vocabularies count the space before a word as its own.
+            glued[index] = int(not parts[0].strip("\u200b") and not parts[1][:1].isspace())
+            glued[index] &= int(not any(map(str.isspace, parts[0])))
+    return glued
+
+
+def _seen_json(record: AttentionRecord) -> dict[str, Any]:
+    """Return which keys each query may see: the different masks, and the mask of each layer."""
+    seen = record.seen().numpy()
+    masks: list[npt.NDArray[np.bool_]] = []
+    layers = []
+    for layer in seen:
+        known = next((i for i, mask in enumerate(masks) if np.array_equal(mask, layer)), None)
+        if known is None:
+            masks.append(layer)
+        layers.append(len(masks) - 1 if known is None else known)
+    return {"masks": [_mask_json(mask) for mask in masks], "layers": layers}
+
+
+def _mask_json(mask: npt.NDArray[np.bool_]) -> str | list[list[int]]:
+    """Return a mask as a word, or else where each query's visible keys begin and end."""
+    if mask.all():
+        return "all"
+    if np.array_equal(mask, np.tril(np.ones_like(mask))):
+        return "causal"
+    edges = np.diff(mask.astype(np.int8), axis=1, prepend=0, append=0)
+    return [np.flatnonzero(line).tolist() for line in edges]

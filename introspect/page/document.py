@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,76 @@ class Section:
     script: str | None = None
 
 
+@dataclass(frozen=True)
+class Measure:
+    """A number of each head, which the strip of heads can be colored by.
+
+    Args:
+        name: what programs call it.
+        label: what it is, in words.
+        values: by layer and head; ``None`` where there is none.
+        low: the value of the full color below the middle.
+        middle: the value without a color.
+        high: the value of the full color above it.
+        digits: how many decimals it is written with.
+    """
+
+    name: str
+    label: str
+    values: Sequence[Sequence[float | None]]
+    low: float
+    middle: float
+    high: float
+    digits: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Instrument:
+    """The text of a record as words to choose from, with a strip of all its heads.
+
+    What is chosen in it is chosen for every view of the record on the page.
+
+    Args:
+        record: the attention.
+        layer: the layer of the head chosen first.
+        head: its number.
+        query: the token that attends, chosen first; ``None`` for none.
+        key: the token attended to, chosen first; ``None`` for none.
+        weights: the weights shown first: ``raw``, ``renormalized`` or the name of a method.
+        granularity: ``word`` or ``token``.
+        roles: what tokens are in a case: ``pronoun``, ``antecedent`` or ``distractor``.
+        measures: other numbers of the heads, the one shown first before the others.
+        methods: the methods offered beside the record's own weights.
+    """
+
+    record: AttentionRecord
+    layer: int
+    head: int
+    query: int | None = None
+    key: int | None = None
+    weights: str = "raw"
+    granularity: str = "word"
+    roles: Mapping[int, str] = field(default_factory=dict)
+    measures: Sequence[Measure] = ()
+    methods: Sequence[str] = ()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the script is given."""
+        return {
+            "first": {
+                "row": self.record.layers.index(self.layer),
+                "head": self.head,
+                "query": self.query,
+                "key": self.key,
+                "weights": self.weights,
+                "granularity": self.granularity,
+            },
+            "roles": {str(token): role for token, role in self.roles.items()},
+            "measures": [asdict(measure) for measure in self.measures],
+        }
+
+
 _OPENING = '<script type="application/json" id="report-summary">'
 
 
@@ -150,6 +220,25 @@ class Document:
         """Add what must be read before anything else, as a prominent box."""
         self._body.append(_parts().notice(text))
 
+    def add_instrument(self, instrument: Instrument) -> None:
+        """Add the text of a record as words, with the strip of its heads."""
+        record = self._record_number(instrument.record, ("value_norms",))
+        self._methods.setdefault(record, set()).update(instrument.methods)
+        name = f"instrument-{sum(each['script'] == 'instrument' for each in self._sections) + 1}"
+        self._kinds.add("instrument")
+        self._sections.append(
+            {
+                "id": name,
+                "record": record,
+                "others": [],
+                "script": "instrument",
+                "state": instrument.state,
+                "arrays": {},
+            }
+        )
+        texts = " / ".join(instrument.record.keys.texts)
+        self._body.append(_parts().instrument(name, record, texts))
+
     def add_section(self, section: Section, *, folds: bool = False) -> None:
         """Add a view; a record that several views show is embedded once.
 
@@ -157,7 +246,7 @@ class Document:
             section: the view.
             folds: add it as a collapsible chapter of its own.
         """
-        number = len(self._sections) + 1
+        number = sum(each["script"] != "instrument" for each in self._sections) + 1
         name = f"view-{number}-{section.kind}"
         script = section.script or section.kind
         self._kinds.add(script)
@@ -254,6 +343,7 @@ class Document:
         page = template("introspect.page", "page.html").render(
             title=self.title,
             heading=self.heading,
+            has_instrument="instrument" in self._kinds,
             policy=policy,
             styles=style_sheet(),
             summary=summary_block(self.summary),

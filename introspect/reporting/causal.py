@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from introspect.calls import checked_call
 from introspect.interventions import NEEDS_REFERENCE, ablate
-from introspect.page import Document
+from introspect.page import Document, Instrument
 from introspect.records import AttentionRecord, Head
 from introspect.reporting.causal_words import (
     attending_beside,
@@ -25,9 +25,28 @@ from introspect.reporting.prose import data_table, paragraphs
 from introspect.reporting.set_words import finding_of_choice
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.statistics import Claim
-from introspect.studies.causal import MEDIATED, CausalStudy, before_after, heads_with
-from introspect.text import NO_NUMBER, counted, p_cell, percent, quantity, sentence, shortened, verb
-from introspect.views import FOUND, causal_view, compare_view, forest_section
+from introspect.studies.causal import MEDIATED, Answers, CausalStudy, before_after, heads_with
+from introspect.text import (
+    NO_NUMBER,
+    counted,
+    p_cell,
+    percent,
+    quantity,
+    sentence,
+    shortened,
+    verb,
+    whole,
+)
+from introspect.views import (
+    FOUND,
+    Choice,
+    case_choice,
+    causal_view,
+    compare_view,
+    effect_measures,
+    forest_section,
+    instrument,
+)
 
 _MANY = 12
 _PLAIN = (
@@ -107,7 +126,12 @@ def causal_report(
         read=read,
         command=command,
     )
-    document = skeleton.begin(plain=_PLAIN, is_surrogate=bool(study.heads.attrs["is_surrogate"]))
+    document = skeleton.begin(
+        instrument=_example(study, record),
+        example=f"An example, one case of {whole(cases)}: the first.",
+        plain=_PLAIN,
+        is_surrogate=bool(study.heads.attrs["is_surrogate"]),
+    )
     for section in causal_view(study).sections():
         document.add_section(section, folds=True)
     with document.chapter("Heads in figures"):
@@ -134,6 +158,22 @@ def causal_report(
         scores=study.scores,
         claims=of_attention,
     )
+
+
+def _example(study: CausalStudy, record: AttentionRecord) -> Instrument:
+    """Return the first text, with its heads colored by their effects in all."""
+    measures = effect_measures(study.heads, study.heads.attrs["unit"])
+    largest = study.heads.sort_values("effect", key=abs, ascending=False, kind="stable").iloc[0]
+    head = Head(int(largest["layer"]), int(largest["head"]))
+    # In an encoder-decoder the heads that were ablated need not be those of this record.
+    heads = set(zip(study.heads["layer"], study.heads["head"], strict=True))
+    if heads != {(layer, number) for layer in record.layers for number in range(record.num_heads)}:
+        return instrument(record)
+    answers = study.effects.answers
+    case = answers.cases[0] if isinstance(answers, Answers) else None
+    if case is None or record.queries.texts != (case.text,):
+        return instrument(record, Choice(head.layer, head.head, measures=measures))
+    return instrument(record, case_choice(record, case, head, measures))
 
 
 def first_record(study: CausalStudy) -> AttentionRecord:

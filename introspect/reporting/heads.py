@@ -30,7 +30,7 @@ from introspect.text import (
     signed,
     whole,
 )
-from introspect.views import heatmap_view, known_roles_section
+from introspect.views import heatmap_view, instrument, known_roles_section
 
 _CAVEATS = (
     "A role is what a head attends to on random tokens. What it does on sentences, and whether an "
@@ -102,7 +102,7 @@ def head_report(
         read=read,
         command=command,
     )
-    document = skeleton.begin(plain=_PLAIN)
+    document = skeleton.begin(instrument=instrument(study.record), plain=_PLAIN)
     if (section := known_roles_section(study)) is not None:
         document.add_section(section, folds=True)
     with document.chapter("Heads in figures"):

@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from introspect.calls import checked_call
 from introspect.deprecated import of_a_study
-from introspect.reporting.prose import Finding, Row, data_table, specimen
+from introspect.reporting.prose import Finding, Row, data_table
 from introspect.reporting.skeleton import Report, Skeleton, difference_words
 from introspect.studies.lens import LensStudy, TokenReading, lens_claims, lens_study
 from introspect.text import percent, visible, visible_text
-from introspect.views import lens_view, logit_view
+from introspect.views import instrument, lens_view, logit_view
 
 _CAVEATS = (
     "A state that reads as a word need not be used as that word by later layers, and one that "
@@ -83,7 +83,7 @@ def lens_report(study: LensStudy, *, command: str | None = None) -> Report:
         notices=(*lens.notices, *study.record.notices),
         command=command,
     )
-    document = skeleton.begin(specimen=specimen(study.record.queries.texts), plain=_PLAIN)
+    document = skeleton.begin(instrument=instrument(study.record), plain=_PLAIN)
     for section in lens.sections():
         document.add_section(section, folds=True)
     with document.chapter(f"Layer by layer at “{visible_text(study.at.at)}”"):

@@ -17,7 +17,7 @@ from introspect.page import template
 from introspect.records import AttentionRecord
 from introspect.statistics import Claim
 from introspect.studies.coreference import CoreferenceStudy, left_out
-from introspect.text import CorefCase, Span, counted, percent
+from introspect.text import counted, percent
 
 #: A name and its value.
 Row = tuple[str, str]
@@ -104,45 +104,31 @@ def _macros() -> Any:
     return template("introspect.reporting", "prose.html").module
 
 
-def specimen(texts: Sequence[str]) -> Markup:
-    """Build the text, or the two texts, that a report is about."""
-    return Markup(_macros().specimen(" / ".join(texts)))
+def finding_prose(finding: Finding, plain: str = "") -> Markup:
+    """Build the headline, what it does not show in brief, and behind that all that is said of it.
+
+    Args:
+        finding: the finding.
+        plain: what a reader without background must know.
+    """
+    brief = " ".join(first_sentence(caveat) for caveat in finding.caveats)
+    return Markup(_macros().finding(finding, brief, plain))
 
 
-def marked_specimen(case: CorefCase) -> Markup:
-    """Build the text of a case, with the pronoun and the candidates marked."""
-    return Markup(_macros().marked_specimen(_pieces(case)))
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text.
 
-
-def _pieces(case: CorefCase) -> list[tuple[str, str]]:
-    """Divide the text at the mentions; each piece has the role of its mention, or none."""
-    mentions: list[tuple[Span, str]] = [(case.pronoun, "pronoun")]
-    for candidate in case.candidates:
-        mentions.append((candidate.span, "antecedent" if candidate.antecedent else "distractor"))
-    mentions.sort(key=lambda mention: (mention[0][0], -mention[0][1]))
-    pieces: list[tuple[str, str]] = []
-    position = 0
-    for (start, end), role in mentions:
-        if start < position:
-            continue  # inside a mark that is already open: one mark is enough to see it
-        pieces += [(case.text[position:start], ""), (case.text[start:end], role)]
-        position = end
-    return [*pieces, (case.text[position:], "")]
-
-
-def finding_prose(finding: Finding) -> Markup:
-    """Build the headline, what supports it, and what it does not show."""
-    return Markup(_macros().finding(finding))
+    Example:
+        >>> first_sentence("One sentence is an example, not evidence. Among 72 heads some …")
+        'One sentence is an example, not evidence.'
+    """
+    first, point, _ = text.partition(". ")
+    return f"{first}." if point else text
 
 
 def paragraphs(sentences: Iterable[str]) -> Markup:
     """Build a paragraph for each sentence or two; ``*marked*`` words are emphasized."""
     return Markup(_macros().paragraphs(sentences))
-
-
-def background(text: str) -> Markup:
-    """Build the paragraph for a reader without background."""
-    return Markup(_macros().background(text))
 
 
 def plain_words(record: AttentionRecord) -> str:

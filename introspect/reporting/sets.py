@@ -9,7 +9,7 @@ from functools import cached_property
 from markupsafe import Markup
 
 from introspect.data import Reject
-from introspect.page import Document
+from introspect.page import Document, Instrument
 from introspect.records import AttentionRecord, Weights, mention_pieces
 from introspect.reporting.prose import Finding, data_table, paragraphs, plain_words
 from introspect.reporting.set_words import (
@@ -46,8 +46,17 @@ from introspect.text import (
     shortened,
     signed,
     verb,
+    whole,
 )
-from introspect.views import compare_view, forest_section, score_map_section
+from introspect.views import (
+    Choice,
+    accuracy_measures,
+    case_choice,
+    compare_view,
+    forest_section,
+    instrument,
+    score_map_section,
+)
 
 _MANY_PAIRS = 5
 _SHOWN_REASONS = 12
@@ -154,7 +163,11 @@ def set_report(findings: SetFindings) -> Report:
         read=findings.read,
         command=findings.command,
     )
-    document = skeleton.begin(plain=plain_words(findings.record))
+    document = skeleton.begin(
+        instrument=_example(findings),
+        example=_example_words(findings),
+        plain=plain_words(findings.record),
+    )
     if scores.choice is not None:
         document.add_section(forest_section(scores), folds=True)
     if not scores.heads.empty:
@@ -167,6 +180,25 @@ def set_report(findings: SetFindings) -> Report:
     _add_left_out(document, findings)
     method = (*METHOD, _SCORED[findings.weights], *_RULES)
     return skeleton.finish(document, method=method, captured="the first capture", scores=scores)
+
+
+def _example(findings: SetFindings) -> Instrument:
+    """Return one text of the set, with its heads colored by how often they are right in all."""
+    scores, measures = findings.scores, accuracy_measures(findings.scores)
+    if findings.hardest and scores.choice is not None:
+        case, record, _ = findings.hardest[0]
+        return instrument(record, case_choice(record, case, scores.choice.head, measures))
+    return instrument(findings.record, Choice(measures=measures))
+
+
+def _example_words(findings: SetFindings) -> str:
+    choice, texts = findings.scores.choice, whole(findings.num_cases)
+    if findings.hardest and choice is not None:
+        return (
+            f"An example, one case of {texts}: that in which {choice.head} "
+            f"({direction_name(choice.direction)}) prefers a distractor most."
+        )
+    return f"An example, one case of {texts}: the first."
 
 
 def _add_stability(document: Document, findings: SetFindings) -> None:

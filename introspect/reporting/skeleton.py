@@ -15,14 +15,14 @@ from markupsafe import Markup
 from introspect.calls import checked_result
 from introspect.functional import ROUNDING
 from introspect.io import check_page_file, save_file
-from introspect.page import Document, framed
+from introspect.page import Document, Instrument, framed
 from introspect.records import Certificate
 from introspect.reporting.prose import (
     Finding,
     Row,
-    background,
     facts_table,
     finding_prose,
+    lead,
     paragraphs,
 )
 from introspect.statistics import Claim
@@ -89,21 +89,29 @@ class Skeleton:
     command: str | None = None
 
     def begin(
-        self, *, specimen: Markup | None = None, plain: str = "", is_surrogate: bool | None = None
+        self,
+        *,
+        instrument: Instrument | None = None,
+        example: str = "",
+        plain: str = "",
+        is_surrogate: bool | None = None,
     ) -> Document:
         """Return a page with notices, finding and contents, for the parts to be added to.
 
         Args:
-            specimen: the text that the report is about, where it is about one.
+            instrument: the text that the report is about, or an example, with its heads.
+            example: what that text is an example of, where the report is about many.
             plain: what a reader without background must know.
             is_surrogate: whether effects are on a surrogate, for the summary.
         """
         document = Document(self.title, summary=self._summary(is_surrogate))
+        if instrument is not None:
+            document.add_instrument(instrument)
+        if example:
+            document.add_prose(lead(example))
         for notice in self.notices:
             document.add_notice(notice)
-        document.add_prose((specimen or Markup()) + finding_prose(self.finding))
-        if plain:
-            document.add_prose(background(plain))
+        document.add_prose(finding_prose(self.finding, plain))
         document.add_contents()
         return document
 

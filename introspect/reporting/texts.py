@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import overload
 
-from markupsafe import Markup
-
 from introspect.calls import checked_call
 from introspect.errors import InputError
 from introspect.models import Model
-from introspect.page import Document, Section
+from introspect.page import Document, Instrument, Section
 from introspect.records import AttentionRecord, Head, mention_pieces
 from introspect.reporting.prose import (
     ATTENTION_IS_NOT_CAUSATION,
@@ -19,9 +17,7 @@ from introspect.reporting.prose import (
     finding_of_set,
     finding_of_text,
     finding_prose,
-    marked_specimen,
     plain_words,
-    specimen,
 )
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.coreference import (
@@ -32,7 +28,15 @@ from introspect.studies.coreference import (
     quoted,
 )
 from introspect.text import CorefCase, counted, decimal, shortened
-from introspect.views import coreference_view, head_view, model_view
+from introspect.views import (
+    Choice,
+    case_choice,
+    coreference_view,
+    head_view,
+    instrument,
+    model_view,
+    page_methods,
+)
 
 _NOT_FINITE = "Run the model in float32 or bfloat16: float16 overflows in some models."
 #: How the weights of words and the credit of heads are defined.
@@ -109,7 +113,7 @@ def report(
         command=command,
     )
     document = skeleton.begin(
-        specimen=_specimen(first) if is_one else None, plain=plain_words(first.record)
+        instrument=_instrument(first) if is_one else None, plain=plain_words(first.record)
     )
     if is_one:
         _add_views(document, first, folds=True)
@@ -130,6 +134,14 @@ def _finding_of(text: CapturedText) -> Finding:
     if text.case is None:
         return finding_of_text(text.record)
     return finding_of_case(text)
+
+
+def _instrument(text: CapturedText, head: Head | None = None) -> Instrument:
+    record, methods = text.record, page_methods(text.record)
+    if text.case is None:
+        return instrument(record, Choice(methods=methods))
+    choice = case_choice(record, text.case, head or _first_head(text))
+    return instrument(record, replace(choice, methods=methods))
 
 
 def finding_of_case(text: CapturedText) -> Finding:
@@ -172,10 +184,6 @@ def _definition(case: CorefCase) -> str:
     )
 
 
-def _specimen(text: CapturedText) -> Markup:
-    return specimen(text.record.queries.texts) if text.case is None else marked_specimen(text.case)
-
-
 def _name(subject: Subject) -> str:
     text = subject.text if isinstance(subject, CorefCase) else subject
     return shortened(text if isinstance(text, str) else " / ".join(text), 120)
@@ -210,9 +218,10 @@ def add_text(document: Document, text: CapturedText, *, head: Head | None = None
         text: the text with its attention.
         head: what the head view shows first; by default the head that points best.
     """
+    document.add_instrument(_instrument(text, head))
     for notice in text.record.notices:
         document.add_notice(notice)
-    document.add_prose(_specimen(text) + finding_prose(_finding_of(text)))
+    document.add_prose(finding_prose(_finding_of(text)))
     _add_views(document, text, folds=False, head=head)
 
 
@@ -231,7 +240,9 @@ def _add_views(
         )
     sections += model_view(record).sections(with_detail=False)
     layer, heads = (head.layer, [head.head]) if head else (record.layers[0], None)
-    sections += head_view(record, layer=layer, heads=heads, token=token).sections()
+    sections += head_view(
+        record, layer=layer, heads=heads, token=token, granularity="word"
+    ).sections()
     for section in sections:
         document.add_section(section, folds=folds)
 
@@ -245,6 +256,7 @@ def _first_head(text: CapturedText) -> Head | None:
 
 
 def _pinned(record: AttentionRecord, case: CorefCase) -> dict[str, object]:
-    """Return the pronoun's first token, so that its lines and numbers are shown first."""
-    pieces = mention_pieces(record.queries, case.pronoun, role="pronoun")
-    return {"side": "query", "index": pieces[0][0]}
+    """Return the pronoun's first word, so that its lines and numbers are shown first."""
+    first = mention_pieces(record.queries, case.pronoun, role="pronoun")[0][0]
+    words = enumerate(record.queries.pieces())
+    return {"side": "query", "index": next(number for number, word in words if first in word)}

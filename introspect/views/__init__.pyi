@@ -11,6 +11,7 @@ from .causal_table import FOUND as FOUND
 from .compare import CompareView as CompareView
 from .compare import compare_view as compare_view
 from .coreference import CoreferenceView as CoreferenceView
+from .coreference import case_choice as case_choice
 from .coreference import coreference_view as coreference_view
 from .evolution import EvolutionView as EvolutionView
 from .evolution import evolution_view as evolution_view
@@ -19,8 +20,11 @@ from .focal import StepsView as StepsView
 from .focal import neuron_view as neuron_view
 from .focal import steps_view as steps_view
 from .forest import forest_section as forest_section
+from .given import Choice as Choice
 from .given import head_number as head_number
+from .given import instrument as instrument
 from .given import layer_row as layer_row
+from .given import page_methods as page_methods
 from .head import HeadView as HeadView
 from .head import head_view as head_view
 from .head_maps import known_roles_section as known_roles_section
@@ -38,6 +42,8 @@ from .lens import LensView as LensView
 from .lens import LogitView as LogitView
 from .lens import lens_view as lens_view
 from .lens import logit_view as logit_view
+from .measures import accuracy_measures as accuracy_measures
+from .measures import effect_measures as effect_measures
 from .model import ModelView as ModelView
 from .model import model_view as model_view
 from .palette import SEQUENTIAL as SEQUENTIAL

@@ -17,9 +17,9 @@ from introspect.io import check_view_file, save_file
 from introspect.page import Document, Section, framed, kept_of
 from introspect.records import (
     AttentionRecord,
-    TokenSequence,
 )
 from introspect.text import shortened, visible_text, whole
+from introspect.views.given import Choice, instrument
 from introspect.views.shown import is_in_notebook, rendered, show_in_browser, show_in_notebook
 from introspect.views.svg import plain_of, svg_of
 
@@ -70,11 +70,15 @@ class Drawing(ABC):
         """Return one self-contained page."""
         heading = visible_text(shortened(self.heading, _LONGEST_HEADING))
         document = Document(self.title, heading=heading or None, summary=self._summary(heading))
+        self.add_instrument(document)
         for notice in dict.fromkeys(self.notices):
             document.add_notice(notice)
         for section in self.sections():
             document.add_section(section)
         return document.to_html()
+
+    def add_instrument(self, document: Document) -> None:  # noqa: B027
+        """Add the text as words to choose from, in a view of one text."""
 
     def _summary(self, heading: str) -> dict[str, Any]:
         """Return the summary that a folder listing reads without opening the page."""
@@ -155,6 +159,15 @@ class View(Drawing):
         return (*self.record.notices, *_left_out(self.record))
 
     @property
+    def choice(self) -> Choice:
+        """What is chosen first, for all views of the page."""
+        return Choice()
+
+    def add_instrument(self, document: Document) -> None:
+        """Add the text as words to choose from."""
+        document.add_instrument(instrument(self.record, self.choice))
+
+    @property
     def made_by(self) -> tuple[str | None, str | None]:
         """The captured model and its revision."""
         certificate = self.record.certificate
@@ -180,17 +193,6 @@ def _left_out(record: AttentionRecord) -> list[str]:
         f"{whole(len(record.keys))}, and reads the others as 0. How much of a token’s attention "
         "they are is said beside its numbers."
     ]
-
-
-def first_token(tokens: TokenSequence) -> int:
-    """Return the index of the token that a view of one token shows first: the last word.
-
-    This is the last non-special token with a letter or digit; else the last non-special token;
-    else the first token.
-    """
-    own = [index for index, flag in enumerate(tokens.special_tokens_mask) if not flag]
-    words = [index for index in own if any(map(str.isalnum, tokens.tokens[index]))]
-    return (words or own or [0])[-1]
 
 
 def plotly_text(label: str) -> str:

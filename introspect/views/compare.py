@@ -32,7 +32,7 @@ from introspect.views.differences import (
     match_better_by_word,
     placed,
 )
-from introspect.views.given import layer_row, shown_record
+from introspect.views.given import Choice, layer_row, shown_record
 from introspect.views.heatmap import axis_of, tick_labels
 from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar
@@ -203,6 +203,12 @@ class CompareView(View):
             )
         )
         return a, b, b - a
+
+    @property
+    def choice(self) -> Choice:
+        """The head and the query of A; its row is shown first."""
+        query = self.queries[self.token][0]
+        return Choice(self.layers[0], self.heads[0], query, granularity="token")
 
     @property
     def figure(self) -> Figure:

@@ -12,12 +12,12 @@ import torch
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.functional import mention_shares
-from introspect.page import Section
+from introspect.page import Measure, Section
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, mention_pieces
 from introspect.studies.coreference import DIRECTIONS, Direction, DirectionScores, score_case
 from introspect.text import CorefCase, Span, decimal, segment_words, signed, visible
 from introspect.views.base import View, plotly_text
-from introspect.views.given import layer_row, shown_record
+from introspect.views.given import Choice, layer_row, shown_record
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS
@@ -30,20 +30,15 @@ ARC_THRESHOLD = 0.02
 _ARC_POINTS = 65
 # Widths of the figure, and of a word that is turned, in pixels.
 _SHEET, _NARROWEST = 1200, 16
-_ARCS = (
-    "The arcs above the sentence: what one head gives from the pronoun to each word, or gets from "
-    f"it. Arcs under {ARC_THRESHOLD} are not drawn, and special tokens are left out; point at a "
-    "word for its number."
-)
 _MAP_OF_TWO = (
     "The map shows every head: blue where it prefers the antecedent, brown where the distractor."
 )
 _MAP_OF_ONE = "The map shows the weight in every head."
 _PER_WORD = (
-    "The map, the table and the number under a candidate are per word of a mention; the sentence "
-    "says what the whole mention gets."
+    "The map and the table are per word of a mention; the line above the map says what the whole "
+    "mention gets."
 )
-_CHOOSE = "Choose a head on the map or in the table."
+_CHOOSE = "Choose a head on the map or in the table; the sentence above shows what it attends to."
 _DECIMALS = 6
 
 
@@ -69,6 +64,11 @@ class CoreferenceView(View):
     def title(self) -> str:
         """The title of the view."""
         return "Coreference view"
+
+    @property
+    def choice(self) -> Choice:
+        """The head, the pronoun, and the antecedent, or without one the first candidate."""
+        return case_choice(self.record, self.case, self.head)
 
     @property
     def chosen(self) -> DirectionScores:
@@ -113,7 +113,7 @@ class CoreferenceView(View):
     def words(self) -> list[dict[str, Any]]:
         """Return the words of the text, each with its label, token pieces and role."""
         sequence = self.record.queries
-        roles = self._roles()
+        roles = roles_of(self.record, self.case)
         words = []
         for pieces in sequence.pieces():
             if sequence.special_tokens_mask[pieces[0]] or sequence.sequence_ids[pieces[0]] != 0:
@@ -179,7 +179,7 @@ class CoreferenceView(View):
         spans = [self.case.pronoun, *(candidate.span for candidate in self.case.candidates)]
         has_phrases = any(len(segment_words(self.case.phrase(span))) > 1 for span in spans)
         of_map = _MAP_OF_TWO if self._is_choice else _MAP_OF_ONE
-        return _ARCS, of_map, _PER_WORD if has_phrases else "", _CHOOSE
+        return of_map, _PER_WORD if has_phrases else "", _CHOOSE
 
     @property
     def _is_choice(self) -> bool:
@@ -203,17 +203,6 @@ class CoreferenceView(View):
             "scale": themed(DIVERGING if self._is_choice else SEQUENTIAL),
             "range": [-1 if self._is_choice else 0, 1],
         }
-
-    def _roles(self) -> dict[int, str]:
-        """Return the role of each token that belongs to a mention."""
-        roles: dict[int, str] = {}
-        mentions: list[tuple[Span, str]] = [
-            (c.span, "antecedent" if c.antecedent else "distractor") for c in self.case.candidates
-        ]
-        for span, role in [*mentions, (self.case.pronoun, "pronoun")]:
-            for word in mention_pieces(self.record.queries, span, role=role):
-                roles |= dict.fromkeys(word, role)
-        return roles
 
     def _word_weights(self, words: list[dict[str, Any]]) -> list[float]:
         """Compute the chosen head's weight from the pronoun to each word, or the reverse."""
@@ -249,6 +238,44 @@ class CoreferenceView(View):
 
     def _phrases(self, spans: list[Span]) -> str:
         return " or ".join(f"“{visible(self.case.phrase(span))}”" for span in spans)
+
+
+def roles_of(record: AttentionRecord, case: CorefCase) -> dict[int, str]:
+    """Return the role of each token that belongs to a mention of a case."""
+    roles: dict[int, str] = {}
+    mentions: list[tuple[Span, str]] = [
+        (c.span, "antecedent" if c.antecedent else "distractor") for c in case.candidates
+    ]
+    for span, role in [*mentions, (case.pronoun, "pronoun")]:
+        for word in mention_pieces(record.queries, span, role=role):
+            roles |= dict.fromkeys(word, role)
+    return roles
+
+
+def case_choice(
+    record: AttentionRecord, case: CorefCase, head: Head | None, measures: Sequence[Measure] = ()
+) -> Choice:
+    """Return what is chosen first of a case: pronoun and antecedent, and a head if one is given.
+
+    Of a mention of several words it is the last; without an antecedent the first candidate.
+
+    Args:
+        record: the attention over the case's text.
+        case: the case.
+        head: the head chosen first.
+        measures: numbers that the heads can be colored by.
+    """
+    pronoun = mention_pieces(record.queries, case.pronoun)[-1][0]
+    mentions = [*case.antecedents, *case.distractors]
+    key = mention_pieces(record.keys, mentions[0].span)[-1][0] if mentions else None
+    return Choice(
+        layer=None if head is None else head.layer,
+        head=None if head is None else head.head,
+        query=pronoun,
+        key=None if key == pronoun else key,
+        roles=roles_of(record, case),
+        measures=measures,
+    )
 
 
 @checked_call

@@ -13,8 +13,15 @@ from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
 from introspect.text import decimal, quantity, shortened, visible
-from introspect.views.base import LONGEST_TOKEN, View, first_token, plotly_text
-from introspect.views.given import head_number, layer_row, named_head, shown_record
+from introspect.views.base import LONGEST_TOKEN, View, plotly_text
+from introspect.views.given import (
+    Choice,
+    first_token,
+    head_number,
+    layer_row,
+    named_head,
+    shown_record,
+)
 from introspect.views.palette import DIVERGING, INK, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS, cell_hover
 
@@ -44,6 +51,11 @@ class FocalView(View):
     def name(self) -> str:
         """The name of the head, such as ``L3H1``."""
         return str(Head(self.layer, self.head))
+
+    @property
+    def choice(self) -> Choice:
+        """The head and the token."""
+        return Choice(self.layer, self.head, self.token, granularity="token")
 
     @property
     def weights(self) -> torch.Tensor:

@@ -19,6 +19,7 @@ from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
     RAW,
+    Choice,
     Tokens,
     by_method,
     checked_records,
@@ -109,6 +110,23 @@ class HeadView(View):
         special = record.keys.special_tokens_mask
         weights, _ = renormalized(record.attentions, special, is_self=is_self)
         return replace(record, attentions=weights)
+
+    @property
+    def choice(self) -> Choice:
+        """The head, if it is one, the first pinned tokens and the weights."""
+        by_side = {token["side"]: token["index"] for token in reversed(self.tokens)}
+        if self.granularity == "word":
+            sides = {"query": self.record.queries, "key": self.record.keys}
+            by_side = {side: sides[side].pieces()[index][0] for side, index in by_side.items()}
+        return Choice(
+            layer=self.layer,
+            head=self.heads[0] if self.heads else None,
+            query=by_side.get("query"),
+            key=by_side.get("key"),
+            weights=self.weights,
+            granularity=self.granularity,
+            methods=page_methods(self.record, self.weights),
+        )
 
     @property
     def figure(self) -> Figure:

@@ -18,6 +18,7 @@ from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
     RAW,
+    Choice,
     Tokens,
     by_method,
     checked_weights,
@@ -82,6 +83,12 @@ class HeatmapView(View):
         shown = by_method(self.record, self.weights)
         head = 0 if is_whole(self.weights) else self.head
         return pattern_of(shown, layer_row(self.record, self.layer), head)
+
+    @property
+    def choice(self) -> Choice:
+        """The layer and the head, if it is one."""
+        head = self.head if isinstance(self.head, int) else None
+        return Choice(layer=self.layer, head=head, granularity="token")
 
     @property
     def figure(self) -> Figure:

@@ -20,14 +20,16 @@ from introspect.records import (
     why_not_square,
 )
 from introspect.text import counted, shortened, visible, whole
-from introspect.views.base import View, first_token, plotly_text
+from introspect.views.base import View, plotly_text
 from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
     RAW,
+    Choice,
     Tokens,
     by_method,
     checked_weights,
+    first_token,
     is_whole,
     page_methods,
     scale_of,
@@ -85,6 +87,14 @@ class LayerView(View):
     def _of_token(self, weights: torch.Tensor) -> torch.Tensor:
         """Return the token's row or column of ``(..., query_len, key_len)``."""
         return weights[..., self.token, :] if self.side == "query" else weights[..., self.token]
+
+    @property
+    def choice(self) -> Choice:
+        """The token and the head, if it is one."""
+        head = self.head if isinstance(self.head, int) else None
+        if self.side == "key":
+            return Choice(head=head, key=self.token, granularity="token")
+        return Choice(head=head, query=self.token, granularity="token")
 
     @property
     def figure(self) -> Figure:

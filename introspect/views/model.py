@@ -23,6 +23,7 @@ from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
     RAW,
+    Choice,
     Tokens,
     by_method,
     checked_weights,
@@ -68,6 +69,11 @@ class ModelView(View):
     def title(self) -> str:
         """The title of the view."""
         return "Model view"
+
+    @property
+    def choice(self) -> Choice:
+        """The weights, and the numbers that the heads are sorted by."""
+        return Choice(weights=self.weights, methods=page_methods(self.record, self.weights))
 
     @property
     def figure(self) -> Figure:

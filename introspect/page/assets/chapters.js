@@ -1,6 +1,6 @@
 // What folds: the chapters of a report, and the list that one of many items is chosen from.
 import { element, labeled } from "./dom.js";
-import { readLink, writeLink } from "./link.js";
+import { pushLink, readLink, writeLink } from "./link.js";
 import { whole } from "./numbers.js";
 
 /** Open what a part of the page is folded into, and go there. */
@@ -35,7 +35,18 @@ export function mountChapters() {
     mountChoice(choice, index === 0 ? "item" : `item${index + 1}`);
   });
   for (const list of document.querySelectorAll("ol.index")) searchable(list, list.dataset.of);
-  window.addEventListener("beforeprint", () => openAll(chapters, true));
+  window.addEventListener("popstate", () => returnTo(chapters));
+  window.addEventListener("beforeprint", () => {
+    openAll([...chapters, ...document.querySelectorAll("details.more")], true);
+  });
+}
+
+/** Go where the address says that one was: to a chapter, or to the top of the page. */
+export function returnTo(chapters = [...document.querySelectorAll("details.chapter")]) {
+  const { at } = readLink("page");
+  const chapter = chapters.find((one) => numberOf(one) === at);
+  if (chapter) goTo(chapter);
+  else window.scrollTo({ top: 0 });
 }
 
 function numberOf(chapter) {
@@ -57,7 +68,9 @@ function mountContents(contents, chapters) {
     const link = event.target.closest("a");
     if (!link) return;
     event.preventDefault();
-    goTo(document.getElementById(link.hash.slice(1)));
+    const chapter = document.getElementById(link.hash.slice(1));
+    pushLink("page", { at: numberOf(chapter) });
+    goTo(chapter);
   });
   const button = (name, words, open) => {
     const made = element("button", { type: "button", class: "plain", name }, words);

@@ -1,9 +1,5 @@
 // The sentence of a case, with arcs from the pronoun to each word.
-import { element } from "./dom.js";
-import { decimal } from "./numbers.js";
-import { draw } from "./plot.js";
 import { colorOf } from "./theme.js";
-import { walkWithArrows } from "./tokens.js";
 
 const COLORS = { antecedent: "accent", distractor: "rival" };
 
@@ -11,8 +7,13 @@ export const ARC_HEIGHT = 150;
 
 const ARC_POINTS = 65;
 
+// The room of a letter of 20 pixels, of the narrowest word, and between two words.
+const LETTER = 10;
+const NARROWEST = 32;
+const SPACE = 14;
+
 /** What the head gives from the pronoun to each word, or from each word to the pronoun. */
-export function wordWeights(record, words, { row, head, direction }) {
+function wordWeights(record, words, { row, head, direction }) {
   const pronoun = words.filter((word) => word.role === "pronoun").flatMap((word) => word.pieces);
   const sum = (values) => values.reduce((total, value) => total + value, 0);
   const weight = (query, key) => record.weight(row, head, query, key);
@@ -30,90 +31,41 @@ export function wordWeights(record, words, { row, head, direction }) {
   );
 }
 
-/** The words on one line, with room for arcs above them; it scrolls sideways if it must. */
-export function sentenceStrip(style) {
-  const picture = element("div", { class: "arcs" });
-  const shares = style.words.map(() => element("small", { class: "share" }));
-  const words = style.words.map((word, index) => wordButton(word, shares[index]));
-  const line = element("div", { class: "words" }, words);
-  const strip = element("div", { class: "strip" }, [picture, line]);
-  const label = "The sentence, with arcs from the pronoun";
-  const root = element("div", { class: "sentence", role: "group", "aria-label": label }, strip);
-  walkWithArrows(words);
-  let shown = null;
-  words.forEach((word, index) => {
-    const write = () => {
-      if (shown) shares[index].textContent = decimal(shown.weights[index]);
-    };
-    const restore = () => {
-      if (shown) shares[index].textContent = shown.numbers[index];
-    };
-    word.addEventListener("pointerenter", write);
-    word.addEventListener("focus", write);
-    word.addEventListener("pointerleave", restore);
-    word.addEventListener("blur", restore);
-  });
-
-  /** Draw the arcs of one head, and write the candidates' weights under them. */
-  function show(weights, numbers) {
-    shown = { weights, numbers };
-    shares.forEach((share, index) => {
-      share.textContent = numbers[index];
-    });
-    if (root.clientWidth === 0) return;
-    const { width } = places();
-    draw(picture, traces(), { x: [0, width], y: [0, 1], width, height: ARC_HEIGHT });
-  }
-
-  /** Where each word's middle is, and how wide the line is. */
-  function places() {
-    const centers = words.map((word) => word.offsetLeft + word.offsetWidth / 2);
-    // The line itself is as wide as what was drawn above it.
-    const ends = words.map((word) => word.offsetLeft + word.offsetWidth);
-    return { centers, width: Math.max(root.clientWidth, ...ends) };
-  }
-
-  function traces() {
-    const { centers } = places();
-    const origins = centers.filter((_, index) => style.words[index].role === "pronoun");
-    const origin = origins.reduce((sum, x) => sum + x, 0) / origins.length;
-    const farthest = Math.max(...centers.map((x) => Math.abs(x - origin)), 1);
-    return shown.weights.flatMap((weight, index) => {
-      const { role } = style.words[index];
-      if (role === "pronoun" || !(weight >= style.arcThreshold)) return [];
-      return [arc(origin, centers[index], farthest, weight, colorOfRole(role))];
-    });
-  }
-
-  /** What is seen, for a whole figure: arcs, and each word with what stands under it. */
-  function parts() {
-    const { centers, width } = places();
-    const texts = style.words.map(({ label, role }, index) => ({
+/**
+ * The sentence on one line for a whole figure: arcs, and each word with what stands under it.
+ * @param {{row: number, head: number, direction: string}} state what is shown
+ * @param {string[]} numbers what stands under each word
+ */
+export function sentenceParts(record, style, state, numbers) {
+  const weights = wordWeights(record, style.words, state);
+  let width = 0;
+  const texts = style.words.map(({ label, role }, index) => {
+    const room = Math.max([...label].length * LETTER, NARROWEST);
+    width += room + SPACE;
+    return {
       label,
-      x: centers[index],
-      number: shown.numbers[index],
+      x: width - SPACE / 2 - room / 2,
+      number: numbers[index],
       color: colorOf(COLORS[role] ?? "ink"),
-    }));
-    return { traces: traces(), texts, width };
-  }
-  return { root, show, parts };
+    };
+  });
+  const centers = texts.map(({ x }) => x);
+  return { traces: arcsOf(style, weights, centers), texts, width };
+}
+
+function arcsOf(style, weights, centers) {
+  const origins = centers.filter((_, index) => style.words[index].role === "pronoun");
+  const origin = origins.reduce((sum, x) => sum + x, 0) / origins.length;
+  const farthest = Math.max(...centers.map((x) => Math.abs(x - origin)), 1);
+  return weights.flatMap((weight, index) => {
+    const { role } = style.words[index];
+    if (role === "pronoun" || !(weight >= style.arcThreshold)) return [];
+    return [arc(origin, centers[index], farthest, weight, colorOfRole(role))];
+  });
 }
 
 function colorOfRole(role) {
   return colorOf(COLORS[role] ?? "muted");
-}
-
-function wordButton(word, share) {
-  const role = word.role ? `, ${word.role}` : "";
-  const attributes = {
-    type: "button",
-    class: "word",
-    "data-role": word.role,
-    "data-side": word.role === "pronoun" ? "query" : "key",
-    "data-token-index": word.pieces[0],
-    "aria-label": `${word.label}${role}`,
-  };
-  return element("button", attributes, [element("bdi", {}, word.label), share]);
 }
 
 /** Half an ellipse between two words, higher the farther they are apart. */

@@ -1,7 +1,7 @@
 // The coreference view: arcs over the sentence, the map of heads, the ranked table.
-import { fitting, headNamed, oneOf } from "./address.js";
+import { fitting, oneOf } from "./address.js";
 import { choice, DIRECTIONS } from "./controls.js";
-import { sentenceStrip, wordWeights } from "./coreference-arcs.js";
+import { sentenceParts } from "./coreference-arcs.js";
 import { coreferenceFigure } from "./coreference-figure.js";
 import { rankedTable } from "./coreference-table.js";
 import { element, headName } from "./dom.js";
@@ -11,6 +11,7 @@ import { drawHeads, headGrid, headTrace, scaleLegend } from "./head-grid.js";
 import { readLink, writeLink } from "./link.js";
 import { decimal } from "./numbers.js";
 import { onWidth } from "./plot.js";
+import { selectionOf } from "./selection.js";
 import { onTheme, themed } from "./theme.js";
 
 const MAP_CELL_HEIGHT = 30;
@@ -18,10 +19,10 @@ const MAP_CELL_HEIGHT = 30;
 /** Build the view in its section. */
 export function mountCoreferenceView(section, style, record) {
   const first = { ...style.head, direction: style.direction };
-  const state = linkedState(readLink(section.id), first, record);
+  const state = linkedState(readLink(section.id), first);
   const scores = () => style.directions[state.direction];
   const reading = element("p", { class: "reading strong", "aria-live": "polite" });
-  const sentence = sentenceStrip(style);
+  const selection = selectionOf(record, { row: state.row, head: state.head });
   const grid = headGrid(
     record.layers,
     record.numHeads,
@@ -41,29 +42,32 @@ export function mountCoreferenceView(section, style, record) {
       exportButtons("coreference-view", () => wholeFigure()),
     ]),
     reading,
-    sentence.root,
     element("div", { class: "score-map" }, [element("h3", {}, mapTitle(style)), grid.root, legend]),
     table.root,
   );
   onWidth(grid.picture.parentElement, drawMap);
-  onWidth(sentence.root, () => drawArcs());
-  onTheme(() => {
-    drawMap();
-    drawArcs();
-  });
+  onTheme(drawMap);
 
   function choose(row, head) {
     state.row = row;
     state.head = head;
+    update();
+    selection.set({ row, head }, take);
+  }
+
+  /** What was chosen elsewhere on the page. */
+  function take({ row = state.row, head = state.head }) {
+    if (row === state.row && head === state.head) return;
+    Object.assign(state, { row, head });
     update();
   }
 
   function changeDirection(direction) {
     state.direction = direction;
     const [best] = scores().ranked;
-    if (best) [state.row, state.head] = best;
     drawMap();
-    update();
+    if (best) choose(...best);
+    else update();
   }
 
   function mapTrace() {
@@ -77,42 +81,31 @@ export function mountCoreferenceView(section, style, record) {
     drawHeads(grid, mapTrace(), MAP_CELL_HEIGHT);
   }
 
-  function drawArcs() {
-    const weights = wordWeights(record, style.words, state);
-    sentence.show(weights, candidateNumbers(style, scores(), state));
-  }
-
   function update() {
     reading.textContent = sentenceOf(record, style, scores(), state);
     grid.mark(state.row, state.head);
     table.show(scores(), state);
-    drawArcs();
-    writeLink(section.id, linkOf(state, first, record));
+    writeLink(section.id, linkOf(state, first));
   }
 
   function wholeFigure() {
     const words = { title: reading.textContent, mapTitle: mapTitle(style), ends: mapEnds(style) };
-    return coreferenceFigure(sentence.parts(), mapTrace(), { record, ...state, ...words });
+    const numbers = candidateNumbers(style, scores(), state);
+    const sentence = sentenceParts(record, style, state, numbers);
+    return coreferenceFigure(sentence, mapTrace(), { record, ...state, ...words });
   }
   update();
+  selection.follow(take);
 }
 
 /** What the view shows first: as the address says, else as it was made. */
-function linkedState(link, first, record) {
-  const { head, direction } = fitting(link, {
-    head: headNamed(record.layers, record.numHeads),
-    direction: oneOf(DIRECTIONS.map(([name]) => name)),
-  });
-  const [row, number] = head ?? [first.row, first.head];
-  return { row, head: number, direction: direction ?? first.direction };
+function linkedState(link, first) {
+  const { direction } = fitting(link, { direction: oneOf(DIRECTIONS.map(([name]) => name)) });
+  return { ...first, direction: direction ?? first.direction };
 }
 
-function linkOf({ row, head, direction }, first, record) {
-  const isFirst = row === first.row && head === first.head;
-  return {
-    head: isFirst ? null : headName(record.layers[row], head),
-    direction: direction === first.direction ? null : direction,
-  };
+function linkOf({ direction }, first) {
+  return { direction: direction === first.direction ? null : direction };
 }
 
 function directionControl(state, change) {

@@ -113,6 +113,7 @@ export class PageRecord {
     this.kept = json.kept;
     this.parts = json.parts;
     this.methods = json.methods;
+    this.seen = json.seen;
     this.unpacked = {};
     this.weights = null;
   }
@@ -135,6 +136,18 @@ export class PageRecord {
   /** Call `visit(key, weight)` for each weight of a query that the page has. */
   forEachWeight(row, head, query, visit) {
     this.weights.forEach(row, head, query, visit);
+  }
+
+  /** Whether the model's mask lets a query see a key. */
+  canSee(row, query, key) {
+    const mask = this.seen.masks[this.seen.layers[row]];
+    if (mask === "all") return true;
+    if (mask === "causal") return key <= query;
+    const ends = mask[query];
+    for (let place = 0; place < ends.length; place += 2) {
+      if (key >= ends[place] && key < ends[place + 1]) return true;
+    }
+    return false;
   }
 
   /** How much of a query's attention lies in weights that the page leaves out. */

@@ -51,7 +51,16 @@ export function shortened(label, longest = 18) {
   return `${kept}…`;
 }
 
-/** A token in a sentence: in quotes, shortened. */
+const RIGHT_TO_LEFT =
+  /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}]/u;
+
+/** Whether a text has letters that run from right to left. */
+export function runsLeft(text) {
+  return RIGHT_TO_LEFT.test(text);
+}
+
+/** A token in a sentence: in quotes, shortened; one that runs left must not turn the sentence. */
 export function quoted(label, longest = 24) {
-  return `“${shortened(label, longest)}”`;
+  const words = `“${shortened(label, longest)}”`;
+  return runsLeft(label) ? `\u2068${words}\u2069` : words;
 }

@@ -1,8 +1,7 @@
 // One query token and one head: the choice that the neuron and steps views share.
-import { below, fitting, rowOfLayer } from "./address.js";
 import { ARROWS, choice, slider } from "./controls.js";
 import { announce, element, figure, headName } from "./dom.js";
-import { readLink, writeLink } from "./link.js";
+import { selectionOf } from "./selection.js";
 import { tokenColumn } from "./tokens.js";
 
 /** The state of such a view, with its controls; `show` is called after every change. */
@@ -12,7 +11,6 @@ export class Focus {
     this.row = record.layers.indexOf(style.layer);
     this.head = style.head;
     this.token = style.token;
-    this.takeLink(readLink(section.id));
     this.layerControl = slider({
       name: "layer",
       label: "Layer",
@@ -39,6 +37,19 @@ export class Focus {
       });
     }
     section.addEventListener("keydown", (event) => this.onKey(event));
+    const { row, head, token: query } = this;
+    this.selection = selectionOf(record, { row, head, query });
+    this.take = (changed) => this.follow(changed);
+    // A view that is being made is not drawn yet.
+    queueMicrotask(() => this.selection.follow(this.take));
+  }
+
+  /** What was chosen elsewhere on the page. */
+  follow({ row = this.row, head = this.head, query }) {
+    const token = query ?? this.token;
+    if (row !== this.row || head !== this.head || token !== this.token) {
+      this.apply({ row, head, token });
+    }
   }
 
   get name() {
@@ -62,17 +73,16 @@ export class Focus {
   }
 
   set(change) {
+    this.apply(change);
+    const { row, head, token } = this;
+    this.selection.set({ row, head, ...("token" in change ? { query: token } : {}) }, this.take);
+  }
+
+  apply(change) {
     Object.assign(this, change);
     this.layerControl.show(this.row);
     this.headControl.show(String(this.head));
     this.mark();
-    const { record, style } = this;
-    const differs = (now, first) => (now === first ? null : now);
-    writeLink(this.section.id, {
-      layer: differs(record.layers[this.row], style.layer),
-      head: differs(this.head, style.head),
-      token: differs(this.token, style.token),
-    });
     this.show();
   }
 
@@ -80,16 +90,6 @@ export class Focus {
     for (const [index, button] of this.column.buttons.entries()) {
       button.setAttribute("aria-pressed", String(index === this.token));
     }
-  }
-
-  takeLink(link) {
-    const { layer, ...choices } = fitting(link, {
-      layer: rowOfLayer(this.record.layers),
-      head: below(this.record.numHeads),
-      token: below(this.record.queryLen),
-    });
-    Object.assign(this, choices);
-    this.row = layer ?? this.row;
   }
 
   /** Arrows change layer and head. */

@@ -52,7 +52,7 @@ function follow(button, buttons, state, update) {
     state.pins = isPinned ? state.pins.filter((pin) => !isSame(pin)) : [...state.pins, token];
     // What was just kept or let go shows at once what is pinned now.
     state.pointed = null;
-    update();
+    update(false, true);
   });
   button.addEventListener("keydown", (event) => {
     const end = { Home: buttons[0], End: buttons.at(-1) }[event.key];

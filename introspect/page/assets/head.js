@@ -12,6 +12,7 @@ import { barsWidth, markFound, showNumbers, tokenSides } from "./head-tokens.js"
 import { readLink, writeLink } from "./link.js";
 import { whole } from "./numbers.js";
 import { draw, onWidth } from "./plot.js";
+import { selectionOf } from "./selection.js";
 import { onTheme, themed } from "./theme.js";
 import { loadMethods, methodOf, numberWords, wholeWords } from "./weighings.js";
 
@@ -30,6 +31,7 @@ export async function mountHeadView(section, style, record, others) {
     view = new HeadView(section, place, style, records, number, open);
     if (link) view.state.fromLink(link);
     view.build();
+    view.connect();
   };
   const link = readLink(section.id);
   open(fitting(link, { attention: below(records.length) }).attention ?? 0, link);
@@ -60,10 +62,86 @@ class HeadView {
     this.isClosed = true;
   }
 
+  /** From now on what is chosen elsewhere on the page is chosen here, and the reverse. */
+  connect() {
+    const { row, heads, granularity, weights } = this.state;
+    const [query = null] = this.pinned("query");
+    const first = { row, head: heads[0] ?? 0, query, granularity, weights };
+    this.selection = selectionOf(this.record, first);
+    this.take = (changed) => {
+      if (!this.isClosed) this.follow(changed);
+    };
+    this.selection.follow(this.take);
+  }
+
+  /** What was chosen elsewhere. */
+  follow(changed) {
+    const { state, selection } = this;
+    const isKnown = weightsOf(this.record).some(([name]) => name === changed.weights);
+    const isRead = (name) => changed[name] !== undefined && changed[name] !== state[name];
+    const isOther = isRead("granularity") || (isKnown && isRead("weights"));
+    if (isKnown) state.weights = changed.weights;
+    if (changed.granularity) state.granularity = changed.granularity;
+    if (["query", "pins", "granularity"].some((name) => name in changed)) {
+      state.pins = this.pinsOf([selection.query, ...selection.pins]);
+      state.pointed = null;
+    }
+    const isPlace = "row" in changed || "head" in changed;
+    if (isOther) this.build();
+    if (isPlace) this.showHead(this.record.layers[selection.row], [selection.head]);
+    else if (!isOther) this.update();
+  }
+
+  /** The first tokens of what is pinned on a side. */
+  pinned(side) {
+    const groups = this.state.pattern[side === "query" ? "queries" : "keys"].groups;
+    const own = this.state.pins.filter((pin) => pin.side === side);
+    return own.map(({ index }) => (groups ? groups[index][0] : index));
+  }
+
+  /** Tokens that attend, as pins of the view: by word, their words. */
+  pinsOf(tokens) {
+    const { groups } = this.state.pattern.queries;
+    const places = tokens
+      .filter((token) => token !== null)
+      .map((token) => (groups ? groups.findIndex((group) => group.includes(token)) : token));
+    return [...new Set(places)].map((index) => ({ side: "query", index }));
+  }
+
+  /** Tell the page which head is chosen here, if it is one. */
+  tellHead() {
+    const { row, heads } = this.state;
+    const head = heads.length === 1 ? { head: heads[0] } : {};
+    this.selection?.set({ row, ...head }, this.take);
+  }
+
+  /** Tell the page which words are chosen here, if some of them attend. */
+  tellWords() {
+    const [query, ...pins] = this.pinned("query");
+    if (query !== undefined) this.selection?.set({ query, pins }, this.take);
+  }
+
+  /** What the page's choice says already, the view's own part of the address leaves out. */
+  ownLink() {
+    const { state, selection } = this;
+    const link = { ...state.toLink(), layer: null, weights: null, granularity: null };
+    if (!selection) return link;
+    // What the page's choice began with, it does not say in the address.
+    const isTold = (...names) => names.some((name) => selection.hasChanged(name));
+    const isOne = String(state.heads) === String(selection.head) && isTold("row", "head");
+    const chosen = this.pinsOf([selection.query, ...selection.pins]);
+    const isPinned = JSON.stringify(chosen) === JSON.stringify(state.pins);
+    const isSame = isPinned && isTold("query", "pins");
+    return { ...link, ...(isOne ? { heads: null } : {}), ...(isSame ? { pins: null } : {}) };
+  }
+
   /** Everything anew: after a choice that changes which tokens and controls there are. */
   build() {
     const { state, style, place } = this;
-    const update = (isSoon) => this.update(isSoon);
+    const update = (isSoon, isChosen = false) => {
+      this.update(isSoon);
+      if (isChosen) this.tellWords();
+    };
     this.caption = element("p", { class: "reading", "aria-live": "polite" });
     this.lines = element("div", { class: "lines" });
     this.sides = tokenSides(state, style, update);
@@ -71,6 +149,7 @@ class HeadView {
     this.chips = headChips(themed(style.colors), state.heads, (heads) => {
       state.heads = heads;
       update();
+      this.tellHead();
     });
     // Of a method that takes all heads together there is nothing to choose.
     this.chips.root.hidden = state.isWhole;
@@ -108,6 +187,7 @@ class HeadView {
       if (name === "granularity") state.pins = [];
       state.pointed = null;
       this.build();
+      if (name in this.selection.first) this.selection.set({ [name]: value }, this.take);
     };
     const pick = (name, label, options) =>
       choice({ name, label, options, value: state[name], change: rebuild(name) }).root;
@@ -163,6 +243,7 @@ class HeadView {
       change: (row) => {
         this.state.layer = layers[row];
         this.update();
+        this.tellHead();
       },
     });
   }
@@ -268,7 +349,7 @@ class HeadView {
     this.place.style.setProperty("--bars", `${barsWidth(state)}px`);
     showNumbers(state, style, this.sides);
     this.caption.textContent = this.reading();
-    writeLink(this.section.id, state.toLink());
+    writeLink(this.section.id, this.ownLink());
     if (this.width === 0) return;
     if (state.layout === "horizontal") this.drawAcross();
     else this.drawDown();

@@ -14,6 +14,7 @@ import { figureSide, matrixFigure } from "./matrix-figure.js";
 import { cellSize, gridOf, hasMissing, largestOf, poolingWords } from "./matrix-grid.js";
 import { whole } from "./numbers.js";
 import { onWidth } from "./plot.js";
+import { selectionOf } from "./selection.js";
 import { onTheme, themed } from "./theme.js";
 import {
   isUnbounded,
@@ -46,6 +47,10 @@ class HeatmapView {
     this.first = { row, head: style.head, weights: style.weights, zoom: 1, scale: style.scaleTo };
     this.state = { ...this.first, block: null };
     this.fromLink(readLink(section.id));
+    const { head } = this.state;
+    const isOne = typeof head === "number";
+    this.selection = selectionOf(record, { row: this.state.row, head: isOne ? head : 0 });
+    this.take = (changed) => this.follow(changed);
     this.words = new HeatmapWords(this);
     this.anchors = { query: null, key: null };
     this.pointed = [null, null];
@@ -102,6 +107,33 @@ class HeatmapView {
     });
     onTheme(() => this.update());
     this.update();
+    this.selection.follow(this.take);
+  }
+
+  /** What was chosen elsewhere on the page. */
+  follow(changed) {
+    const { state, record } = this;
+    const isHere = ["row", "head", "weights"].some((name) => name in changed);
+    if (!isHere) return;
+    const { row = state.row, head = state.head, weights = state.weights } = changed;
+    const isKnown = weightsFrom(record)(weights) !== null;
+    Object.assign(state, { row, head, weights: isKnown ? weights : state.weights });
+    this.showControls();
+    this.update();
+  }
+
+  showControls() {
+    const { state } = this;
+    this.layer.show(String(state.row));
+    this.head.show(String(state.head));
+    if (this.weights) this.weights.querySelector("select").value = state.weights;
+  }
+
+  /** What is chosen here is chosen for the page. */
+  tell() {
+    const { row, head, weights } = this.state;
+    const one = typeof head === "number" ? { head } : {};
+    this.selection.set({ row, weights, ...one }, this.take);
   }
 
   controls() {
@@ -109,6 +141,7 @@ class HeatmapView {
     const set = (name) => (value) => {
       state[name] = value;
       this.update();
+      this.tell();
     };
     this.layer = layerChoice(record, {
       name: "layer",
@@ -134,7 +167,7 @@ class HeatmapView {
     });
     const scale = scaleChoice(state.scale, set("scale"));
     this.selects = { head: this.head.root, scale: scale.root };
-    const weights = weighingChoice(record, state.weights, set("weights"));
+    this.weights = weighingChoice(record, state.weights, set("weights"));
     this.wholeButton = element(
       "button",
       { type: "button", class: "plain", name: "whole" },
@@ -142,7 +175,7 @@ class HeatmapView {
     );
     this.wholeButton.addEventListener("click", () => this.select(null));
     const save = exportButtons("heatmap-view", () => this.figure());
-    const own = [this.layer.root, this.head.root, weights, zoom.root, scale.root];
+    const own = [this.layer.root, this.head.root, this.weights, zoom.root, scale.root];
     return [...own, this.wholeButton, save].filter(Boolean);
   }
 
@@ -172,9 +205,9 @@ class HeatmapView {
     const cursor = this.panel.cursor;
     state.row = Math.min(Math.max(state.row + down, 0), record.numLayers - 1);
     if (right && !isWhole(record, state.weights)) state.head = nextHead(record, state.head, right);
-    this.layer.show(String(state.row));
-    this.head.show(String(state.head));
+    this.showControls();
     this.update();
+    this.tell();
     if (cursor) this.point(cursor);
     announce(this.reading.textContent);
   }
@@ -249,9 +282,9 @@ class HeatmapView {
     const { state, first, record } = this;
     const changed = (name, value) => (state[name] === first[name] ? null : value);
     writeLink(this.section.id, {
-      layer: changed("row", record.layers[state.row]),
-      head: changed("head", state.head),
-      weights: changed("weights", state.weights),
+      // One head is the page's choice; several together are this view's own.
+      layer: typeof state.head === "number" ? null : changed("row", record.layers[state.row]),
+      head: typeof state.head === "number" ? null : changed("head", state.head),
       zoom: changed("zoom", state.zoom),
       scale: changed("scale", state.scale),
       ...blockToLink(state.block, this.whole),
@@ -263,7 +296,6 @@ class HeatmapView {
     const { layer, ...choices } = fitting(link, {
       layer: rowOfLayer(record.layers),
       head: headFrom(record),
-      weights: weightsFrom(record),
       zoom: within(1, LARGEST_ZOOM),
       scale: oneOf(SCALES.map(([name]) => name)),
     });

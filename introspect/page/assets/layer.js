@@ -10,9 +10,10 @@ import { LayerTable } from "./layer-table.js";
 import { LayerWords } from "./layer-words.js";
 import { readLink, writeLink } from "./link.js";
 import { onWidth } from "./plot.js";
+import { selectionOf } from "./selection.js";
 import { onTheme } from "./theme.js";
 import { tokenColumn, walkWithArrows } from "./tokens.js";
-import { loadMethods, weighingChoice } from "./weighings.js";
+import { loadMethods, weighingChoice, weightsFrom } from "./weighings.js";
 
 /** Build the view in its section. */
 export async function mountLayerView(section, style, record) {
@@ -60,6 +61,26 @@ class LayerView {
       this.buildTable();
     });
     onTheme(() => this.show());
+    const { head, side, token } = this.state;
+    this.selection = selectionOf(this.record, { head, [side]: token });
+    this.take = (changed) => this.follow(changed);
+    this.selection.follow(this.take);
+  }
+
+  /** What was chosen elsewhere on the page: the word, and one head of every layer. */
+  follow(changed) {
+    const { state, record } = this;
+    const token = changed[state.side];
+    const change = {};
+    if (typeof token === "number") change.token = token;
+    if ("head" in changed) Object.assign(change, { head: changed.head, combine: "one" });
+    if (weightsFrom(record)(changed.weights ?? "") !== null) change.weights = changed.weights;
+    if (Object.keys(change).length === 0) return;
+    this.apply(change);
+    this.headSelect.value = String(state.head);
+    this.combineSelect.value = state.combine;
+    if (this.weights) this.weights.querySelector("select").value = state.weights;
+    this.textButtons[state.token]?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   controls() {
@@ -76,6 +97,7 @@ class LayerView {
       change: (value) => this.set({ head: Number(value) }),
     });
     this.headSelect = head.root.querySelector("select");
+    this.weights = weighingChoice(record, state.weights, change("weights"));
     this.sideChoice = pick("side", "Direction", SIDES);
     const combine = pick("combine", "Heads as", WAYS).root;
     const scale = scaleChoice(state.scale, change("scale")).root;
@@ -83,7 +105,7 @@ class LayerView {
     this.scaleSelect = scale.querySelector("select");
     return [
       this.sideChoice.root,
-      weighingChoice(record, state.weights, change("weights")),
+      this.weights,
       combine,
       head.root,
       scale,
@@ -102,6 +124,14 @@ class LayerView {
   }
 
   set(change) {
+    this.apply(change);
+    const { token, weights, head, side } = this.state;
+    const told = { weights, ...("head" in change ? { head } : {}) };
+    if ("token" in change) told[side] = token;
+    this.selection.set(told, this.take);
+  }
+
+  apply(change) {
     const isTurned = this.state.set(change);
     if (isTurned) this.buildText();
     if (isTurned || change.special !== undefined) this.buildTable();

@@ -13,11 +13,19 @@ export function readLink(owner) {
 
 /** Put values into the address; null takes one out of it. */
 export function writeLink(owner, values) {
-  if (pending.size === 0) setTimeout(flush, PAUSE);
+  if (pending.size === 0) setTimeout(() => flushLink(), PAUSE);
   for (const [name, value] of Object.entries(values)) pending.set(`${owner}.${name}`, value);
 }
 
-function flush() {
+/** Put values into the address as a place of its own, which Back leaves again. */
+export function pushLink(owner, values) {
+  flushLink();
+  for (const [name, value] of Object.entries(values)) pending.set(`${owner}.${name}`, value);
+  flushLink("pushState");
+}
+
+/** Write what waits into the address now. */
+export function flushLink(how = "replaceState") {
   const now = parameters();
   for (const [name, value] of pending) {
     if (value === null || value === undefined || value === "") now.delete(name);
@@ -26,7 +34,7 @@ function flush() {
   pending.clear();
   const text = decodeURIComponent(now.toString().replaceAll("+", "%20"));
   try {
-    history.replaceState(null, "", text ? `#${encodeURI(text)}` : location.pathname);
+    history[how](null, "", text ? `#${encodeURI(text)}` : location.pathname);
   } catch {
     // A page inside another, as in a notebook, has no address of its own.
   }

@@ -1,5 +1,5 @@
 // The model view: a small map for each head; a click shows one beside them.
-import { fitting, headNamed, oneOf } from "./address.js";
+import { fitting, oneOf } from "./address.js";
 import { choice } from "./controls.js";
 import { element, figure, headName, quoted } from "./dom.js";
 import { exportButtons } from "./exporting.js";
@@ -10,6 +10,8 @@ import { readLink, writeLink } from "./link.js";
 import { headDetail } from "./model-detail.js";
 import { joined, OwnTiles, PatternTiles } from "./model-tiles.js";
 import { draw, onWidth } from "./plot.js";
+import { selectionOf } from "./selection.js";
+import { groupsOf, pairFacts } from "./shares.js";
 import { onTheme, themed } from "./theme.js";
 import {
   isUnbounded,
@@ -26,22 +28,18 @@ const LOWEST_CELL = 26;
 const HIGHEST_CELL = 92;
 const SORT_CELL_NAME = 16;
 const WHOLE_WIDTH = "10rem";
+// The order of heads by the weight between the two chosen words.
+const PAIR = "pair";
 
 /** Build the view in its section. */
 export async function mountModelView(section, style, record) {
   await loadMethods(record);
   const link = readLink(section.id);
   const sorts = sortings(style);
-  const chosen = fitting(link, {
-    weights: weightsFrom(record),
-    sort: oneOf(sorts.map(([name]) => name)),
-    head: headNamed(record.layers, record.numHeads),
-  });
-  const view = new ShownMaps(style, record, chosen.weights ?? style.weights);
-  const state = {
-    sort: chosen.sort ?? "layer",
-    head: chosen.head ?? null,
-  };
+  const selection = selectionOf(record, { weights: style.weights });
+  const chosen = fitting(link, { sort: oneOf(sorts.map(([name]) => name)) });
+  const view = new ShownMaps(style, record, style.weights, selection);
+  const state = { sort: chosen.sort ?? "layer", head: null };
   const caption = element("p", { class: "reading" }, "Point at a map to read its strongest pair.");
   const open = (row, head, follow) => {
     const options = { follow, weights: view.weights };
@@ -54,6 +52,7 @@ export async function mountModelView(section, style, record) {
     choose: (row, head) => {
       show(row, head);
       open(row, head, false);
+      selection.set({ row, head }, take);
     },
     point: (row, head) => {
       caption.textContent = `${view.name(row, head)}: ${view.say(row, head)}`;
@@ -66,7 +65,29 @@ export async function mountModelView(section, style, record) {
     state.head = [row, head];
     grid.mark(row, head);
     detail.show(row, head);
-    writeLink(section.id, { head: headName(record.layers[row], head) });
+  }
+
+  /** What was chosen elsewhere on the page. */
+  function take(changed) {
+    const isKnown = weightsFrom(record)(changed.weights ?? "") !== null;
+    if (isKnown && changed.weights !== view.weights) changeWeights(changed.weights);
+    if ("query" in changed || "key" in changed) {
+      view.forgetPair();
+      if (state.sort === PAIR) build();
+    }
+    const isPlace = "row" in changed || "head" in changed;
+    if (isPlace && selection.head < view.pattern.numHeads) show(selection.row, selection.head);
+  }
+
+  function changeWeights(value) {
+    view.set(value);
+    if (weights) weights.querySelector("select").value = value;
+    if (view.isWhole) {
+      state.head = null;
+      detail.clear();
+    }
+    build();
+    if (state.head) detail.show(...state.head);
   }
 
   function build() {
@@ -126,15 +147,8 @@ export async function mountModelView(section, style, record) {
     },
   });
   const weights = weighingChoice(record, view.weights, (value) => {
-    view.set(value);
-    writeLink(section.id, { weights: value === style.weights ? null : value });
-    if (view.isWhole) {
-      state.head = null;
-      writeLink(section.id, { head: null });
-      detail.clear();
-    }
-    build();
-    if (state.head) detail.show(...state.head);
+    changeWeights(value);
+    selection.set({ weights: value }, take);
   });
   const save = exportButtons("model-view", () => wholeFigure(view, state.sort));
   section.append(
@@ -143,20 +157,46 @@ export async function mountModelView(section, style, record) {
     element("div", { class: "map-and-detail" }, [place, detail.root]),
     note,
   );
-  if (state.head?.[1] >= view.pattern.numHeads) state.head = null;
   build();
   onTheme(() => {
     drawMaps();
     detail.draw();
   });
-  if (state.head) show(...state.head);
+  selection.follow(take);
+  if (!state.head && selection.head < view.pattern.numHeads) show(selection.row, selection.head);
 }
 
 /** What the maps are of: the attention itself, or another method's numbers. */
 class ShownMaps {
-  constructor(style, record, weights) {
-    Object.assign(this, { style, record });
+  constructor(style, record, weights, selection) {
+    Object.assign(this, { style, record, selection });
     this.set(weights);
+  }
+
+  /** The pair of words that is chosen on the page, and its weight in every head; null for none. */
+  get pair() {
+    const { record, selection } = this;
+    const { query, key } = selection;
+    if (query === null || key === null) return null;
+    if (!this.knownPair) {
+      const words = groupsOf(record.queries, "word");
+      const keys = groupsOf(record.keys, "word");
+      const sources = words.groups[words.groupOf[query]];
+      const targets = keys.groups[keys.groupOf[key]];
+      const facts = pairFacts(record, record, words, sources, targets);
+      const values = record.layers.map((_, row) =>
+        facts
+          .slice(row * record.numHeads, (row + 1) * record.numHeads)
+          .map(({ weight }) => (Number.isNaN(weight) ? null : weight)),
+      );
+      const label = (side, token) => quoted(record.side(side).labels[token], 14);
+      this.knownPair = { name: `${label("query", query)} to ${label("key", key)}`, values };
+    }
+    return this.knownPair;
+  }
+
+  forgetPair() {
+    this.knownPair = null;
   }
 
   set(weights) {
@@ -180,13 +220,21 @@ class ShownMaps {
   }
 
   order(sort) {
-    return this.isWhole ? null : orderOf(this.record, this.style, sort);
+    if (this.isWhole) return null;
+    if (sort === PAIR) return this.pair ? orderOf(this.record, this.pair.values, -1) : null;
+    if (sort === "layer") return null;
+    const { values } = this.style.columns.find(({ name }) => name === sort.slice(1));
+    return orderOf(this.record, values, sort[0] === "-" ? -1 : 1);
   }
 
   /** The numbers of the table for a head. */
   facts(row, head) {
     if (this.isWhole) return [];
-    return this.style.columns.map(({ name, values }) => [name, values[row][head]]);
+    const { pair, style } = this;
+    return [...(pair ? [pair] : []), ...style.columns].map(({ name, values }) => [
+      name,
+      values[row][head],
+    ]);
   }
 
   say(row, head) {
@@ -202,14 +250,11 @@ function sortings({ columns }) {
     [`-${name}`, `${name}, highest first`],
     [`+${name}`, `${name}, lowest first`],
   ]);
-  return [["layer", "layer and head"], ...both];
+  return [["layer", "layer and head"], [PAIR, "chosen pair of words"], ...both];
 }
 
-/** Row and head of each place; null for the order of layers. Heads without a number come last. */
-function orderOf(record, style, sort) {
-  if (sort === "layer") return null;
-  const { values } = style.columns.find(({ name }) => name === sort.slice(1));
-  const sign = sort[0] === "-" ? -1 : 1;
+/** Row and head of each place, by a number of each. Heads without a number come last. */
+function orderOf(record, values, sign) {
   const places = record.layers.flatMap((_, row) =>
     Array.from({ length: record.numHeads }, (_head, head) => [row, head]),
   );

@@ -1,9 +1,11 @@
 // Start the page: unpack what it carries, then make each view in its section.
-import { mountChapters, whenSeen } from "./chapters.js";
+import { mountChapters, returnTo, whenSeen } from "./chapters.js";
 import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
+import { readLink } from "./link.js";
 import { loadPlotly } from "./plot.js";
 import { followPrinting } from "./print.js";
+import { mountTables } from "./tables.js";
 import { themeSwitch } from "./theme.js";
 
 async function mountSection(page, description, mounts) {
@@ -33,12 +35,15 @@ async function run(mounts) {
   document.querySelector("main").prepend(element("div", { class: "tools" }, themeSwitch()));
   if (page.sections.length > 0) await loadPlotly();
   mountChapters();
+  mountTables();
   followPrinting();
   for (const description of page.sections) {
     const section = document.getElementById(description.id);
     await whenSeen(section, () => mountSection(page, description, mounts).catch(fail));
   }
   document.documentElement.dataset.ready ??= "true";
+  // Only now are the chapters as tall as they stay.
+  if (readLink("page").at) returnTo();
 }
 
 /** Start the page.

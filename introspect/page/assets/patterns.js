@@ -1,6 +1,7 @@
 // What a record says, seen in another way: by words, without the special tokens, or by norms.
 //
 // Every pattern has the same face as a record: queries, keys, queryLen, keyLen and weight(…).
+import { groupsOf } from "./shares.js";
 
 /** Numbers in place of a record's weights, all of them in the page. */
 class OtherPattern {
@@ -108,12 +109,7 @@ export class WordPattern {
 
 /** One entry for each word; a special token stays one of its own. */
 function merged(sequence) {
-  const groups = [];
-  sequence.words.forEach((word, index) => {
-    const last = groups.at(-1);
-    if (word !== null && last && sequence.words[last[0]] === word) last.push(index);
-    else groups.push([index]);
-  });
+  const { groups } = groupsOf(sequence, "word");
   const firsts = groups.map((group) => group[0]);
   return {
     groups,

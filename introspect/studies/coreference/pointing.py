@@ -10,7 +10,7 @@ import torch
 
 from introspect.calls import checked_call
 from introspect.errors import SelectionError
-from introspect.functional import mention_shares
+from introspect.functional import mention_shares, merge_pieces
 from introspect.records import AttentionRecord, Head, MentionLike, mention_pieces, named_words
 from introspect.text import CorefCase, Span
 
@@ -19,7 +19,10 @@ POINTING = 0.5
 #: and at least this many times what the other words of the text give it in the mean.
 TIMES = 2.0
 
-PAIR_COLUMNS = ("layer", "head", "share", "others", "ratio", "points")
+_COLUMNS = ("share", "others", "ratio", "points")
+PAIR_COLUMNS = (
+    "layer", "head", "weight", "others", "difference", "ratio", "rank", "without_special", "points"
+)  # fmt: skip
 
 # Weights are float32: two that are equal on paper differ by this much.
 _ROUNDING = 1e-6
@@ -84,7 +87,7 @@ class Pointing:
             {
                 "layer": torch.tensor(self.layers).repeat_interleave(num_heads).numpy(),
                 "head": torch.arange(num_heads).repeat(num_layers).numpy(),
-                **{name: getattr(self, name).flatten().numpy() for name in PAIR_COLUMNS[2:]},
+                **{name: getattr(self, name).flatten().numpy() for name in _COLUMNS},
             }
         )
         return table.sort_values("share", ascending=False, kind="stable")
@@ -120,13 +123,16 @@ def pair_table(record: AttentionRecord, query: MentionLike, key: MentionLike) ->
             word gives itself is no pointing.
 
     Returns:
-        A row for each head, the largest share first. ``layer`` and ``head``; ``share``, the sum
-        over the words of the mention, the mean over those of the query; ``others``, the mean share
-        that the other words give the mention: all of the text (of a pair, of both texts) that are
-        neither special tokens nor the mention nor the query, and, under a causal mask or a window,
-        can see the whole mention; ``ratio``, share by others; and ``points``. ``share`` is NaN
-        where the attention is not finite, or the mask hides the mention from the query; ``others``
-        where no other word can see it, and such a head does not point.
+        A row for each head, the largest weight first. ``layer`` and ``head``; ``weight``, the share
+        that the query gives the mention: the sum over the words of the mention, the mean over those
+        of the query; ``others``, the mean share that the other words give the mention: all of the
+        text (of a pair, of both texts) that are neither special tokens nor the mention nor the
+        query, and, under a causal mask or a window, can see the whole mention; ``difference`` and
+        ``ratio``, of weight and others; ``rank``, the place of the mention among the words that the
+        query attends to, from 1, with ties at the best place; ``without_special``, the weight made
+        a share of what does not go to special tokens; and ``points``. ``weight`` is NaN where the
+        attention is not finite, or the mask hides the mention from the query; ``others`` where no
+        other word can see it, and such a head does not point.
 
     Raises:
         MentionError: a word is not in the text, or occurs several times.
@@ -135,12 +141,45 @@ def pair_table(record: AttentionRecord, query: MentionLike, key: MentionLike) ->
     Example:
         >>> weights = [[[0.1, 0.1, 0.8], [0.2, 0.7, 0.1], [0.9, 0.1, 0.0]]]
         >>> record = AttentionRecord.from_tensors(weights, ["cat", "ate", "it"])
-        >>> pair_table(record, "it", "cat").round(2).to_dict("records")[0]
-        {'layer': 0, 'head': 0, 'share': 0.9, 'others': 0.2, 'ratio': 4.5, 'points': True}
+        >>> columns = ["weight", "others", "difference", "rank", "points"]
+        >>> pair_table(record, "it", "cat")[columns].round(2).to_dict("records")[0]
+        {'weight': 0.9, 'others': 0.2, 'difference': 0.7, 'rank': 1, 'points': True}
     """
     queries = named_words(record.queries, query, name="query")
     keys = named_words(record.keys, key, name="key")
-    return pointing_between(record, queries, keys).table().reset_index(drop=True)
+    table = pointing_between(record, queries, keys).table().rename(columns={"share": "weight"})
+    facts = {
+        "difference": table["weight"] - table["others"],
+        "rank": _ranks(record, queries, keys).flatten()[table.index].numpy(),
+        "without_special": table["weight"]
+        / _not_special(record, queries).flatten()[table.index].numpy(),
+    }
+    return table.assign(**facts)[list(PAIR_COLUMNS)].reset_index(drop=True)
+
+
+def _ranks(record: AttentionRecord, query: Words, key: Words) -> torch.Tensor:
+    """Return the place of the mention among the words that the query attends to, from 1."""
+    is_self = record.queries == record.keys and record.kind != "cross"
+    asking = {piece for word in query for piece in word}
+    mention = {piece for word in key for piece in word} - (asking if is_self else set())
+    words = [
+        word
+        for word in record.keys.pieces()
+        if not record.keys.special_tokens_mask[word[0]] and not set(word) & mention
+    ]
+    # Only the rows of the query: all of a long text would take seconds.
+    rows = torch.stack([record.attentions[:, :, list(word)].double().mean(2) for word in query])
+    shares = merge_pieces(rows.mean(0)[:, :, None], [[0]], [sorted(mention), *words])[:, :, 0]
+    # Weights are float32: what is equal on paper is a tie.
+    return 1 + (shares > shares[..., :1] + _ROUNDING).sum(-1)
+
+
+def _not_special(record: AttentionRecord, query: Words) -> torch.Tensor:
+    """Return the share that the query gives to anything but special tokens; NaN for none."""
+    specials = [i for i, flag in enumerate(record.keys.special_tokens_mask) if flag]
+    given = mention_shares(record.attentions, query, specials).mean(-1)
+    kept = 1 - given
+    return kept.masked_fill(kept < _ROUNDING, torch.nan)
 
 
 def pointing_between(record: AttentionRecord, query: Words, key: Words) -> Pointing:

@@ -34,12 +34,12 @@ def test_the_numbers_of_the_paper_sentence():
     model = models_zoo.minilm()
     record = model.capture("The animal didn't cross the street because it was too tired.")
     table = pair_table(record, "it", "animal").set_index(["layer", "head"])
-    numbers = table[["share", "others", "ratio"]].round(2)
+    numbers = table[["weight", "others", "ratio"]].round(2)
     assert numbers.loc[(3, 1)].to_list() == [0.68, 0.11, 6.27]
     assert numbers.loc[(5, 11)].to_list() == [0.67, 0.34, 1.98]
     assert table.loc[(3, 1), "points"] and not table.loc[(5, 11), "points"]
     assert table["points"].sum() == 1
-    assert table["share"].is_monotonic_decreasing
+    assert table["weight"].is_monotonic_decreasing
 
 
 def slow(record, query, key, layer, head):
@@ -70,15 +70,15 @@ def test_shares_are_those_of_a_slow_loop(query, key):
     words = [ix.records.named_words(record.keys, each) for each in (query, key)]
     for row in pair_table(record, query, key).head(12).itertuples():
         share, others = slow(record, *words, row.layer, row.head)
-        assert (row.share, row.others) == pytest.approx((share, others), abs=1e-6)
+        assert (row.weight, row.others) == pytest.approx((share, others), abs=1e-6)
         assert row.points == (share > 0.5 and share >= 2 * others)
 
 
 def test_a_mention_is_a_sum_and_a_pronoun_of_several_words_a_mean():
     record = record_of((IT, [0.1, 0.3, 0.4, 0.1, 0.1]), (SAW, [0.0, 0.1, 0.1, 0.4, 0.4]))
-    assert first(record, "it", "old cat")["share"] == pytest.approx(0.7)
+    assert first(record, "it", "old cat")["weight"] == pytest.approx(0.7)
     assert first(record, "it", "old cat")["others"] == pytest.approx((0.4 + 0.2) / 2)
-    assert first(record, "saw it", "cat")["share"] == pytest.approx((0.4 + 0.1) / 2)
+    assert first(record, "saw it", "cat")["weight"] == pytest.approx((0.4 + 0.1) / 2)
 
 
 @pytest.mark.parametrize("others", [0.35, 0.36])
@@ -112,14 +112,32 @@ def test_several_antecedents_are_one_mention():
     case = replace(case, candidates=(*case.candidates, ix.Candidate((8, 11), antecedent=True)))
     record = models_zoo.minilm().capture(text)
     pointing = CapturedText(case, record).pointing
-    assert (
-        pointing.table().reset_index(drop=True).equals(pair_table(record, "they", ["Ann", "Bea"]))
-    )
+    own = pointing.table().reset_index(drop=True).rename(columns={"share": "weight"})
+    table = pair_table(record, "they", ["Ann", "Bea"])
+    assert own.equals(table[list(own.columns)])
+
+
+def test_rank_and_weight_without_special_tokens_are_those_of_a_slow_loop():
+    record = models_zoo.minilm().capture("The animal didn't cross the street because it was tired.")
+    sequence = record.queries
+    (query,), (key,) = (ix.records.named_words(sequence, each) for each in ("didn't", "street"))
+    words = [word for word in sequence.pieces() if not sequence.special_tokens_mask[word[0]]]
+    for row in pair_table(record, "didn't", "street").itertuples():
+        pattern = record.attentions[row.layer, row.head].double()
+        given = {
+            word[0]: float(pattern[query][:, word].sum(-1).mean())
+            for word in [*words, [0], [len(sequence) - 1]]
+        }
+        better = [word for word in words if given[word[0]] > given[key[0]] + 1e-6]
+        assert row.rank == 1 + len(better)
+        kept = 1 - given[0] - given[len(sequence) - 1]
+        assert row.without_special == pytest.approx(given[key[0]] / kept, abs=1e-5)
+        assert row.difference == pytest.approx(row.weight - row.others, abs=1e-12)
 
 
 def test_what_a_word_gives_itself_is_no_pointing():
     record = record_of((IT, [0.1, 0.1, 0.1, 0.1, 0.6]))
-    assert first(record, "it", "saw it")["share"] == pytest.approx(0.1)
+    assert first(record, "it", "saw it")["weight"] == pytest.approx(0.1)
     for key in ("it", IT, [IT, "it"]):
         with pytest.raises(SelectionError, match="different words"):
             pair_table(record, "it", key)
@@ -136,13 +154,13 @@ def test_words_that_cannot_see_the_mention_are_not_counted():
     assert found["others"] == pytest.approx(0.25)  # saw alone
     assert first(record, "it", ["the", "cat"])["others"] == pytest.approx(0.5)
     late = pair_table(record, "the", "cat")
-    assert late["share"].isna().all() and not late["points"].any()
+    assert late["weight"].isna().all() and not late["points"].any()
 
 
 def test_without_another_word_that_sees_the_mention_no_head_points():
     record = AttentionRecord.from_tensors([[[0.9, 0.1], [0.9, 0.1]]], ["cat", "it"])
     found = first(record)
-    assert found["share"] == pytest.approx(0.9)
+    assert found["weight"] == pytest.approx(0.9)
     assert found["others"] != found["others"] and found["points"] is False
 
 
@@ -155,7 +173,7 @@ def test_attention_that_is_not_finite_is_none(value, row):
     assert table.iloc[-1 if row == IT else 0]["head"] == 0
     broken = table[table["head"] == 0].iloc[0]
     assert not broken["points"]
-    assert broken[["share", "others"]].isna().to_list() == [row == IT, row == SAW]
+    assert broken[["weight", "others"]].isna().to_list() == [row == IT, row == SAW]
 
 
 def test_a_pair_of_texts_is_one_text_of_words():
@@ -173,7 +191,7 @@ def test_attention_from_one_text_to_another_compares_the_words_that_attend():
         weights, ["chat", "noir"], query_tokens=["cat", "black", "the"], kind="cross"
     )
     found = first(record, "cat", "chat")
-    assert (found["share"], found["others"]) == pytest.approx((0.7, 0.3))
+    assert (found["weight"], found["others"]) == pytest.approx((0.7, 0.3))
     assert found["points"] is True
 
 

@@ -1,0 +1,375 @@
+// The sentence as an instrument: words, the strip of heads, and what both say of two words.
+import { copyLink } from "./address-button.js";
+import { choice } from "./controls.js";
+import { element, figure, headName, quoted } from "./dom.js";
+import { headStrip } from "./head-strip.js";
+import { signed } from "./numbers.js";
+import { largestOf } from "./patterns.js";
+import { rankedPairs } from "./ranked-pairs.js";
+import { RENORMALIZED, selectionOf } from "./selection.js";
+import { groupsOf, pairFacts, renormalizedShares, rowShares, shareOf } from "./shares.js";
+import { isUnbounded, loadMethods, patternBy, weighingsOf } from "./weighings.js";
+import { sentenceWords } from "./words.js";
+
+const OWN_MEASURES = [
+  ["weight", "weight from word to word"],
+  ["difference", "above what other words give"],
+  ["withoutSpecial", "share without special tokens"],
+];
+const DIRECTIONS = [
+  ["gives", "what the word gives"],
+  ["gets", "what the word gets"],
+];
+
+/** Build it in its place. */
+export async function mountInstrumentView(section, style, record) {
+  await loadMethods(record);
+  new Instrument(section, style, record).build();
+}
+
+class Instrument {
+  constructor(section, style, record) {
+    Object.assign(this, { section, style, record });
+    this.selection = selectionOf(record, style.first);
+    this.isSelf = record.keys === record.queries;
+    this.direction = "gives";
+    this.measure = style.measures.length > 0 ? style.measures[0].name : "weight";
+    this.pointed = null;
+    this.pointedHead = null;
+    this.facts = null;
+  }
+
+  build() {
+    const { section, style, record, selection } = this;
+    this.words = sentenceWords(record, style, {
+      choose: (side, token, isPinned) => this.choose(side, token, isPinned),
+      point: (side, token) => this.point(side === null ? null : { side, token }),
+    });
+    this.strip = headStrip(record, {
+      choose: (row, head) => this.change({ row, head }),
+      point: (row, head) => this.pointHead(row === null ? null : [row, head]),
+    });
+    this.reading = element("p", { class: "live", "aria-live": "polite" });
+    this.legend = element("p", { class: "strip-legend" });
+    this.ranked = rankedPairs(record, (row, head) => this.change({ row, head }));
+    section.replaceChildren(
+      element("div", { class: "instrument" }, [
+        element("div", { class: "instrument-text" }, [this.words.root, this.reading]),
+        element("div", { class: "instrument-heads" }, [
+          this.strip.root,
+          this.measureControl(),
+          this.legend,
+        ]),
+      ]),
+      element("div", { class: "controls" }, this.controls()),
+      this.ranked.root,
+    );
+    this.words.build(selection.granularity);
+    section.addEventListener("keydown", (event) => this.onKey(event));
+    selection.listeners.add((changed) => this.follow(changed));
+    this.update();
+  }
+
+  measureControl() {
+    const own = OWN_MEASURES.filter(([name]) => name !== "withoutSpecial" || this.hasSpecials);
+    const given = this.style.measures.map(({ name, label }) => [name, label]);
+    return choice({
+      name: "measure",
+      label: "Heads by",
+      options: [...given, ...own],
+      value: this.measure,
+      change: (value) => {
+        this.measure = value;
+        this.colorHeads();
+      },
+    }).root;
+  }
+
+  get hasSpecials() {
+    return this.record.keys.special.some(Boolean);
+  }
+
+  controls() {
+    const { record, selection } = this;
+    const pick = (name, label, options, value, change) =>
+      choice({ name, label, options, value, change });
+    const weighings = [
+      ...weighingsOf(record),
+      ...(this.hasSpecials ? [[RENORMALIZED, "without specials and itself"]] : []),
+    ];
+    this.weights =
+      weighings.length > 1
+        ? pick("weights", "Weights", weighings, selection.weights, (weights) =>
+            this.change({ weights }),
+          )
+        : null;
+    this.granularity = hasPieces(record)
+      ? pick(
+          "granularity",
+          "By",
+          [
+            ["word", "word"],
+            ["token", "token"],
+          ],
+          selection.granularity,
+          (granularity) => this.change({ granularity }),
+        )
+      : null;
+    const direction = pick("reading", "Numbers", DIRECTIONS, this.direction, (value) => {
+      this.direction = value;
+      this.update();
+    });
+    const parts = [direction, this.granularity, this.weights].filter(Boolean);
+    return [...parts.map(({ root }) => root), copyLink()].filter(Boolean);
+  }
+
+  /** A choice made here: shown here, and told to everybody else. */
+  change(change) {
+    this.selection.set(change);
+  }
+
+  /** A choice made anywhere. */
+  follow(changed) {
+    const { selection } = this;
+    if ("granularity" in changed) this.words.build(selection.granularity);
+    this.weights?.show(selection.weights);
+    this.granularity?.show(selection.granularity);
+    this.pointed = null;
+    this.pointedHead = null;
+    this.update(!("row" in changed || "head" in changed) || Object.keys(changed).length > 2);
+  }
+
+  /** First the word that attends, then the word attended to; with Shift, another that attends. */
+  choose(side, token, isPinned) {
+    const { query, key, pins } = this.selection;
+    const at = (index) => (index === null ? null : this.firstOf(side, index));
+    if (isPinned && (this.isSelf || side === "query")) {
+      const others = pins.filter((pin) => pin !== token);
+      this.change({ pins: others.length === pins.length ? [...pins, token] : others });
+      return;
+    }
+    if (!this.isSelf) {
+      this.change(side === "query" ? { query: token, pins: [] } : { key: token });
+      return;
+    }
+    if (query === null || (key !== null && at(key) !== token && at(query) !== token)) {
+      this.change({ query: token, key: null, pins: [] });
+    } else if (at(query) === token || at(key) === token) {
+      this.change({ key: null, pins: [] });
+    } else {
+      this.change({ key: token });
+    }
+  }
+
+  /** Escape leaves the word that attends alone. */
+  onKey(event) {
+    if (event.key !== "Escape") return;
+    this.change({ key: null, pins: [] });
+    this.point(null);
+  }
+
+  /** The first token of the word that a token is of. */
+  firstOf(side, token) {
+    const { groups, groupOf } = this.words.sides()[side];
+    return groups[groupOf[token]][0];
+  }
+
+  point(pointed) {
+    if (JSON.stringify(pointed) === JSON.stringify(this.pointed)) return;
+    this.pointed = pointed;
+    this.soon();
+  }
+
+  pointHead(place) {
+    if (String(place) === String(this.pointedHead)) return;
+    this.pointedHead = place;
+    this.soon();
+  }
+
+  /** Pointers move faster than pictures are drawn. */
+  soon() {
+    if (this.isWaiting) return;
+    this.isWaiting = true;
+    requestAnimationFrame(() => {
+      this.isWaiting = false;
+      this.showWords();
+    });
+  }
+
+  /** Show what is chosen: words, strip and sentence; the numbers of a pair only when it changed. */
+  update(isOtherPair = true) {
+    const { selection } = this;
+    if (isOtherPair || !this.facts) {
+      this.facts = this.pairFacts();
+      this.colorHeads();
+      this.ranked.show(this.facts, this.pairWords());
+    }
+    this.strip.mark(selection.row, selection.head);
+    this.ranked.mark(selection.row, selection.head);
+    this.showWords();
+  }
+
+  get pattern() {
+    const { weights } = this.selection;
+    return patternBy(this.record, weights === RENORMALIZED ? "raw" : weights);
+  }
+
+  /** What counts as all of a word's attention: 1, or of what has no bound, the largest there is. */
+  get scale() {
+    const { record, selection } = this;
+    if (!isUnbounded(record, selection.weights)) return 1;
+    this.scales ??= {};
+    const name = `${selection.weights} ${selection.row}`;
+    this.scales[name] ??= largestOf(this.pattern, [selection.row], this.pattern.numHeads);
+    return this.scales[name];
+  }
+
+  showWords() {
+    const { selection, pointed, pointedHead } = this;
+    const [row, head] = pointedHead ?? [selection.row, selection.head];
+    const isColumn = pointed && !this.isSelf ? pointed.side === "key" : this.direction === "gets";
+    const from = isColumn ? "key" : "query";
+    const side = isColumn ? "query" : "key";
+    const sides = this.words.sides();
+    const own = sides[from];
+    const first = isColumn && !this.isSelf ? selection.key : selection.query;
+    const chosen = pointed ? [pointed.token] : [first, ...(isColumn ? [] : selection.pins)];
+    const groups = [...new Set(chosen.filter((one) => one !== null).map((t) => own.groupOf[t]))];
+    const shares = this.sharesOf(row, head, groups, sides, isColumn);
+    const other = isColumn && !this.isSelf ? null : selection.key;
+    const isPair = !pointed && !isColumn && other !== null;
+    this.words.show({
+      shares,
+      side,
+      chosen: groups,
+      key: isPair ? sides.key.groupOf[other] : -1,
+      scale: this.scale,
+      verb: isColumn ? "gives" : "gets",
+      isSettled: !pointed && !pointedHead,
+    });
+    this.reading.textContent = this.sentence({ row, head, groups, shares, own, isColumn, isPair });
+  }
+
+  /** What each word gets from the chosen words, in the mean; or gives to them, in sum. */
+  sharesOf(row, head, chosen, { query, key }, isColumn) {
+    const { pattern } = this;
+    if (isColumn) {
+      const targets = chosen.flatMap((group) => key.groups[group]);
+      const shares = query.groups.map((group) => shareOf(pattern, row, head, group, targets));
+      return Float64Array.from(shares);
+    }
+    const isOwn = this.selection.weights === RENORMALIZED;
+    const sums = new Float64Array(key.groups.length);
+    for (const group of chosen) {
+      const raw = rowShares(pattern, row, head, query.groups[group], key);
+      const own = this.isSelf ? group : -1;
+      const special = this.record.keys.special;
+      const shares = isOwn ? renormalizedShares(raw, key, special, own) : raw;
+      for (const [number, share] of shares.entries()) sums[number] += share / chosen.length;
+    }
+    return sums;
+  }
+
+  /** What is seen, in a sentence. */
+  sentence({ row, head, groups, shares, own, isColumn, isPair }) {
+    const { record, selection } = this;
+    const name = headName(record.layers[row], head);
+    if (groups.length === 0) return `${name}. Choose a word to see what it attends to.`;
+    const labels = groups.map((group) => quoted(own.words[group].dataset.label));
+    const subject = labels.length > 2 ? `${labels.length} words` : labels.join(" and ");
+    const inMean = groups.length > 1 ? " in the mean" : "";
+    const verb = groups.length > 1 ? "give" : "gives";
+    if (isPair) return this.pairSentence(name, subject, verb, inMean, row, head, shares);
+    const { words } = this.words.sides()[isColumn ? "query" : "key"];
+    const order = [...shares.keys()].filter((number) => shares[number] > 0);
+    order.sort((a, b) => shares[b] - shares[a]);
+    const most = order
+      .slice(0, 2)
+      .map((number) => `${quoted(words[number].dataset.label)} ${figure(shares[number])}`);
+    if (most.length === 0) return `${name}: nothing to read for ${subject}.`;
+    const what = isColumn ? `${subject} gets most from` : `${subject} ${verb} most to`;
+    const of = selection.weights === "raw" ? "" : ` (${this.weightsLabel()})`;
+    return `${name}: ${what} ${most.join(", then ")}${inMean}${of}.`;
+  }
+
+  pairSentence(name, subject, verb, inMean, row, head, shares) {
+    const { record, selection } = this;
+    const sides = this.words.sides();
+    const target = sides.key.groupOf[selection.key];
+    const label = quoted(sides.key.words[target].dataset.label);
+    const given = `${name}: ${subject} ${verb} ${label} ${figure(shares[target])}${inMean}`;
+    const fact = this.facts?.[row * record.numHeads + head];
+    const isPlain = selection.weights === "raw" && selection.pins.length === 0;
+    if (!isPlain) return `${given} (${this.weightsLabel()}).`;
+    if (!fact || Number.isNaN(fact.others)) return `${given}.`;
+    return `${given}; the other words give it ${figure(fact.others)}.`;
+  }
+
+  weightsLabel() {
+    const { weights } = this.selection;
+    const known = [...weighingsOf(this.record), [RENORMALIZED, "without specials and itself"]];
+    return known.find(([name]) => name === weights)?.[1] ?? "raw";
+  }
+
+  /** The two chosen words, or null. */
+  pairWords() {
+    const { query, key } = this.selection;
+    if (query === null || key === null) return null;
+    const sides = this.words.sides();
+    const label = (side, token) => sides[side].words[sides[side].groupOf[token]].dataset.label;
+    return [label("query", query), label("key", key)];
+  }
+
+  /** What every head says of the chosen pair; without a pair, of what the word gives most. */
+  pairFacts() {
+    const { record, selection } = this;
+    const { query, key } = selection;
+    if (query === null || key === null) return null;
+    const sides = this.words.sides();
+    const tokens = (side, token) => sides[side].groups[sides[side].groupOf[token]];
+    // The others are words, by whatever the text is read, as in pair_table.
+    const words = groupsOf(record.queries, "word");
+    const sources = tokens("query", query);
+    return pairFacts(record, this.pattern, words, sources, tokens("key", key));
+  }
+
+  colorHeads() {
+    const given = this.style.measures.find(({ name }) => name === this.measure);
+    if (given) {
+      this.colorByGiven(given);
+      return;
+    }
+    const { record, facts } = this;
+    const of = (row, head) => facts?.[row * record.numHeads + head]?.[this.measure] ?? Number.NaN;
+    const write = this.measure === "difference" ? signed : figure;
+    const scale = this.scale;
+    this.strip.color(
+      (row, head) => of(row, head) / scale,
+      (row, head) => write(of(row, head)),
+    );
+    const pair = this.pairWords();
+    const isSigned = this.measure === "difference";
+    const ends = isSigned ? "orange below 0, blue above" : `white 0, blue ${figure(scale)}`;
+    this.legend.textContent = pair
+      ? `${quoted(pair[0], 14)} → ${quoted(pair[1], 14)}; ${ends}`
+      : "Choose a second word to color the heads.";
+  }
+
+  colorByGiven({ values, low, middle, high, label, digits }) {
+    const of = (row, head) => values[row][head] ?? Number.NaN;
+    const strength = (row, head) => {
+      const value = of(row, head);
+      return value < middle
+        ? (value - middle) / (middle - low)
+        : (value - middle) / (high - middle);
+    };
+    this.strip.color(strength, (row, head) => figure(of(row, head), digits));
+    this.legend.textContent = `${label}; white ${figure(middle)}, blue ${figure(high)}`;
+  }
+}
+
+function hasPieces({ queries, keys }) {
+  return [queries, keys].some(({ words }) =>
+    words.some((word, index) => word !== null && word === words[index - 1]),
+  );
+}

@@ -1,0 +1,211 @@
+// The sentence: a text as wrapped words, each with what the chosen word gives it.
+import { arcLayer, drawArcs } from "./arcs.js";
+import { element, figure, runsLeft } from "./dom.js";
+import { decimal } from "./numbers.js";
+import { onWidth } from "./plot.js";
+import { groupsOf } from "./shares.js";
+import { lineMoves } from "./words-walk.js";
+
+// Smaller shares have no number and no arc: their tints are all but white.
+const LEAST_WRITTEN = 0.02;
+// On so many lines all arcs are drawn; over more only the strongest, or they would cover the words.
+const FEW_LINES = 3;
+const MOST_ARCS = 5;
+
+/** How much room a text leaves its lines: less, the longer it is. */
+const SIZES = [
+  [40, "short"],
+  [160, "long"],
+  [Number.POSITIVE_INFINITY, "dense"],
+];
+
+/**
+ * The text of a record: one block, or two where the words that attend are not those attended to.
+ *
+ * @param {object} record the record
+ * @param {{roles: Object<string, string>}} style roles of tokens, such as "antecedent"
+ * @param {{choose: Function, point: Function}} acts called with a side and the first token of a
+ *   word; `point` with null when nothing is pointed at any longer
+ */
+export function sentenceWords(record, style, acts) {
+  const isSelf = record.keys === record.queries;
+  const root = element("div", {
+    "data-element": "words",
+    class: "words-block",
+    role: "group",
+    "aria-label": "The text. Choose the word that attends, then the word attended to.",
+  });
+  const arcs = arcLayer();
+  let sides = {};
+  let shown = null;
+
+  /** Write the words anew, put together from tokens in a certain way. */
+  function build(granularity) {
+    const size = SIZES.find(([most]) => record.keyLen <= most)[1];
+    root.dataset.size = size;
+    const key = textOf(record.keys, "key", granularity, isSelf ? style.roles : {});
+    const query = isSelf ? key : textOf(record.queries, "query", granularity, style.roles);
+    sides = { query, key };
+    const blocks = isSelf
+      ? [key.root]
+      : [side("Attends", query.root), side("Attended to", key.root)];
+    root.replaceChildren(...blocks, arcs);
+    enterAt(query.words[0]);
+  }
+
+  /** What each word shows: shares of a side's words, given by or to some words of the other. */
+  function show(state) {
+    shown = state;
+    const { shares, side: counted, chosen, key, scale, isSettled } = state;
+    const { words } = sides[counted];
+    words.forEach((word, number) => {
+      const share = shares[number];
+      const strength = Number.isNaN(share) ? 0 : Math.sqrt(Math.max(share, 0) / scale);
+      word.style.setProperty("--tint", Math.min(strength, 1).toFixed(3));
+      const isWritten = share >= LEAST_WRITTEN * scale && !chosen.includes(number);
+      word.lastChild.textContent = isWritten ? decimal(share) : "";
+      if (isSettled) word.setAttribute("aria-label", nameOf(word, share, state));
+    });
+    const own = isSelf ? sides.key.words : sides[counted === "key" ? "query" : "key"].words;
+    for (const word of [...sides.query.words, ...sides.key.words]) {
+      const isChosen = own.includes(word) && chosen.includes(own.indexOf(word));
+      word.classList.toggle("chosen", isChosen);
+      word.classList.toggle("sought", word === words[key] && !isChosen);
+      if (isSettled) word.setAttribute("aria-pressed", String(isChosen || word === words[key]));
+    }
+    connect();
+  }
+
+  function nameOf(word, share, { verb }) {
+    const parts = [word.dataset.label, word.dataset.role, word.dataset.kind].filter(Boolean);
+    return `${parts.join(", ")}: ${verb} ${figure(share)}`;
+  }
+
+  /** The arcs of what is shown, where the words now stand. */
+  function connect() {
+    if (!shown || root.clientWidth === 0) return;
+    const { shares, side: counted, chosen, key, scale } = shown;
+    const { words } = sides[counted];
+    const own = isSelf ? words : sides[counted === "key" ? "query" : "key"].words;
+    const strongest = [...shares.keys()]
+      .filter((number) => shares[number] >= LEAST_WRITTEN * scale)
+      .filter((number) => !isSelf || !chosen.includes(number))
+      .filter((number) => !words[number].dataset.kind)
+      .sort((a, b) => shares[b] - shares[a]);
+    const isLong = root.clientHeight > (FEW_LINES + 0.5) * lineHeight();
+    const ends = (isLong ? strongest.slice(0, MOST_ARCS) : strongest).map((number) => ({
+      word: words[number],
+      strength: Math.min(shares[number] / scale, 1),
+      role: words[number].dataset.role ?? (number === key ? "key" : "other"),
+    }));
+    const origin = own[chosen[0]];
+    drawArcs(arcs, origin ?? root, origin ? ends : []);
+  }
+
+  function lineHeight() {
+    return Number.parseFloat(getComputedStyle(root).lineHeight) || 40;
+  }
+
+  function enterAt(word) {
+    for (const other of root.querySelectorAll('[tabindex="0"]')) other.tabIndex = -1;
+    if (word) word.tabIndex = 0;
+  }
+
+  const wordAt = (event) => event.target.closest("[data-word-index]");
+  const placeOf = (word) => [word.dataset.of, Number(word.dataset.first)];
+  const pick = (event) => {
+    const word = wordAt(event);
+    if (!word) return;
+    enterAt(word);
+    acts.choose(...placeOf(word), event.shiftKey);
+  };
+  root.addEventListener("click", pick);
+  root.addEventListener("pointerover", (event) => {
+    // A finger does not hover: it chooses.
+    if (event.pointerType === "touch") return;
+    const word = wordAt(event);
+    acts.point(...(word ? placeOf(word) : [null]));
+  });
+  root.addEventListener("pointerleave", () => acts.point(null));
+  root.addEventListener("focusin", (event) => {
+    const word = wordAt(event);
+    if (word) enterAt(word);
+  });
+  root.addEventListener("keydown", (event) => {
+    const word = wordAt(event);
+    if (!word) return;
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      pick(event);
+      return;
+    }
+    const next = lineMoves(word, [...new Set([...sides.query.words, ...sides.key.words])], event);
+    if (!next) return;
+    event.preventDefault();
+    event.stopPropagation();
+    next.focus();
+  });
+  onWidth(root, connect);
+  return { root, build, show, sides: () => sides, arcs };
+}
+
+/** A side of a text, with its name. */
+function side(name, text) {
+  return element("div", { class: "words-side" }, [element("p", { class: "label" }, name), text]);
+}
+
+/** One text as words; the texts of a pair stand below each other. */
+function textOf(sequence, name, granularity, roles) {
+  const { groups, groupOf } = groupsOf(sequence, granularity);
+  const lines = [];
+  let text = null;
+  const words = groups.map((group, number) => {
+    const [first] = group;
+    const word = wordOf(sequence, group, number, { name, granularity, roles });
+    const own = sequence.sequences[first];
+    if (number === 0 || (own !== null && text !== null && own !== text)) {
+      lines.push(element("p", { class: "words-line", dir: directionOf(sequence, own) }));
+    } else if (!sequence.glued[first]) lines.at(-1).append(" ");
+    text = own ?? text;
+    lines.at(-1).append(word);
+    return word;
+  });
+  return { root: element("div", { class: "words-text" }, lines), words, groups, groupOf, sequence };
+}
+
+/** Which way a text runs: as its first letter does; the names of special tokens say nothing. */
+function directionOf({ labels, special, sequences }, text) {
+  const isOwn = (index) => !special[index] && (text === null || sequences[index] === text);
+  const letters = labels.filter((_, index) => isOwn(index)).join("");
+  return runsLeft(letters.match(/\p{L}/u)?.[0] ?? "") ? "rtl" : "ltr";
+}
+
+function wordOf(sequence, group, number, { name, granularity, roles }) {
+  const [first] = group;
+  const word = sequence.words[first];
+  const isWord = granularity === "word" && word !== null;
+  const label = isWord ? sequence.wordTexts[word] : sequence.labels[first];
+  const isSpecial = Boolean(sequence.special[first]);
+  const isUnknown = group.some((index) => sequence.unknown[index]);
+  const role = group.map((index) => roles?.[index]).find(Boolean);
+  const made = element("span", {
+    role: "button",
+    tabindex: -1,
+    class: "word",
+    "data-word-index": number,
+    "data-first": first,
+    "data-of": name,
+    "data-label": label,
+    "data-role": role,
+    "data-kind": isSpecial ? "special token" : null,
+    "data-unknown": isUnknown ? "true" : null,
+    "aria-pressed": "false",
+  });
+  // Words of one language keep their order in the other's line; pieces of words stand apart.
+  const tag = isWord ? "span" : "bdi";
+  made.append(
+    element(tag, { class: "word-text" }, label),
+    element("small", { "aria-hidden": "true" }),
+  );
+  return made;
+}

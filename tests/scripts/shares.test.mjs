@@ -1,0 +1,118 @@
+// What two words say of every head, beside loops that are written from the definition.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  groupsOf,
+  pairFacts,
+  renormalizedShares,
+  rowShares,
+  shareOf,
+} from "../../introspect/page/assets/shares.js";
+import { recordOf } from "./records.mjs";
+
+const LABELS = ["[CLS]", "the", "cat", "##s", "saw", "it", "[SEP]"];
+
+/** Two heads of rows that sum to 1, all of them different. */
+function patterns() {
+  return [0, 1].map((head) =>
+    LABELS.map((_, query) => {
+      const raw = LABELS.map((_label, key) => ((query * 7 + key * 3 + head * 5) % 11) + 1);
+      const sum = raw.reduce((total, value) => total + value, 0);
+      return raw.map((value) => value / sum);
+    }),
+  );
+}
+
+/** A record in which "cat" and "##s" are one word, seen through a mask. */
+function cats(canSee = () => true) {
+  const record = recordOf([patterns()], LABELS);
+  record.keys.words = [null, 0, 1, 1, 2, 3, null];
+  record.queries.words = record.keys.words;
+  return { ...record, canSee: (_row, query, key) => canSee(query, key) };
+}
+
+const close = (a, b) => assert.ok(Math.abs(a - b) < 1e-12, `${a} and ${b}`);
+
+test("tokens of one word are together, special tokens alone", () => {
+  const { keys } = cats();
+  assert.deepEqual(groupsOf(keys, "word").groups, [[0], [1], [2, 3], [4], [5], [6]]);
+  assert.deepEqual([...groupsOf(keys, "word").groupOf], [0, 1, 2, 2, 3, 4, 5]);
+  assert.equal(groupsOf(keys, "token").groups.length, LABELS.length);
+});
+
+test("a share is the sum over the target's pieces and the mean over the source's", () => {
+  const record = cats();
+  const [pattern] = patterns();
+  const words = groupsOf(record.keys, "word");
+  const expected = (pattern[2][1] + pattern[3][1]) / 2;
+  close(shareOf(record, 0, 0, [2, 3], [1]), expected);
+  const row = rowShares(record, 0, 0, [2, 3], words);
+  close(row[1], expected);
+  close(row[2], (pattern[2][2] + pattern[2][3] + pattern[3][2] + pattern[3][3]) / 2);
+  close(
+    row.reduce((sum, share) => sum + share, 0),
+    1,
+  );
+});
+
+test("without special tokens and the word itself what is left sums to 1", () => {
+  const record = cats();
+  const words = groupsOf(record.keys, "word");
+  const shares = renormalizedShares(
+    rowShares(record, 0, 0, [5], words),
+    words,
+    record.keys.special,
+    4,
+  );
+  assert.deepEqual([shares[0], shares[4], shares[5]], [0, 0, 0]);
+  close(
+    shares.reduce((sum, share) => sum + share, 0),
+    1,
+  );
+  const nothing = renormalizedShares(
+    Float64Array.from([0.5, 0, 0, 0, 0, 0.5]),
+    words,
+    record.keys.special,
+    4,
+  );
+  assert.ok(Number.isNaN(nothing[1]));
+});
+
+test("what other words give is the mean over those that are neither of the two", () => {
+  const record = cats();
+  const words = groupsOf(record.queries, "word");
+  const facts = pairFacts(record, record, words, [5], [2, 3]);
+  assert.deepEqual(
+    facts.map(({ row, head }) => [row, head]),
+    [
+      [0, 0],
+      [0, 1],
+    ],
+  );
+  for (const fact of facts) {
+    const pattern = patterns()[fact.head];
+    const weight = pattern[5][2] + pattern[5][3];
+    const others = (pattern[1][2] + pattern[1][3] + pattern[4][2] + pattern[4][3]) / 2;
+    close(fact.weight, weight);
+    close(fact.others, others);
+    close(fact.difference, weight - others);
+    close(fact.withoutSpecial, weight / (1 - pattern[5][0] - pattern[5][6]));
+  }
+});
+
+test("a word that cannot see the other counts nowhere", () => {
+  const causal = cats((query, key) => key <= query);
+  const words = groupsOf(causal.queries, "word");
+  const [first] = pairFacts(causal, causal, words, [5], [2, 3]);
+  const [pattern] = patterns();
+  // "the" comes before the cats: only "saw" can see them.
+  close(first.others, pattern[4][2] + pattern[4][3]);
+  const [late] = pairFacts(causal, causal, words, [1], [5]);
+  assert.ok(Number.isNaN(late.weight));
+});
+
+test("a word is not given by itself", () => {
+  const record = cats();
+  const words = groupsOf(record.queries, "word");
+  assert.ok(Number.isNaN(pairFacts(record, record, words, [5], [5])[0].weight));
+});

@@ -1,0 +1,238 @@
+"""The sentence as an instrument: words, the strip of heads, and one choice for the whole page."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import introspect as ix
+from introspect.records import AttentionRecord, TokenSequence
+from introspect.reporting import report
+from introspect.views import Choice, head_view, heatmap_view, instrument, model_view
+from tests import models_zoo
+
+pytestmark = pytest.mark.browser
+
+TEXT = "The animal didn't cross the street because it was too tired."
+WORDS = '[data-element="words"]'
+STRIP = '[data-element="strip"]'
+READING = ".live"
+
+
+@pytest.fixture(scope="module")
+def demo() -> str:
+    case = ix.CorefCase.from_words(TEXT, pronoun="it", antecedent="animal", distractors=["street"])
+    return report(models_zoo.minilm(), case).html
+
+
+@pytest.fixture(scope="module")
+def record() -> AttentionRecord:
+    return models_zoo.minilm().capture(TEXT)
+
+
+def selection(page) -> str:
+    return page.get_attribute("html", "data-selection")
+
+
+def word(page, label: str, number: int = 0):
+    return page.locator(f'{WORDS} [data-label="{label}"]').nth(number)
+
+
+def test_sentence_and_strip_stand_on_the_first_screen(open_page, demo):
+    for width in (1440, 1024, 640):
+        page = open_page(demo, width=width, new=True)
+        words = page.locator(WORDS).bounding_box()
+        assert words["y"] < 200
+        for label in ("it", "animal"):
+            box = word(page, label).bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= width
+        if width == 1440:
+            assert page.locator(STRIP).bounding_box()["y"] < 200
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_number_of_each_word_is_in_its_name(open_page, demo, record):
+    page = open_page(demo)
+    row = record.words().attentions[3, 1]
+    labels = record.words().queries.tokens
+    source = labels.index("it")
+    for number in range(len(labels)):
+        name = page.get_attribute(f'{WORDS} [data-word-index="{number}"]', "aria-label")
+        assert name.endswith(f"gets {row[source, number]:.2f}"), name
+    assert "antecedent" in word(page, "animal").get_attribute("aria-label")
+
+
+def test_everything_follows_one_choice(open_page, demo):
+    page = open_page(demo)
+    assert selection(page) == "L3H1.q10.k2"
+    assert page.inner_text(READING) == (
+        "L3H1: “it” gives “animal” 0.68; the other words give it 0.11."
+    )
+    page.click(f'{STRIP} [data-layer="5"][data-head="11"]')
+    assert selection(page) == "L5H11.q10.k2"
+    assert (
+        page.get_attribute(f'{STRIP} [data-head="11"][data-layer="5"]', "aria-selected") == "true"
+    )
+    assert page.inner_text('[data-view="coreference"] .reading').startswith(
+        "L5H11: “it” gives 0.67"
+    )
+    assert "(L5H11)" in page.inner_text('[data-view="head"] .reading')
+    assert page.inner_text('[data-view="model"] .detail h3').startswith("L5H11")
+    page.click('[data-view="model"] .cell[data-layer="2"][data-head="4"]')
+    assert selection(page) == "L2H4.q10.k2"
+    assert page.inner_text(READING).startswith("L2H4: ")
+    # A second pin stands beside the first.
+    page.click('[data-view="head"] [data-side="query"] >> text="street"')
+    assert selection(page) == "L2H4.q10.k2"
+    assert "“it” and “street” give “animal”" in page.inner_text(READING)
+
+
+def test_two_words_are_chosen_one_after_the_other(open_page, demo):
+    page = open_page(demo)
+    word(page, "street").click()
+    assert selection(page) == "L3H1.q8"
+    word(page, "animal").click()
+    assert selection(page) == "L3H1.q8.k2"
+    page.keyboard.press("Escape")
+    assert selection(page) == "L3H1.q8"
+    word(page, "it").click(modifiers=["Shift"])
+    assert "“street” and “it” give most" in page.inner_text(READING)
+
+
+def test_pointing_is_no_choice(open_page, demo):
+    page = open_page(demo)
+    before = page.inner_text(READING)
+    word(page, "because").hover()
+    page.locator(READING, has_text="“because” gives").wait_for()
+    assert selection(page) == "L3H1.q10.k2"
+    assert "selection" not in page.url
+    page.mouse.move(5, 890)
+    page.wait_for_timeout(50)
+    assert page.inner_text(READING) == before
+
+
+def test_the_address_brings_the_choice_back_and_back_goes_back_a_chapter(open_page, demo):
+    page = open_page(demo, path_hash="#selection.head=L5H3&selection.query=8&selection.key=2")
+    assert selection(page) == "L5H3.q8.k2"
+    assert "(L5H3)" in page.inner_text('[data-view="head"] .reading')
+    page.click(".contents a >> nth=2")
+    assert "page.at=3" in page.url
+    page.wait_for_timeout(50)
+    assert page.evaluate("scrollY") > 400
+    page.go_back()
+    page.wait_for_timeout(100)
+    assert page.evaluate("scrollY") == 0
+    assert selection(page) == "L5H3.q8.k2"
+
+
+@pytest.mark.parametrize("value", ["-1", "L9H0", "constructor", "9.5", "99999999999", "L3H1,L3H2"])
+def test_an_address_that_fits_nothing_changes_nothing(open_page, demo, value):
+    names = ("head", "query", "key", "pins", "weights", "granularity")
+    address = "&".join(f"selection.{name}={value}" for name in names)
+    page = open_page(demo, path_hash=f"#{address}")
+    assert selection(page) == "L3H1.q10.k2"
+
+
+def test_one_tab_stop_and_arrows(open_page, demo):
+    page = open_page(demo)
+    stops = f'{WORDS} [tabindex="0"], {STRIP} [tabindex="0"]'
+    assert page.locator(stops).count() == 2
+    word(page, "cross").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.dataset.label") == "the"
+    page.keyboard.press("Enter")
+    assert selection(page) == "L3H1.q7"
+    page.locator(f'{STRIP} [tabindex="0"]').focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    assert selection(page) == "L4H2.q7"
+    assert page.locator(stops).count() == 2
+
+
+def test_heads_ranked_by_the_pair_are_those_of_pair_table(open_page, demo, record):
+    page = open_page(demo)
+    page.click(".ranked-pairs summary")
+    table = ix.pair_table(record, "it", "animal")
+    rows = page.locator(".ranked-pairs tbody tr")
+    assert rows.count() == len(table)
+    for number, row in enumerate(table.head(20).itertuples()):
+        cells = rows.nth(number).inner_text().split("\t")
+        assert cells[0] == f"L{row.layer}H{row.head}"
+        numbers = [float(cell.replace("−", "-")) for cell in cells[1:]]
+        expected = (row.weight, row.others, row.difference, row.without_special)
+        assert numbers == pytest.approx(expected, abs=0.0051)
+    page.click('.ranked-pairs th >> text="difference"')
+    first = rows.first.inner_text().split("\t")[0]
+    best = table.sort_values("difference", ascending=False).iloc[0]
+    assert first == f"L{best['layer']:.0f}H{best['head']:.0f}"
+
+
+def test_model_view_is_sorted_by_the_chosen_pair(open_page, demo, record):
+    page = open_page(demo)
+    page.select_option('[data-view="model"] [name="sort"]', "pair")
+    names = page.locator('[data-view="model"] .cell-name')
+    table = ix.pair_table(record, "it", "animal")
+    best = [f"L{row.layer}H{row.head}" for row in table.head(5).itertuples()]
+    assert [names.nth(number).inner_text() for number in range(5)] == best
+    word(page, "tired").click()
+    word(page, "street").click()
+    table = ix.pair_table(record, "tired", "street")
+    assert names.first.inner_text() == f"L{table['layer'][0]}H{table['head'][0]}"
+
+
+@pytest.mark.parametrize("view", [head_view, model_view, heatmap_view])
+def test_every_view_of_a_text_opens_with_its_words(open_page, record, view):
+    page = open_page(view(record).to_html(), width=1440)
+    assert page.locator(WORDS).bounding_box()["y"] < 200
+    assert page.locator(STRIP).bounding_box()["y"] < 200
+    page.click(f'{STRIP} [data-layer="1"][data-head="2"]')
+    assert selection(page).startswith("L1H2")
+
+
+def test_right_to_left_and_pairs_of_texts_have_lines_of_their_own(open_page):
+    tokens = TokenSequence(
+        tokens=("[CLS]", "הכלב", "ישן", "[SEP]", "It", "slept", "[SEP]"),
+        special_tokens_mask=(True, False, False, True, False, False, True),
+        word_ids=(None, 0, 1, None, 2, 3, None),
+        sequence_ids=(None, 0, 0, None, 1, 1, None),
+        words=("הכלב", "ישן", "It", "slept"),
+        texts=("הכלב ישן", "It slept"),
+        offsets=((0, 0), (0, 4), (5, 8), (0, 0), (0, 2), (3, 8), (0, 0)),
+    )
+    record = AttentionRecord.from_tensors(torch.full((1, 1, 7, 7), 1 / 7), tokens)
+    page = open_page(head_view(record).to_html())
+    lines = page.locator(f"{WORDS} .words-line")
+    assert [lines.nth(i).get_attribute("dir") for i in range(2)] == ["rtl", "ltr"]
+    boxes = [word(page, label).bounding_box()["x"] for label in ("הכלב", "ישן")]
+    assert boxes[0] > boxes[1]
+
+
+def test_a_long_text_is_whole_on_the_page(open_page):
+    length = 300
+    weights = torch.full((1, 2, length, length), 1 / length)
+    weights[0, 1, 250] = 0
+    weights[0, 1, 250, 3] = 1
+    record = AttentionRecord.from_tensors(weights, [f"word{i}" for i in range(length)])
+    page = open_page(head_view(record, head="L0H1", token=250).to_html(), width=640)
+    assert page.locator(f"{WORDS} .word").count() == length
+    assert word(page, "word3").inner_text().split() == ["word3", "1.00"]
+    assert page.locator(f"{WORDS} path").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 640
+
+
+def test_what_is_chosen_first_is_the_strongest_pair_that_is_no_neighbor():
+    weights = torch.full((2, 2, 4, 4), 0.1)
+    weights[1, 0, 3] = torch.tensor([0.5, 0.0, 0.5, 0.0])
+    weights[0, 1, 3] = torch.tensor([0.0, 0.0, 1.0, 0.0])
+    record = AttentionRecord.from_tensors(weights / weights.sum(-1, keepdim=True), list("abcd"))
+    made = instrument(record)
+    assert (made.layer, made.head, made.query, made.key) == (1, 0, 3, 0)
+    made = instrument(record, Choice(layer=0, head=1))
+    assert (made.layer, made.head) == (0, 1)
+    assert instrument(record, Choice(query=2, key=0)).query == 2
+
+
+def test_of_one_token_there_is_no_pair():
+    record = AttentionRecord.from_tensors(torch.ones(1, 1, 1, 1), ["a"])
+    made = instrument(record)
+    assert (made.query, made.key) == (0, None)
