@@ -322,8 +322,6 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "{}: “{}” gets most from “{}” {}, then “{}” {}.": (
             "{}：“{}”得到最多的来自“{}”{}，其次“{}”{}。"
         ),
-        "“{}” → “{}”; white 0, blue {}": "“{}” → “{}”；白 0，蓝 {}",
-        "“{}” → “{}”; orange below 0, blue above": "“{}” → “{}”；橙低于 0，蓝高于 0",
         "Choose a second word to color the heads.": "再选一个词，为各头着色。",
         "{}. Choose a word to see what it attends to.": "{}。选一个词，查看它关注什么。",
         "All {} heads ranked, “{}” to “{}”": "全部 {} 个头的排名：“{}”到“{}”",
@@ -395,11 +393,7 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "Neuron view": "神经元视图",
         "Coreference view": "指代视图",
         "The map shows every head: blue where it prefers the antecedent, brown where the "
-        "distractor. Choose a head on the map or in the table; the sentence above shows what it "
-        "attends to.": (
-            "图中显示每个头：蓝色偏好先行词，棕色偏好干扰项。在图或表中选择一个头，上方的句子会"
-            "显示它关注什么。"
-        ),
+        "distractor.": "图中显示每个头：蓝色偏好先行词，棕色偏好干扰项。",
         "Compare view": "比较视图",
     }
 )

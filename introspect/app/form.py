@@ -47,14 +47,17 @@ _TYPED = "typed models"
 _MANY = 60
 
 
-def kept(key: str, default: Any = None) -> dict[str, Any]:
+def kept(key: str, default: Any = None, labels: Sequence[str] = ()) -> dict[str, Any]:
     """Return the arguments of a field whose value outlives its page, in the page's address.
 
     Args:
         key: the field's key, which is also its name in the address.
         default: its value, unless the session or the address has one.
+        labels: what it can be, as the address has it; by default anything.
     """
-    if default is not None and key not in st.session_state and key not in st.query_params:
+    linked = st.query_params.get(key)
+    is_linked = linked in labels if labels else linked is not None
+    if default is not None and key not in st.session_state and not is_linked:
         st.session_state[key] = default
     return {"key": key, "bind": "query-params", "persist_state": "session"}
 
@@ -200,7 +203,7 @@ def _encoder_decoder(name: str, kinds: Sequence[Kind]) -> dict[str, Any]:
     kind = st.selectbox(
         say("Attention"),
         kinds if writes else kinds[:1],
-        **kept("kind" if writes else "kind of encoder", kinds[-1] if writes else kinds[0]),
+        **kept("kind" if writes else "kind of encoder", kinds[-1] if writes else kinds[0], kinds),
     )
     return {"target": target if writes else None, "kind": kind, "truncation": _truncation()}
 

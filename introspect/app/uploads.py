@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from introspect.data import InputSet, Reject, reject_from_json
+from introspect.data import InputSet, Reject, as_cases, reject_from_json
 from introspect.errors import InputError
 from introspect.io import is_packed, write_atomically
 from introspect.models import Model
@@ -136,15 +136,14 @@ def study_upload(model: Model, upload: Upload, tell: Tell) -> Studied:
         InputError: the file is none of cases, or has too many.
     """
     with _written(upload) as given:
-        inputs = InputSet(given, wanted="cases")
-        rows = sum(1 for _ in islice(inputs.cases(), MOST_STUDIED + 1))
-        if rows > MOST_STUDIED:
+        cases = list(islice(as_cases(given), MOST_STUDIED + 1))
+        if len(cases) > MOST_STUDIED:
             raise InputError(
                 f"Expected at most {whole(MOST_STUDIED)} cases for a causal study here, got more: "
                 "every head is ablated on each. Larger sets are for the command line: introspect "
                 "causal FILE --out DIR."
             )
-        study = causal_study(model, given, progress=partial(_tell_share, tell))
+        study = causal_study(model, cases, progress=partial(_tell_share, tell))
         made = causal_report(study, name=upload.name, command="introspect app")
         return Studied(upload.name, model.name, made.finding, made.html)
 

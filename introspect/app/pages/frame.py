@@ -43,7 +43,7 @@ def draw() -> None:
             LANGUAGES,
             required=True,
             label_visibility="collapsed",
-            **kept("language", LANGUAGES[0]),
+            **kept("language", LANGUAGES[0], LANGUAGES),
         )
     page = st.navigation(_pages(), position="top")
     st.title(page.title, anchor=False)

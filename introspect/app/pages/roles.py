@@ -16,7 +16,7 @@ def draw() -> None:
     kind = None
     if len(kinds) > 1:
         with st.sidebar:
-            kind = st.selectbox(say("Attention"), kinds, **kept("kind of role", kinds[0]))
+            kind = st.selectbox(say("Attention"), kinds, **kept("kind of role", kinds[0], kinds))
     embed_report(page_of_roles(name, kind), say("Report"))
 
 

@@ -46,7 +46,7 @@ def draw() -> None:
         format_func=lambda choice: say(_CHOICES[choice]),
         required=True,
         label_visibility="collapsed",
-        **kept("view", "heatmap"),
+        **kept("view", "heatmap", [say(choice) for choice in _CHOICES.values()]),
     )
     if chosen == "numbers":
         _draw_numbers(record, *_choose_head(record, name))
