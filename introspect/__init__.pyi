@@ -72,6 +72,7 @@ from .views import CompareView as CompareView
 from .views import CoreferenceView as CoreferenceView
 from .views import Drawing as Drawing
 from .views import EvolutionView as EvolutionView
+from .views import FlowView as FlowView
 from .views import HeadView as HeadView
 from .views import HeatmapView as HeatmapView
 from .views import ImageView as ImageView
@@ -86,6 +87,7 @@ from .views import causal_view as causal_view
 from .views import compare_view as compare_view
 from .views import coreference_view as coreference_view
 from .views import evolution_view as evolution_view
+from .views import flow_view as flow_view
 from .views import head_view as head_view
 from .views import heatmap_view as heatmap_view
 from .views import image_view as image_view

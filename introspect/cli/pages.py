@@ -37,6 +37,7 @@ class ViewKind(StrEnum):
     neuron = "neuron"
     steps = "steps"
     heatmap = "heatmap"
+    flow = "flow"
 
 
 @writing(page_out)

@@ -18,6 +18,8 @@ from .coreference import case_choice as case_choice
 from .coreference import coreference_view as coreference_view
 from .evolution import EvolutionView as EvolutionView
 from .evolution import evolution_view as evolution_view
+from .flow import FlowView as FlowView
+from .flow import flow_view as flow_view
 from .focal import NeuronView as NeuronView
 from .focal import StepsView as StepsView
 from .focal import neuron_view as neuron_view

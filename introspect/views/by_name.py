@@ -7,18 +7,20 @@ from typing import Literal, get_args
 
 from introspect.records import AttentionRecord, HeadLike, TokenLike
 from introspect.views.base import View, named_head
+from introspect.views.flow import flow_view
 from introspect.views.focal import neuron_view, steps_view
 from introspect.views.head import head_view
 from introspect.views.heatmap import heatmap_view
 from introspect.views.layer import layer_view
 from introspect.views.model import model_view
 
-ViewName = Literal["head", "model", "layer", "neuron", "steps", "heatmap"]
+ViewName = Literal["head", "model", "layer", "neuron", "steps", "heatmap", "flow"]
 VIEW_NAMES: tuple[ViewName, ...] = get_args(ViewName)
 
 _PARTS: dict[str, tuple[str, ...]] = {
     "neuron": ("attentions", "scores", "queries", "keys"),
     "steps": ("attentions", "scores", "values", "head_outputs"),
+    "flow": ("attentions", "value_norms"),
 }
 
 
@@ -46,8 +48,9 @@ def view_by_name(
     Args:
         name: the name of the view.
         record: the attention, with the parts from ``parts_of_view``.
-        layer: the layer to show first; ignored by the model and layer views.
-        heads: the heads to show first; all views but the head view use only the first of them.
+        layer: the layer to show first; ignored by the model, layer and flow views.
+        heads: the heads to show first; all views but the head view use only the first of them, and
+            the flow view none.
         token: the query token to show first, in the views that show one.
         weights: the weights to show first; ignored by the neuron and steps views.
 
@@ -64,5 +67,7 @@ def view_by_name(
     if name == "layer":
         _, number = named_head(record, None, head)
         return layer_view(record, head=number, token=token, weights=weights)
+    if name == "flow":
+        return flow_view(record, token=token, weights=None if weights == "raw" else weights)
     focal = neuron_view if name == "neuron" else steps_view
     return focal(record, layer=layer, head=head, token=token)
