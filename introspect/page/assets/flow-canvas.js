@@ -5,8 +5,13 @@ import { colorOf } from "./theme.js";
 const HEAD = 24;
 const SIDE = 22;
 const WIDTHS = 12;
-const THIN = 0.7;
+// Lines of one pixel, many in a path, are the only ones that thousands can be drawn of in a frame.
+const THIN = 1;
+const THIN_STEPS = 1;
+const BATCH = 64;
 const THICK = 9;
+/** Rows that are lower leave no room for width or dots: strength is shade alone. */
+const ROOM_TO_DRAW = 4;
 const SMALL_DOT = 1.5;
 const LARGE_DOT = 6.5;
 const NEAR = 6;
@@ -62,7 +67,14 @@ export class FlowCanvas {
   }
 
   lineWidth(step) {
-    return THIN + ((THICK - THIN) * step) / WIDTHS;
+    const isThin = step <= THIN_STEPS || this.rows.height < ROOM_TO_DRAW;
+    return isThin ? THIN : THIN + ((THICK - THIN) * step) / WIDTHS;
+  }
+
+  /** A token's own state is fainter than what it takes from others; of thin lines, the weaker. */
+  opacity(step, isOwn) {
+    const shade = this.rows.height < ROOM_TO_DRAW ? 0.25 + (0.75 * step) / WIDTHS : 1;
+    return (isOwn ? 0.55 : step <= THIN_STEPS ? 0.6 : 0.85) * shade;
   }
 
   /** The radius of a node. */
@@ -119,15 +131,15 @@ export class FlowCanvas {
     const { pen, edges, colors } = this;
     pen.strokeStyle = isOwn ? colors.edge : colors.accent;
     pen.lineWidth = this.lineWidth(step);
-    pen.globalAlpha = isOwn ? 0.55 : 0.85;
-    // A path of thousands of lines takes longer than as many short ones.
+    pen.globalAlpha = this.opacity(step, isOwn);
+    const batch = pen.lineWidth > THIN ? 1 : BATCH;
     let drawn = 0;
     pen.beginPath();
     for (const place of places) {
       if (place >= count) break;
       this.trace(edges.all[place]);
       drawn += 1;
-      if (drawn % 64 === 0) {
+      if (drawn % batch === 0) {
         pen.stroke();
         pen.beginPath();
       }
@@ -166,6 +178,7 @@ export class FlowCanvas {
 
   drawNodes(count) {
     const { pen, colors, rows, readings } = this;
+    if (rows.height < ROOM_TO_DRAW) return;
     const isRead = readings.length > 0 && rows.height >= ROOM_TO_READ;
     pen.font = this.font;
     pen.textAlign = "center";

@@ -57,9 +57,7 @@ function lineTraces(canvas, rowOf) {
   return order
     .map(({ step, isOwn, places }) => {
       const drawn = places.filter((place) => place < count).map((place) => edges.all[place]);
-      const color = isOwn
-        ? withOpacity(colorOf("edge"), 0.55)
-        : withOpacity(colorOf("accent"), 0.85);
+      const color = withOpacity(colorOf(isOwn ? "edge" : "accent"), canvas.opacity(step, isOwn));
       return {
         type: "scatter",
         mode: "lines",

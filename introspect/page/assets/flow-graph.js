@@ -4,7 +4,7 @@
 // the part of the query that comes from the key; what it carries is its part of the chosen words.
 
 // More lines than this are drawn as slowly as nobody can tell them apart.
-const MOST_DRAWN = 8000;
+const MOST_DRAWN = 5000;
 
 /** The shares of a method, in rows that sum to 1, and what they make of chosen words. */
 export class FlowGraph {
