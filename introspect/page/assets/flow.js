@@ -65,12 +65,11 @@ class FlowView {
     this.list = element("ol", { class: "flow-list" });
     const parts = [
       element("div", { class: "controls" }, this.controls()),
-      this.count,
-      this.reading,
+      element("div", { class: "flow-say" }, [this.count, this.reading]),
       element("div", { class: "flow" }, [this.labels.root, this.canvas.root]),
       this.heads,
       element("details", { class: "flow-strongest" }, [
-        element("summary", {}, "The edges that carry most"),
+        element("summary", {}, "What comes from other tokens"),
         this.list,
       ]),
       style.note ? element("p", { class: "note" }, style.note) : null,
@@ -365,6 +364,7 @@ class FlowView {
 
   listEdges() {
     const items = this.drawnEdges()
+      .filter(({ query, key }) => query !== key)
       .slice(0, MOST_LISTED)
       .map((edge) => {
         const button = element("button", { type: "button", class: "link" }, this.edgeWords(edge));
