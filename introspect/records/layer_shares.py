@@ -1,4 +1,4 @@
-"""What each token takes from each token through one layer, as shares: the edges of the flow view."""
+"""The share of each token before a layer in each token after it: the edges of the flow view."""
 
 from __future__ import annotations
 
@@ -81,5 +81,7 @@ def layer_shares(record: AttentionRecord, weights: str) -> torch.Tensor:
 def layer_methods(record: AttentionRecord) -> tuple[str, ...]:
     """Return the names of the methods that a record supports layer by layer, the best first."""
     return tuple(
-        name for name in LAYER_METHODS if (part := METHODS[name].part) is None or part in record.parts
+        name
+        for name in LAYER_METHODS
+        if (part := METHODS[name].part) is None or part in record.parts
     )

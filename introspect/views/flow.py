@@ -45,7 +45,7 @@ _LONGEST_QUOTE = 40
 @checked_result
 @dataclass(frozen=True, eq=False, repr=False)
 class FlowView(View):
-    """Tokens × layers: the paths by which tokens reach a token, or all tokens, after the last layer.
+    """Tokens × layers: the paths by which tokens reach one token, or all, after the last layer.
 
     Args:
         record: the attention.
@@ -124,7 +124,9 @@ class FlowView(View):
         )
 
     def _caption(self) -> str:
-        token = plotly_text(shortened(visible(self.record.queries.tokens[self.token]), _LONGEST_QUOTE))
+        token = plotly_text(
+            shortened(visible(self.record.queries.tokens[self.token]), _LONGEST_QUOTE)
+        )
         into = "Into every token" if self.every else f"Into “{token}”"
         drawn, known = len(self.edges()), int((self.shares > 0).sum())
         return (
@@ -165,9 +167,7 @@ class FlowView(View):
                 record=self.record,
                 parts=("value_norms",),
                 methods=(("norm",) if "value_norms" in self.record.parts else (),),
-                arrays={
-                    name: array.float().numpy() for name, array in (methods | largest).items()
-                },
+                arrays={name: array.float().numpy() for name, array in (methods | largest).items()},
             ),
         )
 
@@ -300,10 +300,10 @@ def _readings(record: AttentionRecord, lens: pd.DataFrame) -> Readings:
             f"readings of {counted(len(read), 'token')}, which differ. Call ix.logit_lens with the "
             "same text."
         )
-    places = zip(best["layer"], best["position"], strict=True)
-    words = dict(
-        zip(places, zip(map(visible, best["predicted"]), best["probability"], strict=True), strict=True)
-    )
+    words = {
+        (row.layer, row.position): (visible(row.predicted), row.probability)
+        for row in best.itertuples()
+    }
     layers = (record.layers[0] - 1, *record.layers)
     nothing = ("", 0.0)
     return tuple(

@@ -90,7 +90,9 @@ def _axis(
     }
 
 
-def _rows(record: AttentionRecord, touched: Collection[int]) -> tuple[dict[int, int], dict[int, str]]:
+def _rows(
+    record: AttentionRecord, touched: Collection[int]
+) -> tuple[dict[int, int], dict[int, str]]:
     """Return the row of each token, and the name of each row; of a long text some share one."""
     labels = tick_labels(record.keys.tokens)
     if len(labels) <= MOST_ROWS:

@@ -20,7 +20,14 @@ from tests import models_zoo
 from .samples import bare_record, record_of
 from .test_layer_view import cross_record
 
-HOSTILE = ["</script><script>window.hacked=1</script>", "<b>", "שלום", "我爱你", "x" * 300, "Ġa\u202eb"]
+HOSTILE = [
+    "</script><script>window.hacked=1</script>",
+    "<b>",
+    "שלום",
+    "我爱你",
+    "x" * 300,
+    "Ġa\u202eb",
+]
 VIEW = '[data-view="flow"]'
 COUNT = f"{VIEW} .reading.strong"
 
@@ -217,8 +224,13 @@ def test_a_long_text_is_folded_in_the_figure():
 
 @pytest.mark.parametrize(
     "record",
-    [bare_record(["one"]), bare_record(HOSTILE), record_of(layers=1, heads=1), record_of(layers=40)],
-    ids=["one token", "hostile tokens", "one layer and head", "40 layers"],
+    [
+        bare_record(["one"]),
+        bare_record(HOSTILE),
+        record_of(layers=1, heads=1),
+        record_of(layers=40),
+    ],
+    ids=["one token", "hostile tokens", "one layer", "40 layers"],
 )
 @pytest.mark.parametrize("every", [False, True])
 def test_any_record_has_a_picture(record, every):
@@ -328,14 +340,17 @@ def test_the_page_stands_any_record(open_page, width):
         "layers": with_parts(record_of(layers=30)),
     }
     for name, record in records.items():
-        page = open_page(flow_view(record, token=0, lens=readings_of(record)).to_html(), width=width)
+        page = open_page(
+            flow_view(record, token=0, lens=readings_of(record)).to_html(), width=width
+        )
         assert page.evaluate("window.hacked") is None, name
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         assert count_of(page) > 0, name
         first = page.locator(f"{VIEW} .token").first
-        assert first.locator("bdi").text_content() == json.loads(
-            page.text_content("#page-data")
-        )["records"][0]["queries"]["labels"][0]
+        assert (
+            first.locator("bdi").text_content()
+            == json.loads(page.text_content("#page-data"))["records"][0]["queries"]["labels"][0]
+        )
         first.hover()
         said = page.inner_text(f"{VIEW} .flow-reading")
         assert "passes here" in said and "The lens reads" in said, name
