@@ -70,7 +70,7 @@ def test_report_without_a_pronoun_scores_nothing(introspect, tmp_path):
     assert "none was scored" in outcome.out
 
 
-@pytest.mark.parametrize("kind", ["head", "model", "layer", "neuron", "steps", "heatmap"])
+@pytest.mark.parametrize("kind", ["head", "model", "layer", "neuron", "steps", "heatmap", "flow"])
 def test_view_writes_one_page(introspect, tmp_path, kind):
     out = tmp_path / "view.html"
     outcome = introspect("view", kind, TEXT, "--out", out)
@@ -349,6 +349,8 @@ def test_layer_out_of_range_says_the_range(introspect, tmp_path):
     [
         ("steps", ("--head", "L0H1", "--head", "L0H2"), "one --head"),
         ("heatmap", ("--token", "it"), "no --token"),
+        ("flow", ("--layer", 1), "goes through all of them"),
+        ("flow", ("--weights", "norm"), "what share of a token is from where"),
     ],
 )
 def test_views_of_one_head_refuse_what_they_would_ignore(
@@ -466,7 +468,12 @@ def test_every_kind_of_bad_row_is_rejected_and_the_rest_goes_on(introspect, tmp_
 
 def test_views_can_begin_with_other_weights(introspect, tmp_path):
     out = tmp_path / "view.html"
-    for view, weights in (("head", "norm"), ("heatmap", "alti"), ("model", "rollout")):
+    for view, weights in (
+        ("head", "norm"),
+        ("heatmap", "alti"),
+        ("model", "rollout"),
+        ("flow", "alti"),
+    ):
         outcome = introspect("view", view, TEXT, "--weights", weights, "--out", out)
         assert outcome.code == 0, outcome.err
         assert f'"weights":"{weights}"' in out.read_text()

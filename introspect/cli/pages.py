@@ -25,7 +25,7 @@ from introspect.cli.shared import (
     view_out,
     writing,
 )
-from introspect.errors import InputError
+from introspect.errors import CaptureError, InputError
 
 
 class ViewKind(StrEnum):
@@ -106,7 +106,7 @@ def view(
         str,
         typer.Option(
             help="What to show first: raw; norm, residual_norm, rollout, flow, alti; of the head "
-            "view also renormalized."
+            "view also renormalized; of the flow view alti, residual_norm, rollout or even_rollout."
         ),
     ] = "raw",
     model: ModelName = "minilm",
@@ -124,12 +124,18 @@ def view(
         heads = [int(heads[0])]
     from introspect.models import load_text
     from introspect.records import parts_of
-    from introspect.views import parts_of_view, view_by_name
+    from introspect.views import parts_of_view, parts_wished, view_by_name
 
     parts = parts_of(weights, ("raw", "renormalized") if kind is ViewKind.head else ("raw",))
     loaded = load_text(load(model, allow_pickle=allow_pickle, strict=strict))
     include = (*parts_of_view(kind.value), *parts)
-    record = loaded.capture(text, text_pair, truncation=truncation, include=include)
+    wished = parts_wished(kind.value) if not parts else ()
+    try:
+        both = (*include, *wished)
+        record = loaded.capture(text, text_pair, truncation=truncation, include=both)
+    except CaptureError:
+        # Where the model has no such part, the view does without; all else fails again.
+        record = loaded.capture(text, text_pair, truncation=truncation, include=include)
     result = view_by_name(
         kind.value,
         record,
@@ -163,6 +169,11 @@ def _check_view_options(
     if kind is ViewKind.heatmap and token is not None:
         raise InputError(
             "Expected no --token for the heatmap view: it shows every token. Leave it out."
+        )
+    if kind is ViewKind.flow and (heads or layer is not None):
+        raise InputError(
+            "Expected no --layer or --head for the flow view: it goes through all of them. Leave "
+            "them out."
         )
     if kind in (ViewKind.neuron, ViewKind.steps) and weights != "raw":
         raise InputError(

@@ -3,6 +3,7 @@ from .base import Drawing as Drawing
 from .base import View as View
 from .by_name import ViewName as ViewName
 from .by_name import parts_of_view as parts_of_view
+from .by_name import parts_wished as parts_wished
 from .by_name import view_by_name as view_by_name
 from .causal import CausalView as CausalView
 from .causal import causal_view as causal_view

@@ -21,8 +21,20 @@ VIEW_NAMES: tuple[ViewName, ...] = get_args(ViewName)
 _PARTS: dict[str, tuple[str, ...]] = {
     "neuron": ("attentions", "scores", "queries", "keys"),
     "steps": ("attentions", "scores", "values", "head_outputs"),
-    "flow": ("attentions", "value_norms"),
 }
+
+# Not every model has these.
+_WISHED: dict[str, tuple[str, ...]] = {"flow": ("contributions", "value_norms")}
+
+
+def parts_wished(name: ViewName) -> tuple[str, ...]:
+    """Return further parts that a view shows where a model has them, and does without elsewhere.
+
+    Example:
+        >>> parts_wished("flow")
+        ('contributions', 'value_norms')
+    """
+    return _WISHED.get(name, ())
 
 
 def parts_of_view(name: ViewName) -> tuple[str, ...]:
