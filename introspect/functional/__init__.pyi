@@ -32,11 +32,13 @@ from .pattern_classes import pattern_class as pattern_class
 from .pattern_classes import pattern_shares as pattern_shares
 from .patterns import ROUNDING as ROUNDING
 from .patterns import are_shares as are_shares
+from .patterns import assumed_mask as assumed_mask
 from .patterns import entropy as entropy
 from .patterns import even_attention as even_attention
 from .patterns import in_grains as in_grains
 from .patterns import mass_on as mass_on
 from .patterns import max_row_sum_error as max_row_sum_error
+from .patterns import merge_pieces as merge_pieces
 from .patterns import offset_mass as offset_mass
 from .patterns import offsets_between as offsets_between
 from .patterns import readable_heads as readable_heads
@@ -62,5 +64,3 @@ from .totals import countable_rows as countable_rows
 from .totals import make_summable_ as make_summable_
 from .totals import offset_totals as offset_totals
 from .totals import weighted_totals as weighted_totals
-from .visibility import assumed_mask as assumed_mask
-from .words import merge_pieces as merge_pieces

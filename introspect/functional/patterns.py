@@ -1,4 +1,4 @@
-"""A head's pattern: the keys its mask lets it see, and means over the rows of one text.
+"""A head's pattern: the keys its mask lets it see, means over its rows, and its pieces as words.
 
 All functions take ``(..., query_len, key_len)``. The means return one number for each pattern,
 ``(...)``, in float64; rows that a model leaves empty (because a mask hides all keys) count as they
@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 
 import torch
+
+Groups = Sequence[Sequence[int]]
 
 _GRAINS = 2.0**24
 #: Sums of half-precision weights deviate from 1 by up to about this much.
@@ -89,6 +91,45 @@ def visible_keys(attentions: torch.Tensor) -> torch.Tensor:
     lowest, highest = (limit[..., None, None] for limit in visible_offsets(attentions))
     offsets = offsets_between(attentions.shape[-1], attentions.shape[-1])
     return (lowest <= offsets) & (offsets <= highest)
+
+
+def assumed_mask(attentions: torch.Tensor) -> torch.Tensor:
+    """Return which keys each query sees, for patterns whose mask is not known.
+
+    Masks of four shapes are recognized: none, a causal one, a causal one after a prefix that all
+    queries see, and a window of either. A key after the query is hidden if neither it nor any later
+    key gets attention from an earlier query. A window is believed only if every key inside it gets
+    attention from some head: where half precision rounds small weights to 0, the pattern has holes,
+    and what lies outside of it may have been rounded as well.
+
+    Args:
+        attentions: ``(..., num_heads, query_len, key_len)``, all rows of one text.
+
+    Returns:
+        ``(..., query_len, key_len)``, bool. Attention from one text to another hides nothing.
+
+    Example:
+        >>> decisive = torch.tensor([[[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+        >>> assumed_mask(decisive)
+        tensor([[ True, False, False],
+                [ True,  True, False],
+                [ True,  True,  True]])
+    """
+    query_len, key_len = attentions.shape[-2:]
+    missing = attentions.isnan()
+    seen = ((attentions != 0) & ~missing).any(-3)
+    unknown = missing.all(-3)
+    if query_len != key_len:
+        return torch.ones_like(seen)
+    offsets = offsets_between(query_len, key_len).to(seen.device)
+    ahead = (seen & (offsets > 0)).any(-2)
+    prefix = (ahead * torch.arange(1, key_len + 1, device=seen.device)).amax(-1)
+    allowed = (offsets <= 0) | (torch.arange(key_len, device=seen.device) < prefix[..., None, None])
+    lowest = offsets.where(seen, key_len).flatten(-2).amin(-1)[..., None, None]
+    highest = offsets.where(seen, -key_len).flatten(-2).amax(-1)[..., None, None]
+    window = allowed & (lowest <= offsets) & (offsets <= highest)
+    is_dense = (seen | unknown | ~window).flatten(-2).all(-1)[..., None, None]
+    return torch.where(is_dense & window.flatten(-2).any(-1)[..., None, None], window, allowed)
 
 
 def even_attention(attentions: torch.Tensor) -> torch.Tensor:
@@ -244,3 +285,48 @@ def are_shares(attentions: torch.Tensor) -> bool:
     """
     sums_to_one = max_row_sum_error(attentions) <= ROUNDING  # false where one is not finite
     return sums_to_one and not bool((attentions < -ROUNDING).any())
+
+
+def merge_pieces(attentions: torch.Tensor, queries: Groups, keys: Groups) -> torch.Tensor:
+    r"""Compute the attention between groups of tokens.
+
+    .. math:: A_{IJ} = \frac{1}{|I|} \sum_{i \in I} \sum_{j \in J} \alpha_{ij}
+
+    A group receives the sum of what its pieces receive and gives the mean of what they give, so
+    rows that sum to 1 over tokens sum to 1 over any partition of the keys.
+
+    Args:
+        attentions: ``(..., query_len, key_len)``.
+        queries: the query indices in each group.
+        keys: the key indices in each group.
+
+    Returns:
+        ``(..., len(queries), len(keys))``; NaN exactly where a weight between the two groups is
+        NaN.
+
+    Source: Clark et al. 2019, "What Does BERT Look At?", section 4.1.
+
+    Example:
+        >>> merge_pieces(torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.2, 0.6], [0.0, 0.4, 0.6]]),
+        ...              queries=[[0], [1, 2]], keys=[[0], [1, 2]])
+        tensor([[0.5000, 0.5000],
+                [0.1000, 0.9000]])
+    """
+    to_keys = _membership(keys, attentions.shape[-1], attentions)
+    to_queries = _membership(queries, attentions.shape[-2], attentions)
+    averaging = to_queries / to_queries.sum(dim=0, keepdim=True)
+    missing = attentions.isnan()
+    if not missing.any():
+        return averaging.T @ (attentions @ to_keys)
+    # In a product, 0 × NaN is NaN, so one missing weight would spread to every group.
+    merged = averaging.T @ (attentions.nan_to_num(0.0) @ to_keys)
+    touched = to_queries.T @ (missing.to(attentions.dtype) @ to_keys)
+    return merged.masked_fill(touched > 0, torch.nan)
+
+
+def _membership(groups: Groups, length: int, like: torch.Tensor) -> torch.Tensor:
+    """Build a matrix ``(length, num_groups)`` with 1 where the token is in the group."""
+    matrix = torch.zeros(length, len(groups), dtype=like.dtype, device=like.device)
+    for column, group in enumerate(groups):
+        matrix[list(group), column] = 1
+    return matrix

@@ -19,7 +19,7 @@ from introspect.records import (
     AttentionRecord,
 )
 from introspect.text import shortened, visible_text, whole
-from introspect.views.instrument import Choice, instrument
+from introspect.views.given import Choice, instrument
 from introspect.views.shown import is_in_notebook, rendered, show_in_browser, show_in_notebook
 from introspect.views.svg import plain_of, svg_of
 

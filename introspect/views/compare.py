@@ -32,9 +32,8 @@ from introspect.views.differences import (
     match_better_by_word,
     placed,
 )
-from introspect.views.given import layer_row, shown_record
+from introspect.views.given import Choice, layer_row, shown_record
 from introspect.views.heatmap import axis_of, tick_labels
-from introspect.views.instrument import Choice
 from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar
 

@@ -14,8 +14,14 @@ from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
 from introspect.text import decimal, quantity, shortened, visible
 from introspect.views.base import LONGEST_TOKEN, View, plotly_text
-from introspect.views.given import head_number, layer_row, named_head, shown_record
-from introspect.views.instrument import Choice, first_token
+from introspect.views.given import (
+    Choice,
+    first_token,
+    head_number,
+    layer_row,
+    named_head,
+    shown_record,
+)
 from introspect.views.palette import DIVERGING, INK, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS, cell_hover
 

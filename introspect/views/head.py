@@ -19,6 +19,7 @@ from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
     RAW,
+    Choice,
     Tokens,
     by_method,
     checked_records,
@@ -33,7 +34,6 @@ from introspect.views.given import (
     shown_record,
     whole_words,
 )
-from introspect.views.instrument import Choice
 from introspect.views.palette import ACCENT, INK, head_colors, mixed, themed_head_colors
 
 if TYPE_CHECKING:

@@ -25,16 +25,17 @@ from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
     RAW,
+    Choice,
     Tokens,
     by_method,
     checked_weights,
+    first_token,
     is_whole,
     page_methods,
     scale_of,
     shown_record,
 )
 from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
-from introspect.views.instrument import Choice, first_token
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar, writing_of
 

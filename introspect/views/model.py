@@ -23,6 +23,7 @@ from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
     RAW,
+    Choice,
     Tokens,
     by_method,
     checked_weights,
@@ -32,7 +33,6 @@ from introspect.views.given import (
     shown_record,
 )
 from introspect.views.head import hidden_head_view
-from introspect.views.instrument import Choice
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import weight_bar
 
