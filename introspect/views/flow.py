@@ -25,8 +25,7 @@ from introspect.records import (
 from introspect.text import counted, percent, shortened, visible, whole
 from introspect.views.base import View, plotly_text
 from introspect.views.flow_figure import Readings, flow_figure
-from introspect.views.given import Tokens, shown_record
-from introspect.views.instrument import Choice, first_token
+from introspect.views.given import Choice, Tokens, first_token, shown_record
 from introspect.views.layer import layers_note
 
 if TYPE_CHECKING:
