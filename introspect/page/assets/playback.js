@@ -8,11 +8,13 @@ const QUIET = window.matchMedia("(prefers-reduced-motion: reduce)");
  * A slider with a button. Where the reader wants no motion, the button goes one step at a time.
  *
  * @param {{name: string, label: string, last: number, value: number, frame: number,
- *   longest?: number, say: Function, change: Function}} options places from 0 to `last`; a place
- *   stays for `frame` milliseconds, and places are left out if all took longer than `longest`
+ *   longest?: number, say: Function, told?: Function, change: Function, button?: string}} options
+ *   places from 0 to `last`; a place stays for `frame` milliseconds, and places are left out if all
+ *   took longer than `longest`; `told` is said when it stops; `button` is the name of the button
  * @returns {{root: Element, show: Function, pause: Function}} show sets it without telling anybody
  */
-export function playback({ name, label, last, value, frame, longest, say, change }) {
+export function playback(options) {
+  const { name, label, last, value, frame, longest, say, told = say, change } = options;
   let place = value;
   let timer = null;
   const control = slider({
@@ -28,7 +30,11 @@ export function playback({ name, label, last, value, frame, longest, say, change
       go(chosen);
     },
   });
-  const button = element("button", { type: "button", class: "plain", name: "play" });
+  const button = element("button", {
+    type: "button",
+    class: "plain",
+    name: options.button ?? "play",
+  });
   button.disabled = last === 0;
 
   function go(next) {
@@ -61,7 +67,7 @@ export function playback({ name, label, last, value, frame, longest, say, change
     clearInterval(timer);
     timer = null;
     rename();
-    announce(`${say(place)}.`);
+    announce(`${told(place)}.`);
   }
 
   function press() {
