@@ -81,6 +81,7 @@ from .views import LensView as LensView
 from .views import LogitView as LogitView
 from .views import ModelView as ModelView
 from .views import NeuronView as NeuronView
+from .views import PlaybackView as PlaybackView
 from .views import StepsView as StepsView
 from .views import View as View
 from .views import causal_view as causal_view
@@ -96,6 +97,7 @@ from .views import lens_view as lens_view
 from .views import logit_view as logit_view
 from .views import model_view as model_view
 from .views import neuron_view as neuron_view
+from .views import playback_view as playback_view
 from .views import steps_view as steps_view
 
 __version__: str

@@ -50,3 +50,5 @@ from .measures import effect_measures as effect_measures
 from .model import ModelView as ModelView
 from .model import model_view as model_view
 from .palette import SEQUENTIAL as SEQUENTIAL
+from .playback import PlaybackView as PlaybackView
+from .playback import playback_view as playback_view

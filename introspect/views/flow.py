@@ -27,6 +27,7 @@ from introspect.views.base import View, plotly_text
 from introspect.views.flow_figure import Readings, flow_figure
 from introspect.views.given import Choice, Tokens, first_token, shown_record
 from introspect.views.layer import layers_note
+from introspect.views.lens import lens_view
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -286,19 +287,14 @@ def _readings(record: AttentionRecord, lens: pd.DataFrame) -> Readings:
     Raises:
         SelectionError: the table is not one of ``ix.logit_lens``, or of other tokens.
     """
-    columns = {"layer", "position", "token", "rank", "predicted", "probability"}
-    if missing := columns - set(lens.columns):
-        raise SelectionError(
-            f"Expected `lens` as the table of ix.logit_lens, got one without {sorted(missing)}."
-        )
-    best = lens[lens["rank"] == lens["rank"].min()]
-    read = best.drop_duplicates("position").sort_values("position")["token"].tolist()
-    if read != list(record.queries.tokens):
+    read = lens_view(lens)
+    if read.tokens != record.queries.tokens:
         raise SelectionError(
             f"Expected readings of the record's {counted(len(record.queries), 'token')}, got "
-            f"readings of {counted(len(read), 'token')}, which differ. Call ix.logit_lens with the "
-            "same text."
+            f"readings of {counted(len(read.tokens), 'token')}, which differ. Call ix.logit_lens "
+            "with the same text."
         )
+    best = lens[lens["rank"] == 1]
     words = {
         (row.layer, row.position): (visible(row.predicted), row.probability)
         for row in best.itertuples()

@@ -204,7 +204,7 @@ def test_readings_of_the_lens_stand_at_the_nodes():
     assert ">saw1<" in view.to_svg()
     with pytest.raises(SelectionError, match="readings of 6 tokens, which differ"):
         flow_view(record, lens=readings_of(record).query("position > 0"))
-    with pytest.raises(SelectionError, match="table of ix.logit_lens"):
+    with pytest.raises(SelectionError, match=r"table of ix\.logit_lens"):
         flow_view(record, lens=pd.DataFrame({"layer": [1]}))
 
 
