@@ -17,6 +17,7 @@ from introspect.records import (
     LARGEST_SHOWN,
     METHODS,
     AttentionRecord,
+    HeadLike,
     TokenLike,
     as_token,
     layer_methods,
@@ -25,7 +26,15 @@ from introspect.records import (
 from introspect.text import counted, percent, shortened, visible, whole
 from introspect.views.base import View, plotly_text
 from introspect.views.flow_figure import Readings, flow_figure
-from introspect.views.given import Choice, Tokens, first_token, shown_record
+from introspect.views.given import (
+    Choice,
+    Tokens,
+    first_token,
+    head_number,
+    layer_row,
+    named_head,
+    shown_record,
+)
 from introspect.views.layer import layers_note
 from introspect.views.lens import lens_view
 
@@ -56,6 +65,8 @@ class FlowView(View):
         every: show the paths into every token first, instead of into one.
         readings: what the logit lens reads at each token, before the first layer and after each:
             layers + 1 lists of a word and its probability; empty without it.
+        layer: the layer of the head that is chosen first, by the model's own number.
+        head: the number of that head.
     """
 
     token: int
@@ -63,6 +74,8 @@ class FlowView(View):
     threshold: float
     every: bool = False
     readings: Readings = ()
+    layer: int | None = None
+    head: int | None = None
 
     @property
     def title(self) -> str:
@@ -109,8 +122,8 @@ class FlowView(View):
 
     @property
     def choice(self) -> Choice:
-        """The token that is reached."""
-        return Choice(query=self.token, granularity="token")
+        """The token that is reached, and the head if one is named."""
+        return Choice(layer=self.layer, head=self.head, query=self.token, granularity="token")
 
     @property
     def figure(self) -> Figure:
@@ -199,6 +212,8 @@ def flow_view(
     threshold: float | None = None,
     every: bool = False,
     lens: pd.DataFrame | None = None,
+    layer: int | None = None,
+    head: int | HeadLike | None = None,
 ) -> FlowView:
     """Build a view of how tokens reach a token through all layers: nodes, and edges between layers.
 
@@ -218,11 +233,13 @@ def flow_view(
             default, an eighth of the largest at which a path still reaches the first layer.
         every: show the paths into every token first.
         lens: the readings of ``ix.logit_lens`` for the same text, to label the nodes.
+        layer: the layer to highlight in the strip of heads, in the model's own numbering.
+        head: the head to highlight there, its number in ``layer`` or ``"L3H1"``.
 
     Raises:
-        SelectionError: the token does not exist, the record cannot provide the weights, it is not
-            self-attention with all its rows, there are too many edges for a page, or the readings
-            are of another text.
+        SelectionError: the token, layer or head does not exist, the record cannot provide the
+            weights, it is not self-attention with all its rows, there are too many edges for a
+            page, or the readings are of another text.
 
     Source: Abnar and Zuidema 2020 for ``rollout``, Ferrando et al. 2022 for ``alti``; paths above a
     threshold follow Ferrando and Voita 2024, "Information Flow Routes".
@@ -246,6 +263,9 @@ def flow_view(
     place = first_token(record.queries) if token is None else as_token(record.queries, token)
     name = layer_methods(record)[0] if weights is None else weights
     shares = layer_shares(record, name)
+    layer, number = named_head(record, layer, head)
+    if layer is not None:
+        layer_row(record, layer)
     first = _first_threshold(record, shares, None if every else place)
     return FlowView(
         record=record,
@@ -254,6 +274,8 @@ def flow_view(
         threshold=first if threshold is None else float(threshold),
         every=every,
         readings=() if lens is None else _readings(record, lens),
+        layer=layer,
+        head=None if number is None else head_number(record, number),
     )
 
 
