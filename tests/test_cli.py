@@ -396,6 +396,9 @@ def test_view_knows_coreference_generation_and_times(introspect, tmp_path):
     options = ("--model", "induction", "--generate", 2, "--out", out)
     outcome = introspect("view", "head", text, *options)
     assert outcome.code == 0, outcome.err
+    outcome = introspect("view", "playback", text, *options)
+    assert outcome.code == 0, outcome.err
+    assert f'"begin":{len(text.split())}' in out.read_text(encoding="utf-8")
     outcome = introspect("view", "evolution", TEXT, "--checkpoint", "minilm", "--out", out)
     assert outcome.code == 0, outcome.err
     assert 'data-view="evolution"' in out.read_text(encoding="utf-8")

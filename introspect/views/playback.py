@@ -139,6 +139,7 @@ def playback_view(
             layer or head.
 
     Example:
+        >>> import torch
         >>> weights = torch.tensor([[1.0, 0.0], [0.5, 0.5]]).expand(1, 1, 2, 2)
         >>> playback_view(AttentionRecord.from_tensors(weights, ["a", "b"])).begin
         0
