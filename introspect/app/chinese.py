@@ -325,8 +325,6 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "Choose a second word to color the heads.": "再选一个词，为各头着色。",
         "{}. Choose a word to see what it attends to.": "{}。选一个词，查看它关注什么。",
         "All {} heads ranked, “{}” to “{}”": "全部 {} 个头的排名：“{}”到“{}”",
-        "Dark": "深色",
-        "Light": "浅色",
         # The controls of the views
         "Layer": "层",
         "Head": "头",

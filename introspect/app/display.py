@@ -22,8 +22,12 @@ from introspect.text import visible_text
 
 _POLICY = "script-src "
 
-# The app has its own margins, so the page fills its frame's width and adds no space at the end.
-_STYLE = "<style>main { max-width: none; padding: 8px 2px 24px }</style>"
+# The app has its own margins, so the page fills its frame's width and adds no space at the end. It
+# is light or dark as the app is.
+_STYLE = (
+    "<style>main { max-width: none; padding: 8px 2px 24px } "
+    "button[name=theme] { display: none }</style>"
+)
 
 _HIDDEN = (
     "<style>main > h1:first-of-type { position: absolute; width: 1px; height: 1px; margin: -1px; "

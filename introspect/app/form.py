@@ -144,7 +144,8 @@ def _other_name() -> str:
     Raises:
         ModelError: there is no name, or it is from the address alone.
     """
-    name = st.text_input(say("Hub id or folder"), on_change=_note_typed, **kept("name")).strip()
+    typed = st.text_input(say("Hub id or folder"), on_change=_note_typed, **kept("name"))
+    name = str(typed).strip()
     if not name:
         raise ModelError(
             "Expected the hub id of a model, such as bert-base-uncased, or a folder that "
