@@ -3,6 +3,7 @@ import { copyLink } from "./address-button.js";
 import { choice } from "./controls.js";
 import { announce, element, figure, headName, quoted } from "./dom.js";
 import { headStrip } from "./head-strip.js";
+import { layerPlayback } from "./layer-playback.js";
 import { signed } from "./numbers.js";
 import { largestOf } from "./patterns.js";
 import { rankedPairs } from "./ranked-pairs.js";
@@ -128,7 +129,9 @@ class Instrument {
       picture,
       (file) => announce(`The browser was asked to save ${file}.`),
     );
-    return [...parts.map(({ root }) => root), copyLink(), save].filter(Boolean);
+    const layers = layerPlayback(record, selection);
+    const own = parts.map(({ root }) => root);
+    return [...own, layers, copyLink(), save].filter(Boolean);
   }
 
   /** A choice made here: shown here, and told to everybody else. */
