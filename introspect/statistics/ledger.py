@@ -40,6 +40,8 @@ EXCLUDED: dict[str, tuple[str, ...]] = {
     "no-differs": ("differs",),
     "no-groups": ("groups",),
     "no-detectable": ("detectable",),
+    "stereotype": ("detectable: stereotype", "no-detectable: stereotype"),
+    "no-detectable: stereotype": ("detectable: stereotype",),
 }  # fmt: skip
 #: What a kind of claim excludes of the same head.
 EXCLUDED_OF_A_HEAD: dict[str, tuple[str, ...]] = {
