@@ -467,7 +467,8 @@ _HEADS = re.compile(r"L\d+(?:H\d+)?")
 _CONSTANTS = re.compile(
     r"95% CI|above 0\b|95% interval|layers? \d+(?:(?:, \d+)* and \d+)?:|below 0\.05|"
     r"in 80% of|have 25%|19\d\d|20\d\d|at least \d+%|above \d+%|of 30 |"
-    r"all 30 |needs 5 |more than \d+%"
+    r"all 30 |needs 5 |more than \d+%|\b0 is the margin with all heads ablated, 1 that\b|"
+    r"\bis 0 for a complete set"
 )
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
 
