@@ -232,7 +232,8 @@ class HeadView(View):
                 lead=(
                     "Each line goes from a token that attends (query) to one that it attends to "
                     "(key): a color for each head, the stronger the weight. Point at a token for "
-                    "its numbers; click tokens to keep them. Arrow keys change layer and head."
+                    "its numbers; click tokens to keep them. Arrow keys change layer and head, "
+                    "with Shift they go from token to token."
                 ),
                 state={
                     "layer": self.layer,
