@@ -34,6 +34,7 @@ from introspect.views.differences import (
 )
 from introspect.views.given import shown_record
 from introspect.views.heatmap import axis_of, tick_labels
+from introspect.views.instrument import Choice
 from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar
 
@@ -203,6 +204,12 @@ class CompareView(View):
             )
         )
         return a, b, b - a
+
+    @property
+    def choice(self) -> Choice:
+        """The head and the query of A; its row is shown first."""
+        query = self.queries[self.token][0]
+        return Choice(self.layers[0], self.heads[0], query, granularity="token")
 
     @property
     def figure(self) -> Figure:

@@ -14,7 +14,7 @@ import torch
 
 from introspect.calls import checked_call, checked_result
 from introspect.errors import InputError, SelectionError
-from introspect.page import Section
+from introspect.page import Document, Section
 from introspect.records import AttentionRecord, HeadLike, PatchGrid
 from introspect.text import decimal, quantity, visible
 from introspect.views.base import View, head_number, layer_row, named_head, plotly_text
@@ -63,6 +63,9 @@ class ImageView(View):
     def title(self) -> str:
         """The title of the view."""
         return "Image view"
+
+    def add_instrument(self, document: Document) -> None:
+        """Add nothing: the picture stands in place of the words."""
 
     @property
     def grid(self) -> PatchGrid:

@@ -9,7 +9,7 @@ import introspect as ix
 from introspect.errors import SelectionError
 from introspect.records import TokenSequence
 from introspect.views import neuron_view, steps_view
-from introspect.views.base import first_token
+from introspect.views.instrument import first_token
 
 from .samples import record_of, record_with_parts
 
@@ -94,7 +94,7 @@ def test_the_steps_page_by_acts(open_page, minilm_record, tmp_path):
     page.keyboard.press("ArrowDown")
     expected = minilm_record.attentions[4, 1, 1]
     assert [float(t) for t in numbers(page, 1)] == pytest.approx(expected.tolist(), abs=0.006)
-    page.wait_for_function("() => location.hash.includes('layer=4')")
+    page.wait_for_function("() => location.hash.includes('selection.head=L4H1')")
     kept = page.evaluate("() => location.hash")
     again = open_page(file, path_hash=kept)
     assert numbers(again, 1) == numbers(page, 1)

@@ -103,9 +103,7 @@ def test_pointing_is_no_choice(open_page, demo):
     page = open_page(demo)
     before = page.inner_text(READING)
     word(page, "because").hover()
-    page.wait_for_function(
-        "document.querySelector('.instrument .reading').textContent.includes('because')"
-    )
+    page.locator(READING, has_text="“because” gives").wait_for()
     assert selection(page) == "L3H1.q10.k2"
     assert "selection" not in page.url
     page.mouse.move(5, 890)

@@ -24,8 +24,8 @@ export function drawArcs(layer, origin, ends) {
   const paths = ends.map(({ word, strength, role }) => {
     const path = document.createElementNS(SPACE, "path");
     path.setAttribute("d", pathBetween(start, topOf(word, frame)));
-    path.setAttribute("stroke-width", (1 + 5 * strength).toFixed(2));
-    path.setAttribute("stroke-opacity", (0.35 + 0.65 * strength).toFixed(2));
+    path.setAttribute("stroke-width", 1 + 5 * strength);
+    path.setAttribute("stroke-opacity", 0.35 + 0.65 * strength);
     path.dataset.role = role;
     return path;
   });
@@ -42,7 +42,7 @@ function topOf(word, frame) {
 function pathBetween(from, to) {
   const distance = Math.abs(to.x - from.x);
   const rise = Math.min(HIGHEST, 12 + distance / 8);
-  const place = ({ x, y }, up = 0) => `${x.toFixed(1)} ${(y - up).toFixed(1)}`;
+  const place = ({ x, y }, up = 0) => `${Math.round(x)} ${Math.round(y - up)}`;
   const isLevel = Math.abs(from.y - to.y) < 4;
   const steep = isLevel ? (4 / 3) * rise : rise;
   return `M${place(from)}C${place(from, steep)} ${place(to, steep)} ${place(to)}`;

@@ -13,6 +13,7 @@ import { readLink, writeLink } from "./link.js";
 import { MatrixPanel } from "./matrix.js";
 import { cellSize, gridOf, hasMissing, largestOf, poolingWords } from "./matrix-grid.js";
 import { onWidth } from "./plot.js";
+import { selectionOf } from "./selection.js";
 import { onTheme, themed } from "./theme.js";
 
 const GAP = 28;
@@ -70,6 +71,27 @@ class CompareView {
       this.overview?.draw();
     });
     this.update();
+    this.connect();
+  }
+
+  /** The head and the query of A are what is chosen on the page. */
+  connect() {
+    const { state, records } = this;
+    const [query] = state.queries.pairs[state.token];
+    const first = { row: state.rows[0], head: state.heads[0], query };
+    this.selection = selectionOf(records[0], first);
+    this.take = (changed) => this.follow(changed);
+    this.selection.follow(this.take);
+  }
+
+  /** What was chosen elsewhere on the page. */
+  follow(changed) {
+    const { state } = this;
+    const { row = state.rows[0], head = state.heads[0], query } = changed;
+    const place = state.queries.pairs.findIndex(([a]) => a === (query ?? null) && a !== null);
+    if (!["row", "head"].some((name) => name in changed) && place === -1) return;
+    state.choose(0, row, head);
+    this.apply(place === -1 ? {} : { token: place });
   }
 
   /** All heads, where a head of one answers to a head of the other. */
@@ -139,6 +161,14 @@ class CompareView {
   }
 
   set(change) {
+    this.apply(change);
+    const { rows, heads, queries, token } = this.state;
+    const [query] = queries.pairs[token];
+    const words = query === null ? {} : { query };
+    this.selection?.set({ row: rows[0], head: heads[0], ...words }, this.take);
+  }
+
+  apply(change) {
     Object.assign(this.state, change);
     this.choices.forEach(({ layer, head }, side) => {
       layer.show(String(this.state.rows[side]));

@@ -131,9 +131,12 @@ class HeadView {
     const { state, selection } = this;
     const link = { ...state.toLink(), layer: null, weights: null, granularity: null };
     if (!selection) return link;
-    const isOne = String(state.heads) === String(selection.head);
+    // What the page's choice began with, it does not say in the address.
+    const isTold = (...names) => names.some((name) => selection.hasChanged(name));
+    const isOne = String(state.heads) === String(selection.head) && isTold("row", "head");
     const chosen = this.pinsOf([selection.query, ...selection.pins]);
-    const isSame = JSON.stringify(chosen) === JSON.stringify(state.pins);
+    const isPinned = JSON.stringify(chosen) === JSON.stringify(state.pins);
+    const isSame = isPinned && isTold("query", "pins");
     return { ...link, ...(isOne ? { heads: null } : {}), ...(isSame ? { pins: null } : {}) };
   }
 

@@ -163,6 +163,7 @@ export async function mountModelView(section, style, record) {
     detail.draw();
   });
   selection.follow(take);
+  if (!state.head && selection.head < view.pattern.numHeads) show(selection.row, selection.head);
 }
 
 /** What the maps are of: the attention itself, or another method's numbers. */

@@ -53,10 +53,14 @@ class Selection {
     for (const listener of this.listeners) if (listener !== by) listener(changed, this);
   }
 
+  /** Whether something is chosen other than it was in the beginning. */
+  hasChanged(name) {
+    return String(this[name]) !== String(this.first[name]);
+  }
+
   /** Call back with what was chosen so far, and after every later choice of somebody else's. */
   follow(listener) {
-    const names = Object.keys(this.first);
-    const chosen = names.filter((name) => String(this[name]) !== String(this.first[name]));
+    const chosen = Object.keys(this.first).filter((name) => this.hasChanged(name));
     if (chosen.length > 0) {
       listener(Object.fromEntries(chosen.map((name) => [name, this[name]])), this);
     }

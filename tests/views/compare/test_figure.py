@@ -147,7 +147,7 @@ def test_layers_of_other_numbers_are_not_taken_for_each_other():
 
 def test_two_texts_are_named_and_one_text_is_the_heading():
     html = pair(labels=("calm", "b<r>oad")).to_html()
-    opening = '<h1 class="shown-text" dir="auto">'
+    opening = '<h1 class="unseen" dir="auto">'
     assert f"{opening}calm / b&lt;r&gt;oad</h1>" in html
     record = record_of(TIRED)
     assert f"{opening}{TIRED}</h1>" in compare_view(record, replace(record)).to_html()

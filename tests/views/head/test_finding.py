@@ -26,7 +26,7 @@ def test_two_views_in_a_notebook_do_not_disturb_each_other(browser, tmp_path):
     first, second = (page.frame_locator(f"iframe >> nth={n}") for n in (0, 1))
     for frame in (first, second):
         frame.locator("html[data-ready=true]").wait_for(state="attached")
-    first.locator('[data-head="1"]').click()
+    first.locator('.chip[data-head="1"]').click()
     assert first.locator('button[aria-pressed="true"].chip').count() == 2
     assert second.locator('button[aria-pressed="true"].chip').count() == 3
     assert second.locator("output").first.inner_text() == "1"
@@ -58,7 +58,7 @@ def test_a_search_marks_and_goes_to_what_it_finds(open_page):
     page = open_page(head_view(record_of()).to_html())
     page.fill('[name="search"]', "SHE")
     assert page.locator(".token.found").all_inner_texts() == ["she", "she"]
-    assert "2 found" in page.inner_text(".controls")
+    assert "2 found" in page.inner_text("section .controls")
     page.press('[name="search"]', "Enter")
     assert page.evaluate("document.activeElement.textContent") == "she"
 
@@ -71,14 +71,14 @@ def test_the_address_opens_what_was_seen(open_page, layout):
     page = open_page(source)
     page.select_option('[name="layout"]', layout)
     page.select_option('[name="weights"]', "renormalized")
-    page.dblclick('[data-head="2"]')
+    page.dblclick('.chip[data-head="2"]')
     token(page, "query", 4).click()
     page.mouse.move(0, 0)
     token(page, "query", 1).focus()
     page.keyboard.press("ArrowDown")
-    page.wait_for_function(
-        "() => location.hash.includes('layer') && location.hash.includes('pins')"
-    )
+    # The address is written once things have come to rest.
+    page.wait_for_function("() => location.hash.includes('weights=renormalized')")
+    page.wait_for_timeout(300)
     seen = page.inner_text(".reading"), numbers(page, "key"), pressed(page)
     again = open_page(source, path_hash=page.evaluate("location.hash"))
     assert (again.inner_text(".reading"), numbers(again, "key"), pressed(again)) == seen
@@ -92,7 +92,7 @@ def lines_in_pixels(page):
 
 @pytest.mark.browser
 def test_an_address_that_does_not_fit_is_left_aside(open_page):
-    link = "#view-1-head.layer=99&view-1-head.pins=q99,zz&x=&nowhere&a=%"
+    link = "#selection.head=L99H0&view-1-head.pins=q99,zz&x=&nowhere&a=%"
     page = open_page(head_view(record_of(), heads=[0]).to_html(), path_hash=link)
     assert page.locator("output").first.inner_text() == "0"
     assert pressed(page) == [0]

@@ -78,20 +78,20 @@ def test_layer_slider_moves_through_the_models_own_numbers(open_page):
 @pytest.mark.browser
 def test_chips_toggle_on_click_and_isolate_on_double_click(open_page):
     page = open_page(head_view(record_of()).to_html())
-    page.click('[data-head="1"]')
+    page.click('.chip[data-head="1"]')
     assert pressed(page) == [0, 2]
-    page.click('[data-head="1"]')
+    page.click('.chip[data-head="1"]')
     assert pressed(page) == [0, 1, 2]
-    page.dblclick('[data-head="1"]')
+    page.dblclick('.chip[data-head="1"]')
     assert pressed(page) == [1]
-    page.dblclick('[data-head="1"]')
+    page.dblclick('.chip[data-head="1"]')
     assert pressed(page) == [0, 1, 2]
 
 
 @pytest.mark.browser
 def test_everything_works_from_the_keyboard(open_page):
     page = open_page(head_view(record_of()).to_html())
-    page.focus('[data-head="2"]')
+    page.focus('.chip[data-head="2"]')
     page.keyboard.press("Space")
     assert pressed(page) == [0, 1]
     page.keyboard.press("Shift+Enter")
