@@ -94,7 +94,8 @@ def view(
     head: Annotated[
         list[str] | None,
         typer.Option(
-            help="A head to show first: L3H1; repeatable. For the layer view a number: 1."
+            help="A head to show first: L3H1; repeatable. The pages of the neuron and steps views "
+            "hold those that are named. For the layer view a number: 1."
         ),
     ] = None,
     token: Annotated[
@@ -150,7 +151,7 @@ def _check_view_options(
             "Expected no --layer, --head or --token for the model view: it shows every head. "
             "Leave them out, or write the head view."
         )
-    if kind not in (ViewKind.head, ViewKind.model) and len(heads) > 1:
+    if kind in (ViewKind.layer, ViewKind.heatmap) and len(heads) > 1:
         raise InputError(
             f"Expected one --head for the {kind} view, got {len(heads)}. Name one of them."
         )

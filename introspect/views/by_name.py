@@ -47,7 +47,8 @@ def view_by_name(
         name: the name of the view.
         record: the attention, with the parts from ``parts_of_view``.
         layer: the layer to show first; ignored by the model and layer views.
-        heads: the heads to show first; all views but the head view use only the first of them.
+        heads: the heads to show first; all views but the head view use only the first of them, and
+            the pages of the neuron and steps views hold those that are named, if they are several.
         token: the query token to show first, in the views that show one.
         weights: the weights to show first; ignored by the neuron and steps views.
 
@@ -65,4 +66,5 @@ def view_by_name(
         _, number = named_head(record, None, head)
         return layer_view(record, head=number, token=token, weights=weights)
     focal = neuron_view if name == "neuron" else steps_view
-    return focal(record, layer=layer, head=head, token=token)
+    held = heads if len(heads) > 1 else None
+    return focal(record, layer=layer, head=head, token=token, heads=held)

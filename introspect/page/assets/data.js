@@ -114,6 +114,7 @@ export class PageRecord {
     this.parts = json.parts;
     this.methods = json.methods;
     this.seen = json.seen;
+    this.held = json.held ? new Set(json.held.map(String)) : null;
     this.unpacked = {};
     this.weights = null;
   }
@@ -126,6 +127,11 @@ export class PageRecord {
       this.codec === "sparse"
         ? new SparseWeights(buffer, this.kept, this.shape)
         : new DenseWeights(buffer, this.codec, this.shape);
+  }
+
+  /** Whether the page has the numbers of a head. */
+  holds(row, head) {
+    return !this.held || this.held.has(String([row, head]));
   }
 
   /** The weight that a query gives a key; `row` counts captured layers. */

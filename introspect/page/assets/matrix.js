@@ -3,7 +3,7 @@ import { between, isSame, lengthOf } from "./block.js";
 import { ARROWS } from "./controls.js";
 import { element } from "./dom.js";
 import { gridTrace } from "./matrix-grid.js";
-import { MatrixLabels } from "./matrix-labels.js";
+import { MatrixLabels, MOST_ROOM } from "./matrix-labels.js";
 import { draw } from "./plot.js";
 
 /**
@@ -17,9 +17,10 @@ export class MatrixPanel {
    * @param {{point: Function, select: Function, press: Function, step: Function}} acts
    *   point([query, key] or null), token(side, position or null), select(block),
    *   press(query, key), pressToken(side, position, event), step(down, right)
+   * @param {number} most how much room the labels of a side take at most
    */
-  constructor(axes, acts) {
-    Object.assign(this, { axes, acts });
+  constructor(axes, acts, most = MOST_ROOM) {
+    Object.assign(this, { axes, acts, most });
     this.cursor = null;
     this.anchor = null;
     this.makeParts(axes);
@@ -45,7 +46,7 @@ export class MatrixPanel {
     this.sides = Object.fromEntries(
       ["query", "key"].map((side) => [
         side,
-        new MatrixLabels(side, axes[side], this.sideActs(side)),
+        new MatrixLabels(side, axes[side], this.sideActs(side), this.most),
       ]),
     );
     const corner = element("div", { class: "matrix-corner", "aria-hidden": "true" }, [

@@ -53,17 +53,18 @@ export async function mountNeuronView(section, style, record) {
     },
   });
   const save = exportButtons("neuron-view", () => wholeFigure());
+  const body = element("div", { class: "neuron" }, [
+    element("div", { class: "query-strip" }, [element("h3", {}, "Query q"), places.query]),
+    stepColumn("Token", "who attends", focus.column.list),
+    stepColumn("Keys", "at what", names.list),
+    stepColumn("Key k", "by dimension", places.keys),
+    stepColumn("q × k", "by dimension", places.products),
+    ...numbers.map(({ title, list }) => stepColumn(title, NOTES[title], list)),
+  ]);
   section.append(
     element("div", { class: "controls" }, [...focus.controls, sort.root, save]),
     caption,
-    element("div", { class: "neuron" }, [
-      element("div", { class: "query-strip" }, [element("h3", {}, "Query q"), places.query]),
-      stepColumn("Token", "who attends", focus.column.list),
-      stepColumn("Keys", "at what", names.list),
-      stepColumn("Key k", "by dimension", places.keys),
-      stepColumn("q × k", "by dimension", places.products),
-      ...numbers.map(({ title, list }) => stepColumn(title, NOTES[title], list)),
-    ]),
+    body,
     note,
   );
   onWidth(places.keys, show);
@@ -86,6 +87,8 @@ export async function mountNeuronView(section, style, record) {
   }
 
   function show() {
+    save.hidden = !focus.isHere(caption, body);
+    if (save.hidden) return;
     const { query, keys, scores, weights, dims } = parts();
     const ordered = (vector) => dims.map((dimension) => vector[dimension]);
     const products = keys.map((key) => dims.map((d) => query[d] * key[d]));

@@ -33,23 +33,20 @@ export async function mountStepsView(section, style, record) {
     }),
   };
   const save = exportButtons("steps-view", () => wholeFigure());
-  section.append(
-    element("div", { class: "controls" }, [...focus.controls, save]),
-    caption,
-    element("div", { class: "steps" }, [
-      stepColumn("Token", "who attends", focus.column.list),
-      stepColumn("Keys", "at what", names.list),
-      stepColumn("1 Match", "scores", scores),
-      stepColumn("2 Weigh", "softmax of the scores", [weights, total]),
-      stepColumn("3 Sum", "weight × value, by dimension", [
-        places.values,
-        element("h3", {}, "Added up: what the head outputs"),
-        places.sum,
-        proof,
-      ]),
-      stepColumn("Length", "of weight × value", shares),
+  const body = element("div", { class: "steps" }, [
+    stepColumn("Token", "who attends", focus.column.list),
+    stepColumn("Keys", "at what", names.list),
+    stepColumn("1 Match", "scores", scores),
+    stepColumn("2 Weigh", "softmax of the scores", [weights, total]),
+    stepColumn("3 Sum", "weight × value, by dimension", [
+      places.values,
+      element("h3", {}, "Added up: what the head outputs"),
+      places.sum,
+      proof,
     ]),
-  );
+    stepColumn("Length", "of weight × value", shares),
+  ]);
+  section.append(element("div", { class: "controls" }, [...focus.controls, save]), caption, body);
   onWidth(places.values, show);
   onTheme(show);
   focus.mark();
@@ -67,6 +64,8 @@ export async function mountStepsView(section, style, record) {
   }
 
   function show() {
+    save.hidden = !focus.isHere(caption, body);
+    if (save.hidden) return;
     const { weight, score, contributions, output } = parts();
     const sum = output.map((_, d) => contributions.reduce((all, vector) => all + vector[d], 0));
     const largest = largestOf(contributions, [sum]);
