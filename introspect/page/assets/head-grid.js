@@ -27,7 +27,6 @@ export function headGrid(
 ) {
   const picture = element("div", { class: "picture" });
   const tip = element("div", { class: "cell-tip", "aria-hidden": "true", hidden: "" });
-  let described = null;
   const cells = layers.map((_layer, line) =>
     Array.from({ length: numHeads }, (_, column) => {
       const [row, head] = order ? order[line * numHeads + column] : [line, column];
@@ -72,9 +71,7 @@ export function headGrid(
 
   /** What a cell says of itself is made when it is asked for: there may be thousands. */
   function label(cell, row, head) {
-    const own = described?.(row, head);
-    const words = [describe(row, head), own].filter(Boolean).join("; ");
-    const text = `${names.cell(layers[row], head)}: ${words}`;
+    const text = `${names.cell(layers[row], head)}: ${describe(row, head)}`;
     cell.setAttribute("aria-label", text);
     showTip(cell, text);
   }
@@ -96,7 +93,6 @@ export function headGrid(
 
   /** Give the cells more to say than their names, before they are pointed at. */
   function rename(say) {
-    described = say;
     cells.forEach((line, place) => {
       line.forEach((cell, column) => {
         const [row, head] = order ? order[place * numHeads + column] : [place, column];

@@ -1,6 +1,6 @@
 // The tokens along a side of a matrix: real text, as many as there is room for.
 import { lengthOf } from "./block.js";
-import { element } from "./dom.js";
+import { element, figure } from "./dom.js";
 import { tokenButton, walkWithArrows } from "./tokens.js";
 
 const LABEL_HEIGHT = 14;
@@ -67,7 +67,9 @@ export class MatrixLabels {
       button.addEventListener(enter, () => acts.point(position));
     }
     for (const leave of ["pointerleave", "blur"]) {
-      button.addEventListener(leave, () => acts.point(null));
+      button.addEventListener(leave, ({ pointerType }) => {
+        if (pointerType !== "touch") acts.point(null);
+      });
     }
     button.addEventListener("click", (event) => acts.press(position, event));
     return button;
@@ -77,6 +79,15 @@ export class MatrixLabels {
   point(position) {
     for (const button of this.root.children) {
       button.classList.toggle("focal", Number(button.dataset.position) === position);
+    }
+  }
+
+  /** Put a number of each token into its name; null for none. */
+  tell(numberOf) {
+    for (const button of this.root.children) {
+      const { name, position } = button.dataset;
+      const number = numberOf ? `, ${figure(numberOf(Number(position)))}` : "";
+      button.setAttribute("aria-label", `${name}${number}`);
     }
   }
 

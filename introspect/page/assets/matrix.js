@@ -91,11 +91,15 @@ export class MatrixPanel {
     field.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       this.anchor = this.cellAt(event);
-      if (event.pointerType !== "touch") field.setPointerCapture(event.pointerId);
+      // A finger does not point before it presses, and its number stays when it is lifted.
+      if (event.pointerType === "touch") acts.point(this.anchor);
+      else field.setPointerCapture(event.pointerId);
     });
     field.addEventListener("pointerup", (event) => this.onUp(event));
     field.addEventListener("pointercancel", () => this.letGo());
-    field.addEventListener("pointerleave", () => acts.point(null));
+    field.addEventListener("pointerleave", (event) => {
+      if (event.pointerType !== "touch") acts.point(null);
+    });
     field.addEventListener("blur", () => acts.point(null));
     field.addEventListener("keydown", (event) => this.onKey(event));
   }
@@ -176,6 +180,11 @@ export class MatrixPanel {
     target.style.top = `${(query[0] - block.query[0]) * cell}px`;
     target.style.width = `${lengthOf(key) * cell}px`;
     target.style.height = `${lengthOf(query) * cell}px`;
+  }
+
+  /** Put a number of each token into its name; null for none. */
+  tell(side, numberOf) {
+    this.sides[side].tell(numberOf);
   }
 
   /** Mark tokens of one side as pressed: those whose positions are given. */
