@@ -26,8 +26,8 @@ BOOTSTRAP := $(PYTHON) tools/bootstrap.py --versions $(VERSIONS) --extras
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report test test-all unit scripts docs notebooks lint lint-style lint-types lint-page \
-	format hooks sample wheel audit clean
+.PHONY: help report test test-all unit everyday scripts docs notebooks lint lint-style lint-types \
+	lint-page format hooks sample wheel audit clean
 
 help:  ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,11 +38,18 @@ report:  ## Write reports/demo.html and print what it found
 	@$(BIN)/introspect report "$(SENTENCE)" --pronoun it --antecedent animal \
 		--distractor street --out reports/demo.html
 
-test: lint scripts  ## Run lint, types and the everyday tests
+# Types are checked in one thread, and so beside the tests.
+test:  ## Run lint, types and the everyday tests
+	@$(BOOTSTRAP) offline,dev,wrappers
+	@$(MAKE) --no-print-directory --jobs 2 lint scripts everyday
+
+test-all:  ## Run lint, types and every test, as continuous integration does
+	@$(BOOTSTRAP) offline,dev,wrappers
+	@$(MAKE) --no-print-directory --jobs 2 lint scripts unit
+
+everyday:
 	@$(BOOTSTRAP) offline,dev,wrappers
 	@$(PYTEST) -m "not slow"
-
-test-all: lint scripts unit  ## Run lint, types and every test, as continuous integration does
 
 unit:  ## Run the Python tests alone; VERSIONS=oldest or newest runs them with those dependencies
 	@$(BOOTSTRAP) offline,dev,wrappers
@@ -61,7 +68,9 @@ docs:  ## Build the site into site/; a warning is an error
 
 notebooks:  ## Run every notebook on a fresh kernel, without a network
 	@$(BOOTSTRAP) offline,bertviz,chinese,notebooks
-	@OMP_NUM_THREADS=1 $(BIN)/python tools/run_notebooks.py
+	@# The last ones take longest.
+	@ls -r notebooks/*.ipynb | \
+		OMP_NUM_THREADS=1 xargs -n 1 -P 2 $(BIN)/python tools/run_notebooks.py
 
 audit:  ## Look up known vulnerabilities in the tested versions, over the network
 	@$(PYTHON) -m venv .venv-audit

@@ -15,6 +15,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, overload
 
 from introspect.changes import begin
+from introspect.deprecated import Renamed, rename_arguments
 from introspect.errors import CallError, IntrospectError
 
 __all__ = ["checked_call", "checked_class", "checked_result", "kind_of_thing"]
@@ -45,7 +46,7 @@ _MOST_CHECKED = 8
 def checked_call(function: Callable[_Parameters, _Result], /) -> Callable[_Parameters, _Result]: ...
 @overload
 def checked_call(
-    *, aliases: Mapping[str, str] = ..., hints: Mapping[str, str] = ...
+    *, aliases: Mapping[str, str] = ..., hints: Mapping[str, str] = ..., renamed: Renamed = ...
 ) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]: ...
 def checked_call(
     function: Any = None,
@@ -53,6 +54,7 @@ def checked_call(
     *,
     aliases: Mapping[str, str] = types.MappingProxyType({}),
     hints: Mapping[str, str] = types.MappingProxyType({}),
+    renamed: Renamed = types.MappingProxyType({}),
 ) -> Any:
     """Let a public function refuse what it does not take in words, with the right call.
 
@@ -65,6 +67,8 @@ def checked_call(
         function: the function.
         aliases: names under which keywords are also taken, each with the function's own name.
         hints: keywords of other tools that it does not take, each with what to do.
+        renamed: old names of its keywords, or keywords with old spellings of their values, which
+            work for one more release with a ``FutureWarning``, each with the new one.
 
     Raises:
         CallError: (by the decorated function) it was called with something else.
@@ -75,7 +79,7 @@ def checked_call(
         4
     """
     if function is None:
-        return functools.partial(_checked, aliases=aliases, hints=hints)
+        return functools.partial(_checked, aliases=aliases, hints=hints, renamed=renamed)
     return _checked(function, aliases={}, hints={})
 
 
@@ -109,14 +113,18 @@ def _checked(
     *,
     aliases: Mapping[str, str],
     hints: Mapping[str, str],
+    renamed: Renamed = types.MappingProxyType({}),
     at_once: bool = False,
 ) -> Callable[..., Any]:
     signature = inspect.signature(function)
+    old_names = {old[0] if isinstance(old, tuple) else old for old in renamed}
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         for alias in aliases.keys() & kwargs.keys():
             kwargs.setdefault(aliases[alias], kwargs.pop(alias))
+        if renamed and not old_names.isdisjoint(kwargs):
+            rename_arguments(function.__name__, kwargs, renamed)
         if at_once and (why := _why_refused(function, signature, args, kwargs)):
             raise CallError(why)
         scope = begin()

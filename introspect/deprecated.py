@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -49,48 +49,44 @@ _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 
-def _warn(old: str, new: str, what: str = "name") -> None:
-    """Warn the caller of the function that calls this one."""
+#: A keyword's old name, or a keyword and the old spelling of a value of it.
+Renamed = Mapping[str | tuple[str, str], str]
+
+
+def _warn(old: str, new: str, what: str = "name", level: int = 3) -> None:
+    """Warn the caller of the function that calls this one, or one further away."""
     text = f"{old} is now {new}; the old {what} goes with the next release."
-    warnings.warn(text, FutureWarning, stacklevel=3)
+    warnings.warn(text, FutureWarning, stacklevel=level)
 
 
-def renamed_keyword(
-    old: str, new: str
-) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
-    """Return a decorator that accepts a keyword's old name, with a ``FutureWarning``.
+def rename_arguments(function: str, kwargs: dict[str, Any], renamed: Renamed) -> None:
+    """Replace old names and spellings in the keywords of a call, each with a ``FutureWarning``.
+
+    The caller of the function that calls this one is warned.
 
     Args:
-        old: the name before.
-        new: the name now.
+        function: the name of the function that was called.
+        kwargs: its keywords, which are changed in place.
+        renamed: each old name, or keyword with an old spelling of its value, and the new one.
 
     Raises:
-        SelectionError: (by the decorated function) both names came.
-
-    Example:
-        >>> double = renamed_keyword("n", "number")(lambda number: 2 * number)
-        >>> double(number=2)
-        4
+        SelectionError: a keyword came under both names.
     """
-
-    def decorate(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-        name = getattr(function, "__name__", "the function")
-
-        @functools.wraps(function)
-        def accepting(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
-            if old in kwargs:
-                if new in kwargs:
-                    raise SelectionError(
-                        f"Expected {new} alone for {name}, got {old} too, which is its old name. "
-                        f"Leave {old} out."
-                    )
-                _warn(f"{name}({old}=…)", f"{name}({new}=…)")
-                kwargs[new] = kwargs.pop(old)
-            return function(*args, **kwargs)
-
-        return accepting
-
-    return decorate
+    for old, new in renamed.items():
+        if isinstance(old, tuple):
+            keyword, spelling = old
+            value = kwargs.get(keyword)
+            if isinstance(value, str) and value == spelling:
+                _warn(f"{keyword}={spelling!r}", f"{keyword}={new!r}", "spelling", level=4)
+                kwargs[keyword] = new
+        elif old in kwargs:
+            if new in kwargs:
+                raise SelectionError(
+                    f"Expected {new} alone for {function}, got {old} too, which is its old name. "
+                    f"Leave {old} out."
+                )
+            _warn(f"{function}({old}=…)", f"{function}({new}=…)", level=4)
+            kwargs[new] = kwargs.pop(old)
 
 
 def renamed_attribute(old: str, new: str) -> Any:
@@ -106,38 +102,6 @@ def renamed_attribute(old: str, new: str) -> Any:
         return getattr(owner, new)
 
     return property(read)
-
-
-def renamed_value(
-    keyword: str, old: str, new: str
-) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
-    """Return a decorator that accepts a value's old spelling, with a ``FutureWarning``.
-
-    Args:
-        keyword: the option that takes the value.
-        old: the spelling before.
-        new: the spelling now.
-
-    Example:
-        >>> size = renamed_value("unit", "metre", "meter")(lambda *, unit: len(unit))
-        >>> size(unit="meter")
-        5
-    """
-
-    def decorate(
-        function: Callable[_Parameters, _Result],
-    ) -> Callable[_Parameters, _Result]:
-        @functools.wraps(function)
-        def accepting(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
-            value = kwargs.get(keyword)
-            if isinstance(value, str) and value == old:
-                _warn(f"{keyword}={old!r}", f"{keyword}={new!r}", "spelling")
-                kwargs[keyword] = new
-            return function(*args, **kwargs)
-
-        return accepting
-
-    return decorate
 
 
 def of_a_study(

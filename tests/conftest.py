@@ -24,6 +24,12 @@ _FLAGS = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files with slow tests first: a worker that begins one last leaves the others idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def _missing(what: str) -> None:
     """A missing browser is a failure in CI; on a user's machine a skip that says why."""
     message = f"{what} is missing: the tests of the pages need it"

@@ -20,6 +20,7 @@ import introspect as ix
 from introspect.data import InputSet, read_texts
 from introspect.data.json_rows import MOST_NESTED
 from introspect.data.jsonl import object_from_json
+from introspect.data.published import read_clusters, read_corefud
 from introspect.errors import MentionError
 from introspect.functional import MentionWords
 from introspect.io import RowError
@@ -109,6 +110,50 @@ def test_words_of_overlapping_candidates_stand_once():
     assert isinstance(batch.words, MentionWords)
     assert len(batch.words.words[0]) <= len(record.keys)
     assert sum(len(places) for places in batch.places[0]) > 10_000
+
+
+def clusters_of(number: int) -> dict[str, Any]:
+    """A document of so many clusters, of a noun and the pronoun after it, in one sentence."""
+    words = [word for place in range(number) for word in (f"dog{place}", "saw", "it", ".")]
+    clusters = [[[at, at], [at + 2, at + 2]] for at in range(0, len(words), 4)]
+    return {"doc_key": "d", "sentences": [words], "clusters": clusters}
+
+
+def test_every_case_of_a_document_holds_its_text_which_is_bounded(tmp_path):
+    file = tmp_path / "d.jsonl"
+    file.write_text(json.dumps(clusters_of(500)) + "\n", encoding="utf-8")
+    assert all(isinstance(case, ix.CorefCase) for case in read_clusters(file))
+    file.write_text(json.dumps(clusters_of(2_000)) + "\n", encoding="utf-8")
+    left_out = list(read_clusters(file))
+    assert len(left_out) == 2_000
+    assert {each.kind for each in left_out} == {"long_sentence"}
+    assert "has 8,000 words, more than 2,000" in left_out[0].reason
+
+
+def test_mentions_in_a_text_are_bounded(tmp_path):
+    file = tmp_path / "d.jsonl"
+    ends = [[at % 290, at % 290 + at // 290 % 9] for at in range(6_000)]
+    document = {"doc_key": "d", "sentences": [["w"] * 300 + ["it", "."]], "clusters": [ends]}
+    document["clusters"].append([[300, 300]])
+    file.write_text(json.dumps(document) + "\n", encoding="utf-8")
+    (left_out,) = read_clusters(file)
+    assert left_out.kind == "many_mentions" and "6,000 mentions" in left_out.reason
+
+
+def test_mentions_within_mentions_cost_no_more_than_their_number(tmp_path):
+    """Of all mentions in a document, each begins before and ends after the next one."""
+    file, number = tmp_path / "d.conllu", 6_000
+    opened = [f"(e{place}-x" for place in range(number // 2)]
+    brackets = [*opened, *(f"e{number // 2 - 1 - place})" for place in range(number // 2))]
+    lines = [
+        f"{at}\tw\tw\tX\t_\t_\t_\t_\t_\tEntity={bracket}"
+        for at, bracket in enumerate(brackets, start=1)
+    ]
+    lines += [f"{number + 1}\tit\tit\tPRON\t_\t_\t_\t_\t_\tEntity=(last-x)", ""]
+    file.write_text("\n".join(["# global.Entity = eid-etype", *lines, ""]), encoding="utf-8")
+    began = time.thread_time()
+    (left_out,) = read_corefud(file)
+    assert left_out.kind == "long_sentence" and time.thread_time() - began < 2
 
 
 def nested(depth: int, kind: str) -> str:

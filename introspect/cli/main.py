@@ -100,15 +100,22 @@ def program() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+_TERMINATED = "terminated; what is finished is kept"
+#: The signals that have come: Ray raises an error of its own in the place of ours.
+_RECEIVED: list[int] = []
+
+
 def _terminate(number: int, frame: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what follows cleans up
-    raise TerminatedError("terminated; what is finished is kept")
+    _RECEIVED.append(number)
+    raise TerminatedError(_TERMINATED)
 
 
 def _stop(stop: BaseException) -> None:
     """End with the exit code of the signal that has stopped a command."""
-    is_terminated = any(isinstance(each, TerminatedError) for each in (stop, stop.__cause__))
-    _fail(str(stop) or "interrupted", None, code=TERMINATED if is_terminated else STOPPED)
+    if signal.SIGTERM in _RECEIVED:
+        _fail(_TERMINATED, None, code=TERMINATED)
+    _fail(str(stop) or "interrupted", None, code=STOPPED)
 
 
 def main() -> None:

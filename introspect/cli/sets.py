@@ -11,6 +11,7 @@ import typer
 
 from introspect.cli.shared import (
     AllowPickle,
+    Column,
     Columns,
     Delimiter,
     Format,
@@ -29,7 +30,7 @@ from introspect.cli.shared import (
     writing,
 )
 from introspect.errors import InputError
-from introspect.io import STDOUT, check_destination
+from introspect.io import STDOUT, check_destination, check_folder
 
 
 def cases(
@@ -50,7 +51,7 @@ def cases(
         typer.Option(help="Of clusters: sentences of a text, the pronoun's the last (3)."),
     ] = None,
     words: Annotated[
-        int | None, typer.Option(help="Of clusters: the longest text in words; no limit.")
+        int | None, typer.Option(help="Of clusters: the longest text in words (2,000, the most).")
     ] = None,
     antecedents: Annotated[
         int | None, typer.Option(help="Of clusters: nearest mentions of the pronoun's own (1).")
@@ -108,10 +109,13 @@ def cases(
 
 def _probe_out(arguments: dict[str, Any]) -> AbstractContextManager[Any]:
     """Hold the folder of a probe, unless it is only estimated."""
-    if arguments["dry_run"]:
-        return nullcontext()
     if arguments["cache"] is not None:
         check_destination(arguments["cache"], inputs=files_read(arguments))
+    if arguments["dry_run"]:
+        overwrite, read = arguments["overwrite"], files_read(arguments)
+        return nullcontext(
+            check_folder(arguments["out"], "probe", "resume", overwrite=overwrite, inputs=read)
+        )
     return folder_out("probe", "resume")(arguments)
 
 
@@ -130,7 +134,7 @@ def probe(
         list[str] | None,
         typer.Option(help="coreference, roles, similarity or syntax; repeatable."),
     ] = None,
-    column: Annotated[str | None, typer.Option(help="The column of the sentences.")] = None,
+    column: Column = None,
     columns: Columns = None,
     format: Format = None,
     delimiter: Delimiter = None,
@@ -211,9 +215,10 @@ def probe(
         costs = estimate(
             loaded,
             inputs,
-            out,
+            None if overwrite else out,
             analyzers=analyzer,
             options=options,
+            progress=True,
         )
         print_table("What it would take", costs.lines())
         return

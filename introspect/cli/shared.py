@@ -28,6 +28,7 @@ ModelName = Annotated[
 Format = Annotated[
     str | None, typer.Option(help="Format of all files, whatever their endings: txt, csv, …")
 ]
+Column = Annotated[str | None, typer.Option(help="The column of the sentences.")]
 Columns = Annotated[
     list[str] | None,
     typer.Option(
@@ -180,14 +181,23 @@ def token_at(tokens: Any, token: str | None) -> int | None:
     return as_token(tokens, int(token) if is_number else token)
 
 
-def texts_of(file: Path | None) -> tuple[list[str] | None, list[str]]:
+def texts_of(
+    file: Path | None,
+    *,
+    column: str | None = None,
+    format: str | None = None,
+    delimiter: str | None = None,
+    heading: bool | None = None,
+) -> tuple[list[str] | None, list[str]]:
     """Return the texts of a file without blank ones, and what was read, in sentences."""
     from introspect.data import FORMATS, InputSet, read_texts
 
     if file is None:
         return None, []
-    is_known = any(f".{name}" in file.suffixes for name in FORMATS)
-    inputs = InputSet(file, format=None if is_known else "txt")
+    is_known = format is not None or any(f".{name}" in file.suffixes for name in FORMATS)
+    inputs = InputSet(
+        file, column, format=format if is_known else "txt", delimiter=delimiter, heading=heading
+    )
     return read_texts(inputs), inputs.words
 
 

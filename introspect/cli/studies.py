@@ -10,6 +10,7 @@ import typer
 
 from introspect.cli.shared import (
     AllowPickle,
+    Column,
     Columns,
     Delimiter,
     Format,
@@ -206,6 +207,10 @@ def heads(
             "to rare words, what shape their patterns have, and how fast a loss changes with each."
         ),
     ] = None,
+    column: Column = None,
+    format: Format = None,
+    delimiter: Delimiter = None,
+    heading: Heading = None,
     threshold: Annotated[
         float, typer.Option(help="A head is called by a score that is surely above this.")
     ] = 0.4,
@@ -230,7 +235,9 @@ def heads(
     from introspect.runs import HeadOptions, heads_folder, is_page
     from introspect.studies.causal import load_to_ask
 
-    given, read = texts_of(texts)
+    given, read = texts_of(
+        texts, column=column, format=format, delimiter=delimiter, heading=heading
+    )
     options = HeadOptions(
         num_sequences=sequences,
         prefix=_lengths(prefix, "--prefix"),

@@ -168,7 +168,20 @@ def choose_column(found: Found, column: str | None) -> str:
     raise InputError(
         f"Expected one column of texts in {found.source!r}, or one named "
         f"{' or '.join(USUAL_COLUMNS)}; found: {found.listed}.{_no_texts(found)} "
-        f"{'Name one with column=… (--column).' if texts else 'Hand over a column of texts.'}"
+        f"{_how_to_name(found, texts)}"
+    )
+
+
+def _how_to_name(found: Found, texts: Sequence[str]) -> str:
+    """Return how to say which column is meant; of a table that may hold cases, which columns."""
+    if not texts:
+        return "Hand over a column of texts."
+    if len(texts) < len(REQUIRED):
+        return "Name one with column=… (--column)."
+    roles = ",".join(f"{role}=NAME" for role in REQUIRED)
+    return (
+        "Name one with column=… (--column); or, if these are cases, say which columns have what "
+        f"with columns=… (--columns {roles})."
     )
 
 
@@ -251,7 +264,9 @@ def _of_objects(name: str, keys: Sequence[str]) -> str:
     )
 
 
-def case_columns(found: Found, given: Mapping[str, str | Sequence[str]]) -> Columns | None:
+def case_columns(
+    found: Found, given: Mapping[str, str | Sequence[str]], *, may_be_sentences: bool = True
+) -> Columns | None:
     """Return the columns of a table of cases by role; ``None`` if it holds no cases.
 
     A table holds cases if it has a text, a pronoun, an antecedent and a distractor, under these
@@ -260,6 +275,7 @@ def case_columns(found: Found, given: Mapping[str, str | Sequence[str]]) -> Colu
     Args:
         found: the columns.
         given: names by role: ``{"antecedent": "Correct"}``.
+        may_be_sentences: whether it may be read as plain sentences instead.
 
     Raises:
         InputError: a role or a named column does not exist; or the table has some columns of a
@@ -273,7 +289,7 @@ def case_columns(found: Found, given: Mapping[str, str | Sequence[str]]) -> Colu
     if not any(columns[role] for role in REQUIRED[1:]):
         return None
     if missing := [role for role in REQUIRED if not columns[role]]:
-        raise missing_columns(found, missing)
+        raise missing_columns(found, missing, may_be_sentences=may_be_sentences)
     for role, names in columns.items():
         if role != "distractor" and role not in given and len(names) > 1:
             raise InputError(
@@ -283,13 +299,15 @@ def case_columns(found: Found, given: Mapping[str, str | Sequence[str]]) -> Colu
     return {role: names for role, names in columns.items() if names}
 
 
-def missing_columns(found: Found, missing: Sequence[str] = REQUIRED) -> InputError:
+def missing_columns(
+    found: Found, missing: Sequence[str] = REQUIRED, *, may_be_sentences: bool = True
+) -> InputError:
     """Return the error of a table that lacks columns of a case."""
+    otherwise = ", or read plain sentences with column=… (--column)" if may_be_sentences else ""
     return InputError(
         f"Expected the columns {', '.join(REQUIRED)} in {found.source!r}, but {listed(missing)} "
         f"{'is' if len(missing) == 1 else 'are'} missing; found: {found.listed}. Say which they "
-        f"are with columns=… (--columns {','.join(f'{role}=NAME' for role in missing)}), or read "
-        "plain sentences with column=… (--column)."
+        f"are with columns=… (--columns {','.join(f'{role}=NAME' for role in missing)}){otherwise}."
     )
 
 

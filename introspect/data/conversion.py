@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,8 +58,8 @@ def _by_kind(noun: str, what: str, counts: Counter[str]) -> str:
 
 def convert(
     kind: str,
-    files: Sequence[Path],
-    out: Path | None,
+    files: Sequence[PathLike] | PathLike,
+    out: PathLike | None,
     *,
     options: ClusterOptions | None = None,
     offsets: str | None = None,
@@ -73,7 +74,7 @@ def convert(
 
     Args:
         kind: a key of ``COLLECTIONS``.
-        files: the files, read in this order.
+        files: the files, read in this order; or a single one.
         out: the file of cases; standard output (``-``) by default.
         options: how cases are made of clusters, as in ``read_cases``.
         offsets: what the numbers of clusters count.
@@ -86,6 +87,7 @@ def convert(
         OutputError: a file cannot be written, is one of those read, or holds something else than
             rejected rows where they are to go.
     """
+    files = [files] if isinstance(files, str | os.PathLike) else list(files)
     tally = Tally()
     cases = read_cases(
         kind, files, options=options, offsets=offsets, pronoun=pronoun, columns=columns
@@ -99,6 +101,7 @@ def convert(
         for outcome in outcomes:
             _show(outcome)
         return Conversion(kind, tally, None, rule)
+    out = Path(out)
     rejects_file = rejects_beside(out)
     with (
         claimed_file(out, inputs=files) as target,

@@ -163,7 +163,8 @@ def _check_encoding(rows: list[Row], source: str) -> None:
     copy = shlex.quote(f"utf8-{Path(source).name}")
     raise InputError(
         f"Expected UTF-8 in {source!r}, got another encoding in {len(bad)} of the first "
-        f"{len(rows)} lines, likely {name}: line {bad[0].line} is then “{shortened(line, 60)}”. "
+        f"{len(rows)} lines, likely {name}: line {bad[0].line} is then “{shortened(line, 60)}”, "
+        "or else it is in yet another. "
         "Save it as UTF-8 (in a spreadsheet: CSV UTF-8), or convert it: "
         f"iconv -f {codec} -t UTF-8 {shlex.quote(source)} > {copy}"
     )

@@ -28,7 +28,7 @@ from introspect.data.jsonl import CASE_KEYS, case_from_fields
 from introspect.data.outcomes import CaseSource, Outcome, Reject
 from introspect.data.published import form_of
 from introspect.data.readers import LINE, Hints, Reader, TableRows, Values, reader_of, sample_of
-from introspect.data.tables import DELIMITERS, Table
+from introspect.data.tables import DELIMITERS, Table, check_divided
 from introspect.data.words import case_from_words
 from introspect.errors import InputError
 from introspect.io import Row
@@ -256,12 +256,13 @@ def _layout_of(file: Input, asked: InputSet) -> Layout:
     if _is_undecided(file, asked) and (form := form_of(file.path)):
         raise published(file.source, form)
     if file.format == "conllu":
-        return Layout(file, "conllu")
+        trees = (tree for tree in read_conllu(file.path) if isinstance(tree, Sentence))
+        return Layout(file, "conllu", first=next((tree.text for tree in trees), ""))
     reader = reader_of(file, asked.hints)
     samples = sample_of(reader)
     if file.format == "txt":
         texts = [values[LINE] for values in samples]
-        if texts and asked.format is None:
+        if texts and asked.format is None and asked.heading is None:
             _check_lines(file, texts)
         return Layout(file, "sentences", _ALL_LINES, reader, first=texts[0] if texts else "")
     values = sampled(reader.names, samples)
@@ -275,14 +276,15 @@ def _layout_of(file: Input, asked: InputSet) -> Layout:
         if not samples and file.format in ("jsonl", "json"):
             # Reading them as cases reports what is wrong with each row.
             return Layout(file, "cases", _SPANS, reader)
-        columns = case_columns(found, asked.columns)
+        may_be_sentences = asked.wanted != "cases"
+        columns = case_columns(found, asked.columns, may_be_sentences=may_be_sentences)
         if columns is not None:
             return Layout(file, "cases", columns, reader, _first(samples, columns["text"][0]))
-        if asked.wanted == "cases" and found.names:
-            raise missing_columns(found)
+        if not may_be_sentences and found.names:
+            raise missing_columns(found, may_be_sentences=False)
     if not found.names:
         return Layout(file, "sentences", {}, reader)
-    _check_no_heading(found, samples, asked)
+    _check_no_cases(found, samples, asked)
     column = choose_column(found, asked.column)
     if not column:
         raise InputError(
@@ -334,6 +336,7 @@ def _check_lines(file: Input, lines: Sequence[str]) -> None:
             f"“{shortened(first, 60)}”. Say format='jsonl' or 'json' (--format), or 'txt' if these "
             "are the sentences."
         )
+    check_divided([line.strip() for line in lines if line.strip()], file.source)
     tabs = {line.count("\t") for line in lines if line.strip()}
     if len(tabs) == 1 and tabs != {0}:
         raise InputError(
@@ -350,26 +353,36 @@ def _check_lines(file: Input, lines: Sequence[str]) -> None:
         )
 
 
-def _check_no_heading(found: Found, samples: Sequence[Mapping[str, Any]], asked: InputSet) -> None:
-    """Raise if a table without a heading looks like one of cases.
+def _check_no_cases(found: Found, samples: Sequence[Mapping[str, Any]], asked: InputSet) -> None:
+    """Raise if a table whose headings say nothing of cases looks like one of cases.
 
     Raises:
-        InputError: in every row, the words of two other columns stand in the text.
+        InputError: in every row, the words of three other columns stand in the text; of two, where
+            there is no heading.
     """
-    is_numbered = list(found.names) == [str(i + 1) for i in range(len(found.names))]
-    if asked.column is not None or not is_numbered or len(found.of_sentences) != 1:
+    if asked.column is not None or not found.of_sentences:
         return
-    (text,) = found.of_sentences
-    inside = [
-        name
-        for name in found.names
-        if name != text
-        and all(row.get(name) and str(row[name]) in str(row[text]) for row in samples)
-    ]
-    if len(inside) > 1:
+    text = max(found.of_sentences, key=lambda name: sum(len(str(row.get(name))) for row in samples))
+    inside = [name for name in found.names if name != text and _stands_in(name, text, samples)]
+    is_numbered = list(found.names) == [str(i + 1) for i in range(len(found.names))]
+    if len(inside) > (1 if is_numbered else 2):
+        heading = "a heading in" if is_numbered else "one kind of rows in"
         raise InputError(
-            f"Expected a heading in {found.source!r}, whose columns {listed(inside)} have words of "
+            f"Expected {heading} {found.source!r}, whose columns {listed(inside)} have words of "
             f"the text in column {text}: these may be cases. Say which is which with columns=… "
-            f"(--columns text={text},pronoun=…,antecedent=…,distractor=…), or read column {text} "
-            f"alone with column={text!r} (--column {text})."
+            f"(--columns text={text},pronoun=…,antecedent=…,distractor=…), or read plain sentences "
+            f"with column=… (--column {text})."
         )
+
+
+def _stands_in(name: str, text: str, samples: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether what a column has stands in the text of its row, and not all of it is empty.
+
+    A cell may hold several words, with ``|`` between them.
+    """
+    cells = [(str(row[name]), str(row.get(text))) for row in samples if row.get(name)]
+    return bool(cells) and all(
+        part.strip().casefold() in whole.casefold()
+        for cell, whole in cells
+        for part in cell.split("|")
+    )

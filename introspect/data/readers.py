@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import dropwhile, islice
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from introspect.data.tables import (
     Table,
     doubt_of,
     headed,
+    may_be_heading,
     rows_of_table,
     table_of,
 )
@@ -101,12 +102,14 @@ class Lines:
     texts = (LINE,)
 
     @cached_property
+    def _first(self) -> list[Row]:
+        return list(islice(read_lines(self.file.path), SAMPLE))
+
+    @cached_property
     def heading(self) -> Row | None:
         """The line that is a heading, if one is."""
-        if self.hints.heading is False:
-            return None
-        lines = list(islice(read_lines(self.file.path), 2))
-        if not lines or lines[0].fault:
+        lines = self._first
+        if self.hints.heading is False or not lines or lines[0].fault:
             return None
         is_usual = lines[0].raw.strip().casefold() in USUAL_COLUMNS and len(lines) > 1
         return lines[0] if is_usual or self.hints.heading else None
@@ -118,10 +121,13 @@ class Lines:
 
     @property
     def doubt(self) -> str:
-        """What was taken for a heading."""
-        if self.heading is None or self.hints.heading:
+        """What was taken for a heading, or for none."""
+        if self.hints.heading is not None or not self._first:
             return ""
-        return doubt_of([self.heading.raw.strip()], is_heading=True)
+        first, *below = [row.raw.strip() for row in self._first]
+        if self.heading is not None:
+            return doubt_of([first], is_heading=True)
+        return doubt_of([first], is_heading=False) if may_be_heading(first, below) else ""
 
     def rows(
         self, columns: Sequence[str] | None = None, *, keep_blank: bool = True
@@ -198,7 +204,8 @@ class Sheet:
 
     @cached_property
     def _cells(self) -> list[Row]:
-        return list(rows_of_sheet(self.file.path))
+        # As in other tables, blank rows above the first are no rows.
+        return list(dropwhile(lambda row: not any(row.fields), rows_of_sheet(self.file.path)))
 
     @cached_property
     def _heading(self) -> Heading:

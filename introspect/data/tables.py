@@ -79,6 +79,23 @@ def doubt_of(first: Sequence[str], is_heading: bool) -> str:
     return f"first line read as a text: “{shown}” (--heading, heading=True if it is a heading)"
 
 
+def may_be_heading(first: str, below: Sequence[str]) -> bool:
+    """Return whether the first line of a text may name what the lines below it hold.
+
+    That is: it has a few words, does not end as a sentence does, and the lines below have twice as
+    many words or more, on average.
+
+    Example:
+        >>> may_be_heading("frase", ["Il gatto dorme", "Ciao"]), may_be_heading("Ciao!", ["Il re"])
+        (True, False)
+    """
+    num_words = _num_words(first)
+    if not below or num_words > _MOST_WORDS_OF_A_NAME or first.endswith(("?", "？", "…")):
+        return False
+    num_below = sum(map(_num_words, below))
+    return not _END.search(first) and num_below >= 2 * num_words * len(below)
+
+
 def rows_of_table(path: PathLike, table: Table, *, keep_blank: bool = False) -> Iterator[Row]:
     """Yield the rows below the heading."""
     rows = read_table(
@@ -131,6 +148,8 @@ def table_of(
             f"{len(names)}, “{shortened(first.raw, 60)}”, and {len(below[0].fields)}. Delete what "
             "stands above the heading, or quote texts that hold the delimiter."
         )
+    if len(names) == 1 and delimiter is None and heading is None:
+        check_divided([first.raw, *(row.raw for row in below)], str(path))
     found = headed(str(path), names, below, asked, heading=heading)
     if not found.is_there:
         names = tuple(str(i + 1) for i in range(len(names)))
@@ -171,7 +190,9 @@ def _delimiter(path: PathLike, quoting: bool, asked: Sequence[str]) -> str:
     agreeing = {d for d, rows in possible.items() if _agreement(rows) >= _ENOUGH}
     named = {d for d in agreeing if any(n.strip() in asked or is_usual(n) for n in possible[d][0])}
     chosen = named or agreeing
-    if usual in (chosen or possible) or not possible:
+    if not possible:
+        return _delimiter_below(beginning, quoting) or usual
+    if usual in (chosen or possible):
         return usual
     if len(chosen) == 1:
         return chosen.pop()
@@ -181,6 +202,47 @@ def _delimiter(path: PathLike, quoting: bool, asked: Sequence[str]) -> str:
         "and the lines below do not show which. Say it with delimiter=… (--delimiter)."
     )
 
+
+def _delimiter_below(beginning: Sequence[Row], quoting: bool) -> str | None:
+    """Return what separates the columns of a table above which another line stands, if one does."""
+    for delimiter in DELIMITERS.values():
+        rows = _split([row.raw for row in beginning[1:]], delimiter, quoting)
+        is_table = len(rows) > 1 and len(rows[0]) > 1 and _agreement(rows) == 1
+        if is_table and any(is_usual(name.strip()) for name in rows[0]):
+            return delimiter
+    return None
+
+
+def check_divided(lines: Sequence[str], source: str) -> None:
+    """Check that no character divides lines that are taken for texts into columns.
+
+    Args:
+        lines: the first lines.
+        source: what is read, for messages.
+
+    Raises:
+        InputError: one stands as often in each line, between names in the first, or is one that
+            no text has.
+    """
+    first = lines[0]
+    for mark in dict.fromkeys(_MARK.findall(first)):
+        names = [name.strip(" '\"\u00a0") for name in first.split(mark)]
+        is_heading = any(map(is_usual, names)) and all(
+            len(name.split()) <= _MOST_WORDS_OF_A_NAME for name in names
+        )
+        is_even = len(lines) > 1 and all(line.count(mark) == len(names) - 1 for line in lines)
+        if is_even and (is_heading or mark in _OF_NO_TEXT):
+            raise InputError(
+                f"Expected a text on each line of {source!r}, or columns separated by "
+                f"{listed(DELIMITERS, 'or')}, got what may be columns separated by {mark!r}: "
+                f"“{shortened(first, 60)}”. Save the table with one of these; if each line is a "
+                "text, say heading=False (--no-heading)."
+            )
+
+
+# What may separate columns: marks of punctuation, but for those in and around words.
+_MARK = re.compile(r"[^\w\s'’\"“”.!?-]+|[\x1c-\x1f]")
+_OF_NO_TEXT = ("^", "~", "¦", "§", "::", "\x01", "\x1e", "\x1f")
 
 # The share of rows that have as many columns as the first.
 _ENOUGH = 0.5
@@ -230,10 +292,35 @@ def headed(
     Raises:
         InputError: it may be a heading or a row, or it names a column twice.
     """
+    if heading is None:
+        _check_nothing_above(source, first, rows)
     found = Heading(heading) if heading is not None else _heading(source, first, rows, asked)
     if found.is_there:
         _check_names(source, first)
     return found
+
+
+def _check_nothing_above(source: str, first: Sequence[str], rows: Sequence[Row]) -> None:
+    """Raise if a heading stands below a first row with empty cells, such as a title.
+
+    Raises:
+        InputError: it does.
+    """
+    if all(map(str.strip, first)) or any(map(is_role, first)):
+        return
+    for row in rows[:_MOST_ABOVE]:
+        is_full = len(row.fields) == len(first) and all(map(str.strip, row.fields))
+        if is_full and any(map(is_role, row.fields)) and not any(map(_is_text, row.fields)):
+            raise InputError(
+                f"Expected the names of the columns of {source!r} first, got “"
+                f"{shortened(', '.join(filter(None, first)), 60)}” above “"
+                f"{shortened(', '.join(row.fields), 60)}”. Delete what stands above "
+                "the heading, or say heading=True or False (--heading, --no-heading)."
+            )
+
+
+# So many rows may stand above a heading.
+_MOST_ABOVE = 5
 
 
 def _heading(

@@ -1,14 +1,22 @@
-"""The shape of a head's pattern: visible keys, offsets, sole maxima, and classes of shapes.
+"""A head's pattern: the keys its mask lets it see, means over its rows, and its pieces as words.
 
-All functions take ``(..., query_len, key_len)``.
+All functions take ``(..., query_len, key_len)``. The means return one number for each pattern,
+``(...)``, in float64; rows that a model leaves empty (because a mask hides all keys) count as they
+are.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
+
+Groups = Sequence[Sequence[int]]
+
+_GRAINS = 2.0**24
+#: Sums of half-precision weights deviate from 1 by up to about this much.
+ROUNDING = 0.02
 
 
 def offsets_between(query_len: int, key_len: int) -> torch.Tensor:
@@ -85,6 +93,45 @@ def visible_keys(attentions: torch.Tensor) -> torch.Tensor:
     return (lowest <= offsets) & (offsets <= highest)
 
 
+def assumed_mask(attentions: torch.Tensor) -> torch.Tensor:
+    """Return which keys each query sees, for patterns whose mask is not known.
+
+    Masks of four shapes are recognized: none, a causal one, a causal one after a prefix that all
+    queries see, and a window of either. A key after the query is hidden if neither it nor any later
+    key gets attention from an earlier query. A window is believed only if every key inside it gets
+    attention from some head: where half precision rounds small weights to 0, the pattern has holes,
+    and what lies outside of it may have been rounded as well.
+
+    Args:
+        attentions: ``(..., num_heads, query_len, key_len)``, all rows of one text.
+
+    Returns:
+        ``(..., query_len, key_len)``, bool. Attention from one text to another hides nothing.
+
+    Example:
+        >>> decisive = torch.tensor([[[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+        >>> assumed_mask(decisive)
+        tensor([[ True, False, False],
+                [ True,  True, False],
+                [ True,  True,  True]])
+    """
+    query_len, key_len = attentions.shape[-2:]
+    missing = attentions.isnan()
+    seen = ((attentions != 0) & ~missing).any(-3)
+    unknown = missing.all(-3)
+    if query_len != key_len:
+        return torch.ones_like(seen)
+    offsets = offsets_between(query_len, key_len).to(seen.device)
+    ahead = (seen & (offsets > 0)).any(-2)
+    prefix = (ahead * torch.arange(1, key_len + 1, device=seen.device)).amax(-1)
+    allowed = (offsets <= 0) | (torch.arange(key_len, device=seen.device) < prefix[..., None, None])
+    lowest = offsets.where(seen, key_len).flatten(-2).amin(-1)[..., None, None]
+    highest = offsets.where(seen, -key_len).flatten(-2).amax(-1)[..., None, None]
+    window = allowed & (lowest <= offsets) & (offsets <= highest)
+    is_dense = (seen | unknown | ~window).flatten(-2).all(-1)[..., None, None]
+    return torch.where(is_dense & window.flatten(-2).any(-1)[..., None, None], window, allowed)
+
+
 def even_attention(attentions: torch.Tensor) -> torch.Tensor:
     """Return the pattern of a head that attends equally to all that the mask lets each query see.
 
@@ -103,116 +150,6 @@ def even_attention(attentions: torch.Tensor) -> torch.Tensor:
     return visible / visible.sum(-1, keepdim=True).clamp(min=1)
 
 
-#: The classes, in the order in which they are tried, except ``vertical_diagonal``, tried first.
-PATTERN_CLASSES = ("vertical", "diagonal", "vertical_diagonal", "block", "heterogeneous")
-
-#: A pattern is vertical or diagonal if at least this share of its attention is.
-WHOLE_SHARE = 0.5
-#: It is both if each share is at least this large,
-PART_SHARE = 0.25
-#: and their sum at least this large.
-BOTH_SHARES = 0.75
-#: It is a block if this share of its attention to ordinary tokens stays in the query's own segment.
-BLOCK_SHARE = 0.9
-#: A row counts if it can see this many keys: among fewer, some are always near or stand out.
-FEWEST_KEYS = 8
-
-_COLUMNS = 2
-
-
-class Shares(NamedTuple):
-    """Shares of attention of patterns, ``(...)`` each, float64, 0 to 1; NaN where no row counts.
-
-    Args:
-        diagonal: attention to the token itself and its two neighbors.
-        vertical: of the rest, the share of the two keys that get the most from all queries.
-        within: attention to ordinary tokens of the query's own segment.
-        across: attention to ordinary tokens of other segments; NaN where there is only one.
-    """
-
-    diagonal: torch.Tensor
-    vertical: torch.Tensor
-    within: torch.Tensor
-    across: torch.Tensor
-
-
-def pattern_shares(
-    attentions: torch.Tensor,
-    is_row: torch.Tensor,
-    visible: torch.Tensor,
-    segments: torch.Tensor,
-) -> Shares:
-    """Compute the shares of a pattern near its diagonal, in columns, and within segments.
-
-    Args:
-        attentions: ``(..., n, n)``, all rows.
-        is_row: ``(..., n)``, bool: the queries that count, if they see enough keys.
-        visible: ``(n, n)``, bool: the keys that the mask lets each query see.
-        segments: ``(n,)``: the number of each token's segment; below 0 for special tokens.
-
-    Example:
-        >>> n = 12
-        >>> previous = torch.eye(n).roll(-1, -1).T  # each attends to the token before
-        >>> everything = torch.ones(n, n, dtype=torch.bool)
-        >>> found = pattern_shares(previous, everything[0], everything, torch.zeros(n))
-        >>> round(float(found.diagonal), 3), pattern_class(found)
-        (0.917, tensor(1))
-    """
-    rows = is_row & (visible.sum(-1) >= FEWEST_KEYS)
-    count = rows.sum(-1).double()
-    weights = attentions.double().masked_fill(~rows[..., None], 0)
-    columns = weights.sum(-2)
-    given = columns[..., segments >= 0].sum(-1)
-    near = torch.zeros_like(given)
-    for offset in (-1, 0, 1):
-        neighbors = weights.diagonal(offset, dim1=-2, dim2=-1)
-        near += neighbors.sum(-1)
-        columns[..., max(offset, 0) :][..., : neighbors.shape[-1]] -= neighbors
-    own = _within(weights, segments)
-    return Shares(
-        diagonal=near / count,
-        vertical=columns.topk(min(_COLUMNS, columns.shape[-1]), dim=-1).values.sum(-1) / count,
-        within=(given if own is None else own) / count,
-        across=torch.full_like(given, torch.nan) if own is None else (given - own) / count,
-    )
-
-
-def _within(weights: torch.Tensor, segments: torch.Tensor) -> torch.Tensor | None:
-    """Sum ordinary tokens' attention within their segment; ``None`` if there is only one."""
-    numbers = sorted({number for number in segments.tolist() if number >= 0})
-    if len(numbers) < 2:
-        return None
-    members = [segments == number for number in numbers]
-    return sum(weights[..., of, :][..., of].sum((-2, -1)) for of in members)  # type: ignore[return-value]
-
-
-def pattern_class(shares: Shares) -> torch.Tensor:
-    """Return the class of each pattern, an index into ``PATTERN_CLASSES``; -1 if no row counts.
-
-    The classes are tried in this order: ``vertical_diagonal`` where each share is at least 0.25
-    and their sum at least 0.75; ``vertical`` and ``diagonal`` where the share is at least 0.5;
-    ``block`` where ordinary tokens of two segments get at least 0.5, nine tenths of it within the
-    query's own; else ``heterogeneous``.
-
-    Returns:
-        ``(...)``, integers.
-    """
-    diagonal, vertical, within, across = shares
-    is_both = torch.minimum(vertical, diagonal) >= PART_SHARE
-    is_both &= vertical + diagonal >= BOTH_SHARES
-    ordinary = within + across
-    is_block = (ordinary >= WHOLE_SHARE) & (within >= BLOCK_SHARE * ordinary)
-    classes = torch.full(diagonal.shape, PATTERN_CLASSES.index("heterogeneous"))
-    for name, holds in (
-        ("block", is_block),
-        ("diagonal", diagonal >= WHOLE_SHARE),
-        ("vertical", vertical >= WHOLE_SHARE),
-        ("vertical_diagonal", is_both),
-    ):
-        classes = classes.masked_fill(holds, PATTERN_CLASSES.index(name))
-    return classes.masked_fill(diagonal.isnan(), -1)
-
-
 def sole_maximum(attentions: torch.Tensor) -> torch.Tensor:
     """Return the key with the most attention from each query; -1 if it is tied or there is none.
 
@@ -229,3 +166,167 @@ def sole_maximum(attentions: torch.Tensor) -> torch.Tensor:
     best = attentions.amax(-1, keepdim=True)
     is_sole = ((attentions == best).sum(-1) == 1) & (best[..., 0] > 0)
     return attentions.argmax(-1).masked_fill(~is_sole, -1)
+
+
+def in_grains(values: torch.Tensor) -> torch.Tensor:
+    r"""Convert values to float64 and round each to a multiple of :math:`2^{-24}`.
+
+    Example:
+        >>> float(in_grains(torch.tensor(0.1)) * 2**24).is_integer()
+        True
+    """
+    return (values.double() * _GRAINS).round_() / _GRAINS
+
+
+def row_entropy(attentions: torch.Tensor) -> torch.Tensor:
+    r"""Compute the entropy of the attention of each query, in bits, to within 1e-6.
+
+    .. math:: -\sum_j \alpha_{ij} \log_2 \alpha_{ij}
+
+    Args:
+        attentions: ``(..., query_len, key_len)``, weights. A key that adds less than
+            :math:`2^{-25}` (3e-8), as a weight below 1.6e-9 does, counts as 0.
+
+    Returns:
+        ``(..., query_len)``, from 0 to :math:`\log_2` of the number of keys; NaN where the
+        row contains NaN or a negative number. The values are multiples of :math:`2^{-24}` and do
+        not depend on how far a row is padded with zeros.
+
+    Example:
+        >>> row_entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
+        tensor([1., 0.], dtype=torch.float64)
+    """
+    weights = attentions.float()
+    # The added constant keeps the logarithm of 0 finite and is negligible for any larger weight.
+    terms = (weights + 2.0**-40).log_().mul_(weights).neg_()
+    # The other terms are multiples of 2⁻⁴⁸ in float32, so a row's sum, below 2⁵, is exact in
+    # float64.
+    torch.nn.functional.threshold(terms, 2.0**-25, 0.0, inplace=True)
+    return in_grains(terms.sum(-1, dtype=torch.float64) / math.log(2))
+
+
+def entropy(attentions: torch.Tensor) -> torch.Tensor:
+    r"""Compute the entropy of a head's attention, in bits, averaged over queries.
+
+    .. math:: -\frac{1}{n} \sum_i \sum_j \alpha_{ij} \log_2 \alpha_{ij}
+
+    It is 0 for heads that attend to one token, and :math:`\log_2` of the number of keys for uniform
+    attention.
+
+    Source: Clark et al. 2019, "What Does BERT Look At?", section 3.3.
+
+    Example:
+        >>> entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
+        tensor(0.5000, dtype=torch.float64)
+    """
+    return row_entropy(attentions).mean(-1)
+
+
+def mass_on(
+    attentions: torch.Tensor, keys: Sequence[bool], queries: Sequence[bool] | None = None
+) -> torch.Tensor:
+    """Compute the share of attention that goes to some of the keys, averaged over queries.
+
+    Args:
+        attentions: ``(..., query_len, key_len)``.
+        keys: which keys, for example the special tokens.
+        queries: which queries to average over; all by default.
+
+    Returns:
+        From 0 to 1; NaN without any query.
+
+    Example:
+        >>> mass_on(torch.tensor([[0.7, 0.3], [0.1, 0.9]]), [True, False])
+        tensor(0.4000, dtype=torch.float64)
+    """
+    rows = attentions.double()
+    if queries is not None:
+        rows = rows[..., torch.tensor(list(queries), dtype=torch.bool), :]
+    return rows[..., torch.tensor(list(keys), dtype=torch.bool)].sum(-1).mean(-1)
+
+
+def offset_mass(attentions: torch.Tensor, offset: int) -> torch.Tensor:
+    """Compute the mean attention of a token to the one ``offset`` positions after it.
+
+    -1 is the previous token, 0 the token itself, 1 the next one; the mean is over queries that have
+    such a token.
+
+    Returns:
+        From 0 to 1; NaN where no query has such a token.
+
+    Example:
+        >>> offset_mass(torch.tensor([[1.0, 0.0], [0.8, 0.2]]), -1)
+        tensor(0.8000, dtype=torch.float64)
+    """
+    return attentions.double().diagonal(offset, dim1=-2, dim2=-1).mean(-1)
+
+
+def readable_heads(attentions: torch.Tensor) -> torch.Tensor:
+    """Return which heads have only finite weights, ``(num_layers, num_heads)``.
+
+    Example:
+        >>> readable_heads(torch.tensor([[[[1.0]], [[float("nan")]]]]))
+        tensor([[ True, False]])
+    """
+    return attentions.isfinite().all(-1).all(-1)
+
+
+def max_row_sum_error(attentions: torch.Tensor) -> float:
+    """Return the largest distance of a row's sum from 1; NaN if a weight is not finite."""
+    return float((attentions.sum(-1) - 1).abs().max())
+
+
+def are_shares(attentions: torch.Tensor) -> bool:
+    """Return whether weights are finite shares that sum to 1 in each row, but for rounding.
+
+    Example:
+        >>> are_shares(torch.tensor([[0.5, 0.5]])), are_shares(torch.tensor([[2.0, -1.0]]))
+        (True, False)
+    """
+    sums_to_one = max_row_sum_error(attentions) <= ROUNDING  # false where one is not finite
+    return sums_to_one and not bool((attentions < -ROUNDING).any())
+
+
+def merge_pieces(attentions: torch.Tensor, queries: Groups, keys: Groups) -> torch.Tensor:
+    r"""Compute the attention between groups of tokens.
+
+    .. math:: A_{IJ} = \frac{1}{|I|} \sum_{i \in I} \sum_{j \in J} \alpha_{ij}
+
+    A group receives the sum of what its pieces receive and gives the mean of what they give, so
+    rows that sum to 1 over tokens sum to 1 over any partition of the keys.
+
+    Args:
+        attentions: ``(..., query_len, key_len)``.
+        queries: the query indices in each group.
+        keys: the key indices in each group.
+
+    Returns:
+        ``(..., len(queries), len(keys))``; NaN exactly where a weight between the two groups is
+        NaN.
+
+    Source: Clark et al. 2019, "What Does BERT Look At?", section 4.1.
+
+    Example:
+        >>> merge_pieces(torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.2, 0.6], [0.0, 0.4, 0.6]]),
+        ...              queries=[[0], [1, 2]], keys=[[0], [1, 2]])
+        tensor([[0.5000, 0.5000],
+                [0.1000, 0.9000]])
+    """
+    to_keys = _membership(keys, attentions.shape[-1], attentions)
+    to_queries = _membership(queries, attentions.shape[-2], attentions)
+    averaging = to_queries / to_queries.sum(dim=0, keepdim=True)
+    missing = attentions.isnan()
+    if not missing.any():
+        return averaging.T @ (attentions @ to_keys)
+    # In a product, 0 × NaN is NaN, so one missing weight would spread to every group.
+    merged = averaging.T @ (attentions.nan_to_num(0.0) @ to_keys)
+    touched = to_queries.T @ (missing.to(attentions.dtype) @ to_keys)
+    return merged.masked_fill(touched > 0, torch.nan)
+
+
+def _membership(groups: Groups, length: int, like: torch.Tensor) -> torch.Tensor:
+    """Build a matrix ``(length, num_groups)`` with 1 where the token is in the group."""
+    matrix = torch.zeros(length, len(groups), dtype=like.dtype, device=like.device)
+    for column, group in enumerate(groups):
+        matrix[list(group), column] = 1
+    return matrix

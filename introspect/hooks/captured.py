@@ -18,8 +18,7 @@ from introspect.hooks.interface import active_editors
 from introspect.hooks.loans import attention_implementation, borrowed_attention
 from introspect.hooks.observation import OWN_OUTPUTS, are_weights
 from introspect.hooks.run import returns_attention, run_returning_attention
-from introspect.hooks.settings import unread_positions
-from introspect.hooks.unwrapping import watched_module
+from introspect.hooks.unwrapping import unread_positions, watched_module
 from introspect.hooks.watchers import same_output
 from introspect.records import Certificate
 from introspect.text import quantity

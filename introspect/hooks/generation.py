@@ -19,8 +19,7 @@ from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.arguments import copied, run_arguments, telling_failures
 from introspect.hooks.captured import NOT_COMPARED, Captured, certificate_of, noted
 from introspect.hooks.interface import IMPLEMENTATION, watching
-from introspect.hooks.loans import borrowed_attention
-from introspect.hooks.module_hooks import hook_after
+from introspect.hooks.loans import borrowed_attention, hook_after
 from introspect.hooks.observation import OWN_OUTPUTS, Observation
 from introspect.hooks.run import INTERFACE_ROUTE, OUTPUT_ROUTE
 from introspect.hooks.unwrapping import check_positions, taken_by, watched_module

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from introspect.changes import Changes
-from introspect.hooks.module_hooks import hook_before
+from introspect.hooks.loans import hook_before
 from introspect.hooks.unwrapping import models_inside
 
 # An attention module attends to another sequence if it received one of these arguments.

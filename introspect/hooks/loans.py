@@ -8,16 +8,16 @@ borrower records the original, and the last one restores it, even after an excep
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
 from introspect.changes import Changes, guarded, lock, sweep
-from introspect.hooks.compiled import run_as_written
 
 # The property without the underscore also writes to sub-configurations. Here every configuration is
 # borrowed separately, so that models with mixed implementations are restored exactly.
@@ -81,7 +81,7 @@ def borrow_attention(
 ) -> None:
     """Change a module as ``borrowed_attention`` does, for as long as the changes last."""
     parts = list(module.modules())
-    run_as_written(changes, parts)
+    _run_as_written(changes, parts)
     _borrow(changes, _configs(parts), implementation, [] if keeps_training else parts)
 
 
@@ -93,7 +93,7 @@ def without_dropout(module: nn.Module) -> Iterator[None]:
     """
     parts = list(module.modules())
     with Changes() as changes:
-        run_as_written(changes, parts)
+        _run_as_written(changes, parts)
         _borrow(changes, [], None, parts)
         yield
 
@@ -201,3 +201,93 @@ def _configs(parts: Iterable[nn.Module]) -> list[Any]:
         configs[id(config)] = config
         pending += [getattr(config, name, None) for name in getattr(config, "sub_configs", {})]
     return list(configs.values())
+
+
+# The setting of torch.compile is one for the process: the first run that needs it changes it, the
+# last restores it.
+_runs: set[Changes] = set()
+_stances: list[Any] = []
+
+
+def _run_as_written(changes: Changes, parts: Sequence[nn.Module]) -> None:
+    """Run compiled parts of a model as they were written, as long as the changes last.
+
+    Compiled code calls no hook that came after it.
+    """
+    if not any(map(_is_compiled, parts)):
+        return
+    with lock:
+        changes.note(partial(_end_run, changes))
+        _runs.add(changes)
+        if not _stances:
+            _stances.append(torch.compiler.set_stance("force_eager"))
+
+
+def _end_run(changes: Changes) -> None:
+    """Restore the setting after the last run."""
+    with lock:
+        _runs.discard(changes)
+        while _stances and not _runs:
+            _stances[-1].__exit__(None, None, None)
+            _stances.pop()
+
+
+def _is_compiled(part: nn.Module) -> bool:
+    is_wrapped = "_orig_mod" in part._modules or part._compiled_call_impl is not None
+    return is_wrapped or hasattr(vars(part).get("forward"), "_torchdynamo_orig_callable")
+
+
+# Where a module of torch keeps its hooks, and what it notes about them, by number.
+_HOOKS = {
+    "_forward_hooks": ("_forward_hooks_with_kwargs", "_forward_hooks_always_called"),
+    "_forward_pre_hooks": ("_forward_pre_hooks_with_kwargs",),
+}
+
+
+def hook_before(changes: Changes, parts: Iterable[nn.Module], function: Callable[..., Any]) -> None:
+    """Let modules call a function before they run, with all of their arguments.
+
+    Args:
+        changes: what the hooks last as long as.
+        parts: the modules.
+        function: is called with the module, its arguments and its named arguments.
+    """
+    modules = list(parts)
+    changes.note(partial(unhook, modules, function))
+    for part in modules:
+        part.register_forward_pre_hook(function, with_kwargs=True)
+
+
+def hook_after(
+    changes: Changes,
+    parts: Iterable[nn.Module],
+    function: Callable[..., Any],
+    *,
+    with_kwargs: bool = False,
+    always_call: bool = False,
+) -> None:
+    """Let modules call a function after they have run.
+
+    Args:
+        changes: what the hooks last as long as.
+        parts: the modules.
+        function: is called with the module, its arguments and what it returns.
+        with_kwargs: call it with the named arguments too, before what the module returns.
+        always_call: call it also when the module has failed.
+    """
+    modules = list(parts)
+    changes.note(partial(unhook, modules, function))
+    for part in modules:
+        part.register_forward_hook(function, with_kwargs=with_kwargs, always_call=always_call)
+
+
+def unhook(parts: Sequence[nn.Module], function: Callable[..., Any]) -> None:
+    """Remove a function from the hooks of modules, also one that is registered in part only."""
+    for part in parts:
+        for name, notes in _HOOKS.items():
+            for number, hook in list(vars(part)[name].items()):
+                if hook is function:
+                    for note in notes:
+                        vars(part)[note].pop(number, None)
+                    # Last: by the hook its number is found again after an interruption.
+                    vars(part)[name].pop(number, None)

@@ -1,4 +1,4 @@
-"""The transformers model inside whatever is handed over, and what its ``forward`` takes.
+"""The transformers model inside whatever is handed over, and what its code takes and reads.
 
 Models arrive wrapped: adapted by PEFT, compiled, spread over devices, or as one part of a program
 of one's own. What attends is the transformers model inside, whose ``forward`` names its inputs; a
@@ -8,7 +8,9 @@ wrapper's often names none. This is the one place that looks for it.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Container, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from torch import nn
@@ -171,3 +173,36 @@ def check_positions(module: nn.Module) -> None:
                 "peft_model.get_base_model() for the model without it; ix.capture(peft_model, "
                 "inputs) has the attention as it is."
             )
+
+
+_POSITIONS = "position_embedding_type"
+# What code that knows one scheme only has: positions added to the embeddings.
+_PLAIN = (None, "absolute")
+
+
+def unread_positions(module: nn.Module) -> str:
+    """Return what a configuration says of positions that the model's code does not do.
+
+    A model that was trained with relative keys, and runs on code without them, attends otherwise
+    than it was trained to.
+
+    Returns:
+        A clause for a certificate; empty where the code does what the configuration says.
+    """
+    for part in module.modules():
+        scheme = getattr(getattr(part, "config", None), _POSITIONS, None)
+        if not isinstance(part, PreTrainedModel) or scheme in _PLAIN:
+            continue
+        if not _is_read(type(part).__module__):
+            name = type(part).__name__
+            return f"its configuration has {_POSITIONS}={scheme!r}, which {name} ignores"
+    return ""
+
+
+@cache
+def _is_read(module: str) -> bool:
+    """Return whether the file of a model's class mentions the setting."""
+    try:
+        return _POSITIONS in inspect.getsource(sys.modules[module])
+    except (OSError, TypeError, KeyError):
+        return True  # there is no source to tell by

@@ -26,6 +26,8 @@ ATTENTION = "attention"
 _WORK = re.compile(
     r"\d{6}-[0-9a-f]{12}\.safetensors|\d{6}-\d{5,}\.safetensors|manifest\.jsonl|index\.jsonl"
 )
+# What runs write in their own folders. A manifest that names something else was not written by one.
+_RESULT = re.compile(r"[a-z][a-z_]*\.(parquet|csv|jsonl?|html)|" + f"{SHARDS}|{ATTENTION}")
 # The files of a probe by version 0.1.0, whose manifest does not name them.
 _OF_0_1_0 = (
     "heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "summary.json", "report.html",
@@ -51,7 +53,7 @@ def files_of(run: dict[str, Any]) -> set[str]:
     if not isinstance(files, list):
         files = _OF_0_1_0 if version_of(run) == "0.1.0" else ()
     # A name that is a path would lead out of the folder.
-    return {PLAN, *(name for name in files if isinstance(name, str) and Path(name).name == name)}
+    return {PLAN, *(name for name in files if isinstance(name, str) and _RESULT.fullmatch(name))}
 
 
 def is_work(path: Path) -> bool:
@@ -102,8 +104,8 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise OutputError(
             f"Expected the plan of a run in {shown(path)!r}, but it cannot be read: {error}. "
-            "Without it nobody knows what is of a run here: name another folder, or remove this "
-            "one yourself."
+            "Without it nobody knows which files here are of a run, and none is removed: name "
+            f"another folder, or remove {shown(folder)!r} yourself."
         ) from error
     return run
 

@@ -3,7 +3,6 @@ from .batches import BatchLimits as BatchLimits
 from .batches import is_out_of_memory as is_out_of_memory
 from .batches import length_batches as length_batches
 from .batches import num_heads_of as num_heads_of
-from .fit import unused_by as unused_by
 from .inputs import EncodedText as EncodedText
 from .inputs import Readable as Readable
 from .inputs import TooLongError as TooLongError
@@ -16,6 +15,7 @@ from .inputs import padded as padded
 from .loader import hush as hush
 from .loader import load as load
 from .loader import load_text as load_text
+from .loader import unused_by as unused_by
 from .model import Model as Model
 from .null import null_model as null_model
 from .objectives import logit_of as logit_of

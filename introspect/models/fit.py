@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedModel
 
 from introspect.errors import ModelError
 from introspect.hooks import unread_positions
 from introspect.models.inputs import num_embeddings
-from introspect.models.model import Model
-from introspect.models.unused import words_on_unused
-from introspect.models.vision import VisionModel, reads_pictures
-from introspect.text import whole
+from introspect.text import counted, listed, verb, whole
 
 _SMALLEST_VOCABULARY = 2
+_SHOWN = 3
+# Heads on top of the layers that attend, which no attention depends on, wherever they are kept.
+_HEADS = re.compile(r"(^|\.)(pooler|seq_relationship)(\.|$)")
+_ASSIGNED = re.compile(r"\bself\.(\w+) = ")
+# What earlier versions of transformers saved beside the weights: masks, positions and versions,
+# which are computed today.
+_COMPUTED = re.compile(
+    r"(^|\.)(position_ids|token_type_ids|version|causal_mask|masked_bias|num_batches_tracked"
+    r"|(attn|attention)\.bias)$"
+)
+# Of positions, by models that compute them; any other model would ignore the positions.
+_OF_POSITIONS = {
+    "inv_freq": re.compile("rotary|rope", re.IGNORECASE),
+    "relative_position_index": re.compile("relative_position", re.IGNORECASE),
+}
+_TOWERS = {"vision": "vision_model", "text": "text_model"}
 
 
 def check_reader(module: nn.Module, tokenizer: Any, name: str) -> None:
@@ -61,6 +79,149 @@ def check_used(module: nn.Module, name: str, unused: Sequence[str] = (), *, stri
     return note
 
 
-def unused_by(model: Model | VisionModel) -> str:
-    """Return the weights and settings that a model does not use, in words; empty if it uses all."""
-    return "; ".join(filter(None, (model.unused, unread_positions(model.module))))
+def reads_pictures(module: nn.Module) -> bool:
+    """Return whether the main input of a module is an image."""
+    return getattr(module, "main_input_name", None) == "pixel_values"
+
+
+def is_image_processor(processor: Any) -> bool:
+    """Return whether ``processor`` is a transformers image processor."""
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    return isinstance(processor, ImageProcessingMixin)
+
+
+def chosen_tower(module: nn.Module, tower: str | None, name: str) -> nn.Module:
+    """Return the requested tower of a model of images and text; return other models unchanged.
+
+    Args:
+        module: the model.
+        tower: ``vision`` or ``text``; ``None`` if the model has only one.
+        name: the model's name, for errors.
+
+    Raises:
+        ModelError: there is no such tower, or there are two and none was chosen.
+    """
+    if tower not in (None, *_TOWERS):
+        raise ModelError(f"Expected `tower` as vision or text, got {tower!r}.")
+    parts = {side: getattr(module, name, None) for side, name in _TOWERS.items()}
+    if all(isinstance(part, nn.Module) for part in parts.values()):
+        if tower is None:
+            raise ModelError(
+                f"Expected a model that reads pictures or text, but {name} reads both, apart from "
+                'each other. Choose with tower="vision" or tower="text", or give '
+                "load((model.vision_model, image_processor)) or load((model.text_model, "
+                "tokenizer))."
+            )
+        return parts[tower]  # type: ignore[return-value]
+    if tower is not None and reads_pictures(module) != (tower == "vision"):
+        raise ModelError(
+            f"Expected a model with a {tower} tower, got {type(module).__name__}, which reads "
+            f"{'pictures' if reads_pictures(module) else 'text'} only. Leave `tower` out."
+        )
+    return module
+
+
+def unused_weights(
+    module: nn.Module, unexpected: Iterable[str], stored: Iterable[str] = ()
+) -> list[str]:
+    """Return the weights of a checkpoint that a model does not use and that its results need.
+
+    Not among them are a pooler, the heads that other classes of the architecture have on top,
+    buffers that are computed today, and what a quantized weight is stored with.
+
+    Args:
+        module: the model as loaded.
+        unexpected: the names that transformers reports as not used.
+        stored: all names in the checkpoint, as far as they are known.
+    """
+    prefix = f"{getattr(module, 'base_model_prefix', '')}."
+    base: nn.Module = getattr(module, "base_model", module)
+    is_prefixed = prefix != "." and any(name.startswith(prefix) for name in stored)
+    tops = {name.partition(".")[0] for name in base.state_dict()}
+    # The heads of the model itself: what is left over of these changes what it predicts.
+    own = {name for name, _ in module.named_children()} if base is not module else set()
+
+    def matters(name: str) -> bool:
+        if _HEADS.search(name) or _COMPUTED.search(name) or _is_computed_position(name, base):
+            return False
+        rest = name.removeprefix(prefix)
+        top = rest.partition(".")[0]
+        if name.startswith(prefix) or (not is_prefixed and top in tops):
+            return not _is_kept_elsewhere(rest, base)
+        return top in own or not (is_prefixed or _is_head(top, module))
+
+    return sorted(name for name in unexpected if matters(name))
+
+
+def _is_computed_position(name: str, base: nn.Module) -> bool:
+    """Return whether a name is of positions that a model computes itself, in its own way."""
+    pattern = _OF_POSITIONS.get(name.rpartition(".")[2])
+    if pattern is None:
+        return False
+    settings = getattr(base, "config", None)
+    named = [*(vars(settings) if settings is not None else ()), *dict(base.named_parameters())]
+    named += [word for place, part in base.named_modules() for word in (place, type(part).__name__)]
+    return any(map(pattern.search, named))
+
+
+def _is_kept_elsewhere(name: str, base: nn.Module) -> bool:
+    """Return whether a name is of a buffer, or of what a quantized weight is stored with."""
+    if any(name == buffer for buffer, _ in base.named_buffers()):
+        return True
+    if getattr(getattr(base, "config", None), "quantization_config", None) is None:
+        return False
+    owner, _, last = name.rpartition(".")
+    weight, _, _ = name.partition(".weight.")
+    parts = {part for part, _ in base.named_modules()}
+    return last not in ("weight", "bias") and (owner in parts or weight in parts)
+
+
+def _is_head(top: str, module: nn.Module) -> bool:
+    """Return whether another class of the architecture has a part of this name."""
+    base: nn.Module = getattr(module, "base_model", module)
+    kind: type = type(base)
+    return top in _parts_of_others(kind)
+
+
+@cache
+def _parts_of_others(base: type) -> frozenset[str]:
+    """Return the names of the parts that classes beside a base model assign to themselves."""
+    names: set[str] = set()
+    for other in vars(sys.modules[base.__module__]).values():
+        is_model = isinstance(other, type) and issubclass(other, PreTrainedModel)
+        if not is_model or other is base or "__init__" not in vars(other):
+            continue
+        try:
+            names.update(_ASSIGNED.findall(inspect.getsource(other.__init__)))
+        except (OSError, TypeError):
+            continue
+    return frozenset(names)
+
+
+def words_on_unused(unused: Iterable[str]) -> str:
+    """Return what a certificate says of weights that are not used; empty if all are.
+
+    Example:
+        >>> words_on_unused(["encoder.layer.2.output.dense.weight"])
+        '1 weight of the checkpoint is not used: encoder.layer.2.output.dense.weight'
+    """
+    names = list(unused)
+    if not names:
+        return ""
+    are = verb(len(names), "is", "are")
+    return f"{counted(len(names), 'weight')} of the checkpoint {are} not used: " + listed(
+        names, most=_SHOWN
+    )
+
+
+def names_stored(files: Iterable[Any]) -> list[str]:
+    """Return the names in files of safetensors; pickles are left out."""
+    from safetensors import safe_open
+
+    names: list[str] = []
+    for file in files:
+        if str(file).endswith(".safetensors"):
+            with safe_open(file, framework="pt") as stored:
+                names += stored.keys()
+    return names

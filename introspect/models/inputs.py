@@ -16,7 +16,7 @@ from introspect.calls import kind_of_thing
 from introspect.errors import ModelError, TextError
 from introspect.models.tokens import token_sequence
 from introspect.records import TokenSequence
-from introspect.text import Span, shortened, whole
+from introspect.text import Span, listed, shortened, whole
 
 Readable = str | Sequence[str] | Sequence[Mapping[str, str]]
 
@@ -416,9 +416,18 @@ def _unknown_notices(tokenizer: Any, tokens: TokenSequence) -> list[str]:
     )
     return [
         f"{extent}: it reads {unknown} of the {characters} characters as "
-        f"{tokenizer.unk_token}, and so cannot tell them apart. What the views show of them says "
-        "nothing about their meaning. Choose a model that was trained on this language."
+        f"{tokenizer.unk_token} ({_unknown_words(tokens)}), and so cannot tell them apart. What "
+        "the views show of them says nothing about their meaning. Choose a model whose vocabulary "
+        "has them."
     ]
+
+
+def _unknown_words(tokens: TokenSequence) -> str:
+    """Return the first unknown pieces of a text, each once."""
+    flags = zip(tokens.offsets, tokens.sequence_ids, tokens.unknown_mask, strict=True)
+    pieces = [tokens.texts[which or 0][slice(*span)] for span, which, flag in flags if flag]
+    shown = dict.fromkeys(f"“{shortened(piece, 20)}”" for piece in pieces if piece.strip())
+    return listed(shown, most=3)
 
 
 def encode_batch(

@@ -15,11 +15,18 @@ from torch import nn
 
 from introspect.calls import checked_call
 from introspect.changes import Changes, change_setting
-from introspect.deprecated import renamed_keyword
 from introspect.errors import IntrospectError, MissingExtraError, ModelError
-from introspect.hooks import unwrapped
+from introspect.hooks import unread_positions, unwrapped
 from introspect.models.adapters import adapted, base_of, num_labels_in
-from introspect.models.fit import check_reader, check_used
+from introspect.models.fit import (
+    check_reader,
+    check_used,
+    chosen_tower,
+    is_image_processor,
+    names_stored,
+    reads_pictures,
+    unused_weights,
+)
 from introspect.models.given import module_in, owner_of, pair_in
 from introspect.models.model import Model
 from introspect.models.sources import (
@@ -28,8 +35,7 @@ from introspect.models.sources import (
     check_same_state,
     find_source,
 )
-from introspect.models.unused import names_stored, unused_weights
-from introspect.models.vision import VisionModel, chosen_tower, is_image_processor, reads_pictures
+from introspect.models.vision import VisionModel
 
 
 def hush() -> None:
@@ -97,8 +103,7 @@ def load(
     strict: bool = True,
     tower: Literal["text"] | None = None,
 ) -> Model: ...
-@renamed_keyword("with_head", "lm_head")
-@checked_call
+@checked_call(renamed={"with_head": "lm_head"})
 def load(
     model: Model | VisionModel | _Loadable = "minilm",
     *,
@@ -402,3 +407,8 @@ def _first_line(error: BaseException) -> str:
     first, *others = text.splitlines() or [type(error).__name__]
     whole = f"{first} {others[0].strip()}" if others and first[-1] == ":" else first
     return whole if whole.endswith((".", "!", "?")) else f"{whole}."
+
+
+def unused_by(model: Model | VisionModel) -> str:
+    """Return the weights and settings that a model does not use, in words; empty if it uses all."""
+    return "; ".join(filter(None, (model.unused, unread_positions(model.module))))

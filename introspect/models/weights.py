@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,8 +19,6 @@ _OF_MODEL = ("model.safetensors", MODEL_INDEX)
 _OF_PICKLED_MODEL = ("pytorch_model.bin", f"pytorch_model.bin{INDEX}")
 _OF_ADAPTER = ("adapter_model.safetensors",)
 _OF_PICKLED_ADAPTER = ("adapter_model.bin",)
-# Hashing is for provenance; beyond this size it would take too long.
-_HASH_LIMIT_BYTES = 2 << 30
 
 
 def weight_files(folder: Path, *, adapter: bool = False, allow_pickle: bool) -> list[Path]:
@@ -139,16 +136,3 @@ def _no_weights(folder: Path, wanted: Iterable[str]) -> ModelError:
         f"Expected weights (a *{_SAFE} file) in {str(folder)!r}, but there are none beside "
         "config.json. Copy the weights there; random ones would show nothing."
     )
-
-
-def digest(paths: Iterable[Path]) -> str | None:
-    """Return the SHA-256 of files, one after the other; ``None`` where they are too large."""
-    files = list(paths)
-    if sum(path.stat().st_size for path in files) > _HASH_LIMIT_BYTES:
-        return None
-    total = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                total.update(block)
-    return f"sha256:{total.hexdigest()}"

@@ -30,9 +30,7 @@ from .parts import PARTS_BY_NAME as PARTS_BY_NAME
 from .parts import CapturePart as CapturePart
 from .parts import names_of_editable as names_of_editable
 from .parts import names_of_parts as names_of_parts
-from .reading import ROUNDING as ROUNDING
 from .reading import notices_of_weights as notices_of_weights
-from .reading import readable_heads as readable_heads
 from .storage import digest_of as digest_of
 from .storage import sequence_from as sequence_from
 from .tokens import TokenLike as TokenLike

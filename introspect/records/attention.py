@@ -13,13 +13,13 @@ import torch
 
 from introspect.calls import checked_call, checked_class
 from introspect.errors import RecordError, SelectionError
-from introspect.functional import assumed_mask, merge_pieces
+from introspect.functional import are_shares, assumed_mask, max_row_sum_error, merge_pieces
 from introspect.io import save_file
 from introspect.records.facts import Certificate, PatchGrid
 from introspect.records.given import Patterns, read_patterns
 from introspect.records.given_tokens import read_tokens
 from introspect.records.parts import PARTS_BY_NAME
-from introspect.records.reading import max_row_sum_error, notices_of_weights
+from introspect.records.reading import notices_of_weights
 from introspect.records.storage import packed, unpacked
 from introspect.records.tokens import TokenSequence
 
@@ -273,6 +273,8 @@ class AttentionRecord:
                 "left out."
             )
         stored = _stored(patterns.attentions)
+        if not are_shares(stored):
+            notices += notices_of_weights(stored, patterns.layers)
         return cls(
             attentions=stored,
             queries=queries,
@@ -282,7 +284,7 @@ class AttentionRecord:
             certificate=Certificate(
                 route="given tensors", max_row_sum_error=max_row_sum_error(stored)
             ),
-            notices=(*notices, *notices_of_weights(stored, patterns.layers)),
+            notices=tuple(notices),
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:

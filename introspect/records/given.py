@@ -129,7 +129,11 @@ def _is_step(given: Any) -> bool:
 def _tensor(given: Any) -> torch.Tensor:
     if isinstance(given, torch.Tensor):
         if given.is_meta or given.is_complex():
-            kind = "of the meta device" if given.is_meta else "of complex numbers"
+            kind = (
+                "of the meta device, which has no numbers. Load the weights, and run the model"
+                if given.is_meta
+                else "of complex numbers. Hand over the weights, which are shares of a whole"
+            )
             raise RecordError(f"Expected attention weights, got a tensor {kind}.")
         return given.detach().to_dense() if given.layout != torch.strided else given.detach()
     try:

@@ -1,4 +1,4 @@
-"""Which heads of a record can be read, and what its reader must know of its weights."""
+"""What the reader of a record must know of its weights, where they are no shares."""
 
 from __future__ import annotations
 
@@ -6,40 +6,20 @@ from collections.abc import Sequence
 
 import torch
 
+from introspect.functional import ROUNDING, readable_heads
 from introspect.records.facts import Head
 from introspect.text import counted, listed, quantity, verb, whole
-
-#: Sums of half-precision weights deviate from 1 by up to about this much.
-ROUNDING = 0.02
 
 _NAMED = 3
 
 
-def readable_heads(attentions: torch.Tensor) -> torch.Tensor:
-    """Return which heads have only finite weights, ``(num_layers, num_heads)``.
-
-    Example:
-        >>> readable_heads(torch.tensor([[[[1.0]], [[float("nan")]]]]))
-        tensor([[ True, False]])
-    """
-    return attentions.isfinite().all(-1).all(-1)
-
-
-def max_row_sum_error(attentions: torch.Tensor) -> float:
-    """Return the largest distance of a row's sum from 1; NaN if a weight is not finite."""
-    return float((attentions.sum(-1) - 1).abs().max())
-
-
 def notices_of_weights(attentions: torch.Tensor, layers: Sequence[int]) -> tuple[str, ...]:
-    """Return what a reader must know of these weights; nothing of finite shares that sum to 1.
+    """Return what a reader must know of weights that are not ``are_shares``.
 
     Args:
         attentions: ``(num_layers, num_heads, query_len, key_len)``.
         layers: the model's own number of each layer.
     """
-    # The whole is looked at once; what is wrong is looked for only where something is.
-    if max_row_sum_error(attentions) <= ROUNDING and not bool((attentions < -ROUNDING).any()):
-        return ()
     readable = readable_heads(attentions)
     weights = attentions[readable]
     return (*_not_finite(readable, layers), *_negative(weights), *_not_one(weights.sum(-1)))

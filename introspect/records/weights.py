@@ -31,6 +31,7 @@ Weights = Literal["raw", "renormalized", "norm"]
 WEIGHT_OPTIONS: tuple[Weights, ...] = get_args(Weights)
 
 (_NORMS,) = names_of_parts("projection")
+_GRADIENTS = names_of_parts("gradient")
 
 
 @checked_call
@@ -111,7 +112,7 @@ class Method:
     @property
     def is_gradient(self) -> bool:
         """Whether it needs a number to differentiate."""
-        return self.part in names_of_parts("gradient")
+        return self.part in _GRADIENTS
 
 
 #: The methods by their names for ``weights=`` in the views.

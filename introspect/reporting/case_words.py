@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from introspect.functional import first_mentioned, nearest_preceding
-from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding, left_out
+from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, left_out
 from introspect.statistics import Claim
 from introspect.studies.coreference import (
     POINTING,

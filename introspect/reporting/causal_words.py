@@ -10,7 +10,7 @@ import pandas as pd
 
 from introspect.records import Head
 from introspect.reporting.causal_claims import answer_of, claims_of, mediation_claims
-from introspect.reporting.findings import Finding
+from introspect.reporting.prose import Finding
 from introspect.statistics import Claim
 from introspect.studies.causal import CausalStudy
 from introspect.text import (

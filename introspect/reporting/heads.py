@@ -10,8 +10,7 @@ from markupsafe import Markup
 from introspect.calls import checked_call
 from introspect.page import Document
 from introspect.records import Head
-from introspect.reporting.findings import Finding
-from introspect.reporting.prose import data_table, paragraphs
+from introspect.reporting.prose import Finding, data_table, paragraphs
 from introspect.reporting.shapes import (
     PATTERN_RULES,
     classes_table,

@@ -63,8 +63,9 @@ def _found_in(root: Path) -> tuple[Mapping[Path, Mapping[str, Any]], int, int]:
     known = {path: found for path, found in summaries.items() if found is not None}
     if not known:
         raise InputError(
-            f"Expected reports or views in {str(root)!r}, got {len(pages)} HTML pages, none of "
-            "them made by introspect. Name the folder that `--out` wrote to."
+            f"Expected reports or views in {str(root)!r}, got "
+            f"{counted(len(pages), 'HTML page')} that introspect did not make. Name the folder "
+            "that `--out` wrote to."
         )
     return known, len(pages) - len(known), len(tree.unreadable)
 

@@ -9,8 +9,7 @@ from markupsafe import Markup
 
 from introspect.calls import checked_call
 from introspect.deprecated import of_a_study
-from introspect.reporting.findings import Finding
-from introspect.reporting.prose import Row, data_table
+from introspect.reporting.prose import Finding, Row, data_table
 from introspect.reporting.skeleton import Report, Skeleton, difference_words
 from introspect.studies.lens import LensStudy, TokenReading, lens_study
 from introspect.text import counted, decimal, listed, percent, signed, visible, visible_text

@@ -8,8 +8,13 @@ import pandas as pd
 from markupsafe import Markup
 
 from introspect.records import Certificate
-from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
-from introspect.reporting.prose import data_table, definitions, paragraphs
+from introspect.reporting.prose import (
+    ATTENTION_IS_NOT_CAUSATION,
+    Finding,
+    data_table,
+    definitions,
+    paragraphs,
+)
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.heads import SimilarityAnalyzer, best_number, role_names
 from introspect.text import counted, decimal, percent

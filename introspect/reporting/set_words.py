@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from introspect.records import Head
-from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
+from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding
 from introspect.statistics import DIVISIONS, SIGNIFICANT, Claim
 from introspect.studies.coreference import (
     Bias,

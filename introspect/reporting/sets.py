@@ -11,8 +11,7 @@ from markupsafe import Markup
 from introspect.data import Reject
 from introspect.page import Document, Instrument
 from introspect.records import AttentionRecord, Weights, mention_pieces
-from introspect.reporting.findings import Finding
-from introspect.reporting.prose import data_table, paragraphs, plain_words
+from introspect.reporting.prose import Finding, data_table, paragraphs, plain_words
 from introspect.reporting.set_words import (
     bias_claims,
     bias_words,

@@ -9,8 +9,7 @@ from markupsafe import Markup
 
 from introspect.functional import PATTERN_CLASSES
 from introspect.records import Certificate, Head
-from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
-from introspect.reporting.prose import data_table, paragraphs
+from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, data_table, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.heads import POSITIONAL, RARE_WORD
 from introspect.text import NO_NUMBER, counted, listed, percent, whole

@@ -13,11 +13,18 @@ from pathlib import Path
 from markupsafe import Markup
 
 from introspect.calls import checked_result
+from introspect.functional import ROUNDING
 from introspect.io import check_page_file, save_file
 from introspect.page import Document, Instrument, framed
-from introspect.records import ROUNDING, Certificate
-from introspect.reporting.findings import Finding
-from introspect.reporting.prose import Row, facts_table, finding_prose, lead, paragraphs
+from introspect.records import Certificate
+from introspect.reporting.prose import (
+    Finding,
+    Row,
+    facts_table,
+    finding_prose,
+    lead,
+    paragraphs,
+)
 from introspect.statistics import Claim
 from introspect.studies.coreference import Scores
 from introspect.text import quantity, sentence

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 
 from introspect.records import Certificate, Head
-from introspect.reporting.findings import ATTENTION_IS_NOT_CAUSATION, Finding
-from introspect.reporting.prose import data_table, paragraphs
+from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, data_table, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.statistics import FEWEST_GROUPS, Claim
 from introspect.text import NO_NUMBER, counted, listed, p_cell, percent, percent_interval, verb

@@ -12,8 +12,13 @@ from introspect.models import Model
 from introspect.page import Document, Instrument, Section
 from introspect.records import AttentionRecord, Head, mention_pieces
 from introspect.reporting.case_words import finding_of_case
-from introspect.reporting.findings import Finding, finding_of_set, finding_of_text
-from introspect.reporting.prose import finding_prose, plain_words
+from introspect.reporting.prose import (
+    Finding,
+    finding_of_set,
+    finding_of_text,
+    finding_prose,
+    plain_words,
+)
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.studies.coreference import (
     CapturedText,

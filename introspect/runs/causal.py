@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from introspect.data import Inputs, InputSet, Reject, input_set, read_case_rows, reject_to_json
-from introspect.errors import InputError, SelectionError
+from introspect.errors import SelectionError
 from introspect.interventions import Ablation
 from introspect.io import PathLike, as_json, claimed_folder, results_of, write_run
 from introspect.models import Model
@@ -30,7 +30,7 @@ from introspect.reporting import (
     version_of_introspect,
 )
 from introspect.runs.plan import checksum
-from introspect.runs.rows import name_of
+from introspect.runs.rows import name_of, no_result
 from introspect.studies.causal import CausalStudy, causal_study
 from introspect.text import CorefCase
 
@@ -182,8 +182,7 @@ def _read(inputs: InputSet, limit: int | None) -> _Rows:
             more = any(isinstance(each, CorefCase) for _, _, each in islice(located, 1))
             return _Rows(rows.cases, rows.places, rows.rejects, is_cut=more)
     if not rows.cases:
-        why = f" The first row: {rows.rejects[0].reason}" if rows.rejects else ""
-        raise InputError(f"Expected cases in {name_of(inputs)!r}, got none.{why}")
+        raise no_result(inputs, len(rows.rejects), next(iter(rows.rejects), None))
     return rows
 
 

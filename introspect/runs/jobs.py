@@ -103,7 +103,9 @@ class Job:
     def _tell(self, stage: str, run: Counts, total: int | None) -> None:
         rejected = run.rejected + self._done_before.rejected
         note = f"{whole(rejected)} rejected" if rejected else ""
-        self.tell(stage, run.read + self._done_before.read, total, note)
+        read = run.read + self._done_before.read
+        # The total counts lines, of which a row may be a part.
+        self.tell(stage, read, None if total is None else max(total, read), note)
 
     def _engine(self, todo: Iterator[Shard], store: ShardStore) -> Iterator[ShardEntry]:
         if self.engine == "serial":

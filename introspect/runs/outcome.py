@@ -36,7 +36,7 @@ from introspect.reporting import (
 )
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
-from introspect.runs.rows import ProbeRow, Shard, name_of, read_rows
+from introspect.runs.rows import ProbeRow, Shard, name_of, no_result, read_rows
 from introspect.runs.saved_attention import INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker, segmenter
@@ -348,7 +348,8 @@ def finish(
             write_outcome(outcome, place)
         _name_results(folder, place)
     if outcome is None:
-        raise InputError(_nothing(inputs, gathered))
+        first = next(iter(gathered.rejects(1)), None)
+        raise no_result(inputs, gathered.counts.rejected, first, "rejects.jsonl")
     return outcome
 
 
@@ -370,13 +371,3 @@ def _sample(worker: Worker, inputs: InputSet, gathered: Gathered) -> str:
             for part in worker.prepare(Shard.of(0, [row])).rows:
                 return part.text
     raise InputError("Expected a row with a result, got none.")
-
-
-def _nothing(inputs: InputSet, gathered: Gathered) -> str:
-    rejects = gathered.rejects(1)
-    first = f" The first: line {rejects[0].line}: {rejects[0].reason}" if rejects else ""
-    return (
-        f"Expected at least one row with a result in {name_of(inputs)!r}, got none; "
-        f"{counted(gathered.counts.rejected, 'row')} "
-        f"{verb(gathered.counts.rejected, 'was', 'were')} rejected, see rejects.jsonl.{first}"
-    )

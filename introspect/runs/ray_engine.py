@@ -30,6 +30,7 @@ from introspect.runs.rows import Shard
 from introspect.runs.shard import write_result
 from introspect.runs.store import ShardEntry, ShardStore
 from introspect.runs.worker import Places, Worker, WorkerOptions
+from introspect.text import shortened
 
 #: The first version known to ask for a token by itself: its clusters take no work from strangers.
 OLDEST_RAY = (2, 60)
@@ -110,7 +111,11 @@ def begin_cluster(ray: Any, address: str | None = None, **options: Any) -> None:
         )
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
     with _sigterm_kept(), _on_loopback(is_wanted=address is None):
-        ray.init(address=address or "local", **quiet, **options)
+        try:
+            ray.init(address=address or "local", **quiet, **options)
+        except Exception as error:  # of many kinds: no such cluster, a busy machine, a full disk
+            ray.shutdown()
+            raise _not_started(address, error) from error
         ip = ray.util.get_node_ip_address()
     if address is None and not ipaddress.ip_address(ip).is_loopback:
         ray.shutdown()
@@ -118,6 +123,19 @@ def begin_cluster(ray: Any, address: str | None = None, **options: Any) -> None:
             f"Expected Ray to listen on this machine alone, but it listens on {ip}. Take "
             "engine='serial', or start a cluster of your own and give its address."
         )
+
+
+def _not_started(address: str | None, error: Exception) -> CaptureError:
+    said = shortened(str(error).strip().rstrip(".") or type(error).__name__, 200)
+    if address is not None:
+        return CaptureError(
+            f"Expected a Ray cluster at {address!r}, but it cannot be joined: {said}. Check the "
+            "address, or leave it out for a cluster on this machine."
+        )
+    return CaptureError(
+        f"Expected Ray to start on this machine, but it did not: {said}. Try again when the "
+        "machine is less busy, or take engine='serial' (--engine serial)."
+    )
 
 
 def _version(ray: Any) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from introspect.data import (
 )
 from introspect.errors import InputError
 from introspect.io import ROW_LENGTH, codec_of, is_stdin
-from introspect.text import CorefCase, shortened
+from introspect.text import CorefCase, counted, shortened, verb
 
 _BY_LINES = ("txt", "jsonl", "csv", "tsv")
 _BLOCK = 1 << 20
@@ -136,6 +136,43 @@ def read_rows(inputs: InputSet) -> Iterator[ProbeRow | Reject]:
         raise InputError(f"Expected rows in {name_of(inputs)!r}, got none. Check the file.")
 
 
+def check_readable(inputs: InputSet) -> None:
+    """Check that a row of an input can be read, before anything is made of it.
+
+    Raises:
+        InputError: none can be read, or an input is missing or may be read in several ways.
+    """
+    first, number = None, 0
+    for row in read_rows(inputs):
+        if isinstance(row, ProbeRow):
+            return
+        first = first or row
+        number += 1
+    raise no_result(inputs, number, first)
+
+
+def no_result(
+    inputs: InputSet, number: int, first: Reject | None = None, place: str = ""
+) -> InputError:
+    """Return the error of an input of which no row gives a result.
+
+    Args:
+        inputs: the input.
+        number: how many rows were rejected.
+        first: the first of them.
+        place: where they are listed, if they are.
+    """
+    why = ""
+    if first is not None:
+        line = f"line {first.line}: " if first.line else ""
+        why = f" The first: {line}{first.reason}"
+    listed = f", see {place}" if place else ""
+    return InputError(
+        f"Expected at least one row with a result in {name_of(inputs)!r}, got none; "
+        f"{counted(number, 'row')} {verb(number, 'was', 'were')} rejected{listed}.{why}"
+    )
+
+
 def name_of(inputs: InputSet) -> str:
     """Return the name of the first input, and how many more there are."""
     given = inputs.inputs
@@ -200,13 +237,17 @@ def count_rows(inputs: InputSet) -> int | None:
     files = inputs.files
     if any(file.format not in _BY_LINES or codec_of(file.source) for file in files):
         return None
-    total = 0
-    for file in files:
-        with open(file.path, "rb") as stream:
-            last = b"\n"
-            while block := stream.read(_BLOCK):
-                total += block.count(b"\n")
-                last = block[-1:]
-            total += last != b"\n"
     before = [getattr(layout.reader, "lines_before", 0) for layout in inputs.layouts]
-    return total - sum(before)
+    # A file without a row is one that is rejected.
+    return sum(
+        max(_count_lines(file.path) - above, 1) for file, above in zip(files, before, strict=True)
+    )
+
+
+def _count_lines(path: str) -> int:
+    number, last = 0, b"\n"
+    with open(path, "rb") as stream:
+        while block := stream.read(_BLOCK):
+            number += block.count(b"\n")
+            last = block[-1:]
+    return number + (last != b"\n")

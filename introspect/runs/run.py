@@ -19,7 +19,6 @@ from introspect.data import (
     reject_from_json,
     state_of_inputs,
 )
-from introspect.deprecated import renamed_keyword, renamed_value
 from introspect.errors import InputError, OutputError, SelectionError
 from introspect.functional import Mention
 from introspect.io import (
@@ -44,6 +43,7 @@ from introspect.runs.jobs import ENGINES, Job
 from introspect.runs.outcome import finish
 from introspect.runs.plan import Plan, check_same, make_plan
 from introspect.runs.ray_engine import RayOptions
+from introspect.runs.rows import check_readable
 from introspect.runs.saved_attention import Precision
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Places, Worker, WorkerOptions, chosen_analyzers
@@ -138,9 +138,9 @@ SHARD_ROWS = 1_024
 KIND = "probe"
 
 
-@renamed_keyword("fresh", "overwrite")
-@renamed_value("weights", "renormalised", "renormalized")
-@checked_call
+@checked_call(
+    renamed={"fresh": "overwrite", ("weights", "renormalised"): "renormalized"},
+)
 def probe(
     model: Model | str,
     inputs: Inputs | InputSet,
@@ -249,6 +249,7 @@ def probe(
         claimed_folder(out, KIND, "resume", overwrite=overwrite, inputs=reading.places) as folder,
         following(progress) as tell,
     ):
+        check_readable(reading)
         loaded = load_text(model)
         state = state_of_inputs(reading.files)
         plan = make_plan(

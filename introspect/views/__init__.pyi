@@ -1,9 +1,6 @@
 # What the folder hands out, each name loaded on its first use.
 from .base import Drawing as Drawing
 from .base import View as View
-from .base import head_number as head_number
-from .base import layer_row as layer_row
-from .base import page_methods as page_methods
 from .by_name import ViewName as ViewName
 from .by_name import parts_of_view as parts_of_view
 from .by_name import view_by_name as view_by_name
@@ -23,6 +20,11 @@ from .focal import StepsView as StepsView
 from .focal import neuron_view as neuron_view
 from .focal import steps_view as steps_view
 from .forest import forest_section as forest_section
+from .given import Choice as Choice
+from .given import head_number as head_number
+from .given import instrument as instrument
+from .given import layer_row as layer_row
+from .given import page_methods as page_methods
 from .head import HeadView as HeadView
 from .head import head_view as head_view
 from .head_maps import known_roles_section as known_roles_section
@@ -34,8 +36,6 @@ from .heatmap import HeatmapView as HeatmapView
 from .heatmap import heatmap_view as heatmap_view
 from .image import ImageView as ImageView
 from .image import image_view as image_view
-from .instrument import Choice as Choice
-from .instrument import instrument as instrument
 from .layer import LayerView as LayerView
 from .layer import layer_view as layer_view
 from .lens import LensView as LensView

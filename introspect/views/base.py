@@ -5,31 +5,21 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import torch
 
-from introspect.errors import SelectionError
 from introspect.io import check_view_file, save_file
 from introspect.page import Document, Section, framed, kept_of
 from introspect.records import (
-    LARGEST_SHOWN,
-    METHODS,
     AttentionRecord,
-    Head,
-    HeadLike,
-    as_head,
-    attributed,
-    listed_heads,
-    offered,
 )
 from introspect.text import shortened, visible_text, whole
-from introspect.views.instrument import Choice, instrument
+from introspect.views.given import Choice, instrument
 from introspect.views.shown import is_in_notebook, rendered, show_in_browser, show_in_notebook
 from introspect.views.svg import plain_of, svg_of
 
@@ -205,85 +195,6 @@ def _left_out(record: AttentionRecord) -> list[str]:
     ]
 
 
-def layer_row(record: AttentionRecord, layer: int) -> int:
-    """Return the row of the record that holds a layer, given in the model's own numbering.
-
-    Raises:
-        SelectionError: the record has no such layer.
-    """
-    if layer not in record.layers:
-        raise SelectionError(f"Expected `layer` in {_span(record.layers)}, got {layer}.")
-    return record.layers.index(layer)
-
-
-def head_number(record: AttentionRecord, head: int) -> int:
-    """Return ``head`` if the record has it.
-
-    Raises:
-        SelectionError: the record does not have it.
-    """
-    if not 0 <= head < record.num_heads:
-        numbers = range(record.num_heads)
-        raise SelectionError(f"Expected `heads` in {_span(numbers)}, got {head}.")
-    return head
-
-
-def named_head(
-    record: AttentionRecord, layer: int | None, head: int | HeadLike | None
-) -> tuple[int | None, int | None]:
-    """Return a layer and the number of a head in it, from a number or from a name with its layer.
-
-    Args:
-        record: the attention.
-        layer: the layer, if it is given apart.
-        head: a number in that layer, or a head such as ``"L3H1"``, which names its layer itself.
-
-    Raises:
-        SelectionError: the record does not have the named head, or it is of another layer.
-    """
-    if head is None or isinstance(head, int | Integral):
-        return layer, head
-    chosen = as_head(head, dict.fromkeys(record.layers, record.num_heads))
-    if layer not in (None, chosen.layer):
-        raise SelectionError(f"Expected a head of layer {layer}, which is shown, got {chosen}.")
-    return chosen
-
-
-def one_or_several(
-    head: int | HeadLike | None, heads: Iterable[int | HeadLike] | HeadLike | None
-) -> Iterable[int | HeadLike] | HeadLike:
-    """Return the heads that are named as one ``head`` or as several ``heads``.
-
-    Raises:
-        SelectionError: both are given.
-    """
-    if head is not None and heads is not None:
-        raise SelectionError("Expected `head` or `heads`, got both. Leave one of them out.")
-    return (head,) if head is not None else () if heads is None else heads
-
-
-def named_heads(
-    record: AttentionRecord, layer: int | None, heads: Iterable[int | HeadLike] | HeadLike | int
-) -> tuple[int | None, list[int]]:
-    """Return a layer and the numbers of several heads in it, as ``named_head`` does for one."""
-    if isinstance(heads, str):
-        heads = listed_heads(heads)
-    several = [heads] if isinstance(heads, Integral | Head) else heads
-    numbers = []
-    for head in several:  # type: ignore[union-attr]
-        layer, number = named_head(record, layer, head)
-        assert number is not None
-        numbers.append(number)
-    return layer, numbers
-
-
-def _span(numbers: Sequence[int]) -> str:
-    first, last = numbers[0], numbers[-1]
-    if list(numbers) == list(range(first, last + 1)):
-        return str(first) if first == last else f"{first}–{last}"
-    return ", ".join(map(str, numbers))
-
-
 def plotly_text(label: str) -> str:
     """Escape a label for Plotly, which interprets some HTML in labels; tokens are plain text."""
     return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -321,64 +232,3 @@ def known(value: float) -> float | int | None:
     if isinstance(value, Integral):
         return int(value)
     return round(float(value), 8) if math.isfinite(value) else None
-
-
-RAW = "raw"
-
-
-def checked_weights(record: AttentionRecord, weights: str, own: Sequence[str] = (RAW,)) -> None:
-    """Raise an error unless the record can be shown with these weights.
-
-    Args:
-        record: the attention.
-        weights: one of ``own``, or the name of a method.
-        own: the weights that the view computes itself.
-
-    Raises:
-        SelectionError: there are no such weights, the record cannot provide them, or a page cannot
-            hold them.
-    """
-    if weights in own:
-        return
-    if weights not in METHODS:
-        known = ", ".join((*own, *METHODS))
-        raise SelectionError(f"Expected `weights` as one of {known}, got {weights!r}.")
-    if weights != "norm" and len(record.keys) > LARGEST_SHOWN:
-        raise SelectionError(
-            f"Expected at most {LARGEST_SHOWN} tokens to show by {weights}, got "
-            f"{whole(len(record.keys))}. Shorten the text, or show raw weights."
-        )
-    attributed(record, weights)
-
-
-def by_method(record: AttentionRecord, weights: str) -> AttentionRecord:
-    """Replace a record's attention with a method's numbers, with one head if the method has one."""
-    if weights not in METHODS:
-        return record
-    return replace(record, attentions=attributed(record, weights), parts={})
-
-
-def is_whole(weights: str) -> bool:
-    """Return whether one map represents all heads together."""
-    return weights in METHODS and not METHODS[weights].by_head
-
-
-def scale_of(weights: str, shown: torch.Tensor) -> float:
-    """Return the weight drawn at full strength: 1, or the largest shown if unbounded."""
-    if weights not in METHODS or METHODS[weights].bounded:
-        return 1.0
-    largest = float(shown.nan_to_num(0.0).max())
-    return largest if largest > 0 else 1.0
-
-
-def page_methods(record: AttentionRecord, weights: str = RAW) -> tuple[str, ...]:
-    """Return the methods that a page can show: those the record offers and the named one."""
-    named = (weights,) if weights in METHODS else ()
-    return tuple(dict.fromkeys((*offered(record), *named)))
-
-
-def whole_words(weights: str, layer: int) -> str:
-    """Describe a method that combines all heads, and its layer, in words."""
-    method = METHODS[weights]
-    where = f"up to layer {layer}" if method.through else f"layer {layer}"
-    return f"{method.label[:1].upper()}{method.label[1:]}, {where}, all heads together"

@@ -14,7 +14,7 @@ import torch
 from introspect.errors import InputError, MissingExtraError, SelectionError
 from introspect.records import AttentionRecord, HeadLike, TokenSequence
 from introspect.text import visible
-from introspect.views.base import head_number, layer_row, named_heads, one_or_several
+from introspect.views.given import head_number, layer_row, named_heads, one_or_several
 
 # How the line of BertViz's script begins that holds its data, and no HTML.
 _DATA_LINE = "const params = "

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from introspect.records import AttentionRecord, HeadLike, TokenLike
-from introspect.views.base import View, named_head
+from introspect.views.base import View
 from introspect.views.focal import neuron_view, steps_view
+from introspect.views.given import named_head
 from introspect.views.head import head_view
 from introspect.views.heatmap import heatmap_view
 from introspect.views.layer import layer_view

@@ -16,7 +16,7 @@ from introspect.errors import SelectionError
 from introspect.page import Section, kept_of
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, TokenSequence, as_token
 from introspect.text import decimal, shortened, signed, visible_text, whole
-from introspect.views.base import View, joined_texts, layer_row, plotly_text
+from introspect.views.base import View, joined_texts, plotly_text
 from introspect.views.differences import (
     Pair,
     Pairs,
@@ -32,9 +32,8 @@ from introspect.views.differences import (
     match_better_by_word,
     placed,
 )
-from introspect.views.given import shown_record
+from introspect.views.given import Choice, layer_row, shown_record
 from introspect.views.heatmap import axis_of, tick_labels
-from introspect.views.instrument import Choice
 from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar
 

@@ -13,7 +13,7 @@ from introspect.errors import SelectionError
 from introspect.functional import total_variation
 from introspect.records import AttentionRecord, Head, HeadLike, TokenSequence
 from introspect.text import shortened, visible_text
-from introspect.views.base import head_number, layer_row, named_head
+from introspect.views.given import head_number, layer_row, named_head
 
 #: A place in the joined order of two sequences: the index in each, ``None`` if it has none.
 Place = tuple[int | None, int | None]

@@ -14,8 +14,8 @@ from introspect.errors import SelectionError
 from introspect.page import LARGEST_DENSE, Section
 from introspect.records import AttentionRecord, HeadLike
 from introspect.text import quantity, whole
-from introspect.views.base import View, layer_row, plotly_text
-from introspect.views.given import checked_records
+from introspect.views.base import View, plotly_text
+from introspect.views.given import checked_records, layer_row
 from introspect.views.heatmap import (
     HeadChoice,
     axis_of,

@@ -12,6 +12,7 @@ import torch
 
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
+<<<<<<< HEAD
 from introspect.page import Document, Section
 from introspect.records import (
     AttentionRecord,
@@ -26,13 +27,25 @@ from introspect.text import decimal, listed, quantity, shortened, visible, whole
 from introspect.views.base import (
     LONGEST_TOKEN,
     View,
+=======
+from introspect.page import Section
+from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
+from introspect.text import decimal, quantity, shortened, visible
+from introspect.views.base import LONGEST_TOKEN, View, plotly_text
+from introspect.views.given import (
+    Choice,
+    first_token,
+>>>>>>> views
     head_number,
     layer_row,
     named_head,
-    plotly_text,
+    shown_record,
 )
+<<<<<<< HEAD
 from introspect.views.given import shown_record
 from introspect.views.instrument import Choice, first_token, instrument
+=======
+>>>>>>> views
 from introspect.views.palette import DIVERGING, INK, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS, cell_hover
 

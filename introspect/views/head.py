@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from introspect.calls import checked_call, checked_result
-from introspect.deprecated import renamed_value
 from introspect.errors import SelectionError
 from introspect.functional import renormalized
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
 from introspect.text import decimal, quantity, shortened, visible
-from introspect.views.base import (
-    LONGEST_TOKEN,
+from introspect.views.base import LONGEST_TOKEN, View, plotly_text
+from introspect.views.given import (
+    BERTVIZ_NAMES,
+    BERTVIZ_ONLY,
     RAW,
-    View,
+    Choice,
+    Tokens,
     by_method,
+    checked_records,
     checked_weights,
     head_number,
     is_whole,
@@ -27,18 +30,10 @@ from introspect.views.base import (
     named_heads,
     one_or_several,
     page_methods,
-    plotly_text,
     scale_of,
+    shown_record,
     whole_words,
 )
-from introspect.views.given import (
-    BERTVIZ_NAMES,
-    BERTVIZ_ONLY,
-    Tokens,
-    checked_records,
-    shown_record,
-)
-from introspect.views.instrument import Choice
 from introspect.views.palette import ACCENT, INK, head_colors, mixed, themed_head_colors
 
 if TYPE_CHECKING:
@@ -297,8 +292,11 @@ class HeadView(View):
 Token = TokenLike | Mapping[str, Any]
 
 
-@renamed_value("weights", "renormalised", "renormalized")
-@checked_call(aliases=BERTVIZ_NAMES, hints=BERTVIZ_ONLY)
+@checked_call(
+    aliases=BERTVIZ_NAMES,
+    hints=BERTVIZ_ONLY,
+    renamed={("weights", "renormalised"): "renormalized"},
+)
 def head_view(
     record: AttentionRecord | Sequence[AttentionRecord] | Any,
     tokens: Tokens | None = None,

@@ -13,9 +13,13 @@ from introspect.errors import SelectionError
 from introspect.page import Section
 from introspect.records import METHODS, AttentionRecord, Head, HeadLike
 from introspect.text import shortened, visible
-from introspect.views.base import (
+from introspect.views.base import View, plotly_text
+from introspect.views.given import (
+    BERTVIZ_NAMES,
+    BERTVIZ_ONLY,
     RAW,
-    View,
+    Choice,
+    Tokens,
     by_method,
     checked_weights,
     head_number,
@@ -23,12 +27,10 @@ from introspect.views.base import (
     layer_row,
     named_head,
     page_methods,
-    plotly_text,
     scale_of,
+    shown_record,
     whole_words,
 )
-from introspect.views.given import BERTVIZ_NAMES, BERTVIZ_ONLY, Tokens, shown_record
-from introspect.views.instrument import Choice
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar, writing_of
 

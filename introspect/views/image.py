@@ -17,8 +17,8 @@ from introspect.errors import InputError, SelectionError
 from introspect.page import Document, Section
 from introspect.records import AttentionRecord, HeadLike, PatchGrid
 from introspect.text import decimal, quantity, visible
-from introspect.views.base import View, head_number, layer_row, named_head, plotly_text
-from introspect.views.given import shown_record
+from introspect.views.base import View, plotly_text
+from introspect.views.given import head_number, layer_row, named_head, shown_record
 from introspect.views.palette import ACCENT, INK, mixed
 from introspect.views.plotly_numbers import weight_bar
 

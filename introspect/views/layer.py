@@ -20,19 +20,22 @@ from introspect.records import (
     why_not_square,
 )
 from introspect.text import counted, shortened, visible, whole
-from introspect.views.base import (
+from introspect.views.base import View, plotly_text
+from introspect.views.given import (
+    BERTVIZ_NAMES,
+    BERTVIZ_ONLY,
     RAW,
-    View,
+    Choice,
+    Tokens,
     by_method,
     checked_weights,
+    first_token,
     is_whole,
     page_methods,
-    plotly_text,
     scale_of,
+    shown_record,
 )
-from introspect.views.given import BERTVIZ_NAMES, BERTVIZ_ONLY, Tokens, shown_record
 from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
-from introspect.views.instrument import Choice, first_token
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar, writing_of
 

@@ -18,18 +18,21 @@ from introspect.functional import entropy, mass_on, offset_mass
 from introspect.page import Section
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, listed_heads
 from introspect.text import counted
-from introspect.views.base import (
+from introspect.views.base import View
+from introspect.views.given import (
+    BERTVIZ_NAMES,
+    BERTVIZ_ONLY,
     RAW,
-    View,
+    Choice,
+    Tokens,
     by_method,
     checked_weights,
     layer_row,
     page_methods,
     scale_of,
+    shown_record,
 )
-from introspect.views.given import BERTVIZ_NAMES, BERTVIZ_ONLY, Tokens, shown_record
 from introspect.views.head import hidden_head_view
-from introspect.views.instrument import Choice
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import weight_bar
 
@@ -201,14 +204,15 @@ def model_view(
     record = shown_record(record, tokens, sentence_b_start, view="model_view")
     checked_weights(record, weights)
     shown = pattern_table(record) if table is None else _checked_table(record, table)
-    if framed is None:
-        framed = [
-            (int(row.layer), int(row.head))
-            for row in shown.itertuples()
-            if getattr(row, "p_adjusted", math.nan) < SIGNIFICANT
-        ]
+    named: list[HeadLike] = [
+        (int(row.layer), int(row.head))
+        for row in shown.itertuples()
+        if getattr(row, "p_adjusted", math.nan) < SIGNIFICANT
+    ]
+    if framed is not None:
+        named = listed_heads(framed)
     counts = dict.fromkeys(record.layers, record.num_heads)
-    heads = tuple(as_head(head, counts) for head in listed_heads(framed))
+    heads = tuple(as_head(head, counts) for head in named)
     return ModelView(record=record, table=shown, framed=heads, weights=weights)
 
 

@@ -166,6 +166,7 @@ def take_home(open_page: Any, tmp_path: Path) -> Callable[[Any, str], Any]:
 HOSTILE = "<img src=x onerror=alert(1)> ![x](http://127.0.0.1:9/x.png) :smile: $x$"
 
 
+@pytest.mark.slow
 def test_a_person_goes_through_the_pages(visit, take_home, tmp_path):
     page = visit()
     by_the_keyboard_alone(page)

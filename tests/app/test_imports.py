@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 import introspect
 
 ROOT = Path(introspect.__file__).parent
@@ -39,6 +41,7 @@ def test_only_what_draws_imports_streamlit():
     assert others == {f"app/{name}" for name in ON_SCREEN}
 
 
+@pytest.mark.slow
 def test_the_app_runs_no_model_itself():
     for package in ("torch", "numpy", "introspect.hooks", "introspect.functional"):
         assert not {file for file in importers(package) if file.startswith("app/")}, package

@@ -91,6 +91,7 @@ def test_a_model_that_says_words_says_others_without_its_head(app):
     ]
 
 
+@pytest.mark.slow
 def test_without_a_head_for_words_effects_are_called_a_surrogate(app):
     page = app("removal.py")
     page.segmented_control(key="what of heads").set_value("effects").run()

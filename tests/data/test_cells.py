@@ -41,7 +41,14 @@ def refusal(path, **options):
     ("name", "content", "options", "texts", "said"),
     [
         ("a.txt", "Hello there\nHow are you\n", {}, ["Hello there", "How are you"], None),
-        ("a.txt", f"id\n{CAT}\n", {}, ["id", CAT], None),
+        ("a.txt", f"id\n{CAT}\n", {}, ["id", CAT], "a text: “id” (--heading"),
+        ("a.txt", "frase\nIl gatto dorme\nCiao\n", {}, ["frase", "Il gatto dorme", "Ciao"],
+         "a text: “frase” (--heading"),
+        ("a.txt", "句子\n狐狸没有过河。\n", {}, ["句子", "狐狸没有过河。"],
+         "a text: “句子” (--heading"),
+        ("a.txt", f"frase\n{CAT}\n", {"heading": False}, ["frase", CAT], None),
+        ("a.txt", f"Ciao!\n{CAT}\n", {}, ["Ciao!", CAT], None),
+        ("a.csv", f"frase\n{CAT}\n", {}, ["frase", CAT], "a text: “frase” (--heading"),
         ("a.txt", "text\n", {}, ["text"], None),
         ("a.txt", f"Text\n{CAT}\n", {}, [CAT], "heading: “Text” (--no-heading"),
         ("a.txt", f"\nsentence\n{CAT}\n", {}, [CAT], "heading: “sentence”"),
@@ -71,6 +78,12 @@ def test_no_first_line_is_lost_in_silence(tmp_path, name, content, options, text
 
 def test_the_first_row_of_a_workbook_is_decided_alike(tmp_path):
     pytest.importorskip("openpyxl")
+    above = pd.DataFrame([["My report", None], ["text", "n"], [CAT, 1]])
+    above.to_excel(tmp_path / "b.xlsx", index=False, header=False)
+    assert "got “My report” above “text, n”" in refusal(tmp_path / "b.xlsx")
+    below = pd.DataFrame([[None, None], [None, "text"], [None, CAT]])
+    below.to_excel(tmp_path / "c.xlsx", index=False, header=False)
+    assert read(tmp_path / "c.xlsx")[0] == [CAT]
     pd.DataFrame([["Hello there"], [CAT]]).to_excel(tmp_path / "a.xlsx", index=False, header=False)
     assert read(tmp_path / "a.xlsx")[0] == ["Hello there", CAT]
     assert "read as a text: “Hello there”" in InputSet(tmp_path / "a.xlsx").words[0]

@@ -159,6 +159,7 @@ def test_a_missing_file_is_an_error(tmp_path):
         next(read_conllu(tmp_path / "none.conllu"))
 
 
+@pytest.mark.slow
 def test_sentences_are_read_one_at_a_time(tmp_path):
     path = written(tmp_path, "many.conllu", CAT * 20_000)
     tracemalloc.start()

@@ -104,6 +104,12 @@ def test_a_table_in_another_encoding_is_read_by_its_mark(tmp_path, encoding):
         ("a.jsonl", '{"id": "0", "words": ["A"], "tags": [1]}', "words and tags hold lists"),
         ("a.jsonl", '{"key": "a b", "sentences": [["A"]]}', "sentences holds lists"),
         ("a.csv", f"title,body\n{CAT},{FOX}\n", "found: title, body"),
+        ("a.csv", f"Satz,Wort,davor,Ablenker\n{CAT},the,Cat,\n{CAT},The,cat,mat|sat\n",
+         "these may be cases. Say which is which with columns=… (--columns text=Satz,"),
+        ("a.jsonl", json.dumps({"frase": CASE, "pronome": "it", "a": "trunk", "b": "cart"}),
+         "--columns text=frase,pronoun=…"),
+        ("a.csv", "文章,代词,先行词,干扰项\n箱子太大。,它,箱子,车\n",
+         "(--columns text=NAME,pronoun=NAME"),
         ("a.csv", "text;label\nno more columns\nthan one here\n", "it may be semicolon"),
         ("a.csv", "Answer in a few words of yours,1\nnothing,2\n", None),
         ("a.csv", "How was the food on this day\ngood\n", "--heading, --no-heading"),
@@ -432,7 +438,14 @@ def test_a_number_is_the_place_of_a_column_and_no_heading(tmp_path):
     ("name", "content", "message"),
     [
         ("a.csv", f"My survey,\n,\nid,text\n1,{CAT}\n", "above the heading"),
+        ("a.csv", f"Report,\ntext,label\n{CAT},1\n", "got “Report” above “text, label”"),
         ("a.csv", f"Export of today\nid,text\n1,{CAT}\n", "above the heading"),
+        ("a.csv", f"# today\ntext;label\n{CAT};1\n{FOX};0\n", "above the heading"),
+        ("a.csv", f"text^label\n{CAT}^1\n{FOX}^0\n", r"separated by '\^': “text\^label”"),
+        ("a.csv", f"Satz~Nummer\n{CAT}~1\n{FOX}~0\n", "separated by '~'"),
+        ("a.csv", f"text；label\n{CAT}；1\n{FOX}；0\n", "separated by '；'"),
+        ("a.txt", f"1::{CAT}\n2::{FOX}\n", "separated by '::'"),
+        ("a.txt", f"id:text\n1:{CAT}\n", "separated by ':'"),
         ("a.txt", f"{CAT}\t1\n{FOX}\t0\n", "divided by tabs"),
         ("a.txt", "The\tDT\ncat\tNN\n\nIt\tPRP\n", "divided by tabs"),
     ],
@@ -440,6 +453,13 @@ def test_a_number_is_the_place_of_a_column_and_no_heading(tmp_path):
 def test_what_stands_above_or_between_is_asked_for(tmp_path, name, content, message):
     with pytest.raises(InputError, match=message):
         texts_of(written(tmp_path, name, content))
+
+
+def test_marks_of_texts_separate_no_columns(tmp_path):
+    lines = ["No: it ran.", "Yes: it sat.", "It ran (fast).", "It cost 5 € / 6 $."]
+    assert texts_of(written(tmp_path, "a.txt", "\n".join(lines) + "\n")) == lines
+    lines = ["A~b ran.", "A~b sat."]
+    assert texts_of(written(tmp_path, "b.txt", "\n".join(lines)), heading=False) == lines
 
 
 def test_old_line_ends_are_a_fault_and_not_one_text(tmp_path):

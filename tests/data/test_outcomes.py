@@ -329,7 +329,13 @@ def numbered_lines(kind: str, count: int):
 
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [("jsonl", 20_000), ("csv", 20_000), ("gap", 20_000), ("winobias", 20_000), ("xwino", 20_000)],
+    [
+        ("jsonl", 20_000),
+        *(
+            pytest.param(kind, 20_000, marks=pytest.mark.slow)
+            for kind in ("csv", "gap", "winobias", "xwino")
+        ),
+    ],
 )
 def test_a_large_file_is_never_in_memory(tmp_path, kind, count):
     for file in ("female_occupations.txt", "male_occupations.txt"):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from introspect.functional import PATTERN_CLASSES, pattern_class, pattern_shares, sole_maximum
-from introspect.functional.patterns import FEWEST_KEYS
+from introspect.functional.pattern_classes import FEWEST_KEYS
 
 N = 20
 # [CLS] ten tokens [SEP] seven tokens [SEP]

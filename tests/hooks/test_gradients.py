@@ -220,6 +220,7 @@ def test_what_is_no_number_of_the_run_is_refused(of, message):
 # --- integrated gradients ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_integrated_gradients_are_complete():
     """Their sum over a layer is what taking its attention away changes, by BERT's own function."""
     pytest.importorskip("captum")
@@ -235,6 +236,7 @@ def test_integrated_gradients_are_complete():
     assert found.certificate.max_completeness_error == pytest.approx(max(errors), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_an_integral_of_our_own_agrees():
     """The middle of many small steps, of gradients through BERT's own function."""
     pytest.importorskip("captum")

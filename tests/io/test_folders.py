@@ -8,6 +8,7 @@ import pytest
 
 from introspect.errors import OutputError
 from introspect.io import check_folder, claimed_folder, remove_run, results, results_of, write_run
+from introspect.io.manifest import files_of
 
 
 class StopError(BaseException):
@@ -51,6 +52,13 @@ def stop_at(monkeypatch, owner, name: str, call: int) -> None:
 
 def contents(folder) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir() if path.name != "run.json"}
+
+
+def test_a_manifest_names_what_runs_write_and_nothing_else():
+    own = ["heads.parquet", "case_effects.csv", "rejects.jsonl", "report.html", "shards"]
+    others = ["notes.txt", "../a.csv", "/etc/a.csv", "Thesis.docx", ".lock", "", "a.csv/", 3]
+    run = {"plan": {}, "introspect": "0.2.0", "files": [*own, *others]}
+    assert files_of(run) == {*own, "run.json"}
 
 
 def test_results_replace_all_that_the_earlier_run_named_and_nothing_else(run):

@@ -99,6 +99,7 @@ def test_every_method_on_a_model_with_a_head(name):
     assert offered(record) == tuple(name for name in METHODS if name != "flow")
 
 
+@pytest.mark.slow
 def test_every_method_on_minilm(of_minilm):
     check_all(of_minilm)
     certificate = of_minilm.certificate

@@ -65,6 +65,7 @@ def spoiled(content: bytes, random_: random.Random) -> bytes:
     return with_header(header, rest)
 
 
+@pytest.mark.slow
 @settings(max_examples=1_000, deadline=None)
 @given(seed=st.integers(0, 2**48))
 def test_a_damaged_record_is_refused_or_the_same(place, content, seed):
@@ -75,6 +76,7 @@ def test_a_damaged_record_is_refused_or_the_same(place, content, seed):
         assert "\n" not in str(error).strip()
 
 
+@pytest.mark.slow
 @settings(max_examples=1_000, deadline=None)
 @given(seed=st.integers(0, 2**48))
 def test_a_foreign_record_is_refused_or_can_be_used(place, content, seed):

@@ -12,9 +12,9 @@ import transformers as tf
 
 import introspect as ix
 from introspect.errors import RecordError
-from introspect.functional import renormalized
+from introspect.functional import readable_heads, renormalized
 from introspect.models import load_text
-from introspect.records import AttentionRecord, TokenSequence, as_record, readable_heads
+from introspect.records import AttentionRecord, TokenSequence, as_record
 from tests import models_zoo
 from tests.tokenizers_zoo import word_level
 

@@ -302,6 +302,7 @@ def test_what_a_reader_does_with_the_page(open_page):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_page_breaks_no_rule_of_accessibility(open_page, theme, rules_broken):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 SHOW = """
 import sys
 import introspect as ix
@@ -14,6 +16,7 @@ print(*names, sep="\\n")
 """
 
 
+@pytest.mark.slow
 def test_a_report_of_a_text_loads_no_other_report_no_reader_and_no_intervention():
     shown = subprocess.run(
         [sys.executable, "-c", SHOW], capture_output=True, text=True, check=True

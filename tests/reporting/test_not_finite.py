@@ -10,7 +10,7 @@ import torch
 import introspect as ix
 from introspect.records import AttentionRecord, notices_of_weights
 from introspect.reporting import finding_of_case
-from introspect.reporting.findings import finding_of_text
+from introspect.reporting.prose import finding_of_text
 from introspect.studies.coreference import CapturedText, CoreferenceAnalyzer, CoreferenceStudy
 from introspect.text import CorefCase
 from tests import models_zoo

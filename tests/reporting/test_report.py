@@ -262,6 +262,7 @@ def test_damaged_page_says_so(demo, browser, tmp_path):
     context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_rule_of_accessibility_is_broken(demo, both, open_page, theme, rules_broken):

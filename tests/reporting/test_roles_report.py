@@ -164,6 +164,7 @@ def test_what_a_reader_does_with_the_page(made, tables, open_page):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_page_breaks_no_rule_of_accessibility(made, open_page, theme, rules_broken):

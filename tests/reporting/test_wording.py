@@ -9,7 +9,7 @@ from introspect.page.bundle import emphasized
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.records.tokens import assign_words
 from introspect.reporting import finding_of_case
-from introspect.reporting.findings import finding_of_set
+from introspect.reporting.prose import finding_of_set
 from introspect.studies.coreference import CapturedText, CoreferenceAnalyzer
 from introspect.text import CorefCase
 

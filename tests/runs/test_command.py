@@ -187,8 +187,10 @@ def shards_done(out) -> int:
     ("stop", "code", "said", "done"),
     [
         ("Ctrl-C", 130, "Stopped by you after 2 finished shards of 8 rows", 2),
-        ("Ctrl-C twice", 130, "interrupted", 1),
-        ("SIGTERM", 143, "terminated; what is finished is kept", 1),
+        pytest.param("Ctrl-C twice", 130, "interrupted", 1, marks=pytest.mark.slow),
+        pytest.param(
+            "SIGTERM", 143, "terminated; what is finished is kept", 1, marks=pytest.mark.slow
+        ),
     ],
     ids=["1", "2", "SIGTERM"],
 )
@@ -268,7 +270,8 @@ def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
         ("sep=;\ntext;label\na;1\n", "t.csv", 1),
         ("It ran.,1\nIt sat.,0\n", "t.csv", 2),
         ('{"text": "a"}\n', "t.jsonl", 1),
-        ("", "t.txt", 0),
+        ("", "t.txt", 1),  # a file without a row is rejected as one
+        ("text\n", "t.csv", 1),
     ],
 )
 def test_rows_are_counted_by_their_lines(content, name, count, tmp_path):
@@ -310,9 +313,35 @@ def test_an_estimate_counts_what_there_is_and_what_is_done(tmp_path):
     assert windowed.rejected_share == 0
 
 
-def test_an_estimate_of_a_set_without_a_readable_row(tmp_path):
-    found = estimate(sets.model(), sets.text_file(tmp_path, ["", ""]))
-    assert (found.rows, found.unreadable, found.seconds) == (2, 2, 0)
+@pytest.mark.parametrize(
+    ("content", "name", "why"),
+    [
+        ("", "t.txt", "1 row was rejected. The first: The file has no row to read"),
+        ("text\n", "t.csv", "The first: The file has no row to read"),
+        ("\n\n", "t.txt", "2 rows were rejected. The first: line 1: Expected a text with words"),
+        ('{"text": "It ran." "id": 1}\n', "t.jsonl", "line 1: Expected JSON, but at character 20"),
+        ('{"text": "It ran."\n', "t.json", "line 1: Expected JSON, but at character 19"),
+    ],
+)
+def test_an_input_without_a_readable_row_is_refused_alike_before_anything_is_written(
+    content, name, why, introspect, tmp_path
+):
+    path = tmp_path / name
+    path.write_text(content)
+    run = introspect(path, "--out", tmp_path / "x")
+    dry = introspect(path, "--out", tmp_path / "x", "--dry-run")
+    assert run.code == dry.code == 2 and why in run.err
+    assert run.err == dry.err and run.err.count("\n") == 1
+    assert sorted(each.name for each in tmp_path.iterdir()) == [name]
+
+
+def test_an_input_that_the_model_reads_none_of_is_refused_alike(introspect, tmp_path):
+    path = sets.text_file(tmp_path, ["", "w1 " * 600, "w2 " * 700])
+    run = introspect(path, "--out", tmp_path / "x")
+    dry = introspect(path, "--out", tmp_path / "y", "--dry-run")
+    assert run.code == dry.code == 2
+    said = "3 rows were rejected{}. The first: line 1: Expected a text with words"
+    assert said.format(", see rejects.jsonl") in run.err and said.format("") in dry.err
 
 
 def test_a_dry_run_does_nothing_and_says_how_much_there_is(introspect, tmp_path):
@@ -320,4 +349,17 @@ def test_a_dry_run_does_nothing_and_says_how_much_there_is(introspect, tmp_path)
     assert outcome.code == 0, outcome.err
     for part in ("3, of which 0 cannot be read", "Time left", "rows a second", "Done before"):
         assert part in outcome.out
+    assert "reading plain sentences from texts.txt; first text: “" in outcome.err
     assert not (tmp_path / "x").exists()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    outcome = introspect(tmp_path / "texts.txt", "--out", mine, "--dry-run")
+    assert outcome.code == 2 and "notes.txt" in outcome.err
+
+
+def test_more_rows_than_lines_are_never_more_than_all(introspect, tmp_path):
+    sets.text_file(tmp_path, TEXTS, "a.txt")
+    (tmp_path / "b.txt").write_text("")
+    outcome = introspect(tmp_path / "a.txt", tmp_path / "b.txt", "--out", tmp_path / "x")
+    assert outcome.code == 3 and "probing rows: 4 of 4 done" in outcome.err

@@ -58,6 +58,7 @@ def _set(plan: dict) -> dict:
     return {name: value for name, value in plan.items() if value is not None}
 
 
+@pytest.mark.slow
 @settings(max_examples=1_000, deadline=None)
 @given(seed=seeds)
 def test_a_damaged_plan_is_refused_or_the_same(probed, place, seed):
@@ -72,6 +73,7 @@ def test_a_damaged_plan_is_refused_or_the_same(probed, place, seed):
         assert "\n" not in str(error)
 
 
+@pytest.mark.slow
 @settings(max_examples=1_000, deadline=None)
 @given(seed=seeds)
 def test_a_damaged_shard_runs_again_or_is_the_same(probed, seed, place):
@@ -157,6 +159,7 @@ def kept(tmp_path_factory) -> Path:
     return place / "c.db"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(seed=seeds)
 def test_a_damaged_result_is_computed_again(place, kept, seed):
@@ -288,6 +291,7 @@ def test_a_damaged_summary_is_refused_or_drawn(effects, place, seed):
         assert "\n" not in str(error).strip()
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(seed=seeds)
 def test_a_damaged_table_is_refused_or_drawn(effects, place, seed):

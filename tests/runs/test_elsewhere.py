@@ -27,6 +27,7 @@ def given(tmp_path):
     return sets.case_file(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_probe_runs_and_resumes_without_what_only_unix_has(given, tmp_path):
     out, whole = tmp_path / "elsewhere", tmp_path / "whole"
     command = [sys.executable, "-m", "tests.runs.elsewhere", str(given), str(out)]

@@ -85,6 +85,7 @@ def test_rejects_are_in_the_order_of_the_input(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_two_thousand_identical_sentences_are_two_thousand(tmp_path):
     one = ix.probe(sets.model(), sets.text_file(tmp_path, ["w1 w2 w3 w1"], "1.txt"), tmp_path / "x")
     many = sets.text_file(tmp_path, ["w1 w2 w3 w1"] * 2_000, "n.txt")
@@ -306,6 +307,7 @@ ERRORS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_batches_are_divided_where_memory_does_not_suffice(error, tmp_path, monkeypatch):
     path = write_jsonl(tmp_path / "c.jsonl", sets.cases())
@@ -396,4 +398,15 @@ def test_cases_without_a_choice_alone_have_results_and_a_report(tmp_path):
     cases = [replace(case, candidates=case.candidates[:1]) for case in sets.cases()[:3]]
     run = ix.probe(sets.model(), write_jsonl(tmp_path / "c.jsonl", cases), tmp_path / "x", **CALL)
     assert (reasons(run), run.num_rejected, run.num_without_choice) == ([], 0, 3)
+    assert pd.read_parquet(run.folder / "cases.parquet")["id"].nunique() == 3
+
+
+def test_rows_with_and_without_a_choice_and_rejected_ones_are_all_rows(tmp_path):
+    first, second, third = sets.cases()[:3]
+    lone = replace(second, candidates=second.candidates[:1])
+    path = write_jsonl(tmp_path / "c.jsonl", [first, lone, third])
+    path.write_text(path.read_text("utf-8") + '{"text": "w1"}\n{"text":\n', "utf-8")
+    run = ix.probe(sets.model(), path, tmp_path / "x", **CALL)
+    summary = json.loads((run.folder / "summary.json").read_text("utf-8"))
+    assert (summary["texts"], summary["rejected"], summary["outside_forced_choice"]) == (3, 2, 1)
     assert pd.read_parquet(run.folder / "cases.parquet")["id"].nunique() == 3

@@ -169,6 +169,7 @@ def test_chinese_cases_are_scored_where_the_characters_are_known(chinese):
     assert "No evidence that a head resolves" in chinese.finding
 
 
+@pytest.mark.slow
 def test_chinese_words_are_scored_as_words(chinese_model, tmp_path):
     pytest.importorskip("jieba", reason="jieba (extra chinese) is missing")
     path = write_jsonl(tmp_path / "zh.jsonl", own_cases("zh"))
@@ -182,6 +183,7 @@ def test_chinese_words_are_scored_as_words(chinese_model, tmp_path):
         ix.probe(chinese_model, path, tmp_path / "z", segment="other")
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_chinese_report_shows_characters(chinese, open_page):
     page = open_page(chinese.folder / "report.html")
@@ -228,6 +230,7 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_report_of_a_set_breaks_no_rule_of_accessibility(run, open_page, theme, rules_broken):
@@ -242,6 +245,7 @@ def by_norm(minilm, tmp_path_factory):
     return ix.probe(minilm, path, folder / "x", options=FEW, weights="norm")
 
 
+@pytest.mark.slow
 def test_norms_are_scored_with_raw_weights_beside_them(by_norm, run):
     heads = pd.read_parquet(by_norm.folder / "heads.parquet")
     raw = run.scores.heads

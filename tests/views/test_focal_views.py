@@ -9,7 +9,7 @@ import introspect as ix
 from introspect.errors import SelectionError
 from introspect.records import TokenSequence
 from introspect.views import focal, neuron_view, steps_view
-from introspect.views.instrument import first_token
+from introspect.views.given import first_token
 
 from .samples import record_of, record_with_parts
 

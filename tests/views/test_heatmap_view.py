@@ -29,6 +29,7 @@ def close(ours: torch.Tensor, theirs: list[list[float | None]], tolerance: float
 
 def point_at(page, query: int, key: int) -> str:
     """Move to a cell of the whole matrix; what is said of it."""
+    page.locator(".matrix-field").evaluate("n => n.scrollIntoView({ block: 'center' })")
     box = page.locator(".matrix-field").bounding_box()
     x0, x1 = page.evaluate("document.querySelector('.matrix-picture').layout.xaxis.range")
     y1, y0 = page.evaluate("document.querySelector('.matrix-picture').layout.yaxis.range")

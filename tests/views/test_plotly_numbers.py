@@ -249,6 +249,7 @@ def page_of(figure: Figure, script: str) -> str:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_plotlys_formats_write_as_the_one_way_does(open_page, plotly_script):
     """Where a figure is too large for texts, Plotly writes alike, but for what is said of it."""

@@ -10,7 +10,7 @@ import torch
 from introspect.errors import SelectionError
 from introspect.records import METHODS, AttentionRecord, attributed
 from introspect.views import head_view, heatmap_view, layer_view, model_view
-from introspect.views.base import page_methods
+from introspect.views.given import page_methods
 
 from .samples import bare_record, record_of
 

@@ -36,7 +36,7 @@ def document_in_text(
         raise RowError("Expected a text with words in it, got an empty one.", kind="text")
     words, tags = _tokens(fields, text) if form.name == "spaCy" else (segment_words(text), None)
     entities = _groups(fields["spans"]) if form.name == "spaCy" else _cluster_spans(fields, form)
-    divided = _divided(text, entities)
+    divided = dict.fromkeys(_divided(text, entities))
     by_words = tags is None or options.pronouns is not None
     shown = [text[start:end] for start, end in words]
     gaps = pairwise(words)

@@ -110,10 +110,10 @@ def _document(trees: _Trees, options: ClusterOptions) -> Document:
 
 @dataclass
 class _Open:
-    """A mention that has begun: the row, its first node, and which of its parts this is."""
+    """A mention that has begun: the row, its first word, and which of its parts this is."""
 
     row: Row
-    node: int
+    word: int
     part: int
     parts: int
 
@@ -123,13 +123,12 @@ class _Reader:
 
     def __init__(self, trees: _Trees, options: ClusterOptions) -> None:
         self._trees, self._options = trees, options
-        self._text = ""
+        self._pieces: list[str] = []
+        self._length = 0
         self._glued = False
         self._words: list[Span] = []
         self._tags: list[tuple[str, str]] = []
         self._sentences: list[Span] = []
-        # The characters of each node; an empty one has none.
-        self._nodes: list[Span | None] = []
         self._open: dict[str, list[_Open]] = {}
         self._mentions: list[Mention] = []
         self._unread: list[tuple[str, str]] = []
@@ -147,28 +146,29 @@ class _Reader:
             columns = row.raw.split("\t")
             if "-" in columns[0]:
                 continue  # A range has no node of its own.
-            span = None
+            here = len(self._words)
+            # An empty node has no characters.
             if _WORD_LINE.fullmatch(columns[0]):
                 start, end = next(words).span
-                span = (begin + start, begin + end)
-                self._words.append(span)
+                self._words.append((begin + start, begin + end))
                 self._tags.append((columns[3], columns[5]))
-            self._nodes.append(span)
             for pair in columns[9].split("|"):
                 if pair.startswith("Entity="):
-                    self._read(row, pair.removeprefix("Entity="))
+                    self._read(row, here, pair.removeprefix("Entity="))
         self._sentences.append((first, len(self._words)))
         self._glued = "SpaceAfter=No" in columns[9].split("|")
 
     def _begin(self, sentence: Sentence) -> int:
         """Add the text of a sentence; return where it begins."""
-        if self._text and not (self._glued and is_unspaced(sentence.text[0])):
-            self._text += " "
-        begin = len(self._text)
-        self._text += sentence.text
+        if self._pieces and not (self._glued and is_unspaced(sentence.text[0])):
+            self._pieces.append(" ")
+            self._length += 1
+        begin = self._length
+        self._pieces.append(sentence.text)
+        self._length += len(sentence.text)
         return begin
 
-    def _read(self, row: Row, value: str) -> None:
+    def _read(self, row: Row, here: int, value: str) -> None:
         """Read the brackets of a node, as ``(e1-person-1-(e2-place-1-)e3)``."""
         end = 0
         for bracket in _BRACKETS.finditer(value):
@@ -178,7 +178,7 @@ class _Reader:
             if bracket["opened"] is not None:
                 fields = bracket["opened"].split("-")
                 name = fields[self._trees.place] if self._trees.place < len(fields) else ""
-                self._begin_mention(row, name)
+                self._begin_mention(row, here, name)
                 if bracket["closes"]:
                     self._end_mention(row, name)
             else:
@@ -187,12 +187,12 @@ class _Reader:
             reason = f"Expected mentions as (e1-…, e1) or (e1-…), got {value[:60]!r}."
             raise BadLineError(row, reason, "brackets")
 
-    def _begin_mention(self, row: Row, name: str) -> None:
+    def _begin_mention(self, row: Row, here: int, name: str) -> None:
         if not name:
             raise BadLineError(row, "Expected the name of an entity, got none.", "brackets")
         parted = _PARTED.fullmatch(name)
         part, parts = (int(parted["part"]), int(parted["parts"])) if parted else (1, 1)
-        self._open.setdefault(name, []).append(_Open(row, len(self._nodes) - 1, part, parts))
+        self._open.setdefault(name, []).append(_Open(row, here, part, parts))
 
     def _end_mention(self, row: Row, name: str) -> None:
         started = self._open.get(name)
@@ -202,15 +202,15 @@ class _Reader:
         begun = started.pop()
         parted = _PARTED.fullmatch(name)
         entity = parted["entity"] if parted else name
-        spans = [span for span in self._nodes[begun.node :] if span is not None]
         if begun.parts > 1:
             if begun.part == 1:
                 reason = f"A mention of {entity} is in {begun.parts} parts."
                 self._unread.append(("discontinuous", reason))
-        elif not spans:
+        elif begun.word == len(self._words):
             self._unread.append(("empty_node", f"A mention of {entity} has no words."))
         else:
-            self._mentions.append(Mention((spans[0][0], spans[-1][1]), entity))
+            span = (self._words[begun.word][0], self._words[-1][1])
+            self._mentions.append(Mention(span, entity))
 
     def document(self) -> Document:
         """Return the document."""
@@ -221,10 +221,11 @@ class _Reader:
         if not self._words:
             raise BadLineError(self._trees.row, "The document has no words.", "empty")
         by_words = self._options.pronouns is not None or not any(is_tag(t) for t, _ in self._tags)
-        words = [self._text[start:end] for start, end in self._words]
+        text = "".join(self._pieces)
+        words = [text[start:end] for start, end in self._words]
         return Document(
             name=self._trees.name,
-            text=self._text,
+            text=text,
             words=self._words,
             sentences=self._sentences,
             pronouns=are_pronouns(words, self._options.language, self._options.pronouns)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from introspect.data.published.pronouns import PRONOUNS
 from introspect.errors import SelectionError
-from introspect.text import counted, listed, shortened
+from introspect.text import counted, listed, shortened, whole
+
+#: So many words a text may have: each of its pronouns is a case, and each case holds the text.
+MOST_WORDS = 2_000
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,8 @@ class ClusterOptions:
 
     Args:
         sentences: how many sentences make the text: the pronoun's own and those before it.
-        words: the longest text in words; earlier sentences are left out until it fits.
+        words: the longest text in words, 2,000 or fewer; earlier sentences are left out until it
+            fits.
         antecedents: how many mentions of the pronoun's cluster, the nearest before it.
         distractors: how many mentions of other clusters, the nearest before it.
         language: whose list of pronouns is used where a file has no parts of speech; words of
@@ -27,7 +31,7 @@ class ClusterOptions:
     """
 
     sentences: int = 3
-    words: int | None = None
+    words: int = MOST_WORDS
     antecedents: int = 1
     distractors: int = 1
     language: str = "en"
@@ -37,10 +41,15 @@ class ClusterOptions:
         least = {"sentences": 1, "words": 1, "antecedents": 1, "distractors": 0}
         for name, smallest in least.items():
             value = getattr(self, name)
-            if value is not None and not (type(value) is int and value >= smallest):
+            if not (type(value) is int and value >= smallest):
                 raise SelectionError(
                     f"Expected `{name}` as a whole number from {smallest} on, got {value!r}."
                 )
+        if self.words > MOST_WORDS:
+            raise SelectionError(
+                f"Expected `words` as at most {whole(MOST_WORDS)}, got {whole(self.words)}: each "
+                "pronoun of a text is a case that holds it."
+            )
         if self.language not in PRONOUNS:
             raise SelectionError(
                 f"Expected a language from {', '.join(PRONOUNS)}, got {self.language!r}. For "
@@ -56,7 +65,8 @@ class ClusterOptions:
         """The rules by which cases are made, in a sentence."""
         before = self.sentences - 1
         window = f"in its sentence{f' and the {before} before it' if before else ''}"
-        longest = f", at most {counted(self.words, 'word')}" if self.words else ""
+        is_usual = self.words == MOST_WORDS
+        longest = "" if is_usual else f", at most {counted(self.words, 'word')}"
         return (
             f"Each pronoun ({self._which}) with the nearest earlier mentions {window}{longest}: "
             f"{self.antecedents} of its own cluster at most, {self.distractors} of others."

@@ -10,7 +10,7 @@ from introspect.data.outcomes import CaseSource, LeftOut, Outcome, checked_case
 from introspect.data.published.documents import Document, Mention
 from introspect.data.published.options import ClusterOptions
 from introspect.io import Row, RowError
-from introspect.text import Span
+from introspect.text import Span, whole
 
 
 def read_documents(
@@ -54,6 +54,10 @@ def _outcomes(
             yield finder.case(place)
         except RowError as error:
             yield LeftOut(name, row.line, str(error), document.name, error.kind)
+
+
+#: So many mentions may end in the text of a case before its pronoun.
+MOST_MENTIONS = 5_000
 
 
 class _Finder:
@@ -120,12 +124,12 @@ class _Finder:
         end = self._document.sentences[number][1]
         first = max(0, number - self._options.sentences + 1)
         longest = self._options.words
-        while longest is not None and first < number and end - self._starts[first] > longest:
+        while first < number and end - self._starts[first] > longest:
             first += 1
-        if longest is not None and end - self._starts[first] > longest:
+        if end - self._starts[first] > longest:
             raise RowError(
                 f"The sentence of {self._document.text[slice(*self._document.words[place])]!r} "
-                f"has {end - self._starts[first]} words, more than {longest}.",
+                f"has {whole(end - self._starts[first])} words, more than {whole(longest)}.",
                 kind="long_sentence",
             )
         return self._starts[first], end
@@ -138,16 +142,24 @@ class _Finder:
         if not antecedents:
             raise self._without_antecedent(pronoun, entity)
         # A distractor that holds a mention of the pronoun's cluster would be half an antecedent.
-        others = [
-            m.span
-            for m in earlier
-            if m.entity != entity and not any(_overlap(m.span, span) for span in own)
-        ]
+        is_own = _Covered(own)
+        others = (m.span for m in earlier if m.entity != entity and not is_own.touches(m.span))
         return antecedents, _apart(others, antecedents, self._options.distractors)
 
     def _earlier(self, pronoun: Span, begin: int) -> list[Mention]:
-        """Return the mentions from ``begin`` on that end before the pronoun, the nearest first."""
+        """Return the mentions from ``begin`` on that end before the pronoun, the nearest first.
+
+        Raises:
+            RowError: they are too many.
+        """
         first, end = bisect_right(self._ends, begin), bisect_right(self._ends, pronoun[0])
+        if end - first > MOST_MENTIONS:
+            raise RowError(
+                f"The pronoun {self._document.text[slice(*pronoun)]!r} at {pronoun} has "
+                f"{whole(end - first)} mentions before it in its text, more than "
+                f"{whole(MOST_MENTIONS)}.",
+                kind="many_mentions",
+            )
         return [m for m in reversed(self._mentions[first:end]) if m.span[0] >= begin]
 
     def _without_antecedent(self, pronoun: Span, entity: str) -> RowError:
@@ -158,7 +170,26 @@ class _Finder:
         return RowError(f"{word} is the first mention of its cluster.", kind="first_mention")
 
 
-def _apart(spans: Sequence[Span], taken: Sequence[Span], most: int) -> list[Span]:
+class _Covered:
+    """The characters of some spans, as spans that are apart."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._spans: list[Span] = []
+        for start, end in sorted(spans):
+            if self._spans and start < self._spans[-1][1]:
+                first, last = self._spans[-1]
+                self._spans[-1] = (first, max(last, end))
+            else:
+                self._spans.append((start, end))
+        self._ends = [end for _, end in self._spans]
+
+    def touches(self, span: Span) -> bool:
+        """Return whether a span has one of the characters."""
+        place = bisect_right(self._ends, span[0])
+        return place < len(self._spans) and self._spans[place][0] < span[1]
+
+
+def _apart(spans: Iterable[Span], taken: Sequence[Span], most: int) -> list[Span]:
     """Return the first spans that overlap neither each other nor those taken."""
     chosen: list[Span] = []
     for span in spans:

@@ -21,8 +21,7 @@ from transformers.pytorch_utils import Conv1D
 from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.functional import value_norms
-from introspect.hooks.loans import without_dropout
-from introspect.hooks.module_hooks import hook_after
+from introspect.hooks.loans import hook_after, without_dropout
 from introspect.hooks.watchers import same_output
 from introspect.records import PARTS_BY_NAME
 from introspect.text import quantity

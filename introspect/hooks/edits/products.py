@@ -26,8 +26,7 @@ from introspect.hooks.edits.edits import Edit, check_run, edits_at, nothing_visi
 from introspect.hooks.interface import AttentionCall, active_editors, edit_by
 from introspect.hooks.layer_index import is_encoder_decoder
 from introspect.hooks.layout import AttentionLayout
-from introspect.hooks.loans import borrow_attention
-from introspect.hooks.module_hooks import hook_after, hook_before
+from introspect.hooks.loans import borrow_attention, hook_after, hook_before
 from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of
 
 # A key whose score is this far below the highest of its row is hidden by a mask.

@@ -11,7 +11,6 @@ from scipy.stats import spearmanr
 
 from introspect.calls import checked_call, checked_result
 from introspect.data import Cases
-from introspect.deprecated import renamed_keyword
 from introspect.errors import CaptureError, InputError, SelectionError
 from introspect.interventions import Ablation
 from introspect.models import Model
@@ -111,9 +110,7 @@ class CausalStudy:
         return f"<{type(self).__name__}: {len(self.heads)} heads, {cases} cases>"
 
 
-@renamed_keyword("told", "progress")
-@renamed_keyword("twins", "minimal_pairs")
-@checked_call
+@checked_call(renamed={"told": "progress", "twins": "minimal_pairs"})
 def causal_study(
     model: Model | str,
     cases: Cases,

@@ -9,7 +9,6 @@ from functools import partial
 
 from introspect.calls import checked_call
 from introspect.data import Cases, as_cases
-from introspect.deprecated import renamed_value
 from introspect.errors import CaptureError, InputError, naming
 from introspect.functional import Mention, checked_mention
 from introspect.models import EncodedText, Model, length_batches, load_text
@@ -38,8 +37,7 @@ Segment = Callable[[str], Sequence[Span]]
 _TOGETHER = 2_048
 
 
-@renamed_value("weights", "renormalised", "renormalized")
-@checked_call
+@checked_call(renamed={("weights", "renormalised"): "renormalized"})
 def score(
     model: Model | str,
     cases: Cases,

@@ -246,7 +246,8 @@ def _scored(texts: Sequence[CapturedText]) -> Scores:
 
 
 def _as_list(subjects: Subject | Sequence[Subject] | Cases) -> list[Subject]:
-    if is_file_of_cases(subjects):
+    is_sentence = isinstance(subjects, str) and " " in subjects
+    if not is_sentence and is_file_of_cases(subjects):
         return list(as_cases(subjects))
     if isinstance(subjects, str | CorefCase):
         return [subjects]

@@ -500,6 +500,7 @@ def test_two_documents_of_one_name_are_told(tmp_path):
         {"sentences": 0},
         {"sentences": True},
         {"words": 0},
+        {"words": 2_001},
         {"antecedents": 0},
         {"distractors": -1},
         {"language": "tlh"},

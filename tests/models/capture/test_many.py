@@ -99,6 +99,7 @@ def test_a_text_that_cannot_be_read_is_named_by_its_number():
         list(records)
 
 
+@pytest.mark.slow
 def test_long_texts_are_cut_where_that_is_asked_for(minilm):
     long = "word " * 600
     (record,) = minilm.capture_many([long], truncation=True)

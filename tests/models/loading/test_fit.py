@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 import introspect as ix
 from introspect.errors import IntrospectError, ModelError, TextError
 from introspect.models import load
-from introspect.models.unused import unused_weights
+from introspect.models.fit import unused_weights
 from tests import models_zoo
 from tests.models.loading.helpers import change_json, tiny, tokenizer
 from tests.tokenizers_zoo import word_level
@@ -44,6 +44,11 @@ def gated_layers(folder: Path) -> None:
     add_weights(folder, **{"encoder.layer.0.gate.weight": torch.ones(32, 32)})
 
 
+def rotary_positions(folder: Path) -> None:
+    """A checkpoint of rotated queries, which BERT's code would not rotate."""
+    add_weights(folder, **{"encoder.layer.0.attention.self.rotary.inv_freq": torch.ones(4)})
+
+
 def a_top_of_its_own(folder: Path) -> None:
     add_weights(folder, rel_embeddings=torch.ones(79, 8))
 
@@ -51,6 +56,7 @@ def a_top_of_its_own(folder: Path) -> None:
 FAULTS = {
     "relative keys": (add_relative_keys, "distance_embedding"),
     "fewer layers": (fewer_layers, r"encoder\.layer\.2"),
+    "rotary positions": (rotary_positions, r"rotary\.inv_freq"),
     "a gate": (gated_layers, r"encoder\.layer\.0\.gate"),
     "a bias beside the layers": (a_top_of_its_own, "rel_embeddings"),
 }
@@ -78,6 +84,8 @@ def test_fewer_layers_are_found_below_a_prefix(tmp_path, lm_head):
     model.module.save_pretrained(tmp_path)
     model.tokenizer.save_pretrained(tmp_path)
     load(tmp_path, lm_head=lm_head)
+    add_weights(tmp_path, **{"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)})
+    load(tmp_path, lm_head=lm_head)  # it computes them itself
     change_json(tmp_path / "config.json", num_hidden_layers=1, layer_types=None)
     with pytest.raises(ModelError, match=r"not used: model\.layers\.1"):
         load(tmp_path, lm_head=lm_head)

@@ -139,6 +139,7 @@ def test_a_bare_wrapper_is_captured_and_changed(minilm, name):
         )
 
 
+@pytest.mark.slow
 def test_a_model_that_was_compiled_in_place_is_captured_and_changed(minilm):
     own = copy.deepcopy(minilm.module)
     own.compile(backend="eager")

@@ -90,6 +90,7 @@ def test_the_study_says_where_heads_look_in_the_same_table(pronoun):
     assert pronoun.heads.attrs["chance"] == 0.5 and pronoun.heads.attrs["unit"] == "nats"
 
 
+@pytest.mark.slow
 def test_minilm_is_reported_as_a_surrogate():
     model, cases = ix.load("minilm"), grammar_cases(12, "en", seed=1000)
     study = ix.causal_study(model, cases, ["L3H1", "L5H11"], share=None, minimal_pairs=False)

@@ -89,6 +89,7 @@ def test_a_planted_effect_is_found_and_no_other():
     assert table.loc[1, "ci_low"] > 0.2
 
 
+@pytest.mark.slow
 def test_without_effects_a_claim_is_as_rare_as_stated():
     false = [bool((synthetic(seed=seed)["p_adjusted"] < 0.05).any()) for seed in range(100)]
     assert np.mean(false) <= 0.12  # 5 % and its scatter over 100 sets

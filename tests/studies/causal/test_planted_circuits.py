@@ -95,6 +95,7 @@ def test_who_attends_is_told_apart_from_readers_of_position_and_length():
     assert not truth("position reader", 1).heads.set_index("role").loc["nearest", "attends"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [("chain", 0), ("strong and weak", 2), ("nobody", 1)])
 def test_our_verdicts_are_the_truth(place):
     made = small(*place)
@@ -171,7 +172,7 @@ def test_other_methods_name_the_strongest_mover(method):
 def test_the_benchmark_reaches_its_figures(tmp_path, capsys):
     rows, repeated = planted_circuits.run(
         planted_circuits.parsed(
-            ["--seeds", "2", "--most-heads", "16", "--repeated", "1", "--workers", "1",
+            ["--seeds", "2", "--most-heads", "8", "--repeated", "1", "--workers", "1",
              "--kept", str(tmp_path), "--methods", OURS]
         )
     )  # fmt: skip

@@ -189,6 +189,7 @@ def test_a_study_tells_its_stages_in_their_order(model, cases):
     assert PATCHING not in {stage for stage, _, _ in told}  # there are no minimal pairs
 
 
+@pytest.mark.slow
 def test_a_study_of_a_model_without_head_is_a_surrogate_throughout():
     model = ix.load("minilm")
     cases = grammar_cases(4, "en", seed=3)

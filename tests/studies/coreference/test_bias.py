@@ -268,6 +268,7 @@ def test_a_planted_difference_is_found_in_either_direction_and_no_other():
         assert (table.drop(row.name)["p_adjusted"] > 0.05).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("each", [1, 2])
 def test_without_a_difference_p_values_are_even(each):
     """200 sets of coin flips, some groups with more of one kind than of the other."""

@@ -163,6 +163,7 @@ def random_case(seed):
     return made, case(text, pronoun=pronoun, antecedents=mentions[:cut], distractors=mentions[cut:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mention", MENTION_OPTIONS)
 def test_hundreds_of_cases_equal_a_slow_implementation(mention):
     ties = blind = 0

@@ -202,6 +202,7 @@ def test_notice_stands_above_the_view(open_page):
     assert above["y"] < page.locator("section").first.bounding_box()["y"]
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, pytest.param(800, marks=pytest.mark.slow), 600])
 def test_nothing_moves_when_numbers_appear(open_page, width):

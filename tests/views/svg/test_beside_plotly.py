@@ -54,6 +54,7 @@ def plain(text: str) -> str:
     return re.sub(r"\s+", " ", text.replace("\u200b", "")).strip()
 
 
+@pytest.mark.slow
 def test_it_has_the_words_that_plotly_draws_and_where_plotly_draws_them(plotly):
     for name, make in VIEWS.items():
         view = make()

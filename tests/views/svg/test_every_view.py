@@ -134,6 +134,7 @@ def test_hostile_tokens_are_words_and_nothing_else():
             assert {"שלום", "我爱你", "👩‍👩‍👧", "&lt;b&gt;"} <= set(words(root))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECORDS)
 def test_any_record_has_a_picture_of_a_size_that_can_be_printed(name):
     for view in views_of(RECORDS[name]()):

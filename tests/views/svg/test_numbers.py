@@ -311,6 +311,7 @@ def test_the_still_picture_of_an_evolution_says_its_time_and_has_no_slider():
     assert view.figure.layout.sliders  # the figure for a notebook keeps it
 
 
+@pytest.mark.slow
 def test_very_many_cells_are_a_picture_of_them():
     image = pytest.importorskip("PIL.Image")
     record = bare_record([f"w{index}" for index in range(300)])

@@ -37,6 +37,7 @@ def test_a_head_that_looks_at_the_wrong_one_is_as_good_as_one_that_looks_at_the_
     assert found.coefficients["weight"].idxmin() == 0
 
 
+@pytest.mark.slow
 def test_noise_stays_at_chance():
     inside, accuracies = 0, []
     for seed in range(10):
@@ -67,6 +68,7 @@ def with_words(cases, words=12, seed=0):
     ]
 
 
+@pytest.mark.slow
 def test_selectivity_is_above_a_task_that_words_alone_decide():
     cases = with_words(random_cases(160, weak=8, strength=0.6, seed=3))
     found = linear_probe(cases, penalties=(0.1, 1.0))
@@ -109,6 +111,7 @@ def test_without_a_control_there_is_no_gap():
     assert found.control == () and math.isnan(found.selectivity)
 
 
+@pytest.mark.slow
 def test_the_control_changes_nothing_of_the_probe():
     cases = random_cases(60, weak=2, strength=1, seed=4)
     with_it, without = linear_probe(cases), linear_probe(cases, control=False)

@@ -140,6 +140,7 @@ def test_shuffled_labels_shift_together_within_a_group():
     assert shares == pytest.approx([1 / 3] * 3, abs=0.08)
 
 
+@pytest.mark.slow
 def test_cases_of_different_numbers_of_candidates_go_together():
     cases = random_cases(60, weak=4, strength=2, seed=16)
     more = random_cases(60, weak=4, strength=2, candidates=3, seed=17)
@@ -151,6 +152,7 @@ def test_cases_of_different_numbers_of_candidates_go_together():
     assert found.control_accuracy == pytest.approx((0.5 + 1 / 3) / 2, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_torchs_numbers_are_left_alone():
     cases = random_cases(50, weak=2, strength=0.5, seed=18)
     state = torch.random.get_rng_state()
