@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
-<<<<<<< HEAD
 from introspect.page import Document, Section
 from introspect.records import (
     AttentionRecord,
@@ -24,28 +22,16 @@ from introspect.records import (
     listed_heads,
 )
 from introspect.text import decimal, listed, quantity, shortened, visible, whole
-from introspect.views.base import (
-    LONGEST_TOKEN,
-    View,
-=======
-from introspect.page import Section
-from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
-from introspect.text import decimal, quantity, shortened, visible
 from introspect.views.base import LONGEST_TOKEN, View, plotly_text
 from introspect.views.given import (
     Choice,
     first_token,
->>>>>>> views
     head_number,
+    instrument,
     layer_row,
     named_head,
     shown_record,
 )
-<<<<<<< HEAD
-from introspect.views.given import shown_record
-from introspect.views.instrument import Choice, first_token, instrument
-=======
->>>>>>> views
 from introspect.views.palette import DIVERGING, INK, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS, cell_hover
 
@@ -217,6 +203,10 @@ def held_heads(
     return tuple(sorted([first, *others[: room - 1]]))
 
 
+def _head_of(layer: int, head: int | HeadLike, counts: Mapping[int, int]) -> Head:
+    return Head(layer, head) if isinstance(head, int) else as_head(head, counts)
+
+
 def held_words(held: Sequence[Head]) -> str:
     """Name heads, neighbors of a layer together.
 
@@ -265,9 +255,11 @@ def _focused(
     heads: Iterable[int | HeadLike] | HeadLike | None,
 ) -> _Focal:
     """Return a view of the head that is shown first, which is the first of those asked for."""
-    named = None
-    if heads is not None:
-        named = [heads] if isinstance(heads, Integral | Head) else listed_heads(heads)
+    named: list[int | HeadLike] | None = None
+    if isinstance(heads, str):
+        named = [*listed_heads(heads)]
+    elif heads is not None:
+        named = [heads] if isinstance(heads, Head) else [*heads]
     if named and head is None:
         head = named[0]
     layer, number, place = checked_focus(record, layer, head, token)

@@ -129,6 +129,11 @@ class HeadView(View):
         )
 
     @property
+    def noted_head(self) -> str | None:
+        """The head in the small print, or of several their layer."""
+        return super().noted_head if len(self.heads) == 1 else f"layer {self.layer}"
+
+    @property
     def figure(self) -> Figure:
         """The tokens and lines of the current state, as a plain Plotly figure."""
         import plotly.graph_objects as go

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -100,7 +102,18 @@ def test_the_steps_page_by_acts(open_page, minilm_record, tmp_path):
     assert numbers(again, 1) == numbers(page, 1)
     with page.expect_download() as download:
         page.get_by_role("button", name="SVG").click()
-    assert download.value.suggested_filename.endswith(".svg")
+    assert download.value.suggested_filename == "steps-view-L4H1-the-animal-didnt-cross-1.svg"
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    assert "what the head outputs" in text
+    assert f"{SENTENCE[:11]}" in text and "MiniLM-L6-v2 · L4H1 · raw weights" in text
+
+
+def test_the_neuron_picture_keeps_its_query(open_page, minilm_record):
+    page = open_page(neuron_view(minilm_record, layer=3, head=1, token=10).to_html())
+    with page.expect_download() as download:
+        page.get_by_role("button", name="SVG").click()
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    assert all(f">{title}<" in text for title in ("query q", "key k", "q × k", "weight"))
 
 
 @pytest.mark.parametrize("view", [neuron_view, steps_view])

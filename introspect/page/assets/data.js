@@ -104,6 +104,8 @@ export class PageRecord {
   constructor(number, json) {
     this.number = number;
     this.kind = json.kind;
+    this.texts = json.texts;
+    this.model = json.model;
     this.layers = json.layers;
     this.queries = json.queries;
     this.keys = json.keys ?? json.queries;

@@ -15,7 +15,7 @@ import { whole } from "./numbers.js";
 import { draw, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme, themed } from "./theme.js";
-import { loadMethods, methodOf, numberWords, wholeWords } from "./weighings.js";
+import { loadMethods, methodOf, numberWords, weightsWords, wholeWords } from "./weighings.js";
 
 const HORIZONTAL_BREADTH = 170;
 const KINDS = { self: "self", encoder: "encoder", decoder: "decoder", cross: "decoder to encoder" };
@@ -217,10 +217,19 @@ class HeadView {
         ["horizontal", "lines"],
       ]),
       this.searchControl(),
-      exportButtons(`head-view-L${state.layer}`, () =>
-        headFigure(state, this.style, this.sides, this.reading()),
+      exportButtons(
+        "head-view",
+        () => headFigure(state, this.style, this.sides, this.reading()),
+        () => ({ head: this.nameOfHeads(), weights: weightsWords(record, state.weights) }),
       ),
     ].filter(Boolean);
+  }
+
+  /** L3H1, or of several heads their layer. */
+  nameOfHeads() {
+    const { isWhole, heads, layer, combine } = this.state;
+    const isOne = !isWhole && heads.length === 1 && !combine.includes("layers");
+    return isOne ? headName(layer, heads[0]) : `L${layer}`;
   }
 
   attentionControl() {

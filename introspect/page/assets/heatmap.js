@@ -2,7 +2,7 @@
 import { fitting, oneOf, rowOfLayer, within } from "./address.js";
 import { blockFrom, blockToLink, isSame, lengthOf } from "./block.js";
 import { SCALES, scaleChoice, slider } from "./controls.js";
-import { announce, element, figure } from "./dom.js";
+import { announce, element, figure, headName } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { colorBar, paperLayout } from "./figures.js";
 import { scaleLegend } from "./head-grid.js";
@@ -31,6 +31,7 @@ import {
   patternBy,
   weighingChoice,
   weightsFrom,
+  weightsWords,
 } from "./weighings.js";
 
 const LARGEST_ZOOM = 8;
@@ -44,6 +45,11 @@ export async function mountHeatmapView(section, style, record) {
 /** One side of a matrix as the panel needs it. */
 function axisOf(sequence) {
   return { ...sequence, tokens: sequence.labels.map((_, index) => index) };
+}
+
+/** L3H1, or of all heads their layer. */
+function headOf(layer, head) {
+  return typeof head === "number" ? headName(layer, head) : `L${layer} ${head}`;
 }
 
 class HeatmapView {
@@ -184,7 +190,14 @@ class HeatmapView {
       "Whole",
     );
     this.wholeButton.addEventListener("click", () => this.select(null));
-    const save = exportButtons("heatmap-view", () => this.figure());
+    const save = exportButtons(
+      "heatmap-view",
+      () => this.figure(),
+      () => ({
+        head: headOf(record.layers[state.row], state.head),
+        weights: weightsWords(record, state.weights),
+      }),
+    );
     const own = [this.layer.root, this.head.root, this.weights, zoom.root, scale.root];
     return [...own, this.wholeButton, save].filter(Boolean);
   }

@@ -22,6 +22,7 @@ import {
   patternBy,
   weighingChoice,
   weightsFrom,
+  weightsWords,
 } from "./weighings.js";
 
 // A grid of few heads need not be as wide as the page; together its maps are about as high as this.
@@ -163,7 +164,11 @@ export async function mountModelView(section, style, record) {
     selection.set({ weights: value }, take);
   });
   const both = element("div", { class: "map-and-detail" }, [place, detail.root]);
-  const save = exportButtons("model-view", () => wholeFigure(view, state.sort));
+  const save = exportButtons(
+    "model-view",
+    () => wholeFigure(view, state.sort),
+    () => ({ weights: weightsWords(record, view.weights) }),
+  );
   section.append(
     element("div", { class: "controls" }, [sort.root, weights, save].filter(Boolean)),
     caption,
