@@ -186,9 +186,7 @@ def held_heads(
     first = Head(layer, head)
     counts = dict.fromkeys(record.layers, record.num_heads)
     if heads is not None:
-        named = [
-            Head(layer, int(h)) if isinstance(h, Integral) else as_head(h, counts) for h in heads
-        ]
+        named = [_head_of(layer, one, counts) for one in heads]
         for one in named:
             head_number(record, one.head)
         return tuple(sorted({first, *named}))

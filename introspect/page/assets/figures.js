@@ -73,6 +73,7 @@ export function columnHeadings(columns) {
     y: y + 0.01,
     xref: "paper",
     yref: "paper",
+    xanchor: "center",
     yanchor: "bottom",
     showarrow: false,
   }));

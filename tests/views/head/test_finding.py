@@ -141,7 +141,7 @@ def test_what_is_seen_can_be_saved(open_page, tmp_path, format):
         page.click(f'[name="export-{format}"]')
     path = tmp_path / waiting.value.suggested_filename
     waiting.value.save_as(path)
-    assert path.name == f"head-view-L0H0-ann-slept-1.{format}"
+    assert path.name == f"head-view-L0H0-ann-slept-bo-woke-1.{format}"
     if format == "png":
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size > 10_000
