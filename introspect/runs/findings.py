@@ -107,8 +107,9 @@ class CaseSet:
             kept += own
         return sorted(kept)
 
-    def bias(self) -> Bias | None:
-        """Return the difference between two kinds of cases, if the collection labels them."""
+    @cached_property
+    def kinds(self) -> tuple[tuple[str | None, ...], tuple[str, str]] | None:
+        """The kind of each case and the two to compare, if the collection labels them."""
         for key, contrast in _CONTRASTS:
             if f'"{key}"' not in self.columns.lines[0]:
                 continue
@@ -117,8 +118,15 @@ class CaseSet:
             # A contrast compares versions of the same text: passages of two genders that only
             # share a page also differ in everything else.
             if 2 * self._groups_with(labels, contrast) > self.num_groups:
-                return bias_table(self.scored, labels, contrast, self.options)
+                return labels, contrast
         return None
+
+    def bias(self) -> Bias | None:
+        """Return the difference between two kinds of cases, if the collection labels them."""
+        if self.kinds is None:
+            return None
+        labels, contrast = self.kinds
+        return bias_table(self.scored, labels, contrast, self.options)
 
     def occupations(self) -> OccupationBias | None:
         """Return how occupations are chosen by their share of women, if the collection has both."""
@@ -136,8 +144,9 @@ class CaseSet:
             held.setdefault(group, set()).add(label)
         return sum(set(contrast) <= labels_held for labels_held in held.values())
 
+    @cached_property
     def pairs(self) -> PairShifts | None:
-        """Return the shifts within minimal pairs, or ``None`` if there are no pairs."""
+        """The shifts within minimal pairs, or ``None`` if there are no pairs."""
         versions = [PairVersion.of(self.columns, i) for i in range(len(self.columns))]
         shifts = pair_shifts(versions, options=self.options)
         return shifts if shifts.pairs else None

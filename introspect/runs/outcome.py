@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -92,9 +92,23 @@ class Outcome:
         """The tables of cases, the largest of which is read from its file."""
         if self.cases is None:
             return None
-        scores = scores_of(self.cases.scored, self.folder / "cases.parquet", self.options)
+        pairs = self.cases.pairs
+        scores = scores_of(
+            self.cases.scored,
+            self.folder / "cases.parquet",
+            self.options,
+            pairs=() if pairs is None else pairs.pairs,
+        )
         null = None if self.null is None else CaseSet.of(self.null, self.options)
         return with_null(scores, null, self.options)
+
+    @property
+    def kinds(self) -> list[str | None]:
+        """The kind of each case of forced choice, where the set names two kinds to compare."""
+        if self.cases is None or (kinds := self.cases.kinds) is None:
+            return []
+        scored = zip(kinds[0], self.cases.scored, strict=True)
+        return [kind for kind, case in scored if case.is_forced_choice]
 
     @cached_property
     def findings(self) -> SetFindings | None:
@@ -105,7 +119,7 @@ class Outcome:
         scores = self.scores
         if note is not None:
             scores = replace(scores, notes=(*scores.notes, note))
-        pairs = self.cases.pairs()
+        pairs = self.cases.pairs
         random = None if self.null is None else CaseSet.of(self.null, self.options)
         return SetFindings(
             name=self.name,
@@ -215,7 +229,9 @@ def write_outcome(outcome: Outcome, place: Path) -> None:
     """
     if outcome.findings is not None:
         _write_table(place, "heads", outcome.findings.scores.heads)
-        _write_csv(place / "baselines.csv", outcome.findings.scores.baselines)
+        write_evidence(place, outcome.findings.scores, outcome.kinds)
+        if outcome.findings.pairs is not None:
+            _write_csv(place / "minimal_pairs.csv", outcome.findings.pairs.table)
     for name, table in outcome.tables.items():
         _write_table(place, name, table)
         if name == "similarity":
@@ -227,6 +243,21 @@ def write_outcome(outcome: Outcome, place: Path) -> None:
     for name, page in outcome.pages.items():
         write_atomically(place / name, page.html)
     write_atomically(place / "summary.json", as_json(_summary(outcome)))
+
+
+def write_evidence(place: Path, scores: Scores, kinds: Sequence[str | None] = ()) -> None:
+    """Write what the figures of a set rest on: the baselines, and the credits of each case.
+
+    Args:
+        place: the folder.
+        scores: the tables.
+        kinds: the kind of each case, where the set names two kinds to compare.
+    """
+    _write_csv(place / "baselines.csv", scores.baselines)
+    held_out = scores.held_out
+    if len(kinds) == len(held_out) > 0:
+        held_out = held_out.assign(kind=kinds)
+    _write_csv(place / "held_out.csv", held_out)
 
 
 def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
@@ -270,6 +301,7 @@ def _of_cases(findings: SetFindings) -> dict[str, Any]:
         "n": len(scores.held_out) or None,
         "num_groups": findings.num_groups,
         "outside_forced_choice": len(scores.outside_forced_choice),
+        "minimal_pairs": [] if findings.pairs is None else list(findings.pairs.pairs),
         "notes": list(scores.notes),
     }
 

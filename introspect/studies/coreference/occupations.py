@@ -11,11 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from introspect.errors import InputError
-from introspect.statistics import FEWEST_GROUPS
+from introspect.statistics import FEWEST_GROUPS, Claim
 from introspect.studies.analyzer import Floats, known_means
 from introspect.studies.coreference.bias import Bias, bias_table
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import ScoredCase
+from introspect.studies.coreference.head_claims import occupation_claims
 
 #: The labels of cases whose stereotype leads to the wrong candidate, and of the others.
 GOTCHA = ("gotcha", "rest")
@@ -78,6 +79,11 @@ class OccupationBias:
     table: pd.DataFrame
     gotcha: Bias
     num_occupations: int
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the correlation; empty where there was no test."""
+        return occupation_claims(self.table, self.num_occupations)
 
 
 def occupation_bias(

@@ -16,8 +16,11 @@ from introspect.errors import InputError, naming
 from introspect.functional import Mention, best_of, credit, margin
 from introspect.models import Model, load_text
 from introspect.records import AttentionRecord, Head, Weights
+from introspect.statistics import Claim
 from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
 from introspect.studies.coreference.batch import columns_of_record
+from introspect.studies.coreference.case_claims import case_claims
+from introspect.studies.coreference.choice_claims import in_sample_claims
 from introspect.studies.coreference.columns import DIRECTIONS, CaseColumns
 from introspect.studies.coreference.pointing import Pointing, pointing_to
 from introspect.studies.coreference.tables import Scores
@@ -183,6 +186,11 @@ class CapturedText:
         found = {span: pointing_to(self.record, self.case, [span]) for span in spans}
         return {span: pointing for span, pointing in found.items() if pointing is not None}
 
+    @cached_property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of a case, each sentence with its numbers; empty for a text without."""
+        return () if self.case is None else case_claims(self, self.case)
+
 
 @checked_result
 @dataclass(frozen=True, eq=False)
@@ -200,6 +208,13 @@ class CoreferenceStudy:
     def __repr__(self) -> str:
         cases = sum(text.case is not None for text in self.texts)
         return f"<{type(self).__name__}: {len(self.texts)} texts, {cases} of them cases>"
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the only case, or of the scores over several."""
+        if len(self.texts) == 1:
+            return self.texts[0].claims
+        return () if self.scores is None else in_sample_claims(self.scores)
 
     @property
     def notices(self) -> tuple[str, ...]:

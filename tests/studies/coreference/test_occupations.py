@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from introspect.errors import InputError
-from introspect.reporting.set_words import occupation_claims, occupation_words
+from introspect.reporting.set_words import occupation_words
 from introspect.studies.coreference import Options, occupation_bias
 from introspect.studies.coreference.occupations import Occupation
 from tests.studies.coreference.test_bias import scored_case
@@ -42,8 +42,12 @@ def test_a_head_that_chooses_by_stereotype_is_seen_where_accuracy_by_gender_is_a
     gotcha = found.gotcha.table.iloc[0]
     assert (gotcha["accuracy_gotcha"], gotcha["accuracy_rest"]) == (0.0, 1.0)
     assert found.num_occupations == 30
-    (claim,) = occupation_claims(found)
-    assert (claim.kind, claim.subject, claim.estimate) == ("stereotype", "L0H0", row["correlation"])
+    claim = found.claims[0]
+    assert (claim.kind, claim.subject, claim.estimate) == (
+        "stereotype",
+        "L0H0, pronoun to candidate",
+        row["correlation"],
+    )
     assert claim.sentence in occupation_words(found)
 
 
@@ -69,7 +73,7 @@ def test_chance_is_no_stereotype():
     said = 0
     for seed in range(100, 140):
         found = occupation_bias(*templates(seed=seed), QUICK)
-        (claim,) = occupation_claims(found)
+        claim = found.claims[0]
         said += claim.kind == "stereotype"
     assert said <= 5
     assert "no head is shown to choose by the share of women" in " ".join(
@@ -80,7 +84,7 @@ def test_chance_is_no_stereotype():
 def test_few_occupations_have_no_test_and_none_is_refused():
     found = occupation_bias(*templates(count=4, strength=1.0), QUICK)
     assert found.table["p_adjusted"].isna().all()
-    assert occupation_claims(found) == ()
+    assert found.claims == ()
     cases, known = templates(count=2)
     with pytest.raises(InputError, match="an occupation and a gender"):
         occupation_bias(cases, [None] * len(known), QUICK)
