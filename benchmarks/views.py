@@ -4,9 +4,10 @@
     python benchmarks/views.py --build
     python benchmarks/views.py --focal
 
-With ``--focal``, only the sizes of the pages of the neuron and steps views are measured, of 32
-layers × 32 heads and 128 tokens: at most 4 MB are the goal. With ``--build``, only the time to make the page of a model view is measured, of 32 layers × 32
-heads and 128 tokens, without a browser: at most 3 seconds of one processor are the goal.
+With ``--build``, only the time to make the page of a model view is measured, of 32 layers × 32
+heads and 128 tokens, without a browser: at most 3 seconds of one processor are the goal. With
+``--focal``, only the sizes of the pages of the neuron and steps views of the same sizes: at most
+4 MB are the goal.
 
 The same record is shown by both: random attention (a softmax of normal scores with a standard
 deviation of 2, so that some weights are strong), 12 layers × 12 heads. Random numbers compress

@@ -111,6 +111,6 @@ def test_the_other_side_stays_in_sight(open_page, source):
     page.wait_for_timeout(100)
     box = token(page, "key", KEY).bounding_box()
     assert 0 <= box["y"] <= 900
-    middle = box["y"] + box["height"] / 2 - page.locator(".lines").bounding_box()["y"]
+    middle = box["y"] + box["height"] / 2 - page.locator(".head-view > .lines").bounding_box()["y"]
     drawn = page.evaluate("document.querySelector('.lines').data.flatMap(({ y }) => [...y])")
     assert min(abs(y - middle) for y in drawn) < 2
