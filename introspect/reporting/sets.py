@@ -102,7 +102,7 @@ class SetFindings:
         num_cases: the number of cases with a score.
         num_groups: the number of groups of cases.
         linear: the linear probe, where there are enough groups.
-        linear_random: the same on random weights, where they were run.
+        linear_random: its accuracy on random weights for each seed, where they were run.
         bias: the difference between two kinds of cases, where the set names them.
         occupations: the choice of occupations by their share of women, where the set has both.
         pairs: the shifts within minimal pairs, where there are any.
@@ -122,7 +122,7 @@ class SetFindings:
     num_cases: int
     num_groups: int
     linear: ProbeResult | None
-    linear_random: ProbeResult | None
+    linear_random: tuple[float, ...]
     bias: Bias | None
     occupations: OccupationBias | None
     pairs: PairShifts | None

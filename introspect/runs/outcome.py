@@ -54,7 +54,7 @@ class Outcome:
         read: what was read, in sentences.
         worker: the model with its options.
         gathered: the combined results of all shards.
-        null: the same with random weights, if requested.
+        null: the same with random weights, one for each seed, if requested.
         sample: a text with a result, for the certificate.
         options: the numbers of resamples and permutations, and the random seed.
         command: the command line that made it.
@@ -66,7 +66,7 @@ class Outcome:
     read: tuple[str, ...]
     worker: Worker
     gathered: Gathered
-    null: Gathered | None
+    null: Sequence[Gathered]
     sample: str
     options: Options
     command: str | None
@@ -99,8 +99,13 @@ class Outcome:
             self.options,
             pairs=() if pairs is None else pairs.pairs,
         )
-        null = None if self.null is None else CaseSet.of(self.null, self.options)
-        return with_null(scores, null, self.options)
+        return with_null(scores, self._random, self.options)
+
+    @cached_property
+    def _random(self) -> list[CaseSet]:
+        """The cases scored with random weights, for each seed."""
+        found = [CaseSet.of(gathered, self.options) for gathered in self.null]
+        return [cases for cases in found if cases is not None]
 
     @property
     def kinds(self) -> list[str | None]:
@@ -120,7 +125,7 @@ class Outcome:
         if note is not None:
             scores = replace(scores, notes=(*scores.notes, note))
         pairs = self.cases.pairs
-        random = None if self.null is None else CaseSet.of(self.null, self.options)
+        random = [one for cases in self._random if (one := cases.linear(control=False)[0])]
         return SetFindings(
             name=self.name,
             read=self.read,
@@ -128,7 +133,7 @@ class Outcome:
             num_cases=len(self.cases.scored),
             num_groups=self.cases.num_groups,
             linear=linear,
-            linear_random=None if random is None else random.linear()[0],
+            linear_random=tuple(one.accuracy for one in random),
             bias=self.cases.bias(),
             occupations=self.cases.occupations(),
             pairs=pairs,
@@ -297,6 +302,7 @@ def _of_cases(findings: SetFindings) -> dict[str, Any]:
         **_of_choice(scores.choice),
         "baselines": scores.baselines.to_dict("records"),
         "against": scores.against.to_dict("records"),
+        "random_weights": list(scores.random_weights),
         "linear_probe": _of_linear(findings.linear),
         "n": len(scores.held_out) or None,
         "num_groups": findings.num_groups,
@@ -344,7 +350,7 @@ def finish(
     worker: Worker,
     inputs: InputSet,
     work: Work,
-    null: Work | None,
+    null: Sequence[Work],
     options: Options,
     command: str | None,
     modes: Mapping[str, int],
@@ -366,7 +372,7 @@ def finish(
                 read=tuple(inputs.words),
                 worker=worker,
                 gathered=gathered,
-                null=None if null is None else gather(null.store, null.entries),
+                null=[gather(one.store, one.entries) for one in null],
                 sample=_sample(worker, inputs, gathered),
                 options=options,
                 command=command,

@@ -15,6 +15,7 @@ from .ledger import exclusions as exclusions
 from .permutation import PermutationTest as PermutationTest
 from .permutation import permutation_test as permutation_test
 from .selection import DIVISIONS as DIVISIONS
+from .selection import POWER as POWER
 from .selection import SIGNIFICANT as SIGNIFICANT
 from .selection import HeldOut as HeldOut
 from .selection import held_out_selection as held_out_selection

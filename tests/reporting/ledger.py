@@ -170,7 +170,7 @@ def set_of(seed) -> Said:
     linear = random_probe(random, cases)
     findings = SetFindings(
         name="a set", read=(), scores=scores, num_cases=len(cases), num_groups=scores.num_groups,
-        linear=linear, linear_random=random.choice([None, linear]), bias=bias,
+        linear=linear, linear_random=((), (0.52, 0.47))[random.integers(2)], bias=bias,
         occupations=occupations, pairs=pairs, shown_pairs=(), rejects=(), num_rejected=0,
         record=None, weights="raw", hardest=(), command=None,
     )  # fmt: skip

@@ -103,7 +103,7 @@ def tables(folder: Path, names: Sequence[str] = TABLES) -> dict[str, bytes]:
 
 def leave_out_the_long(replace_: Callable[[Any, str, Any], Any]) -> None:
     """No linear probe and no views of single cases: most of the time, and in no table."""
-    replace_(CaseSet, "linear", lambda _: (None, None))
+    replace_(CaseSet, "linear", lambda _, **_options: (None, None))
     replace_(CaseSet, "hardest", lambda *_: [])
     replace_(CaseSet, "shown_pairs", lambda *_: [])
 

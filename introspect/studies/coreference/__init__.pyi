@@ -14,6 +14,7 @@ from .choice_claims import direction_name as direction_name
 from .choice_claims import in_sample as in_sample
 from .choice_claims import in_sample_claims as in_sample_claims
 from .claims import Options as Options
+from .claims import held_out_interval as held_out_interval
 from .columns import DIRECTIONS as DIRECTIONS
 from .columns import CaseColumns as CaseColumns
 from .columns import Direction as Direction

@@ -32,6 +32,7 @@ _BASELINES = {
     "mean_of_heads": "the mean of all heads",
     "fewest_words": "the candidate with the fewest words",
     "most_pieces": "the candidate with the most word pieces",
+    "word_association": "word association",
     "fixed_offset": "the best fixed distance",
     "random_weights": "the same model with random weights",
 }

@@ -129,6 +129,12 @@ def accuracy_interval(credits: Sequence[float], groups: Sequence[str]) -> tuple[
     return float(low[0]), float(high[0])
 
 
+def held_out_interval(credits: Sequence[float], groups: Sequence[str]) -> tuple[float, float]:
+    """Return the interval of one accuracy of heads that were chosen on other cases."""
+    low, high = accuracy_intervals(np.array(credits)[:, None], groups, inflation=INFLATION)
+    return float(low[0]), float(high[0])
+
+
 def difference_interval(
     differences: Sequence[float], groups: Sequence[str], options: Options
 ) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from introspect.statistics import Claim
 from introspect.studies.coreference.linear_probe import ProbeResult
@@ -11,14 +12,14 @@ from introspect.text import decimal, listed, percent, percent_interval
 
 
 def linear_claims(
-    probe: ProbeResult, scores: Scores, random_weights: ProbeResult | None = None
+    probe: ProbeResult, scores: Scores, random_weights: Sequence[float] = ()
 ) -> tuple[Claim, ...]:
     """Return the claims on the linear probe: its accuracy, what stands beside it, its controls.
 
     Args:
         probe: the result.
         scores: of the same cases, for the best single head and the nearest candidate.
-        random_weights: the same probe on random weights, where it was run.
+        random_weights: its accuracy on random weights, for each draw of them.
     """
     accuracy = percent_interval(probe.accuracy, probe.ci_low, probe.ci_high)
     claim = Claim(
@@ -38,7 +39,7 @@ def linear_claims(
     return (claim, *_beside(claim, scores, random_weights), *_controls(claim, probe))
 
 
-def _beside(claim: Claim, scores: Scores, random_weights: ProbeResult | None) -> list[Claim]:
+def _beside(claim: Claim, scores: Scores, random_weights: Sequence[float]) -> list[Claim]:
     figures: dict[str, tuple[str, float]] = {}
     if scores.choice is not None:
         single = "the best single head, held out as well,"
@@ -46,9 +47,9 @@ def _beside(claim: Claim, scores: Scores, random_weights: ProbeResult | None) ->
     nearest = scores.baselines[scores.baselines["baseline"] == "nearest_preceding"]
     if len(nearest):
         figures["nearest"] = "the nearest candidate", float(nearest["accuracy"].iloc[0])
-    if random_weights is not None:
+    if random_weights:
         words = "the same probe on random weights"
-        figures["random weights"] = words, random_weights.accuracy
+        figures["random weights"] = words, sum(random_weights) / len(random_weights)
     parts = [f"{words} {percent(value)}" for words, value in figures.values()]
     return _rows(claim, f"Beside it: {listed(parts)}.", {k: v for k, (_, v) in figures.items()})
 

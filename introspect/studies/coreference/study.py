@@ -14,7 +14,7 @@ from introspect.calls import checked_call, checked_result, kind_of_thing
 from introspect.data import Cases, as_cases, is_file_of_cases
 from introspect.errors import InputError, naming
 from introspect.functional import Mention, best_of, credit, margin
-from introspect.models import Model, load_text
+from introspect.models import Model, StaticEmbeddings, load_text
 from introspect.records import AttentionRecord, Head, Weights
 from introspect.statistics import Claim
 from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
@@ -150,10 +150,12 @@ class CapturedText:
     Args:
         subject: a case, a text or a pair of texts.
         record: its attention.
+        embeddings: the input embeddings of the model, where they are known.
     """
 
     subject: Subject
     record: AttentionRecord
+    embeddings: StaticEmbeddings | None = None
 
     @property
     def case(self) -> CorefCase | None:
@@ -163,7 +165,9 @@ class CapturedText:
     @cached_property
     def columns(self) -> CaseColumns | None:
         """The attention between the mentions of a case."""
-        return None if self.case is None else columns_of_record(self.record, self.case)
+        if self.case is None:
+            return None
+        return columns_of_record(self.record, self.case, embeddings=self.embeddings)
 
     @cached_property
     def directions(self) -> tuple[DirectionScores, ...]:
@@ -281,13 +285,15 @@ def _captured(
     model: Model, subjects: Sequence[Subject], truncation: bool
 ) -> tuple[CapturedText, ...]:
     captured = []
+    has_cases = any(isinstance(subject, CorefCase) for subject in subjects)
+    embeddings = StaticEmbeddings.of(model.module) if has_cases else None
     for number, subject in enumerate(subjects, start=1):
         texts = (subject.text,) if isinstance(subject, CorefCase) else subject
         texts = (texts,) if isinstance(texts, str) else texts
         with _numbered(number, len(subjects)):
             # One check is enough: the same model and capture route serve every text.
             record = model.capture(*texts, truncation=truncation, certify=number == 1)
-        captured.append(CapturedText(subject, record))
+        captured.append(CapturedText(subject, record, embeddings))
     return tuple(captured)
 
 

@@ -53,6 +53,8 @@ class Scores:
             distractor, as many, or more; empty where there is no choice.
         against: the held-out accuracy minus that of each baseline on the same cases, with the
             interval of the difference; empty where there is no choice.
+        random_weights: the held-out accuracy in the same architecture with random weights, for each
+            seed; empty where it was not asked for.
         notes: what could not be computed, and why.
         num_groups: the number of groups of the forced-choice cases.
     """
@@ -66,6 +68,7 @@ class Scores:
     held_out: pd.DataFrame = field(default_factory=pd.DataFrame)
     by_length: pd.DataFrame = field(default_factory=pd.DataFrame)
     against: pd.DataFrame = field(default_factory=pd.DataFrame)
+    random_weights: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     num_groups: int = 0
 
@@ -234,7 +237,8 @@ def _raw_accuracy(cases: Sequence[ScoredCase]) -> dict[str, Any]:
 
 
 def _baseline_credits(cases: Sequence[ScoredCase], options: Options) -> dict[str, list[float]]:
-    credits = {name: [case.baselines[name] for case in cases] for name in cases[0].baselines}
+    known = [name for name in cases[0].baselines if all(name in case.baselines for case in cases)]
+    credits = {name: [case.baselines[name] for case in cases] for name in known}
     if by_offset := fixed_offset(cases, options):
         credits["fixed_offset"] = by_offset
     return credits
