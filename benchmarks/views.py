@@ -2,10 +2,13 @@
 
     python benchmarks/views.py --tokens 64,128
     python benchmarks/views.py --build
+    python benchmarks/views.py --focal
     python benchmarks/views.py --flow
 
 With ``--build``, only the time to make the page of a model view is measured, of 32 layers × 32
-heads and 128 tokens, without a browser: at most 3 seconds of one processor are the goal.
+heads and 128 tokens, without a browser: at most 3 seconds of one processor are the goal. With
+``--focal``, only the sizes of the pages of the neuron and steps views of the same sizes: at most
+4 MB are the goal.
 
 With ``--flow``, only the flow view of 12 layers × 512 tokens: how many frames a second are drawn
 while its threshold is dragged from one end to the other and back (at least 30 are the goal), and
@@ -24,6 +27,7 @@ the runs is printed:
   after the last change that followed from it is drawn, up to a frame of 17 ms too much. The median
   of 5 tokens.
 - nodes: the elements of the page.
+- height: of the whole page, in pixels.
 - requests: what was asked of a network.
 
 BertViz loads three scripts from a network. They are fetched once from npm, in the versions that it
@@ -40,19 +44,27 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from introspect.records import AttentionRecord, layer_shares
-from introspect.views import bertviz, flow_view, head_view, model_view
+from introspect.views import (
+    bertviz,
+    flow_view,
+    head_view,
+    model_view,
+    neuron_view,
+    steps_view,
+)
 
 LAYERS = HEADS = 12
 LIMIT = 300
 #: Longer texts take BertViz minutes, if it shows them at all.
 LONGEST_IN_BERTVIZ = {"head": 256, "model": 128}
+#: Tokens that are pointed at, by their place among those that have a row.
 HOVERED = (1, 3, 5, 7, 9)
 #: A measurement that takes this many seconds is not repeated.
 SLOW = 30
@@ -60,9 +72,9 @@ SLOW = 30
 GOALS = {
     ("head", 128): {"file": 4.0, "ready": 1.5, "hover": 0.1},
     ("model", 128): {"file": 4.0, "ready": 2.0, "nodes": 5000},
-    ("head", 512): {"file": 30.0, "ready": 3.0, "hover": 0.1},
+    ("head", 512): {"file": 30.0, "ready": 3.0, "hover": 0.1, "height": 2700},
     ("model", 512): {"file": 30.0, "ready": 3.0},
-    ("head", 2048): {"file": 40.0},
+    ("head", 2048): {"file": 40.0, "hover": 0.1, "height": 2700},
     ("model", 2048): {"file": 40.0},
 }
 COLUMNS = {
@@ -70,6 +82,7 @@ COLUMNS = {
     "ready": ("ready s", "{:.2f}"),
     "hover": ("hover s", "{:.3f}"),
     "nodes": ("nodes", "{:,.0f}"),
+    "height": ("height px", "{:,.0f}"),
     "requests": ("requests", "{:.0f}"),
 }
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
@@ -84,7 +97,7 @@ IS_DRAWN = {
     "BertViz": "document.querySelector('#vis svg') !== null",
 }
 TOKEN = {
-    "ours": '[data-side="query"][data-token-index="{}"]',
+    "ours": ".tokens.query .token >> nth={}",
     "BertViz": "#left > g:last-child > g:nth-child({}) > text",
 }
 # Both speak through the console: a page whose main thread is busy answers no question.
@@ -146,8 +159,12 @@ def main() -> None:
     parser.add_argument("--only", choices=["ours", "BertViz"], help="one of the two sides")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--build", action="store_true", help="only the time to make a page")
+    parser.add_argument("--focal", action="store_true", help="only the sizes of neuron and steps")
     parser.add_argument("--flow", action="store_true", help="only the flow view while dragged")
     options = parser.parse_args()
+    if options.focal:
+        show_focal()
+        return
     if options.build or options.flow:
         show_build(options.runs) if options.build else show_flow()
         return
@@ -178,6 +195,24 @@ def show_build(runs: int, side: int = 32, length: int = 128) -> None:
         f"model view, {length} tokens, {side} layers × {side} heads: "
         f"{statistics.median(times):.2f} s of one processor (goal: < 3), {len(page) / 1e6:.1f} MB"
     )
+
+
+def show_focal(side: int = 32, length: int = 128, size: int = 128) -> None:
+    """Print how large the pages of the views of one head are, and how many heads they hold."""
+    record = random_record(length, side, side)
+    vectors = {
+        name: torch.randn(side, side, length, size)
+        for name in ("queries", "keys", "values", "head_outputs")
+    }
+    record = replace(record, parts={"scores": record.attentions.log(), **vectors})
+    for make in (neuron_view, steps_view):
+        view = make(record)
+        megabytes = len(view.to_html()) / 1e6
+        held = len(view.held or ())
+        print(
+            f"{view.title}, {length} tokens, {side} layers × {side} heads: {megabytes:.1f} MB "
+            f"(goal: < 4) with {held} heads"
+        )
 
 
 #: Drags the threshold by a step a frame; the mean time of a frame, in milliseconds.
@@ -293,6 +328,7 @@ def one_run(side: str, path: Path, view: str, scripts: dict[str, bytes]) -> dict
         try:
             run["ready"] = seconds_until_ready(page, side, path)
             run["nodes"] = page.evaluate("document.querySelectorAll('*').length")
+            run["height"] = page.evaluate("document.documentElement.scrollHeight")
             if view == "head":
                 run["hover"] = statistics.median(seconds_of_hover(page, side, i) for i in HOVERED)
         except OutOfTime:
@@ -329,6 +365,7 @@ def seconds_of_hover(page: Any, side: str, index: int) -> float:
     page.mouse.move(2, 2)
     page.wait_for_timeout(300)
     token = page.locator(TOKEN[side].format(index)).first
+    token.scroll_into_view_if_needed()
     box = token.bounding_box(timeout=LIMIT * 1000)
     page.evaluate(SAY_WHEN_HOVERED)
     with waiting(page) as said:

@@ -347,7 +347,7 @@ def test_layer_out_of_range_says_the_range(introspect, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "arguments", "said"),
     [
-        ("steps", ("--head", "L0H1", "--head", "L0H2"), "one --head"),
+        ("heatmap", ("--head", "L0H1", "--head", "L0H2"), "one --head"),
         ("coreference", (), "Expected --pronoun and --antecedent"),
         ("heatmap", ("--pronoun", "it", "--antecedent", "animal"), "no --pronoun"),
         ("head", ("--checkpoint", "minilm"), "no --checkpoint"),

@@ -114,7 +114,8 @@ def view(
     head: Annotated[
         list[str] | None,
         typer.Option(
-            help="A head to show first: L3H1; repeatable. For the layer view a number: 1."
+            help="A head to show first: L3H1; repeatable. The pages of the neuron and steps views "
+            "hold those that are named. For the layer view a number: 1."
         ),
     ] = None,
     token: Annotated[
@@ -312,7 +313,8 @@ def _check_none(view: ViewKind, options: dict[str, Any]) -> None:
 
 def _check_view_options(kind: ViewKind, layer: int | None, heads: list[str], weights: str) -> None:
     """Raise on options that a view would ignore."""
-    if kind not in (ViewKind.head, ViewKind.model) and len(heads) > 1:
+    several = (ViewKind.head, ViewKind.model, ViewKind.neuron, ViewKind.steps)
+    if kind not in several and len(heads) > 1:
         raise InputError(
             f"Expected one --head for the {kind} view, got {len(heads)}. Name one of them."
         )

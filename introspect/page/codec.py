@@ -219,6 +219,8 @@ def record_json(
     """
     return {
         "kind": record.kind,
+        "texts": [visible_text(text) for text in record.keys.texts],
+        "model": record.certificate.model,
         "layers": record.layers,
         "shape": encoded.shape,
         "codec": encoded.codec,

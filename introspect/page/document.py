@@ -71,6 +71,7 @@ class Section:
         methods: other methods that it shows each of its records with, by their names in
             ``introspect.records``, first the one shown first.
         script: the kind whose script builds it; its own by default.
+        held: row and number of each head of its record that has numbers; ``None`` for all.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class Section:
     arrays: Mapping[str, Floats] = field(default_factory=dict)
     methods: Sequence[Sequence[str]] = ()
     script: str | None = None
+    held: Sequence[tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,8 @@ class Document:
     _parts: dict[int, set[str]] = field(default_factory=dict)
     # Names of the methods that each record is shown with.
     _methods: dict[int, set[str]] = field(default_factory=dict)
+    # Row and number of the heads of each record that have numbers, where not all have.
+    _held: dict[int, Sequence[tuple[int, int]]] = field(default_factory=dict)
     # The kinds of views in the page.
     _kinds: set[str] = field(default_factory=set)
     _chapters: list[str] = field(default_factory=list)
@@ -256,6 +260,8 @@ class Document:
         for one, methods in zip(numbers, section.methods, strict=False):
             self._methods.setdefault(one, set()).update(methods)
         record, others = (numbers[0], numbers[1:]) if own else (None, numbers)
+        if section.held is not None and record is not None:
+            self._held[record] = section.held
         arrays = {key: encode(array, whole=True) for key, array in section.arrays.items()}
         self._arrays |= {f"{name}-{key}": encoded.data for key, encoded in arrays.items()}
         self._sections.append(
@@ -325,7 +331,10 @@ class Document:
         methods = [self._methods_of(i) for i, _ in enumerate(self._records)]
         rows = zip(self._records, weights, parts, methods, strict=True)
         data = {
-            "records": [record_json(*row) for row in rows],
+            "records": [
+                record_json(*row) | {"held": self._held.get(number)}
+                for number, row in enumerate(rows)
+            ],
             "sections": self._sections,
         }
         blocks = [

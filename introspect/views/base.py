@@ -15,9 +15,7 @@ import pandas as pd
 
 from introspect.io import check_view_file, save_file
 from introspect.page import Document, Section, framed, kept_of
-from introspect.records import (
-    AttentionRecord,
-)
+from introspect.records import METHODS, AttentionRecord, Head
 from introspect.text import shortened, visible_text, whole
 from introspect.views.given import Choice, instrument
 from introspect.views.shown import is_in_notebook, rendered, show_in_browser, show_in_notebook
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _LONGEST_HEADING = 160
+_LONGEST_NOTED = 80
 #: The most characters of a token that a figure without a matrix shows; the page has all.
 LONGEST_TOKEN = 40
 
@@ -103,7 +102,13 @@ class Drawing(ABC):
         """
         figure = self.still
         words = (plain_of(figure.layout.title.text or ""), self.heading, self.made_by[0])
-        return svg_of(figure, self.title, " · ".join(filter(None, words)))
+        return svg_of(figure, self.title, " · ".join(filter(None, words)), self.small_print)
+
+    @property
+    def small_print(self) -> str:
+        """What the picture is of, below it: the text and the model."""
+        text = visible_text(shortened(self.heading, _LONGEST_NOTED))
+        return " · ".join(filter(None, (text, self.made_by[0])))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the view to one file atomically: as what the name ends in.
@@ -172,6 +177,20 @@ class View(Drawing):
     def choice(self) -> Choice:
         """What is chosen first, for all views of the page."""
         return Choice()
+
+    @property
+    def small_print(self) -> str:
+        """What the picture is of, below it: text, model, head and weighting."""
+        name = self.choice.weights
+        method = METHODS.get(name)
+        weights = method.label if method else f"{name} weights"
+        return " · ".join(filter(None, (super().small_print, self.noted_head, weights)))
+
+    @property
+    def noted_head(self) -> str | None:
+        """The head in the small print, if the picture is of one."""
+        layer, head = self.choice.layer, self.choice.head
+        return None if layer is None or head is None else str(Head(layer, head))
 
     def add_instrument(self, document: Document) -> None:
         """Add the text as words to choose from."""

@@ -63,8 +63,9 @@ def view_by_name(
         record: the attention, with the parts from ``parts_of_view``.
         layer: the layer to show first; of the model view the one to highlight; ignored by the
             layer view.
-        heads: the heads to show first; of the model view those to highlight; all others but the
-            head view use only the first of them.
+        heads: the heads to show first; of the model view those to highlight; of the neuron and
+            steps views, if they are several, those that the page holds; all others but the head
+            view use only the first of them.
         token: the query token to show first, in the views that show one.
         weights: the weights to show first; ignored by the neuron and steps views.
 
@@ -89,4 +90,5 @@ def view_by_name(
         shares = None if weights == "raw" else weights
         return flow_view(record, token=token, weights=shares, layer=layer, head=head)
     focal = neuron_view if name == "neuron" else steps_view
-    return focal(record, layer=layer, head=head, token=token)
+    held = heads if len(heads) > 1 else None
+    return focal(record, layer=layer, head=head, token=token, heads=held)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
-from introspect.page import Section
-from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
-from introspect.text import decimal, quantity, shortened, visible
+from introspect.page import Document, Section
+from introspect.records import (
+    AttentionRecord,
+    Head,
+    HeadLike,
+    TokenLike,
+    as_head,
+    as_token,
+    listed_heads,
+)
+from introspect.text import decimal, listed, quantity, shortened, visible, whole
 from introspect.views.base import LONGEST_TOKEN, View, plotly_text
 from introspect.views.given import (
     Choice,
     first_token,
     head_number,
+    instrument,
     layer_row,
     named_head,
     shown_record,
@@ -31,6 +41,9 @@ if TYPE_CHECKING:
 #: Scores below this were masked: models add the lowest number of their data type.
 MASKED = -1e30
 
+#: About how many bytes of numbers a page holds where no heads are named, before compression.
+PAGE_BYTES = 2_200_000
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FocalView(View):
@@ -41,11 +54,13 @@ class FocalView(View):
         layer: the layer shown first, in the model's own numbering.
         head: the head shown first.
         token: the query token shown first.
+        held: the heads whose numbers the page holds; all if ``None``.
     """
 
     layer: int
     head: int
     token: int
+    held: tuple[Head, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -74,9 +89,35 @@ class FocalView(View):
         """The key tokens, shortened and escaped for Plotly."""
         return [_label(token) for token in self.record.keys.tokens]
 
+    @cached_property
+    def paged(self) -> AttentionRecord:
+        """The record with the numbers of the heads that the page holds, the others missing."""
+        return self.record if self.held is None else _only_heads(self.record, self.held)
+
+    def add_instrument(self, document: Document) -> None:
+        """Add the text as words to choose from."""
+        document.add_instrument(instrument(self.paged, self.choice))
+
     def state(self) -> dict[str, Any]:
-        """Return what the page shows first."""
-        return {"layer": self.layer, "head": self.head, "token": self.token}
+        """Return what the page shows first, and in words which heads the page holds."""
+        held = None if self.held is None else held_words(self.held)
+        return {"layer": self.layer, "head": self.head, "token": self.token, "held": held}
+
+    def held_note(self) -> str:
+        """Return a sentence on which heads the page holds; empty if all."""
+        if self.held is None:
+            return ""
+        total = self.record.num_layers * self.record.num_heads
+        return (
+            f" This page holds {held_words(self.held)}, {whole(len(self.held))} of "
+            f"{whole(total)} heads; give heads= (in a terminal --head) for others."
+        )
+
+    def held_places(self) -> tuple[tuple[int, int], ...] | None:
+        """Return row and number of each head that the page holds; ``None`` for all."""
+        if self.held is None:
+            return None
+        return tuple((layer_row(self.record, layer), head) for layer, head in self.held)
 
 
 def _label(token: str) -> str:
@@ -104,6 +145,83 @@ def with_masked_scores(record: AttentionRecord, names: Sequence[str]) -> Attenti
     return replace(record, parts=parts)
 
 
+def _only_heads(record: AttentionRecord, held: Sequence[Head]) -> AttentionRecord:
+    """Return the record with every other head's numbers missing.
+
+    They keep their places, so that heads keep their numbers, and take no room when compressed.
+    """
+    rows = torch.tensor([layer_row(record, layer) for layer, _ in held])
+    heads = torch.tensor([head for _, head in held])
+
+    def kept(values: torch.Tensor) -> torch.Tensor:
+        # Keys and values may be shared by several heads.
+        own = heads // (record.num_heads // values.shape[1])
+        chosen = torch.full_like(values, torch.nan)
+        chosen[rows, own] = values[rows, own]
+        return chosen
+
+    return replace(
+        record,
+        attentions=kept(record.attentions),
+        parts={name: kept(part) for name, part in record.parts.items()},
+        visible=record.seen(),
+    )
+
+
+def held_heads(
+    record: AttentionRecord, layer: int, head: int, heads: Iterable[int | HeadLike] | None
+) -> tuple[Head, ...] | None:
+    """Return the heads that the page of a view of one head holds; ``None`` for all of them.
+
+    Args:
+        record: the attention with the parts that the page shows.
+        layer: the layer shown first.
+        head: the head shown first.
+        heads: the heads that were asked for, or ``None``: the one shown first and as many others
+            as fit ``PAGE_BYTES``, those of its layer first, then those of the nearest layers.
+
+    Raises:
+        SelectionError: the record does not have a head.
+    """
+    first = Head(layer, head)
+    counts = dict.fromkeys(record.layers, record.num_heads)
+    if heads is not None:
+        named = [_head_of(layer, one, counts) for one in heads]
+        for one in named:
+            head_number(record, one.head)
+        return tuple(sorted({first, *named}))
+    each = [record.attentions, *record.parts.values()]
+    bytes_of_head = sum(2 * values.numel() // values.shape[0] // values.shape[1] for values in each)
+    room = max(1, PAGE_BYTES // max(1, bytes_of_head))
+    nearest = sorted(record.layers, key=lambda other: (abs(other - layer), other))
+    everything = [Head(other, number) for other in nearest for number in range(record.num_heads)]
+    if len(everything) <= room:
+        return None
+    others = [one for one in everything if one != first]
+    return tuple(sorted([first, *others[: room - 1]]))
+
+
+def _head_of(layer: int, head: int | HeadLike, counts: Mapping[int, int]) -> Head:
+    return Head(layer, head) if isinstance(head, int) else as_head(head, counts)
+
+
+def held_words(held: Sequence[Head]) -> str:
+    """Name heads, neighbors of a layer together.
+
+    Example:
+        >>> held_words([Head(3, 1), Head(5, 0), Head(5, 1), Head(5, 2)])
+        'L3H1 and L5H0–H2'
+    """
+    runs: list[list[Head]] = []
+    for one in held:
+        is_next = runs and runs[-1][-1] == Head(one.layer, one.head - 1)
+        if is_next:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    return listed([f"{run[0]}–H{run[-1].head}" if run[1:] else str(run[0]) for run in runs])
+
+
 def checked_focus(
     record: AttentionRecord,
     layer: int | None,
@@ -121,6 +239,30 @@ def checked_focus(
     number = head_number(record, 0 if number is None else number)
     place = first_token(record.queries) if token is None else as_token(record.queries, token)
     return layer, number, place
+
+
+_Focal = TypeVar("_Focal", bound=FocalView)
+
+
+def _focused(
+    kind: type[_Focal],
+    record: AttentionRecord,
+    layer: int | None,
+    head: int | HeadLike | None,
+    token: TokenLike | None,
+    heads: Iterable[int | HeadLike] | HeadLike | None,
+) -> _Focal:
+    """Return a view of the head that is shown first, which is the first of those asked for."""
+    named: list[int | HeadLike] | None = None
+    if isinstance(heads, str):
+        named = [*listed_heads(heads)]
+    elif heads is not None:
+        named = [heads] if isinstance(heads, Head) else [*heads]
+    if named and head is None:
+        head = named[0]
+    layer, number, place = checked_focus(record, layer, head, token)
+    held = held_heads(record, layer, number, named)
+    return kind(record=record, layer=layer, head=number, token=place, held=held)
 
 
 # Room for the title of a strip, in pixels.
@@ -215,11 +357,12 @@ class NeuronView(FocalView):
                     "How one token weighs the others in one head: its query is multiplied with "
                     "each key, dimension by dimension; the products are added up, scaled and "
                     "masked to a score, and the softmax of the scores is the weight. Blue is "
-                    "positive, orange negative. Choose a token on the left."
+                    "positive, orange negative. Choose a token on the left." + self.held_note()
                 ),
                 state={**self.state(), "scale": themed(DIVERGING), "rowHeight": 26},
-                record=self.record,
+                record=self.paged,
                 parts=NEURON_PARTS,
+                held=self.held_places(),
             ),
         )
 
@@ -231,6 +374,7 @@ def neuron_view(
     layer: int | None = None,
     head: int | HeadLike | None = None,
     token: TokenLike | None = None,
+    heads: Iterable[int | HeadLike] | HeadLike | None = None,
 ) -> NeuronView:
     """Build the neuron view of a record captured with its queries, keys and scores.
 
@@ -244,15 +388,17 @@ def neuron_view(
         head: the head to show first: its number in ``layer``, or ``"L3H1"``.
         token: the query token to show first: its index or its word, ``"it#2"`` for the second one;
             by default, the last word.
+        heads: the heads that the page holds, as names or as numbers in the layer shown first; by
+            default all, or of a large record the one shown first and those beside it that fit. The
+            page says which.
 
     Raises:
-        SelectionError: the record does not have a part, or the layer, head or token.
+        SelectionError: the record does not have a part, or the layer, a head or the token.
         MentionError: the word is not in the text, or several times.
     """
     record = shown_record(record, view="neuron_view")
     record = with_masked_scores(record, NEURON_PARTS)
-    layer, head, token = checked_focus(record, layer, head, token)
-    return NeuronView(record=record, layer=layer, head=head, token=token)
+    return _focused(NeuronView, record, layer, head, token, heads)
 
 
 STEPS_PARTS = ("scores", "values", "head_outputs")
@@ -347,10 +493,12 @@ class StepsView(FocalView):
                     "key, which gives a score. Weigh: the softmax turns the scores into weights "
                     "that sum to 1. Sum: every value is multiplied by its weight, and all are "
                     "added up to what the head outputs. Choose a token on the left."
+                    + self.held_note()
                 ),
                 state={**self.state(), "scale": themed(DIVERGING), "rowHeight": _STEPS_ROW},
-                record=self.record,
+                record=self.paged,
                 parts=STEPS_PARTS,
+                held=self.held_places(),
             ),
         )
 
@@ -362,6 +510,7 @@ def steps_view(
     layer: int | None = None,
     head: int | HeadLike | None = None,
     token: TokenLike | None = None,
+    heads: Iterable[int | HeadLike] | HeadLike | None = None,
 ) -> StepsView:
     """Build a view of the three steps of attention for one token: match, weigh, sum.
 
@@ -371,12 +520,14 @@ def steps_view(
         head: the head to show first: its number in ``layer``, or ``"L3H1"``.
         token: the query token to show first: its index or its word, ``"it#2"`` for the second one;
             by default, the last word.
+        heads: the heads that the page holds, as names or as numbers in the layer shown first; by
+            default all, or of a large record the one shown first and those beside it that fit. The
+            page says which.
 
     Raises:
-        SelectionError: the record does not have a part, or the layer, head or token.
+        SelectionError: the record does not have a part, or the layer, a head or the token.
         MentionError: the word is not in the text, or several times.
     """
     record = shown_record(record, view="steps_view")
     record = with_masked_scores(record, STEPS_PARTS)
-    layer, head, token = checked_focus(record, layer, head, token)
-    return StepsView(record=record, layer=layer, head=head, token=token)
+    return _focused(StepsView, record, layer, head, token, heads)

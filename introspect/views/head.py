@@ -129,6 +129,11 @@ class HeadView(View):
         )
 
     @property
+    def noted_head(self) -> str | None:
+        """The head in the small print, or of several their layer."""
+        return super().noted_head if len(self.heads) == 1 else f"layer {self.layer}"
+
+    @property
     def figure(self) -> Figure:
         """The tokens and lines of the current state, as a plain Plotly figure."""
         import plotly.graph_objects as go
@@ -227,7 +232,8 @@ class HeadView(View):
                 lead=(
                     "Each line goes from a token that attends (query) to one that it attends to "
                     "(key): a color for each head, the stronger the weight. Point at a token for "
-                    "its numbers; click tokens to keep them. Arrow keys change layer and head."
+                    "its numbers; click tokens to keep them. Arrow keys change layer and head, "
+                    "with Shift they go from token to token."
                 ),
                 state={
                     "layer": self.layer,

@@ -34,6 +34,7 @@ export function recordOf(weights, labels, { layers = null, queries = labels, met
       });
     },
     remainder: () => 0,
+    holds: () => true,
     // Of a method: one map for all heads together.
     partHeads: () => 1,
     component: () => 0.5,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 import introspect as ix
 from introspect.errors import SelectionError
 from introspect.records import TokenSequence
-from introspect.views import neuron_view, steps_view
+from introspect.views import focal, neuron_view, steps_view
 from introspect.views.given import first_token
 
 from .samples import record_of, record_with_parts
@@ -100,7 +102,18 @@ def test_the_steps_page_by_acts(open_page, minilm_record, tmp_path):
     assert numbers(again, 1) == numbers(page, 1)
     with page.expect_download() as download:
         page.get_by_role("button", name="SVG").click()
-    assert download.value.suggested_filename.endswith(".svg")
+    assert download.value.suggested_filename == "steps-view-L4H1-the-animal-didnt-cross-1.svg"
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    assert "what the head outputs" in text
+    assert f"{SENTENCE[:11]}" in text and "MiniLM-L6-v2 · L4H1 · raw weights" in text
+
+
+def test_the_neuron_picture_keeps_its_query(open_page, minilm_record):
+    page = open_page(neuron_view(minilm_record, layer=3, head=1, token=10).to_html())
+    with page.expect_download() as download:
+        page.get_by_role("button", name="SVG").click()
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    assert all(f">{title}<" in text for title in ("query q", "key k", "q × k", "weight"))
 
 
 @pytest.mark.parametrize("view", [neuron_view, steps_view])
@@ -152,3 +165,50 @@ def test_the_cells_of_the_strips_are_walked_by_keys(open_page):
     assert page.input_value("[name=layer]") == "0"  # the arrows stay in the strips
     page.select_option("[name=head]", "2")
     assert "dimension" not in page.inner_text(".reading")
+
+
+VIEWS = [neuron_view, steps_view]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_page_holds_the_heads_asked_for(open_page, view):
+    record = record_with_parts()
+    made = view(record, heads=["L1H2", "L0H3"], token=5)
+    assert (made.layer, made.head) == (1, 2)
+    page = open_page(made.to_html())
+    assert "This page holds L0H3 and L1H2, 2 of 8 heads; give heads=" in page.inner_text("section")
+    column = VIEWS.index(view)
+    shown = numbers(page, 2 - column)
+    assert [float(t) for t in shown] == pytest.approx(made.weights.tolist(), abs=0.006)
+    page.select_option("[name=head]", "1")
+    said = page.inner_text("section .reading")
+    assert said.startswith("L1H1 is not in this page, which holds L0H3 and L1H2.")
+    assert not page.locator(".neuron, .steps").is_visible()
+    assert not page.locator("section .exports").is_visible()
+    page.select_option("[name=head]", "2")
+    assert numbers(page, 2 - column) == shown
+    assert page.locator(".neuron, .steps").is_visible()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_page_of_a_large_record_holds_what_fits(monkeypatch, view):
+    record = record_with_parts()
+    assert view(record, head="L1H2").held is None
+    whole = len(view(record, head="L1H2").to_html())
+    each = [record.attentions, *view(record).record.parts.values()]
+    of_head = sum(2 * part[0].numel() // part.shape[1] for part in each)
+    monkeypatch.setattr(focal, "PAGE_BYTES", 3 * of_head)
+    made = view(record, head="L1H2")
+    assert [str(head) for head in made.held] == ["L1H0", "L1H1", "L1H2"]
+    assert "This page holds L1H0–H2, 3 of 8 heads" in made.sections()[0].lead
+    assert len(made.to_html()) < whole
+    monkeypatch.setattr(focal, "PAGE_BYTES", 1)
+    assert [str(head) for head in view(record, head="L1H2").held] == ["L1H2"]
+    assert made.figure == view(record_with_parts(), head="L1H2", heads=["L1H2"]).figure
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_heads_that_are_not_there_are_refused(view):
+    for wrong in (["L9H0"], [7], "L0H1,L0H9"):
+        with pytest.raises(SelectionError):
+            view(record_with_parts(), heads=wrong)

@@ -222,3 +222,54 @@ def test_one_token_and_missing_weights(open_page):
     record.attentions[0, 0, 0, 0] = torch.nan
     page = open_page(heatmap_view(record).to_html())
     assert "missing" in page.inner_text("section").lower()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("length", [16, 300])
+@pytest.mark.parametrize("block", [(0, 1), (2, 5)])
+def test_a_part_is_never_drawn_smaller_than_the_whole_was(open_page, length, block):
+    source = heatmap_view(bare_record([f"t{n}" for n in range(length)])).to_html()
+    whole = open_page(source).locator(".matrix-field").bounding_box()
+    first, last = block
+    path_hash = f"#view-1-heatmap.rows={first}-{last}&view-1-heatmap.columns={first}-{last}"
+    page = open_page(source, path_hash=path_hash)
+    count = last - first + 1
+    assert f"rows {first}–{last} of {length}" in page.inner_text(".reading")
+    part = page.locator(".matrix-field").bounding_box()
+    assert part["width"] >= whole["width"] - count
+    assert part["height"] >= whole["height"] - count
+
+
+@pytest.mark.browser
+def test_a_finger_shows_a_number_that_stays(browser, tmp_path):
+    record = record_of()
+    path = heatmap_view(record, layer=1, head=2).save(tmp_path / "view.html")
+    context = browser.new_context(offline=True, has_touch=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready=true]", state="attached")
+    field = page.locator(".matrix-field")
+    box = field.bounding_box()
+    cell = box["width"] / len(record.tokens)
+    field.tap(position={"x": 2.5 * cell, "y": 3.5 * cell})
+    page.wait_for_timeout(100)
+    said = page.inner_text("section[data-view=heatmap] .reading")
+    assert f"{float(record.attentions[1, 2, 3, 2]):.2f}" in said
+    context.close()
+
+
+@pytest.mark.browser
+def test_names_of_tokens_hold_the_numbers_of_the_token_pointed_at(open_page):
+    record = record_of()
+    page = open_page(heatmap_view(record, layer=1, head=2).to_html())
+
+    def numbers(side: str) -> list[float]:
+        names = page.locator(f".matrix-labels.{side} .token").evaluate_all(
+            "all => all.map((one) => one.getAttribute('aria-label'))"
+        )
+        return [float(name.rsplit(", ", 1)[1]) for name in names]
+
+    page.locator(".matrix-labels.query .token").nth(3).hover()
+    assert numbers("key") == pytest.approx(record.attentions[1, 2, 3].tolist(), abs=0.0051)
+    page.locator(".matrix-labels.key .token").nth(1).hover()
+    assert numbers("query") == pytest.approx(record.attentions[1, 2, :, 1].tolist(), abs=0.0051)

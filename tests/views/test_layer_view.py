@@ -380,7 +380,7 @@ def test_what_is_seen_can_be_saved(open_page, tmp_path, format):
         page.click(f'[name="export-{format}"]')
     path = tmp_path / waiting.value.suggested_filename
     waiting.value.save_as(path)
-    assert path.name == f"layer-view.{format}"
+    assert path.name == f"layer-view-mean-ann-saw-bo-so-she-left-1.{format}"
     if format == "png":
         assert path.read_bytes().startswith(b"\x89PNG")
         return

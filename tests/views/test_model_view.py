@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -88,7 +89,7 @@ def test_a_click_shows_the_head_beside_the_maps_and_in_the_head_view(open_page):
     page.click('[data-view="model"] [data-layer="1"][data-head="2"]')
     detail = page.locator(".detail")
     assert detail.locator("h3").inner_text() == "L1H2"
-    pattern = page.evaluate("document.querySelector('.detail-map').data[0].z")
+    pattern = page.evaluate("document.querySelector('.detail-map .matrix-picture').data[0].z")
     assert same(record.attentions[1, 2].tolist(), pattern)
     table = pattern_table(record)
     row = table[(table["layer"] == 1) & (table["head"] == 2)].iloc[0]
@@ -146,7 +147,8 @@ def test_heads_that_stand_out_are_framed(open_page):
     assert places(page)[0] == (1, 0)
     assert places(page)[-1] == (0, 1)  # without a number
     framed = page.locator('.cell[data-framed="true"]').all()
-    assert [cell.get_attribute("aria-label") for cell in framed] == ["L1H0", "L1H2"]
+    names = [cell.get_attribute("aria-label") for cell in framed]
+    assert [name.split(":")[0] for name in names] == ["L1H0", "L1H2"]
 
 
 @pytest.mark.browser
@@ -240,3 +242,73 @@ def test_64_heads_fit_and_their_names_do_not_overlap(open_page, width):
                          const b = r.getBoundingClientRect(); return [b.left, b.right]; })"""
     )
     assert all(left[1] <= right[0] for left, right in zip(texts, texts[1:], strict=False))
+
+
+def middles(page, selector: str) -> list[float]:
+    return page.locator(selector).evaluate_all(
+        """all => all.map((one) => one.getBoundingClientRect())
+             .map(({ left, width }) => left + width / 2)"""
+    )
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1440, 1080, 640])
+def test_maps_are_square_fill_the_width_and_stand_under_their_names(open_page, width):
+    page = open_page(model_view(bare_record(["a", "b"], layers=6, heads=12)).to_html(), width=width)
+    cell = page.locator('[data-view="model"] .cell').first.bounding_box()
+    assert cell["width"] == pytest.approx(cell["height"], abs=1)
+    assert cell["width"] >= {1440: 80, 1080: 78, 640: 45}[width]
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    drawn = page.locator('[data-view="model"] .picture svg').first.bounding_box()
+    grid = page.locator('[data-view="model"] .cells').bounding_box()
+    assert drawn["width"] == pytest.approx(grid["width"], abs=1)
+    assert drawn["height"] == pytest.approx(grid["height"], abs=1)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1440, 1024, 640])
+def test_on_paper_the_maps_stand_under_their_names(open_page, width):
+    page = open_page(model_view(bare_record(["a", "b"], layers=2, heads=12)).to_html(), width=width)
+    page.click('[data-view="model"] .cell[data-layer="1"][data-head="2"]')
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    names = middles(page, '[data-view="model"] .column-names span')
+    assert names == pytest.approx(middles(page, '[data-view="model"] .cell')[:12], abs=1)
+    drawn = page.locator('[data-view="model"] .picture svg').first.bounding_box()
+    last = page.locator('[data-view="model"] .cell').last.bounding_box()
+    assert drawn["x"] + drawn["width"] == pytest.approx(last["x"] + last["width"], abs=1)
+    assert drawn["y"] + drawn["height"] == pytest.approx(last["y"] + last["height"], abs=1)
+    assert drawn["width"] >= 0.9 * page.locator('[data-view="model"]').bounding_box()["width"] - 36
+    assert page.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.browser
+def test_the_head_beside_the_maps_has_its_tokens_and_numbers(open_page):
+    record = record_of()
+    page = open_page(model_view(record).to_html())
+    page.click('[data-view="model"] .cell[data-layer="1"][data-head="2"]')
+    detail = page.locator('[data-view="model"] .detail')
+    for side in ("query", "key"):
+        labels = detail.locator(f".matrix-labels.{side} .token").all_inner_texts()
+        assert labels[:2] == list(record.tokens[:2])
+    field = detail.locator(".matrix-field")
+    box = field.bounding_box()
+    count = len(record.tokens)
+    field.hover(position={"x": box["width"] * 2.5 / count, "y": box["height"] * 3.5 / count})
+    said = detail.locator(".detail-cell").inner_text()
+    expected = float(record.attentions[1, 2, 3, 2])
+    assert f"“{record.tokens[3]}” → “{record.tokens[2]}”" in said
+    assert float(said.split()[-1]) == pytest.approx(expected, abs=0.0051)
+
+
+@pytest.mark.browser
+def test_a_map_says_its_numbers_at_once_and_the_chosen_pairs_always(open_page):
+    record = record_of()
+    page = open_page(model_view(record).to_html())
+    name = page.locator('[data-view="model"] .cell').first.get_attribute("aria-label")
+    assert re.fullmatch(r"L0H0: “.+” to “.+” 0\.\d\d", name)
+    page.hover('[data-view="model"] .cell[data-layer="1"][data-head="0"]')
+    tip = page.locator('[data-view="model"] .cell-tip')
+    assert tip.is_visible() and tip.inner_text().startswith("L1H0: strongest between words")
+    page.mouse.move(0, 0)
+    assert not tip.is_visible()

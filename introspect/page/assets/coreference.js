@@ -39,7 +39,11 @@ export function mountCoreferenceView(section, style, record) {
     element("div", { class: "controls" }, [
       directionControl(state, changeDirection),
       opener,
-      exportButtons("coreference-view", () => wholeFigure()),
+      exportButtons(
+        "coreference-view",
+        () => wholeFigure(),
+        () => ({ head: headName(record.layers[state.row], state.head), weights: "raw weights" }),
+      ),
     ]),
     reading,
     element("div", { class: "score-map" }, [element("h3", {}, mapTitle(style)), grid.root, legend]),

@@ -104,6 +104,8 @@ export class PageRecord {
   constructor(number, json) {
     this.number = number;
     this.kind = json.kind;
+    this.texts = json.texts;
+    this.model = json.model;
     this.layers = json.layers;
     this.queries = json.queries;
     this.keys = json.keys ?? json.queries;
@@ -114,6 +116,7 @@ export class PageRecord {
     this.parts = json.parts;
     this.methods = json.methods;
     this.seen = json.seen;
+    this.held = json.held ? new Set(json.held.map(String)) : null;
     this.unpacked = {};
     this.weights = null;
   }
@@ -126,6 +129,11 @@ export class PageRecord {
       this.codec === "sparse"
         ? new SparseWeights(buffer, this.kept, this.shape)
         : new DenseWeights(buffer, this.codec, this.shape);
+  }
+
+  /** Whether the page has the numbers of a head. */
+  holds(row, head) {
+    return !this.held || this.held.has(String([row, head]));
   }
 
   /** The weight that a query gives a key; `row` counts captured layers. */

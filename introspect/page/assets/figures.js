@@ -50,14 +50,30 @@ export function colorBar(text, options = {}) {
   return { title, thickness: 12, outlinewidth: 0, ...NUMBER_TICKS, ...options };
 }
 
+// Between the rows of a figure and the one apart from them there is room for a title, in rows.
+const GAP = 1.4;
+
+/**
+ * Where rows stand in a figure that has one more row apart from them, as shares of its height.
+ * @returns {{rows: number[], apart: number[], total: number}} the last counts all in rows
+ */
+export function rowsAndOne(count, isAbove) {
+  const total = count + GAP + 1;
+  const one = 1 / total;
+  return isAbove
+    ? { rows: [0, count / total], apart: [1 - one, 1], total }
+    : { rows: [1 - count / total, 1], apart: [0, one], total };
+}
+
 /** Words above the columns of a figure, each with the middle of its column as a share of all. */
 export function columnHeadings(columns) {
-  return columns.map(([text, x]) => ({
+  return columns.map(([text, x, y = 1]) => ({
     text,
     x,
-    y: 1.01,
+    y: y + 0.01,
     xref: "paper",
     yref: "paper",
+    xanchor: "center",
     yanchor: "bottom",
     showarrow: false,
   }));

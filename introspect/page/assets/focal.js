@@ -56,6 +56,17 @@ export class Focus {
     return headName(this.record.layers[this.row], this.head);
   }
 
+  /** Whether the page has the numbers of the head; where not, the caption says so instead. */
+  isHere(caption, body) {
+    const { record, style, row, head, name } = this;
+    const isHere = record.holds(row, head);
+    body.hidden = !isHere;
+    if (!isHere) {
+      caption.textContent = `${name} is not in this page, which holds ${style.held}. Give heads= (in a terminal --head) for others.`;
+    }
+    return isHere;
+  }
+
   /** The head of a part: keys and values may be shared by several. */
   headOf(part) {
     return Math.floor((this.head * this.record.partHeads(part)) / this.record.numHeads);

@@ -1,6 +1,7 @@
 // The head view as a whole Plotly figure, tokens and all, to be saved.
 import { escaped, figure } from "./dom.js";
 import { lineTraces } from "./head-lines.js";
+import { counted } from "./numbers.js";
 import { colorOf } from "./theme.js";
 
 const BREADTH = 300;
@@ -9,9 +10,9 @@ const ROW = 24;
 const LETTER = 9;
 
 /** What is seen, with the tokens beside the lines. */
-export function headFigure(state, style, caption) {
+export function headFigure(state, style, sides, caption) {
   const isHorizontal = state.layout === "horizontal";
-  const places = isHorizontal ? wordPlaces(state) : rowPlaces(state);
+  const places = isHorizontal ? wordPlaces(state, sides) : rowPlaces(sides);
   const breadth = isHorizontal ? BREADTH / 2 : BREADTH;
   const lifted = { isHorizontal, isLifted: true };
   const traces = lineTraces(state, style, places, breadth, lifted);
@@ -29,29 +30,37 @@ export function headFigure(state, style, caption) {
     showlegend: false,
     xaxis: { visible: false, range: x },
     yaxis: { visible: false, range: y },
-    annotations: ["query", "key"].flatMap((side) =>
-      labels(state, side, places[side], breadth, isHorizontal),
-    ),
+    annotations: [
+      ...["query", "key"].flatMap((side) =>
+        labels(state, side, places[side], breadth, isHorizontal),
+      ),
+      ...(isHorizontal ? [] : foldLabels(sides, breadth)),
+    ],
   };
   return { data: traces, layout };
 }
 
-function rowPlaces(state) {
+function rowPlaces(sides) {
   const place = (side) =>
-    new Map(state.shown(side).map((index, row) => [index, (row + 0.5) * ROW]));
-  const rows = Math.max(state.shown("query").length, state.shown("key").length);
+    new Map(
+      sides[side].rows.flatMap(({ token }, row) =>
+        token === undefined ? [] : [[token, (row + 0.5) * ROW]],
+      ),
+    );
+  const rows = Math.max(sides.query.rows.length, sides.key.rows.length);
   return { query: place("query"), key: place("key"), end: rows * ROW };
 }
 
-function wordPlaces(state) {
+function wordPlaces(state, sides) {
   let end = 0;
   const place = (side) => {
     let left = 0;
-    const sequence = state.pattern[side === "query" ? "queries" : "keys"];
+    const { labels } = state.pattern[side === "query" ? "queries" : "keys"];
     const centers = new Map();
-    for (const index of state.shown(side)) {
-      const width = Math.max(34, [...sequence.labels[index]].length * LETTER + 14);
-      centers.set(index, left + width / 2);
+    for (const { token, folded } of sides[side].rows) {
+      const words = token === undefined ? foldWords(folded) : labels[token];
+      const width = Math.max(34, [...words].length * LETTER + 14);
+      if (token !== undefined) centers.set(token, left + width / 2);
       left += width;
     }
     end = Math.max(end, left);
@@ -59,6 +68,32 @@ function wordPlaces(state) {
   };
   const centers = { query: place("query"), key: place("key") };
   return { ...centers, end };
+}
+
+/** What stands for tokens that are folded. */
+function foldWords(folded) {
+  return folded ? `… ${counted(folded.length, "token")} …` : "";
+}
+
+/** Between the rows of a figure, how many tokens are folded there. */
+function foldLabels(sides, breadth) {
+  return ["query", "key"].flatMap((side) =>
+    sides[side].rows.flatMap(({ folded }, row) =>
+      folded
+        ? [
+            {
+              text: foldWords(folded),
+              showarrow: false,
+              x: side === "query" ? -8 : breadth + 8,
+              y: (row + 0.5) * ROW,
+              xanchor: side === "query" ? "right" : "left",
+              yanchor: "middle",
+              font: { size: 11, color: colorOf("muted") },
+            },
+          ]
+        : [],
+    ),
+  );
 }
 
 function labels(state, side, places, breadth, isHorizontal) {

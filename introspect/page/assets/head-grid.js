@@ -26,6 +26,7 @@ export function headGrid(
   names = HEADS,
 ) {
   const picture = element("div", { class: "picture" });
+  const tip = element("div", { class: "cell-tip", "aria-hidden": "true", hidden: "" });
   const cells = layers.map((_layer, line) =>
     Array.from({ length: numHeads }, (_, column) => {
       const [row, head] = order ? order[line * numHeads + column] : [line, column];
@@ -43,6 +44,8 @@ export function headGrid(
         point?.(row, head);
       };
       cell.addEventListener("pointerenter", show);
+      cell.addEventListener("pointerleave", hideTip);
+      cell.addEventListener("blur", hideTip);
       cell.addEventListener("focus", () => {
         enterAt(cell);
         show();
@@ -70,7 +73,34 @@ export function headGrid(
   function label(cell, row, head) {
     const text = `${names.cell(layers[row], head)}: ${describe(row, head)}`;
     cell.setAttribute("aria-label", text);
-    cell.title = text;
+    showTip(cell, text);
+  }
+
+  /** Beside the pointer at once, where a browser's own tip would wait. */
+  function showTip(cell, text) {
+    tip.textContent = text;
+    tip.hidden = false;
+    const isLeft = cell.offsetLeft < overlay.clientWidth / 2;
+    tip.style.left = isLeft ? `${cell.offsetLeft}px` : "auto";
+    const end = overlay.clientWidth - cell.offsetLeft - cell.offsetWidth;
+    tip.style.right = isLeft ? "auto" : `${end}px`;
+    tip.style.top = `${cell.offsetTop + cell.offsetHeight + 4}px`;
+  }
+
+  function hideTip() {
+    tip.hidden = true;
+  }
+
+  /** Give the cells more to say than their names, before they are pointed at. */
+  function rename(say) {
+    cells.forEach((line, place) => {
+      line.forEach((cell, column) => {
+        const [row, head] = order ? order[place * numHeads + column] : [place, column];
+        const words = say(row, head);
+        const name = names.cell(layers[row], head);
+        cell.setAttribute("aria-label", words ? `${name}: ${words}` : name);
+      });
+    });
   }
 
   function cellOf(row, head) {
@@ -102,13 +132,13 @@ export function headGrid(
     [
       element("div", { class: "column-names", "aria-hidden": "true" }, columnNames),
       element("div", { class: "row-names", "aria-hidden": "true" }, rowNames),
-      element("div", { class: "field" }, [picture, overlay]),
+      element("div", { class: "field" }, [picture, overlay, tip]),
     ],
   );
   onWidth(root, (width) => thinOut(columnNames, width));
   root.style.setProperty("--layers", String(layers.length));
   root.style.setProperty("--heads", String(numHeads));
-  return { root, picture, mark, emphasize };
+  return { root, picture, mark, emphasize, rename };
 }
 
 /** Show every name if there is room, else every second, fifth, …: names never overlap. */

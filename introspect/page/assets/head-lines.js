@@ -12,14 +12,13 @@ function classOf(weight, edges) {
   return place;
 }
 
-/** The pairs that are drawn: all, or those of the tokens that are pointed at or pinned. */
-function pairs(state) {
-  const queries = state.shown("query");
-  const keys = state.shown("key");
+/** The pairs that are drawn: all in sight, or those of the tokens that are pointed at or pinned. */
+function pairs(state, places) {
+  const [queries, keys] = ["query", "key"].map((side) => [...places[side].keys()]);
   if (state.focal.length === 0) return queries.map((query) => [query, keys]);
   const focal = (side) => state.focal.filter((t) => t.side === side).map((t) => t.index);
   const own = new Set(focal("query"));
-  const theirs = focal("key");
+  const theirs = focal("key").filter((key) => places.key.has(key));
   return queries.map((query) => [query, own.has(query) ? keys : theirs]);
 }
 
@@ -41,7 +40,7 @@ function lineSets(state, style) {
 }
 
 /**
- * Traces of what is shown; a missing weight has no line.
+ * Traces of what is shown; a missing weight has no line, nor has a token that has no place.
  * @param {{query: Map<number, number>, key: Map<number, number>}} places where each token stands
  * @param {number} breadth the distance between the two sides
  * @param {boolean} isHorizontal tokens stand side by side, and lines go down
@@ -53,17 +52,17 @@ export function lineTraces(state, style, places, breadth, { isHorizontal, isLift
   const { scale } = state;
   // Lines of many heads lie over each other, and would hide the strong ones.
   const dimming = state.focal.length > 0 ? 1 : sets.length ** -0.5;
-  const wanted = pairs(state);
+  const wanted = pairs(state, places);
   return sets.flatMap(({ color, weight, each }) => {
     const classes = style.edges.map(() => ({ across: [], along: [], count: 0 }));
     for (const [query, keys] of wanted) {
       const from = places.query.get(query);
       const visit = (key, value) => {
         const part = value / scale;
-        if (!(part >= state.threshold)) return;
+        if (!(part >= state.threshold) || !places.key.has(key)) return;
         add(classes[classOf(part, style.edges)], from, places.key.get(key), breadth);
       };
-      if (each && keys.length === state.pattern.keyLen) each(query, visit);
+      if (each && keys.length === places.key.size) each(query, visit);
       else for (const key of keys) visit(key, weight(query, key));
     }
     return classes.flatMap(({ across, along, count }, number) => {

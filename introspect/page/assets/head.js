@@ -6,15 +6,16 @@ import { announce, element, figure, headName, labeled, quoted } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { headChips } from "./head-chips.js";
 import { headFigure } from "./head-figure.js";
+import { ROOM } from "./head-folds.js";
 import { lineTraces } from "./head-lines.js";
 import { COMBINATIONS, FILTERS, HeadState, weightsOf } from "./head-state.js";
-import { barsWidth, markFound, showNumbers, tokenSides } from "./head-tokens.js";
+import { barsWidth, layOut, markFound, showNumbers, tokenSides } from "./head-tokens.js";
 import { readLink, writeLink } from "./link.js";
 import { whole } from "./numbers.js";
 import { draw, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme, themed } from "./theme.js";
-import { loadMethods, methodOf, numberWords, wholeWords } from "./weighings.js";
+import { loadMethods, methodOf, numberWords, weightsWords, wholeWords } from "./weighings.js";
 
 const HORIZONTAL_BREADTH = 170;
 const KINDS = { self: "self", encoder: "encoder", decoder: "decoder", cross: "decoder to encoder" };
@@ -56,9 +57,13 @@ class HeadView {
     this.sought = "";
     this.width = 0;
     this.isWaiting = false;
+    const scrolled = () => this.followScroll();
+    document.addEventListener("scroll", scrolled, { capture: true, passive: true });
+    this.forget = () => document.removeEventListener("scroll", scrolled, { capture: true });
   }
 
   close() {
+    this.forget();
     this.isClosed = true;
   }
 
@@ -159,7 +164,6 @@ class HeadView {
       this.lines,
       this.sides.key.list,
     ]);
-    if (!isHorizontal) this.lines.style.height = `${this.rows * style.rowHeight}px`;
     place.replaceChildren(
       element("div", { class: "controls" }, this.controls()),
       this.chips.root,
@@ -175,8 +179,11 @@ class HeadView {
     update();
   }
 
+  /** How many rows the longer side has; a long text keeps its room while the rows change. */
   get rows() {
-    return Math.max(this.sides.query.shown.length, this.sides.key.shown.length);
+    const sides = Object.values(this.sides);
+    const least = sides.some(({ isLong }) => isLong) ? ROOM : 1;
+    return Math.max(least, ...sides.map(({ rows }) => rows.length));
   }
 
   controls() {
@@ -210,10 +217,19 @@ class HeadView {
         ["horizontal", "lines"],
       ]),
       this.searchControl(),
-      exportButtons(`head-view-L${state.layer}`, () =>
-        headFigure(state, this.style, this.reading()),
+      exportButtons(
+        "head-view",
+        () => headFigure(state, this.style, this.sides, this.reading()),
+        () => ({ head: this.nameOfHeads(), weights: weightsWords(record, state.weights) }),
       ),
     ].filter(Boolean);
+  }
+
+  /** L3H1, or of several heads their layer. */
+  nameOfHeads() {
+    const { isWhole, heads, layer, combine } = this.state;
+    const isOne = !isWhole && heads.length === 1 && !combine.includes("layers");
+    return isOne ? headName(layer, heads[0]) : `L${layer}`;
   }
 
   attentionControl() {
@@ -287,6 +303,7 @@ class HeadView {
   search(sought) {
     this.sought = sought;
     const count = markFound(this.sides, sought);
+    if (Object.values(this.sides).some(({ isLong }) => isLong)) this.update();
     this.foundOutput.textContent = sought.trim() === "" ? "" : `${whole(count)} found`;
   }
 
@@ -294,6 +311,7 @@ class HeadView {
   onKey(event) {
     if (event.target.closest("input, select, .chips")) return;
     if (event.key === "Escape") {
+      for (const side of Object.values(this.sides)) side.opened = [];
       this.state.pins = [];
       this.state.pointed = null;
       this.update();
@@ -347,6 +365,7 @@ class HeadView {
     if (this.isClosed) return;
     const { state, style } = this;
     this.place.style.setProperty("--bars", `${barsWidth(state)}px`);
+    layOut(state, this.sides);
     showNumbers(state, style, this.sides);
     this.caption.textContent = this.reading();
     writeLink(this.section.id, this.ownLink());
@@ -355,10 +374,39 @@ class HeadView {
     else this.drawDown();
   }
 
+  /** How far a side has been moved down to stay in sight. */
+  offset(side) {
+    const { list, rows } = this.sides[side];
+    if (rows.length === this.rows) return 0;
+    return list.getBoundingClientRect().top - this.lines.getBoundingClientRect().top;
+  }
+
+  /** The shorter side stays in sight, and its ends of the lines go with it. */
+  followScroll() {
+    if (this.isScrolled || this.width === 0 || this.state.layout === "horizontal") return;
+    this.isScrolled = true;
+    requestAnimationFrame(() => {
+      this.isScrolled = false;
+      const isMoved = ["query", "key"].some((side) => this.offset(side) !== this.offsets?.[side]);
+      if (!this.isClosed && isMoved) this.drawDown();
+    });
+  }
+
   drawDown() {
     const { rowHeight } = this.style;
+    const height = this.rows * rowHeight;
+    this.lines.style.height = `${height}px`;
+    for (const { list, rows } of Object.values(this.sides)) {
+      const own = rows.length * rowHeight;
+      list.style.setProperty("--stick", `min(8px, calc(100vh - ${own + 8}px))`);
+    }
+    this.offsets = { query: this.offset("query"), key: this.offset("key") };
     const places = (side) =>
-      new Map(this.sides[side].shown.map((index, row) => [index, (row + 0.5) * rowHeight]));
+      new Map(
+        this.sides[side].rows.flatMap(({ token }, row) =>
+          token === undefined ? [] : [[token, this.offsets[side] + (row + 0.5) * rowHeight]],
+        ),
+      );
     const traces = lineTraces(
       this.state,
       this.style,
@@ -366,7 +414,6 @@ class HeadView {
       this.width,
       { isHorizontal: false },
     );
-    const height = this.rows * rowHeight;
     draw(this.lines, traces, { x: [0, this.width], y: [height, 0], width: this.width, height });
   }
 
@@ -374,7 +421,7 @@ class HeadView {
     const places = (side) =>
       new Map(
         this.sides[side].shown.map((index) => {
-          const item = this.sides[side].items[index];
+          const item = this.sides[side].item(index);
           return [index, item.offsetLeft + item.offsetWidth / 2];
         }),
       );
@@ -395,13 +442,21 @@ class HeadView {
     const { state } = this;
     if (state.drawn.length === 0) return "No head is shown. Choose one above.";
     const shown = this.shownHeads();
-    if (state.focal.length === 0) return `Showing ${shown}. Point at a token for its numbers.`;
+    if (state.focal.length === 0) {
+      return `Showing ${shown}. Point at a token for its numbers.${this.foldedWords()}`;
+    }
     const sides = ["query", "key"].map((side) => this.named(side));
     const [to, gives] = this.isThrough ? ["of", "holds of"] : ["to", "gives to"];
     const given = sides[0] ? `what ${sides[0]} ${to} each token` : "";
     const taken = sides[1] ? `what each token ${gives} ${sides[1]}` : "";
     const numbers = [given, taken].filter(Boolean).join("; ");
     return `Numbers: ${numbers} (${shown}).${this.saying()}${this.removed()}${this.leftOut()}`;
+  }
+
+  /** What is left of a long text while nothing is pointed at. */
+  foldedWords() {
+    const isFolded = Object.values(this.sides).some(({ rows }) => rows.some((row) => row.folded));
+    return isFolded ? " Of this long text the tokens of the strongest lines have a row." : "";
   }
 
   /** Whether what is shown went through several layers. */

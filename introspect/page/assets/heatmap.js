@@ -2,7 +2,7 @@
 import { fitting, oneOf, rowOfLayer, within } from "./address.js";
 import { blockFrom, blockToLink, isSame, lengthOf } from "./block.js";
 import { SCALES, scaleChoice, slider } from "./controls.js";
-import { announce, element, figure } from "./dom.js";
+import { announce, element, figure, headName } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { colorBar, paperLayout } from "./figures.js";
 import { scaleLegend } from "./head-grid.js";
@@ -11,7 +11,14 @@ import { HeatmapWords } from "./heatmap-words.js";
 import { readLink, writeLink } from "./link.js";
 import { MatrixPanel } from "./matrix.js";
 import { figureSide, matrixFigure } from "./matrix-figure.js";
-import { cellSize, gridOf, hasMissing, largestOf, poolingWords } from "./matrix-grid.js";
+import {
+  cellSize,
+  gridOf,
+  hasMissing,
+  largestCell,
+  largestOf,
+  poolingWords,
+} from "./matrix-grid.js";
 import { whole } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
@@ -24,6 +31,7 @@ import {
   patternBy,
   weighingChoice,
   weightsFrom,
+  weightsWords,
 } from "./weighings.js";
 
 const LARGEST_ZOOM = 8;
@@ -37,6 +45,11 @@ export async function mountHeatmapView(section, style, record) {
 /** One side of a matrix as the panel needs it. */
 function axisOf(sequence) {
   return { ...sequence, tokens: sequence.labels.map((_, index) => index) };
+}
+
+/** L3H1, or of all heads their layer. */
+function headOf(layer, head) {
+  return typeof head === "number" ? headName(layer, head) : `L${layer} ${head}`;
 }
 
 class HeatmapView {
@@ -114,7 +127,10 @@ class HeatmapView {
   follow(changed) {
     const { state, record } = this;
     const isHere = ["row", "head", "weights"].some((name) => name in changed);
-    if (!isHere) return;
+    if (!isHere) {
+      this.tellNumbers();
+      return;
+    }
     const { row = state.row, head = state.head, weights = state.weights } = changed;
     const isKnown = weightsFrom(record)(weights) !== null;
     Object.assign(state, { row, head, weights: isKnown ? weights : state.weights });
@@ -174,7 +190,14 @@ class HeatmapView {
       "Whole",
     );
     this.wholeButton.addEventListener("click", () => this.select(null));
-    const save = exportButtons("heatmap-view", () => this.figure());
+    const save = exportButtons(
+      "heatmap-view",
+      () => this.figure(),
+      () => ({
+        head: headOf(record.layers[state.row], state.head),
+        weights: weightsWords(record, state.weights),
+      }),
+    );
     const own = [this.layer.root, this.head.root, this.weights, zoom.root, scale.root];
     return [...own, this.wholeButton, save].filter(Boolean);
   }
@@ -236,7 +259,9 @@ class HeatmapView {
 
   draw() {
     const { pattern, state, style, panel, block } = this;
-    const size = cellSize(this.width - panel.rooms.query - 2, block, state.zoom);
+    const available = this.width - panel.rooms.query - 2;
+    const largest = largestCell(available, this.whole, block);
+    const size = cellSize(available, block, state.zoom, largest);
     const values = (query) => rowOf(pattern, state.row, state.head, query);
     this.grid = gridOf(block, size.factor, values);
     this.largest = largestOf(this.grid);
@@ -244,6 +269,24 @@ class HeatmapView {
     const label = `Attention, ${this.words.head()}. Arrow keys change layer and head, with Shift they go from cell to cell, Escape shows the whole.`;
     panel.show({ block, ...size, grid: this.grid, range, colorscale: themed(style.scale), label });
     this.showLegend(range[1], size.factor);
+    this.told = null;
+    this.tellNumbers();
+  }
+
+  /** The tokens' names say what the token that is pointed at or chosen gives each, or gets. */
+  tellNumbers() {
+    const [row, column] = this.pointed;
+    const isColumn = row === null && (column ?? this.anchors.key) !== null;
+    const own = isColumn
+      ? (column ?? this.anchors.key)
+      : (row ?? this.anchors.query ?? this.selection.query);
+    const name = `${isColumn} ${own}`;
+    if (name === this.told || !this.grid) return;
+    this.told = name;
+    const weight = (other) =>
+      isColumn ? this.words.weight(other, own) : this.words.weight(own, other);
+    const say = (side) => (own === null || isColumn === (side === "key") ? null : weight);
+    for (const side of ["query", "key"]) this.panel.tell(side, say(side));
   }
 
   showLegend(most, factor) {
@@ -276,6 +319,7 @@ class HeatmapView {
 
   say() {
     this.reading.textContent = this.words.sentence(this.pointed, this.anchors);
+    this.tellNumbers();
   }
 
   toLink() {

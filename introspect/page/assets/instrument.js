@@ -285,6 +285,7 @@ class Instrument {
   sentence({ row, head, groups, shares, own, isColumn, isPair }) {
     const { record, selection } = this;
     const name = headName(record.layers[row], head);
+    if (!record.holds(row, head)) return `${name} is not in this page.`;
     if (groups.length === 0) return `${name}. Choose a word to see what it attends to.`;
     const labels = groups.map((group) => quoted(own.words[group].dataset.label));
     const subject = labels.length > 2 ? `${labels.length} words` : labels.join(" and ");

@@ -13,7 +13,7 @@ import { onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme } from "./theme.js";
 import { tokenColumn, walkWithArrows } from "./tokens.js";
-import { loadMethods, weighingChoice, weightsFrom } from "./weighings.js";
+import { loadMethods, weighingChoice, weightsFrom, weightsWords } from "./weighings.js";
 
 /** Build the view in its section. */
 export async function mountLayerView(section, style, record) {
@@ -110,7 +110,14 @@ class LayerView {
       head.root,
       scale,
       this.specialControl(),
-      exportButtons("layer-view", () => layerFigure(this)),
+      exportButtons(
+        "layer-view",
+        () => layerFigure(this),
+        () => ({
+          head: state.combine === "one" ? `H${state.head}` : state.combine,
+          weights: weightsWords(record, state.weights),
+        }),
+      ),
     ].filter(Boolean);
   }
 

@@ -16,10 +16,17 @@ export function cellSize(available, block, zoom, largest = LARGEST_CELL) {
   const columns = lengthOf(block.key);
   const fit = Math.min(largest, available / columns, FIT_HEIGHT / rows);
   const most = Math.min(LARGEST_ZOOMED, LARGEST_SIDE / Math.max(rows, columns));
-  const size = zoom === 1 ? fit : Math.max(Math.min(fit * zoom, most), Math.min(fit, most));
+  const size = Math.max(Math.min(fit * zoom, most), fit);
   // Whole pixels are sharper, where it does not matter much.
   const cell = size > 8 ? Math.floor(size) : size;
   return { cell, factor: cell < SMALLEST_CELL ? Math.ceil(SMALLEST_CELL / cell) : 1 };
+}
+
+/** The largest cell of a part of a matrix: the part is as large as the whole was, or larger. */
+export function largestCell(available, whole, block) {
+  const longest = ({ query, key }) => Math.max(lengthOf(query), lengthOf(key));
+  const { cell } = cellSize(available, whole, 1);
+  return Math.max(LARGEST_CELL, (cell * longest(whole)) / longest(block));
 }
 
 /**

@@ -1,20 +1,21 @@
 // The tokens along a side of a matrix: real text, as many as there is room for.
 import { lengthOf } from "./block.js";
-import { element } from "./dom.js";
+import { element, figure } from "./dom.js";
 import { tokenButton, walkWithArrows } from "./tokens.js";
 
 const LABEL_HEIGHT = 14;
 const LEAST_ROOM = 52;
-const MOST_ROOM = 130;
+/** How much room the labels of a side take, in pixels. */
+export const MOST_ROOM = 130;
 const WALKS = { query: ["ArrowUp", "ArrowDown"], key: ["ArrowLeft", "ArrowRight"] };
 
 /** How much room the labels of a side need, so that it does not change with the block. */
-export function roomFor(labels) {
+export function roomFor(labels, most = MOST_ROOM) {
   const context = document.createElement("canvas").getContext("2d");
   context.font = `14px ${getComputedStyle(document.body).fontFamily}`;
   const widths = labels.map((label) => context.measureText(label ?? "").width);
   const widest = widths.reduce((most, width) => Math.max(most, width), 0);
-  return Math.ceil(Math.min(Math.max(widest + 14, LEAST_ROOM), MOST_ROOM));
+  return Math.ceil(Math.min(Math.max(widest + 14, LEAST_ROOM), most));
 }
 
 /** The tokens of one side, "query" or "key", of a matrix. */
@@ -23,8 +24,8 @@ export class MatrixLabels {
    * @param {object} axis as `MatrixPanel` is given it
    * @param {{point: Function, press: Function}} acts point(position or null), press(position, event)
    */
-  constructor(side, axis, acts) {
-    Object.assign(this, { side, axis, acts, room: roomFor(axis.labels) });
+  constructor(side, axis, acts, most = MOST_ROOM) {
+    Object.assign(this, { side, axis, acts, room: roomFor(axis.labels, most) });
     this.root = element("div", {
       class: `matrix-labels ${side}`,
       role: "group",
@@ -66,7 +67,9 @@ export class MatrixLabels {
       button.addEventListener(enter, () => acts.point(position));
     }
     for (const leave of ["pointerleave", "blur"]) {
-      button.addEventListener(leave, () => acts.point(null));
+      button.addEventListener(leave, ({ pointerType }) => {
+        if (pointerType !== "touch") acts.point(null);
+      });
     }
     button.addEventListener("click", (event) => acts.press(position, event));
     return button;
@@ -76,6 +79,15 @@ export class MatrixLabels {
   point(position) {
     for (const button of this.root.children) {
       button.classList.toggle("focal", Number(button.dataset.position) === position);
+    }
+  }
+
+  /** Put a number of each token into its name; null for none. */
+  tell(numberOf) {
+    for (const button of this.root.children) {
+      const { name, position } = button.dataset;
+      const number = numberOf ? `, ${figure(numberOf(Number(position)))}` : "";
+      button.setAttribute("aria-label", `${name}${number}`);
     }
   }
 

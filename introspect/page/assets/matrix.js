@@ -3,7 +3,7 @@ import { between, isSame, lengthOf } from "./block.js";
 import { ARROWS } from "./controls.js";
 import { element } from "./dom.js";
 import { gridTrace } from "./matrix-grid.js";
-import { MatrixLabels } from "./matrix-labels.js";
+import { MatrixLabels, MOST_ROOM } from "./matrix-labels.js";
 import { draw } from "./plot.js";
 
 /**
@@ -17,9 +17,10 @@ export class MatrixPanel {
    * @param {{point: Function, select: Function, press: Function, step: Function}} acts
    *   point([query, key] or null), token(side, position or null), select(block),
    *   press(query, key), pressToken(side, position, event), step(down, right)
+   * @param {number} most how much room the labels of a side take at most
    */
-  constructor(axes, acts) {
-    Object.assign(this, { axes, acts });
+  constructor(axes, acts, most = MOST_ROOM) {
+    Object.assign(this, { axes, acts, most });
     this.cursor = null;
     this.anchor = null;
     this.makeParts(axes);
@@ -45,7 +46,7 @@ export class MatrixPanel {
     this.sides = Object.fromEntries(
       ["query", "key"].map((side) => [
         side,
-        new MatrixLabels(side, axes[side], this.sideActs(side)),
+        new MatrixLabels(side, axes[side], this.sideActs(side), this.most),
       ]),
     );
     const corner = element("div", { class: "matrix-corner", "aria-hidden": "true" }, [
@@ -90,11 +91,15 @@ export class MatrixPanel {
     field.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       this.anchor = this.cellAt(event);
-      if (event.pointerType !== "touch") field.setPointerCapture(event.pointerId);
+      // A finger does not point before it presses, and its number stays when it is lifted.
+      if (event.pointerType === "touch") acts.point(this.anchor);
+      else field.setPointerCapture(event.pointerId);
     });
     field.addEventListener("pointerup", (event) => this.onUp(event));
     field.addEventListener("pointercancel", () => this.letGo());
-    field.addEventListener("pointerleave", () => acts.point(null));
+    field.addEventListener("pointerleave", (event) => {
+      if (event.pointerType !== "touch") acts.point(null);
+    });
     field.addEventListener("blur", () => acts.point(null));
     field.addEventListener("keydown", (event) => this.onKey(event));
   }
@@ -175,6 +180,11 @@ export class MatrixPanel {
     target.style.top = `${(query[0] - block.query[0]) * cell}px`;
     target.style.width = `${lengthOf(key) * cell}px`;
     target.style.height = `${lengthOf(query) * cell}px`;
+  }
+
+  /** Put a number of each token into its name; null for none. */
+  tell(side, numberOf) {
+    this.sides[side].tell(numberOf);
   }
 
   /** Mark tokens of one side as pressed: those whose positions are given. */

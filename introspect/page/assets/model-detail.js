@@ -1,9 +1,15 @@
 // One head beside the maps: its pattern, its numbers, its strongest pairs.
-import { element, figure, shortened } from "./dom.js";
-import { draw, onWidth } from "./plot.js";
+import { element, figure, quoted, shortened } from "./dom.js";
+import { rowOf } from "./heads.js";
+import { MatrixPanel } from "./matrix.js";
+import { cellSize, gridOf } from "./matrix-grid.js";
+import { onWidth } from "./plot.js";
 import { themed } from "./theme.js";
 
-const LARGEST = 320;
+const LARGEST = 420;
+// Of a small map the labels take no more than this.
+const LABELS = 84;
+const HINT = "Point at the map for its numbers.";
 
 /**
  * The panel; empty until a head is shown in it.
@@ -14,42 +20,68 @@ const LARGEST = 320;
 export function headDetail(style, view, open) {
   const title = element("h3", {}, "");
   const map = element("div", { class: "detail-map" });
+  const cell = element("p", { class: "detail-cell" }, HINT);
   const facts = element("table", { class: "detail-facts" });
   const pairs = element("ol", { class: "pairs" });
   const opener = element("button", { type: "button", class: "plain" }, "Open in the head view");
   const hint = element("p", { class: "lead" }, "Click a map to see its head here.");
-  const filled = element("div", { hidden: "" }, [title, map, facts, pairs, opener]);
+  const parts = element("div", { class: "detail-parts" }, [
+    element("div", {}, [map, cell]),
+    element("div", {}, [facts, pairs, opener]),
+  ]);
+  const filled = element("div", { hidden: "" }, [title, parts]);
   const root = element("div", { class: "detail", "aria-live": "polite" }, [hint, filled]);
   let shown = null;
   let width = 0;
+  let panel = null;
   opener.addEventListener("click", () => open(...shown));
   onWidth(map, (now) => {
     width = Math.min(now, LARGEST);
     drawPattern();
   });
 
+  /** The matrix with its tokens; another method's may have other ones. */
+  function panelOf(record) {
+    const axis = (sequence) => ({ ...sequence, tokens: sequence.labels.map((_, index) => index) });
+    const point = (place) => {
+      panel.point(place);
+      cell.textContent = place?.includes(null) === false ? cellWords(record, place) : HINT;
+    };
+    const nothing = () => null;
+    return new MatrixPanel(
+      { query: axis(record.queries), key: axis(record.keys) },
+      {
+        point,
+        token: (side, at) => point(side === "query" ? [at, null] : [null, at]),
+        select: nothing,
+        pressToken: nothing,
+        step: nothing,
+      },
+      LABELS,
+    );
+  }
+
+  function cellWords(record, [query, key]) {
+    const names = [record.queries.labels[query], record.keys.labels[key]];
+    const weight = record.weight(...shown, query, key);
+    return `${names.map((name) => quoted(name, 16)).join(" → ")} ${figure(weight)}`;
+  }
+
   function drawPattern() {
     if (!shown || width === 0) return;
     const [row, head] = shown;
     const record = view.pattern;
-    const height = Math.round((width * record.queryLen) / Math.max(record.queryLen, record.keyLen));
-    const z = Array.from({ length: record.queryLen }, (_, query) =>
-      Array.from({ length: record.keyLen }, (_key, key) => {
-        const weight = record.weight(row, head, query, key);
-        return Number.isNaN(weight) ? null : weight;
-      }),
-    );
-    const trace = {
-      type: "heatmap",
-      z,
-      zmin: 0,
-      zmax: view.most,
-      colorscale: themed(style.scale),
-      showscale: false,
-      hoverinfo: "skip",
-    };
-    const x = [-0.5, record.keyLen - 0.5];
-    draw(map, [trace], { x, y: [record.queryLen - 0.5, -0.5], width, height });
+    if (panel?.record !== record) {
+      panel = panelOf(record);
+      panel.record = record;
+      map.replaceChildren(panel.root);
+    }
+    const block = { query: [0, record.queryLen - 1], key: [0, record.keyLen - 1] };
+    const size = cellSize(width - panel.rooms.query - 2, block, 1);
+    const grid = gridOf(block, size.factor, (query) => rowOf(record, row, head, query));
+    const label = `Attention, ${view.name(row, head)}. With Shift the arrow keys go from cell to cell.`;
+    const colorscale = themed(style.scale);
+    panel.show({ block, ...size, grid, range: [0, view.most], colorscale, label });
   }
 
   function show(row, head) {

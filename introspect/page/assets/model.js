@@ -22,12 +22,18 @@ import {
   patternBy,
   weighingChoice,
   weightsFrom,
+  weightsWords,
 } from "./weighings.js";
 
-const LOWEST_CELL = 26;
-const HIGHEST_CELL = 92;
+// A grid of few heads need not be as wide as the page; together its maps are about as high as this.
+const COMFORTABLE = 640;
+const LARGEST_CELL = 320;
+const LARGE_CELL = 96;
+const LOWEST_CELL = 8;
 const SORT_CELL_NAME = 16;
-const WHOLE_WIDTH = "10rem";
+const ROW_NAMES = 36;
+// From here on a head is shown beside the maps, else below them.
+const BESIDE = 1100;
 // The order of heads by the weight between the two chosen words.
 const PAIR = "pair";
 
@@ -74,6 +80,7 @@ export async function mountModelView(section, style, record) {
     if ("query" in changed || "key" in changed) {
       view.forgetPair();
       if (state.sort === PAIR) build();
+      else nameCells();
     }
     const isPlace = "row" in changed || "head" in changed;
     if (isPlace && selection.head < view.pattern.numHeads) show(selection.row, selection.head);
@@ -95,8 +102,6 @@ export async function mountModelView(section, style, record) {
     const say = (row, head) => view.say(row, head);
     const order = view.order(state.sort);
     grid = headGrid(record.layers, numHeads, say, acts, order, view.names);
-    // One map a layer is not to be as wide as all heads together.
-    grid.root.style.maxWidth = view.isWhole ? WHOLE_WIDTH : "";
     if (!view.isWhole) grid.emphasize(style.framed);
     if (state.head && state.head[1] < numHeads) grid.mark(...state.head);
     place.replaceChildren(
@@ -109,10 +114,17 @@ export async function mountModelView(section, style, record) {
     const sorted = isTable ? "The numbers to sort by are not changed by the weights." : "";
     note.textContent = [words, isSigned, sorted].filter(Boolean).join(" ");
     sort.root.querySelector("select").disabled = view.isWhole;
-    onWidth(grid.picture.parentElement, (now) => {
-      available = now;
-      drawMaps();
-    });
+    nameCells();
+    drawMaps();
+  }
+
+  /** The number of the chosen pair belongs to each head's name. */
+  function nameCells() {
+    if (view.isWhole) return;
+    const { pair } = view;
+    grid.rename((row, head) =>
+      pair ? `${pair.name} ${figure(pair.values[row][head] ?? Number.NaN)}` : "",
+    );
   }
 
   function drawMaps() {
@@ -120,18 +132,19 @@ export async function mountModelView(section, style, record) {
     const order = view.order(state.sort);
     const { values, height, width } = joined(view.tiles, record.numLayers, style.gap, order);
     if (available === 0) return;
-    const cell = available / numHeads;
+    const most = Math.min(LARGEST_CELL, COMFORTABLE / Math.max(record.numLayers, numHeads));
+    const fitting = Math.min((available - ROW_NAMES) / numHeads, Math.max(LARGE_CELL, most));
+    // Whole pixels keep buttons and maps together.
+    const cell = fitting > LOWEST_CELL ? Math.floor(fitting) : fitting;
     const name = order ? SORT_CELL_NAME : 0;
-    const cellHeight = Math.min(
-      Math.max((cell * height) / width, LOWEST_CELL + name),
-      HIGHEST_CELL,
-    );
+    const cellHeight = Math.max(Math.round((cell * height) / width), LOWEST_CELL + name);
+    grid.root.style.width = `${ROW_NAMES + cell * numHeads}px`;
     grid.root.style.setProperty("--cell-height", `${cellHeight}px`);
     draw(grid.picture, [mapTrace(values, style, view.most)], {
       x: [-0.5, numHeads * width - 0.5],
       y: [record.numLayers * height - 0.5, -0.5],
-      width: available,
-      height: Math.round(cellHeight * record.numLayers),
+      width: cell * numHeads,
+      height: cellHeight * record.numLayers,
     });
   }
 
@@ -150,14 +163,25 @@ export async function mountModelView(section, style, record) {
     changeWeights(value);
     selection.set({ weights: value }, take);
   });
-  const save = exportButtons("model-view", () => wholeFigure(view, state.sort));
+  const both = element("div", { class: "map-and-detail" }, [place, detail.root]);
+  const save = exportButtons(
+    "model-view",
+    () => wholeFigure(view, state.sort),
+    () => ({ weights: weightsWords(record, view.weights) }),
+  );
   section.append(
     element("div", { class: "controls" }, [sort.root, weights, save].filter(Boolean)),
     caption,
-    element("div", { class: "map-and-detail" }, [place, detail.root]),
+    both,
     note,
   );
+  // Of a printed page a style sheet would see the window's width.
+  onWidth(both, (now) => both.classList.toggle("beside", now >= BESIDE));
   build();
+  onWidth(place, (now) => {
+    available = now;
+    drawMaps();
+  });
   onTheme(() => {
     drawMaps();
     detail.draw();

@@ -2,7 +2,7 @@
 import { choice } from "./controls.js";
 import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { columnHeadings, namesAxis, paperLayout } from "./figures.js";
+import { columnHeadings, namesAxis, paperLayout, rowsAndOne } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { quantity } from "./numbers.js";
 import { onWidth } from "./plot.js";
@@ -52,18 +52,23 @@ export async function mountNeuronView(section, style, record) {
       show();
     },
   });
-  const save = exportButtons("neuron-view", () => wholeFigure());
+  const save = exportButtons(
+    "neuron-view",
+    () => wholeFigure(),
+    () => ({ head: focus.name, weights: "raw weights" }),
+  );
+  const body = element("div", { class: "neuron" }, [
+    element("div", { class: "query-strip" }, [element("h3", {}, "Query q"), places.query]),
+    stepColumn("Token", "who attends", focus.column.list),
+    stepColumn("Keys", "at what", names.list),
+    stepColumn("Key k", "by dimension", places.keys),
+    stepColumn("q × k", "by dimension", places.products),
+    ...numbers.map(({ title, list }) => stepColumn(title, NOTES[title], list)),
+  ]);
   section.append(
     element("div", { class: "controls" }, [...focus.controls, sort.root, save]),
     caption,
-    element("div", { class: "neuron" }, [
-      element("div", { class: "query-strip" }, [element("h3", {}, "Query q"), places.query]),
-      stepColumn("Token", "who attends", focus.column.list),
-      stepColumn("Keys", "at what", names.list),
-      stepColumn("Key k", "by dimension", places.keys),
-      stepColumn("q × k", "by dimension", places.products),
-      ...numbers.map(({ title, list }) => stepColumn(title, NOTES[title], list)),
-    ]),
+    body,
     note,
   );
   onWidth(places.keys, show);
@@ -86,6 +91,8 @@ export async function mountNeuronView(section, style, record) {
   }
 
   function show() {
+    save.hidden = !focus.isHere(caption, body);
+    if (save.hidden) return;
     const { query, keys, scores, weights, dims } = parts();
     const ordered = (vector) => dims.map((dimension) => vector[dimension]);
     const products = keys.map((key) => dims.map((d) => query[d] * key[d]));
@@ -108,12 +115,13 @@ export async function mountNeuronView(section, style, record) {
     const { query, keys, weights, dims } = parts();
     const products = keys.map((key) => dims.map((d) => query[d] * key[d]));
     const rows = record.keyLen;
+    const places = rowsAndOne(rows, true);
     const axis = { visible: false };
     const title = `${focus.name}, from ${quoted(record.queries.labels[focus.token])}`;
     const names = record.keys.labels.map((label) => escaped(shortened(label)));
     const layout = paperLayout(title, {
       width: 900,
-      height: 140 + rows * style.rowHeight,
+      height: 140 + places.total * style.rowHeight,
       margin: { l: 120, r: 40, t: 90, b: 20 },
       xaxis: { ...axis, domain: [0, 0.4] },
       xaxis2: { ...axis, domain: [0.43, 0.78] },
@@ -121,12 +129,15 @@ export async function mountNeuronView(section, style, record) {
       yaxis: namesAxis(
         weights.map((_, row) => row),
         names,
-        { range: [rows - 0.5, -0.5], showline: false },
+        { range: [rows - 0.5, -0.5], showline: false, domain: places.rows },
       ),
+      xaxis4: { ...axis, domain: [0, 0.4], anchor: "y2" },
+      yaxis2: { ...axis, domain: places.apart, anchor: "x4" },
       annotations: columnHeadings([
-        ["key k", 0.2],
-        ["q × k", 0.6],
-        ["weight", 0.9],
+        ["query q", 0.2],
+        ["key k", 0.2, places.rows[1]],
+        ["q × k", 0.605, places.rows[1]],
+        ["weight", 0.905, places.rows[1]],
       ]),
     });
     const bars = {
@@ -139,8 +150,11 @@ export async function mountNeuronView(section, style, record) {
       marker: { color: colorOf("accent") },
     };
     const ordered = keys.map((key) => dims.map((d) => key[d]));
+    const vectors = [dims.map((d) => query[d])];
+    const queryStrip = stripTrace(vectors, largestOf(vectors), style.scale);
     return {
       data: [
+        { ...queryStrip, xaxis: "x4", yaxis: "y2" },
         stripTrace(ordered, largestOf(keys), style.scale),
         { ...stripTrace(products, largestOf(products), style.scale), xaxis: "x2" },
         bars,

@@ -2,6 +2,7 @@
 import { mountChapters, returnTo, whenSeen } from "./chapters.js";
 import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
+import { noteRecord } from "./exporting.js";
 import { readLink } from "./link.js";
 import { loadPlotly } from "./plot.js";
 import { followPrinting } from "./print.js";
@@ -13,6 +14,7 @@ async function mountSection(page, description, mounts) {
   if (section.dataset.mounted) return;
   section.dataset.mounted = "true";
   const record = page.records[description.record] ?? null;
+  noteRecord(section, record);
   const others = description.others.map((number) => page.records[number]);
   const arrays = Object.entries(description.arrays).map(([name, json]) => [
     name,

@@ -92,27 +92,32 @@ export class WordPattern {
     return this.known.get(place)[query * this.keyLen + key];
   }
 
+  forEachWeight(row, head, query, visit) {
+    for (let key = 0; key < this.keyLen; key += 1) visit(key, this.weight(row, head, query, key));
+  }
+
+  /** Of a long text few weights are there; a walk over all pairs would find zeros. */
   all(row, head) {
-    const weights = new Float32Array(this.queryLen * this.keyLen);
+    const sums = new Float64Array(this.queryLen * this.keyLen);
+    const { groupOf } = this.keys;
     this.queries.groups.forEach((sources, query) => {
-      this.keys.groups.forEach((targets, key) => {
-        let sum = 0;
-        for (const source of sources) {
-          for (const target of targets) sum += this.base.weight(row, head, source, target);
-        }
-        weights[query * this.keyLen + key] = sum / sources.length;
-      });
+      for (const source of sources) {
+        this.base.forEachWeight(row, head, source, (key, weight) => {
+          sums[query * this.keyLen + groupOf[key]] += weight / sources.length;
+        });
+      }
     });
-    return weights;
+    return Float32Array.from(sums);
   }
 }
 
 /** One entry for each word; a special token stays one of its own. */
 function merged(sequence) {
-  const { groups } = groupsOf(sequence, "word");
+  const { groups, groupOf } = groupsOf(sequence, "word");
   const firsts = groups.map((group) => group[0]);
   return {
     groups,
+    groupOf,
     labels: firsts.map((index) => {
       const word = sequence.words[index];
       return word === null ? sequence.labels[index] : sequence.wordTexts[word];
@@ -146,10 +151,9 @@ export class RenormalizedPattern {
     const place = (row * this.numHeads + head) * this.queryLen + query;
     if (!this.known.has(place)) {
       const shares = { removed: 0, kept: 0 };
-      for (let key = 0; key < this.keyLen; key += 1) {
-        const side = this.isDropped(query, key) ? "removed" : "kept";
-        shares[side] += this.base.weight(row, head, query, key);
-      }
+      this.base.forEachWeight(row, head, query, (key, weight) => {
+        shares[this.isDropped(query, key) ? "removed" : "kept"] += weight;
+      });
       this.known.set(place, shares);
     }
     return this.known.get(place);
@@ -160,6 +164,15 @@ export class RenormalizedPattern {
     const { kept } = this.shares(row, head, query);
     // Of nothing there is no share.
     return kept < 1e-6 ? Number.NaN : this.base.weight(row, head, query, key) / kept;
+  }
+
+  forEachWeight(row, head, query, visit) {
+    const { kept } = this.shares(row, head, query);
+    this.base.forEachWeight(row, head, query, (key, weight) => {
+      // Of nothing there is no share.
+      const share = kept < 1e-6 ? Number.NaN : weight / kept;
+      visit(key, this.isDropped(query, key) ? 0 : share);
+    });
   }
 }
 

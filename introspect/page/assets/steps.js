@@ -1,7 +1,7 @@
 // The steps view: match, weigh, sum.
 import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
-import { columnHeadings, namesAxis, paperLayout } from "./figures.js";
+import { columnHeadings, namesAxis, paperLayout, rowsAndOne } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { quantity } from "./numbers.js";
 import { onWidth } from "./plot.js";
@@ -32,24 +32,25 @@ export async function mountStepsView(section, style, record) {
       caption.textContent = `Added up, dimension ${column}: ${figure(sum)}`;
     }),
   };
-  const save = exportButtons("steps-view", () => wholeFigure());
-  section.append(
-    element("div", { class: "controls" }, [...focus.controls, save]),
-    caption,
-    element("div", { class: "steps" }, [
-      stepColumn("Token", "who attends", focus.column.list),
-      stepColumn("Keys", "at what", names.list),
-      stepColumn("1 Match", "scores", scores),
-      stepColumn("2 Weigh", "softmax of the scores", [weights, total]),
-      stepColumn("3 Sum", "weight × value, by dimension", [
-        places.values,
-        element("h3", {}, "Added up: what the head outputs"),
-        places.sum,
-        proof,
-      ]),
-      stepColumn("Length", "of weight × value", shares),
-    ]),
+  const save = exportButtons(
+    "steps-view",
+    () => wholeFigure(),
+    () => ({ head: focus.name, weights: "raw weights" }),
   );
+  const body = element("div", { class: "steps" }, [
+    stepColumn("Token", "who attends", focus.column.list),
+    stepColumn("Keys", "at what", names.list),
+    stepColumn("1 Match", "scores", scores),
+    stepColumn("2 Weigh", "softmax of the scores", [weights, total]),
+    stepColumn("3 Sum", "weight × value, by dimension", [
+      places.values,
+      element("h3", {}, "Added up: what the head outputs"),
+      places.sum,
+      proof,
+    ]),
+    stepColumn("Length", "of weight × value", shares),
+  ]);
+  section.append(element("div", { class: "controls" }, [...focus.controls, save]), caption, body);
   onWidth(places.values, show);
   onTheme(show);
   focus.mark();
@@ -67,6 +68,8 @@ export async function mountStepsView(section, style, record) {
   }
 
   function show() {
+    save.hidden = !focus.isHere(caption, body);
+    if (save.hidden) return;
     const { weight, score, contributions, output } = parts();
     const sum = output.map((_, d) => contributions.reduce((all, vector) => all + vector[d], 0));
     const largest = largestOf(contributions, [sum]);
@@ -93,8 +96,9 @@ export async function mountStepsView(section, style, record) {
   }
 
   function wholeFigure() {
-    const { weight, score, contributions } = parts();
+    const { weight, score, contributions, output } = parts();
     const rows = record.keyLen;
+    const places = rowsAndOne(rows, false);
     const y = weight.map((_, row) => row);
     const bars = (x, axis, color) => ({
       type: "bar",
@@ -110,21 +114,35 @@ export async function mountStepsView(section, style, record) {
     const names = record.keys.labels.map((label) => escaped(shortened(label)));
     const layout = paperLayout(title, {
       width: 900,
-      height: 140 + rows * style.rowHeight,
+      height: 140 + places.total * style.rowHeight,
       margin: { l: 120, r: 40, t: 90, b: 20 },
       xaxis: { ...bare, domain: [0, 0.28] },
       xaxis2: { ...bare, domain: [0.32, 0.58] },
       xaxis3: { ...bare, domain: [0.62, 1] },
-      yaxis: namesAxis(y, names, { range: [rows - 0.5, -0.5], showline: false }),
+      yaxis: namesAxis(y, names, {
+        range: [rows - 0.5, -0.5],
+        showline: false,
+        domain: places.rows,
+      }),
+      xaxis4: { ...bare, domain: [0.62, 1], anchor: "y2" },
+      yaxis2: { ...bare, domain: places.apart, anchor: "x4" },
       annotations: columnHeadings([
         ["1 match", 0.14],
         ["2 weigh", 0.45],
         ["3 sum: weight × value", 0.81],
+        ["what the head outputs", 0.81, places.apart[1]],
       ]),
     });
-    const strips = stripTrace(contributions, largestOf(contributions), style.scale);
+    const largest = largestOf(contributions, [output]);
+    const strips = stripTrace(contributions, largest, style.scale);
+    const sum = stripTrace([output], largest, style.scale);
     return {
-      data: [bars(score, "x", "muted"), bars(weight, "x2", "accent"), { ...strips, xaxis: "x3" }],
+      data: [
+        bars(score, "x", "muted"),
+        bars(weight, "x2", "accent"),
+        { ...strips, xaxis: "x3" },
+        { ...sum, xaxis: "x4", yaxis: "y2" },
+      ],
       layout,
     };
   }

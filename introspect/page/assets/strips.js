@@ -32,17 +32,18 @@ export function stripPlace(label, point) {
     point(...cell);
   }
 
-  root.addEventListener("pointermove", ({ clientX, clientY }) => {
+  const follow = ({ clientX, clientY }) => {
     const { left, top, width, height } = root.getBoundingClientRect();
     const [rows, columns] = extent();
     show([
       Math.floor(((clientY - top) / height) * rows),
       Math.floor(((clientX - left) / width) * columns),
     ]);
-  });
+  };
+  for (const move of ["pointerdown", "pointermove"]) root.addEventListener(move, follow);
   for (const leave of ["pointerleave", "blur"]) {
-    root.addEventListener(leave, () => {
-      mark.hidden = true;
+    root.addEventListener(leave, ({ pointerType }) => {
+      mark.hidden = pointerType !== "touch";
     });
   }
   root.addEventListener("keydown", (event) => {

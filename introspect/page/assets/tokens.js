@@ -17,10 +17,25 @@ export function tokenButton(label, side, index, { isSpecial, isUnknown, note = n
     "data-noted": note ? "true" : null,
     "aria-pressed": "false",
     "aria-label": `${side} ${index}: ${name}`,
+    "data-name": `${side} ${index}: ${name}`,
     title: name,
   });
   button.append(element("bdi", {}, label));
   return button;
+}
+
+/** The row of a token: room for a number, its button, and room for bars. */
+export function tokenItem(sequence, side, index, rowHeight) {
+  const button = tokenButton(sequence.labels[index], side, index, {
+    isSpecial: sequence.special[index],
+    isUnknown: sequence.unknown[index],
+  });
+  const hidden = { "aria-hidden": "true" };
+  return element("li", { style: `--row:${rowHeight}px` }, [
+    element("span", { class: "number", ...hidden }),
+    button,
+    element("span", { class: "bars", ...hidden }),
+  ]);
 }
 
 /**
@@ -28,23 +43,9 @@ export function tokenButton(label, side, index, { isSpecial, isUnknown, note = n
  * Returns the list element and the buttons.
  */
 export function tokenColumn(sequence, side, rowHeight) {
-  const buttons = sequence.labels.map((label, index) =>
-    tokenButton(label, side, index, {
-      isSpecial: sequence.special[index],
-      isUnknown: sequence.unknown[index],
-    }),
-  );
-  const items = buttons.map((button) => {
-    const item = element("li", { style: `--row:${rowHeight}px` });
-    item.append(
-      element("span", { class: "number", "aria-hidden": "true" }),
-      button,
-      element("span", { class: "bars", "aria-hidden": "true" }),
-    );
-    return item;
-  });
+  const items = sequence.labels.map((_, index) => tokenItem(sequence, side, index, rowHeight));
   const list = element("ol", { class: `tokens ${side}` }, items);
-  return { list, buttons, items };
+  return { list, buttons: items.map((item) => item.children[1]), items };
 }
 
 /** Tab enters a list of tokens once; arrows, Home and End walk in it. */

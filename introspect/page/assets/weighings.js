@@ -55,6 +55,12 @@ export function wholeWords(record, weights, row) {
   return `${label}, ${through ? "up to " : ""}layer ${record.layers[row]}, all heads together`;
 }
 
+/** By which weights a picture is, in its small print. */
+export function weightsWords(record, weights) {
+  if (weights === "renormalized") return "weights without special tokens and the token itself";
+  return methodOf(record, weights)?.label ?? `${weights} weights`;
+}
+
 /** What a number is, where it is no attention weight. */
 export function numberWords(record, weights) {
   const method = methodOf(record, weights);

@@ -13,6 +13,7 @@ from introspect.views.svg.canvas import Canvas
 from introspect.views.svg.cells import draw_map
 from introspect.views.svg.colors import painted
 from introspect.views.svg.frame import draw_axes, draw_grid
+from introspect.views.svg.labels import width_of
 from introspect.views.svg.markup import escaped, tag
 from introspect.views.svg.numbers import merged
 from introspect.views.svg.overlays import (
@@ -34,19 +35,22 @@ if TYPE_CHECKING:
 # they lack.
 _FAMILY = "Arial, Helvetica, 'Liberation Sans', sans-serif"
 _SIZE = 12
+_NOTE_SIZE = 10
+_SHORTEST_NOTE = 12
 
 Drawer = Callable[[Canvas, dict[str, Any], tuple[Axis, Axis], str], None]
 # As in Plotly, maps lie below bars and points.
 _DRAWERS: dict[str, Drawer] = {"heatmap": draw_map, "bar": draw_bars, "scatter": draw_points}
 
 
-def svg_of(figure: Figure, title: str, description: str = "") -> str:
+def svg_of(figure: Figure, title: str, description: str = "", note: str = "") -> str:
     """Draw a figure as a whole SVG file, the same to the last byte whenever it is drawn.
 
     Args:
         figure: the figure; of its traces, ``heatmap``, ``bar`` (lying) and ``scatter`` are known.
         title: what it is, for those who do not see it.
         description: what it shows, for them.
+        note: small print below it.
 
     Raises:
         KeyError: a trace is of another type.
@@ -57,6 +61,7 @@ def svg_of(figure: Figure, title: str, description: str = "") -> str:
     digest = hashlib.sha256(json.dumps([drawn, title], sort_keys=True).encode()).hexdigest()
     canvas = Canvas(sheet.width, sheet.height, f"f{digest[:10]}")
     _draw(canvas, sheet)
+    _draw_note(canvas, note, sheet.layout["font"]["color"])
     return _file(canvas, sheet, title, description)
 
 
@@ -81,6 +86,19 @@ def _draw(canvas: Canvas, sheet: Sheet) -> None:
     draw_scales(canvas, sheet)
     draw_legend(canvas, sheet)
     draw_title(canvas, sheet)
+
+
+def _draw_note(canvas: Canvas, note: str, color: str) -> None:
+    """Draw small print below everything, as much of it as is not wider than the figure."""
+    left, top, width, height = canvas.box
+    characters = note
+    while characters and width_of(escaped(characters), _NOTE_SIZE) > width - 2 * _NOTE_SIZE:
+        characters = characters[: len(characters) - 2].rstrip(" …") + "…"
+        if len(characters) <= _SHORTEST_NOTE:
+            break
+    place = (left + _NOTE_SIZE, top + height + 2)
+    text = escaped(characters)
+    canvas.label(text, *place, size=_NOTE_SIZE, color=color, anchor="start", vertical="top")
 
 
 def _draw_trace(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from introspect.page import Document
 from introspect.views import head_view
 from tests.views.head.helpers import drawn, numbers, pair_record, pressed, token
 from tests.views.samples import record_of
@@ -141,7 +144,7 @@ def test_what_is_seen_can_be_saved(open_page, tmp_path, format):
         page.click(f'[name="export-{format}"]')
     path = tmp_path / waiting.value.suggested_filename
     waiting.value.save_as(path)
-    assert path.name == f"head-view-L0.{format}"
+    assert path.name == f"head-view-L0H0-ann-slept-bo-woke-1.{format}"
     if format == "png":
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size > 10_000
@@ -150,3 +153,38 @@ def test_what_is_seen_can_be_saved(open_page, tmp_path, format):
     for label in record.keys.tokens:
         assert f">{label}" in text or label in text
     assert f"{float(record.attentions[0, 0, 2, 4]):.2f}" in text
+
+
+@pytest.mark.browser
+def test_two_views_of_a_page_write_two_files_which_say_what_they_are_of(open_page):
+    document = Document("Two")
+    for layer in (0, 0):
+        for section in head_view(pair_record(), layer=layer, heads=[1]).sections():
+            document.add_section(section)
+    page = open_page(document.to_html())
+    names = []
+    for section in page.locator("section[data-view=head]").all():
+        with page.expect_download() as waiting:
+            section.locator('[name="export-svg"]').click()
+        names.append(waiting.value.suggested_filename)
+        text = Path(waiting.value.path()).read_text(encoding="utf-8")
+        assert "Ann slept · Bo woke · L0H1 · raw weights" in text
+    assert len(set(names)) == 2
+
+
+@pytest.mark.browser
+def test_in_a_frame_nothing_is_called_saved(browser, tmp_path):
+    source = head_view(record_of())._repr_html_().replace(" allow-downloads", "")
+    path = tmp_path / "frame.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8>{source}", encoding="utf-8")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    frame = page.frame_locator("iframe")
+    frame.locator("html[data-ready=true]").wait_for(state="attached")
+    frame.locator('section[data-view=head] [name="export-svg"]').click()
+    said = frame.locator("section[data-view=head] .exports output")
+    said.filter(has_text="Offered as").wait_for()
+    assert "allows no downloads" in said.inner_text()
+    assert "Saved" not in frame.locator("#announcements").inner_text()
+    context.close()

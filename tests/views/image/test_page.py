@@ -271,6 +271,6 @@ def test_saved_figure_has_picture_and_weights(open_page):
     with page.expect_download() as waiting:
         page.click('button[name="export-svg"]')
     svg = waiting.value.path().read_text(encoding="utf-8")
-    assert waiting.value.suggested_filename == "image.svg"
+    assert waiting.value.suggested_filename == "image-1.svg"
     assert svg.count("<image") == 2  # the picture, and the weights over it
     assert "what r1c2 attends to" in svg
