@@ -160,7 +160,7 @@ def _hash(script: str) -> str:
 STYLES = (
     "base", "words", "instrument", "tables", "chapters", "controls", "tokens", "grid", "matrix",
     "head", "model", "layer", "arithmetic", "evolution", "compare", "coreference", "image", "drawn",
-    "print",
+    "print", "frame",
 )  # fmt: skip
 
 

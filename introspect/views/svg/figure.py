@@ -40,13 +40,14 @@ Drawer = Callable[[Canvas, dict[str, Any], tuple[Axis, Axis], str], None]
 _DRAWERS: dict[str, Drawer] = {"heatmap": draw_map, "bar": draw_bars, "scatter": draw_points}
 
 
-def svg_of(figure: Figure, title: str, description: str = "") -> str:
+def svg_of(figure: Figure, title: str, description: str = "", *, is_light: bool = False) -> str:
     """Draw a figure as a whole SVG file, the same to the last byte whenever it is drawn.
 
     Args:
         figure: the figure; of its traces, ``heatmap``, ``bar`` (lying) and ``scatter`` are known.
         title: what it is, for those who do not see it.
         description: what it shows, for them.
+        is_light: draw maps of many cells as small pictures.
 
     Raises:
         KeyError: a trace is of another type.
@@ -55,7 +56,7 @@ def svg_of(figure: Figure, title: str, description: str = "") -> str:
     sheet = sheet_of(drawn)
     fit(sheet, _needs)
     digest = hashlib.sha256(json.dumps([drawn, title], sort_keys=True).encode()).hexdigest()
-    canvas = Canvas(sheet.width, sheet.height, f"f{digest[:10]}")
+    canvas = Canvas(sheet.width, sheet.height, f"f{digest[:10]}", is_light=is_light)
     _draw(canvas, sheet)
     return _file(canvas, sheet, title, description)
 
