@@ -21,7 +21,6 @@ import transformers as tf
 import introspect as ix
 from introspect.data import grammar_cases
 from introspect.models import Model
-from introspect.reporting import claims_of
 from introspect.statistics import effect_test
 from introspect.studies.causal import attending
 
@@ -147,7 +146,7 @@ def mediation_by_chance(options: argparse.Namespace) -> None:
         )  # fmt: skip
         module = tf.BertForMaskedLM(config).eval()
         study = ix.causal_study(ix.load((module, tokenizer), lm_head=True), cases)
-        said += any(claim.kind.startswith("mediates") for claim in claims_of(study))
+        said += any(claim.kind.startswith("mediates") for claim in study.claims)
     print(f"random weights: a head “mediates” in {said} of {options.models} models")
 
 

@@ -348,19 +348,55 @@ def test_layer_out_of_range_says_the_range(introspect, tmp_path):
     ("kind", "arguments", "said"),
     [
         ("steps", ("--head", "L0H1", "--head", "L0H2"), "one --head"),
-        ("heatmap", ("--token", "it"), "no --token"),
+        ("coreference", (), "Expected --pronoun and --antecedent"),
+        ("heatmap", ("--pronoun", "it", "--antecedent", "animal"), "no --pronoun"),
+        ("head", ("--checkpoint", "minilm"), "no --checkpoint"),
+        ("evolution", (), "Expected a --checkpoint"),
+        ("image", (), "a model that reads pictures"),
+        ("image", ("--generate", 3), "no --generate"),
+        ("head", ("--kind", "cross"), "kind"),
+        ("head", ("--target", "x"), "target"),
     ],
 )
-def test_views_of_one_head_refuse_what_they_would_ignore(
-    introspect, tmp_path, kind, arguments, said
-):
+def test_views_refuse_what_they_would_ignore(introspect, tmp_path, kind, arguments, said):
     out = ("--out", tmp_path / "v.html")
     assert_refused(introspect("view", kind, TEXT, *arguments, *out), said)
 
 
-def test_model_view_refuses_what_it_would_ignore(introspect, tmp_path):
-    arguments = ("--head", "L0H1", "--out", tmp_path / "v.html")
-    assert_refused(introspect("view", "model", TEXT, *arguments), "head view")
+def first_chosen(path: Path) -> dict[str, object]:
+    """What the sentence of a page begins with."""
+    page = path.read_text(encoding="utf-8")
+    block = page.split('<script type="application/json" id="page-data">')[1].split("</script>")[0]
+    (made,) = [each for each in json.loads(block)["sections"] if each["script"] == "instrument"]
+    return made["state"]["first"]
+
+
+def test_what_cannot_be_selected_is_highlighted(introspect, tmp_path):
+    out = tmp_path / "v.html"
+    arguments = ("--head", "L0H1", "--head", "L2H3", "--token", "it", "--out", out)
+    assert introspect("view", "model", TEXT, *arguments).code == 0
+    assert '"framed":[[0,1],[2,3]]' in out.read_text(encoding="utf-8")
+    assert first_chosen(out)["query"] == 10
+    assert introspect("view", "model", TEXT, "--layer", 2, "--out", out).code == 0
+    assert '"framed":[[2,0],[2,1],' in out.read_text(encoding="utf-8")
+    assert introspect("view", "heatmap", TEXT, "--token", "it", "--out", out).code == 0
+    assert first_chosen(out)["query"] == 10
+
+
+def test_view_knows_coreference_generation_and_times(introspect, tmp_path):
+    out = tmp_path / "v.html"
+    outcome = introspect("view", "coreference", TEXT, *CASE, "--head", "L5H11", "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert {name: first_chosen(out)[name] for name in ("row", "head", "query", "key")} == {
+        "row": 5, "head": 11, "query": 10, "key": 2
+    }  # fmt: skip
+    text = "a b c d a b"
+    options = ("--model", "induction", "--generate", 2, "--out", out)
+    outcome = introspect("view", "head", text, *options)
+    assert outcome.code == 0, outcome.err
+    outcome = introspect("view", "evolution", TEXT, "--checkpoint", "minilm", "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert 'data-view="evolution"' in out.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -471,7 +507,7 @@ def test_views_can_begin_with_other_weights(introspect, tmp_path):
         assert outcome.code == 0, outcome.err
         assert f'"weights":"{weights}"' in out.read_text()
     refused = introspect("view", "steps", TEXT, "--weights", "norm", "--out", out)
-    assert_refused(refused, "how the weights are made")
+    assert_refused(refused, "it shows raw weights")
     refused = introspect("view", "head", TEXT, "--weights", "nonsense", "--out", out)
     assert_refused(refused, "raw, renormalized, norm, residual_norm", "nonsense")
     refused = introspect("view", "layer", TEXT, "--weights", "relevance", "--out", out)

@@ -26,9 +26,9 @@ from .test_cli import assert_refused, introspect
 __all__ = ["introspect"]  # a fixture
 
 FILES = [
-    "case_effects.parquet", "direct.csv", "effects.csv", "effects.parquet", "mediation.csv",
-    "methods.csv", "pairs.csv", "rejects.jsonl", "report.html", "run.json", "smallest.csv",
-    "summary.json",
+    "baselines.csv", "case_effects.parquet", "cases.parquet", "direct.csv", "effects.csv",
+    "effects.parquet", "held_out.csv", "mediation.csv", "methods.csv", "pairs.csv",
+    "rejects.jsonl", "report.html", "run.json", "smallest.csv", "summary.json",
 ]  # fmt: skip
 TEXT = "The fox did not cross the river because it was too wide."
 ODD = {
@@ -99,7 +99,7 @@ def test_causal_says_in_its_summary_what_the_study_found(introspect, tmp_path, s
     assert summary["smallest"]["heads"] == ["L0H0", "L1H0"]
     assert summary["smallest"]["faithfulness"] > 0.99
     assert summary["followed"]["heads"] == ["L0H0", "L1H0"]
-    kinds = [claim["kind"] for claim in summary["claims"]]
+    kinds = [claim["kind"] for claim in summary["claims"] if ": " not in claim["kind"]]
     assert kinds[:4] == ["able", "supports", "supports", "attends"]
     assert len(summary["minimal_pairs"]["heads"]) == 2
     assert summary["provenance"]["Command"].startswith("introspect causal ")

@@ -49,9 +49,12 @@ INTERNAL = {
     "causal_folder heads_folder is_page",
     "introspect.interventions": "Ablations HeadsByLayer NEEDS_REFERENCE checked_kind "
     "heads_by_layer module_of names_of_heads patched run_parts",
-    "introspect.studies.causal": "LEVEL MEDIATORS SMALLEST SMALLEST_RATIO VERDICTS Verdict "
-    "credit_of load_to_ask way_of_predicting",
-    "introspect.studies.heads": "ATTENDS_TO POSITIONAL RARE_WORD SCORES best_number",
+    "introspect.studies.causal": "LEVEL MEDIATED MEDIATORS SMALLEST SMALLEST_RATIO VERDICTS "
+    "Verdict claims_of credit_of headline_claims heads_with load_to_ask mediation_claims "
+    "set_claims single_claims way_of_predicting",
+    "introspect.studies.heads": "ATTENDS_TO POSITIONAL RARE_WORD SCORES best_number heads_listed "
+    "known_role_claims ordered_relations roles_of",
+    "introspect.studies.lens": "lens_claims",
 }
 
 

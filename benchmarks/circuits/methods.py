@@ -59,17 +59,36 @@ def verdicts_of(study: CausalStudy) -> Verdicts:
     """Read our verdicts: the only place that knows how a study words them.
 
     ``depends on the method`` is kept as it is: it counts as found for no head, and as false for an
-    idle one.
+    idle one. A head of which the study says that another stands in for it is redundant, whatever
+    it does alone; one that supports the answer alone as well does that.
     """
     table = study.heads.sort_values(["layer", "head"])
     silent = ("no evidence", "no verdict")
+    redundant = _standing_in(study)
+    says = [
+        "redundant"
+        if (row.layer, row.head) in redundant and row.verdict != "supports"
+        else ("" if row.verdict in silent else str(row.verdict))
+        for row in table.itertuples()
+    ]
     return Verdicts(
-        says=["" if verdict in silent else str(verdict) for verdict in table["verdict"]],
+        says=says,
         score=table["effect"].abs().to_numpy(),
         attends=[bool(attends) for attends in table["attends"]],
         low=table["ci_low"].to_numpy(),
         high=table["ci_high"].to_numpy(),
     )
+
+
+def _standing_in(study: CausalStudy) -> set[tuple[int, int]]:
+    """Return the heads of pairs that stand in for each other."""
+    pairs = study.followed.pairs
+    found = pairs[pairs["relation"] == "stand in for each other"]
+    return {
+        place
+        for row in found.itertuples()
+        for place in ((row.layer, row.head), (row.other_layer, row.other_head))
+    }
 
 
 def ours(run: PlainRun) -> Verdicts:

@@ -37,6 +37,19 @@ class ViewKind(StrEnum):
     neuron = "neuron"
     steps = "steps"
     heatmap = "heatmap"
+    coreference = "coreference"
+    image = "image"
+    evolution = "evolution"
+
+
+#: Views that show how weights are made, or raw ones only.
+NO_WEIGHTS = (
+    ViewKind.neuron,
+    ViewKind.steps,
+    ViewKind.coreference,
+    ViewKind.image,
+    ViewKind.evolution,
+)
 
 
 @writing(page_out)
@@ -85,8 +98,10 @@ def _check_case_options(
 
 @writing(view_out)
 def view(
-    kind: Annotated[ViewKind, typer.Argument(help="Which view.")],
-    text: Text,
+    view: Annotated[ViewKind, typer.Argument(help="Which view.")],
+    text: Annotated[
+        str, typer.Argument(help="The text that the model reads; for an image the picture’s file.")
+    ],
     text_pair: TextPair = None,
     layer: Annotated[
         int | None, typer.Option(help="The layer to show first, from 0, where no head is named.")
@@ -99,7 +114,33 @@ def view(
     ] = None,
     token: Annotated[
         str | None,
-        typer.Option(help="A token to pin: a word, it#2 for the second one, or a number from 0."),
+        typer.Option(
+            help="The word that attends, to show first: a word, it#2 for the second one, or a "
+            "number from 0."
+        ),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The text that the decoder of an encoder-decoder reads.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="Of an encoder-decoder: encoder, decoder or cross."),
+    ] = None,
+    generate: Annotated[
+        int | None, typer.Option(min=1, help="Let the model go on by so many tokens, and show all.")
+    ] = None,
+    pronoun: Annotated[
+        str | None, typer.Option(help="For coreference: the pronoun; it#2 means the second one.")
+    ] = None,
+    antecedent: Annotated[
+        str | None, typer.Option(help="For coreference: what the pronoun refers to.")
+    ] = None,
+    distractor: Annotated[
+        list[str] | None, typer.Option(help="For coreference: what it might refer to; repeatable.")
+    ] = None,
+    checkpoint: Annotated[
+        list[str] | None,
+        typer.Option(help="For evolution: a model at a later time than --model; repeatable."),
     ] = None,
     weights: Annotated[
         str,
@@ -115,41 +156,132 @@ def view(
     strict: Strict = True,
 ) -> None:
     """Write one interactive view."""
-    _check_view_options(kind, layer, head or [], token, weights)
-    heads: list[Any] = head or []
-    if kind is not ViewKind.layer:
-        heads = head_names(layer, heads)
-    elif heads and heads[0].isdecimal():
-        heads = [int(heads[0])]
+    _check_case_options(pronoun, antecedent, distractor)
+    _check_view_options(view, layer, head or [], weights)
+    case = {"--pronoun": pronoun}
+    pictures = {"--target": target, "--kind": kind, "--generate": generate, "--token": token}
+    _check_only(view, ViewKind.coreference, case)
+    _check_only(view, ViewKind.evolution, {"--checkpoint": checkpoint or None})
+    if view is ViewKind.image:
+        _check_none(view, {**pictures, "a second text": text_pair})
     from introspect.models import load_text
     from introspect.records import parts_of
     from introspect.views import parts_of_view, view_by_name
 
-    parts = parts_of(weights, ("raw", "renormalized") if kind is ViewKind.head else ("raw",))
-    loaded = load_text(load(model, allow_pickle=allow_pickle, strict=strict))
-    include = (*parts_of_view(kind.value), *parts)
-    record = loaded.capture(text, text_pair, truncation=truncation, include=include)
-    result = view_by_name(
-        kind.value,
-        record,
-        layer=layer,
-        heads=heads,
-        token=token_at(record.queries, token),
-        weights=weights,
-    )
+    heads = _heads_of(view, layer, head or [])
+    # Only a model with its LM head can write.
+    lm_head = generate is not None
+    loaded = load(model, allow_pickle=allow_pickle, strict=strict, lm_head=lm_head)
+    if view is ViewKind.image:
+        record = _pictured(loaded).capture(text)
+        result: Any = _image(loaded, record, text, layer, heads)
+        show_notices(record.notices)
+        typer.echo(result.save(out))
+        return
+    own = ("raw", "renormalized") if view is ViewKind.head else ("raw",)
+    name: Any = view.value
+    options: dict[str, Any] = {
+        "target": target,
+        "kind": kind,
+        "generate": generate or False,
+        "truncation": truncation,
+        "include": (*parts_of_view(name), *parts_of(weights, own)),
+    }
+    record = load_text(loaded).capture(text, text_pair, **options)
+    place = token_at(record.queries, token)
+    if view is ViewKind.coreference:
+        result = _coreference(record, text, pronoun, antecedent, distractor, layer, heads)
+    elif view is ViewKind.evolution:
+        later = (load(name, allow_pickle=allow_pickle, strict=strict) for name in checkpoint or ())
+        records = [record, *(load_text(each).capture(text, text_pair, **options) for each in later)]
+        result = _evolution(records, layer, heads)
+    else:
+        result = view_by_name(name, record, layer=layer, heads=heads, token=place, weights=weights)
     show_notices(record.notices)
-    typer.echo(result.save(out))
+    typer.echo(result.opening(token=place).save(out))
 
 
-def _check_view_options(
-    kind: ViewKind, layer: int | None, heads: list[str], token: str | None, weights: str
-) -> None:
-    """Raise on options that a view would ignore."""
-    if kind is ViewKind.model and (token is not None or heads or layer is not None):
+def _heads_of(view: ViewKind, layer: int | None, heads: list[str]) -> list[Any]:
+    """Return the heads that are named; the layer view takes a number, in every layer."""
+    if view is not ViewKind.layer:
+        return list(head_names(layer, heads))
+    return [int(heads[0])] if heads and heads[0].isdecimal() else list(heads)
+
+
+def _pictured(loaded: Any) -> Any:
+    """Return a model that reads pictures."""
+    if not hasattr(loaded, "picture"):
         raise InputError(
-            "Expected no --layer, --head or --token for the model view: it shows every head. "
-            "Leave them out, or write the head view."
+            f"Expected a model that reads pictures for the image view, got {loaded.name}. Name one "
+            "with --model, or write another view."
         )
+    return loaded
+
+
+def _image(loaded: Any, record: Any, file: str, layer: int | None, heads: list[Any]) -> Any:
+    import introspect as ix
+
+    head = heads[0] if heads else None
+    return ix.image_view(record, loaded.picture(file), layer=layer, head=head)
+
+
+def _coreference(
+    record: Any,
+    text: str,
+    pronoun: str | None,
+    antecedent: str | None,
+    distractors: list[str] | None,
+    layer: int | None,
+    heads: list[Any],
+) -> Any:
+    import introspect as ix
+
+    if pronoun is None:
+        raise InputError(
+            "Expected --pronoun and --antecedent for the coreference view. Add them, for example "
+            "--pronoun it --antecedent animal."
+        )
+    if layer is not None and not heads:
+        raise InputError(
+            "Expected a --head such as L3H1 for the coreference view, got --layer alone. It shows "
+            "every head of every layer: leave --layer out."
+        )
+    case = ix.CorefCase.from_words(
+        text, pronoun=pronoun, antecedent=antecedent, distractors=distractors or ()
+    )
+    return ix.coreference_view(record, case, head=heads[0] if heads else None)
+
+
+def _evolution(records: list[Any], layer: int | None, heads: list[Any]) -> Any:
+    import introspect as ix
+
+    if len(records) < 2:
+        raise InputError(
+            "Expected a --checkpoint for the evolution view, got one model alone. Name the same "
+            "model at later times, each with --checkpoint."
+        )
+    head = heads[0] if heads else None
+    return ix.evolution_view(records, layer=layer, head=head, unit="checkpoint")
+
+
+def _check_only(view: ViewKind, owner: ViewKind, options: dict[str, Any]) -> None:
+    """Raise on options that belong to another view."""
+    for name, value in options.items():
+        if value is not None and view is not owner:
+            raise InputError(
+                f"Expected no {name} for the {view} view: it is of the {owner} view. Leave it out."
+            )
+
+
+def _check_none(view: ViewKind, options: dict[str, Any]) -> None:
+    """Raise on options that a view cannot take."""
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"Expected no {name} for the {view} view. Leave it out.")
+
+
+def _check_view_options(kind: ViewKind, layer: int | None, heads: list[str], weights: str) -> None:
+    """Raise on options that a view would ignore."""
     if kind not in (ViewKind.head, ViewKind.model) and len(heads) > 1:
         raise InputError(
             f"Expected one --head for the {kind} view, got {len(heads)}. Name one of them."
@@ -159,14 +291,9 @@ def _check_view_options(
             "Expected no --layer for the layer view, and a number as --head: it shows that head of "
             "every layer. Give for example --head 1."
         )
-    if kind is ViewKind.heatmap and token is not None:
+    if kind in NO_WEIGHTS and weights != "raw":
         raise InputError(
-            "Expected no --token for the heatmap view: it shows every token. Leave it out."
-        )
-    if kind in (ViewKind.neuron, ViewKind.steps) and weights != "raw":
-        raise InputError(
-            f"Expected no --weights for the {kind} view: it shows how the weights are made. "
-            "Leave it out."
+            f"Expected no --weights for the {kind} view: it shows raw weights. Leave it out."
         )
 
 

@@ -155,7 +155,8 @@ def probe(
         str, typer.Option(help="reject texts that are too long, or window: read them in parts.")
     ] = "reject",
     null_model: Annotated[
-        bool, typer.Option("--null-model", help="Also score the model with random weights.")
+        bool,
+        typer.Option("--null-model", help="Also score random weights, drawn 5 times."),
     ] = False,
     engine: Annotated[str, typer.Option(help="serial, or ray (extra ray).")] = "serial",
     save_attention: Annotated[

@@ -127,6 +127,7 @@ def load(
     strict: bool = True,
     device: str | None = None,
     dtype: str | None = None,
+    lm_head: bool = False,
 ) -> Any:
     """Load a model, and print what it does not use, if anything."""
     import introspect as ix
@@ -134,7 +135,14 @@ def load(
 
     hush()
     return with_notes(
-        ix.load(name, allow_pickle=allow_pickle, strict=strict, device=device, dtype=dtype)
+        ix.load(
+            name,
+            allow_pickle=allow_pickle,
+            strict=strict,
+            device=device,
+            dtype=dtype,
+            lm_head=lm_head,
+        )
     )
 
 

@@ -33,9 +33,9 @@ from .lines import read_lines as read_lines
 from .lines import read_table as read_table
 from .manifest import ATTENTION as ATTENTION
 from .manifest import PLAN as PLAN
-from .manifest import RANDOM as RANDOM
 from .manifest import SHARDS as SHARDS
 from .manifest import check_version as check_version
+from .manifest import random_folder as random_folder
 from .manifest import read_run as read_run
 from .manifest import work_files as work_files
 from .manifest import write_run as write_run

@@ -31,9 +31,9 @@ from introspect.io.destinations import (
 from introspect.io.manifest import (
     ATTENTION,
     PLAN,
-    RANDOM,
     SHARDS,
     files_of,
+    is_random,
     kind_of_run,
     read_run,
     version_of,
@@ -199,8 +199,10 @@ def _go_on(folder: Path) -> None:
     put_in_place(folder)
     if os.path.lexists(folder / RETIRED):
         remove_run(folder)
-    places = (folder, folder / SHARDS, folder / SHARDS / RANDOM, folder / ATTENTION)
+    shards = folder / SHARDS
     with writing_in(folder):
+        drawn = [place for place in shards.glob("*") if is_random(place.name)]
+        places = (folder, shards, *drawn, folder / ATTENTION)
         for path in [path for place in places if place.is_dir() for path in place.iterdir()]:
             if is_half(path.name):
                 _remove_half(path)

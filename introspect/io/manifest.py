@@ -17,9 +17,9 @@ from introspect.io.plain import object_from
 
 #: The file with the plan that the folder was begun with, and the manifest of what a run writes.
 PLAN = "run.json"
-#: The folder of finished shards, and within it that of a model with random weights.
+#: The folder of finished shards, and within it those of models with random weights, by seed.
 SHARDS = "shards"
-RANDOM = "random-weights"
+_RANDOM = re.compile(r"random-weights-\d+")
 #: The folder of saved attention.
 ATTENTION = "attention"
 # What runs write in the folders within theirs: shards, batches of saved attention, and indexes.
@@ -56,9 +56,19 @@ def files_of(run: dict[str, Any]) -> set[str]:
     return {PLAN, *(name for name in files if isinstance(name, str) and _RESULT.fullmatch(name))}
 
 
+def random_folder(seed: int) -> str:
+    """Return the name of the folder of shards of a model with random weights."""
+    return f"random-weights-{seed}"
+
+
+def is_random(name: str) -> bool:
+    """Return whether a name is that of such a folder."""
+    return _RANDOM.fullmatch(name) is not None
+
+
 def is_work(path: Path) -> bool:
     """Return whether something in a folder of work has the name of what a run writes there."""
-    return _WORK.fullmatch(path.name) is not None or path.name == RANDOM
+    return _WORK.fullmatch(path.name) is not None or is_random(path.name)
 
 
 def work_files(folder: Path) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from introspect.errors import OutputError
 from introspect.io.destinations import PASSING, check_own, is_half, shown, unwritable
 from introspect.io.files import put
-from introspect.io.manifest import ATTENTION, PLAN, RANDOM, SHARDS, files_of, is_work, read_run
+from introspect.io.manifest import ATTENTION, PLAN, SHARDS, files_of, is_random, is_work, read_run
 
 # Results that are complete; a run that is stopped while they are put in place leaves some of them.
 FINISHED = f"{PASSING}finished"
@@ -38,7 +38,8 @@ def check_entry(path: Path) -> None:
         OutputError: it is a link, a FIFO, … that the run did not make.
     """
     mode = os.lstat(path).st_mode
-    if not (stat.S_ISDIR(mode) and path.name in (SHARDS, RANDOM, ATTENTION)):
+    is_of_work = path.name in (SHARDS, ATTENTION) or is_random(path.name)
+    if not (stat.S_ISDIR(mode) and is_of_work):
         if stat.S_ISLNK(mode):
             raise OutputError(
                 f"Expected what a run has written, but {shown(path)!r} is a link. Move it "
@@ -103,7 +104,7 @@ def _remove_work(folder: Path) -> None:
     if not folder.is_dir() or folder.is_symlink():
         return
     for path in list(folder.iterdir()):
-        if path.name == RANDOM:
+        if is_random(path.name):
             _remove_work(path)
         elif is_half(path.name) or is_work(path):
             path.unlink()

@@ -3,6 +3,7 @@ from .batches import BatchLimits as BatchLimits
 from .batches import is_out_of_memory as is_out_of_memory
 from .batches import length_batches as length_batches
 from .batches import num_heads_of as num_heads_of
+from .embeddings import StaticEmbeddings as StaticEmbeddings
 from .inputs import EncodedText as EncodedText
 from .inputs import Readable as Readable
 from .inputs import TooLongError as TooLongError

@@ -1,9 +1,6 @@
 # What the folder hands out, each name loaded on its first use.
-from .case_words import finding_of_case as finding_of_case
 from .causal import causal_report as causal_report
 from .causal import first_record as first_record
-from .causal_claims import claims_of as claims_of
-from .causal_claims import heads_with as heads_with
 from .causal_words import finding_of_study as finding_of_study
 from .causal_words import heads_that_attend as heads_that_attend
 from .heads import head_report as head_report
@@ -20,4 +17,5 @@ from .skeleton import provenance_rows as provenance_rows
 from .skeleton import version_of as version_of
 from .skeleton import version_of_introspect as version_of_introspect
 from .syntax import syntax_report as syntax_report
+from .texts import finding_of_case as finding_of_case
 from .texts import report as report

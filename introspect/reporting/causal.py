@@ -12,8 +12,8 @@ from introspect.calls import checked_call
 from introspect.interventions import NEEDS_REFERENCE, ablate
 from introspect.page import Document, Instrument
 from introspect.records import AttentionRecord, Head
-from introspect.reporting.causal_claims import MEDIATED, heads_with
 from introspect.reporting.causal_words import (
+    attending_beside,
     finding_of_study,
     followed_words,
     head_verdicts,
@@ -24,7 +24,8 @@ from introspect.reporting.causal_words import (
 from introspect.reporting.prose import data_table, paragraphs
 from introspect.reporting.set_words import finding_of_choice
 from introspect.reporting.skeleton import Report, Skeleton
-from introspect.studies.causal import Answers, CausalStudy, before_after
+from introspect.statistics import Claim
+from introspect.studies.causal import MEDIATED, Answers, CausalStudy, before_after, heads_with
 from introspect.text import (
     NO_NUMBER,
     counted,
@@ -136,7 +137,7 @@ def causal_report(
     with document.chapter("Heads in figures"):
         document.add_prose(_heads_table(study))
     _add_before_and_after(document, study)
-    _add_attention(document, study)
+    of_attention = _add_attention(document, study)
     if study.followed.heads:
         with document.chapter("By other methods, directly, and in pairs"):
             document.add_prose(
@@ -151,7 +152,11 @@ def causal_report(
     _add_left_out(document, study, rejects)
     method = (_metric_words(study), *_RULES)
     return skeleton.finish(
-        document, method=method, captured="the first capture", scores=study.scores
+        document,
+        method=method,
+        captured="the first capture",
+        scores=study.scores,
+        claims=of_attention,
     )
 
 
@@ -244,13 +249,15 @@ def _add_before_and_after(document: Document, study: CausalStudy) -> None:
         return
 
 
-def _add_attention(document: Document, study: CausalStudy) -> None:
-    """Add what heads attend to, with the held-out claim."""
-    finding = finding_of_choice(study.scores, len(set(study.effects.answers.groups)))
+def _add_attention(document: Document, study: CausalStudy) -> tuple[Claim, ...]:
+    """Add what heads attend to, and return what is claimed of that."""
+    finding = finding_of_choice(study.scores, attending_beside(study))
     with document.chapter("What heads attend to"):
         document.add_prose(paragraphs([finding.headline, *finding.details]))
         if study.scores.choice is not None:
             document.add_section(forest_section(study.scores))
+    printed = {finding.headline, *finding.details}
+    return tuple(claim for claim in finding.claims if claim.sentence in printed)
 
 
 def _methods_table(study: CausalStudy) -> Markup:

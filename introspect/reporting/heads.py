@@ -14,7 +14,6 @@ from introspect.reporting.prose import Finding, data_table, paragraphs
 from introspect.reporting.shapes import (
     PATTERN_RULES,
     classes_table,
-    heads_listed,
     pattern_words,
     places_table,
 )
@@ -25,7 +24,6 @@ from introspect.text import (
     counted,
     decimal,
     interval,
-    listed,
     percent,
     percent_interval,
     sentence,
@@ -34,7 +32,6 @@ from introspect.text import (
 )
 from introspect.views import heatmap_view, instrument, known_roles_section
 
-_MOST_NAMED = 12
 _CAVEATS = (
     "A role is what a head attends to on random tokens. What it does on sentences, and whether an "
     "answer rests on it, is not shown: ablate it on cases and see, with introspect causal.",
@@ -44,54 +41,9 @@ _CAVEATS = (
 
 def finding_of_heads(study: HeadStudy) -> Finding:
     """Say which heads have a role, the strongest of each score, and what that does not show."""
-    return Finding(_headline(study), tuple(_details(study)), _CAVEATS)
-
-
-def _headline(study: HeadStudy) -> str:
-    parts = []
-    for role in SCORES.values():
-        if heads := study.called(role):
-            are = f"is {_article(role)} {role} head" if len(heads) == 1 else f"are {role} heads"
-            parts.append(f"*{heads_listed(heads)}* {are}")
-    if not parts:
-        return (
-            f"*No head* of {len(study.roles)} has a known role: none is sure to give more "
-            f"than {percent(study.threshold, 0)} of its attention to "
-            f"{listed(ATTENDS_TO.values(), 'or')}."
-        )
-    # A list of heads already has an “and” of its own.
-    return f"{'; '.join(parts)}."
-
-
-def _article(role: str) -> str:
-    return "an" if role[0] in "aeiou" else "a"
-
-
-def _details(study: HeadStudy) -> list[str]:
-    first = study.roles.iloc[0]
-    details = [
-        f"The model read {counted(int(first['n_sequences']), 'sequence')} of "
-        f"{counted(int(first['length']), 'token')}: random ones, some of which come twice in a "
-        "row. A head is called by its largest score if all of the score’s 95% interval is above "
-        f"{percent(study.threshold, 0)}, a threshold of this package."
-    ]
-    for score, where in ATTENDS_TO.items():
-        head = study.strongest(score)
-        if head is None:
-            details.append(f"No head can attend to {where}: the model’s mask hides it.")
-            continue
-        row = study.roles[(study.roles["layer"] == head.layer) & (study.roles["head"] == head.head)]
-        value, low, high, even = (
-            float(row[name].iloc[0])
-            for name in (score, f"{score}_ci_low", f"{score}_ci_high", f"{score}_baseline")
-        )
-        details.append(
-            f"*{head}* gives most to {where}: {percent_interval(value, low, high)} of its "
-            f"attention. Even attention would give {percent(even)}."
-        )
-    if study.patterns is not None:
-        details += pattern_words(study.patterns)
-    return details
+    claims = study.claims
+    headline, *details = dict.fromkeys(claim.sentence for claim in claims)
+    return Finding(headline, tuple(details), _CAVEATS, claims)
 
 
 _MANY = 12

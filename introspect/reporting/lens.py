@@ -11,11 +11,10 @@ from introspect.calls import checked_call
 from introspect.deprecated import of_a_study
 from introspect.reporting.prose import Finding, Row, data_table
 from introspect.reporting.skeleton import Report, Skeleton, difference_words
-from introspect.studies.lens import LensStudy, TokenReading, lens_study
-from introspect.text import counted, decimal, listed, percent, signed, visible, visible_text
+from introspect.studies.lens import LensStudy, TokenReading, lens_claims, lens_study
+from introspect.text import percent, visible, visible_text
 from introspect.views import instrument, lens_view, logit_view
 
-_NAMED = 3
 _CAVEATS = (
     "A state that reads as a word need not be used as that word by later layers, and one that "
     "does not may be: the lens reads every layer as if it were the last.",
@@ -32,64 +31,11 @@ def finding_of_lens(readings: TokenReading, parts: pd.DataFrame | None, why: str
         parts: of ``direct_logit_attribution`` at the token; ``None`` where it is unavailable.
         why: the reason for that.
     """
-    word, chance = readings.last
-    headline = (
-        f"At “{_quoted(readings.at)}” (token {readings.position}) the model predicts "
-        f"*{_quoted(word)}*, with a probability of {percent(chance)}; {_since(readings)}."
-    )
-    details = [_before(readings)] if len(readings.layers) > 1 else []
-    if parts is not None:
-        details += _parts_words(parts)
-    elif why is not None:
+    claims = lens_claims(readings, parts)
+    headline, *details = dict.fromkeys(claim.sentence for claim in claims)
+    if parts is None and why is not None:
         details.append(f"Which parts say it cannot be told of this model. {why}")
-    return Finding(headline, tuple(details), _CAVEATS)
-
-
-def _quoted(token: str) -> str:
-    # An asterisk in the token itself would end the emphasis early.
-    return visible(token).replace("*", "∗")
-
-
-def _since(readings: TokenReading) -> str:
-    layers = list(readings.layers)
-    if readings.since == layers[-1]:
-        return f"it is the top reading only after the last layer, {layers[-1]}"
-    if readings.since == layers[0]:
-        return "it is the top reading at every layer, from the embeddings on"
-    return f"from {readings.since} on it is the top reading"
-
-
-def _before(readings: TokenReading) -> str:
-    word, chance = next(iter(readings.layers.values()))[0]
-    return (
-        f"From the embeddings, before any layer, the LM head reads “{_quoted(word)}”, with "
-        f"a probability of {percent(chance)}."
-    )
-
-
-def _parts_words(parts: pd.DataFrame) -> list[str]:
-    given = parts.attrs
-    against = (
-        " less the mean over the vocabulary"
-        if given["against"] is None
-        else f" less that of “{_quoted(given['against'])}”"
-    )
-    ordered = parts.sort_values("contribution", ascending=False, kind="stable")
-    adding = ordered[ordered["contribution"] > 0].head(_NAMED)
-    taking = ordered[ordered["contribution"] < 0].tail(_NAMED)[::-1]
-    of = f"“{_quoted(given['token'])}”{against}"
-    sentences = [
-        f"The logit of {of} is {decimal(given['logit'])}: a sum of {counted(len(parts), 'part')}."
-    ]
-    if len(adding):
-        sentences.append(f"Most is added by {_components(adding)}.")
-    if len(taking):
-        sentences.append(f"Most is taken off by {_components(taking)}.")
-    return [" ".join(sentences)]
-
-
-def _components(rows: pd.DataFrame) -> str:
-    return listed(f"{row.component} ({signed(row.contribution)})" for row in rows.itertuples())
+    return Finding(headline, tuple(details), _CAVEATS, claims)
 
 
 _PLAIN = (

@@ -7,17 +7,17 @@ around quoted words. The templates of the HTML escape what they are given.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
 
 from introspect.functional import readable_heads
 from introspect.page import template
-from introspect.records import AttentionRecord, Head
+from introspect.records import AttentionRecord
 from introspect.statistics import Claim
-from introspect.studies.coreference import Scores
-from introspect.text import counted, percent, verb, whole
+from introspect.studies.coreference import CoreferenceStudy, left_out
+from introspect.text import counted, percent
 
 #: A name and its value.
 Row = tuple[str, str]
@@ -53,65 +53,50 @@ class Finding:
         return self.headline.replace("*", "")
 
 
-def left_out(unread: int, read: int) -> tuple[str, ...]:
-    """Say how many heads can be read, where some cannot."""
-    if not unread:
-        return ()
-    return (
-        f"{whole(read)} of {counted(read + unread, 'head')} can be read; the attention of the "
-        f"{verb(unread, 'other', 'others')} is not finite, and counts nowhere.",
-    )
-
-
 def finding_of_text(record: AttentionRecord) -> Finding:
     """Return the finding on a text for which nothing was scored."""
     layers, heads = record.attentions.shape[:2]
     readable = int(readable_heads(record.attentions).sum())
-    return Finding(
-        f"{counted(layers, 'layer')} × {counted(heads, 'head')} captured; no pronoun was given, so "
-        "none was scored.",
-        (
-            *left_out(layers * heads - readable, readable),
-            "The views show what each head attends to, and claim nothing about why.",
+    captured = Claim(
+        kind="captured",
+        subject="the model",
+        sentence=(
+            f"{counted(layers, 'layer')} × {counted(heads, 'head')} captured; no pronoun was "
+            "given, so none was scored."
         ),
-        (),
+        estimate=float(layers),
     )
+    unreadable = layers * heads - readable
+    unread = left_out(unreadable, readable) if unreadable else ()
+    details = dict.fromkeys(claim.sentence for claim in unread)
+    views = "The views show what each head attends to, and claim nothing about why."
+    of_heads = replace(captured, kind="captured: heads", estimate=float(heads))
+    claims = (captured, of_heads, *unread)
+    return Finding(captured.sentence, (*details, views), (), claims)
 
 
-def finding_of_set(scores: Scores | None, num_texts: int) -> Finding:
-    """Return the finding on a set of cases; the best head is stated to be chosen in-sample."""
-    if scores is None:
-        return Finding(f"{counted(num_texts, 'text')} captured.", (), ())
-    table = scores.heads.dropna(subset=["accuracy"])
-    if table.empty:
-        offered = (scores.heads["n"] + scores.heads["n_not_observable"]).sum()
-        return Finding(
-            "No head could be scored: what the mentions attend to cannot be observed, or is not "
-            "finite."
-            if offered
-            else "None of these cases offers a right and a wrong answer, so no head was scored.",
-            (),
-            (ATTENTION_IS_NOT_CAUSATION,),
-        )
-    best = table.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
-    head = Head(int(best["layer"]), int(best["head"]))
-    direction = str(best["direction"]).replace("_", " ")
-    baselines = ", ".join(
-        f"{str(name).replace('_', ' ')} {percent(accuracy)}"
-        for name, accuracy in zip(
-            scores.baselines["baseline"], scores.baselines["accuracy"], strict=True
-        )
-    )
+def finding_of_set(study: CoreferenceStudy) -> Finding:
+    """Return the finding on several texts; the best head is stated to be chosen in-sample."""
+    claims = study.claims
+    if study.scores is None:
+        count = len(study.texts)
+        words = f"{counted(count, 'text')} captured."
+        captured = Claim(kind="captured", subject="texts", sentence=words, estimate=count, n=count)
+        return Finding(words, (), (), (captured,))
+    headline, *details = dict.fromkeys(claim.sentence for claim in claims)
+    if claims[0].kind == "no-scores":
+        return Finding(headline, (), (ATTENTION_IS_NOT_CAUSATION,), claims)
+    known = study.scores.heads["accuracy"].notna().sum()
     return Finding(
-        f"Over {counted(int(best['n']), 'case')} {head} ({direction}) chooses the antecedent "
-        f"most often, in {percent(best['accuracy'])}: an in-sample figure, not a held-out one.",
-        (f"On the same cases, without any head: {baselines}.",),
+        headline,
+        tuple(details),
         (
-            f"The head was chosen among {len(table)} heads and directions on the very cases it is "
+            f"The head was chosen among {known} heads and directions on the very cases it is "
             "scored on, so chance alone lifts this figure. No held-out accuracy was measured "
             "here: this report does not show that the head resolves coreference.",
             ATTENTION_IS_NOT_CAUSATION,
         ),
+        claims,
     )
 
 

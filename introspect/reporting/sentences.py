@@ -16,7 +16,14 @@ from introspect.reporting.prose import (
     paragraphs,
 )
 from introspect.reporting.skeleton import Report, Skeleton
-from introspect.studies.heads import SimilarityAnalyzer, best_number, role_names
+from introspect.statistics import Claim
+from introspect.studies.heads import (
+    SimilarityAnalyzer,
+    best_number,
+    group_claims,
+    role_claims,
+    roles_of,
+)
 from introspect.text import counted, decimal, percent
 from introspect.views import role_map_section, role_title, unit_of
 
@@ -38,7 +45,6 @@ _SIMILAR = (
     "Heads are grouped by average linkage. The number of groups is one that halves of the texts "
     "agree on (adjusted Rand index of at least 0.75), with a silhouette of at least 0.25."
 )
-_NAMED_FIRST = ("previous", "next", "self", "special", "first", "same_token", "punctuation")
 
 
 def sentence_report(
@@ -72,7 +78,7 @@ def sentence_report(
         command=command,
     )
     document = skeleton.begin()
-    named = _roles_of(roles)
+    named = roles_of(roles)
     known = [role for role in named if roles[role].notna().any()]
     if known:
         first = "previous" if "previous" in known else known[0]
@@ -80,23 +86,23 @@ def sentence_report(
         document.add_section(role_map_section(roles, shown, first), folds=True)
     with document.chapter("The head with most of each role"):
         document.add_prose(_strongest_table(roles, named))
+    of_groups: tuple[Claim, ...] = ()
     if similarity is not None:
         with document.chapter("Heads that do the same"):
-            document.add_prose(paragraphs([_SIMILAR]) + _cluster_table(similarity))
+            tried = similarity.numbers()
+            of_groups = group_claims(tried)
+            said = dict.fromkeys(claim.sentence for claim in of_groups)
+            document.add_prose(paragraphs([_SIMILAR, *said]) + _cluster_table(similarity, tried))
     terms = definitions((role_title(role), words) for role, words in named.items())
-    return skeleton.finish(document, method=_RULES, terms=terms, captured="the first capture")
+    return skeleton.finish(
+        document, method=_RULES, terms=terms, captured="the first capture", claims=of_groups
+    )
 
 
 def finding_of_roles(roles: pd.DataFrame) -> Finding:
     """Return the headline of the table, and what it does not show."""
-    n = {name: int(roles[name].iloc[0]) for name in ("n_texts", "n_tokens")}
-    details = [
-        f"*{head}* gives most to {words.removeprefix('attention to ')}: {shown} of its attention, "
-        f"over {counted(count, 'token')}; even attention would give {even}."
-        for role, words in _roles_of(roles).items()
-        if role in _NAMED_FIRST and (found := _strongest(roles, role))
-        for head, shown, count, even in [found]
-    ]
+    claims = role_claims(roles)
+    headline, *details = dict.fromkeys(claim.sentence for claim in claims)
     missing = int(roles["n_missing"].max())
     caveats = [
         "A head is named for a role because it has most of it in these sentences. Some head always "
@@ -109,17 +115,7 @@ def finding_of_roles(roles: pd.DataFrame) -> Finding:
             f"Up to {counted(missing, 'token')} of a head have no row of weights, and are left out "
             "of its means.",
         )
-    headline = (
-        f"What *{counted(len(roles), 'head')}* attend to, over {counted(n['n_tokens'], 'token')} "
-        f"of {counted(n['n_texts'], 'text')}."
-    )
-    return Finding(headline, tuple(details), tuple(caveats))
-
-
-def _roles_of(roles: pd.DataFrame) -> dict[str, str]:
-    """Return a table's roles with their descriptions: each has a column and a column of counts."""
-    reach = max(int(c.rsplit("_", 1)[1]) for c in ["after_1", *roles] if c.startswith("after_"))
-    return {name: words for name, words in role_names(reach).items() if name in roles}
+    return Finding(headline, tuple(details), tuple(caveats), claims)
 
 
 def _strongest(roles: pd.DataFrame, role: str) -> tuple[str, str, int, str] | None:
@@ -148,11 +144,10 @@ def _strongest_table(roles: pd.DataFrame, named: dict[str, str]) -> Markup:
     return data_table(columns, rows)
 
 
-def _cluster_table(similarity: SimilarityAnalyzer) -> Markup:
+def _cluster_table(similarity: SimilarityAnalyzer, tried: pd.DataFrame) -> Markup:
     """Build the table of clusters of heads, and how far apart the heads of each cluster are."""
-    tried = similarity.numbers()
     if best_number(tried) == 1:
-        return paragraphs([_no_groups(tried)])
+        return Markup()
     distances, placed, even = similarity.matrix(), similarity.map(), similarity.from_even()
     rows = []
     for number, members in placed.groupby("cluster"):
@@ -164,17 +159,3 @@ def _cluster_table(similarity: SimilarityAnalyzer) -> Markup:
         rows.append((int(str(number)) + 1, len(names), ", ".join(names), apart, uneven))
     columns = ("group", "heads", "which", "mean distance within", "from even attention")
     return data_table(columns, rows)
-
-
-def _no_groups(tried: pd.DataFrame) -> str:
-    """Say that the heads form no groups, and how near the most stable number comes."""
-    known = tried.dropna(subset=["stability"])
-    if known.empty:
-        return "No groups can be told: the texts are too few to be halved, or the heads are."
-    best = known.loc[known["stability"].idxmax()]
-    return (
-        f"No groups: no number of groups from {tried['n'].min()} to {tried['n'].max()} is found "
-        f"alike in halves of the texts and stands apart; {int(best['n'])} groups come nearest: "
-        f"an adjusted Rand index of {decimal(best['stability'])} and a silhouette of "
-        f"{decimal(best['silhouette'])}."
-    )

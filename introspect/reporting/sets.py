@@ -13,21 +13,16 @@ from introspect.page import Document, Instrument
 from introspect.records import AttentionRecord, Weights, mention_pieces
 from introspect.reporting.prose import Finding, data_table, paragraphs, plain_words
 from introspect.reporting.set_words import (
-    bias_claims,
     bias_words,
-    direction_name,
     finding_of_choice,
-    in_sample,
-    linear_claim,
     linear_words,
-    occupation_claims,
     occupation_words,
-    pair_claims,
     pair_words,
     stability_words,
 )
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.reporting.texts import METHOD, add_text
+from introspect.statistics import Claim
 from introspect.studies.coreference import (
     Bias,
     CapturedText,
@@ -35,6 +30,10 @@ from introspect.studies.coreference import (
     PairShifts,
     ProbeResult,
     Scores,
+    direction_name,
+    in_sample,
+    linear_claims,
+    shifts_beside,
 )
 from introspect.text import (
     CorefCase,
@@ -103,7 +102,7 @@ class SetFindings:
         num_cases: the number of cases with a score.
         num_groups: the number of groups of cases.
         linear: the linear probe, where there are enough groups.
-        linear_random: the same on random weights, where they were run.
+        linear_random: its accuracy on random weights for each seed, where they were run.
         bias: the difference between two kinds of cases, where the set names them.
         occupations: the choice of occupations by their share of women, where the set has both.
         pairs: the shifts within minimal pairs, where there are any.
@@ -123,7 +122,7 @@ class SetFindings:
     num_cases: int
     num_groups: int
     linear: ProbeResult | None
-    linear_random: ProbeResult | None
+    linear_random: tuple[float, ...]
     bias: Bias | None
     occupations: OccupationBias | None
     pairs: PairShifts | None
@@ -138,15 +137,18 @@ class SetFindings:
     @cached_property
     def finding(self) -> Finding:
         """The headline and its caveats."""
-        found = finding_of_choice(self.scores, self.num_groups)
-        further = () if self.pairs is None else pair_claims(self.pairs)
-        if self.linear is not None:
-            further += (linear_claim(self.linear),)
-        if self.bias is not None:
-            further += bias_claims(self.bias)
-        if self.occupations is not None:
-            further += occupation_claims(self.occupations)
-        return replace(found, claims=(*found.claims, *further))
+        also = () if self.pairs is None else shifts_beside(self.pairs.table)
+        found = finding_of_choice(self.scores, also)
+        results = (self.pairs, self.bias, self.occupations)
+        further = [claim for result in results if result is not None for claim in result.claims]
+        return replace(found, claims=(*found.claims, *self.linear_claims, *further))
+
+    @property
+    def linear_claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the linear probe."""
+        if self.linear is None:
+            return ()
+        return linear_claims(self.linear, self.scores, self.linear_random)
 
 
 def set_report(findings: SetFindings) -> Report:
@@ -170,7 +172,7 @@ def set_report(findings: SetFindings) -> Report:
         document.add_section(forest_section(scores), folds=True)
     if not scores.heads.empty:
         document.add_section(score_map_section(scores), folds=True)
-    _add_stability(document, scores)
+    _add_stability(document, findings)
     _add_together(document, findings)
     _add_occupations(document, findings.occupations)
     _add_bias(document, findings)
@@ -199,12 +201,13 @@ def _example_words(findings: SetFindings) -> str:
     return f"An example, one case of {texts}: the first."
 
 
-def _add_stability(document: Document, scores: Scores) -> None:
+def _add_stability(document: Document, findings: SetFindings) -> None:
+    scores = findings.scores
     choice = scores.choice
     if choice is None:
         return
     with document.chapter("How stable the choice is"):
-        document.add_prose(paragraphs(stability_words(choice)))
+        document.add_prose(paragraphs(stability_words(findings.finding.claims)))
         figures = {"accuracy in-sample": "accuracy"}
         if "raw_accuracy" in scores.heads:
             figures["by raw weights"] = "raw_accuracy"
@@ -237,9 +240,7 @@ def _add_together(document: Document, findings: SetFindings) -> None:
             _add_shown_pairs(document, findings)
     if findings.linear is not None:
         with document.chapter("All heads together"):
-            document.add_prose(
-                paragraphs(linear_words(findings.linear, findings.scores, findings.linear_random))
-            )
+            document.add_prose(paragraphs(linear_words(findings.linear_claims)))
 
 
 def _add_shown_pairs(document: Document, findings: SetFindings) -> None:

@@ -11,11 +11,10 @@ from introspect.functional import PATTERN_CLASSES
 from introspect.records import Certificate, Head
 from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, data_table, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton
-from introspect.studies.heads import POSITIONAL, RARE_WORD
+from introspect.studies.heads import heads_listed, pattern_claims
 from introspect.text import NO_NUMBER, counted, listed, percent, whole
 
 _MANY = 12
-_MOST_NAMED = 12
 
 PATTERN_RULES = (
     "Positional, and on rare words (Voita et al. 2019): of each token’s row the largest weight "
@@ -68,17 +67,15 @@ def patterns_report(
 
 def finding_of_patterns(patterns: pd.DataFrame) -> Finding:
     """Return the headline of the table, and what it does not show."""
-    texts, tokens = (int(patterns[name].iloc[0]) for name in ("n_texts", "n_tokens"))
-    headline = (
-        f"The shapes of *{counted(len(patterns), 'head')}*, over {counted(tokens, 'token')} of "
-        f"{counted(texts, 'text')}."
-    )
-    return Finding(headline, tuple(pattern_words(patterns)), (ATTENTION_IS_NOT_CAUSATION,))
+    claims = pattern_claims(patterns)
+    headline, *details = dict.fromkeys(claim.sentence for claim in claims)
+    return Finding(headline, tuple(details), (ATTENTION_IS_NOT_CAUSATION,), claims)
 
 
-def heads_listed(heads: Sequence[Head]) -> str:
-    """List heads as ``L0H0, L1H1 and L1H2``; of many, the first dozen and how many more."""
-    return listed(heads, most=_MOST_NAMED)
+def pattern_words(patterns: pd.DataFrame) -> list[str]:
+    """Describe positional and rare-word heads on texts, or the head that comes nearest."""
+    _, *details = dict.fromkeys(claim.sentence for claim in pattern_claims(patterns))
+    return details
 
 
 def place_words(offset: int) -> str:
@@ -90,40 +87,6 @@ def place_words(offset: int) -> str:
     """
     side = "before" if offset < 0 else "after"
     return f"the token {side}" if abs(offset) == 1 else f"{counted(abs(offset), 'token')} {side}"
-
-
-def pattern_words(patterns: pd.DataFrame) -> list[str]:
-    """Describe positional and rare-word heads on texts, or the head that comes nearest."""
-    texts = int(patterns["n_texts"].iloc[0])
-    where = f"In the {whole(texts)} texts" if texts > 1 else "In the only text"
-    return [
-        f"{where} {_or_nearest(patterns, 'is_positional', 'position_share', _POSITIONAL)}",
-        f"{where} {_or_nearest(patterns, 'is_rare_word', 'rare_share', _RARE)}",
-    ]
-
-
-_POSITIONAL = ("attend to one place", "at one place from the query", POSITIONAL)
-_RARE = ("attend to rare words", "on the rarest token of the text", RARE_WORD)
-
-
-def _or_nearest(
-    patterns: pd.DataFrame, flag: str, column: str, words: tuple[str, str, float]
-) -> str:
-    do, where, threshold = words
-    known = patterns[patterns[column].notna()]
-    rule = f"at least {percent(threshold, 0)} of the largest weights must stand {where}"
-    if known.empty:
-        return f"no head can be said to {do}: no token had a choice to be counted."
-    ordered = known.sort_values(column, ascending=False, kind="stable")
-    named = [Head(int(r.layer), int(r.head)) for r in ordered[ordered[flag]].itertuples()]
-    if named:
-        does = do.replace("attend", "attends") if len(named) == 1 else do
-        return f"*{heads_listed(named)}* {does}: {rule}."
-    best = ordered.iloc[0]
-    head = Head(int(best["layer"]), int(best["head"]))
-    chance = best[column.replace("share", "chance")]
-    nearest = f"{head} comes nearest, with {_beside_chance(best[column], chance)}"
-    return f"no head is found to {do}: {rule}, and {nearest}."
 
 
 def places_table(patterns: pd.DataFrame) -> Markup:

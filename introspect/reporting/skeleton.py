@@ -127,6 +127,7 @@ class Skeleton:
         captured: str = "the capture",
         checks: Sequence[Row] = (),
         scores: Scores | None = None,
+        claims: Sequence[Claim] = (),
     ) -> Report:
         """Add method and proof below the parts, and return the report.
 
@@ -137,6 +138,7 @@ class Skeleton:
             captured: the capture that the certificate is of.
             checks: how far numbers are from the model's own, where that was checked.
             scores: the tables behind the report.
+            claims: what is claimed in its parts, beside the finding.
         """
         with document.chapter("How it was measured"):
             read = map(sentence, self.read)
@@ -154,7 +156,7 @@ class Skeleton:
             finding=self.finding.plain,
             scores=scores,
             notices=tuple(self.notices),
-            claims=self.finding.claims,
+            claims=tuple(dict.fromkeys([*self.finding.claims, *claims])),
         )
 
     def _summary(self, is_surrogate: bool | None) -> dict[str, object]:

@@ -10,15 +10,9 @@ import pandas as pd
 from introspect.records import Certificate, Head
 from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, data_table, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton
-from introspect.statistics import FEWEST_GROUPS, Claim
-from introspect.text import NO_NUMBER, counted, listed, p_cell, percent, percent_interval, verb
-
-_MOST_NAMED = 6
-_TEST = (
-    "max-statistic over heads, directions and relations, signs of sentences; against even "
-    "attention and against the best fixed offset, the larger p"
-)
-_RULE = "the head chosen most often is named if its adjusted p is at most 0.05"
+from introspect.statistics import FEWEST_GROUPS
+from introspect.studies.heads import ordered_relations, relation_claims
+from introspect.text import NO_NUMBER, counted, p_cell, percent, percent_interval, verb
 
 _ASKED = {
     "dependent_to_head": "row of the dependent: which word it attends to most",
@@ -79,7 +73,7 @@ def syntax_report(
     )
     document = skeleton.begin()
     with document.chapter("Every relation"):
-        document.add_prose(data_table(_COLUMNS, list(map(_row, _ordered(relations)))))
+        document.add_prose(data_table(_COLUMNS, list(map(_row, ordered_relations(relations)))))
         if skipped := int(relations["accuracy"].isna().sum()):
             words = (
                 f"{counted(skipped, 'relation')} {verb(skipped, 'has', 'have')} no figures: fewer "
@@ -91,68 +85,9 @@ def syntax_report(
 
 def finding_of_relations(relations: pd.DataFrame, num_texts: int) -> Finding:
     """Return the headline, a sentence for each relation that a head follows, and the caveats."""
-    tested = relations[relations["accuracy"].notna()]
-    claims = [_claim(row) for row in _ordered(tested[tested["is_followed"].astype(bool)])]
-    over = f"over {counted(num_texts, 'sentence')}"
-    if tested.empty:
-        headline = (
-            f"*No relation* could be tested {over}: each needs {FEWEST_GROUPS} sentences in which "
-            "a pair can be observed."
-        )
-        return Finding(headline, (), _CAVEATS)
-    of = counted(len(tested), "relation")
-    if not claims:
-        silent = _silence(tested, over)
-        return Finding(silent.sentence, (), _CAVEATS, (silent,))
-    # A relation is counted once, whichever head is chosen for it.
-    followed = f"{len(claims)} of {of}"
-    headline = f"A head beats even attention and the best fixed offset for *{followed}*, {over}."
-    return Finding(headline, tuple(claim.sentence for claim in claims), _CAVEATS, tuple(claims))
-
-
-def _claim(row: dict[str, Any]) -> Claim:
-    head = str(Head(int(row["layer"]), int(row["head"])))
-    accuracy = percent_interval(row["accuracy"], row["ci_low"], row["ci_high"])
-    return Claim(
-        kind="follows",
-        subject=head,
-        sentence=(
-            f"*{row['relation']}*: {head} ({row['direction'].replace('_', ' ')}) is chosen most "
-            f"often; held out {accuracy} of {counted(row['n'], 'pair')} are right, by the best "
-            f"fixed offset {percent(row['offset_accuracy'])}, by even attention "
-            f"{percent(row['even_accuracy'])}."
-        ),
-        estimate=float(row["accuracy"]),
-        low=float(row["ci_low"]),
-        high=float(row["ci_high"]),
-        test=_TEST,
-        p=float(row["p_adjusted"]),
-        n=int(row["n"]),
-        groups=int(row["n_sentences"]),
-        rule=_RULE,
-    )
-
-
-def _silence(tested: pd.DataFrame, over: str) -> Claim:
-    """Say that no head was shown to follow a relation, and which one comes nearest."""
-    nearest = tested.loc[tested["p_adjusted"].fillna(1.0).idxmin()]
-    names = listed((str(name) for name in tested["relation"]), "or", most=_MOST_NAMED)
-    return Claim(
-        kind="no-follows",
-        subject="the model",
-        sentence=(
-            f"*No head* is shown to follow {names}, {over}: none beats both even attention and the "
-            "best fixed offset."
-        ),
-        estimate=float(nearest["accuracy"]),
-        low=float(nearest["ci_low"]),
-        high=float(nearest["ci_high"]),
-        test=_TEST,
-        p=float(nearest["p_adjusted"]),
-        n=int(nearest["n"]),
-        groups=int(nearest["n_sentences"]),
-        rule=_RULE,
-    )
+    claims = relation_claims(relations, num_texts)
+    headline, *details = dict.fromkeys(claim.sentence for claim in claims)
+    return Finding(headline, tuple(details), _CAVEATS, claims)
 
 
 _COLUMNS = (
@@ -167,13 +102,6 @@ _COLUMNS = (
     "even attention",
     "adjusted p",
 )
-
-
-def _ordered(relations: pd.DataFrame) -> list[dict[str, Any]]:
-    ordered = relations.sort_values(
-        ["is_followed", "n"], ascending=False, kind="stable", na_position="last"
-    )
-    return [{str(name): value for name, value in row.items()} for row in ordered.to_dict("records")]
 
 
 def _row(row: dict[str, Any]) -> tuple[object, ...]:

@@ -11,8 +11,8 @@ from introspect.errors import InputError
 from introspect.models import Model
 from introspect.page import Document, Instrument, Section
 from introspect.records import AttentionRecord, Head, mention_pieces
-from introspect.reporting.case_words import finding_of_case
 from introspect.reporting.prose import (
+    ATTENTION_IS_NOT_CAUSATION,
     Finding,
     finding_of_set,
     finding_of_text,
@@ -25,6 +25,7 @@ from introspect.studies.coreference import (
     CoreferenceStudy,
     Subject,
     coreference_study,
+    quoted,
 )
 from introspect.text import CorefCase, counted, decimal, shortened
 from introspect.views import (
@@ -37,6 +38,7 @@ from introspect.views import (
     page_methods,
 )
 
+_NOT_FINITE = "Run the model in float32 or bfloat16: float16 overflows in some models."
 #: How the weights of words and the credit of heads are defined.
 METHOD = (
     "Words are found by character offsets. The weight from one word to another is the attention "
@@ -102,7 +104,7 @@ def report(
     first, is_one = study.texts[0], len(study.texts) == 1
     skeleton = Skeleton(
         title=_title(study),
-        finding=_finding_of(first) if is_one else finding_of_set(study.scores, len(study.texts)),
+        finding=_finding_of(first) if is_one else finding_of_set(study),
         certificate=first.record.certificate,
         texts=len(study.texts),
         cases=sum(text.case is not None for text in study.texts),
@@ -140,6 +142,46 @@ def _instrument(text: CapturedText, head: Head | None = None) -> Instrument:
         return instrument(record, Choice(methods=methods))
     choice = case_choice(record, text.case, head or _first_head(text))
     return instrument(record, replace(choice, methods=methods))
+
+
+def finding_of_case(text: CapturedText) -> Finding:
+    """Return the finding on one case.
+
+    Args:
+        text: the case with its attention.
+    """
+    case, claims = text.case, text.claims
+    assert case is not None, "a text without a pronoun"
+    headline, *details = dict.fromkeys(claim.sentence for claim in claims)
+    kind = claims[0].kind
+    if kind == "unreadable":
+        return Finding(headline, (_NOT_FINITE,), (), claims)
+    if kind == "unobservable":
+        return Finding(headline, tuple(details), (ATTENTION_IS_NOT_CAUSATION,), claims)
+    if kind != "no-antecedent":
+        unread = sum(claim.kind == "unread" for claim in claims)
+        details.insert(unread, _definition(case))
+    return Finding(headline, tuple(details), _caveats(text), claims)
+
+
+def _caveats(text: CapturedText) -> tuple[str, ...]:
+    num_heads = text.directions[0].credit.numel()
+    for claim in text.claims:
+        num_heads = int(claim.estimate) if claim.kind in ("unread", "readable") else num_heads
+    return (
+        f"One sentence is an example, not evidence. Among {counted(num_heads, 'head')} some will "
+        "seem right by chance, and no accuracy on held-out cases was measured here: this report "
+        "does not show that a head resolves coreference in general.",
+        ATTENTION_IS_NOT_CAUSATION,
+    )
+
+
+def _definition(case: CorefCase) -> str:
+    return (
+        f"A head points from {quoted(case, case.pronoun)} to a mention if it gives the mention "
+        "more than half of its attention there, and at least twice what the other words of the "
+        "text give it in the mean."
+    )
 
 
 def _name(subject: Subject) -> str:

@@ -21,17 +21,16 @@ from introspect.progress import ProgressLike, following
 from introspect.reporting import (
     Report,
     causal_report,
-    claims_of,
     finding_of_study,
     first_record,
     heads_that_attend,
-    heads_with,
     provenance_rows,
     version_of_introspect,
 )
+from introspect.runs.outcome import write_evidence
 from introspect.runs.plan import checksum
 from introspect.runs.rows import name_of, no_result
-from introspect.studies.causal import CausalStudy, causal_study
+from introspect.studies.causal import CausalStudy, causal_study, heads_with
 from introspect.text import CorefCase
 
 #: The name of these folders in messages.
@@ -201,7 +200,7 @@ def _write(
     (place / "report.html").write_text(result.report.html, encoding="utf-8")
     lines = "".join(f"{reject_to_json(one)}\n" for one in result.rejects)
     (place / "rejects.jsonl").write_text(lines, encoding="utf-8")
-    summary = _summary(result.study, len(result.rejects), seconds, command)
+    summary = _summary(result, seconds, command)
     (place / "summary.json").write_text(as_json(summary), encoding="utf-8")
     files = [path.name for path in place.iterdir()]
     write_run(place, plan, files, command=command, version=version_of_introspect())
@@ -211,6 +210,8 @@ def _write_tables(place: Path, study: CausalStudy) -> None:
     study.heads.to_parquet(place / "effects.parquet", index=False)
     study.heads.to_csv(place / "effects.csv", index=False)
     study.effects.cases.to_parquet(place / "case_effects.parquet", index=False)
+    study.scores.cases.to_parquet(place / "cases.parquet", index=False)
+    write_evidence(place, study.scores)
     if study.mediation is not None:
         study.mediation.heads.to_csv(place / "mediation.csv", index=False)
     if study.followed.heads:
@@ -229,15 +230,14 @@ _OF_SET = (
 _OF_CHOICE = ("direction", "accuracy", "ci_low", "ci_high", "p_value")
 
 
-def _summary(
-    study: CausalStudy, num_rejected: int, seconds: float, command: str | None
-) -> dict[str, Any]:
+def _summary(result: CausalFolder, seconds: float, command: str | None) -> dict[str, Any]:
+    study = result.study
     own = study.ability
     choice = study.scores.choice
     return {
         "finding": finding_of_study(study).plain,
         **study.heads.attrs,
-        "claims": [claim.to_json() for claim in claims_of(study)],
+        "claims": [claim.to_json() for claim in result.report.claims],
         "n": own.n,
         "num_groups": own.groups,
         "accuracy": {"value": own.accuracy, "ci_low": own.low, "ci_high": own.high},
@@ -279,7 +279,7 @@ def _summary(
             "left_out": dict(study.mediation.left_out),
         },
         "notes": list(study.notes),
-        "rejected": num_rejected,
+        "rejected": len(result.rejects),
         "seconds": round(seconds, 1),
         "provenance": dict(provenance_rows(first_record(study).certificate, command)),
     }

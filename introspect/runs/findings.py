@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,12 +31,13 @@ from introspect.studies.coreference import (
     Scores,
     against_table,
     bias_table,
+    held_out_interval,
     linear_probe,
     occupation_bias,
     pair_shifts,
     scores_of,
 )
-from introspect.text import CorefCase, counted, whole
+from introspect.text import CorefCase, counted, percent, whole
 
 #: The most cases that the linear probe is trained on.
 LINEAR_PROBE_CASES = 2_000
@@ -77,7 +77,7 @@ class CaseSet:
         """Return one of the cases as it was given."""
         return case_from_json(self.columns.lines[index])
 
-    def linear(self) -> tuple[ProbeResult | None, str | None]:
+    def linear(self, *, control: bool = True) -> tuple[ProbeResult | None, str | None]:
         """Return the linear probe on all heads and a note; both are ``None`` for few groups."""
         indices = [i for i, case in enumerate(self.scored) if case.is_forced_choice]
         if len({self.scored[i].group for i in indices}) < FEWEST_GROUPS:
@@ -91,7 +91,7 @@ class CaseSet:
             )
             indices = chosen
         features = [CandidateFeatures.of(self.columns, i) for i in indices]
-        return linear_probe(features, seed=self.options.seed), note
+        return linear_probe(features, seed=self.options.seed, control=control), note
 
     def _drawn(self, indices: Sequence[int]) -> list[int]:
         """Draw whole groups at random, up to the limit of cases."""
@@ -107,8 +107,9 @@ class CaseSet:
             kept += own
         return sorted(kept)
 
-    def bias(self) -> Bias | None:
-        """Return the difference between two kinds of cases, if the collection labels them."""
+    @cached_property
+    def kinds(self) -> tuple[tuple[str | None, ...], tuple[str, str]] | None:
+        """The kind of each case and the two to compare, if the collection labels them."""
         for key, contrast in _CONTRASTS:
             if f'"{key}"' not in self.columns.lines[0]:
                 continue
@@ -117,8 +118,15 @@ class CaseSet:
             # A contrast compares versions of the same text: passages of two genders that only
             # share a page also differ in everything else.
             if 2 * self._groups_with(labels, contrast) > self.num_groups:
-                return bias_table(self.scored, labels, contrast, self.options)
+                return labels, contrast
         return None
+
+    def bias(self) -> Bias | None:
+        """Return the difference between two kinds of cases, if the collection labels them."""
+        if self.kinds is None:
+            return None
+        labels, contrast = self.kinds
+        return bias_table(self.scored, labels, contrast, self.options)
 
     def occupations(self) -> OccupationBias | None:
         """Return how occupations are chosen by their share of women, if the collection has both."""
@@ -136,8 +144,9 @@ class CaseSet:
             held.setdefault(group, set()).add(label)
         return sum(set(contrast) <= labels_held for labels_held in held.values())
 
+    @cached_property
     def pairs(self) -> PairShifts | None:
-        """Return the shifts within minimal pairs, or ``None`` if there are no pairs."""
+        """The shifts within minimal pairs, or ``None`` if there are no pairs."""
         versions = [PairVersion.of(self.columns, i) for i in range(len(self.columns))]
         shifts = pair_shifts(versions, options=self.options)
         return shifts if shifts.pairs else None
@@ -211,27 +220,44 @@ class Capture:
         return resegmented(record, self.segment) if self.segment else record
 
 
-def with_null(scores: Scores, null: CaseSet | None, options: Options) -> Scores:
-    """Add the held-out choice of a head in the model with random weights as a baseline."""
-    if scores.choice is None or null is None:
+def with_null(scores: Scores, null: Sequence[CaseSet], options: Options) -> Scores:
+    """Add the held-out choice of a head with random weights as a baseline: the mean over seeds.
+
+    Args:
+        scores: the scores of the model itself.
+        null: the same cases with random weights, for each seed.
+        options: the numbers of draws, and the random seed.
+    """
+    if scores.choice is None or not null:
         return scores
     few = replace(options, permutations=1, selections=1)
-    null_scores = scores_of(null.scored, pd.DataFrame(), few)
-    if null_scores.choice is None:
+    each = [scores_of(cases.scored, pd.DataFrame(), few) for cases in null]
+    accuracies = tuple(one.choice.accuracy for one in each if one.choice is not None)
+    if len(accuracies) < len(each):
         return scores
-    choice = null_scores.choice
-    row: tuple[Any, ...] = (
-        "random_weights", choice.n, choice.accuracy, choice.ci_low, choice.ci_high,
-    )  # fmt: skip
+    by_case = [
+        scores.held_out[["id"]].merge(one.held_out[["id", "credit"]], how="left", on="id")["credit"]
+        for one in each
+    ]
+    credits = np.mean([one.fillna(0.5).to_numpy(dtype=float) for one in by_case], axis=0)
+    ends = held_out_interval(credits.tolist(), scores.held_out["group"].tolist())
+    row = ("random_weights", len(credits), float(np.mean(accuracies)), *ends)
     baselines = pd.DataFrame([row], columns=list(scores.baselines.columns))
-    credits = scores.held_out[["id"]].merge(
-        null_scores.held_out[["id", "credit"]], how="left", on="id"
-    )
-    against = against_table(
-        scores.held_out, {"random_weights": credits["credit"].fillna(0.5).tolist()}, options
-    )
+    against = against_table(scores.held_out, {"random_weights": credits.tolist()}, options)
     return replace(
         scores,
         baselines=pd.concat([scores.baselines, baselines], ignore_index=True),
         against=pd.concat([scores.against, against], ignore_index=True),
+        random_weights=accuracies,
+        notes=(*scores.notes, *_drawn(accuracies)),
     )
+
+
+def _drawn(accuracies: Sequence[float]) -> list[str]:
+    """Say between which figures the draws of random weights are."""
+    if len(accuracies) < 2:
+        return []
+    ends = f"{percent(min(accuracies))} to {percent(max(accuracies))}"
+    return [
+        f"random weights were drawn {len(accuracies)} times, with held-out accuracies of {ends}"
+    ]

@@ -137,6 +137,7 @@ def _summary(study: HeadStudy, report: Report, command: str | None) -> dict[str,
     first = study.roles.iloc[0]
     return {
         "finding": report.finding,
+        "claims": [claim.to_json() for claim in report.claims],
         "threshold": study.threshold,
         "num_sequences": int(first["n_sequences"]),
         "length": int(first["length"]),

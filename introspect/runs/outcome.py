@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -54,7 +54,7 @@ class Outcome:
         read: what was read, in sentences.
         worker: the model with its options.
         gathered: the combined results of all shards.
-        null: the same with random weights, if requested.
+        null: the same with random weights, one for each seed, if requested.
         sample: a text with a result, for the certificate.
         options: the numbers of resamples and permutations, and the random seed.
         command: the command line that made it.
@@ -66,7 +66,7 @@ class Outcome:
     read: tuple[str, ...]
     worker: Worker
     gathered: Gathered
-    null: Gathered | None
+    null: Sequence[Gathered]
     sample: str
     options: Options
     command: str | None
@@ -92,9 +92,28 @@ class Outcome:
         """The tables of cases, the largest of which is read from its file."""
         if self.cases is None:
             return None
-        scores = scores_of(self.cases.scored, self.folder / "cases.parquet", self.options)
-        null = None if self.null is None else CaseSet.of(self.null, self.options)
-        return with_null(scores, null, self.options)
+        pairs = self.cases.pairs
+        scores = scores_of(
+            self.cases.scored,
+            self.folder / "cases.parquet",
+            self.options,
+            pairs=() if pairs is None else pairs.pairs,
+        )
+        return with_null(scores, self._random, self.options)
+
+    @cached_property
+    def _random(self) -> list[CaseSet]:
+        """The cases scored with random weights, for each seed."""
+        found = [CaseSet.of(gathered, self.options) for gathered in self.null]
+        return [cases for cases in found if cases is not None]
+
+    @property
+    def kinds(self) -> list[str | None]:
+        """The kind of each case of forced choice, where the set names two kinds to compare."""
+        if self.cases is None or (kinds := self.cases.kinds) is None:
+            return []
+        scored = zip(kinds[0], self.cases.scored, strict=True)
+        return [kind for kind, case in scored if case.is_forced_choice]
 
     @cached_property
     def findings(self) -> SetFindings | None:
@@ -105,8 +124,8 @@ class Outcome:
         scores = self.scores
         if note is not None:
             scores = replace(scores, notes=(*scores.notes, note))
-        pairs = self.cases.pairs()
-        random = None if self.null is None else CaseSet.of(self.null, self.options)
+        pairs = self.cases.pairs
+        random = [one for cases in self._random if (one := cases.linear(control=False)[0])]
         return SetFindings(
             name=self.name,
             read=self.read,
@@ -114,7 +133,7 @@ class Outcome:
             num_cases=len(self.cases.scored),
             num_groups=self.cases.num_groups,
             linear=linear,
-            linear_random=None if random is None else random.linear()[0],
+            linear_random=tuple(one.accuracy for one in random),
             bias=self.cases.bias(),
             occupations=self.cases.occupations(),
             pairs=pairs,
@@ -215,7 +234,9 @@ def write_outcome(outcome: Outcome, place: Path) -> None:
     """
     if outcome.findings is not None:
         _write_table(place, "heads", outcome.findings.scores.heads)
-        _write_csv(place / "baselines.csv", outcome.findings.scores.baselines)
+        write_evidence(place, outcome.findings.scores, outcome.kinds)
+        if outcome.findings.pairs is not None:
+            _write_csv(place / "minimal_pairs.csv", outcome.findings.pairs.table)
     for name, table in outcome.tables.items():
         _write_table(place, name, table)
         if name == "similarity":
@@ -227,6 +248,21 @@ def write_outcome(outcome: Outcome, place: Path) -> None:
     for name, page in outcome.pages.items():
         write_atomically(place / name, page.html)
     write_atomically(place / "summary.json", as_json(_summary(outcome)))
+
+
+def write_evidence(place: Path, scores: Scores, kinds: Sequence[str | None] = ()) -> None:
+    """Write what the figures of a set rest on: the baselines, and the credits of each case.
+
+    Args:
+        place: the folder.
+        scores: the tables.
+        kinds: the kind of each case, where the set names two kinds to compare.
+    """
+    _write_csv(place / "baselines.csv", scores.baselines)
+    held_out = scores.held_out
+    if len(kinds) == len(held_out) > 0:
+        held_out = held_out.assign(kind=kinds)
+    _write_csv(place / "held_out.csv", held_out)
 
 
 def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
@@ -266,10 +302,12 @@ def _of_cases(findings: SetFindings) -> dict[str, Any]:
         **_of_choice(scores.choice),
         "baselines": scores.baselines.to_dict("records"),
         "against": scores.against.to_dict("records"),
+        "random_weights": list(scores.random_weights),
         "linear_probe": _of_linear(findings.linear),
         "n": len(scores.held_out) or None,
         "num_groups": findings.num_groups,
         "outside_forced_choice": len(scores.outside_forced_choice),
+        "minimal_pairs": [] if findings.pairs is None else list(findings.pairs.pairs),
         "notes": list(scores.notes),
     }
 
@@ -312,7 +350,7 @@ def finish(
     worker: Worker,
     inputs: InputSet,
     work: Work,
-    null: Work | None,
+    null: Sequence[Work],
     options: Options,
     command: str | None,
     modes: Mapping[str, int],
@@ -334,7 +372,7 @@ def finish(
                 read=tuple(inputs.words),
                 worker=worker,
                 gathered=gathered,
-                null=None if null is None else gather(null.store, null.entries),
+                null=[gather(one.store, one.entries) for one in null],
                 sample=_sample(worker, inputs, gathered),
                 options=options,
                 command=command,

@@ -35,7 +35,7 @@ def make_plan(
     claims: Options,
     *,
     shard_rows: int,
-    null_model: bool,
+    null_model: bool | int,
 ) -> Plan:
     """Return everything that the tables depend on, as plain JSON.
 

@@ -23,11 +23,11 @@ from introspect.errors import InputError, OutputError, SelectionError
 from introspect.functional import Mention
 from introspect.io import (
     ATTENTION,
-    RANDOM,
     SHARDS,
     check_destination,
     check_version,
     claimed_folder,
+    random_folder,
     read_run,
     remove_run,
     write_run,
@@ -39,7 +39,7 @@ from introspect.records import Weights
 from introspect.reporting import version_of_introspect
 from introspect.runs.batches import Long
 from introspect.runs.cache import CacheOptions, identity_of
-from introspect.runs.jobs import ENGINES, Job
+from introspect.runs.jobs import ENGINES, Job, Work
 from introspect.runs.outcome import finish
 from introspect.runs.plan import Plan, check_same, make_plan
 from introspect.runs.ray_engine import RayOptions
@@ -134,6 +134,8 @@ DEFAULT = Options()
 
 #: Rows per shard: the most that a stop can lose, and the unit that is sorted by length.
 SHARD_ROWS = 1_024
+#: How often random weights are drawn for the null model.
+NULL_SEEDS = 5
 #: The name of these folders in messages.
 KIND = "probe"
 
@@ -158,7 +160,7 @@ def probe(
     segment: str | None = None,
     layers: Sequence[int] | None = None,
     long: Long = "reject",
-    null_model: bool = False,
+    null_model: bool | int = False,
     save_attention: Precision | None = None,
     batch_size: int | None = None,
     shard_rows: int = SHARD_ROWS,
@@ -203,7 +205,8 @@ def probe(
             last of them.
         long: how to handle a text that is longer than the model reads: ``reject`` it, or read it
             in parts (``window``), a plain text part by part and a case around its mentions.
-        null_model: also score the same architecture with random weights, as a baseline.
+        null_model: also score the same architecture with random weights, as a baseline: drawn five
+            times, or so many times; each draw takes as long as the model itself.
         save_attention: also keep the patterns of every text, in this precision; see
             ``SavedAttention``.
         batch_size: the most texts per batch; by default as many as run fast.
@@ -243,6 +246,9 @@ def probe(
     )
     if threads is not None and threads < 1:
         raise SelectionError(f"Expected at least 1 thread, got {threads}.")
+    draws = NULL_SEEDS if null_model is True else int(null_model)
+    if draws < 0:
+        raise SelectionError(f"Expected `null_model` from 0 up, got {null_model}.")
     if shard_rows < 1:
         raise SelectionError(f"Expected at least 1 row in a shard, got {shard_rows}.")
     with (
@@ -267,12 +273,14 @@ def probe(
             places.attention.mkdir(exist_ok=True)
         job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
         work = job.work(ShardStore(folder / SHARDS), "probing rows")
-        null = None
+        null: list[Work] = []
         scores_cases = any(find_analyzer(n).takes == "cases" for n in worker_options.analyzers)
-        if null_model and scores_cases:
+        if draws and scores_cases:
             alone = replace(worker_options, saved=None)
-            random = Job(Worker(random_weights(loaded), alone, lanes=lanes), *job.rest())
-            null = random.work(ShardStore(folder / SHARDS / RANDOM), "probing random weights")
+            for number in range(draws):
+                drawn = Worker(random_weights(loaded, number), alone, lanes=lanes)
+                store = ShardStore(folder / SHARDS / random_folder(number))
+                null.append(Job(drawn, *job.rest()).work(store, "probing random weights"))
         # What was read has to be what the plan says, to the last byte.
         if state_of_inputs(reading.files) != state:
             check_unchanged(reading.files, plan["input"])

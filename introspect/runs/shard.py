@@ -160,7 +160,7 @@ class PerText:
         self._lengths = texts.lengths
         self._own = [self._kind() for _ in texts.sequences]
         for own, tokens, item in zip(self._own, texts.sequences, texts.items, strict=True):
-            own.begin(Texts((tokens,), (item,)))
+            own.begin(Texts((tokens,), (item,), texts.embeddings))
 
     def see(self, layer: int, attentions: torch.Tensor) -> None:
         """Pass each analyzer the patterns of its text, without the padding."""

@@ -9,9 +9,13 @@ from .groups import fold_of_groups as fold_of_groups
 from .intervals import accuracy_intervals as accuracy_intervals
 from .intervals import drawn_counts as drawn_counts
 from .intervals import effect_intervals as effect_intervals
+from .intervals import share_intervals as share_intervals
+from .ledger import Exclusion as Exclusion
+from .ledger import exclusions as exclusions
 from .permutation import PermutationTest as PermutationTest
 from .permutation import permutation_test as permutation_test
 from .selection import DIVISIONS as DIVISIONS
+from .selection import POWER as POWER
 from .selection import SIGNIFICANT as SIGNIFICANT
 from .selection import HeldOut as HeldOut
 from .selection import held_out_selection as held_out_selection

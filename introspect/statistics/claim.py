@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -42,6 +42,42 @@ class Claim:
     n: int = 1
     groups: int = 1
     rule: str = ""
+
+    def beside(
+        self,
+        what: str,
+        estimate: float,
+        *,
+        subject: str | None = None,
+        low: float = math.nan,
+        high: float = math.nan,
+        p: float = math.nan,
+        n: int | None = None,
+    ) -> Claim:
+        """Return a row for another figure of the same sentence.
+
+        Example:
+            >>> claim = Claim(kind="points", subject="L3H1", sentence="L3H1 points.", estimate=0.68)
+            >>> claim.beside("others", 0.11).kind
+            'points: others'
+        """
+        return replace(
+            self,
+            kind=f"{self.kind}: {what}",
+            subject=self.subject if subject is None else subject,
+            estimate=float(estimate),
+            low=float(low),
+            high=float(high),
+            test="" if math.isnan(p) else self.test,
+            p=float(p),
+            n=self.n if n is None else n,
+            rule="",
+        )
+
+    @property
+    def plain(self) -> str:
+        """The sentence without emphasis marks."""
+        return self.sentence.replace("*", "")
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as values of JSON; a number that there is not is ``None``."""

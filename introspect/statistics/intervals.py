@@ -80,9 +80,22 @@ def accuracy_intervals(
         (0.478, 1.0)
     """
     values, index = checked(credits, groups)
-    known = ~np.isnan(values)
     sums = group_sums(values, index).astype(np.float64)
-    sizes = group_sums(known, index).astype(np.float64)
+    sizes = group_sums(~np.isnan(values), index).astype(np.float64)
+    return share_intervals(sums, sizes, level=level, inflation=inflation)
+
+
+def share_intervals(
+    sums: Floats, sizes: Floats, *, level: float = LEVEL, inflation: float = 1.0
+) -> tuple[Floats, Floats]:
+    """Return the same intervals from what each group has: its credit and its number of cases.
+
+    Args:
+        sums: ``(num_groups, num_heads)``: the credits.
+        sizes: the same shape: the number of cases behind each.
+        level: the share of samples whose interval holds the true mean.
+        inflation: how many times as large the variance of the mean is as the cases alone show.
+    """
     n, num_groups = sizes.sum(0), (sizes > 0).sum(0)
     has_any = num_groups >= FEWEST_GROUPS
     with np.errstate(invalid="ignore", divide="ignore"):

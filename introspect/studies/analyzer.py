@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from introspect.errors import InputError, SelectionError
+from introspect.models import StaticEmbeddings
 from introspect.records import AttentionRecord, TokenSequence
 
 Floats = npt.NDArray[np.float64]
@@ -33,6 +34,7 @@ class Texts:
     Args:
         sequences: the tokens of each text, without padding.
         items: the item that accompanies each text: a case, a sentence of a treebank, or ``None``.
+        embeddings: the input embeddings of the model that reads them, where they are known.
 
     Raises:
         InputError: there is no text, or not one item for each text.
@@ -45,6 +47,7 @@ class Texts:
 
     sequences: tuple[TokenSequence, ...]
     items: tuple[Any, ...]
+    embeddings: StaticEmbeddings | None = None
 
     def __post_init__(self) -> None:
         if not self.sequences or len(self.sequences) != len(self.items):

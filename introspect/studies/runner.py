@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from introspect.models import (
     BatchLimits,
     EncodedText,
     Model,
+    StaticEmbeddings,
     is_out_of_memory,
     not_whole,
     num_heads_of,
@@ -94,7 +96,8 @@ class BatchRunner:
             NotFiniteError: the attention of some texts is not finite; nothing was counted.
             CaptureError: the model's attention is not over the tokens of the texts.
         """
-        texts = Texts(tuple(each.tokens for each in encoded), tuple(items))
+        tokens = tuple(each.tokens for each in encoded)
+        texts = Texts(tokens, tuple(items), self._embeddings)
         module, inputs = self._inputs(encoded)
         if any(map(_takes_norms, analyzers)) and self._projections is None:
             self._projections = find_projections(*self._inputs(encoded[:1]))
@@ -103,6 +106,10 @@ class BatchRunner:
             return self._stream(module, inputs, texts, analyzers, by_rows=by_rows)
         except RowsNotRecomputableError:
             return self._stream(module, inputs, texts, analyzers, by_rows=False)
+
+    @cached_property
+    def _embeddings(self) -> StaticEmbeddings | None:
+        return StaticEmbeddings.of(self.model.module)
 
     def _by_rows(self, texts: Texts, analyzers: Sequence[Any]) -> bool:
         """Return whether to read only rows, because whole patterns would be too large."""

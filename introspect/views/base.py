@@ -6,10 +6,10 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
@@ -206,6 +206,16 @@ class View(Drawing):
     """
 
     record: AttentionRecord
+    #: The token that attends, chosen first in place of the view's own choice.
+    token_first: int | None = field(default=None, kw_only=True)
+
+    def opening(self, *, token: int | None) -> Self:
+        """Return the view with another word chosen first, where a word is chosen at all.
+
+        Args:
+            token: the index of the token that attends; ``None`` leaves the view as it is.
+        """
+        return self if token is None else replace(self, token_first=token)
 
     @property
     def heading(self) -> str:
@@ -237,7 +247,10 @@ class View(Drawing):
 
     def add_instrument(self, document: Document) -> None:
         """Add the text as words to choose from."""
-        document.add_instrument(instrument(self.record, self.choice))
+        choice = self.choice
+        if self.token_first is not None and choice.query is None:
+            choice = replace(choice, query=self.token_first)
+        document.add_instrument(instrument(self.record, choice))
 
     @property
     def made_by(self) -> tuple[str | None, str | None]:

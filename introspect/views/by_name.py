@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from introspect.records import AttentionRecord, HeadLike, TokenLike
+from introspect.records import AttentionRecord, Head, HeadLike, TokenLike
 from introspect.views.base import View
 from introspect.views.focal import neuron_view, steps_view
 from introspect.views.given import named_head
@@ -47,8 +47,10 @@ def view_by_name(
     Args:
         name: the name of the view.
         record: the attention, with the parts from ``parts_of_view``.
-        layer: the layer to show first; ignored by the model and layer views.
-        heads: the heads to show first; all views but the head view use only the first of them.
+        layer: the layer to show first; of the model view the one to highlight; ignored by the
+            layer view.
+        heads: the heads to show first; of the model view those to highlight; all others but the
+            head view use only the first of them.
         token: the query token to show first, in the views that show one.
         weights: the weights to show first; ignored by the neuron and steps views.
 
@@ -59,7 +61,11 @@ def view_by_name(
     if name == "head":
         return head_view(record, layer=layer, heads=heads or None, token=token, weights=weights)
     if name == "model":
-        return model_view(record, weights=weights)
+        # What the others select, the model view highlights: it shows every head.
+        framed: list[Any] = list(heads)
+        if layer is not None and not framed:
+            framed = [Head(layer, number) for number in range(record.num_heads)]
+        return model_view(record, weights=weights, framed=framed or None)
     if name == "heatmap":
         return heatmap_view(record, layer=layer, head=head, weights=weights)
     if name == "layer":

@@ -333,8 +333,12 @@ def test_a_small_file_is_probed(app):
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("broken.jsonl", b"{not json\n", "Rows rejected, for the reasons below: 1."),
-        ("latin.jsonl", b'{"text": "\xe9"}\n', "Rows rejected, for the reasons below: 1."),
+        ("broken.jsonl", b"{not json\n", "1 row was rejected. The first: line 1: Expected JSON"),
+        (
+            "latin.jsonl",
+            b'{"text": "\xe9"}\n',
+            "1 row was rejected. The first: line 1: Expected UTF-8",
+        ),
         ("empty.jsonl", b"", "got an empty file"),
         ("large.jsonl", b"x" * (2 << 20) + b"x", "at most 2 MB"),
         (

@@ -164,12 +164,11 @@ def test_no_path_is_made_of_a_name(model, name, monkeypatch, tmp_path):
         ),
     ],
 )
-def test_a_file_of_bad_rows_only_says_why_for_each(model, name, content, reason):
-    found, _ = probed(model, name, content)
-    assert not found.is_finished
-    assert f"in '{name}', got none. " in found.finding
-    assert f"rejected, for the reasons below: {len(found.rejects)}." in found.finding
-    assert reason in found.rejects["why"][0]
+def test_a_file_of_bad_rows_only_says_why(model, name, content, reason):
+    with pytest.raises(InputError, match="1 row was rejected. The first: line") as caught:
+        probed(model, name, content)
+    assert f"in '{name}', got none; " in str(caught.value)
+    assert reason in str(caught.value)
 
 
 def test_nothing_is_left_behind(model, monkeypatch, tmp_path):

@@ -10,7 +10,7 @@ from introspect.records import AttentionRecord, TokenSequence
 from introspect.records.tokens import assign_words
 from introspect.reporting import finding_of_case
 from introspect.reporting.prose import finding_of_set
-from introspect.studies.coreference import CapturedText, CoreferenceAnalyzer
+from introspect.studies.coreference import CapturedText, CoreferenceAnalyzer, CoreferenceStudy
 from introspect.text import CorefCase
 
 TEXT = "cat saw dog it"
@@ -168,11 +168,16 @@ def test_direction_hidden_by_a_causal_mask_is_not_a_zero():
 
 def test_set_finding_is_called_in_sample():
     analyzer = CoreferenceAnalyzer()
-    analyzer.update([(case_of(), record_of({(0, 1): (0.6, 0.1)}))])
-    found = finding_of_set(analyzer.compute(), 1)
+    case, record = case_of(), record_of({(0, 1): (0.6, 0.1)})
+    analyzer.update([(case, record)])
+    texts = (CapturedText(case, record), CapturedText("The animal slept.", record))
+    study = CoreferenceStudy(texts, analyzer.compute())
+    found = finding_of_set(study)
+    assert [c.sentence for c in found.claims] == [c.sentence for c in study.claims]
+    assert found.claims[0].sentence == found.headline
     assert "in-sample" in found.headline
     assert "No held-out accuracy was measured" in " ".join(found.caveats)
-    assert "nearest preceding 0.0%" in " ".join(found.details)
+    assert "the nearest candidate 0.0%" in " ".join(found.details)
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a & b", '"quoted"'])

@@ -28,11 +28,14 @@ CALL: dict[str, Any] = {"options": FEW, "threads": 1, "shard_rows": 8}
 LIMIT = 40
 #: The files and folders of a probe of cases.
 FILES = (
-    "heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "summary.json", "report.html",
-    "rejects.jsonl", "run.json", "shards",
+    "heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "held_out.csv",
+    "minimal_pairs.csv", "summary.json", "report.html", "rejects.jsonl", "run.json", "shards",
 )  # fmt: skip
 #: What must be the same after a stop, byte for byte.
-TABLES = ("heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "rejects.jsonl")
+TABLES = (
+    "heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "held_out.csv",
+    "minimal_pairs.csv", "rejects.jsonl",
+)  # fmt: skip
 
 
 def cases() -> list[CorefCase]:
@@ -100,7 +103,7 @@ def tables(folder: Path, names: Sequence[str] = TABLES) -> dict[str, bytes]:
 
 def leave_out_the_long(replace_: Callable[[Any, str, Any], Any]) -> None:
     """No linear probe and no views of single cases: most of the time, and in no table."""
-    replace_(CaseSet, "linear", lambda _: (None, None))
+    replace_(CaseSet, "linear", lambda _, **_options: (None, None))
     replace_(CaseSet, "hardest", lambda *_: [])
     replace_(CaseSet, "shown_pairs", lambda *_: [])
 

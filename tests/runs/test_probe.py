@@ -85,7 +85,7 @@ def test_summary_has_the_held_out_figure_beside_every_baseline(run):
     names = {row["baseline"] for row in summary["baselines"]}
     assert names == {
         "random", "nearest_preceding", "first_mentioned", "fewest_words", "most_pieces",
-        "most_attended", "mean_of_heads",
+        "word_association", "most_attended", "mean_of_heads",
         "fixed_offset", "random_weights",
     }  # fmt: skip
     assert {row["baseline"] for row in summary["against"]} == names
@@ -300,7 +300,7 @@ def collection(kind: str, *names: str):
 
 def finding(model, cases):
     scores = ix.score(model, cases, options=replace(FEW, selections=1_000))
-    return scores, finding_of_choice(scores, len({case.group for case in cases}))
+    return scores, finding_of_choice(scores)
 
 
 def test_schemas_of_winograd_are_no_evidence(minilm):
@@ -329,3 +329,13 @@ def test_a_person_sees_the_held_out_figure_beside_the_baselines(run):
     assert shown["Held out"] == held_out
     assert shown["Texts"].startswith("32, ") and shown["Rejected"] == "4"
     assert shown["nearest_preceding"].startswith("50.0% (95% CI ")
+
+
+def test_random_weights_are_drawn_several_times(run):
+    drawn = run.scores.random_weights
+    assert len(drawn) == 5
+    row = run.scores.baselines.set_index("baseline").loc["random_weights"]
+    assert row["accuracy"] == pytest.approx(sum(drawn) / 5)
+    assert any("drawn 5 times" in note for note in run.scores.notes)
+    summary = json.loads((run.folder / "summary.json").read_text(encoding="utf-8"))
+    assert summary["random_weights"] == list(drawn)

@@ -38,7 +38,7 @@ def given(tmp_path_factory):
 def whole(given, tmp_path_factory):
     """A run that nothing disturbed, with random weights beside it."""
     out = tmp_path_factory.mktemp("whole") / "x"
-    ix.probe(sets.model(), given, out, null_model=True, **CALL)
+    ix.probe(sets.model(), given, out, null_model=1, **CALL)
     return out
 
 
@@ -59,10 +59,10 @@ def assert_whole(out: Path, whole: Path) -> None:
     cases = pd.read_parquet(out / "cases.parquet")
     # Two directions of twelve heads each, once.
     assert set(Counter(cases["id"]).values()) == {2 * 12}
-    for folder in (out / "shards", out / "shards" / "random-weights"):
+    for folder in (out / "shards", out / "shards" / "random-weights-0"):
         files = {entry.file for entry in ShardStore(folder).entries.values()}
         there = {path.name for path in folder.iterdir()}
-        assert there - {"random-weights"} == files | {"manifest.jsonl"}
+        assert there - {"random-weights-0"} == files | {"manifest.jsonl"}
         assert len(files) == SHARDS
 
 
@@ -92,26 +92,26 @@ def test_killed_at_any_moment_ends_with_the_same_bytes(
     moment, killed, given, whole, tmp_path, monkeypatch
 ):
     out = tmp_path / "x"
-    assert killed(moment, out, null_model=True) == -signal.SIGKILL
+    assert killed(moment, out, null_model=1) == -signal.SIGKILL
     runs = counted_runs(monkeypatch)
-    ix.probe(sets.model(), given, out, null_model=True, **CALL)
+    ix.probe(sets.model(), given, out, null_model=1, **CALL)
     assert_whole(out, whole)
     assert len(runs) == LEFT.get(moment, 0)
 
 
 def test_killed_while_starting_over_goes_on_starting_over(killed, given, whole, tmp_path):
     out = tmp_path / "x"
-    ix.probe(sets.model(seed=1), given, out, null_model=True, **CALL)
-    assert killed("while starting over", out, null_model=True, overwrite=True) == -signal.SIGKILL
+    ix.probe(sets.model(seed=1), given, out, null_model=1, **CALL)
+    assert killed("while starting over", out, null_model=1, overwrite=True) == -signal.SIGKILL
     assert (out / "run.json").exists() and not (out / "heads.csv").exists()
-    ix.probe(sets.model(), given, out, null_model=True, overwrite=True, **CALL)
+    ix.probe(sets.model(), given, out, null_model=1, overwrite=True, **CALL)
     assert_whole(out, whole)
 
 
 def test_a_finished_probe_is_gathered_again(given, whole, monkeypatch):
     before = tables(whole)
     monkeypatch.setattr(shard, "run_shard", None)
-    again = ix.probe(sets.model(), given, whole, null_model=True, **CALL)
+    again = ix.probe(sets.model(), given, whole, null_model=1, **CALL)
     assert tables(whole) == before
     assert again.num_rejected == 4
 
@@ -161,10 +161,10 @@ def test_ctrl_c_finishes_the_shard_and_says_how_to_go_on(given, whole, tmp_path,
         with pytest.raises(
             ProbeInterruptedError, match=r"after 2 finished shards of 8 rows.*same command"
         ):
-            ix.probe(sets.model(), given, out, null_model=True, **CALL)
+            ix.probe(sets.model(), given, out, null_model=1, **CALL)
     assert signal.getsignal(signal.SIGINT) is before
     assert len((out / "shards" / "manifest.jsonl").read_text().splitlines()) == 2
-    ix.probe(sets.model(), given, out, null_model=True, **CALL)
+    ix.probe(sets.model(), given, out, null_model=1, **CALL)
     assert_whole(out, whole)
 
 
@@ -182,11 +182,11 @@ def test_a_second_ctrl_c_stops_at_once(given, whole, tmp_path, monkeypatch):
 
         patched.setattr(Worker, "attend", twice)
         with pytest.raises(KeyboardInterrupt) as stop:
-            ix.probe(sets.model(), given, out, null_model=True, **CALL)
+            ix.probe(sets.model(), given, out, null_model=1, **CALL)
         assert not isinstance(stop.value, ProbeInterruptedError)
         assert len(calls) == 2
     assert len((out / "shards" / "manifest.jsonl").read_text().splitlines()) == 1
-    ix.probe(sets.model(), given, out, null_model=True, **CALL)
+    ix.probe(sets.model(), given, out, null_model=1, **CALL)
     assert_whole(out, whole)
 
 

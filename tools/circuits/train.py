@@ -46,7 +46,12 @@ def main() -> None:
     for what, figure in figures.items():
         print(f"{what}: {figure}")
     plan = MAKERS[options.name].PLANS[options.name]
-    write(module, tokenizer, card(options.name, plan, module.num_parameters(), figures), folder)
+    text = card(options.name, plan, module.num_parameters(), figures)
+    if options.card:
+        # Loading leaves traces in the tokenizer's settings, which are not to be saved.
+        (folder / "README.md").write_text(text, encoding="utf-8")
+    else:
+        write(module, tokenizer, text, folder)
 
 
 def _there(folder: Path) -> tuple[Any, Any]:

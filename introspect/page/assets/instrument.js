@@ -348,11 +348,13 @@ class Instrument {
       (row, head) => write(of(row, head)),
     );
     const pair = this.pairWords();
+    if (!pair) {
+      this.legend.textContent = "Choose a second word to color the heads.";
+      return;
+    }
+    const words = `${quoted(pair[0], 14)} → ${quoted(pair[1], 14)}`;
     const isSigned = this.measure === "difference";
-    const ends = isSigned ? "orange below 0, blue above" : `white 0, blue ${figure(scale)}`;
-    this.legend.textContent = pair
-      ? `${quoted(pair[0], 14)} → ${quoted(pair[1], 14)}; ${ends}`
-      : "Choose a second word to color the heads.";
+    this.showLegend(words, [isSigned ? signed(-scale) : "0", figure(scale)], isSigned);
   }
 
   colorByGiven({ values, low, middle, high, label, digits }) {
@@ -364,7 +366,14 @@ class Instrument {
         : (value - middle) / (high - middle);
     };
     this.strip.color(strength, (row, head) => figure(of(row, head), digits));
-    this.legend.textContent = `${label}; white ${figure(middle)}, blue ${figure(high)}`;
+    const ends = [figure(low, digits), figure(middle, digits), figure(high, digits)];
+    this.showLegend(label, low < middle ? [ends[0], ends[2]] : ends.slice(1), low < middle);
+  }
+
+  /** What the colors mean: from one end to the other, with no color in the middle or at the start. */
+  showLegend(words, [low, high], isSigned) {
+    const bar = element("i", { class: isSigned ? "strip-scale signed" : "strip-scale" });
+    this.legend.replaceChildren(`${words}  ${low} `, bar, ` ${high}`);
   }
 }
 

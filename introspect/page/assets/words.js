@@ -121,7 +121,7 @@ export function sentenceWords(record, style, acts) {
   };
   root.addEventListener("click", pick);
   root.addEventListener("pointerover", (event) => {
-    // A finger points at nothing: it chooses.
+    // A finger does not hover: it chooses.
     if (event.pointerType === "touch") return;
     const word = wordAt(event);
     acts.point(...(word ? placeOf(word) : [null]));

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,11 +16,12 @@ from introspect.functional import total_variation
 from introspect.interventions import Ablation, Intervention, ablate, module_of
 from introspect.models import Model
 from introspect.records import AttentionRecord, Head, HeadLike, Kind, TokenLike
+from introspect.statistics import Claim
 from introspect.studies.causal.answers import Answers, prepare_answers
 from introspect.studies.causal.effects import CausalEffects, measure_effects
 from introspect.studies.causal.metrics import Metric, load_to_ask
 from introspect.studies.causal.prompts import Prompt, states_of, way_of_predicting
-from introspect.text import CorefCase, Span, visible
+from introspect.text import CorefCase, Span, percent, quantity, visible
 
 #: A change of a model: an intervention; heads, whose outputs are set to zero; or, for a change that
 #: is about certain words, a function from a prompt to the intervention on its tokens.
@@ -99,6 +100,44 @@ class BeforeAfter:
         row = self.attention.loc[self.attention["total_variation"].fillna(0.0).idxmax()]
         amount = float(row["total_variation"])
         return (Head(int(row["layer"]), int(row["head"])), amount) if amount > 0 else None
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the change, each sentence with the numbers behind it."""
+        return (*self._of_attention(), *self._of_preference())
+
+    def _of_attention(self) -> Iterator[Claim]:
+        if (most := self.most_changed) is None:
+            words = "No attention changes: no later attention reads what was changed."
+            yield Claim(kind="no-changes", subject="all heads", sentence=words, estimate=0.0)
+            return
+        head, share = most
+        yield Claim(
+            kind="changes",
+            subject=str(head),
+            sentence=(
+                f"The attention of {head} changes most: {percent(share)} of it goes elsewhere."
+            ),
+            estimate=share,
+            rule="the head with the largest mean total variation",
+        )
+
+    def _of_preference(self) -> Iterator[Claim]:
+        moved = self.preference
+        if moved is None:
+            return
+        surrogate = ", a surrogate" if moved.metric.is_surrogate else ""
+        before = Claim(
+            kind="prefers: before",
+            subject="the model",
+            sentence=(
+                f"The model prefers the antecedent by {quantity(moved.before)} "
+                f"{moved.metric.unit}{surrogate}; after the change, by {quantity(moved.after)}."
+            ),
+            estimate=moved.before,
+        )
+        yield before
+        yield replace(before, kind="prefers: after", estimate=moved.after)
 
     @property
     def last_states(self) -> pd.DataFrame:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from introspect.hooks import Edit, Visible
 from introspect.interventions import NEEDS_REFERENCE, Ablation, Intervention, patched, run_parts
 from introspect.records import Head, Kind
 from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
-from introspect.studies.causal.answers import Answers, Batch
+from introspect.studies.causal.answers import AnswerReader, Answers, Batch
 from introspect.studies.causal.effects import CausalEffects, ablations_for
 from introspect.studies.causal.metrics import Floats
 from introspect.studies.causal.verdicts import LEVEL, Verdict, agreed, smallest_effect, verdicts_of
@@ -70,7 +71,8 @@ def follow(
     Args:
         effects: the effects of all heads, of cases of coreference.
         attending: heads that attend to the antecedent, without an effect of their own: another may
-            stand in for them.
+            stand in for them. Each is also paired with the later head whose output changes most
+            without it.
         seed: the random seed of intervals and of the texts drawn.
         done: is called after each run over the cases.
     """
@@ -81,12 +83,19 @@ def follow(
     heads = largest[:MOST_HEADS]
     paired = list(dict.fromkeys([*heads, *attending]))[: MOST_HEADS + 1]
     asked = _Asked(effects, seed, done)
+    methods = asked.methods(heads)
+    direct, moved = asked.downstream(heads, paired)
     return Followed(
         heads=tuple(heads),
-        methods=asked.methods(heads),
-        pairs=asked.pairs(paired),
-        direct=asked.direct(heads),
+        methods=methods,
+        pairs=asked.pairs([*combinations(paired, 2), *_further(moved, paired)]),
+        direct=direct,
     )
+
+
+def _further(moved: dict[Head, Head], known: Sequence[Head]) -> list[tuple[Head, Head]]:
+    """Return each head with the later one that changes most without it, if that is a new pair."""
+    return [(head, other) for head, other in moved.items() if other not in known]
 
 
 class _Asked:
@@ -142,9 +151,8 @@ class _Asked:
                     yield clean - self._answers.margins()
                 self._done()
 
-    def pairs(self, heads: Sequence[Head]) -> pd.DataFrame:
+    def pairs(self, two: Sequence[tuple[Head, Head]]) -> pd.DataFrame:
         """Measure each two heads together, beside the sum of both alone."""
-        two = [(a, b) for a, b in combinations(heads, 2)]
         if not two:
             return pd.DataFrame(columns=list(PAIR_COLUMNS))
         both = np.stack([self._together(pair) for pair in two], axis=1)
@@ -175,27 +183,53 @@ class _Asked:
         self._done()
         return self._effects.margins - margins
 
-    def direct(self, heads: Sequence[Head]) -> pd.DataFrame:
-        """Measure each head with the outputs of all heads of later layers held as they were."""
-        if not heads:
-            return pd.DataFrame(columns=list(DIRECT_COLUMNS))
+    def downstream(
+        self, heads: Sequence[Head], paired: Sequence[Head]
+    ) -> tuple[pd.DataFrame, dict[Head, Head]]:
+        """Ask what goes through later heads.
+
+        Args:
+            heads: are measured with the outputs of all heads of later layers held as they were.
+            paired: are ablated, to see which later head then does something else: one that stands
+                in for a head wakes up without it (Wang et al. 2022).
+
+        Returns:
+            The table of direct effects, and for each paired head the later head, of those that
+            were measured, whose output changes most.
+        """
         answers, kind = self._answers, self._effects.kind
         layers = self._ablations.layout.layers(kind)
         readings = {head: answers.reading() for head in heads}
-        for batch in answers.batches:
+        changes = {head: _Changes(kind) for head in paired if head.layer < max(layers)}
+        for batch in answers.batches if paired else ():
             outputs = run_parts(
                 answers.model.module, batch.inputs, "head_outputs", kind, layers, run=answers.asked
             )
             for head, reading in readings.items():
-                ablated = self._ablations.of({head.layer: [head.head]})
                 held = [
                     Edit(kind, layer, "head_outputs", _held(outputs[layer]))
                     for layer in layers
                     if layer > head.layer
                 ]
-                with ablated, Intervention(answers.model, held, "later heads held"):
-                    reading.add(batch, answers.run(batch))
+                reading.add(batch, self._run_without(head, held, batch))
+            for head, change in changes.items():
+                later = {layer: outputs[layer] for layer in layers if layer > head.layer}
+                self._run_without(head, change.edits(later, batch.mask), batch)
         self._done()
+        measured = set(self._alone)
+        moved = {head: change.largest(measured) for head, change in changes.items()}
+        return self._direct(readings), {head: to for head, to in moved.items() if to is not None}
+
+    def _run_without(self, head: Head, later: Sequence[Edit], batch: Batch) -> Any:
+        """Return the output on one batch without a head, and with edits of later layers."""
+        ablated = self._ablations.of({head.layer: [head.head]})
+        with ablated, Intervention(self._answers.model, list(later), "later heads"):
+            return self._answers.run(batch)
+
+    def _direct(self, readings: Mapping[Head, AnswerReader]) -> pd.DataFrame:
+        if not readings:
+            return pd.DataFrame(columns=list(DIRECT_COLUMNS))
+        answers = self._answers
         values = np.stack(
             [self._effects.margins - answers.margins(each.scores()) for each in readings.values()],
             axis=1,
@@ -204,7 +238,7 @@ class _Asked:
         return pd.DataFrame(
             [
                 (head.layer, head.head, self._alone[head].mean(), mean, least, most)
-                for head, mean, least, most in zip(heads, values.mean(0), low, high, strict=True)
+                for head, mean, least, most in zip(readings, values.mean(0), low, high, strict=True)
             ],
             columns=list(DIRECT_COLUMNS),
         )
@@ -216,6 +250,54 @@ class _Asked:
             return (np.full(values.shape[1], np.nan),) * 3
         low, high = effect_intervals(values, groups, seed=self._seed)
         return low, high, test.p_adjusted
+
+
+class _Changes:
+    """How much the outputs of later heads change, summed over batches.
+
+    Args:
+        kind: the kind of attention.
+    """
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._sums: dict[int, torch.Tensor] = {}
+
+    def edits(self, outputs: Mapping[int, torch.Tensor], mask: torch.Tensor) -> list[Edit]:
+        """Return edits that change nothing, and note how far outputs are from those given.
+
+        Args:
+            outputs: of each layer, ``(batch, heads, length, head_size)``.
+            mask: true for tokens that are not padding, ``(batch, length)``.
+        """
+
+        def noting(layer: int) -> Edit:
+            def unchanged(tensor: torch.Tensor, _visible: Visible) -> torch.Tensor:
+                self._note(layer, tensor, outputs[layer], mask)
+                return tensor
+
+            return Edit(self._kind, layer, "head_outputs", unchanged)
+
+        return [noting(layer) for layer in outputs]
+
+    def _note(
+        self, layer: int, changed: torch.Tensor, before: torch.Tensor, mask: torch.Tensor
+    ) -> None:
+        is_token = mask.to(before.device)[:, None, :, None]
+        now, then = (part.double() * is_token for part in (changed.detach(), before))
+        sums = torch.stack([((now - then) ** 2).sum((0, 2, 3)), (now**2 + then**2).sum((0, 2, 3))])
+        self._sums[layer] = self._sums.get(layer, torch.zeros_like(sums)) + sums
+
+    def largest(self, measured: Collection[Head]) -> Head | None:
+        """Return the head that changes most, in units of what it gives; ``None`` if none does."""
+        shares = {
+            Head(layer, number): float(share)
+            for layer, (change, size) in sorted(self._sums.items())
+            for number, share in enumerate(change / size.clamp_min(torch.finfo().tiny))
+            if Head(layer, number) in measured
+        }
+        head = max(shares, key=lambda each: shares[each], default=None)
+        return head if head is not None and shares[head] > 0 else None
 
 
 def _held(outputs: torch.Tensor) -> Callable[[torch.Tensor, Visible], torch.Tensor]:

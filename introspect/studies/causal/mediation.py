@@ -34,6 +34,7 @@ from introspect.studies.causal.metrics import (
     load_to_ask,
     metric_named,
 )
+from introspect.studies.coreference import MOST_WORDS, words_apart, words_outside
 from introspect.text import CorefCase, counted, verb
 
 #: The stage of ``mediation``, as its progress is told.
@@ -84,10 +85,11 @@ def mediation(
 ) -> Mediation:
     r"""Measure total, direct and indirect effects of changing a case into the other of its pair.
 
-    A minimal pair is the two cases of a group with the same candidates whose antecedents differ, as
-    in "… because it was too tired" and "… too wide". Let :math:`y(x)` be the margin by which the
-    model prefers the antecedent of *x* to that of the other case :math:`x'`, and let
-    :math:`y(x; h \to x')` be the same where head *h* outputs what it outputs for :math:`x'`. In the
+    A minimal pair is the two cases of a group with the same candidates whose antecedents differ,
+    and at most two words beside them, as in "… because it was too tired" and "… too wide". Let
+    :math:`y(x)` be the margin by which the model prefers the antecedent of *x* to that of the other
+    case :math:`x'`, and let :math:`y(x; h \to x')` be the same where head *h* outputs what it
+    outputs for :math:`x'`. In the
     mean over pairs, each taken both ways,
 
     .. math::
@@ -265,7 +267,7 @@ class _Runs:
 def _minimal_pairs(
     cases: Iterable[CorefCase],
 ) -> tuple[list[tuple[CorefCase, CorefCase]], dict[str, str]]:
-    """Return minimal pairs (same candidates, other antecedents), and why other groups are none."""
+    """Return minimal pairs (same candidates, other antecedents, few other words), and why not."""
     by_group: dict[str, list[CorefCase]] = {}
     for case in cases:
         if case.group is not None:
@@ -282,6 +284,8 @@ def _minimal_pairs(
             left_out[group] = "its cases have other candidates"
         elif marks[0] == marks[1] or not all(case.is_forced_choice for case in ordered):
             left_out[group] = "its cases have the same antecedent"
+        elif words_apart(*map(words_outside, ordered)) > MOST_WORDS:
+            left_out[group] = f"more than {MOST_WORDS} words differ"
         else:
             pairs.append((ordered[0], ordered[1]))
     return pairs, left_out
@@ -333,5 +337,6 @@ def _no_minimal_pairs(left_out: Mapping[str, str]) -> str:
     why = "; ".join(f"{group}: {reason}" for group, reason in list(left_out.items())[:3])
     return (
         "Expected minimal pairs: two cases of one group with the same candidates, the same number "
-        f"of tokens and other antecedents, got none ({why or 'no case has a group'})."
+        f"of tokens, other antecedents and at most {MOST_WORDS} other words, got none "
+        f"({why or 'no case has a group'})."
     )

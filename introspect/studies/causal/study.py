@@ -16,9 +16,10 @@ from introspect.interventions import Ablation
 from introspect.models import Model
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Head, HeadLike, Kind
-from introspect.statistics import FEWEST_GROUPS, checked, effect_intervals, fold_of_groups
+from introspect.statistics import FEWEST_GROUPS, Claim, checked, effect_intervals, fold_of_groups
 from introspect.studies.causal.answers import Answers, Rejected, prepare_answers
 from introspect.studies.causal.attending import DIRECTION, attending
+from introspect.studies.causal.claims import claims_of
 from introspect.studies.causal.effects import CausalEffects, measure_effects
 from introspect.studies.causal.followed import (
     FOLLOWING,
@@ -104,6 +105,11 @@ class CausalStudy:
     mediation_by_weights: Mediation | None = None
     rejected: tuple[Rejected, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed, each sentence with the numbers behind it."""
+        return claims_of(self)
 
     def __repr__(self) -> str:
         cases = len(self.effects.margins)

@@ -18,6 +18,7 @@ from introspect.studies.analyzer import State, Texts
 from introspect.studies.coreference.batch import CaseBatch, columns_of_record
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import CaseColumns, ScoredCase, check_alike
+from introspect.studies.coreference.pairs import minimal_pairs_of
 from introspect.studies.coreference.tables import Scores, case_table, scores_of
 from introspect.text import CorefCase
 
@@ -208,7 +209,8 @@ class CoreferenceAnalyzer:
             InputError: there are no cases.
         """
         cases = self.columns.scored()
-        return scores_of(cases, case_table(cases), options)
+        pairs = minimal_pairs_of(self.columns)
+        return scores_of(cases, case_table(cases), options, pairs=pairs)
 
     def _begun(self) -> CaseBatch:
         if self._batch is None:

@@ -23,6 +23,7 @@ from introspect.functional import (
     word_attention,
     words_in_sight,
 )
+from introspect.models import StaticEmbeddings
 from introspect.records import (
     AttentionRecord,
     TokenSequence,
@@ -32,6 +33,7 @@ from introspect.records import (
     norms_of_values,
 )
 from introspect.studies.analyzer import Texts, check_is_self
+from introspect.studies.coreference.association import association_credit
 from introspect.studies.coreference.columns import (
     CaseColumns,
     candidate_distances,
@@ -225,8 +227,8 @@ class CaseBatch:
             removed=self._removed() if self.removed else weights[:0],
             positions=np.array(
                 [
-                    position_credits(case, *own)
-                    for case, own in zip(self.cases, lengths, strict=True)
+                    (*position_credits(case, *own), self._association(number))
+                    for number, (case, own) in enumerate(zip(self.cases, lengths, strict=True))
                 ]
             ),
         )
@@ -259,6 +261,15 @@ class CaseBatch:
         candidates = self.places[i][1:]
         pieces = [sum(len(self.words.words[i][word]) for word in words) for words in candidates]
         return list(map(len, candidates)), pieces
+
+    def _association(self, i: int) -> float:
+        """Return the credit of word association in a case."""
+        words = self.words.words[i]
+        candidates = [
+            [piece for word in mention for piece in words[word]] for mention in self.places[i][1:]
+        ]
+        tokens, embeddings = self.texts.sequences[i], self.texts.embeddings
+        return association_credit(tokens, self.cases[i], candidates, embeddings)
 
     def _received(self, num_patterns: int) -> Array:
         """Average the attention that each candidate gets over all rows, layers and heads."""
@@ -304,9 +315,20 @@ def _over_words(pairs: Array, mention: Mention) -> Array:
 
 
 def columns_of_record(
-    record: AttentionRecord, case: CorefCase, mention: Mention = "mean", weights: Weights = "raw"
+    record: AttentionRecord,
+    case: CorefCase,
+    mention: Mention = "mean",
+    weights: Weights = "raw",
+    embeddings: StaticEmbeddings | None = None,
 ) -> CaseColumns:
     """Return the columns of a case, as a batch of one, from the record of its text.
+
+    Args:
+        record: attention of the case's text over itself, at token level.
+        case: the case.
+        mention: how the word pairs of two mentions are reduced to one number.
+        weights: which weights are scored.
+        embeddings: the model's input embeddings, for the baseline of word association.
 
     Raises:
         MentionError: the record is of another text, or a mention was truncated.
@@ -314,7 +336,7 @@ def columns_of_record(
             attention that is not of a text over all of itself.
     """
     _check(record, case, mention, weights)
-    batch = CaseBatch.of(Texts((record.keys,), (case,)), mention, weights)
+    batch = CaseBatch.of(Texts((record.keys,), (case,), embeddings), mention, weights)
     lengths = norms_of_values(record) if weights == "norm" else None
     visible = record.seen()
     for row, layer in enumerate(record.layers):

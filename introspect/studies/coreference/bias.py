@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from introspect.errors import InputError, SelectionError
-from introspect.statistics import FEWEST_GROUPS, drawn_counts, permutation_test
+from introspect.statistics import FEWEST_GROUPS, Claim, effect_intervals, permutation_test
 from introspect.studies.analyzer import Floats, ratio
-from introspect.studies.coreference.claims import DEFAULT, Options
+from introspect.studies.coreference.claims import DEFAULT, Options, interval_of_the_same
 from introspect.studies.coreference.columns import ScoredCase, check_alike
+from introspect.studies.coreference.head_claims import bias_claims
 from introspect.text import counted, shortened, verb
 
 Integers = npt.NDArray[np.intp]
@@ -26,7 +27,6 @@ CAUTION = (
 #: The label of cases that are reported beside the contrast and never enter the difference.
 NEUTRAL = "neutral"
 
-_LEVEL = 0.95
 # A note names this many groups and counts the rest.
 _NAMED = 5
 
@@ -51,6 +51,11 @@ class Bias:
     notes: tuple[str, ...] = ()
     caution: str = CAUTION
 
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the difference; empty where there are too few groups for a test."""
+        return bias_claims(self.table, self.contrast, self.num_groups)
+
 
 def bias_table(
     scored: Sequence[ScoredCase],
@@ -64,9 +69,10 @@ def bias_table(
               - \operatorname*{mean}_{i \in B} c_i
 
     with the credit *c*, over the groups that hold cases of both kinds *A* and *B* in which the head
-    can be observed, so that both kinds use the same sentences. The interval resamples whole groups.
-    The p-values permute the two labels within groups; they are two-sided, and ``p_adjusted``
-    compares with the largest value over all heads and directions.
+    can be observed, so that both kinds use the same sentences. The interval is that of
+    effects, by groups, of what each case adds to the difference. The p-values permute the two
+    labels within groups; they are two-sided, and ``p_adjusted`` compares with the largest value
+    over all heads and directions.
 
     Source: Zhao et al. 2018 (WinoBias) and Rudinger et al. 2018 (Winogender).
 
@@ -165,21 +171,34 @@ class _Sides:
 
 
 def _interval(sides: _Sides, options: Options) -> tuple[Floats, Floats]:
-    """Compute the percentile interval of the difference by resampling whole groups."""
-    sums, counts = sides.sums()
-    ends = np.full((2, sums.shape[2]), np.nan)
+    r"""Compute the interval of the difference, from what each case adds to it.
+
+    With :math:`n_A` of :math:`n` cases of kind *A*, the influence of one of them is
+    :math:`(c_i - \bar c_A)\, n / n_A`, and of a case of the other kind the same with a minus. The
+    mean of the difference plus influences is the difference, and their sums over groups vary as it
+    does.
+
+    Source: Davison & Hinkley 1997, section 2.7.
+    """
+    num_heads = sides.credits.shape[1]
     if sides.num_groups < FEWEST_GROUPS:
-        return ends[0], ends[1]
-    random = np.random.default_rng(options.seed)
-    found = []
-    for part in drawn_counts(sides.num_groups, options.resamples, random):
-        drawn = part.astype(np.float64)
-        first, second = (ratio(drawn @ sums[side], drawn @ counts[side]) for side in (0, 1))
-        found.append(first - second)
-    known = counts.any((0, 1))
-    tail = (1 - _LEVEL) / 2
-    ends[:, known] = np.nanquantile(np.concatenate(found)[:, known], [tail, 1 - tail], axis=0)
-    return ends[0], ends[1]
+        return np.full(num_heads, np.nan), np.full(num_heads, np.nan)
+    sums, counts = (values.sum(1) for values in sides.sums())
+    side = np.where(sides.is_first, 0, 1)
+    weight = ratio(np.broadcast_to(counts.sum(0), counts.shape), counts)
+    sign = np.where(sides.is_first, 1.0, -1.0)[:, None]
+    influence = sign * weight[side] * (sides.credits - ratio(sums, counts)[side])
+    difference = sides.difference()
+    groups = [int(group) for group in sides.index]
+    low, high = effect_intervals(
+        influence + difference, groups, resamples=options.resamples, seed=options.seed
+    )
+    held = np.array(
+        [len({g for g, c in zip(groups, one, strict=True) if c == c}) for one in sides.credits.T]
+    )
+    for head in np.flatnonzero(np.isnan(low) & (held >= FEWEST_GROUPS)):
+        low[head], high[head] = interval_of_the_same(float(difference[head]), int(held[head]))
+    return np.maximum(low, -1.0), np.minimum(high, 1.0)
 
 
 def _p_values(sides: _Sides, options: Options) -> tuple[Floats, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,11 +79,19 @@ class Claims:
     notes: tuple[str, ...] = ()
 
 
-def make_claims(cases: Sequence[ScoredCase], options: Options) -> Claims:
-    """Compute intervals, tests and the held-out choice over the cases that offer a choice."""
+def make_claims(
+    cases: Sequence[ScoredCase], options: Options, pairs: Collection[str] = ()
+) -> Claims:
+    """Compute intervals, tests and the held-out choice over the cases that offer a choice.
+
+    Args:
+        cases: the cases.
+        options: the numbers of draws, and the random seed.
+        pairs: the groups that are minimal pairs.
+    """
     groups = [case.group for case in cases]
     labelings = _shared_labelings(cases)
-    pairs_right, num_pairs = pair_accuracy(labelings[0], groups)
+    pairs_right, num_pairs = _both_right(labelings[0], groups, pairs)
     num_groups = len(set(groups))
     if num_groups < FEWEST_GROUPS:
         nothing = np.full(labelings.shape[2], np.nan)
@@ -104,21 +112,33 @@ def make_claims(cases: Sequence[ScoredCase], options: Options) -> Claims:
     return Claims(low, high, test.p_value, test.p_adjusted, held_out, pairs_right, num_pairs)
 
 
+def _both_right(
+    credits: Floats, groups: Sequence[str], pairs: Collection[str]
+) -> tuple[Floats, npt.NDArray[np.intp]]:
+    """Return the share of minimal pairs with both cases right, and how many can be observed."""
+    kept = [number for number, group in enumerate(groups) if group in pairs]
+    if not kept:
+        nothing = np.full(credits.shape[1], np.nan)
+        return nothing, np.zeros(credits.shape[1], dtype=np.intp)
+    return pair_accuracy(credits[kept], [groups[number] for number in kept])
+
+
 def accuracy_interval(credits: Sequence[float], groups: Sequence[str]) -> tuple[float, float]:
     """Return the interval of one accuracy; NaN with too few groups."""
     low, high = accuracy_intervals(np.array(credits)[:, None], groups)
     return float(low[0]), float(high[0])
 
 
+def held_out_interval(credits: Sequence[float], groups: Sequence[str]) -> tuple[float, float]:
+    """Return the interval of one accuracy of heads that were chosen on other cases."""
+    low, high = accuracy_intervals(np.array(credits)[:, None], groups, inflation=INFLATION)
+    return float(low[0]), float(high[0])
+
+
 def difference_interval(
     differences: Sequence[float], groups: Sequence[str], options: Options
 ) -> tuple[float, float]:
-    """Return the interval of the mean difference of held-out credits; NaN with too few groups.
-
-    Where all groups differ alike, a bootstrap has nothing to vary. Then at most a share of groups
-    could differ otherwise that such a sample leaves open (the exact limit for none of them), each
-    by as much as credits can.
-    """
+    """Return the interval of the mean difference of held-out credits; NaN with too few groups."""
     low, high = effect_intervals(
         np.array(differences)[:, None],
         groups,
@@ -127,11 +147,21 @@ def difference_interval(
         seed=options.seed,
     )
     if np.isnan(low[0]):
-        limit = accuracy_interval([0.0] * len(groups), groups)[1]
-        alike = float(np.mean(differences)) * (1 - limit)
-        return alike - limit, alike + limit
+        return interval_of_the_same(float(np.mean(differences)), len(set(groups)))
     # Credits from 0 to 1 differ by 1 at most.
     return max(-1.0, float(low[0])), min(1.0, float(high[0]))
+
+
+def interval_of_the_same(difference: float, num_groups: int) -> tuple[float, float]:
+    """Return the interval of a mean difference of credits that is the same in all groups.
+
+    A bootstrap has nothing to vary there. At most a share of groups could differ otherwise that
+    such a sample leaves open (the exact limit for none of them), each by as much as credits can.
+    NaN with too few groups.
+    """
+    limit = accuracy_interval([0.0] * num_groups, [str(group) for group in range(num_groups)])[1]
+    alike = difference * (1 - limit)
+    return alike - limit, alike + limit
 
 
 def fixed_offset(cases: Sequence[ScoredCase], options: Options) -> list[float]:

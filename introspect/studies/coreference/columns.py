@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,9 +34,10 @@ Bools = npt.NDArray[np.bool_]
 Direction = Literal["pronoun_to_candidate", "candidate_to_pronoun"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
-#: The baselines that need no model, in the order of the columns.
-POSITION_BASELINES = (
+#: The baselines that need no attention, in the order of the columns.
+BASELINES = (
     "random", "nearest_preceding", "first_mentioned", "fewest_words", "most_pieces",
+    "word_association",
 )  # fmt: skip
 
 #: Directions, layers and heads.
@@ -155,7 +157,7 @@ def candidate_distances(case: CorefCase) -> tuple[int, ...]:
 def position_credits(
     case: CorefCase, words: Sequence[int], pieces: Sequence[int]
 ) -> tuple[float, ...]:
-    """Return the credits of ``POSITION_BASELINES``.
+    """Return the credits of all ``BASELINES`` but word association.
 
     Args:
         case: the case.
@@ -194,7 +196,7 @@ class CaseColumns:
         observable: ``(num_cases, num_directions, num_layers)``.
         removed: the mass that renormalization removed from the rows, ``(num_cases, num_directions,
             num_layers, num_heads)``; of length 0 with raw weights, which remove none.
-        positions: credits of ``POSITION_BASELINES``, ``(num_cases, 5)``.
+        positions: credits of ``BASELINES``, ``(num_cases, 6)``; NaN where one is not known.
     """
 
     names: tuple[str, ...]
@@ -272,7 +274,8 @@ class CaseColumns:
         )
 
     def _baselines(self, case: int, answers: Floats) -> dict[str, float]:
-        named = dict(zip(POSITION_BASELINES, map(float, self.positions[case]), strict=True))
+        credits = zip(BASELINES, map(float, self.positions[case]), strict=True)
+        named = {name: credit for name, credit in credits if not math.isnan(credit)}
         return named | {"most_attended": float(answers[0]), "mean_of_heads": float(answers[1])}
 
     def state(self) -> dict[str, npt.NDArray[Any]]:

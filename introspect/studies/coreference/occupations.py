@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import norm
 
 from introspect.errors import InputError
-from introspect.statistics import FEWEST_GROUPS
+from introspect.statistics import FEWEST_GROUPS, POWER, SIGNIFICANT, Claim
 from introspect.studies.analyzer import Floats, known_means
 from introspect.studies.coreference.bias import Bias, bias_table
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import ScoredCase
+from introspect.studies.coreference.head_claims import occupation_claims
 
 #: The labels of cases whose stereotype leads to the wrong candidate, and of the others.
 GOTCHA = ("gotcha", "rest")
@@ -23,6 +26,8 @@ GOTCHA = ("gotcha", "rest")
 # The normal quantile of a 95% interval.
 _CRITICAL = 1.959963984540054
 _MOST = 1 - 1e-12
+# The variance of Fisher's transform of a correlation is 1 over n less this.
+_FISHER_LOSES = 3
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,19 @@ class OccupationBias:
             its 95% interval and two-sided p-values; ``n_occupations``.
         gotcha: accuracy on cases whose stereotype leads to the wrong candidate, and on the others.
         num_occupations: the number of occupations.
+        detectable: the smallest correlation of one head that would have been found, with an
+            adjusted p-value below 0.05, in 80% of such sets; NaN with too few occupations.
     """
 
     table: pd.DataFrame
     gotcha: Bias
     num_occupations: int
+    detectable: float = math.nan
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the correlation; empty where there was no test."""
+        return occupation_claims(self.table, self.num_occupations)
 
 
 def occupation_bias(
@@ -120,7 +133,7 @@ def occupation_bias(
     gaps = np.stack([_gap(chosen, kept, name) for name in names])
     by_name = {occupation.name: occupation.share_of_women for _, occupation in kept}
     shares = np.array([by_name[name] for name in names])
-    r, p_value, p_adjusted = _correlations(gaps, shares, options)
+    r, p_value, p_adjusted, critical = _correlations(gaps, shares, options)
     known = ~np.isnan(gaps)
     low, high = _fisher(r, known.sum(0))
     table = (
@@ -137,7 +150,8 @@ def occupation_bias(
     )
     labels = [GOTCHA[not occupation.is_gotcha] for _, occupation in kept]
     gotcha = bias_table([case for case, _ in kept], labels, GOTCHA, options)
-    return OccupationBias(table, gotcha, len(names))
+    detectable = _detectable(critical, int(known.sum(0).max()))
+    return OccupationBias(table, gotcha, len(names), detectable)
 
 
 def _gap(chosen: Floats, kept: Sequence[tuple[ScoredCase, Occupation]], name: str) -> Floats:
@@ -153,14 +167,19 @@ def _gap(chosen: Floats, kept: Sequence[tuple[ScoredCase, Occupation]], name: st
     return np.asarray(she - he)
 
 
-def _correlations(gaps: Floats, shares: Floats, options: Options) -> tuple[Floats, Floats, Floats]:
-    """Return Pearson's r of each column with the shares, and its p-values, own and adjusted."""
+def _correlations(
+    gaps: Floats, shares: Floats, options: Options
+) -> tuple[Floats, Floats, Floats, float]:
+    """Return Pearson's r of each column with the shares, and its p-values, own and adjusted.
+
+    The last is the size of r from which on the adjusted p-value is below 0.05.
+    """
     known = ~np.isnan(gaps)
     r = _pearson(gaps, known, shares[:, None])[0]
     nothing = np.full(r.shape, np.nan)
     enough = known.sum(0) >= FEWEST_GROUPS
     if not enough.any():
-        return np.where(enough, r, np.nan), nothing, nothing
+        return np.where(enough, r, np.nan), nothing, nothing, math.nan
     random = np.random.default_rng(options.seed)
     drawn = random.permuted(np.tile(shares, (options.permutations, 1)), axis=1).T
     permuted = np.abs(np.nan_to_num(_pearson(gaps, known, drawn)))
@@ -170,7 +189,15 @@ def _correlations(gaps: Floats, shares: Floats, options: Options) -> tuple[Float
     own = ((permuted >= observed - 1e-9).sum(0) + 1) / total
     family = (len(largest) - np.searchsorted(largest, observed - 1e-9) + 1) / total
     defined = enough & ~np.isnan(r)
-    return tuple(np.where(defined, values, np.nan) for values in (r, own, family))  # type: ignore[return-value]
+    of_heads = [np.where(defined, values, np.nan) for values in (r, own, family)]
+    return of_heads[0], of_heads[1], of_heads[2], float(np.quantile(largest, 1 - SIGNIFICANT))
+
+
+def _detectable(critical: float, n: int) -> float:
+    """Return the correlation that exceeds a critical one in 80% of sets, by Fisher's transform."""
+    if n <= _FISHER_LOSES or not critical < 1:
+        return math.nan
+    return math.tanh(math.atanh(critical) + float(norm.ppf(POWER)) / math.sqrt(n - _FISHER_LOSES))
 
 
 def _pearson(gaps: Floats, known: npt.NDArray[np.bool_], shares: Floats) -> Floats:
@@ -186,6 +213,6 @@ def _pearson(gaps: Floats, known: npt.NDArray[np.bool_], shares: Floats) -> Floa
 
 def _fisher(r: Floats, n: npt.NDArray[np.integer[Any]]) -> tuple[Floats, Floats]:
     """Return Fisher's 95% interval of correlations over so many occupations."""
-    wide = _CRITICAL / np.sqrt(np.maximum(n - 3, 1))
+    wide = _CRITICAL / np.sqrt(np.maximum(n - _FISHER_LOSES, 1))
     middle = np.arctanh(np.clip(r, -_MOST, _MOST))
     return np.tanh(middle - wide), np.tanh(middle + wide)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -18,10 +19,11 @@ import pandas as pd
 from introspect.data import case_from_json
 from introspect.errors import InputError, SelectionError
 from introspect.functional import FLOOR
-from introspect.statistics import FEWEST_GROUPS, effect_intervals, permutation_test
+from introspect.statistics import FEWEST_GROUPS, Claim, effect_intervals, permutation_test
 from introspect.studies.analyzer import Floats, known_means, ratio
 from introspect.studies.coreference.claims import DEFAULT, Options
 from introspect.studies.coreference.columns import CaseColumns, check_alike, head_places
+from introspect.studies.coreference.head_claims import pair_claims
 from introspect.text import CorefCase, counted, is_unspaced, segment_words, shortened, verb
 
 Measure = Literal["share", "raw"]
@@ -159,6 +161,11 @@ class PairShifts:
     pairs: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the shifts; empty where there are too few pairs for a test."""
+        return pair_claims(self.table)
+
 
 def pair_shifts(
     versions: Sequence[PairVersion],
@@ -223,6 +230,13 @@ def pair_shifts(
         n_both=seen.sum(0),
     )
     return PairShifts(table[list(PAIR_COLUMNS)], tuple(pairs), (*_of_others(others), *notes))
+
+
+def minimal_pairs_of(columns: CaseColumns) -> tuple[str, ...]:
+    """Return the groups of cases that are minimal pairs."""
+    sizes = Counter(columns.groups)
+    twos = [i for i, group in enumerate(columns.groups) if sizes[group] == 2]
+    return tuple(_paired([PairVersion.of(columns, i) for i in twos])[0])
 
 
 Pair = tuple[PairVersion, PairVersion]

@@ -14,10 +14,13 @@ from introspect.calls import checked_call, checked_result, kind_of_thing
 from introspect.data import Cases, as_cases, is_file_of_cases
 from introspect.errors import InputError, naming
 from introspect.functional import Mention, best_of, credit, margin
-from introspect.models import Model, load_text
+from introspect.models import Model, StaticEmbeddings, load_text
 from introspect.records import AttentionRecord, Head, Weights
+from introspect.statistics import Claim
 from introspect.studies.coreference.analyzer import CoreferenceAnalyzer
 from introspect.studies.coreference.batch import columns_of_record
+from introspect.studies.coreference.case_claims import case_claims
+from introspect.studies.coreference.choice_claims import in_sample_claims
 from introspect.studies.coreference.columns import DIRECTIONS, CaseColumns
 from introspect.studies.coreference.pointing import Pointing, pointing_to
 from introspect.studies.coreference.tables import Scores
@@ -147,10 +150,12 @@ class CapturedText:
     Args:
         subject: a case, a text or a pair of texts.
         record: its attention.
+        embeddings: the input embeddings of the model, where they are known.
     """
 
     subject: Subject
     record: AttentionRecord
+    embeddings: StaticEmbeddings | None = None
 
     @property
     def case(self) -> CorefCase | None:
@@ -160,7 +165,9 @@ class CapturedText:
     @cached_property
     def columns(self) -> CaseColumns | None:
         """The attention between the mentions of a case."""
-        return None if self.case is None else columns_of_record(self.record, self.case)
+        if self.case is None:
+            return None
+        return columns_of_record(self.record, self.case, embeddings=self.embeddings)
 
     @cached_property
     def directions(self) -> tuple[DirectionScores, ...]:
@@ -183,6 +190,11 @@ class CapturedText:
         found = {span: pointing_to(self.record, self.case, [span]) for span in spans}
         return {span: pointing for span, pointing in found.items() if pointing is not None}
 
+    @cached_property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of a case, each sentence with its numbers; empty for a text without."""
+        return () if self.case is None else case_claims(self, self.case)
+
 
 @checked_result
 @dataclass(frozen=True, eq=False)
@@ -200,6 +212,13 @@ class CoreferenceStudy:
     def __repr__(self) -> str:
         cases = sum(text.case is not None for text in self.texts)
         return f"<{type(self).__name__}: {len(self.texts)} texts, {cases} of them cases>"
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the only case, or of the scores over several."""
+        if len(self.texts) == 1:
+            return self.texts[0].claims
+        return () if self.scores is None else in_sample_claims(self.scores)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -266,13 +285,15 @@ def _captured(
     model: Model, subjects: Sequence[Subject], truncation: bool
 ) -> tuple[CapturedText, ...]:
     captured = []
+    has_cases = any(isinstance(subject, CorefCase) for subject in subjects)
+    embeddings = StaticEmbeddings.of(model.module) if has_cases else None
     for number, subject in enumerate(subjects, start=1):
         texts = (subject.text,) if isinstance(subject, CorefCase) else subject
         texts = (texts,) if isinstance(texts, str) else texts
         with _numbered(number, len(subjects)):
             # One check is enough: the same model and capture route serve every text.
             record = model.capture(*texts, truncation=truncation, certify=number == 1)
-        captured.append(CapturedText(subject, record))
+        captured.append(CapturedText(subject, record, embeddings))
     return tuple(captured)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,10 @@ import pandas as pd
 
 from introspect.deprecated import renamed_attribute
 from introspect.records import Head
+from introspect.statistics import Claim
 from introspect.studies.analyzer import known_means
+from introspect.studies.coreference.choice import Choice
+from introspect.studies.coreference.choice_claims import choice_claims
 from introspect.studies.coreference.claims import (
     DEFAULT,
     Claims,
@@ -25,47 +28,6 @@ from introspect.studies.coreference.claims import (
 )
 from introspect.studies.coreference.columns import ScoredCase
 from introspect.text import counted, verb
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The held-out choice of a head, scored on cases that it was not chosen on.
-
-    Args:
-        head: the head that most folds chose.
-        direction: its direction.
-        frequency: the share of folds that chose it.
-        accuracy: pooled over all folds, each scored by the head that the others chose.
-        ci_low: lower end of its 95% interval, by groups of cases.
-        ci_high: upper end.
-        n: the number of cases that count.
-        n_not_observable: the number of cases that the chosen head cannot observe.
-        p_value: how often the whole procedure does as well with permuted labels.
-        in_sample_head: the best head on all cases.
-        in_sample_direction: its direction.
-        in_sample_accuracy: its accuracy on the cases that it was chosen on, which is too high.
-        frequencies: every head that a fold of a division chose, with its direction and share, most
-            often first.
-        num_best: how many heads and directions are tied for the best on all cases.
-        detectable: the smallest accuracy of one head that would have been found in 80% of such
-            sets; NaN where something was found, or nothing could be.
-    """
-
-    head: Head
-    direction: str
-    frequency: float
-    accuracy: float
-    ci_low: float
-    ci_high: float
-    n: int
-    n_not_observable: int
-    p_value: float
-    in_sample_head: Head
-    in_sample_direction: str
-    in_sample_accuracy: float
-    frequencies: tuple[tuple[Head, str, float], ...] = ()
-    num_best: int = 1
-    detectable: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +46,17 @@ class Scores:
             antecedents; they have rows in ``cases`` and count nowhere else.
         choice: the held-out choice; ``None`` where there are too few groups.
         minimal_pairs: for each head, the share of pairs with both cases right; empty without any.
-        held_out: one row for each forced-choice case: its id, group, and the credit of the head
-            that was chosen without it; empty where there is no choice.
+        held_out: one row for each forced-choice case: its id, group, the credit of the head that
+            was chosen without it, whether the antecedent is shorter, as long or longer than the
+            distractor, and the credit of each baseline; empty where there is no choice.
         by_length: the held-out accuracy by whether the antecedent has fewer words than the
             distractor, as many, or more; empty where there is no choice.
         against: the held-out accuracy minus that of each baseline on the same cases, with the
             interval of the difference; empty where there is no choice.
+        random_weights: the held-out accuracy in the same architecture with random weights, for each
+            seed; empty where it was not asked for.
         notes: what could not be computed, and why.
+        num_groups: the number of groups of the forced-choice cases.
     """
 
     heads: pd.DataFrame
@@ -102,7 +68,9 @@ class Scores:
     held_out: pd.DataFrame = field(default_factory=pd.DataFrame)
     by_length: pd.DataFrame = field(default_factory=pd.DataFrame)
     against: pd.DataFrame = field(default_factory=pd.DataFrame)
+    random_weights: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    num_groups: int = 0
 
     def __repr__(self) -> str:
         heads = len(self.heads[["layer", "head"]].drop_duplicates())
@@ -118,6 +86,11 @@ class Scores:
         is_file = isinstance(self.case_table, Path)
         return pd.read_parquet(self.case_table) if is_file else self.case_table
 
+    @cached_property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the held-out choice, each sentence with the numbers behind it."""
+        return choice_claims(self)
+
 
 #: The columns of the tables, in order.
 HEAD_COLUMNS = (
@@ -129,11 +102,16 @@ CASE_COLUMNS = (
     "credit", "removed_mass",
 )  # fmt: skip
 LENGTH_COLUMNS = ("antecedent", "n", "accuracy", "ci_low", "ci_high")
+_LENGTHS = ("shorter", "as long", "longer")
 BASELINE_COLUMNS = ("baseline", "n", "accuracy", "ci_low", "ci_high")
 
 
 def scores_of(
-    cases: Sequence[ScoredCase], table: pd.DataFrame | Path, options: Options = DEFAULT
+    cases: Sequence[ScoredCase],
+    table: pd.DataFrame | Path,
+    options: Options = DEFAULT,
+    *,
+    pairs: Collection[str] = (),
 ) -> Scores:
     """Build the tables of scored cases.
 
@@ -141,6 +119,7 @@ def scores_of(
         cases: the cases, at least one.
         table: the result of ``case_table`` for them, or the file that it was written to.
         options: the numbers of draws for intervals and p-values, and the random seed.
+        pairs: the groups that are minimal pairs.
     """
     offered = [case for case in cases if case.is_forced_choice]
     outside = tuple(case.name for case in cases if not case.is_forced_choice)
@@ -151,9 +130,9 @@ def scores_of(
             baselines=pd.DataFrame(columns=list(BASELINE_COLUMNS)),
             outside_forced_choice=outside,
         )
-    claims = make_claims(offered, options)
+    claims = make_claims(offered, options, frozenset(pairs))
     baselines = _baseline_credits(offered, options)
-    held_out = _held_out_table(offered, claims)
+    held_out = _held_out_table(offered, claims, baselines)
     return Scores(
         heads=_head_table(offered, claims),
         case_table=table,
@@ -162,9 +141,10 @@ def scores_of(
         choice=_choice(offered[0], claims),
         minimal_pairs=_pair_table(offered[0], claims),
         held_out=held_out,
-        by_length=_length_table(offered, held_out),
+        by_length=_length_table(held_out),
         against=against_table(held_out, baselines, options),
         notes=(*_copies(cases), *claims.notes),
+        num_groups=len({case.group for case in offered}),
     )
 
 
@@ -180,15 +160,14 @@ def _copies(cases: Sequence[ScoredCase]) -> tuple[str, ...]:
     )
 
 
-def _length_table(cases: Sequence[ScoredCase], held_out: pd.DataFrame) -> pd.DataFrame:
+def _length_table(held_out: pd.DataFrame) -> pd.DataFrame:
     """Divide the held-out accuracy by which of the candidates has fewer words."""
     if held_out.empty:
         return pd.DataFrame(columns=list(LENGTH_COLUMNS))
-    sides = np.array([_side(case) for case in cases])
     credits = held_out["credit"].to_numpy(dtype=float)
     rows = []
-    for number, name in enumerate(("shorter", "as long", "longer")):
-        kept = (sides == number - 1) & ~np.isnan(credits)
+    for name in _LENGTHS:
+        kept = (held_out["antecedent"] == name).to_numpy() & ~np.isnan(credits)
         if kept.any():
             groups = held_out["group"][kept].tolist()
             ends = accuracy_interval(credits[kept].tolist(), groups)
@@ -258,7 +237,8 @@ def _raw_accuracy(cases: Sequence[ScoredCase]) -> dict[str, Any]:
 
 
 def _baseline_credits(cases: Sequence[ScoredCase], options: Options) -> dict[str, list[float]]:
-    credits = {name: [case.baselines[name] for case in cases] for name in cases[0].baselines}
+    known = [name for name in cases[0].baselines if all(name in case.baselines for case in cases)]
+    credits = {name: [case.baselines[name] for case in cases] for name in known}
     if by_offset := fixed_offset(cases, options):
         credits["fixed_offset"] = by_offset
     return credits
@@ -272,14 +252,18 @@ def _baseline_table(credits: Mapping[str, Sequence[float]], groups: Sequence[str
     return pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
 
 
-def _held_out_table(cases: Sequence[ScoredCase], claims: Claims) -> pd.DataFrame:
+def _held_out_table(
+    cases: Sequence[ScoredCase], claims: Claims, baselines: Mapping[str, Sequence[float]]
+) -> pd.DataFrame:
     if claims.held_out is None:
-        return pd.DataFrame(columns=["id", "group", "credit"])
+        return pd.DataFrame(columns=["id", "group", "credit", "antecedent", *baselines])
     return pd.DataFrame(
         {
             "id": [case.name for case in cases],
             "group": [case.group for case in cases],
             "credit": claims.held_out.credits,
+            "antecedent": [_LENGTHS[_side(case) + 1] for case in cases],
+            **baselines,
         }
     )
 

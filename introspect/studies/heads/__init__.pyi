@@ -10,6 +10,14 @@ from .known_roles import THRESHOLD as THRESHOLD
 from .known_roles import Repeats as Repeats
 from .known_roles import detect_heads as detect_heads
 from .known_roles import random_repeats as random_repeats
+from .pattern_claims import pattern_claims as pattern_claims
+from .relation_claims import ordered_relations as ordered_relations
+from .relation_claims import relation_claims as relation_claims
+from .role_claims import group_claims as group_claims
+from .role_claims import heads_listed as heads_listed
+from .role_claims import known_role_claims as known_role_claims
+from .role_claims import role_claims as role_claims
+from .role_claims import roles_of as roles_of
 from .shapes import POSITIONAL as POSITIONAL
 from .shapes import RARE_WORD as RARE_WORD
 from .shapes import PatternsAnalyzer as PatternsAnalyzer

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import beta, t
 
 from introspect.records import Head
-from introspect.statistics import DIVISIONS, FEWEST_GROUPS, SIGNIFICANT
+from introspect.statistics import DIVISIONS, FEWEST_GROUPS, SIGNIFICANT, share_intervals
 from introspect.studies.analyzer import Floats, Integers, ratio
 from introspect.studies.heads.sentence_blocks import BlockSums, SentenceBlocks
 
@@ -21,7 +20,6 @@ from introspect.studies.heads.sentence_blocks import BlockSums, SentenceBlocks
 PERMUTATIONS = 2_000
 
 _FOLDS = 5
-_LEVEL = 0.95
 # A head that counts in less than half of the pairs of another does not compete with it.
 _OBSERVABLE_ENOUGH = 0.5
 # Signs are drawn for all sentences at once, and used on this many permutations at a time.
@@ -236,35 +234,6 @@ def _scaled(gains: Floats) -> npt.NDArray[np.float32]:
     return np.asarray(scaled, dtype=np.float32)
 
 
-def share_intervals(credits: Floats, n: Floats) -> tuple[Floats, Floats]:
-    """Compute 95% intervals of shares, ``credits.sum(0) / n.sum(0)``, by group.
-
-    Wilson's interval with the number of pairs that would vary as much if they were independent; of
-    shares of 0 and 1 the exact one, by the number of groups. NaN under five groups.
-
-    Args:
-        credits: ``(num_groups, num_columns)``.
-        n: the same shape: the number of pairs behind each.
-    """
-    total, held = n.sum(0), (n > 0).sum(0)
-    share = ratio(credits.sum(0), total)
-    known = held >= FEWEST_GROUPS
-    p, groups = np.where(known, share, 0.5), np.maximum(held, 2)
-    squares = ((credits - p * n) ** 2).sum(0) * groups / (groups - 1)
-    variance = ratio(squares, total**2)
-    most = np.maximum(total, 1)
-    effective = np.where(variance > 0, np.nan_to_num(ratio(p * (1 - p), variance)), most)
-    effective = np.clip(effective, 1, most)
-    critical = t.ppf((1 + _LEVEL) / 2, groups - 1) ** 2
-    middle = (p + critical / (2 * effective)) / (1 + critical / effective)
-    half = np.sqrt(critical * (p * (1 - p) / effective + critical / (4 * effective**2)))
-    half /= 1 + critical / effective
-    tail = (1 - _LEVEL) / 2
-    low = np.where(p >= 1, beta.ppf(tail, groups, 1), np.where(p <= 0, 0, middle - half))
-    high = np.where(p <= 0, beta.ppf(1 - tail, 1, groups), np.where(p >= 1, 1, middle + half))
-    return np.where(known, low, np.nan), np.where(known, high, np.nan)
-
-
 class HeldOutRelation(NamedTuple):
     """The held-out figures of one relation, as means over divisions into folds.
 
@@ -364,7 +333,7 @@ def _relation_row(
         (table["direction"] == way) & (table["layer"] == head.layer) & (table["head"] == head.head)
     ]
     row["p_adjusted"] = float(of_chosen["p_adjusted"].iloc[0])
-    row["is_followed"] = row["p_adjusted"] <= SIGNIFICANT
+    row["is_followed"] = row["p_adjusted"] < SIGNIFICANT
     return row
 
 

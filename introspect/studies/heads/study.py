@@ -13,6 +13,7 @@ from introspect.hooks import capture, verify
 from introspect.models import Model, assembled, listed_texts, load_text, make_record
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import AttentionRecord, Head, Kind
+from introspect.statistics import Claim
 from introspect.studies.heads.importance import head_importance
 from introspect.studies.heads.known_roles import (
     SCORES,
@@ -22,6 +23,8 @@ from introspect.studies.heads.known_roles import (
     inputs_for,
     random_repeats,
 )
+from introspect.studies.heads.pattern_claims import pattern_claims
+from introspect.studies.heads.role_claims import known_role_claims
 from introspect.studies.heads.shapes import head_patterns
 
 
@@ -52,6 +55,12 @@ class HeadStudy:
     def __repr__(self) -> str:
         named = int((self.roles["role"] != "none").sum())
         return f"<{type(self).__name__}: {named} of {len(self.roles)} heads have a role>"
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of roles and of shapes, each sentence with the numbers behind it."""
+        of_patterns = () if self.patterns is None else pattern_claims(self.patterns)[2:]
+        return (*known_role_claims(self), *of_patterns)
 
     def called(self, role: str) -> list[Head]:
         """Return the heads of a role, such as ``induction``."""

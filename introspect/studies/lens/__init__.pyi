@@ -1,4 +1,5 @@
 # What the folder hands out, each name loaded on its first use.
+from .claims import lens_claims as lens_claims
 from .lens import logit_lens as logit_lens
 from .logits import direct_logit_attribution as direct_logit_attribution
 from .study import LensStudy as LensStudy

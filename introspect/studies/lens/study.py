@@ -12,6 +12,8 @@ from introspect.calls import checked_call, checked_result
 from introspect.errors import CaptureError, SelectionError
 from introspect.models import Model, load_text
 from introspect.records import AttentionRecord, TokenLike, as_token
+from introspect.statistics import Claim
+from introspect.studies.lens.claims import lens_claims
 from introspect.studies.lens.lens import logit_lens
 from introspect.studies.lens.logits import direct_logit_attribution
 
@@ -67,6 +69,11 @@ class LensStudy:
     parts: pd.DataFrame | None
     why: str | None
     record: AttentionRecord
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed of the token, each sentence with the numbers behind it."""
+        return lens_claims(self.at, self.parts)
 
     def __repr__(self) -> str:
         word, _ = self.at.last

@@ -88,6 +88,25 @@ def test_a_head_with_a_backup_is_found_in_pairs_only():
     assert clean - run.margins(pair).mean() > 3
 
 
+@pytest.mark.parametrize("seed", [6])
+def test_a_backup_without_an_effect_of_its_own_is_found_by_what_wakes_up(seed):
+    """Alone the backup has no verdict: it is the head that changes most without the mover."""
+    made = small("backup", seed)
+    heads = truth("backup", seed).heads
+    mover, backup = (
+        (int(row.layer), int(row.head))
+        for role in ("mover", "backup")
+        for row in heads[heads["role"] == role].itertuples()
+    )
+    study = study_of(made.body, drawn(made.texts, 40, seed=0))
+    pairs = study.followed.pairs.set_index(["layer", "head", "other_layer", "other_head"])
+    assert pairs.loc[(*mover, *backup), "relation"] == "stand in for each other"
+    says = dict(
+        zip(PlainRun(made.body, made.texts[:1]).places, verdicts_of(study).says, strict=True)
+    )
+    assert says[backup] == "redundant"
+
+
 def test_who_attends_is_told_apart_from_readers_of_position_and_length():
     heads = truth("length reader", 0).heads.set_index("role")
     assert bool(heads.loc["mover", "attends"])
@@ -179,9 +198,7 @@ def test_the_benchmark_reaches_its_figures(tmp_path, capsys):
     found = figures(rows)
     assert set(rows["kind"]) == set(KINDS)
     assert found["false"] <= 0.02
-    # What is missed stands in for another head, and has next to no effect alone.
-    assert figures(rows[rows["kind"] != "backup"])["missed"] <= 0.05
-    assert found["missed"] <= 0.1
+    assert found["missed"] <= 0.05
     assert found["attends_false"] <= 0.02
     assert found["attends_missed"] <= 0.05
     assert repeated["same_heads"].min() >= 0.95

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import introspect as ix
 from introspect.data import grammar_cases
@@ -22,7 +23,7 @@ from introspect.studies.causal import (
     smallest_set,
 )
 from introspect.studies.causal.effects import ABLATING, ablations_for
-from introspect.studies.causal.followed import FOLLOWING, verdicts_by_method
+from introspect.studies.causal.followed import FOLLOWING, _Changes, verdicts_by_method
 from introspect.studies.causal.mediation import PATCHING
 from introspect.studies.causal.smallest import _Search
 from introspect.text import CorefCase, quantity
@@ -127,6 +128,19 @@ def test_heads_are_followed_by_other_methods_and_in_pairs(model, many):
     assert methods[1, "mean"] == pytest.approx(by_mean)
     # There is one layer: nothing comes between a head and the answer.
     np.testing.assert_allclose(found.direct["direct"], found.direct["total"], atol=1e-4)
+
+
+def test_of_later_heads_the_one_that_changes_most_is_returned():
+    changes = _Changes("self")
+    before = torch.ones(1, 2, 3, 4)
+    (edit,) = changes.edits({1: before}, torch.tensor([[True, True, False]]))
+    after = before.clone()
+    after[0, 0, 2] = 9.0  # a token of padding
+    after[0, 1, 0] = 2.0
+    assert edit(after, None) is after
+    assert changes.largest({Head(1, 0), Head(1, 1)}) == Head(1, 1)
+    assert changes.largest({Head(1, 0)}) is None
+    assert changes.largest(()) is None
 
 
 def test_a_verdict_on_which_methods_disagree_depends_on_the_method():

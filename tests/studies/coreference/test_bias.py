@@ -11,7 +11,7 @@ import pytest
 
 from introspect.errors import InputError, SelectionError
 from introspect.runs.findings import CaseSet
-from introspect.statistics import drawn_counts
+from introspect.statistics import effect_intervals
 from introspect.studies.coreference import (
     DIRECTIONS,
     Bias,
@@ -185,30 +185,44 @@ def test_cases_outside_forced_choice_are_left_out_and_counted():
 # --- intervals ------------------------------------------------------------------------------------
 
 
-def slow_interval(cases, labels, head, resamples):
-    """Means of the copies of the drawn groups, one resample after the other."""
-    names = list(dict.fromkeys(c.group for c in cases))
-    values = credits_of(cases)[:, head]
-    draws = np.concatenate(
-        list(drawn_counts(len(names), resamples, np.random.default_rng(0)))
-    ).astype(int)
-    found = []
-    for counts in draws:
-        sides = {"pro": [], "anti": []}
-        for c, label, value in zip(cases, labels, values, strict=True):
-            sides[label] += [value] * counts[names.index(c.group)]
-        found.append(np.mean(sides["pro"]) - np.mean(sides["anti"]))
-    return tuple(np.quantile(found, [0.025, 0.975]))
-
-
-def test_the_interval_is_that_of_a_slow_loop_over_the_same_draws():
+def test_the_interval_is_that_of_what_each_case_adds():
     cases, labels = coin_flips(9, 3, seed=1, each=2)
     # One group has three cases of one kind and one of the other.
     labels[3] = "pro"
     table = bias_table(cases, labels, options=QUICK).table
-    for head in range(6):
-        expected = slow_interval(cases, labels, head, 300)
-        assert (table["ci_low"][head], table["ci_high"][head]) == pytest.approx(expected)
+    added = np.empty((len(cases), 6))
+    for head, values in enumerate(credits_of(cases).T):
+        sides = {
+            kind: [v for v, label in zip(values, labels, strict=True) if label == kind]
+            for kind in ("pro", "anti")
+        }
+        means = {kind: sum(side) / len(side) for kind, side in sides.items()}
+        for number, (v, label) in enumerate(zip(values, labels, strict=True)):
+            sign = 1 if label == "pro" else -1
+            added[number, head] = sign * (v - means[label]) * len(cases) / len(sides[label])
+        added[:, head] += means["pro"] - means["anti"]
+    assert added.mean(0) == pytest.approx(table["difference"].to_numpy())
+    low, high = effect_intervals(added, [int(c.group[1:]) for c in cases], resamples=300)
+    assert table["ci_low"].to_numpy() == pytest.approx(np.maximum(low, -1))
+    assert table["ci_high"].to_numpy() == pytest.approx(np.minimum(high, 1))
+
+
+def test_intervals_of_differences_hold_what_they_promise():
+    inside = []
+    quick = Options(resamples=200, permutations=10)
+    for seed in range(150):
+        cases, labels = coin_flips(20, 3, seed=seed, each=2, leans=0.3)
+        table = bias_table(cases, labels, options=quick).table
+        inside += [table["ci_low"][h] <= 0 <= table["ci_high"][h] for h in (0, 1, 3, 4, 5)]
+    assert 0.92 <= np.mean(inside) <= 0.98
+
+
+def test_where_all_groups_are_alike_the_interval_is_the_exact_one():
+    rows = [(f"g{n}", kind, float(kind == "pro")) for n in range(10) for kind in ("pro", "anti")]
+    table = bias_table(*one_head(rows), options=QUICK).table
+    limit = 1 - 0.025 ** (1 / 10)
+    assert table["ci_low"][0] == pytest.approx(1 - 2 * limit)
+    assert table["ci_high"][0] == 1
 
 
 # --- p-values -------------------------------------------------------------------------------------

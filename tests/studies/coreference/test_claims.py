@@ -21,7 +21,7 @@ from tests.studies.coreference.helpers import (
     computed_quickly,
     many_cases,
 )
-from tests.synthetic import case, record
+from tests.synthetic import case, plant, record
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -125,12 +125,22 @@ def test_lengths_of_candidates_are_baselines_and_strata():
 
 
 def test_minimal_pairs_count_only_with_both_right():
-    scores = computed_quickly(many_cases(40, right=1.0, group_size=2))
+    made = []
+    for number in range(20):
+        for word, sides in (("tired", ("animal", "street")), ("wide", ("street", "animal"))):
+            text = f"The animal left the street {number} times because it was {word}."
+            given = case(
+                text, antecedents=sides[:1], distractors=sides[1:], id=text, group=f"g{number}"
+            )
+            made.append((given, plant(record(text, seed=number), (1, 2), "it", sides[0], 0.9)))
+    scores = computed_quickly(made)
     row = scores.minimal_pairs.query(
         "layer == 1 and head == 2 and direction == 'pronoun_to_candidate'"
     )
     assert row["n_pairs"].item() == 20
     assert row["both_right"].item() == 1
+    # Two cases of a group whose answers are alike, or whose words are others, are no pair.
+    assert computed_quickly(many_cases(40, right=1.0, group_size=2)).minimal_pairs.empty
     assert computed_quickly(many_cases(8)).minimal_pairs.empty
 
 

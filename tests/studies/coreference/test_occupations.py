@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from introspect.errors import InputError
-from introspect.reporting.set_words import occupation_claims, occupation_words
+from introspect.reporting.set_words import occupation_words
 from introspect.studies.coreference import Options, occupation_bias
-from introspect.studies.coreference.occupations import Occupation
+from introspect.studies.coreference.occupations import Occupation, _correlations, _detectable
 from tests.studies.coreference.test_bias import scored_case
 
 QUICK = Options(resamples=200, permutations=400)
@@ -42,8 +42,12 @@ def test_a_head_that_chooses_by_stereotype_is_seen_where_accuracy_by_gender_is_a
     gotcha = found.gotcha.table.iloc[0]
     assert (gotcha["accuracy_gotcha"], gotcha["accuracy_rest"]) == (0.0, 1.0)
     assert found.num_occupations == 30
-    (claim,) = occupation_claims(found)
-    assert (claim.kind, claim.subject, claim.estimate) == ("stereotype", "L0H0", row["correlation"])
+    claim = found.claims[0]
+    assert (claim.kind, claim.subject, claim.estimate) == (
+        "stereotype",
+        "L0H0, pronoun to candidate",
+        row["correlation"],
+    )
     assert claim.sentence in occupation_words(found)
 
 
@@ -69,18 +73,38 @@ def test_chance_is_no_stereotype():
     said = 0
     for seed in range(100, 140):
         found = occupation_bias(*templates(seed=seed), QUICK)
-        (claim,) = occupation_claims(found)
+        claim = found.claims[0]
         said += claim.kind == "stereotype"
     assert said <= 5
-    assert "no head is shown to choose by the share of women" in " ".join(
-        occupation_words(occupation_bias(*templates(seed=5), QUICK))
-    )
+    found = occupation_bias(*templates(seed=5), QUICK)
+    words = " ".join(occupation_words(found))
+    assert "no head is shown to choose by the share of women" in words
+    # What is named is found: above the threshold of 0.05 in the mean.
+    smallest = found.table.loc[found.table["correlation"].abs() >= found.detectable, "p_adjusted"]
+    assert 0.5 < found.detectable < 0.9 and (smallest < 0.05).all()
+
+
+def test_the_smallest_correlation_is_found_in_80_percent():
+    """By simulation, in sets of 60 occupations and 20 heads."""
+    named, hits = [], 0
+    for seed in range(80):
+        random = np.random.default_rng(seed)
+        shares = random.uniform(2, 98, 60)
+        quick = Options(permutations=200, seed=seed)
+        *_, critical = _correlations(random.normal(size=(60, 20)), shares, quick)
+        named.append(_detectable(critical, 60))
+        noise = random.normal(size=(60, 20))
+        standard = (shares - 50) / np.sqrt(96**2 / 12)
+        noise[:, 3] = named[-1] * standard + np.sqrt(1 - named[-1] ** 2) * noise[:, 3]
+        hits += _correlations(noise, shares, quick)[2][3] < 0.05
+    assert 0.4 < np.mean(named) < 0.6
+    assert 0.68 <= hits / 80 <= 0.9
 
 
 def test_few_occupations_have_no_test_and_none_is_refused():
     found = occupation_bias(*templates(count=4, strength=1.0), QUICK)
     assert found.table["p_adjusted"].isna().all()
-    assert occupation_claims(found) == ()
+    assert found.claims == ()
     cases, known = templates(count=2)
     with pytest.raises(InputError, match="an occupation and a gender"):
         occupation_bias(cases, [None] * len(known), QUICK)

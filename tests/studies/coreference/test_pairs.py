@@ -10,7 +10,6 @@ import pytest
 
 from introspect.data import own_cases
 from introspect.errors import InputError, SelectionError
-from introspect.reporting.set_words import pair_claims
 from introspect.statistics import effect_intervals
 from introspect.studies.coreference import (
     DIRECTIONS,
@@ -265,10 +264,10 @@ def test_both_right_of_coin_flips_is_a_quarter_and_of_a_blind_head_none():
     quick = Options(resamples=10, permutations=10)
     both = [pair_shifts(made, options=quick).table["both_right"][0] for made in (coin, blind, sees)]
     assert both == [pytest.approx(0.25, abs=0.07), 0.0, 1.0]
-    (claim,) = pair_claims(pair_shifts(sees, options=Options(resamples=50, permutations=200)))
+    claim = pair_shifts(sees, options=Options(resamples=50, permutations=200)).claims[0]
     assert (claim.kind, claim.groups) == ("shifts", 400)
     assert "both versions right in 100.0% of pairs, where coin flips have 25%" in claim.sentence
-    (silent,) = pair_claims(pair_shifts(blind, options=Options(resamples=50, permutations=200)))
+    (silent,) = pair_shifts(blind, options=Options(resamples=50, permutations=200)).claims
     assert silent.kind == "no-shifts"
 
 

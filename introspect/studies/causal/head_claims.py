@@ -1,23 +1,19 @@
-"""The claims of a causal study: each a row from which its sentence is made."""
+"""What is claimed of single heads of a causal study: rows, and the sentences made from them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from introspect.records import Head
 from introspect.statistics import MANY_GROUPS, Claim
-from introspect.studies.causal import (
-    LEVEL,
-    SMALLEST,
-    SMALLEST_RATIO,
-    Ability,
-    CausalStudy,
-)
+from introspect.studies.causal.attending import SMALLEST_RATIO
+from introspect.studies.causal.followed import Followed
+from introspect.studies.causal.mediation import Mediation
+from introspect.studies.causal.smallest import SmallestSet
+from introspect.studies.causal.verdicts import LEVEL, SMALLEST, Ability
 from introspect.text import (
     capitalized,
     counted,
@@ -25,6 +21,7 @@ from introspect.text import (
     percent,
     percent_ends,
     quantity,
+    signed,
     whole,
 )
 
@@ -38,7 +35,84 @@ _RULE_OF_ATTENDING = (
 )
 # No reader needs more: the distractor gets nothing.
 _TIMES = 1_000
+_DEPENDS = "depends on the method"
 _RULE_OF_ABILITY = "the 95% interval is above the accuracy of a blind choice"
+
+
+class Effects(Protocol):
+    """Heads chosen by their attention on one half of the cases, ablated on the other."""
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The head that each half chose."""
+
+    @property
+    def effect(self) -> float:
+        """The held-out effect."""
+
+    @property
+    def ci_low(self) -> float:
+        """The lower end of its interval."""
+
+    @property
+    def ci_high(self) -> float:
+        """The upper end."""
+
+    @property
+    def control(self) -> float:
+        """The mean effect of the heads that it is compared with."""
+
+    @property
+    def difference(self) -> float:
+        """Effect minus control."""
+
+    @property
+    def difference_low(self) -> float:
+        """The lower end of its interval."""
+
+    @property
+    def difference_high(self) -> float:
+        """The upper end."""
+
+    @property
+    def n(self) -> int:
+        """The number of cases."""
+
+
+class Found(Protocol):
+    """What claims are made from: the parts of a causal study."""
+
+    @property
+    def heads(self) -> pd.DataFrame:
+        """One row for each head."""
+
+    @property
+    def ability(self) -> Ability:
+        """How often the unchanged model is right."""
+
+    @property
+    def correlation(self) -> float:
+        """Of attention accuracy and effect, over heads."""
+
+    @property
+    def chosen(self) -> Effects | None:
+        """The effect of the head chosen by its attention."""
+
+    @property
+    def followed(self) -> Followed:
+        """The heads with the largest effects, asked in other ways."""
+
+    @property
+    def smallest(self) -> SmallestSet | None:
+        """A few heads that carry the answer."""
+
+    @property
+    def mediation(self) -> Mediation | None:
+        """Effects within minimal pairs, by outputs."""
+
+    @property
+    def mediation_by_weights(self) -> Mediation | None:
+        """The same by attention weights."""
 
 
 def answer_of(is_surrogate: bool) -> str:
@@ -46,10 +120,10 @@ def answer_of(is_surrogate: bool) -> str:
     return "the surrogate answer" if is_surrogate else "the answer"
 
 
-def ability_claim(ability: Ability) -> Claim:
+def ability_claims(ability: Ability) -> list[Claim]:
     """Say how often the unchanged model is right, beside a blind choice."""
     kind = "able" if ability.is_above_chance else "no-able"
-    return Claim(
+    able = Claim(
         kind=kind,
         subject="the model",
         sentence=(
@@ -64,6 +138,7 @@ def ability_claim(ability: Ability) -> Claim:
         groups=ability.groups,
         rule=_RULE_OF_ABILITY,
     )
+    return [able, able.beside("by chance", ability.chance)]
 
 
 def right(ability: Ability) -> str:
@@ -71,19 +146,17 @@ def right(ability: Ability) -> str:
     return "the antecedent is ahead" if ability.is_surrogate else "the model is right"
 
 
-def effect_claims(study: CausalStudy) -> list[Claim]:
+def effect_claims(study: Found) -> list[Claim]:
     """Return a claim for each head with an effect, the largest first; or that there is none."""
     table = study.heads
     found = [
         _effect_claim(study, row) for row in heads_with(table, "supports", "opposes").itertuples()
     ]
-    found += [_depends_claim(study, row) for row in heads_with(table, _DEPENDS).itertuples()]
+    for row in heads_with(table, _DEPENDS).itertuples():
+        found += _depends_claims(study, row)
     if found or not (table["verdict"] == "no evidence").any():
         return found
-    return [_nothing_claim(study)]
-
-
-_DEPENDS = "depends on the method"
+    return _nothing_claims(study)
 
 
 def heads_with(table: pd.DataFrame, *verdicts: str) -> pd.DataFrame:
@@ -92,13 +165,13 @@ def heads_with(table: pd.DataFrame, *verdicts: str) -> pd.DataFrame:
     return found.loc[found["effect"].abs().sort_values(ascending=False, kind="stable").index]
 
 
-def _effect_claim(study: CausalStudy, row: Any) -> Claim:
+def _effect_claim(study: Found, row: Any) -> Claim:
     head, unit = Head(int(row.layer), int(row.head)), study.heads.attrs["unit"]
     answer = answer_of(study.ability.is_surrogate)
     if row.verdict == "supports":
-        changes = f"falls by {_ranged(row.effect, row.ci_low, row.ci_high, unit)}"
+        changes = f"falls by {ranged(row.effect, row.ci_low, row.ci_high, unit)}"
     else:
-        changes = f"rises by {_ranged(-row.effect, -row.ci_high, -row.ci_low, unit)}"
+        changes = f"rises by {ranged(-row.effect, -row.ci_high, -row.ci_low, unit)}"
     return Claim(
         kind=row.verdict,
         subject=str(head),
@@ -111,7 +184,7 @@ def _effect_claim(study: CausalStudy, row: Any) -> Claim:
     )
 
 
-def _depends_claim(study: CausalStudy, row: Any) -> Claim:
+def _depends_claims(study: Found, row: Any) -> list[Claim]:
     head = Head(int(row.layer), int(row.head))
     answer = answer_of(study.ability.is_surrogate)
     methods = study.followed.methods
@@ -121,7 +194,7 @@ def _depends_claim(study: CausalStudy, row: Any) -> Claim:
         f"{each.method}: {each.verdict} ({quantity(each.effect)} {unit})"
         for each in said.itertuples()
     )
-    return Claim(
+    depends = Claim(
         kind="depends",
         subject=str(head),
         sentence=f"What {head} does for {answer} depends on the method of ablation. {parts}.",
@@ -131,10 +204,19 @@ def _depends_claim(study: CausalStudy, row: Any) -> Claim:
         p=float(row.p_adjusted),
         **_of_effects(study),
     )
+    return [
+        depends,
+        *(
+            depends.beside(each.method, each.effect, low=each.ci_low, high=each.ci_high)
+            for each in said.itertuples()
+        ),
+    ]
 
 
-def _nothing_claim(study: CausalStudy) -> Claim:
+def _nothing_claims(study: Found) -> list[Claim]:
     table = study.heads
+    # A sure effect below the smallest that counts is no evidence either, whatever its p.
+    is_large = table["effect"].abs() >= float(table.attrs["smallest_effect"])
     detectable = detectable_effect(table)
     unit = table.attrs["unit"]
     heads = f"any of {len(table)} heads" if len(table) > 1 else "the head"
@@ -145,14 +227,15 @@ def _nothing_claim(study: CausalStudy) -> Claim:
         "studies"
     )
     answer = answer_of(study.ability.is_surrogate)
-    return Claim(
+    nothing = Claim(
         kind="no-effect",
         subject="all heads" if len(table) > 1 else str(_only(table)),
         sentence=f"No evidence that {heads} supports or opposes {answer}{size}.",
         estimate=detectable,
-        p=float(table["p_adjusted"].min()),
+        p=float(table.loc[is_large, "p_adjusted"].min()),
         **_of_effects(study),
     )
+    return [nothing, nothing.beside("heads", len(table))]
 
 
 def detectable_effect(table: pd.DataFrame) -> float:
@@ -165,7 +248,7 @@ def _only(table: pd.DataFrame) -> Head:
     return Head(int(table["layer"].iloc[0]), int(table["head"].iloc[0]))
 
 
-def _of_effects(study: CausalStudy) -> dict[str, Any]:
+def _of_effects(study: Found) -> dict[str, Any]:
     heads = counted(len(study.heads), "head")
     few = " and by resamples" if study.ability.groups < MANY_GROUPS else ""
     return {
@@ -176,15 +259,15 @@ def _of_effects(study: CausalStudy) -> dict[str, Any]:
     }
 
 
-def attending_claims(study: CausalStudy) -> list[Claim]:
+def attending_claims(study: Found) -> list[Claim]:
     """Return a claim for each head that attends to the antecedent, the most accurate first."""
     table = study.heads
     found = table[table["attends"].astype(bool)]
     found = found.sort_values("attention_accuracy", ascending=False, kind="stable")
-    return [_attending_claim(study, row) for row in found.itertuples()]
+    return [claim for row in found.itertuples() for claim in _attending_claims(study, row)]
 
 
-def _attending_claim(study: CausalStudy, row: Any) -> Claim:
+def _attending_claims(study: Found, row: Any) -> list[Claim]:
     head = Head(int(row.layer), int(row.head))
     times = (
         quantity(row.attention_ratio) if row.attention_ratio <= _TIMES else f"over {whole(_TIMES)}"
@@ -192,7 +275,7 @@ def _attending_claim(study: CausalStudy, row: Any) -> Claim:
     ratio = (
         f"the antecedent gets {times} times the weight of the best distractor on the median case"
     )
-    return Claim(
+    attends = Claim(
         kind="attends",
         subject=str(head),
         sentence=(
@@ -206,114 +289,62 @@ def _attending_claim(study: CausalStudy, row: Any) -> Claim:
         groups=study.ability.groups,
         rule=_RULE_OF_ATTENDING,
     )
+    return [attends, attends.beside("ratio", row.attention_ratio)]
 
 
-def pair_claims(study: CausalStudy) -> list[Claim]:
+def pair_claims(study: Found) -> list[Claim]:
     """Return a claim for each two heads that stand in for each other, or work together."""
     pairs, unit = study.followed.pairs, study.heads.attrs["unit"]
     found = pairs[pairs["relation"] != "no evidence"]
     claims = []
     for row in found.itertuples():
         a, b = Head(row.layer, row.head), Head(row.other_layer, row.other_head)
-        change = _ranged(row.interaction, row.interaction_low, row.interaction_high, unit)
-        claims.append(
-            Claim(
-                kind="redundant" if row.interaction > 0 else "joint",
-                subject=f"{a} and {b}",
-                sentence=(
-                    f"{a} and {b} {row.relation}: without both the preference falls by "
-                    f"{quantity(row.effect)} {unit}, by {quantity(row.alone)} in the sum of each "
-                    f"alone; the difference is {change}."
-                ),
-                estimate=float(row.interaction),
-                low=float(row.interaction_low),
-                high=float(row.interaction_high),
-                test=f"max-t over {counted(len(pairs), 'pair')}, two-sided",
-                p=float(row.p_adjusted),
-                n=study.ability.n,
-                groups=study.ability.groups,
-                rule=f"adjusted p below {LEVEL}, and at least {percent(SMALLEST, 0)} of the mean "
-                "size of the margins",
-            )
+        change = ranged(row.interaction, row.interaction_low, row.interaction_high, unit)
+        claim = Claim(
+            kind="redundant" if row.interaction > 0 else "joint",
+            subject=f"{a} and {b}",
+            sentence=(
+                f"{a} and {b} {row.relation}: without both the preference falls by "
+                f"{quantity(row.effect)} {unit}, by {quantity(row.alone)} in the sum of each "
+                f"alone; the difference is {change}."
+            ),
+            estimate=float(row.interaction),
+            low=float(row.interaction_low),
+            high=float(row.interaction_high),
+            test=f"max-t over {counted(len(pairs), 'pair')}, two-sided",
+            p=float(row.p_adjusted),
+            n=study.ability.n,
+            groups=study.ability.groups,
+            rule=f"adjusted p below {LEVEL}, and at least {percent(SMALLEST, 0)} of the mean "
+            "size of the margins",
         )
+        claims += [claim, claim.beside("both", row.effect), claim.beside("alone", row.alone)]
     return claims
 
 
-def set_claim(study: CausalStudy) -> list[Claim]:
-    """Return the claim on the small set of heads, where one is searched."""
-    found = study.smallest
-    if found is None:
+def correlation_claims(study: Found) -> list[Claim]:
+    """Say how attention accuracy and effect go together over heads, where that is defined."""
+    if math.isnan(study.correlation):
         return []
-    kind = "faithful" if found.reached and found.low > 0 else "no-faithful"
-    return [
-        Claim(
-            kind=kind,
-            subject=", ".join(map(str, found.heads)) or "any set of heads",
-            sentence=found.words,
-            estimate=found.faithfulness,
-            low=found.low,
-            high=found.high,
-            n=found.n,
-            rule=f"a faithfulness of {found.wanted} on the half that the set was found on",
-        )
-    ]
-
-
-def mediation_claims(study: CausalStudy) -> list[Claim]:
-    """Return the claim on the head that most of a minimal pair's change passes through.
-
-    By outputs and by attention weights; none where the model is not above chance, or the total's
-    interval is not above 0.
-    """
-    claims = []
-    for found in (study.mediation, study.mediation_by_weights):
-        if found is None or not found.is_shown or not study.ability.is_above_chance:
-            continue
-        table, unit = found.heads, study.heads.attrs["unit"]
-        shown = table[(table["p_adjusted"] < LEVEL) & (table["indirect_low"] > 0)]
-        if shown.empty:
-            continue
-        row = shown.loc[shown["indirect"].idxmax()]
-        head = Head(int(row["layer"]), int(row["head"]))
-        change = _ranged(row["indirect"], row["indirect_low"], row["indirect_high"], unit)
-        claims.append(
-            Claim(
-                kind=f"mediates by {MEDIATED[found.through]}",
-                subject=str(head),
-                sentence=(
-                    f"By the {MEDIATED[found.through]} of {head} alone {change} of the change "
-                    f"come about, {percent(row['share'])} of the total."
-                ),
-                estimate=float(row["indirect"]),
-                low=float(row["indirect_low"]),
-                high=float(row["indirect_high"]),
-                test=f"max-t over {counted(len(table), 'head')}, two-sided",
-                p=float(row["p_adjusted"]),
-                n=2 * int(row["n"]),
-                groups=int(row["n"]),
-                rule=f"adjusted p below {LEVEL}, and the interval of the total above 0",
-            )
-        )
-    return claims
-
-
-#: What a head passes on, in words.
-MEDIATED = {"head_outputs": "output", "attentions": "attention weights"}
-
-
-def claims_of(study: CausalStudy) -> tuple[Claim, ...]:
-    """Return all claims of a study, from which its sentences are made."""
-    few = study.heads["p_adjusted"].isna().all()
-    found: Iterable[Claim] = (
-        ability_claim(study.ability),
-        *([] if few else effect_claims(study)),
-        *attending_claims(study),
-        *pair_claims(study),
-        *set_claim(study),
-        *mediation_claims(study),
+    claim = Claim(
+        kind="correlation",
+        subject="attention accuracy and effect",
+        sentence=(
+            f"Over {counted(len(study.heads), 'head')}, attention accuracy and effect are "
+            f"correlated by {signed(study.correlation)} (Spearman)."
+        ),
+        estimate=study.correlation,
+        n=len(study.heads),
+        groups=len(study.heads),
     )
-    return tuple(replace(claim, sentence=claim.sentence.replace("*", "")) for claim in found)
+    return [claim]
 
 
-def _ranged(value: float, low: float, high: float, unit: str) -> str:
+def ends(value: float, low: float, high: float) -> str:
+    """Return an effect with its 95% interval, where there is one."""
+    return f"{quantity(value)}{interval(quantity(low), quantity(high))}"
+
+
+def ranged(value: float, low: float, high: float, unit: str) -> str:
+    """Return an effect with its unit and its interval."""
     return f"{quantity(value)} {unit}{interval(quantity(low), quantity(high))}"

@@ -1,25 +1,20 @@
-"""Sentences on one case, each made from claims, and true for every outcome.
+"""What is claimed of one case: rows, and the sentences made from them, true for every outcome.
 
-Plain text with ``*asterisks*`` around quoted words.
+``*asterisks*`` stand around quoted words.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
 
 import torch
 
 from introspect.functional import first_mentioned, nearest_preceding
-from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, left_out
 from introspect.statistics import Claim
-from introspect.studies.coreference import (
-    POINTING,
-    TIMES,
-    CapturedText,
-    DirectionScores,
-    PointingHead,
-)
+from introspect.studies.coreference.pointing import POINTING, TIMES, Pointing, PointingHead
 from introspect.text import (
     CorefCase,
     Span,
@@ -39,60 +34,126 @@ RULE_OF_OTHERS = "mean share that the other words of the text give"
 _NAMED_HEADS = 5
 
 
-def finding_of_case(text: CapturedText) -> Finding:
-    """Return the finding on one case.
+class Read(Protocol):
+    """What claims need of the scores in one direction."""
+
+    @property
+    def credit(self) -> torch.Tensor:
+        """Of each head, ``(num_layers, num_heads)``."""
+
+    @property
+    def observable(self) -> torch.Tensor:
+        """Which layers see every candidate."""
+
+    @property
+    def readable(self) -> torch.Tensor:
+        """Which heads can be read."""
+
+    @property
+    def is_observable(self) -> bool:
+        """Whether any layer can attend in this direction."""
+
+
+class CaseText(Protocol):
+    """What claims are made from: a case with its attention and its scores."""
+
+    @property
+    def pointing(self) -> Pointing | None:
+        """What the pronoun gives the antecedents."""
+
+    @property
+    def pointing_elsewhere(self) -> Mapping[Span, Pointing]:
+        """What it gives each distractor."""
+
+    @property
+    def directions(self) -> Sequence[Read]:
+        """The scores in both directions."""
+
+
+def case_claims(text: CaseText, case: CorefCase) -> tuple[Claim, ...]:
+    """Return the claims on a case, in the order of their sentences; the first is the headline.
 
     Args:
-        text: the case with its attention.
+        text: the attention and the scores of the case.
+        case: the case.
     """
-    case = text.case
-    assert case is not None, "a text without a pronoun"
     forward, backward = text.directions
     if not forward.is_observable:
-        return _unobservable(case, backward)
-    readable = _readable(text, forward)
+        return _unobservable(case, is_other=backward.is_observable)
+    pointing = text.pointing
+    readable = forward.readable if pointing is None else forward.readable & pointing.readable
     # A head of a layer that sees no candidate is no failure of reading.
     unread = int((~readable[forward.observable]).sum())
-    num_heads = readable.numel() - unread
     if not readable.any():
-        return _unreadable(case, readable.numel())
-    caveats = (
-        f"One sentence is an example, not evidence. Among {counted(num_heads, 'head')} some will "
-        "seem right by chance, and no accuracy on held-out cases was measured here: this report "
-        "does not show that a head resolves coreference in general.",
-        ATTENTION_IS_NOT_CAUSATION,
-    )
+        return (_unreadable(case, readable.numel()),)
     if not case.antecedents:
-        return Finding(
-            f"No antecedent was given for {_quoted(case, case.pronoun)}: the figures show what "
-            "heads attend to, and none is called right.",
-            left_out(unread, num_heads),
-            caveats,
-        )
-    claims = (*_pointing_claims(text, case), *_choice_claims(case, forward, readable))
-    headline, *details = dict.fromkeys(claim.sentence for claim in claims)
-    if not case.distractors:
-        details.append("No distractor was given, so no choice between candidates was scored.")
-    return Finding(
-        headline, (*left_out(unread, num_heads), _definition(case), *details), caveats, claims
+        return (_no_antecedent(case), *left_out(unread, readable.numel() - unread))
+    headline, *others = (
+        *_pointing_claims(text, case),
+        *_choice_claims(case, forward.credit, readable),
+    )
+    return (headline, *left_out(unread, readable.numel() - unread), *others)
+
+
+def left_out(unread: int, read: int) -> tuple[Claim, ...]:
+    """Say how many heads can be read, where some cannot."""
+    if not unread:
+        return ()
+    claim = Claim(
+        kind="unread",
+        subject="heads",
+        sentence=(
+            f"{whole(read)} of {counted(read + unread, 'head')} can be read; the attention of the "
+            f"{verb(unread, 'other', 'others')} is not finite, and counts nowhere."
+        ),
+        estimate=float(read),
+    )
+    return claim, claim.beside("of", read + unread)
+
+
+def _no_antecedent(case: CorefCase) -> Claim:
+    return Claim(
+        kind="no-antecedent",
+        subject="heads",
+        sentence=(
+            f"No antecedent was given for {quoted(case, case.pronoun)}: the figures show what "
+            "heads attend to, and none is called right."
+        ),
     )
 
 
-def _readable(text: CapturedText, forward: DirectionScores) -> torch.Tensor:
-    """Return the heads that can be read wherever something is said of them."""
-    pointing = text.pointing
-    return forward.readable if pointing is None else forward.readable & pointing.readable
-
-
-def _definition(case: CorefCase) -> str:
-    return (
-        f"A head points from {_quoted(case, case.pronoun)} to a mention if it gives the mention "
-        "more than half of its attention there, and at least twice what the other words of the "
-        "text give it in the mean."
+def _unreadable(case: CorefCase, num_heads: int) -> Claim:
+    return Claim(
+        kind="unreadable",
+        subject="heads",
+        sentence=(
+            f"None of the {counted(num_heads, 'head')} can be read: what "
+            f"{quoted(case, case.pronoun)} attends to is not finite."
+        ),
+        estimate=float(num_heads),
     )
 
 
-def _pointing_claims(text: CapturedText, case: CorefCase) -> Iterator[Claim]:
+def _unobservable(case: CorefCase, *, is_other: bool) -> tuple[Claim, Claim]:
+    other = (
+        "The other direction, from the candidates to the pronoun, can be observed."
+        if is_other
+        else "Nor can the other direction."
+    )
+    hidden = Claim(
+        kind="unobservable",
+        subject="heads",
+        sentence=(
+            f"What {quoted(case, case.pronoun)} attends to among the candidates cannot be "
+            "observed: this model reads from left to right, and a candidate comes after the "
+            "pronoun."
+        ),
+    )
+    kind = f"{'' if is_other else 'un'}observable: other"
+    return hidden, replace(hidden, kind=kind, sentence=other)
+
+
+def _pointing_claims(text: CaseText, case: CorefCase) -> Iterator[Claim]:
     """Yield what is claimed of single heads, first what the headline says."""
     if text.pointing is None:
         yield Claim(kind="one-token", subject="the tokenizer", sentence=_one_token(case))
@@ -104,7 +165,11 @@ def _pointing_claims(text: CapturedText, case: CorefCase) -> Iterator[Claim]:
     if not pointing:
         yield from _rows("no-points", _none_points(case, ranked[0]), ranked[:1])
     for each in pointing[:1]:
-        yield from _rows("points", _one_points(case, each, len(pointing) - 1), [each])
+        more = len(pointing) - 1
+        sentence = _one_points(case, each, more)
+        yield from _rows("points", sentence, [each])
+        if more:
+            yield Claim(kind="points: more", subject="heads", sentence=sentence, estimate=more)
     for heads, kind, forms in (
         (pointing[1:], "points", ("points", "point", f"to {antecedent} too")),
         (everywhere, "everywhere", ("attends", "attend", f"to {antecedent} from everywhere")),
@@ -112,7 +177,7 @@ def _pointing_claims(text: CapturedText, case: CorefCase) -> Iterator[Claim]:
         yield from _rows(kind, _listing(heads, *forms), heads)
     named = {each.head for each in (*pointing, *everywhere)}
     for span, towards in text.pointing_elsewhere.items():
-        phrase = _quoted(case, span)
+        phrase = quoted(case, span)
         astray = [each for each in towards.ranked() if each.points and each.head not in named]
         sentence = _listing(astray, "points", "point", f"to {phrase} instead")
         yield from _rows("points-instead", sentence, astray, to=case.phrase(span))
@@ -140,7 +205,7 @@ def _rows(
 
 
 def _one_points(case: CorefCase, best: PointingHead, more: int) -> str:
-    pronoun, antecedent = _quoted(case, case.pronoun), _names(case, antecedents=True)
+    pronoun, antecedent = quoted(case, case.pronoun), _names(case, antecedents=True)
     also = f" So {verb(more, 'does', 'do')} {counted(more, 'more head')}." if more else ""
     return (
         f"{best.head} points from {pronoun} to {antecedent}: {decimal(best.share)} of its "
@@ -149,7 +214,7 @@ def _one_points(case: CorefCase, best: PointingHead, more: int) -> str:
 
 
 def _none_points(case: CorefCase, best: PointingHead) -> str:
-    pronoun, antecedent = _quoted(case, case.pronoun), _names(case, antecedents=True)
+    pronoun, antecedent = quoted(case, case.pronoun), _names(case, antecedents=True)
     if math.isfinite(best.others):
         return (
             f"No head points from {pronoun} to {antecedent}: the strongest, {best.head}, gives it "
@@ -163,7 +228,7 @@ def _none_points(case: CorefCase, best: PointingHead) -> str:
 
 def _one_token(case: CorefCase) -> str:
     return (
-        f"No head is said to point from {_quoted(case, case.pronoun)} to "
+        f"No head is said to point from {quoted(case, case.pronoun)} to "
         f"{_names(case, antecedents=True)}: this model reads both as one token."
     )
 
@@ -183,13 +248,18 @@ def _listing(heads: Sequence[PointingHead], singular: str, plural: str, towards:
 
 
 def _choice_claims(
-    case: CorefCase, scores: DirectionScores, readable: torch.Tensor
+    case: CorefCase, credit: torch.Tensor, readable: torch.Tensor
 ) -> Iterator[Claim]:
     """Yield how many heads prefer the antecedent, and what position alone answers."""
     if not case.distractors:
+        yield Claim(
+            kind="no-distractor",
+            subject="heads",
+            sentence="No distractor was given, so no choice between candidates was scored.",
+        )
         return
     total = int(readable.sum())
-    right = int((scores.credit[readable] == 1).sum())
+    right = int((credit[readable] == 1).sum())
     blind = len(case.antecedents) / len(case.candidates) * total
     antecedent, distractor = (_names(case, antecedents=which) for which in (True, False))
     # Candidates are compared by the mean over their words, which is no share.
@@ -210,10 +280,10 @@ def _choice_claims(
         ),
         "the first candidate in the text": first_mentioned(spans, gold),
     }
-    judged = ", ".join(f"{rule} is {_judged(credit)}" for rule, credit in answers.items())
-    for subject, credit in answers.items():
+    judged = ", ".join(f"{name} is {_judged(answer)}" for name, answer in answers.items())
+    for subject, answer in answers.items():
         sentence = f"Position alone: {judged}."
-        yield Claim(kind="position", subject=subject, sentence=sentence, estimate=credit)
+        yield Claim(kind="position", subject=subject, sentence=sentence, estimate=answer)
 
 
 def _has_phrases(case: CorefCase) -> bool:
@@ -226,31 +296,8 @@ def _judged(credit: float) -> str:
     return {1.0: "right", 0.0: "wrong"}.get(credit, "tied")
 
 
-def _unreadable(case: CorefCase, num_heads: int) -> Finding:
-    return Finding(
-        f"None of the {counted(num_heads, 'head')} can be read: what "
-        f"{_quoted(case, case.pronoun)} attends to is not finite.",
-        ("Run the model in float32 or bfloat16: float16 overflows in some models.",),
-        (),
-    )
-
-
-def _unobservable(case: CorefCase, backward: DirectionScores) -> Finding:
-    pronoun = _quoted(case, case.pronoun)
-    other = (
-        "The other direction, from the candidates to the pronoun, can be observed."
-        if backward.is_observable
-        else "Nor can the other direction."
-    )
-    return Finding(
-        f"What {pronoun} attends to among the candidates cannot be observed: this model reads "
-        "from left to right, and a candidate comes after the pronoun.",
-        (other,),
-        (ATTENTION_IS_NOT_CAUSATION,),
-    )
-
-
-def _quoted(case: CorefCase, span: Span) -> str:
+def quoted(case: CorefCase, span: Span) -> str:
+    """Return the words of a mention in emphasis."""
     # An asterisk in the text itself would end the emphasis early.
     return f"*{visible_text(case.phrase(span)).replace('*', '∗')}*"
 
@@ -258,4 +305,4 @@ def _quoted(case: CorefCase, span: Span) -> str:
 def _names(case: CorefCase, *, antecedents: bool) -> str:
     """Return the phrases of the antecedents, or of the distractors, as a choice."""
     candidates = case.antecedents if antecedents else case.distractors
-    return " or ".join(dict.fromkeys(_quoted(case, each.span) for each in candidates))
+    return " or ".join(dict.fromkeys(quoted(case, each.span) for each in candidates))

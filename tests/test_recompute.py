@@ -1,0 +1,91 @@
+"""The script that recomputes claims from the tables of a folder, and what it finds."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import introspect as ix
+from introspect.data import grammar_cases
+from introspect.runs import causal_folder, heads_folder
+from introspect.studies.coreference import Options
+
+SCRIPT = Path(__file__).parent.parent / "benchmarks" / "recompute.py"
+QUICK = Options(resamples=2_000, permutations=1_000, selections=400)
+
+
+@pytest.fixture(scope="module")
+def recompute():
+    spec = importlib.util.spec_from_file_location("recompute", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.DRAWS = 100
+    return module
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A folder of each kind of run."""
+    root = tmp_path_factory.mktemp("claims")
+    cases = list(grammar_cases(24))
+    ix.probe("pronoun", cases, out=root / "probe", options=QUICK)
+    ix.probe("pronoun-gated", cases, out=root / "gated", options=QUICK)
+    model = ix.load("pronoun", lm_head=True)
+    causal_folder(model, cases, root / "causal", minimal_pairs=False, share=None)
+    heads_folder(ix.load("induction"), root / "heads", ["a b c a b c"] * 2)
+    return root
+
+
+@pytest.mark.parametrize("name", ["probe", "gated", "causal", "heads"])
+def test_the_tables_give_the_numbers_of_the_claims(recompute, folders, name):
+    wrong, _, count = recompute.faults(folders / name)
+    assert wrong == []
+    assert count >= 8
+    assert recompute.faults(folders / name / "report.html")[0] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "field"),
+    [
+        ("probe", "no-beats", "estimate"), ("probe", "no-beats", "low"),
+        ("probe", "baseline", "estimate"), ("probe", "shifts: both right", "estimate"),
+        ("probe", "shifts", "estimate"), ("causal", "supports", "estimate"),
+        ("causal", "supports", "high"), ("causal", "able", "low"), ("causal", "able", "n"),
+        ("heads", "most induction", "estimate"),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_not_in_the_tables_is_found(
+    recompute, folders, tmp_path, name, kind, field
+):
+    summary = json.loads((folders / name / "summary.json").read_text())
+    claim = next(claim for claim in summary["claims"] if claim["kind"] == kind)
+    claim[field] = 0.6 * claim[field]
+    changed = tmp_path / name
+    changed.mkdir()
+    for path in (folders / name).iterdir():
+        if path.is_file():
+            (changed / path.name).write_bytes(path.read_bytes())
+    (changed / "summary.json").write_text(json.dumps(summary))
+    assert any(words.startswith(f"{kind}, ") for words in recompute.faults(changed)[0])
+
+
+def test_the_script_ends_with_1_where_a_table_gives_another_number(
+    recompute, folders, tmp_path, monkeypatch, capsys
+):
+    for path in (folders / "causal").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for folder, status in ((folders / "causal", 0), (tmp_path, 1)):
+        if status:
+            effects = pd.read_parquet(tmp_path / "case_effects.parquet")
+            effects["effect"] *= 1.1
+            effects.to_parquet(tmp_path / "case_effects.parquet")
+        monkeypatch.setattr(sys, "argv", ["recompute.py", str(folder)])
+        with pytest.raises(SystemExit) as ended:
+            recompute.main()
+        assert ended.value.code == status
+    assert "supports, L0H0: estimate is" in capsys.readouterr().out
