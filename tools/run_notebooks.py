@@ -108,17 +108,23 @@ def with_texts(notebook: Notebook, given: Mapping[str, str]) -> Notebook:
     """
     changed = copy.deepcopy(notebook)
     cell = next(code_cells(changed))
-    lines = cell.source.splitlines()
+    own = texts_of(cell)
+    if unknown := sorted(given.keys() - own):
+        raise ValueError(f"Expected names that the first cell gives a text, got {unknown}.")
+    for name, text in given.items():
+        line = re.compile(rf"^{name} = .*$", re.MULTILINE)
+        cell.source = line.sub(lambda _, made=f"{name} = {text!r}": made, cell.source, count=1)
+    return changed
+
+
+def texts_of(cell: Any) -> dict[str, str]:
+    """Return the names that a cell gives a text, and the texts."""
+    found = {}
     for node in ast.parse(cell.source).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str())):
-                if name in given:
-                    lines[node.lineno - 1] = f"{name} = {given[name]!r}"
-                    given = {key: text for key, text in given.items() if key != name}
-    if given:
-        raise ValueError(f"Expected names that the first cell gives a text, got {sorted(given)}.")
-    cell.source = "\n".join(lines)
-    return changed
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                found[name] = text
+    return found
 
 
 def executed(notebook: Notebook) -> tuple[Notebook, list[str]]:

@@ -32,7 +32,7 @@ from introspect.page.bundle import (
 from introspect.page.codec import Floats, encode, encoded_method, encoded_part, record_json
 from introspect.records import METHODS, AttentionRecord
 
-#: Pixels of a frame in a notebook until its page says how tall it is, where nothing better is known.
+#: Pixels of a frame in a notebook until its page says how tall it is.
 FRAME_HEIGHT = 640
 
 

@@ -73,11 +73,11 @@ def is_in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def show_in_notebook(thing: Any, *, raw: bool = False) -> None:
-    """Display an object below the cell, or with ``raw`` what stands for one, by its types."""
+def show_in_notebook(thing: Any, **options: bool) -> None:
+    """Display an object below the cell, or with ``raw=True`` what stands for one, by its types."""
     from IPython.display import display
 
-    display(thing, raw=raw)  # type: ignore[no-untyped-call]
+    display(thing, **options)  # type: ignore[no-untyped-call]
 
 
 def show_in_browser(page: str) -> None:
