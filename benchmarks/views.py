@@ -2,9 +2,13 @@
 
     python benchmarks/views.py --tokens 64,128
     python benchmarks/views.py --build
+    python benchmarks/views.py --notebook
 
 With ``--build``, only the time to make the page of a model view is measured, of 32 layers × 32
 heads and 128 tokens, without a browser: at most 3 seconds of one processor are the goal.
+
+With ``--notebook``, only how far the first figure is from the top of what a notebook shows is
+measured (at most 200 pixels), how tall the output becomes beside the estimate, and how heavy it is.
 
 The same record is shown by both: random attention (a softmax of normal scores with a standard
 deviation of 2, so that some weights are strong), 12 layers × 12 heads. Random numbers compress
@@ -141,7 +145,12 @@ def main() -> None:
     parser.add_argument("--only", choices=["ours", "BertViz"], help="one of the two sides")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--build", action="store_true", help="only the time to make a page")
+    parser.add_argument("--notebook", action="store_true", help="only what a notebook shows")
     options = parser.parse_args()
+    if options.notebook:
+        for length in map(int, options.tokens.split(",")):
+            show_notebook(length)
+        return
     if options.build:
         show_build(options.runs)
         return
@@ -172,6 +181,38 @@ def show_build(runs: int, side: int = 32, length: int = 128) -> None:
         f"model view, {length} tokens, {side} layers × {side} heads: "
         f"{statistics.median(times):.2f} s of one processor (goal: < 3), {len(page) / 1e6:.1f} MB"
     )
+
+
+def show_notebook(length: int) -> None:
+    """Print where the first figure of an output is, how tall it becomes, and how heavy it is."""
+    from playwright.sync_api import sync_playwright
+
+    record = random_record(length)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=list(FLAGS)
+        )
+        for view in (head_view(record), model_view(record)):
+            kept = view._repr_mimebundle_()
+            page = browser.new_page(viewport={"width": 1000, "height": 900})
+            page.set_content(f"<!doctype html><body style='margin:0'>{kept['text/html']}")
+            frame = page.frame_locator("iframe")
+            frame.locator("html[data-ready=true]").wait_for(state="attached", timeout=LIMIT * 1000)
+            page.wait_for_timeout(500)
+            tops = [
+                frame.locator(f'[data-element="{name}"]').bounding_box()["y"]
+                for name in ("words", "strip")
+            ]
+            height = page.locator("iframe").bounding_box()["height"]
+            sizes = [len(kept.get(kind, "")) / 1e6 for kind in ("text/html", "image/svg+xml")]
+            print(
+                f"{view.title} in a notebook, {length} tokens: first figure at {max(tops):.0f} px "
+                f"(goal: < 200), {height:.0f} px tall (estimated {view.frame_height}), "
+                f"{sizes[0]:.2f} MB and a picture of {sizes[1]:.2f} MB",
+                flush=True,
+            )
+            page.close()
+        browser.close()
 
 
 def random_record(length: int, layers: int = LAYERS, heads: int = HEADS) -> AttentionRecord:

@@ -111,9 +111,12 @@ def with_texts(notebook: Notebook, given: Mapping[str, str]) -> Notebook:
     own = texts_of(cell)
     if unknown := sorted(given.keys() - own):
         raise ValueError(f"Expected names that the first cell gives a text, got {unknown}.")
-    for name, text in given.items():
-        line = re.compile(rf"^{name} = .*$", re.MULTILINE)
-        cell.source = line.sub(lambda _, made=f"{name} = {text!r}": made, cell.source, count=1)
+    lines = cell.source.splitlines()
+    for place, line in enumerate(lines):
+        name = line.partition(" = ")[0]
+        if name in given:
+            lines[place] = f"{name} = {given[name]!r}"
+    cell.source = "\n".join(lines)
     return changed
 
 
