@@ -72,6 +72,7 @@ from .views import CompareView as CompareView
 from .views import CoreferenceView as CoreferenceView
 from .views import Drawing as Drawing
 from .views import EvolutionView as EvolutionView
+from .views import FlowView as FlowView
 from .views import HeadView as HeadView
 from .views import HeatmapView as HeatmapView
 from .views import ImageView as ImageView
@@ -80,12 +81,14 @@ from .views import LensView as LensView
 from .views import LogitView as LogitView
 from .views import ModelView as ModelView
 from .views import NeuronView as NeuronView
+from .views import PlaybackView as PlaybackView
 from .views import StepsView as StepsView
 from .views import View as View
 from .views import causal_view as causal_view
 from .views import compare_view as compare_view
 from .views import coreference_view as coreference_view
 from .views import evolution_view as evolution_view
+from .views import flow_view as flow_view
 from .views import head_view as head_view
 from .views import heatmap_view as heatmap_view
 from .views import image_view as image_view
@@ -94,6 +97,7 @@ from .views import lens_view as lens_view
 from .views import logit_view as logit_view
 from .views import model_view as model_view
 from .views import neuron_view as neuron_view
+from .views import playback_view as playback_view
 from .views import steps_view as steps_view
 
 __version__: str

@@ -70,7 +70,7 @@ def test_report_without_a_pronoun_scores_nothing(introspect, tmp_path):
     assert "none was scored" in outcome.out
 
 
-@pytest.mark.parametrize("kind", ["head", "model", "layer", "neuron", "steps", "heatmap"])
+@pytest.mark.parametrize("kind", ["head", "model", "layer", "neuron", "steps", "heatmap", "flow"])
 def test_view_writes_one_page(introspect, tmp_path, kind):
     out = tmp_path / "view.html"
     outcome = introspect("view", kind, TEXT, "--out", out)
@@ -356,6 +356,8 @@ def test_layer_out_of_range_says_the_range(introspect, tmp_path):
         ("image", ("--generate", 3), "no --generate"),
         ("head", ("--kind", "cross"), "kind"),
         ("head", ("--target", "x"), "target"),
+        ("flow", ("--weights", "norm"), "what share of a token is from where"),
+        ("playback", (), "tokens attend to later ones"),
     ],
 )
 def test_views_refuse_what_they_would_ignore(introspect, tmp_path, kind, arguments, said):
@@ -394,6 +396,9 @@ def test_view_knows_coreference_generation_and_times(introspect, tmp_path):
     options = ("--model", "induction", "--generate", 2, "--out", out)
     outcome = introspect("view", "head", text, *options)
     assert outcome.code == 0, outcome.err
+    outcome = introspect("view", "playback", text, *options)
+    assert outcome.code == 0, outcome.err
+    assert f'"begin":{len(text.split())}' in out.read_text(encoding="utf-8")
     outcome = introspect("view", "evolution", TEXT, "--checkpoint", "minilm", "--out", out)
     assert outcome.code == 0, outcome.err
     assert 'data-view="evolution"' in out.read_text(encoding="utf-8")
@@ -502,7 +507,12 @@ def test_every_kind_of_bad_row_is_rejected_and_the_rest_goes_on(introspect, tmp_
 
 def test_views_can_begin_with_other_weights(introspect, tmp_path):
     out = tmp_path / "view.html"
-    for view, weights in (("head", "norm"), ("heatmap", "alti"), ("model", "rollout")):
+    for view, weights in (
+        ("head", "norm"),
+        ("heatmap", "alti"),
+        ("model", "rollout"),
+        ("flow", "alti"),
+    ):
         outcome = introspect("view", view, TEXT, "--weights", weights, "--out", out)
         assert outcome.code == 0, outcome.err
         assert f'"weights":"{weights}"' in out.read_text()

@@ -42,6 +42,7 @@ def made() -> dict[str, object]:
         "head study": ix.head_study(writer, num_sequences=4),
         "head view": ix.head_view(record, layer=0), "model view": ix.model_view(record),
         "layer view": ix.layer_view(record), "heatmap view": ix.heatmap_view(record),
+        "flow view": ix.flow_view(record),
         "neuron view": ix.neuron_view(parts), "steps view": ix.steps_view(parts),
         "compare view": ix.compare_view(record, record), "causal view": ix.causal_view(causal),
         "coreference view": ix.coreference_view(record, case),
@@ -55,7 +56,7 @@ NAMES = (
     "record", "record with parts", "tokens", "head", "certificate", "case", "case with more",
     "candidate", "scores", "coreference study", "causal study", "effects", "report", "lens",
     "lens study", "head study", "head view", "model view", "layer view", "heatmap view",
-    "neuron view", "steps view", "compare view", "causal view", "coreference view",
+    "flow view", "neuron view", "steps view", "compare view", "causal view", "coreference view",
     "evolution view", "captured", "model",
 )  # fmt: skip
 

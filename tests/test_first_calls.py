@@ -231,6 +231,8 @@ OPTIONS = {
     "head_view": ("layer", "head", "heads", "token", "threshold", "weights", "combine"),
     "heatmap_view": ("layer", "head", "scale", "weights"),
     "layer_view": ("token", "head", "side", "weights"),
+    "flow_view": ("token", "weights", "threshold", "every", "lens", "layer", "head"),
+    "playback_view": ("prompt", "layer", "head", "lens"),
     "model_view": ("table", "framed", "weights"),
     "coreference_view": ("case", "head", "direction"),
     "compare_view": ("b", "layer", "head", "token", "labels", "alignment"),

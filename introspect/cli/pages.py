@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +27,7 @@ from introspect.cli.shared import (
     view_out,
     writing,
 )
-from introspect.errors import InputError
+from introspect.errors import CaptureError, InputError
 
 
 class ViewKind(StrEnum):
@@ -37,6 +39,8 @@ class ViewKind(StrEnum):
     neuron = "neuron"
     steps = "steps"
     heatmap = "heatmap"
+    flow = "flow"
+    playback = "playback"
     coreference = "coreference"
     image = "image"
     evolution = "evolution"
@@ -49,6 +53,7 @@ NO_WEIGHTS = (
     ViewKind.coreference,
     ViewKind.image,
     ViewKind.evolution,
+    ViewKind.playback,
 )
 
 
@@ -146,7 +151,7 @@ def view(
         str,
         typer.Option(
             help="What to show first: raw; norm, residual_norm, rollout, flow, alti; of the head "
-            "view also renormalized."
+            "view also renormalized; of the flow view alti, residual_norm, rollout or even_rollout."
         ),
     ] = "raw",
     model: ModelName = "minilm",
@@ -166,7 +171,7 @@ def view(
         _check_none(view, {**pictures, "a second text": text_pair})
     from introspect.models import load_text
     from introspect.records import parts_of
-    from introspect.views import parts_of_view, view_by_name
+    from introspect.views import parts_of_view, parts_wished, view_by_name
 
     heads = _heads_of(view, layer, head or [])
     # Only a model with its LM head can write.
@@ -187,7 +192,8 @@ def view(
         "truncation": truncation,
         "include": (*parts_of_view(name), *parts_of(weights, own)),
     }
-    record = load_text(loaded).capture(text, text_pair, **options)
+    wished = () if generate else parts_wished(name)
+    record = _captured(load_text(loaded), text, text_pair, wished, options)
     place = token_at(record.queries, token)
     if view is ViewKind.coreference:
         result = _coreference(record, text, pronoun, antecedent, distractor, layer, heads)
@@ -195,6 +201,8 @@ def view(
         later = (load(name, allow_pickle=allow_pickle, strict=strict) for name in checkpoint or ())
         records = [record, *(load_text(each).capture(text, text_pair, **options) for each in later)]
         result = _evolution(records, layer, heads)
+    elif view is ViewKind.playback:
+        result = _playback(record, text if generate else None, layer, heads)
     else:
         result = view_by_name(name, record, layer=layer, heads=heads, token=place, weights=weights)
     show_notices(record.notices)
@@ -206,6 +214,28 @@ def _heads_of(view: ViewKind, layer: int | None, heads: list[str]) -> list[Any]:
     if view is not ViewKind.layer:
         return list(head_names(layer, heads))
     return [int(heads[0])] if heads and heads[0].isdecimal() else list(heads)
+
+
+def _captured(
+    loaded: Any,
+    text: str,
+    text_pair: str | None,
+    wished: Sequence[str],
+    options: dict[str, Any],
+) -> Any:
+    """Capture with the parts that a view wishes for; without them where the model has none."""
+    if wished:
+        include = (*options["include"], *wished)
+        with suppress(CaptureError):
+            return loaded.capture(text, text_pair, **{**options, "include": include})
+    return loaded.capture(text, text_pair, **options)
+
+
+def _playback(record: Any, prompt: str | None, layer: int | None, heads: list[Any]) -> Any:
+    import introspect as ix
+
+    head = heads[0] if heads else None
+    return ix.playback_view(record, prompt=prompt, layer=layer, head=head)
 
 
 def _pictured(loaded: Any) -> Any:

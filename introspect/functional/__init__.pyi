@@ -23,6 +23,9 @@ from .norms import brought_by_head as brought_by_head
 from .norms import linearized_norm as linearized_norm
 from .norms import norm_weights as norm_weights
 from .norms import value_norms as value_norms
+from .paths import largest_passing as largest_passing
+from .paths import passing as passing
+from .paths import widest_paths as widest_paths
 from .pattern_classes import PATTERN_CLASSES as PATTERN_CLASSES
 from .pattern_classes import Shares as Shares
 from .pattern_classes import pattern_class as pattern_class

@@ -25,6 +25,9 @@ from .facts import PatchGrid as PatchGrid
 from .facts import as_head as as_head
 from .facts import layer_and_head as layer_and_head
 from .facts import listed_heads as listed_heads
+from .layer_shares import LAYER_METHODS as LAYER_METHODS
+from .layer_shares import layer_methods as layer_methods
+from .layer_shares import layer_shares as layer_shares
 from .parts import CAPTURE_PARTS as CAPTURE_PARTS
 from .parts import PARTS_BY_NAME as PARTS_BY_NAME
 from .parts import CapturePart as CapturePart

@@ -37,7 +37,7 @@ def rollout(record: AttentionRecord, *, residual: float = 0.5, even: bool = Fals
         tensor([[1.0000, 0.0000],
                 [0.4375, 0.5625]], dtype=torch.float64)
     """
-    _check_square(record, "rollout")
+    check_square(record, "rollout")
     return functional.rollout(_weights(record, even), residual=residual)[:, None]
 
 
@@ -58,7 +58,7 @@ def flow(record: AttentionRecord, *, residual: float = 0.5, even: bool = False) 
 
     Source: Abnar and Zuidema 2020; the network is in ``introspect.functional``.
     """
-    _check_square(record, "flow")
+    check_square(record, "flow")
     return functional.flow(_weights(record, even), residual=residual)[:, None]
 
 
@@ -166,7 +166,7 @@ def relevance(record: AttentionRecord) -> torch.Tensor:
     Source: Chefer et al. 2021, "Generic Attention-model Explainability for Interpreting Bi-Modal
     and Encoder-Decoder Transformers".
     """
-    _check_square(record, "relevance")
+    check_square(record, "relevance")
     total = functional.relevance(record.attentions, carried(record, "gradients"))
     return (total - torch.eye(total.shape[-1], dtype=total.dtype))[:, None]
 
@@ -202,7 +202,13 @@ def why_not_square(record: AttentionRecord) -> str | None:
     )
 
 
-def _check_square(record: AttentionRecord, name: str) -> None:
+def check_square(record: AttentionRecord, name: str) -> None:
+    """Raise a ``SelectionError`` unless a record is self-attention with all its rows.
+
+    Args:
+        record: the attention.
+        name: what needs that, in words.
+    """
     if reason := why_not_square(record):
         raise SelectionError(
             f"Expected attention of a text to itself, with all its rows, for {name}, but {reason}. "

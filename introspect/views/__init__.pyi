@@ -3,6 +3,7 @@ from .base import Drawing as Drawing
 from .base import View as View
 from .by_name import ViewName as ViewName
 from .by_name import parts_of_view as parts_of_view
+from .by_name import parts_wished as parts_wished
 from .by_name import view_by_name as view_by_name
 from .causal import CausalView as CausalView
 from .causal import causal_view as causal_view
@@ -15,6 +16,8 @@ from .coreference import case_choice as case_choice
 from .coreference import coreference_view as coreference_view
 from .evolution import EvolutionView as EvolutionView
 from .evolution import evolution_view as evolution_view
+from .flow import FlowView as FlowView
+from .flow import flow_view as flow_view
 from .focal import NeuronView as NeuronView
 from .focal import StepsView as StepsView
 from .focal import neuron_view as neuron_view
@@ -47,3 +50,5 @@ from .measures import effect_measures as effect_measures
 from .model import ModelView as ModelView
 from .model import model_view as model_view
 from .palette import SEQUENTIAL as SEQUENTIAL
+from .playback import PlaybackView as PlaybackView
+from .playback import playback_view as playback_view

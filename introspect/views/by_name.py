@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike
 from introspect.views.base import View
+from introspect.views.flow import flow_view
 from introspect.views.focal import neuron_view, steps_view
 from introspect.views.given import named_head
 from introspect.views.head import head_view
@@ -14,13 +15,26 @@ from introspect.views.heatmap import heatmap_view
 from introspect.views.layer import layer_view
 from introspect.views.model import model_view
 
-ViewName = Literal["head", "model", "layer", "neuron", "steps", "heatmap"]
+ViewName = Literal["head", "model", "layer", "neuron", "steps", "heatmap", "flow"]
 VIEW_NAMES: tuple[ViewName, ...] = get_args(ViewName)
 
 _PARTS: dict[str, tuple[str, ...]] = {
     "neuron": ("attentions", "scores", "queries", "keys"),
     "steps": ("attentions", "scores", "values", "head_outputs"),
 }
+
+# Not every model has these.
+_WISHED: dict[str, tuple[str, ...]] = {"flow": ("contributions", "value_norms")}
+
+
+def parts_wished(name: ViewName) -> tuple[str, ...]:
+    """Return further parts that a view shows where a model has them, and does without elsewhere.
+
+    Example:
+        >>> parts_wished("flow")
+        ('contributions', 'value_norms')
+    """
+    return _WISHED.get(name, ())
 
 
 def parts_of_view(name: ViewName) -> tuple[str, ...]:
@@ -71,5 +85,8 @@ def view_by_name(
     if name == "layer":
         _, number = named_head(record, None, head)
         return layer_view(record, head=number, token=token, weights=weights)
+    if name == "flow":
+        shares = None if weights == "raw" else weights
+        return flow_view(record, token=token, weights=shares, layer=layer, head=head)
     focal = neuron_view if name == "neuron" else steps_view
     return focal(record, layer=layer, head=head, token=token)

@@ -20,6 +20,7 @@ from introspect.views import (
     View,
     compare_view,
     coreference_view,
+    flow_view,
     head_view,
     heatmap_view,
     layer_view,
@@ -52,6 +53,7 @@ def views_of(record: AttentionRecord) -> list[View]:
         model_view(record),
         layer_view(record, token=0),
         heatmap_view(record, head=0),
+        flow_view(record, token=0),
         compare_view(record, other),
         neuron_view(record, token=0),
         steps_view(record, token=0),
@@ -110,7 +112,7 @@ def test_every_view_stands_any_record(open_page, name, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for section in page.locator("section[data-view]").all():
         kind = section.get_attribute("data-view")
-        assert section.locator("svg.main-svg, .layer-cells").count() > 0, kind
+        assert section.locator("svg.main-svg, .layer-cells, canvas").count() > 0, kind
         if kind == "model":
             assert section.locator(".cell").count() == record.num_layers * record.num_heads
             continue
@@ -145,6 +147,7 @@ ACTS = {
     "model": ('[name="sort"]', "-entropy"),
     "layer": ('[name="combine"]', "max"),
     "heatmap": ('[name="head"]', "2"),
+    "flow": ('[name="into"]', "every"),
     "compare": ('[name="head"]', "2"),
     "coreference": ('[name="direction"]', "candidate_to_pronoun"),
     "neuron": ('[name="head"]', "2"),
@@ -180,6 +183,7 @@ def test_the_switch_changes_the_colors_of_every_view(open_page):
       ...[...section.querySelectorAll('.js-plotly-plot')].map(
         (plot) => plot.data.map((t) => [t.colorscale, t.line?.color])),
       ...[...section.querySelectorAll('.layer-cells')].map((n) => n.style.backgroundImage),
+      ...[...section.querySelectorAll('canvas')].map((n) => n.toDataURL()),
     ]))
     """
     light = page.evaluate(pictures)

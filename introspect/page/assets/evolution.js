@@ -1,6 +1,5 @@
 // The evolution view: one pattern at many times of a training, with a slider that can play.
 import { below, fitting, rowOfLayer } from "./address.js";
-import { slider } from "./controls.js";
 import { announce, element, figure } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { colorBar, paperLayout } from "./figures.js";
@@ -19,6 +18,7 @@ import { MatrixPanel } from "./matrix.js";
 import { figureSide, matrixFigure } from "./matrix-figure.js";
 import { cellSize, gridOf, hasMissing } from "./matrix-grid.js";
 import { quantity, whole } from "./numbers.js";
+import { playback } from "./playback.js";
 import { draw, onWidth } from "./plot.js";
 import { colorOf, onTheme, themed } from "./theme.js";
 
@@ -61,7 +61,6 @@ class EvolutionView {
     this.first = { row, head: style.head, place: style.place };
     this.state = { ...this.first };
     this.fromLink(readLink(section.id));
-    this.timer = null;
     this.width = 0;
     this.pointed = [null, null];
   }
@@ -109,22 +108,17 @@ class EvolutionView {
       state[name] = value;
       this.update();
     };
-    this.slider = slider({
+    this.player = playback({
       name: "place",
       label: capital(style.unit),
-      min: 0,
-      max: this.last,
-      step: 1,
+      last: this.last,
       value: state.place,
+      frame: FRAME,
+      longest: LONGEST_PLAY,
       say: (place) => whole(style.times[place]),
-      change: (place) => {
-        this.pause();
-        this.show(place);
-      },
+      told: () => this.time(),
+      change: set("place"),
     });
-    this.button = element("button", { type: "button", class: "plain", name: "play" }, "Play");
-    this.button.disabled = this.last === 0;
-    this.button.addEventListener("click", () => (this.timer ? this.pause() : this.play()));
     this.layer = layerChoice(record, {
       name: "layer",
       label: "Layer",
@@ -138,7 +132,7 @@ class EvolutionView {
       change: set("head"),
     });
     const save = exportButtons("evolution-view", () => this.figure());
-    return [this.slider.root, this.button, this.layer.root, this.head.root, save];
+    return [this.player.root, this.layer.root, this.head.root, save];
   }
 
   curveBlock() {
@@ -146,31 +140,6 @@ class EvolutionView {
       element("figcaption", { class: "note" }, "Loss, on a logarithmic scale"),
       this.curve,
     ]);
-  }
-
-  play() {
-    if (this.state.place === this.last) this.show(0);
-    const count = this.last - this.state.place;
-    const stride = Math.max(1, Math.ceil((count * FRAME) / LONGEST_PLAY));
-    this.button.textContent = "Pause";
-    this.timer = setInterval(() => {
-      this.show(Math.min(this.state.place + stride, this.last));
-      if (this.state.place === this.last) this.pause();
-    }, FRAME);
-  }
-
-  pause() {
-    if (!this.timer) return;
-    clearInterval(this.timer);
-    this.timer = null;
-    this.button.textContent = "Play";
-    announce(`${this.time()}.`);
-  }
-
-  show(place) {
-    this.state.place = place;
-    this.slider.show(place);
-    this.update();
   }
 
   step(down, right) {

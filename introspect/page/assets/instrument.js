@@ -3,6 +3,7 @@ import { copyLink } from "./address-button.js";
 import { choice } from "./controls.js";
 import { element, figure, headName, quoted } from "./dom.js";
 import { headStrip } from "./head-strip.js";
+import { layerPlayback } from "./layer-playback.js";
 import { signed } from "./numbers.js";
 import { largestOf } from "./patterns.js";
 import { rankedPairs } from "./ranked-pairs.js";
@@ -120,7 +121,8 @@ class Instrument {
       this.update();
     });
     const parts = [direction, this.granularity, this.weights].filter(Boolean);
-    return [...parts.map(({ root }) => root), copyLink()].filter(Boolean);
+    const layers = layerPlayback(record, selection);
+    return [...parts.map(({ root }) => root), layers, copyLink()].filter(Boolean);
   }
 
   /** A choice made here: shown here, and told to everybody else. */
