@@ -2,6 +2,7 @@
 
     python benchmarks/views.py --tokens 64,128
     python benchmarks/views.py --build
+    python benchmarks/views.py --flow
     python benchmarks/views.py --notebook
 
 With ``--build``, only the time to make the page of a model view is measured, of 32 layers × 32
@@ -9,6 +10,10 @@ heads and 128 tokens, without a browser: at most 3 seconds of one processor are 
 
 With ``--notebook``, only how far the first figure is from the top of what a notebook shows is
 measured (at most 200 pixels), how tall the output becomes beside the estimate, and how heavy it is.
+
+With ``--flow``, only the flow view of 12 layers × 512 tokens: how many frames a second are drawn
+while its threshold is dragged from one end to the other and back (at least 30 are the goal), and
+how far the shares of any node are from 1 (at most 10⁻⁶).
 
 The same record is shown by both: random attention (a softmax of normal scores with a standard
 deviation of 2, so that some weights are strong), 12 layers × 12 heads. Random numbers compress
@@ -45,8 +50,8 @@ from typing import Any
 
 import torch
 
-from introspect.records import AttentionRecord
-from introspect.views import bertviz, head_view, model_view
+from introspect.records import AttentionRecord, layer_shares
+from introspect.views import bertviz, flow_view, head_view, model_view
 
 LAYERS = HEADS = 12
 LIMIT = 300
@@ -145,14 +150,15 @@ def main() -> None:
     parser.add_argument("--only", choices=["ours", "BertViz"], help="one of the two sides")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--build", action="store_true", help="only the time to make a page")
+    parser.add_argument("--flow", action="store_true", help="only the flow view while dragged")
     parser.add_argument("--notebook", action="store_true", help="only what a notebook shows")
     options = parser.parse_args()
     if options.notebook:
         for length in map(int, options.tokens.split(",")):
             show_notebook(length)
         return
-    if options.build:
-        show_build(options.runs)
+    if options.build or options.flow:
+        show_build(options.runs) if options.build else show_flow()
         return
     sides = [options.only] if options.only else ["BertViz", "ours"]
     with tempfile.TemporaryDirectory() as name:
@@ -213,6 +219,47 @@ def show_notebook(length: int) -> None:
             )
             page.close()
         browser.close()
+
+
+#: Drags the threshold by a step a frame; the mean time of a frame, in milliseconds.
+DRAG = """async () => {
+  const input = document.querySelector('[data-view=flow] [name=threshold]');
+  const last = Number(input.max);
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  const begin = await frame();
+  for (let step = 0; step <= 2 * last; step += 4) {
+    input.value = String(Math.abs(last - step));
+    input.dispatchEvent(new Event('input', { bubbles: true }));
+    await frame();
+  }
+  return ((await frame()) - begin) / (last / 2 + 2);
+}"""
+
+
+def show_flow(length: int = 512) -> None:
+    """Print how fast the flow view follows its threshold, into one word and into every token."""
+    from playwright.sync_api import sync_playwright
+
+    record = random_record(length, LAYERS, 2)
+    off = float((layer_shares(record, "rollout").sum(-1) - 1).abs().max())
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=list(FLAGS)
+        )
+        for every in (False, True):
+            path = flow_view(record, every=every).save(Path(name) / "flow.html")
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.goto(path.as_uri(), timeout=LIMIT * 1000)
+            page.wait_for_selector("html[data-ready]", state="attached")
+            frames = 1000 / page.evaluate(DRAG)
+            print(
+                f"flow view, {LAYERS} layers × {length} tokens, into "
+                f"{'every token' if every else 'one word'}: {frames:.0f} frames a second "
+                f"(goal: ≥ 30), {path.stat().st_size / 1e6:.1f} MB"
+            )
+            page.close()
+        browser.close()
+    print(f"shares of a node: 1 within {off:.1g} (goal: 1e-06)")
 
 
 def random_record(length: int, layers: int = LAYERS, heads: int = HEADS) -> AttentionRecord:

@@ -370,6 +370,30 @@ def test_the_picture_is_saved_and_breaks_no_rule(open_page, demo, rules_broken):
 
 
 @pytest.mark.browser
+def test_on_paper_it_is_sharp_and_light_and_without_hints(open_page, demo):
+    page = open_page(flow_view(demo, token="it").to_html(), path_hash="#page.theme=dark")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert (
+        page.locator(f"{VIEW} .flow-reading:visible, {VIEW} .flow-strongest:visible").count() == 0
+    )
+    width, shown, ink = page.evaluate(
+        """() => {
+          const canvas = document.querySelector('[data-view=flow] canvas');
+          const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+          // The darkest pixel that is all there: a node, in the ink of a light page.
+          let least = 255;
+          for (let place = 0; place < pixels.data.length; place += 4) {
+            if (pixels.data[place + 3] === 255) least = Math.min(least, pixels.data[place]);
+          }
+          return [canvas.width, canvas.clientWidth, least];
+        }"""
+    )
+    assert width == 3 * shown
+    assert ink < 32  # #1b1f24; in the dark theme nothing is darker than 109
+
+
+@pytest.mark.browser
 def test_dragging_the_threshold_over_512_tokens_is_fast(open_page):
     """A frame takes a third of what 30 a second leave, so that a slow machine still has them."""
     generator = torch.Generator().manual_seed(0)

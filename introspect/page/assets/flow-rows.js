@@ -8,6 +8,8 @@ const LOW_ROW = 16;
 const LABEL = 14;
 // Where every token has a row, the picture is no taller than this.
 const TALLEST = 880;
+// A canvas of many screens is slow to draw, and a picture that is never seen whole.
+const TALLEST_FOLDED = 1760;
 const FEW = 24;
 /** A text of more tokens is folded. */
 export const MOST_ROWS = 48;
@@ -22,8 +24,8 @@ export function rowsOf(size, touched, hasReadings) {
     else lines.push({ tokens: [token], isFold: true });
   }
   const usual = lines.length <= FEW || hasReadings ? ROW : LOW_ROW;
-  const height =
-    isFolded || lines.length <= MOST_ROWS ? usual : Math.min(usual, TALLEST / lines.length);
+  const most = isFolded ? TALLEST_FOLDED : TALLEST;
+  const height = lines.length <= MOST_ROWS ? usual : Math.min(usual, most / lines.length);
   const middles = new Float64Array(size);
   lines.forEach((line, place) => {
     line.middle = (place + 0.5) * height;

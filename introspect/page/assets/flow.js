@@ -276,6 +276,7 @@ class FlowView {
     const { pointed, chosen } = this;
     const isEdge = pointed?.widest || (!pointed && chosen);
     this.reading.textContent = isEdge ? this.edgeWords(pointed ?? chosen) : this.nodeWords(pointed);
+    this.reading.classList.toggle("hint", !isEdge && !pointed);
     this.showHeads(pointed?.widest ? pointed : chosen);
   }
 
