@@ -173,6 +173,7 @@ class Instrument:
                 "weights": self.weights,
                 "granularity": self.granularity,
             },
+            "model": self.record.certificate.model,
             "roles": {str(token): role for token, role in self.roles.items()},
             "measures": [asdict(measure) for measure in self.measures],
         }

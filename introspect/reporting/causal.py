@@ -23,7 +23,7 @@ from introspect.reporting.causal_words import (
 )
 from introspect.reporting.prose import data_table, paragraphs
 from introspect.reporting.set_words import finding_of_choice
-from introspect.reporting.skeleton import Report, Skeleton
+from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.statistics import Claim
 from introspect.studies.causal import MEDIATED, Answers, CausalStudy, before_after, heads_with
 from introspect.text import (
@@ -35,7 +35,6 @@ from introspect.text import (
     sentence,
     shortened,
     verb,
-    whole,
 )
 from introspect.views import (
     FOUND,
@@ -128,7 +127,7 @@ def causal_report(
     )
     document = skeleton.begin(
         instrument=_example(study, record),
-        example=f"An example, one case of {whole(cases)}: the first.",
+        example=example_words(cases, "case"),
         plain=_PLAIN,
         is_surrogate=bool(study.heads.attrs["is_surrogate"]),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from introspect.records import Certificate
+from introspect.records import AttentionRecord, Certificate
 from introspect.reporting.prose import (
     ATTENTION_IS_NOT_CAUSATION,
     Finding,
@@ -15,7 +15,7 @@ from introspect.reporting.prose import (
     definitions,
     paragraphs,
 )
-from introspect.reporting.skeleton import Report, Skeleton
+from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.statistics import Claim
 from introspect.studies.heads import (
     SimilarityAnalyzer,
@@ -25,7 +25,7 @@ from introspect.studies.heads import (
     roles_of,
 )
 from introspect.text import counted, decimal, percent
-from introspect.views import role_map_section, role_title, unit_of
+from introspect.views import instrument, role_map_section, role_title, unit_of
 
 _RULES = (
     "Every token that is no special token counts once, with its row of raw weights. For a role it "
@@ -53,6 +53,7 @@ def sentence_report(
     certificate: Certificate,
     *,
     similarity: SimilarityAnalyzer | None = None,
+    example: AttentionRecord | None = None,
     notices: Sequence[str] = (),
     read: Sequence[str] = (),
     command: str | None = None,
@@ -64,6 +65,7 @@ def sentence_report(
         roles: of ``RolesAnalyzer.compute``.
         certificate: of one capture, which says how it was made and by which model.
         similarity: the comparison of heads on the same sentences, if there was one.
+        example: the attention over one of the sentences, to open the page with.
         notices: what a reader must know first: sentences that were left out or cut.
         read: what was read from which file, in sentences.
         command: the command line.
@@ -77,7 +79,10 @@ def sentence_report(
         read=read,
         command=command,
     )
-    document = skeleton.begin()
+    document = skeleton.begin(
+        instrument=None if example is None else instrument(example),
+        example="" if example is None else example_words(int(roles["n_texts"].iloc[0])),
+    )
     named = roles_of(roles)
     known = [role for role in named if roles[role].notna().any()]
     if known:

@@ -20,7 +20,7 @@ from introspect.reporting.set_words import (
     pair_words,
     stability_words,
 )
-from introspect.reporting.skeleton import Report, Skeleton
+from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.reporting.texts import METHOD, add_text
 from introspect.statistics import Claim
 from introspect.studies.coreference import (
@@ -46,7 +46,6 @@ from introspect.text import (
     shortened,
     signed,
     verb,
-    whole,
 )
 from introspect.views import (
     Choice,
@@ -192,13 +191,12 @@ def _example(findings: SetFindings) -> Instrument:
 
 
 def _example_words(findings: SetFindings) -> str:
-    choice, texts = findings.scores.choice, whole(findings.num_cases)
+    choice = findings.scores.choice
     if findings.hardest and choice is not None:
-        return (
-            f"An example, one case of {texts}: that in which {choice.head} "
-            f"({direction_name(choice.direction)}) prefers a distractor most."
-        )
-    return f"An example, one case of {texts}: the first."
+        direction = direction_name(choice.direction)
+        which = f"that in which {choice.head} ({direction}) prefers a distractor most"
+        return example_words(findings.num_cases, "case", which)
+    return example_words(findings.num_cases, "case")
 
 
 def _add_stability(document: Document, findings: SetFindings) -> None:

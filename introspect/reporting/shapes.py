@@ -8,11 +8,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from introspect.functional import PATTERN_CLASSES
-from introspect.records import Certificate, Head
+from introspect.records import AttentionRecord, Certificate, Head
 from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, data_table, paragraphs
-from introspect.reporting.skeleton import Report, Skeleton
+from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.studies.heads import heads_listed, pattern_claims
 from introspect.text import NO_NUMBER, counted, listed, percent, whole
+from introspect.views import instrument
 
 _MANY = 12
 
@@ -34,6 +35,7 @@ def patterns_report(
     patterns: pd.DataFrame,
     certificate: Certificate,
     *,
+    example: AttentionRecord | None = None,
     notices: Sequence[str] = (),
     read: Sequence[str] = (),
     command: str | None = None,
@@ -44,6 +46,7 @@ def patterns_report(
         name: the name of the set.
         patterns: of ``PatternsAnalyzer.compute``.
         certificate: of one capture.
+        example: the attention over one of the sentences, to open the page with.
         notices: what a reader must know first.
         read: what was read from which file, in sentences.
         command: the command line.
@@ -57,7 +60,10 @@ def patterns_report(
         read=read,
         command=command,
     )
-    document = skeleton.begin()
+    document = skeleton.begin(
+        instrument=None if example is None else instrument(example),
+        example="" if example is None else example_words(int(patterns["n_texts"].iloc[0])),
+    )
     with document.chapter("Where the largest weights are"):
         document.add_prose(places_table(patterns))
     with document.chapter("Shapes"):

@@ -27,7 +27,7 @@ from introspect.reporting.prose import (
 )
 from introspect.statistics import Claim
 from introspect.studies.coreference import Scores
-from introspect.text import quantity, sentence
+from introspect.text import quantity, sentence, whole
 
 # About how tall a report is in a notebook, its chapters folded, in pixels.
 _FRAME_HEIGHT = 800
@@ -173,6 +173,16 @@ class Skeleton:
             "command": self.command,
         }
         return summary if is_surrogate is None else summary | {"surrogate": is_surrogate}
+
+
+def example_words(texts: int, noun: str = "text", which: str = "the first") -> str:
+    """Say which text a page on many texts opens with.
+
+    Example:
+        >>> example_words(1024, "case")
+        'An example, one case of 1,024: the first.'
+    """
+    return f"An example, one {noun} of {whole(texts)}: {which}."
 
 
 def provenance_rows(certificate: Certificate, command: str | None) -> list[Row]:

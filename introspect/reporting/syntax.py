@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from introspect.records import Certificate, Head
+from introspect.records import AttentionRecord, Certificate, Head
 from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, data_table, paragraphs
-from introspect.reporting.skeleton import Report, Skeleton
+from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.statistics import FEWEST_GROUPS
 from introspect.studies.heads import ordered_relations, relation_claims
 from introspect.text import NO_NUMBER, counted, p_cell, percent, percent_interval, verb
+from introspect.views import instrument
 
 _ASKED = {
     "dependent_to_head": "row of the dependent: which word it attends to most",
@@ -47,6 +48,7 @@ def syntax_report(
     certificate: Certificate,
     *,
     num_texts: int,
+    example: AttentionRecord | None = None,
     notices: Sequence[str] = (),
     read: Sequence[str] = (),
     command: str | None = None,
@@ -58,6 +60,7 @@ def syntax_report(
         relations: of ``SyntaxAnalyzer.relations``.
         certificate: of one capture.
         num_texts: the number of sentences.
+        example: the attention over one of the sentences, to open the page with.
         notices: what a reader must know first.
         read: what was read from which file, in sentences.
         command: the command line.
@@ -71,7 +74,10 @@ def syntax_report(
         read=read,
         command=command,
     )
-    document = skeleton.begin()
+    document = skeleton.begin(
+        instrument=None if example is None else instrument(example),
+        example="" if example is None else example_words(num_texts),
+    )
     with document.chapter("Every relation"):
         document.add_prose(data_table(_COLUMNS, list(map(_row, ordered_relations(relations)))))
         if skipped := int(relations["accuracy"].isna().sum()):

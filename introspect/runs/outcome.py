@@ -174,6 +174,7 @@ class Outcome:
         """The file name of each analyzer's page beside another, and the function that builds it."""
         common: dict[str, Any] = {
             "read": self.read,
+            "example": self.record,
             "notices": _notices(self.gathered),
             "command": self.command,
         }

@@ -22,7 +22,7 @@ def accuracy_measures(scores: Scores) -> list[Measure]:
     measures = []
     for name in directions:
         values = map_of(table[table["direction"] == name], ["accuracy"], layers, num_heads)
-        label = f"accuracy in the set, {name.replace('_', ' ')}"
+        label = f"accuracy, {name.replace('_', ' ')}"
         measures.append(Measure(f"accuracy-{name}", label, values["accuracy"], 0.0, chance, 1.0))
     return measures
 

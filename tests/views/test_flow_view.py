@@ -395,7 +395,7 @@ def test_on_paper_it_is_sharp_and_light_and_without_hints(open_page, demo):
 
 @pytest.mark.browser
 def test_dragging_the_threshold_over_512_tokens_is_fast(open_page):
-    """A frame takes a third of what 30 a second leave, so that a slow machine still has them."""
+    """Benchmarks measure frames a second; here a busy machine gets three times as long for one."""
     generator = torch.Generator().manual_seed(0)
     length = 512
     logits = 3 * torch.randn(12, 1, length, length, generator=generator)
@@ -411,7 +411,6 @@ def test_dragging_the_threshold_over_512_tokens_is_fast(open_page):
             const begin = performance.now();
             input.dispatchEvent(new Event('input', { bubbles: true }));
             await new Promise((done) => requestAnimationFrame(done));
-            const pen = document.querySelector('[data-view=flow] canvas').getContext('2d');
             costs.push(performance.now() - begin);
           }
           return costs.sort((a, b) => a - b)[20];

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from xml.etree import ElementTree
+
 import pytest
 import torch
 
@@ -236,3 +239,23 @@ def test_of_one_token_there_is_no_pair():
     record = AttentionRecord.from_tensors(torch.ones(1, 1, 1, 1), ["a"])
     made = instrument(record)
     assert (made.query, made.key) == (0, None)
+
+
+def test_the_sentence_is_saved_as_a_picture_that_stands_alone(open_page, demo):
+    page = open_page(demo)
+    with page.expect_download() as waiting:
+        page.click('[data-element="instrument"] [name="save-svg"]')
+    assert waiting.value.suggested_filename == "sentence-L3H1.q10.k2.svg"
+    text = Path(waiting.value.path()).read_text(encoding="utf-8")
+    tree = ElementTree.fromstring(text)
+    words = [part.text for part in tree.iter("{http://www.w3.org/2000/svg}text")]
+    for said in ("animal", "0.68", "L3", "H10", "L3H1: “it” gives “animal” 0.68"):
+        assert any(word.startswith(said) for word in words), said
+    assert any("all-MiniLM-L6-v2 · L3H1 · weights: raw" in word for word in words)
+    assert len(list(tree.iter("{http://www.w3.org/2000/svg}path"))) == 3
+    assert not any(tag in text for tag in ("<script", "<style", "http://www.w3.org/1999", "color("))
+    alone = open_page(f"<!doctype html><html data-ready='true'>{text}", new=True)
+    assert alone.locator("svg text").first.is_visible()
+    with page.expect_download() as waiting:
+        page.click('[data-element="instrument"] [name="save-png"]')
+    assert Path(waiting.value.path()).read_bytes().startswith(b"\x89PNG")

@@ -1,13 +1,14 @@
 // The sentence as an instrument: words, the strip of heads, and what both say of two words.
 import { copyLink } from "./address-button.js";
 import { choice } from "./controls.js";
-import { element, figure, headName, quoted } from "./dom.js";
+import { announce, element, figure, headName, quoted } from "./dom.js";
 import { headStrip } from "./head-strip.js";
 import { layerPlayback } from "./layer-playback.js";
 import { signed } from "./numbers.js";
 import { largestOf } from "./patterns.js";
 import { rankedPairs } from "./ranked-pairs.js";
 import { RENORMALIZED, selectionOf } from "./selection.js";
+import { pictureButtons, sentencePicture } from "./sentence-picture.js";
 import { groupsOf, pairFacts, renormalizedShares, rowShares, shareOf } from "./shares.js";
 import { isUnbounded, loadMethods, patternBy, weighingsOf } from "./weighings.js";
 import { sentenceWords } from "./words.js";
@@ -121,8 +122,16 @@ class Instrument {
       this.update();
     });
     const parts = [direction, this.granularity, this.weights].filter(Boolean);
+    const lines = () => [this.reading.textContent, this.smallPrint()];
+    const picture = () => sentencePicture(this.section.querySelector(".instrument"), lines());
+    const save = pictureButtons(
+      () => `sentence-${selection.name}`,
+      picture,
+      (file) => announce(`The browser was asked to save ${file}.`),
+    );
     const layers = layerPlayback(record, selection);
-    return [...parts.map(({ root }) => root), layers, copyLink()].filter(Boolean);
+    const own = parts.map(({ root }) => root);
+    return [...own, layers, copyLink(), save].filter(Boolean);
   }
 
   /** A choice made here: shown here, and told to everybody else. */
@@ -305,6 +314,13 @@ class Instrument {
     if (!isPlain) return `${given} (${this.weightsLabel()}).`;
     if (!fact || Number.isNaN(fact.others)) return `${given}.`;
     return `${given}; the other words give it ${figure(fact.others)}.`;
+  }
+
+  /** Model, head and weights, for a picture that is seen without its page. */
+  smallPrint() {
+    const { record, selection } = this;
+    const head = headName(record.layers[selection.row], selection.head);
+    return [this.style.model, head, `weights: ${this.weightsLabel()}`].filter(Boolean).join(" · ");
   }
 
   weightsLabel() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -37,7 +38,8 @@ def association_credit(
         embeddings: the input embeddings; ``None`` if they are not known.
 
     Returns:
-        From 0 to 1; a tie where nothing follows, and NaN where embeddings are not known.
+        From 0 to 1; a tie where nothing follows, and NaN where embeddings are not known or not
+        finite.
     """
     antecedents = [candidate.antecedent for candidate in case.candidates]
     followed = _following(tokens, case, {place for own in candidates for place in own})
@@ -54,6 +56,9 @@ def association_credit(
         return float("nan")
     context, *others = known
     cosines = [float(torch.cosine_similarity(context, other, dim=0)) for other in others]
+    # Embeddings of a broken checkpoint may not be finite.
+    if not all(map(math.isfinite, cosines)):
+        return float("nan")
     return smallest([-round(cosine, _DIGITS) for cosine in cosines], antecedents)
 
 
